@@ -1,0 +1,114 @@
+/**
+ * Builds build/: wasm kernels, shim, validators, bundles, each only where its inputs have changed since it was last built.
+ * `node tools/build.mjs [--force] [--quiet] [--without STEP] [STEP…]`
+ */
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { projectDirectory } from "./setup/project.mjs";
+
+/** In the order that they are built: bundles contain what validators made. */
+const steps = [
+  {
+    name: "wasm",
+    inputs: ["assembly", "asconfig.json", "tools/build/wasm.mjs", "package-lock.json"],
+    outputs: ["build/multus.wasm"],
+    build: async () => (await import("./build/wasm.mjs")).buildWasm(),
+  },
+  {
+    name: "shim",
+    inputs: ["shim", "tools/build/shim.mjs", "package.json"],
+    outputs: ["build/multus"],
+    build: async () => (await import("./build/shim.mjs")).buildShim(),
+  },
+  {
+    name: "validators",
+    inputs: ["src", "tools/build/validators.mjs", "package-lock.json"],
+    concerns: (file) => !file.startsWith("src/") || file.endsWith(".schema.json"),
+    outputs: ["build/validators"],
+    build: async () => (await import("./build/validators.mjs")).buildValidators(),
+  },
+  {
+    name: "bundles",
+    inputs: [
+      "src",
+      "tools/build/bundles.mjs",
+      "tools/build/validators.mjs",
+      "package.json",
+      "package-lock.json",
+    ],
+    outputs: ["build/multusd.mjs", "build/multusctl.mjs"],
+    build: async () => (await import("./build/bundles.mjs")).buildBundles(),
+  },
+];
+
+const stampDirectory = join(projectDirectory, "build", ".stamps");
+
+/** Files below a path of the project, sorted, as paths within the project. */
+function filesBelow(path) {
+  const absolute = join(projectDirectory, path);
+  if (!existsSync(absolute)) return [];
+  if (statSync(absolute).isFile()) return [path];
+  return readdirSync(absolute, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(projectDirectory.length + 1))
+    .sort();
+}
+
+/** Names and contents of a step's inputs as one digest: what counts is content, as a checkout sets every mtime anew. */
+function digestInputs({ inputs, concerns = () => true }) {
+  const digest = createHash("sha256");
+  for (const file of inputs.flatMap(filesBelow).filter(concerns)) {
+    const content = readFileSync(join(projectDirectory, file));
+    digest.update(`${file}\0${content.length}\0`).update(content);
+  }
+  return digest.digest("hex");
+}
+
+const { values, positionals } = parseArgs({
+  options: {
+    force: { type: "boolean", default: false },
+    quiet: { type: "boolean", default: false },
+    without: { type: "string", multiple: true, default: [] },
+  },
+  allowPositionals: true,
+});
+
+const unknown = [...positionals, ...values.without].filter(
+  (name) => !steps.some((step) => step.name === name),
+);
+if (unknown.length > 0) {
+  process.stderr.write(
+    `no build step ${unknown.join(", ")}; there are ${steps.map(({ name }) => name).join(", ")}\n`,
+  );
+  process.exit(2);
+}
+
+mkdirSync(stampDirectory, { recursive: true });
+for (const step of steps) {
+  if (values.without.includes(step.name)) continue;
+  if (positionals.length > 0 && !positionals.includes(step.name)) continue;
+  const stamp = join(stampDirectory, step.name);
+  const digest = digestInputs(step);
+  const current =
+    existsSync(stamp) &&
+    readFileSync(stamp, "utf8") === digest &&
+    step.outputs.every((output) => existsSync(join(projectDirectory, output)));
+  if (current && !values.force) {
+    if (!values.quiet) process.stderr.write(`> ${step.name}: up to date\n`);
+    continue;
+  }
+  const start = performance.now();
+  try {
+    await step.build();
+  } catch (error) {
+    process.stderr.write(
+      `! building ${step.name} failed: ${error instanceof Error ? error.message : error}\n`,
+    );
+    process.exit(1);
+  }
+  writeFileSync(stamp, digest);
+  process.stderr.write(`> ${step.name}: built in ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
+}

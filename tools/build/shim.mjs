@@ -1,0 +1,81 @@
+/** Builds build/multus, the plugin binary, from shim/ with a C compiler (CC, else cc). */
+
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { projectDirectory } from "../setup/project.mjs";
+
+/** C11, and not a warning. */
+const commonFlags = [
+  "-std=c11",
+  "-Wall",
+  "-Wextra",
+  "-Wconversion",
+  "-Wshadow",
+  "-Wpedantic",
+  "-Wstrict-prototypes",
+  "-Wmissing-prototypes",
+  "-Wvla",
+  "-Werror",
+];
+
+/** Static: it runs on any host. Small: unused functions go, and no page is remapped at start. */
+const releaseFlags = [
+  "-O2",
+  "-static",
+  "-ffunction-sections",
+  "-fdata-sections",
+  "-Wl,--gc-sections",
+  "-Wl,-z,norelro",
+  "-s",
+];
+
+/** The sanitizers' runtime cannot be linked statically. */
+const sanitizerFlags = [
+  "-O1",
+  "-g",
+  "-fno-omit-frame-pointer",
+  "-fsanitize=address,undefined",
+  "-fno-sanitize-recover=all",
+];
+
+/**
+ * Compiles the shim.
+ * @param {{ sanitize?: boolean, fuzz?: boolean, out?: string }} [options] sanitize: with address and undefined-behaviour
+ *   sanitizers; fuzz: test/shim/fuzz_frame.c with the shim's decoders instead of the plugin (always sanitized);
+ *   out: the file to write
+ * @returns {Promise<string>} the file written
+ * @throws {Error} with the compiler's own words
+ */
+export async function buildShim({ sanitize = false, fuzz = false, out } = {}) {
+  const name = fuzz ? "fuzz-frame" : sanitize ? "multus-sanitized" : "multus";
+  const target = out ?? join(projectDirectory, "build", name);
+  const sources = (await readdir(join(projectDirectory, "shim")))
+    .filter((file) => file.endsWith(".c") && !(fuzz && file === "main.c"))
+    .map((file) => join("shim", file))
+    .sort();
+  if (fuzz) sources.push("-Ishim", "test/shim/fuzz_frame.c");
+  const { version } = JSON.parse(await readFile(join(projectDirectory, "package.json"), "utf8"));
+
+  await mkdir(dirname(target), { recursive: true });
+  // A binary that runs cannot be written, only replaced.
+  const temporary = `${target}.${process.pid}`;
+  const flags = sanitize || fuzz ? sanitizerFlags : releaseFlags;
+  try {
+    await promisify(execFile)(
+      process.env.CC ?? "cc",
+      [...commonFlags, ...flags, `-DMULTUS_VERSION="${version}"`, "-o", temporary, ...sources],
+      { cwd: projectDirectory },
+    );
+    await rename(temporary, target);
+  } catch (error) {
+    throw new Error(
+      `${target} was not built: ${error instanceof Error ? error.message : error}\n${error.stderr ?? ""}`,
+    );
+  } finally {
+    if (existsSync(temporary)) await rm(temporary);
+  }
+  return target;
+}

@@ -1,0 +1,175 @@
+/**
+ * Every task of the project, `node tools/run.mjs TASK`: sets up what the task misses (npm packages, Debian packages, the build), then
+ * runs it on the pinned Node 24. Runs itself on any Node from 20.19 on and has no dependency, as it is what installs them.
+ */
+
+const oldest = [20, 19];
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
+  process.stderr.write(`Node ${oldest.join(".")} or later is needed to start; this is ${process.version}\n`);
+  process.exit(1);
+}
+
+const { join } = await import("node:path");
+const { describeMissing, ensureTools, isRoot } = await import("./setup/debian.mjs");
+const { ensureNpmPackages } = await import("./setup/npm.mjs");
+const { interruption, run, SetupError } = await import("./setup/process.mjs");
+const { pinnedNode, projectDirectory } = await import("./setup/project.mjs");
+const { clearReports, everydaySuites, heavySuites, prepareSuites, printCounts, runSuites, sweep } =
+  await import("./tasks/test.mjs");
+
+const inProject = (...path) => join(projectDirectory, ...path);
+const onPinnedNode = async (...args) => (await run(pinnedNode, args)).exitCode;
+
+/** @throws {SetupError} where one of the tools is missing and can't be installed */
+async function requireTools(task, names) {
+  const missing = await ensureTools(names);
+  if (missing.length > 0) {
+    throw new SetupError(`${task} can't run on this machine:\n${describeMissing(missing)}`);
+  }
+}
+
+/** Builds what is out of date. Without a compiler everything but the shim. */
+async function build(...args) {
+  await ensureNpmPackages();
+  const noCompiler = (await ensureTools(["compiler"])).length > 0;
+  return onPinnedNode(inProject("tools", "build.mjs"), ...(noCompiler ? ["--without", "shim"] : []), ...args);
+}
+
+/** @throws {SetupError} */
+async function requireBuild() {
+  const exitCode = await build("--quiet");
+  if (exitCode !== 0) throw new SetupError("the build failed; its message is above");
+}
+
+async function test(label, suites, args) {
+  await requireBuild();
+  return runSuites(label, suites, args);
+}
+
+const tasks = {
+  setup: {
+    about: "install everything that any task needs, and build",
+    async run() {
+      await requireBuild();
+      await prepareSuites([...everydaySuites, ...heavySuites]);
+      return 0;
+    },
+  },
+  build: {
+    about: "build what is out of date into build/ (--force: all of it)",
+    run: (args) => build(...args),
+  },
+  demo: {
+    about: "a pod with its cluster network and two macvlan networks, in a scratch namespace",
+    async run(args) {
+      if (!isRoot())
+        throw new SetupError("the demo makes network namespaces: it needs root (sudo npm run demo)");
+      await requireTools("the demo", ["compiler", "iproute2", "plugins"]);
+      await requireBuild();
+      return onPinnedNode(inProject("build", "multusctl.mjs"), "try", ...args);
+    },
+  },
+  test: {
+    about: `suites ${everydaySuites.join(", ")} (arguments go to vitest: files, -t PATTERN, --project SUITE)`,
+    run: (args) => test("test", everydaySuites, args),
+  },
+  "test:heavy": {
+    about: "the long suites: containerd, the flannel chain, 110 pods at once",
+    run: (args) => test("heavy", heavySuites, args),
+  },
+  bench: {
+    about: "benchmarks into bench/results/ (--gate: fail where a bound is missed)",
+    async run(args) {
+      if (!isRoot()) throw new SetupError("the benchmarks make network namespaces: they need root");
+      await requireTools("the benchmark", ["compiler", "iproute2", "plugins"]);
+      await requireBuild();
+      return onPinnedNode(inProject("bench", "index.ts"), ...args);
+    },
+  },
+  lint: {
+    about: "biome's rules and formatting, without changing anything",
+    async run(args) {
+      await ensureNpmPackages();
+      return onPinnedNode(inProject("node_modules", "@biomejs", "biome", "bin", "biome"), "check", ...args);
+    },
+  },
+  format: {
+    about: "put files into biome's format",
+    async run(args) {
+      await ensureNpmPackages();
+      return onPinnedNode(
+        inProject("node_modules", "@biomejs", "biome", "bin", "biome"),
+        "check",
+        "--write",
+        ...args,
+      );
+    },
+  },
+  typecheck: {
+    about: "TypeScript's checks over src, test, bench and tools",
+    async run(args) {
+      await requireBuild();
+      return onPinnedNode(
+        inProject("node_modules", "typescript", "bin", "tsc"),
+        "-p",
+        projectDirectory,
+        ...args,
+      );
+    },
+  },
+  sweep: {
+    about: "remove namespaces and directories that a killed test run left",
+    async run() {
+      await sweep();
+      return 0;
+    },
+  },
+  "ci:begin": {
+    about: "(CI) forget the reports of earlier runs",
+    run: () => {
+      clearReports();
+      return 0;
+    },
+  },
+  "ci:counts": { about: "(CI) the closing line: STEP=EXITCODE …", run: (args) => printCounts(args) },
+};
+
+function help() {
+  const width = Math.max(...Object.keys(tasks).map((name) => name.length));
+  return [
+    "node tools/run.mjs TASK [ARGUMENT…]     (or: npm run TASK -- ARGUMENT…)",
+    "",
+    ...Object.entries(tasks).map(([name, { about }]) => `  ${name.padEnd(width)}  ${about}`),
+    "",
+    "Each task first installs what it misses: npm packages always, Debian packages when run as root.",
+    "CI=true: what would be skipped is a failure.",
+    "",
+  ].join("\n");
+}
+
+async function main([name, ...args]) {
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(help());
+    return name === undefined ? 2 : 0;
+  }
+  const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined;
+  if (task === undefined) throw new SetupError(`no task ${name}; \`node tools/run.mjs --help\` lists them`);
+  return task.run(args);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (error instanceof SetupError) {
+    process.stderr.write(`! ${error.message}\n`);
+  } else if (error.code === "EACCES") {
+    process.stderr.write(
+      `! ${error.path} can't be written: it is from a run as root. As root again, or: sudo chown -R $USER build node_modules\n`,
+    );
+  } else {
+    throw error;
+  }
+  process.exitCode = 1;
+}
+if (interruption() !== undefined) process.exitCode = 130;

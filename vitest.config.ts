@@ -1,0 +1,31 @@
+import { defineConfig } from "vitest/config";
+
+/** One project a suite, so that each can be run alone: `node tools/run.mjs test --project unit`. */
+const suite = (name: string, include: string[], test: Record<string, unknown> = {}) => ({
+  test: { name, include, environment: "node", ...test },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      suite("unit", ["test/unit/**/*.test.ts"]),
+      suite("generated", ["test/generated/**/*.test.ts"], { testTimeout: 60_000 }),
+      suite("fuzz", ["test/fuzz/**/*.test.ts"], { testTimeout: 60_000 }),
+      suite("shim", ["test/shim/**/*.test.ts"], {
+        testTimeout: 60_000,
+        globalSetup: ["test/shim/support/binaries.ts"],
+      }),
+      suite("golden", ["test/golden/**/*.test.ts"], { testTimeout: 60_000 }),
+      suite("e2e", ["test/e2e/**/*.test.ts"], {
+        testTimeout: 120_000,
+        hookTimeout: 120_000,
+        fileParallelism: false,
+      }),
+      suite("heavy", ["test/heavy/**/*.test.ts"], {
+        testTimeout: 600_000,
+        hookTimeout: 600_000,
+        fileParallelism: false,
+      }),
+    ],
+  },
+});
