@@ -1,0 +1,155 @@
+/** One plugin's stdin, from its configuration as written and what the attachment adds to it. */
+
+import { allocate, failure, succeed } from "../memory";
+import { Status } from "../status";
+import { Character } from "../json/characters";
+import { findKey, KeyTable } from "../json/key-table";
+import { finish, nextMember, readKey, skipValue } from "../json/scan";
+import { writeByte, writeBytes, writeString, writeText } from "../json/write";
+import { readCapabilities } from "./capabilities";
+import { Field, fieldOfKey } from "./fields";
+import { enterInput, expectObject, inputEnd, isNull, openInput } from "./shape";
+
+/**
+ * See MergeInput in src/kernels/index.ts. An optional input that is not given has address 0.
+ *
+ * In one pass over the plugin's configuration: runs of members that stay are copied as they were written, those that are
+ * set anew are left out. Name and version come first in the output, the rest of what is set last.
+ */
+export function mergeConfig(
+  plugin: usize,
+  pluginLength: usize,
+  name: usize,
+  nameLength: usize,
+  cniVersion: usize,
+  cniVersionLength: usize,
+  prevResult: usize,
+  prevResultLength: usize,
+  runtimeConfig: usize,
+  runtimeConfigLength: usize,
+  validAttachments: usize,
+  validAttachmentsLength: usize,
+): Status {
+  // Every input appears once in the output, the attachments twice; 256 bytes are more than all the keys set.
+  const output = allocate(
+    pluginLength +
+      6 * (nameLength + cniVersionLength) +
+      prevResultLength +
+      runtimeConfigLength +
+      2 * validAttachmentsLength +
+      256,
+  );
+  if (!output) return failure();
+  let out = writeText(output, '{"name":');
+  out = writeString(out, name, name + nameLength);
+  out = writeText(out, ',"cniVersion":');
+  out = writeString(out, cniVersion, cniVersion + cniVersionLength);
+
+  /** First byte of the run of members that stay, 0 where there is none; and the byte after its last. */
+  let run: usize = 0;
+  let runEnd: usize = 0;
+  let capabilities: usize = 0;
+  let capabilitiesEnd: usize = 0;
+  let ownRuntimeConfig: usize = 0;
+  let ownRuntimeConfigEnd: usize = 0;
+
+  let p = enterInput(plugin, pluginLength);
+  if (!p) return failure();
+  while (load<u8>(p) != Character.CLOSE_BRACE) {
+    const value = readKey(p);
+    if (!value) return failure();
+    const field = fieldOfKey();
+    const end = skipValue(value, 1);
+    if (!end) return failure();
+    let stays = true;
+    if (field == Field.NAME || field == Field.CNI_VERSION) {
+      stays = false;
+    } else if (field == Field.CAPABILITIES) {
+      capabilities = value;
+      capabilitiesEnd = end;
+      stays = false;
+    } else if (field == Field.PREV_RESULT) {
+      stays = prevResult == 0;
+    } else if (field == Field.ATTACHMENTS) {
+      stays = validAttachments == 0;
+    } else if (field == Field.RUNTIME_CONFIG && runtimeConfig != 0) {
+      ownRuntimeConfig = value;
+      ownRuntimeConfigEnd = end;
+      stays = false;
+    }
+    if (stays) {
+      if (!run) run = p;
+      runEnd = end;
+    } else if (run) {
+      out = writeBytes(writeByte(out, Character.COMMA), run, runEnd);
+      run = 0;
+    }
+    p = nextMember(end);
+    if (!p) return failure();
+  }
+  if (!finish(p + 1, plugin + pluginLength)) return failure();
+  if (run) out = writeBytes(writeByte(out, Character.COMMA), run, runEnd);
+  if (capabilities && !expectObject(capabilities, "capabilities")) return failure();
+
+  if (prevResult) {
+    const start = openInput(prevResult, prevResultLength, Character.OPEN_BRACE);
+    if (!start) return failure();
+    out = writeBytes(writeText(out, ',"prevResult":'), start, inputEnd);
+  }
+  if (runtimeConfig) {
+    const before = out;
+    if (capabilities && !isNull(capabilities)) {
+      const supported = readCapabilities(capabilities, capabilitiesEnd);
+      if (supported === null || !findSupported(runtimeConfig, runtimeConfigLength, supported))
+        return failure();
+      out = writeSupported(out, supported);
+    } else if (!openInput(runtimeConfig, runtimeConfigLength, Character.OPEN_BRACE)) {
+      return failure();
+    }
+    if (out == before && ownRuntimeConfig) {
+      out = writeBytes(writeText(out, ',"runtimeConfig":'), ownRuntimeConfig, ownRuntimeConfigEnd);
+    }
+  }
+  if (validAttachments) {
+    const start = openInput(validAttachments, validAttachmentsLength, Character.OPEN_BRACKET);
+    if (!start) return failure();
+    out = writeBytes(writeText(out, ',"cni.dev/valid-attachments":'), start, inputEnd);
+    out = writeBytes(writeText(out, ',"cni.dev/attachments":'), start, inputEnd);
+  }
+  out = writeByte(out, Character.CLOSE_BRACE);
+  return succeed(output, out - output);
+}
+
+/** Notes the members of the runtimeConfig input whose keys are marked. False after fail(). */
+function findSupported(runtimeConfig: usize, length: usize, supported: KeyTable): bool {
+  let p = enterInput(runtimeConfig, length);
+  if (!p) return false;
+  while (load<u8>(p) != Character.CLOSE_BRACE) {
+    const value = readKey(p);
+    if (!value) return false;
+    const entry = findKey(supported);
+    const end = skipValue(value, 1);
+    if (!end) return false;
+    if (entry !== null && entry.marked) {
+      entry.valueStart = p;
+      entry.valueEnd = end;
+    }
+    p = nextMember(end);
+    if (!p) return false;
+  }
+  return finish(p + 1, runtimeConfig + length);
+}
+
+/** Writes `,"runtimeConfig":{…}` with the members found; nothing if there is none. Returns the address after it. */
+function writeSupported(to: usize, supported: KeyTable): usize {
+  let separator = ',"runtimeConfig":{';
+  let entry = supported.first;
+  while (entry !== null) {
+    if (entry.valueStart) {
+      to = writeBytes(writeText(to, separator), entry.valueStart, entry.valueEnd);
+      separator = ",";
+    }
+    entry = entry.next;
+  }
+  return separator.length == 1 ? writeByte(to, Character.CLOSE_BRACE) : to;
+}

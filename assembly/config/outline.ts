@@ -1,0 +1,193 @@
+/**
+ * The outline of a configuration, made in one pass that checks all of it: which of the fields that matter are where, at the top
+ * and in each plugin of a list. Whoever wants them looks them up there and does not scan again.
+ */
+
+import { allocate, fail } from "../memory";
+import { Status } from "../status";
+import { Character } from "../json/characters";
+import {
+  enterArray,
+  enterObject,
+  finish,
+  nextElement,
+  nextMember,
+  readKey,
+  skipBlanks,
+  skipValue,
+} from "../json/scan";
+import { keyIs } from "../json/text";
+import { Field, fieldOfKey } from "./fields";
+import { expectString, isNull } from "./shape";
+
+/** Most plugins in a list. */
+const MAX_PLUGINS: i32 = 1024;
+
+/** One appearance of a field in an object. */
+@unmanaged
+export class Member {
+  field: Field;
+  /** The key's opening quote. */
+  start: usize;
+  /** First byte of the value, and the byte after its last. */
+  valueStart: usize;
+  valueEnd: usize;
+  /** The byte after the member before it, 0 if it is the object's first. */
+  previousEnd: usize;
+  /** The next one, in the order of the text. */
+  next: Member | null;
+  /** Of a `plugins` that is an array: its plugins. */
+  plugins: Outline | null;
+  /** Of an `ipam` that is an object: the value of its last `type`, 0 if there is none. */
+  ipamType: usize;
+}
+
+/** An object: the configuration itself or one of its plugins. */
+@unmanaged
+export class Outline {
+  /** First byte (of a plugin that is not an object: no brace), and the byte after the last. */
+  start: usize;
+  end: usize;
+  /** First byte of its first member, 0 if it has none. */
+  firstMember: usize;
+  members: Member | null;
+  /** The next plugin of the list. */
+  next: Outline | null;
+
+  /** The last appearance of a field, which is the one that counts; null too where its value is null. */
+  find(field: Field): Member | null {
+    const found = load<Member | null>(lastMembers(this) + (field << 2));
+    return found === null || isNull(found.valueStart) ? null : found;
+  }
+}
+
+/** Behind each Outline: for every field the address of its last member, or 0. 20 words hold all fields. */
+const LAST_MEMBERS_LENGTH: usize = 80;
+
+@inline
+function lastMembers(outline: Outline): usize {
+  return changetype<usize>(outline) + offsetof<Outline>();
+}
+
+/**
+ * Makes the outline of a whole input.
+ * @returns null, after fail(), if it is not a JSON object
+ */
+export function outlineOf(config: usize, length: usize): Outline | null {
+  const start = skipBlanks(config);
+  const outline = outlineValue(start, 0);
+  if (outline === null || !finish(outline.end, config + length)) return null;
+  if (load<u8>(start) != Character.OPEN_BRACE) {
+    fail(Status.NOT_AN_OBJECT, start);
+    return null;
+  }
+  return outline;
+}
+
+/** Is it a list? One without `type`, or with an empty one. False, after fail(), also where `type` is not a string. */
+export function isList(outline: Outline): bool {
+  const type = outline.find(Field.TYPE);
+  if (type === null) return true;
+  return expectString(type.valueStart, "type") && type.valueEnd - type.valueStart == 2;
+}
+
+function outlineValue(start: usize, depth: i32): Outline | null {
+  const address = allocate(offsetof<Outline>() + LAST_MEMBERS_LENGTH);
+  if (!address) return null;
+  const outline = changetype<Outline>(address);
+  const found = lastMembers(outline);
+  for (let offset: usize = 0; offset < LAST_MEMBERS_LENGTH; offset += 16) {
+    v128.store(found + offset, i64x2.splat(0));
+  }
+  outline.start = start;
+  outline.firstMember = 0;
+  outline.members = null;
+  outline.next = null;
+  if (load<u8>(start) != Character.OPEN_BRACE) {
+    outline.end = skipValue(start, depth);
+    return outline.end ? outline : null;
+  }
+  let p = enterObject(start);
+  if (!p) return null;
+  if (load<u8>(p) != Character.CLOSE_BRACE) outline.firstMember = p;
+  let previousEnd: usize = 0;
+  let last: Member | null = null;
+  while (load<u8>(p) != Character.CLOSE_BRACE) {
+    const value = readKey(p);
+    if (!value) return null;
+    const field = fieldOfKey();
+    let end: usize;
+    if (field == Field.OTHER) {
+      end = skipValue(value, depth + 1);
+      if (!end) return null;
+    } else {
+      const member = addMember(field);
+      if (member === null) return null;
+      if (last === null) outline.members = member;
+      else last.next = member;
+      last = member;
+      store<Member>(found + (field << 2), member);
+      const first = load<u8>(value);
+      if (field == Field.PLUGINS && depth == 0 && first == Character.OPEN_BRACKET) {
+        end = outlinePlugins(member, value);
+      } else if (field == Field.IPAM && first == Character.OPEN_BRACE) {
+        end = outlineIpam(member, value, depth + 1);
+      } else {
+        end = skipValue(value, depth + 1);
+      }
+      if (!end) return null;
+      member.start = p;
+      member.valueStart = value;
+      member.valueEnd = end;
+      member.previousEnd = previousEnd;
+    }
+    previousEnd = end;
+    p = nextMember(end);
+    if (!p) return null;
+  }
+  outline.end = p + 1;
+  return outline;
+}
+
+function addMember(field: Field): Member | null {
+  const address = allocate(offsetof<Member>());
+  if (!address) return null;
+  const member = changetype<Member>(address);
+  member.field = field;
+  member.next = null;
+  member.plugins = null;
+  member.ipamType = 0;
+  return member;
+}
+
+function outlineIpam(member: Member, ipam: usize, depth: i32): usize {
+  let p = enterObject(ipam);
+  if (!p) return 0;
+  while (load<u8>(p) != Character.CLOSE_BRACE) {
+    const value = readKey(p);
+    if (!value) return 0;
+    if (keyIs("type")) member.ipamType = value;
+    const end = skipValue(value, depth + 1);
+    if (!end) return 0;
+    p = nextMember(end);
+    if (!p) return 0;
+  }
+  return p + 1;
+}
+
+function outlinePlugins(member: Member, array: usize): usize {
+  let count = 0;
+  let last: Outline | null = null;
+  let p = enterArray(array);
+  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+    if (++count > MAX_PLUGINS) return fail(Status.TOO_MANY_PLUGINS, p);
+    const plugin = outlineValue(p, 2);
+    if (plugin === null) return 0;
+    if (last === null) member.plugins = plugin;
+    else last.next = plugin;
+    last = plugin;
+    p = nextElement(plugin.end);
+    if (!p) return 0;
+  }
+  return p + 1;
+}

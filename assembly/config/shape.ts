@@ -1,0 +1,70 @@
+/** Checks of what kind a value is. Everywhere, `null` counts as not being there, as it does for Go. */
+
+import { fail, terminate } from "../memory";
+import { Status } from "../status";
+import { Character } from "../json/characters";
+import { enterObject, finish, skipBlanks, skipValue } from "../json/scan";
+
+/** Is the value at `p` (a valid one) null? */
+@inline
+export function isNull(p: usize): bool {
+  return load<u8>(p) == Character.LOWER_N;
+}
+
+/**
+ * Checks that a value is an object or null.
+ * @param field name for the error
+ * @returns false, after fail(), if it is not
+ */
+export function expectObject(p: usize, field: string | null): bool {
+  if (load<u8>(p) == Character.OPEN_BRACE || isNull(p)) return true;
+  fail(Status.NOT_AN_OBJECT, p, field);
+  return false;
+}
+
+/** The same for a string. */
+export function expectString(p: usize, field: string): bool {
+  if (load<u8>(p) == Character.QUOTE || isNull(p)) return true;
+  fail(Status.NOT_A_STRING, p, field);
+  return false;
+}
+
+/** The same for an array. */
+export function expectArray(p: usize, field: string | null): bool {
+  if (load<u8>(p) == Character.OPEN_BRACKET || isNull(p)) return true;
+  fail(Status.NOT_AN_ARRAY, p, field);
+  return false;
+}
+
+/**
+ * Enters an input that is one object, to be read to its end like any other; `finish` comes after it.
+ * @returns as enterObject
+ */
+export function enterInput(pointer: usize, length: usize): usize {
+  terminate(pointer, length);
+  const start = skipBlanks(pointer);
+  if (load<u8>(start) == Character.OPEN_BRACE) return enterObject(start);
+  // Not to be JSON at all is the worse of the two.
+  const end = skipValue(start, 0);
+  return end && finish(end, pointer + length) ? fail(Status.NOT_AN_OBJECT, start) : 0;
+}
+
+/** End of the value that openInput found last. */
+export let inputEnd: usize = 0;
+
+/**
+ * Checks a whole input that is one object or one array; null will not do.
+ * @param opening what it must start with
+ * @returns address of its first byte (inputEnd: after its last), or 0
+ */
+export function openInput(pointer: usize, length: usize, opening: u8): usize {
+  terminate(pointer, length);
+  const start = skipBlanks(pointer);
+  const end = skipValue(start, 0);
+  if (!end || !finish(end, pointer + length)) return 0;
+  if (load<u8>(start) != opening) {
+    return fail(opening == Character.OPEN_BRACE ? Status.NOT_AN_OBJECT : Status.NOT_AN_ARRAY, start);
+  }
+  inputEnd = end;
+  return start;
+}

@@ -1,0 +1,8 @@
+/** What multus.wasm exports: the arena, and the kernels. Nothing that src/kernels does not use. */
+
+export { adjustConfig } from "./config/adjust";
+export { mergeConfig } from "./config/merge";
+export { splitConfig } from "./config/split";
+export { header, reserve } from "./memory";
+export { convertResult } from "./result/convert";
+export { networkStatus } from "./status/status";

@@ -1,0 +1,120 @@
+/** Notes the addresses of a result, and the gateways of its default routes, while it is checked: network-status is made of them. */
+
+import { writeByte, writeBytes } from "../json/write";
+import { Character } from "../json/characters";
+import { allocate, ensure, openEnd } from "../memory";
+import { slash, writeAddress } from "../net/address";
+import { endOf, Field, startOf } from "./fields";
+import {
+  addressIsCanonical,
+  addressIsDefault,
+  addressWritten,
+  gatewayIsCanonical,
+  gatewayWritten,
+  ipInterface,
+  readAddress,
+  readCidr,
+} from "./readers";
+
+/** One address. Those of a list follow each other in memory. */
+@unmanaged
+export class Address {
+  /** Its text without prefix length, where that can be copied as it is; else 0. */
+  text: usize;
+  textEnd: usize;
+  /** Where it is written: the opening quote. */
+  written: usize;
+  /** Place in `interfaces`, -1 if it does not say. */
+  place: i32;
+  hasGateway: u32;
+  /** The next address of the same interface, 0 at the end; for whoever puts them in order. */
+  next: usize;
+}
+
+/** Size of an Address in bytes. */
+export const ADDRESS_SIZE: usize = offsetof<Address>();
+
+/** The addresses of `ips`, and the gateways of default routes: start and end of each list. */
+export let addresses: usize = 0;
+export let addressesEnd: usize = 0;
+export let gateways: usize = 0;
+export let gatewaysEnd: usize = 0;
+
+/** The list in hand. */
+let list: Field = Field.IPS;
+let end: usize = 0;
+
+/** Forgets what was noted of another result. */
+export function forgetCollections(): void {
+  addresses = 0;
+  addressesEnd = 0;
+  gateways = 0;
+  gatewaysEnd = 0;
+}
+
+/** Starts a list: IPS or ROUTES. */
+export function startCollection(field: Field): void {
+  list = field;
+  end = openEnd();
+}
+
+/** Notes the address read last. */
+export function collectAddress(): bool {
+  if (!ensure(end + ADDRESS_SIZE)) return false;
+  const address = changetype<Address>(end);
+  address.text = addressIsCanonical && startOf(Field.ADDRESS) == addressWritten + 1 ? addressWritten + 1 : 0;
+  address.textEnd = slash;
+  address.written = addressWritten;
+  address.place = <i32>ipInterface;
+  address.hasGateway = startOf(Field.GATEWAY) != 0;
+  end += ADDRESS_SIZE;
+  return true;
+}
+
+/** Notes the gateway of the route read last, if that is a default route with a gateway. */
+export function collectGateway(): bool {
+  if (!addressIsDefault || !startOf(Field.GW)) return true;
+  if (!ensure(end + ADDRESS_SIZE)) return false;
+  const address = changetype<Address>(end);
+  address.text = gatewayIsCanonical && startOf(Field.GW) == gatewayWritten + 1 ? gatewayWritten + 1 : 0;
+  address.textEnd = endOf(Field.GW);
+  address.written = gatewayWritten;
+  end += ADDRESS_SIZE;
+  return true;
+}
+
+/** Ends the list. */
+export function endCollection(): bool {
+  const start = openEnd();
+  if (list == Field.IPS) {
+    addresses = start;
+    addressesEnd = end;
+  } else {
+    gateways = start;
+    gatewaysEnd = end;
+  }
+  return end == start || allocate(end - start) != 0;
+}
+
+/** Prints an address of `ips`, without prefix length, in quotes. */
+export function writeAddressOf(address: Address, to: usize): usize {
+  if (address.text) return writeQuoted(address, to);
+  readCidr(address.written, Field.ADDRESS, 0);
+  return writeCanonical(startOf(Field.ADDRESS), to);
+}
+
+/** Prints a gateway, in quotes. */
+export function writeGatewayOf(address: Address, to: usize): usize {
+  if (address.text) return writeQuoted(address, to);
+  readAddress(address.written, Field.GW, 0);
+  return writeCanonical(startOf(Field.GW), to);
+}
+
+function writeQuoted(address: Address, to: usize): usize {
+  to = writeBytes(writeByte(to, Character.QUOTE), address.text, address.textEnd);
+  return writeByte(to, Character.QUOTE);
+}
+
+function writeCanonical(text: usize, to: usize): usize {
+  return writeByte(writeAddress(writeByte(to, Character.QUOTE), text), Character.QUOTE);
+}

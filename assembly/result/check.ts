@@ -1,0 +1,404 @@
+/**
+ * Checks a whole CNI result in one pass and notes where its parts are. On the way, and only if asked to, it has the lists printed in
+ * another shape (see lists.ts) or notes the addresses (see addresses.ts).
+ */
+
+import { Character } from "../json/characters";
+import { enterArray, enterObject, nextElement, nextMember, skipValue } from "../json/scan";
+import { fail } from "../memory";
+import { Status } from "../status";
+import { collectAddress, collectGateway, endCollection, startCollection } from "./addresses";
+import { isRemoved } from "./edits";
+import { endList, endRoutes, printDns, printInterface, printIp, printRoute, startResult } from "./lists";
+import { endOf, Field, field, fieldKey, isNull, Kind, readField, startOf } from "./fields";
+import {
+  addressFamily,
+  addressWritten,
+  familyRoutesSeen,
+  ipInterface,
+  NO_INTERFACE,
+  readObject,
+  readText,
+  readVersion,
+  wrongType,
+} from "./readers";
+import { NO_VERSION, SHAPE_CURRENT, SHAPE_FAMILIES, shapeOf, UNKNOWN_VERSION } from "./versions";
+
+/** What else is done with what is checked. */
+export const enum Purpose {
+  /** Nothing. */
+  CHECK,
+  /** Lists are printed in another shape that has lists. */
+  PRINT,
+  /** Addresses and gateways are noted. */
+  COLLECT,
+}
+
+/** A `routes` member: of the result, or of ip4 or ip6. */
+@unmanaged
+export class Routes {
+  /** The opening quote of its key and the value, null or a list; 0 if there is none. */
+  key: usize;
+  value: usize;
+  end: usize;
+  /** How many routes of it are removed by the edits asked for, and how many are not. */
+  removed: u32;
+  kept: u32;
+  /** How many members of that name there are: the last counts. */
+  seen: u32;
+}
+
+/** Number and shape of the version the result is read as. */
+export let version: i32 = 0;
+export let shape: i32 = 0;
+/** The value of `cniVersion`, 0 if there is none; whether it says a version. */
+export let versionAt: usize = 0;
+export let versionEnd: usize = 0;
+export let versionIsSaid: bool = false;
+
+/** The list of interfaces (0 where missing or null), and how many there are. */
+export let interfacesAt: usize = 0;
+export let interfaceCount: i64 = 0;
+/** The value of `dns`: 0 where missing, null is there as such. */
+export let dnsAt: usize = 0;
+/** ip4 and ip6 objects, or else the first elements of `ips` of each family; 0 where there is none. */
+export let ip4At: usize = 0;
+export let ip6At: usize = 0;
+
+/** Routes at the top (0.3.0 and later), of ip4 and of ip6. */
+export const routes: Routes = changetype<Routes>(memory.data(offsetof<Routes>(), 4));
+export const routes4: Routes = changetype<Routes>(memory.data(offsetof<Routes>(), 4));
+export const routes6: Routes = changetype<Routes>(memory.data(offsetof<Routes>(), 4));
+
+/** How many members the result has. */
+export let memberCount: i32 = 0;
+/** The closing brace. */
+export let closingBrace: usize = 0;
+
+/** The greatest place in `interfaces` that an address names, and where it does. */
+let greatestInterface: i64 = NO_INTERFACE;
+let greatestInterfaceAt: usize = 0;
+
+/**
+ * Checks a result.
+ * @param p its opening brace
+ * @param otherwise number of the version it is taken to be of where it does not say
+ * @param targetVersion number of the version to print it in, should that have lists in another shape; NO_VERSION for none
+ * @param collects whether addresses are noted
+ * @returns the address after it
+ */
+export function checkResult(p: usize, otherwise: i32, targetVersion: i32, collects: bool): usize {
+  resultStart = p;
+  if (!findVersion(p, otherwise)) return 0;
+  let once = true;
+  while (true) {
+    purpose = collects ? Purpose.COLLECT : Purpose.CHECK;
+    if (targetVersion != NO_VERSION && shape != SHAPE_FAMILIES) {
+      const target = shapeOf(targetVersion);
+      if (target != shape && target != SHAPE_FAMILIES) {
+        purpose = Purpose.PRINT;
+        if (!startResult(targetVersion)) return 0;
+      }
+    }
+    const end = checkMembers(p, once);
+    if (end || !isVersionTwice) return end;
+    // A second cniVersion, which is the one that counts: find the last before anything is read by it.
+    if (!findLastVersion(p, otherwise)) return 0;
+    once = false;
+  }
+}
+
+/** What is being done. */
+export let purpose: Purpose = Purpose.CHECK;
+
+/** The opening brace of the result. */
+let resultStart: usize = 0;
+
+/** A second cniVersion was met, which stopped checkMembers. */
+let isVersionTwice: bool = false;
+
+/** Where the members begin that are still to be checked: mostly after the version, which comes first. */
+let afterVersion: usize = 0;
+
+/** Finds the version the result is to be read as: mostly in its first member. */
+function findVersion(p: usize, otherwise: i32): usize {
+  afterVersion = 0;
+  const first = enterObject(p);
+  if (!first) return 0;
+  if (load<u8>(first) == Character.QUOTE) {
+    const value = readField(first, Kind.RESULT);
+    if (!value) return 0;
+    if (field == Field.CNI_VERSION) {
+      noVersion();
+      const end = takeVersion(value);
+      afterVersion = end ? nextMember(end) : 0;
+      return afterVersion ? useVersion(otherwise) : 0;
+    }
+  }
+  return findLastVersion(p, otherwise);
+}
+
+/** Finds the version by looking at every member; the last of several counts. */
+function findLastVersion(p: usize, otherwise: i32): usize {
+  afterVersion = 0;
+  noVersion();
+  p = enterObject(p);
+  if (!p) return 0;
+  while (load<u8>(p) != Character.CLOSE_BRACE) {
+    const value = readField(p, Kind.RESULT);
+    if (!value) return 0;
+    const end = field == Field.CNI_VERSION ? takeVersion(value) : skipValue(value, 1);
+    if (!end) return 0;
+    p = nextMember(end);
+    if (!p) return 0;
+  }
+  return useVersion(otherwise);
+}
+
+function noVersion(): void {
+  versionAt = 0;
+  version = NO_VERSION;
+}
+
+/** Takes the value of a cniVersion member. */
+function takeVersion(p: usize): usize {
+  const end = readText(p, Field.CNI_VERSION, 1);
+  if (!end) return 0;
+  version = readVersion(startOf(Field.CNI_VERSION), end);
+  versionAt = p;
+  versionEnd = end;
+  return end;
+}
+
+/** Settles what the result is read as. */
+function useVersion(otherwise: i32): usize {
+  versionIsSaid = version != NO_VERSION;
+  if (!versionIsSaid) version = otherwise;
+  if (version == UNKNOWN_VERSION) {
+    return versionIsSaid
+      ? fail(Status.UNSUPPORTED_VERSION, versionAt)
+      : fail(Status.UNSUPPORTED_CONFIG_VERSION, resultStart);
+  }
+  shape = shapeOf(version);
+  return 1;
+}
+
+/**
+ * Checks the members of a result.
+ * @param once stop at a second cniVersion
+ */
+function checkMembers(p: usize, once: bool): usize {
+  interfacesAt = 0;
+  interfaceCount = 0;
+  dnsAt = 0;
+  ip4At = 0;
+  ip6At = 0;
+  noRoutes(routes);
+  noRoutes(routes4);
+  noRoutes(routes6);
+  memberCount = 0;
+  greatestInterface = NO_INTERFACE;
+  isVersionTwice = false;
+
+  const hasLists = shape != SHAPE_FAMILIES;
+  if (afterVersion) {
+    p = afterVersion;
+    memberCount = 1;
+  } else {
+    p = enterObject(p);
+    if (!p) return 0;
+  }
+  while (load<u8>(p) != Character.CLOSE_BRACE) {
+    const value = readField(p, Kind.RESULT);
+    if (!value) return 0;
+    let end: usize = 0;
+    switch (field) {
+      case Field.CNI_VERSION:
+        if (once && value != versionAt) {
+          isVersionTwice = true;
+          return 0;
+        }
+        end = readText(value, Field.CNI_VERSION, 1);
+        break;
+      case Field.DNS:
+        dnsAt = value;
+        end = isNull(value) ? value + 4 : readObject(value, Kind.DNS, 1);
+        if (purpose == Purpose.PRINT && end && !isNull(value) && !printDns(end - value)) return 0;
+        break;
+      case Field.INTERFACES:
+        end = hasLists ? checkInterfaces(value) : skipValue(value, 1);
+        break;
+      case Field.IPS:
+        end = hasLists ? checkIps(value) : skipValue(value, 1);
+        break;
+      case Field.ROUTES:
+        if (hasLists) {
+          routes.key = fieldKey;
+          routes.seen++;
+          end = checkRoutes(value, routes, 1);
+        } else {
+          end = skipValue(value, 1);
+        }
+        break;
+      case Field.IP4:
+        end = hasLists ? skipValue(value, 1) : checkFamily(value, 4);
+        break;
+      case Field.IP6:
+        end = hasLists ? skipValue(value, 1) : checkFamily(value, 6);
+        break;
+      default:
+        end = skipValue(value, 1);
+    }
+    if (!end) return 0;
+    memberCount++;
+    p = nextMember(end);
+    if (!p) return 0;
+  }
+  if (greatestInterface >= interfaceCount) return fail(Status.INTERFACE_OUT_OF_RANGE, greatestInterfaceAt);
+  closingBrace = p;
+  return p + 1;
+}
+
+/** A list, or null. */
+@inline
+function isList(p: usize): bool {
+  return load<u8>(p) == Character.OPEN_BRACKET;
+}
+
+/** Null in the place of a list, or something that should not be there. */
+function noList(p: usize, depth: i32): usize {
+  return isNull(p) ? p + 4 : wrongType(Status.NOT_AN_ARRAY, p, depth);
+}
+
+function checkInterfaces(list: usize): usize {
+  interfaceCount = 0;
+  interfacesAt = 0;
+  let end: usize = 0;
+  if (isList(list)) {
+    interfacesAt = list;
+    const kind = interfaceKind(shape);
+    let p = enterArray(list);
+    while (load<u8>(p) != Character.CLOSE_BRACKET) {
+      end = readObject(p, kind, 2);
+      if (!end) return 0;
+      if (purpose == Purpose.PRINT && !printInterface(end - p, interfaceCount == 0)) return 0;
+      interfaceCount++;
+      p = nextElement(end);
+      if (!p) return 0;
+    }
+    end = p + 1;
+  } else {
+    end = noList(list, 1);
+  }
+  if (purpose == Purpose.PRINT) endList(Field.INTERFACES, interfaceCount == 0);
+  return end;
+}
+
+function checkIps(list: usize): usize {
+  let ipCount = 0;
+  greatestInterface = NO_INTERFACE;
+  ip4At = 0;
+  ip6At = 0;
+  if (purpose == Purpose.COLLECT) startCollection(Field.IPS);
+  let end: usize = 0;
+  if (isList(list)) {
+    const kind = ipKind(shape);
+    let p = enterArray(list);
+    while (load<u8>(p) != Character.CLOSE_BRACKET) {
+      end = readObject(p, kind, 2);
+      if (!end) return 0;
+      if (ipInterface > greatestInterface) {
+        greatestInterface = ipInterface;
+        greatestInterfaceAt = startOf(Field.INTERFACE);
+      } else if (ipInterface < NO_INTERFACE) {
+        return fail(Status.INTERFACE_OUT_OF_RANGE, startOf(Field.INTERFACE));
+      }
+      if (addressFamily == 4) {
+        if (!ip4At) ip4At = p;
+      } else if (!ip6At) {
+        ip6At = p;
+      }
+      if (purpose == Purpose.PRINT) {
+        if (!printIp(end - p, ipCount == 0)) return 0;
+      } else if (purpose == Purpose.COLLECT) {
+        if (!collectAddress()) return 0;
+      }
+      ipCount++;
+      p = nextElement(end);
+      if (!p) return 0;
+    }
+    end = p + 1;
+  } else {
+    end = noList(list, 1);
+  }
+  if (purpose == Purpose.PRINT) endList(Field.IPS, ipCount == 0);
+  else if (purpose == Purpose.COLLECT && !endCollection()) return 0;
+  return end;
+}
+
+function noRoutes(member: Routes): void {
+  member.key = 0;
+  member.value = 0;
+  member.kept = 0;
+  member.seen = 0;
+}
+
+function checkRoutes(list: usize, member: Routes, depth: i32): usize {
+  member.value = list;
+  member.removed = 0;
+  member.kept = 0;
+  if (purpose == Purpose.COLLECT) startCollection(Field.ROUTES);
+  let end: usize = 0;
+  if (isList(list)) {
+    let p = enterArray(list);
+    while (load<u8>(p) != Character.CLOSE_BRACKET) {
+      end = readObject(p, Kind.ROUTE, depth + 1);
+      if (!end) return 0;
+      if (purpose == Purpose.COLLECT) {
+        if (!collectGateway()) return 0;
+      } else if (isRemoved()) {
+        member.removed++;
+      } else {
+        if (purpose == Purpose.PRINT && !printRoute(end - p, member.kept == 0)) return 0;
+        member.kept++;
+      }
+      p = nextElement(end);
+      if (!p) return 0;
+    }
+    end = p + 1;
+  } else {
+    end = noList(list, depth);
+  }
+  member.end = end;
+  if (purpose == Purpose.PRINT) return endRoutes(member.kept == 0) ? end : 0;
+  if (purpose == Purpose.COLLECT && !endCollection()) return 0;
+  return end;
+}
+
+/** Checks ip4 or ip6. */
+function checkFamily(p: usize, family: i32): usize {
+  const isNothing = isNull(p);
+  if (family == 4) ip4At = isNothing ? 0 : p;
+  else ip6At = isNothing ? 0 : p;
+  noRoutes(family == 4 ? routes4 : routes6);
+  if (isNothing) return p + 4;
+  const end = readObject(p, Kind.FAMILY, 1);
+  if (!end) return 0;
+  if (addressFamily != family) return fail(Status.WRONG_FAMILY, addressWritten);
+  const list = startOf(Field.FAMILY_ROUTES);
+  if (!list) return end;
+  const member = family == 4 ? routes4 : routes6;
+  member.key = endOf(Field.FAMILY_ROUTES);
+  member.seen = familyRoutesSeen;
+  return checkRoutes(list, member, 2) ? end : 0;
+}
+
+/** What an element of `interfaces` is in a shape. */
+export function interfaceKind(shape: i32): Kind {
+  return shape == SHAPE_CURRENT ? Kind.INTERFACE : Kind.OLD_INTERFACE;
+}
+
+/** What an element of `ips` is in a shape. */
+export function ipKind(shape: i32): Kind {
+  return shape == SHAPE_CURRENT ? Kind.IP : Kind.OLD_IP;
+}

@@ -1,0 +1,306 @@
+/**
+ * The results of all delegates of a pod, aggregated into network-status: a list with one entry for each interface that a pod
+ * got (k8s.v1.cni.cncf.io/network-status of the NPWG multi-network specification, as Go multus writes it).
+ */
+
+import { Character } from "../json/characters";
+import { enterArray, finish, nextElement, skipBlanks, skipValue } from "../json/scan";
+import { writeByte, writeBytes, writeDecimal, writeString, writeText } from "../json/write";
+import { allocate, fail, failure, MAX_OUTPUT, succeed, terminate } from "../memory";
+import {
+  Address,
+  ADDRESS_SIZE,
+  addresses,
+  addressesEnd,
+  forgetCollections,
+  gateways,
+  gatewaysEnd,
+  writeAddressOf,
+  writeGatewayOf,
+} from "../result/addresses";
+import { checkResult, dnsAt, interfaceCount, interfaceKind, interfacesAt, shape } from "../result/check";
+import { goOn, makeRoom, out, startOutput } from "../result/output";
+import { writeDns } from "../result/print";
+import { endOf, Field, isNull, Kind, startOf } from "../result/fields";
+import { readObject, refuseInput } from "../result/readers";
+import { NEWEST_VERSION, NO_VERSION } from "../result/versions";
+import { Status } from "../status";
+
+/** One input as the host writes it: the eight words of StatusInput. */
+@unmanaged
+class Input {
+  name: usize;
+  nameLength: usize;
+  result: usize;
+  resultLength: usize;
+  /** Its length is 0 if there is none. */
+  deviceInfo: usize;
+  deviceInfoLength: usize;
+  /** 1 for the cluster network. */
+  isDefault: u32;
+  /** Bytes; 0 if not known. */
+  mtu: u32;
+}
+
+/** Where the parts of an input's result are, and its device info: addresses, 0 where there is none. */
+@unmanaged
+class Parts {
+  shape: i32;
+  interfaces: usize;
+  interfaceCount: u32;
+  /** Lists of Address: those of the interfaces, and the gateways of default routes. */
+  addresses: usize;
+  addressesEnd: usize;
+  gateways: usize;
+  gatewaysEnd: usize;
+  dns: usize;
+  deviceInfo: usize;
+  deviceInfoEnd: usize;
+}
+
+/** One interface of a result that has several. */
+@unmanaged
+class Place {
+  /** Its addresses, in the order of the result. */
+  firstAddress: usize;
+  lastAddress: usize;
+  /** The pod's, not the host's. */
+  isListed: u32;
+}
+
+/** What comes before the next entry. */
+let separator: u32 = Character.OPEN_BRACKET;
+
+/** What all entries of one input end with (DNS, device info, gateways), once printed. */
+let tail: usize = 0;
+let tailEnd: usize = 0;
+
+/** See Kernels.networkStatus in src/kernels/index.ts. */
+export function networkStatus(inputs: usize, count: u32): Status {
+  const allParts = allocate(count * offsetof<Parts>());
+  if (!allParts) return failure();
+  let mostInterfaces: u32 = 1;
+  for (let index: u32 = 0; index < count; index++) {
+    const parts = changetype<Parts>(allParts + index * offsetof<Parts>());
+    if (!takeApart(changetype<Input>(inputs + index * offsetof<Input>()), parts)) return failure();
+    mostInterfaces = max(mostInterfaces, parts.interfaceCount);
+  }
+  // With one interface there is nothing to be put in order.
+  const places = mostInterfaces > 1 ? allocate(<usize>mostInterfaces * offsetof<Place>()) : 1;
+  if (!places) return failure();
+
+  startOutput();
+  const list = out;
+  separator = Character.OPEN_BRACKET;
+  for (let index: u32 = 0; index < count; index++) {
+    const input = changetype<Input>(inputs + index * offsetof<Input>());
+    const parts = changetype<Parts>(allParts + index * offsetof<Parts>());
+    tail = 0;
+    if (parts.interfaceCount == 1) {
+      if (!writeOnly(input, parts)) return failure();
+    } else if (parts.interfaceCount > 1) {
+      if (!writeEach(input, parts, list, places)) return failure();
+    }
+    if (!hasRoom(list)) return failure();
+  }
+  if (!makeRoom(0)) return failure();
+  if (separator == Character.OPEN_BRACKET) goOn(writeByte(out, separator));
+  goOn(writeByte(out, Character.CLOSE_BRACKET));
+  return succeed(list, out - list);
+}
+
+/** Checks an input and notes where its parts are. */
+function takeApart(input: Input, parts: Parts): bool {
+  parts.deviceInfo = 0;
+  if (input.deviceInfoLength != 0 && !takeDeviceInfo(input, parts)) return false;
+  terminate(input.result, input.resultLength);
+  const end = input.result + input.resultLength;
+  const start = skipBlanks(input.result);
+  parts.interfaceCount = 0;
+  if (start >= end) return true;
+  if (isNull(start)) return finish(start + 4, end);
+  if (load<u8>(start) != Character.OPEN_BRACE) return refuseInput(start, end);
+  forgetCollections();
+  // A result of the newest version has all that any has.
+  const objectEnd = checkResult(start, NEWEST_VERSION, NO_VERSION, true);
+  if (!objectEnd || !finish(objectEnd, end)) return false;
+  parts.shape = shape;
+  parts.interfaces = interfacesAt;
+  parts.interfaceCount = <u32>interfaceCount;
+  parts.addresses = addresses;
+  parts.addressesEnd = addressesEnd;
+  parts.gateways = gateways;
+  parts.gatewaysEnd = gatewaysEnd;
+  parts.dns = dnsAt && !isNull(dnsAt) ? dnsAt : 0;
+  return true;
+}
+
+function takeDeviceInfo(input: Input, parts: Parts): bool {
+  terminate(input.deviceInfo, input.deviceInfoLength);
+  const end = input.deviceInfo + input.deviceInfoLength;
+  const start = skipBlanks(input.deviceInfo);
+  if (load<u8>(start) != Character.OPEN_BRACE) return refuseInput(start, end);
+  const objectEnd = skipValue(start, 0);
+  if (!objectEnd || !finish(objectEnd, end)) return false;
+  parts.deviceInfo = start;
+  parts.deviceInfoEnd = objectEnd;
+  return true;
+}
+
+/** The output must not grow without limit: with several interfaces it may be far longer than the inputs. */
+function hasRoom(list: usize): bool {
+  if (out - list <= MAX_OUTPUT) return true;
+  fail(Status.OUTPUT_TOO_LARGE, 0);
+  return false;
+}
+
+/** Prints the entry of a result's only interface: all addresses are its own. */
+function writeOnly(input: Input, parts: Parts): bool {
+  readObject(enterArray(parts.interfaces), interfaceKind(parts.shape), 2);
+  const isPod = startOf(Field.SANDBOX) != 0;
+  if (!startEntry(input, isPod)) return false;
+  let isFirst = true;
+  for (let address = parts.addresses; address < parts.addressesEnd; address += ADDRESS_SIZE) {
+    if (!writeAddress(changetype<Address>(address), isFirst)) return false;
+    isFirst = false;
+  }
+  if (!isFirst) goOn(writeByte(out, Character.CLOSE_BRACKET));
+  return endEntry(input, parts, isPod, input.isDefault != 0);
+}
+
+/** Prints an entry for each of the pod's interfaces of a result that has several. */
+function writeEach(input: Input, parts: Parts, list: usize, places: usize): bool {
+  const defaultPlace = placeAddresses(input, parts, places);
+  const kind = interfaceKind(parts.shape);
+  let place = places;
+  let p = enterArray(parts.interfaces);
+  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+    const end = readObject(p, kind, 2);
+    if (changetype<Place>(place).isListed) {
+      if (!startEntry(input, true)) return false;
+      let isFirst = true;
+      let address = changetype<Place>(place).firstAddress;
+      while (address) {
+        if (!writeAddress(changetype<Address>(address), isFirst)) return false;
+        isFirst = false;
+        address = changetype<Address>(address).next;
+      }
+      if (!isFirst) goOn(writeByte(out, Character.CLOSE_BRACKET));
+      if (!endEntry(input, parts, true, place == defaultPlace) || !hasRoom(list)) return false;
+    }
+    place += offsetof<Place>();
+    p = nextElement(end);
+  }
+  return true;
+}
+
+/**
+ * Finds out which addresses each interface has. An address that does not say its interface is the last one's.
+ * @returns the place of the interface that is the pod's default one; 0 if it is none of these
+ */
+function placeAddresses(input: Input, parts: Parts, places: usize): usize {
+  let first: usize = 0;
+  let last: usize = 0;
+  let place = places;
+  let p = enterArray(parts.interfaces);
+  const kind = interfaceKind(parts.shape);
+  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+    p = nextElement(readObject(p, kind, 2));
+    const isListed = startOf(Field.SANDBOX) != 0;
+    changetype<Place>(place).firstAddress = 0;
+    changetype<Place>(place).isListed = isListed;
+    if (isListed) {
+      if (!first) first = place;
+      last = place;
+    }
+    place += offsetof<Place>();
+  }
+  if (!first) return 0;
+
+  let withGateway: usize = 0;
+  for (let at = parts.addresses; at < parts.addressesEnd; at += ADDRESS_SIZE) {
+    const address = changetype<Address>(at);
+    const ownAt = address.place < 0 ? last : places + <usize>address.place * offsetof<Place>();
+    const own = changetype<Place>(ownAt);
+    if (!own.isListed) continue;
+    address.next = 0;
+    if (own.firstAddress) changetype<Address>(own.lastAddress).next = at;
+    else own.firstAddress = at;
+    own.lastAddress = at;
+    if (address.place >= 0 && address.hasGateway && !withGateway) withGateway = ownAt;
+  }
+  if (!input.isDefault) return 0;
+  return withGateway ? withGateway : first;
+}
+
+/** Prints an entry up to its addresses. The interface has just been read. */
+function startEntry(input: Input, isPod: bool): bool {
+  if (!makeRoom(6 * input.nameLength + (endOf(Field.NAME) - startOf(Field.NAME)))) return false;
+  let to = writeText(writeByte(out, separator), '{"name":');
+  separator = Character.COMMA;
+  to = writeString(to, input.name, input.name + input.nameLength);
+  if (isPod && startOf(Field.NAME)) {
+    to = writeBytes(writeText(to, ',"interface":'), startOf(Field.NAME), endOf(Field.NAME));
+  }
+  goOn(to);
+  return true;
+}
+
+/** Prints an address as an element of `ips`. */
+function writeAddress(address: Address, isFirst: bool): bool {
+  if (!makeRoom(0)) return false;
+  goOn(writeAddressOf(address, isFirst ? writeText(out, ',"ips":[') : writeByte(out, Character.COMMA)));
+  return true;
+}
+
+/** Prints the rest of an entry. The interface is still the one read last. */
+function endEntry(input: Input, parts: Parts, isPod: bool, isDefault: bool): bool {
+  if (!makeRoom(endOf(Field.MAC) - startOf(Field.MAC))) return false;
+  let to = out;
+  if (isPod) {
+    if (startOf(Field.MAC)) to = writeBytes(writeText(to, ',"mac":'), startOf(Field.MAC), endOf(Field.MAC));
+    if (startOf(Field.MTU)) {
+      to = writeBytes(writeText(to, ',"mtu":'), startOf(Field.MTU), endOf(Field.MTU));
+    } else if (input.mtu) {
+      to = writeDecimal(writeText(to, ',"mtu":'), input.mtu);
+    }
+  }
+  if (isDefault) to = writeText(to, ',"default":true');
+  goOn(to);
+  if (tail) {
+    if (!makeRoom(tailEnd - tail)) return false;
+    goOn(writeBytes(out, tail, tailEnd));
+  } else {
+    tail = out;
+    if (!writeTail(parts)) return false;
+    tailEnd = out;
+  }
+  goOn(writeByte(out, Character.CLOSE_BRACE));
+  return true;
+}
+
+/** Prints what all entries of an input have in common. */
+function writeTail(parts: Parts): bool {
+  if (parts.dns) {
+    const end = readObject(parts.dns, Kind.DNS, 1);
+    if (!makeRoom(end - parts.dns)) return false;
+    goOn(writeDns(writeText(out, ',"dns":')));
+  } else {
+    goOn(writeText(out, ',"dns":{}'));
+  }
+  const deviceInfo = parts.deviceInfo;
+  if (deviceInfo) {
+    if (!makeRoom(parts.deviceInfoEnd - deviceInfo)) return false;
+    goOn(writeBytes(writeText(out, ',"device-info":'), deviceInfo, parts.deviceInfoEnd));
+  }
+  if (parts.gateways == parts.gatewaysEnd) return true;
+  let isFirst = true;
+  for (let gateway = parts.gateways; gateway < parts.gatewaysEnd; gateway += ADDRESS_SIZE) {
+    if (!makeRoom(0)) return false;
+    const to = isFirst ? writeText(out, ',"gateway":[') : writeByte(out, Character.COMMA);
+    goOn(writeGatewayOf(changetype<Address>(gateway), to));
+    isFirst = false;
+  }
+  goOn(writeByte(out, Character.CLOSE_BRACKET));
+  return true;
+}

@@ -1,0 +1,19 @@
+/** Loads multus.wasm. */
+
+import { adjustConfig, mergeConfig, splitConfig } from "./config.ts";
+import { WasmContext } from "./context.ts";
+import type { Kernels } from "./index.ts";
+import { convertResult } from "./result.ts";
+import { networkStatus } from "./status.ts";
+
+/** Makes an instance of its own of multus.wasm, which build/ has (in a bundle: the bundle's directory). Takes about a millisecond. */
+export function loadKernels(): Kernels {
+  const context = new WasmContext();
+  return {
+    splitConfig: (config) => splitConfig(context, config),
+    adjustConfig: (input) => adjustConfig(context, input),
+    mergeConfig: (input) => mergeConfig(context, input),
+    convertResult: (input) => convertResult(context, input),
+    networkStatus: (inputs) => networkStatus(context, inputs),
+  };
+}

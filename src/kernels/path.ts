@@ -1,0 +1,96 @@
+/** Where in a JSON text a byte is, said in keys and indexes: for error messages. */
+
+/** Longest value that is quoted in a message, in bytes. */
+const longestQuoted = 60;
+
+const quote = 0x22;
+const comma = 0x2c;
+const openBracket = 0x5b;
+const backslash = 0x5c;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/** A container that is open where the reader is. */
+interface Level {
+  /** Index of the element; undefined in an object. */
+  index: number | undefined;
+  /** Where the member's key is written, if one has been met: its opening quote, and after its closing one. */
+  keyStart: number;
+  keyEnd: number;
+}
+
+/**
+ * Path of the value that begins at a byte, such as `ips[1].address`; empty for the top. What comes before must be JSON, what
+ * follows need not.
+ * @param offset index of the byte
+ */
+export function jsonPathAt(bytes: Uint8Array, offset: number): string {
+  const levels: Level[] = [];
+  for (let at = 0; at < offset; at++) {
+    const top = levels.at(-1);
+    switch (bytes[at]) {
+      case quote: {
+        const end = stringEnd(bytes, at);
+        // Whether a string is a key or a value does not matter: no path goes through a value.
+        if (top !== undefined && top.index === undefined && end <= offset) {
+          top.keyStart = at;
+          top.keyEnd = end;
+        }
+        at = end - 1;
+        break;
+      }
+      case openBrace:
+        levels.push({ index: undefined, keyStart: 0, keyEnd: 0 });
+        break;
+      case openBracket:
+        levels.push({ index: 0, keyStart: 0, keyEnd: 0 });
+        break;
+      case closeBrace:
+      case closeBracket:
+        levels.pop();
+        break;
+      case comma:
+        if (top?.index !== undefined) top.index++;
+        else if (top !== undefined) top.keyEnd = 0;
+        break;
+    }
+  }
+  let path = "";
+  for (const { index, keyStart, keyEnd } of levels) {
+    if (index !== undefined) path += `[${index}]`;
+    else if (keyEnd !== 0) path += (path === "" ? "" : ".") + textOf(bytes, keyStart, keyEnd);
+  }
+  return path;
+}
+
+/** The string, number or word that begins at a byte, as written; empty if it is none of these, or too long to be of help. */
+export function jsonValueAt(bytes: Uint8Array, offset: number): string {
+  const first = bytes[offset];
+  if (first === openBrace || first === openBracket) return "";
+  let end = offset;
+  if (first === quote) end = stringEnd(bytes, offset);
+  else while (/[-+.\w]/.test(String.fromCharCode(bytes[end] ?? 0))) end++;
+  return end - offset > longestQuoted ? "" : decode(bytes, offset, end);
+}
+
+/** Index after the closing quote of the string that begins at `at`; that of the end if it has none. */
+function stringEnd(bytes: Uint8Array, at: number): number {
+  let end = at + 1;
+  while (end < bytes.length && bytes[end] !== quote) end += bytes[end] === backslash ? 2 : 1;
+  return Math.min(end + 1, bytes.length);
+}
+
+/** Text of a string that may be no valid one. */
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  const written = decode(bytes, start, end);
+  try {
+    return String(JSON.parse(written));
+  } catch {
+    return written.slice(1, -1);
+  }
+}
+
+function decode(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("utf8");
+}

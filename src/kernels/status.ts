@@ -1,0 +1,34 @@
+/** The kernel of network-status. */
+
+import type { WasmContext } from "./context.ts";
+import type { StatusInput } from "./index.ts";
+
+/** 32-bit words of one input in memory, see Input in assembly/status/status.ts. */
+const wordsPerInput = 8;
+
+/** Aggregates the results of a pod's delegates; see StatusInput. */
+export function networkStatus(context: WasmContext, inputs: readonly StatusInput[]): Uint8Array {
+  const tableLength = inputs.length * wordsPerInput * Uint32Array.BYTES_PER_ELEMENT;
+  let room = tableLength;
+  for (const { name, result, deviceInfo } of inputs) {
+    room += context.roomFor("name", name);
+    room += context.roomFor("result", result);
+    room += context.roomFor("deviceInfo", deviceInfo);
+  }
+  context.start(room);
+  const table = context.leaveRoom(tableLength);
+  const { words } = context;
+  let word = table >>> 2;
+  for (const { name, isDefault, result, deviceInfo, mtu } of inputs) {
+    words[word++] = context.putText(name);
+    words[word++] = context.textLength;
+    words[word++] = context.putBytes(`result of ${name}`, result);
+    words[word++] = result.length;
+    words[word++] = context.putOptionalBytes(`device info of ${name}`, deviceInfo);
+    words[word++] = deviceInfo?.length ?? 0;
+    words[word++] = isDefault ? 1 : 0;
+    words[word++] = mtu ?? 0;
+  }
+  context.check(context.exports.networkStatus(table, inputs.length));
+  return context.takeResult();
+}

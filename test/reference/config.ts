@@ -1,0 +1,186 @@
+/**
+ * Network configurations split, adjusted and merged in ordinary TypeScript: the twin of assembly/config, JSON.parse and
+ * JSON.stringify around operations on objects.
+ *
+ * Bytes in, bytes out, like the kernels. The inputs that a configuration takes as they are (prevResult, validAttachments) stay
+ * text here too: they are put into the output without being parsed, so the twin takes bytes for them that a kernel refuses.
+ * What is parsed, is rounded: 18446744073709551615 comes out as 18446744073709552000.
+ */
+
+import {
+  type AdjustInput,
+  type ConfigParts,
+  KernelError,
+  type MergeInput,
+  type PluginParts,
+} from "../../src/kernels/index.ts";
+
+type JsonObject = Record<string, unknown>;
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
+
+function refuse(input: string, message: string): KernelError {
+  return new KernelError("refused", `${input}: ${message}`, input, 0);
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function parseObject(input: string, bytes: Uint8Array): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(bytes));
+  } catch (error) {
+    throw refuse(input, String(error));
+  }
+  if (!isObject(value)) throw refuse(input, "must be an object");
+  return value;
+}
+
+/** A string field; "" where it is missing or null. */
+function textField(object: JsonObject, field: string): string {
+  const value = object[field] ?? "";
+  if (typeof value !== "string") throw refuse("config", `${field} must be a string`);
+  return value.toWellFormed();
+}
+
+/** An object field; empty where it is missing or null. */
+function objectField(object: JsonObject, field: string): JsonObject {
+  const value = object[field] ?? {};
+  if (!isObject(value)) throw refuse("config", `${field} must be an object`);
+  return value;
+}
+
+function booleanField(object: JsonObject, field: string): boolean {
+  const value = object[field] ?? false;
+  if (typeof value === "boolean") return value;
+  const word = typeof value === "string" ? value.toLowerCase() : "";
+  if (word !== "true" && word !== "false") throw refuse("config", `${field} must be true or false`);
+  return word === "true";
+}
+
+function pluginsField(list: JsonObject): JsonObject[] {
+  const plugins = list.plugins ?? [];
+  if (!Array.isArray(plugins)) throw refuse("config", "plugins must be an array");
+  if (plugins.length > 1024) throw refuse("config", "more than 1024 plugins");
+  return plugins.map((plugin: unknown) => {
+    if (!isObject(plugin)) throw refuse("config", "plugins[] must be an object");
+    return plugin;
+  });
+}
+
+/** Names that `capabilities` says true to. */
+function supportedCapabilities(plugin: JsonObject): string[] {
+  return Object.entries(objectField(plugin, "capabilities")).flatMap(([name, supported]) => {
+    if (supported !== null && typeof supported !== "boolean") {
+      throw refuse("config", "capabilities must be true or false");
+    }
+    return supported === true ? [name.toWellFormed()] : [];
+  });
+}
+
+/** A version as numbers; an empty one is 0.1.0. */
+function versionNumbers(version: string): number[] {
+  if (version === "") return [0, 1, 0];
+  if (!/^\d{1,3}(\.\d{1,3}){0,2}$/.test(version)) throw refuse("config", "bad version");
+  const [major = 0, minor = 0, micro = 0] = version.split(".").map(Number);
+  return [major, minor, micro];
+}
+
+function compareVersions(left: string, right: string): number {
+  const others = versionNumbers(right);
+  const different = versionNumbers(left).map((number, index) => number - (others[index] ?? 0));
+  return different.find((difference) => difference !== 0) ?? 0;
+}
+
+function listVersion(list: JsonObject): string {
+  const single = textField(list, "cniVersion");
+  const versions = list.cniVersions ?? undefined;
+  if (versions === undefined) return single;
+  if (!Array.isArray(versions)) throw refuse("config", "cniVersions must be an array");
+  const candidates = versions.map((version: unknown) => {
+    if (typeof version !== "string") throw refuse("config", "cniVersions must be strings");
+    return version;
+  });
+  if (single !== "") candidates.push(single);
+  const known = candidates.filter((version) => compareVersions(version, "1.1.0") <= 0);
+  return known.sort(compareVersions).at(-1) ?? single;
+}
+
+function pluginParts(plugin: JsonObject): PluginParts {
+  return {
+    type: textField(plugin, "type"),
+    bytes: encoder.encode(JSON.stringify(plugin)),
+    capabilities: supportedCapabilities(plugin),
+    ipamType: textField(objectField(plugin, "ipam"), "type"),
+  };
+}
+
+/** See Kernels.splitConfig; `bytes` of the plugins are written anew. */
+export function splitConfig(bytes: Uint8Array): ConfigParts {
+  const config = parseObject("config", bytes);
+  const isList = textField(config, "type") === "";
+  return {
+    isList,
+    name: textField(config, "name"),
+    cniVersion: isList ? listVersion(config) : textField(config, "cniVersion"),
+    disableCheck: isList && booleanField(config, "disableCheck"),
+    disableGC: isList && booleanField(config, "disableGC"),
+    loadOnlyInlinedPlugins: isList && booleanField(config, "loadOnlyInlinedPlugins"),
+    plugins: isList ? pluginsField(config).map(pluginParts) : [pluginParts(config)],
+  };
+}
+
+/** See Kernels.adjustConfig. */
+export function adjustConfig(input: AdjustInput): Uint8Array {
+  const config = parseObject("config", input.config);
+  const cniArgs = input.cniArgs === undefined ? undefined : parseObject("cniArgs", input.cniArgs);
+  const { defaultName = "", deviceId = "" } = input;
+  const isList = textField(config, "type") === "";
+  if (textField(config, "name") === "" && defaultName !== "") config.name = defaultName;
+  if (cniArgs !== undefined || deviceId !== "") {
+    if (isList && (config.plugins ?? null) === null) throw refuse("config", "plugins is missing");
+    for (const plugin of isList ? pluginsField(config) : [config]) {
+      if (deviceId !== "") {
+        plugin.deviceID = deviceId;
+        plugin.pciBusID = deviceId;
+      }
+      if (cniArgs !== undefined) {
+        const args = objectField(plugin, "args");
+        plugin.args = { ...args, cni: { ...objectField(args, "cni"), ...cniArgs } };
+      }
+    }
+  }
+  return encoder.encode(JSON.stringify(config));
+}
+
+/** See Kernels.mergeConfig. */
+export function mergeConfig(input: MergeInput): Uint8Array {
+  const { capabilities, ...plugin } = parseObject("plugin", input.plugin);
+  plugin.name = input.name;
+  plugin.cniVersion = input.cniVersion;
+  if (input.runtimeConfig !== undefined) {
+    const given = parseObject("runtimeConfig", input.runtimeConfig);
+    const supported = supportedCapabilities({ capabilities }).filter((name) => Object.hasOwn(given, name));
+    if (supported.length > 0) {
+      plugin.runtimeConfig = Object.fromEntries(supported.map((name) => [name, given[name]]));
+    }
+  } else {
+    objectField({ capabilities }, "capabilities");
+  }
+  const spliced: string[] = [];
+  if (input.prevResult !== undefined) {
+    delete plugin.prevResult;
+    spliced.push(`"prevResult":${decoder.decode(input.prevResult)}`);
+  }
+  if (input.validAttachments !== undefined) {
+    delete plugin["cni.dev/valid-attachments"];
+    delete plugin["cni.dev/attachments"];
+    const attachments = decoder.decode(input.validAttachments);
+    spliced.push(`"cni.dev/valid-attachments":${attachments},"cni.dev/attachments":${attachments}`);
+  }
+  const text = JSON.stringify(plugin);
+  return encoder.encode(spliced.length === 0 ? text : `${text.slice(0, -1)},${spliced.join(",")}}`);
+}
