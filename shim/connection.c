@@ -1,0 +1,156 @@
+/* The stream to the daemon: connecting, frames in, frames out. Nothing here waits, except connecting. */
+#define _GNU_SOURCE
+#include "connection.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "failure.h"
+
+enum {
+  CONNECT_PATIENCE = 3 * MICROS_PER_SECOND,
+  CONNECT_STEP_MS = 50,
+  RECEIVE_BYTES = 16 * 1024,
+};
+
+size_t connection_max_path(void) { return sizeof((struct sockaddr_un *)0)->sun_path - 1; }
+
+/* One try. A daemon whose backlog is full is waited for inside connect(), for as long as SO_SNDTIMEO says. */
+static int try_connect(const struct sockaddr_un *address, int64_t patience) {
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  struct timeval limit = {.tv_sec = patience / MICROS_PER_SECOND, .tv_usec = patience % MICROS_PER_SECOND};
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+      connect(fd, (const struct sockaddr *)address, sizeof *address) == 0) {
+    return fd;
+  }
+  int error = errno;
+  (void)close(fd);
+  errno = error;
+  return -1;
+}
+
+int connection_open(const char *path, const struct signals *signals) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = strlen(path);
+  if (length > connection_max_path()) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address.sun_path, path, length);
+  int64_t end = clock_micros() + CONNECT_PATIENCE;
+  for (;;) {
+    int64_t left = end - clock_micros();
+    int fd = try_connect(&address, left > MICROS_PER_MILLI ? left : MICROS_PER_MILLI);
+    if (fd >= 0) return fd;
+    int error = errno;
+    bool may_come = error == ENOENT || error == ECONNREFUSED || error == EINTR;
+    if (!may_come || clock_micros() >= end) {
+      errno = error;
+      return -1;
+    }
+    struct pollfd wait = {.fd = signals->fd, .events = POLLIN};
+    bool child;
+    if (poll(&wait, 1, CONNECT_STEP_MS) < 0 && errno != EINTR) return -1;
+    if (wait.revents != 0 && signals_read(signals, &child) != 0) {
+      errno = EINTR;
+      return -1;
+    }
+  }
+}
+
+void connection_queue(struct connection *connection, struct buffer *head, struct buffer *payload) {
+  struct outgoing *out = memory_take(sizeof *out);
+  *out = (struct outgoing){.head = *head, .payload = *payload};
+  *head = *payload = (struct buffer){0};
+  if (connection->last_out == NULL) {
+    connection->first_out = out;
+  } else {
+    connection->last_out->next = out;
+  }
+  connection->last_out = out;
+}
+
+bool connection_has_output(const struct connection *connection) {
+  return connection->first_out != NULL && !connection->deaf;
+}
+
+static void drop_first_out(struct connection *connection) {
+  struct outgoing *out = connection->first_out;
+  connection->first_out = out->next;
+  if (connection->first_out == NULL) connection->last_out = NULL;
+  buffer_free(&out->head);
+  buffer_free(&out->payload);
+  free(out);
+}
+
+void connection_send(struct connection *connection) {
+  while (connection_has_output(connection)) {
+    struct outgoing *out = connection->first_out;
+    struct iovec parts[2];
+    size_t count = 0;
+    size_t of_payload = 0;
+    if (out->sent < out->head.length) {
+      parts[count++] = (struct iovec){out->head.data + out->sent, out->head.length - out->sent};
+    } else {
+      of_payload = out->sent - out->head.length;
+    }
+    if (of_payload < out->payload.length) {
+      parts[count++] = (struct iovec){out->payload.data + of_payload, out->payload.length - of_payload};
+    }
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+    if (sent < 0) {
+      /* Its last words, an answer perhaps, may still wait to be read. */
+      connection->deaf = true;
+      return;
+    }
+    out->sent += (size_t)sent;
+    if (out->sent == out->head.length + out->payload.length) drop_first_out(connection);
+  }
+}
+
+enum receive_status connection_receive(struct connection *connection) {
+  struct buffer *in = &connection->in;
+  buffer_consume(in, connection->taken);
+  connection->taken = 0;
+  size_t size = 0;
+  struct frame frame;
+  const char *problem;
+  /* Room for the whole frame at once where its size is known. */
+  if (frame_read((struct bytes){in->data, in->length}, &frame, &size, &problem) != FRAME_INCOMPLETE) size = 0;
+  buffer_reserve(in, size > in->length + RECEIVE_BYTES ? size - in->length : RECEIVE_BYTES);
+  for (;;) {
+    ssize_t length = recv(connection->fd, in->data + in->length, in->capacity - in->length, MSG_DONTWAIT);
+    if (length > 0) {
+      in->length += (size_t)length;
+      return RECEIVE_OK;
+    }
+    if (length == 0) return RECEIVE_END;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? RECEIVE_OK : RECEIVE_END;
+  }
+}
+
+enum frame_status connection_next_frame(struct connection *connection, struct frame *frame, const char **problem) {
+  struct bytes stream = {connection->in.data + connection->taken, connection->in.length - connection->taken};
+  size_t size;
+  enum frame_status status = frame_read(stream, frame, &size, problem);
+  if (status == FRAME_COMPLETE) connection->taken += size;
+  return status;
+}
+
+void connection_free(struct connection *connection) {
+  while (connection->first_out != NULL) drop_first_out(connection);
+  buffer_free(&connection->in);
+}

@@ -1,0 +1,55 @@
+/* The stream to the daemon: connecting, frames in, frames out. Nothing here waits, except connecting. */
+#ifndef MULTUS_CONNECTION_H
+#define MULTUS_CONNECTION_H
+
+#include "frame.h"
+#include "signals.h"
+
+/* A frame on its way out. The payload stands behind the head, so that large output is never copied. */
+struct outgoing {
+  struct outgoing *next;
+  struct buffer head;
+  struct buffer payload;
+  size_t sent;
+};
+
+/* All zero but the descriptor is a fresh connection. */
+struct connection {
+  int fd;
+  struct buffer in;
+  /* Bytes at the front of `in` that have been dealt with. */
+  size_t taken;
+  struct outgoing *first_out;
+  struct outgoing *last_out;
+  /* Nothing can be sent any more; what the daemon has sent can still be read. */
+  bool deaf;
+};
+
+/* Connects to the daemon's socket; one that is not there yet is waited for, 3 s at most.
+ * Returns the descriptor, or -1 with errno. EINTR: a signal asked us to end. */
+int connection_open(const char *path, const struct signals *signals);
+
+/* Longest path of a socket, without its zero byte. */
+size_t connection_max_path(void);
+
+/* Queues a frame. Both buffers are taken over and are empty afterwards. */
+void connection_queue(struct connection *connection, struct buffer *head, struct buffer *payload);
+
+bool connection_has_output(const struct connection *connection);
+/* Sends what the socket takes at once. */
+void connection_send(struct connection *connection);
+
+enum receive_status {
+  RECEIVE_OK,
+  /* The daemon has closed its end, or the connection is broken. */
+  RECEIVE_END,
+};
+/* Reads what has come, at once. */
+enum receive_status connection_receive(struct connection *connection);
+
+/* The next whole frame. It points into the connection and is good until connection_receive(). */
+enum frame_status connection_next_frame(struct connection *connection, struct frame *frame, const char **problem);
+
+void connection_free(struct connection *connection);
+
+#endif

@@ -1,0 +1,32 @@
+/* How the shim fails: one CNI error object, and the end of the process. */
+#ifndef MULTUS_FAILURE_H
+#define MULTUS_FAILURE_H
+
+#include "buffer.h"
+
+/* Codes of the CNI spec, section 5 "Error". */
+enum cni_error {
+  CNI_INVALID_ENVIRONMENT = 4,
+  CNI_IO_FAILURE = 5,
+  CNI_INVALID_NETWORK_CONFIG = 7,
+  CNI_TRY_AGAIN_LATER = 11,
+  CNI_PLUGIN_NOT_AVAILABLE = 50,
+  CNI_INTERNAL = 999,
+};
+
+/* `cniVersion` of the error objects to come: what the netconf says. */
+void failure_set_cni_version(struct bytes version);
+
+/* Error objects go to stderr: an agent has nobody who reads its stdout. */
+void failure_use_stderr(void);
+
+/* Prints the error object and ends the process with exit code 1. `details` may be empty. */
+_Noreturn void fail(enum cni_error code, const char *message, const char *details);
+
+/* Fails with "<what>: <text of errno>". */
+_Noreturn void fail_errno(enum cni_error code, const char *what, int error);
+
+/* Writes everything, waiting where that is needed. False if it cannot be written (nobody reads, the disk is full). */
+bool write_all(int fd, const void *data, size_t length);
+
+#endif

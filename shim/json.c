@@ -1,0 +1,228 @@
+/* The little JSON that the shim needs: a few strings out of the netconf, and strings of an error object. */
+#include "json.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool is_space(uint8_t byte) { return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r'; }
+
+static void skip_space(struct bytes *input) {
+  while (input->length > 0 && is_space(input->data[0])) {
+    input->data++;
+    input->length--;
+  }
+}
+
+/* Takes one expected byte off the front, and the white space before it. */
+static bool take_byte(struct bytes *input, uint8_t expected) {
+  skip_space(input);
+  if (input->length == 0 || input->data[0] != expected) return false;
+  input->data++;
+  input->length--;
+  return true;
+}
+
+/* Takes a string off the front; `raw` is what stands between its quotes. */
+static bool take_string(struct bytes *input, struct bytes *raw) {
+  if (!take_byte(input, '"')) return false;
+  for (size_t i = 0; i < input->length; i++) {
+    if (input->data[i] == '\\') {
+      i++;
+    } else if (input->data[i] == '"') {
+      *raw = (struct bytes){input->data, i};
+      input->data += i + 1;
+      input->length -= i + 1;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Takes any value off the front by counting brackets: no recursion, whatever the nesting. */
+static bool skip_value(struct bytes *input) {
+  size_t depth = 0;
+  struct bytes ignored;
+  for (;;) {
+    skip_space(input);
+    if (input->length == 0) return false;
+    uint8_t byte = input->data[0];
+    if (byte == '"') {
+      if (!take_string(input, &ignored)) return false;
+    } else if (byte == '{' || byte == '[') {
+      depth++;
+      input->data++;
+      input->length--;
+    } else if (byte == '}' || byte == ']') {
+      if (depth == 0) return false;
+      depth--;
+      input->data++;
+      input->length--;
+    } else {
+      /* A number, a word, a comma or a colon: at the top only up to what may follow a value. */
+      if (depth == 0 && (byte == ',' || byte == ':')) return false;
+      do {
+        input->data++;
+        input->length--;
+      } while (depth == 0 && input->length > 0 && !is_space(input->data[0]) && input->data[0] != ',' && input->data[0] != '}');
+    }
+    if (depth == 0) return true;
+  }
+}
+
+static void append_code_point(struct buffer *out, uint32_t point) {
+  if (point < 0x80) {
+    buffer_append_byte(out, (uint8_t)point);
+    return;
+  }
+  if (point < 0x800) {
+    buffer_append_byte(out, (uint8_t)(0xc0 | point >> 6));
+  } else {
+    if (point < 0x10000) {
+      buffer_append_byte(out, (uint8_t)(0xe0 | point >> 12));
+    } else {
+      buffer_append_byte(out, (uint8_t)(0xf0 | point >> 18));
+      buffer_append_byte(out, (uint8_t)(0x80 | (point >> 12 & 0x3f)));
+    }
+    buffer_append_byte(out, (uint8_t)(0x80 | (point >> 6 & 0x3f)));
+  }
+  buffer_append_byte(out, (uint8_t)(0x80 | (point & 0x3f)));
+}
+
+/* The four hexadecimal digits behind `\u` at `at`. */
+static bool read_unit(struct bytes raw, size_t at, uint32_t *unit) {
+  if (raw.length < at || raw.length - at < 4) return false;
+  uint32_t value = 0;
+  for (size_t i = at; i < at + 4; i++) {
+    uint8_t digit = raw.data[i];
+    if (digit >= '0' && digit <= '9') {
+      value = value << 4 | (uint32_t)(digit - '0');
+    } else if ((digit | 0x20) >= 'a' && (digit | 0x20) <= 'f') {
+      value = value << 4 | (uint32_t)((digit | 0x20) - 'a' + 10);
+    } else {
+      return false;
+    }
+  }
+  *unit = value;
+  return true;
+}
+
+/* Decodes what stands between quotes. A lone surrogate becomes U+FFFD. */
+static bool decode(struct bytes raw, struct buffer *out) {
+  out->length = 0;
+  for (size_t i = 0; i < raw.length; i++) {
+    uint8_t byte = raw.data[i];
+    if (byte < 0x20) return false;
+    if (byte != '\\') {
+      buffer_append_byte(out, byte);
+      continue;
+    }
+    if (++i == raw.length) return false;
+    uint32_t unit, low;
+    switch (raw.data[i]) {
+      case '"':
+      case '\\':
+      case '/':
+        buffer_append_byte(out, raw.data[i]);
+        break;
+      case 'b':
+        buffer_append_byte(out, '\b');
+        break;
+      case 'f':
+        buffer_append_byte(out, '\f');
+        break;
+      case 'n':
+        buffer_append_byte(out, '\n');
+        break;
+      case 'r':
+        buffer_append_byte(out, '\r');
+        break;
+      case 't':
+        buffer_append_byte(out, '\t');
+        break;
+      case 'u':
+        if (!read_unit(raw, i + 1, &unit)) return false;
+        i += 4;
+        if (unit >= 0xd800 && unit <= 0xdbff && raw.length - i > 2 && raw.data[i + 1] == '\\' && raw.data[i + 2] == 'u' &&
+            read_unit(raw, i + 3, &low) && low >= 0xdc00 && low <= 0xdfff) {
+          unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+          i += 6;
+        }
+        append_code_point(out, unit >= 0xd800 && unit <= 0xdfff ? 0xfffd : unit);
+        break;
+      default:
+        return false;
+    }
+  }
+  return true;
+}
+
+static bool is_key(const struct buffer *key, const char *wanted) {
+  return key->length == strlen(wanted) && (key->length == 0 || strncasecmp((const char *)key->data, wanted, key->length) == 0);
+}
+
+void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t count) {
+  struct buffer key = {0};
+  struct bytes raw;
+  if (take_byte(&document, '{')) {
+    do {
+      if (!take_string(&document, &raw) || !decode(raw, &key) || !take_byte(&document, ':')) break;
+      skip_space(&document);
+      struct bytes value = document;
+      if (!skip_value(&document)) break;
+      for (size_t i = 0; i < count; i++) {
+        if (!is_key(&key, wanted[i].key)) continue;
+        wanted[i].found = take_string(&value, &raw) && decode(raw, &wanted[i].value);
+      }
+    } while (take_byte(&document, ','));
+  }
+  buffer_free(&key);
+}
+
+/* Length of the UTF-8 sequence at the front of `text`, 0 if there is none (RFC 3629: no surrogates, nothing overlong). */
+static size_t sequence_length(struct bytes text) {
+  uint8_t first = text.data[0];
+  if (first < 0x80) return 1;
+  size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.length < length) return 0;
+  for (size_t i = 1; i < length; i++) {
+    if ((text.data[i] & 0xc0) != 0x80) return 0;
+  }
+  uint8_t second = text.data[1];
+  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) || (first == 0xf0 && second < 0x90) ||
+      (first == 0xf4 && second > 0x8f)) {
+    return 0;
+  }
+  return length;
+}
+
+void json_append_string(struct buffer *out, struct bytes text) {
+  static const char hexadecimal[] = "0123456789abcdef";
+  buffer_append_byte(out, '"');
+  while (text.length > 0) {
+    uint8_t byte = text.data[0];
+    size_t taken = 1;
+    if (byte == '"' || byte == '\\') {
+      buffer_append_byte(out, '\\');
+      buffer_append_byte(out, byte);
+    } else if (byte == '\n') {
+      buffer_say(out, "\\n");
+    } else if (byte == '\t') {
+      buffer_say(out, "\\t");
+    } else if (byte < 0x20) {
+      buffer_say(out, "\\u00");
+      buffer_append_byte(out, (uint8_t)hexadecimal[byte >> 4]);
+      buffer_append_byte(out, (uint8_t)hexadecimal[byte & 0x0f]);
+    } else {
+      taken = sequence_length(text);
+      if (taken == 0) {
+        buffer_say(out, "\\ufffd");
+        taken = 1;
+      } else {
+        buffer_append(out, text.data, taken);
+      }
+    }
+    text.data += taken;
+    text.length -= taken;
+  }
+  buffer_append_byte(out, '"');
+}

@@ -1,0 +1,53 @@
+/* Bodies of the daemon's frames, taken apart and checked; nothing is carried out here. */
+#ifndef MULTUS_ORDER_H
+#define MULTUS_ORDER_H
+
+#include "frame.h"
+
+enum {
+  /* Entries that `env` of an EXEC may have. */
+  ORDER_MAX_ENVIRONMENT = 256,
+  /* Addresses that `add` of a DEFAULT_ROUTE may have. */
+  ORDER_MAX_GATEWAYS = 16,
+  /* IFNAMSIZ without the zero byte. */
+  ORDER_MAX_IF_NAME = 15,
+};
+
+/* The texts below point into the frame and hold no zero byte. */
+
+struct order_link {
+  struct bytes netns;
+  struct bytes if_name;
+};
+
+struct order_exec {
+  struct bytes plugin;
+  struct bytes path;
+  /* Pairs of texts; the names are not empty and have no `=`. */
+  struct msgpack_value environment;
+  struct bytes input;
+  uint64_t timeout_ms;
+  bool has_absent_link;
+  struct order_link absent_link;
+};
+
+struct order_default_route {
+  struct order_link link;
+  bool clear_ipv4;
+  bool clear_ipv6;
+  size_t gateway_count;
+  struct bytes gateways[ORDER_MAX_GATEWAYS];
+};
+
+struct order_reply {
+  int exit_code;
+  struct bytes output;
+};
+
+/* Each returns false where the body is not what docs/wire.md says, and appends to `problem` what is wrong. */
+bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct buffer *problem);
+bool order_read_link(struct msgpack_value body, struct order_link *order, struct buffer *problem);
+bool order_read_default_route(struct msgpack_value body, struct order_default_route *order, struct buffer *problem);
+bool order_read_reply(struct msgpack_value body, struct order_reply *reply, struct buffer *problem);
+
+#endif

@@ -1,0 +1,89 @@
+/* Where plugins may be run from, and which file a plugin's name means. */
+#include "plugin_path.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Takes the next directory off a colon separated list, without its trailing slashes; the root stays "/".
+ * False at the end of the list. Empty entries are passed over, and relative ones: they would mean another place
+ * for every caller. */
+static bool take_directory(struct bytes *list, struct bytes *directory) {
+  while (list->length > 0) {
+    const uint8_t *colon = memchr(list->data, ':', list->length);
+    size_t length = colon == NULL ? list->length : (size_t)(colon - list->data);
+    *directory = (struct bytes){list->data, length};
+    size_t taken = colon == NULL ? length : length + 1;
+    list->data += taken;
+    list->length -= taken;
+    while (directory->length > 1 && directory->data[directory->length - 1] == '/') directory->length--;
+    if (directory->length > 0 && directory->data[0] == '/') return true;
+  }
+  return false;
+}
+
+void plugin_directories_allow(struct plugin_directories *directories, struct bytes list) {
+  struct bytes directory;
+  while (take_directory(&list, &directory)) {
+    buffer_append_bytes(&directories->allowed, directory);
+    buffer_append_byte(&directories->allowed, 0);
+  }
+}
+
+static bool is_allowed(const struct plugin_directories *directories, struct bytes directory) {
+  const struct buffer *allowed = &directories->allowed;
+  for (size_t at = 0; at < allowed->length;) {
+    const char *text = (const char *)allowed->data + at;
+    if (bytes_equal_text(directory, text)) return true;
+    at += strlen(text) + 1;
+  }
+  return false;
+}
+
+static bool is_plugin_name(struct bytes plugin) {
+  return plugin.length > 0 && memchr(plugin.data, '/', plugin.length) == NULL && !bytes_equal_text(plugin, ".") &&
+         !bytes_equal_text(plugin, "..");
+}
+
+enum plugin_search plugin_find(const struct plugin_directories *directories, struct bytes plugin, struct bytes path,
+                               char **file, struct buffer *problem) {
+  if (!is_plugin_name(plugin)) {
+    buffer_say(problem, "\"");
+    buffer_append_bytes(problem, plugin);
+    buffer_say(problem, "\" is not the file name of a plugin");
+    return PLUGIN_REFUSED;
+  }
+  struct buffer searched = {0}, passed_over = {0}, candidate = {0};
+  struct bytes directory;
+  enum plugin_search outcome = PLUGIN_NOT_FOUND;
+  while (outcome != PLUGIN_FOUND && take_directory(&path, &directory)) {
+    bool allowed = is_allowed(directories, directory);
+    struct buffer *list = allowed ? &searched : &passed_over;
+    if (list->length > 0) buffer_say(list, ", ");
+    buffer_append_bytes(list, directory);
+    if (!allowed) continue;
+    candidate.length = 0;
+    buffer_append_bytes(&candidate, directory);
+    buffer_say(&candidate, "/");
+    buffer_append_bytes(&candidate, plugin);
+    struct stat status;
+    const char *name = buffer_text(&candidate);
+    if (stat(name, &status) == 0 && S_ISREG(status.st_mode) && access(name, X_OK) == 0) {
+      outcome = PLUGIN_FOUND;
+      *file = bytes_copy_text((struct bytes){candidate.data, candidate.length});
+    }
+  }
+  if (outcome != PLUGIN_FOUND) {
+    if (searched.length == 0 && passed_over.length > 0) outcome = PLUGIN_REFUSED;
+    buffer_say(problem, "no executable file \"");
+    buffer_append_bytes(problem, plugin);
+    buffer_say(problem, "\" in ", searched.length > 0 ? buffer_text(&searched) : "any directory");
+    if (passed_over.length > 0) {
+      buffer_say(problem, " (passed over, as neither CNI_PATH nor binDir names them: ", buffer_text(&passed_over), ")");
+    }
+  }
+  buffer_free(&searched);
+  buffer_free(&passed_over);
+  buffer_free(&candidate);
+  return outcome;
+}

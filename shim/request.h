@@ -1,0 +1,28 @@
+/* What the runtime asks: the CNI_ variables and the netconf on stdin. */
+#ifndef MULTUS_REQUEST_H
+#define MULTUS_REQUEST_H
+
+#include "buffer.h"
+#include "signals.h"
+
+/* The variables as they came, "" where unset. */
+struct request {
+  const char *command;
+  const char *container_id;
+  const char *netns;
+  const char *if_name;
+  const char *args;
+  const char *path;
+  const char *traceparent;
+  /* stdin */
+  struct buffer config;
+};
+
+/* Takes the variables over and checks what the CNI spec (section 2, "Parameters") requires for the command.
+ * Ends the process with CNI error 4 that names what is missing or wrong. */
+void request_read_environment(struct request *request);
+
+/* Reads stdin to its end, at most 4 MiB. Ends the process with CNI error 5, 7 or, on a signal, 11. */
+void request_read_config(struct request *request, const struct signals *signals);
+
+#endif

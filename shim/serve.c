@@ -1,0 +1,201 @@
+/* The loop that carries out what the daemon orders. */
+#define _GNU_SOURCE
+#include "serve.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "clock.h"
+#include "default_route.h"
+#include "delegates.h"
+#include "done.h"
+#include "failure.h"
+#include "netns.h"
+#include "order.h"
+
+enum {
+  /* While more than this is held for delegates and answers, no further orders are taken. */
+  HELD_MAX_BYTES = 64 * 1024 * 1024,
+  /* How long plugins may still run when the daemon is gone, or we are told to end. One that is killed half way may leave what no DEL
+   * finds: a link under a temporary name, an address whose reservation does not say yet whose it is. */
+  FINISH_PATIENCE = 5 * MICROS_PER_SECOND,
+  /* Places in the array of poll(); the delegates' come behind. */
+  POLL_CONNECTION = 0,
+  POLL_SIGNALS = 1,
+  POLL_OWN = 2,
+  POLL_MAX = POLL_OWN + DELEGATES_MAX * DELEGATE_DESCRIPTORS + 1,
+};
+
+static void refuse(struct connection *connection, uint32_t id, struct buffer *problem) {
+  done_error(connection, id, "refused", buffer_text(problem));
+}
+
+static void look_for_link(struct connection *connection, uint32_t id, const struct order_link *order, struct buffer *problem) {
+  switch (link_look(order->netns, order->if_name, problem)) {
+    case LINK_ABSENT:
+      done_link_exists(connection, id, false);
+      return;
+    case LINK_PRESENT:
+      done_link_exists(connection, id, true);
+      return;
+    case LINK_NO_NETNS:
+      done_error(connection, id, "netns", buffer_text(problem));
+      return;
+    case LINK_UNKNOWN:
+      done_error(connection, id, "failed", buffer_text(problem));
+      return;
+  }
+}
+
+static void set_default_route(struct connection *connection, uint32_t id, const struct order_default_route *order,
+                              struct buffer *problem) {
+  switch (default_route_set(order, problem)) {
+    case DEFAULT_ROUTE_SET:
+      done_nothing_to_say(connection, id);
+      return;
+    case DEFAULT_ROUTE_NO_NETNS:
+      done_error(connection, id, "netns", buffer_text(problem));
+      return;
+    case DEFAULT_ROUTE_FAILED:
+      done_error(connection, id, "failed", buffer_text(problem));
+      return;
+  }
+}
+
+static void carry_out(struct delegates *delegates, const struct frame *frame) {
+  struct connection *connection = delegates->connection;
+  struct buffer problem = {0};
+  struct order_exec exec;
+  struct order_link link;
+  struct order_default_route default_route;
+  switch (frame->type) {
+    case FRAME_EXEC:
+      buffer_say(&problem, "EXEC: ");
+      if (!order_read_exec(frame->body, &exec, &problem)) {
+        refuse(connection, frame->id, &problem);
+      } else {
+        delegates_exec(delegates, frame->id, &exec);
+      }
+      break;
+    case FRAME_LINK_EXISTS:
+      buffer_say(&problem, "LINK_EXISTS: ");
+      if (!order_read_link(frame->body, &link, &problem)) {
+        refuse(connection, frame->id, &problem);
+      } else {
+        look_for_link(connection, frame->id, &link, &problem);
+      }
+      break;
+    case FRAME_DEFAULT_ROUTE:
+      buffer_say(&problem, "DEFAULT_ROUTE: ");
+      if (!order_read_default_route(frame->body, &default_route, &problem)) {
+        refuse(connection, frame->id, &problem);
+      } else {
+        set_default_route(connection, frame->id, &default_route, &problem);
+      }
+      break;
+    default:
+      buffer_say(&problem, "unknown order ");
+      buffer_append_unsigned(&problem, frame->type);
+      refuse(connection, frame->id, &problem);
+  }
+  buffer_free(&problem);
+}
+
+/* May another order be taken? The others wait in the socket. */
+static bool has_room(const struct delegates *delegates) {
+  if (delegates->count == 0 && delegates->connection->first_out == NULL) return true;
+  return delegates->count < DELEGATES_MAX && buffers_held() < HELD_MAX_BYTES;
+}
+
+/* Deals with the frames that have come. True: that was the end, see `result`.
+ * With `ended` the daemon is gone: its answer still counts, its orders do not. */
+static bool take_frames(struct delegates *delegates, bool ended, struct serve_result *result) {
+  struct frame frame;
+  struct order_reply reply;
+  const char *problem = "";
+  while (ended || has_room(delegates)) {
+    enum frame_status status = connection_next_frame(delegates->connection, &frame, &problem);
+    if (status == FRAME_INCOMPLETE) return false;
+    if (status == FRAME_COMPLETE && frame.type == FRAME_REPLY) {
+      buffer_say(&result->problem, "a REPLY whose body is wrong: ");
+      result->end = SERVE_BROKEN;
+      if (!order_read_reply(frame.body, &reply, &result->problem)) return true;
+      result->end = SERVE_REPLIED;
+      result->exit_code = reply.exit_code;
+      buffer_append_bytes(&result->output, reply.output);
+      return true;
+    }
+    if (status == FRAME_COMPLETE && frame.type < FRAME_FIRST_ORDER) {
+      status = FRAME_BROKEN;
+      problem = "a frame that only a plugin may send";
+    }
+    if (status == FRAME_BROKEN) {
+      buffer_say(&result->problem, problem);
+      result->end = SERVE_BROKEN;
+      return true;
+    }
+    if (ended) continue;
+    carry_out(delegates, &frame);
+    connection_send(delegates->connection);
+  }
+  return false;
+}
+
+/* Waits until something can be read or written, has ended or is due. `polls` tells what; false: nothing, try again. */
+static bool wait_for_something(struct delegates *delegates, const struct signals *signals, bool ended, int64_t until,
+                               struct pollfd *polls) {
+  const struct connection *connection = delegates->connection;
+  bool takes_orders = has_room(delegates);
+  polls[POLL_CONNECTION] = (struct pollfd){
+      /* poll() passes over negative descriptors. */
+      .fd = ended ? -1 : connection->fd,
+      .events = (short)((takes_orders ? POLLIN : 0) | (connection_has_output(connection) ? POLLOUT : 0)),
+  };
+  polls[POLL_SIGNALS] = (struct pollfd){.fd = signals->fd, .events = POLLIN};
+  size_t count = POLL_OWN + delegates_poll(delegates, polls + POLL_OWN);
+  int64_t next = delegates_next_moment(delegates);
+  if (until < next) next = until;
+  int timeout = next == INT64_MAX ? -1 : clock_poll_timeout(clock_micros(), next);
+  if (poll(polls, (nfds_t)count, timeout) >= 0) return true;
+  if (errno != EINTR) fail_errno(CNI_INTERNAL, "poll", errno);
+  return false;
+}
+
+struct serve_result serve(struct connection *connection, const struct plugin_directories *directories,
+                          enum environment_base environment_base, const struct signals *signals) {
+  struct serve_result result = {.end = SERVE_DAEMON_GONE};
+  struct delegates delegates = {
+      .connection = connection,
+      .directories = directories,
+      .environment_base = environment_base,
+      .signal_mask = signals->original_mask,
+  };
+  struct pollfd polls[POLL_MAX];
+  /* Nothing more is taken from the daemon: it is gone, or we were told to end. Its plugins have until then. */
+  bool ended = false;
+  int64_t finish_until = INT64_MAX;
+  while (!ended || (delegates.count > 0 && clock_micros() < finish_until)) {
+    connection_send(connection);
+    if (!wait_for_something(&delegates, signals, ended, finish_until, polls)) continue;
+    bool child = false;
+    if (polls[POLL_SIGNALS].revents != 0 && signals_read(signals, &child) != 0) {
+      /* Who asks twice does not want to wait. */
+      if (result.end == SERVE_SIGNALLED) break;
+      result.end = SERVE_SIGNALLED;
+      if (!ended) finish_until = clock_micros() + FINISH_PATIENCE;
+      ended = true;
+    }
+    delegates_advance(&delegates, polls + POLL_OWN, child);
+    if (ended) continue;
+    short seen = polls[POLL_CONNECTION].revents;
+    /* Once it has closed its end, all that it has sent is there: its answer may be among it. */
+    bool closed = (seen & (POLLHUP | POLLERR)) != 0;
+    do {
+      if ((seen & POLLIN) != 0 || closed) ended = connection_receive(connection) == RECEIVE_END;
+    } while (closed && !ended);
+    if (take_frames(&delegates, ended, &result)) break;
+    if (ended) finish_until = clock_micros() + FINISH_PATIENCE;
+  }
+  delegates_kill(&delegates);
+  return result;
+}

@@ -1,0 +1,31 @@
+/* The loop that carries out what the daemon orders. */
+#ifndef MULTUS_SERVE_H
+#define MULTUS_SERVE_H
+
+#include "connection.h"
+#include "environment.h"
+#include "plugin_path.h"
+
+enum serve_end {
+  /* The daemon has answered: exit code and stdout. */
+  SERVE_REPLIED,
+  /* The stream ended, or broke, before that. */
+  SERVE_DAEMON_GONE,
+  /* What came is not the protocol; `problem` says what. */
+  SERVE_BROKEN,
+  /* SIGTERM, SIGINT or SIGHUP. Its plugins had time to end, unless it came twice. */
+  SERVE_SIGNALLED,
+};
+
+struct serve_result {
+  enum serve_end end;
+  int exit_code;
+  struct buffer output;
+  struct buffer problem;
+};
+
+/* Sends what is queued, then carries out orders until there is an end. Nothing that it started runs afterwards. */
+struct serve_result serve(struct connection *connection, const struct plugin_directories *directories,
+                          enum environment_base environment_base, const struct signals *signals);
+
+#endif

@@ -1,0 +1,42 @@
+/* What this binary is, and which versions of the CNI spec it speaks. */
+#include "version.h"
+
+/* tools/build/shim.mjs defines it from package.json. */
+#ifndef MULTUS_VERSION
+#define MULTUS_VERSION "unversioned"
+#endif
+
+const char version_of_shim[] = MULTUS_VERSION;
+
+static const char *const supported[] = {"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
+enum { SUPPORTED = sizeof supported / sizeof supported[0] };
+
+void version_append_result(struct buffer *out) {
+  buffer_say(out, "{\"cniVersion\":\"", supported[SUPPORTED - 1], "\",\"supportedVersions\":[");
+  for (size_t i = 0; i < SUPPORTED; i++) buffer_say(out, i == 0 ? "\"" : ",\"", supported[i], "\"");
+  buffer_say(out, "]}\n");
+}
+
+void version_append_about(struct buffer *out) {
+  buffer_say(out, "multus ", version_of_shim,
+             " (multus-wasm): CNI plugin that attaches a pod to several networks\n"
+             "CNI spec versions supported: ");
+  for (size_t i = 0; i < SUPPORTED; i++) buffer_say(out, i == 0 ? "" : ", ", supported[i]);
+  buffer_say(out, "\n");
+}
+
+void version_append_help(struct buffer *out) {
+  version_append_about(out);
+  buffer_say(out,
+             "\n"
+             "A container runtime runs it with CNI_COMMAND and the other CNI_ variables set and a network\n"
+             "configuration on stdin. It passes the request to multusd on /run/multus/multus.sock (or\n"
+             "multus.sock in the directory that `daemonSocketDir` of the configuration names) and carries out\n"
+             "what multusd orders.\n"
+             "\n"
+             "  multus --version            print this binary's version\n"
+             "  multus --help               print this text\n"
+             "  multus agent --path DIR[:DIR] [--fd N]\n"
+             "                              serve orders on the socket that is open as N (0 if not given),\n"
+             "                              with plugins from these directories; used by multusd\n");
+}

@@ -1,0 +1,19 @@
+/* What this binary is, and which versions of the CNI spec it speaks. */
+#ifndef MULTUS_VERSION_H
+#define MULTUS_VERSION_H
+
+#include "buffer.h"
+
+/* Version of this binary, as package.json has it. */
+extern const char version_of_shim[];
+
+/* Answer to CNI_COMMAND=VERSION (CNI spec, section 5 "VERSION Success"), with its line end. */
+void version_append_result(struct buffer *out);
+
+/* For people: name, version, supported versions of the spec. */
+void version_append_about(struct buffer *out);
+
+/* For people: the above, and how the binary is used. */
+void version_append_help(struct buffer *out);
+
+#endif

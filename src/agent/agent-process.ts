@@ -1,0 +1,136 @@
+/** An agent: the shim's binary as a child of this process, for orders of requests that no shim of ours is on the other end of. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { Duplex } from "node:stream";
+import type { Executor } from "./executor.ts";
+import { FrameConnection } from "./frame-connection.ts";
+import { Fields } from "./frame-fields.ts";
+import { type Frame, FrameError, FrameType, protocolVersion } from "./frames.ts";
+import { Orders } from "./orders.ts";
+import { ShimExecutor } from "./shim-executor.ts";
+
+export interface AgentOptions {
+  /** The `multus` binary. */
+  readonly binary: string;
+  /** Directories whose plugins it may run, absolute. */
+  readonly directories: readonly string[];
+  /** Puts a command somewhere else, into a namespace say: gives the command that does that. Without it the agent is where this process is. */
+  readonly wrap?: (command: readonly string[]) => readonly string[];
+  /** Takes what the agent and its plugins print on stderr. Without it that goes to this process's. */
+  readonly onStderr?: (text: string) => void;
+}
+
+/** The stream's file descriptor in the agent. */
+const streamFd = 3;
+/** Time from its start to its HELLO. */
+const helloWithinMs = 10_000;
+
+export class AgentProcess implements AsyncDisposable {
+  readonly executor: Executor;
+  readonly #child: ChildProcess;
+  readonly #connection: FrameConnection;
+  readonly #orders: Orders;
+  readonly #exited: Promise<void>;
+  #greeted: (error?: Error) => void = () => {};
+  #spawnError: Error | undefined;
+
+  /**
+   * Starts an agent.
+   * @throws {Error} where it does not start or speaks another protocol
+   */
+  static async start(options: AgentOptions): Promise<AgentProcess> {
+    const agent = new AgentProcess(options);
+    try {
+      await agent.#greeting();
+    } catch (error) {
+      await agent.close();
+      throw error;
+    }
+    return agent;
+  }
+
+  private constructor({ binary, directories, wrap = (command) => command, onStderr }: AgentOptions) {
+    const agent = [binary, "agent", "--path", directories.join(":"), "--fd", String(streamFd)];
+    const [command = "", ...args] = wrap(agent);
+    this.#child = spawn(command, args, {
+      stdio: ["ignore", "ignore", onStderr === undefined ? "inherit" : "pipe", "pipe"],
+      // A group of its own: Ctrl-C in a terminal is for this process, which may have something to undo before the agent ends.
+      detached: true,
+    });
+    if (onStderr !== undefined) this.#child.stderr?.setEncoding("utf8").on("data", onStderr);
+    this.#exited = new Promise((resolve) => {
+      this.#child.once("exit", () => resolve());
+      this.#child.once("error", (error) => {
+        this.#spawnError = error;
+        this.#greeted(error);
+        resolve();
+      });
+    });
+    // A pipe of Node's is a socketpair: both directions on one descriptor.
+    const stream = this.#child.stdio[streamFd];
+    if (!(stream instanceof Duplex)) throw new Error("the agent's stream is not one for both directions");
+    this.#connection = new FrameConnection(stream, {
+      frame: (frame) => this.#frame(frame),
+      malformed: (error) => this.#fail(error),
+      closed: () => this.#fail(new Error(`agent ${binary} ended`)),
+    });
+    this.#orders = new Orders((type, id, body) => this.#connection.send(type, id, body));
+    this.executor = new ShimExecutor(this.#orders);
+  }
+
+  /** Ends the agent, and with it every plugin that it still runs. */
+  async close(): Promise<void> {
+    this.#connection.destroy();
+    await this.#exited;
+  }
+
+  /** The same at once: plugins are killed where they are. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#exited;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #greeting(): Promise<void> {
+    if (this.#spawnError !== undefined) return Promise.reject(this.#spawnError);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#fail(new Error("the agent says nothing")), helloWithinMs);
+      this.#greeted = (error) => {
+        clearTimeout(timer);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+    });
+  }
+
+  #frame(frame: Frame): void {
+    if (frame.type === FrameType.done) {
+      this.#orders.done(frame);
+      return;
+    }
+    if (frame.type !== FrameType.hello) {
+      throw new FrameError("unexpected", `frame of type ${frame.type} has no place here`);
+    }
+    const hello = new Fields("HELLO", frame.body);
+    const protocol = hello.unsigned("protocol");
+    if (protocol !== protocolVersion) {
+      const version = hello.text("version");
+      this.#fail(
+        new Error(
+          `agent ${version} speaks protocol ${protocol}, not ${protocolVersion}: install both of one release`,
+        ),
+      );
+      return;
+    }
+    this.#greeted();
+  }
+
+  #fail(error: Error): void {
+    this.#greeted(error);
+    this.#orders.end(error.message);
+    this.#connection.destroy();
+  }
+}

@@ -1,0 +1,64 @@
+/** What carries out an attachment's steps, and how it answers. Everything above this asks an Executor and does not know whether a process, a netlink message or a test is behind it. */
+
+/** One run of a CNI plugin. */
+export interface PluginRun {
+  /** File name of the plugin, without a slash. */
+  readonly plugin: string;
+  /** Colon separated directories to search. */
+  readonly path: string;
+  /** CNI_ variables (and others) set over the runtime's environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: Uint8Array;
+  /** Milliseconds; 0: none. */
+  readonly timeoutMs: number;
+  /** Do not start the plugin if this link is there: fails with code "link-exists". */
+  readonly absentLink?: { readonly netns: string; readonly ifName: string } | undefined;
+}
+
+/** A plugin that ran to its end, whatever it says. */
+export interface PluginOutcome {
+  /** Exit code; 128 + signal if a signal ended it. */
+  readonly exitCode: number;
+  readonly stdout: Uint8Array;
+  /** The last bytes of stderr, text. */
+  readonly stderrTail: string;
+  /** Spawn to exit. */
+  readonly milliseconds: number;
+}
+
+export type ExecutorErrorCode =
+  | "not-found"
+  | "refused"
+  | "link-exists"
+  | "netns"
+  | "spawn"
+  | "timeout"
+  | "too-large"
+  | "failed"
+  /** The other end went away: nothing more can be run for this request. */
+  | "gone";
+
+/** An order that was not carried out. */
+export class ExecutorError extends Error {
+  override readonly name = "ExecutorError";
+  readonly code: ExecutorErrorCode;
+
+  constructor(code: ExecutorErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface Executor {
+  /** Runs a plugin. @throws {ExecutorError} where it was not run to its end. A non-zero exit is not an error here. */
+  runPlugin(run: PluginRun): Promise<PluginOutcome>;
+  /** Is there a link `ifName` in the namespace at path `netns`? @throws {ExecutorError} */
+  linkExists(netns: string, ifName: string): Promise<boolean>;
+  /** Removes the default routes of the families (4, 6) through `ifName`, whatever their metric, then adds one per gateway. @throws {ExecutorError} */
+  setDefaultRoutes(
+    netns: string,
+    ifName: string,
+    clear: readonly (4 | 6)[],
+    gateways: readonly string[],
+  ): Promise<void>;
+}

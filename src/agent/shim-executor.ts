@@ -1,0 +1,63 @@
+/** An Executor whose orders are carried out by a shim or an agent at the other end of a stream. */
+
+import type { Executor, PluginOutcome, PluginRun } from "./executor.ts";
+import { FrameType } from "./frames.ts";
+import type { Orders } from "./orders.ts";
+
+/**
+ * Beyond what the shim itself allows: SIGTERM, 2 s, SIGKILL, and orders that wait behind others (docs/wire.md). Only a shim that hangs
+ * is met by these.
+ */
+const beyondTimeoutMs = 30_000;
+/** Orders that are a few system calls, once their turn comes. */
+const shortOrderMs = 60_000;
+
+export class ShimExecutor implements Executor {
+  readonly #orders: Orders;
+
+  /** @param orders of the stream to the shim */
+  constructor(orders: Orders) {
+    this.#orders = orders;
+  }
+
+  runPlugin(run: PluginRun): Promise<PluginOutcome> {
+    const { plugin, path, env, stdin, timeoutMs, absentLink } = run;
+    return this.#orders.issue({
+      type: FrameType.exec,
+      name: "EXEC",
+      body: { plugin, path, env, stdin, timeoutMs, ...(absentLink === undefined ? {} : { absentLink }) },
+      patienceMs: timeoutMs === 0 ? 0 : timeoutMs + beyondTimeoutMs,
+      read: (answer) => ({
+        exitCode: answer.unsigned("exitCode"),
+        stdout: answer.bytes("stdout"),
+        stderrTail: answer.has("stderrTail") ? answer.bytes("stderrTail").toString("utf8") : "",
+        milliseconds: answer.unsigned("micros") / 1000,
+      }),
+    });
+  }
+
+  linkExists(netns: string, ifName: string): Promise<boolean> {
+    return this.#orders.issue({
+      type: FrameType.linkExists,
+      name: "LINK_EXISTS",
+      body: { netns, ifName },
+      patienceMs: shortOrderMs,
+      read: (answer) => answer.boolean("exists"),
+    });
+  }
+
+  setDefaultRoutes(
+    netns: string,
+    ifName: string,
+    clear: readonly (4 | 6)[],
+    gateways: readonly string[],
+  ): Promise<void> {
+    return this.#orders.issue({
+      type: FrameType.defaultRoute,
+      name: "DEFAULT_ROUTE",
+      body: { netns, ifName, clear, add: gateways },
+      patienceMs: shortOrderMs,
+      read: () => undefined,
+    });
+  }
+}

@@ -1,0 +1,250 @@
+/** The shim and the daemon's own server and executor, without Multus between them: what one sends is what the other understands. */
+
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { AgentProcess } from "../../src/agent/agent-process.ts";
+import { type Executor, ExecutorError, type PluginRun } from "../../src/agent/executor.ts";
+import type { CniRequest } from "../../src/cni/request.ts";
+import { Admission } from "../../src/daemon/admission.ts";
+import { RequestLoggers } from "../../src/daemon/request-loggers.ts";
+import { DaemonServer } from "../../src/daemon/server.ts";
+import { Loggers } from "../../src/log/loggers.ts";
+import { newReport } from "../../src/multus/report.ts";
+import { callPlugin, type PluginAnswer } from "../support/plugin.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { shims } from "./support/binaries.ts";
+
+let directory: ScratchDirectory;
+let plugins: string;
+let server: DaemonServer | undefined;
+
+beforeEach(() => {
+  directory = new ScratchDirectory("daemon-server");
+  plugins = join(directory.path, "plugins");
+  mkdirSync(plugins);
+});
+
+afterEach(async () => {
+  await server?.stop(0);
+  server = undefined;
+  directory[Symbol.dispose]();
+});
+
+function addPlugin(name: string, script: string): void {
+  writeFileSync(join(plugins, name), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(plugins, name), 0o755);
+}
+
+/** Serves requests with what `work` prints. */
+async function serve(work: (request: CniRequest, executor: Executor) => Promise<string>): Promise<void> {
+  server = new DaemonServer({
+    handle: async (request, executor) => ({
+      exitCode: 0,
+      stdout: Buffer.from(await work(request, executor)),
+      report: newReport(),
+      error: undefined,
+    }),
+    admission: new Admission(16),
+    loggers: new RequestLoggers(new Loggers(() => {}), {}),
+  });
+  await server.listen(directory.path);
+}
+
+function netconf(padding = ""): string {
+  return JSON.stringify({ cniVersion: "1.0.0", name: "n", daemonSocketDir: directory.path, padding });
+}
+
+function call(binary: string, config = netconf(), containerId = "c1"): Promise<PluginAnswer> {
+  return callPlugin([binary], {
+    command: "ADD",
+    containerId,
+    netns: "/proc/self/ns/net",
+    ifName: "eth0",
+    args: "IgnoreUnknown=1;K8S_POD_NAME=p=q",
+    path: plugins,
+    config,
+  });
+}
+
+const run = (over: Partial<PluginRun> = {}): PluginRun => ({
+  plugin: "plugin",
+  path: plugins,
+  env: { CNI_COMMAND: "ADD" },
+  stdin: Buffer.alloc(0),
+  timeoutMs: 10_000,
+  ...over,
+});
+
+async function failure(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+describe.each(shims)("the $name shim at the daemon's server", ({ binary }) => {
+  test("brings what the runtime gave it, byte for byte, and prints the reply", async () => {
+    let seen: CniRequest | undefined;
+    await serve(async (request) => {
+      seen = request;
+      return '{"cniVersion":"1.0.0"}';
+    });
+    const config = netconf("ü€𝄞\\u0000 ".repeat(10_000));
+    const answer = await call(binary, config);
+    expect([answer.exitCode, answer.stdout]).toEqual([0, '{"cniVersion":"1.0.0"}']);
+    expect(seen).toMatchObject({
+      command: "ADD",
+      containerId: "c1",
+      netns: "/proc/self/ns/net",
+      ifName: "eth0",
+      args: "IgnoreUnknown=1;K8S_POD_NAME=p=q",
+      path: plugins,
+    });
+    expect(Buffer.from(seen?.config ?? []).toString()).toBe(config);
+  });
+
+  test("runs plugins, several at once, each with its own input, environment and outcome", async () => {
+    addPlugin("plugin", 'cat; echo "$NUMBER"; echo "said $NUMBER" >&2; exit "$NUMBER"');
+    let outcomes: unknown;
+    await serve(async (_, executor) => {
+      const runs = Array.from({ length: 20 }, (_, number) =>
+        executor.runPlugin(
+          run({
+            env: { CNI_COMMAND: "ADD", NUMBER: String(number) },
+            stdin: Buffer.alloc(1000 * number, "x"),
+          }),
+        ),
+      );
+      outcomes = (await Promise.all(runs)).map(({ exitCode, stdout, stderrTail }) => ({
+        exitCode,
+        stdout: Buffer.from(stdout).toString(),
+        stderrTail,
+      }));
+      return "";
+    });
+    (await call(binary)).expectSuccess();
+    expect(outcomes).toEqual(
+      Array.from({ length: 20 }, (_, number) => ({
+        exitCode: number,
+        stdout: `${"x".repeat(1000 * number)}${number}\n`,
+        stderrTail: `said ${number}\n`,
+      })),
+    );
+  });
+
+  test("carries large inputs and outputs", async () => {
+    addPlugin("plugin", "cat");
+    const stdin = Buffer.alloc(8 * 1024 * 1024, "0123456789abcdef");
+    let equal = false;
+    await serve(async (_, executor) => {
+      const { stdout } = await executor.runPlugin(run({ stdin }));
+      equal = stdin.equals(stdout);
+      return "";
+    });
+    (await call(binary)).expectSuccess();
+    expect(equal).toBe(true);
+  });
+
+  test("says in the executor's words what could not be done", async () => {
+    addPlugin("slow", "exec sleep 60");
+    addPlugin("large", "head -c 9000000 /dev/zero");
+    const errors: Record<string, unknown> = {};
+    await serve(async (_, executor) => {
+      const attempts: Record<string, Promise<unknown>> = {
+        missing: executor.runPlugin(run({ plugin: "missing" })),
+        slash: executor.runPlugin(run({ plugin: "../plugin" })),
+        directory: executor.runPlugin(run({ path: "/bin", plugin: "true" })),
+        slow: executor.runPlugin(run({ plugin: "slow", timeoutMs: 50 })),
+        large: executor.runPlugin(run({ plugin: "large" })),
+        netns: executor.linkExists("/nonexistent", "eth0"),
+        link: executor.runPlugin(
+          run({ plugin: "large", absentLink: { netns: "/proc/self/ns/net", ifName: "lo" } }),
+        ),
+      };
+      await Promise.all(
+        Object.entries(attempts).map(async ([name, attempt]) => {
+          const error = await failure(attempt);
+          errors[name] = error instanceof ExecutorError ? error.code : error;
+        }),
+      );
+      return "";
+    });
+    (await call(binary)).expectSuccess();
+    expect(errors).toEqual({
+      missing: "not-found",
+      slash: "refused",
+      directory: "refused",
+      slow: "timeout",
+      large: "too-large",
+      netns: "netns",
+      link: "link-exists",
+    });
+  });
+
+  test("looks for links", async () => {
+    let found: unknown;
+    await serve(async ({ netns }, executor) => {
+      found = await Promise.all(["lo", "absent"].map((name) => executor.linkExists(netns, name)));
+      return "";
+    });
+    (await call(binary)).expectSuccess();
+    expect(found).toEqual([true, false]);
+  });
+
+  test("says that the daemon is gone when it is, and that it may be tried again", async () => {
+    await serve(() => new Promise(() => {}));
+    const answer = call(binary);
+    await sleep(300);
+    await server?.stop(0);
+    expect((await answer).error.code).toBe(11);
+  });
+
+  test("is served, with a hundred others at once", async () => {
+    addPlugin("plugin", 'echo "$NAME"');
+    await serve(async ({ containerId }, executor) => {
+      const { stdout } = await executor.runPlugin(run({ env: { NAME: containerId } }));
+      return Buffer.from(stdout).toString();
+    });
+    const names = Array.from({ length: 100 }, (_, index) => `container${index}`);
+    const answers = await Promise.all(names.map((name) => call(binary, netconf(), name)));
+    expect(answers.map(({ stdout }) => stdout)).toEqual(names.map((name) => `${name}\n`));
+  });
+});
+
+describe.each(shims)("the $name shim as an agent", ({ binary }) => {
+  test("is an executor like any other", async () => {
+    addPlugin("plugin", "cat");
+    await using agent = await AgentProcess.start({ binary, directories: [plugins] });
+    const { stdout, exitCode } = await agent.executor.runPlugin(run({ stdin: Buffer.from("{}") }));
+    expect([Buffer.from(stdout).toString(), exitCode]).toEqual(["{}", 0]);
+    expect(await agent.executor.linkExists("/proc/self/ns/net", "lo")).toBe(true);
+    expect(await failure(agent.executor.runPlugin(run({ path: "/bin", plugin: "true" })))).toMatchObject({
+      code: "refused",
+    });
+  });
+
+  test("takes its plugins with it when it is closed", async () => {
+    const file = join(directory.path, "pid");
+    addPlugin("plugin", `echo $$ > ${file}.new; mv ${file}.new ${file}; exec sleep 60`);
+    const agent = await AgentProcess.start({ binary, directories: [plugins] });
+    const failed = failure(agent.executor.runPlugin(run({ timeoutMs: 0 })));
+    const pid = await vi.waitFor(() => Number(readFileSync(file, "utf8")), { timeout: 5000 });
+    await agent.close();
+    expect(await failed).toMatchObject({ code: "gone" });
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow("ESRCH"));
+    expect(await failure(agent.executor.linkExists("/proc/self/ns/net", "lo"))).toMatchObject({
+      code: "gone",
+    });
+  });
+});
+
+test("an agent that cannot be started is an error that names it", async () => {
+  const binary = join(directory.path, "missing");
+  await expect(AgentProcess.start({ binary, directories: [plugins] })).rejects.toThrow(binary);
+  addPlugin("silent", "exit 0");
+  await expect(
+    AgentProcess.start({ binary: join(plugins, "silent"), directories: [plugins] }),
+  ).rejects.toThrow(/agent .*silent ended/);
+});

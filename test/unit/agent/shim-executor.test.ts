@@ -1,0 +1,192 @@
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { ExecutorError } from "../../../src/agent/executor.ts";
+import { FrameConnection } from "../../../src/agent/frame-connection.ts";
+import { type FrameError, FrameType } from "../../../src/agent/frames.ts";
+import { Orders } from "../../../src/agent/orders.ts";
+import { ShimExecutor } from "../../../src/agent/shim-executor.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
+import { WirePeer } from "../../support/wire-peer.ts";
+
+let directory: ScratchDirectory;
+let server: Server;
+let peer: WirePeer;
+let executor: ShimExecutor;
+let malformed: FrameError[];
+
+/** The daemon's side of a real unix socket. */
+beforeEach(async () => {
+  directory = new ScratchDirectory("orders");
+  server = createServer();
+  server.listen(join(directory.path, "s"));
+  await once(server, "listening");
+  const [[socket], connected] = await Promise.all([
+    once(server, "connection") as Promise<[Socket]>,
+    WirePeer.connect(join(directory.path, "s")),
+  ]);
+  peer = connected;
+  malformed = [];
+  const connection = new FrameConnection(socket, {
+    frame: (frame) => orders.done(frame),
+    malformed: (error) => malformed.push(error),
+    closed: () => orders.end("the peer is gone"),
+  });
+  const orders = new Orders((type, id, body) => connection.send(type, id, body));
+  executor = new ShimExecutor(orders);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  peer.close();
+  server.close();
+  directory[Symbol.dispose]();
+});
+
+const run = {
+  plugin: "bridge",
+  path: "/opt/cni/bin",
+  env: { CNI_COMMAND: "ADD" },
+  stdin: Buffer.from('{"a":1}'),
+  timeoutMs: 1000,
+};
+
+async function failure(work: Promise<unknown>): Promise<ExecutorError> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof ExecutorError) return error;
+  throw new Error(`no ExecutorError but ${String(error)}`);
+}
+
+describe("an order", () => {
+  test("to run a plugin carries all of it, and its answer comes back", async () => {
+    const outcome = executor.runPlugin({ ...run, absentLink: { netns: "/n", ifName: "eth0" } });
+    const order = await peer.next();
+    expect(order).toEqual({
+      type: FrameType.exec,
+      id: 1,
+      body: { ...run, absentLink: { netns: "/n", ifName: "eth0" } },
+    });
+    peer.send(FrameType.done, 1, {
+      exitCode: 3,
+      stdout: Buffer.from("{}"),
+      stderrTail: Buffer.from("uh"),
+      micros: 1500,
+    });
+    expect(await outcome).toEqual({
+      exitCode: 3,
+      stdout: Buffer.from("{}"),
+      stderrTail: "uh",
+      milliseconds: 1.5,
+    });
+  });
+
+  test("without what is optional leaves it out, and takes an answer without", async () => {
+    const outcome = executor.runPlugin(run);
+    expect((await peer.next())?.body).toEqual(run);
+    peer.send(FrameType.done, 1, { exitCode: 0, stdout: Buffer.alloc(0), micros: 0 });
+    expect((await outcome).stderrTail).toBe("");
+  });
+
+  test("to look for a link, and to set default routes", async () => {
+    const exists = executor.linkExists("/n", "net1");
+    expect(await peer.next()).toEqual({
+      type: FrameType.linkExists,
+      id: 1,
+      body: { netns: "/n", ifName: "net1" },
+    });
+    peer.send(FrameType.done, 1, { exists: true });
+    expect(await exists).toBe(true);
+
+    const set = executor.setDefaultRoutes("/n", "net1", [4, 6], ["10.0.0.1", "fd00::1"]);
+    expect(await peer.next()).toEqual({
+      type: FrameType.defaultRoute,
+      id: 2,
+      body: { netns: "/n", ifName: "net1", clear: [4, 6], add: ["10.0.0.1", "fd00::1"] },
+    });
+    peer.send(FrameType.done, 2, {});
+    expect(await set).toBeUndefined();
+  });
+
+  test("is answered in any order", async () => {
+    const links = ["a", "b", "c"].map((name) => executor.linkExists("/n", name));
+    const ids = new Map<unknown, number>();
+    for (const _ of links) {
+      const order = await peer.next();
+      ids.set(order?.body.ifName, order?.id ?? 0);
+    }
+    for (const name of ["c", "a", "b"]) {
+      peer.send(FrameType.done, ids.get(name) ?? 0, { exists: name === "b" });
+    }
+    expect(await Promise.all(links)).toEqual([false, true, false]);
+  });
+
+  test.each([
+    ["not-found", "not-found"],
+    ["refused", "refused"],
+    ["link-exists", "link-exists"],
+    ["netns", "netns"],
+    ["spawn", "spawn"],
+    ["timeout", "timeout"],
+    ["too-large", "too-large"],
+    ["failed", "failed"],
+    ["of-a-newer-shim", "failed"],
+    // Only this side says that the other is gone.
+    ["gone", "failed"],
+  ])("that fails with %s rejects with code %s and the shim's message", async (error, code) => {
+    const failed = failure(executor.linkExists("/n", "net1"));
+    await peer.next();
+    peer.send(FrameType.done, 1, { error, message: "because" });
+    expect(await failed).toMatchObject({ code, message: "because" });
+  });
+
+  test("whose answer is not one to it fails, and the stream with it", async () => {
+    const failed = failure(executor.runPlugin(run));
+    await peer.next();
+    peer.send(FrameType.done, 1, { exitCode: "0", stdout: Buffer.alloc(0), micros: 0 });
+    expect(await failed).toMatchObject({
+      code: "failed",
+      message: "frame DONE of EXEC: field exitCode must be an unsigned integer, is text",
+    });
+    expect(malformed.map(({ code }) => code)).toEqual(["field"]);
+  });
+
+  test("that is larger than a frame fails without being sent", async () => {
+    const failed = await failure(executor.runPlugin({ ...run, stdin: Buffer.alloc(17 * 1024 * 1024) }));
+    expect(failed).toMatchObject({ code: "failed", message: expect.stringMatching(/at most 16777216/) });
+    const next = executor.linkExists("/n", "net1");
+    expect((await peer.next())?.type).toBe(FrameType.linkExists);
+    peer.send(FrameType.done, 2, { exists: false });
+    expect(await next).toBe(false);
+  });
+
+  test("under way when the other end goes is rejected as gone, and so is every later one", async () => {
+    const failed = failure(executor.runPlugin(run));
+    await peer.next();
+    peer.close();
+    expect(await failed).toMatchObject({ code: "gone", message: "the peer is gone" });
+    expect(await failure(executor.linkExists("/n", "net1"))).toMatchObject({ code: "gone" });
+  });
+
+  test("that a hanging shim never answers is given up some time after its own timeout; a late answer harms nothing", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const failed = failure(executor.runPlugin(run));
+    await vi.advanceTimersByTimeAsync(run.timeoutMs + 29_000);
+    const other = executor.linkExists("/n", "net1");
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await failed).toMatchObject({ code: "timeout", message: "no answer to EXEC after 31000 ms" });
+    peer.send(FrameType.done, 1, { exitCode: 0, stdout: Buffer.alloc(0), micros: 0 });
+    peer.send(FrameType.done, 2, { exists: true });
+    expect(await other).toBe(true);
+    expect(malformed).toEqual([]);
+  });
+});
+
+test("an answer that nobody waits for ends the stream", async () => {
+  peer.send(FrameType.done, 9, { exists: true });
+  await vi.waitFor(() => expect(malformed.map(({ code }) => code)).toEqual(["unexpected"]));
+  expect(malformed[0]?.message).toBe("frame DONE answers order 9, which is not under way");
+});
