@@ -1,0 +1,40 @@
+/** CNI_ARGS: `key=value;key=value`, in order. */
+
+import { CniError, CniErrorCode } from "./errors.ts";
+
+/** Pairs in the order of the text; the same key may come twice. */
+export type CniArgs = readonly (readonly [string, string])[];
+
+/**
+ * @param text "" is no pairs; a value may contain `=`
+ * @throws {CniError} 4 naming the pair
+ */
+export function parseCniArgs(text: string): CniArgs {
+  if (text === "") return [];
+  return text.split(";").map((pair) => {
+    const equals = pair.indexOf("=");
+    if (equals <= 0) throw invalid(`${JSON.stringify(pair)} is not key=value`);
+    return [pair.slice(0, equals), pair.slice(equals + 1)];
+  });
+}
+
+/** @throws {CniError} 4 for a pair that cannot be written in this form: it would be read back as another one */
+export function formatCniArgs(args: CniArgs): string {
+  return args
+    .map(([key, value]) => {
+      if (key === "" || /[=;\0]/.test(key) || /[;\0]/.test(value)) {
+        throw invalid(`${JSON.stringify(key)} with value ${JSON.stringify(value)} cannot be written`);
+      }
+      return `${key}=${value}`;
+    })
+    .join(";");
+}
+
+/** The value of the last pair with that key: a later pair wins, as in libcni. */
+export function findCniArg(args: CniArgs, key: string): string | undefined {
+  return args.findLast(([name]) => name === key)?.[1];
+}
+
+function invalid(what: string): CniError {
+  return new CniError(CniErrorCode.invalidEnvironment, `CNI_ARGS: ${what}`);
+}

@@ -1,0 +1,319 @@
+/** Plugin chains as libcni runs them: ADD, DEL, CHECK, STATUS and GC over a network's list of plugins (spec, sections 3 and 4). */
+
+import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
+import { KernelError, type Kernels, type PluginParts } from "../kernels/index.ts";
+import { formatCniArgs } from "./args.ts";
+import type { ResultCache } from "./cache.ts";
+import { CniError, CniErrorCode } from "./errors.ts";
+import { pluginStdin } from "./kernel-failure.ts";
+import { checkContainerId, checkIfName, checkNetworkName } from "./names.ts";
+import { orderFailure, pluginFailure, resultFailure } from "./plugin-failure.ts";
+import type { NetworkConfigList, RuntimeConf } from "./types.ts";
+import { supportsCheck, supportsStatusAndGc } from "./versions.ts";
+
+/** What a chain is run with. */
+export interface ChainContext {
+  readonly executor: Executor;
+  readonly kernels: Kernels;
+  readonly cache: ResultCache;
+  /** Milliseconds for each plugin; 0: none. */
+  readonly timeoutMs: number;
+}
+
+/** An attachment as GC counts it, in the spec's spelling. */
+export interface ValidAttachment {
+  readonly containerID: string;
+  readonly ifname: string;
+}
+
+/**
+ * ADD: each plugin in order with the result of the one before; the last result is cached.
+ * @param options.refuseExistingLink the first plugin is not started if `ifName` is in the namespace already
+ * @returns the result in the network's version, JSON text
+ * @throws {CniError} the plugin's own code and message, with its type before it
+ */
+export async function addNetworkList(
+  context: ChainContext,
+  list: NetworkConfigList,
+  runtime: RuntimeConf,
+  options: { readonly refuseExistingLink?: boolean } = {},
+): Promise<Uint8Array> {
+  checkContainerId(runtime.containerId);
+  checkNetworkName(list.name, "ADD");
+  checkIfName(runtime.ifName);
+
+  let result: Uint8Array | undefined;
+  for (const plugin of list.plugins) {
+    const isFirst = result === undefined;
+    const run = {
+      ...attachmentRun(context, "ADD", list, plugin, runtime, result),
+      ...(isFirst && options.refuseExistingLink
+        ? { absentLink: { netns: runtime.netns, ifName: runtime.ifName } }
+        : {}),
+    };
+    const { stdout } = await runToSuccess(context, run);
+    result = checkResult(context, list, run, stdout);
+  }
+  if (result === undefined) {
+    throw new CniError(CniErrorCode.invalidNetworkConfig, `network ${list.name} has no plugins`);
+  }
+
+  context.cache.write({
+    networkName: list.name,
+    containerId: runtime.containerId,
+    ifName: runtime.ifName,
+    config: list.bytes,
+    netns: runtime.netns,
+    args: runtime.args,
+    capabilityArgs: runtime.capabilityArgs,
+    result,
+  });
+  return result;
+}
+
+/**
+ * DEL: each plugin in reverse order with the cached result (from 0.4.0 on). The cache entry goes when all have succeeded.
+ * @param options.passOverMissing go on where a plugin is not installed: to undo an ADD that failed on that, and in which it so did nothing
+ * @throws {CniError} of the first plugin that fails; the others are not run
+ */
+export async function deleteNetworkList(
+  context: ChainContext,
+  list: NetworkConfigList,
+  runtime: RuntimeConf,
+  options: { readonly passOverMissing?: boolean } = {},
+): Promise<void> {
+  const prevResult = supportsCheck(list.cniVersion) ? usableCachedResult(context, list, runtime) : undefined;
+  for (const plugin of list.plugins.toReversed()) {
+    try {
+      await runToSuccess(context, attachmentRun(context, "DEL", list, plugin, runtime, prevResult));
+    } catch (error) {
+      if (!(options.passOverMissing && isNotInstalled(error))) throw error;
+    }
+  }
+  context.cache.remove(attachmentKey(list, runtime));
+}
+
+/**
+ * CHECK: each plugin in order with the cached result. Nothing to do with disableCheck.
+ * @throws {CniError} 1 below 0.4.0; else of the first plugin that fails
+ */
+export async function checkNetworkList(
+  context: ChainContext,
+  list: NetworkConfigList,
+  runtime: RuntimeConf,
+): Promise<void> {
+  if (!supportsCheck(list.cniVersion)) {
+    throw new CniError(
+      CniErrorCode.incompatibleVersion,
+      `network ${list.name}: version ${list.cniVersion} of the spec has no CHECK`,
+    );
+  }
+  if (list.disableCheck) return;
+
+  const prevResult = cachedResult(context, list, runtime);
+  for (const plugin of list.plugins) {
+    await runToSuccess(context, attachmentRun(context, "CHECK", list, plugin, runtime, prevResult));
+  }
+}
+
+/**
+ * STATUS: each plugin in order. Nothing to do below 1.1.0.
+ * @param path CNI_PATH for the plugins
+ * @throws {CniError} of the first plugin that fails
+ */
+export async function statusNetworkList(
+  context: ChainContext,
+  list: NetworkConfigList,
+  path: string,
+): Promise<void> {
+  if (!supportsStatusAndGc(list.cniVersion)) return;
+  for (const plugin of list.plugins) {
+    const stdin = pluginStdin(context.kernels, { ...networkOf(list), plugin: plugin.bytes });
+    await runToSuccess(context, networkRun(context, "STATUS", plugin, path, stdin));
+  }
+}
+
+/**
+ * GC: DELs the network's cached attachments that are not valid, then GC of each plugin (from 1.1.0 on). Nothing to do with disableGC.
+ * @param path CNI_PATH for the plugins
+ * @param valid the attachments that the runtime still knows
+ * @throws {CniError} all that failed in one, with the code of the first
+ */
+export async function gcNetworkList(
+  context: ChainContext,
+  list: NetworkConfigList,
+  path: string,
+  valid: readonly ValidAttachment[],
+): Promise<void> {
+  if (list.disableGC) return;
+  const failures: CniError[] = [];
+  const collect = async (work: () => Promise<unknown>) => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof CniError)) throw error;
+      failures.push(error);
+    }
+  };
+
+  for (const { networkName, containerId, ifName, netns, args, capabilityArgs } of context.cache.list()) {
+    if (networkName !== list.name) continue;
+    if (valid.some((one) => one.containerID === containerId && one.ifname === ifName)) continue;
+    const runtime = { containerId, ifName, netns, args, capabilityArgs, path };
+    await collect(() => deleteNetworkList(context, list, runtime));
+  }
+
+  if (supportsStatusAndGc(list.cniVersion)) {
+    const validAttachments = Buffer.from(JSON.stringify(valid));
+    for (const plugin of list.plugins) {
+      await collect(async () => {
+        const input = { ...networkOf(list), plugin: plugin.bytes, validAttachments };
+        const stdin = pluginStdin(context.kernels, input);
+        await runToSuccess(context, networkRun(context, "GC", plugin, path, stdin));
+      });
+    }
+  }
+
+  const [first] = failures;
+  if (first === undefined) return;
+  throw new CniError(
+    first.code,
+    failures.map(({ message }) => message).join("; "),
+    failures
+      .map(({ details }) => details)
+      .filter((details) => details !== "")
+      .join("; "),
+  );
+}
+
+function networkOf(list: NetworkConfigList): { name: string; cniVersion: string } {
+  return { name: list.name, cniVersion: list.cniVersion };
+}
+
+function attachmentKey(list: NetworkConfigList, runtime: RuntimeConf) {
+  return { networkName: list.name, containerId: runtime.containerId, ifName: runtime.ifName };
+}
+
+/** A command about one attachment: all parameters of the spec's section 2. */
+function attachmentRun(
+  context: ChainContext,
+  command: string,
+  list: NetworkConfigList,
+  plugin: PluginParts,
+  runtime: RuntimeConf,
+  prevResult: Uint8Array | undefined,
+): PluginRun {
+  return {
+    plugin: plugin.type,
+    path: runtime.path,
+    env: {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: runtime.containerId,
+      CNI_NETNS: runtime.netns,
+      CNI_IFNAME: runtime.ifName,
+      CNI_ARGS: formatCniArgs(runtime.args),
+      CNI_PATH: runtime.path,
+    },
+    stdin: pluginStdin(context.kernels, {
+      ...networkOf(list),
+      plugin: plugin.bytes,
+      prevResult,
+      runtimeConfig: runtime.capabilityArgs,
+    }),
+    timeoutMs: context.timeoutMs,
+  };
+}
+
+/** A command about the whole network: no container, no namespace, no interface. */
+function networkRun(
+  context: ChainContext,
+  command: string,
+  plugin: PluginParts,
+  path: string,
+  stdin: Uint8Array,
+): PluginRun {
+  return {
+    plugin: plugin.type,
+    path,
+    env: { CNI_COMMAND: command, CNI_PATH: path },
+    stdin,
+    timeoutMs: context.timeoutMs,
+  };
+}
+
+/** @throws {CniError} where the plugin was not run to its end, or failed */
+async function runToSuccess(context: ChainContext, run: PluginRun): Promise<PluginOutcome> {
+  let outcome: PluginOutcome;
+  try {
+    outcome = await context.executor.runPlugin(run);
+  } catch (error) {
+    if (error instanceof ExecutorError) throw orderFailure(run, error);
+    throw error;
+  }
+  if (outcome.exitCode !== 0) throw pluginFailure(run, outcome);
+  return outcome;
+}
+
+function isNotInstalled(error: unknown): boolean {
+  return (
+    error instanceof CniError && error.cause instanceof ExecutorError && error.cause.code === "not-found"
+  );
+}
+
+/** A plugin's answer, checked, in the network's version. */
+function checkResult(
+  context: ChainContext,
+  list: NetworkConfigList,
+  run: PluginRun,
+  stdout: Uint8Array,
+): Uint8Array {
+  try {
+    return inNetworkVersion(context, list, stdout);
+  } catch (error) {
+    if (error instanceof KernelError) throw resultFailure(run, stdout, error);
+    throw error;
+  }
+}
+
+/** The cached result, in the network's version: the configuration may have changed since. undefined: there is none. @throws {CniError} 6 */
+function cachedResult(
+  context: ChainContext,
+  list: NetworkConfigList,
+  runtime: RuntimeConf,
+): Uint8Array | undefined {
+  const result = context.cache.read(attachmentKey(list, runtime))?.result;
+  if (result === undefined) return undefined;
+  try {
+    return inNetworkVersion(context, list, result);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new CniError(
+      CniErrorCode.decodingFailure,
+      `network ${list.name}: the cached result of ${runtime.ifName} in container ${runtime.containerId} is not valid: ${error.message}`,
+      "",
+      { cause: error },
+    );
+  }
+}
+
+/** For DEL, which goes on without a result that is not valid: the plugins must be asked all the same. */
+function usableCachedResult(
+  context: ChainContext,
+  list: NetworkConfigList,
+  runtime: RuntimeConf,
+): Uint8Array | undefined {
+  try {
+    return cachedResult(context, list, runtime);
+  } catch (error) {
+    if (error instanceof CniError) return undefined;
+    throw error;
+  }
+}
+
+function inNetworkVersion(context: ChainContext, list: NetworkConfigList, result: Uint8Array): Uint8Array {
+  return context.kernels.convertResult({
+    result,
+    configVersion: list.cniVersion,
+    targetVersion: list.cniVersion,
+  });
+}

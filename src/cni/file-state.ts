@@ -1,0 +1,93 @@
+/** What was made of a file, for as long as the file stays the same. */
+
+import { readdirSync, type Stats, statSync } from "node:fs";
+import { join } from "node:path";
+import { CniError, ioFailure, isMissingFile } from "./errors.ts";
+
+/**
+ * Milliseconds for which a changed file counts as still changing. Time stamps move in steps of a few milliseconds: a second write
+ * within one step would leave the file's state looking the same.
+ */
+const settlingTime = 100;
+
+/** One state of a file. */
+export interface FileState {
+  readonly path: string;
+  /** Differs whenever the content does. "": it may be changing at this moment, so that nothing can be said. */
+  readonly identity: string;
+}
+
+/**
+ * The state of a regular file, also behind a symbolic link (as ConfigMaps have them).
+ * @returns undefined if there is none, or it is no regular file
+ */
+export function fileState(path: string): FileState | undefined {
+  let stats: Stats | undefined;
+  try {
+    stats = statSync(path, { throwIfNoEntry: false });
+  } catch {
+    // Whoever reads it gets the error, with the file's name in it.
+    return { path, identity: "" };
+  }
+  if (stats === undefined || !stats.isFile()) return undefined;
+  const { dev, ino, size, mtimeMs, ctimeMs } = stats;
+  const isSettled = Date.now() - Math.max(mtimeMs, ctimeMs) > settlingTime;
+  return { path, identity: isSettled ? `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}` : "" };
+}
+
+/**
+ * The states of a directory's regular files whose names have one of `extensions`, in the order of their names.
+ * @returns [] if there is no such directory
+ * @throws {CniError} 5
+ */
+export function fileStates(directory: string, extensions: readonly string[]): FileState[] {
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch (error) {
+    if (isMissingFile(error)) return [];
+    throw ioFailure("list", directory, error);
+  }
+  return names
+    .filter((name) => extensions.some((extension) => name.endsWith(extension)))
+    .sort()
+    .map((name) => fileState(join(directory, name)))
+    .filter((state) => state !== undefined);
+}
+
+/** Values made from files, each kept until one of its files is in another state. */
+export class FileMemory<Value> {
+  readonly #kept = new Map<string, { identity: string; made: Made<Value> }>();
+
+  /**
+   * The kept value of `key`, or else what `make` gives.
+   * @param states of all files that the value is made from
+   * @param make may throw a CniError, which is kept and thrown again (the same object) like a value
+   */
+  get(key: string, states: readonly FileState[], make: () => Value): Value {
+    const identity = states.every((state) => state.identity !== "")
+      ? states.map((state) => `${state.path} ${state.identity}`).join("\n")
+      : "";
+    const kept = this.#kept.get(key);
+    if (kept !== undefined && kept.identity === identity && identity !== "") return unwrap(kept.made);
+    const made = attempt(make);
+    this.#kept.set(key, { identity, made });
+    return unwrap(made);
+  }
+}
+
+type Made<Value> = { readonly value: Value } | { readonly error: CniError };
+
+function attempt<Value>(make: () => Value): Made<Value> {
+  try {
+    return { value: make() };
+  } catch (error) {
+    if (error instanceof CniError) return { error };
+    throw error;
+  }
+}
+
+function unwrap<Value>(made: Made<Value>): Value {
+  if ("error" in made) throw made.error;
+  return made.value;
+}

@@ -1,0 +1,383 @@
+/** The JSON boundary: text to values with a position in every error, and raw slices for what must stay as it was written (numbers beyond 2^53). */
+
+import { isUtf8 } from "node:buffer";
+import { lineColumn } from "../kernels/index.ts";
+import { CniError, CniErrorCode } from "./errors.ts";
+
+/** Byte values of JSON's punctuation. */
+const quote = 0x22;
+const comma = 0x2c;
+const minus = 0x2d;
+const point = 0x2e;
+const zero = 0x30;
+const nine = 0x39;
+const colon = 0x3a;
+const openBracket = 0x5b;
+const backslash = 0x5c;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/** Where the text stops being JSON. */
+class JsonProblem extends Error {
+  readonly offset: number;
+
+  constructor(message: string, offset: number) {
+    super(message);
+    this.offset = offset;
+  }
+}
+
+// The byte order mark is kept: JSON has none, and Go refuses it too.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * Parses JSON text.
+ * @param where names the source in errors: a file, "netconf on stdin", an annotation
+ * @throws {CniError} 6 with `where`, line and column
+ */
+export function parseJson(bytes: Uint8Array, where: string): unknown {
+  if (!isUtf8(bytes)) throw decodingFailure("not UTF-8", bytes, firstInvalidUtf8(bytes), where);
+  try {
+    return JSON.parse(decoder.decode(bytes));
+  } catch (error) {
+    // JSON.parse does not always say where; the scanner does.
+    throw atPosition(bytes, where, error, () => scanDocument(bytes));
+  }
+}
+
+/**
+ * The members of a JSON object as raw bytes (views into `bytes`); the last of duplicate keys wins.
+ * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
+ */
+export function objectMembers(bytes: Uint8Array, where: string): Map<string, Uint8Array> {
+  const members = new Map<string, Uint8Array>();
+  scan(bytes, where, openBrace, "object", (start) => {
+    const end = scanMembers(bytes, start, (name, from, to) => members.set(name, bytes.subarray(from, to)));
+    scanEnd(bytes, end);
+  });
+  return members;
+}
+
+/**
+ * The members that are whole in a torn text, for files that lost their end.
+ * @param bytes anything
+ */
+export function wholeMembers(bytes: Uint8Array): Map<string, Uint8Array> {
+  const members = new Map<string, Uint8Array>();
+  const start = skipSpace(bytes, 0);
+  if (bytes[start] !== openBrace) return members;
+  try {
+    scanMembers(bytes, start, (name, from, to) => members.set(name, bytes.subarray(from, to)));
+  } catch (error) {
+    if (!(error instanceof JsonProblem)) throw error;
+  }
+  return members;
+}
+
+/** The elements of a JSON array as raw bytes (views into `bytes`). @throws {CniError} 6 where it is not JSON, 7 where it is not an array */
+export function arrayElements(bytes: Uint8Array, where: string): Uint8Array[] {
+  const elements: Uint8Array[] = [];
+  scan(bytes, where, openBracket, "array", (start) => {
+    const end = scanElements(bytes, start, (from, to) => elements.push(bytes.subarray(from, to)));
+    scanEnd(bytes, end);
+  });
+  return elements;
+}
+
+/** The parsed value of a member; undefined if it is missing. @param members as objectMembers or wholeMembers gave them, so known to be JSON */
+export function memberValue(members: ReadonlyMap<string, Uint8Array>, name: string): unknown {
+  const raw = members.get(name);
+  return raw === undefined ? undefined : JSON.parse(decoder.decode(raw));
+}
+
+/** A parsed JSON object. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Is this parsed value an object, and not null or an array? */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Writes an object from raw values. */
+export function joinMembers(members: Iterable<readonly [string, Uint8Array]>): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (const [name, value] of members) {
+    parts.push(Buffer.from(`${parts.length === 0 ? "{" : ","}${JSON.stringify(name)}:`), value);
+  }
+  parts.push(Buffer.from(parts.length === 0 ? "{}" : "}"));
+  return Buffer.concat(parts);
+}
+
+/** Writes an array from raw values. */
+export function joinElements(elements: Iterable<Uint8Array>): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (const element of elements) parts.push(Buffer.from(parts.length === 0 ? "[" : ","), element);
+  parts.push(Buffer.from(parts.length === 0 ? "[]" : "]"));
+  return Buffer.concat(parts);
+}
+
+/** Brings keys into the case in which they should be written. */
+export interface KeySpelling {
+  members(members: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Array>;
+  /** @param value anything; what is no object is given back as it is */
+  object(value: unknown): unknown;
+}
+
+/**
+ * For keys that Go reads into a type of its own, which it takes in any case: configurations in use may have them so.
+ * @param known the keys as they should be written; others stay as they are
+ */
+export function keySpelling(known: readonly string[]): KeySpelling {
+  const spellings = new Map(known.map((key) => [key.toLowerCase(), key]));
+  const spell = (key: string) => spellings.get(key.toLowerCase()) ?? key;
+  return {
+    members: (members) => new Map(Array.from(members, ([key, raw]) => [spell(key), raw])),
+    object: (value) =>
+      isJsonObject(value)
+        ? Object.fromEntries(Object.entries(value).map(([key, member]) => [spell(key), member]))
+        : value,
+  };
+}
+
+/**
+ * Where the value at a path begins: an offset into `bytes`; of the deepest value on the way that is there.
+ * @param bytes valid JSON
+ * @param path names of members, in any case, and indexes of elements
+ */
+export function valueOffset(bytes: Uint8Array, path: readonly string[]): number {
+  let offset = skipSpace(bytes, 0);
+  for (const step of path) {
+    let found = -1;
+    if (bytes[offset] === openBrace) {
+      scanMembers(bytes, offset, (name, from) => {
+        if (name === step || (found < 0 && name.toLowerCase() === step.toLowerCase())) found = from;
+      });
+    } else if (bytes[offset] === openBracket) {
+      let index = 0;
+      scanElements(bytes, offset, (from) => {
+        if (String(index) === step) found = from;
+        index += 1;
+      });
+    }
+    if (found < 0) return offset;
+    offset = found;
+  }
+  return offset;
+}
+
+/** "line 3, column 7" of a byte offset; both from 1, columns in characters. */
+export function linePosition(bytes: Uint8Array, offset: number): string {
+  const { line, column } = lineColumn(bytes, offset);
+  return `line ${line}, column ${column}`;
+}
+
+function decodingFailure(what: string, bytes: Uint8Array, offset: number, where: string): CniError {
+  return new CniError(
+    CniErrorCode.decodingFailure,
+    `${where}: not valid JSON: ${what} (${linePosition(bytes, offset)})`,
+  );
+}
+
+/** Runs a scan; what it finds wrong becomes a CNI error. `otherwise` is thrown where it finds nothing. */
+function atPosition(bytes: Uint8Array, where: string, otherwise: unknown, run: () => void): unknown {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof JsonProblem) return decodingFailure(error.message, bytes, error.offset, where);
+    return error;
+  }
+  return otherwise;
+}
+
+function scan(
+  bytes: Uint8Array,
+  where: string,
+  open: number,
+  kind: string,
+  run: (start: number) => void,
+): void {
+  const start = skipSpace(bytes, 0);
+  const wrong = atPosition(bytes, where, undefined, () => {
+    if (bytes[start] === open) return run(start);
+    scanDocument(bytes);
+    throw new CniError(
+      CniErrorCode.invalidNetworkConfig,
+      `${where}: must be an ${kind} (${linePosition(bytes, start)})`,
+    );
+  });
+  if (wrong !== undefined) throw wrong;
+}
+
+function firstInvalidUtf8(bytes: Uint8Array): number {
+  // Decoding replaces what is invalid, so that the texts differ from the first invalid byte on.
+  const repaired = Buffer.from(decoder.decode(bytes));
+  let offset = 0;
+  while (repaired[offset] === bytes[offset]) offset += 1;
+  return offset;
+}
+
+function scanDocument(bytes: Uint8Array): void {
+  scanEnd(bytes, scanValue(bytes, skipSpace(bytes, 0)));
+}
+
+function scanEnd(bytes: Uint8Array, offset: number): void {
+  const end = skipSpace(bytes, offset);
+  if (end < bytes.length) throw new JsonProblem("something follows the value", end);
+}
+
+/** Calls `visit` for each member. @returns the offset behind the object that begins at `start` */
+function scanMembers(
+  bytes: Uint8Array,
+  start: number,
+  visit: (name: string, from: number, to: number) => void,
+): number {
+  let offset = skipSpace(bytes, start + 1);
+  if (bytes[offset] === closeBrace) return offset + 1;
+  for (;;) {
+    const from = scanName(bytes, offset);
+    const to = scanValue(bytes, from);
+    visit(decodeName(bytes, offset), from, to);
+    offset = skipSpace(bytes, to);
+    if (bytes[offset] === closeBrace) return offset + 1;
+    if (bytes[offset] !== comma) throw expected('"," or "}"', bytes, offset);
+    offset = skipSpace(bytes, offset + 1);
+  }
+}
+
+/** Calls `visit` for each element. @returns the offset behind the array that begins at `start` */
+function scanElements(bytes: Uint8Array, start: number, visit: (from: number, to: number) => void): number {
+  let offset = skipSpace(bytes, start + 1);
+  if (bytes[offset] === closeBracket) return offset + 1;
+  for (;;) {
+    const to = scanValue(bytes, offset);
+    visit(offset, to);
+    offset = skipSpace(bytes, to);
+    if (bytes[offset] === closeBracket) return offset + 1;
+    if (bytes[offset] !== comma) throw expected('"," or "]"', bytes, offset);
+    offset = skipSpace(bytes, offset + 1);
+  }
+}
+
+/** Checks the value at `start`, whatever its depth. @returns the offset behind it */
+function scanValue(bytes: Uint8Array, start: number): number {
+  // An array in place of recursion: the depth of the text must not be the depth of the stack.
+  const closings: number[] = [];
+  let offset = start;
+  for (;;) {
+    const first = bytes[offset];
+    if (first === openBrace || first === openBracket) {
+      const closing = first === openBrace ? closeBrace : closeBracket;
+      offset = skipSpace(bytes, offset + 1);
+      if (bytes[offset] !== closing) {
+        closings.push(closing);
+        if (closing === closeBrace) offset = scanName(bytes, offset);
+        continue;
+      }
+      offset += 1;
+    } else {
+      offset = scanScalar(bytes, offset);
+    }
+    for (;;) {
+      const closing = closings.at(-1);
+      if (closing === undefined) return offset;
+      offset = skipSpace(bytes, offset);
+      if (bytes[offset] === comma) {
+        offset = skipSpace(bytes, offset + 1);
+        if (closing === closeBrace) offset = scanName(bytes, offset);
+        break;
+      }
+      if (bytes[offset] !== closing) {
+        throw expected(`"," or "${String.fromCharCode(closing)}"`, bytes, offset);
+      }
+      closings.pop();
+      offset += 1;
+    }
+  }
+}
+
+/** A member's name and colon. @returns the offset of the value */
+function scanName(bytes: Uint8Array, start: number): number {
+  if (bytes[start] !== quote) throw expected("a member's name in quotes", bytes, start);
+  const offset = skipSpace(bytes, scanString(bytes, start));
+  if (bytes[offset] !== colon) throw expected('":"', bytes, offset);
+  return skipSpace(bytes, offset + 1);
+}
+
+function decodeName(bytes: Uint8Array, start: number): string {
+  const text = decoder.decode(bytes.subarray(start, scanString(bytes, start)));
+  return text.includes("\\") ? String(JSON.parse(text)) : text.slice(1, -1);
+}
+
+function scanScalar(bytes: Uint8Array, start: number): number {
+  const first = bytes[start];
+  if (first === quote) return scanString(bytes, start);
+  if (first === minus || isDigit(first)) return scanNumber(bytes, start);
+  for (const word of words) {
+    if (word.every((byte, index) => bytes[start + index] === byte)) return start + word.length;
+  }
+  throw expected("a value", bytes, start);
+}
+
+const words = ["true", "false", "null"].map((word) => [...Buffer.from(word)]);
+
+function scanString(bytes: Uint8Array, start: number): number {
+  let offset = start + 1;
+  for (;;) {
+    const byte = bytes[offset];
+    if (byte === undefined) throw new JsonProblem("a string that does not end", start);
+    if (byte === quote) return offset + 1;
+    if (byte < 0x20) throw new JsonProblem("a control character in a string", offset);
+    offset += byte === backslash ? escapeLength(bytes, offset) : 1;
+  }
+}
+
+function escapeLength(bytes: Uint8Array, offset: number): number {
+  const byte = bytes[offset + 1];
+  const character = byte === undefined ? "" : String.fromCharCode(byte);
+  if (character !== "" && '"\\/bfnrt'.includes(character)) return 2;
+  if (character === "u" && /^[0-9a-fA-F]{4}$/.test(latin1(bytes, offset + 2, offset + 6))) return 6;
+  throw new JsonProblem("an escape that JSON does not have", offset);
+}
+
+function latin1(bytes: Uint8Array, from: number, to: number): string {
+  return String.fromCharCode(...bytes.subarray(from, to));
+}
+
+function scanNumber(bytes: Uint8Array, start: number): number {
+  let offset = bytes[start] === minus ? start + 1 : start;
+  offset = bytes[offset] === zero ? offset + 1 : scanDigits(bytes, offset);
+  if (bytes[offset] === point) offset = scanDigits(bytes, offset + 1);
+  if (bytes[offset] === 0x65 || bytes[offset] === 0x45) {
+    const sign = bytes[offset + 1];
+    offset = scanDigits(bytes, sign === 0x2b || sign === minus ? offset + 2 : offset + 1);
+  }
+  return offset;
+}
+
+function scanDigits(bytes: Uint8Array, start: number): number {
+  let offset = start;
+  while (isDigit(bytes[offset])) offset += 1;
+  if (offset === start) throw expected("a digit", bytes, offset);
+  return offset;
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= zero && byte <= nine;
+}
+
+function skipSpace(bytes: Uint8Array, start: number): number {
+  let offset = start;
+  for (;;) {
+    const byte = bytes[offset];
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return offset;
+    offset += 1;
+  }
+}
+
+function expected(what: string, bytes: Uint8Array, offset: number): JsonProblem {
+  return new JsonProblem(
+    offset >= bytes.length ? `it ends where ${what} is expected` : `${what} is expected`,
+    offset,
+  );
+}

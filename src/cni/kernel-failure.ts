@@ -1,0 +1,42 @@
+/** What a kernel refused, as a CNI error. */
+
+import { type AdjustInput, KernelError, type Kernels, type MergeInput } from "../kernels/index.ts";
+import { CniError, CniErrorCode } from "./errors.ts";
+import { parseJson } from "./json.ts";
+
+/**
+ * The error for a document that a kernel refused: 6 if it is not JSON, 7 if it says something wrong.
+ * @param bytes the document
+ * @param where names its source
+ */
+export function configFailure(error: KernelError, bytes: Uint8Array, where: string): CniError {
+  try {
+    parseJson(bytes, where);
+  } catch (notJson) {
+    if (notJson instanceof CniError) return notJson;
+    throw notJson;
+  }
+  return new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${error.message}`, "", { cause: error });
+}
+
+/** A configuration with what is added to it. @param where names it in errors @throws {CniError} 7 where something does not go into it */
+export function adjustedConfig(kernels: Kernels, input: AdjustInput, where: string): Uint8Array {
+  try {
+    return kernels.adjustConfig(input);
+  } catch (error) {
+    if (error instanceof KernelError) throw configFailure(error, input.config, where);
+    throw error;
+  }
+}
+
+/** A plugin's stdin. @throws {CniError} 7 where one of the inputs does not go into it */
+export function pluginStdin(kernels: Kernels, input: MergeInput): Uint8Array {
+  try {
+    return kernels.mergeConfig(input);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new CniError(CniErrorCode.invalidNetworkConfig, `network ${input.name}: ${error.message}`, "", {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,111 @@
+/** What went wrong with a plugin, as the CNI error that the runtime gets: the plugin's own code and message where it gave them. */
+
+import type { ExecutorError, ExecutorErrorCode, PluginOutcome, PluginRun } from "../agent/executor.ts";
+import type { KernelError } from "../kernels/index.ts";
+import { CniError, CniErrorCode } from "./errors.ts";
+import { isJsonObject } from "./json.ts";
+
+/** Characters of a plugin's output that are quoted. */
+const outputShown = 300;
+/** Characters of a plugin's own message, and of its details, that go on to the runtime: it keeps them in events, logs and gRPC messages. */
+const messageShown = 16_384;
+
+/**
+ * Codes for orders that were not carried out. A plugin that is not there, or has no proper name, is an error of the
+ * configuration that names it; a namespace or an interface that is there already are errors of what CNI_NETNS and CNI_IFNAME say.
+ */
+const orderCodes: Record<ExecutorErrorCode, number> = {
+  "not-found": CniErrorCode.invalidNetworkConfig,
+  refused: CniErrorCode.invalidNetworkConfig,
+  "link-exists": CniErrorCode.invalidEnvironment,
+  netns: CniErrorCode.invalidEnvironment,
+  spawn: CniErrorCode.ioFailure,
+  timeout: CniErrorCode.internal,
+  "too-large": CniErrorCode.decodingFailure,
+  failed: CniErrorCode.internal,
+  gone: CniErrorCode.tryAgainLater,
+};
+
+/** The error of a plugin that ended with a non-zero exit code (spec, section 5, "Error"). */
+export function pluginFailure(run: PluginRun, outcome: PluginOutcome): CniError {
+  const own = errorObject(outcome.stdout);
+  if (own !== undefined) {
+    return new CniError(own.code, `${subject(run)} failed: ${own.message}`, own.details);
+  }
+  const stdout = Buffer.from(outcome.stdout).toString().trim();
+  const said = [
+    stdout === "" ? "nothing on stdout" : `no error object on stdout but ${quote(stdout)}`,
+    ...(outcome.stderrTail.trim() === "" ? [] : [`on stderr ${quote(outcome.stderrTail.trim())}`]),
+  ];
+  return new CniError(
+    CniErrorCode.internal,
+    `${subject(run)} failed with exit code ${outcome.exitCode}: ${said.join(", ")}`,
+  );
+}
+
+/** The error of a plugin that was not run to its end. */
+export function orderFailure(run: PluginRun, error: ExecutorError): CniError {
+  // STATUS has a code of its own for "cannot be asked to ADD anything".
+  const code =
+    error.code === "not-found" && run.env.CNI_COMMAND === "STATUS"
+      ? CniErrorCode.pluginNotAvailable
+      : orderCodes[error.code];
+  return new CniError(code, `${subject(run)}: ${orderText(run, error)}`, "", { cause: error });
+}
+
+/** The error of a plugin whose answer to ADD is no result. */
+export function resultFailure(run: PluginRun, stdout: Uint8Array, error: KernelError): CniError {
+  return new CniError(
+    CniErrorCode.decodingFailure,
+    `${subject(run)} answered with no valid result: ${error.message}, of ${quote(Buffer.from(stdout).toString())}`,
+    "",
+    { cause: error },
+  );
+}
+
+function subject(run: PluginRun): string {
+  return `plugin ${JSON.stringify(run.plugin)} (${run.env.CNI_COMMAND})`;
+}
+
+function orderText(run: PluginRun, error: ExecutorError): string {
+  switch (error.code) {
+    case "not-found":
+      return `not found in ${run.path.split(":").join(", ")}`;
+    case "link-exists":
+      return `not started: interface ${run.env.CNI_IFNAME} (CNI_IFNAME) is already in ${run.env.CNI_NETNS}`;
+    case "netns":
+      return `CNI_NETNS ${run.env.CNI_NETNS}: ${error.message}`;
+    case "timeout":
+      return `killed, as it did not end within ${run.timeoutMs} ms`;
+    default:
+      return error.message;
+  }
+}
+
+/** The error object on a plugin's stdout; undefined if there is none. */
+function errorObject(stdout: Uint8Array): { code: number; message: string; details: string } | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(stdout).toString());
+  } catch {
+    return undefined;
+  }
+  if (!isJsonObject(value)) return undefined;
+  const { code, msg, details } = value;
+  const text = (field: unknown) => (typeof field === "string" ? shorten(field, messageShown) : "");
+  if (text(msg) === "" && text(details) === "" && typeof code !== "number") return undefined;
+  return {
+    // 0 would say that nothing is wrong.
+    code: Number.isSafeInteger(code) && Number(code) > 0 ? Number(code) : CniErrorCode.internal,
+    message: text(msg) || text(details) || "no message",
+    details: text(details),
+  };
+}
+
+function quote(text: string): string {
+  return JSON.stringify(shorten(text, outputShown));
+}
+
+function shorten(text: string, shown: number): string {
+  return text.length > shown ? `${text.slice(0, shown)}…` : text;
+}

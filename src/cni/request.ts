@@ -1,0 +1,29 @@
+/** What a runtime asks of a CNI plugin, and what it gets back: environment and stdin as one value, exit code and stdout as another. */
+
+/** One call of the plugin. The texts are the CNI_ variables as they came, "" where unset; nothing has been checked yet. */
+export interface CniRequest {
+  /** CNI_COMMAND: ADD, DEL, CHECK, GC, STATUS (VERSION is answered by the shim). */
+  readonly command: string;
+  /** CNI_CONTAINERID */
+  readonly containerId: string;
+  /** CNI_NETNS: a path; may be empty for DEL. */
+  readonly netns: string;
+  /** CNI_IFNAME */
+  readonly ifName: string;
+  /** CNI_ARGS: `key=value;key=value`. */
+  readonly args: string;
+  /** CNI_PATH: colon separated directories. */
+  readonly path: string;
+  /** The netconf from stdin, JSON text. */
+  readonly config: Uint8Array;
+  /** TRACEPARENT of the runtime's environment. */
+  readonly traceparent?: string | undefined;
+}
+
+/** What the plugin process answers. */
+export interface CniReply {
+  /** Exit code: 0, or 1 with an error object on stdout. */
+  readonly exitCode: number;
+  /** A result or an error object, JSON text; empty for DEL and CHECK that succeed. */
+  readonly stdout: Uint8Array;
+}

@@ -1,0 +1,49 @@
+/** Versions of the CNI spec: which there are, and what each can do. */
+
+import { CniError, CniErrorCode } from "./errors.ts";
+
+/** Every released version, in order. */
+export const supportedVersions: readonly string[] = [
+  "0.1.0",
+  "0.2.0",
+  "0.3.0",
+  "0.3.1",
+  "0.4.0",
+  "1.0.0",
+  "1.1.0",
+];
+
+/** What a configuration without `cniVersion` means (spec, section 1). */
+export const versionWhenMissing = "0.1.0";
+
+/** Is `version` one of supportedVersions? */
+export function isSupportedVersion(version: string): boolean {
+  return supportedVersions.includes(version);
+}
+
+/** @param where names the source of `version` in the error @throws {CniError} 1: none of supportedVersions */
+export function checkVersion(version: string, where: string): void {
+  if (isSupportedVersion(version)) return;
+  throw new CniError(
+    CniErrorCode.incompatibleVersion,
+    `${where}: cniVersion ${JSON.stringify(version)} is not supported; these are: ${supportedVersions.join(", ")}`,
+  );
+}
+
+/**
+ * Orders two supported versions: negative if `left` is the older one.
+ * @param left @param right one of supportedVersions
+ */
+export function compareVersions(left: string, right: string): number {
+  return supportedVersions.indexOf(left) - supportedVersions.indexOf(right);
+}
+
+/** CHECK came with 0.4.0, and with it the cached result as prevResult of DEL. */
+export function supportsCheck(version: string): boolean {
+  return compareVersions(version, "0.4.0") >= 0;
+}
+
+/** STATUS and GC came with 1.1.0. */
+export function supportsStatusAndGc(version: string): boolean {
+  return compareVersions(version, "1.1.0") >= 0;
+}
