@@ -1,0 +1,143 @@
+/** ADD: the plan's delegates in order, and everything undone in reverse if one of them fails (behaviour page, sections 5 and 6). */
+
+import { addNetworkList, deleteNetworkList } from "../cni/chain.ts";
+import type { StatusInput } from "../kernels/index.ts";
+import {
+  type Attachment,
+  executorErrorCode,
+  missingNadEvent,
+  type RequestContext,
+  runtimeConf,
+  timed,
+} from "./context.ts";
+import { defaultRouteEdit } from "./default-route.ts";
+import { type Delegate, interfaceName } from "./delegate.ts";
+import { resultAddresses, sendAddedInterface, sendNetworkStatus } from "./network-status.ts";
+import { makePlan } from "./plan.ts";
+import { writePlan } from "./plan-file.ts";
+import { withAddressArgs } from "./plugin-environment.ts";
+import { podError } from "./pod-error.ts";
+import { waitUntilReady } from "./readiness.ts";
+import { endPhase } from "./report.ts";
+
+/** A delegate at its interface. */
+interface PlannedAttachment extends Attachment {
+  readonly delegate: Delegate;
+}
+
+/**
+ * Makes all attachments of the pod.
+ * @param onStarted called when the plan is on disk: from now on there may be something to undo
+ * @returns the cluster network's result in the version that the netconf names, JSON text
+ * @throws {CniError} naming the pod and the network; nothing is left behind then but the plan, which the runtime's DEL removes
+ */
+export async function attach(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
+  const { netconf, request, chain, clock, report } = context;
+  let since = performance.now();
+  await waitUntilReady(netconf.readinessIndicatorFile, clock);
+  const delegates = await makePlan(context.catalog, { ...context, onMissingNad: missingNadEvent(context) });
+  since = endPhase(report, "plan", since);
+  writePlan(netconf.cniDir, request.containerId, delegates);
+  onStarted();
+  since = endPhase(report, "plan-file", since);
+
+  const planned = delegates.map((delegate, position) => ({
+    ...delegate,
+    delegate,
+    ifName: interfaceName(delegate, position, request.ifName),
+  }));
+  const done: PlannedAttachment[] = [];
+  const status: StatusInput[] = [];
+  let answer: Uint8Array | undefined;
+  try {
+    for (const attachment of planned) {
+      done.push(attachment);
+      try {
+        const result = await timed(report, attachment, () => add(context, attachment));
+        answer ??= result;
+        sendAddedInterface(context, attachment.name, attachment.ifName, result);
+        const kept = await editDefaultRoutes(context, attachment, delegates, result);
+        status.push({ name: attachment.name, isDefault: attachment.delegate.isCluster, result: kept });
+      } catch (error) {
+        if (executorErrorCode(error) === "link-exists") {
+          // Nothing of it ran, and the link is somebody else's: a DEL would take it away.
+          done.pop();
+        }
+        throw podError(error, context.pod, attachment.name);
+      }
+    }
+    since = endPhase(report, "delegates", since);
+    await sendNetworkStatus(context, status);
+    since = endPhase(report, "status", since);
+  } catch (error) {
+    await undo(context, done);
+    endPhase(report, "undo", since);
+    throw error;
+  }
+  const cluster = delegates[0];
+  return answer === undefined || cluster === undefined
+    ? new Uint8Array()
+    : chain.kernels.convertResult({
+        result: answer,
+        configVersion: cluster.network.cniVersion,
+        targetVersion: netconf.cniVersion,
+      });
+}
+
+function add(context: RequestContext, attachment: PlannedAttachment): Promise<Uint8Array> {
+  const args = withAddressArgs(context.args, attachment.request);
+  const runtime = runtimeConf(context, attachment, args);
+  return addNetworkList(context.chain, attachment.network, runtime, { refuseExistingLink: true });
+}
+
+/** Sets the interface's default routes as the selections ask, in the kernel and in the cached result. @returns the result as it is now */
+async function editDefaultRoutes(
+  context: RequestContext,
+  attachment: PlannedAttachment,
+  delegates: readonly Delegate[],
+  result: Uint8Array,
+): Promise<Uint8Array> {
+  const edit = defaultRouteEdit(attachment, delegates);
+  if (edit === undefined || !resultAddresses(result).isAttachment) {
+    return result;
+  }
+  const { chain, request } = context;
+  const { ifName, network } = attachment;
+  await chain.executor.setDefaultRoutes(request.netns, ifName, edit.clear, edit.add);
+  const edited = chain.kernels.convertResult({
+    result,
+    configVersion: network.cniVersion,
+    targetVersion: network.cniVersion,
+    defaultRoutes: {
+      removeIPv4: edit.clear.includes(4),
+      removeIPv6: edit.clear.includes(6),
+      add: edit.add,
+    },
+  });
+  const key = { networkName: network.name, containerId: request.containerId, ifName };
+  const cached = chain.cache.read(key);
+  if (cached !== undefined) {
+    chain.cache.write({ ...cached, result: edited });
+  }
+  return edited;
+}
+
+/** DELs what an ADD that failed has done, in reverse. What fails is only logged: the runtime's DEL tries it again. */
+async function undo(context: RequestContext, done: readonly PlannedAttachment[]): Promise<void> {
+  for (const attachment of done.toReversed()) {
+    try {
+      await deleteNetworkList(context.chain, attachment.network, runtimeConf(context, attachment), {
+        passOverMissing: true,
+      });
+    } catch (error) {
+      context.log.error("cannot undo an attachment", {
+        network: attachment.name,
+        ifName: attachment.ifName,
+        error: podError(error, context.pod, attachment.name).message,
+      });
+      if (executorErrorCode(error) === "gone") {
+        return;
+      }
+    }
+  }
+}

@@ -1,0 +1,106 @@
+/** Capability arguments: the runtime's own (runtimeConfig of the netconf) with a selection's over them, key by key (behaviour page, section 5). */
+
+import { arrayElements, joinElements, joinMembers, objectMembers } from "../cni/json.ts";
+import type { NetworkConfigList } from "../cni/types.ts";
+import type { AttachmentRequest } from "./delegate.ts";
+
+/** Capabilities that every network gets, whether or not a plugin of it asks for them: the result cache keeps them all, as Go multus has it. */
+export const commonCapabilities: ReadonlySet<string> = new Set([
+  "portMappings",
+  "bandwidth",
+  "ips",
+  "mac",
+  "infinibandGUID",
+  "deviceID",
+  "CNIDeviceInfoFile",
+]);
+
+const deviceInfoDirectory = "/var/run/k8s.cni.cncf.io/devinfo/cni";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Which attachment, as far as it names the device-info file. */
+export interface AttachmentIdentity {
+  /** `namespace/nad`, or the configuration's name. */
+  readonly name: string;
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
+/** A null, and an empty list or text, are no argument at all. */
+function isNothing(value: Uint8Array): boolean {
+  const text = decoder.decode(value).trim();
+  return text === "null" || text === '""' || /^\[\s*\]$/u.test(text);
+}
+
+/** Port mappings without their empty `protocol` and `hostIP`: plugins take an empty hostIP for one that cannot be parsed. */
+function tidyPortMappings(value: Uint8Array): Uint8Array {
+  const text = decoder.decode(value);
+  if (!text.includes('""')) {
+    return value;
+  }
+  const entries = arrayElements(value, "runtimeConfig.portMappings").map((entry) => {
+    const members = objectMembers(entry, "runtimeConfig.portMappings");
+    for (const key of ["protocol", "hostIP"]) {
+      const member = members.get(key);
+      if (member !== undefined && isNothing(member)) {
+        members.delete(key);
+      }
+    }
+    return joinMembers(members);
+  });
+  return joinElements(entries);
+}
+
+/** What a selection says, by key. */
+function requested(request: AttachmentRequest): ReadonlyMap<string, Uint8Array> {
+  const { portMappings, bandwidth, ips, mac, infinibandGUID, deviceID } = request;
+  const members = new Map<string, Uint8Array>();
+  if (portMappings !== undefined) {
+    members.set("portMappings", tidyPortMappings(portMappings));
+  }
+  if (bandwidth !== undefined) {
+    members.set("bandwidth", bandwidth);
+  }
+  for (const [key, value] of Object.entries({ ips, mac, infinibandGUID, deviceID })) {
+    if (value !== undefined) {
+      members.set(key, encoder.encode(JSON.stringify(value)));
+    }
+  }
+  return members;
+}
+
+/**
+ * The capability arguments of one attachment.
+ * @param runtimeConfig the netconf's, each value raw JSON
+ * @returns a JSON object as text; undefined if there are none
+ */
+export function capabilityArgs(
+  runtimeConfig: ReadonlyMap<string, Uint8Array>,
+  request: AttachmentRequest,
+  network: NetworkConfigList,
+  identity: AttachmentIdentity,
+): Uint8Array | undefined {
+  const members = new Map<string, Uint8Array>();
+  for (const [key, value] of runtimeConfig) {
+    const wanted =
+      commonCapabilities.has(key) || network.plugins.some((plugin) => plugin.capabilities.includes(key));
+    if (wanted && !isNothing(value)) {
+      members.set(key, key === "portMappings" ? tidyPortMappings(value) : value);
+    }
+  }
+  for (const [key, value] of requested(request)) {
+    // An empty list asks for none, whatever the runtime says.
+    if (isNothing(value)) {
+      members.delete(key);
+    } else {
+      members.set(key, value);
+    }
+  }
+  if (members.has("deviceID")) {
+    const file = `${identity.name}-${identity.containerId}_${identity.ifName}`.replaceAll("/", "-");
+    members.set("CNIDeviceInfoFile", encoder.encode(JSON.stringify(`${deviceInfoDirectory}/${file}`)));
+  }
+  return members.size === 0 ? undefined : joinMembers(members);
+}

@@ -1,0 +1,54 @@
+/** CHECK: every attachment of the container with its cached result (behaviour page, section 9). */
+
+import { checkNetworkList } from "../cni/chain.ts";
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import type { RuntimeConf } from "../cni/types.ts";
+import { supportsCheck } from "../cni/versions.ts";
+import { type Attachment, type RequestContext, runtimeConf, timed } from "./context.ts";
+import { podError } from "./pod-error.ts";
+import { recoverAttachments } from "./recover.ts";
+import { endPhase } from "./report.ts";
+
+/**
+ * Checks the container's attachments in order; networks below 0.4.0, or with disableCheck, are passed over.
+ * @throws {CniError} 3 for a container that nothing is known of, else the first plugin's that fails
+ */
+export async function check(context: RequestContext): Promise<void> {
+  const { netconf, request, report } = context;
+  let since = performance.now();
+  const { attachments } = await recoverAttachments(context, true);
+  since = endPhase(report, "plan", since);
+  if (attachments.length === 0) {
+    throw new CniError(
+      CniErrorCode.unknownContainer,
+      `nothing is known of container ${request.containerId}: no plan and no results in ${netconf.cniDir}`,
+    );
+  }
+  for (const attachment of attachments) {
+    if (!supportsCheck(attachment.network.cniVersion)) {
+      continue;
+    }
+    try {
+      await timed(report, attachment, () =>
+        checkNetworkList(context.chain, attachment.network, asAdded(context, attachment)),
+      );
+    } catch (error) {
+      throw podError(error, context.pod, attachment.name);
+    }
+  }
+  endPhase(report, "delegates", since);
+}
+
+/**
+ * What the attachment was ADDed with. The plan, in Go multus's form, does not say which port mappings and which bandwidth a selection
+ * asked for; the result cache does, and a plugin checks against them.
+ */
+function asAdded(context: RequestContext, attachment: Attachment): RuntimeConf {
+  const { request, chain } = context;
+  const { network, ifName } = attachment;
+  const cached = chain.cache.read({ networkName: network.name, containerId: request.containerId, ifName });
+  return runtimeConf(context, {
+    ...attachment,
+    knownCapabilityArgs: cached?.capabilityArgs ?? attachment.knownCapabilityArgs,
+  });
+}

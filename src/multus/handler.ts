@@ -1,0 +1,217 @@
+/** The face of this room: one CNI request in, one reply out. Everything that goes wrong becomes a CNI error object. */
+
+import type { Executor } from "../agent/executor.ts";
+import { parseCniArgs } from "../cni/args.ts";
+import { ResultCache } from "../cni/cache.ts";
+import { type CniError, errorJson } from "../cni/errors.ts";
+import { NetworkConfigFiles } from "../cni/files.ts";
+import { memberValue, objectMembers } from "../cni/json.ts";
+import type { CniReply, CniRequest } from "../cni/request.ts";
+import type { Kernels } from "../kernels/index.ts";
+import type { Logger } from "../log/logger.ts";
+import { attach } from "./attach.ts";
+import { check } from "./check.ts";
+import type { RequestContext } from "./context.ts";
+import { detach } from "./detach.ts";
+import { checkCommandVersion, checkEnvironment } from "./environment.ts";
+import { collectGarbage } from "./gc.ts";
+import type { NadSource } from "./nads.ts";
+import { type NetconfOverrides, parseNetconf, podAnnotationsKey } from "./netconf.ts";
+import { NetworkCatalog } from "./networks.ts";
+import { withPassthru } from "./passthru.ts";
+import { pluginArgs, pluginPath } from "./plugin-environment.ts";
+import { type PodReference, type PodSource, podReference } from "./pod.ts";
+import { podError } from "./pod-error.ts";
+import { type Clock, systemClock } from "./readiness.ts";
+import { endPhase, newReport, type RequestReport } from "./report.ts";
+import { status } from "./status-command.ts";
+import type { StatusSink } from "./status-sink.ts";
+
+export interface MultusOptions {
+  readonly kernels: Kernels;
+  /** For what belongs to no request: configuration files that cannot be read. */
+  readonly log: Logger;
+  /** Netconf keys of the daemon's own configuration. */
+  readonly overrides?: NetconfOverrides | undefined;
+  /** Where NetworkAttachmentDefinitions are; undefined: there are none. */
+  readonly nads?: NadSource | undefined;
+  /** Where pods are looked up whose annotations do not come with the request. */
+  readonly pods?: PodSource | undefined;
+  /** Where network-status and events go. */
+  readonly sink?: StatusSink | undefined;
+  readonly clock?: Clock | undefined;
+  /** Milliseconds for each run of a plugin; 0: no limit. Below what runtimes wait for (kubelet: two minutes), so that there is time to undo. */
+  readonly delegateTimeoutMs?: number | undefined;
+}
+
+/** A reply, and what was done for it. */
+export interface HandledRequest extends CniReply {
+  readonly report: RequestReport;
+  /** undefined where all went well. */
+  readonly error: CniError | undefined;
+}
+
+export interface Multus {
+  /**
+   * Works on one request. Never throws. Requests for one container are expected one after the other.
+   * @param executor runs plugins for this request
+   * @param log of this request
+   */
+  handle(request: CniRequest, executor: Executor, log: Logger): Promise<HandledRequest>;
+}
+
+const defaultDelegateTimeoutMs = 90_000;
+
+/** Containers whose failed ADD is remembered: their DEL usually comes within seconds. */
+const neverStartedLimit = 4096;
+
+const nothing = new Uint8Array();
+
+/** Makes the handler of a daemon's whole life. */
+export function createMultus(options: MultusOptions): Multus {
+  const { kernels, nads, clock = systemClock, delegateTimeoutMs = defaultDelegateTimeoutMs } = options;
+  const files = new NetworkConfigFiles(kernels, (problem) => options.log.error(problem.message));
+  const catalog = new NetworkCatalog(kernels, files, nads);
+  /** Containers that a request is being worked on for. */
+  const busy = new Set<string>();
+  /** Containers whose ADD ended before its first delegate, the oldest first. */
+  const neverStarted = new Set<string>();
+
+  async function annotationsOf(
+    given: Readonly<Record<string, string>> | undefined,
+    pod: PodReference,
+  ): Promise<Readonly<Record<string, string>> | undefined> {
+    if (given !== undefined || options.pods === undefined || pod.name === "") {
+      return given;
+    }
+    return (await options.pods.get(pod.namespace, pod.name))?.annotations;
+  }
+
+  async function contextOf(
+    request: CniRequest,
+    executor: Executor,
+    log: Logger,
+    report: RequestReport,
+  ): Promise<RequestContext> {
+    const start = performance.now();
+    const netconf = parseNetconf(request.config, options.overrides);
+    const runtimeArgs = parseCniArgs(request.args);
+    const pod = podReference(runtimeArgs);
+    report.podNamespace = pod.namespace;
+    report.podName = pod.name;
+    report.podUid = pod.uid;
+    const annotations = await annotationsOf(netconf.podAnnotations, pod).catch((error: unknown) => {
+      if (request.command !== "DEL") {
+        throw error;
+      }
+      log.error("the pod cannot be looked up", { error: String(error) });
+      return undefined;
+    });
+    if (request.command === "ADD" && annotations === undefined && pod.name !== "") {
+      log.verbose("the pod's annotations are not known: it gets no networks of its own", {
+        missing: `capability ${podAnnotationsKey} of the netconf`,
+      });
+    }
+    for (const warning of netconf.warnings) {
+      log.verbose(warning);
+    }
+    endPhase(report, "netconf", start);
+    return {
+      request,
+      netconf,
+      pod,
+      annotations,
+      args: pluginArgs(pod, runtimeArgs),
+      path: pluginPath(netconf.binDir, request.path),
+      chain: {
+        executor: withPassthru(executor),
+        kernels,
+        cache: new ResultCache(netconf.cniDir, log),
+        timeoutMs: delegateTimeoutMs,
+      },
+      catalog,
+      sink: options.sink,
+      clock,
+      report,
+      log,
+    };
+  }
+
+  function rememberNeverStarted(containerId: string): void {
+    neverStarted.add(containerId);
+    const [oldest] = neverStarted;
+    if (neverStarted.size > neverStartedLimit && oldest !== undefined) {
+      neverStarted.delete(oldest);
+    }
+  }
+
+  async function add(context: RequestContext): Promise<Uint8Array> {
+    const { containerId } = context.request;
+    rememberNeverStarted(containerId);
+    return attach(context, () => neverStarted.delete(containerId));
+  }
+
+  async function del(context: RequestContext): Promise<Uint8Array> {
+    const { containerId } = context.request;
+    await detach(context, neverStarted.has(containerId));
+    return nothing;
+  }
+
+  async function carryOut(
+    request: CniRequest,
+    executor: Executor,
+    log: Logger,
+    report: RequestReport,
+  ): Promise<Uint8Array> {
+    const command = checkEnvironment(request);
+    const context = await contextOf(request, executor, log, report);
+    checkCommandVersion(command, context.netconf.cniVersion);
+    switch (command) {
+      case "ADD":
+        return add(context);
+      case "DEL":
+        return del(context);
+      case "CHECK":
+        await check(context);
+        return nothing;
+      case "GC":
+        await collectGarbage(context, busy);
+        return nothing;
+      case "STATUS":
+        await status(context);
+        return nothing;
+    }
+  }
+
+  return {
+    async handle(request, executor, log) {
+      const report = newReport();
+      busy.add(request.containerId);
+      try {
+        return {
+          exitCode: 0,
+          stdout: await carryOut(request, executor, log, report),
+          report,
+          error: undefined,
+        };
+      } catch (caught) {
+        const { podNamespace: namespace, podName: name, podUid: uid } = report;
+        const error = podError(caught, { namespace, name, uid });
+        const stdout = Buffer.from(errorJson(error, versionOf(request.config)));
+        return { exitCode: 1, stdout, report, error };
+      } finally {
+        busy.delete(request.containerId);
+      }
+    },
+  };
+}
+
+/** The version that the runtime's netconf names, "" if it cannot be read. */
+function versionOf(config: Uint8Array): string {
+  try {
+    const version = memberValue(objectMembers(config, "netconf"), "cniVersion");
+    return typeof version === "string" ? version : "";
+  } catch {
+    return "";
+  }
+}

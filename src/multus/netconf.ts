@@ -1,0 +1,214 @@
+/** The netconf: Multus's own configuration on stdin, with defaults and the daemon's overrides (behaviour page, section 2). */
+
+import validateNetconf from "../../build/validators/netconf.validator.mjs";
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { arrayElements, keySpelling, objectMembers, parseJson } from "../cni/json.ts";
+import { checkNetworkName } from "../cni/names.ts";
+import { checkSchema } from "../cni/schema.ts";
+import { checkVersion, versionWhenMissing } from "../cni/versions.ts";
+import { type LogKeys, type LogSettings, logLevels, logSettings, parseLogLevel } from "../log/settings.ts";
+import schema from "./netconf.schema.json" with { type: "json" };
+
+/** A checked netconf; every key has its default where the text says nothing. */
+export interface Netconf extends LogSettings {
+  readonly name: string;
+  readonly type: string;
+  /** The version that the runtime wants its answer in; "0.1.0" if missing. */
+  readonly cniVersion: string;
+  readonly binDir: string;
+  readonly confDir: string;
+  readonly cniDir: string;
+  /** Configurations given in the netconf itself, raw JSON objects; empty where clusterNetwork is given (it wins). */
+  readonly delegates: readonly Uint8Array[];
+  /** "" where delegates are given. */
+  readonly clusterNetwork: string;
+  readonly defaultNetworks: readonly string[];
+  /** "" if none. */
+  readonly kubeconfig: string;
+  /** "" if none. */
+  readonly readinessIndicatorFile: string;
+  readonly namespaceIsolation: boolean;
+  /** globalNamespaces: those that any pod may take networks from. */
+  readonly nonIsolatedNamespaces: readonly string[];
+  readonly systemNamespaces: readonly string[];
+  readonly multusNamespace: string;
+  readonly retryDeleteOnError: boolean;
+  /** "" if none. */
+  readonly auxiliaryCniChainName: string;
+  /** runtimeConfig by key, each value raw JSON text (portMappings, bandwidth, ips, mac, …). */
+  readonly runtimeConfig: ReadonlyMap<string, Uint8Array>;
+  /** runtimeConfig["io.kubernetes.cri.pod-annotations"]; undefined if the runtime did not send it. */
+  readonly podAnnotations: Readonly<Record<string, string>> | undefined;
+  /** Raw JSON object. */
+  readonly prevResult: Uint8Array | undefined;
+  /** What is odd but no reason to refuse: for the log and for `multusctl validate`. */
+  readonly warnings: readonly string[];
+}
+
+/** Netconf keys of the daemon's own configuration, checked and ready to be laid over a netconf. Opaque to callers. */
+export interface NetconfOverrides {
+  readonly keys: NetconfKeys;
+  readonly delegates: readonly Uint8Array[] | undefined;
+}
+
+/** The keys as netconf.schema.json has them. */
+interface NetconfKeys extends LogKeys {
+  readonly name?: string;
+  readonly type?: string;
+  readonly cniVersion?: string;
+  readonly binDir?: string;
+  readonly confDir?: string;
+  readonly cniDir?: string;
+  readonly delegates?: readonly object[];
+  readonly clusterNetwork?: string;
+  readonly defaultNetworks?: readonly string[];
+  readonly kubeconfig?: string;
+  readonly readinessindicatorfile?: string;
+  readonly namespaceIsolation?: boolean;
+  readonly globalNamespaces?: string;
+  readonly systemNamespaces?: readonly string[];
+  readonly multusNamespace?: string;
+  readonly retryDeleteOnError?: boolean;
+  readonly auxiliaryCNIChainName?: string;
+  readonly runtimeConfig?: Readonly<Record<string, unknown>>;
+  readonly prevResult?: object;
+}
+
+/** Capability, and key of runtimeConfig, with which containerd and CRI-O send the pod's annotations. */
+export const podAnnotationsKey = "io.kubernetes.cri.pod-annotations";
+
+/** Keys that belong to one call or to the netconf's identity: the daemon's configuration cannot set them for all calls. */
+const notOverridable = ["name", "type", "cniVersion", "capabilities", "runtimeConfig", "prevResult"];
+
+const spelling = keySpelling(Object.keys(schema.properties));
+
+const noOverrides: NetconfOverrides = { keys: {}, delegates: undefined };
+
+/**
+ * Takes the netconf keys out of the daemon's configuration.
+ * @param daemonConfig JSON text; its other keys are not looked at
+ * @param where the file's path
+ * @throws {CniError} 6 not JSON (line, column), 7 a netconf key of the wrong kind, with its JSON path
+ */
+export function netconfOverrides(daemonConfig: Uint8Array, where: string): NetconfOverrides {
+  const { keys, members } = readKeys(daemonConfig, where);
+  return {
+    keys: Object.fromEntries(Object.entries(keys).filter(([key]) => !notOverridable.includes(key))),
+    delegates: rawDelegates(keys, members, where),
+  };
+}
+
+/**
+ * Parses and checks the netconf of one call.
+ * @param bytes stdin, JSON text; keys that Multus does not know are allowed
+ * @param overrides the daemon's own keys, which win over the netconf's
+ * @throws {CniError} 6 not JSON (line, column), 7 with the JSON path, 1 an unsupported cniVersion
+ */
+export function parseNetconf(bytes: Uint8Array, overrides: NetconfOverrides = noOverrides): Netconf {
+  const where = "netconf on stdin";
+  const read = readKeys(bytes, where);
+  const keys: NetconfKeys = { ...read.keys, ...overrides.keys };
+
+  const cniVersion = keys.cniVersion || versionWhenMissing;
+  checkVersion(cniVersion, where);
+  const name = keys.name ?? "";
+  checkNetworkName(name, where);
+  const auxiliaryCniChainName = keys.auxiliaryCNIChainName ?? "";
+  if (auxiliaryCniChainName !== "") {
+    checkNetworkName(auxiliaryCniChainName, `${where}: auxiliaryCNIChainName`);
+  }
+
+  const clusterNetwork = keys.clusterNetwork ?? "";
+  const delegates =
+    clusterNetwork === "" ? (overrides.delegates ?? rawDelegates(read.keys, read.members, where) ?? []) : [];
+  if (clusterNetwork === "" && delegates.length === 0) {
+    throw new CniError(
+      CniErrorCode.invalidNetworkConfig,
+      `${where}: one of clusterNetwork and delegates is required`,
+    );
+  }
+
+  const runtimeConfig = rawRuntimeConfig(read.members, where);
+  return {
+    name,
+    type: keys.type ?? "",
+    cniVersion,
+    binDir: keys.binDir ?? "/opt/cni/bin",
+    confDir: keys.confDir ?? "/etc/cni/multus/net.d",
+    cniDir: keys.cniDir ?? "/var/lib/cni/multus",
+    delegates,
+    clusterNetwork,
+    defaultNetworks: keys.defaultNetworks ?? [],
+    kubeconfig: keys.kubeconfig ?? "",
+    ...logSettings(keys),
+    readinessIndicatorFile: keys.readinessindicatorfile ?? "",
+    namespaceIsolation: keys.namespaceIsolation ?? false,
+    nonIsolatedNamespaces: nonIsolatedNamespaces(keys.globalNamespaces ?? ""),
+    systemNamespaces: keys.systemNamespaces ?? ["kube-system"],
+    multusNamespace: keys.multusNamespace ?? "kube-system",
+    retryDeleteOnError: keys.retryDeleteOnError ?? false,
+    auxiliaryCniChainName,
+    runtimeConfig,
+    podAnnotations: podAnnotations(keys),
+    prevResult: keys.prevResult === undefined ? undefined : read.members.get("prevResult"),
+    warnings: logLevelWarnings(keys.logLevel, where),
+  };
+}
+
+/** Parses and checks the keys. As for Go, they may be in any case, and one that is null counts as absent. */
+function readKeys(
+  bytes: Uint8Array,
+  where: string,
+): { keys: NetconfKeys; members: ReadonlyMap<string, Uint8Array> } {
+  const value = parseJson(bytes, where);
+  const members = spelling.members(objectMembers(bytes, where));
+  const given = Object.entries(value as object).filter(([, member]) => member !== null);
+  const present = spelling.object(Object.fromEntries(given));
+  checkSchema(validateNetconf, present, bytes, where);
+  return { keys: present as NetconfKeys, members };
+}
+
+function rawDelegates(
+  keys: NetconfKeys,
+  members: ReadonlyMap<string, Uint8Array>,
+  where: string,
+): Uint8Array[] | undefined {
+  const raw = members.get("delegates");
+  return raw === undefined || keys.delegates === undefined ? undefined : arrayElements(raw, where);
+}
+
+function rawRuntimeConfig(members: ReadonlyMap<string, Uint8Array>, where: string): Map<string, Uint8Array> {
+  const raw = members.get("runtimeConfig");
+  if (raw === undefined || isNull(raw)) return new Map();
+  const values = objectMembers(raw, where);
+  for (const [key, value] of values) if (isNull(value)) values.delete(key);
+  return values;
+}
+
+function isNull(json: Uint8Array): boolean {
+  return json.length === 4 && json[0] === 0x6e;
+}
+
+function podAnnotations(keys: NetconfKeys): Record<string, string> | undefined {
+  const annotations = keys.runtimeConfig?.[podAnnotationsKey];
+  return annotations === undefined || annotations === null
+    ? undefined
+    : (annotations as Record<string, string>);
+}
+
+/** Go multus keeps its default where it does not know the level, and so do we: a misspelt level must not cost pods their network. */
+function logLevelWarnings(given: string | undefined, where: string): string[] {
+  if (given === undefined || given === "" || parseLogLevel(given) !== undefined) return [];
+  return [
+    `${where}: logLevel ${JSON.stringify(given)} is none of ${logLevels.toReversed().join(", ")}; taking panic`,
+  ];
+}
+
+/** `globalNamespaces` is a comma separated list; when it is set, `default` is in it only if it is named. */
+function nonIsolatedNamespaces(text: string): string[] {
+  if (text === "") return ["default"];
+  return text
+    .split(",")
+    .map((namespace) => namespace.trim())
+    .filter((namespace) => namespace !== "");
+}

@@ -1,0 +1,61 @@
+/** A pod's network-status and events from its results (behaviour page, section 6). */
+
+import type { StatusInput } from "../kernels/index.ts";
+import type { RequestContext } from "./context.ts";
+import { addedInterface } from "./status-sink.ts";
+
+interface ResultAddresses {
+  /** It lists at least one interface or address: a plugin that does neither made no attachment of its own. */
+  readonly isAttachment: boolean;
+  /** CIDRs. */
+  readonly addresses: readonly string[];
+}
+
+const decoder = new TextDecoder();
+
+function fieldOf(value: unknown, key: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
+}
+
+/** @param result checked by the kernel when the plugin printed it; any spec version */
+export function resultAddresses(result: Uint8Array): ResultAddresses {
+  const parsed: unknown = JSON.parse(decoder.decode(result));
+  const ips = fieldOf(parsed, "ips");
+  const interfaces = fieldOf(parsed, "interfaces");
+  const listed = Array.isArray(ips) ? ips.map((ip) => fieldOf(ip, "address")) : [];
+  // Spec 0.1.0 and 0.2.0.
+  const old = ["ip4", "ip6"].map((key) => fieldOf(fieldOf(parsed, key), "ip"));
+  const addresses = [...listed, ...old].filter((address) => typeof address === "string");
+  return {
+    isAttachment: addresses.length > 0 || (Array.isArray(interfaces) && interfaces.length > 0),
+    addresses,
+  };
+}
+
+/** Sends the event for an attachment that was made, where there is somewhere to send it. */
+export function sendAddedInterface(
+  context: RequestContext,
+  name: string,
+  ifName: string,
+  result: Uint8Array,
+): void {
+  if (context.sink === undefined || context.annotations === undefined) {
+    return;
+  }
+  const { isAttachment, addresses } = resultAddresses(result);
+  if (isAttachment) {
+    context.sink.event(context.pod, addedInterface(ifName, addresses, name));
+  }
+}
+
+/** Writes the pod's network-status, where there is somewhere to write it and the pod is not one of the system's. */
+export async function sendNetworkStatus(
+  context: RequestContext,
+  inputs: readonly StatusInput[],
+): Promise<void> {
+  const { sink, annotations, netconf, pod, chain } = context;
+  if (sink === undefined || annotations === undefined || netconf.systemNamespaces.includes(pod.namespace)) {
+    return;
+  }
+  await sink.networkStatus(pod, chain.kernels.networkStatus(inputs));
+}

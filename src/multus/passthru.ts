@@ -1,0 +1,42 @@
+/** The do-nothing plugin `passthru`, with which the auxiliary chain starts (behaviour page, section 3): it needs no process. */
+
+import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
+import { objectMembers } from "../cni/json.ts";
+
+/** Its `type` in configurations. */
+export const passthruType = "passthru";
+
+const nothing = new Uint8Array();
+const encoder = new TextEncoder();
+
+/** prevResult as it came, or an empty result of the configuration's version. */
+function passThrough(stdin: Uint8Array): Uint8Array {
+  const members = objectMembers(stdin, "configuration of passthru");
+  const version = members.get("cniVersion");
+  return (
+    members.get("prevResult") ??
+    (version === undefined
+      ? encoder.encode("{}")
+      : Buffer.concat([encoder.encode('{"cniVersion":'), version, encoder.encode("}")]))
+  );
+}
+
+/** An executor that answers for `passthru` itself and hands everything else on. */
+export function withPassthru(executor: Executor): Executor {
+  return {
+    async runPlugin(run: PluginRun): Promise<PluginOutcome> {
+      if (run.plugin !== passthruType) {
+        return executor.runPlugin(run);
+      }
+      const link = run.absentLink;
+      if (link !== undefined && (await executor.linkExists(link.netns, link.ifName))) {
+        throw new ExecutorError("link-exists", `${link.ifName} is there already`);
+      }
+      const stdout = run.env.CNI_COMMAND === "ADD" ? passThrough(run.stdin) : nothing;
+      return { exitCode: 0, stdout, stderrTail: "", milliseconds: 0 };
+    },
+    linkExists: (netns, ifName) => executor.linkExists(netns, ifName),
+    setDefaultRoutes: (netns, ifName, clear, gateways) =>
+      executor.setDefaultRoutes(netns, ifName, clear, gateways),
+  };
+}

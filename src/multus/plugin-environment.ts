@@ -1,0 +1,47 @@
+/** What every delegate of a request finds in its environment: CNI_ARGS in Go multus's order, and CNI_PATH with binDir first (behaviour page, section 5). */
+
+import type { CniArgs } from "../cni/args.ts";
+import type { AttachmentRequest } from "./delegate.ts";
+import type { PodReference } from "./pod.ts";
+
+/**
+ * CNI_ARGS for the delegates: Multus's own five, then what the runtime sent, in order. A pair that is there already is not
+ * repeated, and an own one without a value takes the runtime's.
+ * @param runtimeArgs CNI_ARGS of the request
+ */
+export function pluginArgs(pod: PodReference, runtimeArgs: CniArgs): CniArgs {
+  const args: [string, string][] = [
+    ["IgnoreUnknown", "true"],
+    ["K8S_POD_NAMESPACE", pod.namespace],
+    ["K8S_POD_NAME", pod.name],
+    ["K8S_POD_INFRA_CONTAINER_ID", pod.sandboxId],
+    ["K8S_POD_UID", pod.uid],
+  ];
+  for (const [key, value] of runtimeArgs) {
+    const empty = args.find((pair) => pair[0] === key && pair[1] === "");
+    if (empty !== undefined) {
+      empty[1] = value;
+    } else if (!args.some((pair) => pair[0] === key && pair[1] === value)) {
+      args.push([key, value]);
+    }
+  }
+  return args;
+}
+
+/** CNI_ARGS of an ADD: the MAC and the addresses asked for come last, for plugins that know no capabilities. */
+export function withAddressArgs(args: CniArgs, request: AttachmentRequest): CniArgs {
+  const added: [string, string][] = [];
+  if (request.mac !== undefined) {
+    added.push(["MAC", request.mac]);
+  }
+  if (request.ips !== undefined && request.ips.length > 0) {
+    added.push(["IP", request.ips.join(",")]);
+  }
+  return added.length === 0 ? args : [...args, ...added];
+}
+
+/** CNI_PATH for the delegates: binDir, then the runtime's directories, each once. @param path colon separated directories */
+export function pluginPath(binDir: string, path: string): string {
+  const directories = [binDir, ...path.split(":")].filter((directory) => directory !== "");
+  return [...new Set(directories)].join(":");
+}

@@ -1,0 +1,208 @@
+/**
+ * What a container has, from what is left of it: its plan, else its result caches and the networks that its pod would get
+ * today (behaviour page, section 8).
+ */
+
+import type { CachedAttachment } from "../cni/cache.ts";
+import { parseNetworkConfig } from "../cni/config.ts";
+import type { NetworkConfigList } from "../cni/types.ts";
+import { errorText } from "../log/error-text.ts";
+import { type Attachment, missingNadEvent, type RequestContext } from "./context.ts";
+import { interfaceName } from "./delegate.ts";
+import { makePlan } from "./plan.ts";
+import { type PlanEntry, readPlan } from "./plan-file.ts";
+
+/** What was found. */
+export interface Recovered {
+  /** In the order of their ADD. */
+  readonly attachments: readonly Attachment[];
+  /** There was a plan, whole or not. */
+  readonly hasPlan: boolean;
+}
+
+const quotationMark = 0x22;
+const backslash = 0x5c;
+const space = 0x20;
+
+/** @param neverStarted an ADD of the container is known to have ended before its first delegate */
+export async function recoverAttachments(context: RequestContext, neverStarted: boolean): Promise<Recovered> {
+  const { netconf, request, log } = context;
+  const plan = readPlan(netconf.cniDir, request.containerId);
+  const planned = (plan?.entries ?? []).flatMap(
+    (entry, position) => fromPlan(context, entry, position) ?? [],
+  );
+  const problem = plan?.problem ?? "";
+  if (plan !== undefined && problem === "" && planned.length === plan.entries.length) {
+    return { attachments: planned, hasPlan: true };
+  }
+  if (plan !== undefined) {
+    log.error("the plan is broken: rebuilding it from the result cache and the pod's networks", {
+      problem: problem === "" ? "entries without a usable configuration" : problem,
+    });
+  }
+  const cached = context.chain.cache.list(request.containerId);
+  const hasTraces = plan !== undefined || cached.length > 0;
+  if (!hasTraces && neverStarted) {
+    return { attachments: [], hasPlan: false };
+  }
+  const rebuilt = new Map(planned.map((attachment) => [keyOf(attachment), attachment]));
+  for (const attachment of await remade(context, hasTraces)) {
+    const key = keyOf(attachment);
+    if (!rebuilt.has(key)) {
+      rebuilt.set(key, withCached(context, attachment, cached));
+    }
+  }
+  for (const attachment of inOrder(cached, request.ifName)) {
+    const found = fromCache(context, attachment);
+    if (found !== undefined && !rebuilt.has(keyOf(found))) {
+      rebuilt.set(keyOf(found), found);
+    }
+  }
+  return { attachments: [...rebuilt.values()], hasPlan: plan !== undefined };
+}
+
+function keyOf({ network, ifName }: Attachment): string {
+  return `${network.name} ${ifName}`;
+}
+
+/** The networks that the pod would get today. Without its annotations, or with one that leads nowhere, and where something is there to be undone: the cluster's own. */
+async function remade(context: RequestContext, hasTraces: boolean): Promise<readonly Attachment[]> {
+  const attempts = [context.annotations, hasTraces ? {} : undefined];
+  for (const annotations of attempts) {
+    if (annotations === undefined) {
+      continue;
+    }
+    try {
+      const onMissingNad = missingNadEvent(context);
+      const delegates = await makePlan(context.catalog, { ...context, annotations, onMissingNad });
+      return delegates.map((delegate, position) => ({
+        ...delegate,
+        ifName: interfaceName(delegate, position, context.request.ifName),
+      }));
+    } catch (error) {
+      context.log.error("cannot make the pod's plan again", {
+        error: errorText(error),
+      });
+    }
+  }
+  return [];
+}
+
+/** The plan's entry as an attachment; undefined, and reported, if none of its configurations can be used. */
+function fromPlan(context: RequestContext, entry: PlanEntry, position: number): Attachment | undefined {
+  const { request, chain, log } = context;
+  const ifName = interfaceName(
+    { request: entry.request, isCluster: position === 0 },
+    position,
+    request.ifName,
+  );
+  const where = `network ${entry.name} of the plan`;
+  let network = fullest(context, entry.configurations, where);
+  // Release 4.3.0 lost most of a chain in its plan, and a plan that was damaged may have lost anything; the result cache still has it.
+  const networkName = network?.name ?? entry.name.slice(entry.name.lastIndexOf("/") + 1);
+  const cached =
+    networkName === ""
+      ? undefined
+      : chain.cache.read({ networkName, containerId: request.containerId, ifName });
+  if (cached !== undefined) {
+    network = fuller(network, parse(context, cached.config, where));
+  }
+  if (network === undefined) {
+    log.error("nothing of a network's configuration is left: it cannot be undone", {
+      network: entry.name,
+      ifName,
+    });
+    return undefined;
+  }
+  return { name: entry.name === "" ? network.name : entry.name, ifName, network, request: entry.request };
+}
+
+function fromCache(context: RequestContext, cached: CachedAttachment): Attachment | undefined {
+  const { networkName: name, ifName, capabilityArgs } = cached;
+  const network = parse(context, cached.config, `network ${name} of the result cache`);
+  return network === undefined
+    ? undefined
+    : { name, ifName, network, request: {}, knownCapabilityArgs: capabilityArgs };
+}
+
+/**
+ * A network made again may have changed since ADD: the cache knows what it was then. Only the plugins of a list's subdirectory are not in
+ * a cache that Go multus wrote.
+ */
+function withCached(
+  context: RequestContext,
+  attachment: Attachment,
+  cached: readonly CachedAttachment[],
+): Attachment {
+  const own = cached.find(
+    ({ networkName, ifName }) => networkName === attachment.network.name && ifName === attachment.ifName,
+  );
+  const then = own && parse(context, own.config, `network ${attachment.name} of the result cache`);
+  const isWhole = then !== undefined && then.plugins.length >= attachment.network.plugins.length;
+  return isWhole ? { ...attachment, network: then } : attachment;
+}
+
+/** The cache does not keep the order of the ADDs: the cluster network's interface is first, then they go by name, net2 before net10. */
+function inOrder(cached: readonly CachedAttachment[], clusterIfName: string): CachedAttachment[] {
+  return cached.toSorted(
+    (left, right) =>
+      Number(right.ifName === clusterIfName) - Number(left.ifName === clusterIfName) ||
+      left.ifName.localeCompare(right.ifName, "en", { numeric: true }),
+  );
+}
+
+function parse(context: RequestContext, bytes: Uint8Array, where: string): NetworkConfigList | undefined {
+  try {
+    return parseNetworkConfig(bytes, where, context.chain.kernels, {
+      cniVersion: context.netconf.cniVersion,
+    });
+  } catch (error) {
+    context.log.error("a saved configuration cannot be used", {
+      error: errorText(error),
+    });
+    return undefined;
+  }
+}
+
+/** The one that says most, of those that can be used. */
+function fullest(
+  context: RequestContext,
+  configurations: readonly Uint8Array[],
+  where: string,
+): NetworkConfigList | undefined {
+  return configurations
+    .map((configuration) => parse(context, configuration, where))
+    .reduce(fuller, undefined);
+}
+
+/** The one with more plugins, or with more said about them; the first if they say the same. */
+function fuller(
+  first: NetworkConfigList | undefined,
+  second: NetworkConfigList | undefined,
+): NetworkConfigList | undefined {
+  if (first === undefined || second === undefined) {
+    return first ?? second;
+  }
+  const difference =
+    first.plugins.length - second.plugins.length || compactLength(first) - compactLength(second);
+  return difference < 0 ? second : first;
+}
+
+/** Length of the configuration without its white space. Not by JSON.stringify: it has no stack for the nesting that a configuration may have. */
+function compactLength({ bytes }: NetworkConfigList): number {
+  let length = 0;
+  let inString = false;
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[index] ?? 0;
+    if (byte === quotationMark) {
+      inString = !inString;
+    } else if (byte === backslash) {
+      index++;
+      length++;
+    } else if (!inString && byte <= space) {
+      continue;
+    }
+    length++;
+  }
+  return length;
+}

@@ -1,0 +1,208 @@
+/** Network selection: what a pod's annotations ask for (behaviour page, section 4). */
+
+import { isIP } from "node:net";
+import validateSelections from "../../build/validators/selection.validator.mjs";
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { arrayElements, keySpelling, objectMembers, parseJson } from "../cni/json.ts";
+import { ifNameProblem } from "../cni/names.ts";
+import { checkSchema, invalidValue } from "../cni/schema.ts";
+import schema from "./selection.schema.json" with { type: "json" };
+
+/** Annotation with a pod's networks. */
+export const networksAnnotation = "k8s.v1.cni.cncf.io/networks";
+/** Annotation that replaces the cluster network. */
+export const defaultNetworkAnnotation = "v1.multus-cni.io/default-network";
+
+/** One network that a pod selects. */
+export interface NetworkSelection {
+  readonly name: string;
+  readonly namespace: string;
+  readonly interfaceRequest?: string | undefined;
+  /** Addresses or CIDRs. */
+  readonly ips?: readonly string[] | undefined;
+  readonly mac?: string | undefined;
+  readonly infinibandGUID?: string | undefined;
+  /** Raw JSON array. */
+  readonly portMappings?: Uint8Array | undefined;
+  /** Raw JSON object. */
+  readonly bandwidth?: Uint8Array | undefined;
+  /** `default-route`: gateway addresses. An empty list is not the same as none. */
+  readonly defaultRoute?: readonly string[] | undefined;
+  /** `cni-args`: raw JSON object. */
+  readonly cniArgs?: Uint8Array | undefined;
+  readonly deviceID?: string | undefined;
+  /** `ipam-claim-reference` */
+  readonly ipamClaimReference?: string | undefined;
+}
+
+/** An item of the JSON form as selection.schema.json has it. */
+interface SelectionItem {
+  readonly name: string;
+  readonly namespace?: string | null;
+  readonly interface?: string | null;
+  readonly interfaceRequest?: string | null;
+  readonly ips?: readonly string[] | null;
+  readonly mac?: string | null;
+  readonly "infiniband-guid"?: string | null;
+  readonly "default-route"?: readonly string[] | null;
+  readonly deviceID?: string | null;
+  readonly "ipam-claim-reference"?: string | null;
+}
+
+/** A DNS-1123 label: namespaces, and names in the comma form. */
+const label = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
+/** A DNS-1123 subdomain, which is what an object of Kubernetes may be called. */
+const subdomain = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
+const longestName = 253;
+
+const spelling = keySpelling(Object.keys(schema.items.properties));
+
+/**
+ * Parses annotation `k8s.v1.cni.cncf.io/networks`: comma form, or JSON where the text has one of `[ { "`.
+ * @param text the annotation's value; "" selects nothing
+ * @param podNamespace namespace of an item that names none
+ * @throws {CniError} 7 naming annotation, item, field and value; 6 with line and column for broken JSON
+ */
+export function parseNetworkSelections(text: string, podNamespace: string): NetworkSelection[] {
+  return text === "" ? [] : parseSelections(text, podNamespace, `annotation ${networksAnnotation}`);
+}
+
+/**
+ * Parses annotation `v1.multus-cni.io/default-network`: the same forms, exactly one item.
+ * @param multusNamespace namespace of an item that names none
+ * @throws {CniError} 7, 6 as parseNetworkSelections
+ */
+export function parseDefaultNetworkSelection(text: string, multusNamespace: string): NetworkSelection {
+  const where = `annotation ${defaultNetworkAnnotation}`;
+  const [selection, ...others] = parseSelections(text, multusNamespace, where);
+  if (selection === undefined || others.length > 0) {
+    throw new CniError(
+      CniErrorCode.invalidNetworkConfig,
+      `${where}: must name exactly one network, names ${selection === undefined ? "none" : others.length + 1}`,
+    );
+  }
+  return selection;
+}
+
+function parseSelections(text: string, defaultNamespace: string, where: string): NetworkSelection[] {
+  return /[[{"]/.test(text)
+    ? parseJsonForm(text, defaultNamespace, where)
+    : text.split(",").map((item, index) => parseCommaItem(item.trim(), index, defaultNamespace, where));
+}
+
+/** `[namespace/]name[@interface]`, blanks around each part dropped. */
+function parseCommaItem(
+  item: string,
+  index: number,
+  defaultNamespace: string,
+  where: string,
+): NetworkSelection {
+  const refuse = (what: string) =>
+    new CniError(
+      CniErrorCode.invalidNetworkConfig,
+      `${where}: item ${index + 1}, ${JSON.stringify(item)}: ${what}`,
+    );
+  const slash = item.indexOf("/");
+  const namespace = item.slice(0, Math.max(slash, 0)).trim();
+  const [name = "", interfaceRequest = "", ...further] = item
+    .slice(slash + 1)
+    .split("@")
+    .map((part) => part.trim());
+  if (name.includes("/") || interfaceRequest.includes("/") || further.length > 0) {
+    throw refuse("must be [namespace/]name[@interface]");
+  }
+  if (namespace !== "" && !isLabel(namespace)) {
+    throw refuse(`namespace ${JSON.stringify(namespace)} is no DNS-1123 label`);
+  }
+  if (!isLabel(name)) throw refuse(`name ${JSON.stringify(name)} is no DNS-1123 label`);
+  const wrong = interfaceRequest === "" ? undefined : ifNameProblem(interfaceRequest);
+  if (wrong !== undefined) throw refuse(`interface ${JSON.stringify(interfaceRequest)} ${wrong}`);
+  return {
+    name,
+    namespace: namespace || defaultNamespace,
+    interfaceRequest: interfaceRequest || undefined,
+  };
+}
+
+function parseJsonForm(text: string, defaultNamespace: string, where: string): NetworkSelection[] {
+  const bytes = Buffer.from(text);
+  const parsed = parseJson(bytes, where);
+  const value = Array.isArray(parsed) ? parsed.map(spelling.object) : parsed;
+  checkSchema(validateSelections, value, bytes, where);
+  const raw = arrayElements(bytes, where);
+  return (value as SelectionItem[]).map((item, index) => {
+    checkItem(item, index, bytes, where);
+    const members = spelling.members(objectMembers(raw[index] ?? new Uint8Array(), where));
+    return {
+      name: item.name,
+      namespace: item.namespace || defaultNamespace,
+      interfaceRequest: item.interface || item.interfaceRequest || undefined,
+      ips: item.ips ?? undefined,
+      mac: item.mac || undefined,
+      infinibandGUID: item["infiniband-guid"] || undefined,
+      portMappings: rawMember(members, "portMappings"),
+      bandwidth: rawMember(members, "bandwidth"),
+      defaultRoute: item["default-route"] ?? undefined,
+      cniArgs: rawMember(members, "cni-args"),
+      deviceID: item.deviceID || undefined,
+      ipamClaimReference: item["ipam-claim-reference"] || undefined,
+    };
+  });
+}
+
+/** A member as it is written; null counts as absent. */
+function rawMember(members: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array | undefined {
+  const raw = members.get(name);
+  return raw === undefined || raw[0] === 0x6e ? undefined : raw;
+}
+
+/** What the schema cannot say. An empty text counts as absent, but for the name. */
+function checkItem(item: SelectionItem, index: number, bytes: Uint8Array, where: string): void {
+  const refuse = (path: string[], message: string, value: unknown) =>
+    invalidValue(bytes, where, [String(index), ...path], message, value);
+
+  if (!subdomain.test(item.name) || item.name.length > longestName) {
+    throw refuse(["name"], "must be a DNS-1123 name", item.name);
+  }
+  if (item.namespace && !isLabel(item.namespace)) {
+    throw refuse(["namespace"], "must be a DNS-1123 label", item.namespace);
+  }
+  for (const field of ["interface", "interfaceRequest"] as const) {
+    const problem = item[field] ? ifNameProblem(item[field]) : undefined;
+    if (problem !== undefined) throw refuse([field], `must be an interface name: it ${problem}`, item[field]);
+  }
+  for (const field of ["mac", "infiniband-guid"] as const) {
+    if (item[field] && !isHardwareAddress(item[field])) {
+      throw refuse([field], "must be a hardware address (6, 8 or 20 bytes)", item[field]);
+    }
+  }
+  for (const [place, ip] of (item.ips ?? []).entries()) {
+    if (!isAddressOrCidr(ip)) throw refuse(["ips", String(place)], "must be an IP address or CIDR", ip);
+  }
+  for (const [place, gateway] of (item["default-route"] ?? []).entries()) {
+    if (!isAddress(gateway)) throw refuse(["default-route", String(place)], "must be an IP address", gateway);
+  }
+}
+
+function isLabel(text: string): boolean {
+  return text.length <= longestName && label.test(text);
+}
+
+/** The forms of IEEE 802 MAC-48, EUI-48, EUI-64 and 20-byte InfiniBand addresses: pairs with one separator, or groups of four with dots. */
+function isHardwareAddress(text: string): boolean {
+  const isPairs = /^[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2})+$/i.test(text);
+  const isGroups = /^[0-9a-f]{4}(?:\.[0-9a-f]{4})+$/i.test(text);
+  return (isPairs || isGroups) && [6, 8, 20].includes(text.replaceAll(/[:.-]/g, "").length / 2);
+}
+
+/** An address without a zone: it would name an interface of another namespace. */
+function isAddress(text: string): boolean {
+  return isIP(text) !== 0 && !text.includes("%");
+}
+
+function isAddressOrCidr(text: string): boolean {
+  const [address = "", length, ...further] = text.split("/");
+  if (!isAddress(address) || further.length > 0) return false;
+  if (length === undefined) return true;
+  return /^\d{1,3}$/.test(length) && Number(length) <= (isIP(address) === 4 ? 32 : 128);
+}

@@ -1,0 +1,141 @@
+/** A directory that stands in for the host of a case: its paths are the recorded ones below it. */
+
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+import type { GoldenCase, Json, JsonObject, StateFiles, Step } from "./cases.ts";
+
+/** Paths of a host that appear in the cases. */
+const hostPath = /^\/(?:opt\/cni|etc\/cni|var\/lib\/cni)(?:\/|$)/u;
+const cniDirectory = "/var/lib/cni/multus";
+const recordedNetns = "/run/netns/cni-golden";
+
+function isObject(value: Json): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Changes every text in a JSON value. */
+function mapTexts(value: Json, change: (text: string) => string): Json {
+  if (typeof value === "string") {
+    return change(value);
+  }
+  if (Array.isArray(value)) {
+    return value.map((item: Json) => mapTexts(item, change));
+  }
+  return isObject(value)
+    ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapTexts(item, change)]))
+    : value;
+}
+
+export class ScratchHost implements Disposable {
+  readonly root: string;
+
+  /** Directory of NAD manifests. */
+  readonly nadDir: string;
+  readonly #scratch = new ScratchDirectory("golden");
+  readonly #netns: string;
+
+  /** @param netns path of the namespace that stands in for the recorded one */
+  constructor(golden: GoldenCase, netns = recordedNetns) {
+    this.#netns = netns;
+    this.root = this.#scratch.path;
+    this.nadDir = join(this.root, "nads");
+    for (const directory of [cniDirectory, "/opt/cni/bin", "/etc/cni/multus/net.d", "/etc/cni/net.d"]) {
+      mkdirSync(this.path(directory), { recursive: true });
+    }
+    mkdirSync(this.nadDir);
+    for (const [path, content] of Object.entries(golden.hostFiles ?? {})) {
+      this.#write(this.path(path), content);
+    }
+    for (const nad of golden.nads ?? []) {
+      const manifest = {
+        apiVersion: "k8s.cni.cncf.io/v1",
+        kind: "NetworkAttachmentDefinition",
+        metadata: { namespace: nad.namespace, name: nad.name, annotations: nad.annotations },
+        spec: nad.config === null ? {} : { config: textOf(nad.config) },
+      };
+      this.#write(join(this.nadDir, `${nad.namespace}.${nad.name}.json`), manifest);
+    }
+  }
+
+  /** Where a path of the case is. */
+  path(recorded: string): string {
+    if (recorded === recordedNetns) {
+      return this.#netns;
+    }
+    return hostPath.test(recorded) ? join(this.root, recorded) : recorded;
+  }
+
+  /** A text with paths of this host, as the case would have it. */
+  recorded(text: string): string {
+    return text.replaceAll(this.root, "").replaceAll(this.#netns, recordedNetns);
+  }
+
+  /** The netconf of a step, with its paths here and the pod's annotations as a runtime sends them. */
+  netconf(golden: GoldenCase, step: Step, podIsKnown: boolean): JsonObject {
+    const mapped = mapTexts(step.given.stdin, (text) => this.path(text)) as JsonObject;
+    const runtimeConfig = mapped.runtimeConfig ?? {};
+    return {
+      confDir: this.path("/etc/cni/multus/net.d"),
+      ...mapped,
+      cniDir: this.path(cniDirectory),
+      runtimeConfig: {
+        ...(isObject(runtimeConfig) ? runtimeConfig : {}),
+        ...(podIsKnown ? { "io.kubernetes.cri.pod-annotations": golden.pod.annotations } : {}),
+      },
+    };
+  }
+
+  /** Does to the host what was done to it just before the step. */
+  prepare(step: Step): void {
+    for (const path of step.given.rm ?? []) {
+      rmSync(this.path(path));
+    }
+    for (const [path, content] of Object.entries(step.given.write ?? {})) {
+      this.#write(this.path(path), content);
+    }
+  }
+
+  /** Puts the state of a step in place. */
+  writeState(files: StateFiles): void {
+    for (const [path, content] of Object.entries(files)) {
+      this.#write(join(this.path(cniDirectory), path), content);
+    }
+  }
+
+  /** The state as it is now, in the cases' form. */
+  readState(): StateFiles {
+    const directory = this.path(cniDirectory);
+    const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
+    const files = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+    return Object.fromEntries(
+      files.map((file) => [
+        file.slice(directory.length + 1),
+        jsonOrText(this.recorded(readFileSync(file, "utf8"))),
+      ]),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#scratch[Symbol.dispose]();
+  }
+
+  #write(path: string, content: unknown): void {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, textOf(content));
+  }
+}
+
+function textOf(content: unknown): string {
+  return typeof content === "string" ? content : JSON.stringify(content);
+}
+
+export function jsonOrText(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return text;
+  }
+}

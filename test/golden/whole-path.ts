@@ -1,0 +1,132 @@
+/** Replays a case on the whole path: plugin binary, daemon, and scripts under the delegates' names, in a real namespace. */
+
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Daemon } from "../support/daemon.ts";
+import type { Namespace } from "../support/namespace.ts";
+import { type CniCommand, callPlugin } from "../support/plugin.ts";
+import type { Call, GoldenCase, Json, JsonObject, Step } from "./cases.ts";
+import { comparableCall, comparableFiles, type Expectation } from "./expectation.ts";
+import { jsonOrText, type ScratchHost } from "./scratch-host.ts";
+
+const shim = join(import.meta.dirname, "..", "..", "build", "multus");
+const script = join(import.meta.dirname, "recorded-delegate.sh");
+
+/** What can be seen from outside: network-status and events need an API. */
+export type SeenFromOutside = Omit<Expectation, "networkStatus" | "events"> & {
+  /** Default routes of the namespace. */
+  readonly routes: readonly string[];
+};
+
+/** Installs the delegates. */
+export function installDelegates(golden: GoldenCase, host: ScratchHost): void {
+  for (const plugin of golden.plugins) {
+    copyFileSync(script, join(host.path("/opt/cni/bin"), plugin));
+  }
+}
+
+/** Where a daemon for the host listens. */
+export function socketDir(host: ScratchHost): string {
+  return join(host.root, "run");
+}
+
+/** What the recording delegate did to the namespace where its configuration asked for a real link. */
+function linkCommands({ stdin, stdout, env }: Call, namespace: Namespace): string {
+  const wants = typeof stdin.rec === "object" && (stdin.rec as JsonObject).link === true;
+  const ip = `ip -n ${namespace.name}`;
+  const ifName = env.CNI_IFNAME;
+  if (!wants || env.CNI_COMMAND === "CHECK") {
+    return "";
+  }
+  if (env.CNI_COMMAND === "DEL") {
+    // The second DEL finds none, as a plugin must stand.
+    return `${ip} link del ${ifName} 2>/dev/null || true\n`;
+  }
+  const { ips } = stdout as {
+    readonly ips: readonly { readonly address: string; readonly gateway: string }[];
+  };
+  return [
+    `${ip} link add ${ifName} type veth peer name peer-${ifName}`,
+    `${ip} link set peer-${ifName} up`,
+    `${ip} link set ${ifName} up`,
+    ...ips.flatMap(({ address, gateway }) => [
+      `${ip} addr add ${address} dev ${ifName}`,
+      `${ip} route append default via ${gateway} dev ${ifName}`,
+    ]),
+    "",
+  ].join("\n");
+}
+
+function writeAnswers(step: Step, directory: string, namespace: Namespace): void {
+  mkdirSync(directory);
+  for (const call of step.calls) {
+    const { plugin, env, exit, stdout } = call;
+    const answer = join(directory, `answer-${plugin}-${env.CNI_COMMAND}-${env.CNI_IFNAME}`);
+    mkdirSync(answer);
+    writeFileSync(join(answer, "exit"), String(exit));
+    writeFileSync(join(answer, "stdout"), typeof stdout === "string" ? stdout : JSON.stringify(stdout));
+    const links = linkCommands(call, namespace);
+    if (links !== "") {
+      writeFileSync(join(answer, "links"), links);
+    }
+  }
+}
+
+function readCalls(directory: string, host: ScratchHost): Call[] {
+  const numbers = readdirSync(directory)
+    .flatMap((name) => (name.startsWith("call-") ? [Number(name.slice("call-".length))] : []))
+    .sort((left, right) => left - right);
+  return numbers.map((number) => {
+    const read = (name: string) => readFileSync(join(directory, `call-${number}`, name), "utf8");
+    const lines = host.recorded(read("env")).trim().split("\n");
+    const env = Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+    );
+    return {
+      plugin: read("plugin"),
+      env,
+      stdin: JSON.parse(host.recorded(read("stdin"))),
+      exit: 0,
+      stdout: "",
+    };
+  });
+}
+
+/** Runs one step. @param number of the step, for the directory of its calls */
+export async function runStep(
+  golden: GoldenCase,
+  step: Step,
+  number: number,
+  host: ScratchHost,
+  namespace: Namespace,
+): Promise<SeenFromOutside> {
+  host.prepare(step);
+  const directory = join(host.root, `step-${number}`);
+  writeAnswers(step, directory, namespace);
+  const podIsKnown = golden.pod.absent !== true && step.given.deletePod !== true;
+  const { env } = step.given;
+  const answer = await callPlugin(["env", `GOLDEN_STEP=${directory}`, shim], {
+    command: env.CNI_COMMAND as CniCommand,
+    containerId: env.CNI_CONTAINERID ?? "",
+    netns: host.path(env.CNI_NETNS ?? ""),
+    ifName: env.CNI_IFNAME ?? "",
+    args: env.CNI_ARGS ?? "",
+    path: host.path(env.CNI_PATH ?? ""),
+    config: { ...host.netconf(golden, step, podIsKnown), daemonSocketDir: socketDir(host) },
+  });
+  const succeeds = answer.exitCode === 0;
+  const stdout: Json = jsonOrText(host.recorded(answer.stdout));
+  const routes = (await namespace.routes()).filter(({ dst }) => dst === "default");
+  return {
+    succeeds,
+    stdout: succeeds ? stdout : undefined,
+    calls: readCalls(directory, host).map((call) => comparableCall(call)),
+    files: comparableFiles(host.readState()),
+    routes: routes.map(({ gateway, dev }) => `default via ${gateway} dev ${dev}`),
+  };
+}
+
+/** What a failed expectation is best read with. */
+export function withDaemonLog(daemon: Daemon): string {
+  return `the daemon said:\n${daemon.output}`;
+}

@@ -1,0 +1,154 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Kernels } from "../../../src/kernels/index.ts";
+import { loadKernels } from "../../../src/kernels/load.ts";
+import { answerOf, type Json, Rig, selecting } from "./rig.ts";
+
+let kernels: Kernels;
+
+beforeAll(() => {
+  kernels = loadKernels();
+});
+
+const cluster: Json = { cniVersion: "1.1.0", name: "cluster", type: "bridge" };
+const delegates = [cluster];
+const gcRequest = { containerId: "", netns: "", ifName: "", args: "" };
+
+/** What the runtime sends. */
+function valid(...containers: readonly string[]): Json {
+  return {
+    cniVersion: "1.1.0",
+    delegates,
+    "cni.dev/valid-attachments": containers.map((containerID) => ({ containerID, ifname: "eth0" })),
+  };
+}
+
+/** Two pods, each on the cluster network and one more. */
+async function twoPods(extra: Json): Promise<Rig> {
+  const rig = new Rig(kernels);
+  rig.addNad("default/extra", extra);
+  for (const containerId of ["stays", "gone"]) {
+    const annotations = selecting("extra");
+    await rig.run("ADD", { netconf: { delegates }, annotations, request: { containerId } });
+  }
+  rig.plugins.calls.length = 0;
+  return rig;
+}
+
+test("what the runtime no longer counts valid is undone, and plugins get what is left", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  const { exitCode } = await rig.run("GC", { netconf: valid("stays"), request: gcRequest });
+  expect(exitCode).toBe(0);
+  expect(rig.plugins.trace).toEqual(["DEL macvlan net1", "DEL bridge eth0", "GC bridge ", "GC macvlan "]);
+  const [, , ofCluster, ofExtra] = rig.plugins.calls;
+  const left = (ifname: string) => [{ containerID: "stays", ifname }];
+  expect(ofCluster?.stdin).toMatchObject({
+    "cni.dev/valid-attachments": left("eth0"),
+    "cni.dev/attachments": left("eth0"),
+  });
+  expect(ofExtra?.stdin).toMatchObject({ "cni.dev/valid-attachments": left("net1") });
+  expect(readdirSync(rig.cniDir).sort()).toEqual(["results", "stays"]);
+  expect(readdirSync(join(rig.cniDir, "results")).sort()).toEqual(["cluster-stays-eth0", "extra-stays-net1"]);
+});
+
+test("the older key for what is valid counts too", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  const { "cni.dev/valid-attachments": attachments, ...netconf } = valid("stays", "gone");
+  const older = { ...netconf, "cni.dev/attachments": attachments };
+  expect((await rig.run("GC", { netconf: older, request: gcRequest })).exitCode).toBe(0);
+  expect(rig.plugins.trace).toEqual(["GC bridge ", "GC macvlan "]);
+});
+
+test("what is stale is not told to plugins as valid, even if it cannot be undone now", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  rig.plugins.behaviour = ({ command }) =>
+    command === "DEL" ? { exitCode: 1, stdout: { code: 100, msg: "stuck" } } : undefined;
+  expect((await rig.run("GC", { netconf: valid("stays"), request: gcRequest })).exitCode).toBe(1);
+  const collections = rig.plugins.calls.filter(({ command }) => command === "GC");
+  expect(collections.map(({ stdin }) => stdin["cni.dev/valid-attachments"])).toEqual([
+    [{ containerID: "stays", ifname: "eth0" }],
+    [{ containerID: "stays", ifname: "net1" }],
+  ]);
+});
+
+test("a stale container's DEL has its own namespace and arguments", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  await rig.run("GC", { netconf: valid("stays"), request: gcRequest });
+  expect(rig.plugins.calls[0]?.env).toMatchObject({
+    CNI_CONTAINERID: "gone",
+    CNI_NETNS: "/run/netns/pod",
+    CNI_ARGS: expect.stringContaining("K8S_POD_NAME=web"),
+  });
+});
+
+test("networks with disableGC are left alone", async () => {
+  using rig = await twoPods({
+    cniVersion: "1.1.0",
+    name: "extra",
+    disableGC: true,
+    plugins: [{ type: "macvlan" }],
+  });
+  await rig.run("GC", { netconf: valid("stays"), request: gcRequest });
+  expect(rig.plugins.trace).toEqual(["DEL bridge eth0", "GC bridge "]);
+  expect(existsSync(join(rig.cniDir, "gone"))).toBe(true);
+});
+
+test("networks below 1.1.0 have no GC, but their stale attachments go", async () => {
+  using rig = await twoPods({ cniVersion: "0.4.0", type: "macvlan" });
+  await rig.run("GC", { netconf: valid("stays"), request: gcRequest });
+  expect(rig.plugins.trace).toEqual(["DEL macvlan net1", "DEL bridge eth0", "GC bridge "]);
+});
+
+test("what fails is reported, and does not stop the rest", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  rig.plugins.behaviour = ({ plugin, command }) =>
+    plugin === "macvlan" && command === "GC"
+      ? { exitCode: 1, stdout: { code: 120, msg: "stuck" } }
+      : undefined;
+  const handled = await rig.run("GC", { netconf: valid(), request: gcRequest });
+  expect(answerOf(handled)).toMatchObject({ code: 120, msg: expect.stringContaining("stuck") });
+  expect(rig.plugins.trace).toHaveLength(6);
+});
+
+test("a stale result that nothing can be made of is dropped", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  const useless = {
+    kind: "cniCacheV1",
+    containerId: "gone",
+    ifName: "net7",
+    networkName: "lost",
+    config: "e30=",
+  };
+  rig.writeFile("cni/results/lost-gone-net7", useless);
+  expect((await rig.run("GC", { netconf: valid("stays"), request: gcRequest })).exitCode).toBe(0);
+  expect(existsSync(join(rig.cniDir, "results", "lost-gone-net7"))).toBe(false);
+});
+
+describe("an ADD that is being worked on", () => {
+  test("is not taken for stale", async () => {
+    using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+    let collecting: Promise<unknown> | undefined;
+    rig.plugins.behaviour = ({ command, plugin }) => {
+      if (command === "ADD" && plugin === "macvlan") {
+        collecting ??= rig.run("GC", { netconf: valid("stays", "gone"), request: gcRequest });
+      }
+      return undefined;
+    };
+    const annotations = selecting("extra");
+    await rig.run("ADD", { netconf: { delegates }, annotations, request: { containerId: "comes" } });
+    await collecting;
+    expect(rig.plugins.trace.filter((call) => call.startsWith("DEL"))).toEqual([]);
+    expect(existsSync(join(rig.cniDir, "comes"))).toBe(true);
+  });
+});
+
+test("without the list of valid attachments nothing is done: code 7", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  const handled = await rig.run("GC", { netconf: { cniVersion: "1.1.0", delegates }, request: gcRequest });
+  expect(answerOf(handled)).toMatchObject({
+    code: 7,
+    msg: expect.stringContaining("cni.dev/valid-attachments"),
+  });
+  expect(rig.plugins.calls).toEqual([]);
+});

@@ -1,0 +1,204 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Kernels } from "../../../src/kernels/index.ts";
+import { loadKernels } from "../../../src/kernels/load.ts";
+import { type Logger, silentLogger } from "../../../src/log/logger.ts";
+import type { PodEvent, StatusSink } from "../../../src/multus/status-sink.ts";
+import { answerOf, type Json, Rig, selecting } from "./rig.ts";
+
+let kernels: Kernels;
+
+beforeAll(() => {
+  kernels = loadKernels();
+});
+
+const macvlan: Json = { cniVersion: "1.0.0", type: "macvlan" };
+
+describe("the environment", () => {
+  test.each([
+    ["ADD", { containerId: "" }, "CNI_CONTAINERID"],
+    ["ADD", { netns: "" }, "CNI_NETNS"],
+    ["ADD", { ifName: "" }, "CNI_IFNAME"],
+    ["ADD", { path: "" }, "CNI_PATH"],
+    ["ADD", { containerId: "../../etc" }, "CNI_CONTAINERID"],
+    ["ADD", { containerId: "results" }, "CNI_CONTAINERID"],
+    ["DEL", { containerId: "results" }, "CNI_CONTAINERID"],
+    ["ADD", { ifName: "a/b" }, "CNI_IFNAME"],
+    ["ADD", { ifName: "sixteen-bytes-x!" }, "CNI_IFNAME"],
+    ["CHECK", { netns: "" }, "CNI_NETNS"],
+    ["DEL", { containerId: "" }, "CNI_CONTAINERID"],
+    ["STATUS", { path: "" }, "CNI_PATH"],
+    ["VERSION", {}, "CNI_COMMAND"],
+    ["add", {}, "CNI_COMMAND"],
+    ["ADD", { args: "K8S_POD_NAME" }, "K8S_POD_NAME"],
+  ])("%s with %o: code 4 that names %s", async (command, request, named) => {
+    using rig = new Rig(kernels);
+    const handled = await rig.run(command, { request });
+    expect(handled.exitCode).toBe(1);
+    expect(answerOf(handled)).toMatchObject({
+      cniVersion: "1.0.0",
+      code: 4,
+      msg: expect.stringContaining(named),
+    });
+    expect(rig.plugins.calls).toEqual([]);
+  });
+});
+
+describe("a netconf that cannot be used", () => {
+  test("is an error object without a version where it is no JSON", async () => {
+    using rig = new Rig(kernels);
+    const handled = await rig.run("ADD", { request: { config: Buffer.from('{"name": oops}') } });
+    expect(answerOf(handled)).toEqual({ code: 6, msg: expect.stringContaining("line 1, column 10") });
+  });
+
+  test("names the version that it asks for, and code 1 if there is no such", async () => {
+    using rig = new Rig(kernels);
+    expect(answerOf(await rig.run("ADD", { netconf: { cniVersion: "9.0.0" } }))).toMatchObject({
+      code: 1,
+      cniVersion: "9.0.0",
+    });
+  });
+
+  test.each([
+    ["CHECK", "0.1.0"],
+    ["CHECK", "0.3.1"],
+    ["STATUS", "0.4.0"],
+    ["STATUS", "1.0.0"],
+    ["GC", "1.0.0"],
+  ])("is code 1 for %s at %s, which does not have it", async (command, cniVersion) => {
+    using rig = new Rig(kernels);
+    await rig.run("ADD");
+    rig.plugins.calls.length = 0;
+    const netconf = { cniVersion, "cni.dev/valid-attachments": [] };
+    expect(answerOf(await rig.run(command, { netconf }))).toMatchObject({
+      code: 1,
+      cniVersion,
+      msg: expect.stringContaining(`${command} came with`),
+    });
+    expect(rig.plugins.calls).toEqual([]);
+  });
+});
+
+test("an ADD whose runtime sends no annotations says in the log what is missing", async () => {
+  using rig = new Rig(kernels);
+  const lines: string[] = [];
+  const log: Logger = {
+    ...silentLogger,
+    verbose: (message, fields) => lines.push(`${message} ${JSON.stringify(fields)}`),
+  };
+  await rig.run("ADD", { log });
+  expect(lines).toEqual([
+    expect.stringMatching(/annotations are not known.*io\.kubernetes\.cri\.pod-annotations/),
+  ]);
+  await rig.run("DEL", { log });
+  await rig.run("ADD", { log, annotations: {} });
+  expect(lines).toHaveLength(1);
+});
+
+test("the report has the pod, its networks in order and the phases", async () => {
+  using rig = new Rig(kernels);
+  rig.addNad("default/a", macvlan);
+  const { report, error } = await rig.run("ADD", { annotations: selecting("a") });
+  expect(error).toBeUndefined();
+  expect(report).toMatchObject({ podNamespace: "default", podName: "web", podUid: "u-1" });
+  expect(report.networks.map(({ name, ifName }) => `${name}@${ifName}`)).toEqual([
+    "cluster@eth0",
+    "default/a@net1",
+  ]);
+  expect([...report.phases.keys()]).toEqual(["netconf", "plan", "plan-file", "delegates", "status"]);
+});
+
+describe("network-status and events", () => {
+  class Sink implements StatusSink {
+    readonly events: string[] = [];
+    status: unknown;
+
+    event(_pod: unknown, { reason, message }: PodEvent): void {
+      this.events.push(`${reason} ${message}`);
+    }
+
+    async networkStatus(_pod: unknown, status: Uint8Array): Promise<void> {
+      this.status = JSON.parse(Buffer.from(status).toString("utf8"));
+    }
+  }
+
+  test("go to the sink", async () => {
+    const sink = new Sink();
+    using rig = new Rig(kernels, { sink });
+    rig.addNad("default/a", macvlan);
+    await rig.run("ADD", { annotations: selecting("a") });
+    expect(sink.events).toEqual([
+      "AddedInterface Add eth0 [10.1.0.5/16] from cluster",
+      "AddedInterface Add net1 [10.1.0.5/16] from default/a",
+    ]);
+    expect(sink.status).toMatchObject([
+      { name: "cluster", interface: "eth0", default: true },
+      { name: "default/a", interface: "net1" },
+    ]);
+  });
+
+  test("have nothing about a pod that is not known", async () => {
+    const sink = new Sink();
+    using rig = new Rig(kernels, { sink });
+    await rig.run("ADD");
+    expect(sink).toMatchObject({ events: [], status: undefined });
+  });
+
+  test("leave the status of system pods alone", async () => {
+    const sink = new Sink();
+    using rig = new Rig(kernels, { sink });
+    const request = { args: "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=dns" };
+    await rig.run("ADD", { annotations: {}, request });
+    expect(sink.status).toBeUndefined();
+    expect(sink.events).toHaveLength(1);
+  });
+
+  test("say which network is missing", async () => {
+    const sink = new Sink();
+    using rig = new Rig(kernels, { sink });
+    await rig.run("ADD", { annotations: selecting("nothere") });
+    expect(sink.events).toEqual([
+      "NoNetworkFound cannot find a network-attachment-definition (nothere) in namespace (default)",
+    ]);
+  });
+
+  test("that cannot be written fail the ADD, and everything is undone", async () => {
+    const sink = new Sink();
+    sink.networkStatus = async () => {
+      throw new Error("the API is down");
+    };
+    using rig = new Rig(kernels, { sink });
+    const handled = await rig.run("ADD", { annotations: {} });
+    expect(answerOf(handled)).toMatchObject({ code: 999, msg: "[default/web/u-1]: the API is down" });
+    expect(rig.plugins.trace).toEqual(["ADD bridge eth0", "DEL bridge eth0"]);
+  });
+});
+
+describe("pods that are looked up", () => {
+  test("give the annotations that do not come with the request", async () => {
+    const pods = {
+      get: async (namespace: string, name: string) => ({
+        uid: "u-1",
+        annotations: selecting(`${name === "web" ? namespace : "nowhere"}/a`),
+      }),
+    };
+    using rig = new Rig(kernels, { pods });
+    rig.addNad("default/a", macvlan);
+    await rig.run("ADD");
+    expect(rig.plugins.trace).toEqual(["ADD bridge eth0", "ADD macvlan net1"]);
+  });
+
+  test("are not asked for annotations that come with the request", async () => {
+    const pods = { get: () => Promise.reject(new Error("nobody should have asked")) };
+    using rig = new Rig(kernels, { pods });
+    rig.addNad("default/a", macvlan);
+    expect((await rig.run("ADD", { annotations: selecting("a") })).exitCode).toBe(0);
+    expect(rig.plugins.trace).toEqual(["ADD bridge eth0", "ADD macvlan net1"]);
+  });
+
+  test("that cannot be looked up fail an ADD, and no DEL", async () => {
+    const pods = { get: () => Promise.reject(new Error("the API is down")) };
+    using rig = new Rig(kernels, { pods });
+    expect(answerOf(await rig.run("ADD"))).toMatchObject({ msg: expect.stringContaining("the API is down") });
+    expect((await rig.run("DEL")).exitCode).toBe(0);
+  });
+});

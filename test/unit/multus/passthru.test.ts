@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import type { PluginRun } from "../../../src/agent/executor.ts";
+import { withPassthru } from "../../../src/multus/passthru.ts";
+import { PretendedPlugins } from "./rig.ts";
+
+const run = (command: string, stdin: unknown, more: Partial<PluginRun> = {}): PluginRun => ({
+  plugin: "passthru",
+  path: "/opt/cni/bin",
+  env: { CNI_COMMAND: command },
+  stdin: Buffer.from(JSON.stringify(stdin)),
+  timeoutMs: 0,
+  ...more,
+});
+
+async function stdoutOf(order: PluginRun): Promise<string> {
+  const { exitCode, stdout } = await withPassthru(new PretendedPlugins()).runPlugin(order);
+  expect(exitCode).toBe(0);
+  return Buffer.from(stdout).toString("utf8");
+}
+
+test("ADD gives prevResult back as it came, byte for byte", async () => {
+  const prevResult = '{"cniVersion":"1.0.0",  "id": 18446744073709551615}';
+  const stdin = Buffer.from(`{"cniVersion":"1.0.0","type":"passthru","prevResult":${prevResult}}`);
+  expect(await stdoutOf(run("ADD", {}, { stdin }))).toBe(prevResult);
+});
+
+test("ADD without prevResult is an empty result of the configuration's version", async () => {
+  expect(await stdoutOf(run("ADD", { cniVersion: "0.4.0", type: "passthru" }))).toBe(
+    '{"cniVersion":"0.4.0"}',
+  );
+  expect(await stdoutOf(run("ADD", { type: "passthru" }))).toBe("{}");
+});
+
+test.each(["DEL", "CHECK", "STATUS", "GC"])("%s says nothing", async (command) => {
+  expect(await stdoutOf(run(command, { cniVersion: "1.1.0" }))).toBe("");
+});
+
+test("ADD is refused where the interface is there already", async () => {
+  const plugins = new PretendedPlugins();
+  plugins.links.add("net1");
+  const order = run("ADD", {}, { absentLink: { netns: "/run/netns/pod", ifName: "net1" } });
+  await expect(withPassthru(plugins).runPlugin(order)).rejects.toMatchObject({ code: "link-exists" });
+});
+
+test("every other plugin, and every other order, goes on to the executor", async () => {
+  const plugins = new PretendedPlugins();
+  plugins.links.add("eth0");
+  const executor = withPassthru(plugins);
+  await executor.runPlugin(run("DEL", {}, { plugin: "bridge" }));
+  await executor.setDefaultRoutes("/run/netns/pod", "eth0", [4], ["10.0.0.1"]);
+  expect(await executor.linkExists("/run/netns/pod", "eth0")).toBe(true);
+  expect(plugins.trace).toEqual(["DEL bridge "]);
+  expect(plugins.routes).toEqual([["eth0", [4], ["10.0.0.1"]]]);
+});

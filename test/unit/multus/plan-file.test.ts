@@ -1,0 +1,177 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { parseNetworkConfig } from "../../../src/cni/config.ts";
+import { CniError } from "../../../src/cni/errors.ts";
+import type { Kernels } from "../../../src/kernels/index.ts";
+import { loadKernels } from "../../../src/kernels/load.ts";
+import type { Delegate } from "../../../src/multus/delegate.ts";
+import { decodePlan, encodePlan, readPlan, removePlan, writePlan } from "../../../src/multus/plan-file.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
+
+let kernels: Kernels;
+
+beforeAll(() => {
+  kernels = loadKernels();
+});
+
+function delegateOf(config: unknown, more: Partial<Delegate> = {}): Delegate {
+  const network = parseNetworkConfig(Buffer.from(JSON.stringify(config)), "test", kernels);
+  return { name: network.name, network, isCluster: false, request: {}, isChainFile: false, ...more };
+}
+
+const single = { cniVersion: "1.0.0", name: "a", type: "macvlan", master: "eth1", ipam: { type: "static" } };
+const list = {
+  cniVersion: "1.0.0",
+  name: "l",
+  disableCheck: true,
+  plugins: [
+    { type: "bridge", ipam: { type: "host-local", subnet: "10.0.0.0/8" }, dns: { domain: "x" } },
+    { type: "tuning", capabilities: { mac: true, ips: false }, sysctl: {} },
+  ],
+};
+
+describe("a plan in Go multus's form", () => {
+  test("has what Go's types know of a single plugin, and the whole configuration in Bytes", () => {
+    const [entry] = JSON.parse(encodePlan([delegateOf(single, { name: "default/a" })]));
+    expect(entry).toEqual({
+      Conf: { cniVersion: "1.0.0", name: "a", type: "macvlan", ipam: { type: "static" } },
+      ConfList: {},
+      Name: "default/a",
+      IsFilterV4Gateway: false,
+      IsFilterV6Gateway: false,
+      Bytes: Buffer.from(JSON.stringify(single)).toString("base64"),
+    });
+  });
+
+  test("has a list's own keys and its plugins", () => {
+    const [entry] = JSON.parse(encodePlan([delegateOf(list, { isChainFile: true })]));
+    expect(entry).toMatchObject({
+      Conf: { ipam: {} },
+      ConfList: {
+        cniVersion: "1.0.0",
+        name: "l",
+        disableCheck: true,
+        plugins: [
+          { type: "bridge", ipam: { type: "host-local" }, dns: { domain: "x" } },
+          { type: "tuning", ipam: {}, capabilities: { mac: true, ips: false } },
+        ],
+      },
+    });
+  });
+
+  test("has what was asked for, and comes back with it", () => {
+    const request = {
+      ifName: "data0",
+      mac: "02:00:00:00:00:01",
+      infinibandGUID: "24:8a:07:03:00:8d:ae:2e",
+      ips: ["10.0.0.9/8"],
+      deviceID: "0000:03:02.3",
+      defaultRoute: ["10.0.0.1"],
+    };
+    const text = encodePlan([delegateOf(single, { request, resourceName: "intel.com/sriov" })]);
+    expect(JSON.parse(text)[0]).toMatchObject({
+      ifnameRequest: "data0",
+      macRequest: "02:00:00:00:00:01",
+      infinibandGUIDRequest: "24:8a:07:03:00:8d:ae:2e",
+      ipRequest: ["10.0.0.9/8"],
+      deviceID: "0000:03:02.3",
+      resourceName: "intel.com/sriov",
+      "default-route": ["10.0.0.1"],
+      IsFilterV4Gateway: false,
+      IsFilterV6Gateway: true,
+    });
+    expect(decodePlan(text)).toMatchObject({
+      problem: "",
+      entries: [{ name: "a", request, resourceName: "intel.com/sriov" }],
+    });
+  });
+});
+
+describe("release 4.3.0's plan", () => {
+  const bytes = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64");
+
+  test("gives the list that libcni read, with the plugins of its subdirectory", () => {
+    const plugins = [{ type: "bridge", isGateway: true }, { type: "firewall" }];
+    const entry = {
+      Name: "l",
+      Bytes: bytes({ name: "l", plugins: [{ type: "bridge" }, { type: "firewall" }] }),
+      CNINetworkConfigList: {
+        Bytes: bytes({ name: "l", extra: 1, plugins: [plugins[0]] }),
+        Plugins: plugins.map((plugin) => ({ Bytes: bytes(plugin) })),
+      },
+    };
+    const [found] = decodePlan(JSON.stringify([entry])).entries;
+    const configurations = found?.configurations.map((configuration) =>
+      JSON.parse(Buffer.from(configuration).toString("utf8")),
+    );
+    expect(configurations).toContainEqual({ name: "l", extra: 1, plugins });
+  });
+
+  test.each([
+    ["null", null],
+    ["empty, as of a single plugin", { Name: "", Plugins: null, Bytes: null }],
+    ["torn", { Bytes: "eyJ", Plugins: [{ Bytes: "e30=" }] }],
+  ])("with a list that is %s still gives the rest", (_what, CNINetworkConfigList) => {
+    const plan = decodePlan(JSON.stringify([{ Name: "a", Bytes: bytes(single), CNINetworkConfigList }]));
+    expect(plan.problem).toBe("");
+    expect(plan.entries[0]?.configurations[0]).toEqual(Buffer.from(JSON.stringify(single)));
+  });
+});
+
+describe("on disk", () => {
+  test("a plan is written for the owner only, in a directory that is made for it, without leftovers", () => {
+    using scratch = new ScratchDirectory("plan");
+    const cniDir = join(scratch.path, "a", "b");
+    writePlan(cniDir, "c1", [delegateOf(single)]);
+    writePlan(cniDir, "c1", [delegateOf(single), delegateOf(list)]);
+    expect(readdirSync(cniDir)).toEqual(["c1"]);
+    expect(statSync(join(cniDir, "c1")).mode & 0o777).toBe(0o600);
+    expect(readPlan(cniDir, "c1")?.entries).toHaveLength(2);
+  });
+
+  test("no plan is undefined, one that cannot be read is a plan with a problem", () => {
+    using scratch = new ScratchDirectory("plan");
+    expect(readPlan(scratch.path, "c1")).toBeUndefined();
+    mkdirSync(join(scratch.path, "c1"));
+    expect(readPlan(scratch.path, "c1")).toMatchObject({
+      entries: [],
+      problem: expect.stringMatching(/\S/u),
+    });
+  });
+
+  test("nesting that a plan has no stack for is error 7 that names the network; elsewhere in a configuration it is no matter", () => {
+    using directory = new ScratchDirectory("plan");
+    const nested = (key: string) => {
+      const text = `{"cniVersion":"1.0.0","name":"deep","type":"macvlan","${key}":${"[".repeat(9000)}${"]".repeat(9000)}}`;
+      const network = parseNetworkConfig(Buffer.from(text), "test", kernels);
+      return delegateOf(single, { name: network.name, network });
+    };
+    expect(() => writePlan(directory.path, "c", [nested("dns")])).toThrow(
+      expect.objectContaining({ code: 7, message: expect.stringContaining("network deep: ") }),
+    );
+    expect(existsSync(join(directory.path, "c"))).toBe(false);
+    writePlan(directory.path, "c", [nested("unknown")]);
+    expect(readPlan(directory.path, "c")).toMatchObject({ problem: "" });
+  });
+
+  test("a plan that cannot be written is error 5 that names the file", () => {
+    using scratch = new ScratchDirectory("plan");
+    const file = join(scratch.path, "file");
+    writeFileSync(file, "");
+    expect(() => writePlan(file, "c1", [delegateOf(single)])).toThrow(
+      expect.objectContaining({ code: 5, message: expect.stringContaining(join(file, "c1")) }),
+    );
+    expect(readFileSync(file, "utf8")).toBe("");
+  });
+
+  test("removing is the same with and without a plan; a directory in its place is error 5", () => {
+    using scratch = new ScratchDirectory("plan");
+    writePlan(scratch.path, "c1", []);
+    removePlan(scratch.path, "c1");
+    expect(existsSync(join(scratch.path, "c1"))).toBe(false);
+    removePlan(scratch.path, "c1");
+    mkdirSync(join(scratch.path, "c2"));
+    expect(() => removePlan(scratch.path, "c2")).toThrow(CniError);
+  });
+});

@@ -1,0 +1,205 @@
+/** Our handler on real files in a scratch directory, with plugins that a test makes up. */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type Executor,
+  ExecutorError,
+  type PluginOutcome,
+  type PluginRun,
+} from "../../../src/agent/executor.ts";
+import type { CniRequest } from "../../../src/cni/request.ts";
+import type { Kernels } from "../../../src/kernels/index.ts";
+import { type Logger, silentLogger } from "../../../src/log/logger.ts";
+import {
+  createMultus,
+  type HandledRequest,
+  type Multus,
+  type MultusOptions,
+} from "../../../src/multus/handler.ts";
+import type { Nad, NadSource } from "../../../src/multus/nads.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
+
+export type Json = Readonly<Record<string, unknown>>;
+
+/** One run of a plugin as a test sees it. */
+export interface PluginCall {
+  readonly plugin: string;
+  readonly command: string;
+  readonly ifName: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: Json;
+  readonly path: string;
+  readonly timeoutMs: number;
+}
+
+/** What a plugin does: its stdout as a value or text, its exit code; nothing: it goes well. */
+export type Behaviour = (
+  call: PluginCall,
+) => { readonly exitCode?: number; readonly stdout?: unknown } | undefined;
+
+/** The result that a plugin prints if the test says nothing else: one interface, one address. */
+function usualResult({ ifName, env, stdin }: PluginCall): Json {
+  return {
+    cniVersion: stdin.cniVersion,
+    interfaces: [{ name: ifName, mac: "02:00:00:00:00:01", sandbox: env.CNI_NETNS }],
+    ips: [{ address: "10.1.0.5/16", gateway: "10.1.0.1", interface: 0 }],
+    routes: [{ dst: "0.0.0.0/0", gw: "10.1.0.1" }],
+  };
+}
+
+/** Runs no process: asks the test. */
+export class PretendedPlugins implements Executor {
+  readonly calls: PluginCall[] = [];
+  /** Orders about default routes: interface, families, gateways. */
+  readonly routes: (readonly [string, readonly (4 | 6)[], readonly string[]])[] = [];
+  /** Links in the namespace. */
+  readonly links = new Set<string>();
+  behaviour: Behaviour = () => undefined;
+
+  async runPlugin(run: PluginRun): Promise<PluginOutcome> {
+    if (run.absentLink !== undefined && this.links.has(run.absentLink.ifName)) {
+      throw new ExecutorError("link-exists", `${run.absentLink.ifName} is there already`);
+    }
+    const { plugin, env, path, timeoutMs } = run;
+    const stdin = JSON.parse(Buffer.from(run.stdin).toString("utf8")) as Json;
+    const call = {
+      plugin,
+      command: env.CNI_COMMAND ?? "",
+      ifName: env.CNI_IFNAME ?? "",
+      env,
+      stdin,
+      path,
+      timeoutMs,
+    };
+    this.calls.push(call);
+    const answer = this.behaviour(call);
+    const stdout = answer?.stdout ?? (call.command === "ADD" ? usualResult(call) : "");
+    const text = typeof stdout === "string" ? stdout : JSON.stringify(stdout);
+    return {
+      exitCode: answer?.exitCode ?? 0,
+      stdout: Buffer.from(text),
+      stderrTail: "",
+      milliseconds: 0,
+    };
+  }
+
+  async linkExists(_netns: string, ifName: string): Promise<boolean> {
+    return this.links.has(ifName);
+  }
+
+  async setDefaultRoutes(
+    _netns: string,
+    ifName: string,
+    clear: readonly (4 | 6)[],
+    gateways: readonly string[],
+  ): Promise<void> {
+    this.routes.push([ifName, clear, gateways]);
+  }
+
+  /** `COMMAND plugin ifName` of each call. */
+  get trace(): string[] {
+    return this.calls.map(({ command, plugin, ifName }) => `${command} ${plugin} ${ifName}`);
+  }
+}
+
+/** What a request says beyond what every one does. */
+export interface RequestOptions {
+  readonly netconf?: Json;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly runtimeConfig?: Json;
+  readonly request?: Partial<CniRequest>;
+  readonly log?: Logger;
+}
+
+export const containerId = "c0ffee0123456789";
+
+export class Rig implements Disposable {
+  readonly plugins = new PretendedPlugins();
+  readonly confDir: string;
+  readonly cniDir: string;
+  readonly multus: Multus;
+  readonly #scratch = new ScratchDirectory("rig");
+  readonly #nads = new Map<string, Nad>();
+
+  constructor(kernels: Kernels, options: Partial<MultusOptions> = {}) {
+    this.confDir = this.path("net.d");
+    this.cniDir = this.path("cni");
+    mkdirSync(this.confDir);
+    const nads: NadSource = { get: async (namespace, name) => this.#nads.get(`${namespace}/${name}`) };
+    this.multus = createMultus({ kernels, log: silentLogger, nads, ...options });
+  }
+
+  path(...parts: string[]): string {
+    return join(this.#scratch.path, ...parts);
+  }
+
+  /** @param name `namespace/name` @param config spec.config; undefined: none */
+  addNad(name: string, config: Json | undefined): void {
+    const [namespace = "", object = ""] = name.split("/");
+    this.#nads.set(name, {
+      namespace,
+      name: object,
+      config: config === undefined ? new Uint8Array() : Buffer.from(JSON.stringify(config)),
+      annotations: {},
+      where: `NAD ${name}`,
+    });
+  }
+
+  removeNad(name: string): void {
+    this.#nads.delete(name);
+  }
+
+  /** Writes a file below the scratch directory. */
+  writeFile(path: string, content: unknown): string {
+    const file = this.path(path);
+    mkdirSync(join(file, ".."), { recursive: true });
+    writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
+    return file;
+  }
+
+  run(command: string, options: RequestOptions = {}): Promise<HandledRequest> {
+    const { annotations, runtimeConfig, netconf } = options;
+    const config = {
+      cniVersion: "1.0.0",
+      name: "multus",
+      type: "multus",
+      binDir: "/opt/cni/bin",
+      confDir: this.confDir,
+      cniDir: this.cniDir,
+      delegates: [{ cniVersion: "1.0.0", name: "cluster", type: "bridge" }],
+      ...netconf,
+      runtimeConfig: {
+        ...runtimeConfig,
+        ...(annotations === undefined ? {} : { "io.kubernetes.cri.pod-annotations": annotations }),
+      },
+    };
+    const request: CniRequest = {
+      command,
+      containerId,
+      netns: "/run/netns/pod",
+      ifName: "eth0",
+      args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=${containerId};K8S_POD_UID=u-1`,
+      path: "/usr/lib/cni",
+      config: Buffer.from(JSON.stringify(config)),
+      ...options.request,
+    };
+    return this.multus.handle(request, this.plugins, options.log ?? silentLogger);
+  }
+
+  [Symbol.dispose](): void {
+    this.#scratch[Symbol.dispose]();
+  }
+}
+
+/** Networks annotation. */
+export function selecting(value: string | readonly Json[]): Readonly<Record<string, string>> {
+  return {
+    "k8s.v1.cni.cncf.io/networks": typeof value === "string" ? value : JSON.stringify(value),
+  };
+}
+
+/** The reply's JSON. */
+export function answerOf(handled: HandledRequest): Json {
+  return JSON.parse(Buffer.from(handled.stdout).toString("utf8")) as Json;
+}
