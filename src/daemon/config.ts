@@ -1,0 +1,94 @@
+/** multusd's configuration: Go multus's daemon-config keys and our own, from the file of `--config` (behaviour page, section 11). */
+
+import { readFileSync } from "node:fs";
+import validateDaemonConfig from "../../build/validators/daemon-config.validator.mjs";
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { keySpelling, parseJson } from "../cni/json.ts";
+import { checkSchema } from "../cni/schema.ts";
+import { errorText } from "../log/error-text.ts";
+import type { LogKeys } from "../log/settings.ts";
+import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
+import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
+import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
+
+export interface DaemonConfig {
+  /** Directory of the socket. */
+  readonly socketDir: string;
+  /** Requests worked on at once. */
+  readonly maxConcurrent: number;
+  /** Milliseconds that one run of a delegate may take; undefined: as createMultus has it. */
+  readonly delegateTimeoutMs: number | undefined;
+  /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
+  readonly nadDir: string;
+  /** The keys of the log that are set here and so win over a netconf's. */
+  readonly log: LogKeys;
+  /** The netconf keys that are set here. */
+  readonly overrides: NetconfOverrides;
+  /** Keys that belong to what this version does not do yet. */
+  readonly unused: readonly string[];
+  /** Keys that nobody knows: misspelt, most likely. */
+  readonly unknown: readonly string[];
+}
+
+/** The keys as the schemas have them. */
+interface DaemonConfigKeys extends LogKeys {
+  readonly socketDir?: string;
+  readonly connectionLimit?: number;
+  readonly maxConcurrent?: number;
+  readonly delegateTimeoutMs?: number;
+  readonly nadDir?: string;
+}
+
+const defaultSocketDir = "/run/multus";
+/** Measured on two cores with 110 pods of four networks: from 4 to 110 at once take the same time. So: few enough that the node is not full of plugins. */
+const defaultMaxConcurrent = 16;
+
+const netconfKeys = Object.keys(netconfSchema.properties);
+const daemonKeys = Object.keys(daemonSchema.properties);
+/** Keys may be in any case, as for Go. */
+const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
+const usedKeys = ["socketDir", "connectionLimit", "maxConcurrent", "delegateTimeoutMs", "nadDir"];
+/** Of the netconf, and nothing that a daemon could set for all calls: for the generated configuration file. */
+const generatedFileKeys = ["name", "type", "cniVersion", "capabilities"];
+/** Netconf keys that this version does nothing with. */
+const unusedNetconfKeys = ["kubeconfig"];
+
+/**
+ * Reads and checks a configuration file.
+ * @throws {CniError} 5 where it cannot be read, 6 not JSON (line, column), 7 a wrong value (JSON path, line, column); each names the file
+ */
+export function readDaemonConfig(file: string): DaemonConfig {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw new CniError(CniErrorCode.ioFailure, `configuration ${file} cannot be read: ${errorText(error)}`);
+  }
+  return parseDaemonConfig(bytes, file);
+}
+
+/** @param where the file's path, for errors @throws {CniError} 6, 7 */
+export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfig {
+  const value = spelling.object(parseJson(bytes, where));
+  checkSchema(validateDaemonConfig, value, bytes, where);
+  // Checks the netconf keys, those of the log among them.
+  const overrides = netconfOverrides(bytes, where);
+  const keys = value as DaemonConfigKeys;
+  const { logFile, logLevel, logToStderr, logOptions } = keys;
+  const given = Object.keys(keys);
+  return {
+    socketDir: keys.socketDir ?? defaultSocketDir,
+    maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
+    delegateTimeoutMs: keys.delegateTimeoutMs,
+    nadDir: keys.nadDir ?? "",
+    log: { logFile, logLevel, logToStderr, logOptions },
+    overrides,
+    unused: given.filter(
+      (key) =>
+        generatedFileKeys.includes(key) ||
+        unusedNetconfKeys.includes(key) ||
+        (daemonKeys.includes(key) && !usedKeys.includes(key)),
+    ),
+    unknown: given.filter((key) => !netconfKeys.includes(key) && !daemonKeys.includes(key)),
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * The HTTP side of the socket: probes. What Go multus serves beside them (`POST /cni`, `POST /delegate`) is answered with what is missing. The HTTP
+ * server is loaded when the first request of that kind comes: most nodes never see one.
+ */
+
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+export class HttpSide {
+  readonly #isReady: () => boolean;
+  #server: Promise<Server> | undefined;
+
+  /** @param isReady false once the daemon is stopping */
+  constructor(isReady: () => boolean) {
+    this.#isReady = isReady;
+  }
+
+  /** Takes over a connection. @param first what was already read from it */
+  async take(socket: Socket, first: Buffer): Promise<void> {
+    socket.pause();
+    socket.unshift(first);
+    this.#server ??= this.#load();
+    const server = await this.#server;
+    server.emit("connection", socket);
+    socket.resume();
+  }
+
+  async #load(): Promise<Server> {
+    const { createServer } = await import("node:http");
+    return createServer((request, response) => this.#answer(request, response));
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const { method = "", url = "" } = request;
+    const [path = ""] = url.split("?", 1);
+    // An answer ends its connection: nothing keeps a stopping daemon waiting.
+    response.setHeader("Connection", "close");
+    response.setHeader("Content-Type", "text/plain; charset=utf-8");
+    if (path === "/healthz" || path === "/readyz") {
+      if (method !== "GET" && method !== "POST" && method !== "HEAD") {
+        response.writeHead(405, { Allow: "GET, HEAD, POST" }).end("use GET\n");
+        return;
+      }
+      const ok = path === "/healthz" || this.#isReady();
+      response.writeHead(ok ? 200 : 500).end(ok ? "ok\n" : "shutting down\n");
+      return;
+    }
+    response
+      .writeHead(501)
+      .end(
+        `${method} ${path} is not served by this version of multusd; there are GET /healthz and GET /readyz\n`,
+      );
+  }
+}

@@ -1,0 +1,122 @@
+/** The daemon's server: one unix socket, where the first byte says whether a shim or an HTTP client has come. */
+
+import { createServer, type Server, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { HttpSide } from "./http.ts";
+import { type SessionContext, ShimSession } from "./shim-session.ts";
+import { listenOn, type SocketFile } from "./socket-file.ts";
+
+/** Frames start with a length of at most 16 MiB, so with 0 or 1. */
+const maxFirstByteOfFrame = 1;
+/** A shim sends its request right after it has connected. */
+const arrivalSteps = 4;
+const arrivalStepMs = 25;
+
+export class DaemonServer {
+  readonly #context: SessionContext;
+  readonly #server: Server;
+  readonly #http: HttpSide;
+  /** Connections that are not a shim's, or not yet known. */
+  readonly #others = new Set<Socket>();
+  readonly #sessions = new Set<ShimSession>();
+  #socketFile: SocketFile | undefined;
+  #stopping = false;
+  /** Called whenever a session ends while the daemon stops. */
+  #sessionEnded: () => void = () => {};
+
+  constructor(context: SessionContext) {
+    this.#context = context;
+    this.#http = new HttpSide(() => !this.#stopping);
+    this.#server = createServer((socket) => this.#connected(socket));
+  }
+
+  /**
+   * Starts to serve `<socketDir>/multus.sock`.
+   * @returns the socket's path
+   * @throws {SocketFileError} where another daemon serves it, or others could replace it
+   */
+  async listen(socketDir: string): Promise<string> {
+    this.#socketFile = await listenOn(this.#server, socketDir);
+    this.#server.on("error", (error) => {
+      this.#context.loggers.daemon.error("the socket failed", { error: error.message });
+    });
+    return this.#socketFile.path;
+  }
+
+  /**
+   * Stops: takes no more connections, lets the requests that are there finish, and closes what is left after `limitMs`.
+   * @returns requests that were not finished
+   */
+  async stop(limitMs: number): Promise<number> {
+    this.#stopping = true;
+    // First the name, so that the next daemon can have it while this one finishes.
+    this.#socketFile?.remove();
+    await this.#lastArrivals();
+    this.#server.close();
+    await this.#requestsEnded(limitMs);
+    const unfinished = this.#underWay();
+    for (const session of this.#sessions) session.destroy();
+    for (const socket of this.#others) socket.destroy();
+    return unfinished;
+  }
+
+  /**
+   * Who connected before the name went may still wait in the kernel's queue, or have its request on the way: to close at once would turn
+   * it away. In steps, so that each gives way to what has come, however late it is.
+   */
+  async #lastArrivals(): Promise<void> {
+    for (let step = 0; step < arrivalSteps; step++) await sleep(arrivalStepMs);
+  }
+
+  #underWay(): number {
+    return Array.from(this.#sessions).filter((session) => session.underWay).length;
+  }
+
+  #requestsEnded(limitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, limitMs);
+      this.#sessionEnded = () => {
+        if (this.#underWay() > 0) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#sessionEnded();
+    });
+  }
+
+  #connected(socket: Socket): void {
+    this.#others.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => this.#others.delete(socket));
+    socket.once("data", (first) => {
+      const firstByte = first[0] ?? 0;
+      if (firstByte <= maxFirstByteOfFrame) {
+        this.#others.delete(socket);
+        this.#openSession(socket, first);
+      } else if (isLetter(firstByte)) {
+        this.#http.take(socket, first).catch((error) => {
+          this.#context.loggers.daemon.error("HTTP failed", { error: String(error) });
+          socket.destroy();
+        });
+      } else {
+        this.#context.loggers.daemon.error("a connection speaks neither the protocol nor HTTP", {
+          firstByte,
+        });
+        socket.destroy();
+      }
+    });
+  }
+
+  #openSession(socket: Socket, first: Buffer): void {
+    const session = new ShimSession(this.#context, socket, first, () => {
+      this.#sessions.delete(session);
+      this.#sessionEnded();
+    });
+    this.#sessions.add(session);
+  }
+}
+
+function isLetter(byte: number): boolean {
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x7a;
+}

@@ -1,0 +1,146 @@
+/** The daemon's unix socket as a file: made so that it is never there without somebody who answers, and never taken from a daemon that is alive. */
+
+import { randomBytes } from "node:crypto";
+import { chmodSync, linkSync, lstatSync, readdirSync, renameSync, type Stats, statSync } from "node:fs";
+import { connect, type Server } from "node:net";
+import { join } from "node:path";
+import { makeDirectory, removeFile } from "../cni/atomic-file.ts";
+
+const socketName = "multus.sock";
+
+const groupAndOthersWrite = 0o022;
+const sticky = 0o1000;
+/** Somebody else may put a new socket there between two looks at it. */
+const maxAttempts = 5;
+
+/** Why the daemon cannot have its socket. */
+export class SocketFileError extends Error {
+  override readonly name = "SocketFileError";
+}
+
+/** A socket that is listened to. */
+export interface SocketFile {
+  readonly path: string;
+  /** Removes it, if it is still this one. */
+  remove(): void;
+}
+
+/**
+ * Makes `server` listen on `<directory>/multus.sock`, mode 0600. The directory is made (0700) if it is missing.
+ * @throws {SocketFileError} where another daemon serves it, or others could replace it
+ * @throws {Error} of the file system
+ */
+export async function listenOn(server: Server, directory: string): Promise<SocketFile> {
+  prepareDirectory(directory);
+  const path = join(directory, socketName);
+  // Bound under a name of its own and linked when it answers: nobody ever connects to a socket that does not listen yet, and
+  // of two daemons that start at once exactly one gets the name.
+  const ownPath = uniquePath(path);
+  await listen(server, ownPath);
+  try {
+    chmodSync(ownPath, 0o600);
+    await linkInPlace(ownPath, path);
+    const own = statSync(ownPath);
+    return {
+      path,
+      remove() {
+        if (isSame(statIfThere(path), own)) removeFile(path);
+      },
+    };
+  } catch (error) {
+    server.close();
+    throw error;
+  } finally {
+    removeFile(ownPath);
+  }
+}
+
+/** A name beside `path`. Not by pid: daemons in containers of their own all have the same. */
+function uniquePath(path: string): string {
+  return `${path}.${randomBytes(4).toString("hex")}`;
+}
+
+async function linkInPlace(ownPath: string, path: string): Promise<void> {
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    try {
+      linkSync(ownPath, path);
+      return;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    }
+    await removeStale(path);
+  }
+  throw new SocketFileError(`${path} keeps coming back: is another daemon starting again and again?`);
+}
+
+/** Removes a socket that nobody listens to. @throws {SocketFileError} where somebody does, or it is no socket */
+async function removeStale(path: string): Promise<void> {
+  const found = statIfThere(path);
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new SocketFileError(`${path} is there and is no socket`);
+  if (await answers(path)) {
+    throw new SocketFileError(`another daemon serves ${path}; stop it first, or use another socketDir`);
+  }
+  // What is removed must be what was tried: another daemon may have put its own there meanwhile.
+  const aside = uniquePath(path);
+  renameSync(path, aside);
+  if (isSame(statIfThere(aside), found)) removeFile(aside);
+  else linkSync(aside, path);
+  removeFile(aside);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    // Any other error (a full backlog, say) is no sign that nobody is there.
+    socket.on("error", (error) =>
+      resolve(!("code" in error && (error.code === "ECONNREFUSED" || error.code === "ENOENT"))),
+    );
+  });
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    // The socket is made inside listen(): nobody else can connect to it before its mode is set.
+    const mask = process.umask(0o177);
+    try {
+      server.listen(path, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    } finally {
+      process.umask(mask);
+    }
+  });
+}
+
+/**
+ * Makes the directory, or looks whether it is safe: whoever may write in it could put a socket of their own in the place of ours. One that holds
+ * nothing but ours is closed to others (a hostPath directory is made with 0755).
+ * @throws {SocketFileError}
+ */
+function prepareDirectory(directory: string): void {
+  makeDirectory(directory, 0o700);
+  const { mode } = statSync(directory);
+  const shared = (mode & sticky) !== 0 || readdirSync(directory).some((name) => !name.startsWith(socketName));
+  if (!shared) {
+    chmodSync(directory, 0o700);
+  } else if ((mode & groupAndOthersWrite) !== 0) {
+    throw new SocketFileError(
+      `socketDir ${directory} is shared and others can write in it (mode ${(mode & 0o7777).toString(8)}); use a directory of its own`,
+    );
+  }
+}
+
+function statIfThere(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+function isSame(left: Stats | undefined, right: Stats): boolean {
+  return left !== undefined && left.dev === right.dev && left.ino === right.ino;
+}

@@ -1,0 +1,129 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { CniError } from "../../../src/cni/errors.ts";
+import { parseDaemonConfig, readDaemonConfig } from "../../../src/daemon/config.ts";
+import daemonSchema from "../../../src/daemon/daemon-config.schema.json" with { type: "json" };
+import { parseNetconf } from "../../../src/multus/netconf.ts";
+import { refusal } from "../../support/refusal.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
+
+function parse(text: string) {
+  return parseDaemonConfig(Buffer.from(text), "daemon-config.json");
+}
+
+describe("the daemon's configuration", () => {
+  test("has a default for everything", () => {
+    expect(parse("{}")).toMatchObject({
+      socketDir: "/run/multus",
+      maxConcurrent: 16,
+      delegateTimeoutMs: undefined,
+      nadDir: "",
+      unused: [],
+      unknown: [],
+    });
+  });
+
+  test("takes connectionLimit for the bound, unless ours is set", () => {
+    expect(parse('{"connectionLimit": 5}').maxConcurrent).toBe(5);
+    expect(parse('{"connectionLimit": 5, "maxConcurrent": 7}').maxConcurrent).toBe(7);
+  });
+
+  test("lays its netconf keys over a netconf", () => {
+    const { overrides } = parse('{"binDir": "/opt/daemon/bin", "logLevel": "debug"}');
+    const netconf = parseNetconf(
+      Buffer.from('{"name": "n", "clusterNetwork": "c", "binDir": "/opt/netconf/bin"}'),
+      overrides,
+    );
+    expect([netconf.binDir, netconf.logLevel]).toEqual(["/opt/daemon/bin", "debug"]);
+  });
+
+  test("accepts the one of Go multus's own manifest, and says what it does not use", () => {
+    const config = parse(
+      JSON.stringify({
+        chrootDir: "/hostroot",
+        cniVersion: "0.3.1",
+        logLevel: "verbose",
+        logToStderr: true,
+        cniConfigDir: "/host/etc/cni/net.d",
+        multusAutoconfigDir: "/host/etc/cni/net.d",
+        multusConfigFile: "auto",
+        socketDir: "/host/run/multus/",
+        metricsPort: 9091,
+        perNodeCertificate: { enabled: false },
+      }),
+    );
+    expect(config.socketDir).toBe("/host/run/multus/");
+    expect(config.log).toMatchObject({ logLevel: "verbose", logToStderr: true });
+    expect(config.unused).toEqual([
+      "chrootDir",
+      "cniVersion",
+      "cniConfigDir",
+      "multusAutoconfigDir",
+      "multusConfigFile",
+      "metricsPort",
+      "perNodeCertificate",
+    ]);
+    expect(config.unknown).toEqual([]);
+  });
+
+  test("takes keys in any case, as Go does", () => {
+    const text =
+      '{"SocketDir": "/run/x", "ConnectionLimit": 7, "NamespaceIsolation": true, "LogLevel": "debug"}';
+    const config = parseDaemonConfig(Buffer.from(text), "here");
+    expect(config).toMatchObject({
+      socketDir: "/run/x",
+      maxConcurrent: 7,
+      unknown: [],
+      log: { logLevel: "debug" },
+    });
+    const netconf = Buffer.from('{"name":"m","clusterNetwork":"c"}');
+    expect(parseNetconf(netconf, config.overrides).namespaceIsolation).toBe(true);
+  });
+
+  test("names keys that nobody knows", () => {
+    expect(parse('{"socketDirectory": "/run/x", "socketDir": "/run/y"}').unknown).toEqual([
+      "socketDirectory",
+    ]);
+  });
+
+  test.each([
+    [
+      '{"socketDir": "run"}',
+      7,
+      /daemon-config\.json: socketDir must match pattern .*, is "run" \(line 1, column 15\)/,
+    ],
+    ['{"socketDir": 5}', 7, /daemon-config\.json: socketDir must be string, is 5/],
+    ['{"connectionLimit": 0}', 7, /connectionLimit must be >= 1, is 0 \(line 1, column 21\)/],
+    ['{"maxConcurrent": 1.5}', 7, /maxConcurrent must be integer/],
+    ['{"metricsPort": 70000}', 7, /metricsPort must be <= 65535/],
+    ['{"perNodeCertificate": {"enabled": 1}}', 7, /perNodeCertificate\.enabled must be boolean/],
+    ['{\n  "logToStderr": "yes"\n}', 7, /logToStderr must be boolean, is "yes" \(line 2, column 18\)/],
+    ['{"logOptions": {"maxAge": -1}}', 7, /logOptions\.maxAge must be >= 0, is -1/],
+    ["[]", 7, /daemon-config\.json: it must be object/],
+    ['{\n  "socketDir": "/run",\n}', 6, /daemon-config\.json: .*line 3, column 1/],
+    ["", 6, /daemon-config\.json: .*line 1, column 1/],
+  ])("refuses %j with code %i and says where", (text, code, message) => {
+    const error = refusal(() => parse(text), CniError);
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(message);
+  });
+
+  test("comes from a file; one that cannot be read is named", () => {
+    using directory = new ScratchDirectory("config");
+    const file = join(directory.path, "config.json");
+    writeFileSync(file, '{"maxConcurrent": 3}');
+    expect(readDaemonConfig(file).maxConcurrent).toBe(3);
+    const missing = join(directory.path, "missing.json");
+    expect(refusal(() => readDaemonConfig(missing), CniError)).toMatchObject({
+      code: 5,
+      message: expect.stringContaining(missing),
+    });
+  });
+
+  test("is documented key by key", () => {
+    const page = readFileSync(join(import.meta.dirname, "../../../docs/configuration.md"), "utf8");
+    const missing = Object.keys(daemonSchema.properties).filter((key) => !page.includes(`\`${key}\``));
+    expect(missing).toEqual([]);
+  });
+});

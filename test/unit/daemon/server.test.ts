@@ -1,0 +1,515 @@
+import { once } from "node:events";
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type Executor, ExecutorError } from "../../../src/agent/executor.ts";
+import { FrameType } from "../../../src/agent/frames.ts";
+import { CniError } from "../../../src/cni/errors.ts";
+import type { CniRequest } from "../../../src/cni/request.ts";
+import { Admission } from "../../../src/daemon/admission.ts";
+import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
+import { DaemonServer } from "../../../src/daemon/server.ts";
+import type { RequestHandler } from "../../../src/daemon/shim-session.ts";
+import { Loggers } from "../../../src/log/loggers.ts";
+import type { HandledRequest } from "../../../src/multus/handler.ts";
+import { newReport } from "../../../src/multus/report.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
+import { WirePeer } from "../../support/wire-peer.ts";
+
+let directory: ScratchDirectory;
+let logged: string;
+const servers: DaemonServer[] = [];
+const peers: WirePeer[] = [];
+
+beforeEach(() => {
+  directory = new ScratchDirectory("server");
+  logged = "";
+});
+
+afterEach(async () => {
+  for (const peer of peers.splice(0)) peer.close();
+  for (const server of servers.splice(0)) await server.stop(0);
+  directory[Symbol.dispose]();
+});
+
+const socketDir = () => join(directory.path, "run");
+const socketPath = () => join(socketDir(), "multus.sock");
+
+function newServer(handle: RequestHandler, limit = 16): DaemonServer {
+  const loggers = new Loggers((text) => {
+    logged += text;
+  });
+  const server = new DaemonServer({
+    handle,
+    admission: new Admission(limit),
+    loggers: new RequestLoggers(loggers, { logLevel: "debug" }),
+  });
+  servers.push(server);
+  return server;
+}
+
+async function serve(handle: RequestHandler, limit?: number): Promise<DaemonServer> {
+  const server = newServer(handle, limit);
+  await server.listen(socketDir());
+  return server;
+}
+
+async function newPeer(): Promise<WirePeer> {
+  const peer = await WirePeer.connect(socketPath());
+  peers.push(peer);
+  return peer;
+}
+
+function success(stdout = ""): HandledRequest {
+  return { exitCode: 0, stdout: Buffer.from(stdout), report: newReport(), error: undefined };
+}
+
+const succeed: RequestHandler = async () => success("{}");
+
+async function get(path: string, method = "GET"): Promise<{ status: number | undefined; text: string }> {
+  const request = httpRequest({ socketPath: socketPath(), path, method });
+  request.end();
+  const [response] = await once(request, "response");
+  let text = "";
+  for await (const chunk of response) text += chunk;
+  return { status: response.statusCode, text };
+}
+
+describe("a shim", () => {
+  test("brings a request, carries out its orders and gets its reply", async () => {
+    let seen: CniRequest | undefined;
+    await serve(async (request, executor) => {
+      seen = request;
+      const { stdout } = await executor.runPlugin({
+        plugin: "bridge",
+        path: request.path,
+        env: { CNI_COMMAND: request.command },
+        stdin: request.config,
+        timeoutMs: 1000,
+      });
+      return success(`<${stdout}>`);
+    });
+    const peer = await newPeer();
+    const request = {
+      command: "ADD",
+      containerId: "abc",
+      netns: "/run/netns/x",
+      ifName: "eth0",
+      args: "K8S_POD_NAME=p",
+      path: "/opt/cni/bin",
+      config: Buffer.from('{"name":"n"}'),
+      traceparent: "00-1-2-01",
+    };
+    peer.request(request);
+    const order = await peer.next();
+    expect(order).toMatchObject({ type: FrameType.exec, body: { plugin: "bridge", stdin: request.config } });
+    peer.send(FrameType.done, order?.id ?? 0, { exitCode: 0, stdout: Buffer.from("ok"), micros: 10 });
+    expect(await peer.reply()).toEqual({ exitCode: 0, stdout: "<ok>" });
+    expect(await peer.next()).toBeUndefined();
+    expect(seen).toEqual(request);
+  });
+
+  test("that sends byte for byte is understood", async () => {
+    await serve(succeed);
+    const peer = await newPeer();
+    const sent: Buffer[] = [];
+    const recorder = { write: (bytes: Buffer) => sent.push(bytes) };
+    WirePeer.prototype.request.call({ ...peer, socket: recorder }, {});
+    for (const byte of Buffer.concat(sent)) {
+      await new Promise((resolve) => peer.socket.write(Buffer.of(byte), resolve));
+    }
+    expect(await peer.reply()).toEqual({ exitCode: 0, stdout: "{}" });
+  });
+
+  test("of another protocol is told both versions and what to restart", async () => {
+    const handle = vi.fn(succeed);
+    await serve(handle);
+    const peer = await newPeer();
+    peer.request({}, 2);
+    const { exitCode, stdout } = await peer.reply();
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toEqual({
+      code: 999,
+      msg: expect.stringMatching(
+        /\(0\.0\.0-test\) speaks protocol 2, the daemon protocol 1: .*restart the multusd/,
+      ),
+    });
+    expect(handle).not.toHaveBeenCalled();
+    expect(await peer.next()).toBeUndefined();
+  });
+
+  test("in the role of an agent is refused", async () => {
+    await serve(succeed);
+    const peer = await newPeer();
+    peer.send(FrameType.hello, 0, { protocol: 1, version: "1", role: "agent" });
+    expect((await peer.reply()).stdout).toContain('not for role \\"agent\\"');
+  });
+
+  test.each([
+    ["a REQUEST before the HELLO", FrameType.request, {}, /frame of type 2 has no place here/],
+    ["an order", FrameType.exec, {}, /frame of type 16 has no place here/],
+    [
+      "a HELLO without its protocol",
+      FrameType.hello,
+      {},
+      /field protocol must be an unsigned integer, is missing/,
+    ],
+    [
+      "a HELLO with a text for a number",
+      FrameType.hello,
+      { protocol: "1" },
+      /field protocol must be .*, is text/,
+    ],
+  ])("that starts with %s gets an error that says so", async (_, type, body, message) => {
+    await serve(succeed);
+    const peer = await newPeer();
+    peer.send(type, 0, body);
+    const { exitCode, stdout } = await peer.reply();
+    expect([exitCode, JSON.parse(stdout).msg]).toEqual([1, expect.stringMatching(message)]);
+    expect(logged).toMatch(/\[error\] a shim broke the protocol error=/);
+  });
+
+  test("that sends garbage in the middle of its request gets an error, and its plugins' runs end", async () => {
+    let failed: unknown;
+    await serve(async (_, executor) => {
+      failed = await executor.linkExists("/n", "i").catch((error: unknown) => error);
+      return success();
+    });
+    const peer = await newPeer();
+    peer.request({});
+    await peer.next();
+    peer.socket.write(Buffer.from("0000000193", "hex"));
+    expect((await peer.reply()).stdout).toContain("Unexpected end");
+    await vi.waitFor(() => expect(failed).toMatchObject({ code: "gone" }));
+  });
+
+  test("that goes away while its request is worked on is gone for the executor", async () => {
+    let failed: unknown;
+    await serve(async (_, executor: Executor) => {
+      failed = await executor.linkExists("/n", "i").catch((error: unknown) => error);
+      return success();
+    });
+    const peer = await newPeer();
+    peer.request({});
+    await peer.next();
+    peer.close();
+    await vi.waitFor(() => expect(failed).toBeInstanceOf(ExecutorError));
+    expect(failed).toMatchObject({ code: "gone" });
+    await vi.waitFor(() => expect(logged).toMatch(/ADD done .*gone=true/));
+  });
+
+  test("gets an answer even where the handler has a bug", async () => {
+    await serve(async () => {
+      throw new TypeError("a bug");
+    });
+    const peer = await newPeer();
+    peer.request({});
+    expect(await peer.reply()).toEqual({ exitCode: 1, stdout: '{"code":999,"msg":"internal error: a bug"}' });
+    expect(logged).toContain("TypeError: a bug");
+    peer.close();
+    const next = await newPeer();
+    next.request({});
+    expect((await next.reply()).exitCode).toBe(1);
+  });
+
+  test("gets an error instead of a reply that no frame can hold", async () => {
+    await serve(async () => ({ ...success(), stdout: Buffer.alloc(17 * 1024 * 1024) }));
+    const peer = await newPeer();
+    peer.request({});
+    expect((await peer.reply()).stdout).toMatch(/frame of \d+ bytes, at most 16777216/);
+  });
+});
+
+describe("requests", () => {
+  /** Answers when told to. */
+  function controlled() {
+    const started: string[] = [];
+    const finish = new Map<string, () => void>();
+    const handle: RequestHandler = async ({ command, containerId }) => {
+      const name = `${command} ${containerId}`;
+      started.push(name);
+      await new Promise<void>((resolve) => finish.set(name, resolve));
+      return success(name);
+    };
+    return { started, handle, finish: (name: string) => finish.get(name)?.() };
+  }
+
+  async function bring(command: string, containerId: string): Promise<WirePeer> {
+    const peer = await newPeer();
+    peer.request({ command, containerId });
+    return peer;
+  }
+
+  test("are worked on one at a time for each container, in order, a bounded number at once", async () => {
+    const { started, handle, finish } = controlled();
+    await serve(handle, 2);
+    await bring("ADD", "a");
+    await vi.waitFor(() => expect(started).toHaveLength(1));
+    const second = await bring("DEL", "a");
+    await bring("ADD", "b");
+    await vi.waitFor(() => expect(started).toEqual(["ADD a", "ADD b"]));
+    await bring("ADD", "c");
+    await sleep(20);
+    finish("ADD a");
+    await vi.waitFor(() => expect(started).toEqual(["ADD a", "ADD b", "DEL a"]));
+    finish("DEL a");
+    expect(await second.reply()).toEqual({ exitCode: 0, stdout: "DEL a" });
+    await vi.waitFor(() => expect(started).toContain("ADD c"));
+    finish("ADD b");
+    finish("ADD c");
+  });
+
+  test("whose shim went away while they waited are dropped", async () => {
+    const { started, handle, finish } = controlled();
+    await serve(handle, 1);
+    const first = await bring("ADD", "a");
+    await vi.waitFor(() => expect(started).toHaveLength(1));
+    const dropped = await bring("ADD", "b");
+    await sleep(20);
+    dropped.close();
+    const last = await bring("ADD", "c");
+    await sleep(20);
+    finish("ADD a");
+    await first.reply();
+    await vi.waitFor(() => expect(started).toEqual(["ADD a", "ADD c"]));
+    finish("ADD c");
+    await last.reply();
+  });
+
+  test("have their container on every line that is written for them", async () => {
+    await serve(async (_request, _executor, log) => {
+      log.error("the plan is broken", { problem: "torn" });
+      return success();
+    });
+    for (const containerId of ["abc", ""]) await (await bring("DEL", containerId)).reply();
+    const lines = logged.split("\n").filter((line) => line.includes("the plan is broken"));
+    expect(lines.map((line) => line.slice(line.indexOf("]")))).toEqual([
+      "] the plan is broken container=abc problem=torn",
+      "] the plan is broken problem=torn",
+    ]);
+  });
+
+  test("leave one line each when they are done, with what took how long", async () => {
+    await serve(async ({ command }) => {
+      const report = newReport();
+      report.podNamespace = "default";
+      report.podName = "web-1";
+      report.networks.push({ name: "default/mv1", ifName: "net1", milliseconds: 12.345 });
+      report.phases.set("plan", 1.5);
+      const error = command === "ADD" ? new CniError(7, "no\nsuch network") : undefined;
+      return { ...success(), exitCode: error === undefined ? 0 : 1, report, error };
+    });
+    for (const command of ["ADD", "DEL"]) await (await bring(command, "abc")).reply();
+    const time = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
+    const times = String.raw`networks=default/mv1@net1:12\.35 queue=[\d.]+ plan=1\.5 total=[\d.]+`;
+    const lines = logged.split("\n").filter((line) => line !== "" && !line.includes("[debug]"));
+    expect(lines).toEqual([
+      expect.stringMatching(
+        new RegExp(
+          String.raw`^${time} \[error\] ADD failed pod=default/web-1 container=abc ${times} code=7 error="no\\nsuch network"$`,
+        ),
+      ),
+      expect.stringMatching(
+        new RegExp(String.raw`^${time} \[verbose\] DEL done pod=default/web-1 container=abc ${times}$`),
+      ),
+    ]);
+  });
+});
+
+describe("the socket", () => {
+  test("is 0600 in a directory of 0700", async () => {
+    await serve(succeed);
+    expect(statSync(socketPath()).mode & 0o7777).toBe(0o600);
+    expect(statSync(socketDir()).mode & 0o7777).toBe(0o700);
+    expect(readdirSync(socketDir())).toEqual(["multus.sock"]);
+  });
+
+  test("closes a directory of its own to others, and leaves a shared one as it is", async () => {
+    mkdirSync(socketDir());
+    chmodSync(socketDir(), 0o755);
+    const server = await serve(succeed);
+    expect(statSync(socketDir()).mode & 0o7777).toBe(0o700);
+    await server.stop(0);
+    chmodSync(socketDir(), 0o755);
+    writeFileSync(join(socketDir(), "other"), "");
+    await serve(succeed);
+    expect(statSync(socketDir()).mode & 0o7777).toBe(0o755);
+  });
+
+  test.each([0o775, 0o1777])("is not put where others could replace it (%o)", async (mode) => {
+    mkdirSync(socketDir());
+    writeFileSync(join(socketDir(), "other"), "");
+    chmodSync(socketDir(), mode);
+    await expect(newServer(succeed).listen(socketDir())).rejects.toThrow(/others can write in it/);
+    expect(existsSync(socketPath())).toBe(false);
+  });
+
+  test("of a daemon that is gone is replaced", async () => {
+    mkdirSync(socketDir(), { mode: 0o700 });
+    const dead = createServer();
+    dead.listen(join(directory.path, "dead"));
+    await once(dead, "listening");
+    linkSync(join(directory.path, "dead"), socketPath());
+    dead.close();
+    await once(dead, "close");
+    await serve(succeed);
+    const peer = await newPeer();
+    peer.request({});
+    expect((await peer.reply()).exitCode).toBe(0);
+    expect(readdirSync(socketDir())).toEqual(["multus.sock"]);
+  });
+
+  test("of a daemon that is alive is left to it", async () => {
+    await serve(succeed);
+    await expect(newServer(succeed).listen(socketDir())).rejects.toThrow(
+      `another daemon serves ${socketPath()}`,
+    );
+    const peer = await newPeer();
+    peer.request({});
+    expect((await peer.reply()).exitCode).toBe(0);
+    expect(readdirSync(socketDir())).toEqual(["multus.sock"]);
+  });
+
+  test("goes to exactly one of daemons that start at once", async () => {
+    const starts = await Promise.allSettled(
+      Array.from({ length: 2 }, () => newServer(succeed).listen(socketDir())),
+    );
+    expect(starts.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    const peer = await newPeer();
+    peer.request({});
+    expect((await peer.reply()).exitCode).toBe(0);
+  });
+
+  test("is not made over a file that is none", async () => {
+    mkdirSync(socketDir(), { mode: 0o700 });
+    writeFileSync(socketPath(), "precious");
+    await expect(newServer(succeed).listen(socketDir())).rejects.toThrow("is there and is no socket");
+    expect(statSync(socketPath()).size).toBe(8);
+  });
+
+  test("closes connections that speak neither protocol", async () => {
+    await serve(succeed);
+    const socket = connect(socketPath());
+    socket.write(Buffer.from([0x80, 1, 2, 3]));
+    await once(socket, "close");
+    expect(logged).toContain("speaks neither the protocol nor HTTP firstByte=128");
+  });
+});
+
+describe("HTTP on the same socket", () => {
+  test("says that the daemon lives and is ready", async () => {
+    await serve(succeed);
+    expect(await get("/healthz")).toEqual({ status: 200, text: "ok\n" });
+    expect(await get("/readyz?verbose=1")).toEqual({ status: 200, text: "ok\n" });
+    expect((await get("/healthz", "DELETE")).status).toBe(405);
+  });
+
+  test.each(["/cni", "/delegate", "/"])("says plainly that %s is not served", async (path) => {
+    await serve(succeed);
+    expect(await get(path, "POST")).toEqual({
+      status: 501,
+      text: `POST ${path} is not served by this version of multusd; there are GET /healthz and GET /readyz\n`,
+    });
+  });
+
+  test("in pieces, and broken, harms nobody", async () => {
+    await serve(succeed);
+    const socket = connect(socketPath());
+    for (const piece of ["G", "ET /heal", "thz HTTP/1.1\r\nHost: x\r\n\r\n"]) {
+      socket.write(piece);
+      await sleep(5);
+    }
+    let text = "";
+    for await (const chunk of socket) text += chunk;
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    const broken = connect(socketPath());
+    broken.write("GET nonsense\r\n\r\n");
+    broken.resume();
+    await once(broken, "close");
+    expect((await get("/healthz")).status).toBe(200);
+  });
+
+  test("says on a connection that was there that the daemon stops", async () => {
+    let finish = () => {};
+    const server = await serve(async () => {
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      return success();
+    });
+    const peer = await newPeer();
+    peer.request({});
+    const probe = connect(socketPath());
+    await once(probe, "connect");
+    await sleep(20);
+    const stopped = server.stop(5_000);
+    probe.write("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
+    let text = "";
+    for await (const chunk of probe) text += chunk;
+    expect(text).toMatch(/^HTTP\/1\.1 500 /);
+    expect(text).toContain("shutting down");
+    finish();
+    expect(await stopped).toBe(0);
+  });
+});
+
+describe("a stop", () => {
+  test("lets the requests that are there finish, those in line too, and takes no more", async () => {
+    const server = await serve(async () => {
+      await sleep(50);
+      return success("done");
+    }, 1);
+    const [first, second] = [await newPeer(), await newPeer()];
+    first.request({ containerId: "a" });
+    second.request({ containerId: "b" });
+    await sleep(20);
+    const stopped = server.stop(5_000);
+    expect(existsSync(socketPath())).toBe(false);
+    await expect(WirePeer.connect(socketPath())).rejects.toThrow("ENOENT");
+    expect(await first.reply()).toEqual({ exitCode: 0, stdout: "done" });
+    expect(await second.reply()).toEqual({ exitCode: 0, stdout: "done" });
+    expect(await stopped).toBe(0);
+  });
+
+  test("serves who connected before it, though nobody had taken the connection yet", async () => {
+    const server = await serve(succeed);
+    const connecting = newPeer();
+    const stopped = server.stop(5_000);
+    const peer = await connecting;
+    peer.request({});
+    expect((await peer.reply()).exitCode).toBe(0);
+    expect(await stopped).toBe(0);
+  });
+
+  test("ends what does not finish in time, and waits for no connection that brought nothing", async () => {
+    const server = await serve(() => new Promise(() => {}));
+    const idle = await newPeer();
+    const stuck = await newPeer();
+    stuck.request({});
+    await sleep(20);
+    const stopped = server.stop(100);
+    expect(await stopped).toBe(1);
+    expect([await idle.next(), await stuck.next()]).toEqual([undefined, undefined]);
+    const lonely = await serve(succeed);
+    await newPeer();
+    const start = performance.now();
+    expect(await lonely.stop(5_000)).toBe(0);
+    expect(performance.now() - start).toBeLessThan(1_000);
+  });
+
+  test("leaves the socket of a daemon that came after it", async () => {
+    const first = await serve(() => new Promise(() => {}));
+    const stuck = await newPeer();
+    stuck.request({});
+    await sleep(20);
+    const stopped = first.stop(200);
+    await serve(succeed);
+    await stopped;
+    const peer = await newPeer();
+    peer.request({});
+    expect((await peer.reply()).exitCode).toBe(0);
+  });
+});
