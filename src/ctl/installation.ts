@@ -1,0 +1,33 @@
+/** Where the other parts of this build are: multusctl is one file among them. */
+
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { UserError } from "./user-error.ts";
+
+/** Parts that multusctl starts. */
+export type Part = "multus" | "multusd.mjs";
+
+/**
+ * The path of a part: beside this file where it is the bundle, else in the source tree's build/.
+ * @throws {UserError} where it has not been built
+ */
+export function partPath(part: Part): string {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const candidates = [join(here, part), join(here, "..", "..", "build", part)];
+  const found = candidates.find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new UserError(
+    `${part} is not there (looked for ${candidates.join(", ")})`,
+    "build it: npm run build",
+  );
+}
+
+/** Directories that plugins are usually in: where Kubernetes has them, and Debian's package. */
+const pluginDirectories = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];
+
+/** Those of the usual plugin directories that are there; the first one if none is. */
+export function usualBinDirs(): string[] {
+  const present = pluginDirectories.filter((directory) => existsSync(directory));
+  return present.length > 0 ? present : pluginDirectories.slice(0, 1);
+}

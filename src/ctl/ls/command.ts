@@ -1,0 +1,82 @@
+/** `multusctl ls`: the attachments on this node, from the cache. */
+
+import { readdirSync } from "node:fs";
+import { Command } from "commander";
+import { isMissingFile } from "../../cni/errors.ts";
+import { loadKernels } from "../../kernels/load.ts";
+import { formatTable } from "../table.ts";
+import { UserError } from "../user-error.ts";
+import { type Attachment, type NodeAttachments, readAttachments } from "./attachments.ts";
+
+const defaultCniDir = "/var/lib/cni/multus";
+
+/** Characters of a container id that tell containers apart; runtimes' own tools show as many. */
+const shortId = 13;
+
+interface ListOptions {
+  readonly cniDir: string;
+  readonly json?: boolean;
+}
+
+export function listCommand(): Command {
+  return new Command("ls")
+    .summary("list the attachments on this node")
+    .description(
+      "Lists the attachments on this node from the cache (plans and results), also those that Go multus made. Files that are torn are reported on stderr; what can be read of them is listed.",
+    )
+    .option("--cni-dir <directory>", "the netconf's cniDir", defaultCniDir)
+    .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      `
+STATE is attached; planned (no result yet, or an ADD that was cut off); unplanned (a result whose plan is gone).
+
+Examples:
+  multusctl ls
+  multusctl ls --json | jq '.attachments[] | select(.pod == "default/web")'
+  multusctl ls --cni-dir /mnt/node/var/lib/cni/multus`,
+    )
+    .action((options: ListOptions) => list(options));
+}
+
+/** @throws {UserError} where the directory is not there or cannot be read */
+async function list({ cniDir, json }: ListOptions): Promise<void> {
+  checkReadable(cniDir);
+  const found = readAttachments(cniDir, loadKernels());
+  process.stdout.write(
+    json ? `${JSON.stringify({ cniDir, ...found }, undefined, 2)}\n` : formatTable(columns, rowsOf(found)),
+  );
+  for (const { file, problem } of json ? [] : found.problems) process.stderr.write(`! ${file}: ${problem}\n`);
+}
+
+/** @throws {UserError} */
+function checkReadable(directory: string): void {
+  try {
+    readdirSync(directory);
+  } catch (error) {
+    if (isMissingFile(error)) {
+      throw new UserError(
+        `${directory} does not exist`,
+        "no pod has been attached on this node, or the netconf's cniDir is another directory (--cni-dir)",
+      );
+    }
+    throw new UserError(`${directory} cannot be read: ${error}`, "run it with sudo");
+  }
+}
+
+const columns = ["CONTAINER", "POD", "INTERFACE", "NETWORK", "ADDRESSES", "PLUGINS", "STATE"].map(
+  (heading) => ({ heading }),
+);
+
+function rowsOf({ attachments }: NodeAttachments): string[][] {
+  const orDash = (text: string) => (text === "" ? "-" : text);
+  return attachments.map((attachment: Attachment) => [
+    attachment.containerId.slice(0, shortId),
+    orDash(attachment.pod),
+    orDash(attachment.ifName),
+    orDash(attachment.network),
+    orDash(attachment.addresses.join("\n")),
+    orDash(attachment.plugins.join(",")),
+    attachment.state,
+  ]);
+}

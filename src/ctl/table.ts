@@ -1,0 +1,41 @@
+/** Tables for a terminal: columns as wide as their content, nothing that a pipe would stumble over. */
+
+/** One column: its heading and which side its cells lean to. */
+export interface Column {
+  readonly heading: string;
+  readonly align?: "left" | "right";
+}
+
+/**
+ * A table as text, a line per row, columns two blanks apart, no blanks at the end of a line.
+ * A cell may have several lines; the row is then as high as its highest cell.
+ * @param columns headings, in order
+ * @param rows cells, in the columns' order; a missing cell is empty
+ * @returns text that ends with a newline
+ */
+export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const lines = [columns.map((column) => column.heading), ...rows.flatMap(splitIntoLines)];
+  const widths = columns.map((_, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)));
+  const format = (line: readonly string[]) =>
+    columns
+      .map((column, index) => {
+        const cell = line[index] ?? "";
+        const width = widths[index] ?? 0;
+        return column.align === "right" ? cell.padStart(width) : cell.padEnd(width);
+      })
+      .join("  ")
+      .trimEnd();
+  return `${lines.map(format).join("\n")}\n`;
+}
+
+/** A row with cells of several lines becomes as many lines of cells. */
+function splitIntoLines(row: readonly string[]): string[][] {
+  const cells = row.map((cell) => cell.split("\n"));
+  const height = Math.max(1, ...cells.map((cell) => cell.length));
+  return Array.from({ length: height }, (_, line) => cells.map((cell) => cell[line] ?? ""));
+}
+
+/** Milliseconds as a table shows them: one decimal, two below ten. */
+export function formatMilliseconds(milliseconds: number): string {
+  return milliseconds.toFixed(milliseconds < 10 ? 2 : 1);
+}

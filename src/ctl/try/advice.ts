@@ -1,0 +1,45 @@
+/** What a person can do about an error that the plugin answered. */
+
+import { CniErrorCode } from "../../cni/errors.ts";
+import { isJsonObject } from "../../cni/json.ts";
+
+/** The error object of the CNI spec (section 5), as far as it is shown. */
+export interface PluginError {
+  readonly code: number;
+  readonly message: string;
+}
+
+/** Reads a failed call's stdout; what is no error object is shown as it is. */
+export function readPluginError(stdout: string): PluginError {
+  const unread = { code: CniErrorCode.internal, message: stdout.trim() || "the plugin said nothing" };
+  let value: unknown;
+  try {
+    value = JSON.parse(stdout);
+  } catch {
+    return unread;
+  }
+  if (!isJsonObject(value)) return unread;
+  const { code, msg, details } = value;
+  if (typeof code !== "number" || typeof msg !== "string") return unread;
+  return { code, message: typeof details === "string" && details !== "" ? `${msg}\n${details}` : msg };
+}
+
+/**
+ * What to do; "" where the message says all there is.
+ * @param binDirs directories that were searched for plugins
+ */
+export function adviceFor({ code, message }: PluginError, binDirs: readonly string[]): string {
+  if (/not found in|no executable file/.test(message)) {
+    return `install the plugin into one of ${binDirs.join(", ")} (Debian: apt-get install containernetworking-plugins), or name its directory with --bin-dir`;
+  }
+  if (/link not found/i.test(message)) {
+    return "a link that the network is made on is missing on the scratch node: name it with --master";
+  }
+  if (code === CniErrorCode.decodingFailure || code === CniErrorCode.invalidNetworkConfig) {
+    return "multusctl validate FILE shows what is wrong in a file, with line and column";
+  }
+  if (code === CniErrorCode.tryAgainLater) {
+    return "look at the daemon's log; with --socket-dir: does the daemon run, and does it listen in that directory?";
+  }
+  return "";
+}

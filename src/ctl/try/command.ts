@@ -1,0 +1,166 @@
+/** `multusctl try`: options, and what is printed. */
+
+import { resolve } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { usualBinDirs } from "../installation.ts";
+import { type Column, formatMilliseconds, formatTable } from "../table.ts";
+import { UserError } from "../user-error.ts";
+import type { CommandReport, InterfaceReport, TrialReport } from "./report.ts";
+import type { ScratchNode } from "./scratch.ts";
+import { type TrialObserver, type TryOptions, tryNetworks } from "./trial.ts";
+
+/** The options as commander gives them. */
+interface CommandOptions {
+  readonly networks?: string;
+  readonly nad?: string[];
+  readonly clusterNetwork?: string;
+  readonly master?: string[];
+  readonly binDir?: string[];
+  readonly socketDir?: string;
+  readonly cniDir: string;
+  readonly podNamespace: string;
+  readonly repeat: number;
+  readonly keep?: boolean;
+  readonly json?: boolean;
+}
+
+/** What a shell says of a program that Ctrl-C ended. */
+const interruptedExitCode = 130;
+
+export function tryCommand(): Command {
+  return new Command("try")
+    .summary("give a scratch pod its networks, look at them, and take them away again")
+    .description(
+      "Gives a scratch pod its networks through the real plugin, daemon and delegates, looks at them, CHECKs and DELs them. " +
+        "Pod and node are network namespaces of their own, and the daemon is one of its own, so that nothing of this machine is " +
+        "touched and nothing is left. Without options: a bridge as cluster network and two macvlan networks. Needs root.",
+    )
+    .option(
+      "--networks <annotation>",
+      "what the pod selects: the value of k8s.v1.cni.cncf.io/networks, comma or JSON form (default: all of --nad)",
+    )
+    .option("--nad <file...>", "manifests of NetworkAttachmentDefinitions, YAML or JSON")
+    .option("--cluster-network <file>", "the cluster network, .conf or .conflist (default: a bridge)")
+    .option(
+      "--master <link...>",
+      "links to make on the scratch node, beside those that the files name as master",
+    )
+    .option("--bin-dir <directory...>", `where the plugins are (default: ${usualBinDirs().join(", ")})`)
+    .option("--pod-namespace <name>", "Kubernetes namespace of the pod", "default")
+    .option("--socket-dir <directory>", "use the daemon that listens here, and the networks that it knows")
+    .option(
+      "--cni-dir <directory>",
+      "with --socket-dir: that daemon's cniDir, to see its results",
+      "/var/lib/cni/multus",
+    )
+    .option("--repeat <count>", "do it this often; times are medians", parseCount, 1)
+    .option("--keep", "leave everything standing until Ctrl-C")
+    .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      `
+Links that a network names as its master are made on the scratch node. With --keep, look around with
+"ip netns exec …" as printed.
+
+Examples:
+  sudo multusctl try
+  sudo multusctl try --nad storage.yaml
+  sudo multusctl try --nad networks.yaml --networks storage,storage@data1
+  sudo multusctl try --nad storage.yaml --networks '[{"name": "storage", "ips": ["10.1.2.3/24"]}]'
+  sudo multusctl try --cluster-network /etc/cni/net.d/10-bridge.conflist --repeat 20 --json`,
+    )
+    .action((options: CommandOptions) => run(options));
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1)
+    throw new InvalidArgumentError("It is not a whole number from 1 on.");
+  return count;
+}
+
+async function run(options: CommandOptions): Promise<void> {
+  if (options.socketDir !== undefined && options.nad !== undefined) {
+    throw new UserError(
+      "--nad and --socket-dir exclude each other: a running daemon reads its own manifests",
+      "put them into the nadDir of that daemon's configuration, and select them with --networks",
+    );
+  }
+  if (process.getuid?.() !== 0) throw new UserError("network namespaces need root", "run it with sudo");
+  const trial: TryOptions = {
+    networks: { networks: options.networks, nad: options.nad, clusterNetwork: options.clusterNetwork },
+    masters: options.master ?? [],
+    binDirs: (options.binDir ?? usualBinDirs()).map((directory) => resolve(directory)),
+    podNamespace: options.podNamespace,
+    runningDaemon:
+      options.socketDir === undefined
+        ? undefined
+        : { socketDir: resolve(options.socketDir), cniDir: resolve(options.cniDir) },
+    repeat: options.repeat,
+    keep: options.keep === true,
+  };
+  const report = await tryNetworks(trial, options.json ? silentObserver : printingObserver);
+  if (options.json) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
+  else printEnd(report);
+  process.exitCode = report.ok ? 0 : report.interrupted ? interruptedExitCode : 1;
+}
+
+/** With `--json` nothing but the object is on stdout; where the try stands is said on stderr. */
+const silentObserver: TrialObserver = {
+  attached() {},
+  standing: (scratch) => void process.stderr.write(describeStanding(scratch)),
+  finished() {},
+};
+
+const printingObserver: TrialObserver = {
+  attached: (interfaces) => void process.stdout.write(`${formatInterfaces(interfaces)}\n`),
+  standing: (scratch) => void process.stdout.write(describeStanding(scratch)),
+  finished: (command) => void process.stdout.write(formatCommand(command)),
+};
+
+const columns: readonly Column[] = [
+  { heading: "INTERFACE" },
+  { heading: "ADDRESSES" },
+  { heading: "MAC" },
+  { heading: "NETWORK" },
+  { heading: "MS", align: "right" },
+];
+
+function formatInterfaces(interfaces: readonly InterfaceReport[]): string {
+  return formatTable(
+    columns,
+    interfaces.map(({ ifName, addresses, mac, network, milliseconds }) => [
+      ifName,
+      addresses.length === 0 ? "-" : addresses.join("\n"),
+      mac,
+      network === "" ? "-" : network,
+      milliseconds === undefined ? "-" : formatMilliseconds(milliseconds),
+    ]),
+  );
+}
+
+function formatCommand({ command, milliseconds, runs }: CommandReport): string {
+  const times = runs === 1 ? "" : ` (median of ${runs})`;
+  return `${command.padEnd(5)}  ok  ${formatMilliseconds(milliseconds).padStart(7)} ms through multus${times}\n`;
+}
+
+function describeStanding(scratch: ScratchNode): string {
+  return [
+    "It stands until Ctrl-C. Meanwhile:",
+    `  ip netns exec ${scratch.podNamespace} ip address     the pod`,
+    `  ip netns exec ${scratch.nodeNamespace} ip address    the node`,
+    `  ${scratch.directory}    daemon's configuration, log, cache; plugins' state\n`,
+  ].join("\n");
+}
+
+function printEnd(report: TrialReport): void {
+  if (report.error !== "") {
+    process.stderr.write(`! ${report.error}\n`);
+    if (report.advice !== "") process.stderr.write(`  ${report.advice}\n`);
+  }
+  if (report.left.length === 0) {
+    process.stdout.write("Nothing is left: no link, namespace, process or file.\n");
+  } else {
+    process.stderr.write(`! left behind:\n${report.left.map((each) => `  ${each}\n`).join("")}`);
+  }
+}

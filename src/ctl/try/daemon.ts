@@ -1,0 +1,100 @@
+/** A multusd for one try: its own socket, configuration, directories and log, ended with the try. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { partPath } from "../installation.ts";
+import { UserError } from "../user-error.ts";
+import type { ScratchNode } from "./scratch.ts";
+
+/** Milliseconds that the daemon has to make its socket, and to end when it is told to. */
+const startTimeout = 10_000;
+const stopTimeout = 5_000;
+
+export class TrialDaemon {
+  readonly socketDir: string;
+  readonly cniDir: string;
+  readonly #process: ChildProcess;
+  readonly #ended: Promise<void>;
+  readonly #logFile: string;
+  #output = "";
+
+  /**
+   * Starts a daemon.
+   * @param nadDir directory of NetworkAttachmentDefinition manifests
+   */
+  constructor(scratch: ScratchNode, nadDir: string) {
+    this.socketDir = scratch.makeDirectory("run");
+    this.cniDir = scratch.makeDirectory("cache");
+    this.#logFile = join(scratch.directory, "multusd.log");
+    const configFile = scratch.writeFile(
+      "daemon-config.json",
+      JSON.stringify({
+        socketDir: this.socketDir,
+        cniDir: this.cniDir,
+        confDir: scratch.makeDirectory("net.d"),
+        nadDir,
+        logFile: this.#logFile,
+        logLevel: "verbose",
+        logToStderr: false,
+      }),
+    );
+    // A group of its own: Ctrl-C in a terminal must not end it before DEL has run.
+    this.#process = spawn(process.execPath, [partPath("multusd.mjs"), "--config", configFile], {
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: true,
+    });
+    this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#process.once("error", (error) => {
+        this.#output += `${error.message}\n`;
+        resolve();
+      });
+      this.#process.once("close", () => resolve());
+    });
+  }
+
+  /**
+   * Waits until it takes requests.
+   * @throws {UserError} with what it printed, where it ends or does not get ready
+   */
+  async ready(): Promise<void> {
+    const deadline = Date.now() + startTimeout;
+    while (!existsSync(join(this.socketDir, "multus.sock"))) {
+      if (this.#hasEnded || Date.now() > deadline) {
+        throw new UserError(`multusd ${this.#hasEnded ? "ended" : "did not get ready"}:\n${this.messages()}`);
+      }
+      await sleep(10);
+    }
+  }
+
+  get #hasEnded(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null || !this.#process.pid;
+  }
+
+  /** What it printed and logged so far. */
+  messages(): string {
+    return `${this.#output}${this.log().join("\n")}`.trim();
+  }
+
+  /** Lines of its log, oldest first. */
+  log(): string[] {
+    if (!existsSync(this.#logFile)) return [];
+    return readFileSync(this.#logFile, "utf8")
+      .split("\n")
+      .filter((line) => line !== "");
+  }
+
+  /** Asks it to end, and ends it where it does not; returns when it is gone. */
+  async stop(): Promise<void> {
+    if (!this.#hasEnded) {
+      this.#process.kill("SIGTERM");
+      const timer = setTimeout(() => this.#process.kill("SIGKILL"), stopTimeout);
+      await this.#ended;
+      clearTimeout(timer);
+    }
+  }
+}

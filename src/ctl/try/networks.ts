@@ -1,0 +1,113 @@
+/** The networks of one try: files made ready for the daemon, the pod's annotation, and the links that the networks want to find on their node. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { parseAllDocuments } from "yaml";
+import { isJsonObject } from "../../cni/json.ts";
+import { UserError } from "../user-error.ts";
+import { documentValue } from "../validate/position.ts";
+import { demonstrationClusterNetwork, demonstrationNads, demonstrationSelection } from "./demonstration.ts";
+import type { ScratchNode } from "./scratch.ts";
+
+/** What the user named; everything left out is the demonstration's, or nothing where other networks are named. */
+export interface NetworkOptions {
+  /** Value of the annotation k8s.v1.cni.cncf.io/networks. */
+  readonly networks?: string | undefined;
+  /** Manifests of NetworkAttachmentDefinitions. */
+  readonly nad?: readonly string[] | undefined;
+  /** A .conf or .conflist file. */
+  readonly clusterNetwork?: string | undefined;
+}
+
+export interface TrialNetworks {
+  /** Absolute path of the cluster network's file. */
+  readonly clusterNetwork: string;
+  /** Value of the annotation. */
+  readonly selection: string;
+  /** Directory with the manifests, for the daemon. */
+  readonly nadDir: string;
+  /** Links that some plugin takes as its `master`. */
+  readonly masters: readonly string[];
+}
+
+/**
+ * Writes what the daemon is to read into the scratch directory.
+ * @param podNamespace NADs of that namespace are selected by their name alone
+ * @throws {UserError} for a file that is not there
+ */
+export function prepareNetworks(
+  scratch: ScratchNode,
+  options: NetworkOptions,
+  podNamespace: string,
+): TrialNetworks {
+  const nadDir = scratch.makeDirectory("nads");
+  const isDemonstration =
+    options.networks === undefined && options.nad === undefined && options.clusterNetwork === undefined;
+  const manifests = isDemonstration
+    ? demonstrationNads.map((nad) => ({ file: `${nad.metadata.name}.json`, text: JSON.stringify(nad) }))
+    : (options.nad ?? []).map((file) => ({ file: basename(file), text: readText(file) }));
+  manifests.forEach(({ file, text }, index) => {
+    scratch.writeFile(join("nads", `${index}-${file}`), text);
+  });
+  const clusterText =
+    options.clusterNetwork === undefined
+      ? JSON.stringify(demonstrationClusterNetwork)
+      : readText(options.clusterNetwork);
+  const clusterNetwork =
+    options.clusterNetwork === undefined
+      ? scratch.writeFile("10-demo-bridge.conflist", clusterText)
+      : resolve(options.clusterNetwork);
+  const documents = manifests.flatMap(({ text }) => parseLeniently(text));
+  return {
+    clusterNetwork,
+    nadDir,
+    selection:
+      options.networks ?? (isDemonstration ? demonstrationSelection : selectAll(documents, podNamespace)),
+    masters: mastersIn([...parseLeniently(clusterText), ...documents]),
+  };
+}
+
+function readText(file: string): string {
+  if (!existsSync(file)) throw new UserError(`${file} does not exist`);
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new UserError(`${file} cannot be read: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** Documents of a YAML or JSON text; none where it cannot be parsed: what is wrong with it is the daemon's to say. */
+function parseLeniently(text: string): unknown[] {
+  const documents = parseAllDocuments(text);
+  return Array.isArray(documents) ? documents.map(documentValue).filter((value) => value !== undefined) : [];
+}
+
+/** The selection of every NAD in the documents, in order. */
+function selectAll(documents: readonly unknown[], podNamespace: string): string {
+  const items = documents.flatMap((document) =>
+    isJsonObject(document) && Array.isArray(document.items) ? document.items : [document],
+  );
+  return items
+    .filter(isJsonObject)
+    .map((item) => item.metadata)
+    .filter(isJsonObject)
+    .map(({ name, namespace }) =>
+      typeof namespace === "string" && namespace !== podNamespace ? `${namespace}/${name}` : `${name}`,
+    )
+    .join(",");
+}
+
+/** Every `master` of the documents' plugins, those of NADs' spec.config too: links that a node has and a scratch node has not. */
+function mastersIn(documents: readonly unknown[]): string[] {
+  const masters = new Set<string>();
+  const visit = (value: unknown, key: string): void => {
+    if (key === "master" && typeof value === "string" && value !== "") masters.add(value);
+    if (key === "config" && typeof value === "string")
+      for (const each of parseLeniently(value)) visit(each, "");
+    if (typeof value === "object" && value !== null) {
+      for (const [name, member] of Object.entries(value)) visit(member, name);
+    }
+  };
+  for (const document of documents) visit(document, "");
+  return [...masters];
+}

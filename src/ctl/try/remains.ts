@@ -1,0 +1,72 @@
+/** Looks for what a try may have left: files in the cache, reservations, links, namespaces, processes. */
+
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { isIP } from "node:net";
+import { join } from "node:path";
+import { linksOf, namespaceNames } from "./iproute.ts";
+import { namespaceDirectory, type ScratchNode } from "./scratch.ts";
+
+/**
+ * What DEL should have removed, looked for before the scratch node goes: links in the pod, plan and results of the container,
+ * reserved addresses.
+ * @param cniDir the daemon's
+ * @returns one phrase for each thing found
+ */
+export async function remainsOfAttachments(
+  scratch: ScratchNode,
+  cniDir: string,
+  containerId: string,
+): Promise<string[]> {
+  const links = (await linksOf(scratch.podNamespace)).map((link) => `link ${link.name} in the pod`);
+  const files = filesOfContainer(cniDir, containerId);
+  const reservations = filesBelow(scratch.pluginState)
+    .filter((file) => isIP(file.slice(file.lastIndexOf("/") + 1).replaceAll("_", ":")) !== 0)
+    .map((file) => `reservation ${file}`);
+  return [...links, ...files, ...reservations];
+}
+
+/** Plan and results of a container. @returns one phrase for each */
+export function filesOfContainer(cniDir: string, containerId: string): string[] {
+  return filesBelow(cniDir)
+    .filter((file) => file.includes(containerId))
+    .map((file) => `file ${file}`);
+}
+
+/**
+ * Processes that are still in the scratch node's namespaces, or have its directory on their command line. Looked for while the
+ * namespaces are there: the kernel gives a namespace's number to the next one at once.
+ * @returns one phrase for each
+ */
+export function remainingProcesses(scratch: ScratchNode): string[] {
+  const inodes = scratch.namespaces
+    .map((name) => statSync(join(namespaceDirectory, name), { throwIfNoEntry: false })?.ino)
+    .filter((inode) => inode !== undefined);
+  const found: string[] = [];
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const netns = readlinkSync(`/proc/${pid}/ns/net`);
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ").trim();
+      const inside = inodes.some((inode) => netns === `net:[${inode}]`);
+      if (inside || command.includes(scratch.directory)) found.push(`process ${pid} (${command})`);
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return found;
+}
+
+/** What is left of the scratch node after it was removed. @returns one phrase for each thing found */
+export async function remainsOfScratch(scratch: ScratchNode): Promise<string[]> {
+  const names = await namespaceNames();
+  return [
+    ...scratch.namespaces.filter((name) => names.includes(name)).map((name) => `namespace ${name}`),
+    ...(existsSync(scratch.directory) ? [`directory ${scratch.directory}`] : []),
+  ];
+}
+
+function filesBelow(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}

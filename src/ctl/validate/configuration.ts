@@ -1,0 +1,171 @@
+/** Checks one network configuration or netconf with the daemon's own parsers, and what they cannot know: are the plugins here, does anybody fill the capabilities. */
+
+import { accessSync, constants, existsSync } from "node:fs";
+import { join } from "node:path";
+import { parseNetworkConfig } from "../../cni/config.ts";
+import { isJsonObject, type JsonObject, memberValue, objectMembers } from "../../cni/json.ts";
+import type { NetworkConfigList } from "../../cni/types.ts";
+import type { Kernels, PluginParts } from "../../kernels/index.ts";
+import { commonCapabilities } from "../../multus/capability-args.ts";
+import { parseNetconf, podAnnotationsKey } from "../../multus/netconf.ts";
+import { type Finding, type Places, problemsOf } from "./finding.ts";
+import { isNetconf } from "./kind.ts";
+import type { Position, ValuePath } from "./position.ts";
+
+/** What configurations are checked with. */
+export interface CheckContext {
+  readonly kernels: Kernels;
+  /** Directories that plugins are looked for in. */
+  readonly binDirs: readonly string[];
+}
+
+/** A configuration and where it is. */
+export interface LocatedText {
+  readonly bytes: Uint8Array;
+  readonly file: string;
+  readonly places: Places;
+}
+
+/** Capability arguments that Multus or runtimes give (those of runtimes are conventions of the CNI spec). */
+const knownCapabilities = [
+  ...commonCapabilities,
+  "dns",
+  "ipRanges",
+  "aliases",
+  "cgroupPath",
+  podAnnotationsKey,
+];
+
+/** The name that parseNetconf gives its source in errors. */
+const netconfSource = "netconf on stdin";
+
+/** Findings about a single configuration or a list; also about Multus's own configuration as a plugin of a list. */
+export function checkNetworkConfiguration(
+  text: LocatedText,
+  context: CheckContext,
+  defaultName?: string,
+): Finding[] {
+  const { bytes, file, places } = text;
+  let network: NetworkConfigList;
+  try {
+    network = parseNetworkConfig(bytes, file, context.kernels, { name: defaultName });
+  } catch (error) {
+    return errorsOf(error, file, text);
+  }
+  const path = (index: number): ValuePath => (network.isList ? ["plugins", index] : []);
+  return network.plugins.flatMap((plugin, index) => {
+    const at = within(places, path(index));
+    const own = isNetconf({ type: plugin.type })
+      ? checkNetconf({ ...text, bytes: asRuntimeSends(plugin, network), places: at }, context)
+      : [];
+    return [...own, ...warningsOf(plugin, file, at, context)];
+  });
+}
+
+/** Findings about Multus's own configuration, and about the delegates in it. */
+export function checkNetconf(text: LocatedText, context: CheckContext): Finding[] {
+  const { bytes, file, places } = text;
+  try {
+    const netconf = parseNetconf(bytes);
+    const warnings = netconf.warnings.flatMap((warning) =>
+      warning === "" ? [] : [warningAt(file, withoutSource(warning), places, [])],
+    );
+    const { clusterNetwork } = netconf;
+    if (clusterNetwork.includes("/") && !existsSync(clusterNetwork)) {
+      const message = `clusterNetwork: there is no ${clusterNetwork} on this machine`;
+      warnings.push(warningAt(file, message, places, ["clusterNetwork"]));
+    }
+    if (capabilitiesOf(bytes, file)[podAnnotationsKey] !== true) {
+      const message = `capabilities: without ${podAnnotationsKey} the runtime sends no annotations, and pods get no networks of their own`;
+      warnings.push(warningAt(file, message, places, ["capabilities"]));
+    }
+    const delegates = netconf.delegates.flatMap((delegate, index) =>
+      checkNetworkConfiguration(
+        { bytes: delegate, file, places: within(places, ["delegates", index]) },
+        context,
+      ),
+    );
+    return [...warnings, ...capabilityWarnings(bytes, file, places), ...delegates];
+  } catch (error) {
+    return errorsOf(error, netconfSource, text);
+  }
+}
+
+function errorsOf(error: unknown, where: string, { file, places }: LocatedText): Finding[] {
+  return problemsOf(error, where, places).map((problem) => ({ file, severity: "error", ...problem }));
+}
+
+/** A plugin's configuration with name and version of its list, which a runtime sets; added at the end, so that places stay what they are. */
+function asRuntimeSends(plugin: PluginParts, network: NetworkConfigList): Uint8Array {
+  const written = Buffer.from(plugin.bytes).toString().trimEnd().slice(0, -1);
+  const { name, cniVersion } = network;
+  return Buffer.from(`${written},${JSON.stringify({ name, cniVersion }).slice(1)}`);
+}
+
+/** Places of a value inside the document. */
+function within(places: Places, base: ValuePath): Places {
+  if (base.length === 0) return places;
+  const start = places.of(base);
+  return {
+    whole: start ?? places.whole,
+    of: (path) => places.of([...base, ...path]),
+    inside: (inner) => (start === undefined ? undefined : shift(start, inner)),
+  };
+}
+
+/** A place in a part of a text, counted in the whole. */
+function shift(start: Position, inner: Position): Position {
+  return {
+    line: start.line + inner.line - 1,
+    column: inner.line === 1 ? start.column + inner.column - 1 : inner.column,
+  };
+}
+
+function warningsOf(plugin: PluginParts, file: string, places: Places, context: CheckContext): Finding[] {
+  const uses: readonly (readonly [string, ValuePath])[] = [
+    [plugin.type, ["type"]],
+    [plugin.ipamType, ["ipam", "type"]],
+  ];
+  const missing = uses
+    .filter(
+      ([type]) => type !== "" && !context.binDirs.some((directory) => isExecutable(join(directory, type))),
+    )
+    .map(([type, path]) =>
+      warningAt(file, `plugin ${type} is not installed in ${context.binDirs.join(", ")}`, places, path),
+    );
+  return isNetconf({ type: plugin.type })
+    ? missing
+    : [...missing, ...capabilityWarnings(plugin.bytes, file, places)];
+}
+
+/** `capabilities` of a configuration that has been checked. */
+function capabilitiesOf(bytes: Uint8Array, file: string): JsonObject {
+  const value = memberValue(objectMembers(bytes, file), "capabilities");
+  return isJsonObject(value) ? value : {};
+}
+
+function capabilityWarnings(bytes: Uint8Array, file: string, places: Places): Finding[] {
+  return Object.keys(capabilitiesOf(bytes, file))
+    .filter((name) => !knownCapabilities.includes(name))
+    .map((name) => {
+      const message = `capability ${name} is not known: nobody fills it (known: ${knownCapabilities.join(", ")})`;
+      return warningAt(file, message, places, ["capabilities", name]);
+    });
+}
+
+function warningAt(file: string, message: string, places: Places, path: ValuePath): Finding {
+  return { file, severity: "warning", message, ...(places.of(path) ?? places.whole) };
+}
+
+function withoutSource(message: string): string {
+  return message.startsWith(`${netconfSource}: `) ? message.slice(netconfSource.length + 2) : message;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,83 @@
+/** Where in a file something is: from offsets and from paths into a document to lines and columns, also through JSON that a YAML scalar holds. */
+
+import { type Document, isNode, isScalar, parseAllDocuments, type Scalar } from "yaml";
+
+/** Line and column, both from 1; columns in characters. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Keys and indices from a document's top to a value. */
+export type ValuePath = readonly (string | number)[];
+
+/** The position of an offset in a text. */
+export function positionAt(text: string, offset: number): Position {
+  const before = text.slice(0, offset);
+  const lineStart = before.lastIndexOf("\n") + 1;
+  return { line: before.split("\n").length, column: [...before.slice(lineStart)].length + 1 };
+}
+
+/** One document of a YAML or JSON file, with the place of each of its values. */
+export interface LocatedDocument {
+  readonly document: Document.Parsed;
+  /** What it says; undefined where it cannot be parsed, or its aliases expand without end. */
+  readonly value: unknown;
+  /** The place of the value at `path`; undefined where there is none. */
+  locate(path: ValuePath): Position | undefined;
+  /**
+   * The place in the file of a place in a text that the file's scalar at `path` holds.
+   * undefined: the scalar is written with escapes or folded lines, so that its text and the file's differ.
+   */
+  locateInside(path: ValuePath, inner: Position): Position | undefined;
+}
+
+/** Takes a YAML (or JSON) stream apart. Syntax errors are in each document's `errors`; keys may repeat, as in JSON. */
+export function locateDocuments(text: string): LocatedDocument[] {
+  const parsed = parseAllDocuments(text, {
+    prettyErrors: false,
+    uniqueKeys: false,
+  });
+  const documents = Array.isArray(parsed) ? parsed : [];
+  return documents.map((document) => {
+    const locate = (path: ValuePath) => {
+      const node = document.getIn(path, true);
+      return isNode(node) && node.range ? positionAt(text, node.range[0]) : undefined;
+    };
+    const locateInside = (path: ValuePath, inner: Position) => {
+      const node = document.getIn(path, true);
+      return isScalar(node) ? insideScalar(text, node, inner) : undefined;
+    };
+    return { document, value: documentValue(document), locate, locateInside };
+  });
+}
+
+/** The value of a document; undefined where it has none that can be used. */
+export function documentValue(document: Document.Parsed): unknown {
+  if (document.errors.length > 0) return undefined;
+  try {
+    return document.toJS();
+  } catch {
+    // An alias that expands without end, or to nothing: NadFiles says so, and where.
+    return undefined;
+  }
+}
+
+/** Maps a place in a scalar's text to the file: block literals line by line, quoted scalars where no character is escaped. */
+function insideScalar(text: string, node: Scalar, inner: Position): Position | undefined {
+  if (typeof node.value !== "string" || !node.range) return undefined;
+  const [start, end] = node.range;
+  const first = positionAt(text, start);
+  if (node.type === "BLOCK_LITERAL") {
+    const valueLines = node.value.split("\n");
+    const fileLines = text.slice(start, end).split("\n").slice(1);
+    const sample = valueLines.findIndex((line) => line !== "");
+    const indent = (fileLines[sample]?.trimEnd().length ?? 0) - (valueLines[sample]?.trimEnd().length ?? 0);
+    return { line: first.line + inner.line, column: inner.column + indent };
+  }
+  const quoted = node.type === "QUOTE_DOUBLE" || node.type === "QUOTE_SINGLE";
+  const quote = quoted ? 1 : 0;
+  const written = text.slice(start + quote, end - quote);
+  if (written !== node.value || inner.line !== 1) return undefined;
+  return { line: first.line, column: first.column + quote + inner.column - 1 };
+}

@@ -1,0 +1,132 @@
+/** ls reads what Go multus left: the files of the golden cases, whole and torn. */
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { readAttachments } from "../../../src/ctl/ls/attachments.ts";
+import type { Kernels } from "../../../src/kernels/index.ts";
+import { loadKernels } from "../../../src/kernels/load.ts";
+
+const golden = join(import.meta.dirname, "..", "..", "golden");
+const containerId = "c0ffee0123456789";
+
+let kernels: Kernels;
+let cniDir = "";
+
+beforeAll(async () => {
+  kernels = loadKernels();
+});
+
+afterEach(() => rmSync(cniDir, { recursive: true, force: true }));
+
+/** The cache directory as it was after the first step of a golden case. */
+function cacheOf(name: string): string {
+  const { steps } = JSON.parse(readFileSync(join(golden, `${name}.json`), "utf8")) as {
+    steps: { files: Record<string, unknown> }[];
+  };
+  cniDir = mkdtempSync(join(tmpdir(), "multusctl-ls-"));
+  for (const [file, content] of Object.entries(steps[0]?.files ?? {})) {
+    mkdirSync(dirname(join(cniDir, file)), { recursive: true });
+    writeFileSync(join(cniDir, file), typeof content === "string" ? content : JSON.stringify(content));
+  }
+  return cniDir;
+}
+
+describe.each(["three-nads", "three-nads-4.3.0"])("%s", (name) => {
+  it("lists the pod's four networks", () => {
+    const { attachments, problems } = readAttachments(cacheOf(name), kernels);
+    expect(problems).toEqual([]);
+    expect(
+      attachments.map(({ ifName, network, plugins, state }) => ({ ifName, network, plugins, state })),
+    ).toEqual([
+      { ifName: "eth0", network: "cbr0", plugins: ["bridge"], state: "attached" },
+      { ifName: "net1", network: "default/mv1", plugins: ["macvlan"], state: "attached" },
+      { ifName: "net2", network: "default/mv2", plugins: ["macvlan"], state: "attached" },
+      { ifName: "data0", network: "default/mv3", plugins: ["macvlan"], state: "attached" },
+    ]);
+    expect(new Set(attachments.map(({ pod }) => pod))).toEqual(new Set(["default/web"]));
+    expect(attachments[2]).toMatchObject({
+      containerId,
+      addresses: ["10.164.152.125/16"],
+      mac: "02:dd:0a:cb:c7:e5",
+    });
+  });
+});
+
+describe("every golden case", () => {
+  const names = readdirSync(golden)
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => file.slice(0, -".json".length));
+
+  it.each(names)("%s: an attachment for every result and every planned network", (name) => {
+    const { attachments } = readAttachments(cacheOf(name), kernels);
+    const results = readdirSync(cniDir, { recursive: true }).filter((file) =>
+      String(file).includes("results/"),
+    );
+    expect(attachments.filter(({ state }) => state !== "planned")).toHaveLength(results.length);
+  });
+});
+
+describe("a torn cache", () => {
+  it("gives the results where the plan is torn, and says that it is", () => {
+    const directory = cacheOf("three-nads");
+    truncateSync(join(directory, containerId), 700);
+    const { attachments, problems } = readAttachments(directory, kernels);
+    expect(problems).toEqual([
+      { file: join(directory, containerId), problem: expect.stringContaining("torn") },
+    ]);
+    expect(attachments).toHaveLength(4);
+    expect(attachments.map(({ ifName }) => ifName).sort()).toEqual(["data0", "eth0", "net1", "net2"]);
+    expect(attachments.map(({ state }) => state)).toContain("unplanned");
+  });
+
+  it("gives the plan where a result is torn, and says that it is", () => {
+    const directory = cacheOf("three-nads");
+    const result = join(directory, "results", `mv1-${containerId}-net1`);
+    truncateSync(result, 300);
+    const { attachments, problems } = readAttachments(directory, kernels);
+    expect(problems).toHaveLength(1);
+    expect(`${problems[0]?.file} ${problems[0]?.problem}`).toContain(result);
+    expect(attachments.map(({ network }) => network)).toEqual([
+      "cbr0",
+      "default/mv1",
+      "default/mv2",
+      "default/mv3",
+    ]);
+  });
+
+  it("lists a plan whose results are gone as planned", () => {
+    const directory = cacheOf("three-nads");
+    rmSync(join(directory, "results"), { recursive: true });
+    const { attachments } = readAttachments(directory, kernels);
+    expect(attachments.map(({ state }) => state)).toEqual(["planned", "planned", "planned", "planned"]);
+    expect(attachments.map(({ plugins }) => plugins)).toEqual([
+      ["bridge"],
+      ["macvlan"],
+      ["macvlan"],
+      ["macvlan"],
+    ]);
+  });
+
+  it("survives whatever else is in the directory", () => {
+    const directory = cacheOf("three-nads");
+    writeFileSync(join(directory, "feed"), "");
+    writeFileSync(join(directory, "beef"), "\u0000\u0001");
+    writeFileSync(join(directory, ".hidden"), "x");
+    writeFileSync(join(directory, "results", "stray"), "not a result");
+    mkdirSync(join(directory, "directory"));
+    const { attachments, problems } = readAttachments(directory, kernels);
+    expect(attachments).toHaveLength(4);
+    expect(problems.map(({ file }) => file)).toEqual(
+      expect.arrayContaining([join(directory, "feed"), join(directory, "beef")]),
+    );
+  });
+});

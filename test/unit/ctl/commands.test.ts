@@ -1,0 +1,153 @@
+/** The commands as a person runs them: exit codes, what is on stdout and what on stderr. */
+import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import manifest from "../../../package.json" with { type: "json" };
+import { runCommand } from "../../support/command.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
+
+const root = join(import.meta.dirname, "..", "..", "..");
+const containerId = "c0ffee0123456789";
+
+let scratch: ScratchDirectory;
+beforeEach(() => {
+  scratch = new ScratchDirectory("ctl");
+});
+afterEach(() => scratch[Symbol.dispose]());
+
+async function multusctl(args: readonly string[], stdin = "") {
+  const { exitCode, stdout, stderr } = await runCommand(
+    [process.execPath, join(root, "build", "multusctl.mjs"), ...args],
+    { stdin },
+  );
+  return { exitCode, stdout: stdout.toString(), stderr };
+}
+
+describe("multusctl", () => {
+  it("prints its version", async () => {
+    expect(await multusctl(["--version"])).toEqual({
+      exitCode: 0,
+      stdout: `${manifest.version}\n`,
+      stderr: "",
+    });
+  });
+
+  it.each(["try", "validate", "ls"])("has help with examples for %s", async (command) => {
+    const { exitCode, stdout } = await multusctl([command, "--help"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("--json");
+    expect(stdout).toMatch(new RegExp(`^Examples:\\n(.*\\n)*.*multusctl ${command}`, "m"));
+  });
+
+  it("points to the help for a command that there is not", async () => {
+    const { exitCode, stdout, stderr } = await multusctl(["tyr"]);
+    expect(exitCode).toBe(1);
+    expect(stdout).toBe("");
+    expect(stderr).toContain("unknown command 'tyr'");
+    expect(stderr).toContain("--help");
+  });
+});
+
+describe("multusctl validate", () => {
+  const write = (name: string, text: string) => {
+    const file = join(scratch.path, name);
+    writeFileSync(file, text);
+    return file;
+  };
+
+  it("exits with 0 where there are warnings only", async () => {
+    const file = write("a.conf", '{"cniVersion":"1.0.0","name":"a","type":"no-such-plugin"}');
+    const { exitCode, stdout } = await multusctl(["validate", file]);
+    expect(stdout).toContain(`${file}:1:41: warning: plugin no-such-plugin is not installed`);
+    expect(stdout).toContain(`${file}: ok, 1 warning (network configuration)`);
+    expect(exitCode).toBe(0);
+  });
+
+  it("exits with 1 where one of several files has an error, and reports on all", async () => {
+    const good = write("good.conf", '{"cniVersion":"1.0.0","name":"a","type":"loopback"}');
+    const bad = write("bad.conf", '{"cniVersion":"1.0.0",\n"name":"a" "type":"loopback"}');
+    const { exitCode, stdout } = await multusctl(["validate", bad, good, "--bin-dir", scratch.path]);
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain(`${bad}:2:12: error: not valid JSON`);
+    expect(stdout).toContain(`${good}: ok`);
+  });
+
+  it("reads stdin", async () => {
+    const { exitCode, stdout } = await multusctl(["validate", "-"], "{");
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^stdin:1:2: error:/);
+  });
+
+  it("prints one JSON object", async () => {
+    const file = write("a.conf", '{"cniVersion":"1.0.0","type":"loopback"}');
+    const { exitCode, stdout } = await multusctl(["validate", "--json", file]);
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      files: [{ file, documents: ["conf"], findings: [{ file, line: 1, column: 1, severity: "error" }] }],
+    });
+  });
+
+  it("says which file it cannot read", async () => {
+    const { exitCode, stderr } = await multusctl(["validate", join(scratch.path, "absent")]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("absent cannot be read");
+  });
+});
+
+describe("multusctl ls", () => {
+  const writeCache = (name: string) => {
+    const { steps } = JSON.parse(readFileSync(join(root, "test", "golden", `${name}.json`), "utf8")) as {
+      steps: { files: Record<string, unknown> }[];
+    };
+    for (const [file, content] of Object.entries(steps[0]?.files ?? {})) {
+      mkdirSync(dirname(join(scratch.path, file)), { recursive: true });
+      writeFileSync(join(scratch.path, file), JSON.stringify(content));
+    }
+  };
+
+  it("lists what Go multus left", async () => {
+    writeCache("three-nads");
+    const { exitCode, stdout, stderr } = await multusctl(["ls", "--cni-dir", scratch.path]);
+    expect(stderr).toBe("");
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^CONTAINER +POD +INTERFACE +NETWORK +ADDRESSES +PLUGINS +STATE$/m);
+    expect(stdout).toMatch(
+      /^c0ffee0123456 +default\/web +net1 +default\/mv1 +10\.157\.123\.157\/16 +macvlan +attached$/m,
+    );
+    expect(stdout.trim().split("\n")).toHaveLength(5);
+  });
+
+  it("reports a torn plan and lists the rest", async () => {
+    writeCache("three-nads");
+    truncateSync(join(scratch.path, containerId), 100);
+    const { exitCode, stdout, stderr } = await multusctl(["ls", "--cni-dir", scratch.path]);
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(new RegExp(`^! .*${containerId}: .*torn`));
+    expect(stdout).toMatch(/ unplanned$/m);
+  });
+
+  it("prints one JSON object", async () => {
+    writeCache("chain");
+    const { stdout } = await multusctl(["ls", "--json", "--cni-dir", scratch.path]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      cniDir: scratch.path,
+      attachments: [
+        { ifName: "eth0", plugins: ["bridge"] },
+        {
+          ifName: "net1",
+          network: "default/chain",
+          plugins: ["macvlan", "tuning"],
+          mac: "02:aa:bb:cc:dd:ee",
+        },
+      ],
+      problems: [],
+    });
+  });
+
+  it("says that the directory is not there", async () => {
+    const { exitCode, stderr } = await multusctl(["ls", "--cni-dir", join(scratch.path, "absent")]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("absent does not exist");
+  });
+});

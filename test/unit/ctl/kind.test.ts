@@ -1,0 +1,23 @@
+/** What a file is, is told from its keys, not from its name. */
+import { describe, expect, it } from "vitest";
+import { documentKind } from "../../../src/ctl/validate/kind.ts";
+
+describe("documentKind", () => {
+  it.each([
+    ["netconf", { type: "multus", clusterNetwork: "/etc/cni/net.d/10-a.conf" }],
+    ["netconf", { type: "multus-shim" }],
+    ["netconf", { cniVersion: "1.0.0", delegates: [] }],
+    ["conflist", { cniVersion: "1.0.0", name: "a", plugins: [{ type: "bridge" }] }],
+    ["conflist", { name: "a", plugins: "wrong, but meant to be one" }],
+    ["conf", { cniVersion: "1.0.0", name: "a", type: "bridge" }],
+    ["nad", { apiVersion: "k8s.cni.cncf.io/v1", kind: "NetworkAttachmentDefinition" }],
+    ["nad-list", { apiVersion: "v1", kind: "List", items: [] }],
+    ["unknown", { apiVersion: "v1", kind: "Pod" }],
+    ["unknown", { name: "a" }],
+    ["unknown", []],
+    ["unknown", null],
+    ["unknown", "text"],
+  ])("%s: %j", (kind, value) => {
+    expect(documentKind(value)).toBe(kind);
+  });
+});

@@ -1,0 +1,241 @@
+/** validate says what the daemon would refuse, and points at it in the file. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { CheckContext } from "../../../src/ctl/validate/configuration.ts";
+import { checkText } from "../../../src/ctl/validate/files.ts";
+import { formatFinding } from "../../../src/ctl/validate/finding.ts";
+import { loadKernels } from "../../../src/kernels/load.ts";
+
+let context: CheckContext;
+let binDir: string;
+
+beforeAll(async () => {
+  binDir = mkdtempSync(join(tmpdir(), "multusctl-bin-"));
+  for (const plugin of ["bridge", "macvlan", "host-local"]) {
+    writeFileSync(join(binDir, plugin), "", { mode: 0o755 });
+  }
+  context = { kernels: loadKernels(), binDirs: [binDir] };
+});
+
+afterAll(() => rmSync(binDir, { recursive: true }));
+
+const findings = (text: string) => checkText(text, "f", context).findings.map(formatFinding);
+const kinds = (text: string) => checkText(text, "f", context).documents;
+
+describe("network configurations", () => {
+  it("finds nothing wrong with a good list", () => {
+    const text = JSON.stringify({
+      cniVersion: "1.0.0",
+      name: "net",
+      plugins: [{ type: "bridge", capabilities: { ips: true }, ipam: { type: "host-local" } }],
+    });
+    expect(findings(text)).toEqual([]);
+    expect(kinds(text)).toEqual(["conflist"]);
+  });
+
+  it("points at the character that is no JSON", () => {
+    expect(findings('{\n  "name": "net",\n  "type": bridge\n}')).toEqual([
+      expect.stringMatching(/^f:3:11: error: not valid JSON/),
+    ]);
+  });
+
+  it("points at the plugin without a type", () => {
+    const text = '{"cniVersion":"1.0.0","name":"net",\n "plugins":[{"type":"bridge"},\n   {"type":""}]}';
+    expect(findings(text)).toEqual([expect.stringMatching(/^f:3:\d+: error: .*plugins\[1\]/)]);
+  });
+
+  it("points at a version that is not supported", () => {
+    expect(findings('{"name":"net",\n "cniVersion":"9.0.0", "type":"bridge"}')).toEqual([
+      expect.stringMatching(/^f:2:15: error: .*9\.0\.0/),
+    ]);
+  });
+
+  it("says that the name is missing", () => {
+    expect(findings('{"cniVersion":"1.0.0","type":"bridge"}')).toEqual([
+      expect.stringMatching(/^f:1:1: error: .*name/),
+    ]);
+  });
+
+  it("warns of plugins that are not installed and of capabilities that nobody fills", () => {
+    const text = `{
+  "cniVersion": "1.0.0", "name": "net",
+  "plugins": [
+    { "type": "absent",
+      "capabilities": { "mac": true, "maac": true },
+      "ipam": { "type": "no-ipam" } }
+  ]
+}`;
+    expect(findings(text)).toEqual([
+      expect.stringMatching(/^f:4:15: warning: plugin absent is not installed/),
+      expect.stringMatching(/^f:5:46: warning: capability maac/),
+      expect.stringMatching(/^f:6:25: warning: plugin no-ipam is not installed/),
+    ]);
+  });
+
+  it("takes the last of repeated keys, as the daemon does", () => {
+    expect(findings('{"name":"a","name":"b","cniVersion":"1.0.0","type":"bridge"}')).toEqual([]);
+  });
+
+  it("refuses one in YAML", () => {
+    expect(findings("cniVersion: 1.0.0\nname: net\ntype: bridge\n")).toEqual([
+      expect.stringMatching(/^f:1:1: error: .*JSON/),
+    ]);
+  });
+});
+
+describe("netconf", () => {
+  it("checks its own keys", () => {
+    const text =
+      '{"cniVersion":"1.0.0","name":"n","type":"multus",\n"clusterNetwork":"x","logToStderr":"yes"}';
+    expect(findings(text)).toEqual([expect.stringMatching(/^f:2:36: error: logToStderr must be boolean/)]);
+    expect(kinds(text)).toEqual(["netconf"]);
+  });
+
+  it("reports each wrong key at its own place", () => {
+    const text =
+      '{"cniVersion":"1.0.0","name":"n","type":"multus","clusterNetwork":"x",\n"binDir":1,\n"confDir":2}';
+    expect(findings(text)).toEqual([
+      expect.stringMatching(/^f:2:10: error: binDir/),
+      expect.stringMatching(/^f:3:11: error: confDir/),
+    ]);
+  });
+
+  it("checks the delegates in it, and points into them", () => {
+    const text =
+      '{"cniVersion":"1.0.0","name":"n","type":"multus",\n"delegates":[\n  {"cniVersion":"1.0.0","name":"d","type":"absent"},\n  {"cniVersion":"7","name":"d",\n   "type":"bridge"}],"capabilities":{"io.kubernetes.cri.pod-annotations":true}}';
+    expect(findings(text)).toEqual([
+      expect.stringMatching(/^f:3:43: warning: plugin absent/),
+      expect.stringMatching(/^f:4:17: error: .*"?7"?/),
+    ]);
+  });
+
+  it("says that the cluster network's file is not there", () => {
+    const text =
+      '{"cniVersion":"1.0.0","name":"n","type":"multus","clusterNetwork":"/no/such/file","capabilities":{"io.kubernetes.cri.pod-annotations":true}}';
+    expect(findings(text)).toEqual([expect.stringMatching(/^f:1:67: warning: .*\/no\/such\/file/)]);
+  });
+
+  it("is checked inside a list too, with the list's name and version", () => {
+    const text =
+      '{"cniVersion":"1.0.0","name":"n","plugins":[\n {"type":"bridge"},\n {"type":"multus","clusterNetwork":7}]}';
+    expect(findings(text)).toEqual([
+      expect.stringMatching(/^f:3:10: warning: plugin multus is not installed/),
+      expect.stringMatching(/^f:3:36: error: clusterNetwork must be string/),
+    ]);
+  });
+
+  it("says that pods get no networks of their own where the runtime sends no annotations", () => {
+    const netconf = (capabilities: string) =>
+      `{"cniVersion":"1.0.0","name":"n","type":"multus","clusterNetwork":"x"${capabilities}}`;
+    const warned = [expect.stringMatching(/^f:1:\d+: warning: capabilities: .*pod-annotations/)];
+    expect(findings(netconf(""))).toEqual(warned);
+    expect(findings(netconf(',"capabilities":null'))).toEqual(warned);
+    expect(findings(netconf(',"capabilities":{"portMappings":true}'))).toEqual(warned);
+    expect(findings(netconf(',"capabilities":{"io.kubernetes.cri.pod-annotations":false}'))).toEqual(warned);
+    expect(findings(netconf(',"capabilities":{"io.kubernetes.cri.pod-annotations":true}'))).toEqual([]);
+  });
+
+  it("passes on the daemon's own warnings", () => {
+    const text =
+      '{"cniVersion":"1.0.0","name":"n","type":"multus","clusterNetwork":"x","logLevel":"loud","capabilities":{"io.kubernetes.cri.pod-annotations":true}}';
+    expect(findings(text)).toEqual([expect.stringMatching(/^f:1:\d+: warning: logLevel "loud"/)]);
+  });
+});
+
+/** A manifest with this text as spec.config, written as a block. */
+const manifest = (config: string, name = "net") => `apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata:
+  name: ${name}
+spec:
+  config: |
+${config.replace(/^/gm, "    ")}
+`;
+
+describe("NetworkAttachmentDefinitions", () => {
+  it("finds nothing wrong with good ones, of which the name may be missing", () => {
+    const text = `${manifest('{"cniVersion":"1.0.0","type":"macvlan"}')}---\n${manifest('{"cniVersion":"1.0.0","type":"bridge"}', "other")}`;
+    expect(findings(text)).toEqual([]);
+    expect(kinds(text)).toEqual(["nad", "nad"]);
+  });
+
+  it("maps an error in the configuration to the file's line", () => {
+    const text = manifest('{\n  "cniVersion": "1.0.0",\n  "type": macvlan\n}');
+    expect(findings(text)).toEqual([expect.stringMatching(/^f:9:15: error: default\/net: spec\.config:/)]);
+  });
+
+  it("maps warnings too", () => {
+    const text = manifest('{\n  "cniVersion": "1.0.0",\n  "type": "absent"\n}');
+    expect(findings(text)).toEqual([expect.stringMatching(/^f:9:15: warning: .*plugin absent/)]);
+  });
+
+  it("gives both places where the configuration is written with escapes", () => {
+    const text = JSON.stringify({
+      apiVersion: "k8s.cni.cncf.io/v1",
+      kind: "NetworkAttachmentDefinition",
+      metadata: { name: "net" },
+      spec: { config: '{\n "type": macvlan}' },
+    });
+    const [finding = ""] = findings(text);
+    expect(finding).toMatch(/^f:1:\d+: error: .*\(line 2, column 10\)$/);
+    expect(Number(finding.split(":")[2])).toBe(text.indexOf('"{') + 1);
+  });
+
+  it("finds them in lists", () => {
+    const item = {
+      apiVersion: "k8s.cni.cncf.io/v1",
+      kind: "NetworkAttachmentDefinition",
+      metadata: { name: "net", namespace: "other" },
+      spec: { config: '{"cniVersion":"1.0.0","type":"absent"}' },
+    };
+    const text = JSON.stringify({ apiVersion: "v1", kind: "List", items: [item] });
+    expect(findings(text)).toEqual([
+      expect.stringContaining("warning: other/net: spec.config: plugin absent"),
+    ]);
+  });
+
+  it("points at a field of the object itself", () => {
+    expect(findings(manifest("{}").replace("k8s.cni.cncf.io/v1", "v1"))).toEqual([
+      expect.stringMatching(/^f:1:13: error: .*apiVersion/),
+    ]);
+  });
+
+  it.each([
+    [
+      "that expands without end",
+      [
+        "a: &a [x, x, x, x, x]",
+        "b: &b [*a, *a, *a, *a]",
+        "c: &c [*b, *b, *b, *b]",
+        "d: [*c, *c, *c, *c]",
+      ].join("\n"),
+    ],
+    ["to nothing", "a: *nothing"],
+  ])("points at an alias %s", (_what, text) => {
+    expect(findings(text)).toEqual([expect.stringMatching(/^f:1:1: error: not valid YAML: .*alias/)]);
+  });
+
+  it("points at what is no YAML", () => {
+    expect(findings(`${manifest('{"cniVersion":"1.0.0","type":"bridge"}')}---\na: [1\nb: 2\n`)).toEqual([
+      expect.stringMatching(/^f:\d+:\d+: error: not valid YAML/),
+    ]);
+  });
+
+  it("warns where the configuration is empty", () => {
+    const text = "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata: {name: net}\n";
+    expect(findings(text)).toEqual([
+      expect.stringMatching(/^f:1:1: warning: default\/net: spec.config is empty/),
+    ]);
+  });
+});
+
+describe("anything else", () => {
+  it("is said to be nothing that is checked", () => {
+    expect(findings("apiVersion: v1\nkind: Pod\n")).toEqual([
+      expect.stringMatching(/^f:1:1: warning: .*not checked/),
+    ]);
+    expect(findings("")).toEqual(["f:1:1: error: is empty"]);
+  });
+});
