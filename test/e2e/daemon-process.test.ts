@@ -1,0 +1,166 @@
+/** The daemon as a process: how it starts, refuses to start, and stops. What it answers to shims is elsewhere; the shim here is the test itself. */
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { FrameType } from "../../src/agent/frames.ts";
+import { type CommandOutcome, runCommand } from "../support/command.ts";
+import { Daemon } from "../support/daemon.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { WirePeer } from "../support/wire-peer.ts";
+
+const bundle = join(import.meta.dirname, "../../build/multusd.mjs");
+
+let directory: ScratchDirectory;
+
+beforeEach(() => {
+  directory = new ScratchDirectory("daemon");
+});
+
+afterEach(() => directory[Symbol.dispose]());
+
+const socketPath = () => join(directory.path, "run/multus.sock");
+
+function newDaemon(config: Readonly<Record<string, unknown>> = {}): Daemon {
+  return new Daemon(directory.path, {
+    socketDir: join(directory.path, "run"),
+    cniDir: join(directory.path, "cni"),
+    confDir: join(directory.path, "conf"),
+    logLevel: "debug",
+    ...config,
+  });
+}
+
+const run = (...args: string[]): Promise<CommandOutcome> => runCommand([process.execPath, bundle, ...args]);
+
+/** An ADD of one network that has been sent to its plugin. */
+async function addUnderWay(containerId: string): Promise<{ peer: WirePeer; order: number }> {
+  const peer = await WirePeer.connect(socketPath());
+  const delegate = { type: "delegate", cniVersion: "1.0.0", name: "cluster" };
+  peer.request({
+    containerId,
+    config: Buffer.from(
+      JSON.stringify({ cniVersion: "1.0.0", name: "n", type: "multus", delegates: [delegate] }),
+    ),
+  });
+  const frame = await peer.next();
+  expect(frame).toMatchObject({ type: FrameType.exec, body: { plugin: "delegate" } });
+  return { peer, order: frame?.id ?? 0 };
+}
+
+const result = JSON.stringify({ cniVersion: "1.0.0", interfaces: [{ name: "eth0", sandbox: "/n" }] });
+
+/** Brings one request and sees it through. */
+async function expectService(containerId: string): Promise<void> {
+  const add = await addUnderWay(containerId);
+  finish(add);
+  expect((await add.peer.reply()).exitCode).toBe(0);
+}
+
+function finish({ peer, order }: { peer: WirePeer; order: number }): void {
+  peer.send(FrameType.done, order, { exitCode: 0, stdout: Buffer.from(result), micros: 1000 });
+}
+
+describe("the daemon", () => {
+  test("stops in order: what is under way is finished, nothing new is begun, the socket is gone, exit code 0", async () => {
+    await using daemon = newDaemon();
+    await daemon.start();
+    const add = await addUnderWay("finished");
+    const stopped = daemon.stop("SIGTERM");
+    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false));
+    finish(add);
+    const { exitCode, stdout } = await add.peer.reply();
+    expect([exitCode, JSON.parse(stdout)]).toEqual([0, JSON.parse(result)]);
+    expect(await stopped).toBe(0);
+    expect(daemon.output).toMatch(/\[verbose\] ADD done .*container=finished .*total=/);
+    expect(daemon.output).toContain("[verbose] multusd has stopped unfinished=0");
+  });
+
+  test("gives its socket to the next one while it finishes", async () => {
+    await using first = newDaemon();
+    await first.start();
+    const add = await addUnderWay("slow");
+    const stopped = first.stop("SIGTERM");
+    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false));
+    await using second = newDaemon();
+    await second.start();
+    finish(add);
+    expect((await add.peer.reply()).exitCode).toBe(0);
+    expect(await stopped).toBe(0);
+    await expectService("next");
+  });
+
+  test("ends at once when it is told to stop twice", async () => {
+    await using daemon = newDaemon();
+    await daemon.start();
+    const add = await addUnderWay("stuck");
+    const { pid } = daemon;
+    const stopped = daemon.stop("SIGTERM");
+    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false));
+    process.kill(pid, "SIGINT");
+    expect(await stopped).toBe(1);
+    expect(await add.peer.next()).toBeUndefined();
+  });
+
+  test("starts again after it was killed", async () => {
+    await using daemon = newDaemon();
+    await daemon.start();
+    await daemon.stop("SIGKILL");
+    expect(existsSync(socketPath())).toBe(true);
+    await daemon.start();
+    await expectService("c1");
+  });
+
+  test("does not start where another one serves, and leaves that one alone", async () => {
+    await using daemon = newDaemon();
+    await daemon.start();
+    const second = await run("--config", join(directory.path, "daemon-config.json"));
+    expect(second.exitCode).toBe(1);
+    expect(second.stderr).toContain(`multusd: another daemon serves ${socketPath()}`);
+    await expectService("c1");
+  });
+
+  test("logs to its file what it did, and what in its configuration is for nothing", async () => {
+    const logFile = join(directory.path, "multusd.log");
+    await using daemon = newDaemon({ logFile, logToStderr: false, metricsPort: 9091, sokcetDir: "/run/x" });
+    await daemon.start();
+    await daemon.stop();
+    const log = readFileSync(logFile, "utf8");
+    expect(log).toMatch(/\[verbose\] multusd starts version=\S+ config=\S+ pid=\d+\n/);
+    expect(log).toContain("[verbose] configuration key is not used yet by this version key=metricsPort");
+    expect(log).toContain("[error] configuration key is not known key=sokcetDir");
+    expect(log.trimEnd().split("\n").at(-1)).toMatch(/multusd has stopped unfinished=0$/);
+    expect(daemon.output).toBe("");
+  });
+
+  test.each([
+    ['{"socketDir": "/run/x",}', /^multusd: \S+daemon-config\.json: .*line 1, column 24/],
+    [
+      '{"socketDir": "here"}',
+      /^multusd: \S+daemon-config\.json: socketDir must match pattern .*line 1, column 15/,
+    ],
+  ])("does not start with configuration %j", async (text, message) => {
+    const file = join(directory.path, "daemon-config.json");
+    writeFileSync(file, text);
+    const outcome = await run("--config", file);
+    expect([outcome.exitCode, outcome.stdout.length]).toEqual([1, 0]);
+    expect(outcome.stderr).toMatch(message);
+  });
+
+  test("says which file it cannot read, and how it is called", async () => {
+    const missing = await run("--config", join(directory.path, "missing.json"));
+    expect([missing.exitCode, missing.stderr]).toEqual([1, expect.stringContaining("missing.json")]);
+    const misspelt = await run("--confg", "x");
+    expect([misspelt.exitCode, misspelt.stderr]).toEqual([2, expect.stringContaining("--confg")]);
+    const help = await run("--help");
+    expect([help.exitCode, help.stdout.toString()]).toEqual([0, expect.stringContaining("--config FILE")]);
+    const version = await run("--version");
+    expect(version.stdout.toString()).toMatch(/^multusd \d+\.\d+\.\d+\n$/);
+  });
+
+  test("needs no more memory idle than an engine and a little", async () => {
+    await using daemon = newDaemon();
+    await daemon.start();
+    expect(daemon.memory().resident).toBeLessThan(70_000);
+  });
+});

@@ -1,0 +1,43 @@
+/** Fifty pods at once: all get their networks, no address twice, and all of it goes again. */
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { traces } from "../support/leaks.ts";
+import { TestNode } from "../support/test-node.ts";
+
+const count = 50;
+
+describe(`${count} pods at once`, () => {
+  let node: TestNode;
+  let netconf: Readonly<Record<string, unknown>>;
+
+  beforeAll(async () => {
+    node = await TestNode.start();
+    netconf = await node.bridgeNetconf("10.30.0.0/24");
+    node.writeMacvlan("storage", "10.31.0.0/24");
+  });
+
+  afterAll(async () => {
+    await node?.[Symbol.asyncDispose]();
+  });
+
+  test.each(["first run", "second run"])("get their networks and lose them, %s", async () => {
+    const before = await traces(node);
+    const pods = await Promise.all(
+      Array.from({ length: count }, (_, index) => node.pod(`pod-${index}`, "storage")),
+    );
+    const added = await Promise.all(pods.map((pod) => node.call("ADD", pod, netconf)));
+    const addresses = added.flatMap(({ result }) => result.ips?.map(({ address }) => address) ?? []);
+    expect(new Set(addresses).size).toBe(count);
+    expect((await traces(node)).reservations).toHaveLength(2 * count);
+
+    // Half of them get DEL while others are checked.
+    const answers = await Promise.all(
+      pods.map((pod, index) => node.call(index % 2 === 0 ? "DEL" : "CHECK", pod, netconf)),
+    );
+    for (const answer of answers) answer.expectSuccess();
+    const rest = await Promise.all(pods.map((pod) => node.call("DEL", pod, netconf)));
+    for (const answer of rest) answer.expectSuccess();
+    expect(await traces(node)).toEqual(before);
+    for (const pod of pods) await pod[Symbol.asyncDispose]();
+  });
+});

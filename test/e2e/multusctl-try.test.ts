@@ -1,0 +1,287 @@
+/** `multusctl try` shows what the whole path does, and leaves nothing, whatever becomes of it. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { TrialReport } from "../../src/ctl/try/report.ts";
+import { runOrThrow } from "../support/command.ts";
+import { Daemon } from "../support/daemon.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { markedProcesses, session, sessionVariable } from "../support/session.ts";
+import { debianPlugins } from "../support/test-node.ts";
+
+const multusctl = join(import.meta.dirname, "..", "..", "build", "multusctl.mjs");
+
+let scratch: ScratchDirectory;
+/** multusctl's temporary directory: what it leaves on disk is here. */
+let temporary: string;
+
+beforeEach(() => {
+  scratch = new ScratchDirectory("try");
+  temporary = join(scratch.path, "tmp");
+  mkdirSync(temporary);
+});
+
+afterEach(() => scratch[Symbol.dispose]());
+
+interface Ended {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A multusctl that runs. */
+class Running {
+  readonly process: ChildProcess;
+  stdout = "";
+  stderr = "";
+  readonly #closed: Promise<unknown>;
+
+  constructor(args: readonly string[]) {
+    this.process = spawn(process.execPath, [multusctl, ...args], {
+      env: { ...process.env, TMPDIR: temporary, [sessionVariable]: session },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.process.stdout?.on("data", (chunk) => {
+      this.stdout += chunk;
+    });
+    this.process.stderr?.on("data", (chunk) => {
+      this.stderr += chunk;
+    });
+    this.#closed = once(this.process, "close");
+  }
+
+  async end(): Promise<Ended> {
+    await this.#closed;
+    return { exitCode: this.process.exitCode, stdout: this.stdout, stderr: this.stderr };
+  }
+}
+
+const run = (...args: string[]) => new Running(args).end();
+
+async function waitFor(what: string, condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`${what} did not happen`);
+    await sleep(10);
+  }
+}
+
+/** Looks itself, and does not take multusctl's word for it. */
+async function expectNothingLeft(output: string): Promise<void> {
+  expect(output).toContain("Nothing is left: no link, namespace, process or file.");
+  await expectNoTraces();
+}
+
+async function expectNoTraces(): Promise<void> {
+  expect(readdirSync(temporary)).toEqual([]);
+  const names = await runOrThrow(["ip", "netns", "list"]);
+  expect(names.split("\n").filter((name) => seenScratchNames.some((seen) => name.includes(seen)))).toEqual(
+    [],
+  );
+  const processes = markedProcesses().filter(
+    (each) => each.session === session && /multus|slow/.test(each.command) && each.pid !== process.pid,
+  );
+  expect(processes.filter(({ command }) => !command.includes("vitest"))).toEqual([]);
+}
+
+/** Names of scratch directories, which are those of the namespaces too, as they were seen while multusctl ran. */
+let seenScratchNames: string[] = [];
+const noteScratchNames = () => {
+  seenScratchNames = readdirSync(temporary);
+};
+
+/** A plugin that says when it was started, in a file, and then does nothing for long. */
+function writeSlowPlugin(): { binDir: string; started: string; clusterNetwork: string } {
+  const binDir = join(scratch.path, "bin");
+  const started = join(scratch.path, "started");
+  const clusterNetwork = join(scratch.path, "10-slow.conf");
+  mkdirSync(binDir);
+  writeFileSync(join(binDir, "slow"), `#!/bin/sh\necho $$ > ${started}\nexec sleep 300\n`, { mode: 0o755 });
+  writeFileSync(clusterNetwork, JSON.stringify({ cniVersion: "1.0.0", name: "slow", type: "slow" }));
+  return { binDir, started, clusterNetwork };
+}
+
+const nad = (name: string, config: object) => ({
+  apiVersion: "k8s.cni.cncf.io/v1",
+  kind: "NetworkAttachmentDefinition",
+  metadata: { name },
+  spec: { config: JSON.stringify({ cniVersion: "1.0.0", ...config }) },
+});
+
+const macvlan = (subnet: string) => ({
+  type: "macvlan",
+  master: "uplink9",
+  ipam: { type: "host-local", subnet },
+});
+
+describe("without options", () => {
+  it("shows three interfaces, CHECK and DEL, and leaves nothing", async () => {
+    const { exitCode, stdout, stderr } = await run("try");
+    expect(stderr).toBe("");
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^INTERFACE +ADDRESSES +MAC +NETWORK +MS$/m);
+    expect(stdout).toMatch(/^eth0 +10\.88\.0\.\d+\/16 +[0-9a-f:]{17} +demo-bridge +\d+\.\d+$/m);
+    expect(stdout).toMatch(/^net1 +192\.168\.11\.\d+\/24 +[0-9a-f:]{17} +default\/macvlan-a +\d+\.\d+$/m);
+    expect(stdout).toMatch(/^data0 +192\.168\.12\.\d+\/24 +[0-9a-f:]{17} +default\/macvlan-b +\d+\.\d+$/m);
+    for (const command of ["ADD", "CHECK", "DEL"]) {
+      expect(stdout).toMatch(new RegExp(`^${command} +ok +\\d+\\.\\d+ ms through multus$`, "m"));
+    }
+    await expectNothingLeft(stdout);
+  });
+
+  it("prints the same as one JSON object, over several runs", async () => {
+    const { exitCode, stdout } = await run("try", "--json", "--repeat", "3");
+    const report = JSON.parse(stdout) as TrialReport;
+    expect(exitCode).toBe(0);
+    expect(report).toMatchObject({ ok: true, error: "", left: [] });
+    expect(report.interfaces.map(({ ifName }) => ifName)).toEqual(["eth0", "net1", "data0"]);
+    expect(report.commands.map(({ command, runs }) => [command, runs])).toEqual([
+      ["ADD", 3],
+      ["CHECK", 3],
+      ["DEL", 3],
+    ]);
+    const networks = report.interfaces.reduce(
+      (sum, { milliseconds }) => sum + (milliseconds ?? Number.NaN),
+      0,
+    );
+    expect(networks).toBeGreaterThan(0);
+    await expectNoTraces();
+  });
+});
+
+describe("the user's networks", () => {
+  it("attaches all of --nad, on a master that is made for them", async () => {
+    const file = join(scratch.path, "networks.json");
+    const items = [nad("one", macvlan("10.1.0.0/24")), nad("two", macvlan("10.2.0.0/24"))];
+    writeFileSync(file, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+    const { exitCode, stdout } = await run("try", "--json", "--nad", file);
+    const report = JSON.parse(stdout) as TrialReport;
+    expect(report.error).toBe("");
+    expect(exitCode).toBe(0);
+    expect(report.interfaces.map(({ network }) => network)).toEqual([
+      "demo-bridge",
+      "default/one",
+      "default/two",
+    ]);
+    await expectNoTraces();
+  });
+
+  it("takes a selection in JSON form", async () => {
+    const file = join(scratch.path, "one.yaml");
+    writeFileSync(file, JSON.stringify(nad("one", macvlan("10.1.0.0/24"))));
+    const networks = JSON.stringify([{ name: "one", interface: "storage" }]);
+    const { stdout } = await run("try", "--json", "--nad", file, "--networks", networks);
+    const report = JSON.parse(stdout) as TrialReport;
+    expect(report.error).toBe("");
+    expect(report.interfaces.map(({ ifName }) => ifName)).toEqual(["eth0", "storage"]);
+  });
+
+  it("says what is wrong and what to do, and leaves nothing", async () => {
+    const file = join(scratch.path, "absent.json");
+    writeFileSync(file, JSON.stringify(nad("absent", { type: "no-such-plugin" })));
+    const { exitCode, stdout, stderr } = await run("try", "--nad", file);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^! ADD failed with CNI error \d+: .*no-such-plugin/m);
+    expect(stderr).toContain("--bin-dir");
+    await expectNothingLeft(stdout);
+  });
+
+  it("says so where a file is not there", async () => {
+    const { exitCode, stdout, stderr } = await run("try", "--nad", join(scratch.path, "none.yaml"));
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("none.yaml does not exist");
+    await expectNothingLeft(stdout);
+  });
+});
+
+describe("interrupted", () => {
+  it("stands with --keep until Ctrl-C, then goes on to CHECK and DEL", async () => {
+    const trial = new Running(["try", "--keep"]);
+    await waitFor("standing", () => trial.stdout.includes("It stands until Ctrl-C"));
+    noteScratchNames();
+    const [name = ""] = seenScratchNames;
+    const links = await runOrThrow(["ip", "-n", `${name}-pod`, "-br", "link"]);
+    expect(links).toMatch(/^eth0/m);
+    expect(links).toMatch(/^data0/m);
+    trial.process.kill("SIGINT");
+    const { exitCode, stdout, stderr } = await trial.end();
+    expect(stderr).toBe("");
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^DEL +ok/m);
+    await expectNothingLeft(stdout);
+  });
+
+  it("ends a delegate that is running", async () => {
+    const { binDir, started, clusterNetwork } = writeSlowPlugin();
+    const trial = new Running(["try", "--cluster-network", clusterNetwork, "--bin-dir", binDir]);
+    await waitFor("the delegate's start", () => existsSync(started) && readFileSync(started, "utf8") !== "");
+    noteScratchNames();
+    const pid = readFileSync(started, "utf8").trim();
+    trial.process.kill("SIGINT");
+    const { exitCode, stdout, stderr } = await trial.end();
+    expect(exitCode).toBe(130);
+    expect(stderr).toContain("interrupted by SIGINT");
+    // Killed before multusctl ends; it is init that takes it out of the process table.
+    await waitFor("the delegate's end", () => !existsSync(`/proc/${pid}`));
+    await expectNothingLeft(stdout);
+  });
+
+  it("survives the end of the daemon in the middle of an ADD", async () => {
+    const { binDir, started, clusterNetwork } = writeSlowPlugin();
+    const trial = new Running(["try", "--cluster-network", clusterNetwork, "--bin-dir", binDir]);
+    await waitFor("the delegate's start", () => existsSync(started) && readFileSync(started, "utf8") !== "");
+    noteScratchNames();
+    const daemon = markedProcesses().find(
+      ({ command }) => command.includes("multusd.mjs") && command.includes(temporary),
+    );
+    process.kill(daemon?.pid ?? Number.NaN, "SIGKILL");
+    const { exitCode, stdout, stderr } = await trial.end();
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^! ADD failed with CNI error 11:/m);
+    await expectNothingLeft(stdout);
+  });
+});
+
+describe("with a daemon that is running", () => {
+  it("uses it, and leaves nothing in its cache", async () => {
+    const socketDir = join(scratch.path, "run");
+    const cniDir = join(scratch.path, "cache");
+    const nadDir = join(scratch.path, "nads");
+    mkdirSync(nadDir);
+    writeFileSync(join(nadDir, "one.json"), JSON.stringify(nad("one", macvlan("10.1.0.0/24"))));
+    await using daemon = new Daemon(scratch.path, { socketDir, cniDir, nadDir });
+    await daemon.start();
+    const clusterNetwork = join(scratch.path, "10-cluster.conf");
+    const ipam = { type: "host-local", subnet: "10.3.0.0/24" };
+    const cluster = { cniVersion: "1.0.0", name: "cluster", type: "bridge", ipam };
+    writeFileSync(clusterNetwork, JSON.stringify(cluster));
+    const { stdout } = await run(
+      ...["try", "--json", "--socket-dir", socketDir, "--cni-dir", cniDir],
+      ...["--cluster-network", clusterNetwork, "--networks", "one", "--bin-dir", debianPlugins],
+      ...["--master", "uplink9"],
+    );
+    const report = JSON.parse(stdout) as TrialReport;
+    expect(report.error).toBe("");
+    expect(report.interfaces.map(({ ifName, network }) => [ifName, network])).toEqual([
+      ["eth0", "cluster"],
+      ["net1", "default/one"],
+    ]);
+    const files = readdirSync(cniDir, { recursive: true, withFileTypes: true }).filter((each) =>
+      each.isFile(),
+    );
+    expect(files).toEqual([]);
+    await daemon.stop();
+  });
+
+  it("says that none listens", async () => {
+    const { exitCode, stdout, stderr } = await run("try", "--socket-dir", join(scratch.path, "nobody"));
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("multusd cannot be reached");
+    expect(stderr).toContain("does the daemon run");
+    expect(stdout).toContain("Nothing is left");
+  });
+});

@@ -1,0 +1,244 @@
+/** A real containerd on directories of its own, inside a test's network namespace, and its CRI as typed calls. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  credentials,
+  type GrpcObject,
+  loadPackageDefinition,
+  type ServiceClientConstructor,
+} from "@grpc/grpc-js";
+import { loadSync } from "@grpc/proto-loader";
+import { removeCgroups } from "./cgroups.ts";
+import { runOrThrow } from "./command.ts";
+import type { Namespace } from "./namespace.ts";
+import { buildPauseImage, pauseImageName } from "./pause-image.ts";
+import { session, sessionVariable, uniqueName } from "./session.ts";
+
+export interface SandboxConfig {
+  readonly metadata: { readonly name: string; readonly uid: string; readonly namespace: string };
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** PodSandboxStatus as far as tests look. */
+export interface SandboxStatus {
+  readonly addresses: readonly string[];
+  /** Pid of the sandbox's first process, whose network namespace is the pod's. */
+  readonly pid: number;
+}
+
+interface StatusAnswer {
+  readonly status: {
+    readonly network: { readonly ip: string; readonly additionalIps: readonly { readonly ip: string }[] };
+  };
+  readonly info: Readonly<Record<string, string>>;
+}
+
+interface RuntimeStatusAnswer {
+  readonly status: { readonly conditions: readonly { type: string; status: boolean; message: string }[] };
+}
+
+function isService(value: GrpcObject[string] | undefined): value is ServiceClientConstructor {
+  return typeof value === "function" && "service" in value;
+}
+
+/** The RuntimeService of a CRI socket. */
+class RuntimeService {
+  readonly #client: InstanceType<ServiceClientConstructor>;
+
+  constructor(socket: string) {
+    const definition = loadSync(join(import.meta.dirname, "cri.proto"), { longs: Number, defaults: true });
+    const runtime = loadPackageDefinition(definition).runtime;
+    const version = runtime !== undefined && "v1" in runtime ? runtime.v1 : undefined;
+    const service =
+      version !== undefined && typeof version === "object" && "RuntimeService" in version
+        ? version.RuntimeService
+        : undefined;
+    if (!isService(service)) throw new Error("cri.proto has no runtime.v1.RuntimeService");
+    this.#client = new service(`unix:${socket}`, credentials.createInsecure());
+  }
+
+  call<Answer>(method: string, request: unknown, timeoutMs = 120_000): Promise<Answer> {
+    const invoke: unknown = Reflect.get(this.#client, method);
+    if (typeof invoke !== "function") throw new Error(`cri.proto has no method ${method}`);
+    return new Promise((resolve, reject) => {
+      Reflect.apply(invoke, this.#client, [
+        request,
+        { deadline: Date.now() + timeoutMs },
+        (error: Error | null, answer: Answer) => (error === null ? resolve(answer) : reject(error)),
+      ]);
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+/** Socket paths may have 107 bytes; the config quotes paths as TOML strings, which JSON's are. */
+function configuration(directory: string, cniBinDir: string, cniConfDir: string): string {
+  const quoted = (name: string) => JSON.stringify(join(directory, name));
+  return `version = 2
+root = ${quoted("root")}
+state = ${quoted("state")}
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.internal.v1.opt", "io.containerd.internal.v1.tracing"]
+
+[grpc]
+  address = ${quoted("containerd.sock")}
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = ${JSON.stringify(pauseImageName)}
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+  netns_mounts_under_state_dir = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = ${JSON.stringify(cniBinDir)}
+    conf_dir = ${JSON.stringify(cniConfDir)}
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "native"
+    default_runtime_name = "runc"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+`;
+}
+
+export class Containerd implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #process: ChildProcess;
+  readonly #service: RuntimeService;
+  readonly #cgroup = uniqueName("cri");
+
+  private constructor(directory: string, process: ChildProcess) {
+    this.#directory = directory;
+    this.#process = process;
+    this.#service = new RuntimeService(join(directory, "containerd.sock"));
+  }
+
+  /**
+   * Starts containerd and waits until its network is ready, which is when it has read the CNI configuration.
+   * @param directory an existing scratch directory
+   * @param network namespace that it and the plugins run in
+   * @throws {Error} with its log
+   */
+  static async start(
+    directory: string,
+    network: Namespace,
+    cniBinDir: string,
+    cniConfDir: string,
+  ): Promise<Containerd> {
+    mkdirSync(directory, { recursive: true });
+    const configFile = join(directory, "config.toml");
+    writeFileSync(configFile, configuration(directory, cniBinDir, cniConfDir));
+    const image = await buildPauseImage(directory);
+    const log = openSync(join(directory, "containerd.log"), "a");
+    const [command = "", ...args] = network.enter("containerd", "--config", configFile);
+    const child = spawn(command, args, {
+      env: { ...process.env, [sessionVariable]: session },
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    const containerd = new Containerd(directory, child);
+    try {
+      await containerd.#untilReady();
+      await runOrThrow([
+        "ctr",
+        "--address",
+        join(directory, "containerd.sock"),
+        "-n",
+        "k8s.io",
+        "images",
+        "import",
+        image,
+      ]);
+    } catch (error) {
+      await containerd[Symbol.asyncDispose]();
+      throw error;
+    }
+    return containerd;
+  }
+
+  async #untilReady(): Promise<void> {
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+      let reason: string;
+      try {
+        const { status } = await this.#service.call<RuntimeStatusAnswer>("Status", {}, 2_000);
+        const notReady = status.conditions.filter((condition) => !condition.status);
+        if (notReady.length === 0) return;
+        reason = notReady.map(({ type, message }) => `${type}: ${message}`).join("; ");
+      } catch (error) {
+        reason = String(error);
+      }
+      if (Date.now() > deadline || this.#process.exitCode !== null) {
+        throw new Error(`containerd is not ready: ${reason}\n${this.log()}`);
+      }
+      await sleep(100);
+    }
+  }
+
+  /** The end of what containerd has logged, for messages. */
+  log(): string {
+    return readFileSync(join(this.#directory, "containerd.log"), "utf8").slice(-20_000);
+  }
+
+  /** @returns the sandbox's id @throws {Error} with the runtime's message */
+  async runPodSandbox(config: SandboxConfig): Promise<string> {
+    const { podSandboxId } = await this.#service.call<{ podSandboxId: string }>("RunPodSandbox", {
+      config: { ...config, hostname: config.metadata.name, linux: { cgroupParent: `/${this.#cgroup}` } },
+    });
+    return podSandboxId;
+  }
+
+  async podSandboxStatus(id: string): Promise<SandboxStatus> {
+    const { status, info } = await this.#service.call<StatusAnswer>("PodSandboxStatus", {
+      podSandboxId: id,
+      verbose: true,
+    });
+    const details: { readonly pid: number } = JSON.parse(info.info ?? "{}");
+    return {
+      addresses: [status.network.ip, ...status.network.additionalIps.map(({ ip }) => ip)],
+      pid: details.pid,
+    };
+  }
+
+  async stopPodSandbox(id: string): Promise<void> {
+    await this.#service.call("StopPodSandbox", { podSandboxId: id });
+  }
+
+  async removePodSandbox(id: string): Promise<void> {
+    await this.#service.call("RemovePodSandbox", { podSandboxId: id });
+  }
+
+  /** Ids of all sandboxes, those too whose start failed and which a kubelet would stop and remove. */
+  async listPodSandboxes(): Promise<string[]> {
+    const { items } = await this.#service.call<{ items: readonly { readonly id: string }[] }>(
+      "ListPodSandbox",
+      {},
+    );
+    return items.map(({ id }) => id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      for (const id of await this.listPodSandboxes()) {
+        await this.stopPodSandbox(id);
+        await this.removePodSandbox(id);
+      }
+    } catch (error) {
+      // After a failed test there may be a sandbox that can't be stopped; the sweep ends its processes.
+      process.stderr.write(`containerd: ${String(error)}\n`);
+    }
+    this.#service.close();
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const ended = once(this.#process, "exit");
+      this.#process.kill("SIGTERM");
+      await ended;
+    }
+    removeCgroups((name) => name === this.#cgroup);
+  }
+}
