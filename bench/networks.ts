@@ -1,0 +1,40 @@
+/** The networks that the attachment benchmarks add: one bridge as cluster network, macvlan for the rest, each with host-local; or a delegate that costs nothing. */
+
+import { join } from "node:path";
+import { masterLink } from "../test/support/test-node.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+export interface BenchNetwork {
+  readonly name: string;
+  readonly plugin: string;
+  readonly config: Json;
+}
+
+/** Name of the delegate made from bench/fixed-result.c. */
+export const fixedResultPlugin = "fixed-result";
+
+/** @param count at least 1 @param ipamDir where host-local keeps its reservations */
+export function realNetworks(count: number, ipamDir: string): BenchNetwork[] {
+  return Array.from({ length: count }, (_, index) => {
+    const name = `bench${index}`;
+    const ipam = { type: "host-local", dataDir: join(ipamDir, name), subnet: `10.${100 + index}.0.0/16` };
+    const kind =
+      index === 0
+        ? { type: "bridge", bridge: "benchbr0", isGateway: true }
+        : { type: "macvlan", master: masterLink, mode: "bridge" };
+    return { name, plugin: kind.type, config: { cniVersion: "1.0.0", name, ...kind, ipam } };
+  });
+}
+
+/** @param count at least 1 */
+export function freeNetworks(count: number): BenchNetwork[] {
+  return Array.from({ length: count }, (_, index) => {
+    const name = `free${index}`;
+    return {
+      name,
+      plugin: fixedResultPlugin,
+      config: { cniVersion: "1.0.0", name, type: fixedResultPlugin },
+    };
+  });
+}

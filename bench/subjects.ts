@@ -1,0 +1,172 @@
+/** The ways to attach a pod that are measured against each other: the delegates by themselves, multus-wasm, and any peer binary. */
+
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { debianPlugins, type TestNode } from "../test/support/test-node.ts";
+import type { BenchNetwork } from "./networks.ts";
+import type { Runner, RunOutcome } from "./runner.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Wall and CPU time of one ADD or DEL, milliseconds. */
+export interface Cost {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+export interface Subject {
+  readonly name: string;
+  /** @throws {Error} with the program's output if it failed */
+  add(containerId: string): Promise<Cost>;
+  /** @throws {Error} likewise */
+  del(containerId: string): Promise<Cost>;
+}
+
+/** A binary to measure beside ours: `--peer name=binary[,netconf.json]`. */
+export interface Peer {
+  readonly name: string;
+  readonly binary: string;
+  /** Keys set over the benchmark's netconf. */
+  readonly netconf: Json;
+}
+
+/** @throws {Error} if it is not of the form `name=binary[,netconf.json]` */
+export function parsePeer(text: string): Peer {
+  const match = /^([^=]+)=([^,]+)(?:,(.+))?$/.exec(text);
+  const [, name, binary, file] = match ?? [];
+  if (name === undefined || binary === undefined)
+    throw new Error(`--peer ${text}: wanted name=binary[,netconf.json]`);
+  return { name, binary, netconf: file === undefined ? {} : JSON.parse(readFileSync(file, "utf8")) };
+}
+
+/** What tables call the subject that this project is. */
+export const ownName = "multus-wasm";
+
+export const newContainerId = (): string => randomBytes(32).toString("hex");
+
+/** Where the attachment happens. */
+export interface Site {
+  readonly node: TestNode;
+  readonly runner: Runner;
+  /** Path of the pod's network namespace. */
+  readonly netns: string;
+}
+
+function cniEnvironment(
+  site: Site,
+  command: string,
+  containerId: string,
+  ifName: string,
+): Record<string, string> {
+  return {
+    PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: containerId,
+    CNI_NETNS: site.netns,
+    CNI_IFNAME: ifName,
+    CNI_PATH: `${site.node.binDir}:${debianPlugins}`,
+    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=bench;K8S_POD_INFRA_CONTAINER_ID=${containerId}`,
+  };
+}
+
+async function runOrThrow(
+  site: Site,
+  program: string,
+  env: Record<string, string>,
+  stdin: Uint8Array,
+): Promise<RunOutcome> {
+  const outcome = await site.runner.run({ program, env, stdin });
+  if (outcome.exitCode !== 0) {
+    throw new Error(`${env.CNI_COMMAND} ${program}: exit code ${outcome.exitCode}: ${outcome.stdout}`);
+  }
+  return outcome;
+}
+
+const cost = (outcomes: readonly RunOutcome[]): Cost => ({
+  wall: outcomes.reduce((sum, outcome) => sum + outcome.wallMilliseconds, 0),
+  cpu: outcomes.reduce((sum, outcome) => sum + outcome.cpuMilliseconds, 0),
+});
+
+/** The delegates, one after the other, each with exactly the stdin that it needs: the least that any multus can take. */
+export function delegatesAlone(site: Site, networks: readonly BenchNetwork[], directory: string): Subject {
+  const results = new Map<string, unknown>();
+  const ifName = (index: number): string => (index === 0 ? "eth0" : `net${index}`);
+  const call = (command: string, containerId: string, index: number, network: BenchNetwork, extra: Json) =>
+    runOrThrow(
+      site,
+      join(directory, network.plugin),
+      cniEnvironment(site, command, containerId, ifName(index)),
+      Buffer.from(JSON.stringify({ ...network.config, ...extra })),
+    );
+  return {
+    name: "delegates alone",
+    async add(containerId) {
+      const outcomes: RunOutcome[] = [];
+      for (const [index, network] of networks.entries()) {
+        const outcome = await call("ADD", containerId, index, network, {});
+        results.set(`${containerId}/${index}`, JSON.parse(outcome.stdout.toString()));
+        outcomes.push(outcome);
+      }
+      return cost(outcomes);
+    },
+    async del(containerId) {
+      const outcomes: RunOutcome[] = [];
+      for (const [index, network] of [...networks.entries()].reverse()) {
+        const key = `${containerId}/${index}`;
+        outcomes.push(await call("DEL", containerId, index, network, { prevResult: results.get(key) }));
+        results.delete(key);
+      }
+      return cost(outcomes);
+    },
+  };
+}
+
+function viaPlugin(site: Site, name: string, program: string, netconf: Json, further: () => number): Subject {
+  const stdin = Buffer.from(JSON.stringify(netconf));
+  const call = async (command: string, containerId: string): Promise<Cost> => {
+    const before = further();
+    const outcome = await runOrThrow(
+      site,
+      program,
+      cniEnvironment(site, command, containerId, "eth0"),
+      stdin,
+    );
+    return { wall: outcome.wallMilliseconds, cpu: outcome.cpuMilliseconds + further() - before };
+  };
+  return { name, add: (id) => call("ADD", id), del: (id) => call("DEL", id) };
+}
+
+/** CPU that a process has used so far, milliseconds, all its threads. */
+function processCpu(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  // utime and stime, in ticks of 10 ms: exact over many calls, coarse for one.
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** Our shim and daemon: the first network as cluster network, the others by annotation from NADs that `node` has. */
+export function multusWasm(site: Site, shim: string, networks: readonly BenchNetwork[]): Subject {
+  const { node } = site;
+  const [cluster, ...selected] = networks;
+  if (cluster === undefined) throw new Error("at least one network is needed");
+  for (const { name, config } of selected) node.writeNetwork(`default/${name}`, config);
+  const annotations = { "k8s.v1.cni.cncf.io/networks": selected.map(({ name }) => name).join(",") };
+  const netconf = node.netconf(cluster.config, {
+    runtimeConfig: { "io.kubernetes.cri.pod-annotations": selected.length === 0 ? {} : annotations },
+  });
+  return viaPlugin(site, ownName, shim, netconf, () => processCpu(node.daemon.pid));
+}
+
+/** A peer is given the same networks as inline delegates: it needs no API for them. */
+export function peerSubject(site: Site, peer: Peer, networks: readonly BenchNetwork[]): Subject {
+  const netconf = {
+    cniVersion: "1.0.0",
+    name: "bench",
+    type: "multus",
+    binDir: site.node.binDir,
+    cniDir: join(site.node.directory, `peer-${peer.name}`),
+    delegates: networks.map(({ config }) => config),
+    ...peer.netconf,
+  };
+  return viaPlugin(site, peer.name, peer.binary, netconf, () => 0);
+}

@@ -1,0 +1,96 @@
+/** What makes `npm run bench -- --gate` fail. */
+
+import { describe, expect, test } from "vitest";
+import type { AttachRow, Overhead } from "../../../bench/attach.ts";
+import type { DensityReport } from "../../../bench/density.ts";
+import { missedByAttachments, missedByDensity, missedByKernels, missedTwice } from "../../../bench/gate.ts";
+import { barChart } from "../../../bench/plot.ts";
+import { ownName, parsePeer } from "../../../bench/subjects.ts";
+
+const summary = { count: 60, median: 10, spread: 1, p99: 12 };
+
+function row(networks: number, overhead: Overhead | undefined, subject = ownName): AttachRow {
+  return { delegates: "free", networks, command: "ADD", subject, wall: summary, cpu: 1, overhead };
+}
+
+const density: DensityReport = {
+  pods: 110,
+  networks: 4,
+  addSeconds: 2,
+  delSeconds: 2,
+  idleMegabytes: 50,
+  peakMegabytes: 90,
+  afterMegabytes: 60,
+};
+
+const kernel = {
+  kernel: "mergeConfig",
+  size: "4 KB",
+  kernelNanoseconds: 100,
+  twinNanoseconds: 400,
+  ratio: 4,
+  spread: 0.1,
+} as const;
+
+test("what keeps every bound to the last digit passes", () => {
+  const rows = [row(1, { median: 2.5, interval: [2.4, 2.6] }), row(4, { median: 5, interval: [4.9, 5.1] })];
+  expect(missedByAttachments(rows)).toEqual([]);
+  expect(missedByKernels([kernel])).toEqual([]);
+  expect(missedByDensity(density)).toEqual([]);
+});
+
+describe("each bound is missed by itself", () => {
+  test("an ADD that takes too long", () => {
+    expect(missedByAttachments([row(1, { median: 2.7, interval: [2.6, 2.8] })])).toEqual([
+      { bound: "ADD of 1 (free)", text: expect.stringContaining("2.70 ms") },
+    ]);
+  });
+
+  test("a slow kernel", () => {
+    expect(missedByKernels([{ ...kernel, ratio: 3.9 }])).toEqual([
+      { bound: "kernel mergeConfig at 4 KB", text: expect.stringContaining("3.9 times") },
+    ]);
+  });
+
+  test("a large daemon", () => {
+    expect(missedByDensity({ ...density, peakMegabytes: 90.1 })).toHaveLength(1);
+  });
+});
+
+test("a median over the bound whose interval reaches below it is noise", () => {
+  expect(missedByAttachments([row(4, { median: 6, interval: [-3, 12] })])).toEqual([]);
+});
+
+test("peers and the delegates themselves have no bound", () => {
+  const slow = { median: 50, interval: [49, 51] } as const;
+  expect(missedByAttachments([row(1, slow, "peer"), row(1, undefined, "delegates alone")])).toEqual([]);
+});
+
+test("a bound counts as missed when a second measurement misses the same one", async () => {
+  const [one, other] = [
+    { bound: "one", text: "first" },
+    { bound: "other", text: "first" },
+  ] as const;
+  const second = { bound: "one", text: "second" };
+  expect(await missedTwice([one, other], async () => [second])).toEqual([second]);
+  expect(await missedTwice([other], async () => [second])).toEqual([]);
+  expect(await missedTwice([], () => Promise.reject(new Error("measured without a reason")))).toEqual([]);
+});
+
+test("a peer is a name and a binary; what is not is refused with the form that is wanted", () => {
+  expect(parsePeer("other=/opt/cni/bin/other")).toEqual({
+    name: "other",
+    binary: "/opt/cni/bin/other",
+    netconf: {},
+  });
+  expect(() => parsePeer("/opt/cni/bin/other")).toThrow("wanted name=binary[,netconf.json]");
+});
+
+test("the plot is one SVG element with its texts escaped", () => {
+  const svg = barChart("a < b", "ms", [{ label: "1 & 2", bars: [{ label: '"x"', median: 1, p99: 3 }] }]);
+  expect(svg).toMatch(/^<svg [^>]+>/);
+  expect(svg.trimEnd()).toMatch(/<\/svg>$/);
+  expect(svg).toContain("a &#60; b");
+  expect(svg).toContain("1 &#38; 2");
+  expect(svg).not.toContain("NaN");
+});
