@@ -1,0 +1,58 @@
+/** Requests to a Kubernetes API server, as the rest of this room sees them. */
+
+export interface ApiRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH";
+  /** With its query: `/api/v1/namespaces/default/pods/web`. */
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Of the body; default application/json. */
+  readonly contentType?: string;
+  /** Milliseconds until the whole answer has to be there; default 10,000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Api {
+  /**
+   * @returns the answer's body, parsed
+   * @throws {ApiError} for every status but 2xx @throws {ApiUnreachable} where no answer came
+   */
+  request<Answer>(request: ApiRequest): Promise<Answer>;
+  /**
+   * A watch: calls `onLine` with every line of the answer, parsed, until the server ends it.
+   * @throws {ApiError} {@link ApiUnreachable} as `request`; `timeoutMs` is here the longest silence
+   */
+  watch(request: ApiRequest, onLine: (line: unknown) => void): Promise<void>;
+}
+
+/** The server answered, but not with what was asked for. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  /** HTTP status. */
+  readonly status: number;
+  /** Of the Status object: `NotFound`, `Expired`, `Forbidden` …; "" where there is none. */
+  readonly reason: string;
+  /** Milliseconds that the server asks to wait (Retry-After); undefined where it does not. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(status: number, reason: string, message: string, retryAfterMs?: number) {
+    super(message);
+    this.status = status;
+    this.reason = reason;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** No answer: refused, reset, not in time, TLS that cannot be agreed on, credentials that cannot be had. */
+export class ApiUnreachable extends Error {
+  override readonly name = "ApiUnreachable";
+}
+
+/** Is it worth asking again in a moment? 429, 500, 502, 503, 504 and whatever never arrived. */
+export function isTransient(error: unknown): boolean {
+  return (
+    error instanceof ApiUnreachable ||
+    (error instanceof ApiError && [429, 500, 502, 503, 504].includes(error.status))
+  );
+}

@@ -1,0 +1,46 @@
+/** What this room asks of a Kubernetes cluster: pods, NetworkAttachmentDefinitions, and somewhere to report to. Narrow on purpose: room `kube` has the rest. */
+
+import type { NadSource } from "./nads.ts";
+import type { PodReference } from "./pod.ts";
+import type { StatusSink } from "./status-sink.ts";
+
+/** What is known of a pod beyond its name. */
+export interface PodDetails {
+  /** Those that this room reads. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly uid: string;
+  /** A mirror of a pod that the kubelet has from a file: its uid is another than the runtime's (annotation `kubernetes.io/config.source` is not `api`). */
+  readonly isStatic: boolean;
+}
+
+/** Where pods are looked up. */
+export interface PodSource {
+  /**
+   * The pod as the watch has it. Where the watch has none of that name, or one of another uid, it gets some time to catch up (2.5 s, behaviour
+   * page, section 7), then the API is asked once. A watch that is not connected gets no time.
+   * @param options.retry ask again for 2.5 s while the API cannot answer (500, 503, refused, reset); otherwise one failure is final
+   * @returns undefined: there is no such pod. One of another uid is returned as it is
+   * @throws {CniError} 11 if the API does not answer, or refuses
+   */
+  find(pod: PodReference, options: { readonly retry: boolean }): Promise<PodDetails | undefined>;
+  /** Asks the API, once, whatever the watch has. @returns undefined: there is no such pod @throws {CniError} 11 */
+  ask(pod: PodReference): Promise<PodDetails | undefined>;
+}
+
+export interface Cluster {
+  readonly pods: PodSource;
+  readonly nads: NadSource;
+  readonly sink: StatusSink;
+  /** Why an ADD could not be served now; undefined where it could. No request is made for it. */
+  problem(): string | undefined;
+}
+
+export interface Clusters {
+  /**
+   * The cluster that a request belongs to.
+   * @param kubeconfig path, of the netconf or the daemon's configuration; "" if there is none
+   * @returns undefined where neither that nor the daemon's surroundings name a cluster
+   * @throws {CniError} 7 where the kubeconfig cannot be used
+   */
+  of(kubeconfig: string): Cluster | undefined;
+}
