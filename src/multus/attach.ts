@@ -67,7 +67,7 @@ export async function attach(context: RequestContext, onStarted: () => void): Pr
       }
     }
     since = endPhase(report, "delegates", since);
-    await sendNetworkStatus(context, status);
+    sendNetworkStatus(context, status);
     since = endPhase(report, "status", since);
   } catch (error) {
     await undo(context, done);

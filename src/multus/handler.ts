@@ -11,6 +11,7 @@ import type { Kernels } from "../kernels/index.ts";
 import type { Logger } from "../log/logger.ts";
 import { attach } from "./attach.ts";
 import { check } from "./check.ts";
+import type { Cluster, Clusters } from "./cluster.ts";
 import type { RequestContext } from "./context.ts";
 import { detach } from "./detach.ts";
 import { checkCommandVersion, checkEnvironment } from "./environment.ts";
@@ -20,12 +21,11 @@ import { type NetconfOverrides, parseNetconf, podAnnotationsKey } from "./netcon
 import { NetworkCatalog } from "./networks.ts";
 import { withPassthru } from "./passthru.ts";
 import { pluginArgs, pluginPath } from "./plugin-environment.ts";
-import { type PodReference, type PodSource, podReference } from "./pod.ts";
+import { type PodReference, podReference } from "./pod.ts";
 import { podError } from "./pod-error.ts";
 import { type Clock, systemClock } from "./readiness.ts";
 import { endPhase, newReport, type RequestReport } from "./report.ts";
 import { status } from "./status-command.ts";
-import type { StatusSink } from "./status-sink.ts";
 
 export interface MultusOptions {
   readonly kernels: Kernels;
@@ -33,12 +33,10 @@ export interface MultusOptions {
   readonly log: Logger;
   /** Netconf keys of the daemon's own configuration. */
   readonly overrides?: NetconfOverrides | undefined;
-  /** Where NetworkAttachmentDefinitions are; undefined: there are none. */
+  /** The Kubernetes clusters that requests may belong to; undefined: none. */
+  readonly clusters?: Clusters | undefined;
+  /** NetworkAttachmentDefinitions beside a cluster's own, which come first; undefined: none. */
   readonly nads?: NadSource | undefined;
-  /** Where pods are looked up whose annotations do not come with the request. */
-  readonly pods?: PodSource | undefined;
-  /** Where network-status and events go. */
-  readonly sink?: StatusSink | undefined;
   readonly clock?: Clock | undefined;
   /** Milliseconds for each run of a plugin; 0: no limit. Below what runtimes wait for (kubelet: two minutes), so that there is time to undo. */
   readonly delegateTimeoutMs?: number | undefined;
@@ -80,11 +78,12 @@ export function createMultus(options: MultusOptions): Multus {
   async function annotationsOf(
     given: Readonly<Record<string, string>> | undefined,
     pod: PodReference,
+    cluster: Cluster | undefined,
   ): Promise<Readonly<Record<string, string>> | undefined> {
-    if (given !== undefined || options.pods === undefined || pod.name === "") {
+    if (given !== undefined || cluster === undefined || pod.name === "") {
       return given;
     }
-    return (await options.pods.get(pod.namespace, pod.name))?.annotations;
+    return (await cluster.pods.find(pod, { retry: true }))?.annotations;
   }
 
   async function contextOf(
@@ -100,7 +99,8 @@ export function createMultus(options: MultusOptions): Multus {
     report.podNamespace = pod.namespace;
     report.podName = pod.name;
     report.podUid = pod.uid;
-    const annotations = await annotationsOf(netconf.podAnnotations, pod).catch((error: unknown) => {
+    const cluster = options.clusters?.of(netconf.kubeconfig);
+    const annotations = await annotationsOf(netconf.podAnnotations, pod, cluster).catch((error: unknown) => {
       if (request.command !== "DEL") {
         throw error;
       }
@@ -130,7 +130,7 @@ export function createMultus(options: MultusOptions): Multus {
         timeoutMs: delegateTimeoutMs,
       },
       catalog,
-      sink: options.sink,
+      sink: cluster?.sink,
       clock,
       report,
       log,

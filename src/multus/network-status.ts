@@ -49,13 +49,10 @@ export function sendAddedInterface(
 }
 
 /** Writes the pod's network-status, where there is somewhere to write it and the pod is not one of the system's. */
-export async function sendNetworkStatus(
-  context: RequestContext,
-  inputs: readonly StatusInput[],
-): Promise<void> {
+export function sendNetworkStatus(context: RequestContext, inputs: readonly StatusInput[]): void {
   const { sink, annotations, netconf, pod, chain } = context;
   if (sink === undefined || annotations === undefined || netconf.systemNamespaces.includes(pod.namespace)) {
     return;
   }
-  await sink.networkStatus(pod, chain.kernels.networkStatus(inputs));
+  sink.networkStatus(pod, chain.kernels.networkStatus(inputs));
 }

@@ -1,4 +1,4 @@
-/** The pod that a request is for: who it is, as CNI_ARGS say, and where its annotations come from. */
+/** The pod that a request is for: who it is, as CNI_ARGS say. */
 
 import { type CniArgs, findCniArg } from "../cni/args.ts";
 
@@ -9,22 +9,6 @@ export interface PodReference {
   readonly uid: string;
   /** K8S_POD_INFRA_CONTAINER_ID: the sandbox. */
   readonly sandboxId: string;
-}
-
-/** What is known of a pod beyond its name. */
-export interface PodDetails {
-  readonly annotations: Readonly<Record<string, string>>;
-  /** "" if not known. */
-  readonly uid: string;
-}
-
-/**
- * Where pods are looked up when the request does not bring their annotations (Kubernetes' API). What it throws becomes
- * the request's error on ADD, and is only logged on DEL.
- */
-export interface PodSource {
-  /** undefined: there is no such pod. */
-  get(namespace: string, name: string): Promise<PodDetails | undefined>;
 }
 
 /** @param args CNI_ARGS of the request */

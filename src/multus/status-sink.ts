@@ -4,15 +4,22 @@ import type { PodReference } from "./pod.ts";
 
 export interface PodEvent {
   readonly type: "Normal" | "Warning";
-  readonly reason: "AddedInterface" | "NoNetworkFound";
+  readonly reason: "AddedInterface" | "NoNetworkFound" | "InvalidNetwork";
   readonly message: string;
 }
 
+/**
+ * Nothing here is waited for, and nothing throws: no container of a pod has started when its ADD answers, so a status that
+ * follows some milliseconds later is early enough, and an API server that is slow or away holds no pod up. What cannot be
+ * delivered in the end is the sink's to report.
+ */
 export interface StatusSink {
-  /** Never throws and is not waited for: an event is no part of the attachment. */
+  /** Sends an event about the pod. */
   event(pod: PodReference, event: PodEvent): void;
-  /** @param status the list of annotation `k8s.v1.cni.cncf.io/network-status`, JSON text */
-  networkStatus(pod: PodReference, status: Uint8Array): Promise<void>;
+  /** Writes the pod's network-status. @param status the list of annotation `k8s.v1.cni.cncf.io/network-status`, JSON text */
+  networkStatus(pod: PodReference, status: Uint8Array): void;
+  /** The pod's sandbox is going: a status of it that is not delivered yet is not to be delivered any more. */
+  withdraw(pod: PodReference): void;
 }
 
 /** The event for an attachment that is there (behaviour page, section 6). @param addresses CIDRs of its result */
@@ -32,4 +39,9 @@ export function noNetworkFound(namespace: string, name: string): PodEvent {
     reason: "NoNetworkFound",
     message: `cannot find a network-attachment-definition (${name}) in namespace (${namespace})`,
   };
+}
+
+/** The event for a NetworkAttachmentDefinition that is there and cannot be used. @param problem the error's text, which names the object and the place */
+export function invalidNetwork(problem: string): PodEvent {
+  return { type: "Warning", reason: "InvalidNetwork", message: problem };
 }
