@@ -37,10 +37,10 @@ export interface Cluster {
 
 export interface Clusters {
   /**
-   * The cluster that a request belongs to.
+   * The cluster that a request belongs to. A promise, because what speaks to a cluster is loaded when the first one is opened: a daemon without one does without.
    * @param kubeconfig path, of the netconf or the daemon's configuration; "" if there is none
    * @returns undefined where neither that nor the daemon's surroundings name a cluster
    * @throws {CniError} 7 where the kubeconfig cannot be used
    */
-  of(kubeconfig: string): Cluster | undefined;
+  of(kubeconfig: string): Promise<Cluster | undefined>;
 }
