@@ -1,7 +1,7 @@
 /** The control groups that containerd makes for a test's sandboxes and leaves when they are gone. */
 
-import { readdirSync, rmdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, rmdirSync } from "node:fs";
+import { basename, join } from "node:path";
 
 const mountPoint = "/sys/fs/cgroup";
 
@@ -15,7 +15,30 @@ function directories(path: string): string[] {
   }
 }
 
-/** Removes top-level groups, of every hierarchy (v1) or the one (v2), whose name is accepted, with the empty groups below them. */
+/** Where containerd makes the groups of containers for which a kubelet names no parent. */
+const containerdParent = "k8s.io";
+
+/** The directory of every hierarchy (v1), or the one (v2). */
+function hierarchies(): string[] {
+  return [mountPoint, ...directories(mountPoint)];
+}
+
+/** Ids of the containers, those of sandboxes among them, that a containerd has or had when it was killed. @param directory of its files */
+export function containersOf(directory: string): string[] {
+  return directories(join(directory, "state", "io.containerd.runtime.v2.task", "k8s.io")).map((path) =>
+    basename(path),
+  );
+}
+
+/** Those of the containers that have a group in some hierarchy. */
+export function containersWithCgroup(ids: readonly string[]): string[] {
+  const parents = hierarchies().map((directory) => join(directory, containerdParent));
+  return ids.filter((id) => parents.some((parent) => existsSync(join(parent, id))));
+}
+
+/**
+ * Removes groups whose name is accepted, with the empty groups below them: top-level ones of every hierarchy, and containers' own (`k8s.io/ID`).
+ */
 export function removeCgroups(accepts: (name: string) => boolean): void {
   const removeTree = (path: string): void => {
     for (const child of directories(path)) removeTree(child);
@@ -25,8 +48,8 @@ export function removeCgroups(accepts: (name: string) => boolean): void {
       // a process is still in it: whoever made it tries again, or the next sweep
     }
   };
-  for (const directory of [mountPoint, ...directories(mountPoint)]) {
-    for (const group of directories(directory)) {
+  for (const directory of hierarchies()) {
+    for (const group of [...directories(directory), ...directories(join(directory, containerdParent))]) {
       if (accepts(group.slice(directory.length + 1))) removeTree(group);
     }
   }

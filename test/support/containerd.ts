@@ -12,15 +12,28 @@ import {
   type ServiceClientConstructor,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
-import { removeCgroups } from "./cgroups.ts";
-import { runOrThrow } from "./command.ts";
+import { containersOf, removeCgroups } from "./cgroups.ts";
+import { runCommand, runOrThrow } from "./command.ts";
 import type { Namespace } from "./namespace.ts";
 import { buildPauseImage, pauseImageName } from "./pause-image.ts";
-import { session, sessionVariable, uniqueName } from "./session.ts";
+import { markedProcesses, mountsBelow, session, sessionVariable, uniqueName } from "./session.ts";
 
 export interface SandboxConfig {
   readonly metadata: { readonly name: string; readonly uid: string; readonly namespace: string };
   readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** An item of ListPodSandbox. */
+export interface Sandbox {
+  readonly id: string;
+  readonly metadata: { readonly name: string; readonly uid: string; readonly namespace: string };
+  /** Its first process runs. One that is stopped stays listed until it is removed. */
+  readonly isReady: boolean;
+}
+
+export interface ContainerdOptions {
+  /** Where containerd, ctr and containerd-shim-runc-v2 are; without it those in PATH. */
+  readonly programDirectory?: string;
 }
 
 /** PodSandboxStatus as far as tests look. */
@@ -35,6 +48,14 @@ interface StatusAnswer {
     readonly network: { readonly ip: string; readonly additionalIps: readonly { readonly ip: string }[] };
   };
   readonly info: Readonly<Record<string, string>>;
+}
+
+interface ListAnswer {
+  readonly items: readonly {
+    readonly id: string;
+    readonly metadata: { readonly name: string; readonly uid: string; readonly namespace: string };
+    readonly state: number;
+  }[];
 }
 
 interface RuntimeStatusAnswer {
@@ -116,13 +137,19 @@ export class Containerd implements AsyncDisposable {
   private constructor(directory: string, process: ChildProcess) {
     this.#directory = directory;
     this.#process = process;
-    this.#service = new RuntimeService(join(directory, "containerd.sock"));
+    this.#service = new RuntimeService(this.socket);
+  }
+
+  /** Path of the socket that serves CRI. */
+  get socket(): string {
+    return join(this.#directory, "containerd.sock");
   }
 
   /**
    * Starts containerd and waits until its network is ready, which is when it has read the CNI configuration.
    * @param directory an existing scratch directory
    * @param network namespace that it and the plugins run in
+   * @param cniBinDir plugins @param cniConfDir configurations of networks
    * @throws {Error} with its log
    */
   static async start(
@@ -130,6 +157,7 @@ export class Containerd implements AsyncDisposable {
     network: Namespace,
     cniBinDir: string,
     cniConfDir: string,
+    options: ContainerdOptions = {},
   ): Promise<Containerd> {
     mkdirSync(directory, { recursive: true });
     const configFile = join(directory, "config.toml");
@@ -137,24 +165,20 @@ export class Containerd implements AsyncDisposable {
     const image = await buildPauseImage(directory);
     const log = openSync(join(directory, "containerd.log"), "a");
     const [command = "", ...args] = network.enter("containerd", "--config", configFile);
+    const { PATH = "" } = process.env;
+    const { programDirectory } = options;
+    // containerd looks for its shim in PATH too.
+    const path = programDirectory === undefined ? PATH : `${programDirectory}:${PATH}`;
     const child = spawn(command, args, {
-      env: { ...process.env, [sessionVariable]: session },
+      env: { ...process.env, PATH: path, [sessionVariable]: session },
       stdio: ["ignore", log, log],
     });
     closeSync(log);
     const containerd = new Containerd(directory, child);
     try {
       await containerd.#untilReady();
-      await runOrThrow([
-        "ctr",
-        "--address",
-        join(directory, "containerd.sock"),
-        "-n",
-        "k8s.io",
-        "images",
-        "import",
-        image,
-      ]);
+      const ctr = programDirectory === undefined ? "ctr" : join(programDirectory, "ctr");
+      await runOrThrow([ctr, "--address", containerd.socket, "-n", "k8s.io", "images", "import", image]);
     } catch (error) {
       await containerd[Symbol.asyncDispose]();
       throw error;
@@ -216,22 +240,36 @@ export class Containerd implements AsyncDisposable {
 
   /** Ids of all sandboxes, those too whose start failed and which a kubelet would stop and remove. */
   async listPodSandboxes(): Promise<string[]> {
-    const { items } = await this.#service.call<{ items: readonly { readonly id: string }[] }>(
-      "ListPodSandbox",
-      {},
-    );
-    return items.map(({ id }) => id);
+    return (await this.sandboxes()).map(({ id }) => id);
+  }
+
+  async sandboxes(): Promise<Sandbox[]> {
+    const { items } = await this.#service.call<ListAnswer>("ListPodSandbox", {});
+    return items.map(({ id, metadata, state }) => ({ id, metadata, isReady: state === 0 }));
+  }
+
+  /** Stops and removes every sandbox. @returns pids of those that could not be */
+  async #removeSandboxes(): Promise<number[]> {
+    const remaining: number[] = [];
+    for (const { id } of await this.sandboxes()) {
+      try {
+        await this.stopPodSandbox(id);
+        await this.removePodSandbox(id);
+      } catch (error) {
+        // After a failed test there may be a sandbox that can't be stopped.
+        process.stderr.write(`containerd: ${String(error)}\n`);
+        remaining.push((await this.podSandboxStatus(id)).pid);
+      }
+    }
+    return remaining;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    let remaining: number[] = [];
     try {
-      for (const id of await this.listPodSandboxes()) {
-        await this.stopPodSandbox(id);
-        await this.removePodSandbox(id);
-      }
+      remaining = await this.#removeSandboxes();
     } catch (error) {
-      // After a failed test there may be a sandbox that can't be stopped; the sweep ends its processes.
-      process.stderr.write(`containerd: ${String(error)}\n`);
+      process.stderr.write(`containerd: ${String(error)}\n`); // it does not answer; the sweep ends what is left
     }
     this.#service.close();
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
@@ -239,6 +277,18 @@ export class Containerd implements AsyncDisposable {
       this.#process.kill("SIGTERM");
       await ended;
     }
-    removeCgroups((name) => name === this.#cgroup);
+    const shims = markedProcesses()
+      .filter((candidate) => candidate.session === session && candidate.command.includes(this.socket))
+      .map(({ pid }) => pid);
+    for (const pid of [...shims, ...remaining]) {
+      try {
+        if (pid > 0) process.kill(pid, "SIGKILL");
+      } catch {
+        // ended by itself
+      }
+    }
+    for (const point of mountsBelow(this.#directory)) await runCommand(["umount", "--lazy", point]);
+    const containers = containersOf(this.#directory);
+    removeCgroups((name) => name === this.#cgroup || containers.some((id) => name === `k8s.io/${id}`));
   }
 }

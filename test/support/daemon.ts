@@ -27,15 +27,29 @@ function accepts(socket: string): Promise<boolean> {
   });
 }
 
+/** Where a daemon runs, if not simply beside the test. */
+export interface DaemonSurroundings {
+  /** Environment variables beside this process's own. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Words before the command that start it elsewhere and become it (`unshare …`): its pid must stay the daemon's. */
+  readonly through?: readonly string[];
+}
+
 export class Daemon implements AsyncDisposable {
   readonly #configFile: string;
   readonly #socket: string;
+  readonly #surroundings: DaemonSurroundings;
   #process: ChildProcess | undefined;
   /** All that it ever printed. */
   output = "";
 
   /** @param directory where the configuration is written @param config the daemon's configuration; `socketDir` is needed */
-  constructor(directory: string, config: Readonly<Record<string, unknown>> & { readonly socketDir: string }) {
+  constructor(
+    directory: string,
+    config: Readonly<Record<string, unknown>> & { readonly socketDir: string },
+    surroundings: DaemonSurroundings = {},
+  ) {
+    this.#surroundings = surroundings;
     this.#configFile = join(directory, "daemon-config.json");
     this.#socket = join(config.socketDir, "multus.sock");
     writeFileSync(this.#configFile, JSON.stringify(config, undefined, 2));
@@ -52,8 +66,10 @@ export class Daemon implements AsyncDisposable {
 
   /** Starts it and waits until its socket takes connections. @throws {Error} with what it printed, if it ends before that or needs more than 10 s */
   async start(): Promise<void> {
-    const daemon = spawn(process.execPath, [bundle, "--config", this.#configFile], {
-      env: { ...process.env, [sessionVariable]: session },
+    const { environment = {}, through = [] } = this.#surroundings;
+    const [command = "", ...args] = [...through, process.execPath, bundle, "--config", this.#configFile];
+    const daemon = spawn(command, args, {
+      env: { ...process.env, ...environment, [sessionVariable]: session },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = daemon;

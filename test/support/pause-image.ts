@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runOrThrow } from "./command.ts";
+import { session, sessionVariable } from "./session.ts";
 
 export const pauseImageName = "localhost/pause:1";
 
@@ -55,7 +56,8 @@ export async function buildPauseImage(directory: string): Promise<string> {
   const config = addJson("application/vnd.oci.image.config.v1+json", {
     architecture,
     os: "linux",
-    config: { Entrypoint: ["/pause"], WorkingDir: "/" },
+    // The mark of this session: what a killed run left is found by it.
+    config: { Entrypoint: ["/pause"], WorkingDir: "/", Env: [`${sessionVariable}=${session}`] },
     rootfs: { type: "layers", diff_ids: [layer.digest] },
   });
   const manifest = addJson("application/vnd.oci.image.manifest.v1+json", {

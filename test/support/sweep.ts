@@ -3,7 +3,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { removeCgroups } from "./cgroups.ts";
+import { containersOf, removeCgroups } from "./cgroups.ts";
 import { runCommand } from "./command.ts";
 import { isAlive, markedProcesses, mountsBelow, ownerOf } from "./session.ts";
 
@@ -35,8 +35,10 @@ for (const name of staleEntries("/run/netns")) {
 }
 for (const name of staleEntries(tmpdir())) {
   const directory = join(tmpdir(), name);
+  const containers = containersOf(join(directory, "cri"));
   process.stderr.write(`> removing ${directory}, left by a test run that is gone\n`);
   for (const point of mountsBelow(directory)) await runCommand(["umount", "--lazy", point]);
+  removeCgroups((group) => containers.some((id) => group === `k8s.io/${id}`));
   rmSync(directory, { recursive: true, force: true });
 }
 removeCgroups(isStale);
