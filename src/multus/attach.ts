@@ -5,18 +5,22 @@ import type { StatusInput } from "../kernels/index.ts";
 import {
   type Attachment,
   executorErrorCode,
-  missingNadEvent,
+  nadsWithEvents,
   type RequestContext,
   runtimeConf,
   timed,
 } from "./context.ts";
 import { defaultRouteEdit } from "./default-route.ts";
 import { type Delegate, interfaceName } from "./delegate.ts";
+import { resultForGonePod } from "./gone-pod.ts";
+import { podAnnotationsKey } from "./netconf.ts";
 import { resultAddresses, sendAddedInterface, sendNetworkStatus } from "./network-status.ts";
 import { makePlan } from "./plan.ts";
 import { writePlan } from "./plan-file.ts";
 import { withAddressArgs } from "./plugin-environment.ts";
+import { hasName } from "./pod.ts";
 import { podError } from "./pod-error.ts";
+import { findPod } from "./pod-lookup.ts";
 import { waitUntilReady } from "./readiness.ts";
 import { endPhase } from "./report.ts";
 
@@ -26,16 +30,49 @@ interface PlannedAttachment extends Attachment {
 }
 
 /**
- * Makes all attachments of the pod.
+ * ADD: looks the pod up and makes all its attachments. A pod that is gone gets none, and a success (behaviour page, section 7).
  * @param onStarted called when the plan is on disk: from now on there may be something to undo
  * @returns the cluster network's result in the version that the netconf names, JSON text
  * @throws {CniError} naming the pod and the network; nothing is left behind then but the plan, which the runtime's DEL removes
  */
 export async function attach(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
   const { netconf, request, chain, clock, report } = context;
+  if (netconf.readinessIndicatorFile !== "") {
+    const since = performance.now();
+    await waitUntilReady(netconf.readinessIndicatorFile, clock);
+    endPhase(report, "ready", since);
+  }
+  const known = await withPod(context);
+  return known === undefined
+    ? resultForGonePod(request, netconf.cniVersion, chain.kernels)
+    : attachPod(known, onStarted);
+}
+
+/** The context with what is known of the pod; undefined where it is gone. @throws {CniError} 4, 11 */
+async function withPod(context: RequestContext): Promise<RequestContext | undefined> {
+  const { cluster, pod, annotations, report, log } = context;
+  if (cluster === undefined || !hasName(pod)) {
+    if (annotations === undefined && pod.name !== "") {
+      log.verbose("the pod's annotations are not known: it gets no networks of its own", {
+        missing: `capability ${podAnnotationsKey} of the netconf`,
+      });
+    }
+    return context;
+  }
+  const since = performance.now();
+  const found = await findPod(cluster.pods, pod, annotations, log);
+  endPhase(report, "pod", since);
+  if (found === undefined) {
+    log.verbose("the pod is gone: nothing is attached");
+    return undefined;
+  }
+  return { ...context, annotations: found.annotations, podObject: found.object };
+}
+
+async function attachPod(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
+  const { netconf, request, report } = context;
   let since = performance.now();
-  await waitUntilReady(netconf.readinessIndicatorFile, clock);
-  const delegates = await makePlan(context.catalog, { ...context, onMissingNad: missingNadEvent(context) });
+  const delegates = await makePlan(context.catalog, { ...context, nads: nadsWithEvents(context) });
   since = endPhase(report, "plan", since);
   writePlan(netconf.cniDir, request.containerId, delegates);
   onStarted();
@@ -54,7 +91,7 @@ export async function attach(context: RequestContext, onStarted: () => void): Pr
       done.push(attachment);
       try {
         const result = await timed(report, attachment, () => add(context, attachment));
-        answer ??= result;
+        answer ??= inVersion(result, attachment, context);
         sendAddedInterface(context, attachment.name, attachment.ifName, result);
         const kept = await editDefaultRoutes(context, attachment, delegates, result);
         status.push({ name: attachment.name, isDefault: attachment.delegate.isCluster, result: kept });
@@ -67,21 +104,28 @@ export async function attach(context: RequestContext, onStarted: () => void): Pr
       }
     }
     since = endPhase(report, "delegates", since);
+    // The last that can fail, and nothing is undone after it: what was handed over is true.
     sendNetworkStatus(context, status);
-    since = endPhase(report, "status", since);
+    endPhase(report, "status", since);
   } catch (error) {
     await undo(context, done);
     endPhase(report, "undo", since);
     throw error;
   }
-  const cluster = delegates[0];
-  return answer === undefined || cluster === undefined
-    ? new Uint8Array()
-    : chain.kernels.convertResult({
-        result: answer,
-        configVersion: cluster.network.cniVersion,
-        targetVersion: netconf.cniVersion,
-      });
+  return answer ?? new Uint8Array();
+}
+
+/** The cluster network's result as the runtime's netconf wants it. */
+function inVersion(
+  result: Uint8Array,
+  { network }: Attachment,
+  { chain, netconf }: RequestContext,
+): Uint8Array {
+  return chain.kernels.convertResult({
+    result,
+    configVersion: network.cniVersion,
+    targetVersion: netconf.cniVersion,
+  });
 }
 
 function add(context: RequestContext, attachment: PlannedAttachment): Promise<Uint8Array> {

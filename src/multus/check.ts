@@ -16,7 +16,10 @@ import { endPhase } from "./report.ts";
 export async function check(context: RequestContext): Promise<void> {
   const { netconf, request, report } = context;
   let since = performance.now();
-  const { attachments } = await recoverAttachments(context, true);
+  const { attachments } = await recoverAttachments(context, {
+    neverStarted: true,
+    podCanBeAsked: false,
+  });
   since = endPhase(report, "plan", since);
   if (attachments.length === 0) {
     throw new CniError(

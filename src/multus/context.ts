@@ -7,13 +7,15 @@ import type { CniRequest } from "../cni/request.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import type { Logger } from "../log/logger.ts";
 import { capabilityArgs } from "./capability-args.ts";
+import type { Cluster } from "./cluster.ts";
 import type { AttachmentRequest } from "./delegate.ts";
+import type { NadSource } from "./nads.ts";
 import type { Netconf } from "./netconf.ts";
-import type { NetworkCatalog, OnMissingNad } from "./networks.ts";
+import type { NetworkCatalog, ReportedNads } from "./networks.ts";
 import type { PodReference } from "./pod.ts";
 import type { Clock } from "./readiness.ts";
 import type { RequestReport } from "./report.ts";
-import { noNetworkFound, type StatusSink } from "./status-sink.ts";
+import { invalidNetwork, noNetworkFound, type PodEvent } from "./status-sink.ts";
 
 export interface RequestContext {
   readonly request: CniRequest;
@@ -21,13 +23,18 @@ export interface RequestContext {
   readonly pod: PodReference;
   /** The pod's; undefined where nothing is known of it. */
   readonly annotations: Readonly<Record<string, string>> | undefined;
+  /** The cluster that the request belongs to; undefined: none. */
+  readonly cluster: Cluster | undefined;
+  /** The pod as an object of the cluster, which events and status are about; undefined where it is not known to have one. */
+  readonly podObject: PodReference | undefined;
   /** CNI_ARGS for the delegates. */
   readonly args: CniArgs;
   /** CNI_PATH for the delegates. */
   readonly path: string;
   readonly chain: ChainContext;
   readonly catalog: NetworkCatalog;
-  readonly sink: StatusSink | undefined;
+  /** NetworkAttachmentDefinitions: the cluster's, then those of files; undefined: there is nothing to look them up in. */
+  readonly nads: NadSource | undefined;
   readonly clock: Clock;
   readonly report: RequestReport;
   readonly log: Logger;
@@ -65,12 +72,26 @@ export function runtimeConf(
   };
 }
 
-/** Sends the event for a network that does not exist, where the pod is known. */
-export function missingNadEvent(context: RequestContext): OnMissingNad {
-  return (namespace, name) => {
-    if (context.annotations !== undefined) {
-      context.sink?.event(context.pod, noNetworkFound(namespace, name));
+/** Sends an event about the pod, where it is known in the cluster. */
+export function sendEvent(context: RequestContext, event: PodEvent): void {
+  if (context.podObject !== undefined) {
+    context.cluster?.sink.event(context.podObject, event);
+  }
+}
+
+/** The request's NetworkAttachmentDefinitions. What is wrong with one becomes an event, once in a request. */
+export function nadsWithEvents(context: RequestContext): ReportedNads {
+  const sent = new Set<string>();
+  const once = (event: PodEvent) => {
+    if (!sent.has(event.message)) {
+      sent.add(event.message);
+      sendEvent(context, event);
     }
+  };
+  return {
+    source: context.nads,
+    onMissing: (namespace, name) => once(noNetworkFound(namespace, name)),
+    onInvalid: (problem) => once(invalidNetwork(problem.message)),
   };
 }
 

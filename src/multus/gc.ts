@@ -103,10 +103,14 @@ async function dropContainer(
     },
     pod,
     annotations: undefined,
+    podObject: undefined,
     args: pluginArgs(pod, args),
     log: context.log.with({ container: containerId }),
   };
-  const { attachments, hasPlan } = await recoverAttachments(stale, true);
+  const { attachments, hasPlan } = await recoverAttachments(stale, {
+    neverStarted: true,
+    podCanBeAsked: false,
+  });
   const collected = attachments.filter(({ network }) => !network.disableGC);
   const errors = await deleteAttachments(stale, collected);
   for (const { networkName, ifName } of cached) {

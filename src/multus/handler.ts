@@ -8,6 +8,7 @@ import { NetworkConfigFiles } from "../cni/files.ts";
 import { memberValue, objectMembers } from "../cni/json.ts";
 import type { CniReply, CniRequest } from "../cni/request.ts";
 import type { Kernels } from "../kernels/index.ts";
+import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { attach } from "./attach.ts";
 import { check } from "./check.ts";
@@ -16,16 +17,16 @@ import type { RequestContext } from "./context.ts";
 import { detach } from "./detach.ts";
 import { checkCommandVersion, checkEnvironment } from "./environment.ts";
 import { collectGarbage } from "./gc.ts";
-import type { NadSource } from "./nads.ts";
-import { type NetconfOverrides, parseNetconf, podAnnotationsKey } from "./netconf.ts";
+import { firstOf, type NadSource } from "./nads.ts";
+import { type NetconfOverrides, parseNetconf } from "./netconf.ts";
 import { NetworkCatalog } from "./networks.ts";
 import { withPassthru } from "./passthru.ts";
 import { pluginArgs, pluginPath } from "./plugin-environment.ts";
-import { type PodReference, podReference } from "./pod.ts";
+import { hasName, podReference } from "./pod.ts";
 import { podError } from "./pod-error.ts";
 import { type Clock, systemClock } from "./readiness.ts";
 import { endPhase, newReport, type RequestReport } from "./report.ts";
-import { status } from "./status-command.ts";
+import { notAvailable, status } from "./status-command.ts";
 
 export interface MultusOptions {
   readonly kernels: Kernels;
@@ -69,21 +70,34 @@ const nothing = new Uint8Array();
 export function createMultus(options: MultusOptions): Multus {
   const { kernels, nads, clock = systemClock, delegateTimeoutMs = defaultDelegateTimeoutMs } = options;
   const files = new NetworkConfigFiles(kernels, (problem) => options.log.error(problem.message));
-  const catalog = new NetworkCatalog(kernels, files, nads);
+  const catalog = new NetworkCatalog(kernels, files);
   /** Containers that a request is being worked on for. */
   const busy = new Set<string>();
   /** Containers whose ADD ended before its first delegate, the oldest first. */
   const neverStarted = new Set<string>();
 
-  async function annotationsOf(
-    given: Readonly<Record<string, string>> | undefined,
-    pod: PodReference,
-    cluster: Cluster | undefined,
-  ): Promise<Readonly<Record<string, string>> | undefined> {
-    if (given !== undefined || cluster === undefined || pod.name === "") {
-      return given;
+  /** The cluster that a request belongs to. What needs none goes on without one that cannot be used. */
+  async function clusterOf(
+    { command }: CniRequest,
+    kubeconfig: string,
+    log: Logger,
+  ): Promise<Cluster | undefined> {
+    try {
+      return await options.clusters?.of(kubeconfig);
+    } catch (error) {
+      if (command === "ADD") {
+        throw error;
+      }
+      if (command === "STATUS") {
+        throw notAvailable(error);
+      }
+      log.error("the cluster cannot be used", { error: errorText(error) });
+      return undefined;
     }
-    return (await cluster.pods.find(pod, { retry: true }))?.annotations;
+  }
+
+  function nadsOf(cluster: Cluster): NadSource {
+    return nads === undefined ? cluster.nads : firstOf([cluster.nads, nads]);
   }
 
   async function contextOf(
@@ -99,19 +113,7 @@ export function createMultus(options: MultusOptions): Multus {
     report.podNamespace = pod.namespace;
     report.podName = pod.name;
     report.podUid = pod.uid;
-    const cluster = options.clusters?.of(netconf.kubeconfig);
-    const annotations = await annotationsOf(netconf.podAnnotations, pod, cluster).catch((error: unknown) => {
-      if (request.command !== "DEL") {
-        throw error;
-      }
-      log.error("the pod cannot be looked up", { error: String(error) });
-      return undefined;
-    });
-    if (request.command === "ADD" && annotations === undefined && pod.name !== "") {
-      log.verbose("the pod's annotations are not known: it gets no networks of its own", {
-        missing: `capability ${podAnnotationsKey} of the netconf`,
-      });
-    }
+    const cluster = await clusterOf(request, netconf.kubeconfig, log);
     for (const warning of netconf.warnings) {
       log.verbose(warning);
     }
@@ -120,7 +122,9 @@ export function createMultus(options: MultusOptions): Multus {
       request,
       netconf,
       pod,
-      annotations,
+      annotations: netconf.podAnnotations,
+      cluster,
+      podObject: undefined,
       args: pluginArgs(pod, runtimeArgs),
       path: pluginPath(netconf.binDir, request.path),
       chain: {
@@ -130,7 +134,7 @@ export function createMultus(options: MultusOptions): Multus {
         timeoutMs: delegateTimeoutMs,
       },
       catalog,
-      sink: cluster?.sink,
+      nads: cluster === undefined ? nads : nadsOf(cluster),
       clock,
       report,
       log,
@@ -153,6 +157,9 @@ export function createMultus(options: MultusOptions): Multus {
 
   async function del(context: RequestContext): Promise<Uint8Array> {
     const { containerId } = context.request;
+    if (hasName(context.pod)) {
+      context.cluster?.sink.withdraw(context.pod);
+    }
     await detach(context, neverStarted.has(containerId));
     return nothing;
   }

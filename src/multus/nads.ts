@@ -23,6 +23,19 @@ export interface NadSource {
   get(namespace: string, name: string): Promise<Nad | undefined>;
 }
 
+/** Several sources as one: the first that has the object. One that cannot be asked is an error, as it may have it. */
+export function firstOf(sources: readonly NadSource[]): NadSource {
+  return {
+    async get(namespace, name) {
+      for (const source of sources) {
+        const nad = await source.get(namespace, name);
+        if (nad !== undefined) return nad;
+      }
+      return undefined;
+    },
+  };
+}
+
 const extensions = [".yaml", ".yml", ".json"];
 const nadKind = "NetworkAttachmentDefinition";
 const nadApiVersion = "k8s.cni.cncf.io/v1";

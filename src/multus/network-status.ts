@@ -1,7 +1,7 @@
 /** A pod's network-status and events from its results (behaviour page, section 6). */
 
 import type { StatusInput } from "../kernels/index.ts";
-import type { RequestContext } from "./context.ts";
+import { type RequestContext, sendEvent } from "./context.ts";
 import { addedInterface } from "./status-sink.ts";
 
 interface ResultAddresses {
@@ -39,20 +39,23 @@ export function sendAddedInterface(
   ifName: string,
   result: Uint8Array,
 ): void {
-  if (context.sink === undefined || context.annotations === undefined) {
+  if (context.podObject === undefined) {
     return;
   }
   const { isAttachment, addresses } = resultAddresses(result);
   if (isAttachment) {
-    context.sink.event(context.pod, addedInterface(ifName, addresses, name));
+    sendEvent(context, addedInterface(ifName, addresses, name));
   }
 }
 
-/** Writes the pod's network-status, where there is somewhere to write it and the pod is not one of the system's. */
+/** Hands the pod's network-status over, where there is somewhere to write it and the pod is not one of the system's. */
 export function sendNetworkStatus(context: RequestContext, inputs: readonly StatusInput[]): void {
-  const { sink, annotations, netconf, pod, chain } = context;
-  if (sink === undefined || annotations === undefined || netconf.systemNamespaces.includes(pod.namespace)) {
-    return;
+  const { cluster, podObject, netconf, chain } = context;
+  if (
+    cluster !== undefined &&
+    podObject !== undefined &&
+    !netconf.systemNamespaces.includes(podObject.namespace)
+  ) {
+    cluster.sink.networkStatus(podObject, chain.kernels.networkStatus(inputs));
   }
-  sink.networkStatus(pod, chain.kernels.networkStatus(inputs));
 }

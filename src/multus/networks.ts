@@ -29,39 +29,58 @@ export interface ConfigAdditions {
   readonly deviceId?: string | undefined;
 }
 
-/** Told of a NetworkAttachmentDefinition that was looked for and is not there. */
-export type OnMissingNad = (namespace: string, name: string) => void;
+/** Where NetworkAttachmentDefinitions are looked up, and who is told of those that are no use. */
+export interface ReportedNads {
+  /** undefined: there is nothing to look them up in. */
+  readonly source: NadSource | undefined;
+  /** Told of one that was looked for and is not there. */
+  onMissing(namespace: string, name: string): void;
+  /** Told of one that is there and cannot be used; the error's text names it. */
+  onInvalid(problem: CniError): void;
+}
+
+/** As for objects of Kubernetes that are made to hold data: 1 MiB. What is larger than that is no configuration but a mistake. */
+const longestNadConfig = 1024 * 1024;
+
+/** What is wrong with a NetworkAttachmentDefinition itself; other codes are about the way to it, or are a runtime's to try again. */
+const nadProblems: readonly number[] = [
+  CniErrorCode.incompatibleVersion,
+  CniErrorCode.unsupportedField,
+  CniErrorCode.decodingFailure,
+  CniErrorCode.invalidNetworkConfig,
+];
 
 /** Configurations given in netconfs that are kept parsed: a node has one netconf, a changed one now and then. */
 const inlineLimit = 64;
 
+/** What became of a NetworkAttachmentDefinition's configuration. */
 interface ParsedNad {
+  /** What it was parsed for, beside its text. */
   readonly cniVersion: string;
-  readonly network: NetworkConfigList;
+  readonly where: string;
+  readonly network: NetworkConfigList | CniError;
 }
 
 /** Finds networks, and keeps what it parsed for as long as its source stays the same. */
 export class NetworkCatalog {
   readonly #kernels: Kernels;
   readonly #files: NetworkConfigFiles;
-  readonly #nads: NadSource | undefined;
   readonly #parsedNads = new WeakMap<Uint8Array, ParsedNad>();
   readonly #parsedInline = new Map<string, NetworkConfigList>();
 
-  /** @param nads undefined: there is nothing to look NetworkAttachmentDefinitions up in */
-  constructor(kernels: Kernels, files: NetworkConfigFiles, nads: NadSource | undefined) {
+  constructor(kernels: Kernels, files: NetworkConfigFiles) {
     this.#kernels = kernels;
     this.#files = files;
-    this.#nads = nads;
   }
 
   /**
    * What `clusterNetwork` or an item of `defaultNetworks` names: a NetworkAttachmentDefinition of multusNamespace, else a
    * configuration of that name in confDir; with a slash, a directory or a file.
    * @param key of the netconf, for errors
-   * @throws {CniError} 7 if there is no such network; whatever is wrong with its configuration
+   * @throws {CniError} 7 if there is no such network; whatever is wrong with its configuration; 11 where nobody can say whether there is a
+   *   NetworkAttachmentDefinition: a file of that name may be another network
    */
-  async named(value: string, key: string, netconf: Netconf, onMissing: OnMissingNad): Promise<FoundNetwork> {
+  async named(value: string, key: string, netconf: Netconf, nads: ReportedNads): Promise<FoundNetwork> {
     if (value.includes("/")) {
       const network = this.#files.loadPath(value);
       if (network === undefined) {
@@ -72,12 +91,9 @@ export class NetworkCatalog {
       }
       return { name: network.name, network, isChainFile: value.endsWith(".conflist") };
     }
-    const nad = await this.#nads?.get(netconf.multusNamespace, value);
-    if (nad !== undefined) {
-      return this.#ofNad(nad, netconf, {});
-    }
-    if (this.#nads !== undefined) {
-      onMissing(netconf.multusNamespace, value);
+    const found = await this.#nad(nads, netconf.multusNamespace, value, netconf, {});
+    if (found !== undefined) {
+      return found;
     }
     const network = this.#files.findByName(netconf.confDir, value);
     if (network === undefined) {
@@ -98,17 +114,16 @@ export class NetworkCatalog {
     name: string,
     additions: ConfigAdditions,
     netconf: Netconf,
-    onMissing: OnMissingNad,
+    nads: ReportedNads,
   ): Promise<FoundNetwork> {
-    const nad = await this.#nads?.get(namespace, name);
-    if (nad === undefined) {
-      onMissing(namespace, name);
+    const found = await this.#nad(nads, namespace, name, netconf, additions);
+    if (found === undefined) {
       throw new CniError(
         CniErrorCode.invalidNetworkConfig,
         `there is no network-attachment-definition ${name} in namespace ${namespace}`,
       );
     }
-    return this.#ofNad(nad, netconf, additions);
+    return found;
   }
 
   /** A configuration given in the netconf itself. @param index its place in `delegates` */
@@ -151,6 +166,32 @@ export class NetworkCatalog {
     return { name, network, isChainFile: true };
   }
 
+  /** @returns undefined if there is none */
+  async #nad(
+    { source, onMissing, onInvalid }: ReportedNads,
+    namespace: string,
+    name: string,
+    netconf: Netconf,
+    additions: ConfigAdditions,
+  ): Promise<FoundNetwork | undefined> {
+    if (source === undefined) {
+      return undefined;
+    }
+    try {
+      const nad = await source.get(namespace, name);
+      if (nad === undefined) {
+        onMissing(namespace, name);
+        return undefined;
+      }
+      return this.#ofNad(nad, netconf, additions);
+    } catch (error) {
+      if (error instanceof CniError && nadProblems.includes(error.code)) {
+        onInvalid(error);
+      }
+      throw error;
+    }
+  }
+
   #ofNad(nad: Nad, netconf: Netconf, additions: ConfigAdditions): FoundNetwork {
     const name = `${nad.namespace}/${nad.name}`;
     const written = this.#writtenIn(nad, netconf);
@@ -166,21 +207,55 @@ export class NetworkCatalog {
   /** The configuration as the object has it, or the file that stands in for an empty one. */
   #writtenIn(nad: Nad, netconf: Netconf): NetworkConfigList {
     if (nad.config.length === 0) {
-      const network = this.#files.findByName(netconf.confDir, nad.name);
-      if (network === undefined) {
-        throw new CniError(
-          CniErrorCode.invalidNetworkConfig,
-          `${nad.where}: spec.config is empty, and no configuration in ${netconf.confDir} has the name ${nad.name}`,
-        );
+      return this.#standIn(nad, netconf);
+    }
+    const { cniVersion } = netconf;
+    const { config, where } = nad;
+    let parsed = this.#parsedNads.get(config);
+    if (parsed === undefined || parsed.cniVersion !== cniVersion || parsed.where !== where) {
+      parsed = { cniVersion, where, network: this.#parseNad(nad, netconf) };
+      this.#parsedNads.set(config, parsed);
+    }
+    if (parsed.network instanceof CniError) {
+      throw parsed.network;
+    }
+    return parsed.network;
+  }
+
+  /** An object with an error in it is as much work as one without, and as many pods may name it. */
+  #parseNad({ config, where, name }: Nad, netconf: Netconf): NetworkConfigList | CniError {
+    if (config.length > longestNadConfig) {
+      return new CniError(
+        CniErrorCode.invalidNetworkConfig,
+        `${where}: spec.config has ${config.length} bytes, and at most ${longestNadConfig} are allowed`,
+      );
+    }
+    try {
+      return this.#parse(config, where, name, netconf);
+    } catch (error) {
+      if (error instanceof CniError) {
+        return error;
       }
-      return network;
+      throw error;
     }
-    const known = this.#parsedNads.get(nad.config);
-    if (known !== undefined && known.cniVersion === netconf.cniVersion) {
-      return known.network;
+  }
+
+  /** The file for an object with an empty spec. Its state on disk may change, so it is looked for each time. */
+  #standIn(nad: Nad, { confDir }: Netconf): NetworkConfigList {
+    const refuse = (code: number, what: string, options?: ErrorOptions) =>
+      new CniError(code, `${nad.where}: spec.config is empty, and ${what}`, "", options);
+    let network: NetworkConfigList | undefined;
+    try {
+      network = this.#files.findByName(confDir, nad.name);
+    } catch (error) {
+      throw error instanceof CniError ? refuse(error.code, error.message, { cause: error }) : error;
     }
-    const network = this.#parse(nad.config, nad.where, nad.name, netconf);
-    this.#parsedNads.set(nad.config, { cniVersion: netconf.cniVersion, network });
+    if (network === undefined) {
+      throw refuse(
+        CniErrorCode.invalidNetworkConfig,
+        `no configuration in ${confDir} has the name ${nad.name}`,
+      );
+    }
     return network;
   }
 

@@ -4,7 +4,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { checkDefaultRoutes } from "./default-route.ts";
 import type { AttachmentRequest, Delegate } from "./delegate.ts";
 import type { Netconf } from "./netconf.ts";
-import type { FoundNetwork, NetworkCatalog, OnMissingNad } from "./networks.ts";
+import type { FoundNetwork, NetworkCatalog, ReportedNads } from "./networks.ts";
 import type { PodReference } from "./pod.ts";
 import { podError } from "./pod-error.ts";
 import {
@@ -21,8 +21,7 @@ export interface PlanInput {
   readonly pod: PodReference;
   /** The pod's; undefined where nothing is known of it. */
   readonly annotations: Readonly<Record<string, string>> | undefined;
-  /** Told of every NetworkAttachmentDefinition that was looked for and is not there. */
-  readonly onMissingNad: OnMissingNad;
+  readonly nads: ReportedNads;
 }
 
 /**
@@ -50,7 +49,7 @@ function delegateOf(found: FoundNetwork, request: AttachmentRequest, isCluster =
 
 /** The networks that do not depend on the pod's selections. The first is the cluster network. */
 async function baseNetworks(catalog: NetworkCatalog, input: PlanInput): Promise<Delegate[]> {
-  const { netconf, pod, onMissingNad } = input;
+  const { netconf, pod, nads } = input;
   const replacement = await replacedCluster(catalog, input);
   if (netconf.clusterNetwork === "") {
     return netconf.delegates.map((config, index) =>
@@ -61,15 +60,11 @@ async function baseNetworks(catalog: NetworkCatalog, input: PlanInput): Promise<
   }
   const cluster =
     replacement ??
-    delegateOf(
-      await catalog.named(netconf.clusterNetwork, "clusterNetwork", netconf, onMissingNad),
-      {},
-      true,
-    );
+    delegateOf(await catalog.named(netconf.clusterNetwork, "clusterNetwork", netconf, nads), {}, true);
   const delegates = [cluster];
   if (!netconf.systemNamespaces.includes(pod.namespace)) {
     for (const [index, name] of netconf.defaultNetworks.entries()) {
-      const found = await catalog.named(name, `defaultNetworks[${index}]`, netconf, onMissingNad);
+      const found = await catalog.named(name, `defaultNetworks[${index}]`, netconf, nads);
       delegates.push(delegateOf(found, {}));
     }
   }
@@ -118,12 +113,12 @@ async function selectedNetworks(catalog: NetworkCatalog, input: PlanInput): Prom
 async function selectedNetwork(
   catalog: NetworkCatalog,
   selection: NetworkSelection,
-  { netconf, pod, onMissingNad }: PlanInput,
+  { netconf, pod, nads }: PlanInput,
   isCluster: boolean,
 ): Promise<Delegate> {
   const { name, namespace, cniArgs } = selection;
   try {
-    const found = await catalog.selected(namespace, name, { cniArgs }, netconf, onMissingNad);
+    const found = await catalog.selected(namespace, name, { cniArgs }, netconf, nads);
     return delegateOf(found, requestOf(selection), isCluster);
   } catch (error) {
     throw podError(error, pod, `${namespace}/${name}`);

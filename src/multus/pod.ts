@@ -11,6 +11,11 @@ export interface PodReference {
   readonly sandboxId: string;
 }
 
+/** Does the request say which pod it is for? */
+export function hasName({ namespace, name }: PodReference): boolean {
+  return namespace !== "" && name !== "";
+}
+
 /** @param args CNI_ARGS of the request */
 export function podReference(args: CniArgs): PodReference {
   return {

@@ -5,12 +5,15 @@
 
 import type { CachedAttachment } from "../cni/cache.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
+import { CniError, CniErrorCode } from "../cni/errors.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { errorText } from "../log/error-text.ts";
-import { type Attachment, missingNadEvent, type RequestContext } from "./context.ts";
+import { type Attachment, nadsWithEvents, type RequestContext } from "./context.ts";
 import { interfaceName } from "./delegate.ts";
 import { makePlan } from "./plan.ts";
 import { type PlanEntry, readPlan } from "./plan-file.ts";
+import { hasName } from "./pod.ts";
+import { isAnotherPod } from "./pod-lookup.ts";
 
 /** What was found. */
 export interface Recovered {
@@ -20,12 +23,26 @@ export interface Recovered {
   readonly hasPlan: boolean;
 }
 
+/** Milliseconds that each question to the cluster may take. */
+const patienceMs = 3_000;
+
 const quotationMark = 0x22;
 const backslash = 0x5c;
 const space = 0x20;
 
-/** @param neverStarted an ADD of the container is known to have ended before its first delegate */
-export async function recoverAttachments(context: RequestContext, neverStarted: boolean): Promise<Recovered> {
+/** What is known, or allowed, beyond what is on disk. */
+export interface RecoverOptions {
+  /** An ADD of the container is known to have ended before its first delegate. */
+  readonly neverStarted: boolean;
+  /** The cluster may be asked for the pod, where there is no whole plan and the request brings no annotations. */
+  readonly podCanBeAsked: boolean;
+}
+
+/** Never throws for what the cluster does or does not answer: what it would have said is missing then. */
+export async function recoverAttachments(
+  context: RequestContext,
+  { neverStarted, podCanBeAsked }: RecoverOptions,
+): Promise<Recovered> {
   const { netconf, request, log } = context;
   const plan = readPlan(netconf.cniDir, request.containerId);
   const planned = (plan?.entries ?? []).flatMap(
@@ -46,7 +63,8 @@ export async function recoverAttachments(context: RequestContext, neverStarted: 
     return { attachments: [], hasPlan: false };
   }
   const rebuilt = new Map(planned.map((attachment) => [keyOf(attachment), attachment]));
-  for (const attachment of await remade(context, hasTraces)) {
+  const asked = podCanBeAsked ? await withPodOfCluster(context) : context;
+  for (const attachment of await remade(asked, hasTraces)) {
     const key = keyOf(attachment);
     if (!rebuilt.has(key)) {
       rebuilt.set(key, withCached(context, attachment, cached));
@@ -65,16 +83,59 @@ function keyOf({ network, ifName }: Attachment): string {
   return `${network.name} ${ifName}`;
 }
 
+/** The context with what the cluster knows of the pod; as it was where that is nothing, or the request has annotations of its own. */
+async function withPodOfCluster(context: RequestContext): Promise<RequestContext> {
+  const { cluster, pod, annotations, log } = context;
+  if (cluster === undefined || annotations !== undefined || !hasName(pod)) {
+    return context;
+  }
+  const { pods } = cluster;
+  try {
+    // The API first, as the pod may be gone, and nothing is waited for then; the watch's memory where it does not answer.
+    const answer = pods.ask(pod).catch(() => pods.find(pod, { retry: false }));
+    const details = await withinPatience(answer, "the pod");
+    if (details === undefined) {
+      return context;
+    }
+    if (isAnotherPod(pod, details)) {
+      log.verbose("another pod has taken the name: its networks say nothing about this container", {
+        uid: details.uid,
+      });
+      return context;
+    }
+    return { ...context, annotations: details.annotations, podObject: { ...pod, uid: details.uid } };
+  } catch (error) {
+    log.error("the pod cannot be looked up", { error: errorText(error) });
+    return context;
+  }
+}
+
+/** A cluster that is slow to answer must not keep a pod from ending. @throws {CniError} 11 when `patienceMs` is over */
+async function withinPatience<Answer>(answer: Promise<Answer>, what: string): Promise<Answer> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new CniError(CniErrorCode.tryAgainLater, `no answer about ${what} within ${patienceMs} ms`));
+    }, patienceMs);
+  });
+  try {
+    return await Promise.race([answer, tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The networks that the pod would get today. Without its annotations, or with one that leads nowhere, and where something is there to be undone: the cluster's own. */
 async function remade(context: RequestContext, hasTraces: boolean): Promise<readonly Attachment[]> {
+  const nads = nadsWithEvents(context);
   const attempts = [context.annotations, hasTraces ? {} : undefined];
   for (const annotations of attempts) {
     if (annotations === undefined) {
       continue;
     }
     try {
-      const onMissingNad = missingNadEvent(context);
-      const delegates = await makePlan(context.catalog, { ...context, annotations, onMissingNad });
+      const plan = makePlan(context.catalog, { ...context, annotations, nads });
+      const delegates = await withinPatience(plan, "the pod's networks");
       return delegates.map((delegate, position) => ({
         ...delegate,
         ifName: interfaceName(delegate, position, context.request.ifName),

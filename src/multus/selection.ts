@@ -12,6 +12,8 @@ import schema from "./selection.schema.json" with { type: "json" };
 export const networksAnnotation = "k8s.v1.cni.cncf.io/networks";
 /** Annotation that replaces the cluster network. */
 export const defaultNetworkAnnotation = "v1.multus-cni.io/default-network";
+/** All that this room reads of a pod's annotations to know its networks. */
+export const podAnnotationsRead: readonly string[] = [networksAnnotation, defaultNetworkAnnotation];
 
 /** One network that a pod selects. */
 export interface NetworkSelection {

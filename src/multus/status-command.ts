@@ -3,32 +3,41 @@
 import { statusNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import type { RequestContext } from "./context.ts";
-import type { FoundNetwork } from "./networks.ts";
+import type { FoundNetwork, ReportedNads } from "./networks.ts";
 import { isReady } from "./readiness.ts";
 
-/** @throws {CniError} 50 where the cluster network is not there, or what its plugins say */
+/** @throws {CniError} 50 where the cluster network is not there or the Kubernetes cluster cannot serve, or what the network's plugins say */
 export async function status(context: RequestContext): Promise<void> {
-  const { netconf, chain, path } = context;
+  const { netconf, chain, path, cluster } = context;
   if (!isReady(netconf.readinessIndicatorFile)) {
     throw new CniError(
       CniErrorCode.pluginNotAvailable,
       `readinessindicatorfile ${netconf.readinessIndicatorFile} is not there: the cluster network is not ready`,
     );
   }
+  const problem = cluster?.problem();
+  if (problem !== undefined) {
+    throw new CniError(CniErrorCode.pluginNotAvailable, problem);
+  }
   await statusNetworkList(chain, (await clusterNetwork(context)).network, path);
 }
 
 /** The cluster network of the netconf. @throws {CniError} 50 where there is none, or it cannot be used */
-export async function clusterNetwork({ netconf, catalog }: RequestContext): Promise<FoundNetwork> {
+export async function clusterNetwork({ netconf, catalog, nads }: RequestContext): Promise<FoundNetwork> {
+  const unreported: ReportedNads = { source: nads, onMissing() {}, onInvalid() {} };
   try {
     const [inline] = netconf.delegates;
     return inline === undefined
-      ? await catalog.named(netconf.clusterNetwork, "clusterNetwork", netconf, () => {})
+      ? await catalog.named(netconf.clusterNetwork, "clusterNetwork", netconf, unreported)
       : catalog.inline(inline, 0, netconf);
   } catch (error) {
-    if (error instanceof CniError) {
-      throw new CniError(CniErrorCode.pluginNotAvailable, error.message, error.details, { cause: error });
-    }
-    throw error;
+    throw notAvailable(error);
   }
+}
+
+/** The same error with code 50, which is what STATUS says of whatever keeps an ADD from being served. What is no CniError stays what it is. */
+export function notAvailable(error: unknown): unknown {
+  return error instanceof CniError
+    ? new CniError(CniErrorCode.pluginNotAvailable, error.message, error.details, { cause: error })
+    : error;
 }

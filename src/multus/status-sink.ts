@@ -12,13 +12,18 @@ export interface PodEvent {
  * Nothing here is waited for, and nothing throws: no container of a pod has started when its ADD answers, so a status that
  * follows some milliseconds later is early enough, and an API server that is slow or away holds no pod up. What cannot be
  * delivered in the end is the sink's to report.
+ *
+ * `uid` of events and status is the object's in the cluster, "" if that is not known: a static pod's mirror has another than the runtime says.
  */
 export interface StatusSink {
   /** Sends an event about the pod. */
   event(pod: PodReference, event: PodEvent): void;
   /** Writes the pod's network-status. @param status the list of annotation `k8s.v1.cni.cncf.io/network-status`, JSON text */
   networkStatus(pod: PodReference, status: Uint8Array): void;
-  /** The pod's sandbox is going: a status of it that is not delivered yet is not to be delivered any more. */
+  /**
+   * The pod's sandbox is going: a status of it that is not delivered yet is not to be delivered any more.
+   * @param pod as CNI_ARGS have it: namespace, name and sandbox say which, the UID may be another than with the status
+   */
   withdraw(pod: PodReference): void;
 }
 

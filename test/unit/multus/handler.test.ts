@@ -2,7 +2,6 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { type Logger, silentLogger } from "../../../src/log/logger.ts";
-import type { PodEvent, StatusSink } from "../../../src/multus/status-sink.ts";
 import { answerOf, type Json, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
@@ -105,100 +104,4 @@ test("the report has the pod, its networks in order and the phases", async () =>
     "default/a@net1",
   ]);
   expect([...report.phases.keys()]).toEqual(["netconf", "plan", "plan-file", "delegates", "status"]);
-});
-
-describe("network-status and events", () => {
-  class Sink implements StatusSink {
-    readonly events: string[] = [];
-    status: unknown;
-
-    event(_pod: unknown, { reason, message }: PodEvent): void {
-      this.events.push(`${reason} ${message}`);
-    }
-
-    async networkStatus(_pod: unknown, status: Uint8Array): Promise<void> {
-      this.status = JSON.parse(Buffer.from(status).toString("utf8"));
-    }
-  }
-
-  test("go to the sink", async () => {
-    const sink = new Sink();
-    using rig = new Rig(kernels, { sink });
-    rig.addNad("default/a", macvlan);
-    await rig.run("ADD", { annotations: selecting("a") });
-    expect(sink.events).toEqual([
-      "AddedInterface Add eth0 [10.1.0.5/16] from cluster",
-      "AddedInterface Add net1 [10.1.0.5/16] from default/a",
-    ]);
-    expect(sink.status).toMatchObject([
-      { name: "cluster", interface: "eth0", default: true },
-      { name: "default/a", interface: "net1" },
-    ]);
-  });
-
-  test("have nothing about a pod that is not known", async () => {
-    const sink = new Sink();
-    using rig = new Rig(kernels, { sink });
-    await rig.run("ADD");
-    expect(sink).toMatchObject({ events: [], status: undefined });
-  });
-
-  test("leave the status of system pods alone", async () => {
-    const sink = new Sink();
-    using rig = new Rig(kernels, { sink });
-    const request = { args: "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=dns" };
-    await rig.run("ADD", { annotations: {}, request });
-    expect(sink.status).toBeUndefined();
-    expect(sink.events).toHaveLength(1);
-  });
-
-  test("say which network is missing", async () => {
-    const sink = new Sink();
-    using rig = new Rig(kernels, { sink });
-    await rig.run("ADD", { annotations: selecting("nothere") });
-    expect(sink.events).toEqual([
-      "NoNetworkFound cannot find a network-attachment-definition (nothere) in namespace (default)",
-    ]);
-  });
-
-  test("that cannot be written fail the ADD, and everything is undone", async () => {
-    const sink = new Sink();
-    sink.networkStatus = async () => {
-      throw new Error("the API is down");
-    };
-    using rig = new Rig(kernels, { sink });
-    const handled = await rig.run("ADD", { annotations: {} });
-    expect(answerOf(handled)).toMatchObject({ code: 999, msg: "[default/web/u-1]: the API is down" });
-    expect(rig.plugins.trace).toEqual(["ADD bridge eth0", "DEL bridge eth0"]);
-  });
-});
-
-describe("pods that are looked up", () => {
-  test("give the annotations that do not come with the request", async () => {
-    const pods = {
-      get: async (namespace: string, name: string) => ({
-        uid: "u-1",
-        annotations: selecting(`${name === "web" ? namespace : "nowhere"}/a`),
-      }),
-    };
-    using rig = new Rig(kernels, { pods });
-    rig.addNad("default/a", macvlan);
-    await rig.run("ADD");
-    expect(rig.plugins.trace).toEqual(["ADD bridge eth0", "ADD macvlan net1"]);
-  });
-
-  test("are not asked for annotations that come with the request", async () => {
-    const pods = { get: () => Promise.reject(new Error("nobody should have asked")) };
-    using rig = new Rig(kernels, { pods });
-    rig.addNad("default/a", macvlan);
-    expect((await rig.run("ADD", { annotations: selecting("a") })).exitCode).toBe(0);
-    expect(rig.plugins.trace).toEqual(["ADD bridge eth0", "ADD macvlan net1"]);
-  });
-
-  test("that cannot be looked up fail an ADD, and no DEL", async () => {
-    const pods = { get: () => Promise.reject(new Error("the API is down")) };
-    using rig = new Rig(kernels, { pods });
-    expect(answerOf(await rig.run("ADD"))).toMatchObject({ msg: expect.stringContaining("the API is down") });
-    expect((await rig.run("DEL")).exitCode).toBe(0);
-  });
 });

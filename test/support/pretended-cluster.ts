@@ -1,0 +1,112 @@
+/** A cluster in memory, as room multus sees one: what it has, and what it was asked and told. */
+
+import { CniError, CniErrorCode } from "../../src/cni/errors.ts";
+import type { Cluster, Clusters, PodDetails } from "../../src/multus/cluster.ts";
+import type { Nad } from "../../src/multus/nads.ts";
+import type { PodReference } from "../../src/multus/pod.ts";
+import type { PodEvent } from "../../src/multus/status-sink.ts";
+
+/** What the API says where it does not answer. */
+export function apiIsAway(): CniError {
+  return new CniError(CniErrorCode.tryAgainLater, "the API does not answer");
+}
+
+export class PretendedCluster implements Cluster, Clusters {
+  /** What the watch has, by `namespace/name`. */
+  readonly watched = new Map<string, PodDetails>();
+  /** What the API has, where that is not what the watch has; undefined: no such pod. */
+  readonly live = new Map<string, PodDetails | undefined>();
+  readonly definitions = new Map<string, Nad>();
+  /** No question is answered but from what is watched; with `never` no answer comes, not even a refusal. */
+  away: boolean | "never" = false;
+  /** Of STATUS. */
+  trouble: string | undefined;
+  /** Questions about pods and NetworkAttachmentDefinitions, and what was told, in order: `find web retry`, `nad default/a`, `event AddedInterface`. */
+  readonly trace: string[] = [];
+  readonly events: (readonly [string, string, string])[] = [];
+  /** Of whom the events were. */
+  readonly subjects: PodReference[] = [];
+  /** The last network-status, parsed. */
+  status: unknown;
+  statusOf: PodReference | undefined;
+  readonly withdrawn: PodReference[] = [];
+
+  async of(): Promise<Cluster> {
+    return this;
+  }
+
+  /** @param key `namespace/name` */
+  addPod(key: string, annotations: Readonly<Record<string, string>>, uid = "u-1", isStatic = false): void {
+    this.watched.set(key, { annotations, uid, isStatic });
+  }
+
+  /** @param key `namespace/name` @param config spec.config: JSON, a text as it is; undefined: none */
+  addNad(key: string, config: unknown, annotations: Readonly<Record<string, string>> = {}): void {
+    const [namespace = "", name = ""] = key.split("/");
+    const text = typeof config === "string" ? config : JSON.stringify(config);
+    this.definitions.set(key, {
+      namespace,
+      name,
+      config: config === undefined ? new Uint8Array() : Buffer.from(text),
+      annotations,
+      where: `NetworkAttachmentDefinition ${key}`,
+    });
+  }
+
+  readonly pods = {
+    find: async (pod: PodReference, options: { readonly retry: boolean }) => {
+      this.trace.push(`find ${pod.name}${options.retry ? " retry" : ""}`);
+      return this.watched.get(`${pod.namespace}/${pod.name}`) ?? this.#answer(pod);
+    },
+    ask: async (pod: PodReference) => {
+      this.trace.push(`ask ${pod.name}`);
+      return this.#answer(pod);
+    },
+  };
+
+  readonly nads = {
+    get: async (namespace: string, name: string) => {
+      this.trace.push(`nad ${namespace}/${name}`);
+      const nad = this.definitions.get(`${namespace}/${name}`);
+      if (nad === undefined) await this.#reach();
+      return nad;
+    },
+  };
+
+  readonly sink = {
+    event: (pod: PodReference, { type, reason, message }: PodEvent) => {
+      this.trace.push(`event ${reason}`);
+      this.events.push([type, reason, message]);
+      this.subjects.push(pod);
+    },
+    networkStatus: (pod: PodReference, status: Uint8Array) => {
+      this.trace.push("status");
+      this.status = JSON.parse(Buffer.from(status).toString("utf8"));
+      this.statusOf = pod;
+    },
+    withdraw: (pod: PodReference) => {
+      this.trace.push("withdraw");
+      this.withdrawn.push(pod);
+    },
+  };
+
+  problem(): string | undefined {
+    return this.trouble;
+  }
+
+  /** Reason and message of each event. */
+  get reasons(): string[] {
+    return this.events.map(([, reason, message]) => `${reason} ${message}`);
+  }
+
+  async #answer({ namespace, name }: PodReference): Promise<PodDetails | undefined> {
+    await this.#reach();
+    const key = `${namespace}/${name}`;
+    return this.live.has(key) ? this.live.get(key) : this.watched.get(key);
+  }
+
+  async #reach(): Promise<void> {
+    if (this.away === "never") await new Promise(() => {});
+    if (this.away) throw apiIsAway();
+  }
+}
