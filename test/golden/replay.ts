@@ -1,35 +1,16 @@
 /** Replays a case in this process: our handler, the kernels and real files, with the recorded delegates behind the executor. */
 
+import { findCniArg, parseCniArgs } from "../../src/cni/args.ts";
 import type { CniRequest } from "../../src/cni/request.ts";
 import type { Kernels } from "../../src/kernels/index.ts";
 import { silentLogger } from "../../src/log/logger.ts";
 import { createMultus, type Multus } from "../../src/multus/handler.ts";
 import { NadFiles } from "../../src/multus/nads.ts";
-import type { PodEvent, StatusSink } from "../../src/multus/status-sink.ts";
+import { PretendedCluster } from "../support/pretended-cluster.ts";
 import type { GoldenCase, Json, JsonObject, Step } from "./cases.ts";
 import { comparableCall, comparableEvents, comparableFiles, type Expectation } from "./expectation.ts";
 import { ReplayExecutor, type RouteOrder } from "./replay-executor.ts";
 import { jsonOrText, type ScratchHost } from "./scratch-host.ts";
-
-/** Keeps what it is sent. */
-class RecordingSink implements StatusSink {
-  readonly events: (readonly [string, string, string])[] = [];
-  status: Json | undefined;
-
-  event(_pod: unknown, { type, reason, message }: PodEvent): void {
-    this.events.push([type, reason, message]);
-  }
-
-  async networkStatus(_pod: unknown, status: Uint8Array): Promise<void> {
-    this.status = jsonOrText(Buffer.from(status).toString("utf8"));
-  }
-
-  /** The pod is deleted: what the API kept of it goes with it. */
-  forget(): void {
-    this.events.length = 0;
-    this.status = undefined;
-  }
-}
 
 /** What ours did. */
 export interface Replayed extends Expectation {
@@ -38,29 +19,55 @@ export interface Replayed extends Expectation {
   readonly error: JsonObject | undefined;
 }
 
+/** Where pods and NetworkAttachmentDefinitions are: in a cluster; there, but the annotations come with the request as well; or manifests in a directory and the request alone. */
+export const surroundings = ["cluster", "cluster and runtime", "files and runtime"] as const;
+export type Surroundings = (typeof surroundings)[number];
+
 /** Our plugin on a scratch host. */
 export class Replay {
+  readonly cluster = new PretendedCluster();
   readonly #golden: GoldenCase;
   readonly #host: ScratchHost;
-  readonly #sink = new RecordingSink();
+  readonly #surroundings: Surroundings;
   readonly #multus: Multus;
 
-  constructor(golden: GoldenCase, host: ScratchHost, kernels: Kernels) {
+  constructor(golden: GoldenCase, host: ScratchHost, kernels: Kernels, where: Surroundings = "cluster") {
     this.#golden = golden;
     this.#host = host;
-    const nads = new NadFiles(host.nadDir, silentLogger);
-    this.#multus = createMultus({ kernels, log: silentLogger, nads, sink: this.#sink });
+    this.#surroundings = where;
+    if (where !== "files and runtime") {
+      for (const { namespace, name, config, annotations } of golden.nads ?? []) {
+        this.cluster.addNad(`${namespace}/${name}`, config ?? undefined, annotations);
+      }
+    }
+    this.#multus = createMultus({
+      kernels,
+      log: silentLogger,
+      ...(where === "files and runtime"
+        ? { nads: new NadFiles(host.nadDir, silentLogger) }
+        : { clusters: { of: async (kubeconfig) => (kubeconfig === "" ? undefined : this.cluster) } }),
+    });
   }
 
-  /** Runs one step. @param podIsKnown the runtime sends the pod's annotations */
+  /** Runs one step. @param podIsKnown the cluster has the pod, and the runtime sends its annotations if it does */
   async run(step: Step, podIsKnown = this.#golden.pod.absent !== true): Promise<Replayed> {
     this.#host.prepare(step);
-    if (step.given.deletePod === true) {
-      this.#sink.forget();
+    const { deletePod } = step.given;
+    if (deletePod === true) {
+      // What the API kept of it goes with it.
+      this.cluster.events.length = 0;
+      this.cluster.status = undefined;
     }
-    const known = podIsKnown && step.given.deletePod !== true;
+    const known = podIsKnown && deletePod !== true;
+    const { namespace, name, annotations } = this.#golden.pod;
+    this.cluster.watched.clear();
+    if (known) {
+      const uid = findCniArg(parseCniArgs(step.given.env.CNI_ARGS ?? ""), "K8S_POD_UID");
+      this.cluster.addPod(`${namespace}/${name}`, annotations, uid);
+    }
     const executor = new ReplayExecutor(step, this.#golden.plugins);
-    const request = requestOf(step, this.#host, this.#host.netconf(this.#golden, step, known));
+    const sends = known && this.#surroundings !== "cluster";
+    const request = requestOf(step, this.#host, this.#host.netconf(this.#golden, step, sends));
     const { exitCode, stdout } = await this.#multus.handle(request, executor, silentLogger);
     const answer = jsonOrText(Buffer.from(stdout).toString("utf8"));
     const path = (text: string) => this.#host.recorded(text);
@@ -69,8 +76,8 @@ export class Replay {
       stdout: exitCode === 0 ? answer : undefined,
       error: exitCode === 0 ? undefined : (answer as JsonObject),
       calls: executor.calls.map((call) => comparableCall(call, path)),
-      networkStatus: this.#sink.status,
-      events: comparableEvents(this.#sink.events),
+      networkStatus: this.cluster.status as Json | undefined,
+      events: comparableEvents(this.cluster.events),
       files: comparableFiles(this.#host.readState()),
       routes: executor.routes,
     };
