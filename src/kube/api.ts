@@ -8,6 +8,8 @@ export interface ApiRequest {
   readonly body?: unknown;
   /** Of the body; default application/json. */
   readonly contentType?: string;
+  /** What the answer should be; default application/json. {@link metadataOnly} is another. */
+  readonly accept?: string;
   /** Milliseconds until the whole answer has to be there; default 10,000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -21,10 +23,17 @@ export interface Api {
   request<Answer>(request: ApiRequest): Promise<Answer>;
   /**
    * A watch: calls `onLine` with every line of the answer, parsed, until the server ends it.
-   * @throws {ApiError} {@link ApiUnreachable} as `request`; `timeoutMs` is here the longest silence
+   * @param request its `timeoutMs` is the longest silence
+   * @param onOpen called when the server has begun to answer
+   * @throws {ApiError} {@link ApiUnreachable} as `request`; also where the answer ends in the middle of a line
    */
-  watch(request: ApiRequest, onLine: (line: unknown) => void): Promise<void>;
+  watch(request: ApiRequest, onLine: (line: unknown) => void, onOpen?: () => void): Promise<void>;
 }
+
+/** For `accept` of one object or a watch: without spec and status, of any type. Of a pod that is a tenth. */
+export const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/** For `accept` of a list: {@link metadataOnly} of its items. */
+export const listMetadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /** The server answered, but not with what was asked for. */
 export class ApiError extends Error {

@@ -1,0 +1,73 @@
+/** What an API server's answers mean: JSON bodies, and Status objects where something is wrong. */
+
+import { isJsonObject } from "../cni/json.ts";
+import { ApiError } from "./api.ts";
+
+/** Characters of a body that is no Status object, in an error's text. */
+const longestExcerpt = 200;
+
+/**
+ * The error of an answer with another status than 2xx.
+ * @param request method and path, for the text
+ * @param body a Status object in JSON, or whatever a proxy says
+ * @param retryAfter the header
+ */
+export function answerError(
+  request: string,
+  status: number,
+  body: Uint8Array,
+  retryAfter: string | undefined,
+): ApiError {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+  const object = parseStatus(text);
+  const said = object === undefined ? excerpt(text) : textOf(object.message);
+  const message = `${request}: ${status}${said === "" ? "" : ` ${said}`}`;
+  const reason = object === undefined ? "" : textOf(object.reason);
+  return new ApiError(status, reason, message, retryAfterMs(retryAfter) ?? detailsRetryMs(object));
+}
+
+/** The error of a Status object in a watch's ERROR event. */
+export function statusError(object: Readonly<Record<string, unknown>>): ApiError {
+  const { code, reason, message } = object;
+  const status = typeof code === "number" && Number.isInteger(code) && code >= 400 && code < 600 ? code : 500;
+  return new ApiError(
+    status,
+    textOf(reason),
+    textOf(message) || "an error that says nothing",
+    detailsRetryMs(object),
+  );
+}
+
+/**
+ * Retry-After: seconds, or a date.
+ * @returns milliseconds from now; undefined if it is neither, or absent
+ */
+export function retryAfterMs(header: string | undefined, now = Date.now()): number | undefined {
+  const value = header?.trim() ?? "";
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
+  const date = /[a-z]/i.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+function parseStatus(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) && value.kind === "Status" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function detailsRetryMs(object: Readonly<Record<string, unknown>> | undefined): number | undefined {
+  const seconds = isJsonObject(object?.details) ? object.details.retryAfterSeconds : undefined;
+  return typeof seconds === "number" && seconds > 0 && seconds < 1e9 ? seconds * 1000 : undefined;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function excerpt(text: string): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > longestExcerpt ? `${line.slice(0, longestExcerpt)}…` : line;
+}

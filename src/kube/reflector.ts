@@ -1,0 +1,438 @@
+/** Keeps what matters of all objects of a kind, as the API server has them: a list, then a watch, and again whatever happens to either. */
+
+import { setTimeout as wait } from "node:timers/promises";
+import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import { errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
+import { type Api, ApiError, type ApiRequest, listMetadataOnly, metadataOnly } from "./api.ts";
+import { statusError } from "./api-answer.ts";
+import { BackOff, type BackOffLimits } from "./back-off.ts";
+
+/** What every object has. */
+export interface ObjectMeta {
+  readonly name: string;
+  /** "" where the kind has none. */
+  readonly namespace: string;
+  readonly resourceVersion: string;
+}
+
+export interface ReflectorOptions<Kept> {
+  readonly api: Api;
+  /** Of the list: `/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-1`. */
+  readonly path: string;
+  /** The kind in plural, for the log: `pods`. */
+  readonly kind: string;
+  /** Asks for the objects' metadata alone. */
+  readonly metadataOnly?: boolean;
+  /**
+   * What to remember of an object; undefined: nothing. Asked once for each resourceVersion, so that what is kept stays the same object until
+   * there is another one. It must not keep parts of `object`, as they keep all of it in memory.
+   */
+  readonly keep: (object: JsonObject, meta: ObjectMeta) => Kept | undefined;
+  /** An object is new, changed or gone (undefined); the reflector has it already. @param key `namespace/name` */
+  readonly onChange?: (key: string, kept: Kept | undefined) => void;
+  readonly log: Logger;
+  /** Objects in a page of the list; default 250. */
+  readonly pageSize?: number;
+  /** From 0 up to 1; default Math.random. */
+  readonly random?: () => number;
+  /** Waits between tries; for tests. */
+  readonly pause?: (milliseconds: number, signal: AbortSignal) => Promise<unknown>;
+}
+
+/** How often what happened, since the start. */
+export interface ReflectorCounts {
+  /** Lists that were complete. */
+  readonly lists: number;
+  /** Watches that were open. */
+  readonly watches: number;
+  /** Lists and watches that failed. */
+  readonly failures: number;
+}
+
+interface Item<Kept> {
+  readonly resourceVersion: string;
+  readonly kept: Kept;
+}
+
+interface Waiter<Kept> {
+  readonly accept: (kept: Kept) => boolean;
+  readonly resolve: (kept: Kept | undefined) => void;
+}
+
+const defaultPageSize = 250;
+const listTimeoutMs = 30_000;
+/** The server sends a bookmark about once a minute. */
+const longestSilenceMs = 100_000;
+/** Seconds after which the server ends a watch: at least, and as much again at random, so that a cluster's watches do not begin at the same moment. */
+const watchSeconds = 300;
+/** A server that accepts watches only to end them should not be asked all the time. */
+const shortWatchMs = 1_000;
+/** Short, for the time until changes are seen again after the server was away. */
+const unreachable: BackOffLimits = { first: 50, most: 2_000 };
+/** What only a person can change: rights, a missing resource definition. */
+const refused: BackOffLimits = { first: 1_000, most: 30_000 };
+const missing: BackOffLimits = { first: 1_000, most: 10_000 };
+/** The longest that a server's Retry-After is obeyed. */
+const longestRetryAfterMs = 30_000;
+
+/**
+ * Lists read what is committed (no resourceVersion), in pages: a server of several may lag behind, and an old definition of a network that is
+ * used after a restart is worse than a list that takes some milliseconds longer.
+ *
+ * While the server is away, and while a new list is made, what was kept stays usable. The difference that a new list makes is reported like
+ * changes of a watch, what is gone included.
+ */
+export class Reflector<Kept> {
+  readonly #options: ReflectorOptions<Kept>;
+  readonly #backOff: BackOff;
+  readonly #closing = new AbortController();
+  #items = new Map<string, Item<Kept>>();
+  readonly #waiters = new Map<string, Set<Waiter<Kept>>>();
+  readonly #syncWaiters = new Set<() => void>();
+  /** From where to watch; "": a list is needed first. */
+  #resourceVersion = "";
+  #synced = false;
+  #connected = false;
+  #problem: string | undefined;
+  #problemKind = "";
+  #failuresInRow = 0;
+  #counts = { lists: 0, watches: 0, failures: 0 };
+
+  /** Begins at once; nothing is there before the first list. */
+  constructor(options: ReflectorOptions<Kept>) {
+    this.#options = options;
+    this.#backOff = new BackOff(options.random);
+    this.#run().catch((error: unknown) => {
+      // Whatever can fail is caught where it is tried.
+      options.log.error(`${options.kind}: not watched any more`, { error: errorText(error) });
+    });
+  }
+
+  /** Has there been a complete list? */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  /** Is a watch open? What is kept may be old otherwise. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** Why there is no watch; undefined where there is one, or the first list is still being made. */
+  get lastProblem(): string | undefined {
+    return this.#problem;
+  }
+
+  get counts(): ReflectorCounts {
+    return this.#counts;
+  }
+
+  get size(): number {
+    return this.#items.size;
+  }
+
+  /** @param key `namespace/name` */
+  get(key: string): Kept | undefined {
+    return this.#items.get(key)?.kept;
+  }
+
+  *values(): Generator<Kept> {
+    for (const { kept } of this.#items.values()) yield kept;
+  }
+
+  /**
+   * The object of a key as soon as it is one that `accept` takes.
+   * @param withinMs milliseconds
+   * @returns undefined: not in that time, or there is no watch that could bring it
+   */
+  waitFor(key: string, accept: (kept: Kept) => boolean, withinMs: number): Promise<Kept | undefined> {
+    const known = this.get(key);
+    if (known !== undefined && accept(known)) return Promise.resolve(known);
+    if (!this.#connected) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      const waiters = this.#waiters.get(key) ?? new Set();
+      this.#waiters.set(key, waiters);
+      const end = (kept: Kept | undefined) => {
+        clearTimeout(timer);
+        waiters.delete(waiter);
+        if (waiters.size === 0 && this.#waiters.get(key) === waiters) this.#waiters.delete(key);
+        resolve(kept);
+      };
+      const waiter = { accept, resolve: end };
+      const timer = setTimeout(end, withinMs, undefined);
+      waiters.add(waiter);
+    });
+  }
+
+  /** @param withinMs milliseconds @returns whether there is a complete list by then */
+  async waitUntilSynced(withinMs: number): Promise<boolean> {
+    if (this.#synced || this.#closing.signal.aborted) return this.#synced;
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#syncWaiters.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, withinMs);
+      this.#syncWaiters.add(end);
+    });
+    return this.#synced;
+  }
+
+  /** Ends watch and waits. What was kept can still be read. */
+  close(): void {
+    this.#closing.abort();
+    this.#disconnected();
+    for (const end of this.#syncWaiters) end();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    const pause = this.#options.pause ?? pauseFor;
+    while (!signal.aborted) {
+      try {
+        if (this.#resourceVersion === "") await this.#list();
+        const isShort = await this.#watch();
+        if (isShort && !signal.aborted) await pause(this.#backOff.next(unreachable), signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#failed(error);
+        await pause(this.#delay(error), signal);
+      }
+    }
+  }
+
+  /** Reads every page, then replaces what is kept. @throws {ApiError} {@link ApiUnreachable} */
+  async #list(): Promise<void> {
+    const { api, path, pageSize } = this.#options;
+    const items = new Map<string, Item<Kept>>();
+    let resourceVersion = "";
+    let continueAt = "";
+    do {
+      const query = new URLSearchParams({ limit: String(pageSize ?? defaultPageSize) });
+      if (continueAt !== "") query.set("continue", continueAt);
+      const page = listPage(
+        await api.request({
+          method: "GET",
+          path: withQuery(path, query),
+          timeoutMs: listTimeoutMs,
+          signal: this.#closing.signal,
+          ...(this.#options.metadataOnly === true ? { accept: listMetadataOnly } : {}),
+        }),
+      );
+      for (const object of page.items) this.#take(items, object, this.#items);
+      ({ resourceVersion, continueAt } = page);
+    } while (continueAt !== "");
+    this.#replace(items);
+    this.#resourceVersion = resourceVersion;
+    this.#counts.lists += 1;
+    this.#synced = true;
+    for (const end of this.#syncWaiters) end();
+  }
+
+  /** Puts what `keep` makes of an object into `items`. @returns its key */
+  #take(items: Map<string, Item<Kept>>, object: JsonObject, known: ReadonlyMap<string, Item<Kept>>): string {
+    const { keep, log, kind } = this.#options;
+    const meta = objectMeta(object);
+    const key = `${meta.namespace}/${meta.name}`;
+    const before = known.get(key);
+    if (before !== undefined && before.resourceVersion === meta.resourceVersion) {
+      items.set(key, before);
+      return key;
+    }
+    let kept: Kept | undefined;
+    try {
+      kept = keep(object, meta);
+    } catch (error) {
+      log.error(`${kind}: an object cannot be used`, { object: key, error: errorText(error) });
+    }
+    if (kept === undefined) items.delete(key);
+    else items.set(key, { resourceVersion: meta.resourceVersion, kept });
+    return key;
+  }
+
+  #replace(items: Map<string, Item<Kept>>): void {
+    const before = this.#items;
+    this.#items = items;
+    for (const [key, item] of items) {
+      if (before.get(key) !== item) this.#changed(key, item.kept);
+    }
+    for (const key of before.keys()) {
+      if (!items.has(key)) this.#changed(key, undefined);
+    }
+  }
+
+  #changed(key: string, kept: Kept | undefined): void {
+    this.#options.onChange?.(key, kept);
+    if (kept === undefined) return;
+    for (const waiter of this.#waiters.get(key) ?? []) {
+      if (waiter.accept(kept)) waiter.resolve(kept);
+    }
+  }
+
+  /** Until the server ends it. @returns whether it was suspiciously short @throws {ApiError} {@link ApiUnreachable} */
+  async #watch(): Promise<boolean> {
+    const { api, path, random = Math.random } = this.#options;
+    const query = new URLSearchParams({
+      watch: "1",
+      allowWatchBookmarks: "true",
+      resourceVersion: this.#resourceVersion,
+      timeoutSeconds: String(Math.floor(watchSeconds * (1 + random()))),
+    });
+    const request: ApiRequest = {
+      method: "GET",
+      path: withQuery(path, query),
+      timeoutMs: longestSilenceMs,
+      signal: this.#closing.signal,
+      ...(this.#options.metadataOnly === true ? { accept: metadataOnly } : {}),
+    };
+    let opened = Number.POSITIVE_INFINITY;
+    const isShort = () => !(performance.now() - opened > shortWatchMs);
+    try {
+      await api.watch(
+        request,
+        (line) => this.#event(line),
+        () => {
+          opened = performance.now();
+          this.#opened();
+        },
+      );
+    } finally {
+      if (!isShort()) this.#backOff.reset();
+    }
+    return isShort();
+  }
+
+  /** @throws {ApiError} for an event that says so, or one that makes no sense */
+  #event(line: unknown): void {
+    const { type, object } = isJsonObject(line) ? line : {};
+    if (!isJsonObject(object)) throw new ApiError(500, "", "an event without an object");
+    if (type === "ERROR") throw statusError(object);
+    const { resourceVersion } = type === "BOOKMARK" ? bookmarkMeta(object) : objectMeta(object);
+    if (type === "ADDED" || type === "MODIFIED") {
+      const meta = objectMeta(object);
+      const before = this.#items.get(`${meta.namespace}/${meta.name}`);
+      const key = this.#take(this.#items, object, this.#items);
+      const after = this.#items.get(key);
+      if (after !== before) this.#changed(key, after?.kept);
+    } else if (type === "DELETED") {
+      const meta = objectMeta(object);
+      const key = `${meta.namespace}/${meta.name}`;
+      if (this.#items.delete(key)) this.#changed(key, undefined);
+    } else if (type !== "BOOKMARK") {
+      throw new ApiError(500, "", `an event of unknown type ${JSON.stringify(type)}`);
+    }
+    this.#resourceVersion = resourceVersion;
+  }
+
+  #opened(): void {
+    const { log, kind } = this.#options;
+    this.#counts.watches += 1;
+    this.#connected = true;
+    this.#failuresInRow = 0;
+    if (this.#problemKind !== "") log.verbose(`${kind}: watched again`);
+    this.#problem = undefined;
+    this.#problemKind = "";
+  }
+
+  #failed(error: unknown): void {
+    const { log, kind } = this.#options;
+    this.#counts.failures += 1;
+    if (isExpired(error)) {
+      log.debug(`${kind}: listed anew`, { reason: errorText(error) });
+      this.#resourceVersion = "";
+      return;
+    }
+    this.#disconnected();
+    this.#failuresInRow += 1;
+    this.#problem = errorText(error);
+    const problemKind = error instanceof ApiError ? `${error.status} ${error.reason}` : "unreachable";
+    // One failure is a server that has been replaced by another one.
+    if (this.#failuresInRow === 1 && problemKind === "unreachable") {
+      log.debug(`${kind}: not watched at the moment`, { error: this.#problem });
+    } else if (problemKind !== this.#problemKind) {
+      log.error(`${kind}: not watched`, { error: this.#problem });
+      this.#problemKind = problemKind;
+    }
+  }
+
+  /** Milliseconds until the next try. */
+  #delay(error: unknown): number {
+    if (!(error instanceof ApiError)) return this.#backOff.next(unreachable);
+    if (error.retryAfterMs !== undefined) return Math.min(error.retryAfterMs, longestRetryAfterMs);
+    if (error.status === 401 || error.status === 403) return this.#backOff.next(refused);
+    return this.#backOff.next(error.status === 404 ? missing : unreachable);
+  }
+
+  #disconnected(): void {
+    this.#connected = false;
+    for (const waiters of this.#waiters.values()) {
+      for (const waiter of waiters) waiter.resolve(undefined);
+    }
+  }
+}
+
+/** `path` with further parameters. */
+function withQuery(path: string, query: URLSearchParams): string {
+  return `${path}${path.includes("?") ? "&" : "?"}${query}`;
+}
+
+/** Resolves as well when `signal` is aborted. */
+function pauseFor(milliseconds: number, signal: AbortSignal): Promise<unknown> {
+  return wait(milliseconds, undefined, { signal }).catch(() => undefined);
+}
+
+/** Has the server forgotten from where it should go on (or, restored from a backup, not come there yet)? Then only a new list helps. */
+function isExpired(error: unknown): boolean {
+  if (!(error instanceof ApiError)) return false;
+  return (
+    error.status === 410 ||
+    error.reason === "Expired" ||
+    error.reason === "Gone" ||
+    error.message.includes("Too large resource version")
+  );
+}
+
+interface ListPage {
+  readonly items: readonly JsonObject[];
+  readonly resourceVersion: string;
+  /** "": this was the last page. */
+  readonly continueAt: string;
+}
+
+function listPage(answer: unknown): ListPage {
+  const { metadata, items } = isJsonObject(answer) ? answer : {};
+  const { resourceVersion, continue: continueAt } = isJsonObject(metadata) ? metadata : {};
+  if (typeof resourceVersion !== "string" || resourceVersion === "" || !isListOfObjects(items ?? [])) {
+    throw new ApiError(500, "", "the answer is no list of objects");
+  }
+  return {
+    items: (items ?? []) as readonly JsonObject[],
+    resourceVersion,
+    continueAt: typeof continueAt === "string" ? continueAt : "",
+  };
+}
+
+function isListOfObjects(items: unknown): boolean {
+  return Array.isArray(items) && items.every(isJsonObject);
+}
+
+/** @throws {ApiError} where it is no object as the API has them */
+function objectMeta(object: JsonObject): ObjectMeta {
+  const { name, namespace = "", resourceVersion } = isJsonObject(object.metadata) ? object.metadata : {};
+  if (typeof name !== "string" || typeof namespace !== "string" || !isVersion(resourceVersion)) {
+    throw new ApiError(500, "", "an object without name or resourceVersion");
+  }
+  return { name, namespace, resourceVersion };
+}
+
+function bookmarkMeta(object: JsonObject): { readonly resourceVersion: string } {
+  const { resourceVersion } = isJsonObject(object.metadata) ? object.metadata : {};
+  if (!isVersion(resourceVersion)) throw new ApiError(500, "", "a bookmark without resourceVersion");
+  return { resourceVersion };
+}
+
+function isVersion(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}

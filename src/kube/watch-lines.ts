@@ -1,0 +1,47 @@
+/** Splits a stream of bytes into lines. */
+
+const newline = 0x0a;
+
+/** Cuts at line ends only, whatever the pieces in which the bytes come: a character of several bytes stays whole. */
+export class WatchLines {
+  readonly #limit: number;
+  readonly #onLine: (line: Buffer) => void;
+  /** Of the line that has not ended yet. */
+  #pieces: Buffer[] = [];
+  #length = 0;
+
+  /**
+   * @param limit bytes of the longest line
+   * @param onLine gets each line that is not empty, without its end; the buffer is the caller's only during the call
+   */
+  constructor(limit: number, onLine: (line: Buffer) => void) {
+    this.#limit = limit;
+    this.#onLine = onLine;
+  }
+
+  /** Bytes of a line that has not ended. */
+  get pending(): number {
+    return this.#length;
+  }
+
+  /** @throws {RangeError} where a line is longer than the limit; and what `onLine` throws */
+  push(chunk: Buffer): void {
+    let start = 0;
+    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
+      this.#add(chunk.subarray(start, end));
+      start = end + 1;
+      const line = this.#pieces.length === 1 ? this.#pieces[0] : Buffer.concat(this.#pieces, this.#length);
+      this.#pieces = [];
+      this.#length = 0;
+      if (line !== undefined && line.length > 0) this.#onLine(line);
+    }
+    this.#add(chunk.subarray(start));
+  }
+
+  #add(piece: Buffer): void {
+    if (piece.length === 0) return;
+    this.#length += piece.length;
+    if (this.#length > this.#limit) throw new RangeError(`a line of more than ${this.#limit} bytes`);
+    this.#pieces.push(piece);
+  }
+}
