@@ -73,6 +73,8 @@ const unreachable: BackOffLimits = { first: 50, most: 2_000 };
 /** What only a person can change: rights, a missing resource definition. */
 const refused: BackOffLimits = { first: 1_000, most: 30_000 };
 const missing: BackOffLimits = { first: 1_000, most: 10_000 };
+/** Of rights and definitions; everything else is a matter of time. */
+const refusals: readonly number[] = [401, 403, 404];
 /** The longest that a server's Retry-After is obeyed. */
 const longestRetryAfterMs = 30_000;
 
@@ -96,6 +98,7 @@ export class Reflector<Kept> {
   #connected = false;
   #problem: string | undefined;
   #problemKind = "";
+  #refused = false;
   #failuresInRow = 0;
   #counts = { lists: 0, watches: 0, failures: 0 };
 
@@ -122,6 +125,11 @@ export class Reflector<Kept> {
   /** Why there is no watch; undefined where there is one, or the first list is still being made. */
   get lastProblem(): string | undefined {
     return this.#problem;
+  }
+
+  /** Does the server answer, and not let this be watched (401, 403, 404)? What is kept will get old then, unlike that of a server which is away. */
+  get refused(): boolean {
+    return this.#refused;
   }
 
   get counts(): ReflectorCounts {
@@ -334,6 +342,7 @@ export class Reflector<Kept> {
     if (this.#problemKind !== "") log.verbose(`${kind}: watched again`);
     this.#problem = undefined;
     this.#problemKind = "";
+    this.#refused = false;
   }
 
   #failed(error: unknown): void {
@@ -347,6 +356,7 @@ export class Reflector<Kept> {
     this.#disconnected();
     this.#failuresInRow += 1;
     this.#problem = errorText(error);
+    this.#refused = error instanceof ApiError && refusals.includes(error.status);
     const problemKind = error instanceof ApiError ? `${error.status} ${error.reason}` : "unreachable";
     // One failure is a server that has been replaced by another one.
     if (this.#failuresInRow === 1 && problemKind === "unreachable") {
