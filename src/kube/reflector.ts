@@ -73,8 +73,8 @@ const unreachable: BackOffLimits = { first: 50, most: 2_000 };
 /** What only a person can change: rights, a missing resource definition. */
 const refused: BackOffLimits = { first: 1_000, most: 30_000 };
 const missing: BackOffLimits = { first: 1_000, most: 10_000 };
-/** Of rights and definitions; everything else is a matter of time. */
-const refusals: readonly number[] = [401, 403, 404];
+/** No right to it, no definition of it: of this path alone, and not a matter of time. */
+const refusals: readonly number[] = [403, 404];
 /** The longest that a server's Retry-After is obeyed. */
 const longestRetryAfterMs = 30_000;
 
@@ -127,7 +127,7 @@ export class Reflector<Kept> {
     return this.#problem;
   }
 
-  /** Does the server answer, and not let this be watched (401, 403, 404)? What is kept will get old then, unlike that of a server which is away. */
+  /** Does the server answer, but does not let this be watched (403, 404)? What is kept gets old then, unlike that of a server which is away. */
   get refused(): boolean {
     return this.#refused;
   }
