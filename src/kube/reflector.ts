@@ -362,7 +362,11 @@ export class Reflector<Kept> {
     if (this.#failuresInRow === 1 && problemKind === "unreachable") {
       log.debug(`${kind}: not watched at the moment`, { error: this.#problem });
     } else if (problemKind !== this.#problemKind) {
-      log.error(`${kind}: not watched`, { error: this.#problem });
+      const isMissing = error instanceof ApiError && error.status === 404;
+      log.error(`${kind}: not watched`, {
+        error: this.#problem,
+        hint: isMissing ? "is its CustomResourceDefinition installed in the cluster?" : undefined,
+      });
       this.#problemKind = problemKind;
     }
   }
