@@ -34,8 +34,11 @@ export const tools = {
     packages: ["containerd", "runc"],
     present: commands("containerd", "ctr", "runc"),
   },
+  etcd: { about: "etcd", packages: ["etcd-server"], present: commands("etcd") },
+  openssl: { about: "openssl", packages: ["openssl"], present: commands("openssl") },
   go: {
-    about: "Go, to build the flannel plugin (a later Go in PATH or /usr/local/go serves as well)",
+    about:
+      "Go, to build the flannel plugin and Kubernetes (a later Go in PATH or /usr/local/go serves as well)",
     packages: ["golang-go"],
     present: commands("go"),
   },

@@ -31,16 +31,16 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
 }
 
 /**
- * Runs a program in the project's directory and waits for its end.
+ * Runs a program, in the project's directory if no other is named, and waits for its end.
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ quiet?: boolean, env?: NodeJS.ProcessEnv }} [options] quiet: its output is kept and returned, not printed
+ * @param {{ quiet?: boolean, env?: NodeJS.ProcessEnv, cwd?: string | undefined }} [options] quiet: its output is kept and returned, not printed
  * @returns {Promise<{ exitCode: number, output: string }>} exit code (128 + signal number if a signal ended it; 127 if it can't be started)
  */
 export function run(command, args, options = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
-      cwd: projectDirectory,
+      cwd: options.cwd ?? projectDirectory,
       env: { ...taskEnvironment(), ...options.env },
       stdio: options.quiet ? ["ignore", "pipe", "pipe"] : ["inherit", "inherit", "inherit"],
     });

@@ -1,0 +1,21 @@
+/** Where the programs of a cluster are that were built from Go modules. */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { programDirectory } from "../../../tools/setup/kubernetes.mjs";
+
+function built(set: "kubernetes" | "containerd", name: string): string {
+  const file = join(programDirectory(set), name);
+  if (!existsSync(file)) throw new Error(`${file} is not built yet: npm run test:cluster builds it`);
+  return file;
+}
+
+/** @returns its path @throws {Error} where it is not built */
+export function kubernetesProgram(name: "kube-apiserver" | "kubelet" | "kubectl"): string {
+  return built("kubernetes", name);
+}
+
+/** Of the newer containerd, beside Debian's. @returns its path @throws {Error} where it is not built */
+export function containerdProgram(name: "containerd" | "containerd-shim-runc-v2" | "ctr"): string {
+  return built("containerd", name);
+}
