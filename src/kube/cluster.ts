@@ -1,0 +1,89 @@
+/** A cluster as the rest of the daemon sees it: its pods, its NetworkAttachmentDefinitions and its statuses over one connection. */
+
+import type { Logger } from "../log/logger.ts";
+import type { Cluster } from "../multus/cluster.ts";
+import type { Api } from "./api.ts";
+import { KubeNads } from "./nads.ts";
+import { KubePods } from "./pods.ts";
+import { ClusterStatusSink } from "./status-sink.ts";
+
+/** An API that can be hung up. */
+export interface Connection extends Api {
+  close(): void;
+}
+
+export interface OpenCluster extends Cluster {
+  /**
+   * Waits until statuses and events are delivered, then ends watches and connections.
+   * @param limitMs milliseconds to wait at most
+   * @returns how many were not delivered
+   */
+  close(limitMs: number): Promise<number>;
+}
+
+export interface KubeClusterOptions {
+  readonly api: Connection;
+  /** Names the cluster in log and errors: its server's address. */
+  readonly server: string;
+  /** "" if it is not known; then no pods are watched. */
+  readonly nodeName: string;
+  readonly log: Logger;
+}
+
+/** How long the first lists may take before nobody wants to know any more how long they took, in milliseconds: a day. */
+const syncPatienceMs = 24 * 60 * 60 * 1000;
+
+export class KubeCluster implements OpenCluster {
+  readonly pods: KubePods;
+  readonly nads: KubeNads;
+  readonly sink: ClusterStatusSink;
+  readonly #options: KubeClusterOptions;
+
+  /** Begins to watch at once. */
+  constructor(options: KubeClusterOptions) {
+    const { api, server, nodeName, log } = options;
+    this.#options = options;
+    log.verbose("cluster: connecting", { server, node: nodeName === "" ? undefined : nodeName });
+    if (nodeName === "") {
+      log.verbose("cluster: MULTUS_NODE_NAME is not set: pods are not watched, each is asked for");
+    }
+    this.nads = new KubeNads(api, log);
+    this.pods = new KubePods(api, nodeName, log);
+    this.sink = new ClusterStatusSink({
+      api,
+      nodeName,
+      apiUid: ({ uid }) => (uid === "" ? undefined : uid),
+      log,
+    });
+    this.#sayWhenComplete().catch(() => {});
+  }
+
+  problem(): string | undefined {
+    const { watch } = this.nads;
+    // Where they may not be watched, or do not exist, every other part of the API may still do its work.
+    if (watch.synced || watch.refused) return undefined;
+    const why = watch.lastProblem ?? "they are being listed for the first time";
+    return `the network-attachment-definitions of the cluster at ${this.#options.server} are not known yet: ${why}`;
+  }
+
+  async close(limitMs: number): Promise<number> {
+    const undelivered = await this.sink.flush(limitMs);
+    this.sink.close();
+    this.nads.watch.close();
+    this.pods.watch?.close();
+    this.#options.api.close();
+    return undelivered;
+  }
+
+  async #sayWhenComplete(): Promise<void> {
+    const begin = performance.now();
+    const watches = [this.nads.watch, this.pods.watch].filter((watch) => watch !== undefined);
+    const complete = await Promise.all(watches.map((watch) => watch.waitUntilSynced(syncPatienceMs)));
+    if (!complete.every(Boolean)) return;
+    this.#options.log.verbose("cluster: networks and pods are known", {
+      nads: this.nads.watch.size,
+      pods: this.pods.watch?.size,
+      milliseconds: performance.now() - begin,
+    });
+  }
+}

@@ -1,0 +1,84 @@
+/** Which cluster a request belongs to, and the clusters that are open: each is opened when it is first asked for, and stays open. */
+
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Clusters } from "../multus/cluster.ts";
+import type { OpenCluster } from "./cluster.ts";
+
+/** A node belongs to one cluster. A netconf that names another one now and then is a file being moved; more are a mistake. */
+const maxClusters = 4;
+
+export interface KubeClustersOptions {
+  /** Path of the daemon's own kubeconfig; "" if it has none. It is every request's cluster. */
+  readonly kubeconfig: string;
+  /** Is this process a pod's? Then its cluster is every request's, unless `kubeconfig` says otherwise. Asked until it is. */
+  readonly isInCluster: () => boolean;
+  /** Opens a cluster. @param kubeconfig path; "": that of the pod which this process belongs to */
+  readonly open: (kubeconfig: string) => Promise<OpenCluster>;
+  readonly log: Logger;
+}
+
+export class KubeClusters implements Clusters {
+  readonly #options: KubeClustersOptions;
+  /** By kubeconfig; "" is the pod's own. */
+  readonly #open = new Map<string, Promise<OpenCluster>>();
+  #refusalLogged = false;
+
+  constructor(options: KubeClustersOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The daemon's own kubeconfig goes first, then the cluster that the daemon is a pod of, then the netconf's kubeconfig.
+   * @throws {CniError} 7 where the kubeconfig cannot be used, or is one too many
+   */
+  async of(kubeconfig: string): Promise<OpenCluster | undefined> {
+    const key = this.#choose(kubeconfig);
+    return key === undefined ? undefined : (this.#open.get(key) ?? this.#begin(key));
+  }
+
+  /** Opens the cluster that is every request's, if there is one, so that its caches are warm when the first request comes. Never throws: a problem goes to the log. */
+  async warm(): Promise<void> {
+    try {
+      await this.of("");
+    } catch (error) {
+      this.#options.log.error("the cluster cannot be used", { error: errorText(error) });
+    }
+  }
+
+  /**
+   * Delivers what is to be delivered, and closes all.
+   * @param limitMs milliseconds for it
+   * @returns how many deliveries were given up
+   */
+  async close(limitMs: number): Promise<number> {
+    const closing = Array.from(this.#open.values(), async (opening) => {
+      const cluster = await opening.catch(() => undefined);
+      return cluster?.close(limitMs) ?? 0;
+    });
+    return (await Promise.all(closing)).reduce((sum, givenUp) => sum + givenUp, 0);
+  }
+
+  #choose(kubeconfig: string): string | undefined {
+    const own = this.#options.kubeconfig;
+    if (own !== "") return own;
+    if (this.#open.has("") || this.#options.isInCluster()) return "";
+    return kubeconfig === "" ? undefined : kubeconfig;
+  }
+
+  #begin(key: string): Promise<OpenCluster> {
+    const { open, log } = this.#options;
+    if (this.#open.size >= maxClusters) {
+      const message = `kubeconfig ${key}: ${maxClusters} others are in use already, more are not opened`;
+      if (!this.#refusalLogged) log.error(message);
+      this.#refusalLogged = true;
+      throw new CniError(CniErrorCode.invalidNetworkConfig, message);
+    }
+    const opening = open(key);
+    this.#open.set(key, opening);
+    // What could not be opened is tried again by the next who asks: the file may be there by then.
+    opening.catch(() => this.#open.delete(key));
+    return opening;
+  }
+}

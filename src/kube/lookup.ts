@@ -1,0 +1,98 @@
+/** One object of the API, as it is now: for what no watch has. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { errorText } from "../log/error-text.ts";
+import { type Api, ApiError, type ApiRequest, isTransient } from "./api.ts";
+import { isNamespaceName, isObjectName } from "./object-names.ts";
+
+/** For how long an API server that cannot answer is asked again, and a watch may lag behind, in milliseconds (behaviour page, section 7). */
+export const patienceMs = 2_500;
+/** Between two tries; doubled each time. */
+const firstPauseMs = 100;
+const longestPauseMs = 800;
+
+export interface LookupOptions<Found> {
+  readonly api: Api;
+  /** Names the object in errors: `pod`. */
+  readonly kind: string;
+  /** The API's path of an object; the names are fit for one. */
+  readonly path: (namespace: string, name: string) => string;
+  /** As in {@link ApiRequest}. */
+  readonly accept?: string;
+  /** What is kept of the answer. */
+  readonly keep: (object: unknown, namespace: string, name: string) => Found;
+}
+
+export interface Patience {
+  /** Ask again for 2.5 s while the API cannot answer. */
+  readonly retry: boolean;
+  /** Milliseconds for each answer; default: as the API has it. */
+  readonly timeoutMs?: number;
+}
+
+/** Asks for objects of one kind. Whoever asks for the same object at once shares the answer. */
+export class Lookup<Found> {
+  readonly #options: LookupOptions<Found>;
+  readonly #underWay = new Map<string, Promise<Found | undefined>>();
+
+  constructor(options: LookupOptions<Found>) {
+    this.#options = options;
+  }
+
+  /**
+   * @returns undefined: there is no such object
+   * @throws {CniError} 11 naming the object: the API does not answer, or refuses
+   */
+  get(namespace: string, name: string, patience: Patience): Promise<Found | undefined> {
+    // No object can have such a name, and it is not to become another path.
+    if (!isNamespaceName(namespace) || !isObjectName(name)) return Promise.resolve(undefined);
+    const key = `${namespace}/${name} ${patience.retry}`;
+    const underWay = this.#underWay.get(key);
+    if (underWay !== undefined) return underWay;
+    const answer = this.#ask(namespace, name, patience).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, answer);
+    return answer;
+  }
+
+  async #ask(namespace: string, name: string, patience: Patience): Promise<Found | undefined> {
+    const { api, kind, path, accept, keep } = this.#options;
+    const request: ApiRequest = {
+      method: "GET",
+      path: path(namespace, name),
+      ...(accept === undefined ? {} : { accept }),
+      ...(patience.timeoutMs === undefined ? {} : { timeoutMs: patience.timeoutMs }),
+    };
+    try {
+      return keep(
+        await retried(patience.retry ? patienceMs : 0, () => api.request(request)),
+        namespace,
+        name,
+      );
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw new CniError(
+        CniErrorCode.tryAgainLater,
+        `${kind} ${namespace}/${name} cannot be looked up: ${errorText(error)}`,
+        "",
+        { cause: error },
+      );
+    }
+  }
+}
+
+/** Tries again while the API cannot answer, for that many milliseconds. @throws what the last try threw */
+async function retried<Answer>(milliseconds: number, ask: () => Promise<Answer>): Promise<Answer> {
+  const end = performance.now() + milliseconds;
+  for (let pause = firstPauseMs; ; pause = Math.min(pause * 2, longestPauseMs)) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      const left = end - performance.now();
+      const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+      if (left <= 0 || asked > left) throw error;
+      await sleep(Math.min(Math.max(pause, asked), left));
+    }
+  }
+}

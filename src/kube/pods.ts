@@ -1,0 +1,76 @@
+/** The pods of this node: a watch of them, and the API itself for what the watch does not have. */
+
+import { isJsonObject } from "../cni/json.ts";
+import type { Logger } from "../log/logger.ts";
+import type { PodDetails, PodSource } from "../multus/cluster.ts";
+import type { PodReference } from "../multus/pod.ts";
+import { configSourceAnnotation, isAnotherPod, isStaticPod } from "../multus/pod-lookup.ts";
+import { podAnnotationsRead } from "../multus/selection.ts";
+import { type Api, metadataOnly } from "./api.ts";
+import { Lookup, patienceMs } from "./lookup.ts";
+import { Reflector } from "./reflector.ts";
+
+const keptAnnotations = [...podAnnotationsRead, configSourceAnnotation];
+/** What most pods of a node have in common. */
+const noAnnotations: Readonly<Record<string, string>> = {};
+
+/**
+ * What is kept of a pod.
+ * @param object anything: what is not as it should be counts as not there
+ */
+export function keptPod(object: unknown): PodDetails {
+  const metadata = isJsonObject(object) && isJsonObject(object.metadata) ? object.metadata : {};
+  const { uid } = metadata;
+  const annotations = texts(metadata.annotations);
+  return { uid: typeof uid === "string" ? uid : "", annotations, isStatic: isStaticPod(annotations) };
+}
+
+function texts(annotations: unknown): Readonly<Record<string, string>> {
+  if (!isJsonObject(annotations)) return noAnnotations;
+  const kept: Record<string, string> = {};
+  for (const key of keptAnnotations) {
+    const text = annotations[key];
+    if (typeof text === "string") kept[key] = text;
+  }
+  return Object.keys(kept).length === 0 ? noAnnotations : kept;
+}
+
+export class KubePods implements PodSource {
+  /** undefined where the node's name is not known. */
+  readonly watch: Reflector<PodDetails> | undefined;
+  readonly #lookup: Lookup<PodDetails>;
+
+  /** @param nodeName of the node whose pods are watched; "": none are, and each is asked for */
+  constructor(api: Api, nodeName: string, log: Logger) {
+    this.watch =
+      nodeName === ""
+        ? undefined
+        : new Reflector({
+            api,
+            path: `/api/v1/pods?fieldSelector=${encodeURIComponent(`spec.nodeName=${nodeName}`)}`,
+            kind: "pods",
+            metadataOnly: true,
+            keep: keptPod,
+            log,
+          });
+    this.#lookup = new Lookup({
+      api,
+      kind: "pod",
+      path: (namespace, name) => `/api/v1/namespaces/${namespace}/pods/${name}`,
+      accept: metadataOnly,
+      keep: keptPod,
+    });
+  }
+
+  async find(pod: PodReference, { retry }: { readonly retry: boolean }): Promise<PodDetails | undefined> {
+    const isSame = (known: PodDetails) => !isAnotherPod(pod, known);
+    const watched = await this.watch?.waitFor(`${pod.namespace}/${pod.name}`, isSame, patienceMs);
+    if (watched !== undefined) return watched;
+    return retry ? this.#lookup.get(pod.namespace, pod.name, { retry }) : this.ask(pod);
+  }
+
+  /** Whoever does not insist on an answer has something else to go on with: it is not waited for longer than a watch that lags. */
+  ask(pod: PodReference): Promise<PodDetails | undefined> {
+    return this.#lookup.get(pod.namespace, pod.name, { retry: false, timeoutMs: patienceMs });
+  }
+}
