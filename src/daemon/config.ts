@@ -20,6 +20,8 @@ export interface DaemonConfig {
   readonly delegateTimeoutMs: number | undefined;
   /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
   readonly nadDir: string;
+  /** Path of the kubeconfig that names the cluster of every request; "" for none. */
+  readonly kubeconfig: string;
   /** The keys of the log that are set here and so win over a netconf's. */
   readonly log: LogKeys;
   /** The netconf keys that are set here. */
@@ -37,6 +39,7 @@ interface DaemonConfigKeys extends LogKeys {
   readonly maxConcurrent?: number;
   readonly delegateTimeoutMs?: number;
   readonly nadDir?: string;
+  readonly kubeconfig?: string;
 }
 
 const defaultSocketDir = "/run/multus";
@@ -50,8 +53,6 @@ const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
 const usedKeys = ["socketDir", "connectionLimit", "maxConcurrent", "delegateTimeoutMs", "nadDir"];
 /** Of the netconf, and nothing that a daemon could set for all calls: for the generated configuration file. */
 const generatedFileKeys = ["name", "type", "cniVersion", "capabilities"];
-/** Netconf keys that this version does nothing with. */
-const unusedNetconfKeys = ["kubeconfig"];
 
 /**
  * Reads and checks a configuration file.
@@ -81,13 +82,11 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
     delegateTimeoutMs: keys.delegateTimeoutMs,
     nadDir: keys.nadDir ?? "",
+    kubeconfig: keys.kubeconfig ?? "",
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
     unused: given.filter(
-      (key) =>
-        generatedFileKeys.includes(key) ||
-        unusedNetconfKeys.includes(key) ||
-        (daemonKeys.includes(key) && !usedKeys.includes(key)),
+      (key) => generatedFileKeys.includes(key) || (daemonKeys.includes(key) && !usedKeys.includes(key)),
     ),
     unknown: given.filter((key) => !netconfKeys.includes(key) && !daemonKeys.includes(key)),
   };
