@@ -60,8 +60,8 @@ export async function findPod(
     return { annotations: given, object: isStatic ? { ...pod, uid: "" } : pod };
   }
   if (isStatic) {
-    // The kubelet's file is the pod. Its mirror in the cluster comes later, and whoever edits the mirror changes nothing.
-    return { annotations: given, object: details && { ...pod, uid: details.uid } };
+    // The kubelet's file is the pod. Its mirror in the cluster may not be there yet, and whoever edits the mirror changes nothing.
+    return { annotations: given, object: details?.isStatic ? { ...pod, uid: details.uid } : undefined };
   }
   if (details === undefined) {
     return undefined;
