@@ -1,0 +1,208 @@
+/**
+ * Sends to the API what nobody waits for: some requests at once, and only one at a time, with growing pauses, while it does not answer. What is
+ * sent, and in which order, is the lanes' to say.
+ */
+
+import { errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
+import { ApiError, isTransient } from "./api.ts";
+import { BackOff, type BackOffLimits } from "./back-off.ts";
+
+/** Between two tries, except where the server asks for more: one that is back gets a node's first request within two seconds. */
+export const usualPauses: BackOffLimits = { first: 100, most: 2_000 };
+
+/** Requests at once over all lanes. The server is other clients' as well, and has to write each of these to its store. */
+const atOnce = 4;
+/** The longest that a server may ask to wait (Retry-After), in milliseconds: a wrong answer of a proxy is not to silence a node. */
+const longestRetryAfterMs = 30_000;
+
+/** Something to send. */
+export interface Parcel {
+  /** How often it failed. */
+  tries: number;
+  readonly backOff: BackOff;
+  /** Not to be sent before, on the clock of `performance.now()`. */
+  notBefore: number;
+  /** One try. */
+  send(signal: AbortSignal): Promise<void>;
+}
+
+/** Parcels of one kind, waiting. */
+export interface Lane {
+  /** Of the delivery's requests, so many may be this lane's. */
+  readonly atOnce: number;
+  /** How many wait. */
+  readonly waiting: number;
+  /** Takes out the next one that may be sent. @param now of `performance.now()` */
+  take(now: number): Parcel | undefined;
+  /** When there may be one to take; Infinity: not before something is added. */
+  readyAt(now: number): number;
+  /** It is delivered. */
+  delivered(parcel: Parcel): void;
+  /** It failed, and another try is worth it: `tries` and `notBefore` say which and when. */
+  putBack(parcel: Parcel, error: unknown): void;
+  /** It failed for good. */
+  refused(parcel: Parcel, error: unknown): void;
+}
+
+/** The API does not answer, to nobody. */
+interface Absence {
+  /** When it is asked again. */
+  nextTry: number;
+  readonly backOff: BackOff;
+}
+
+export class Delivery {
+  /** The first one goes first. */
+  readonly #lanes: readonly Lane[];
+  readonly #log: Logger;
+  readonly #pauses: BackOffLimits;
+  /** Requests under way, by lane. */
+  readonly #underWay = new Map<Lane, number>();
+  readonly #closed = new AbortController();
+  #running = 0;
+  #absence: Absence | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Immediate | undefined;
+  /** Called when nothing is left to send. */
+  readonly #waiters = new Set<() => void>();
+
+  constructor(lanes: readonly Lane[], log: Logger, pauses: BackOffLimits) {
+    this.#lanes = lanes;
+    this.#log = log;
+    this.#pauses = pauses;
+  }
+
+  /** Parcels that wait or are under way. */
+  get pending(): number {
+    return this.#lanes.reduce((sum, lane) => sum + lane.waiting, this.#running);
+  }
+
+  /** To be called when a lane has changed. Nothing is sent before the caller has returned. */
+  wake(): void {
+    if (this.#closed.signal.aborted) return;
+    this.#soon ??= setImmediate(() => {
+      this.#soon = undefined;
+      this.#go();
+    });
+  }
+
+  /** Resolves when nothing is left to send, or after that many milliseconds. */
+  async settle(limitMs: number): Promise<void> {
+    if (this.pending === 0 || this.#closed.signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, limitMs);
+    this.#waiters.add(resolve);
+    await promise;
+    this.#waiters.delete(resolve);
+    clearTimeout(timer);
+  }
+
+  /** Breaks off what is under way, and sends no more. */
+  close(): void {
+    this.#closed.abort();
+    clearTimeout(this.#timer);
+    clearImmediate(this.#soon);
+    for (const resolve of this.#waiters) resolve();
+  }
+
+  #go(): void {
+    if (this.#closed.signal.aborted) return;
+    const now = performance.now();
+    for (;;) {
+      const next = this.#mayStart(now) ? this.#take(now) : undefined;
+      if (next === undefined) break;
+      this.#start(next.lane, next.parcel);
+    }
+    this.#setTimer(now);
+    if (this.pending === 0) for (const resolve of this.#waiters) resolve();
+  }
+
+  #mayStart(now: number): boolean {
+    const { nextTry } = this.#absence ?? { nextTry: undefined };
+    return nextTry === undefined ? this.#running < atOnce : this.#running === 0 && now >= nextTry;
+  }
+
+  #take(now: number): { readonly lane: Lane; readonly parcel: Parcel } | undefined {
+    for (const lane of this.#lanes) {
+      const parcel = (this.#underWay.get(lane) ?? 0) < lane.atOnce ? lane.take(now) : undefined;
+      if (parcel !== undefined) return { lane, parcel };
+    }
+    return undefined;
+  }
+
+  #start(lane: Lane, parcel: Parcel): void {
+    this.#running++;
+    this.#underWay.set(lane, (this.#underWay.get(lane) ?? 0) + 1);
+    this.#try(lane, parcel).catch((error: unknown) => {
+      this.#log.error("a delivery to the API went wrong", { error: errorText(error) });
+    });
+  }
+
+  async #try(lane: Lane, parcel: Parcel): Promise<void> {
+    const absence = this.#absence;
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      await parcel.send(this.#closed.signal);
+    } catch (error) {
+      failure = { error };
+    }
+    this.#running--;
+    this.#underWay.set(lane, (this.#underWay.get(lane) ?? 1) - 1);
+    if (this.#closed.signal.aborted) return;
+    this.#note(failure?.error, absence);
+    if (failure === undefined) {
+      lane.delivered(parcel);
+    } else if (isWorthAnotherTry(failure.error)) {
+      parcel.tries++;
+      parcel.notBefore = performance.now() + parcel.backOff.next(this.#pauses);
+      lane.putBack(parcel, failure.error);
+    } else {
+      lane.refused(parcel, failure.error);
+    }
+    this.#go();
+  }
+
+  /** What an answer, or none, says about the server. @param before the absence that the request was sent in */
+  #note(error: unknown, before: Absence | undefined): void {
+    if (!isAbsence(error)) {
+      if (this.#absence !== undefined) this.#log.verbose("the API answers again", { waiting: this.pending });
+      this.#absence = undefined;
+      return;
+    }
+    // Requests sent before the server went away say nothing new.
+    if (this.#absence !== undefined && this.#absence !== before) return;
+    if (this.#absence === undefined) {
+      this.#log.verbose("the API does not answer: what is to be delivered waits", {
+        error: errorText(error),
+      });
+      this.#absence = { nextTry: 0, backOff: new BackOff() };
+    }
+    const asked = error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, longestRetryAfterMs) : 0;
+    this.#absence.nextTry = performance.now() + Math.max(asked, this.#absence.backOff.next(this.#pauses));
+  }
+
+  #setTimer(now: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    // Whatever is under way comes back here when it ends.
+    if (this.#running >= (this.#absence === undefined ? atOnce : 1)) return;
+    let at = Number.POSITIVE_INFINITY;
+    for (const lane of this.#lanes) {
+      if ((this.#underWay.get(lane) ?? 0) < lane.atOnce) at = Math.min(at, lane.readyAt(now));
+    }
+    if (at === Number.POSITIVE_INFINITY) return;
+    const delay = Math.max(at, this.#absence?.nextTry ?? 0) - now;
+    this.#timer = setTimeout(() => this.#go(), Math.max(1, Math.ceil(delay)));
+  }
+}
+
+/** Says it something about the server, not about the one request? Credentials that expired are replaced in a while. */
+function isAbsence(error: unknown): boolean {
+  return isTransient(error) || (error instanceof ApiError && error.status === 401);
+}
+
+/** 409: another writer was faster. */
+function isWorthAnotherTry(error: unknown): boolean {
+  return isAbsence(error) || (error instanceof ApiError && error.status === 409);
+}

@@ -1,0 +1,101 @@
+/** Events about pods (events.k8s.io/v1), as the API takes them. */
+
+import { randomInt, randomUUID } from "node:crypto";
+import type { PodReference } from "../multus/pod.ts";
+import type { PodEvent } from "../multus/status-sink.ts";
+
+/** What a pod's events can say, those of this room included. */
+export interface ReportedEvent {
+  readonly type: PodEvent["type"];
+  readonly reason: PodEvent["reason"] | "NetworkStatusNotWritten";
+  readonly message: string;
+}
+
+/** The API takes no longer note. */
+const longestNote = 1024;
+/** Nor a longer instance. */
+const longestInstance = 128;
+/** As Go multus's events have it: `kubectl describe` shows it under "From". */
+const reportingController = "multus";
+
+/** What was being done; the API asks for it. */
+const actions: Readonly<Record<ReportedEvent["reason"], string>> = {
+  AddedInterface: "Attach",
+  NoNetworkFound: "Attach",
+  InvalidNetwork: "Attach",
+  NetworkStatusNotWritten: "WriteNetworkStatus",
+};
+
+/** A moment of the wall clock, and which of the events of its millisecond it belongs to. */
+export interface Moment {
+  /** Of `Date.now()`. */
+  readonly milliseconds: number;
+  /** 0 to 999. */
+  readonly sequence: number;
+}
+
+/** As the API wants it: exactly six digits after the seconds. They keep events of one millisecond in their order. */
+export function microTime({ milliseconds, sequence }: Moment): string {
+  return `${new Date(milliseconds).toISOString().slice(0, -1)}${String(sequence).padStart(3, "0")}Z`;
+}
+
+/** A name for an event: the pod's and the time in nanoseconds, as the events of other clients have it. Where that is too long, a UUID. */
+export function eventName(podName: string, { milliseconds, sequence }: Moment): string {
+  const nanoseconds = BigInt(milliseconds) * 1_000_000n + BigInt(sequence * 1_000 + randomInt(1_000));
+  const name = `${podName}.${nanoseconds.toString(16)}`;
+  return name.length > 253 ? randomUUID() : name;
+}
+
+/** At most 1024 bytes of UTF-8, cut between two characters. */
+export function eventNote(message: string): string {
+  const note = message.toWellFormed();
+  const bytes = Buffer.from(note);
+  if (bytes.length <= longestNote) return note;
+  const ellipsis = "…";
+  let end = longestNote - Buffer.byteLength(ellipsis);
+  // Not before a byte that continues a character.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString("utf8", 0, end) + ellipsis;
+}
+
+/** How often something was seen, and when last. */
+export interface EventSeries {
+  readonly count: number;
+  /** As `microTime` makes it. */
+  readonly lastObservedTime: string;
+}
+
+export interface EventToCreate {
+  readonly name: string;
+  /** As `microTime` makes it. */
+  readonly eventTime: string;
+  readonly pod: PodReference;
+  readonly event: ReportedEvent;
+  /** Only where it was seen more than once. */
+  readonly series: EventSeries | undefined;
+}
+
+/** The object to POST. @param instance what reports: the node's name */
+export function eventBody({ name, eventTime, pod, event, series }: EventToCreate, instance: string): object {
+  return {
+    apiVersion: "events.k8s.io/v1",
+    kind: "Event",
+    metadata: { name, namespace: pod.namespace },
+    eventTime,
+    reportingController,
+    reportingInstance: instance.slice(0, longestInstance),
+    action: actions[event.reason],
+    reason: event.reason,
+    // The uid as the runtime knows it: of a static pod's mirror `kubectl describe` shows the events of that one.
+    regarding: {
+      apiVersion: "v1",
+      kind: "Pod",
+      namespace: pod.namespace,
+      name: pod.name,
+      ...(pod.uid === "" ? {} : { uid: pod.uid }),
+    },
+    note: eventNote(event.message),
+    type: event.type,
+    ...(series === undefined ? {} : { series }),
+  };
+}

@@ -1,0 +1,185 @@
+/** Writes one pod's network-status: by PATCH, or by GET and PUT where the daemon has no right to patch (behaviour page, section 6). */
+
+import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import type { Logger } from "../log/logger.ts";
+import type { PodReference } from "../multus/pod.ts";
+import { type Api, ApiError } from "./api.ts";
+import { lacksRight } from "./forbidden.ts";
+
+const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
+/** On the mirror of a static pod: the uid that the kubelet, and so the runtime, knows the pod by. */
+const mirrorAnnotation = "kubernetes.io/config.mirror";
+
+/** A right that is missing may be given at any time: patching is tried again after so many milliseconds. */
+const patchForbiddenMs = 10 * 60_000;
+/** PUTs of one pod in a row that another writer got ahead of, before others have their turn. */
+const maxConflicts = 5;
+
+/** `gone`: there is no such pod. `replaced`: the name is another pod's. `unwanted`: nobody wants it any more. */
+export type WriteOutcome = "written" | "gone" | "replaced" | "unwanted";
+
+export interface StatusToWrite {
+  readonly pod: PodReference;
+  /** The annotation's value. */
+  readonly text: string;
+  /** Asked between requests. */
+  readonly isWanted: () => boolean;
+}
+
+export class NetworkStatusWriter {
+  readonly #api: Api;
+  readonly #log: Logger;
+  readonly #apiUid: (pod: PodReference) => string | undefined;
+  /** Until when no PATCH is tried, on the clock of `performance.now()`. */
+  #patchForbiddenUntil = 0;
+
+  /** @param apiUid the uid that the API has the pod by; undefined: not known, nothing is compared */
+  constructor(api: Api, log: Logger, apiUid: (pod: PodReference) => string | undefined) {
+    this.#api = api;
+    this.#log = log;
+    this.#apiUid = apiUid;
+  }
+
+  /**
+   * @throws {ApiError} for what the server refuses: 409 if another writer is faster again and again @throws {ApiUnreachable}
+   */
+  async write(status: StatusToWrite, signal: AbortSignal): Promise<WriteOutcome> {
+    try {
+      if (performance.now() >= this.#patchForbiddenUntil) {
+        const outcome = await this.#patch(status, signal);
+        if (outcome !== undefined) return outcome;
+      }
+      return await this.#replace(status, signal);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return "gone";
+      throw error;
+    }
+  }
+
+  /** @returns undefined where it is not allowed */
+  async #patch(status: StatusToWrite, signal: AbortSignal): Promise<WriteOutcome | undefined> {
+    const uid = this.#apiUid(status.pod);
+    try {
+      await this.#sendPatch(status, uid, signal);
+      return "written";
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (lacksRight(error)) {
+        this.#patchForbiddenUntil = performance.now() + patchForbiddenMs;
+        this.#log.verbose("no right to patch pods/status: pods are read and updated instead", {
+          error: error.message,
+        });
+        return undefined;
+      }
+      // A uid that is not the pod's is an invalid change of it (422), in the eyes of the server; a conflict it may be as well.
+      if (uid === undefined || (error.status !== 422 && error.status !== 409)) throw error;
+      const found = await this.#get(status.pod, signal);
+      if (uidOf(found) === uid) throw error;
+      if (!isPod(found, uid)) return "replaced";
+      if (!status.isWanted()) return "unwanted";
+      await this.#sendPatch(status, uidOf(found), signal);
+      return "written";
+    }
+  }
+
+  async #sendPatch(status: StatusToWrite, uid: string | undefined, signal: AbortSignal): Promise<void> {
+    await this.#api.request({
+      method: "PATCH",
+      path: `${podPath(status.pod)}/status`,
+      contentType: "application/merge-patch+json",
+      body: {
+        metadata: {
+          // Makes the server refuse where the name is another pod's by now.
+          ...(uid === undefined ? {} : { uid }),
+          annotations: { [statusAnnotation]: status.text },
+        },
+      },
+      signal,
+    });
+  }
+
+  /** The server refuses the PUT (409) if the pod has changed since the GET. */
+  async #replace(status: StatusToWrite, signal: AbortSignal): Promise<WriteOutcome> {
+    const { pod, text } = status;
+    const uid = this.#apiUid(pod);
+    for (let conflicts = 0; ; ) {
+      const found = await this.#get(pod, signal);
+      if (uid !== undefined && !isPod(found, uid)) return "replaced";
+      if (!status.isWanted()) return "unwanted";
+      const metadata = metadataOf(found);
+      const annotations = { ...annotationsOf(found), [statusAnnotation]: text };
+      try {
+        await this.#api.request({
+          method: "PUT",
+          path: `${podPath(pod)}/status`,
+          body: { ...found, metadata: { ...metadata, annotations } },
+          signal,
+        });
+        return "written";
+      } catch (error) {
+        // A role that allows neither may come to allow the one that is asked for: see each time.
+        if (lacksRight(error)) this.#patchForbiddenUntil = 0;
+        conflicts++;
+        if (!(error instanceof ApiError) || error.status !== 409 || conflicts === maxConflicts) throw error;
+      }
+    }
+  }
+
+  async #get(pod: PodReference, signal: AbortSignal): Promise<JsonObject> {
+    const found = await this.#api.request<unknown>({ method: "GET", path: podPath(pod), signal });
+    return isJsonObject(found) ? found : {};
+  }
+}
+
+/** Names were checked when the status was taken on. */
+function podPath(pod: PodReference): string {
+  return `/api/v1/namespaces/${pod.namespace}/pods/${pod.name}`;
+}
+
+function metadataOf(object: JsonObject): JsonObject {
+  return isJsonObject(object.metadata) ? object.metadata : {};
+}
+
+function annotationsOf(object: JsonObject): JsonObject {
+  const { annotations } = metadataOf(object);
+  return isJsonObject(annotations) ? annotations : {};
+}
+
+function uidOf(object: JsonObject): string | undefined {
+  const { uid } = metadataOf(object);
+  return typeof uid === "string" ? uid : undefined;
+}
+
+/** Is it the pod of that uid, or its mirror? */
+function isPod(object: JsonObject, uid: string): boolean {
+  return uidOf(object) === uid || annotationsOf(object)[mirrorAnnotation] === uid;
+}
+
+/** Strings, brackets and separators, and what is between them. */
+const jsonToken = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},:]|[^\s"[\]{},:]+/g;
+
+/**
+ * A network-status as Go multus lays it out: every value of an entry on a line of its own, four blanks a level. `kubectl describe` cuts lines
+ * at 140 characters, and would show little of the same text in one line. Values stay as they are written.
+ * @param status JSON text, a list
+ */
+export function layOutStatus(status: Uint8Array): string {
+  const text = Buffer.from(status.buffer, status.byteOffset, status.length).toString("utf8");
+  let depth = 0;
+  let afterOpening = false;
+  let laidOut = "";
+  /** Of a value's line, in an entry; the list itself has no lines. */
+  const newLine = () => (depth > 1 ? `\n${"    ".repeat(depth - 1)}` : "");
+  for (const [token] of text.matchAll(jsonToken)) {
+    if (token === "}" || token === "]") {
+      depth--;
+      if (!afterOpening && depth > 0) laidOut += `\n${"    ".repeat(depth - 1)}`;
+    } else if (afterOpening) {
+      laidOut += newLine();
+    }
+    afterOpening = token === "{" || token === "[";
+    if (afterOpening) depth++;
+    laidOut += token === ":" ? ": " : token === "," ? `,${newLine()}` : token;
+  }
+  return laidOut;
+}

@@ -1,0 +1,324 @@
+/**
+ * Events that are to be sent: a bounded number, not too many a second. The same event again is not sent again but counted: a kubelet tries a pod
+ * that cannot be attached every few seconds, for ever.
+ */
+
+import { errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
+import type { PodReference } from "../multus/pod.ts";
+import { type Api, ApiError } from "./api.ts";
+import { BackOff } from "./back-off.ts";
+import type { Lane, Parcel } from "./delivery.ts";
+import {
+  type EventSeries,
+  eventBody,
+  eventName,
+  type Moment,
+  microTime,
+  type ReportedEvent,
+} from "./events.ts";
+import { lacksRight } from "./forbidden.ts";
+
+export interface EventBounds {
+  /** Events that wait; Warnings that are remembered. */
+  readonly most: number;
+  /** How long one waits at most, in milliseconds. */
+  readonly keptMs: number;
+  readonly perSecond: number;
+  /** So many can be sent at once after a quiet time. */
+  readonly burst: number;
+  /** Before an event is sent first, in milliseconds. */
+  readonly delayMs: number;
+  /** Between two counts of one event, in milliseconds. */
+  readonly countMs: number;
+  /** A Warning that was not seen for so many milliseconds is a new one. */
+  readonly repeatMs: number;
+}
+
+/**
+ * A node that starts 110 pods with four networks each has 440 events: a hundred at once, the rest within 14 s, while the same server has the pods
+ * themselves to care for. A thousand are two such nodes' worth in about half a megabyte. The server forgets events after an hour, so
+ * nobody looks for older ones. The delay lets the ADD answer first that the event is of. The times of repeating are those that other clients use.
+ */
+export const usualEventBounds: EventBounds = {
+  most: 1_000,
+  keptMs: 60 * 60_000,
+  perSecond: 25,
+  burst: 100,
+  delayMs: 100,
+  countMs: 30_000,
+  repeatMs: 6 * 60_000,
+};
+
+/** For how long nothing is sent after it was forbidden, in milliseconds. */
+const forbiddenMs = 10 * 60_000;
+/** Between two log lines about dropped events, in milliseconds. */
+const dropLogMs = 60_000;
+
+/** Where events go. */
+interface Destination {
+  readonly api: Api;
+  /** What reports: the node's name. */
+  readonly instance: string;
+}
+
+class PendingEvent implements Parcel {
+  readonly key: string;
+  readonly pod: PodReference;
+  readonly event: ReportedEvent;
+  /** When last seen, on the clock of `performance.now()`. */
+  seenAt = 0;
+  /** How often it was seen, and how much of that the server knows. 0: not even the event. */
+  count = 0;
+  reported = 0;
+  isUnderWay = false;
+  tries = 0;
+  readonly backOff = new BackOff();
+  notBefore = 0;
+  givenUpAt = 0;
+  readonly #destination: Destination;
+  readonly #name: string;
+  /** First and last seen, as the API wants it. */
+  readonly #eventTime: string;
+  #lastTime = "";
+
+  constructor(key: string, pod: PodReference, event: ReportedEvent, first: Moment, destination: Destination) {
+    this.key = key;
+    this.pod = pod;
+    this.event = event;
+    this.#destination = destination;
+    this.#name = eventName(pod.name, first);
+    this.#eventTime = microTime(first);
+  }
+
+  seen(moment: Moment): void {
+    this.count++;
+    this.seenAt = performance.now();
+    this.#lastTime = microTime(moment);
+  }
+
+  async send(signal: AbortSignal): Promise<void> {
+    const { count } = this;
+    const series = count > 1 ? { count, lastObservedTime: this.#lastTime } : undefined;
+    if (this.reported === 0 || series === undefined || !(await this.#countUp(series, signal))) {
+      await this.#create(series, signal);
+    }
+    this.reported = count;
+  }
+
+  async #create(series: EventSeries | undefined, signal: AbortSignal): Promise<void> {
+    const { pod, event } = this;
+    const toCreate = { name: this.#name, eventTime: this.#eventTime, pod, event, series };
+    const { api, instance } = this.#destination;
+    try {
+      await api.request({
+        method: "POST",
+        path: eventsPath(pod),
+        body: eventBody(toCreate, instance),
+        signal,
+      });
+    } catch (error) {
+      // A try whose answer was lost has arrived.
+      if (!(error instanceof ApiError) || error.status !== 409) throw error;
+    }
+  }
+
+  /** @returns false: the server has the event no more */
+  async #countUp(series: EventSeries, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#destination.api.request({
+        method: "PATCH",
+        path: `${eventsPath(this.pod)}/${this.#name}`,
+        contentType: "application/merge-patch+json",
+        body: { series },
+        signal,
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return false;
+      throw error;
+    }
+  }
+}
+
+function eventsPath(pod: PodReference): string {
+  return `/apis/events.k8s.io/v1/namespaces/${pod.namespace}/events`;
+}
+
+export class PendingEvents implements Lane {
+  /** Half of all requests: a status finds a free place however slow the server is with events. */
+  readonly atOnce = 2;
+  readonly #destination: Destination;
+  readonly #log: Logger;
+  readonly #bounds: EventBounds;
+  /** Those that wait, in order. */
+  readonly #waiting = new Set<PendingEvent>();
+  /** Those that wait or are under way, and Warnings that the server has; the one last seen last. By pod and what they say. */
+  readonly #known = new Map<string, PendingEvent>();
+  #lastMoment: Moment = { milliseconds: 0, sequence: 0 };
+  /** How many may be sent, as of `#filledAt`. */
+  #tokens: number;
+  #filledAt = performance.now();
+  /** Until when nothing is sent, and whether it was said. */
+  #forbiddenUntil = 0;
+  #forbiddenLogged = false;
+  #dropped = 0;
+  #dropLog: NodeJS.Timeout | undefined;
+
+  /** @param instance what reports: the node's name, not empty */
+  constructor(api: Api, instance: string, log: Logger, bounds: EventBounds) {
+    this.#destination = { api, instance };
+    this.#log = log;
+    this.#bounds = bounds;
+    this.#tokens = bounds.burst;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** @param pod its names are fit for a path of the API */
+  add(pod: PodReference, event: ReportedEvent): void {
+    const now = performance.now();
+    if (now < this.#forbiddenUntil) return;
+    this.#forgetOld(now);
+    const moment = this.#nextMoment();
+    const key = JSON.stringify([pod.namespace, pod.name, pod.uid, event.type, event.reason, event.message]);
+    const known = this.#known.get(key);
+    const seen = known ?? new PendingEvent(key, pod, event, moment, this.#destination);
+    seen.seen(moment);
+    this.#known.delete(key);
+    this.#known.set(key, seen);
+    if (known === undefined) this.#queue(seen, now + this.#bounds.delayMs, now);
+    // One that waits or is under way has its count looked at when its turn comes.
+    else if (!known.isUnderWay && !this.#waiting.has(known)) this.#queue(known, known.notBefore, now);
+  }
+
+  /** Sends what waits for its time only: the daemon ends. */
+  hurry(): void {
+    for (const event of this.#waiting) if (event.tries === 0) event.notBefore = 0;
+  }
+
+  take(now: number): PendingEvent | undefined {
+    this.#fill(now);
+    if (this.#tokens < 1) return undefined;
+    for (const event of this.#waiting) {
+      if (event.givenUpAt <= now) {
+        this.#drop(event);
+      } else if (event.notBefore <= now) {
+        this.#waiting.delete(event);
+        this.#tokens--;
+        event.isUnderWay = true;
+        return event;
+      }
+    }
+    return undefined;
+  }
+
+  readyAt(now: number): number {
+    this.#fill(now);
+    const tokenAt = this.#tokens >= 1 ? now : now + ((1 - this.#tokens) * 1_000) / this.#bounds.perSecond;
+    let at = Number.POSITIVE_INFINITY;
+    for (const event of this.#waiting) at = Math.min(at, event.notBefore);
+    return Math.max(at, tokenAt);
+  }
+
+  delivered(event: PendingEvent): void {
+    const now = performance.now();
+    this.#forbiddenLogged = false;
+    event.isUnderWay = false;
+    event.tries = 0;
+    event.backOff.reset();
+    event.notBefore = now + this.#bounds.countMs;
+    if (event.count > event.reported) this.#queue(event, event.notBefore, now);
+    // What is said once is not counted up.
+    else if (event.event.type === "Normal") this.#known.delete(event.key);
+  }
+
+  putBack(event: PendingEvent): void {
+    event.isUnderWay = false;
+    if (this.#known.get(event.key) !== event) return;
+    this.#waiting.add(event);
+  }
+
+  refused(event: PendingEvent, error: unknown): void {
+    event.isUnderWay = false;
+    this.#known.delete(event.key);
+    const status = error instanceof ApiError ? error.status : undefined;
+    const fields = {
+      pod: `${event.pod.namespace}/${event.pod.name}`,
+      reason: event.event.reason,
+      error: errorText(error),
+    };
+    // A namespace that is gone, that is going, or that is full.
+    if (status === 404 || (status === 403 && !lacksRight(error))) {
+      this.#log.verbose("event not sent", fields);
+    } else if (status === 403) {
+      this.#forbid(fields.error);
+    } else {
+      this.#log.error("event not sent", fields);
+    }
+  }
+
+  /** Says how many could not be sent any more. */
+  close(): void {
+    this.#dropped += this.#waiting.size;
+    this.#waiting.clear();
+    this.#known.clear();
+    clearTimeout(this.#dropLog);
+    if (this.#dropped > 0) this.#logDropped();
+  }
+
+  #queue(event: PendingEvent, notBefore: number, now: number): void {
+    const [oldest] = this.#waiting;
+    if (oldest !== undefined && this.#waiting.size >= this.#bounds.most) this.#drop(oldest);
+    event.notBefore = notBefore;
+    event.givenUpAt = Math.max(notBefore, now) + this.#bounds.keptMs;
+    this.#waiting.add(event);
+  }
+
+  #drop(event: PendingEvent): void {
+    this.#waiting.delete(event);
+    this.#known.delete(event.key);
+    this.#dropped++;
+    this.#dropLog ??= setTimeout(() => this.#logDropped(), dropLogMs).unref();
+  }
+
+  #logDropped(): void {
+    this.#log.error("events dropped: too many, or the API was away for too long", { count: this.#dropped });
+    this.#dropped = 0;
+    this.#dropLog = undefined;
+  }
+
+  #forbid(error: string): void {
+    this.#forbiddenUntil = performance.now() + forbiddenMs;
+    this.#waiting.clear();
+    this.#known.clear();
+    if (!this.#forbiddenLogged) this.#log.error("no events are sent", { error });
+    this.#forbiddenLogged = true;
+  }
+
+  /** Warnings that were not seen for long, and as many more as there are too many. */
+  #forgetOld(now: number): void {
+    for (const event of this.#known.values()) {
+      if (now - event.seenAt < this.#bounds.repeatMs && this.#known.size <= this.#bounds.most) return;
+      if (!event.isUnderWay && !this.#waiting.has(event)) this.#known.delete(event.key);
+    }
+  }
+
+  #fill(now: number): void {
+    const { burst, perSecond } = this.#bounds;
+    this.#tokens = Math.min(burst, this.#tokens + ((now - this.#filledAt) * perSecond) / 1_000);
+    this.#filledAt = now;
+  }
+
+  #nextMoment(): Moment {
+    const milliseconds = Date.now();
+    const { milliseconds: last, sequence } = this.#lastMoment;
+    this.#lastMoment = {
+      milliseconds,
+      sequence: milliseconds === last ? Math.min(sequence + 1, 999) : 0,
+    };
+    return this.#lastMoment;
+  }
+}

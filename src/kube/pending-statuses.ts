@@ -1,0 +1,182 @@
+/** Network-statuses that are to be written: at most one a pod, the newest, for a bounded time. */
+
+import { errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
+import type { PodReference } from "../multus/pod.ts";
+import { BackOff } from "./back-off.ts";
+import type { Lane, Parcel } from "./delivery.ts";
+import type { NetworkStatusWriter } from "./network-status.ts";
+
+/** How long and how many. */
+export interface StatusBounds {
+  readonly keptMs: number;
+  readonly most: number;
+}
+
+/**
+ * Ten minutes: API servers are restarted and upgraded in less, and nobody who waits for a network-status waits longer. A node has some hundred
+ * pods: a thousand are those of a node that is emptied and filled again meanwhile.
+ */
+export const usualStatusBounds: StatusBounds = { keptMs: 10 * 60_000, most: 1_000 };
+
+class PendingStatus implements Parcel {
+  readonly pod: PodReference;
+  readonly text: string;
+  /** On the clock of `performance.now()`. */
+  readonly givenUpAt: number;
+  tries = 0;
+  readonly backOff = new BackOff();
+  notBefore = 0;
+  /** Withdrawn, or there is a newer one. */
+  isWanted = true;
+  /** What the last try met. */
+  lastError: unknown;
+  readonly #writer: NetworkStatusWriter;
+  readonly #log: Logger;
+
+  constructor(pod: PodReference, text: string, keptMs: number, writer: NetworkStatusWriter, log: Logger) {
+    this.pod = pod;
+    this.text = text;
+    this.givenUpAt = performance.now() + keptMs;
+    this.#writer = writer;
+    this.#log = log;
+  }
+
+  async send(signal: AbortSignal): Promise<void> {
+    const { pod, text } = this;
+    const outcome = await this.#writer.write({ pod, text, isWanted: () => this.isWanted }, signal);
+    const fields = { pod: keyOf(pod), uid: pod.uid };
+    if (outcome === "written") this.#log.debug("network-status written", { ...fields, failed: this.tries });
+    else this.#log.verbose(`network-status not written: ${reasons[outcome]}`, fields);
+  }
+}
+
+const reasons = {
+  gone: "there is no such pod any more",
+  replaced: "the name is another pod's by now",
+  unwanted: "its sandbox is going, or there is a newer one",
+} as const;
+
+export class PendingStatuses implements Lane {
+  readonly atOnce = Number.POSITIVE_INFINITY;
+  readonly #writer: NetworkStatusWriter;
+  readonly #log: Logger;
+  readonly #bounds: StatusBounds;
+  readonly #onGivenUp: (pod: PodReference, why: string) => void;
+  /** By namespace/name, in the order in which they are tried. */
+  readonly #waiting = new Map<string, PendingStatus>();
+  /** The same for those that are being written. One at a time for a pod: the newer is to arrive last. */
+  readonly #underWay = new Map<string, PendingStatus>();
+
+  /** @param onGivenUp is told of every pod whose status could not be written, after it was logged */
+  constructor(
+    writer: NetworkStatusWriter,
+    log: Logger,
+    bounds: StatusBounds,
+    onGivenUp: (pod: PodReference, why: string) => void,
+  ) {
+    this.#writer = writer;
+    this.#log = log;
+    this.#bounds = bounds;
+    this.#onGivenUp = onGivenUp;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** @param pod its names are fit for a path of the API @param text the annotation's value */
+  add(pod: PodReference, text: string): void {
+    const key = keyOf(pod);
+    const older = this.#underWay.get(key);
+    if (older !== undefined) older.isWanted = false;
+    this.#waiting.delete(key);
+    const [oldest] = this.#waiting.values();
+    if (oldest !== undefined && this.#waiting.size >= this.#bounds.most) {
+      this.#giveUp(oldest, `${this.#bounds.most} others are waiting`);
+    }
+    this.#waiting.set(key, new PendingStatus(pod, text, this.#bounds.keptMs, this.#writer, this.#log));
+  }
+
+  /** Drops the status of this sandbox; one of another sandbox of the pod stays. */
+  withdraw(pod: PodReference): void {
+    const key = keyOf(pod);
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined && isSameSandbox(waiting.pod, pod)) this.#waiting.delete(key);
+    const underWay = this.#underWay.get(key);
+    // What has been sent cannot be taken back, but is not tried again.
+    if (underWay !== undefined && isSameSandbox(underWay.pod, pod)) underWay.isWanted = false;
+  }
+
+  take(now: number): PendingStatus | undefined {
+    for (const [key, status] of this.#waiting) {
+      if (status.givenUpAt <= now) {
+        this.#giveUp(status, late(this.#bounds.keptMs, status.lastError));
+      } else if (status.notBefore <= now && !this.#underWay.has(key)) {
+        this.#waiting.delete(key);
+        this.#underWay.set(key, status);
+        return status;
+      }
+    }
+    return undefined;
+  }
+
+  readyAt(now: number): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const [key, status] of this.#waiting) {
+      if (!this.#underWay.has(key)) at = Math.min(at, Math.max(status.notBefore, now));
+    }
+    return at;
+  }
+
+  delivered(status: PendingStatus): void {
+    this.#underWay.delete(keyOf(status.pod));
+  }
+
+  putBack(status: PendingStatus, error: unknown): void {
+    const key = keyOf(status.pod);
+    this.#underWay.delete(key);
+    if (!status.isWanted) return;
+    status.lastError = error;
+    this.#waiting.set(key, status);
+  }
+
+  refused(status: PendingStatus, error: unknown): void {
+    this.#underWay.delete(keyOf(status.pod));
+    if (status.isWanted) this.#giveUp(status, errorText(error));
+  }
+
+  /** Says which could not be written any more, as far as is known: one that is under way may arrive. */
+  close(): void {
+    for (const status of [...this.#underWay.values(), ...this.#waiting.values()]) {
+      if (status.isWanted) this.#report(status, "the daemon ends");
+    }
+    this.#underWay.clear();
+    this.#waiting.clear();
+  }
+
+  #giveUp(status: PendingStatus, why: string): void {
+    this.#waiting.delete(keyOf(status.pod));
+    this.#report(status, why);
+    this.#onGivenUp(status.pod, why);
+  }
+
+  #report({ pod, tries }: PendingStatus, why: string): void {
+    this.#log.error("network-status not written", { pod: keyOf(pod), uid: pod.uid, tries, error: why });
+  }
+}
+
+function late(milliseconds: number, lastError: unknown): string {
+  const met = lastError === undefined ? "" : `: ${errorText(lastError)}`;
+  return `the API could not be written to for ${Math.round(milliseconds / 1_000)} s${met}`;
+}
+
+function keyOf(pod: PodReference): string {
+  return `${pod.namespace}/${pod.name}`;
+}
+
+/** Two references to a pod of one name: by sandbox where both say it, else by uid, else by name alone. */
+function isSameSandbox(one: PodReference, other: PodReference): boolean {
+  if (one.sandboxId !== "" && other.sandboxId !== "") return one.sandboxId === other.sandboxId;
+  return one.uid === "" || other.uid === "" || one.uid === other.uid;
+}

@@ -1,0 +1,112 @@
+/** Delivers network-statuses and events to the API, behind the back of every request: what is handed over is kept until the API takes it. */
+
+import { hostname } from "node:os";
+import type { Logger } from "../log/logger.ts";
+import type { PodReference } from "../multus/pod.ts";
+import type { PodEvent, StatusSink } from "../multus/status-sink.ts";
+import type { Api } from "./api.ts";
+import type { BackOffLimits } from "./back-off.ts";
+import { Delivery, usualPauses } from "./delivery.ts";
+import { layOutStatus, NetworkStatusWriter } from "./network-status.ts";
+import { isNamespaceName, isObjectName } from "./object-names.ts";
+import { type EventBounds, PendingEvents, usualEventBounds } from "./pending-events.ts";
+import { PendingStatuses, type StatusBounds, usualStatusBounds } from "./pending-statuses.ts";
+
+export interface ClusterStatusSinkOptions {
+  readonly api: Api;
+  /** Events say that it is from there; "": the host's name. */
+  readonly nodeName: string;
+  /**
+   * The uid that the API has the pod by, so that nothing is written to another pod of the same name. undefined: not known, or another than the
+   * runtime's (static pods); then nothing is compared.
+   */
+  readonly apiUid: (pod: PodReference) => string | undefined;
+  readonly log: Logger;
+  readonly pauses?: BackOffLimits;
+  readonly statusBounds?: StatusBounds;
+  readonly eventBounds?: EventBounds;
+}
+
+export class ClusterStatusSink implements StatusSink {
+  readonly #log: Logger;
+  readonly #statuses: PendingStatuses;
+  readonly #events: PendingEvents;
+  readonly #delivery: Delivery;
+  #isClosed = false;
+
+  constructor(options: ClusterStatusSinkOptions) {
+    const { api, nodeName, apiUid, log } = options;
+    this.#log = log;
+    this.#events = new PendingEvents(
+      api,
+      nodeName || hostname() || "unknown",
+      log,
+      options.eventBounds ?? usualEventBounds,
+    );
+    this.#statuses = new PendingStatuses(
+      new NetworkStatusWriter(api, log, apiUid),
+      log,
+      options.statusBounds ?? usualStatusBounds,
+      (pod, why) => {
+        const message = `the network-status could not be written: ${why}`;
+        this.#events.add(pod, { type: "Warning", reason: "NetworkStatusNotWritten", message });
+        this.#delivery.wake();
+      },
+    );
+    this.#delivery = new Delivery([this.#statuses, this.#events], log, options.pauses ?? usualPauses);
+  }
+
+  /** Statuses and events that are not delivered yet. */
+  get pending(): number {
+    return this.#delivery.pending;
+  }
+
+  event(pod: PodReference, event: PodEvent): void {
+    if (!this.#isDeliverable(pod, "event")) return;
+    this.#events.add(pod, event);
+    this.#delivery.wake();
+  }
+
+  networkStatus(pod: PodReference, status: Uint8Array): void {
+    if (!this.#isDeliverable(pod, "network-status")) return;
+    this.#statuses.add(pod, layOutStatus(status));
+    this.#delivery.wake();
+  }
+
+  withdraw(pod: PodReference): void {
+    this.#statuses.withdraw(pod);
+    this.#delivery.wake();
+  }
+
+  /**
+   * Waits until all is delivered; tries go on meanwhile.
+   * @param limitMs milliseconds, at most
+   * @returns how much is not delivered
+   */
+  async flush(limitMs: number): Promise<number> {
+    this.#events.hurry();
+    this.#delivery.wake();
+    await this.#delivery.settle(limitMs);
+    return this.pending;
+  }
+
+  /** Ends all deliveries. What was not delivered goes to the log; what comes later is passed over. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#delivery.close();
+    this.#statuses.close();
+    this.#events.close();
+  }
+
+  /** A request whose CNI_ARGS name no pod has nobody to write to. */
+  #isDeliverable(pod: PodReference, what: string): boolean {
+    if (this.#isClosed) return false;
+    if (isNamespaceName(pod.namespace) && isObjectName(pod.name)) return true;
+    this.#log.verbose(`${what} not sent: CNI_ARGS name no pod`, {
+      namespace: pod.namespace,
+      pod: pod.name,
+    });
+    return false;
+  }
+}
