@@ -17,18 +17,53 @@ export const CniErrorCode = {
   internal: 999,
 } as const;
 
+/** A place in a text; both from 1, columns in characters. */
+export interface TextPlace {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One thing that is wrong with a text, and where; without a place where it is about the whole. */
+export interface TextProblem extends Partial<TextPlace> {
+  readonly message: string;
+}
+
 /** An error as the runtime sees it. `code` is one of CniErrorCode or a delegate's own (≥ 100). */
 export class CniError extends Error {
   override readonly name = "CniError";
   readonly code: number;
   /** Longer text; empty if there is none. */
   readonly details: string;
+  /** What is wrong with a text, one by one: the message has it all too. Empty where the error is of another kind. */
+  readonly problems: readonly TextProblem[];
 
-  constructor(code: number, message: string, details = "", options?: ErrorOptions) {
+  constructor(
+    code: number,
+    message: string,
+    details = "",
+    options?: ErrorOptions & { readonly problems?: readonly TextProblem[] },
+  ) {
     super(message, options);
     this.code = code;
     this.details = details;
+    this.problems = options?.problems ?? [];
   }
+}
+
+/**
+ * The error for a text: `where: is wrong (line 1, column 5); so is this (line 2, column 3)`.
+ * @param where names the text's source
+ */
+export function textError(
+  code: number,
+  where: string,
+  problems: readonly TextProblem[],
+  options?: ErrorOptions,
+): CniError {
+  const texts = problems.map(({ message, line, column }) =>
+    line === undefined ? message : `${message} (line ${line}, column ${column})`,
+  );
+  return new CniError(code, `${where}: ${texts.join("; ")}`, "", { ...options, problems });
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { lineColumn } from "../kernels/index.ts";
-import { CniError, CniErrorCode } from "./errors.ts";
+import { type CniError, CniErrorCode, textError } from "./errors.ts";
 
 /** Byte values of JSON's punctuation. */
 const quote = 0x22;
@@ -166,17 +166,9 @@ export function valueOffset(bytes: Uint8Array, path: readonly string[]): number 
   return offset;
 }
 
-/** "line 3, column 7" of a byte offset; both from 1, columns in characters. */
-export function linePosition(bytes: Uint8Array, offset: number): string {
-  const { line, column } = lineColumn(bytes, offset);
-  return `line ${line}, column ${column}`;
-}
-
 function decodingFailure(what: string, bytes: Uint8Array, offset: number, where: string): CniError {
-  return new CniError(
-    CniErrorCode.decodingFailure,
-    `${where}: not valid JSON: ${what} (${linePosition(bytes, offset)})`,
-  );
+  const message = `not valid JSON: ${what}`;
+  return textError(CniErrorCode.decodingFailure, where, [{ message, ...lineColumn(bytes, offset) }]);
 }
 
 /** Runs a scan; what it finds wrong becomes a CNI error. `otherwise` is thrown where it finds nothing. */
@@ -201,10 +193,8 @@ function scan(
   const wrong = atPosition(bytes, where, undefined, () => {
     if (bytes[start] === open) return run(start);
     scanDocument(bytes);
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
-      `${where}: must be an ${kind} (${linePosition(bytes, start)})`,
-    );
+    const message = `must be an ${kind}`;
+    throw textError(CniErrorCode.invalidNetworkConfig, where, [{ message, ...lineColumn(bytes, start) }]);
   });
   if (wrong !== undefined) throw wrong;
 }

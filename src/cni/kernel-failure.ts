@@ -1,7 +1,7 @@
 /** What a kernel refused, as a CNI error. */
 
 import { type AdjustInput, KernelError, type Kernels, type MergeInput } from "../kernels/index.ts";
-import { CniError, CniErrorCode } from "./errors.ts";
+import { CniError, CniErrorCode, textError } from "./errors.ts";
 import { parseJson } from "./json.ts";
 
 /**
@@ -16,7 +16,8 @@ export function configFailure(error: KernelError, bytes: Uint8Array, where: stri
     if (notJson instanceof CniError) return notJson;
     throw notJson;
   }
-  return new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${error.message}`, "", { cause: error });
+  const problem = { message: error.problem, ...error.place };
+  return textError(CniErrorCode.invalidNetworkConfig, where, [problem], { cause: error });
 }
 
 /** A configuration with what is added to it. @param where names it in errors @throws {CniError} 7 where something does not go into it */

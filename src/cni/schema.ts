@@ -3,8 +3,9 @@
  * spec's (code 7) and every room that reads configuration is above this one.
  */
 
-import { CniError, CniErrorCode } from "./errors.ts";
-import { linePosition, valueOffset } from "./json.ts";
+import { lineColumn } from "../kernels/index.ts";
+import { type CniError, CniErrorCode, type TextProblem, textError } from "./errors.ts";
+import { valueOffset } from "./json.ts";
 
 /** One thing wrong, as ajv reports it with `verbose`. */
 export interface SchemaProblem {
@@ -43,8 +44,8 @@ export function checkSchema(
   if (validate(value)) return;
   const problems = validate.errors ?? [];
   const shown = problems.slice(0, problemsShown).map((problem) => describe(problem, bytes));
-  if (problems.length > shown.length) shown.push(`and ${problems.length - shown.length} more`);
-  throw new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${shown.join("; ")}`);
+  if (problems.length > shown.length) shown.push({ message: `and ${problems.length - shown.length} more` });
+  throw textError(CniErrorCode.invalidNetworkConfig, where, shown);
 }
 
 /**
@@ -59,19 +60,19 @@ export function invalidValue(
   message: string,
   value: unknown,
 ): CniError {
-  const text = describeValue(bytes, path, `${message}, is ${shorten(value)}`);
-  return new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${text}`);
+  const problem = describeValue(bytes, path, `${message}, is ${shorten(value)}`);
+  return textError(CniErrorCode.invalidNetworkConfig, where, [problem]);
 }
 
-function describe(problem: SchemaProblem, bytes: Uint8Array): string {
+function describe(problem: SchemaProblem, bytes: Uint8Array): TextProblem {
   const message = problem.keyword === "type" ? problem.message?.replaceAll(",", " or ") : problem.message;
   // Where something is missing the value is the whole object around it, which says nothing.
   const value = problem.keyword === "required" ? "" : `, is ${shorten(problem.data)}`;
   return describeValue(bytes, pointerSteps(problem.instancePath), `${message ?? "is not valid"}${value}`);
 }
 
-function describeValue(bytes: Uint8Array, path: readonly string[], message: string): string {
-  return `${pathText(path)} ${message} (${linePosition(bytes, valueOffset(bytes, path))})`;
+function describeValue(bytes: Uint8Array, path: readonly string[], message: string): TextProblem {
+  return { message: `${pathText(path)} ${message}`, ...lineColumn(bytes, valueOffset(bytes, path)) };
 }
 
 /** `["delegates", "0", "name"]` as `delegates[0].name`; the document itself is `it`. */

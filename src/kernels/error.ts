@@ -11,12 +11,22 @@ export class KernelError extends Error {
   readonly offset: number;
   /** Which input: "config", "plugin", "result", "prevResult", "runtimeConfig", "cniArgs", … */
   readonly input: string;
+  /** What is wrong; `message` has the place behind it. */
+  readonly problem: string;
+  /** Of the offending byte, both from 1, columns in characters; undefined where it has none. */
+  readonly place: { readonly line: number; readonly column: number } | undefined;
 
-  constructor(code: string, message: string, input: string, offset: number) {
-    super(message);
+  constructor(code: string, problem: string, input: string, offset: number, place?: KernelError["place"]) {
+    super(
+      place === undefined
+        ? problem
+        : `${problem} at byte ${offset} (line ${place.line}, column ${place.column})`,
+    );
     this.code = code;
     this.input = input;
     this.offset = offset;
+    this.problem = problem;
+    this.place = place;
   }
 }
 
@@ -94,14 +104,14 @@ export function kernelError(
   const [code, text] = endsEarly
     ? (["unexpected-end", "unexpected end of JSON"] as const)
     : (statuses[status] ?? [`status-${status}`, `refused with status ${status}`]);
-  const { line, column } = lineColumn(bytes, offset);
   const value = status >= firstMeaning ? jsonValueAt(bytes, offset) : "";
   const what = text.replace("{}", () => subject(field, input, jsonPathAt(bytes, offset)));
   return new KernelError(
     code,
-    `${input}: ${what}${value && `: ${value}`} at byte ${offset} (line ${line}, column ${column})`,
+    `${input}: ${what}${value && `: ${value}`}`,
     input,
     offset,
+    lineColumn(bytes, offset),
   );
 }
 

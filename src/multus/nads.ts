@@ -2,9 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import type { Document } from "yaml";
-import { CniError, CniErrorCode, ioFailure } from "../cni/errors.ts";
+import { CniError, CniErrorCode, ioFailure, textError } from "../cni/errors.ts";
 import { FileMemory, type FileState, fileState, fileStates } from "../cni/file-state.ts";
-import { isJsonObject, type JsonObject, linePosition, parseJson } from "../cni/json.ts";
+import { isJsonObject, type JsonObject, parseJson } from "../cni/json.ts";
+import { lineColumn } from "../kernels/index.ts";
 import type { Logger } from "../log/logger.ts";
 
 /** A NetworkAttachmentDefinition, as much of it as matters here. */
@@ -283,6 +284,6 @@ function invalid(located: Located, at: readonly (string | number)[], what: strin
 
 /** @param offset in the file's text, where YAML's own counter of lines goes wrong in texts that do not end */
 function invalidAt({ path, text }: Located, offset: number, what: string): CniError {
-  const position = linePosition(Buffer.from(text), Buffer.byteLength(text.slice(0, offset)));
-  return new CniError(CniErrorCode.invalidNetworkConfig, `${path}: ${what} (${position})`);
+  const place = lineColumn(Buffer.from(text), Buffer.byteLength(text.slice(0, offset)));
+  return textError(CniErrorCode.invalidNetworkConfig, path, [{ message: what, ...place }]);
 }

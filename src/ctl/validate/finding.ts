@@ -19,9 +19,6 @@ export interface Places {
   readonly whole: Position;
 }
 
-/** The text that `linePosition` (src/cni/json.ts) ends a problem with. */
-const placeInMessage = / ?\(line (\d+), column (\d+)\)/;
-
 /** A field as errors name it: `plugins[0].ipam`. */
 const fieldInMessage = /[A-Za-z][\w-]*(?:\[\d+\]|\.[A-Za-z][\w-]*)*/g;
 
@@ -36,21 +33,17 @@ export function problemsOf(
   places: Places,
 ): (Position & { readonly message: string })[] {
   if (!(error instanceof CniError)) throw error;
-  const text = error.message.startsWith(where) ? error.message.slice(where.length) : error.message;
-  return (
-    text
-      .replace(/^: /, "")
-      // Problems are joined with "; ", each with its place at its end.
-      .split(/(?<=\(line \d+, column \d+\)); /)
-      .map((problem) => {
-        const found = placeInMessage.exec(problem);
-        if (found === null) return { message: problem, ...(placeOfField(problem, places) ?? places.whole) };
-        const place = places.inside({ line: Number(found[1]), column: Number(found[2]) });
-        // Where the place cannot be mapped the message keeps it, and the place is that of the text that it counts in.
-        if (place === undefined) return { message: problem, ...places.whole };
-        return { message: problem.replace(placeInMessage, ""), ...place };
-      })
-  );
+  const text = error.message.startsWith(`${where}: `) ? error.message.slice(where.length + 2) : error.message;
+  const problems = error.problems.length > 0 ? error.problems : [{ message: text }];
+  return problems.map(({ message, line, column }) => {
+    if (line === undefined || column === undefined) {
+      return { message, ...(placeOfField(message, places) ?? places.whole) };
+    }
+    const place = places.inside({ line, column });
+    if (place !== undefined) return { message, ...place };
+    // Where the place cannot be mapped the message has it, and the place is that of the text that it counts in.
+    return { message: `${message} (line ${line}, column ${column})`, ...places.whole };
+  });
 }
 
 /** The place of the first field that the message names and the document has. */
