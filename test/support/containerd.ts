@@ -105,7 +105,7 @@ function configuration(directory: string, cniBinDir: string, cniConfDir: string)
   return `version = 2
 root = ${quoted("root")}
 state = ${quoted("state")}
-disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.internal.v1.opt", "io.containerd.internal.v1.tracing"]
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri", "io.containerd.internal.v1.tracing"]
 
 [grpc]
   address = ${quoted("containerd.sock")}
@@ -192,7 +192,10 @@ export class Containerd implements AsyncDisposable {
       let reason: string;
       try {
         const { status } = await this.#service.call<RuntimeStatusAnswer>("Status", {}, 2_000);
-        const notReady = status.conditions.filter((condition) => !condition.status);
+        // Later versions have further conditions, such as warnings.
+        const notReady = status.conditions.filter(
+          ({ type, status }) => ["RuntimeReady", "NetworkReady"].includes(type) && !status,
+        );
         if (notReady.length === 0) return;
         reason = notReady.map(({ type, message }) => `${type}: ${message}`).join("; ");
       } catch (error) {

@@ -52,6 +52,11 @@ export class Daemon implements AsyncDisposable {
     this.#surroundings = surroundings;
     this.#configFile = join(directory, "daemon-config.json");
     this.#socket = join(config.socketDir, "multus.sock");
+    this.configure(config);
+  }
+
+  /** Writes another configuration, for the next start; its `socketDir` is that of the first. */
+  configure(config: Readonly<Record<string, unknown>>): void {
     writeFileSync(this.#configFile, JSON.stringify(config, undefined, 2));
   }
 

@@ -3,8 +3,18 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { runOrThrow } from "./command.ts";
+import type { Namespace } from "./namespace.ts";
 import { markedProcesses, session } from "./session.ts";
-import type { TestNode } from "./test-node.ts";
+
+/** A node as far as a leak check looks at it. */
+export interface TracedNode {
+  /** Of its links, rules and queues. */
+  readonly network: Namespace;
+  readonly daemon: { readonly pidIfRunning: number | undefined };
+  readonly cniDir: string;
+  /** host-local's data directory. */
+  readonly ipamDir: string;
+}
 
 export interface Traces {
   /** Names of links in the node's namespace. */
@@ -34,11 +44,11 @@ function filesBelow(directory: string): string[] {
 }
 
 /** Addresses that host-local has given out, as `network/address`. */
-export function reservations(node: TestNode): string[] {
+export function reservations(node: TracedNode): string[] {
   return filesBelow(node.ipamDir).filter((file) => !lasting.test(file));
 }
 
-async function iptablesRules(node: TestNode): Promise<string[]> {
+async function iptablesRules(node: TracedNode): Promise<string[]> {
   const rules: string[] = [];
   for (const command of ["iptables-save", "ip6tables-save"]) {
     const text = await runOrThrow(node.network.enter(command));
@@ -59,7 +69,7 @@ interface Qdisc {
 }
 
 /** `noqueue` and the kernel's default ones come and go with links. */
-async function qdiscs(node: TestNode): Promise<string[]> {
+async function qdiscs(node: TracedNode): Promise<string[]> {
   const all: Qdisc[] = JSON.parse(await runOrThrow(node.network.enter("tc", "-j", "qdisc", "show")));
   return all
     .filter(({ kind }) => ["tbf", "ingress", "htb", "clsact"].includes(kind))
@@ -68,7 +78,7 @@ async function qdiscs(node: TestNode): Promise<string[]> {
 }
 
 /** Looks at everything. Links that plugins leave by design (a bridge) are in it too: compare with a snapshot taken after the bridge was made. */
-export async function traces(node: TestNode): Promise<Traces> {
+export async function traces(node: TracedNode): Promise<Traces> {
   const ours = [process.pid, node.daemon.pidIfRunning];
   return {
     links: (await node.network.links()).map(({ ifname }) => ifname).sort(),
