@@ -1,0 +1,41 @@
+/** What a kubelet puts into a container for its service account: `ca.crt`, `token`, `namespace`, replaced all at once. */
+
+import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+export class ServiceAccountFiles {
+  /** Stands for /var/run/secrets/kubernetes.io/serviceaccount. */
+  readonly directory: string;
+  readonly #authority: string;
+  readonly #namespace: string;
+  #generation = 0;
+
+  /**
+   * @param directory is created
+   * @param authority path of the certificate that the API server's is signed with
+   */
+  constructor(directory: string, authority: string, namespace: string, token: string) {
+    this.directory = directory;
+    this.#authority = authority;
+    this.#namespace = namespace;
+    mkdirSync(directory, { mode: 0o755 });
+    this.rotate(token);
+    for (const name of ["ca.crt", "namespace", "token"]) symlinkSync(`..data/${name}`, join(directory, name));
+  }
+
+  /** Another token: as a kubelet does it, by a new directory and one rename of the link that leads to it. */
+  rotate(token: string): void {
+    const before = `..${this.#generation}`;
+    this.#generation += 1;
+    const name = `..${this.#generation}`;
+    const path = join(this.directory, name);
+    mkdirSync(path, { mode: 0o755 });
+    copyFileSync(this.#authority, join(path, "ca.crt"));
+    writeFileSync(join(path, "namespace"), this.#namespace);
+    writeFileSync(join(path, "token"), token);
+    const link = join(this.directory, "..data");
+    symlinkSync(name, `${link}_tmp`);
+    renameSync(`${link}_tmp`, link);
+    rmSync(join(this.directory, before), { recursive: true, force: true });
+  }
+}
