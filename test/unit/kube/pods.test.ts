@@ -1,0 +1,208 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { CniError } from "../../../src/cni/errors.ts";
+import type { ApiClient } from "../../../src/kube/api-client.ts";
+import { KubePods } from "../../../src/kube/pods.ts";
+import { silentLogger } from "../../../src/log/logger.ts";
+import { ApiServer, type KubeObject, podsPath } from "./api-server.ts";
+import { connectTo } from "./connection.ts";
+
+let server: ApiServer;
+let api: ApiClient;
+const opened: KubePods[] = [];
+
+beforeEach(async () => {
+  server = new ApiServer();
+  api = connectTo(await server.start());
+});
+
+afterEach(async () => {
+  for (const pods of opened.splice(0)) pods.watch?.close();
+  api.close();
+  await server[Symbol.asyncDispose]();
+});
+
+const networks = "k8s.v1.cni.cncf.io/networks";
+
+function pod(name: string, uid: string, annotations?: Readonly<Record<string, string>>): KubeObject {
+  return { metadata: { name, namespace: "default", uid, annotations }, spec: { nodeName: "node-1" } };
+}
+
+const asked = (name: string, uid = "") => ({ namespace: "default", name, uid, sandboxId: "sandbox" });
+
+async function openPods({ nodeName = "node-1", connected = true } = {}): Promise<KubePods> {
+  const pods = new KubePods(api, nodeName, silentLogger);
+  opened.push(pods);
+  if (connected) await vi.waitFor(() => expect(pods.watch?.connected).toBe(true), 10_000);
+  return pods;
+}
+
+const retry = { retry: true };
+const once = { retry: false };
+
+describe("a pod of the node", () => {
+  test("is known without a request, with what is read of it", async () => {
+    const annotations = { [networks]: "a,b", "v1.multus-cni.io/default-network": "c", "a/b": "large" };
+    server.set(podsPath, pod("web", "u1", annotations));
+    const pods = await openPods();
+    expect(await pods.find(asked("web", "u1"), retry)).toEqual({
+      uid: "u1",
+      isStatic: false,
+      annotations: { [networks]: "a,b", "v1.multus-cni.io/default-network": "c" },
+    });
+    expect(await pods.find(asked("web"), retry)).toMatchObject({ uid: "u1" });
+    expect(server.lookups).toEqual([]);
+  });
+
+  test("is watched for the node alone", async () => {
+    await openPods({ nodeName: "node-1" });
+    expect(server.requests.every((path) => path.includes("fieldSelector=spec.nodeName%3Dnode-1"))).toBe(true);
+  });
+
+  test("that is static is known whatever the runtime's UID", async () => {
+    server.set(podsPath, pod("etcd", "mirror", { "kubernetes.io/config.source": "file" }));
+    const pods = await openPods();
+    expect(await pods.find(asked("etcd", "hash"), retry)).toMatchObject({ uid: "mirror", isStatic: true });
+    expect(server.lookups).toEqual([]);
+  });
+
+  test("is waited for while the watch lags, and no request is made", async () => {
+    const pods = await openPods();
+    const found = pods.find(asked("web", "u1"), once);
+    server.set(podsPath, pod("web", "u1"));
+    expect(await found).toMatchObject({ uid: "u1" });
+    expect(server.lookups).toEqual([]);
+  });
+
+  test("that follows one of the same name is waited for", async () => {
+    server.set(podsPath, pod("web-0", "old"));
+    const pods = await openPods();
+    const found = pods.find(asked("web-0", "new"), retry);
+    server.delete(podsPath, "default", "web-0");
+    server.set(podsPath, pod("web-0", "new"));
+    expect(await found).toMatchObject({ uid: "new" });
+    expect(server.lookups).toEqual([]);
+  });
+
+  test("that the watch does not bring is asked for once", async () => {
+    const pods = await openPods();
+    server.set(podsPath, pod("web", "u1"), { seen: false });
+    const begin = performance.now();
+    expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ uid: "u1" });
+    expect(performance.now() - begin).toBeGreaterThan(2_000);
+    expect(server.lookups).toEqual(["GET /api/v1/namespaces/default/pods/web"]);
+  });
+
+  test("of another UID, to the end, is given as it is", async () => {
+    server.set(podsPath, pod("web", "other"));
+    const pods = await openPods();
+    expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ uid: "other" });
+    expect(server.lookups).toHaveLength(1);
+  });
+
+  test("that is not there is no error", async () => {
+    const pods = await openPods();
+    expect(await pods.find(asked("gone", "u1"), retry)).toBeUndefined();
+    expect(server.lookups).toHaveLength(1);
+  });
+});
+
+describe("without a watch", () => {
+  test("every pod is asked for, at once", async () => {
+    server.set(podsPath, pod("web", "u1", { [networks]: "a" }));
+    const pods = await openPods({ nodeName: "", connected: false });
+    const begin = performance.now();
+    expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ annotations: { [networks]: "a" } });
+    expect(performance.now() - begin).toBeLessThan(2_400);
+    expect(server.requests).toEqual(["GET /api/v1/namespaces/default/pods/web"]);
+  });
+
+  test("those who want the same pod at once share the answer", async () => {
+    server.set(podsPath, pod("web", "u1"));
+    const pods = await openPods({ nodeName: "", connected: false });
+    const found = await Promise.all(Array.from({ length: 10 }, () => pods.find(asked("web"), retry)));
+    expect(found.map((one) => one?.uid)).toEqual(Array(10).fill("u1"));
+    expect(server.lookups).toHaveLength(1);
+    await pods.ask(asked("web"));
+    expect(server.lookups).toHaveLength(2);
+  });
+
+  test("a watch that is interrupted gets no time", async () => {
+    const pods = await openPods();
+    server.set(podsPath, pod("web", "u1"), { seen: false });
+    server.fault = (path) => (path.includes("/namespaces/") ? undefined : "reset");
+    server.cut();
+    await vi.waitFor(() => expect(pods.watch?.connected).toBe(false), 10_000);
+    const begin = performance.now();
+    expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ uid: "u1" });
+    expect(performance.now() - begin).toBeLessThan(2_400);
+  });
+
+  test("a name that no pod can have is not asked for", async () => {
+    const pods = await openPods({ nodeName: "", connected: false });
+    for (const name of ["..", "../nodes", "a/status", "", "a?b"]) {
+      expect(await pods.find(asked(name), retry)).toBeUndefined();
+    }
+    expect(server.requests).toEqual([]);
+  });
+});
+
+describe("an API that does not answer", () => {
+  async function failure(work: Promise<unknown>): Promise<CniError> {
+    const outcome = await work.catch((error: unknown) => error);
+    if (outcome instanceof CniError) return outcome;
+    throw new Error(`no CniError but ${String(outcome)}`);
+  }
+
+  test("is asked again with retry, until it does", async () => {
+    server.set(podsPath, pod("web", "u1"));
+    const pods = await openPods({ nodeName: "", connected: false });
+    const faults = ["reset", { status: 503 }, { status: 500 }] as const;
+    let next = 0;
+    server.fault = () => faults[next++];
+    expect(await pods.find(asked("web"), retry)).toMatchObject({ uid: "u1" });
+    expect(server.lookups).toHaveLength(4);
+  });
+
+  test("is code 11 at once without retry, and names the pod", async () => {
+    const pods = await openPods({ nodeName: "", connected: false });
+    server.fault = () => ({ status: 503 });
+    for (const work of [pods.find(asked("web"), once), pods.ask(asked("web"))]) {
+      const error = await failure(work);
+      expect([error.code, error.message]).toEqual([
+        11,
+        expect.stringContaining("pod default/web cannot be looked up: "),
+      ]);
+    }
+  });
+
+  test("is code 11 after some seconds with retry", async () => {
+    const pods = await openPods({ nodeName: "", connected: false });
+    server.fault = () => "reset";
+    const begin = performance.now();
+    expect((await failure(pods.find(asked("web"), retry))).code).toBe(11);
+    expect(performance.now() - begin).toBeGreaterThan(2_000);
+  });
+
+  test("is not waited for any longer than it asks for", async () => {
+    const pods = await openPods({ nodeName: "", connected: false });
+    server.fault = () => ({ status: 503, headers: { "Retry-After": "60" } });
+    const begin = performance.now();
+    expect((await failure(pods.find(asked("web"), retry))).code).toBe(11);
+    expect(performance.now() - begin).toBeLessThan(2_400);
+    expect(server.lookups).toHaveLength(1);
+  });
+
+  test("that is silent holds nobody up who has something else to go on with", async () => {
+    const pods = await openPods({ nodeName: "", connected: false });
+    server.fault = () => "silence";
+    const begin = performance.now();
+    expect((await failure(pods.find(asked("web"), once))).code).toBe(11);
+    expect(performance.now() - begin).toBeLessThan(8_000);
+  });
+
+  test.each([401, 403])("but refuses with %i is code 11 at once", async (status) => {
+    const pods = await openPods({ nodeName: "", connected: false });
+    server.fault = () => ({ status });
+    expect((await failure(pods.find(asked("web"), retry))).message).toContain(`this is answer ${status}`);
+  });
+});
