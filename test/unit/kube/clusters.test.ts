@@ -1,0 +1,137 @@
+import { describe, expect, test } from "vitest";
+import { CniError } from "../../../src/cni/errors.ts";
+import type { OpenCluster } from "../../../src/kube/cluster.ts";
+import { KubeClusters } from "../../../src/kube/clusters.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+
+interface Surroundings {
+  readonly kubeconfig?: string;
+  readonly isInCluster?: () => boolean;
+  /** Milliseconds after which a cluster is open. */
+  readonly fails?: () => boolean;
+}
+
+/** Which were opened, and what of them was closed. */
+class Opened {
+  readonly log = new RecordingLogger();
+  readonly paths: string[] = [];
+  readonly closed: string[] = [];
+  readonly clusters: KubeClusters;
+
+  constructor({ kubeconfig = "", isInCluster = () => false, fails = () => false }: Surroundings = {}) {
+    this.clusters = new KubeClusters({
+      kubeconfig,
+      isInCluster,
+      log: this.log,
+      open: async (path) => {
+        this.paths.push(path);
+        if (fails()) throw new CniError(7, `kubeconfig ${path}: no clusters`);
+        return this.#cluster(path);
+      },
+    });
+  }
+
+  #cluster(path: string): OpenCluster {
+    const unused = () => {
+      throw new Error("not part of this test");
+    };
+    return {
+      pods: { find: unused, ask: unused },
+      nads: { get: unused },
+      sink: { event: unused, networkStatus: unused, withdraw: unused },
+      problem: () => path,
+      close: async (limitMs) => {
+        this.closed.push(path);
+        return limitMs;
+      },
+    };
+  }
+
+  async which(kubeconfig: string): Promise<string | undefined> {
+    return (await this.clusters.of(kubeconfig))?.problem();
+  }
+}
+
+describe("a request's cluster", () => {
+  test("is none where nothing names one", async () => {
+    const opened = new Opened();
+    expect(await opened.which("")).toBeUndefined();
+    await opened.clusters.warm();
+    expect(opened.paths).toEqual([]);
+  });
+
+  test("is the daemon's own kubeconfig's, before all others", async () => {
+    const opened = new Opened({ kubeconfig: "/own", isInCluster: () => true });
+    expect(await opened.which("/netconf")).toBe("/own");
+    expect(await opened.which("")).toBe("/own");
+    expect(opened.paths).toEqual(["/own"]);
+  });
+
+  test("is the one that the daemon is a pod of, before the netconf's", async () => {
+    const opened = new Opened({ isInCluster: () => true });
+    expect(await opened.which("/netconf")).toBe("");
+    expect(await opened.which("")).toBe("");
+    expect(opened.paths).toEqual([""]);
+  });
+
+  test("stays the pod's own if its files go for a moment", async () => {
+    let isInCluster = true;
+    const opened = new Opened({ isInCluster: () => isInCluster });
+    await opened.which("/netconf");
+    isInCluster = false;
+    expect(await opened.which("/netconf")).toBe("");
+  });
+
+  test("is the netconf's where the daemon has none, opened once", async () => {
+    const opened = new Opened();
+    const both = await Promise.all([opened.which("/netconf"), opened.which("/netconf")]);
+    expect(both).toEqual(["/netconf", "/netconf"]);
+    expect(await opened.which("/other")).toBe("/other");
+    expect(await opened.which("")).toBeUndefined();
+    expect(opened.paths).toEqual(["/netconf", "/other"]);
+  });
+
+  test("that cannot be opened is an error, and tried again", async () => {
+    let fails = true;
+    const opened = new Opened({ fails: () => fails });
+    await expect(opened.which("/netconf")).rejects.toThrow("kubeconfig /netconf: no clusters");
+    fails = false;
+    expect(await opened.which("/netconf")).toBe("/netconf");
+  });
+
+  test("is refused where there are too many, which is logged once", async () => {
+    const opened = new Opened();
+    for (const path of ["/1", "/2", "/3", "/4"]) expect(await opened.which(path)).toBe(path);
+    for (const path of ["/5", "/6"]) {
+      await expect(opened.which(path)).rejects.toMatchObject({
+        code: 7,
+        message: expect.stringContaining(path),
+      });
+    }
+    expect(opened.log.errors).toEqual([expect.stringContaining("/5")]);
+    expect(await opened.which("/4")).toBe("/4");
+  });
+});
+
+describe("the daemon's clusters", () => {
+  test("are opened before the first request where they are known, and a problem is logged", async () => {
+    const opened = new Opened({ kubeconfig: "/own" });
+    await opened.clusters.warm();
+    expect(opened.paths).toEqual(["/own"]);
+    const failing = new Opened({ kubeconfig: "/own", fails: () => true });
+    await failing.clusters.warm();
+    expect(failing.log.causes).toEqual(["kubeconfig /own: no clusters"]);
+  });
+
+  test("are closed together, those that failed aside", async () => {
+    let fails = false;
+    const opened = new Opened({ fails: () => fails });
+    await opened.which("/1");
+    await opened.which("/2");
+    fails = true;
+    const failing = opened.which("/3").catch(() => {});
+    expect(await opened.clusters.close(5)).toBe(10);
+    expect(opened.closed).toEqual(["/1", "/2"]);
+    await failing;
+  });
+});
