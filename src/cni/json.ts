@@ -166,6 +166,12 @@ export function valueOffset(bytes: Uint8Array, path: readonly string[]): number 
   return offset;
 }
 
+/** "line 3, column 7" of a byte offset; both from 1, columns in characters. */
+export function linePosition(bytes: Uint8Array, offset: number): string {
+  const { line, column } = lineColumn(bytes, offset);
+  return `line ${line}, column ${column}`;
+}
+
 function decodingFailure(what: string, bytes: Uint8Array, offset: number, where: string): CniError {
   const message = `not valid JSON: ${what}`;
   return textError(CniErrorCode.decodingFailure, where, [{ message, ...lineColumn(bytes, offset) }]);
