@@ -1,0 +1,368 @@
+/** Requests to an API server over HTTP(S), with one pool of kept connections. */
+
+import type { Agent, IncomingMessage } from "node:http";
+import packageJson from "../../package.json" with { type: "json" };
+import { errorText } from "../log/error-text.ts";
+import type { Access, Credentials } from "./access.ts";
+import { type Api, ApiError, type ApiRequest, ApiUnreachable } from "./api.ts";
+import { answerError } from "./api-answer.ts";
+import { WatchLines } from "./watch-lines.ts";
+
+const userAgent = `${packageJson.name}/${packageJson.version}`;
+const defaultTimeoutMs = 10_000;
+/** Until a watch begins to be answered. */
+const watchBeginMs = 10_000;
+/** Until there is a TCP connection. Shorter than a request's own time: the next try begins with a new SYN at once, where TCP itself waits longer and longer. */
+const connectTimeoutMs = 3_000;
+/** A peer that vanished without a word is noticed some 10 s after this silence. */
+const tcpKeepAliveMs = 15_000;
+/** Go's HTTP servers keep an idle connection for longer. */
+const idleTimeoutMs = 60_000;
+const maxSockets = 16;
+const maxIdleSockets = 4;
+const maxBodyBytes = 64 << 20;
+const maxLineBytes = 4 << 20;
+/** Of a body that only says what is wrong. */
+const maxErrorBytes = 1 << 20;
+
+/** Connections that were made with the same address and TLS settings. */
+interface Pool {
+  readonly origin: string;
+  readonly tls: Access["tls"];
+  readonly http: Pick<typeof import("node:http"), "request">;
+  readonly agent: Agent;
+  readonly watches: Set<IncomingMessage>;
+  isRetired: boolean;
+}
+
+/** The connection was kept, and turned out to be closed by the server before it could have read the request. */
+class LostConnection extends Error {}
+
+/**
+ * Speaks HTTP/1.1 and JSON. Proxies that the environment names (HTTPS_PROXY) are not used: an API server is reached without one from its own nodes,
+ * and a NO_PROXY that misses it is a classic.
+ */
+export class ApiClient implements Api {
+  readonly #credentials: Credentials;
+  readonly #closing = new AbortController();
+  #pool: Pool | undefined;
+
+  constructor(credentials: Credentials) {
+    this.#credentials = credentials;
+  }
+
+  async request<Answer>(request: ApiRequest): Promise<Answer> {
+    const { method, path, timeoutMs = defaultTimeoutMs } = request;
+    using deadline = new Deadline(request.signal, this.#closing.signal);
+    deadline.within(timeoutMs, `no answer within ${timeoutMs / 1000} s`);
+    const { response, server } = await this.#ask(request, deadline);
+    const status = await acceptedStatus(request, response, server, deadline);
+    const body = await readBody(response, maxBodyBytes, deadline, server);
+    if (body === undefined) {
+      throw new ApiError(status, "", `${method} ${path}: the answer has more than ${maxBodyBytes} bytes`);
+    }
+    try {
+      return (body.length === 0 ? undefined : JSON.parse(body.toString("utf8"))) as Answer;
+    } catch (error) {
+      throw new ApiError(status, "", `${method} ${path}: the answer is not JSON: ${errorText(error)}`);
+    }
+  }
+
+  async watch(request: ApiRequest, onLine: (line: unknown) => void, onOpen?: () => void): Promise<void> {
+    const { timeoutMs = defaultTimeoutMs } = request;
+    using deadline = new Deadline(request.signal, this.#closing.signal);
+    deadline.within(watchBeginMs, `no answer within ${watchBeginMs / 1000} s`);
+    const { response, server, pool } = await this.#ask(request, deadline);
+    await acceptedStatus(request, response, server, deadline);
+    const silence = `nothing was heard for ${timeoutMs / 1000} s`;
+    deadline.within(timeoutMs, silence);
+    const lines = new WatchLines(maxLineBytes, (line) => onLine(parseLine(line, server)));
+    pool.watches.add(response);
+    try {
+      onOpen?.();
+      for await (const chunk of chunks(response, deadline, server)) {
+        deadline.within(timeoutMs, silence);
+        lines.push(chunk);
+      }
+    } catch (error) {
+      // Ended by us, to begin anew with what is valid now.
+      if (error instanceof ApiUnreachable && pool.isRetired) return;
+      throw error instanceof RangeError ? unreachable(server, error) : error;
+    } finally {
+      pool.watches.delete(response);
+      response.destroy();
+    }
+    if (lines.pending > 0)
+      throw new ApiUnreachable(`${server.origin}: the watch ended in the middle of a line`);
+  }
+
+  /** Ends everything that is under way. */
+  close(): void {
+    this.#closing.abort();
+    this.#pool?.agent.destroy();
+  }
+
+  /** The answer as far as its headers; asks once more with other credentials after a 401. @throws {ApiUnreachable} */
+  async #ask(
+    request: ApiRequest,
+    deadline: Deadline,
+  ): Promise<{ response: IncomingMessage; server: URL; pool: Pool }> {
+    const access = await this.#access(() => this.#credentials.access(), deadline);
+    const first = await this.#exchange(request, access, deadline);
+    if (first.response.statusCode !== 401) return first;
+    const renewed = await this.#access(() => this.#credentials.renewed(access), deadline);
+    if (renewed === access) return first;
+    first.response.resume();
+    return this.#exchange(request, renewed, deadline);
+  }
+
+  async #access(get: () => Promise<Access>, deadline: Deadline): Promise<Access> {
+    try {
+      return await deadline.race(get());
+    } catch (error) {
+      if (error instanceof ApiUnreachable) throw error;
+      throw new ApiUnreachable(errorText(error), { cause: error });
+    }
+  }
+
+  async #exchange(
+    request: ApiRequest,
+    access: Access,
+    deadline: Deadline,
+  ): Promise<{ response: IncomingMessage; server: URL; pool: Pool }> {
+    const { server } = access;
+    const pool = this.#poolOf(access);
+    try {
+      let response: IncomingMessage;
+      try {
+        response = await send(request, access, pool, deadline.signal);
+      } catch (error) {
+        if (!(error instanceof LostConnection) || deadline.signal.aborted) throw error;
+        // The other kept connections have most likely gone the same way.
+        destroyIdle(pool.agent);
+        response = await send(request, access, pool, deadline.signal);
+      }
+      return { response, server, pool };
+    } catch (error) {
+      throw deadline.reason(server) ?? unreachable(server, error);
+    }
+  }
+
+  #poolOf({ server, tls }: Access): Pool {
+    const before = this.#pool;
+    if (before !== undefined && before.origin === server.origin && before.tls === tls) return before;
+    if (before !== undefined) retire(before);
+    this.#pool = makePool(server, tls);
+    return this.#pool;
+  }
+}
+
+function makePool(server: URL, tls: Access["tls"]): Pool {
+  const options = {
+    keepAlive: true,
+    maxSockets,
+    maxFreeSockets: maxIdleSockets,
+    timeout: idleTimeoutMs,
+    scheduling: "lifo",
+  } as const;
+  // Not imported: a daemon without a cluster does without TLS (7 MB); and an `import` of node:http brings a WebSocket client along (6 MB).
+  if (tls === undefined) {
+    const http = process.getBuiltinModule("node:http");
+    const agent = new http.Agent(options);
+    return { origin: server.origin, tls, http, agent, watches: new Set(), isRetired: false };
+  }
+  const https = process.getBuiltinModule("node:https");
+  const agent = new https.Agent({
+    ...options,
+    secureContext: tls.secureContext,
+    rejectUnauthorized: tls.verify,
+    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+  });
+  return { origin: server.origin, tls, http: https, agent, watches: new Set(), isRetired: false };
+}
+
+/** Requests under way go on; their connections are not kept. */
+function retire(pool: Pool): void {
+  pool.isRetired = true;
+  pool.agent.maxFreeSockets = 0;
+  destroyIdle(pool.agent);
+  for (const response of pool.watches) response.destroy();
+}
+
+function destroyIdle(agent: Agent): void {
+  for (const sockets of Object.values(agent.freeSockets)) {
+    for (const socket of sockets ?? []) socket.destroy();
+  }
+}
+
+/** Resolves with the headers of the answer. @throws {LostConnection} where it is safe to send the same again @throws what went wrong otherwise */
+function send(
+  request: ApiRequest,
+  { server, headers }: Access,
+  { http, agent }: Pool,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+  return new Promise((resolve, reject) => {
+    const outgoing = http.request({
+      agent,
+      host: server.hostname.replace(/^\[(.*)\]$/, "$1"),
+      port: server.port || (server.protocol === "http:" ? 80 : 443),
+      path: server.pathname.replace(/\/$/, "") + request.path,
+      method: request.method,
+      signal,
+      headers: {
+        ...headers,
+        accept: request.accept ?? "application/json",
+        "user-agent": userAgent,
+        ...(body === undefined
+          ? {}
+          : {
+              "content-type": request.contentType ?? "application/json",
+              "content-length": Buffer.byteLength(body),
+            }),
+      },
+    });
+    let connecting: NodeJS.Timeout | undefined;
+    const settled = () => clearTimeout(connecting);
+    outgoing.once("socket", (socket) => {
+      socket.setKeepAlive(true, tcpKeepAliveMs);
+      if (!socket.connecting) return;
+      connecting = setTimeout(() => {
+        outgoing.destroy(new Error(`no connection within ${connectTimeoutMs / 1000} s`));
+      }, connectTimeoutMs);
+      socket.once("connect", settled);
+    });
+    outgoing.once("response", (response) => {
+      settled();
+      resolve(response);
+    });
+    outgoing.on("error", (error) => {
+      settled();
+      const mayRepeat = outgoing.reusedSocket && wasClosed(error) && isRepeatable(request, error);
+      reject(mayRepeat ? new LostConnection(errorText(error), { cause: error }) : error);
+    });
+    outgoing.end(body);
+  });
+}
+
+function wasClosed(error: Error): boolean {
+  return "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE");
+}
+
+/** May it have the same effect twice? EPIPE: the connection took nothing of it. */
+function isRepeatable({ method, contentType = "" }: ApiRequest, error: Error): boolean {
+  if ("code" in error && error.code === "EPIPE") return true;
+  return method === "GET" || method === "PUT" || (method === "PATCH" && contentType.includes("merge-patch"));
+}
+
+/** @returns its status @throws {ApiError} for every one but 2xx */
+async function acceptedStatus(
+  { method, path }: ApiRequest,
+  response: IncomingMessage,
+  server: URL,
+  deadline: Deadline,
+): Promise<number> {
+  const { statusCode = 0, headers } = response;
+  if (statusCode >= 200 && statusCode < 300) return statusCode;
+  const body = (await readBody(response, maxErrorBytes, deadline, server)) ?? Buffer.alloc(0);
+  throw answerError(`${method} ${path}`, statusCode, body, headers["retry-after"]);
+}
+
+/** @returns undefined: it is longer than `limit` @throws {ApiUnreachable} where it breaks off */
+async function readBody(
+  response: IncomingMessage,
+  limit: number,
+  deadline: Deadline,
+  server: URL,
+): Promise<Buffer | undefined> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of chunks(response, deadline, server)) {
+    length += chunk.length;
+    if (length > limit) return undefined;
+    pieces.push(chunk);
+  }
+  return Buffer.concat(pieces, length);
+}
+
+/** The answer's body piece by piece. @throws {ApiUnreachable} */
+async function* chunks(response: IncomingMessage, deadline: Deadline, server: URL): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of response) yield chunk as Buffer;
+  } catch (error) {
+    throw deadline.reason(server) ?? unreachable(server, error);
+  }
+}
+
+function parseLine(line: Buffer, server: URL): unknown {
+  try {
+    return JSON.parse(line.toString("utf8"));
+  } catch (error) {
+    throw new ApiUnreachable(`${server.origin}: a line that is not JSON: ${errorText(error)}`);
+  }
+}
+
+function unreachable(server: URL, error: unknown): ApiUnreachable {
+  // Of several addresses each has an error of its own.
+  const texts = error instanceof AggregateError ? error.errors.map(errorText) : [errorText(error)];
+  return new ApiUnreachable(`${server.origin}: ${texts.join("; ")}`, { cause: error });
+}
+
+/** Ends a request that takes too long, or that nobody wants any more. */
+class Deadline implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #signals: readonly AbortSignal[];
+  readonly #giveUp = () => this.#end("given up");
+  #timer: NodeJS.Timeout | undefined;
+  #text = "";
+  #ended = "";
+
+  constructor(...signals: readonly (AbortSignal | undefined)[]) {
+    this.#signals = signals.filter((signal) => signal !== undefined);
+    for (const signal of this.#signals) {
+      if (signal.aborted) this.#giveUp();
+      else signal.addEventListener("abort", this.#giveUp, { once: true });
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Starts to count anew. @param text what to say when the time is over */
+  within(milliseconds: number, text: string): void {
+    if (this.#text === text) {
+      this.#timer?.refresh();
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#text = text;
+    this.#timer = setTimeout(() => this.#end(text), milliseconds);
+  }
+
+  /** The error to throw; undefined where it has not ended anything. */
+  reason(server: URL): ApiUnreachable | undefined {
+    return this.#ended === "" ? undefined : new ApiUnreachable(`${server.origin}: ${this.#ended}`);
+  }
+
+  /** What `work` gives, unless it takes too long. */
+  race<Value>(work: Promise<Value>): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      const ended = () => reject(new ApiUnreachable(`credentials: ${this.#ended}`));
+      if (this.signal.aborted) ended();
+      else this.signal.addEventListener("abort", ended, { once: true });
+      work.then(resolve, reject);
+    });
+  }
+
+  #end(text: string): void {
+    this.#ended = text;
+    this.#controller.abort();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    for (const signal of this.#signals) signal.removeEventListener("abort", this.#giveUp);
+  }
+}

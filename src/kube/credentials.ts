@@ -1,0 +1,336 @@
+/** Credentials that follow what changes: a kubeconfig and the files that it names, the token of a pod's service account, programs that make tokens. */
+
+import { isIPv6 } from "node:net";
+import { join } from "node:path";
+import type { SecureContextOptions } from "node:tls";
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Access, Credentials, TlsSettings } from "./access.ts";
+import { type ExecCredential, runExecPlugin } from "./exec-credential.ts";
+import { FollowedFiles } from "./followed-file.ts";
+import { type ExecPlugin, type Kubeconfig, parseKubeconfig, type TextOrFile } from "./kubeconfig.ts";
+
+const serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/** A text, and how errors name where it is from. */
+interface Sourced {
+  readonly text: string;
+  readonly where: string;
+}
+
+/** What an Access is made of. */
+interface Parts {
+  readonly server: URL;
+  readonly certificateAuthority: Sourced | undefined;
+  readonly clientCertificate: Sourced | undefined;
+  readonly clientKey: Sourced | undefined;
+  readonly serverName: string | undefined;
+  readonly verify: boolean;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Where the parts come from. */
+interface Source {
+  /** As they are now. @throws {CniError} 5, 7 */
+  parts(): Promise<Parts>;
+  /** Makes everything anew the next time. */
+  forget(): void;
+}
+
+/** Is this process a pod's that may speak to its cluster? */
+export function isInCluster(env: NodeJS.ProcessEnv = process.env): boolean {
+  return serviceAddress(env) !== undefined && new ServiceAccount(env, serviceAccountDirectory).isThere();
+}
+
+/**
+ * Credentials of the pod that this process belongs to: its service account's token, which the kubelet replaces before it expires.
+ * @param directory with `token` and `ca.crt`
+ */
+export function inClusterCredentials(
+  log: Logger,
+  env: NodeJS.ProcessEnv = process.env,
+  directory: string = serviceAccountDirectory,
+): Credentials {
+  return new FollowingCredentials(new ServiceAccount(env, directory), log);
+}
+
+/** Credentials of a kubeconfig's current context. @param path of the file; it is read at first use, and whenever it has changed */
+export function kubeconfigCredentials(path: string, log: Logger): Credentials {
+  return new FollowingCredentials(new KubeconfigFile(path), log);
+}
+
+/**
+ * Makes an Access of what a source has now. Once there was one, it stays in use while the source has nothing usable: a kubeconfig that is
+ * just being rewritten must not stop requests.
+ */
+class FollowingCredentials implements Credentials {
+  readonly #source: Source;
+  readonly #log: Logger;
+  #last: { readonly access: Access; readonly tlsKey: string; readonly key: string } | undefined;
+  #complaint = "";
+
+  constructor(source: Source, log: Logger) {
+    this.#source = source;
+    this.#log = log;
+  }
+
+  async access(): Promise<Access> {
+    try {
+      const access = this.#accessOf(await this.#source.parts());
+      this.#complaint = "";
+      return access;
+    } catch (error) {
+      if (this.#last === undefined || !(error instanceof CniError)) throw error;
+      if (this.#complaint !== error.message) {
+        this.#log.error("credentials cannot be renewed; the old ones are used", { error: error.message });
+      }
+      this.#complaint = error.message;
+      return this.#last.access;
+    }
+  }
+
+  renewed(refused: Access): Promise<Access> {
+    // Otherwise somebody has done so meanwhile.
+    if (refused === this.#last?.access) this.#source.forget();
+    return this.access();
+  }
+
+  #accessOf(parts: Parts): Access {
+    const { server, certificateAuthority, clientCertificate, clientKey, serverName, verify, headers } = parts;
+    const pems = [certificateAuthority?.text, clientCertificate?.text, clientKey?.text];
+    const tlsKey = JSON.stringify([server.protocol, serverName, verify, ...pems]);
+    const key = JSON.stringify([server.href, headers]);
+    const last = this.#last;
+    if (last !== undefined && last.tlsKey === tlsKey && last.key === key) return last.access;
+    const tls = last?.tlsKey === tlsKey ? last.access.tls : tlsSettings(parts);
+    const access = { server, tls, headers };
+    this.#last = { access, tlsKey, key };
+    return access;
+  }
+}
+
+/** A pod's service account (`KUBERNETES_SERVICE_HOST`, and the files that the kubelet puts into every pod). */
+class ServiceAccount implements Source {
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #token: string;
+  readonly #certificateAuthority: string;
+  readonly #files = new FollowedFiles();
+
+  constructor(env: NodeJS.ProcessEnv, directory: string) {
+    this.#env = env;
+    this.#token = join(directory, "token");
+    this.#certificateAuthority = join(directory, "ca.crt");
+  }
+
+  isThere(): boolean {
+    try {
+      return this.#read(this.#token) !== "" && this.#read(this.#certificateAuthority) !== "";
+    } catch (error) {
+      if (error instanceof CniError) return false;
+      throw error;
+    }
+  }
+
+  async parts(): Promise<Parts> {
+    const address = serviceAddress(this.#env);
+    if (address === undefined) {
+      throw new CniError(
+        CniErrorCode.invalidNetworkConfig,
+        "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT do not name an API server",
+      );
+    }
+    const token = this.#read(this.#token);
+    return {
+      server: address,
+      certificateAuthority: {
+        text: this.#read(this.#certificateAuthority),
+        where: this.#certificateAuthority,
+      },
+      clientCertificate: undefined,
+      clientKey: undefined,
+      serverName: undefined,
+      verify: true,
+      headers: { authorization: bearer(token, this.#token) },
+    };
+  }
+
+  forget(): void {
+    this.#files.forget();
+  }
+
+  #read(path: string): string {
+    return this.#files.read(path).trim();
+  }
+}
+
+function serviceAddress(env: NodeJS.ProcessEnv): URL | undefined {
+  const { KUBERNETES_SERVICE_HOST: host = "", KUBERNETES_SERVICE_PORT: port = "" } = env;
+  const text = `https://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+  return host !== "" && port !== "" && URL.canParse(text) ? new URL(text) : undefined;
+}
+
+/** The current context of a kubeconfig. */
+class KubeconfigFile implements Source {
+  readonly #path: string;
+  readonly #files = new FollowedFiles();
+  #parsed: { readonly text: string; readonly config: Kubeconfig } | undefined;
+  #exec: { readonly config: Kubeconfig; readonly credential: Promise<ExecCredential> } | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async parts(): Promise<Parts> {
+    const config = await this.#config();
+    const certificateAuthority = config.insecureSkipTlsVerify
+      ? undefined
+      : this.#sourced(config.certificateAuthority);
+    const exec =
+      config.exec === undefined
+        ? undefined
+        : await this.#execCredential(config, config.exec, certificateAuthority?.text);
+    const madeBy = (text: string | undefined): Sourced | undefined =>
+      text === undefined ? undefined : { text, where: config.exec?.where ?? "" };
+    return {
+      server: config.server,
+      certificateAuthority,
+      clientCertificate: madeBy(exec?.clientCertificate) ?? this.#sourced(config.clientCertificate),
+      clientKey: madeBy(exec?.clientKey) ?? this.#sourced(config.clientKey),
+      serverName: config.tlsServerName,
+      verify: !config.insecureSkipTlsVerify,
+      headers: this.#headers(config, exec),
+    };
+  }
+
+  forget(): void {
+    this.#files.forget();
+    this.#exec = undefined;
+  }
+
+  async #config(): Promise<Kubeconfig> {
+    const text = this.#files.read(this.#path);
+    if (this.#parsed?.text === text) return this.#parsed.config;
+    const config = await parseKubeconfig(Buffer.from(text), this.#path);
+    this.#parsed = { text, config };
+    return config;
+  }
+
+  #headers(config: Kubeconfig, exec: ExecCredential | undefined): Record<string, string> {
+    const { token, basic, impersonate } = config;
+    const headers: Record<string, string> = {};
+    const own = token === undefined ? undefined : this.#token(token);
+    if (own !== undefined) headers.authorization = bearer(own.text, own.where);
+    else if (exec?.token !== undefined) headers.authorization = bearer(exec.token, config.exec?.where ?? "");
+    else if (basic !== undefined) {
+      headers.authorization = `Basic ${Buffer.from(`${basic.username}:${basic.password}`).toString("base64")}`;
+    }
+    if (impersonate !== undefined) headers["impersonate-user"] = impersonate;
+    return headers;
+  }
+
+  /** The file goes first; where it cannot be read, the text is used. */
+  #token({ text, file, where }: TextOrFile): Sourced | undefined {
+    if (file === undefined) return text === undefined ? undefined : { text, where };
+    try {
+      return { text: this.#files.read(file), where };
+    } catch (error) {
+      if (text !== undefined) return { text, where };
+      throw error instanceof CniError ? named(error, where) : error;
+    }
+  }
+
+  #sourced(source: TextOrFile | undefined): Sourced | undefined {
+    if (source?.text !== undefined) return { text: source.text, where: source.where };
+    if (source?.file === undefined) return undefined;
+    try {
+      return { text: this.#files.read(source.file), where: `${source.where} (${source.file})` };
+    } catch (error) {
+      throw error instanceof CniError ? named(error, source.where) : error;
+    }
+  }
+
+  /** One run at a time; kept until it expires, or is refused, or the kubeconfig is another. */
+  async #execCredential(
+    config: Kubeconfig,
+    plugin: ExecPlugin,
+    certificateAuthority: string | undefined,
+  ): Promise<ExecCredential> {
+    for (let known = this.#exec; known?.config === config; known = this.#exec) {
+      const credential = await known.credential;
+      if (credential.expiresAt === undefined || Date.now() < credential.expiresAt) return credential;
+      // Nobody else has seen it first.
+      if (this.#exec === known) break;
+    }
+    const run = {
+      config,
+      credential: runExecPlugin(plugin, {
+        server: config.server.href,
+        tlsServerName: config.tlsServerName,
+        insecureSkipTlsVerify: config.insecureSkipTlsVerify,
+        certificateAuthority,
+      }),
+    };
+    this.#exec = run;
+    run.credential.catch(() => {
+      if (this.#exec === run) this.#exec = undefined;
+    });
+    return run.credential;
+  }
+}
+
+function named(error: CniError, where: string): CniError {
+  return new CniError(error.code, `${where}: ${error.message}`, "", { cause: error });
+}
+
+/** @throws {CniError} 7 where it cannot be a header */
+function bearer(token: string, where: string): string {
+  const value = token.trim();
+  if (!/^[\x21-\x7e]+$/.test(value)) {
+    throw new CniError(CniErrorCode.invalidNetworkConfig, `${where}: no token, or characters that none has`);
+  }
+  return `Bearer ${value}`;
+}
+
+/** @returns undefined for plain http @throws {CniError} 7 naming the text that is no certificate or key */
+function tlsSettings(parts: Parts): TlsSettings | undefined {
+  const { server, certificateAuthority, clientCertificate, clientKey, serverName, verify } = parts;
+  if (server.protocol === "http:") return undefined;
+  // Not imported: a daemon without a cluster does without TLS; and an `import` reads every root certificate that Node has.
+  const { createSecureContext } = process.getBuiltinModule("node:tls");
+  checkCertificate(certificateAuthority);
+  checkCertificate(clientCertificate);
+  if ((clientCertificate === undefined) !== (clientKey === undefined)) {
+    const where = clientCertificate?.where ?? clientKey?.where ?? "";
+    throw new CniError(CniErrorCode.invalidNetworkConfig, `${where}: client certificate and key go together`);
+  }
+  const options: SecureContextOptions = {
+    ...(certificateAuthority === undefined ? {} : { ca: certificateAuthority.text }),
+    ...(clientCertificate === undefined ? {} : { cert: clientCertificate.text }),
+    ...(clientKey === undefined ? {} : { key: clientKey.text }),
+  };
+  try {
+    return { secureContext: createSecureContext(options), serverName, verify };
+  } catch (error) {
+    // Certificates have been looked at.
+    const where = clientKey?.where ?? certificateAuthority?.where ?? server.href;
+    throw new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${errorText(error)}`, "", {
+      cause: error,
+    });
+  }
+}
+
+function checkCertificate(pem: Sourced | undefined): void {
+  if (pem === undefined) return;
+  const { X509Certificate } = process.getBuiltinModule("node:crypto");
+  try {
+    new X509Certificate(pem.text);
+  } catch (error) {
+    throw new CniError(
+      CniErrorCode.invalidNetworkConfig,
+      `${pem.where}: no certificate (PEM): ${errorText(error)}`,
+      "",
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,61 @@
+/** A small file that others change: a token, a certificate, a kubeconfig. */
+
+import { readFileSync } from "node:fs";
+import { ioFailure } from "../cni/errors.ts";
+import { fileState } from "../cni/file-state.ts";
+
+/** A changed file is seen by its state; where a file system does not tell, after this time. */
+const rereadMs = 60_000;
+
+export class FollowedFile {
+  readonly path: string;
+  readonly #now: () => number;
+  #identity = "";
+  #readAt = 0;
+  #text: string | undefined;
+
+  /** @param now milliseconds, of a clock that does not go back */
+  constructor(path: string, now: () => number = () => performance.now()) {
+    this.path = path;
+    this.#now = now;
+  }
+
+  /** Its content as it is now; looks at the file, and reads it where it may have changed. @throws {CniError} 5 */
+  read(): string {
+    const state = fileState(this.path);
+    // Never opened: a pipe would stop the daemon.
+    if (state === undefined) throw ioFailure("read", this.path, "there is no such file");
+    const { identity } = state;
+    const isKnown = identity !== "" && identity === this.#identity && this.#now() - this.#readAt < rereadMs;
+    if (this.#text !== undefined && isKnown) return this.#text;
+    this.#readAt = this.#now();
+    try {
+      this.#text = readFileSync(this.path, "utf8");
+    } catch (error) {
+      throw ioFailure("read", this.path, error);
+    }
+    this.#identity = identity;
+    return this.#text;
+  }
+
+  /** Reads it the next time, whatever its state. */
+  forget(): void {
+    this.#identity = "";
+  }
+}
+
+/** Files by path, each followed from its first use. */
+export class FollowedFiles {
+  readonly #files = new Map<string, FollowedFile>();
+
+  /** @throws {CniError} 5 */
+  read(path: string): string {
+    const file = this.#files.get(path) ?? new FollowedFile(path);
+    this.#files.set(path, file);
+    return file.read();
+  }
+
+  forget(): void {
+    for (const file of this.#files.values()) file.forget();
+  }
+}
