@@ -26,6 +26,11 @@ export default defineConfig({
         hookTimeout: 600_000,
         fileParallelism: false,
       }),
+      suite("cluster", ["test/cluster/**/*.test.ts"], {
+        testTimeout: 600_000,
+        hookTimeout: 600_000,
+        fileParallelism: false,
+      }),
     ],
   },
 });

@@ -13,10 +13,21 @@ if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
 const { join } = await import("node:path");
 const { describeMissing, ensureTools, isRoot } = await import("./setup/debian.mjs");
 const { ensureNpmPackages } = await import("./setup/npm.mjs");
+const { ensurePrograms } = await import("./setup/kubernetes.mjs");
 const { interruption, run, SetupError } = await import("./setup/process.mjs");
 const { pinnedNode, projectDirectory } = await import("./setup/project.mjs");
-const { clearReports, everydaySuites, heavySuites, prepareSuites, printCounts, runSuites, sweep } =
-  await import("./tasks/test.mjs");
+const {
+  clearReports,
+  clusterPrograms,
+  clusterSuites,
+  clusterTools,
+  everydaySuites,
+  heavySuites,
+  prepareSuites,
+  printCounts,
+  runSuites,
+  sweep,
+} = await import("./tasks/test.mjs");
 
 const inProject = (...path) => join(projectDirectory, ...path);
 const onPinnedNode = async (...args) => (await run(pinnedNode, args)).exitCode;
@@ -52,7 +63,7 @@ const tasks = {
     about: "install everything that any task needs, and build",
     async run() {
       await requireBuild();
-      await prepareSuites([...everydaySuites, ...heavySuites]);
+      await prepareSuites([...everydaySuites, ...heavySuites, ...clusterSuites]);
       return 0;
     },
   },
@@ -77,6 +88,21 @@ const tasks = {
   "test:heavy": {
     about: "the long suites: containerd, the flannel chain, 110 pods at once",
     run: (args) => test("heavy", heavySuites, args),
+  },
+  "test:cluster": {
+    about:
+      "a real cluster of one node: API server, kubelet, containerd (the first time builds them: minutes)",
+    run: (args) => test("cluster", clusterSuites, args),
+  },
+  cluster: {
+    about: "leave a real one-node cluster with multus standing, for kubectl, until Ctrl-C",
+    async run(args) {
+      if (!isRoot()) throw new SetupError("the cluster makes network namespaces and mounts: it needs root");
+      await requireTools("the cluster", clusterTools);
+      await ensurePrograms(clusterPrograms);
+      await requireBuild();
+      return onPinnedNode(inProject("test", "support", "cluster", "play.ts"), ...args);
+    },
   },
   bench: {
     about: "benchmarks into bench/results/ (--gate: fail where a bound is missed)",

@@ -3,12 +3,26 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { describeMissing, ensureTools, isRoot } from "../setup/debian.mjs";
+import { ensurePrograms } from "../setup/kubernetes.mjs";
 import { progress, run, SetupError } from "../setup/process.mjs";
 import { pinnedNode, projectDirectory, underCI } from "../setup/project.mjs";
 
+/** What a real one-node cluster needs of the machine, and what of it is built with Go. */
+export const clusterTools = [
+  "compiler",
+  "iproute2",
+  "plugins",
+  "iptables",
+  "containerd",
+  "etcd",
+  "openssl",
+  "go",
+];
+export const clusterPrograms = ["kubernetes", "containerd"];
+
 /**
- * The suites (projects of vitest.config.ts) and what each needs of the machine. `root`: makes network namespaces.
- * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean }>}
+ * The suites (projects of vitest.config.ts) and what each needs of the machine. `root`: makes network namespaces. `builds`: runs what is built with Go.
+ * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "containerd")[] }>}
  */
 const suites = {
   unit: { needs: [], root: false },
@@ -18,11 +32,13 @@ const suites = {
   golden: { needs: ["compiler", "iproute2"], root: true },
   e2e: { needs: ["compiler", "iproute2", "plugins", "iptables"], root: true },
   heavy: { needs: ["compiler", "iproute2", "plugins", "iptables", "containerd", "go"], root: true },
+  cluster: { needs: clusterTools, root: true, builds: clusterPrograms },
 };
 
-/** What `npm test` runs, and what `npm run test:heavy` does. */
+/** What `npm test`, `npm run test:heavy` and `npm run test:cluster` run. */
 export const everydaySuites = ["unit", "generated", "fuzz", "shim", "golden", "e2e"];
 export const heavySuites = ["heavy"];
+export const clusterSuites = ["cluster"];
 
 const reportDirectory = join(projectDirectory, "build", "test-reports");
 
@@ -58,7 +74,9 @@ export async function prepareSuites(names) {
   if (skipped.length > 0 && underCI) {
     throw new SetupError("CI is set: a skipped suite is a failure");
   }
-  return reasons.filter(({ lines }) => lines.length === 0).map(({ name }) => name);
+  const runnable = reasons.filter(({ lines }) => lines.length === 0).map(({ name }) => name);
+  await ensurePrograms(runnable.flatMap((name) => suites[name].builds ?? []));
+  return runnable;
 }
 
 /** A report of vitest's JSON reporter as counts. A file that could not be loaded counts as one failed test. */
