@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import packageJson from "../../package.json" with { type: "json" };
 import { loadKernels } from "../kernels/load.ts";
+import { KubeClusters } from "../kube/clusters.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
@@ -14,8 +15,9 @@ import { RequestLoggers } from "./request-loggers.ts";
 import { DaemonServer } from "./server.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
-/** Kubernetes gives a pod 30 s between SIGTERM and SIGKILL. */
-const stopWithinMs = 25_000;
+/** Kubernetes gives a pod 30 s between SIGTERM and SIGKILL: so long for requests that are under way, then so long for what they reported. */
+const requestsWithinMs = 20_000;
+const reportsWithinMs = 5_000;
 
 const usage = `multusd ${packageJson.version}: the Multus daemon
 
@@ -62,10 +64,12 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   for (const key of config.unknown) log.error("configuration key is not known", { key });
 
   const nads = config.nadDir === "" ? undefined : new NadFiles(config.nadDir, log);
+  const clusters = await kubeClusters(config.kubeconfig, log);
   const multus = createMultus({
     kernels: loadKernels(),
     log,
     overrides: config.overrides,
+    clusters,
     nads,
     delegateTimeoutMs: config.delegateTimeoutMs,
   });
@@ -78,8 +82,9 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     await listening;
     log.verbose("multusd stops", { signal });
-    const unfinished = await server.stop(stopWithinMs);
-    log.verbose("multusd has stopped", { unfinished });
+    const unfinished = await server.stop(requestsWithinMs);
+    const undelivered = await clusters.close(reportsWithinMs);
+    log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
     await allLoggers.close();
     process.exit(0);
   };
@@ -98,6 +103,23 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   }
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
+  // Not waited for before: a daemon whose cluster is away still serves what needs none.
+  await clusters.warm();
+}
+
+/** What speaks to a cluster is loaded when there is one: a daemon without does without. */
+async function kubeClusters(kubeconfig: string, log: DaemonLogger): Promise<KubeClusters> {
+  const { KUBERNETES_SERVICE_HOST, MULTUS_NODE_NAME = "" } = process.env;
+  const isInCluster =
+    KUBERNETES_SERVICE_HOST === undefined
+      ? () => false
+      : (await import("../kube/credentials.ts")).isInCluster;
+  return new KubeClusters({
+    kubeconfig,
+    isInCluster: () => isInCluster(),
+    open: async (path) => (await import("../kube/cluster.ts")).openCluster(path, MULTUS_NODE_NAME, log),
+    log,
+  });
 }
 
 /**

@@ -3,6 +3,8 @@
 import type { Logger } from "../log/logger.ts";
 import type { Cluster } from "../multus/cluster.ts";
 import type { Api } from "./api.ts";
+import { ApiClient } from "./api-client.ts";
+import { inClusterCredentials, kubeconfigCredentials } from "./credentials.ts";
 import { KubeNads } from "./nads.ts";
 import { KubePods } from "./pods.ts";
 import { ClusterStatusSink } from "./status-sink.ts";
@@ -28,6 +30,17 @@ export interface KubeClusterOptions {
   /** "" if it is not known; then no pods are watched. */
   readonly nodeName: string;
   readonly log: Logger;
+}
+
+/**
+ * Opens a cluster. Whether its server can be reached is not waited for.
+ * @param kubeconfig path; "": the cluster that this process is a pod of
+ * @throws {CniError} 5, 7 where there are no credentials that could be shown to it
+ */
+export async function openCluster(kubeconfig: string, nodeName: string, log: Logger): Promise<OpenCluster> {
+  const credentials = kubeconfig === "" ? inClusterCredentials(log) : kubeconfigCredentials(kubeconfig, log);
+  const { server } = await credentials.access();
+  return new KubeCluster({ api: new ApiClient(credentials), server: server.origin, nodeName, log });
 }
 
 /** How long the first lists may take before nobody wants to know any more how long they took, in milliseconds: a day. */

@@ -47,5 +47,5 @@ test.each(Object.entries(arrows))("%s uses only the rooms below it", (room, allo
 
 test("imports between rooms are seen", () => {
   const imported = foreignImports(join(source, "daemon", "main.ts")).map(roomOf);
-  expect(new Set(imported)).toEqual(new Set(["kernels", "log", "multus"]));
+  expect(new Set(imported)).toEqual(new Set(["kernels", "kube", "log", "multus"]));
 });
