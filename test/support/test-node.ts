@@ -6,7 +6,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Daemon } from "./daemon.ts";
+import { Daemon, type DaemonSurroundings } from "./daemon.ts";
 import { Namespace } from "./namespace.ts";
 import { type CniCommand, callPlugin, type PluginAnswer, type PluginCall, podArgs } from "./plugin.ts";
 import { ScratchDirectory } from "./scratch-directory.ts";
@@ -50,6 +50,7 @@ export class Pod implements AsyncDisposable {
 export interface TestNodeOptions {
   /** Further keys of the daemon's configuration. */
   readonly daemonConfig?: Json;
+  readonly daemonSurroundings?: DaemonSurroundings;
   /** NADs by `namespace/name`: their spec.config. */
   readonly networks?: Readonly<Record<string, Json>>;
 }
@@ -60,25 +61,30 @@ export class TestNode implements AsyncDisposable {
   readonly #scratch: ScratchDirectory;
   readonly #pods: Pod[] = [];
 
-  private constructor(network: Namespace, scratch: ScratchDirectory, daemonConfig: Json) {
+  private constructor(
+    network: Namespace,
+    scratch: ScratchDirectory,
+    { daemonConfig, daemonSurroundings }: TestNodeOptions,
+  ) {
     this.network = network;
     this.#scratch = scratch;
     for (const directory of [this.binDir, this.confDir, this.cniDir, this.nadDir, this.ipamDir]) {
       mkdirSync(directory, { recursive: true });
     }
-    this.daemon = new Daemon(scratch.path, {
+    const config = {
       socketDir: this.socketDir,
       nadDir: this.nadDir,
       logLevel: "debug",
       ...daemonConfig,
-    });
+    };
+    this.daemon = new Daemon(scratch.path, config, daemonSurroundings);
   }
 
   /** Makes the namespace with a master link, writes the networks, starts the daemon. */
   static async start(options: TestNodeOptions = {}): Promise<TestNode> {
     const scratch = new ScratchDirectory("node");
     const network = await Namespace.create("node");
-    const node = new TestNode(network, scratch, options.daemonConfig ?? {});
+    const node = new TestNode(network, scratch, options);
     try {
       await network.ip("link", "add", masterLink, "type", "veth", "peer", "name", "wire0");
       await network.ip("link", "set", masterLink, "up");

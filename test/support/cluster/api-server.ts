@@ -1,10 +1,12 @@
 /** A real kube-apiserver with an etcd of its own, on this machine's loopback: what tests that are about Kubernetes talk to. */
 
 import { createHash, createPublicKey, randomUUID, sign } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { type CommandOutcome, runCommand } from "../command.ts";
 import { ScratchDirectory } from "../scratch-directory.ts";
 import { kubernetesProgram } from "./binaries.ts";
@@ -220,6 +222,27 @@ export class ApiServer implements AsyncDisposable {
       asked.on("error", reject);
       asked.end(body === undefined ? undefined : JSON.stringify(body));
     });
+  }
+
+  /**
+   * Watches as the administrator, until the server ends it or it is disposed.
+   * @param path with its query, `watch=true` among it
+   * @param onObject told of every change: the object as it is then
+   * @throws {Error} where it does not begin
+   */
+  async watch<Item>(path: string, onObject: (object: Item, type: string) => void): Promise<Disposable> {
+    const asked = httpsRequest(`${this.url}${path}`, { agent: this.#agent });
+    asked.end();
+    const [answer] = (await once(asked, "response")) as [IncomingMessage];
+    // Ended from here, or by a server that is stopped: nobody is told of it.
+    for (const stream of [asked, answer]) stream.on("error", () => {});
+    const lines = createInterface({ input: answer });
+    if (answer.statusCode !== 200) throw new Error(`watch of ${path}: ${answer.statusCode}`);
+    lines.on("line", (line) => {
+      const { type, object } = JSON.parse(line);
+      onObject(object, type);
+    });
+    return { [Symbol.dispose]: () => void asked.destroy() };
   }
 
   /** One request as the administrator that has to succeed. @returns the answer's body, parsed @throws {Error} with the server's message */
