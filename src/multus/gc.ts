@@ -103,7 +103,6 @@ async function dropContainer(
     },
     pod,
     annotations: undefined,
-    podObject: undefined,
     args: pluginArgs(pod, args),
     log: context.log.with({ container: containerId }),
   };

@@ -330,6 +330,20 @@ describe("a network that is no use", () => {
     expect(cluster.reasons).toEqual([expect.stringContaining("kube-system/flat")]);
   });
 
+  test("is one event in an ADD that looks for it twice", async () => {
+    using rig = rigWith();
+    rig.writeFile("net.d/flat.conf", { ...macvlan, name: "flat" });
+    await rig.run("ADD", { netconf: { ...named, defaultNetworks: ["flat"] } });
+    expect(cluster.reasons.filter((text) => text.startsWith("No"))).toHaveLength(1);
+  });
+
+  test("is no event where the cluster has no such pod", async () => {
+    using rig = new Rig(kernels, { clusters: cluster });
+    const annotations = { ...selecting("nothere"), "kubernetes.io/config.source": "file" };
+    expect((await rig.run("ADD", { annotations })).exitCode).toBe(1);
+    expect(cluster.trace).toEqual(["find web", "nad default/nothere"]);
+  });
+
   test("is what its source says of it, too", async () => {
     using rig = rigWith(selecting("a"));
     cluster.nads.get = () => Promise.reject(new CniError(7, "NetworkAttachmentDefinition default/a: odd"));
@@ -552,16 +566,29 @@ describe("DEL", () => {
     expect(rig.plugins.calls).toEqual([]);
   });
 
-  test("waits a few seconds at most for an API that never answers, and undoes what the disk says", async () => {
-    using rig = await attached();
-    rig.writeFile(`cni/${containerId}`, "torn");
-    cluster.watched.clear();
-    cluster.definitions.clear();
-    cluster.away = "never";
+  test.each([
+    ["the pod", {}],
+    ["its networks", { annotations: selecting("a") }],
+  ])(
+    "waits some seconds at most for an answer about %s, and undoes what the disk says",
+    async (_what, given) => {
+      using rig = await attached();
+      rig.writeFile(`cni/${containerId}`, "torn");
+      cluster.watched.clear();
+      cluster.definitions.clear();
+      cluster.away = "never";
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      const handled = rig.run("DEL", given);
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect((await handled).exitCode).toBe(0);
+      expect(rig.plugins.trace).toEqual(deletions);
+    },
+  );
+
+  test("leaves no timer behind where the answer was there at once", async () => {
+    using rig = await forgotten();
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    const handled = rig.run("DEL");
-    await vi.advanceTimersByTimeAsync(10_000);
-    expect((await handled).exitCode).toBe(0);
+    await rig.run("DEL");
     expect(rig.plugins.trace).toEqual(deletions);
     expect(vi.getTimerCount()).toBe(0);
   });
