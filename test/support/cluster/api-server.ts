@@ -225,22 +225,27 @@ export class ApiServer implements AsyncDisposable {
   }
 
   /**
-   * Watches as the administrator, until the server ends it or it is disposed.
-   * @param path with its query, `watch=true` among it
-   * @param onObject told of every change: the object as it is then
+   * Watches a collection as the administrator, until the server ends it or it is disposed.
+   * @param path of the collection
+   * @param onChange told of every change: the object as it is then, and ADDED, MODIFIED or DELETED. Not of what there is already
    * @throws {Error} where it does not begin
    */
-  async watch<Item>(path: string, onObject: (object: Item, type: string) => void): Promise<Disposable> {
-    const asked = httpsRequest(`${this.url}${path}`, { agent: this.#agent });
+  async watch<Item>(path: string, onChange: (object: Item, type: string) => void): Promise<Disposable> {
+    const { metadata } = await this.request<{ readonly metadata: { readonly resourceVersion: string } }>(
+      "GET",
+      `${path}?limit=1`,
+    );
+    const query = `?watch=true&resourceVersion=${metadata.resourceVersion}`;
+    const asked = httpsRequest(`${this.url}${path}${query}`, { agent: this.#agent });
     asked.end();
     const [answer] = (await once(asked, "response")) as [IncomingMessage];
-    // Ended from here, or by a server that is stopped: nobody is told of it.
-    for (const stream of [asked, answer]) stream.on("error", () => {});
-    const lines = createInterface({ input: answer });
     if (answer.statusCode !== 200) throw new Error(`watch of ${path}: ${answer.statusCode}`);
+    const lines = createInterface({ input: answer });
+    // Ended from here, or by a server that is stopped: nobody waits for it.
+    for (const emitter of [asked, answer, lines]) emitter.on("error", () => {});
     lines.on("line", (line) => {
       const { type, object } = JSON.parse(line);
-      onObject(object, type);
+      onChange(object, type);
     });
     return { [Symbol.dispose]: () => void asked.destroy() };
   }
