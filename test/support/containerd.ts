@@ -208,9 +208,13 @@ export class Containerd implements AsyncDisposable {
     }
   }
 
+  get logFile(): string {
+    return join(this.#directory, "containerd.log");
+  }
+
   /** The end of what containerd has logged, for messages. */
   log(): string {
-    return readFileSync(join(this.#directory, "containerd.log"), "utf8").slice(-20_000);
+    return readFileSync(this.logFile, "utf8").slice(-20_000);
   }
 
   /** @returns the sandbox's id @throws {Error} with the runtime's message */

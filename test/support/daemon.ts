@@ -33,6 +33,8 @@ export interface DaemonSurroundings {
   readonly environment?: Readonly<Record<string, string>>;
   /** Words before the command that start it elsewhere and become it (`unshare …`): its pid must stay the daemon's. */
   readonly through?: readonly string[];
+  /** Told of what it prints, as it comes. */
+  readonly onOutput?: (text: string) => void;
 }
 
 export class Daemon implements AsyncDisposable {
@@ -80,7 +82,9 @@ export class Daemon implements AsyncDisposable {
     this.#process = daemon;
     for (const stream of [daemon.stdout, daemon.stderr]) {
       stream.on("data", (chunk: Buffer) => {
-        this.output += chunk.toString();
+        const text = chunk.toString();
+        this.output += text;
+        this.#surroundings.onOutput?.(text);
       });
     }
     const deadline = Date.now() + 10_000;

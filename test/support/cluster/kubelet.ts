@@ -1,11 +1,9 @@
 /** A real kubelet on directories and loopback ports of its own, for a node whose containers a given containerd runs. */
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { session, sessionVariable } from "../session.ts";
 import { kubernetesProgram } from "./binaries.ts";
+import { ServerProcess } from "./server-process.ts";
 
 export interface KubeletOptions {
   /** An existing scratch directory. */
@@ -19,10 +17,22 @@ export interface KubeletOptions {
 
 export class Kubelet implements AsyncDisposable {
   readonly #options: KubeletOptions;
-  #process: ChildProcess | undefined;
+  readonly #process: ServerProcess;
 
   constructor(options: KubeletOptions) {
     this.#options = options;
+    this.#process = new ServerProcess(
+      [
+        kubernetesProgram("kubelet"),
+        `--config=${this.#configFile}`,
+        `--kubeconfig=${options.kubeconfig}`,
+        `--hostname-override=${options.nodeName}`,
+        `--root-dir=${this.#path("kubelet")}`,
+        `--cert-dir=${this.#path("kubelet-pki")}`,
+        "--v=2",
+      ],
+      this.logFile,
+    );
     mkdirSync(this.staticPodDirectory, { recursive: true });
     // Its JSON is YAML.
     writeFileSync(this.#configFile, JSON.stringify(this.#configuration(), undefined, 2));
@@ -31,6 +41,10 @@ export class Kubelet implements AsyncDisposable {
   /** Manifests of static pods. */
   get staticPodDirectory(): string {
     return this.#path("static-pods");
+  }
+
+  get logFile(): string {
+    return this.#path("kubelet.log");
   }
 
   get #configFile(): string {
@@ -76,45 +90,19 @@ export class Kubelet implements AsyncDisposable {
     };
   }
 
-  /** Starts it; the node is ready some seconds later. */
-  start(): void {
-    const { nodeName, kubeconfig } = this.#options;
-    const log = openSync(this.#path("kubelet.log"), "a");
-    this.#process = spawn(
-      kubernetesProgram("kubelet"),
-      [
-        `--config=${this.#configFile}`,
-        `--kubeconfig=${kubeconfig}`,
-        `--hostname-override=${nodeName}`,
-        `--root-dir=${this.#path("kubelet")}`,
-        `--cert-dir=${this.#path("kubelet-pki")}`,
-        "--v=2",
-      ],
-      { env: { ...process.env, [sessionVariable]: session }, stdio: ["ignore", log, log] },
-    );
-    closeSync(log);
+  /** @param isReady is the node, as far as the API server knows? @throws {Error} with the end of the log */
+  async start(isReady: () => Promise<boolean>): Promise<void> {
+    await this.#process.start(isReady);
   }
 
   /** Pods go on running. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
-    const kubelet = this.#process;
-    this.#process = undefined;
-    if (kubelet === undefined || kubelet.exitCode !== null || kubelet.signalCode !== null) return;
-    const ended = once(kubelet, "exit");
-    kubelet.kill(signal);
-    await ended;
-  }
-
-  /** @throws {Error} with the end of its log, where it ended without having been told to */
-  checkRuns(): void {
-    const kubelet = this.#process;
-    if (kubelet === undefined || (kubelet.exitCode === null && kubelet.signalCode === null)) return;
-    throw new Error(`the kubelet ended (${kubelet.exitCode ?? kubelet.signalCode}):\n${this.log()}`);
+    await this.#process.stop(signal);
   }
 
   /** The end of what it has logged, for messages. */
   log(): string {
-    return readFileSync(this.#path("kubelet.log"), "utf8").slice(-10_000);
+    return this.#process.log();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

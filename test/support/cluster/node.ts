@@ -1,0 +1,575 @@
+/**
+ * A node of a real cluster on this machine: etcd, kube-apiserver, kubelet and containerd with our plugin as the node's only CNI. Pods' networks are in a network
+ * namespace of the node's own; what talks to each other talks over loopback. Nothing schedules pods: they name their node.
+ */
+
+import { copyFileSync, existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { containersWithCgroup } from "../cgroups.ts";
+import { runCommand, runOrThrow } from "../command.ts";
+import { Containerd } from "../containerd.ts";
+import { Daemon } from "../daemon.ts";
+import { type Traces, traces } from "../leaks.ts";
+import { type Link, Namespace, type Route } from "../namespace.ts";
+import { ScratchDirectory } from "../scratch-directory.ts";
+import { mountsBelow } from "../session.ts";
+import { debianPlugins, masterLink, shim } from "../test-node.ts";
+import { ApiServer } from "./api-server.ts";
+import { containerdProgram } from "./binaries.ts";
+import { FaultProxy } from "./fault-proxy.ts";
+import { Kubelet } from "./kubelet.ts";
+import { nadManifest, podManifest } from "./manifests.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Link of the node that pods' cluster network is bridged by. */
+const clusterBridge = "cni0";
+
+/** The node's name in the cluster. */
+export const nodeName = "node-1";
+
+/** What a pod selects networks with. */
+export const networksAnnotation = "k8s.v1.cni.cncf.io/networks";
+
+const serviceAccount = { namespace: "kube-system", name: "multus" };
+
+/** Deadlines are for a machine that does much else; nothing waits longer than it has to. */
+const patienceMs = 90_000;
+const pollMs = 200;
+
+export interface ClusterNodeOptions {
+  /** Debian's (1.6), or 2.4 as built from its module. */
+  readonly containerd?: "debian" | "2.4";
+  /** Of the netconf; default 1.0.0. */
+  readonly cniVersion?: string;
+  /** Further keys of the daemon's configuration. */
+  readonly daemonConfig?: Json;
+  /** Told of every step of the start when it is done. */
+  readonly onStep?: (step: string, milliseconds: number) => void;
+  /** Told of what the daemon logs, as it comes. */
+  readonly onLog?: (text: string) => void;
+}
+
+/** A pod as far as tests look. */
+export interface ClusterPod {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly deletionTimestamp?: string;
+  };
+  readonly status: {
+    readonly phase: string;
+    readonly podIPs?: readonly { readonly ip: string }[];
+    readonly containerStatuses?: readonly { readonly ready: boolean; readonly restartCount: number }[];
+  };
+}
+
+/** An event (events.k8s.io/v1) as far as tests look. */
+export interface ClusterEvent {
+  readonly type: string;
+  readonly reason: string;
+  readonly note: string;
+  readonly reportingController: string;
+  readonly regarding: {
+    readonly kind: string;
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid: string;
+  };
+}
+
+interface NodeCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly message: string;
+}
+
+interface NodeObject {
+  readonly status?: { readonly conditions?: readonly NodeCondition[] };
+}
+
+/** What a node has of pods, beyond a test node's traces. */
+export interface ClusterTraces extends Traces {
+  /** Mount points of sandboxes and their network namespaces. */
+  readonly mounts: readonly string[];
+  /** Sandboxes that have a control group. */
+  readonly cgroups: readonly string[];
+}
+
+/** Does its container run? */
+export function isRunning(pod: ClusterPod | undefined): boolean {
+  return pod?.status.phase === "Running" && (pod.status.containerStatuses ?? []).every(({ ready }) => ready);
+}
+
+/** Everything that a node is made of, each part ended by the stack that `ClusterNode.start` keeps. */
+interface Parts {
+  readonly scratch: ScratchDirectory;
+  readonly network: Namespace;
+  readonly api: ApiServer;
+  readonly proxy: FaultProxy;
+  readonly daemon: Daemon;
+  readonly containerd: Containerd;
+  readonly kubelet: Kubelet;
+}
+
+/** Directories and files of a node, all below its scratch directory. */
+class NodeFiles {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** The runtime's plugins: ours and `loopback`. */
+  get runtimeBinDir(): string {
+    return join(this.directory, "runtime-bin");
+  }
+  /** The runtime's network configurations: ours alone. */
+  get runtimeConfDir(): string {
+    return join(this.directory, "runtime-net.d");
+  }
+  get plugin(): string {
+    return join(this.runtimeBinDir, "multus");
+  }
+  get socketDir(): string {
+    return join(this.directory, "run");
+  }
+  get confDir(): string {
+    return join(this.directory, "net.d");
+  }
+  get cniDir(): string {
+    return join(this.directory, "multus");
+  }
+  get ipamDir(): string {
+    return join(this.directory, "ipam");
+  }
+  get containerdDirectory(): string {
+    return join(this.directory, "cri");
+  }
+
+  /** host-local with this node's data directory. @param subnets CIDRs, one of a family */
+  hostLocal(subnets: readonly string[]): Json {
+    return {
+      type: "host-local",
+      dataDir: this.ipamDir,
+      ranges: subnets.map((subnet) => [{ subnet }]),
+    };
+  }
+
+  /** Directories, plugins, the cluster network's configuration and the netconf. @param cniVersion of the netconf */
+  write(cniVersion: string): void {
+    for (const directory of [
+      this.runtimeBinDir,
+      this.runtimeConfDir,
+      this.confDir,
+      this.cniDir,
+      this.ipamDir,
+    ]) {
+      mkdirSync(directory, { recursive: true });
+    }
+    copyFileSync(shim, this.plugin);
+    copyFileSync(join(debianPlugins, "loopback"), join(this.runtimeBinDir, "loopback"));
+    const clusterNetwork = join(this.confDir, "10-cluster.conflist");
+    const bridge = {
+      type: "bridge",
+      bridge: clusterBridge,
+      isDefaultGateway: true,
+      ipam: this.hostLocal(["10.120.0.0/22", "fd12::/64"]),
+    };
+    writeFileSync(
+      clusterNetwork,
+      JSON.stringify({ cniVersion: "1.0.0", name: "cluster", plugins: [bridge] }, undefined, 2),
+    );
+    const netconf = {
+      cniVersion,
+      name: "multus-test",
+      type: "multus",
+      capabilities: { "io.kubernetes.cri.pod-annotations": true },
+      clusterNetwork,
+      binDir: debianPlugins,
+      confDir: this.confDir,
+      cniDir: this.cniDir,
+      daemonSocketDir: this.socketDir,
+    };
+    writeFileSync(join(this.runtimeConfDir, "00-multus.conf"), JSON.stringify(netconf, undefined, 2));
+  }
+}
+
+/**
+ * Starts a command as if in a pod: service account files are where the kubelet mounts them, in a mount namespace that ends with the command.
+ * @param directory the service account's files
+ */
+function withServiceAccount(directory: string): string[] {
+  const place = "/run/secrets/kubernetes.io/serviceaccount";
+  const script = `mount -t tmpfs tmpfs /run && mkdir -p ${place} && mount --bind "$0" ${place} && exec "$@"`;
+  return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, directory];
+}
+
+export class ClusterNode implements AsyncDisposable {
+  readonly #parts: Parts;
+  readonly #files: NodeFiles;
+  readonly #resources: AsyncDisposableStack;
+  readonly #daemonConfig: Json;
+
+  private constructor(parts: Parts, files: NodeFiles, resources: AsyncDisposableStack, daemonConfig: Json) {
+    this.#parts = parts;
+    this.#files = files;
+    this.#resources = resources;
+    this.#daemonConfig = daemonConfig;
+  }
+
+  /** Brings everything up; the node is ready, the daemon's watches have begun. @throws {Error} with the log of what did not come up */
+  static async start(options: ClusterNodeOptions = {}): Promise<ClusterNode> {
+    await using resources = new AsyncDisposableStack();
+    const step = async <Result>(name: string, work: () => Promise<Result>): Promise<Result> => {
+      const started = performance.now();
+      const result = await work();
+      options.onStep?.(name, performance.now() - started);
+      return result;
+    };
+    const scratch = resources.use(new ScratchDirectory("node"));
+    resources.defer(async () => {
+      for (const point of mountsBelow(scratch.path)) await runCommand(["umount", "--lazy", point]);
+    });
+    const files = new NodeFiles(scratch.path);
+    files.write(options.cniVersion ?? "1.0.0");
+
+    const network = resources.use(await Namespace.create("node"));
+    await network.ip("link", "add", masterLink, "type", "veth", "peer", "name", "wire0");
+    for (const link of [masterLink, "wire0"]) await network.ip("link", "set", link, "up");
+    // Plugins make the bridge with the first pod and leave it: what there is before a pod is compared with what there is after it.
+    await network.ip("link", "add", clusterBridge, "type", "bridge");
+
+    const api = await step("etcd and kube-apiserver", async () => resources.use(await ApiServer.start()));
+    await step("the manifests of deploy/", () => api.applyDeployment());
+    const proxy = resources.use(await FaultProxy.start(api));
+    const { namespace, name } = serviceAccount;
+    const credentials = api.serviceAccountFiles(namespace, await api.createToken(namespace, name));
+    const daemonConfig = { socketDir: files.socketDir, logLevel: "debug", ...options.daemonConfig };
+    const daemon = resources.use(
+      new Daemon(scratch.path, daemonConfig, {
+        environment: {
+          KUBERNETES_SERVICE_HOST: "127.0.0.1",
+          KUBERNETES_SERVICE_PORT: String(proxy.port),
+          MULTUS_NODE_NAME: nodeName,
+        },
+        through: withServiceAccount(credentials.directory),
+        ...(options.onLog && { onOutput: options.onLog }),
+      }),
+    );
+    await step("multusd", () => daemon.start());
+    const containerd = await step("containerd", async () =>
+      resources.use(
+        await Containerd.start(
+          files.containerdDirectory,
+          network,
+          files.runtimeBinDir,
+          files.runtimeConfDir,
+          options.containerd === "2.4" ? { programDirectory: dirname(containerdProgram("containerd")) } : {},
+        ),
+      ),
+    );
+    // A test that failed may have left the node without plugin or daemon; sandboxes cannot be stopped without them.
+    resources.defer(async () => {
+      restorePlugin(files);
+      if (daemon.pidIfRunning === undefined) await daemon.start();
+    });
+    const kubelet = resources.use(
+      new Kubelet({
+        directory: scratch.path,
+        nodeName,
+        kubeconfig: api.kubeconfigFor(await api.certificates.kubelet(nodeName)),
+        runtimeSocket: containerd.socket,
+      }),
+    );
+    const parts: Parts = { scratch, network, api, proxy, daemon, containerd, kubelet };
+    const node = new ClusterNode(parts, files, resources.move(), daemonConfig);
+    try {
+      await step("kubelet", () => kubelet.start(() => node.isReady()));
+    } catch (error) {
+      await node[Symbol.asyncDispose]();
+      throw error;
+    }
+    return node;
+  }
+
+  get network(): Namespace {
+    return this.#parts.network;
+  }
+  get api(): ApiServer {
+    return this.#parts.api;
+  }
+  /** Between the daemon and the API server. */
+  get proxy(): FaultProxy {
+    return this.#parts.proxy;
+  }
+  get daemon(): Daemon {
+    return this.#parts.daemon;
+  }
+  get containerd(): Containerd {
+    return this.#parts.containerd;
+  }
+  get kubelet(): Kubelet {
+    return this.#parts.kubelet;
+  }
+  /** Everything of the node's own is below it. */
+  get directory(): string {
+    return this.#files.directory;
+  }
+  get cniDir(): string {
+    return this.#files.cniDir;
+  }
+  get ipamDir(): string {
+    return this.#files.ipamDir;
+  }
+
+  /** Ends the daemon, if it runs, and starts it again. @param config further keys of its configuration, instead of those of the last time */
+  async restartDaemon(config: Json = {}): Promise<void> {
+    await this.daemon.stop();
+    this.daemon.configure({ ...this.#daemonConfig, ...config, socketDir: this.#files.socketDir });
+    await this.daemon.start();
+  }
+
+  /** Installs a plugin for networks, beside the runtime's. @param script the program's text */
+  installPlugin(name: string, script: string): void {
+    writeFileSync(join(this.#files.runtimeBinDir, name), script, { mode: 0o755 });
+  }
+
+  /** Takes the plugin's binary away, as an upgrade that went wrong does. */
+  removePlugin(): void {
+    renameSync(this.#files.plugin, `${this.#files.plugin}.away`);
+  }
+
+  restorePlugin(): void {
+    restorePlugin(this.#files);
+  }
+
+  /** The configuration of a macvlan on the node's uplink with host-local. @param subnets CIDRs, one of a family */
+  macvlan(subnets: readonly string[], further: Json = {}): Json {
+    const ipam = this.#files.hostLocal(subnets);
+    return { cniVersion: "1.0.0", type: "macvlan", master: masterLink, mode: "bridge", ipam, ...further };
+  }
+
+  /** Creates or changes a NetworkAttachmentDefinition as a user does. @param config text is taken as it is */
+  async applyNetwork(namespace: string, name: string, config: Json | string): Promise<void> {
+    await this.apply(nadManifest(namespace, name, config));
+  }
+
+  /** Creates a pod as a user does. @param networks value of the annotation k8s.v1.cni.cncf.io/networks */
+  async applyPod(namespace: string, name: string, networks: string): Promise<void> {
+    await this.apply(this.podManifest(namespace, name, networks));
+  }
+
+  /** The manifest of a pod of this node. */
+  podManifest(namespace: string, name: string, networks: string): string {
+    return podManifest({ namespace, name, annotations: { [networksAnnotation]: networks }, nodeName });
+  }
+
+  /** `kubectl apply`. @param manifests YAML */
+  async apply(manifests: string): Promise<void> {
+    await this.api.apply(manifests);
+  }
+
+  /** `kubectl delete`, and waits until they are gone. */
+  async deletePods(namespace: string, ...names: readonly string[]): Promise<void> {
+    await this.api.kubectl("delete", "pod", "--namespace", namespace, "--wait=false", ...names);
+    await this.until(`pods ${names.join(", ")} of ${namespace} to be gone`, async () =>
+      (await this.pods(namespace)).every(({ metadata }) => !names.includes(metadata.name)),
+    );
+  }
+
+  /** Asks for an object. @returns undefined if there is none */
+  async #get<Answer>(path: string): Promise<Answer | undefined> {
+    const { status, text } = await this.api.ask("GET", path);
+    if (status === 404) return undefined;
+    if (status !== 200) throw new Error(`GET ${path}: ${status} ${text.trim()}`);
+    return JSON.parse(text);
+  }
+
+  /** Asks for all objects of a kind. */
+  async #list<Item>(path: string): Promise<readonly Item[]> {
+    return (await this.api.request<{ readonly items: readonly Item[] }>("GET", path)).items;
+  }
+
+  /** @returns undefined if there is none */
+  async pod(namespace: string, name: string): Promise<ClusterPod | undefined> {
+    return this.#get<ClusterPod>(`/api/v1/namespaces/${namespace}/pods/${name}`);
+  }
+
+  /** Every pod of a namespace. */
+  async pods(namespace: string): Promise<readonly ClusterPod[]> {
+    return this.#list<ClusterPod>(`/api/v1/namespaces/${namespace}/pods`);
+  }
+
+  /** Events of all namespaces. */
+  async allEvents(): Promise<readonly ClusterEvent[]> {
+    return this.#list<ClusterEvent>("/apis/events.k8s.io/v1/events");
+  }
+
+  /** Events that regard a pod of that name. */
+  async events(namespace: string, name: string): Promise<readonly ClusterEvent[]> {
+    return (await this.allEvents()).filter(
+      ({ regarding }) =>
+        regarding.kind === "Pod" && regarding.namespace === namespace && regarding.name === name,
+    );
+  }
+
+  /**
+   * Asks again and again until there is an answer.
+   * @param what is waited for, for the error
+   * @param look undefined, or false: not yet
+   * @throws {Error} after a minute and a half, with the ends of the logs
+   */
+  async until<Result>(
+    what: string,
+    look: () => Promise<Result | undefined | false>,
+    patience = patienceMs,
+  ): Promise<Result> {
+    const deadline = Date.now() + patience;
+    for (;;) {
+      const result = await look();
+      if (result !== undefined && result !== false) return result;
+      if (Date.now() > deadline) throw new Error(`in vain waited for ${what}\n${this.logs()}`);
+      await sleep(pollMs);
+    }
+  }
+
+  /** The ends of all logs, for messages. */
+  logs(): string {
+    return [
+      `--- multusd\n${this.daemon.output.slice(-10_000)}`,
+      `--- containerd\n${this.containerd.log().slice(-5_000)}`,
+      `--- kubelet\n${this.kubelet.log().slice(-5_000)}`,
+    ].join("\n");
+  }
+
+  /** Waits until the pod's container runs, or until it is as wanted. */
+  waitForPod(
+    namespace: string,
+    name: string,
+    isAsWanted: (pod: ClusterPod) => boolean = isRunning,
+    what = "its container to run",
+  ): Promise<ClusterPod> {
+    return this.until(`pod ${namespace}/${name}: ${what}`, async () => {
+      const pod = await this.pod(namespace, name);
+      return pod !== undefined && isAsWanted(pod) ? pod : undefined;
+    });
+  }
+
+  /** Waits until the pods' containers run. */
+  waitForPods(namespace: string, names: readonly string[]): Promise<readonly ClusterPod[]> {
+    return this.until(`pods ${names.join(", ")} of ${namespace} to run`, async () => {
+      const running = (await this.pods(namespace)).filter((pod) => isRunning(pod));
+      const wanted = running.filter(({ metadata }) => names.includes(metadata.name));
+      return wanted.length === names.length ? wanted : undefined;
+    });
+  }
+
+  /** Waits for an event on a pod. */
+  waitForEvent(
+    namespace: string,
+    name: string,
+    reason: string,
+    matches: (event: ClusterEvent) => boolean = () => true,
+  ): Promise<ClusterEvent> {
+    return this.until(`event ${reason} on ${namespace}/${name}`, async () =>
+      (await this.events(namespace, name)).find((event) => event.reason === reason && matches(event)),
+    );
+  }
+
+  /** The network-status that is written on the pod, undefined if there is none. */
+  async networkStatus(namespace: string, name: string): Promise<readonly Json[] | undefined> {
+    const text = (await this.pod(namespace, name))?.metadata.annotations?.[
+      "k8s.v1.cni.cncf.io/network-status"
+    ];
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  /** Waits for the network-status, which follows the ADD. */
+  waitForNetworkStatus(namespace: string, name: string): Promise<readonly Json[]> {
+    return this.until(`network-status of ${namespace}/${name}`, () => this.networkStatus(namespace, name));
+  }
+
+  async #readiness(): Promise<NodeCondition | undefined> {
+    const node = await this.#get<NodeObject>(`/api/v1/nodes/${nodeName}`);
+    return node?.status?.conditions?.find(({ type }) => type === "Ready");
+  }
+
+  /** Does the node object say that the node is ready? */
+  async isReady(): Promise<boolean> {
+    return (await this.#readiness())?.status === "True";
+  }
+
+  /** Waits until the node object says that the node is ready, or not. @returns the condition's message */
+  waitUntilReady(wanted: boolean): Promise<string> {
+    return this.until(`node ${nodeName} to be ${wanted ? "ready" : "not ready"}`, async () => {
+      const condition = await this.#readiness();
+      return condition !== undefined && (condition.status === "True") === wanted && condition.message;
+    });
+  }
+
+  /** Pid of a process in the pod's network namespace. @throws {Error} if the pod has no sandbox that runs */
+  async sandboxPid(namespace: string, name: string): Promise<number> {
+    const sandbox = (await this.containerd.sandboxes()).find(
+      ({ metadata, isReady }) => isReady && metadata.namespace === namespace && metadata.name === name,
+    );
+    if (sandbox === undefined) throw new Error(`${namespace}/${name} has no sandbox`);
+    return (await this.containerd.podSandboxStatus(sandbox.id)).pid;
+  }
+
+  /** `ip` in a pod's network namespace. @returns what it prints */
+  async ipInPod(namespace: string, name: string, ...args: readonly string[]): Promise<string> {
+    const pid = await this.sandboxPid(namespace, name);
+    return runOrThrow(["nsenter", `--net=/proc/${pid}/ns/net`, "--", "ip", ...args]);
+  }
+
+  /** The pod's links with their addresses, without `lo`. */
+  async podLinks(namespace: string, name: string): Promise<Link[]> {
+    const links: Link[] = JSON.parse(await this.ipInPod(namespace, name, "-j", "-d", "addr", "show"));
+    return links.filter(({ ifname }) => ifname !== "lo");
+  }
+
+  async podDefaultRoutes(namespace: string, name: string, family: 4 | 6): Promise<Route[]> {
+    return JSON.parse(
+      (await this.ipInPod(namespace, name, `-${family}`, "-j", "route", "show", "default")) || "[]",
+    );
+  }
+
+  /** What the node has of pods now. */
+  async traces(): Promise<ClusterTraces> {
+    return {
+      ...(await traces(this)),
+      mounts: mountsBelow(join(this.#files.containerdDirectory, "state")).sort(),
+      cgroups: containersWithCgroup(await this.containerd.listPodSandboxes()).sort(),
+    };
+  }
+
+  /**
+   * Waits until the node has of pods what it had. Sandboxes that are stopped may stay known to the runtime: a kubelet removes them when it next collects garbage.
+   * @throws {Error} with what there is beside it
+   */
+  async untilNothingIsLeft(before: ClusterTraces): Promise<void> {
+    let now = await this.traces();
+    const deadline = Date.now() + patienceMs;
+    while (JSON.stringify(now) !== JSON.stringify(before)) {
+      if (Date.now() > deadline) {
+        const [had, has] = [before, now].map((snapshot) => JSON.stringify(snapshot, undefined, 2));
+        throw new Error(`something is left: the node had ${had}\nand has ${has}\n${this.logs()}`);
+      }
+      await sleep(pollMs);
+      now = await this.traces();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+}
+
+function restorePlugin(files: NodeFiles): void {
+  const away = `${files.plugin}.away`;
+  if (existsSync(away)) renameSync(away, files.plugin);
+}

@@ -1,0 +1,178 @@
+/** `npm run cluster`: a one-node cluster to play with, as the tests have it, until Ctrl-C. Run as a program. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { containerdProgram, kubernetesProgram } from "./binaries.ts";
+import { nadManifest, podManifest } from "./manifests.ts";
+import { ClusterNode, networksAnnotation, nodeName } from "./node.ts";
+
+const usage = `npm run cluster [-- OPTION…]: a Kubernetes node with multus as its only CNI plugin, until Ctrl-C
+
+  --containerd 1.6|2.4   default 1.6, Debian's; 2.4 comes with a netconf of version 1.1.0
+  --log-level LEVEL      of multusd: error, verbose or debug (default verbose)
+  --help                 print this
+`;
+
+interface Choices {
+  readonly containerd: string;
+  readonly "log-level": string;
+}
+
+/** Runs a command of this machine in a pod's network namespace. @param ctr path of it @param socket containerd's */
+function inPodScript(ctr: string, socket: string): string {
+  return `#!/bin/sh
+# in-pod [NAMESPACE/]POD COMMAND...: runs a command of this machine in the network namespace of a pod
+set -e
+case "$1" in
+  */*) namespace=\${1%%/*} name=\${1#*/} ;;
+  *) namespace=default name=$1 ;;
+esac
+shift
+ctr() { ${ctr} --address ${socket} --namespace k8s.io "$@"; }
+for id in $(ctr containers list -q "labels.\\"io.kubernetes.pod.namespace\\"==$namespace,labels.\\"io.kubernetes.pod.name\\"==$name"); do
+  pid=$(ctr tasks list | awk -v id="$id" '$1 == id && $3 == "RUNNING" { print $2 }')
+  if [ -n "$pid" ]; then exec nsenter --net="/proc/$pid/ns/net" -- "$@"; fi
+done
+echo "pod $namespace/$name does not run" >&2
+exit 1
+`;
+}
+
+/** Three networks in two namespaces, and pods that use them. */
+function examples(node: ClusterNode): Readonly<Record<string, string>> {
+  const pod = (name: string, annotations: Readonly<Record<string, string>>) =>
+    podManifest({ namespace: "default", name, annotations, nodeName });
+  const defaultRoute = [{ name: "storage", interface: "store0", "default-route": ["10.130.0.1"] }];
+  return {
+    "networks.yaml": [
+      "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: media\n",
+      nadManifest("default", "storage", node.macvlan(["10.130.0.0/24", "fd13::/64"])),
+      nadManifest("default", "video", node.macvlan(["10.131.0.0/24"])),
+      nadManifest("media", "backup", node.macvlan(["10.132.0.0/24"])),
+    ].join("---\n"),
+    "pod.yaml": pod("web", { [networksAnnotation]: "storage, video@vid0, media/backup" }),
+    "pod-default-route.yaml": pod("routed", {
+      [networksAnnotation]: JSON.stringify(defaultRoute, undefined, 2),
+    }),
+    "pod-missing-network.yaml": pod("lost", { [networksAnnotation]: "storage,nowhere" }),
+  };
+}
+
+function printStep(step: string, milliseconds: number): void {
+  process.stdout.write(`  ${step.padEnd(32)} ${(milliseconds / 1000).toFixed(1).padStart(5)} s\n`);
+}
+
+function directions(node: ClusterNode, directory: string): string {
+  return `
+The node is ready. In another terminal:
+
+  export KUBECONFIG=${node.api.adminKubeconfig}
+  export PATH=${dirname(kubernetesProgram("kubectl"))}:$PATH
+  cd ${directory}
+
+  kubectl get nodes
+  kubectl get network-attachment-definitions --all-namespaces
+  kubectl apply -f pod.yaml
+  kubectl get pods -o wide
+  kubectl describe pod web          its network-status and events
+  ./in-pod web ip addr              its links
+  kubectl delete -f pod.yaml
+
+Here are also: networks.yaml (the networks; they are there, change them), pod-default-route.yaml (a network takes over the default
+route), pod-missing-network.yaml (a network that there is not). Manifests of static pods go to
+${node.kubelet.staticPodDirectory}.
+
+There is no scheduler, a pod names its node (spec.nodeName: ${nodeName}); and no image but localhost/pause:1 (imagePullPolicy: Never).
+Logs of containerd, kubelet: ${node.containerd.logFile}, ${node.kubelet.logFile}
+What multusd logs follows. Ctrl-C removes everything.
+
+`;
+}
+
+/** Brings the node up, leaves it to the user, removes it. @param end resolves when the user has had enough */
+async function play(choices: Choices, end: Promise<void>): Promise<void> {
+  const isNewest = choices.containerd === "2.4";
+  process.stdout.write(`A one-node cluster with containerd ${choices.containerd}:\n\n`);
+  let isUp = false;
+  await using node = await ClusterNode.start({
+    containerd: isNewest ? "2.4" : "debian",
+    cniVersion: isNewest ? "1.1.0" : "1.0.0",
+    daemonConfig: { logLevel: choices["log-level"] },
+    onStep: printStep,
+    onLog: (text) => {
+      if (isUp) process.stdout.write(text);
+    },
+  });
+  const directory = join(node.directory, "examples");
+  mkdirSync(directory);
+  const files = examples(node);
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+  const ctr = isNewest ? containerdProgram("ctr") : "ctr";
+  writeFileSync(join(directory, "in-pod"), inPodScript(ctr, node.containerd.socket), { mode: 0o755 });
+  const started = performance.now();
+  await node.api.kubectl("apply", "-f", join(directory, "networks.yaml"));
+  printStep("three networks", performance.now() - started);
+  process.stdout.write(directions(node, directory));
+  isUp = true;
+  await end;
+  process.stdout.write("\nremoving everything …\n");
+}
+
+/**
+ * Ctrl-C goes to every process of the terminal's foreground group, and with containerd gone nobody could undo what the pods have. So all of it runs in a
+ * session of its own, and this process tells it when to end.
+ */
+async function launch(args: readonly string[]): Promise<number> {
+  const player = spawn(process.execPath, [import.meta.filename, ...args], {
+    env: { ...process.env, [playerVariable]: "1" },
+    detached: true,
+    // It ends, too, when the channel is gone: this process was killed.
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      if (player.connected) player.disconnect();
+    });
+  }
+  const [code] = await once(player, "exit");
+  return typeof code === "number" ? code : 1;
+}
+
+const playerVariable = "MULTUS_CLUSTER_PLAYER";
+
+function choicesOf(args: readonly string[]): Choices {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      containerd: { type: "string", default: "1.6" },
+      "log-level": { type: "string", default: "verbose" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(usage);
+    process.exit(0);
+  }
+  if (!["1.6", "2.4"].includes(values.containerd))
+    throw new Error(`--containerd ${values.containerd}: 1.6 or 2.4`);
+  return values;
+}
+
+try {
+  const args = process.argv.slice(2);
+  const choices = choicesOf(args);
+  if (process.env[playerVariable] === undefined) {
+    process.exitCode = await launch(args);
+  } else {
+    await play(
+      choices,
+      once(process, "disconnect").then(() => {}),
+    );
+  }
+} catch (error) {
+  process.stderr.write(`! ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
