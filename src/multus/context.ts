@@ -73,9 +73,10 @@ export function runtimeConf(
 }
 
 /** Sends an event about the pod, where it is known in the cluster. */
-export function sendEvent(context: RequestContext, event: PodEvent): void {
-  if (context.podObject !== undefined) {
-    context.cluster?.sink.event(context.podObject, event);
+export function sendEvent({ cluster, pod, podObject }: RequestContext, event: PodEvent): void {
+  if (podObject !== undefined) {
+    // Kubernetes' own events about a static pod have the kubelet's UID, which is the runtime's too, and not its mirror's.
+    cluster?.sink.event({ ...podObject, uid: pod.uid === "" ? podObject.uid : pod.uid }, event);
   }
 }
 

@@ -15,7 +15,7 @@ export const configSourceAnnotation = "kubernetes.io/config.source";
 /** A pod that is there. */
 export interface FoundPod {
   readonly annotations: Annotations;
-  /** What events and status are about: the object in the cluster, with its own UID; "" where that is not known. undefined: the cluster has no such object. */
+  /** The object in the cluster, with its own UID, "" where that is not known. undefined: the cluster has no such object. */
   readonly object: PodReference | undefined;
 }
 

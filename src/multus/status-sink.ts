@@ -13,16 +13,16 @@ export interface PodEvent {
  * follows some milliseconds later is early enough, and an API server that is slow or away holds no pod up. What cannot be
  * delivered in the end is the sink's to report.
  *
- * `uid` of events and status is the object's in the cluster, "" if that is not known: a static pod's mirror has another than the runtime says.
+ * A static pod has two UIDs: the runtime's, and that of its mirror, the object in the cluster.
  */
 export interface StatusSink {
-  /** Sends an event about the pod. */
+  /** Sends an event about the pod. @param pod with the runtime's UID: events of static pods are looked for by that */
   event(pod: PodReference, event: PodEvent): void;
-  /** Writes the pod's network-status. @param status the list of annotation `k8s.v1.cni.cncf.io/network-status`, JSON text */
+  /** Writes the pod's network-status. @param pod with the object's UID, "" where that is not known @param status the list of annotation `k8s.v1.cni.cncf.io/network-status`, JSON text */
   networkStatus(pod: PodReference, status: Uint8Array): void;
   /**
    * The pod's sandbox is going: a status of it that is not delivered yet is not to be delivered any more.
-   * @param pod as CNI_ARGS have it: namespace, name and sandbox say which, the UID may be another than with the status
+   * @param pod as CNI_ARGS have it: namespace, name and sandbox say which, the UID may be another than the status came with
    */
   withdraw(pod: PodReference): void;
 }

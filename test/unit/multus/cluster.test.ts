@@ -83,20 +83,22 @@ describe("ADD", () => {
     expect((await rig.run("ADD")).exitCode).toBe(0);
   });
 
-  test("reports on a static pod at its mirror", async () => {
+  test("writes a static pod's status to its mirror; its events have the kubelet's UID, as Kubernetes' own", async () => {
     using rig = new Rig(kernels, { clusters: cluster });
     cluster.addPod("default/web", {}, "u-mirror", true);
     await rig.run("ADD", { annotations: { "kubernetes.io/config.source": "file" } });
     expect(cluster.statusOf).toMatchObject({ uid: "u-mirror" });
-    expect(cluster.subjects).toMatchObject([{ uid: "u-mirror" }]);
+    expect(cluster.subjects).toMatchObject([{ uid: "u-1" }]);
   });
 
   test("writes no status of a system's pod, but sends its events", async () => {
     using rig = rigWith();
-    cluster.addPod("kube-system/dns", {}, "");
+    cluster.addPod("kube-system/dns", {}, "u-9");
     const request = { args: "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=dns" };
     await rig.run("ADD", { request });
     expect(cluster.trace).toEqual(["find dns retry", "event AddedInterface"]);
+    // The runtime names no UID.
+    expect(cluster.subjects).toMatchObject([{ uid: "u-9" }]);
   });
 
   test("asks nothing, and reports nothing, where the request names no pod", async () => {
