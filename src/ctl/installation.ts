@@ -31,3 +31,11 @@ export function usualBinDirs(): string[] {
   const present = pluginDirectories.filter((directory) => existsSync(directory));
   return present.length > 0 ? present : pluginDirectories.slice(0, 1);
 }
+
+/** Of a kubelet, also of distributions that bring their own. */
+const kubeletDirectory = "/var/lib/kubelet";
+
+/** Is this machine a node of a cluster, so that the plugins on it are those that pods get? A machine that only has a container tool may have some as well. */
+export function isNode(): boolean {
+  return existsSync(kubeletDirectory);
+}

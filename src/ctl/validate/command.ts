@@ -1,69 +1,151 @@
-/** `multusctl validate`: what is wrong in configuration files, and where. */
+/** `multusctl validate`: what is wrong in configuration files and in a cluster's NetworkAttachmentDefinitions, and where. */
 
 import { resolve } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { loadKernels } from "../../kernels/load.ts";
-import { usualBinDirs } from "../installation.ts";
+import { isNode, usualBinDirs } from "../installation.ts";
+import { aboutCluster, checkCluster } from "./cluster.ts";
+import { openApi } from "./cluster-access.ts";
+import { type ClusterReport, formatClusterFindings } from "./cluster-finding.ts";
+import type { CheckContext } from "./configuration.ts";
 import { checkText, type FileReport, readInput } from "./files.ts";
 import { formatFinding } from "./finding.ts";
 import { kindNames } from "./kind.ts";
 
 interface ValidateOptions {
+  readonly allNamespaces?: boolean;
+  readonly namespace?: string;
+  readonly kubeconfig?: string;
+  readonly multusNamespace: string;
   readonly binDir?: readonly string[];
   readonly json?: boolean;
 }
 
 export function validateCommand(): Command {
   return new Command("validate")
-    .summary("check configuration files")
+    .summary("check configuration files and what a cluster has")
     .description(
-      "Checks files with the daemon's own parsers: Multus's configuration (netconf), network configurations (.conf, .json, " +
+      "Checks with the daemon's own parsers. Files: Multus's configuration (netconf), network configurations (.conf, .json, " +
         ".conflist) and manifests of NetworkAttachmentDefinitions (YAML or JSON, several documents a file). What a file is, is " +
-        "told from its content. Exit code 1 where there is an error; warnings alone are no error.",
+        "told from its content. A cluster: its NetworkAttachmentDefinitions, and the annotations of its pods; pods are named that " +
+        "select a network which is broken or not there. Exit code 1 where there is an error; warnings and notes alone are no error.",
     )
-    .argument("<file...>", 'files; "-" is stdin')
-    .option("--bin-dir <directory...>", `where plugins have to be (default: ${usualBinDirs().join(", ")})`)
+    .argument("[file...]", 'files; "-" is stdin')
+    .option("-A, --all-namespaces", "check the cluster, all of it")
+    .addOption(
+      new Option(
+        "-n, --namespace <namespace>",
+        "check one namespace of the cluster: its definitions, its pods, and what those use of others",
+      ).conflicts("allNamespaces"),
+    )
+    .option(
+      "--kubeconfig <file>",
+      "which cluster (default: KUBECONFIG, else ~/.kube/config, else that of the pod which it runs in)",
+    )
+    .option(
+      "--multus-namespace <namespace>",
+      "the netconf's multusNamespace, for default networks that name no namespace",
+      "kube-system",
+    )
+    .option(
+      "--bin-dir <directory...>",
+      `where plugins have to be (default: ${usualBinDirs().join(", ")}; for a cluster only where this machine is a node)`,
+    )
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
       `
+Line and column of what a cluster has count in the text of the field or annotation that is named. Pods that have ended, and those in the host's network, are not
+looked at. Needed for a cluster: get and list on network-attachment-definitions.k8s.cni.cncf.io, list on pods.
+
 Examples:
   multusctl validate /etc/cni/net.d/00-multus.conf
   multusctl validate networks/*.yaml --bin-dir /opt/cni/bin
-  kubectl get network-attachment-definitions -A -o yaml | multusctl validate -`,
+  multusctl validate --all-namespaces
+  multusctl validate --namespace shop --kubeconfig admin.conf my-network.yaml
+  multusctl validate -A --json | jq -r '.cluster.findings[] | select(.severity == "error") | .pods[]' | sort -u`,
     )
-    .action((files: string[], options: ValidateOptions) => validate(files, options));
+    .action((files: string[], options: ValidateOptions, command: Command) => {
+      const ofCluster = options.allNamespaces === true || options.namespace !== undefined;
+      if (files.length === 0 && !ofCluster) {
+        command.error("error: nothing to check: give files, --all-namespaces or --namespace");
+      }
+      if (!ofCluster && options.kubeconfig !== undefined) {
+        command.error("error: --kubeconfig goes with --all-namespaces or --namespace");
+      }
+      if (options.namespace === "") command.error("error: --namespace is empty");
+      return validate(files, ofCluster, options);
+    });
 }
 
-/** @throws {UserError} for a file that cannot be read */
-async function validate(files: readonly string[], options: ValidateOptions): Promise<void> {
-  const context = {
-    kernels: loadKernels(),
-    binDirs: (options.binDir ?? usualBinDirs()).map((directory) => resolve(directory)),
-  };
-  const reports = files.map((file) => checkText(readInput(file), file === "-" ? "stdin" : file, context));
-  const ok = reports.every(({ findings }) => findings.every(({ severity }) => severity !== "error"));
+/** @throws {UserError} for a file that cannot be read, a cluster that cannot be asked */
+async function validate(
+  files: readonly string[],
+  ofCluster: boolean,
+  options: ValidateOptions,
+): Promise<void> {
+  const kernels = loadKernels();
+  const binDirs = (options.binDir ?? usualBinDirs()).map((directory) => resolve(directory));
+  const reports = files.map((file) =>
+    checkText(readInput(file), file === "-" ? "stdin" : file, { kernels, binDirs }),
+  );
+  const checkPlugins = options.binDir !== undefined || isNode();
+  const context = { kernels, binDirs: checkPlugins ? binDirs : [] };
+  const cluster = ofCluster ? await validateCluster(options, context) : undefined;
+  const findings = [...reports, ...(cluster === undefined ? [] : [cluster])].flatMap((report) => [
+    ...report.findings,
+  ]);
+  const ok = findings.every(({ severity }) => severity !== "error");
   process.stdout.write(
     options.json
-      ? `${JSON.stringify({ ok, files: reports }, undefined, 2)}\n`
-      : reports.map(formatReport).join(""),
+      ? `${JSON.stringify({ ok, files: reports, cluster }, undefined, 2)}\n`
+      : `${reports.map(formatReport).join("")}${cluster === undefined ? "" : formatClusterReport(cluster)}`,
   );
   process.exitCode = ok ? 0 : 1;
 }
 
+/** @throws {UserError} where it cannot be asked */
+async function validateCluster(
+  { namespace, kubeconfig, multusNamespace }: ValidateOptions,
+  context: CheckContext,
+): Promise<ClusterReport> {
+  const { api, server, warning, close } = await openApi(kubeconfig, process.env);
+  if (warning !== "") process.stderr.write(`! ${warning}\n`);
+  try {
+    const report = await checkCluster(api, { server, namespace, multusNamespace }, context);
+    if (context.binDirs.length > 0) return report;
+    const note =
+      "whether plugins are installed is not checked, as this machine is no node; --bin-dir names a directory to look in";
+    return { ...report, findings: [...report.findings, aboutCluster("note", note)] };
+  } finally {
+    close();
+  }
+}
+
 function formatReport({ file, documents, findings }: FileReport): string {
-  const errors = findings.filter(({ severity }) => severity === "error").length;
-  const warnings = findings.length - errors;
   const kinds = [...new Set(documents)]
     .map((kind) => {
       const count = documents.filter((each) => each === kind).length;
       return count === 1 ? kindNames[kind] : `${count} × ${kindNames[kind]}`;
     })
     .join(", ");
-  const verdict = errors === 0 ? "ok" : count(errors, "error");
-  const also = warnings === 0 ? "" : `, ${count(warnings, "warning")}`;
   const about = kinds === "" ? "" : ` (${kinds})`;
-  return `${findings.map((finding) => `${formatFinding(finding)}\n`).join("")}${file}: ${verdict}${also}${about}\n`;
+  return `${findings.map((finding) => `${formatFinding(finding)}\n`).join("")}${file}: ${verdict(findings)}${about}\n`;
+}
+
+function formatClusterReport(report: ClusterReport): string {
+  const { server, namespace, definitions, pods, findings } = report;
+  const scope = namespace === undefined ? server : `${server}, namespace ${namespace}`;
+  const selecting = pods === 1 ? "1 pod that selects networks" : `${pods} pods that select networks`;
+  const about = `${count(definitions, "NetworkAttachmentDefinition")}, ${selecting}`;
+  return `${formatClusterFindings(report)}${scope}: ${verdict(findings)} (${about})\n`;
+}
+
+function verdict(findings: readonly { readonly severity: string }[]): string {
+  const errors = findings.filter(({ severity }) => severity === "error").length;
+  const warnings = findings.filter(({ severity }) => severity === "warning").length;
+  const also = warnings === 0 ? "" : `, ${count(warnings, "warning")}`;
+  return `${errors === 0 ? "ok" : count(errors, "error")}${also}`;
 }
 
 function count(number: number, what: string): string {

@@ -15,7 +15,7 @@ import type { Position, ValuePath } from "./position.ts";
 /** What configurations are checked with. */
 export interface CheckContext {
   readonly kernels: Kernels;
-  /** Directories that plugins are looked for in. */
+  /** Directories that plugins are looked for in; none: the configuration is not for this machine, and nothing on it is looked at. */
   readonly binDirs: readonly string[];
 }
 
@@ -71,7 +71,7 @@ export function checkNetconf(text: LocatedText, context: CheckContext): Finding[
       warning === "" ? [] : [warningAt(file, withoutSource(warning), places, [])],
     );
     const { clusterNetwork } = netconf;
-    if (clusterNetwork.includes("/") && !existsSync(clusterNetwork)) {
+    if (context.binDirs.length > 0 && clusterNetwork.includes("/") && !existsSync(clusterNetwork)) {
       const message = `clusterNetwork: there is no ${clusterNetwork} on this machine`;
       warnings.push(warningAt(file, message, places, ["clusterNetwork"]));
     }
@@ -126,7 +126,7 @@ function warningsOf(plugin: PluginParts, file: string, places: Places, context: 
     [plugin.type, ["type"]],
     [plugin.ipamType, ["ipam", "type"]],
   ];
-  const missing = uses
+  const missing = (context.binDirs.length === 0 ? [] : uses)
     .filter(
       ([type]) => type !== "" && !context.binDirs.some((directory) => isExecutable(join(directory, type))),
     )

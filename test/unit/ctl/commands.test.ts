@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
 import { runCommand } from "../../support/command.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
+import { definition, ListServer, pod } from "./list-server.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const containerId = "c0ffee0123456789";
@@ -15,10 +16,14 @@ beforeEach(() => {
 });
 afterEach(() => scratch[Symbol.dispose]());
 
-async function multusctl(args: readonly string[], stdin = "") {
+async function multusctl(
+  args: readonly string[],
+  stdin = "",
+  env?: Readonly<Record<string, string | undefined>>,
+) {
   const { exitCode, stdout, stderr } = await runCommand(
     [process.execPath, join(root, "build", "multusctl.mjs"), ...args],
-    { stdin },
+    { stdin, env },
   );
   return { exitCode, stdout: stdout.toString(), stderr };
 }
@@ -92,6 +97,119 @@ describe("multusctl validate", () => {
     const { exitCode, stderr } = await multusctl(["validate", join(scratch.path, "absent")]);
     expect(exitCode).toBe(1);
     expect(stderr).toContain("absent cannot be read");
+  });
+});
+
+describe("multusctl validate of a cluster", () => {
+  let server: ListServer;
+  let kubeconfig: string;
+  beforeEach(async () => {
+    server = await ListServer.start();
+    kubeconfig = scratch.write("kubeconfig", server.kubeconfig);
+    server.definitions = [definition("a", "torn", "{"), definition("b", "blank", "")];
+    server.pods = [pod("a", "web", "torn")];
+  });
+  afterEach(() => server[Symbol.asyncDispose]());
+
+  const bare = () => ({ HOME: scratch.path });
+
+  it("prints what is wrong, and exits with 1", async () => {
+    const { exitCode, stdout, stderr } = await multusctl(["validate", "-A", "--kubeconfig", kubeconfig]);
+    expect(stderr).toBe("");
+    expect(stdout).toContain("nad a/torn:1:2: error: spec.config: not valid JSON");
+    expect(stdout).toContain("\n  used by 1 pod: a/web\n");
+    expect(stdout).toContain("nad b/blank: note: spec.config is empty");
+    expect(stdout).toContain(
+      `\n${server.url}: 1 error (2 NetworkAttachmentDefinitions, 1 pod that selects networks)\n`,
+    );
+    expect(exitCode).toBe(1);
+  });
+
+  it("exits with 0 where there are notes only", async () => {
+    const { exitCode, stdout } = await multusctl(["validate", "-n", "b", "--kubeconfig", kubeconfig]);
+    expect(stdout).toContain(
+      `${server.url}, namespace b: ok (1 NetworkAttachmentDefinition, 0 pods that select networks)\n`,
+    );
+    expect(exitCode).toBe(0);
+  });
+
+  it("prints one JSON object, files beside the cluster", async () => {
+    const file = join(scratch.path, "a.conf");
+    writeFileSync(file, '{"cniVersion":"1.0.0","name":"a","type":"loopback"}');
+    const args = ["validate", "--json", "-A", "--kubeconfig", kubeconfig, file];
+    const { exitCode, stdout } = await multusctl(args);
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      files: [{ file, documents: ["conf"] }],
+      cluster: {
+        server: server.url,
+        definitions: 2,
+        pods: 1,
+        findings: [
+          {
+            severity: "error",
+            kind: "NetworkAttachmentDefinition",
+            namespace: "a",
+            name: "torn",
+            line: 1,
+            column: 2,
+            pods: ["a/web"],
+          },
+          { severity: "note", name: "blank", pods: [] },
+        ],
+      },
+    });
+  });
+
+  it("looks for plugins where it is told to", async () => {
+    server.definitions = [definition("a", "one", '{"cniVersion":"1.0.0","type":"no-such-plugin"}')];
+    const args = ["validate", "-A", "--kubeconfig", kubeconfig, "--bin-dir", scratch.path];
+    const { stdout } = await multusctl(args);
+    expect(stdout).toContain(
+      `nad a/one:1:30: warning: spec.config: plugin no-such-plugin is not installed in ${scratch.path}`,
+    );
+    expect(stdout).not.toContain("whether plugins are installed");
+  });
+
+  it("takes the first file of KUBECONFIG, and says so", async () => {
+    const env = { ...bare(), KUBECONFIG: `${kubeconfig}:${scratch.path}/other` };
+    const { stdout, stderr } = await multusctl(["validate", "-A"], "", env);
+    expect(stderr).toBe(`! KUBECONFIG names 2 files, of which only the first is read: ${kubeconfig}\n`);
+    expect(stdout).toContain(`${server.url}: 1 error`);
+  });
+
+  it("takes ~/.kube/config", async () => {
+    scratch.write(".kube/config", server.kubeconfig);
+    expect((await multusctl(["validate", "-A"], "", bare())).stdout).toContain(`${server.url}: 1 error`);
+  });
+
+  it.each([
+    ["there is no kubeconfig", () => [], /no kubeconfig: .*\.kube\/config.*--kubeconfig/s],
+    ["it does not exist", () => ["--kubeconfig", "/no/such/file"], /\/no\/such\/file does not exist/],
+    [
+      "it names no server",
+      () => ["--kubeconfig", scratch.write("empty", '{"current-context": "x"}')],
+      /empty.*context/,
+    ],
+  ])("says that %s", async (_, args, message) => {
+    const { exitCode, stdout, stderr } = await multusctl(["validate", "-A", ...args()], "", bare());
+    expect(exitCode).toBe(1);
+    expect(stdout).toBe("");
+    expect(stderr).toMatch(/^! /);
+    expect(stderr).toMatch(message);
+  });
+
+  it.each([
+    [[], "nothing to check"],
+    [["--kubeconfig", "x", "file"], "--kubeconfig goes with"],
+    [["-A", "-n", "a"], "cannot be used with"],
+    [["-n", ""], "--namespace is empty"],
+  ])("refuses the arguments %j", async (args, message) => {
+    const { exitCode, stdout, stderr } = await multusctl(["validate", ...args]);
+    expect(exitCode).toBe(1);
+    expect(stdout).toBe("");
+    expect(stderr).toContain(message);
   });
 });
 

@@ -1,0 +1,40 @@
+/** The API server that a command asks. */
+
+import { CniError } from "../../cni/errors.ts";
+import type { Api } from "../../kube/api.ts";
+import { ApiClient } from "../../kube/api-client.ts";
+import { inClusterCredentials, isInCluster, kubeconfigCredentials } from "../../kube/credentials.ts";
+import { silentLogger } from "../../log/logger.ts";
+import { UserError } from "../user-error.ts";
+import { chooseKubeconfig } from "./kubeconfig.ts";
+
+export interface ClusterAccess {
+  readonly api: Api;
+  /** Its address. */
+  readonly server: string;
+  /** What the user may not expect of the choice; "" if there is nothing. */
+  readonly warning: string;
+  close(): void;
+}
+
+/**
+ * @param kubeconfig that the user names; undefined if none
+ * @param environment with KUBECONFIG, HOME, and what a pod has
+ * @throws {UserError} where there is no kubeconfig, or it cannot be used
+ */
+export async function openApi(
+  kubeconfig: string | undefined,
+  environment: NodeJS.ProcessEnv,
+): Promise<ClusterAccess> {
+  const { path, warning } = chooseKubeconfig(kubeconfig, environment, () => isInCluster(environment));
+  const credentials =
+    path === "" ? inClusterCredentials(silentLogger, environment) : kubeconfigCredentials(path, silentLogger);
+  try {
+    const { server } = await credentials.access();
+    const client = new ApiClient(credentials);
+    return { api: client, server: server.origin, warning, close: () => client.close() };
+  } catch (error) {
+    if (error instanceof CniError) throw new UserError(error.message, "", { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,165 @@
+/** Reads objects from the API server as validate needs them: lists page by page, never whole, and failures as words that say what to do. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from "../../kube/api.ts";
+import { UserError } from "../user-error.ts";
+
+/** Objects a page. */
+const pageSize = 250;
+/** Milliseconds for one answer. A page of large pods from a busy server takes seconds. */
+const requestTimeoutMs = 30_000;
+/** So often is a server asked that cannot answer now (429, 500, 503). */
+const attempts = 3;
+/** Milliseconds before the second attempt where the server does not say; before the third twice as many. */
+const usualPause = 300;
+/** A server that asks for a longer pause is not waited for. */
+const longestPause = 10_000;
+
+/** A kind of object, as paths and messages have it. */
+export interface Resource {
+  /** `/api/v1`, `/apis/<group>/<version>`. */
+  readonly base: string;
+  /** Plural, as in paths and in RBAC rules. */
+  readonly name: string;
+  /** "" for the core group. */
+  readonly group: string;
+}
+
+export const definitions: Resource = {
+  base: "/apis/k8s.cni.cncf.io/v1",
+  name: "network-attachment-definitions",
+  group: "k8s.cni.cncf.io",
+};
+
+export const pods: Resource = { base: "/api/v1", name: "pods", group: "" };
+
+/** Which objects of a list, and how much of them. */
+export interface Selection {
+  /** undefined: all. */
+  readonly namespace: string | undefined;
+  /** undefined: every object. */
+  readonly fieldSelector?: string;
+  /** As {@link ApiRequest} has it. */
+  readonly accept?: string;
+}
+
+/**
+ * Calls `visit` with every object of a list. No more than one page is in memory.
+ * @throws {ApiError} {@link ApiUnreachable} as the server answers; {@link UserError} where that is no list
+ */
+export async function forEachObject(
+  api: Api,
+  resource: Resource,
+  { namespace, fieldSelector, accept }: Selection,
+  visit: (object: JsonObject) => void,
+): Promise<void> {
+  const path = pathOf(resource, namespace);
+  let next = "";
+  do {
+    const query = new URLSearchParams({ limit: String(pageSize) });
+    if (fieldSelector !== undefined) query.set("fieldSelector", fieldSelector);
+    if (next !== "") query.set("continue", next);
+    const page = await get(api, `${path}?${query}`, accept);
+    if (!isJsonObject(page) || !(Array.isArray(page.items) || page.items === null)) {
+      throw new UserError(`the answer to GET ${path} is no list`, "is that the address of an API server?");
+    }
+    for (const item of page.items ?? []) if (isJsonObject(item)) visit(item);
+    const token = isJsonObject(page.metadata) ? page.metadata.continue : undefined;
+    next = typeof token === "string" ? token : "";
+  } while (next !== "");
+}
+
+/** One object. @returns undefined: there is none @throws {ApiError} {@link ApiUnreachable} as the server answers */
+export async function getObject(
+  api: Api,
+  resource: Resource,
+  namespace: string,
+  name: string,
+): Promise<JsonObject | undefined> {
+  try {
+    const object = await get(api, `${pathOf(resource, namespace)}/${encodeURIComponent(name)}`);
+    return isJsonObject(object) ? object : {};
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+/** Is it a refusal of RBAC's? */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 403;
+}
+
+/** "list pods in namespace a": what was tried, as RBAC has it. */
+export function actionText(verb: string, resource: Resource, namespace: string | undefined): string {
+  const what = resource.group === "" ? resource.name : `${resource.name}.${resource.group}`;
+  return `${verb} ${what} ${namespace === undefined ? "in all namespaces" : `in namespace ${namespace}`}`;
+}
+
+/**
+ * What a failed request means to the user.
+ * @param action as actionText gives it
+ * @param server its address
+ * @returns errors of other kinds as they are
+ */
+export function apiFailure(error: unknown, action: string, server: string): unknown {
+  if (error instanceof ApiUnreachable) {
+    return new UserError(
+      `the API server cannot be reached: ${error.message}`,
+      "is the API server running, and is it the right kubeconfig? (--kubeconfig)",
+      { cause: error },
+    );
+  }
+  if (!(error instanceof ApiError)) return error;
+  switch (error.status) {
+    case 401:
+      return new UserError(
+        `${server} does not accept the credentials (${error.message})`,
+        "does kubectl work with the same kubeconfig?",
+        { cause: error },
+      );
+    case 403:
+      return new UserError(`${server}: not allowed to ${action} (${error.message})`, forbiddenAdvice, {
+        cause: error,
+      });
+    case 404:
+      // The server answers so to a list only where it does not know the kind.
+      return new UserError(
+        `${server} does not know NetworkAttachmentDefinitions (${error.message})`,
+        "their CustomResourceDefinition is not installed: kubectl apply -f deploy/crd.yaml",
+        { cause: error },
+      );
+    case 410:
+      return new UserError(
+        `${server}: the list became too old while it was read (${error.message})`,
+        "try again, or one namespace at a time (--namespace)",
+        { cause: error },
+      );
+    default:
+      return new UserError(`${server}: cannot ${action} (${error.message})`, "", { cause: error });
+  }
+}
+
+const forbiddenAdvice =
+  "it takes a role with get and list on network-attachment-definitions (k8s.cni.cncf.io) and list on pods;\n" +
+  "--namespace NAMESPACE needs them in one namespace only";
+
+function pathOf(resource: Resource, namespace: string | undefined): string {
+  const within = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
+  return `${resource.base}${within}/${resource.name}`;
+}
+
+async function get(api: Api, path: string, accept?: string): Promise<unknown> {
+  const request: ApiRequest = { method: "GET", path, timeoutMs: requestTimeoutMs };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await api.request<unknown>(accept === undefined ? request : { ...request, accept });
+    } catch (error) {
+      // Where nothing answers at all the user waits for nothing.
+      const pause = error instanceof ApiError ? (error.retryAfterMs ?? usualPause * attempt) : Infinity;
+      if (!isTransient(error) || attempt === attempts || pause > longestPause) throw error;
+      await sleep(pause);
+    }
+  }
+}

@@ -1,0 +1,179 @@
+/** Checks the NetworkAttachmentDefinitions of a cluster, and finds the pods that cannot get their networks. */
+
+import type { JsonObject } from "../../cni/json.ts";
+import { type Api, ApiError, listMetadataOnly } from "../../kube/api.ts";
+import { aboutDefinition, checkDefinition } from "./cluster-definition.ts";
+import { type ClusterFinding, type ClusterReport, compareFindings } from "./cluster-finding.ts";
+import {
+  actionText,
+  apiFailure,
+  definitions,
+  forEachObject,
+  getObject,
+  isForbidden,
+  pods,
+} from "./cluster-objects.ts";
+import type { CheckContext } from "./configuration.ts";
+import { podNetworks } from "./pod-networks.ts";
+
+export interface ClusterScope {
+  /** Address of the API server, for messages. */
+  readonly server: string;
+  /** undefined: all. */
+  readonly namespace: string | undefined;
+  /** Of a default network that names no namespace: the netconf's multusNamespace. */
+  readonly multusNamespace: string;
+}
+
+/** A pod that has ended gets no networks any more. */
+const notEnded = "status.phase!=Succeeded,status.phase!=Failed";
+/** For pods in the host's network nobody calls a CNI plugin. Servers before Kubernetes 1.28 cannot select so. */
+const notHostNetwork = "spec.hostNetwork=false";
+
+/**
+ * Checks all definitions, or those of a namespace, and the pods of the same namespaces. Of objects that are all right nothing but their name is kept.
+ * @throws {UserError} where the definitions cannot be listed; what else cannot be asked for becomes a finding
+ */
+export async function checkCluster(
+  api: Api,
+  scope: ClusterScope,
+  context: CheckContext,
+): Promise<ClusterReport> {
+  const { server, namespace } = scope;
+  /** By `namespace/name`: what is wrong with a definition; nothing where it is all right. */
+  const checked = new Map<string, readonly ClusterFinding[]>();
+  const check = (object: JsonObject) => {
+    const { key, findings } = checkDefinition(object, context);
+    checked.set(key, findings);
+  };
+  try {
+    await forEachObject(api, definitions, { namespace }, check);
+  } catch (error) {
+    throw apiFailure(error, actionText("list", definitions, namespace), server);
+  }
+  const count = checked.size;
+
+  const {
+    users,
+    selecting,
+    findings: ofPods,
+  } = await readPods(api, scope, (key) => isUsable(checked.get(key)));
+  // Named, but not in the list: of another namespace, made since, or not there at all.
+  for (const [key, named] of users) {
+    if (!checked.has(key)) checked.set(key, await lookUp(api, scope, key, named, context));
+  }
+  const ofDefinitions = Array.from(checked, ([key, found]) => {
+    const pods = users.get(key) ?? [];
+    return isUsable(found) ? found : found.map((finding) => ({ ...finding, pods }));
+  });
+  const findings = [...ofDefinitions.flat(), ...ofPods].sort(compareFindings);
+  return { server, namespace, definitions: count, pods: selecting, findings };
+}
+
+/** Can pods have the network? @param findings undefined: nothing is known of it */
+function isUsable(findings: readonly ClusterFinding[] | undefined): boolean {
+  return findings?.every(({ severity }) => severity !== "error") ?? false;
+}
+
+interface PodFindings {
+  /** By `namespace/name` of a definition that is not usable: the pods that name it. */
+  readonly users: ReadonlyMap<string, readonly string[]>;
+  /** How many pods select networks. */
+  readonly selecting: number;
+  readonly findings: readonly ClusterFinding[];
+}
+
+/** Goes through the pods. @param isKnownUsable of a definition, by `namespace/name` */
+async function readPods(
+  api: Api,
+  { server, namespace, multusNamespace }: ClusterScope,
+  isKnownUsable: (key: string) => boolean,
+): Promise<PodFindings> {
+  const users = new Map<string, string[]>();
+  /** Replicas have one annotation, and one problem, in common. */
+  const problems = new Map<string, ClusterFinding & { readonly pods: string[] }>();
+  const refusals: ClusterFinding[] = [];
+  let selecting = 0;
+  try {
+    await forEachPod(api, namespace, (object) => {
+      const pod = podNetworks(object, multusNamespace);
+      if (pod === undefined) return;
+      selecting += 1;
+      const podName = `${pod.namespace}/${pod.name}`;
+      for (const key of pod.definitions) {
+        if (!isKnownUsable(key)) entry(users, key, () => []).push(podName);
+      }
+      for (const problem of pod.problems) {
+        const { line, column, message } = problem;
+        const same = `${pod.namespace} ${line} ${column} ${message}`;
+        entry(problems, same, () => ({
+          severity: "error" as const,
+          kind: "Pod" as const,
+          namespace: pod.namespace,
+          name: pod.name,
+          ...problem,
+          pods: [],
+        })).pods.push(podName);
+      }
+    });
+  } catch (error) {
+    const action = actionText("list", pods, namespace);
+    // The definitions have been checked, and many may look at those but not at pods.
+    if (!isForbidden(error)) throw apiFailure(error, action, server);
+    refusals.push(aboutCluster("error", `which pods use what is not known: not allowed to ${action}`));
+  }
+  return { users, selecting, findings: [...problems.values(), ...refusals] };
+}
+
+/** Calls `visit` with every pod that may have networks: with its metadata, or all of it where the server is too old to leave out pods in the host's network. */
+async function forEachPod(
+  api: Api,
+  namespace: string | undefined,
+  visit: (pod: JsonObject) => void,
+): Promise<void> {
+  try {
+    const fieldSelector = `${notEnded},${notHostNetwork}`;
+    await forEachObject(api, pods, { namespace, fieldSelector, accept: listMetadataOnly }, visit);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 400)) throw error;
+    await forEachObject(api, pods, { namespace, fieldSelector: notEnded }, visit);
+  }
+}
+
+function entry<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}
+
+/** A finding about no single object. */
+export function aboutCluster(severity: ClusterFinding["severity"], message: string): ClusterFinding {
+  return { severity, kind: "cluster", namespace: "", name: "", message, pods: [] };
+}
+
+/** Asks for a definition that pods name. @param key `namespace/name` @param users the pods */
+async function lookUp(
+  api: Api,
+  { server, namespace: scope }: ClusterScope,
+  key: string,
+  users: readonly string[],
+  context: CheckContext,
+): Promise<readonly ClusterFinding[]> {
+  const [namespace = "", name = ""] = key.split("/");
+  const isMissing = [
+    aboutDefinition(namespace, name, "error", "there is no such NetworkAttachmentDefinition"),
+  ];
+  try {
+    const object = await getObject(api, definitions, namespace, name);
+    return object === undefined ? isMissing : checkDefinition(object, context).findings;
+  } catch (error) {
+    if (!isForbidden(error)) throw apiFailure(error, actionText("get", definitions, namespace), server);
+    // The list that had to have it is as good as an answer; of another namespace nothing is known.
+    if (scope === undefined || scope === namespace) return isMissing;
+    const message = `not checked: not allowed to ${actionText("get", definitions, namespace)}`;
+    return [{ ...aboutDefinition(namespace, name, "warning", message), pods: users }];
+  }
+}

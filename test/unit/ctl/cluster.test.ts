@@ -1,0 +1,279 @@
+/** validate of a cluster: what is wrong with its definitions, and which pods suffer from it. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { UserError } from "../../../src/ctl/user-error.ts";
+import { checkCluster } from "../../../src/ctl/validate/cluster.ts";
+import { openApi } from "../../../src/ctl/validate/cluster-access.ts";
+import { formatClusterFindings } from "../../../src/ctl/validate/cluster-finding.ts";
+import { loadKernels } from "../../../src/kernels/load.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
+import { definition, ListServer, pod } from "./list-server.ts";
+
+const kernels = loadKernels();
+const good = '{"cniVersion":"1.0.0","type":"macvlan"}';
+const torn = '{\n  "cniVersion": "1.0.0",\n  "type": macvlan\n}';
+const definitionsPath = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions";
+
+let server: ListServer;
+let scratch: ScratchDirectory;
+let kubeconfig: string;
+beforeEach(async () => {
+  server = await ListServer.start();
+  scratch = new ScratchDirectory("validate");
+  kubeconfig = scratch.write("kubeconfig", server.kubeconfig);
+});
+afterEach(async () => {
+  scratch[Symbol.dispose]();
+  await server[Symbol.asyncDispose]();
+});
+
+async function check(namespace?: string, binDirs: readonly string[] = []) {
+  const { api, server: address, close } = await openApi(kubeconfig, {});
+  try {
+    const scope = { server: address, namespace, multusNamespace: "kube-system" };
+    return await checkCluster(api, scope, { kernels, binDirs });
+  } finally {
+    close();
+  }
+}
+
+/** What validate prints. */
+async function lines(namespace?: string, binDirs?: readonly string[]): Promise<string[]> {
+  return formatClusterFindings(await check(namespace, binDirs))
+    .trimEnd()
+    .split("\n")
+    .filter(Boolean);
+}
+
+describe("definitions", () => {
+  it("finds nothing wrong with good ones", async () => {
+    server.definitions = [definition("a", "one", good), definition("b", "one", good)];
+    server.pods = [pod("a", "web", "one, b/one@net7"), pod("a", "plain", undefined)];
+    expect(await check()).toEqual({
+      server: server.url,
+      namespace: undefined,
+      definitions: 2,
+      pods: 1,
+      findings: [],
+    });
+  });
+
+  it("points into spec.config, and names the pods that use it", async () => {
+    server.definitions = [definition("a", "torn", torn), definition("b", "good", good)];
+    server.pods = [pod("b", "far", "good,a/torn,a/torn"), pod("a", "near", '[{"name":"torn"}]')];
+    expect(await lines()).toEqual([
+      "nad a/torn:3:11: error: spec.config: not valid JSON: a value is expected",
+      "  used by 2 pods: b/far, a/near",
+    ]);
+  });
+
+  it.each([
+    [
+      "no type",
+      '{"cniVersion":"1.0.0",\n "plugins":[{"type":"bridge"},{"mtu":1}]}',
+      /^:2:\d+: error: .*plugins\[1\]/,
+    ],
+    [
+      "a version that nobody knows",
+      '{"type":"bridge",\n "cniVersion":"7.0.0"}',
+      /^:2:15: error: .*"7\.0\.0"/,
+    ],
+    ["no object", "[]", /^:1:1: error: .*object/],
+    ["a config that is no text", { type: "bridge" }, /^: error: spec\.config must be a text/],
+  ])("refuses one with %s", async (_, config, expected) => {
+    server.definitions = [definition("a", "bad", config)];
+    const [line = ""] = await lines();
+    expect(line.startsWith("nad a/bad:")).toBe(true);
+    expect(line.slice("nad a/bad".length)).toMatch(expected);
+  });
+
+  it("notes an empty one, which is none of a pod's troubles", async () => {
+    server.definitions = [definition("a", "empty", undefined), definition("a", "blank", "")];
+    server.pods = [pod("a", "web", "empty,blank")];
+    expect(await lines()).toEqual([
+      expect.stringMatching(/^nad a\/blank: note: spec\.config is empty: .* name is blank$/),
+      expect.stringMatching(/^nad a\/empty: note: spec\.config is empty: .* name is empty$/),
+    ]);
+  });
+
+  it("looks for plugins where it is given a directory, and only there", async () => {
+    server.definitions = [definition("a", "one", good)];
+    expect(await lines("a", [scratch.path])).toEqual([
+      `nad a/one:1:30: warning: spec.config: plugin macvlan is not installed in ${scratch.path}`,
+    ]);
+    expect(await lines("a")).toEqual([]);
+  });
+});
+
+describe("pods", () => {
+  it("are named where they select what is not there", async () => {
+    server.pods = [
+      pod("a", "one", "gone"),
+      pod("a", "two", "gone@net1"),
+      pod("a", "three", undefined, { annotations: { "v1.multus-cni.io/default-network": "base" } }),
+    ];
+    expect(await lines()).toEqual([
+      "nad a/gone: error: there is no such NetworkAttachmentDefinition",
+      "  used by 2 pods: a/one, a/two",
+      "nad kube-system/base: error: there is no such NetworkAttachmentDefinition",
+      "  used by 1 pod: a/three",
+    ]);
+  });
+
+  it("that select one which was made while lists were read are all right", async () => {
+    server.hidden = [definition("a", "new", good), definition("a", "new-and-torn", torn)];
+    server.pods = [pod("a", "one", "new"), pod("a", "two", "new-and-torn")];
+    expect(await lines()).toEqual([
+      expect.stringMatching(/^nad a\/new-and-torn:3:11: error/),
+      "  used by 1 pod: a/two",
+    ]);
+  });
+
+  it("with a broken annotation are named, each annotation at its place, replicas together", async () => {
+    server.pods = [
+      pod("a", "comma-1", "one,  Two"),
+      pod("a", "comma-2", "one,  Two"),
+      pod("a", "json", '[{"name":"one",\n  "mac":"nonsense"}]'),
+      pod("b", "torn", '[{"name":'),
+      pod("b", "two-defaults", undefined, { annotations: { "v1.multus-cni.io/default-network": "x,y" } }),
+    ];
+    server.definitions = [definition("a", "one", good)];
+    expect(await lines()).toEqual([
+      expect.stringMatching(
+        /^pod a\/comma-1:1:7: error: annotation k8s\.v1\.cni\.cncf\.io\/networks: item 2, "Two": /,
+      ),
+      "  the same in 1 more pod: a/comma-2",
+      expect.stringMatching(/^pod a\/json:2:9: error: .*hardware address/),
+      expect.stringMatching(/^pod b\/torn:1:10: error: .*not valid JSON/),
+      expect.stringMatching(
+        /^pod b\/two-defaults:1:1: error: annotation v1\.multus-cni\.io\/default-network: must name exactly one/,
+      ),
+    ]);
+  });
+
+  it("that have ended, or are in the host's network, are left to the server, of the others only metadata is asked for", async () => {
+    expect((await check()).pods).toBe(0);
+    const asked = server.requests.find(({ url }) => url.pathname === "/api/v1/pods");
+    expect(asked?.url.searchParams.get("fieldSelector")).toBe(
+      "status.phase!=Succeeded,status.phase!=Failed,spec.hostNetwork=false",
+    );
+    expect(asked?.accept).toContain("as=PartialObjectMetadataList");
+  });
+
+  it("in the host's network are told from their spec where the server is too old to select", async () => {
+    server.pods = [pod("a", "host", "gone", { spec: { hostNetwork: true } }), pod("a", "web", "gone")];
+    server.refuse = (path, attempt) =>
+      path === "/api/v1/pods" && attempt === 1 ? { status: 400, reason: "BadRequest" } : undefined;
+    expect(await lines()).toEqual([expect.stringMatching(/^nad a\/gone/), "  used by 1 pod: a/web"]);
+  });
+
+  it("are counted where there are many", async () => {
+    server.pods = Array.from({ length: 25 }, (_, index) => pod("a", `p${index + 10}`, "gone"));
+    expect((await lines())[1]).toMatch(/^ {2}used by 25 pods: a\/p10, .*, a\/p19 and 15 more$/);
+    expect((await check()).findings[0]?.pods).toHaveLength(25);
+  });
+});
+
+describe("one namespace", () => {
+  it("asks for its definitions and pods, and for what those use of others", async () => {
+    server.definitions = [
+      definition("a", "one", good),
+      definition("b", "shared", good),
+      definition("b", "torn", torn),
+      definition("b", "torn-too", torn),
+    ];
+    server.pods = [pod("a", "web", "one,b/shared,b/torn"), pod("b", "other", "torn-too")];
+    expect(await lines("a")).toEqual([
+      expect.stringMatching(/^nad b\/torn:3:11: error/),
+      "  used by 1 pod: a/web",
+    ]);
+    expect(server.requests.map(({ url }) => url.pathname)).toEqual([
+      "/apis/k8s.cni.cncf.io/v1/namespaces/a/network-attachment-definitions",
+      "/api/v1/namespaces/a/pods",
+      "/apis/k8s.cni.cncf.io/v1/namespaces/b/network-attachment-definitions/shared",
+      "/apis/k8s.cni.cncf.io/v1/namespaces/b/network-attachment-definitions/torn",
+    ]);
+  });
+
+  it("says what it may not look at", async () => {
+    server.pods = [pod("a", "web", "b/secret")];
+    server.refuse = (path) =>
+      path.includes("/namespaces/b/") ? { status: 403, reason: "Forbidden" } : undefined;
+    expect(await lines("a")).toEqual([
+      "nad b/secret: warning: not checked: not allowed to get network-attachment-definitions.k8s.cni.cncf.io in namespace b",
+      "  used by 1 pod: a/web",
+    ]);
+  });
+});
+
+describe("large clusters", () => {
+  it("are read page by page", async () => {
+    server.definitions = Array.from({ length: 600 }, (_, index) => definition("a", `n${index}`, good));
+    server.pods = Array.from({ length: 501 }, (_, index) => pod("a", `p${index}`, `n${index},n599`));
+    expect(await check()).toMatchObject({ definitions: 600, pods: 501, findings: [] });
+    expect(server.requests.map(({ url }) => url.searchParams.get("limit"))).toEqual(Array(6).fill("250"));
+    expect(server.requests.map(({ url }) => url.searchParams.get("continue"))).toEqual([
+      null,
+      "250",
+      "500",
+      null,
+      "250",
+      "500",
+    ]);
+  });
+});
+
+describe("a server that does not answer as it should", () => {
+  const refuse = (start: string, status: number, reason: string) => {
+    server.refuse = (path) => (path.startsWith(start) ? { status, reason } : undefined);
+  };
+  const failure = (namespace?: string): Promise<unknown> =>
+    check(namespace).then(String, (error: unknown) => error);
+
+  it.each([
+    [401, "Unauthorized", /does not accept the credentials/, /kubectl/],
+    [
+      403,
+      "Forbidden",
+      /not allowed to list network-attachment-definitions\.k8s\.cni\.cncf\.io in all namespaces/,
+      /role/,
+    ],
+    [404, "NotFound", /does not know NetworkAttachmentDefinitions/, /CustomResourceDefinition/],
+    [410, "Expired", /too old/, /try again/],
+    [500, "InternalError", /cannot list network-attachment-definitions/, /^$/],
+  ])("%d is said in words", async (status, reason, message, advice) => {
+    refuse(definitionsPath, status, reason);
+    const error = await failure();
+    expect(error).toBeInstanceOf(UserError);
+    expect(error).toMatchObject({
+      message: expect.stringMatching(message),
+      advice: expect.stringMatching(advice),
+    });
+    expect(String(error)).toContain(server.url);
+  });
+
+  it("is asked again while it is busy", async () => {
+    server.refuse = (_, attempt) => (attempt < 2 ? { status: 503, reason: "ServiceUnavailable" } : undefined);
+    expect((await check()).findings).toEqual([]);
+    expect(server.requests).toHaveLength(4);
+  });
+
+  it("that forbids pods still has its definitions checked, and it is an error", async () => {
+    server.definitions = [definition("a", "torn", torn)];
+    refuse("/api/v1/", 403, "Forbidden");
+    expect(await lines()).toEqual([
+      expect.stringMatching(/^nad a\/torn:3:11: error/),
+      `${server.url}: error: which pods use what is not known: not allowed to list pods in all namespaces`,
+    ]);
+  });
+
+  it("that is not there is said to be unreachable", async () => {
+    // Port 1 answers nobody.
+    kubeconfig = scratch.write("elsewhere", server.kubeconfig.replace(server.url, "http://127.0.0.1:1"));
+    await expect(check()).rejects.toThrow(/cannot be reached: .*127\.0\.0\.1:1: .*ECONNREFUSED/);
+  });
+
+  it("that is no API server is recognized", async () => {
+    server.definitions = { length: 0, filter: () => ({ slice: () => "no list" }) } as never;
+    await expect(check()).rejects.toThrow(/is no list/);
+  });
+});
