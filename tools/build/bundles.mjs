@@ -54,7 +54,7 @@ const leaveOut = {
       const names = leftOut.get(path).map((name) => `refuse as ${name}`);
       return {
         contents: `function refuse() { throw new Error(${message}); }
-export default new Proxy(refuse, { get: refuse });
+export default new Proxy(refuse, { get: () => refuse });
 export { ${names.join(", ")} };`,
       };
     });
