@@ -82,7 +82,15 @@ async function runGo(command, args, options = {}) {
     quiet: true,
     cwd: options.cwd,
     // The module proxy and the checksum database stay as the machine has them configured.
-    env: { GOFLAGS: "-mod=mod", GOWORK: "off", CGO_ENABLED: "0", GOTOOLCHAIN: "local", GO111MODULE: "on" },
+    env: {
+      GOFLAGS: "-mod=mod -buildvcs=false",
+      GOWORK: "off",
+      CGO_ENABLED: "0",
+      GOTOOLCHAIN: "local",
+      GO111MODULE: "on",
+      // Another Go's would not fit the one that is fetched.
+      ...(command.startsWith(cacheDirectory) ? { GOROOT: "" } : {}),
+    },
   });
   if (exitCode !== 0) {
     throw new SetupError(

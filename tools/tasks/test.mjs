@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:f
 import { join, relative } from "node:path";
 import { describeMissing, ensureTools, isRoot } from "../setup/debian.mjs";
 import { ensurePrograms } from "../setup/kubernetes.mjs";
-import { progress, run, SetupError } from "../setup/process.mjs";
+import { interruption, progress, run, SetupError } from "../setup/process.mjs";
 import { pinnedNode, projectDirectory, underCI } from "../setup/project.mjs";
 
 /** What a real one-node cluster needs of the machine, and what of it is built with Go. */
@@ -50,6 +50,17 @@ function namedProjects(args) {
   });
 }
 
+/** Builds them where they are not there yet. @returns {Promise<string[]>} why they can't be built here; nothing where they can */
+async function buildPrograms(names) {
+  try {
+    await ensurePrograms(names);
+    return [];
+  } catch (error) {
+    if (!(error instanceof SetupError) || interruption() !== undefined) throw error;
+    return [error.message.replace(/^/gm, "  ")];
+  }
+}
+
 /**
  * Installs what the suites need; says which of them can't run here, and why.
  * @returns {Promise<string[]>} the suites that can
@@ -62,21 +73,21 @@ export async function prepareSuites(names) {
     return { name, ...suite };
   });
   const missing = await ensureTools([...new Set(wanted.flatMap((suite) => suite.needs))]);
-  const reasons = wanted.map((suite) => {
+  const reasons = [];
+  for (const suite of wanted) {
     const absent = suite.needs.filter((tool) => missing.includes(tool));
     const lines = [];
     if (suite.root && !isRoot()) lines.push("  needs root: it makes network namespaces (run with sudo)");
     if (absent.length > 0) lines.push(describeMissing(absent));
-    return { name: suite.name, lines };
-  });
+    if (lines.length === 0) lines.push(...(await buildPrograms(suite.builds ?? [])));
+    reasons.push({ name: suite.name, lines });
+  }
   const skipped = reasons.filter(({ lines }) => lines.length > 0);
   for (const { name, lines } of skipped) progress(`suite ${name} is skipped:\n${lines.join("\n")}`);
   if (skipped.length > 0 && underCI) {
     throw new SetupError("CI is set: a skipped suite is a failure");
   }
-  const runnable = reasons.filter(({ lines }) => lines.length === 0).map(({ name }) => name);
-  await ensurePrograms(runnable.flatMap((name) => suites[name].builds ?? []));
-  return runnable;
+  return reasons.filter(({ lines }) => lines.length === 0).map(({ name }) => name);
 }
 
 /** A report of vitest's JSON reporter as counts. A file that could not be loaded counts as one failed test. */

@@ -16,6 +16,8 @@ test("--help lists every npm script's task", async () => {
     "demo",
     "test",
     "test:heavy",
+    "test:cluster",
+    "cluster",
     "bench",
     "lint",
     "format",
