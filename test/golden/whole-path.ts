@@ -105,6 +105,8 @@ export async function runStep(
   writeAnswers(step, directory, namespace);
   const podIsKnown = golden.pod.absent !== true && step.given.deletePod !== true;
   const { env } = step.given;
+  // There is no cluster: networks are manifests, and the annotations come from the runtime.
+  const { kubeconfig: _none, ...withoutCluster } = host.netconf(golden, step, podIsKnown);
   const answer = await callPlugin(["env", `GOLDEN_STEP=${directory}`, shim], {
     command: env.CNI_COMMAND as CniCommand,
     containerId: env.CNI_CONTAINERID ?? "",
@@ -112,7 +114,7 @@ export async function runStep(
     ifName: env.CNI_IFNAME ?? "",
     args: env.CNI_ARGS ?? "",
     path: host.path(env.CNI_PATH ?? ""),
-    config: { ...host.netconf(golden, step, podIsKnown), daemonSocketDir: socketDir(host) },
+    config: { ...withoutCluster, daemonSocketDir: socketDir(host) },
   });
   const succeeds = answer.exitCode === 0;
   const stdout: Json = jsonOrText(host.recorded(answer.stdout));
