@@ -32,10 +32,10 @@ export function usualBinDirs(): string[] {
   return present.length > 0 ? present : pluginDirectories.slice(0, 1);
 }
 
-/** Of a kubelet, also of distributions that bring their own. */
-const kubeletDirectory = "/var/lib/kubelet";
+/** A kubelet's directory, also where distributions bring their own. */
+const kubeletPods = "/var/lib/kubelet/pods";
 
-/** Is this machine a node of a cluster, so that the plugins on it are those that pods get? A machine that only has a container tool may have some as well. */
+/** Is this machine a node of a cluster, so that its plugins are those that pods get? Some are on machines with a container tool, too. */
 export function isNode(): boolean {
-  return existsSync(kubeletDirectory);
+  return existsSync(kubeletPods);
 }

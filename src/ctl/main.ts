@@ -8,7 +8,9 @@ import { UserError } from "./user-error.ts";
 import { validateCommand } from "./validate/command.ts";
 
 const program = new Command("multusctl")
-  .description("Tries networks, checks configuration and lists attachments of Multus on this machine.")
+  .description(
+    "Tries networks on this machine, checks configuration, also that of a cluster, and lists this node's attachments.",
+  )
   .version(manifest.version, "-v, --version", "print the version")
   .helpOption("-h, --help", "print help")
   .helpCommand(false)
@@ -25,6 +27,7 @@ Examples:
   sudo multusctl try
   sudo multusctl try --nad my-network.yaml
   multusctl validate /etc/cni/net.d/00-multus.conf my-network.yaml
+  multusctl validate --all-namespaces
   sudo multusctl ls`,
   );
 
