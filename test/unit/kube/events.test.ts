@@ -134,6 +134,28 @@ test("a Warning that is repeated is counted on its first event", async () => {
   expect((second?.at ?? 0) - (patch?.at ?? 0)).toBeGreaterThanOrEqual(55);
 });
 
+test("a Warning that is repeated while it is being sent is counted afterwards", async () => {
+  await using rig = await sinkRig({ eventBounds: bounds });
+  rig.server.fault = ({ method }) => (method === "POST" ? { delayMs: 100 } : undefined);
+  rig.sink.event(podNamed("web"), warning);
+  await until("under way", () => rig.server.requests.length === 1);
+  for (let index = 0; index < 2; index++) rig.sink.event(podNamed("web"), warning);
+  await until("counted", () => rig.server.of("PATCH").length === 1);
+  await until("answered", () => rig.sink.pending === 0);
+  expect(rig.server.requests.map(({ method }) => method)).toEqual(["POST", "PATCH"]);
+  expect([...rig.server.events.values()]).toMatchObject([{ series: { count: 3 } }]);
+});
+
+test("an event that tells of something done is not counted: it was done again", async () => {
+  await using rig = await sinkRig({ eventBounds: bounds });
+  rig.sink.event(podNamed("web"), added(1));
+  await delivered(rig);
+  rig.sink.event(podNamed("web"), added(1));
+  await delivered(rig);
+  expect(rig.server.requests.map(({ method }) => method)).toEqual(["POST", "POST"]);
+  expect(rig.server.events.size).toBe(2);
+});
+
 test("other texts, other pods, the same name with another uid: events of their own", async () => {
   await using rig = await sinkRig({ eventBounds: bounds });
   rig.sink.event(podNamed("web"), warning);
