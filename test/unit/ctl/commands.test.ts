@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
+import { isNode } from "../../../src/ctl/installation.ts";
 import { runCommand } from "../../support/command.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { definition, ListServer, pod } from "./list-server.ts";
@@ -119,6 +120,7 @@ describe("multusctl validate of a cluster", () => {
     expect(stdout).toContain("nad a/torn:1:2: error: spec.config: not valid JSON");
     expect(stdout).toContain("\n  used by 1 pod: a/web\n");
     expect(stdout).toContain("nad b/blank: note: spec.config is empty");
+    expect(stdout.includes("whether plugins are installed is not checked")).toBe(!isNode());
     expect(stdout).toContain(
       `\n${server.url}: 1 error (2 NetworkAttachmentDefinitions, 1 pod that selects networks)\n`,
     );
@@ -136,7 +138,7 @@ describe("multusctl validate of a cluster", () => {
   it("prints one JSON object, files beside the cluster", async () => {
     const file = join(scratch.path, "a.conf");
     writeFileSync(file, '{"cniVersion":"1.0.0","name":"a","type":"loopback"}');
-    const args = ["validate", "--json", "-A", "--kubeconfig", kubeconfig, file];
+    const args = ["validate", "--json", "-A", "--kubeconfig", kubeconfig, file, "--bin-dir", scratch.path];
     const { exitCode, stdout } = await multusctl(args);
     expect(exitCode).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
