@@ -1,8 +1,8 @@
 /** The bounds that a change must not miss: what `npm run bench -- --gate` checks. */
 
-import type { AttachRow } from "./attach.ts";
 import type { DensityReport } from "./density.ts";
 import type { KernelRow } from "./kernels.ts";
+import type { AttachRow } from "./rounds.ts";
 import { ownName } from "./subjects.ts";
 
 export const bounds = {

@@ -5,11 +5,12 @@ import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Column, formatTable } from "../src/ctl/table.ts";
-import { type AttachRow, benchAttach } from "./attach.ts";
+import { benchAttach } from "./attach.ts";
 import { benchDensity, type DensityReport } from "./density.ts";
 import { type Missed, missedByAttachments, missedByDensity, missedByKernels, missedTwice } from "./gate.ts";
 import { benchKernels, type KernelRow } from "./kernels.ts";
 import { barChart } from "./plot.ts";
+import type { AttachRow } from "./rounds.ts";
 import { parsePeer } from "./subjects.ts";
 
 const usage = `npm run bench -- [options]

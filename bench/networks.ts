@@ -38,3 +38,11 @@ export function freeNetworks(count: number): BenchNetwork[] {
     };
   });
 }
+
+/** What a pod's annotation says that selects all networks but the first, which is the cluster network. */
+export function selection(networks: readonly BenchNetwork[]): string {
+  return networks
+    .slice(1)
+    .map(({ name }) => name)
+    .join(",");
+}

@@ -3,7 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { debianPlugins, type TestNode } from "../test/support/test-node.ts";
+import { podArgs } from "../test/support/plugin.ts";
+import { debianPlugins, shim, type TestNode } from "../test/support/test-node.ts";
 import type { BenchNetwork } from "./networks.ts";
 import type { Runner, RunOutcome } from "./runner.ts";
 
@@ -45,12 +46,20 @@ export const ownName = "multus-wasm";
 
 export const newContainerId = (): string => randomBytes(32).toString("hex");
 
+/** The pod that is attached, again and again, each time as another container. */
+export interface SitePod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly network: { readonly path: string };
+}
+
 /** Where the attachment happens. */
 export interface Site {
   readonly node: TestNode;
   readonly runner: Runner;
-  /** Path of the pod's network namespace. */
-  readonly netns: string;
+  readonly pod: SitePod;
 }
 
 function cniEnvironment(
@@ -63,10 +72,10 @@ function cniEnvironment(
     PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
     CNI_COMMAND: command,
     CNI_CONTAINERID: containerId,
-    CNI_NETNS: site.netns,
+    CNI_NETNS: site.pod.network.path,
     CNI_IFNAME: ifName,
     CNI_PATH: `${site.node.binDir}:${debianPlugins}`,
-    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=bench;K8S_POD_INFRA_CONTAINER_ID=${containerId}`,
+    CNI_ARGS: podArgs({ ...site.pod, containerId }),
   };
 }
 
@@ -144,28 +153,37 @@ function processCpu(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-/** Our shim and daemon: the first network as cluster network, the others by annotation from NADs that `node` has. */
-export function multusWasm(site: Site, shim: string, networks: readonly BenchNetwork[]): Subject {
-  const { node } = site;
-  const [cluster, ...selected] = networks;
+/**
+ * Our shim and daemon: the first network as cluster network, the others by the pod's annotation.
+ * @param annotationsFrom where the daemon learns it: in the request, or (elsewhere) from its cluster
+ */
+export function multusWasm(
+  site: Site,
+  name: string,
+  networks: readonly BenchNetwork[],
+  annotationsFrom: "request" | "cluster",
+): Subject {
+  const { node, pod } = site;
+  const [cluster] = networks;
   if (cluster === undefined) throw new Error("at least one network is needed");
-  for (const { name, config } of selected) node.writeNetwork(`default/${name}`, config);
-  const annotations = { "k8s.v1.cni.cncf.io/networks": selected.map(({ name }) => name).join(",") };
-  const netconf = node.netconf(cluster.config, {
-    runtimeConfig: { "io.kubernetes.cri.pod-annotations": selected.length === 0 ? {} : annotations },
-  });
-  return viaPlugin(site, ownName, shim, netconf, () => processCpu(node.daemon.pid));
+  const netconf = node.netconf(
+    cluster.config,
+    annotationsFrom === "request"
+      ? { runtimeConfig: { "io.kubernetes.cri.pod-annotations": pod.annotations } }
+      : { capabilities: {} },
+  );
+  return viaPlugin(site, name, shim, netconf, () => processCpu(node.daemon.pid));
 }
 
-/** A peer is given the same networks as inline delegates: it needs no API for them. */
-export function peerSubject(site: Site, peer: Peer, networks: readonly BenchNetwork[]): Subject {
+/** @param networks keys of the netconf that give the peer the same networks: all as inline delegates need no API */
+export function peerSubject(site: Site, peer: Peer, networks: Json): Subject {
   const netconf = {
     cniVersion: "1.0.0",
     name: "bench",
     type: "multus",
     binDir: site.node.binDir,
     cniDir: join(site.node.directory, `peer-${peer.name}`),
-    delegates: networks.map(({ config }) => config),
+    ...networks,
     ...peer.netconf,
   };
   return viaPlugin(site, peer.name, peer.binary, netconf, () => 0);

@@ -1,10 +1,10 @@
 /** What makes `npm run bench -- --gate` fail. */
 
 import { describe, expect, test } from "vitest";
-import type { AttachRow, Overhead } from "../../../bench/attach.ts";
 import type { DensityReport } from "../../../bench/density.ts";
 import { missedByAttachments, missedByDensity, missedByKernels, missedTwice } from "../../../bench/gate.ts";
 import { barChart } from "../../../bench/plot.ts";
+import type { AttachRow, Overhead } from "../../../bench/rounds.ts";
 import { ownName, parsePeer } from "../../../bench/subjects.ts";
 
 const summary = { count: 60, median: 10, spread: 1, p99: 12 };

@@ -1,0 +1,65 @@
+/** A node to measure on: a test node with the delegate that costs nothing, and the native process in its namespace that starts what is measured. */
+
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { callPlugin } from "../test/support/plugin.ts";
+import { shim, TestNode, type TestNodeOptions } from "../test/support/test-node.ts";
+import { fixedResultPlugin } from "./networks.ts";
+import { buildRunner, Runner } from "./runner.ts";
+
+export class BenchNode implements AsyncDisposable {
+  readonly node: TestNode;
+  readonly runner: Runner;
+
+  private constructor(node: TestNode, runner: Runner) {
+    this.node = node;
+    this.runner = runner;
+  }
+
+  static async start(options: TestNodeOptions): Promise<BenchNode> {
+    const node = await TestNode.start(options);
+    try {
+      const runnerBinary = join(node.directory, "runner");
+      buildRunner(join(import.meta.dirname, "runner.c"), runnerBinary);
+      execFileSync(process.env.CC ?? "cc", [
+        ...["-O2", "-static", "-o", join(node.binDir, fixedResultPlugin)],
+        join(import.meta.dirname, "fixed-result.c"),
+      ]);
+      const [file = "", ...args] = node.network.enter(runnerBinary);
+      return new BenchNode(node, new Runner([file, ...args]));
+    } catch (error) {
+      await node[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Waits until the daemon can serve an ADD: it knows the networks and pods of its cluster. Asks as a runtime does.
+   * @throws {Error} with its reason, after 30 s
+   */
+  async untilReady(): Promise<void> {
+    const { node } = this;
+    const clusterNetwork = { cniVersion: "1.0.0", name: "unused", type: fixedResultPlugin };
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+      const answer = await callPlugin(node.network.enter(shim), {
+        command: "STATUS",
+        containerId: "",
+        netns: "",
+        ifName: "",
+        args: "",
+        path: node.binDir,
+        config: node.netconf(clusterNetwork, { cniVersion: "1.1.0" }),
+      });
+      if (answer.exitCode === 0) return;
+      if (Date.now() > deadline) answer.expectSuccess();
+      await sleep(100);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.runner.close();
+    await this.node[Symbol.asyncDispose]();
+  }
+}
