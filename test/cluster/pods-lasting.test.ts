@@ -1,0 +1,106 @@
+/** Pods outlive what serves them: kubelet and daemon restart, the daemon is killed while many start. And static pods, which come from a file. */
+
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { documents, podManifest } from "../support/cluster/manifests.ts";
+import { ClusterNode, networksAnnotation, nodeName } from "../support/cluster/node.ts";
+import { cidrs } from "../support/namespace.ts";
+
+let node: ClusterNode;
+
+beforeAll(async () => {
+  node = await ClusterNode.start();
+  await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
+  await node.applyNetwork("default", "video", node.macvlan(["10.131.0.0/24"]));
+});
+
+afterAll(() => node?.[Symbol.asyncDispose]());
+
+test("a static pod gets the networks of its annotation, its mirror pod the status, and its removal leaves nothing", async () => {
+  const before = await node.traces();
+  const manifest = join(node.kubelet.staticPodDirectory, "static.yaml");
+  writeFileSync(
+    manifest,
+    podManifest({
+      namespace: "default",
+      name: "static",
+      annotations: { [networksAnnotation]: "storage,video" },
+    }),
+  );
+  const mirror = `static-${nodeName}`;
+  const pod = await node.waitForPod("default", mirror);
+  const links = await node.podLinks("default", mirror);
+  expect(links.map(({ ifname }) => ifname)).toEqual(["eth0", "net1", "net2"]);
+  const status = await node.waitForNetworkStatus("default", mirror);
+  expect(status.map(({ name, interface: ifName, mac }) => [name, ifName, mac])).toEqual(
+    ["cluster", "default/storage", "default/video"].map((name, index) => [
+      name,
+      links[index]?.ifname,
+      links[index]?.address,
+    ]),
+  );
+  const added = await node.waitForEvent("default", mirror, "AddedInterface", ({ note }) =>
+    note.includes("net2"),
+  );
+  expect(added.note).toBe(`Add net2 [${links[2] && cidrs(links[2]).join(" ")}] from default/video`);
+  // The runtime knows the static pod by another uid than the API does.
+  expect(pod.metadata.annotations?.["kubernetes.io/config.source"]).toBe("file");
+
+  rmSync(manifest);
+  await node.until(
+    "the mirror pod to be gone",
+    async () => (await node.pod("default", mirror)) === undefined,
+  );
+  await node.untilNothingIsLeft(before);
+});
+
+test("kubelet and daemon restart: pods go on with what they have, new ones come, old ones go", async () => {
+  const before = await node.traces();
+  const names = ["old-0", "old-1"];
+  await node.apply(documents(names.map((name) => node.podManifest("default", name, "storage,video"))));
+  await node.waitForPods("default", names);
+  const linksOfOld = async () =>
+    (await Promise.all(names.map((name) => node.podLinks("default", name)))).map((links) =>
+      links.map((link) => [link.ifname, link.ifindex, link.address, ...cidrs(link), ...cidrs(link, "inet6")]),
+    );
+  const had = await linksOfOld();
+
+  await node.kubelet.stop();
+  await node.kubelet.start(() => node.isReady());
+  await node.restartDaemon();
+  await node.applyPod("default", "new", "storage,video");
+  await node.waitForPod("default", "new");
+  const old = await node.waitForPods("default", names);
+  expect(await linksOfOld()).toEqual(had);
+  expect(old.map(({ status }) => status.containerStatuses?.map(({ restartCount }) => restartCount))).toEqual([
+    [0],
+    [0],
+  ]);
+
+  await node.deletePods("default", ...names, "new");
+  await node.untilNothingIsLeft(before);
+});
+
+test("the daemon is killed while twenty pods start, and started again: all run, no address is given twice, all go", async () => {
+  const before = await node.traces();
+  const names = Array.from({ length: 20 }, (_, index) => `struck-${index}`);
+  await node.apply(documents(names.map((name) => node.podManifest("default", name, "storage,video"))));
+  // In the middle: some have addresses, most do not.
+  await node.until("the first attachments", async () => (await node.traces()).reservations.length >= 6);
+  await node.daemon.stop("SIGKILL");
+  expect((await node.pods("default")).filter(({ status }) => status.phase === "Running").length).toBeLessThan(
+    20,
+  );
+  await node.daemon.start();
+
+  await node.waitForPods("default", names);
+  const links = (await Promise.all(names.map((name) => node.podLinks("default", name)))).flat();
+  expect(links).toHaveLength(3 * names.length);
+  const given = links.flatMap((link) => [...cidrs(link), ...cidrs(link, "inet6")]);
+  expect(given).toHaveLength(4 * names.length);
+  expect(new Set(given).size).toBe(given.length);
+
+  await node.deletePods("default", ...names);
+  await node.untilNothingIsLeft(before);
+});
