@@ -1,8 +1,10 @@
 /** A node that fills up at once: many pods with several networks each, added all together and removed all together. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { type PluginCall, podArgs } from "../test/support/plugin.ts";
 import { type Pod, TestNode } from "../test/support/test-node.ts";
-import { realNetworks } from "./networks.ts";
+import type { BenchCluster } from "./cluster.ts";
+import { type BenchNetwork, realNetworks, selection } from "./networks.ts";
 
 export interface DensityReport {
   readonly pods: number;
@@ -10,33 +12,75 @@ export interface DensityReport {
   /** First call to last answer. */
   readonly addSeconds: number;
   readonly delSeconds: number;
+  /** From the last answer of ADD until the last network-status is in the API; undefined without a cluster. */
+  readonly statusSeconds: number | undefined;
   /** The daemon's resident memory, MB: before, the most it ever had, and 5 s after the last DEL. */
   readonly idleMegabytes: number;
   readonly peakMegabytes: number;
   readonly afterMegabytes: number;
 }
 
-/** @throws {Error} if an ADD or DEL fails, or an address is given twice */
-export async function benchDensity(pods: number, networks: number): Promise<DensityReport> {
-  await using node = await TestNode.start({ daemonConfig: { logLevel: "panic" } });
-  const [cluster, ...selected] = realNetworks(networks, node.ipamDir);
-  if (cluster === undefined) throw new Error("at least one network is needed");
-  for (const { name, config } of selected) node.writeNetwork(`default/${name}`, config);
+/** Of an attachment, as much as is looked at. */
+interface StatusEntry {
+  readonly name: string;
+  readonly interface: string;
+  readonly ips?: readonly string[];
+}
+
+/** A pod, and what its calls say beyond the usual. */
+interface Placed {
+  readonly pod: Pod;
+  readonly further: Partial<PluginCall>;
+}
+
+/**
+ * @param cluster the pods are in it, and their networks; the requests carry no annotations. Without it networks are files
+ * @throws {Error} if an ADD or DEL fails, an address is given twice, or a network-status is not right
+ */
+export async function benchDensity(
+  pods: number,
+  networks: number,
+  cluster?: BenchCluster,
+): Promise<DensityReport> {
+  await using node = await TestNode.start(
+    cluster === undefined ? { daemonConfig: { logLevel: "panic" } } : await cluster.nodeOptions(),
+  );
+  const all = realNetworks(networks, node.ipamDir);
+  const [clusterNetwork, ...selected] = all;
+  if (clusterNetwork === undefined) throw new Error("at least one network is needed");
+  for (const { name, config } of selected) {
+    if (cluster === undefined) node.writeNetwork(`default/${name}`, config);
+    else await cluster.createNetwork(name, config);
+  }
   await sleep(500);
-  const netconf = node.netconf(cluster.config);
-  const annotation = selected.map(({ name }) => name).join(",");
-  const all: Pod[] = [];
-  for (let index = 0; index < pods; index++) all.push(await node.pod(`density-${index}`, annotation));
+  const netconf = node.netconf(clusterNetwork.config, cluster === undefined ? {} : { capabilities: {} });
+  const placed: Placed[] = [];
+  for (let index = 0; index < pods; index++) {
+    const pod = await node.pod(`density-${index}`, selection(all));
+    const inApi = await cluster?.createPod(pod.name, pod.annotations);
+    const further =
+      inApi === undefined
+        ? {}
+        : { args: podArgs({ ...inApi, containerId: pod.containerId }), config: netconf };
+    placed.push({ pod, further });
+  }
   const idle = node.daemon.memory().resident;
   const timed = async (command: "ADD" | "DEL") => {
     const start = performance.now();
-    const answers = await Promise.all(all.map((pod) => node.call(command, pod, netconf)));
+    const answers = await Promise.all(
+      placed.map(({ pod, further }) => node.call(command, pod, netconf, further)),
+    );
     return { answers, seconds: (performance.now() - start) / 1000 };
   };
   const add = await timed("ADD");
-  const addresses = add.answers.flatMap((answer) => (answer.result.ips ?? []).map(({ address }) => address));
-  if (new Set(addresses).size !== pods)
-    throw new Error(`${pods} pods got ${new Set(addresses).size} addresses`);
+  const answered = performance.now();
+  const addresses = add.answers.map((answer) =>
+    (answer.result.ips ?? []).map(({ address }) => address.split("/")[0] ?? ""),
+  );
+  const allArrived =
+    cluster === undefined ? undefined : await untilStatusesArrive(cluster, placed, all, addresses);
+  if (new Set(addresses.flat()).size !== pods)
+    throw new Error(`${pods} pods got ${new Set(addresses.flat()).size} addresses`);
   const del = await timed("DEL");
   for (const answer of del.answers) answer.expectSuccess();
   await sleep(5000);
@@ -46,8 +90,45 @@ export async function benchDensity(pods: number, networks: number): Promise<Dens
     networks,
     addSeconds: add.seconds,
     delSeconds: del.seconds,
+    statusSeconds: allArrived === undefined ? undefined : (allArrived - answered) / 1000,
     idleMegabytes: idle / 1024,
     peakMegabytes: peak / 1024,
     afterMegabytes: resident / 1024,
   };
+}
+
+/**
+ * @param addresses of each pod in its cluster network
+ * @returns when the last one was there, on the clock of `performance.now()`
+ * @throws {Error} where one does not come, or does not say what was attached
+ */
+async function untilStatusesArrive(
+  { arrivals }: BenchCluster,
+  placed: readonly Placed[],
+  networks: readonly BenchNetwork[],
+  addresses: readonly (readonly string[])[],
+): Promise<number> {
+  const statusOf = ({ pod }: Placed) => arrivals.of(pod.name).status;
+  const at = await arrivals.until(`${placed.length} network-statuses`, () =>
+    placed.every((one) => statusOf(one) !== undefined),
+  );
+  const wanted = networks.map(({ name }, index) =>
+    index === 0 ? { name, interface: "eth0" } : { name: `default/${name}`, interface: `net${index}` },
+  );
+  const seen = placed.map((one) => JSON.parse(statusOf(one) ?? "") as readonly StatusEntry[]);
+  for (const [index, status] of seen.entries()) {
+    const told = status.map(({ name, interface: ifName }) => ({ name, interface: ifName }));
+    const ips = status.map((entry) => entry.ips ?? []);
+    if (
+      JSON.stringify(told) !== JSON.stringify(wanted) ||
+      JSON.stringify(ips[0]) !== JSON.stringify(addresses[index])
+    ) {
+      throw new Error(`the network-status of ${placed[index]?.pod.name} is wrong: ${JSON.stringify(status)}`);
+    }
+  }
+  const given = seen.flatMap((status) => status.flatMap(({ ips }) => ips ?? []));
+  if (new Set(given).size !== placed.length * networks.length) {
+    throw new Error(`network-statuses name ${new Set(given).size} addresses`);
+  }
+  return at;
 }

@@ -2,8 +2,12 @@
 
 import type { DensityReport } from "./density.ts";
 import type { KernelRow } from "./kernels.ts";
+import type { ObjectsReport } from "./objects.ts";
 import type { AttachRow } from "./rounds.ts";
 import { ownName } from "./subjects.ts";
+
+/** Milliseconds, by number of networks. */
+type OverheadBounds = ReadonlyMap<number, number>;
 
 export const bounds = {
   /** Time through multus minus the delegates', milliseconds, by number of networks; ADD and DEL alike. */
@@ -11,10 +15,16 @@ export const bounds = {
     [1, 2.5],
     [4, 5],
   ]),
+  /** The same in a cluster, with networks from its API, network-status and events. */
+  overheadInCluster: new Map([[4, 6]]),
   /** How many times faster than its TypeScript twin a kernel is. */
   kernelRatio: 4,
   /** Resident memory of the daemon, MB, with 110 pods at once. */
   memory: 90,
+  /** The same where it belongs to a cluster, one of 2,000 networks and 250 pods on the node too. */
+  memoryInCluster: 110,
+  /** How many times as long as among few objects an ADD takes among many. */
+  objectsRatio: 1.1,
 } as const;
 
 /** A bound that is missed. */
@@ -34,21 +44,52 @@ export function missedByKernels(rows: readonly KernelRow[]): Missed[] {
     }));
 }
 
-/** Real delegates vary by more than multus takes: missed is what is missed beyond that noise. The free ones hardly vary. */
-export function missedByAttachments(rows: readonly AttachRow[]): Missed[] {
+/**
+ * Real delegates vary by more than multus takes: missed is what is missed beyond that noise. The free ones hardly vary.
+ * @param where words for the bound's name
+ */
+function missedOverheads(rows: readonly AttachRow[], allowed: OverheadBounds, where: string): Missed[] {
   return rows.flatMap(({ delegates, subject, networks, command, overhead }) => {
-    const bound = bounds.overhead.get(networks);
-    if (subject !== ownName || bound === undefined || overhead === undefined) return [];
+    const bound = allowed.get(networks);
+    if (!subject.startsWith(ownName) || bound === undefined || overhead === undefined) return [];
     if (Math.min(overhead.median, overhead.interval[0]) <= bound) return [];
     const text = `${overhead.median.toFixed(2)} ms over the delegates, wanted ${bound} at most`;
-    return [{ bound: `${command} of ${networks} (${delegates})`, text }];
+    return [
+      { bound: `${command} of ${networks} (${delegates})${where}${subject.slice(ownName.length)}`, text },
+    ];
   });
 }
 
-export function missedByDensity({ peakMegabytes, pods }: DensityReport): Missed[] {
-  if (peakMegabytes <= bounds.memory) return [];
-  const text = `${peakMegabytes.toFixed(0)} MB with ${pods} pods, wanted ${bounds.memory} at most`;
-  return [{ bound: "the daemon's memory", text }];
+export function missedByAttachments(rows: readonly AttachRow[]): Missed[] {
+  return missedOverheads(rows, bounds.overhead, "");
+}
+
+export function missedInCluster(rows: readonly AttachRow[]): Missed[] {
+  return missedOverheads(rows, bounds.overheadInCluster, " in a cluster");
+}
+
+function missedMemory(megabytes: number, bound: number, what: string): Missed[] {
+  if (megabytes <= bound) return [];
+  const text = `${megabytes.toFixed(0)} MB, wanted ${bound} at most`;
+  return [{ bound: `the daemon's memory with ${what}`, text }];
+}
+
+export function missedByDensity(report: DensityReport): Missed[] {
+  const { pods, peakMegabytes, statusSeconds } = report;
+  return statusSeconds === undefined
+    ? missedMemory(peakMegabytes, bounds.memory, `${pods} pods`)
+    : missedMemory(peakMegabytes, bounds.memoryInCluster, `${pods} pods in a cluster`);
+}
+
+/** The ratio is missed when its whole interval is above the bound. */
+export function missedByObjects({ many, ratio, interval }: ObjectsReport): Missed[] {
+  const { networks, pods, peakMegabytes } = many;
+  const what = `${networks} networks and ${pods} pods`;
+  const text = `${ratio.toFixed(2)} times as long as with few, wanted ${bounds.objectsRatio} at most`;
+  return [
+    ...(Math.min(ratio, interval[0]) > bounds.objectsRatio ? [{ bound: `ADD with ${what}`, text }] : []),
+    ...missedMemory(peakMegabytes, bounds.memoryInCluster, what),
+  ];
 }
 
 /**

@@ -2,7 +2,15 @@
 
 import { describe, expect, test } from "vitest";
 import type { DensityReport } from "../../../bench/density.ts";
-import { missedByAttachments, missedByDensity, missedByKernels, missedTwice } from "../../../bench/gate.ts";
+import {
+  missedByAttachments,
+  missedByDensity,
+  missedByKernels,
+  missedByObjects,
+  missedInCluster,
+  missedTwice,
+} from "../../../bench/gate.ts";
+import type { ObjectsReport } from "../../../bench/objects.ts";
 import { barChart } from "../../../bench/plot.ts";
 import type { AttachRow, Overhead } from "../../../bench/rounds.ts";
 import { ownName, parsePeer } from "../../../bench/subjects.ts";
@@ -18,9 +26,18 @@ const density: DensityReport = {
   networks: 4,
   addSeconds: 2,
   delSeconds: 2,
+  statusSeconds: undefined,
   idleMegabytes: 50,
   peakMegabytes: 90,
   afterMegabytes: 60,
+};
+
+const among = { networks: 10, pods: 1, wall: summary, idleMegabytes: 70, afterMegabytes: 80 };
+const objects: ObjectsReport = {
+  few: { ...among, peakMegabytes: 80 },
+  many: { ...among, networks: 2_000, pods: 250, peakMegabytes: 110 },
+  ratio: 1.1,
+  interval: [1.05, 1.15],
 };
 
 const kernel = {
@@ -37,6 +54,9 @@ test("what keeps every bound to the last digit passes", () => {
   expect(missedByAttachments(rows)).toEqual([]);
   expect(missedByKernels([kernel])).toEqual([]);
   expect(missedByDensity(density)).toEqual([]);
+  expect(missedByDensity({ ...density, statusSeconds: 0.1, peakMegabytes: 110 })).toEqual([]);
+  expect(missedInCluster([row(4, { median: 6, interval: [5.9, 6.1] })])).toEqual([]);
+  expect(missedByObjects(objects)).toEqual([]);
 });
 
 describe("each bound is missed by itself", () => {
@@ -54,11 +74,33 @@ describe("each bound is missed by itself", () => {
 
   test("a large daemon", () => {
     expect(missedByDensity({ ...density, peakMegabytes: 90.1 })).toHaveLength(1);
+    expect(missedByDensity({ ...density, statusSeconds: 0.1, peakMegabytes: 110.1 })).toHaveLength(1);
+    expect(missedByObjects({ ...objects, many: { ...objects.many, peakMegabytes: 110.1 } })).toHaveLength(1);
+  });
+
+  test("an ADD in a cluster that takes too long, wherever its annotations are from", () => {
+    const slow = { median: 6.2, interval: [6.1, 6.3] } as const;
+    const subject = `${ownName}, annotations of the cluster`;
+    expect(missedInCluster([row(4, slow, subject)])).toEqual([
+      {
+        bound: "ADD of 4 (free) in a cluster, annotations of the cluster",
+        text: expect.stringContaining("6.20 ms"),
+      },
+    ]);
+    expect(missedByAttachments([row(4, slow)])).toHaveLength(1);
+  });
+
+  test("an ADD that takes longer among many objects", () => {
+    expect(missedByObjects({ ...objects, ratio: 1.2, interval: [1.11, 1.3] })).toEqual([
+      { bound: "ADD with 2000 networks and 250 pods", text: expect.stringContaining("1.20 times") },
+    ]);
   });
 });
 
 test("a median over the bound whose interval reaches below it is noise", () => {
   expect(missedByAttachments([row(4, { median: 6, interval: [-3, 12] })])).toEqual([]);
+  expect(missedInCluster([row(4, { median: 7, interval: [5.9, 8] })])).toEqual([]);
+  expect(missedByObjects({ ...objects, ratio: 1.3, interval: [1.0, 1.6] })).toEqual([]);
 });
 
 test("peers and the delegates themselves have no bound", () => {

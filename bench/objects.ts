@@ -1,0 +1,111 @@
+/** ADD in a small cluster and in a large one, by two daemons that take turns: what many objects that have nothing to do with a pod cost it, and the daemon's memory. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { createCrowd } from "../test/support/cluster/crowd.ts";
+import type { Progress } from "./attach.ts";
+import { BenchNode } from "./bench-node.ts";
+import { BenchCluster, nodeName } from "./cluster.ts";
+import { inCluster } from "./in-cluster.ts";
+import { freeNetworks, selection } from "./networks.ts";
+import { interleave, podsBefore, warmUps } from "./rounds.ts";
+import { medianInterval, type Summary, summarize } from "./statistics.ts";
+import { multusWasm, type Subject } from "./subjects.ts";
+
+/** How much there is in a cluster, and on the node. */
+export interface Population {
+  readonly networks: number;
+  readonly pods: number;
+}
+
+/** One of the two. Memory in MB: before the first pod, the most that the daemon ever had, and a second after the last. */
+export interface ObjectsRow extends Population {
+  /** ADD, milliseconds. */
+  readonly wall: Summary;
+  readonly idleMegabytes: number;
+  readonly peakMegabytes: number;
+  readonly afterMegabytes: number;
+}
+
+export interface ObjectsReport {
+  readonly few: ObjectsRow;
+  readonly many: ObjectsRow;
+  /** How many times as long an ADD takes among many: the medians', and the 95 % interval of the median ratio of two of the same round. */
+  readonly ratio: number;
+  readonly interval: readonly [number, number];
+}
+
+export const few: Population = { networks: 10, pods: 1 };
+export const many: Population = { networks: 2_000, pods: 250 };
+
+/** The pod that is attached has so many, the cluster network among them. */
+const networksOfPod = 4;
+
+interface Side {
+  readonly population: Population;
+  readonly bench: BenchNode;
+  readonly subject: Subject;
+  readonly idle: number;
+}
+
+/** A cluster with so many objects, the pod and its networks among them, and a node of it. The delegates cost nothing, so that nothing hides what there is to see. */
+async function populate(population: Population, resources: AsyncDisposableStack): Promise<Side> {
+  const cluster = resources.use(await BenchCluster.start());
+  const networks = freeNetworks(networksOfPod);
+  await createCrowd(cluster.api, {
+    networks: population.networks - (networksOfPod - 1),
+    pods: population.pods - 1,
+    nodeName,
+  });
+  for (const { name, config } of networks.slice(1)) await cluster.createNetwork(name, config);
+  const bench = resources.use(await BenchNode.start(await cluster.nodeOptions()));
+  const { node, runner } = bench;
+  const sandbox = await node.pod("measured", selection(networks));
+  const pod = await cluster.createPod(sandbox.name, sandbox.annotations);
+  await bench.untilReady();
+  const site = { node, runner, pod: { ...pod, annotations: sandbox.annotations, network: sandbox.network } };
+  const name = `${population.networks} networks, ${population.pods} pods`;
+  const subject = multusWasm(site, name, networks, "cluster");
+  const expected = { status: true, events: networksOfPod };
+  return {
+    population,
+    bench,
+    subject: inCluster(subject, cluster, pod, expected),
+    idle: node.daemon.memory().resident,
+  };
+}
+
+/** @param rounds measured ADDs in each of the two clusters */
+export async function benchObjects(rounds: number, progress: Progress): Promise<ObjectsReport> {
+  await using resources = new AsyncDisposableStack();
+  progress("objects: two clusters", 0);
+  const sides: Side[] = [];
+  for (const population of [few, many]) sides.push(await populate(population, resources));
+  progress("objects: two clusters", 1);
+  const subjects = sides.map(({ subject }) => subject);
+  await interleave(subjects, podsBefore, () => {});
+  let done = 0;
+  const series = await interleave(subjects, rounds, () => {
+    done += 1;
+    progress(subjects.map(({ name }) => name).join("; "), done / (rounds + warmUps));
+  });
+  await sleep(1000);
+  const walls = series.map(({ add }) => add.map(({ wall }) => wall));
+  const [first, second] = sides.map(({ population, bench, idle }, index): ObjectsRow => {
+    const { resident, peak } = bench.node.daemon.memory();
+    return {
+      ...population,
+      wall: summarize(walls[index] ?? []),
+      idleMegabytes: idle / 1024,
+      peakMegabytes: peak / 1024,
+      afterMegabytes: resident / 1024,
+    };
+  });
+  const [wallsOfFew = [], wallsOfMany = []] = walls;
+  if (first === undefined || second === undefined) throw new Error("there are two clusters");
+  return {
+    few: first,
+    many: second,
+    ratio: second.wall.median / first.wall.median,
+    interval: medianInterval(wallsOfMany.map((wall, round) => wall / (wallsOfFew[round] ?? Number.NaN))),
+  };
+}
