@@ -7,6 +7,7 @@ import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { ApiError, isTransient } from "./api.ts";
 import { BackOff, type BackOffLimits } from "./back-off.ts";
+import { lacksRight } from "./forbidden.ts";
 
 /** Between two tries, except where the server asks for more: one that is back gets a node's first request within two seconds. */
 export const usualPauses: BackOffLimits = { first: 100, most: 2_000 };
@@ -45,7 +46,7 @@ export interface Lane {
   refused(parcel: Parcel, error: unknown): void;
 }
 
-/** The API does not answer, to nobody. */
+/** The API does not answer, whatever it is asked. */
 interface Absence {
   /** When it is asked again. */
   nextTry: number;
@@ -166,14 +167,15 @@ export class Delivery {
   /** What an answer, or none, says about the server. @param before the absence that the request was sent in */
   #note(error: unknown, before: Absence | undefined): void {
     if (!isAbsence(error)) {
-      if (this.#absence !== undefined) this.#log.verbose("the API answers again", { waiting: this.pending });
+      if (this.#absence !== undefined)
+        this.#log.verbose("the API takes what is to be delivered again", { waiting: this.pending });
       this.#absence = undefined;
       return;
     }
     // Requests sent before the server went away say nothing new.
     if (this.#absence !== undefined && this.#absence !== before) return;
     if (this.#absence === undefined) {
-      this.#log.verbose("the API does not answer: what is to be delivered waits", {
+      this.#log.verbose("the API takes nothing: what is to be delivered waits", {
         error: errorText(error),
       });
       this.#absence = { nextTry: 0, backOff: new BackOff() };
@@ -197,9 +199,12 @@ export class Delivery {
   }
 }
 
-/** Says it something about the server, not about the one request? Credentials that expired are replaced in a while. */
+/**
+ * Does it say something about the server, and nothing about the one request? Credentials that expired are replaced in a while; and a server that is
+ * starting knows no roles, so that every right is missing.
+ */
 function isAbsence(error: unknown): boolean {
-  return isTransient(error) || (error instanceof ApiError && error.status === 401);
+  return isTransient(error) || (error instanceof ApiError && error.status === 401) || lacksRight(error);
 }
 
 /** 409: another writer was faster. */

@@ -10,7 +10,7 @@ const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
 /** On the mirror of a static pod: the uid that the kubelet, and so the runtime, knows the pod by. */
 const mirrorAnnotation = "kubernetes.io/config.mirror";
 
-/** A right that is missing may be given at any time: patching is tried again after so many milliseconds. */
+/** A role may be changed at any time: patching is tried again after so many milliseconds. */
 const patchForbiddenMs = 10 * 60_000;
 /** PUTs of one pod in a row that another writer got ahead of, before others have their turn. */
 const maxConflicts = 5;
@@ -45,15 +45,23 @@ export class NetworkStatusWriter {
    */
   async write(status: StatusToWrite, signal: AbortSignal): Promise<WriteOutcome> {
     try {
-      if (performance.now() >= this.#patchForbiddenUntil) {
-        const outcome = await this.#patch(status, signal);
-        if (outcome !== undefined) return outcome;
-      }
-      return await this.#replace(status, signal);
+      const isPatched = performance.now() >= this.#patchForbiddenUntil;
+      const patched = isPatched ? await this.#patch(status, signal) : undefined;
+      if (patched !== undefined) return patched;
+      const replaced = await this.#replace(status, signal);
+      if (isPatched) this.#rememberForbidden();
+      return replaced;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return "gone";
+      // With neither right, see each time which one comes.
+      if (lacksRight(error)) this.#patchForbiddenUntil = 0;
       throw error;
     }
+  }
+
+  #rememberForbidden(): void {
+    this.#patchForbiddenUntil = performance.now() + patchForbiddenMs;
+    this.#log.verbose("no right to patch pods/status: pods are read and updated instead");
   }
 
   /** @returns undefined where it is not allowed */
@@ -64,13 +72,7 @@ export class NetworkStatusWriter {
       return "written";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (lacksRight(error)) {
-        this.#patchForbiddenUntil = performance.now() + patchForbiddenMs;
-        this.#log.verbose("no right to patch pods/status: pods are read and updated instead", {
-          error: error.message,
-        });
-        return undefined;
-      }
+      if (lacksRight(error)) return undefined;
       // A uid that is not the pod's is an invalid change of it (422), in the eyes of the server; a conflict it may be as well.
       if (uid === undefined || (error.status !== 422 && error.status !== 409)) throw error;
       const found = await this.#get(status.pod, signal);
@@ -117,8 +119,6 @@ export class NetworkStatusWriter {
         });
         return "written";
       } catch (error) {
-        // A role that allows neither may come to allow the one that is asked for: see each time.
-        if (lacksRight(error)) this.#patchForbiddenUntil = 0;
         conflicts++;
         if (!(error instanceof ApiError) || error.status !== 409 || conflicts === maxConflicts) throw error;
       }

@@ -17,7 +17,7 @@ import {
   microTime,
   type ReportedEvent,
 } from "./events.ts";
-import { lacksRight } from "./forbidden.ts";
+import { lacksRight, MissingRight, usualForbiddenMs } from "./forbidden.ts";
 
 export interface EventBounds {
   /** Events that wait; Warnings that are remembered. */
@@ -33,6 +33,8 @@ export interface EventBounds {
   readonly countMs: number;
   /** A Warning that was not seen for so many milliseconds is a new one. */
   readonly repeatMs: number;
+  /** For how long a missing right is not believed, in milliseconds. */
+  readonly forbiddenMs: number;
 }
 
 /**
@@ -48,10 +50,11 @@ export const usualEventBounds: EventBounds = {
   delayMs: 100,
   countMs: 30_000,
   repeatMs: 6 * 60_000,
+  forbiddenMs: usualForbiddenMs,
 };
 
-/** For how long nothing is sent after it was forbidden, in milliseconds. */
-const forbiddenMs = 10 * 60_000;
+/** For how long nothing is sent where it is forbidden, in milliseconds: a role may be changed at any time. */
+const mutedMs = 10 * 60_000;
 /** Between two log lines about dropped events, in milliseconds. */
 const dropLogMs = 60_000;
 
@@ -151,6 +154,7 @@ export class PendingEvents implements Lane {
   readonly #destination: Destination;
   readonly #log: Logger;
   readonly #bounds: EventBounds;
+  readonly #right: MissingRight;
   /** Those that wait, in order. */
   readonly #waiting = new Set<PendingEvent>();
   /** Those that wait or are under way, and Warnings that the server has; the one last seen last. By pod and what they say. */
@@ -160,7 +164,7 @@ export class PendingEvents implements Lane {
   #tokens: number;
   #filledAt = performance.now();
   /** Until when nothing is sent, and whether it was said. */
-  #forbiddenUntil = 0;
+  #mutedUntil = 0;
   #forbiddenLogged = false;
   #dropped = 0;
   #dropLog: NodeJS.Timeout | undefined;
@@ -170,6 +174,7 @@ export class PendingEvents implements Lane {
     this.#destination = { api, instance };
     this.#log = log;
     this.#bounds = bounds;
+    this.#right = new MissingRight(bounds.forbiddenMs);
     this.#tokens = bounds.burst;
   }
 
@@ -180,7 +185,7 @@ export class PendingEvents implements Lane {
   /** @param pod its names are fit for a path of the API */
   add(pod: PodReference, event: ReportedEvent): void {
     const now = performance.now();
-    if (now < this.#forbiddenUntil) return;
+    if (now < this.#mutedUntil) return;
     this.#forgetOld(now);
     const moment = this.#nextMoment();
     const key = JSON.stringify([pod.namespace, pod.name, pod.uid, event.type, event.reason, event.message]);
@@ -225,6 +230,7 @@ export class PendingEvents implements Lane {
 
   delivered(event: PendingEvent): void {
     const now = performance.now();
+    this.#right.present();
     this.#forbiddenLogged = false;
     event.isUnderWay = false;
     event.tries = 0;
@@ -235,10 +241,11 @@ export class PendingEvents implements Lane {
     else if (event.event.type === "Normal") this.#known.delete(event.key);
   }
 
-  putBack(event: PendingEvent): void {
+  putBack(event: PendingEvent, error: unknown): void {
     event.isUnderWay = false;
-    if (this.#known.get(event.key) !== event) return;
-    this.#waiting.add(event);
+    if (lacksRight(error) && this.#right.missing()) this.#mute(errorText(error));
+    // Another one that was under way may have met the same, and all were dropped.
+    else if (this.#known.get(event.key) === event) this.#waiting.add(event);
   }
 
   refused(event: PendingEvent, error: unknown): void {
@@ -251,13 +258,8 @@ export class PendingEvents implements Lane {
       error: errorText(error),
     };
     // A namespace that is gone, that is going, or that is full.
-    if (status === 404 || (status === 403 && !lacksRight(error))) {
-      this.#log.verbose("event not sent", fields);
-    } else if (status === 403) {
-      this.#forbid(fields.error);
-    } else {
-      this.#log.error("event not sent", fields);
-    }
+    if (status === 404 || status === 403) this.#log.verbose("event not sent", fields);
+    else this.#log.error("event not sent", fields);
   }
 
   /** Says how many could not be sent any more. */
@@ -290,8 +292,8 @@ export class PendingEvents implements Lane {
     this.#dropLog = undefined;
   }
 
-  #forbid(error: string): void {
-    this.#forbiddenUntil = performance.now() + forbiddenMs;
+  #mute(error: string): void {
+    this.#mutedUntil = performance.now() + mutedMs;
     this.#waiting.clear();
     this.#known.clear();
     if (!this.#forbiddenLogged) this.#log.error("no events are sent", { error });

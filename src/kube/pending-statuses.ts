@@ -5,19 +5,26 @@ import type { Logger } from "../log/logger.ts";
 import type { PodReference } from "../multus/pod.ts";
 import { BackOff } from "./back-off.ts";
 import type { Lane, Parcel } from "./delivery.ts";
+import { lacksRight, MissingRight, usualForbiddenMs } from "./forbidden.ts";
 import type { NetworkStatusWriter } from "./network-status.ts";
 
 /** How long and how many. */
 export interface StatusBounds {
   readonly keptMs: number;
   readonly most: number;
+  /** How long a missing right is not believed. */
+  readonly forbiddenMs: number;
 }
 
 /**
  * Ten minutes: API servers are restarted and upgraded in less, and nobody who waits for a network-status waits longer. A node has some hundred
  * pods: a thousand are those of a node that is emptied and filled again meanwhile.
  */
-export const usualStatusBounds: StatusBounds = { keptMs: 10 * 60_000, most: 1_000 };
+export const usualStatusBounds: StatusBounds = {
+  keptMs: 10 * 60_000,
+  most: 1_000,
+  forbiddenMs: usualForbiddenMs,
+};
 
 class PendingStatus implements Parcel {
   readonly pod: PodReference;
@@ -62,6 +69,7 @@ export class PendingStatuses implements Lane {
   readonly #writer: NetworkStatusWriter;
   readonly #log: Logger;
   readonly #bounds: StatusBounds;
+  readonly #right: MissingRight;
   readonly #onGivenUp: (pod: PodReference, why: string) => void;
   /** By namespace/name, in the order in which they are tried. */
   readonly #waiting = new Map<string, PendingStatus>();
@@ -78,6 +86,7 @@ export class PendingStatuses implements Lane {
     this.#writer = writer;
     this.#log = log;
     this.#bounds = bounds;
+    this.#right = new MissingRight(bounds.forbiddenMs);
     this.#onGivenUp = onGivenUp;
   }
 
@@ -130,15 +139,18 @@ export class PendingStatuses implements Lane {
   }
 
   delivered(status: PendingStatus): void {
+    this.#right.present();
     this.#underWay.delete(keyOf(status.pod));
   }
 
   putBack(status: PendingStatus, error: unknown): void {
     const key = keyOf(status.pod);
     this.#underWay.delete(key);
+    const isForbidden = lacksRight(error) && this.#right.missing();
     if (!status.isWanted) return;
     status.lastError = error;
-    this.#waiting.set(key, status);
+    if (isForbidden) this.#giveUp(status, errorText(error));
+    else this.#waiting.set(key, status);
   }
 
   refused(status: PendingStatus, error: unknown): void {

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { usualStatusBounds } from "../../../src/kube/pending-statuses.ts";
+import { noRight } from "./pod-server.ts";
 import { delivered, laidOut, podNamed, sinkRig, statusOf, until } from "./sink-rig.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, index) => `pod-${index}`);
@@ -45,6 +47,29 @@ test.each([
   expect(rig.server.statusOf("web")).toBe(laidOut("first"));
   expect(reasonsOf(rig)).toEqual(["AddedInterface"]);
   expect(rig.log.errors).toEqual([]);
+});
+
+test("a server that is starting knows no roles: what it forbids is tried again, and nothing is concluded from it", async () => {
+  await using rig = await sinkRig();
+  const pods = names(12);
+  uidsOf(rig, [...pods, "next"]);
+  rig.server.fault = ({ method, path }) => {
+    if (rig.server.requests.length > 20) return undefined;
+    const resource = path.includes("/events") ? "events" : "pods";
+    return { status: 403, message: noRight(method.toLowerCase(), resource) };
+  };
+  for (const name of pods) {
+    rig.sink.networkStatus(podNamed(name), statusOf(name));
+    rig.sink.event(podNamed(name), { type: "Normal", reason: "AddedInterface", message: "Add eth0" });
+  }
+  await delivered(rig);
+  expect(pods.map((name) => rig.server.statusOf(name))).toEqual(pods.map(laidOut));
+  expect(reasonsOf(rig)).toEqual(pods.map(() => "AddedInterface"));
+  expect(rig.log.errors).toEqual([]);
+  const before = rig.server.requests.length;
+  rig.sink.networkStatus(podNamed("next"), statusOf("next"));
+  await delivered(rig);
+  expect(rig.server.requests.slice(before).map(({ method }) => method)).toEqual(["PATCH"]);
 });
 
 test("Retry-After is kept", async () => {
@@ -104,7 +129,7 @@ test("one request that always fails holds up no other", async () => {
 });
 
 test("a status that cannot be written in its time: the log and, when the server is back, an event name the pod", async () => {
-  await using rig = await sinkRig({ statusBounds: { keptMs: 150, most: 10 } });
+  await using rig = await sinkRig({ statusBounds: { ...usualStatusBounds, keptMs: 150 } });
   uidsOf(rig, ["web"]);
   let isAway = true;
   rig.server.fault = () => (isAway ? { status: 503, message: "etcd is away" } : undefined);
@@ -121,7 +146,7 @@ test("a status that cannot be written in its time: the log and, when the server 
 });
 
 test("no more statuses than the bound are kept: the one that waits longest is given up", async () => {
-  await using rig = await sinkRig({ statusBounds: { keptMs: 60_000, most: 3 } });
+  await using rig = await sinkRig({ statusBounds: { ...usualStatusBounds, most: 3 } });
   const pods = names(5);
   uidsOf(rig, pods);
   for (const name of pods) rig.sink.networkStatus(podNamed(name), statusOf(name));
