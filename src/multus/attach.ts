@@ -61,7 +61,7 @@ async function withPod(context: RequestContext): Promise<RequestContext | undefi
   }
   const since = performance.now();
   const found = await findPod(cluster.pods, pod, annotations, log);
-  endPhase(report, "pod", since);
+  endPhase(report, "pod-lookup", since);
   if (found === undefined) {
     log.verbose("the pod is gone: nothing is attached");
     return undefined;

@@ -16,7 +16,7 @@ export interface RequestReport {
   podUid: string;
   /** In the order in which they were worked on. */
   readonly networks: NetworkReport[];
-  /** Milliseconds by phase (netconf, ready, pod, plan, plan-file, delegates, undo, status), in order. */
+  /** Milliseconds by phase (netconf, ready, pod-lookup, plan, plan-file, delegates, undo, status), in order. */
   readonly phases: Map<string, number>;
 }
 

@@ -68,7 +68,7 @@ describe("ADD", () => {
     expect([...report.phases.keys()]).toEqual([
       "netconf",
       "ready",
-      "pod",
+      "pod-lookup",
       "plan",
       "plan-file",
       "delegates",
