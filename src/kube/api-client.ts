@@ -112,7 +112,8 @@ export class ApiClient implements Api {
     if (first.response.statusCode !== 401) return first;
     const renewed = await this.#access(() => this.#credentials.renewed(access), deadline);
     if (renewed === access) return first;
-    first.response.resume();
+    // So that its connection can be used again.
+    await readBody(first.response, maxErrorBytes, deadline, first.server);
     return this.#exchange(request, renewed, deadline);
   }
 

@@ -174,7 +174,7 @@ function serviceAddress(env: NodeJS.ProcessEnv): URL | undefined {
 class KubeconfigFile implements Source {
   readonly #path: string;
   readonly #files = new FollowedFiles();
-  #parsed: { readonly text: string; readonly config: Kubeconfig } | undefined;
+  #parsed: { readonly text: string; readonly config: Promise<Kubeconfig> } | undefined;
   #exec: { readonly config: Kubeconfig; readonly credential: Promise<ExecCredential> } | undefined;
 
   constructor(path: string) {
@@ -208,12 +208,13 @@ class KubeconfigFile implements Source {
     this.#exec = undefined;
   }
 
+  /** The same object for as long as the file has the same text. */
   async #config(): Promise<Kubeconfig> {
     const text = this.#files.read(this.#path);
-    if (this.#parsed?.text === text) return this.#parsed.config;
-    const config = await parseKubeconfig(Buffer.from(text), this.#path);
-    this.#parsed = { text, config };
-    return config;
+    if (this.#parsed?.text !== text) {
+      this.#parsed = { text, config: parseKubeconfig(Buffer.from(text), this.#path) };
+    }
+    return this.#parsed.config;
   }
 
   #headers(config: Kubeconfig, exec: ExecCredential | undefined): Record<string, string> {

@@ -2,33 +2,42 @@
 
 import { readFileSync } from "node:fs";
 import { ioFailure } from "../cni/errors.ts";
-import { fileState } from "../cni/file-state.ts";
+import { type FileState, fileState } from "../cni/file-state.ts";
 
 /** A changed file is seen by its state; where a file system does not tell, after this time. */
 const rereadMs = 60_000;
 
+/** What a followed file asks its surroundings; tests have their own. */
+export interface FileSurroundings {
+  /** Milliseconds, of a clock that does not go back. */
+  readonly now: () => number;
+  readonly stateOf: (path: string) => FileState | undefined;
+}
+
+const realSurroundings: FileSurroundings = { now: () => performance.now(), stateOf: fileState };
+
 export class FollowedFile {
   readonly path: string;
-  readonly #now: () => number;
+  readonly #surroundings: FileSurroundings;
   #identity = "";
   #readAt = 0;
   #text: string | undefined;
 
-  /** @param now milliseconds, of a clock that does not go back */
-  constructor(path: string, now: () => number = () => performance.now()) {
+  constructor(path: string, surroundings: FileSurroundings = realSurroundings) {
     this.path = path;
-    this.#now = now;
+    this.#surroundings = surroundings;
   }
 
   /** Its content as it is now; looks at the file, and reads it where it may have changed. @throws {CniError} 5 */
   read(): string {
-    const state = fileState(this.path);
+    const now = this.#surroundings.now();
+    const state = this.#surroundings.stateOf(this.path);
     // Never opened: a pipe would stop the daemon.
     if (state === undefined) throw ioFailure("read", this.path, "there is no such file");
     const { identity } = state;
-    const isKnown = identity !== "" && identity === this.#identity && this.#now() - this.#readAt < rereadMs;
+    const isKnown = identity !== "" && identity === this.#identity && now - this.#readAt < rereadMs;
     if (this.#text !== undefined && isKnown) return this.#text;
-    this.#readAt = this.#now();
+    this.#readAt = now;
     try {
       this.#text = readFileSync(this.path, "utf8");
     } catch (error) {
