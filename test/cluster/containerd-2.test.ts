@@ -19,7 +19,7 @@ function statusTimes(): number[] {
 test("STATUS arrives, is answered in milliseconds, and asks nothing of the API server", async () => {
   const first = statusTimes().length;
   const requestsBefore = node.proxy.requests.length;
-  await node.until("five more STATUS requests", async () => statusTimes().length >= first + 5);
+  await node.until("three more STATUS requests", async () => statusTimes().length >= first + 3);
   const times = statusTimes()
     .slice(first)
     .sort((a, b) => a - b);
@@ -40,4 +40,18 @@ test("a daemon that is away makes the node not ready, and ready again when it is
   await node.waitUntilReady(true);
   await node.applyPod("default", "after", "");
   await node.waitForPod("default", "after");
+});
+
+test("an API server that goes away leaves the node ready; to a daemon that starts without it the node is not, until it is back", async () => {
+  await node.proxy.down();
+  const first = statusTimes().length;
+  await node.until("two more STATUS requests", async () => statusTimes().length >= first + 2);
+  expect(await node.isReady()).toBe(true);
+
+  await node.restartDaemon();
+  expect(await node.waitUntilReady(false)).toMatch(
+    /network-attachment-definitions of the cluster .* are not known/,
+  );
+  await node.proxy.up();
+  await node.waitUntilReady(true);
 });

@@ -3,6 +3,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { containersOf, removeCgroups } from "./cgroups.ts";
 import { runCommand } from "./command.ts";
 import { isAlive, markedProcesses, mountsBelow, ownerOf } from "./session.ts";
@@ -20,8 +21,8 @@ function staleEntries(directory: string): string[] {
   }
 }
 
-for (const { pid, session, command } of markedProcesses()) {
-  if (!isStale(session)) continue;
+const staleProcesses = () => markedProcesses().filter(({ session }) => isStale(session));
+for (const { pid, command } of staleProcesses()) {
   process.stderr.write(`> killing ${pid}, left by a test run that is gone: ${command.slice(0, 100)}\n`);
   try {
     process.kill(pid, "SIGKILL");
@@ -29,6 +30,9 @@ for (const { pid, session, command } of markedProcesses()) {
     // ended by itself
   }
 }
+// A process that still dies keeps its control group and what is mounted for it.
+const deadline = Date.now() + 5_000;
+while (staleProcesses().length > 0 && Date.now() < deadline) await sleep(50);
 for (const name of staleEntries("/run/netns")) {
   process.stderr.write(`> removing network namespace ${name}, left by a test run that is gone\n`);
   await runCommand(["ip", "netns", "del", name]);

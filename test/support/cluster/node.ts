@@ -289,6 +289,7 @@ export class ClusterNode implements AsyncDisposable {
     const node = new ClusterNode(parts, files, resources.move(), daemonConfig);
     try {
       await step("kubelet", () => kubelet.start(() => node.isReady()));
+      await node.until("the daemon's watches", async () => proxy.seen({ path: /[?&]watch=/ }).length >= 2);
     } catch (error) {
       await node[Symbol.asyncDispose]();
       throw error;

@@ -31,7 +31,7 @@ case "$1" in
   *) namespace=default name=$1 ;;
 esac
 shift
-ctr() { ${ctr} --address ${socket} --namespace k8s.io "$@"; }
+ctr() { command ${ctr} --address ${socket} --namespace k8s.io "$@"; }
 for id in $(ctr containers list -q "labels.\\"io.kubernetes.pod.namespace\\"==$namespace,labels.\\"io.kubernetes.pod.name\\"==$name"); do
   pid=$(ctr tasks list | awk -v id="$id" '$1 == id && $3 == "RUNNING" { print $2 }')
   if [ -n "$pid" ]; then exec nsenter --net="/proc/$pid/ns/net" -- "$@"; fi

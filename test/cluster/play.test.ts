@@ -1,0 +1,130 @@
+/** `npm run cluster`: what it prints works as it is, the end leaves nothing on the machine, and after one that was killed the sweep does. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, expect, test } from "vitest";
+import { containersOf, containersWithCgroup } from "../support/cgroups.ts";
+import { runCommand, runOrThrow } from "../support/command.ts";
+import { isAlive, markedProcesses, ownerOf, session, sessionVariable } from "../support/session.ts";
+
+const support = join(import.meta.dirname, "..", "support");
+
+/** A player in the background. */
+class Player {
+  readonly #process: ChildProcess;
+  output = "";
+
+  constructor(...args: readonly string[]) {
+    this.#process = spawn(process.execPath, [join(support, "cluster", "play.ts"), ...args], {
+      env: { ...process.env, [sessionVariable]: session },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      stream?.on("data", (chunk: Buffer) => {
+        this.output += chunk.toString();
+      });
+    }
+  }
+
+  async until(pattern: RegExp): Promise<RegExpExecArray> {
+    const deadline = Date.now() + 120_000;
+    for (;;) {
+      const match = pattern.exec(this.output);
+      if (match !== null) return match;
+      if (this.#process.exitCode !== null || Date.now() > deadline) {
+        throw new Error(`no ${pattern} in:\n${this.output}`);
+      }
+      await sleep(100);
+    }
+  }
+
+  /** Runs a shell in the directory and with the environment that the player told its user to take. */
+  async shell(script: string): Promise<string> {
+    const [, exported] = await this.until(/In another terminal:\n\n(.*?)\n\n/s);
+    return runOrThrow(["sh", "-e", "-c", `${exported}\n${script}`], { timeoutMs: 120_000 });
+  }
+
+  async signal(signal: NodeJS.Signals): Promise<number | null> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return this.#process.exitCode;
+    const ended = once(this.#process, "exit");
+    this.#process.kill(signal);
+    await ended;
+    return this.#process.exitCode;
+  }
+}
+
+/** What is on the machine of a session: by the pid of its process. @param containers ids of containers that it ran */
+function remains(pid: number, containers: readonly string[]): readonly string[] {
+  const owned = (directory: string) =>
+    existsSync(directory) ? readdirSync(directory).filter((name) => ownerOf(name) === pid) : [];
+  const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
+  return [
+    ...owned("/run/netns"),
+    ...owned(tmpdir()),
+    ...mounts.filter((line) => line.includes(`/mwt-${pid}-`)),
+    ...markedProcesses()
+      .filter((candidate) => ownerOf(candidate.session) === pid)
+      .map(({ command }) => command),
+    ...containersWithCgroup(containers),
+  ];
+}
+
+let player: Player | undefined;
+
+afterEach(async () => {
+  await player?.signal("SIGTERM");
+  player = undefined;
+});
+
+/** Starts a player and, with what it prints, a pod with three networks. @returns its pid and the containers that it runs */
+async function playWithPod(started: Player): Promise<{ pid: number; containers: readonly string[] }> {
+  await started.until(/Ctrl-C removes everything/);
+  await started.shell(
+    "kubectl apply -f pod.yaml && kubectl wait --for=condition=Ready --timeout=90s pod/web",
+  );
+  const links: { readonly ifname: string }[] = JSON.parse(
+    await started.shell("./in-pod web ip -j link show"),
+  );
+  expect(links.map(({ ifname }) => ifname)).toEqual(["lo", "eth0", "net1", "vid0", "net3"]);
+  const [, directory = "", pid] = await started.until(/cd ((?:\/[^/\n]+)*\/mwt-(\d+)-[^/\n]+)\/examples/);
+  const containers = containersOf(join(directory, "cri"));
+  expect(containers).toHaveLength(2);
+  expect(containersWithCgroup(containers)).toEqual(containers);
+  return { pid: Number(pid), containers };
+}
+
+test("with what it prints a pod starts; Ctrl-C leaves nothing, though the pod still ran", async () => {
+  player = new Player();
+  const { pid, containers } = await playWithPod(player);
+  expect(remains(pid, containers)).not.toEqual([]);
+  // multusd's log follows.
+  await player.until(/ADD done pod=default\/web .*networks=cluster@eth0/);
+  expect(await player.signal("SIGINT")).toBe(0);
+  expect(remains(pid, containers)).toEqual([]);
+});
+
+test("one that was killed: the sweep removes what it left", async () => {
+  player = new Player("--containerd", "2.4");
+  const { pid, containers } = await playWithPod(player);
+  process.kill(pid, "SIGKILL");
+  while (isAlive(pid)) await sleep(50);
+  const left = remains(pid, containers);
+  expect(left.filter((what) => what === "/pause")).toHaveLength(2);
+  await runCommand([process.execPath, join(support, "sweep.ts")]);
+  expect(remains(pid, containers)).toEqual([]);
+});
+
+test("an unknown containerd is refused before anything starts", async () => {
+  const outcome = await runCommand([
+    process.execPath,
+    join(support, "cluster", "play.ts"),
+    "--containerd",
+    "1.7",
+  ]);
+  expect(outcome.exitCode).toBe(1);
+  expect(outcome.stderr).toContain("--containerd 1.7: 1.6 or 2.4");
+});
