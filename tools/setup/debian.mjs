@@ -1,6 +1,6 @@
 /** Installs the Debian packages that a task needs and the machine misses. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { interruption, progress, run, SetupError } from "./process.mjs";
 import { findCommand } from "./project.mjs";
 
@@ -83,6 +83,26 @@ async function aptGet(args) {
   }
 }
 
+/** What Debian asks before it starts the service of a package that it installs. */
+const servicePolicy = "/usr/sbin/policy-rc.d";
+
+/**
+ * Installs packages without starting their services: tests start etcd and containerd themselves, on directories and ports of their own. A policy
+ * that is there already is left alone; ours means nothing any more once this process is gone.
+ */
+async function aptInstall(args) {
+  const own = !existsSync(servicePolicy);
+  if (own) {
+    const policy = `#!/bin/sh\n# While multus-wasm sets up its tools.\nkill -0 ${process.pid} 2>/dev/null && exit 101\nexit 0\n`;
+    writeFileSync(servicePolicy, policy, { mode: 0o755 });
+  }
+  try {
+    return await aptGet(args);
+  } finally {
+    if (own) rmSync(servicePolicy, { force: true });
+  }
+}
+
 /** apt knows no package at all before the first `apt-get update`. */
 function packageListsArePresent() {
   try {
@@ -113,11 +133,11 @@ export async function ensureTools(names) {
   const listsWerePresent = packageListsArePresent();
   // One source of several that can't be reached is apt's complaint but need not be ours: what counts is whether the install works.
   let complaint = listsWerePresent ? "" : (await aptGet(["update"])).output;
-  let outcome = await aptGet(install);
+  let outcome = await aptInstall(install);
   // Lists that are there may be old: the versions that they name are gone from the mirror.
   if (outcome.exitCode !== 0 && listsWerePresent && interruption() === undefined) {
     complaint = (await aptGet(["update"])).output;
-    outcome = await aptGet(install);
+    outcome = await aptInstall(install);
   }
   if (outcome.exitCode !== 0) {
     throw new SetupError(`apt-get ${install.join(" ")} failed:\n${complaint}${outcome.output}`);
