@@ -1,6 +1,8 @@
 /** The daemon as a process: how it starts, refuses to start, and stops. What it answers to shims is elsewhere; the shim here is the test itself. */
 
+import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
@@ -33,16 +35,65 @@ function newDaemon(config: Readonly<Record<string, unknown>> = {}): Daemon {
 
 const run = (...args: string[]): Promise<CommandOutcome> => runCommand([process.execPath, bundle, ...args]);
 
-/** An ADD of one network that has been sent to its plugin. */
-async function addUnderWay(containerId: string): Promise<{ peer: WirePeer; order: number }> {
-  const peer = await WirePeer.connect(socketPath());
-  const delegate = { type: "delegate", cniVersion: "1.0.0", name: "cluster" };
-  peer.request({
-    containerId,
-    config: Buffer.from(
-      JSON.stringify({ cniVersion: "1.0.0", name: "n", type: "multus", delegates: [delegate] }),
-    ),
+/** Writes it where the daemon's configuration says that it is. @returns its path */
+function kubeconfigOf(server: string): string {
+  return directory.write(
+    "kubeconfig",
+    JSON.stringify({
+      clusters: [{ name: "c", cluster: { server } }],
+      users: [{ name: "u", user: { token: "t" } }],
+      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+      "current-context": "x",
+    }),
+  );
+}
+
+const linesOf = (daemon: Daemon, text: string) =>
+  daemon.output.split("\n").filter((line) => line.includes(text));
+
+const expectLine = (daemon: Daemon, text: string) =>
+  vi.waitFor(() => expect(linesOf(daemon, text)).toHaveLength(1), 30_000);
+
+/** A server that hangs up on everybody. */
+async function deafServer(): Promise<Disposable & { readonly url: string; connections(): number }> {
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.on("error", () => {});
+    socket.destroy();
   });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `https://127.0.0.1:${port}`,
+    connections: () => connections,
+    [Symbol.dispose]: () => server.close(),
+  };
+}
+
+/** With one network. */
+function netconf(keys: Readonly<Record<string, unknown>> = {}): Buffer {
+  const delegate = { type: "delegate", cniVersion: "1.0.0", name: "cluster" };
+  return Buffer.from(
+    JSON.stringify({ cniVersion: "1.0.0", name: "n", type: "multus", delegates: [delegate], ...keys }),
+  );
+}
+
+/** Netconf keys with which a pod's annotations come with the request: there are none. */
+const withAnnotations = {
+  capabilities: { "io.kubernetes.cri.pod-annotations": true },
+  runtimeConfig: { "io.kubernetes.cri.pod-annotations": {} },
+};
+
+/** An ADD of one network that has been sent to its plugin. @param keys of the netconf */
+async function addUnderWay(
+  containerId: string,
+  keys: Readonly<Record<string, unknown>> = {},
+): Promise<{ peer: WirePeer; order: number }> {
+  const peer = await WirePeer.connect(socketPath());
+  const args = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=s1";
+  peer.request({ containerId, args, config: netconf(keys) });
   const frame = await peer.next();
   expect(frame).toMatchObject({ type: FrameType.exec, body: { plugin: "delegate" } });
   return { peer, order: frame?.id ?? 0 };
@@ -156,6 +207,41 @@ describe("the daemon", () => {
     expect([help.exitCode, help.stdout.toString()]).toEqual([0, expect.stringContaining("--config FILE")]);
     const version = await run("--version");
     expect(version.stdout.toString()).toMatch(/^multusd \d+\.\d+\.\d+\n$/);
+  });
+
+  test("serves without the cluster that it is told to use, and says once that it is away", async () => {
+    using server = await deafServer();
+    await using daemon = newDaemon({ kubeconfig: kubeconfigOf(server.url) });
+    await daemon.start();
+    // What needs nothing of the cluster is done all the same.
+    const add = await addUnderWay("alone", withAnnotations);
+    finish(add);
+    expect((await add.peer.reply()).exitCode).toBe(0);
+    await expectLine(daemon, "ADD done pod=default/web container=alone");
+    // Whatever else is tried, of the watch there are no more lines than this one.
+    await vi.waitFor(() => expect(server.connections()).toBeGreaterThan(15), 60_000);
+    expect(linesOf(daemon, "[error] network-attachment-definitions: not watched")).toHaveLength(1);
+    expect(linesOf(daemon, "network-attachment-definitions").length).toBeLessThanOrEqual(2);
+    expect(linesOf(daemon, "MULTUS_NODE_NAME is not set")).toHaveLength(1);
+    expect(await daemon.stop()).toBe(0);
+    await expectLine(daemon, "[verbose] multusd has stopped");
+  });
+
+  test("serves where its kubeconfig cannot be used: requests are told why", async () => {
+    const kubeconfig = join(directory.path, "kubeconfig");
+    await using daemon = newDaemon({ kubeconfig });
+    await daemon.start();
+    await expectLine(daemon, "the cluster cannot be used");
+    const peer = await WirePeer.connect(socketPath());
+    peer.request({ containerId: "c1", config: netconf() });
+    const { exitCode, stdout } = await peer.reply();
+    expect([exitCode, JSON.parse(stdout)]).toEqual([
+      1,
+      { cniVersion: "1.0.0", code: expect.any(Number), msg: expect.stringContaining(kubeconfig) },
+    ]);
+    kubeconfigOf("https://127.0.0.1:1");
+    finish(await addUnderWay("c2", withAnnotations));
+    await expectLine(daemon, "ADD done pod=default/web container=c2");
   });
 
   test("needs no more memory idle than an engine and a little", async () => {

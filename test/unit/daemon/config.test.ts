@@ -19,9 +19,19 @@ describe("the daemon's configuration", () => {
       maxConcurrent: 16,
       delegateTimeoutMs: undefined,
       nadDir: "",
+      kubeconfig: "",
       unused: [],
       unknown: [],
     });
+  });
+
+  test("takes the kubeconfig for itself, and lays it over every netconf", () => {
+    const { kubeconfig, overrides, unused } = parse('{"kubeconfig": "/etc/multus/kubeconfig"}');
+    const netconf = Buffer.from('{"name": "n", "clusterNetwork": "c", "kubeconfig": "/host/kubeconfig"}');
+    expect([kubeconfig, parseNetconf(netconf, overrides).kubeconfig]).toEqual(
+      Array(2).fill("/etc/multus/kubeconfig"),
+    );
+    expect(unused).toEqual([]);
   });
 
   test("takes connectionLimit for the bound, unless ours is set", () => {

@@ -1,4 +1,4 @@
-/** A small HTTP server that lists, watches and gives objects as an API server does, for tests of what is made of its answers. The real one is in the cluster tests. */
+/** A small HTTP server that lists, watches and gives objects as an API server does, and takes whatever is written, for tests of what is made of its answers. The real one is in the cluster tests. */
 
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -123,6 +123,11 @@ export class ApiServer implements AsyncDisposable {
     }
     if (fault !== undefined) {
       sendStatus(response, fault.status, fault.headers);
+      return;
+    }
+    if (method !== "GET") {
+      request.resume();
+      sendJson(response, 200, {});
       return;
     }
     const { pathname, searchParams } = new URL(url, "http://api");
