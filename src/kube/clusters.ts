@@ -1,5 +1,6 @@
 /** Which cluster a request belongs to, and the clusters that are open: each is opened when it is first asked for, and stays open. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
@@ -50,14 +51,19 @@ export class KubeClusters implements Clusters {
   /**
    * Delivers what is to be delivered, and closes all.
    * @param limitMs milliseconds for it
-   * @returns how many deliveries were given up
+   * @returns how many were not delivered
    */
   async close(limitMs: number): Promise<number> {
+    // One that is still being opened, by a program that makes its credentials, has nothing to deliver.
+    const givenUp = new AbortController();
+    const tooLate = sleep(limitMs, undefined, { signal: givenUp.signal }).catch(() => undefined);
     const closing = Array.from(this.#open.values(), async (opening) => {
-      const cluster = await opening.catch(() => undefined);
+      const cluster = await Promise.race([opening.catch(() => undefined), tooLate]);
       return cluster?.close(limitMs) ?? 0;
     });
-    return (await Promise.all(closing)).reduce((sum, givenUp) => sum + givenUp, 0);
+    const undelivered = await Promise.all(closing);
+    givenUp.abort();
+    return undelivered.reduce((sum, count) => sum + count, 0);
   }
 
   #choose(kubeconfig: string): string | undefined {

@@ -7,8 +7,9 @@ import { RecordingLogger } from "../../support/recording-logger.ts";
 interface Surroundings {
   readonly kubeconfig?: string;
   readonly isInCluster?: () => boolean;
-  /** Milliseconds after which a cluster is open. */
   readonly fails?: () => boolean;
+  /** Is a cluster never open? */
+  readonly hangs?: () => boolean;
 }
 
 /** Which were opened, and what of them was closed. */
@@ -18,7 +19,12 @@ class Opened {
   readonly closed: string[] = [];
   readonly clusters: KubeClusters;
 
-  constructor({ kubeconfig = "", isInCluster = () => false, fails = () => false }: Surroundings = {}) {
+  constructor({
+    kubeconfig = "",
+    isInCluster = () => false,
+    fails = () => false,
+    hangs = () => false,
+  }: Surroundings = {}) {
     this.clusters = new KubeClusters({
       kubeconfig,
       isInCluster,
@@ -26,7 +32,7 @@ class Opened {
       open: async (path) => {
         this.paths.push(path);
         if (fails()) throw new CniError(7, `kubeconfig ${path}: no clusters`);
-        return this.#cluster(path);
+        return hangs() ? new Promise(() => {}) : this.#cluster(path);
       },
     });
   }
@@ -121,6 +127,16 @@ describe("the daemon's clusters", () => {
     const failing = new Opened({ kubeconfig: "/own", fails: () => true });
     await failing.clusters.warm();
     expect(failing.log.causes).toEqual(["kubeconfig /own: no clusters"]);
+  });
+
+  test("are not waited for when they should close and are not even open", async () => {
+    let hangs = false;
+    const opened = new Opened({ hangs: () => hangs });
+    await opened.which("/1");
+    hangs = true;
+    opened.which("/2").catch(() => {});
+    expect(await opened.clusters.close(20)).toBe(20);
+    expect(opened.closed).toEqual(["/1"]);
   });
 
   test("are closed together, those that failed aside", async () => {
