@@ -5,7 +5,7 @@ import { isJsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Nad, NadSource } from "../multus/nads.ts";
 import type { Api } from "./api.ts";
-import { Lookup } from "./lookup.ts";
+import { Lookup, patienceMs } from "./lookup.ts";
 import { Reflector } from "./reflector.ts";
 
 const kind = "NetworkAttachmentDefinition";
@@ -135,16 +135,19 @@ export class KubeNads implements NadSource {
     if (watched !== undefined && !this.watch.refused) return watched;
     if (this.watch.connected && this.#wasJustMissing(key)) return undefined;
     const known = watched ?? this.#asked.get(key);
+    // What it said before is good enough while it is away: neither networks nor files in their place are to be lost with it.
+    const isKnown = known !== undefined || (this.watch.synced && this.#missing.has(key));
     try {
-      const found = await this.#lookup.get(namespace, name, { retry: known === undefined });
-      if (found !== undefined) return this.#remember(key, found);
+      const found = await this.#lookup.get(
+        namespace,
+        name,
+        isKnown ? { retry: false, timeoutMs: patienceMs } : { retry: true },
+      );
+      return found === undefined ? this.#rememberMissing(key) : this.#remember(key, found);
     } catch (error) {
-      if (known !== undefined) return known;
-      throw error;
+      if (!isKnown) throw error;
+      return known;
     }
-    rememberIn(this.#missing, key, performance.now());
-    this.#asked.delete(key);
-    return undefined;
   }
 
   /** A name that is looked up in files after the cluster is not to cost every pod a request. */
@@ -157,7 +160,13 @@ export class KubeNads implements NadSource {
     const before = this.#asked.get(key);
     const nad = before?.equals(found) ? before : found;
     rememberIn(this.#asked, key, nad);
+    this.#missing.delete(key);
     return nad;
+  }
+
+  #rememberMissing(key: string): undefined {
+    rememberIn(this.#missing, key, performance.now());
+    this.#asked.delete(key);
   }
 }
 
