@@ -172,6 +172,16 @@ describe("a NetworkAttachmentDefinition that the watch does not have", () => {
     expect(server.lookups).toHaveLength(1);
   });
 
+  test("stays missing while the server is away, so that a file of that name is used; of others nobody knows", async () => {
+    const nads = await openNads();
+    expect(await nads.get("default", "in-a-file")).toBeUndefined();
+    server.fault = () => "reset";
+    server.cut();
+    await vi.waitFor(() => expect(nads.watch.connected).toBe(false), 10_000);
+    expect(await nads.get("default", "in-a-file")).toBeUndefined();
+    expect((await failure(nads.get("default", "unheard-of"))).code).toBe(11);
+  });
+
   test.each(["..", "a/b", "../../../../api/v1/secrets", "a?watch=1", "A", "", "-a"])(
     "is not asked for where %j can be no object's name",
     async (name) => {
