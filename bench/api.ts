@@ -69,7 +69,10 @@ export async function benchApi(
     ];
   };
 
-  const rows = await measureCases(bench, attachCases(bench.node, [4], [1, 4]), rounds, subjectsOf, progress);
+  const cases = attachCases(bench.node, [4], [1, 4]);
+  const rows = await measureCases(bench, cases, rounds, subjectsOf, (what, done) =>
+    progress(`in a cluster: ${what}`, done),
+  );
   return {
     rows,
     deliveries: measured.map(({ one: { delegates, networks }, subject, delays }) => ({

@@ -92,5 +92,5 @@ export async function benchAttach(
       ...peers.map((peer) => peerSubject(site, peer, { delegates: networks.map(({ config }) => config) })),
     ];
   };
-  return measureCases(bench, cases, rounds, subjectsOf, progress);
+  return await measureCases(bench, cases, rounds, subjectsOf, progress);
 }

@@ -16,6 +16,7 @@ const { ensureNpmPackages } = await import("./setup/npm.mjs");
 const { ensurePrograms } = await import("./setup/kubernetes.mjs");
 const { interruption, run, SetupError } = await import("./setup/process.mjs");
 const { pinnedNode, projectDirectory } = await import("./setup/project.mjs");
+const { runBenchmarks } = await import("./tasks/bench.mjs");
 const {
   clearReports,
   clusterPrograms,
@@ -108,9 +109,8 @@ const tasks = {
     about: "benchmarks into bench/results/ (--gate: fail where a bound is missed)",
     async run(args) {
       if (!isRoot()) throw new SetupError("the benchmarks make network namespaces: they need root");
-      await requireTools("the benchmark", ["compiler", "iproute2", "plugins"]);
       await requireBuild();
-      return onPinnedNode(inProject("bench", "index.ts"), ...args);
+      return runBenchmarks(args);
     },
   },
   lint: {

@@ -51,7 +51,7 @@ function namedProjects(args) {
 }
 
 /** Builds them where they are not there yet. @returns {Promise<string[]>} why they can't be built here; nothing where they can */
-async function buildPrograms(names) {
+export async function buildPrograms(names) {
   try {
     await ensurePrograms(names);
     return [];

@@ -1,0 +1,54 @@
+/** The benchmarks' task: what they need of the machine, and which of them can't run without a cluster. */
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { describeMissing, ensureTools } from "../setup/debian.mjs";
+import { progress, run, SetupError } from "../setup/process.mjs";
+import { pinnedNode, projectDirectory, underCI } from "../setup/project.mjs";
+import { buildPrograms } from "./test.mjs";
+
+/** Parts of bench/index.ts that need no real API server. */
+const partsWithoutCluster = ["kernels", "attach", "density"];
+
+/** Installs and builds what a real API server needs. @returns {Promise<string[]>} why there can't be one here; nothing where there can */
+async function prepareCluster() {
+  const missing = await ensureTools(["etcd", "openssl", "go"]);
+  return missing.length > 0 ? [describeMissing(missing)] : buildPrograms(["kubernetes"]);
+}
+
+/**
+ * Runs the benchmarks, without those that need a cluster where there can't be one.
+ * @param {readonly string[]} args for bench/index.ts
+ * @returns {Promise<number>} exit code
+ * @throws {SetupError}
+ */
+export async function runBenchmarks(args) {
+  const missing = await ensureTools(["compiler", "iproute2", "plugins"]);
+  if (missing.length > 0) {
+    throw new SetupError(`the benchmarks can't run on this machine:\n${describeMissing(missing)}`);
+  }
+  const { values } = parseArgs({
+    args: [...args],
+    strict: false,
+    options: {
+      only: { type: "string", multiple: true },
+      gate: { type: "boolean" },
+      help: { type: "boolean" },
+      "without-cluster": { type: "boolean" },
+    },
+  });
+  const isLeftOut = values.help || values["without-cluster"];
+  const wantsCluster =
+    !isLeftOut && (values.only?.some((part) => !partsWithoutCluster.includes(part)) ?? true);
+  const reasons = wantsCluster ? await prepareCluster() : [];
+  if (reasons.length > 0) {
+    progress(`what needs a real API server is not measured:\n${reasons.join("\n")}`);
+    if (underCI && values.gate) throw new SetupError("CI is set: a bound that is not measured is a failure");
+  }
+  const { exitCode } = await run(pinnedNode, [
+    join(projectDirectory, "bench", "index.ts"),
+    ...args,
+    ...(reasons.length > 0 ? ["--without-cluster"] : []),
+  ]);
+  return exitCode;
+}
