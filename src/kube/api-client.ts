@@ -306,7 +306,9 @@ function parseLine(line: Buffer, server: URL): unknown {
 
 function unreachable(server: URL, error: unknown): ApiUnreachable {
   // Of several addresses each has an error of its own.
-  const texts = error instanceof AggregateError ? error.errors.map(errorText) : [errorText(error)];
+  const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+  // "aborted" is what Node says where an answer breaks off.
+  const texts = errors.map(errorText).map((text) => (text === "aborted" ? "the connection broke" : text));
   return new ApiUnreachable(`${server.origin}: ${texts.join("; ")}`, { cause: error });
 }
 

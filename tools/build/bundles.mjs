@@ -18,7 +18,7 @@ const banner = `#!/usr/bin/env node
 import { createRequire as makeRequire } from "node:module";
 const require = makeRequire(import.meta.url);`;
 
-/** What of @kubernetes/client-node imports, and the reading of a kubeconfig does not need: the names that are imported of each module. */
+/** What @kubernetes/client-node imports and reading a kubeconfig does not need: the names that are imported of each module. */
 const leftOut = new Map([
   ["./gen/index.js", ["createConfiguration", "ServerConfiguration"]],
   ["./gen/rxjsStub.js", ["of"]],

@@ -541,7 +541,7 @@ describe("a watch", () => {
   });
 
   it.each([
-    ["is cut off", (response: ServerResponse) => response.destroy(), "aborted"],
+    ["is cut off", (response: ServerResponse) => response.destroy(), "the connection broke"],
     [
       "ends in the middle of a line",
       (response: ServerResponse) => response.end('{"type":"ADD'),
