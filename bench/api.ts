@@ -42,7 +42,7 @@ export async function benchApi(
   await using bench = await BenchNode.start(await cluster.nodeOptions());
   await using resources = new AsyncDisposableStack();
   if (peers.length > 0) resources.use(await relay(bench.node.network, cluster.api.port));
-  await bench.untilReady();
+  await bench.node.untilReady();
   const measured: { readonly one: AttachCase; readonly subject: string; readonly delays: Delays }[] = [];
 
   const subjectsOf = async (one: AttachCase, site: Site): Promise<Subject[]> => {

@@ -2,9 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { callPlugin } from "../test/support/plugin.ts";
-import { shim, TestNode, type TestNodeOptions } from "../test/support/test-node.ts";
+import { TestNode, type TestNodeOptions } from "../test/support/test-node.ts";
 import { fixedResultPlugin } from "./networks.ts";
 import { buildRunner, Runner } from "./runner.ts";
 
@@ -31,30 +29,6 @@ export class BenchNode implements AsyncDisposable {
     } catch (error) {
       await node[Symbol.asyncDispose]();
       throw error;
-    }
-  }
-
-  /**
-   * Waits until the daemon can serve an ADD: it knows the networks and pods of its cluster. Asks as a runtime does.
-   * @throws {Error} with its reason, after 30 s
-   */
-  async untilReady(): Promise<void> {
-    const { node } = this;
-    const clusterNetwork = { cniVersion: "1.0.0", name: "unused", type: fixedResultPlugin };
-    const deadline = Date.now() + 30_000;
-    for (;;) {
-      const answer = await callPlugin(node.network.enter(shim), {
-        command: "STATUS",
-        containerId: "",
-        netns: "",
-        ifName: "",
-        args: "",
-        path: node.binDir,
-        config: node.netconf(clusterNetwork, { cniVersion: "1.1.0" }),
-      });
-      if (answer.exitCode === 0) return;
-      if (Date.now() > deadline) answer.expectSuccess();
-      await sleep(100);
     }
   }
 

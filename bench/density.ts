@@ -53,6 +53,7 @@ export async function benchDensity(
     else await cluster.createNetwork(name, config);
   }
   await sleep(500);
+  await node.untilReady();
   const netconf = node.netconf(clusterNetwork.config, cluster === undefined ? {} : { capabilities: {} });
   const placed: Placed[] = [];
   for (let index = 0; index < pods; index++) {

@@ -61,7 +61,7 @@ async function populate(population: Population, resources: AsyncDisposableStack)
   const { node, runner } = bench;
   const sandbox = await node.pod("measured", selection(networks));
   const pod = await cluster.createPod(sandbox.name, sandbox.annotations);
-  await bench.untilReady();
+  await node.untilReady();
   const site = { node, runner, pod: { ...pod, annotations: sandbox.annotations, network: sandbox.network } };
   const name = `${population.networks} networks, ${population.pods} pods`;
   const subject = multusWasm(site, name, networks, "cluster");

@@ -6,6 +6,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Daemon, type DaemonSurroundings } from "./daemon.ts";
 import { Namespace } from "./namespace.ts";
 import { type CniCommand, callPlugin, type PluginAnswer, type PluginCall, podArgs } from "./plugin.ts";
@@ -217,6 +218,29 @@ export class TestNode implements AsyncDisposable {
       config: { ...netconf, runtimeConfig },
       ...further,
     });
+  }
+
+  /**
+   * Waits until the daemon can serve an ADD: where it belongs to a cluster it knows that one's networks. Asks as a runtime does.
+   * @throws {Error} with its reason, after 30 s
+   */
+  async untilReady(): Promise<void> {
+    const unused = { cniVersion: "1.0.0", name: "unused", type: "bridge" };
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+      const answer = await callPlugin(this.network.enter(shim), {
+        command: "STATUS",
+        containerId: "",
+        netns: "",
+        ifName: "",
+        args: "",
+        path: debianPlugins,
+        config: this.netconf(unused, { cniVersion: "1.1.0" }),
+      });
+      if (answer.exitCode === 0) return;
+      if (Date.now() > deadline) answer.expectSuccess();
+      await sleep(100);
+    }
   }
 
   /**
