@@ -93,7 +93,7 @@ What multusd logs follows. Ctrl-C removes everything.
 }
 
 /** Brings the node up, leaves it to the user, removes it. @param end resolves when the user has had enough */
-async function play(choices: Choices, end: Promise<void>): Promise<void> {
+async function play(choices: Choices, end: Promise<unknown>): Promise<void> {
   const isNewest = choices.containerd === "2.4";
   process.stdout.write(`A one-node cluster with containerd ${choices.containerd}:\n\n`);
   let isUp = false;
@@ -167,10 +167,7 @@ try {
   if (process.env[playerVariable] === undefined) {
     process.exitCode = await launch(args);
   } else {
-    await play(
-      choices,
-      once(process, "disconnect").then(() => {}),
-    );
+    await play(choices, process.connected ? once(process, "disconnect") : Promise.resolve());
   }
 } catch (error) {
   process.stderr.write(`! ${error instanceof Error ? error.message : String(error)}\n`);
