@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { documents } from "../support/cluster/manifests.ts";
-import { ClusterNode, type ClusterNodeOptions } from "../support/cluster/node.ts";
+import { ClusterNode, runtimes } from "../support/cluster/node.ts";
 import { cidrs, type Link } from "../support/namespace.ts";
 import { debianPlugins } from "../support/test-node.ts";
 
@@ -18,11 +18,6 @@ set -e
 out=$(sed 's/"cniVersion": *"1.1.0"/"cniVersion":"1.0.0"/g' | ${debianPlugins}/macvlan) || { echo "$out"; exit 1; }
 echo "$out" | sed 's/"cniVersion": *"1.0.0"/"cniVersion":"1.1.0"/; s/"sandbox":/"mtu": 1400, "sandbox":/'
 `;
-
-const runtimes: readonly (ClusterNodeOptions & { readonly about: string })[] = [
-  { about: "containerd 1.6, netconf 1.0.0", containerd: "debian", cniVersion: "1.0.0" },
-  { about: "containerd 2.4, netconf 1.1.0", containerd: "2.4", cniVersion: "1.1.0" },
-];
 
 describe.each(runtimes)("pods of a node with $about", (options) => {
   let node: ClusterNode;

@@ -51,6 +51,12 @@ export interface ClusterNodeOptions {
   readonly onLog?: (text: string) => void;
 }
 
+/** The oldest and the newest container runtime that tests run, each with what its netconf says. */
+export const runtimes: readonly (ClusterNodeOptions & { readonly about: string })[] = [
+  { about: "containerd 1.6, netconf 1.0.0", containerd: "debian", cniVersion: "1.0.0" },
+  { about: "containerd 2.4, netconf 1.1.0", containerd: "2.4", cniVersion: "1.1.0" },
+];
+
 /** A pod as far as tests look. */
 export interface ClusterPod {
   readonly metadata: {
