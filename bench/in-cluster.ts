@@ -4,8 +4,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiPod, BenchCluster } from "./cluster.ts";
 import type { Subject } from "./subjects.ts";
 
-/** Milliseconds that everything is left alone before a call that is measured. */
+/** Milliseconds that everything is left alone before an ADD. */
 const pause = 10;
+/**
+ * Milliseconds from an ADD's answer to the DEL, more only where something still has to arrive. The same for every subject: the kernel takes longer to remove
+ * links that have been there for a while, and a machine that did nothing for a while is slower to begin.
+ */
+const lifetime = 130;
 
 /** From the answer of an ADD until something of it is in the API, milliseconds, by ADD. */
 export interface Delays {
@@ -48,11 +53,9 @@ export function inCluster(
         );
         delays.events.push(at - answered);
       }
+      await sleep(Math.max(0, answered + lifetime - performance.now()));
       return cost;
     },
-    async del(containerId) {
-      await sleep(pause);
-      return subject.del(containerId);
-    },
+    del: (containerId) => subject.del(containerId),
   };
 }
