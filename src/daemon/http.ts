@@ -8,7 +8,7 @@ import type { Socket } from "node:net";
 
 export class HttpSide {
   readonly #isReady: () => boolean;
-  #server: Promise<Server> | undefined;
+  #server: Server | undefined;
 
   /** @param isReady false once the daemon is stopping */
   constructor(isReady: () => boolean) {
@@ -16,17 +16,17 @@ export class HttpSide {
   }
 
   /** Takes over a connection. @param first what was already read from it */
-  async take(socket: Socket, first: Buffer): Promise<void> {
+  take(socket: Socket, first: Buffer): void {
     socket.pause();
     socket.unshift(first);
     this.#server ??= this.#load();
-    const server = await this.#server;
-    server.emit("connection", socket);
+    this.#server.emit("connection", socket);
     socket.resume();
   }
 
-  async #load(): Promise<Server> {
-    const { createServer } = await import("node:http");
+  #load(): Server {
+    // Not imported: an `import` of node:http brings a WebSocket client along (6 MB).
+    const { createServer } = process.getBuiltinModule("node:http");
     return createServer((request, response) => this.#answer(request, response));
   }
 

@@ -94,10 +94,7 @@ export class DaemonServer {
         this.#others.delete(socket);
         this.#openSession(socket, first);
       } else if (isLetter(firstByte)) {
-        this.#http.take(socket, first).catch((error) => {
-          this.#context.loggers.daemon.error("HTTP failed", { error: String(error) });
-          socket.destroy();
-        });
+        this.#http.take(socket, first);
       } else {
         this.#context.loggers.daemon.error("a connection speaks neither the protocol nor HTTP", {
           firstByte,
