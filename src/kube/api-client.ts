@@ -4,7 +4,7 @@ import type { Agent, IncomingMessage } from "node:http";
 import packageJson from "../../package.json" with { type: "json" };
 import { errorText } from "../log/error-text.ts";
 import type { Access, Credentials } from "./access.ts";
-import { type Api, ApiError, type ApiRequest, ApiUnreachable } from "./api.ts";
+import { type Api, ApiError, type ApiRequest, ApiUnreachable, answerTooLong } from "./api.ts";
 import { answerError } from "./api-answer.ts";
 import { WatchLines } from "./watch-lines.ts";
 
@@ -59,7 +59,8 @@ export class ApiClient implements Api {
     const status = await acceptedStatus(request, response, server, deadline);
     const body = await readBody(response, maxBodyBytes, deadline, server);
     if (body === undefined) {
-      throw new ApiError(status, "", `${method} ${path}: the answer has more than ${maxBodyBytes} bytes`);
+      const message = `${method} ${path}: the answer has more than ${maxBodyBytes} bytes`;
+      throw new ApiError(status, answerTooLong, message);
     }
     try {
       return (body.length === 0 ? undefined : JSON.parse(body.toString("utf8"))) as Answer;

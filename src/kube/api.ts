@@ -35,6 +35,9 @@ export const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8
 /** For `accept` of a list: {@link metadataOnly} of its items. */
 export const listMetadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
+/** `reason` of an {@link ApiError} that no server gives: the answer is longer than the client takes. */
+export const answerTooLong = "AnswerTooLong";
+
 /** The server answered, but not with what was asked for. */
 export class ApiError extends Error {
   override readonly name = "ApiError";

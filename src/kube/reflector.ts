@@ -4,7 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
-import { type Api, ApiError, type ApiRequest, listMetadataOnly, metadataOnly } from "./api.ts";
+import { type Api, ApiError, type ApiRequest, answerTooLong, listMetadataOnly, metadataOnly } from "./api.ts";
 import { statusError } from "./api-answer.ts";
 import { BackOff, type BackOffLimits } from "./back-off.ts";
 
@@ -215,14 +215,25 @@ export class Reflector<Kept> {
     }
   }
 
-  /** Reads every page, then replaces what is kept. @throws {ApiError} {@link ApiUnreachable} */
+  /** Lists; in smaller pages where some are too long: etcd takes objects of 1.5 MB. @throws {ApiError} {@link ApiUnreachable} */
   async #list(): Promise<void> {
-    const { api, path, pageSize } = this.#options;
+    for (let pageSize = this.#options.pageSize ?? defaultPageSize; ; pageSize = Math.ceil(pageSize / 2)) {
+      try {
+        return await this.#listInPages(pageSize);
+      } catch (error) {
+        if (pageSize === 1 || !(error instanceof ApiError && error.reason === answerTooLong)) throw error;
+      }
+    }
+  }
+
+  /** Reads every page, then replaces what is kept. @throws {ApiError} {@link ApiUnreachable} */
+  async #listInPages(pageSize: number): Promise<void> {
+    const { api, path } = this.#options;
     const items = new Map<string, Item<Kept>>();
     let resourceVersion = "";
     let continueAt = "";
     do {
-      const query = new URLSearchParams({ limit: String(pageSize ?? defaultPageSize) });
+      const query = new URLSearchParams({ limit: String(pageSize) });
       if (continueAt !== "") query.set("continue", continueAt);
       const page = listPage(
         await api.request({

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { stringify } from "yaml";
 import packageJson from "../../../package.json" with { type: "json" };
 import type { Access, Credentials } from "../../../src/kube/access.ts";
-import { ApiError, type ApiRequest, ApiUnreachable } from "../../../src/kube/api.ts";
+import { ApiError, type ApiRequest, ApiUnreachable, answerTooLong } from "../../../src/kube/api.ts";
 import { ApiClient } from "../../../src/kube/api-client.ts";
 import { kubeconfigCredentials } from "../../../src/kube/credentials.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
@@ -157,6 +157,7 @@ describe("a request", () => {
     const error = await failureOf(client.api.request({ ...get("/x"), timeoutMs: 60_000 }));
     expect(error).toMatchObject({
       name: "ApiError",
+      reason: answerTooLong,
       message: "GET /x: the answer has more than 67108864 bytes",
     });
     await vi.waitFor(() => expect(server.open).toBe(0), patience);

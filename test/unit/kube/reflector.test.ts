@@ -171,6 +171,36 @@ describe("a reflector", () => {
     expect(rig.kept).toContain("z/late=late");
   });
 
+  it("lists in smaller pages where some are longer than the client takes", async () => {
+    const prepare = (server: ObjectServer) => {
+      for (let index = 0; index < 40; index++) server.set(`a/thing-${index}`, "large");
+      // As with objects of 1.5 MB, the most that etcd takes.
+      server.intercept = (url, response) => {
+        const isTooLong = Number(url.searchParams.get("limit")) > 40;
+        if (isTooLong) response.end(Buffer.alloc((64 << 20) + 1, 0x20));
+        return isTooLong;
+      };
+    };
+    await using rig = await Rig.start(prepare);
+    await rig.watching();
+    expect(rig.kept).toHaveLength(40);
+    expect(rig.server.lists.map(({ searchParams }) => searchParams.get("limit"))).toEqual(["50", "25", "25"]);
+    expect(rig.log.errors).toEqual([]);
+    expect(rig.pauses).toEqual([]);
+  });
+
+  it("tells of a single object that is longer than the client takes", async () => {
+    const prepare = (server: ObjectServer) => {
+      server.intercept = (_url, response) => {
+        response.end(Buffer.alloc((64 << 20) + 1, 0x20));
+        return true;
+      };
+    };
+    await using rig = await Rig.start(prepare, { pageSize: 2 });
+    await rig.until(() => expect(rig.reflector.lastProblem).toContain("the answer has more than"));
+    expect(rig.reflector.synced).toBe(false);
+  });
+
   it("lists anew where the pages expire on the way", async () => {
     const prepare = (server: ObjectServer) => {
       for (let index = 0; index < 5; index++) server.set(`a/thing-${index}`, String(index));
