@@ -25,7 +25,7 @@ export const clusterPrograms = ["kubernetes", "containerd"];
  * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "containerd")[] }>}
  */
 const suites = {
-  unit: { needs: [], root: false },
+  unit: { needs: ["openssl"], root: false },
   generated: { needs: [], root: false },
   fuzz: { needs: [], root: false },
   shim: { needs: ["compiler", "iproute2"], root: true },
