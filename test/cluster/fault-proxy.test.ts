@@ -215,6 +215,31 @@ describe("a proxy in front of an API server", () => {
     expect(await ask("GET", "/version")).toMatchObject({ complete: true, text: whole.text });
   });
 
+  test("falls silent in the middle of an answer, and keeps the connection", async () => {
+    proxy.fault({ path: /configmaps\?watch=1/ }, { stallAfterBytes: 10 }, 1);
+    const stalled = await open("GET", `${configMaps}?watch=1&resourceVersion=0`);
+    const whole = await open("GET", `${configMaps}?watch=1&resourceVersion=0`);
+    const texts = [stalled, whole].map((answer) => {
+      const heard = { text: "" };
+      answer.on("data", (chunk: Buffer) => {
+        heard.text += chunk.toString();
+      });
+      answer.on("error", () => {});
+      return heard;
+    });
+    await server.kubectl("create", "configmap", "not-told");
+    await vi.waitFor(() => expect(texts[1]?.text).toContain("not-told"), 30_000);
+    expect(texts[0]?.text).toBe(texts[1]?.text.slice(0, 10));
+    expect(proxy.requests[0]).toMatchObject({ status: 200, millis: undefined });
+    expect(proxy.cut({ path: /watch=1/ })).toBe(2);
+  });
+
+  test("answers with what no API server says", async () => {
+    proxy.fault({}, { answer: { status: 200, reason: "OK", text: "<p>Welcome" } }, 1);
+    const { status, headers, text } = await ask("GET", "/version");
+    expect([status, headers["content-type"], text]).toEqual([200, "text/html", "<p>Welcome"]);
+  });
+
   test("never answers, until its client gives up", async () => {
     const rule = proxy.fault({ method: "POST" }, { hang: true }, 1);
     const patience = new AbortController();

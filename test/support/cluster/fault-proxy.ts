@@ -45,6 +45,8 @@ export interface Fault {
     readonly reason: string;
     readonly message?: string;
     readonly retryAfterSeconds?: number;
+    /** In place of the Status object, as something answers that is no API server. */
+    readonly text?: string;
   };
   /** Closes the connection; the server does not see the request. */
   readonly reset?: true;
@@ -52,6 +54,8 @@ export interface Fault {
   readonly hang?: true;
   /** Closes the connection after so many bytes of the answer's body. 0: not even its head arrives, though the server has done what it was asked. */
   readonly cutAfterBytes?: number;
+  /** Passes on so many bytes of the answer's body and no more, and the connection stays: 0 is a watch that begins and is silent. */
+  readonly stallAfterBytes?: number;
 }
 
 /** Faults for some requests. */
@@ -216,14 +220,14 @@ export class FaultProxy implements AsyncDisposable {
     if (response.destroyed || fault.hang) return;
     if (fault.reset) socket.destroy();
     else if (fault.answer !== undefined) refuse(response, seen, fault.answer);
-    else this.#forward(request, response, exchange, fault.cutAfterBytes);
+    else this.#forward(request, response, exchange, fault);
   }
 
   #forward(
     request: IncomingMessage,
     response: ServerResponse,
     { seen, url, socket }: Exchange,
-    cutAfterBytes: number | undefined,
+    { cutAfterBytes, stallAfterBytes }: Fault,
   ): void {
     const forwarded: ClientRequest = httpsRequest(
       `${this.#target}${url}`,
@@ -239,8 +243,13 @@ export class FaultProxy implements AsyncDisposable {
         response.flushHeaders();
         // Where the server breaks off, so does the proxy.
         answer.on("error", () => socket.destroy());
-        if (cutAfterBytes === undefined) answer.pipe(response);
-        else passOnUpTo(cutAfterBytes, answer, response, socket);
+        if (cutAfterBytes !== undefined) {
+          passOnUpTo(cutAfterBytes, answer, response, () => socket.destroy());
+        } else if (stallAfterBytes !== undefined) {
+          passOnUpTo(stallAfterBytes, answer, response, () => {});
+        } else {
+          answer.pipe(response);
+        }
       },
     );
     // No server there, or one that went away: the client is to see the same.
@@ -267,11 +276,12 @@ function refuse(
     reason,
     message = `${reason}: made up by a test`,
     retryAfterSeconds,
+    text,
   }: NonNullable<Fault["answer"]>,
 ): void {
   seen.status = status;
   response.writeHead(status, {
-    "Content-Type": "application/json",
+    "Content-Type": text === undefined ? "application/json" : "text/html",
     ...(retryAfterSeconds === undefined ? {} : { "Retry-After": retryAfterSeconds }),
   });
   const body = {
@@ -283,17 +293,23 @@ function refuse(
     reason,
     code: status,
   };
-  response.end(JSON.stringify(body));
+  response.end(text ?? JSON.stringify(body));
 }
 
-function passOnUpTo(bytes: number, answer: IncomingMessage, response: ServerResponse, socket: Socket): void {
+/** @param onLimit called when so many bytes have gone out; none follow */
+function passOnUpTo(
+  bytes: number,
+  answer: IncomingMessage,
+  response: ServerResponse,
+  onLimit: () => void,
+): void {
   let left = bytes;
   answer.on("data", (chunk: Buffer) => {
     if (left <= 0) return;
     const passed = chunk.subarray(0, left);
     left -= passed.length;
     response.write(passed, () => {
-      if (left === 0) socket.destroy();
+      if (left === 0) onLimit();
     });
   });
   answer.on("end", () => {

@@ -20,6 +20,7 @@ import { containerdProgram } from "./binaries.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { Kubelet } from "./kubelet.ts";
 import { nadManifest, podManifest } from "./manifests.ts";
+import { inPodWith } from "./service-account-files.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -204,16 +205,6 @@ class NodeFiles {
   }
 }
 
-/**
- * Starts a command as if in a pod: service account files are where the kubelet mounts them, in a mount namespace that ends with the command.
- * @param directory the service account's files
- */
-function withServiceAccount(directory: string): string[] {
-  const place = "/run/secrets/kubernetes.io/serviceaccount";
-  const script = `mount -t tmpfs tmpfs /run && mkdir -p ${place} && mount --bind "$0" ${place} && exec "$@"`;
-  return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, directory];
-}
-
 export class ClusterNode implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #files: NodeFiles;
@@ -262,7 +253,7 @@ export class ClusterNode implements AsyncDisposable {
           KUBERNETES_SERVICE_PORT: String(proxy.port),
           MULTUS_NODE_NAME: nodeName,
         },
-        through: withServiceAccount(credentials.directory),
+        through: inPodWith(credentials.directory),
         ...(options.onLog && { onOutput: options.onLog }),
       }),
     );

@@ -39,3 +39,13 @@ export class ServiceAccountFiles {
     rmSync(join(this.directory, before), { recursive: true, force: true });
   }
 }
+
+/**
+ * Words before a command that start it as if in a pod: service account files are where the kubelet mounts them, in a mount namespace that ends with the command.
+ * @param directory the service account's files
+ */
+export function inPodWith(directory: string): readonly string[] {
+  const place = "/run/secrets/kubernetes.io/serviceaccount";
+  const script = `mount -t tmpfs tmpfs /run && mkdir -p ${place} && mount --bind "$0" ${place} && exec "$@"`;
+  return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, directory];
+}
