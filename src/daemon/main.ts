@@ -104,7 +104,8 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
-  await clusters.warm();
+  const cluster = await clusters.warm();
+  if (cluster !== undefined) multus.restoreStatuses(cluster);
 }
 
 /** What speaks to a cluster is loaded when there is one: a daemon without does without. */

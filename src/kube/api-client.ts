@@ -65,7 +65,11 @@ export class ApiClient implements Api {
     try {
       return (body.length === 0 ? undefined : JSON.parse(body.toString("utf8"))) as Answer;
     } catch (error) {
-      throw new ApiError(status, "", `${method} ${path}: the answer is not JSON: ${errorText(error)}`);
+      // Whatever said so, it was no API server.
+      throw new ApiUnreachable(
+        `${server.origin}: the answer to ${method} ${path} is not JSON: ${errorText(error)}`,
+        { cause: error },
+      );
     }
   }
 
@@ -244,6 +248,8 @@ function send(
       const mayRepeat = outgoing.reusedSocket && wasClosed(error) && isRepeatable(request, error);
       reject(mayRepeat ? new LostConnection(errorText(error), { cause: error }) : error);
     });
+    // Node reports no error where the server switches to another protocol.
+    outgoing.once("close", () => reject(new Error("the connection ended without an answer")));
     outgoing.end(body);
   });
 }

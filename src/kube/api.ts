@@ -56,7 +56,7 @@ export class ApiError extends Error {
   }
 }
 
-/** No answer: refused, reset, not in time, TLS that cannot be agreed on, credentials that cannot be had. */
+/** No answer: refused, reset, not in time, TLS that cannot be agreed on, credentials that cannot be had; or one that no API server gives. */
 export class ApiUnreachable extends Error {
   override readonly name = "ApiUnreachable";
 }

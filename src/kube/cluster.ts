@@ -7,6 +7,7 @@ import { ApiClient } from "./api-client.ts";
 import { inClusterCredentials, kubeconfigCredentials } from "./credentials.ts";
 import { KubeNads } from "./nads.ts";
 import { KubePods } from "./pods.ts";
+import { syncPatienceMs } from "./reflector.ts";
 import { ClusterStatusSink } from "./status-sink.ts";
 
 /** An API that can be hung up. */
@@ -43,8 +44,8 @@ export async function openCluster(kubeconfig: string, nodeName: string, log: Log
   return new KubeCluster({ api: new ApiClient(credentials), server: server.origin, nodeName, log });
 }
 
-/** How long the first lists may take before nobody wants to know any more how long they took, in milliseconds: a day. */
-const syncPatienceMs = 24 * 60 * 60 * 1000;
+/** A runtime that asks for the STATUS of a daemon which has just started gets its answer after so many milliseconds at most. */
+const firstListMs = 1_000;
 
 export class KubeCluster implements OpenCluster {
   readonly pods: KubePods;
@@ -77,6 +78,11 @@ export class KubeCluster implements OpenCluster {
     if (watch.synced || watch.refused) return undefined;
     const why = watch.lastProblem ?? "they are being listed for the first time";
     return `the network-attachment-definitions of the cluster at ${this.#options.server} are not known yet: ${why}`;
+  }
+
+  async untilListed(): Promise<void> {
+    const { watch } = this.nads;
+    if (!watch.refused && watch.lastProblem === undefined) await watch.waitUntilSynced(firstListMs);
   }
 
   async close(limitMs: number): Promise<number> {

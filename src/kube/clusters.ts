@@ -39,12 +39,13 @@ export class KubeClusters implements Clusters {
     return key === undefined ? undefined : (this.#open.get(key) ?? this.#begin(key));
   }
 
-  /** Opens the cluster that is every request's, if there is one, so that its caches are warm when the first request comes. Never throws: a problem goes to the log. */
-  async warm(): Promise<void> {
+  /** Opens the cluster that is every request's, if there is one, so that its caches are warm when the first request comes. Never throws: a problem goes to the log. @returns undefined: there is none, or it could not be opened */
+  async warm(): Promise<OpenCluster | undefined> {
     try {
-      await this.of("");
+      return await this.of("");
     } catch (error) {
       this.#options.log.error("the cluster cannot be used", { error: errorText(error) });
+      return undefined;
     }
   }
 

@@ -156,7 +156,8 @@ export class Delivery {
       lane.delivered(parcel);
     } else if (isWorthAnotherTry(failure.error)) {
       parcel.tries++;
-      parcel.notBefore = performance.now() + parcel.backOff.next(this.#pauses);
+      const pause = Math.max(askedPause(failure.error), parcel.backOff.next(this.#pauses));
+      parcel.notBefore = performance.now() + pause;
       lane.putBack(parcel, failure.error);
     } else {
       lane.refused(parcel, failure.error);
@@ -180,8 +181,8 @@ export class Delivery {
       });
       this.#absence = { nextTry: 0, backOff: new BackOff() };
     }
-    const asked = error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, longestRetryAfterMs) : 0;
-    this.#absence.nextTry = performance.now() + Math.max(asked, this.#absence.backOff.next(this.#pauses));
+    const pause = Math.max(askedPause(error), this.#absence.backOff.next(this.#pauses));
+    this.#absence.nextTry = performance.now() + pause;
   }
 
   #setTimer(now: number): void {
@@ -197,6 +198,11 @@ export class Delivery {
     const delay = Math.max(at, this.#absence?.nextTry ?? 0) - now;
     this.#timer = setTimeout(() => this.#go(), Math.max(1, Math.ceil(delay)));
   }
+}
+
+/** Milliseconds that the server wants nothing of this. */
+function askedPause(error: unknown): number {
+  return error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, longestRetryAfterMs) : 0;
 }
 
 /**

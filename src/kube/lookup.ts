@@ -2,8 +2,9 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { isJsonObject } from "../cni/json.ts";
 import { errorText } from "../log/error-text.ts";
-import { type Api, ApiError, type ApiRequest, isTransient } from "./api.ts";
+import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from "./api.ts";
 import { isNamespaceName, isObjectName } from "./object-names.ts";
 
 /** For how long an API server that cannot answer is asked again, and a watch may lag behind, in milliseconds (behaviour page, section 7). */
@@ -20,6 +21,8 @@ export interface LookupOptions<Found> {
   readonly path: (namespace: string, name: string) => string;
   /** As in {@link ApiRequest}. */
   readonly accept?: string;
+  /** Is a 404 believed that does not say what was not found? An API server answers so where the kind is not defined; for a kind that always is, something else does. */
+  readonly mayBeUndefined: boolean;
   /** What is kept of the answer. */
   readonly keep: (object: unknown, namespace: string, name: string) => Found;
 }
@@ -56,21 +59,28 @@ export class Lookup<Found> {
   }
 
   async #ask(namespace: string, name: string, patience: Patience): Promise<Found | undefined> {
-    const { api, kind, path, accept, keep } = this.#options;
+    const { api, kind, path, accept, mayBeUndefined, keep } = this.#options;
     const request: ApiRequest = {
       method: "GET",
       path: path(namespace, name),
       ...(accept === undefined ? {} : { accept }),
       ...(patience.timeoutMs === undefined ? {} : { timeoutMs: patience.timeoutMs }),
     };
+    const ask = async (): Promise<unknown> => {
+      try {
+        const object = await api.request(request);
+        if (nameOf(object) === name) return object;
+        throw new ApiUnreachable(`the answer to GET ${request.path} is another object`);
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 404) throw error;
+        if (mayBeUndefined || error.reason === "NotFound") return undefined;
+        throw new ApiUnreachable(error.message, { cause: error });
+      }
+    };
     try {
-      return keep(
-        await retried(patience.retry ? patienceMs : 0, () => api.request(request)),
-        namespace,
-        name,
-      );
+      const object = await retried(patience.retry ? patienceMs : 0, ask);
+      return object === undefined ? undefined : keep(object, namespace, name);
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
       throw new CniError(
         CniErrorCode.tryAgainLater,
         `${kind} ${namespace}/${name} cannot be looked up: ${errorText(error)}`,
@@ -79,6 +89,10 @@ export class Lookup<Found> {
       );
     }
   }
+}
+
+function nameOf(object: unknown): unknown {
+  return isJsonObject(object) && isJsonObject(object.metadata) ? object.metadata.name : undefined;
 }
 
 /** Tries again while the API cannot answer, for that many milliseconds. @throws what the last try threw */

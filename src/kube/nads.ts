@@ -114,6 +114,7 @@ export class KubeNads implements NadSource {
       api,
       kind,
       path: (namespace, name) => `${group}/namespaces/${namespace}/${plural}/${name}`,
+      mayBeUndefined: true,
       keep: keptNad,
     });
   }

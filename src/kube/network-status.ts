@@ -3,10 +3,10 @@
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";
 import type { PodReference } from "../multus/pod.ts";
-import { type Api, ApiError } from "./api.ts";
+import { type Api, ApiError, ApiUnreachable } from "./api.ts";
 import { lacksRight } from "./forbidden.ts";
 
-const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
+export const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
 /** On the mirror of a static pod: the uid that the kubelet, and so the runtime, knows the pod by. */
 const mirrorAnnotation = "kubernetes.io/config.mirror";
 
@@ -52,7 +52,11 @@ export class NetworkStatusWriter {
       if (isPatched) this.#rememberForbidden();
       return replaced;
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return "gone";
+      if (error instanceof ApiError && error.status === 404) {
+        if (error.reason === "NotFound") return "gone";
+        // An API server knows pods.
+        throw new ApiUnreachable(error.message, { cause: error });
+      }
       // With neither right, see each time which one comes.
       if (lacksRight(error)) this.#patchForbiddenUntil = 0;
       throw error;

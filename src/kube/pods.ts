@@ -8,21 +8,32 @@ import { configSourceAnnotation, isAnotherPod, isStaticPod } from "../multus/pod
 import { podAnnotationsRead } from "../multus/selection.ts";
 import { type Api, metadataOnly } from "./api.ts";
 import { Lookup, patienceMs } from "./lookup.ts";
-import { Reflector } from "./reflector.ts";
+import { statusAnnotation } from "./network-status.ts";
+import { Reflector, syncPatienceMs } from "./reflector.ts";
 
 const keptAnnotations = [...podAnnotationsRead, configSourceAnnotation];
 /** What most pods of a node have in common. */
 const noAnnotations: Readonly<Record<string, string>> = {};
 
+export interface KeptPod extends PodDetails {
+  /** Whoever wrote it, and whatever it says. */
+  readonly hasNetworkStatus: boolean;
+}
+
 /**
  * What is kept of a pod.
  * @param object anything: what is not as it should be counts as not there
  */
-export function keptPod(object: unknown): PodDetails {
+export function keptPod(object: unknown): KeptPod {
   const metadata = isJsonObject(object) && isJsonObject(object.metadata) ? object.metadata : {};
   const { uid } = metadata;
   const annotations = texts(metadata.annotations);
-  return { uid: typeof uid === "string" ? uid : "", annotations, isStatic: isStaticPod(annotations) };
+  return {
+    uid: typeof uid === "string" ? uid : "",
+    annotations,
+    isStatic: isStaticPod(annotations),
+    hasNetworkStatus: isJsonObject(metadata.annotations) && statusAnnotation in metadata.annotations,
+  };
 }
 
 function texts(annotations: unknown): Readonly<Record<string, string>> {
@@ -37,7 +48,7 @@ function texts(annotations: unknown): Readonly<Record<string, string>> {
 
 export class KubePods implements PodSource {
   /** undefined where the node's name is not known. */
-  readonly watch: Reflector<PodDetails> | undefined;
+  readonly watch: Reflector<KeptPod> | undefined;
   readonly #lookup: Lookup<PodDetails>;
 
   /** @param nodeName of the node whose pods are watched; "": none are, and each is asked for */
@@ -58,6 +69,7 @@ export class KubePods implements PodSource {
       kind: "pod",
       path: (namespace, name) => `/api/v1/namespaces/${namespace}/pods/${name}`,
       accept: metadataOnly,
+      mayBeUndefined: false,
       keep: keptPod,
     });
   }
@@ -72,5 +84,16 @@ export class KubePods implements PodSource {
   /** Whoever does not insist on an answer has something else to go on with: it is not waited for longer than a watch that lags. */
   ask(pod: PodReference): Promise<PodDetails | undefined> {
     return this.#lookup.get(pod.namespace, pod.name, { retry: false, timeoutMs: patienceMs });
+  }
+
+  async untilWatched(): Promise<boolean> {
+    return (await this.watch?.waitUntilSynced(syncPatienceMs)) ?? false;
+  }
+
+  withoutStatus(pod: PodReference): PodReference | undefined {
+    const known = this.watch?.get(`${pod.namespace}/${pod.name}`);
+    return known === undefined || known.hasNetworkStatus || isAnotherPod(pod, known)
+      ? undefined
+      : { ...pod, uid: known.uid };
   }
 }

@@ -79,6 +79,8 @@ const refused: BackOffLimits = { first: 1_000, most: 30_000 };
 const missing: BackOffLimits = { first: 1_000, most: 10_000 };
 /** No right to it, no definition of it: of this path alone, and not a matter of time. */
 const refusals: readonly number[] = [403, 404];
+/** How long the first list may take before nobody waits for it any more, in milliseconds: a day. */
+export const syncPatienceMs = 24 * 60 * 60 * 1000;
 /** The longest that a server's Retry-After is obeyed. */
 const longestRetryAfterMs = 30_000;
 

@@ -25,6 +25,14 @@ export interface PodSource {
   find(pod: PodReference, options: { readonly retry: boolean }): Promise<PodDetails | undefined>;
   /** Asks the API, once, whatever the watch has. @returns undefined: there is no such pod @throws {CniError} 11 */
   ask(pod: PodReference): Promise<PodDetails | undefined>;
+  /** Waits until the watch has all pods of this node. @returns false: it never will, as there is none, or it has ended */
+  untilWatched(): Promise<boolean>;
+  /**
+   * The pod as the watch has it, if it has it without a network-status. Nothing is asked.
+   * @param pod with the runtime's UID
+   * @returns the pod as an object of the cluster, with its own UID
+   */
+  withoutStatus(pod: PodReference): PodReference | undefined;
 }
 
 export interface Cluster {
@@ -33,6 +41,8 @@ export interface Cluster {
   readonly sink: StatusSink;
   /** Why an ADD could not be served now; undefined where it could. No request is made for it. */
   problem(): string | undefined;
+  /** While a cluster that was just opened makes its first list of networks: waits for the end of that, a second at most. At once otherwise. */
+  untilListed(): Promise<void>;
 }
 
 export interface Clusters {

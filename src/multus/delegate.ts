@@ -32,6 +32,9 @@ export interface Delegate {
   readonly isChainFile: boolean;
 }
 
+/** The interface of a cluster network: what kubelet's runtimes call it. For where no request says. */
+export const usualClusterIfName = "eth0";
+
 /**
  * The delegate's interface (behaviour page, section 5): the one asked for, else CNI_IFNAME for the cluster network, else `net<i>`.
  * @param position place in the whole plan, the cluster network's is 0

@@ -7,15 +7,13 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { objectMembers, parseJson } from "../cni/json.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import type { RequestContext } from "./context.ts";
+import { usualClusterIfName } from "./delegate.ts";
 import { deleteAttachments, oneError } from "./detach.ts";
 import { plannedContainers, removePlan } from "./plan-file.ts";
 import { pluginArgs } from "./plugin-environment.ts";
 import { podReference } from "./pod.ts";
 import { recoverAttachments } from "./recover.ts";
 import { clusterNetwork } from "./status-command.ts";
-
-/** The interface of a cluster network: what kubelet's runtimes call it. */
-const clusterIfName = "eth0";
 
 /**
  * Collects what is stale on this node.
@@ -99,7 +97,7 @@ async function dropContainer(
       ...context.request,
       containerId,
       netns: known?.netns ?? "",
-      ifName: clusterIfName,
+      ifName: usualClusterIfName,
     },
     pod,
     annotations: undefined,

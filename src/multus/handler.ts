@@ -18,7 +18,7 @@ import { detach } from "./detach.ts";
 import { checkCommandVersion, checkEnvironment } from "./environment.ts";
 import { collectGarbage } from "./gc.ts";
 import { firstOf, type NadSource } from "./nads.ts";
-import { type NetconfOverrides, parseNetconf } from "./netconf.ts";
+import { keysOfDaemon, type NetconfOverrides, parseNetconf } from "./netconf.ts";
 import { NetworkCatalog } from "./networks.ts";
 import { withPassthru } from "./passthru.ts";
 import { pluginArgs, pluginPath } from "./plugin-environment.ts";
@@ -26,6 +26,7 @@ import { hasName, podReference } from "./pod.ts";
 import { podError } from "./pod-error.ts";
 import { type Clock, systemClock } from "./readiness.ts";
 import { endPhase, newReport, type RequestReport } from "./report.ts";
+import { StatusRestorer } from "./restore-status.ts";
 import { notAvailable, status } from "./status-command.ts";
 
 export interface MultusOptions {
@@ -57,6 +58,11 @@ export interface Multus {
    * @param log of this request
    */
   handle(request: CniRequest, executor: Executor, log: Logger): Promise<HandledRequest>;
+  /**
+   * Makes the network-statuses again that a daemon which was killed had not delivered, in the background. Done without being asked as well: for
+   * each cluster and cniDir when the first request names them.
+   */
+  restoreStatuses(cluster: Cluster): void;
 }
 
 const defaultDelegateTimeoutMs = 90_000;
@@ -75,6 +81,7 @@ export function createMultus(options: MultusOptions): Multus {
   const busy = new Set<string>();
   /** Containers whose ADD ended before its first delegate, the oldest first. */
   const neverStarted = new Set<string>();
+  const restorer = new StatusRestorer({ kernels, busy, log: options.log });
 
   /** The cluster that a request belongs to. What needs none goes on without one that cannot be used. */
   async function clusterOf(
@@ -116,6 +123,9 @@ export function createMultus(options: MultusOptions): Multus {
     const cluster = await clusterOf(request, netconf.kubeconfig, log);
     for (const warning of netconf.warnings) {
       log.verbose(warning);
+    }
+    if (cluster !== undefined) {
+      restorer.begin(cluster, netconf);
     }
     endPhase(report, "netconf", start);
     return {
@@ -191,6 +201,9 @@ export function createMultus(options: MultusOptions): Multus {
   }
 
   return {
+    restoreStatuses(cluster) {
+      restorer.begin(cluster, keysOfDaemon(options.overrides));
+    },
     async handle(request, executor, log) {
       const report = newReport();
       busy.add(request.containerId);

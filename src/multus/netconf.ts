@@ -74,6 +74,9 @@ interface NetconfKeys extends LogKeys {
   readonly prevResult?: object;
 }
 
+/** Keys about what outlives a request: state on disk, and whose pods get a network-status. */
+export type LastingKeys = Pick<Netconf, "cniDir" | "systemNamespaces">;
+
 /** Capability, and key of runtimeConfig, with which containerd and CRI-O send the pod's annotations. */
 export const podAnnotationsKey = "io.kubernetes.cri.pod-annotations";
 
@@ -135,16 +138,15 @@ export function parseNetconf(bytes: Uint8Array, overrides: NetconfOverrides = no
     cniVersion,
     binDir: keys.binDir ?? "/opt/cni/bin",
     confDir: keys.confDir ?? "/etc/cni/multus/net.d",
-    cniDir: keys.cniDir ?? "/var/lib/cni/multus",
     delegates,
     clusterNetwork,
     defaultNetworks: keys.defaultNetworks ?? [],
     kubeconfig: keys.kubeconfig ?? "",
     ...logSettings(keys),
+    ...lastingKeys(keys),
     readinessIndicatorFile: keys.readinessindicatorfile ?? "",
     namespaceIsolation: keys.namespaceIsolation ?? false,
     nonIsolatedNamespaces: nonIsolatedNamespaces(keys.globalNamespaces ?? ""),
-    systemNamespaces: keys.systemNamespaces ?? ["kube-system"],
     multusNamespace: keys.multusNamespace ?? "kube-system",
     retryDeleteOnError: keys.retryDeleteOnError ?? false,
     auxiliaryCniChainName,
@@ -152,6 +154,18 @@ export function parseNetconf(bytes: Uint8Array, overrides: NetconfOverrides = no
     podAnnotations: podAnnotations(keys),
     prevResult: keys.prevResult === undefined ? undefined : read.members.get("prevResult"),
     warnings: logLevelWarnings(keys.logLevel, where),
+  };
+}
+
+/** What counts before a netconf has come. */
+export function keysOfDaemon({ keys }: NetconfOverrides = noOverrides): LastingKeys {
+  return lastingKeys(keys);
+}
+
+function lastingKeys(keys: NetconfKeys): LastingKeys {
+  return {
+    cniDir: keys.cniDir ?? "/var/lib/cni/multus",
+    systemNamespaces: keys.systemNamespaces ?? ["kube-system"],
   };
 }
 

@@ -1,7 +1,10 @@
 /** A pod's network-status and events from its results (behaviour page, section 6). */
 
+import type { ChainContext } from "../cni/chain.ts";
 import type { StatusInput } from "../kernels/index.ts";
 import { type RequestContext, sendEvent } from "./context.ts";
+import type { Netconf } from "./netconf.ts";
+import type { PodReference } from "./pod.ts";
 import { addedInterface } from "./status-sink.ts";
 
 interface ResultAddresses {
@@ -48,14 +51,21 @@ export function sendAddedInterface(
   }
 }
 
+/** What a network-status is made and handed over with. */
+export interface StatusContext extends Pick<RequestContext, "cluster" | "podObject"> {
+  readonly netconf: Pick<Netconf, "systemNamespaces">;
+  readonly chain: Pick<ChainContext, "kernels">;
+}
+
+/** Pods of the system have none. */
+export function hasStatus(pod: PodReference, systemNamespaces: readonly string[]): boolean {
+  return !systemNamespaces.includes(pod.namespace);
+}
+
 /** Hands the pod's network-status over, where there is somewhere to write it and the pod is not one of the system's. */
-export function sendNetworkStatus(context: RequestContext, inputs: readonly StatusInput[]): void {
+export function sendNetworkStatus(context: StatusContext, inputs: readonly StatusInput[]): void {
   const { cluster, podObject, netconf, chain } = context;
-  if (
-    cluster !== undefined &&
-    podObject !== undefined &&
-    !netconf.systemNamespaces.includes(podObject.namespace)
-  ) {
+  if (cluster !== undefined && podObject !== undefined && hasStatus(podObject, netconf.systemNamespaces)) {
     cluster.sink.networkStatus(podObject, chain.kernels.networkStatus(inputs));
   }
 }

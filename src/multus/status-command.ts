@@ -1,4 +1,4 @@
-/** STATUS: can this node serve an ADD? (behaviour page, section 9; CNI spec, "STATUS"). Runtimes ask every few seconds: no wait, no process but the plugins' own. */
+/** STATUS: can this node serve an ADD? (behaviour page, section 9; CNI spec, "STATUS"). Runtimes ask every few seconds: no process but the plugins' own, and no wait but for a cluster that was just opened. */
 
 import { statusNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
@@ -15,6 +15,7 @@ export async function status(context: RequestContext): Promise<void> {
       `readinessindicatorfile ${netconf.readinessIndicatorFile} is not there: the cluster network is not ready`,
     );
   }
+  await cluster?.untilListed();
   const problem = cluster?.problem();
   if (problem !== undefined) {
     throw new CniError(CniErrorCode.pluginNotAvailable, problem);

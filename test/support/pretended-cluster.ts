@@ -4,6 +4,7 @@ import { CniError, CniErrorCode } from "../../src/cni/errors.ts";
 import type { Cluster, Clusters, PodDetails } from "../../src/multus/cluster.ts";
 import type { Nad } from "../../src/multus/nads.ts";
 import type { PodReference } from "../../src/multus/pod.ts";
+import { isAnotherPod } from "../../src/multus/pod-lookup.ts";
 import type { PodEvent } from "../../src/multus/status-sink.ts";
 
 /** What the API says where it does not answer. */
@@ -21,6 +22,12 @@ export class PretendedCluster implements Cluster, Clusters {
   away: boolean | "never" = false;
   /** Of STATUS. */
   trouble: string | undefined;
+  /** The first list of networks. */
+  listed: Promise<void> = Promise.resolve();
+  /** Are the node's pods watched? */
+  untilWatched: Promise<boolean> = Promise.resolve(false);
+  /** Pods that have a network-status, as `namespace/name`. */
+  readonly withStatus = new Set<string>();
   /** Questions about pods and NetworkAttachmentDefinitions, and what was told, in order: `find web retry`, `nad default/a`, `event AddedInterface`. */
   readonly trace: string[] = [];
   readonly events: (readonly [string, string, string])[] = [];
@@ -62,6 +69,14 @@ export class PretendedCluster implements Cluster, Clusters {
       this.trace.push(`ask ${pod.name}`);
       return this.#answer(pod);
     },
+    untilWatched: () => this.untilWatched,
+    withoutStatus: (pod: PodReference) => {
+      const key = `${pod.namespace}/${pod.name}`;
+      const known = this.watched.get(key);
+      return known === undefined || this.withStatus.has(key) || isAnotherPod(pod, known)
+        ? undefined
+        : { ...pod, uid: known.uid };
+    },
   };
 
   readonly nads = {
@@ -92,6 +107,10 @@ export class PretendedCluster implements Cluster, Clusters {
 
   problem(): string | undefined {
     return this.trouble;
+  }
+
+  async untilListed(): Promise<void> {
+    await this.listed;
   }
 
   /** Reason and message of each event. */

@@ -129,6 +129,34 @@ describe("what keeps a cluster from serving", () => {
   });
 });
 
+describe("the first list", () => {
+  test("is waited for, and what it makes known is no problem", async () => {
+    const cluster = await open();
+    expect(cluster.problem()).toBeDefined();
+    await cluster.untilListed();
+    expect(cluster.problem()).toBeUndefined();
+  });
+
+  test("is waited for a second at most, and not at all once it has failed", async () => {
+    server.fault = () => "silence";
+    const cluster = await open();
+    const begin = performance.now();
+    await cluster.untilListed();
+    expect(performance.now() - begin).toBeGreaterThan(900);
+    expect(cluster.problem()).toContain("for the first time");
+    server.fault = () => "reset";
+    const failing = await open();
+    await vi.waitFor(() => expect(failing.problem()).not.toContain("for the first time"), 20_000);
+    let waited = true;
+    const listed = failing.untilListed().then(() => {
+      waited = false;
+    });
+    await new Promise(setImmediate);
+    expect(waited).toBe(false);
+    await listed;
+  });
+});
+
 describe("the log", () => {
   test("says once for each watch that a server is away, and that it is back", async () => {
     await open();

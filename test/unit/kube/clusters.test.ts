@@ -42,10 +42,11 @@ class Opened {
       throw new Error("not part of this test");
     };
     return {
-      pods: { find: unused, ask: unused },
+      pods: { find: unused, ask: unused, untilWatched: unused, withoutStatus: unused },
       nads: { get: unused },
       sink: { event: unused, networkStatus: unused, withdraw: unused },
       problem: () => path,
+      untilListed: unused,
       close: async (limitMs) => {
         this.closed.push(path);
         return limitMs;

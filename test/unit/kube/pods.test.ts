@@ -39,6 +39,43 @@ async function openPods({ nodeName = "node-1", connected = true } = {}): Promise
 const retry = { retry: true };
 const once = { retry: false };
 
+describe("a pod without network-status", () => {
+  const status = "k8s.v1.cni.cncf.io/network-status";
+
+  test("is the object that the watch has, whatever that status would be", async () => {
+    server.set(podsPath, pod("web", "u1", { [networks]: "a" }));
+    server.set(podsPath, pod("done", "u2", { [status]: "" }));
+    server.set(podsPath, pod("etcd", "mirror", { "kubernetes.io/config.source": "file" }));
+    const pods = await openPods({ connected: false });
+    expect(await pods.untilWatched()).toBe(true);
+    expect(pods.withoutStatus(asked("web", "u1"))).toEqual(asked("web", "u1"));
+    expect(pods.withoutStatus(asked("web"))).toEqual(asked("web", "u1"));
+    expect(pods.withoutStatus(asked("etcd", "hash"))).toEqual(asked("etcd", "mirror"));
+    expect(pods.withoutStatus(asked("web", "u0"))).toBeUndefined();
+    expect(pods.withoutStatus(asked("done", "u2"))).toBeUndefined();
+    expect(pods.withoutStatus(asked("nobody", "u3"))).toBeUndefined();
+    expect(server.lookups).toEqual([]);
+  });
+
+  test("has one as soon as the watch says so", async () => {
+    server.set(podsPath, pod("web", "u1"));
+    const pods = await openPods();
+    server.set(podsPath, pod("web", "u1", { [status]: "[]" }));
+    await vi.waitFor(() => expect(pods.withoutStatus(asked("web", "u1"))).toBeUndefined(), 10_000);
+  });
+
+  test("is not known of where pods are not watched, or not any more", async () => {
+    const unwatched = await openPods({ nodeName: "", connected: false });
+    expect(await unwatched.untilWatched()).toBe(false);
+    expect(unwatched.withoutStatus(asked("web", "u1"))).toBeUndefined();
+    server.fault = () => "silence";
+    const pods = await openPods({ connected: false });
+    const known = pods.untilWatched();
+    pods.watch?.close();
+    expect(await known).toBe(false);
+  });
+});
+
 describe("a pod of the node", () => {
   test("is known without a request, with what is read of it", async () => {
     const annotations = { [networks]: "a,b", "v1.multus-cni.io/default-network": "c", "a/b": "large" };
@@ -47,6 +84,7 @@ describe("a pod of the node", () => {
     expect(await pods.find(asked("web", "u1"), retry)).toEqual({
       uid: "u1",
       isStatic: false,
+      hasNetworkStatus: false,
       annotations: { [networks]: "a,b", "v1.multus-cni.io/default-network": "c" },
     });
     expect(await pods.find(asked("web"), retry)).toMatchObject({ uid: "u1" });

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { PretendedCluster } from "../../support/pretended-cluster.ts";
 import { answerOf, Rig } from "./rig.ts";
 
 let kernels: Kernels;
@@ -55,4 +56,22 @@ test("is 50, at once, where the readiness indicator is not there", async () => {
   expect(answerOf(await rig.run("STATUS", { netconf: waiting, request }))).toMatchObject({ code: 50 });
   rig.writeFile("ready", "");
   expect((await rig.run("STATUS", { netconf: waiting, request })).exitCode).toBe(0);
+});
+
+test("waits for the first list of a cluster that was just opened, and says then what is missing", async () => {
+  const cluster = new PretendedCluster();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  cluster.listed = promise;
+  cluster.trouble = "the networks are not known yet";
+  using rig = new Rig(kernels, { clusters: cluster });
+  const good = rig.run("STATUS", { netconf, request });
+  await new Promise(setImmediate);
+  cluster.trouble = undefined;
+  resolve();
+  expect((await good).error).toBeUndefined();
+  cluster.trouble = "the networks are not known yet";
+  expect(answerOf(await rig.run("STATUS", { netconf, request }))).toMatchObject({
+    code: 50,
+    msg: expect.stringContaining("the networks are not known yet"),
+  });
 });

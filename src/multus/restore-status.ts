@@ -1,0 +1,194 @@
+/**
+ * Network-statuses that a daemon which was killed had not delivered: made again from what is on disk. An ADD does not wait for its status, so
+ * the pod of a killed daemon may run without one, and nobody else would ever write it.
+ */
+
+import { statSync } from "node:fs";
+import { setImmediate as giveWay } from "node:timers/promises";
+import { type CachedAttachment, ResultCache } from "../cni/cache.ts";
+import { isMissingFile } from "../cni/errors.ts";
+import { isJsonObject } from "../cni/json.ts";
+import type { Kernels } from "../kernels/index.ts";
+import { errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Cluster } from "./cluster.ts";
+import { interfaceName, usualClusterIfName } from "./delegate.ts";
+import type { LastingKeys } from "./netconf.ts";
+import { hasStatus, sendNetworkStatus } from "./network-status.ts";
+import { type PlanEntry, plannedContainers, planPath, readPlan } from "./plan-file.ts";
+import { type PodReference, podReference } from "./pod.ts";
+
+export interface RestorerOptions {
+  readonly kernels: Kernels;
+  /** Containers that a request is being worked on for: their status is the request's. */
+  readonly busy: ReadonlySet<string>;
+  readonly log: Logger;
+}
+
+/** A container whose pod lacks its status. */
+interface Candidate {
+  readonly containerId: string;
+  /** When its plan was written, in milliseconds. */
+  readonly plannedAt: number;
+  /** The pod as an object of the cluster. */
+  readonly podObject: PodReference;
+}
+
+export class StatusRestorer {
+  readonly #options: RestorerOptions;
+  /** The directories that were looked through, or will be once the cluster's pods are known. */
+  readonly #begun = new WeakMap<Cluster, Set<string>>();
+
+  constructor(options: RestorerOptions) {
+    this.#options = options;
+  }
+
+  /** Begins in the background, once for each cluster and directory. Never throws. */
+  begin(cluster: Cluster, { cniDir, systemNamespaces }: LastingKeys): void {
+    let directories = this.#begun.get(cluster);
+    if (directories === undefined) {
+      directories = new Set();
+      this.#begun.set(cluster, directories);
+    }
+    if (directories.has(cniDir)) return;
+    directories.add(cniDir);
+    this.#restore(cluster, { cniDir, systemNamespaces }).catch((error: unknown) => {
+      this.#options.log.error("network-statuses that are missing could not be made again", {
+        cniDir,
+        error: errorText(error),
+      });
+    });
+  }
+
+  async #restore(cluster: Cluster, keys: LastingKeys): Promise<void> {
+    if (!(await cluster.pods.untilWatched())) return;
+    const { cniDir } = keys;
+    const cache = new ResultCache(cniDir, this.#options.log);
+    const containers = plannedContainers(cniDir);
+    /** By `namespace/name`: an old sandbox that was not taken away yet says nothing about the pod as it is. */
+    const newest = new Map<string, Candidate>();
+    for (const containerId of containers) {
+      await giveWay();
+      const candidate = candidateOf(cluster, keys, cache, containerId);
+      if (candidate === undefined) continue;
+      const key = `${candidate.podObject.namespace}/${candidate.podObject.name}`;
+      if (candidate.plannedAt >= (newest.get(key)?.plannedAt ?? 0)) newest.set(key, candidate);
+    }
+    let restored = 0;
+    for (const candidate of newest.values()) {
+      await giveWay();
+      if (this.#send(cluster, keys, cache, candidate)) restored += 1;
+    }
+    this.#options.log.verbose("network-statuses that are missing were made again", {
+      cniDir,
+      plans: containers.length,
+      missing: newest.size,
+      restored,
+    });
+  }
+
+  /** Nothing else runs meanwhile: what is handed over is what the disk says at that moment. @returns false: there is no status to hand over */
+  #send(
+    cluster: Cluster,
+    { cniDir, systemNamespaces }: LastingKeys,
+    cache: ResultCache,
+    { containerId, podObject }: Candidate,
+  ): boolean {
+    const { kernels, busy, log } = this.#options;
+    if (busy.has(containerId)) return false;
+    const entries = wholePlan(cniDir, containerId);
+    const inputs = entries.flatMap((entry, position) => {
+      const result = cachedOf(cache, containerId, entry, position)?.result;
+      return result === undefined ? [] : { name: statusName(entry), isDefault: isCluster(position), result };
+    });
+    // An ADD that is not finished, or a DEL.
+    if (entries.length === 0 || inputs.length < entries.length) return false;
+    try {
+      sendNetworkStatus({ cluster, podObject, netconf: { systemNamespaces }, chain: { kernels } }, inputs);
+      return true;
+    } catch (error) {
+      log.error("a network-status that is missing cannot be made again", {
+        pod: `${podObject.namespace}/${podObject.name}`,
+        container: containerId,
+        error: errorText(error),
+      });
+      return false;
+    }
+  }
+}
+
+/** @returns undefined where the container's pod needs no status, or it cannot be told whose it is */
+function candidateOf(
+  { pods }: Cluster,
+  { cniDir, systemNamespaces }: LastingKeys,
+  cache: ResultCache,
+  containerId: string,
+): Candidate | undefined {
+  const [first] = wholePlan(cniDir, containerId);
+  const cached = first && cachedOf(cache, containerId, first, 0);
+  if (cached === undefined) return undefined;
+  const pod = podReference(cached.args);
+  // Without a UID it may be another pod of that name.
+  if (pod.uid === "" || !hasStatus(pod, systemNamespaces)) return undefined;
+  const podObject = pods.withoutStatus(pod);
+  if (podObject === undefined) return undefined;
+  const plannedAt = plannedAtOf(cniDir, containerId);
+  return plannedAt === undefined ? undefined : { containerId, plannedAt, podObject };
+}
+
+/** The entries of a plan that says all; none where it does not. */
+function wholePlan(cniDir: string, containerId: string): readonly PlanEntry[] {
+  const plan = readPlan(cniDir, containerId);
+  return plan === undefined || plan.problem !== "" ? [] : plan.entries;
+}
+
+/** undefined: it is gone. */
+function plannedAtOf(cniDir: string, containerId: string): number | undefined {
+  try {
+    return statSync(planPath(cniDir, containerId)).mtimeMs;
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw error;
+  }
+}
+
+function isCluster(position: number): boolean {
+  return position === 0;
+}
+
+/** What the result cache has of a plan's entry. */
+function cachedOf(
+  cache: ResultCache,
+  containerId: string,
+  entry: PlanEntry,
+  position: number,
+): CachedAttachment | undefined {
+  const ifName = interfaceName(
+    { request: entry.request, isCluster: isCluster(position) },
+    position,
+    usualClusterIfName,
+  );
+  return cache.read({ networkName: networkName(entry), containerId, ifName });
+}
+
+function statusName(entry: PlanEntry): string {
+  return entry.name === "" ? networkName(entry) : entry.name;
+}
+
+/** The configuration's name; of an entry that has lost it, that of the NetworkAttachmentDefinition, which is the same but for rare cases. */
+function networkName({ name, configurations }: PlanEntry): string {
+  for (const configuration of configurations) {
+    const written = writtenName(configuration);
+    if (written !== "") return written;
+  }
+  return name.slice(name.lastIndexOf("/") + 1);
+}
+
+function writtenName(configuration: Uint8Array): string {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(configuration).toString("utf8"));
+    return isJsonObject(parsed) && typeof parsed.name === "string" ? parsed.name : "";
+  } catch {
+    return "";
+  }
+}
