@@ -136,12 +136,12 @@ describe("a request", () => {
     });
   });
 
-  it("is an ApiError where the answer is not JSON", async () => {
+  it("is unreachable where the answer is not JSON: no API server gives such a one", async () => {
     await using server = await HttpServer.start((_request, response) => response.end("<html>"));
     using client = new Client(server);
     const error = await failureOf(client.api.request(get("/x")));
-    expect(error).toBeInstanceOf(ApiError);
-    expect(error).toMatchObject({ status: 200, message: expect.stringContaining("the answer is not JSON") });
+    expect(error).toBeInstanceOf(ApiUnreachable);
+    expect(error).toMatchObject({ message: expect.stringContaining("the answer to GET /x is not JSON") });
   });
 
   it("is an ApiError where the answer does not end", async () => {

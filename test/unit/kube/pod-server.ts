@@ -193,7 +193,14 @@ function sendStatus(response: ServerResponse, code: number, message: string, ret
   sendJson(
     response,
     code,
-    { kind: "Status", apiVersion: "v1", status: "Failure", message, code },
+    {
+      kind: "Status",
+      apiVersion: "v1",
+      status: "Failure",
+      message,
+      ...(code === 404 ? { reason: "NotFound" } : {}),
+      code,
+    },
     retryAfter,
   );
 }
