@@ -1,12 +1,12 @@
 /** Network configurations: bytes to NetworkConfigList, checked (spec, section 1). */
 
-import { KernelError, type Kernels } from "../kernels/index.ts";
-import { CniError, CniErrorCode } from "./errors.ts";
-import { joinMembers, objectMembers } from "./json.ts";
+import { KernelError, type Kernels, lineColumn } from "../kernels/index.ts";
+import { CniErrorCode, textError } from "./errors.ts";
+import { joinMembers, objectMembers, valueOffset } from "./json.ts";
 import { configFailure } from "./kernel-failure.ts";
-import { checkNetworkName, checkPluginType } from "./names.ts";
+import { networkNameProblem, pluginTypeProblem } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";
-import { checkVersion, versionWhenMissing } from "./versions.ts";
+import { versionProblem, versionWhenMissing } from "./versions.ts";
 
 /** What a configuration takes where it does not say. */
 export interface ConfigDefaults {
@@ -28,20 +28,27 @@ export function parseNetworkConfig(
   kernels: Kernels,
   defaults: ConfigDefaults = {},
 ): NetworkConfigList {
+  /** Where the value is missing, the place is that of the object that should have it. */
+  const refuse = (message: string | undefined, code: number, path: readonly string[]): void => {
+    if (message === undefined) return;
+    const place = lineColumn(bytes, valueOffset(bytes, path));
+    throw textError(code, where, [{ message, ...place }]);
+  };
   try {
     const whole = fillDefaults(bytes, where, kernels, defaults);
     const parts = kernels.splitConfig(whole);
-    checkNetworkName(parts.name, where);
+    const { invalidNetworkConfig, incompatibleVersion } = CniErrorCode;
+    refuse(networkNameProblem(parts.name), invalidNetworkConfig, ["name"]);
     const cniVersion = parts.cniVersion || versionWhenMissing;
-    checkVersion(cniVersion, where);
+    refuse(versionProblem(cniVersion), incompatibleVersion, ["cniVersion"]);
     if (parts.plugins.length === 0) {
-      throw new CniError(
-        CniErrorCode.invalidNetworkConfig,
-        `${where}: must have a type (one plugin) or plugins (a list of them)`,
-      );
+      refuse("must have a type (one plugin) or plugins (a list of them)", invalidNetworkConfig, ["plugins"]);
     }
     for (const [index, { type }] of parts.plugins.entries()) {
-      checkPluginType(type, parts.isList ? `${where}: plugins[${index}]` : where);
+      const problem = pluginTypeProblem(type);
+      const path = parts.isList ? ["plugins", String(index)] : [];
+      const field = parts.isList && problem !== undefined ? `plugins[${index}]: ${problem}` : problem;
+      refuse(field, invalidNetworkConfig, [...path, "type"]);
     }
     return {
       name: parts.name,

@@ -1,6 +1,6 @@
 /** Checks of the names that a runtime or a configuration gives, before they get near a file name or a command (spec, sections 1 and 2). */
 
-import { CniError, CniErrorCode } from "./errors.ts";
+import { CniError, CniErrorCode, textError } from "./errors.ts";
 
 /** What the spec allows in container ids and network names. */
 const identifier = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
@@ -52,21 +52,22 @@ export function ifNameProblem(ifName: string): string | undefined {
  * @throws {CniError} 7: empty, or not an alphanumeric followed by `[A-Za-z0-9_.-]*`
  */
 export function checkNetworkName(name: string, where: string): void {
-  if (identifier.test(name)) return;
-  throw new CniError(
-    CniErrorCode.invalidNetworkConfig,
-    name === ""
-      ? `${where}: the network has no name`
-      : `${where}: network name ${JSON.stringify(name)} must be letters, digits, "_", "." and "-", the first a letter or digit`,
-  );
+  const problem = networkNameProblem(name);
+  if (problem !== undefined)
+    throw textError(CniErrorCode.invalidNetworkConfig, where, [{ message: problem }]);
 }
 
-/** A plugin is a file name in a directory of CNI_PATH. @throws {CniError} 7: empty, `.`, `..`, or with a slash or a NUL */
-export function checkPluginType(type: string, where: string): void {
-  if (type === "") throw new CniError(CniErrorCode.invalidNetworkConfig, `${where}: type is missing`);
-  if (type !== "." && type !== ".." && !type.includes("/") && !type.includes("\0")) return;
-  throw new CniError(
-    CniErrorCode.invalidNetworkConfig,
-    `${where}: type ${JSON.stringify(type)} must be the file name of a plugin, without a path`,
-  );
+/** What is wrong with a network's name; undefined: nothing. */
+export function networkNameProblem(name: string): string | undefined {
+  if (identifier.test(name)) return undefined;
+  return name === ""
+    ? "the network has no name"
+    : `network name ${JSON.stringify(name)} must be letters, digits, "_", "." and "-", the first a letter or digit`;
+}
+
+/** A plugin is a file name in a directory of CNI_PATH. @returns what is wrong with it: empty, `.`, `..`, or with a slash or a NUL; undefined: nothing */
+export function pluginTypeProblem(type: string): string | undefined {
+  if (type === "") return "type is missing";
+  if (type !== "." && type !== ".." && !type.includes("/") && !type.includes("\0")) return undefined;
+  return `type ${JSON.stringify(type)} must be the file name of a plugin, without a path`;
 }

@@ -1,6 +1,6 @@
 /** Versions of the CNI spec: which there are, and what each can do. */
 
-import { CniError, CniErrorCode } from "./errors.ts";
+import { CniErrorCode, textError } from "./errors.ts";
 
 /** Every released version, in order. */
 export const supportedVersions: readonly string[] = [
@@ -23,11 +23,15 @@ export function isSupportedVersion(version: string): boolean {
 
 /** @param where names the source of `version` in the error @throws {CniError} 1: none of supportedVersions */
 export function checkVersion(version: string, where: string): void {
-  if (isSupportedVersion(version)) return;
-  throw new CniError(
-    CniErrorCode.incompatibleVersion,
-    `${where}: cniVersion ${JSON.stringify(version)} is not supported; these are: ${supportedVersions.join(", ")}`,
-  );
+  const problem = versionProblem(version);
+  if (problem !== undefined) throw textError(CniErrorCode.incompatibleVersion, where, [{ message: problem }]);
+}
+
+/** What is wrong with a version; undefined: it is one of supportedVersions. */
+export function versionProblem(version: string): string | undefined {
+  return isSupportedVersion(version)
+    ? undefined
+    : `cniVersion ${JSON.stringify(version)} is not supported; these are: ${supportedVersions.join(", ")}`;
 }
 
 /**

@@ -302,9 +302,26 @@ describe("networks of the cluster", () => {
 describe("a network that is no use", () => {
   const broken: readonly (readonly [string, string, string, number])[] = [
     ["broken JSON", '{\n  "type": oops}', "line 2, column 11", 6],
-    ["no type", '{"cniVersion":"1.0.0"}', "must have a type", 7],
-    ["a plugin without a type", '{"cniVersion":"1.0.0","plugins":[{}]}', "plugins[0]", 7],
-    ["an unknown version", '{"cniVersion":"7.0.0","type":"macvlan"}', 'cniVersion "7.0.0"', 1],
+    [
+      "no type",
+      '\n{"cniVersion":"1.0.0"}',
+      "must have a type (one plugin) or plugins (a list of them) (line 2, column 1)",
+      7,
+    ],
+    [
+      "a type of the wrong kind",
+      '{"cniVersion":"1.0.0",\n"type":5}',
+      "type must be a string (line 2, column 8)",
+      7,
+    ],
+    ["a plugin without a type", '{"plugins":[\n{}]}', "plugins[0]: type is missing (line 2, column 1)", 7],
+    [
+      "plugins of the wrong kind",
+      '{"cniVersion":"1.0.0","plugins":\n{}}',
+      "plugins must be an array (line 2, column 1)",
+      7,
+    ],
+    ["an unknown version", '{"cniVersion":\n "7.0.0","type":"macvlan"}', "1.1.0 (line 2, column 2)", 1],
     ["2 MB", JSON.stringify({ ...macvlan, padding: "x".repeat(2_000_000) }), "at most 1048576", 7],
     ["no configuration at all", "", "no configuration in", 7],
   ];
