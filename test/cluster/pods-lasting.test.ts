@@ -3,11 +3,13 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { documents, podManifest } from "../support/cluster/manifests.ts";
 import { ClusterNode, networksAnnotation, nodeName } from "../support/cluster/node.ts";
 import { reservations } from "../support/leaks.ts";
 import { cidrs } from "../support/namespace.ts";
+
+const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
 
 let node: ClusterNode;
 
@@ -126,3 +128,44 @@ test.each(ends)(
     await node.untilNothingIsLeft(before);
   },
 );
+
+describe("statuses that a killed daemon had not delivered", () => {
+  afterAll(() => node.restartDaemon());
+
+  test("are delivered by the next one, though no request comes; what others wrote stays", async () => {
+    const before = await node.traces();
+    // Of its own configuration, so that it need not wait for a netconf that names it.
+    await node.restartDaemon({ cniDir: node.cniDir });
+    const manifest = join(node.kubelet.staticPodDirectory, "unsaid.yaml");
+    const mirror = `unsaid-static-${nodeName}`;
+    const patches = { method: "PATCH", path: /\/pods\/unsaid-[^/]+\/status$/ };
+    const kept = node.proxy.fault(patches, { answer: { status: 503, reason: "ServiceUnavailable" } });
+    const annotations = { [networksAnnotation]: "storage" };
+    writeFileSync(manifest, podManifest({ namespace: "default", name: "unsaid-static", annotations }));
+    const names = ["unsaid-0", "unsaid-1", "unsaid-2"];
+    await node.apply(documents(names.map((name) => node.podManifest("default", name, "storage,video"))));
+    await node.waitForPods("default", [...names, mirror]);
+    await node.until("a status that is not taken", async () => kept.hits > 0);
+    await node.daemon.stop("SIGKILL");
+    for (const name of [...names, mirror]) expect(await node.networkStatus("default", name)).toBeUndefined();
+    await node.api.kubectl("annotate", "pod", "unsaid-2", `${statusAnnotation}=[{"name":"other"}]`);
+    await node.proxy.clear();
+    await node.daemon.start();
+
+    for (const name of ["unsaid-0", "unsaid-1", mirror]) {
+      const links = await node.podLinks("default", name);
+      const status = await node.waitForNetworkStatus("default", name);
+      expect(status.map(({ name: network, interface: ifName, mac }) => [network, ifName, mac])).toEqual(
+        ["cluster", "default/storage", "default/video"]
+          .slice(0, links.length)
+          .map((network, index) => [network, links[index]?.ifname, links[index]?.address]),
+      );
+      expect(status.map((network) => network.default === true)).toEqual(links.map((_, index) => index === 0));
+    }
+    expect(await node.networkStatus("default", "unsaid-2")).toEqual([{ name: "other" }]);
+    rmSync(manifest);
+    await node.deletePods("default", ...names);
+    await node.until("the mirror to be gone", async () => (await node.pod("default", mirror)) === undefined);
+    await node.untilNothingIsLeft(before);
+  });
+});
