@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { documents } from "../support/cluster/manifests.ts";
 import { ClusterNode } from "../support/cluster/node.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
 
 let node: ClusterNode;
 
@@ -26,13 +27,19 @@ const unusable = [
     about: "no type",
     name: "untyped",
     config: '{\n  "cniVersion": "1.0.0",\n  "master": "uplink0"\n}',
-    says: /NetworkAttachmentDefinition media\/untyped: must have a type \(one plugin\) or plugins/,
+    says: /NetworkAttachmentDefinition media\/untyped: must have a type \(one plugin\) or plugins.*\(line 1, column 1\)/,
   },
   {
     about: "a cniVersion that nobody knows",
     name: "future",
     config: '{\n  "cniVersion": "9.9.9",\n  "type": "macvlan"\n}',
-    says: /NetworkAttachmentDefinition media\/future: cniVersion "9\.9\.9" is not supported/,
+    says: /NetworkAttachmentDefinition media\/future: cniVersion "9\.9\.9" is not supported.*\(line 2, column 17\)/,
+  },
+  {
+    about: "a type of the wrong kind",
+    name: "mistyped",
+    config: '{\n  "cniVersion": "1.0.0",\n  "type": ["macvlan"]\n}',
+    says: /NetworkAttachmentDefinition media\/mistyped: .*type must be a string \(line 3, column 11\)/,
   },
 ] as const;
 
@@ -86,6 +93,45 @@ test("networks that cannot be used, or do not exist: each pod is told which and 
   }
   await node.deletePods("default", "beside", ...refused);
   await node.untilNothingIsLeft(before);
+});
+
+describe("a network that is too large", () => {
+  afterAll(() => node.restartDaemon());
+
+  const manifest = (name: string, bytes: number) => ({
+    apiVersion: "k8s.cni.cncf.io/v1",
+    kind: "NetworkAttachmentDefinition",
+    metadata: { namespace: "media", name },
+    spec: { config: JSON.stringify(node.macvlan(["10.133.0.0/24"], { padding: "x".repeat(bytes) })) },
+  });
+  const path = "/apis/k8s.cni.cncf.io/v1/namespaces/media/network-attachment-definitions";
+
+  test("is one that the API server refuses, or that pods are told of with its size", async () => {
+    const before = await node.traces();
+    using directory = new ScratchDirectory("nads");
+    const refused = await node.api.ask("POST", path, { body: manifest("huge", 2_000_000) });
+    expect(refused).toMatchObject({ status: 500, text: expect.stringMatching(/too large|larger than max/) });
+    await node.api.request("POST", path, manifest("large", 1_200_000));
+    // As a file it may have any size.
+    directory.write("huge.json", JSON.stringify(manifest("huge", 2_000_000)));
+    await node.restartDaemon({ nadDir: directory.path });
+    await node.applyPod("default", "with-large", "media/large");
+    await node.applyPod("default", "with-huge", "media/huge");
+    for (const [name, size] of [
+      ["large", "12\\d{5}"],
+      ["huge", "20\\d{5}"],
+    ] as const) {
+      const text = `NetworkAttachmentDefinition media/${name}: spec.config has ${size} bytes, and at most 1048576 are allowed`;
+      expect(await refusal(`with-${name}`, "InvalidNetwork")).toEqual({
+        type: "Warning",
+        event: expect.stringMatching(text),
+        failed: expect.stringMatching(text),
+      });
+    }
+    await node.deletePods("default", "with-large", "with-huge");
+    await node.api.request("DELETE", `${path}/large`);
+    await node.untilNothingIsLeft(before);
+  });
 });
 
 describe("namespaceIsolation", () => {
