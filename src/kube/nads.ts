@@ -3,7 +3,7 @@
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { isJsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Nad, NadSource } from "../multus/nads.ts";
+import { type Nad, type NadSource, nadConfigProblem } from "../multus/nads.ts";
 import type { Api } from "./api.ts";
 import { Lookup, patienceMs } from "./lookup.ts";
 import { Reflector } from "./reflector.ts";
@@ -79,13 +79,17 @@ export function keptNad(object: unknown, namespace: string, name: string): KubeN
   const annotations = isJsonObject(metadata) ? metadata.annotations : undefined;
   const resourceName = isJsonObject(annotations) ? annotations[resourceNameKey] : undefined;
   const config = isJsonObject(spec) ? (spec.config ?? "") : "";
-  const isText = typeof config === "string";
+  const problem =
+    typeof config === "string"
+      ? (nadConfigProblem(Buffer.byteLength(config)) ?? "")
+      : "spec.config must be a text with JSON in it";
   return new KubeNad(
     namespace,
     name,
-    isText ? config : "",
+    // What cannot be used is not kept, and may be large.
+    typeof config === "string" && problem === "" ? config : "",
     typeof resourceName === "string" ? resourceName : "",
-    isText ? "" : "spec.config must be a text with JSON in it",
+    problem,
   );
 }
 

@@ -24,6 +24,16 @@ export interface NadSource {
   get(namespace: string, name: string): Promise<Nad | undefined>;
 }
 
+/** As for objects of Kubernetes that are made to hold data: 1 MiB. What is larger than that is no configuration but a mistake. */
+const longestConfig = 1024 * 1024;
+
+/** What is wrong with the length of spec.config; undefined: nothing. @param length bytes */
+export function nadConfigProblem(length: number): string | undefined {
+  return length <= longestConfig
+    ? undefined
+    : `spec.config has ${length} bytes, and at most ${longestConfig} are allowed`;
+}
+
 /** Several sources as one: the first that has the object. One that cannot be asked is an error, as it may have it. */
 export function firstOf(sources: readonly NadSource[]): NadSource {
   return {

@@ -8,7 +8,7 @@ import { joinElements, joinMembers } from "../cni/json.ts";
 import { adjustedConfig } from "../cni/kernel-failure.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import type { Kernels } from "../kernels/index.ts";
-import type { Nad, NadSource } from "./nads.ts";
+import { type Nad, type NadSource, nadConfigProblem } from "./nads.ts";
 import type { Netconf } from "./netconf.ts";
 import { passthruType } from "./passthru.ts";
 
@@ -38,9 +38,6 @@ export interface ReportedNads {
   /** Told of one that is there and cannot be used; the error's text names it. */
   onInvalid(problem: CniError): void;
 }
-
-/** As for objects of Kubernetes that are made to hold data: 1 MiB. What is larger than that is no configuration but a mistake. */
-const longestNadConfig = 1024 * 1024;
 
 /** What is wrong with a NetworkAttachmentDefinition itself; other codes are about the way to it, or are a runtime's to try again. */
 const nadProblems: readonly number[] = [
@@ -224,11 +221,9 @@ export class NetworkCatalog {
 
   /** An object with an error in it is as much work as one without, and as many pods may name it. */
   #parseNad({ config, where, name }: Nad, netconf: Netconf): NetworkConfigList | CniError {
-    if (config.length > longestNadConfig) {
-      return new CniError(
-        CniErrorCode.invalidNetworkConfig,
-        `${where}: spec.config has ${config.length} bytes, and at most ${longestNadConfig} are allowed`,
-      );
+    const problem = nadConfigProblem(config.length);
+    if (problem !== undefined) {
+      return new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${problem}`);
     }
     try {
       return this.#parse(config, where, name, netconf);

@@ -124,6 +124,19 @@ describe("a NetworkAttachmentDefinition that is watched", () => {
     expect(configOf(await nads.get("default", "good"))).toBe(macvlan);
   });
 
+  test("whose configuration is too large is an error that says how large, and is not kept", async () => {
+    server.set(nadsPath, nad("large", "ü".repeat(600_000)));
+    server.set(nadsPath, nad("just", " ".repeat(1024 * 1024)));
+    const nads = await openNads();
+    const error = await failure(nads.get("default", "large"));
+    expect(error.code).toBe(7);
+    expect(error.message).toBe(
+      "NetworkAttachmentDefinition default/large: spec.config has 1200000 bytes, and at most 1048576 are allowed",
+    );
+    expect(nads.watch.get("default/large")?.config).toHaveLength(0);
+    expect((await nads.get("default", "just"))?.config).toHaveLength(1024 * 1024);
+  });
+
   test("may have any characters in it", async () => {
     const config = JSON.stringify({ type: "macvlan", note: "Größe 网络 🦀" });
     server.set(nadsPath, nad("a", config));
