@@ -26,6 +26,8 @@ export interface Expectation {
   readonly networkStatus: Json | undefined;
   readonly events: readonly string[];
   readonly files: StateFiles;
+  /** Default routes of the namespace. */
+  readonly routes: readonly string[];
 }
 
 /** @param path turns a path on the scratch host into the recorded one */
@@ -95,5 +97,6 @@ export function recordedExpectation(step: Step): Expectation {
     networkStatus: step.networkStatus,
     events: comparableEvents(step.events ?? []),
     files: comparableFiles(step.files),
+    routes: step.routes ?? [],
   };
 }

@@ -11,17 +11,14 @@ import type { GoldenCase, Json, JsonObject, Step } from "./cases.ts";
 import { comparableCall, comparableEvents, comparableFiles, type Expectation } from "./expectation.ts";
 import { ReplayExecutor, type RouteOrder } from "./replay-executor.ts";
 import { jsonOrText, type ScratchHost } from "./scratch-host.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** What ours did. */
-export interface Replayed extends Expectation {
-  readonly routes: readonly RouteOrder[];
+export interface Replayed extends Omit<Expectation, "routes"> {
+  readonly routeOrders: readonly RouteOrder[];
   /** The error object, where it failed. */
   readonly error: JsonObject | undefined;
 }
-
-/** Where pods and NetworkAttachmentDefinitions are: in a cluster; there, but the annotations come with the request as well; or manifests in a directory and the request alone. */
-export const surroundings = ["cluster", "cluster and runtime", "files and runtime"] as const;
-export type Surroundings = (typeof surroundings)[number];
 
 /** Our plugin on a scratch host. */
 export class Replay {
@@ -79,7 +76,7 @@ export class Replay {
       networkStatus: this.cluster.status as Json | undefined,
       events: comparableEvents(this.cluster.events),
       files: comparableFiles(this.#host.readState()),
-      routes: executor.routes,
+      routeOrders: executor.routes,
     };
   }
 }

@@ -1,4 +1,4 @@
-/** A directory that stands in for the host of a case: its paths are the recorded ones below it. */
+/** A directory that stands in for the host of a case: its paths are the recorded ones below it. Namespace and pod can be others than the recorded ones, too. */
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,6 +9,7 @@ import type { GoldenCase, Json, JsonObject, StateFiles, Step } from "./cases.ts"
 const hostPath = /^\/(?:opt\/cni|etc\/cni|var\/lib\/cni)(?:\/|$)/u;
 const cniDirectory = "/var/lib/cni/multus";
 const recordedNetns = "/run/netns/cni-golden";
+const recordedPodUid = "00000000-0000-0000-0000-000000000001";
 
 function isObject(value: Json): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -34,10 +35,15 @@ export class ScratchHost implements Disposable {
   readonly nadDir: string;
   readonly #scratch = new ScratchDirectory("golden");
   readonly #netns: string;
+  readonly #podUid: string;
 
-  /** @param netns path of the namespace that stands in for the recorded one */
-  constructor(golden: GoldenCase, netns = recordedNetns) {
+  /**
+   * @param netns path of the namespace that stands in for the recorded one
+   * @param podUid of the pod that stands in for the recorded one
+   */
+  constructor(golden: GoldenCase, netns = recordedNetns, podUid = recordedPodUid) {
     this.#netns = netns;
+    this.#podUid = podUid;
     this.root = this.#scratch.path;
     this.nadDir = join(this.root, "nads");
     for (const directory of [cniDirectory, "/opt/cni/bin", "/etc/cni/multus/net.d", "/etc/cni/net.d"]) {
@@ -66,9 +72,17 @@ export class ScratchHost implements Disposable {
     return hostPath.test(recorded) ? join(this.root, recorded) : recorded;
   }
 
-  /** A text with paths of this host, as the case would have it. */
+  /** CNI_ARGS of the case, with the pod's UID here. */
+  args(recorded: string): string {
+    return recorded.replaceAll(recordedPodUid, this.#podUid);
+  }
+
+  /** A text with paths of this host and the pod's UID, as the case would have it. */
   recorded(text: string): string {
-    return text.replaceAll(this.root, "").replaceAll(this.#netns, recordedNetns);
+    return text
+      .replaceAll(this.root, "")
+      .replaceAll(this.#netns, recordedNetns)
+      .replaceAll(this.#podUid, recordedPodUid);
   }
 
   /** The netconf of a step, with its paths here and the pod's annotations as a runtime sends them. */

@@ -1,4 +1,4 @@
-/** The recorded cases on the whole path: plugin binary, daemon, processes, a namespace. What needs an API is in replay.test.ts. */
+/** The recorded cases on the whole path: plugin binary, daemon, processes, a namespace. With an API they are in test/cluster/golden.test.ts. */
 
 import { describe, expect, test } from "vitest";
 import { Daemon } from "../support/daemon.ts";
@@ -7,10 +7,6 @@ import { expectation } from "./allowed-differences.ts";
 import { cases } from "./cases.ts";
 import { ScratchHost } from "./scratch-host.ts";
 import { installDelegates, runStep, socketDir, withDaemonLog } from "./whole-path.ts";
-
-/** Default routes of the namespace where ours are better: those of the family are replaced, whatever their metric. */
-const routesOf = (name: string, command: string): string[] =>
-  name === "default-route" && command !== "DEL" ? ["default via 10.81.0.254 dev net1"] : [];
 
 describe.each(cases)("$name: $about", (golden) => {
   test("does what Go multus did, step by step", async () => {
@@ -28,11 +24,8 @@ describe.each(cases)("$name: $about", (golden) => {
     await daemon.start();
     for (const [index, step] of golden.steps.entries()) {
       const { networkStatus: _status, events: _events, ...expected } = expectation(golden, index);
-      const done = await runStep(golden, step, index, host, namespace);
-      expect(done, `step ${index}, ${step.command}; ${withDaemonLog(daemon)}`).toEqual({
-        ...expected,
-        routes: routesOf(golden.name, step.command),
-      });
+      const done = await runStep(golden, step, index, host, namespace, "files and runtime");
+      expect(done, `step ${index}, ${step.command}; ${withDaemonLog(daemon)}`).toEqual(expected);
     }
   });
 });

@@ -8,15 +8,13 @@ import { type CniCommand, callPlugin } from "../support/plugin.ts";
 import type { Call, GoldenCase, Json, JsonObject, Step } from "./cases.ts";
 import { comparableCall, comparableFiles, type Expectation } from "./expectation.ts";
 import { jsonOrText, type ScratchHost } from "./scratch-host.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 const shim = join(import.meta.dirname, "..", "..", "build", "multus");
 const script = join(import.meta.dirname, "recorded-delegate.sh");
 
-/** What can be seen from outside: network-status and events need an API. */
-export type SeenFromOutside = Omit<Expectation, "networkStatus" | "events"> & {
-  /** Default routes of the namespace. */
-  readonly routes: readonly string[];
-};
+/** What can be seen on the host: network-status and events are in an API. */
+export type SeenOnHost = Omit<Expectation, "networkStatus" | "events">;
 
 /** Installs the delegates. */
 export function installDelegates(golden: GoldenCase, host: ScratchHost): void {
@@ -92,6 +90,36 @@ function readCalls(directory: string, host: ScratchHost): Call[] {
   });
 }
 
+/** The netconf of a step, as it reaches the plugin. */
+function netconf(golden: GoldenCase, step: Step, host: ScratchHost, where: Surroundings): JsonObject {
+  const podIsKnown = golden.pod.absent !== true && step.given.deletePod !== true;
+  const { kubeconfig, ...others } = host.netconf(golden, step, podIsKnown && where !== "cluster");
+  return {
+    ...others,
+    ...(kubeconfig === undefined || where === "files and runtime" ? {} : { kubeconfig }),
+    daemonSocketDir: socketDir(host),
+  };
+}
+
+/**
+ * Asks whether an ADD could be served, as a runtime does before the first: a daemon that has no cluster of its own opens the netconf's.
+ * @returns whether the plugin says yes
+ */
+export async function isReady(golden: GoldenCase, host: ScratchHost, where: Surroundings): Promise<boolean> {
+  const [step] = golden.steps;
+  if (step === undefined) throw new Error(`${golden.name} has no steps`);
+  const answer = await callPlugin([shim], {
+    command: "STATUS",
+    containerId: "",
+    netns: "",
+    ifName: "",
+    args: "",
+    path: host.path(step.given.env.CNI_PATH ?? ""),
+    config: { ...netconf(golden, step, host, where), cniVersion: "1.1.0" },
+  });
+  return answer.exitCode === 0;
+}
+
 /** Runs one step. @param number of the step, for the directory of its calls */
 export async function runStep(
   golden: GoldenCase,
@@ -99,22 +127,20 @@ export async function runStep(
   number: number,
   host: ScratchHost,
   namespace: Namespace,
-): Promise<SeenFromOutside> {
+  where: Surroundings,
+): Promise<SeenOnHost> {
   host.prepare(step);
   const directory = join(host.root, `step-${number}`);
   writeAnswers(step, directory, namespace);
-  const podIsKnown = golden.pod.absent !== true && step.given.deletePod !== true;
   const { env } = step.given;
-  // There is no cluster: networks are manifests, and the annotations come from the runtime.
-  const { kubeconfig: _none, ...withoutCluster } = host.netconf(golden, step, podIsKnown);
   const answer = await callPlugin(["env", `GOLDEN_STEP=${directory}`, shim], {
     command: env.CNI_COMMAND as CniCommand,
     containerId: env.CNI_CONTAINERID ?? "",
     netns: host.path(env.CNI_NETNS ?? ""),
     ifName: env.CNI_IFNAME ?? "",
-    args: env.CNI_ARGS ?? "",
+    args: host.args(env.CNI_ARGS ?? ""),
     path: host.path(env.CNI_PATH ?? ""),
-    config: { ...withoutCluster, daemonSocketDir: socketDir(host) },
+    config: netconf(golden, step, host, where),
   });
   const succeeds = answer.exitCode === 0;
   const stdout: Json = jsonOrText(host.recorded(answer.stdout));
