@@ -2,6 +2,7 @@
 
 import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
+import { errorStack, errorText } from "../log/error-text.ts";
 import { listCommand } from "./ls/command.ts";
 import { tryCommand } from "./try/command.ts";
 import { UserError } from "./user-error.ts";
@@ -31,11 +32,39 @@ Examples:
   sudo multusctl ls`,
   );
 
+/** Has it say where an error comes from that nobody expected. */
+const debugVariable = "MULTUSCTL_DEBUG";
+
+/** Says what went wrong; of a bug its message. Left to Node it would be printed with the line that it happened in, and the bundle is a few long lines. */
+function report(error: unknown): void {
+  const { message, advice } =
+    error instanceof UserError
+      ? error
+      : {
+          message: `a bug in multusctl ${manifest.version}: ${errorText(error)}`,
+          advice:
+            (process.env[debugVariable] ?? "") === ""
+              ? `please report it, with what the same command prints after ${debugVariable}=1`
+              : errorStack(error),
+        };
+  process.stderr.write(`! ${message}\n`);
+  if (advice !== "") process.stderr.write(`  ${advice.replaceAll("\n", "\n  ")}\n`);
+}
+
+// What happens in callbacks as well.
+process.on("uncaughtException", (error) => {
+  report(error);
+  process.exit(1);
+});
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // Whoever reads has seen enough (`| head`).
+  if (error.code === "EPIPE") process.exit();
+  throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof UserError)) throw error;
-  process.stderr.write(`! ${error.message}\n`);
-  if (error.advice !== "") process.stderr.write(`  ${error.advice.replaceAll("\n", "\n  ")}\n`);
+  report(error);
   process.exitCode = 1;
 }

@@ -4,6 +4,7 @@ import { readdirSync } from "node:fs";
 import { Command } from "commander";
 import { isMissingFile } from "../../cni/errors.ts";
 import { loadKernels } from "../../kernels/load.ts";
+import { errorText } from "../../log/error-text.ts";
 import { formatTable } from "../table.ts";
 import { UserError } from "../user-error.ts";
 import { type Attachment, type NodeAttachments, readAttachments } from "./attachments.ts";
@@ -60,7 +61,7 @@ function checkReadable(directory: string): void {
         "no pod has been attached on this node, or the netconf's cniDir is another directory (--cni-dir)",
       );
     }
-    throw new UserError(`${directory} cannot be read: ${error}`, "run it with sudo");
+    throw new UserError(`${directory} cannot be read: ${errorText(error)}`, "run it with sudo");
   }
 }
 

@@ -5,7 +5,7 @@ import * as yaml from "yaml";
 import { CniError } from "../../cni/errors.ts";
 import { isJsonObject, parseJson } from "../../cni/json.ts";
 import { errorText } from "../../log/error-text.ts";
-import { type Manifests, type Nad, parseManifests } from "../../multus/nads.ts";
+import { type Manifests, type Nad, nadConfigProblem, parseManifests } from "../../multus/nads.ts";
 import { UserError } from "../user-error.ts";
 import { type CheckContext, checkNetconf, checkNetworkConfiguration } from "./configuration.ts";
 import { type Finding, type Places, problemsOf } from "./finding.ts";
@@ -42,7 +42,10 @@ export function checkText(text: string, file: string, context: CheckContext): Fi
   const isJson = /^\s*[[{]/.test(text);
   const notJson = isJson ? jsonProblems(text, file) : [];
   if (notJson.length > 0) return { file, documents: ["unknown"], findings: notJson };
-  const documents = locateDocuments(text).filter(({ document }) => document.contents !== null);
+  const documents = locateDocuments(text).filter(
+    // Nothing is between two lines of `---`, or behind a last one.
+    ({ document, value }) => document.contents !== null && value !== null,
+  );
   if (documents.length === 0) {
     return { file, documents: [], findings: [{ file, severity: "error", message: "is empty", ...top }] };
   }
@@ -54,6 +57,10 @@ export function checkText(text: string, file: string, context: CheckContext): Fi
       ? []
       : checkDocument(text, file, kind, isJson, located, context);
   });
+  if (kinds.every((kind) => kind === "other")) {
+    const message = "has objects of other kinds only; not checked";
+    findings.push({ file, severity: "warning", message, ...(documents[0]?.locate([]) ?? top) });
+  }
   if (kinds.some((kind) => kind === "nad" || kind === "nad-list")) {
     findings.push(...checkManifests(text, file, documents, context));
   }
@@ -84,6 +91,7 @@ function checkDocument(
   context: CheckContext,
 ): Finding[] {
   const whole = located.locate([]) ?? top;
+  if (kind === "other") return [];
   if (kind === "unknown") {
     const message =
       "is neither a network configuration, nor Multus's, nor a NetworkAttachmentDefinition; not checked";
@@ -131,6 +139,10 @@ function checkNad(
   if (nad.config.length === 0) {
     const message = `${nad.namespace}/${nad.name}: spec.config is empty: it takes the file of confDir whose name is ${nad.name}`;
     return [{ file, severity: "warning", message, ...whole }];
+  }
+  const problem = nadConfigProblem(nad.config.length);
+  if (problem !== undefined) {
+    return [{ file, severity: "error", message: `${nad.namespace}/${nad.name}: ${problem}`, ...whole }];
   }
   const text = Buffer.from(nad.config).toString();
   const [inner] = locateDocuments(text);

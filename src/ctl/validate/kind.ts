@@ -1,9 +1,9 @@
 /** What a document is, told from its keys. */
 
-import { isJsonObject } from "../../cni/json.ts";
+import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 
-/** `unknown`: nothing that Multus reads. */
-export type DocumentKind = "netconf" | "nad" | "nad-list" | "conflist" | "conf" | "unknown";
+/** `other`: an object of Kubernetes that is none of Multus's, as manifests have them beside. `unknown`: nothing that Multus reads. */
+export type DocumentKind = "netconf" | "nad" | "nad-list" | "conflist" | "conf" | "other" | "unknown";
 
 /** Names that our plugin is installed under. */
 const multusTypes = ["multus", "multus-shim"];
@@ -13,12 +13,19 @@ export function isNetconf(value: unknown): boolean {
   return isJsonObject(value) && typeof value.type === "string" && multusTypes.includes(value.type);
 }
 
+/** With a name for its kind. One of the group that NetworkAttachmentDefinitions are of is a misspelt one. */
+function isOtherObject({ apiVersion, kind }: JsonObject): boolean {
+  const isNamed = typeof apiVersion === "string" && typeof kind === "string" && kind !== "";
+  return isNamed && !apiVersion.startsWith("k8s.cni.cncf.io/");
+}
+
 /** @param value a parsed document */
 export function documentKind(value: unknown): DocumentKind {
   if (!isJsonObject(value)) return "unknown";
   if ("apiVersion" in value || "kind" in value) {
     if (value.kind === "NetworkAttachmentDefinition") return "nad";
-    return ["List", "NetworkAttachmentDefinitionList"].includes(String(value.kind)) ? "nad-list" : "unknown";
+    if (["List", "NetworkAttachmentDefinitionList"].includes(String(value.kind))) return "nad-list";
+    return isOtherObject(value) ? "other" : "unknown";
   }
   if ("plugins" in value) return "conflist";
   if (isNetconf(value) || "clusterNetwork" in value || "delegates" in value) return "netconf";
@@ -32,5 +39,6 @@ export const kindNames: Readonly<Record<DocumentKind, string>> = {
   "nad-list": "list of NetworkAttachmentDefinitions",
   conflist: "network configuration list",
   conf: "network configuration",
+  other: "object of another kind",
   unknown: "not a configuration that Multus reads",
 };

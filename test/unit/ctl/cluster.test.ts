@@ -66,6 +66,16 @@ describe("definitions", () => {
     ]);
   });
 
+  it("says that one is larger than the daemon takes", async () => {
+    const config = (more: number) => good.padEnd(1024 * 1024 + more);
+    server.definitions = [definition("a", "huge", config(1)), definition("a", "large", config(0))];
+    server.pods = [pod("a", "web", "huge, large")];
+    expect(await lines()).toEqual([
+      "nad a/huge: error: spec.config has 1048577 bytes, and at most 1048576 are allowed",
+      "  used by 1 pod: a/web",
+    ]);
+  });
+
   it.each([
     [
       "no type",

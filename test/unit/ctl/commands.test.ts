@@ -1,5 +1,5 @@
 /** The commands as a person runs them: exit codes, what is on stdout and what on stderr. */
-import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
@@ -9,6 +9,7 @@ import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { definition, ListServer, pod } from "./list-server.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
+const manifestFile = join(root, "package.json");
 const containerId = "c0ffee0123456789";
 
 let scratch: ScratchDirectory;
@@ -51,6 +52,33 @@ describe("multusctl", () => {
     expect(stdout).toBe("");
     expect(stderr).toContain("unknown command 'tyr'");
     expect(stderr).toContain("--help");
+  });
+});
+
+describe("a bug in multusctl", () => {
+  /** multusctl alone, without the kernels that it looks for beside itself. */
+  const broken = async (env: Readonly<Record<string, string>>) => {
+    const program = join(scratch.path, "multusctl.mjs");
+    copyFileSync(join(root, "build", "multusctl.mjs"), program);
+    const { exitCode, stdout, stderr } = await runCommand(
+      [process.execPath, program, "validate", manifestFile],
+      { env },
+    );
+    return { exitCode, stdout: stdout.toString(), stderr };
+  };
+
+  it("is said in two lines, with how to report it", async () => {
+    const { exitCode, stdout, stderr } = await broken({});
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+    expect(stderr).toMatch(
+      /^! a bug in multusctl \d\S*: .*multus\.wasm.*\n {2}please report it, .*MULTUSCTL_DEBUG=1\n$/,
+    );
+  });
+
+  it("says where it comes from when asked", async () => {
+    const { stderr } = await broken({ MULTUSCTL_DEBUG: "1" });
+    expect(stderr).toMatch(/^! a bug .*\n(.*\n)*? +at .*multusctl\.mjs:\d+/);
+    expect(stderr.length).toBeLessThan(4000);
   });
 });
 

@@ -161,6 +161,20 @@ describe("NetworkAttachmentDefinitions", () => {
     expect(kinds(text)).toEqual(["nad", "nad"]);
   });
 
+  it("passes over objects of other kinds beside them, and what is empty", () => {
+    const namespace = "apiVersion: v1\nkind: Namespace\nmetadata: { name: media }\n";
+    const text = `${namespace}---\n---\n${manifest('{"cniVersion":"1.0.0","type":"macvlan"}')}---\n`;
+    expect(findings(text)).toEqual([]);
+    expect(kinds(text)).toEqual(["other", "nad"]);
+  });
+
+  it("says that one is larger than the daemon takes", () => {
+    const text = manifest('{"cniVersion":"1.0.0","type":"macvlan"}'.padEnd(1024 * 1024));
+    expect(findings(text)).toEqual([
+      expect.stringMatching(/^f:6:11: error: default\/net: spec\.config has 10485\d\d bytes, and at most/),
+    ]);
+  });
+
   it("maps an error in the configuration to the file's line", () => {
     const text = manifest('{\n  "cniVersion": "1.0.0",\n  "type": macvlan\n}');
     expect(findings(text)).toEqual([expect.stringMatching(/^f:9:15: error: default\/net: spec\.config:/)]);
@@ -234,6 +248,12 @@ describe("NetworkAttachmentDefinitions", () => {
 describe("anything else", () => {
   it("is said to be nothing that is checked", () => {
     expect(findings("apiVersion: v1\nkind: Pod\n")).toEqual([
+      expect.stringMatching(/^f:1:1: warning: .*not checked/),
+    ]);
+    expect(findings("apiVersion: v1\nkind: Pod\n---\napiVersion: v1\nkind: Secret\n")).toEqual([
+      "f:1:1: warning: has objects of other kinds only; not checked",
+    ]);
+    expect(findings("apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinitions\n")).toEqual([
       expect.stringMatching(/^f:1:1: warning: .*not checked/),
     ]);
     expect(findings("")).toEqual(["f:1:1: error: is empty"]);
