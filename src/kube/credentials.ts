@@ -55,9 +55,13 @@ export function inClusterCredentials(
   return new FollowingCredentials(new ServiceAccount(env, directory), log);
 }
 
-/** Credentials of a kubeconfig's current context. @param path of the file; it is read at first use, and whenever it has changed */
-export function kubeconfigCredentials(path: string, log: Logger): Credentials {
-  return new FollowingCredentials(new KubeconfigFile(path), log);
+/**
+ * Credentials of a context of a kubeconfig.
+ * @param path of the file; it is read at first use, and whenever it has changed
+ * @param context its name; the file's current one if undefined
+ */
+export function kubeconfigCredentials(path: string, log: Logger, context?: string): Credentials {
+  return new FollowingCredentials(new KubeconfigFile(path, context), log);
 }
 
 /**
@@ -170,15 +174,17 @@ function serviceAddress(env: NodeJS.ProcessEnv): URL | undefined {
   return host !== "" && port !== "" && URL.canParse(text) ? new URL(text) : undefined;
 }
 
-/** The current context of a kubeconfig. */
+/** A context of a kubeconfig. */
 class KubeconfigFile implements Source {
   readonly #path: string;
+  readonly #context: string | undefined;
   readonly #files = new FollowedFiles();
   #parsed: { readonly text: string; readonly config: Promise<Kubeconfig> } | undefined;
   #exec: { readonly config: Kubeconfig; readonly credential: Promise<ExecCredential> } | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, context: string | undefined) {
     this.#path = path;
+    this.#context = context;
   }
 
   async parts(): Promise<Parts> {
@@ -212,7 +218,7 @@ class KubeconfigFile implements Source {
   async #config(): Promise<Kubeconfig> {
     const text = this.#files.read(this.#path);
     if (this.#parsed?.text !== text) {
-      this.#parsed = { text, config: parseKubeconfig(Buffer.from(text), this.#path) };
+      this.#parsed = { text, config: parseKubeconfig(Buffer.from(text), this.#path, this.#context) };
     }
     return this.#parsed.config;
   }

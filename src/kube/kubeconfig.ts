@@ -1,4 +1,4 @@
-/** Kubeconfig files: which server their current context names, and what is shown to it. */
+/** Kubeconfig files: which server a context of theirs names, and what is shown to it. */
 
 import { isUtf8 } from "node:buffer";
 import { dirname, isAbsolute, join } from "node:path";
@@ -31,7 +31,7 @@ export interface ExecPlugin {
   readonly where: string;
 }
 
-/** What the current context says. */
+/** What a context says. */
 export interface Kubeconfig {
   readonly server: URL;
   readonly certificateAuthority: TextOrFile | undefined;
@@ -65,9 +65,14 @@ const execApiVersions = ["client.authentication.k8s.io/v1", "client.authenticati
 
 /**
  * @param path of the file, for errors and for what it names by a relative path
+ * @param context its name; the file's current one if undefined
  * @throws {CniError} 7 naming file, field, line and column
  */
-export async function parseKubeconfig(bytes: Uint8Array, path: string): Promise<Kubeconfig> {
+export async function parseKubeconfig(
+  bytes: Uint8Array,
+  path: string,
+  context?: string,
+): Promise<Kubeconfig> {
   const refuse = (problem: TextProblem) =>
     textError(CniErrorCode.invalidNetworkConfig, `kubeconfig ${path}`, [problem]);
   if (bytes.length > maxBytes) throw refuse({ message: `more than ${maxBytes} bytes` });
@@ -83,16 +88,21 @@ export async function parseKubeconfig(bytes: Uint8Array, path: string): Promise<
     throw refuse(yamlProblem(error));
   }
   try {
-    return currentContext(config, path, text.includes("tokenFile") ? await rawUsers(text) : []);
+    return contextOf(config, path, text.includes("tokenFile") ? await rawUsers(text) : [], context);
   } catch (error) {
     if (!(error instanceof FieldProblem)) throw error;
     throw refuse(await atPosition(error, text));
   }
 }
 
-/** @param rawUsers entries of `users` as they were written @throws {FieldProblem} */
-function currentContext(config: KubeConfig, path: string, rawUsers: readonly JsonObject[]): Kubeconfig {
-  const contextName = textAt(config.getCurrentContext(), ["current-context"]);
+/** @param rawUsers entries of `users` as they were written @param named the context @throws {FieldProblem} */
+function contextOf(
+  config: KubeConfig,
+  path: string,
+  rawUsers: readonly JsonObject[],
+  named: string | undefined,
+): Kubeconfig {
+  const contextName = named ?? textAt(config.getCurrentContext(), ["current-context"]);
   if (contextName === undefined) throw new FieldProblem(["current-context"], "is missing");
   const contextSteps = ["contexts", { named: contextName }, "context"];
   const context = config.getContextObject(contextName);

@@ -19,16 +19,26 @@ export interface ClusterAccess {
 
 /**
  * @param kubeconfig that the user names; undefined if none
+ * @param context of the kubeconfig, that the user names; undefined if none
  * @param environment with KUBECONFIG, HOME, and what a pod has
  * @throws {UserError} where there is no kubeconfig, or it cannot be used
  */
 export async function openApi(
   kubeconfig: string | undefined,
+  context: string | undefined,
   environment: NodeJS.ProcessEnv,
 ): Promise<ClusterAccess> {
   const { path, warning } = chooseKubeconfig(kubeconfig, environment, () => isInCluster(environment));
+  if (path === "" && context !== undefined) {
+    throw new UserError(
+      `there is no kubeconfig that could have a context ${context}`,
+      "name one: --kubeconfig FILE",
+    );
+  }
   const credentials =
-    path === "" ? inClusterCredentials(silentLogger, environment) : kubeconfigCredentials(path, silentLogger);
+    path === ""
+      ? inClusterCredentials(silentLogger, environment)
+      : kubeconfigCredentials(path, silentLogger, context);
   try {
     const { server } = await credentials.access();
     const client = new ApiClient(credentials);

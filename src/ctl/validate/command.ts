@@ -16,6 +16,7 @@ interface ValidateOptions {
   readonly allNamespaces?: boolean;
   readonly namespace?: string;
   readonly kubeconfig?: string;
+  readonly context?: string;
   readonly multusNamespace: string;
   readonly binDir?: readonly string[];
   readonly json?: boolean;
@@ -42,6 +43,7 @@ export function validateCommand(): Command {
       "--kubeconfig <file>",
       "which cluster (default: KUBECONFIG, else ~/.kube/config, else that of the pod which it runs in)",
     )
+    .option("--context <name>", "context of the kubeconfig (default: its current one)")
     .option(
       "--multus-namespace <namespace>",
       "the netconf's multusNamespace, for default networks that name no namespace",
@@ -62,7 +64,7 @@ Examples:
   multusctl validate /etc/cni/net.d/00-multus.conf
   multusctl validate networks/*.yaml --bin-dir /opt/cni/bin
   multusctl validate --all-namespaces
-  multusctl validate --namespace shop --kubeconfig admin.conf my-network.yaml
+  multusctl validate --namespace shop --context production my-network.yaml
   multusctl validate -A --json | jq -r '.cluster.findings[] | select(.severity == "error") | .pods[]' | sort -u`,
     )
     .action((files: string[], options: ValidateOptions, command: Command) => {
@@ -70,10 +72,14 @@ Examples:
       if (files.length === 0 && !ofCluster) {
         command.error("error: nothing to check: give files, --all-namespaces or --namespace");
       }
-      if (!ofCluster && options.kubeconfig !== undefined) {
-        command.error("error: --kubeconfig goes with --all-namespaces or --namespace");
+      for (const option of ["kubeconfig", "context"] as const) {
+        if (!ofCluster && options[option] !== undefined) {
+          command.error(`error: --${option} goes with --all-namespaces or --namespace`);
+        }
       }
-      if (options.namespace === "") command.error("error: --namespace is empty");
+      for (const option of ["namespace", "context"] as const) {
+        if (options[option] === "") command.error(`error: --${option} is empty`);
+      }
       return validate(files, ofCluster, options);
     });
 }
@@ -106,10 +112,10 @@ async function validate(
 
 /** @throws {UserError} where it cannot be asked */
 async function validateCluster(
-  { namespace, kubeconfig, multusNamespace }: ValidateOptions,
+  { namespace, kubeconfig, context: contextName, multusNamespace }: ValidateOptions,
   context: CheckContext,
 ): Promise<ClusterReport> {
-  const { api, server, warning, close } = await openApi(kubeconfig, process.env);
+  const { api, server, warning, close } = await openApi(kubeconfig, contextName, process.env);
   if (warning !== "") process.stderr.write(`! ${warning}\n`);
   try {
     const report = await checkCluster(api, { server, namespace, multusNamespace }, context);

@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 async function check(namespace?: string, binDirs: readonly string[] = []) {
-  const { api, server: address, close } = await openApi(kubeconfig, {});
+  const { api, server: address, close } = await openApi(kubeconfig, undefined, {});
   try {
     const scope = { server: address, namespace, multusNamespace: "kube-system" };
     return await checkCluster(api, scope, { kernels, binDirs });

@@ -209,6 +209,17 @@ describe("multusctl validate of a cluster", () => {
     expect(stdout).toContain(`${server.url}: 1 error`);
   });
 
+  it("takes the context that is named", async () => {
+    const { contexts, ...rest } = JSON.parse(server.kubeconfig);
+    const other = { name: "other", context: { cluster: "other", user: "here" } };
+    const file = scratch.write("contexts", JSON.stringify({ ...rest, contexts: [other, ...contexts] }));
+    const validate = (context: string) =>
+      multusctl(["validate", "-A", "--kubeconfig", file, "--context", context]);
+    expect((await validate("here")).stdout).toContain(`${server.url}: 1 error`);
+    expect((await validate("other")).stderr).toMatch(/^! .*clusters\["other"\]\.cluster is missing/);
+    expect((await validate("nowhere")).stderr).toMatch(/^! .*contexts\["nowhere"\]\.context is missing/);
+  });
+
   it("takes ~/.kube/config", async () => {
     scratch.write(".kube/config", server.kubeconfig);
     expect((await multusctl(["validate", "-A"], "", bare())).stdout).toContain(`${server.url}: 1 error`);
@@ -233,6 +244,8 @@ describe("multusctl validate of a cluster", () => {
   it.each([
     [[], "nothing to check"],
     [["--kubeconfig", "x", "file"], "--kubeconfig goes with"],
+    [["--context", "x", "file"], "--context goes with"],
+    [["-A", "--context", ""], "--context is empty"],
     [["-A", "-n", "a"], "cannot be used with"],
     [["-n", ""], "--namespace is empty"],
   ])("refuses the arguments %j", async (args, message) => {

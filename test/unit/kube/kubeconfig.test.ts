@@ -32,11 +32,12 @@ function kubeconfig({ cluster, user, context, top }: Fields = {}): string {
   });
 }
 
-const parse = (text: string | Uint8Array): Promise<Kubeconfig> => parseKubeconfig(Buffer.from(text), path);
+const parse = (text: string | Uint8Array, context?: string): Promise<Kubeconfig> =>
+  parseKubeconfig(Buffer.from(text), path, context);
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
-async function refusalOf(text: string | Uint8Array): Promise<CniError> {
-  const error = await parse(text).then(
+async function refusalOf(text: string | Uint8Array, context?: string): Promise<CniError> {
+  const error = await parse(text, context).then(
     () => undefined,
     (problem: unknown) => problem,
   );
@@ -55,6 +56,13 @@ describe("a kubeconfig", () => {
     expect(config.namespace).toBe("kube-system");
     expect(config.insecureSkipTlsVerify).toBe(false);
     expect(config).toMatchObject({ clientCertificate: undefined, clientKey: undefined, exec: undefined });
+  });
+
+  it("has those of another context that is named, whatever is wrong with the current one", async () => {
+    const text = kubeconfig({ user: { token: "abc" }, top: { "current-context": "elsewhere" } });
+    expect((await parse(text, "admin@prod")).token?.text).toBe("abc");
+    const { message } = await refusalOf(text, "test");
+    expect(message).toContain('contexts["test"].context is missing, or names no cluster');
   });
 
   it("may be JSON, and have no user", async () => {
