@@ -76,7 +76,10 @@ function failure(error: ExecFileException, stderr: string, installHint: string):
   const said = stderr.trim();
   const ended =
     error.killed === true ? `ended after ${timeoutMs / 1000} s, or for too much output` : undefined;
-  const how = ended ?? (typeof error.code === "number" ? `exit code ${error.code}` : errorText(error));
+  // Of a program that ran Node says the whole command line, which may have secrets in it.
+  const bySignal = error.signal ? `ended by ${error.signal}` : undefined;
+  const byItself = typeof error.code === "number" ? `exit code ${error.code}` : undefined;
+  const how = ended ?? bySignal ?? byItself ?? errorText(error);
   return said === "" ? how : `${how}: ${said.slice(-longestExcerpt)}`;
 }
 
@@ -88,8 +91,9 @@ export function parseExecCredential(text: string, apiVersion: string): ExecCrede
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`its output is not JSON: ${errorText(error)}`);
+  } catch {
+    // Not what the parser says, which cites the text: it may be a token.
+    throw new Error("its output is not JSON");
   }
   if (!isJsonObject(value) || value.kind !== "ExecCredential" || value.apiVersion !== apiVersion) {
     throw new Error(`its output is no ExecCredential of ${apiVersion}`);

@@ -300,6 +300,7 @@ describe("a program's credentials", () => {
   it.each([
     ["a failure with its stderr", "echo no ticket >&2; exit 3", "exit code 3: no ticket"],
     ["what is not JSON", "echo hello", "its output is not JSON"],
+    ["an end by a signal", "kill -SEGV $$", "ended by SIGSEGV"],
     ["another kind of object", `echo '{"kind":"Pod"}'`, "its output is no ExecCredential of"],
     ["no credential", printCredential("{}"), "status has neither token nor clientCertificateData"],
     ["half a pair", printCredential('{"clientKeyData":"a"}'), "but not both"],
@@ -317,6 +318,16 @@ describe("a program's credentials", () => {
     expect(refusal.code).toBe(7);
     expect(refusal.message).toContain(`kubeconfig ${path}: users["u"].user.exec: `);
     expect(refusal.message).toContain(text);
+  });
+
+  it.each([
+    ["its output", "printf %s s3cr3t"],
+    ["its arguments", "kill -KILL $$"],
+  ])("are in no error: %s", async (_case, script) => {
+    using directory = new ScratchDirectory();
+    const user = execOf(writePlugin(directory, script), { args: ["--password", "s3cr3t"] });
+    const refusal = await refusalOf(kubeconfigCredentials(writeKubeconfig(directory, user), silentLogger));
+    expect(refusal.message).not.toContain("s3cr3t");
   });
 
   it("that is missing gives its hint", async () => {
