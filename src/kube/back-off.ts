@@ -1,10 +1,20 @@
 /** How long to wait before the next try, when tries fail. */
 
+import { ApiError } from "./api.ts";
+
 /** Milliseconds. */
 export interface BackOffLimits {
   /** The longest first wait; each next one may be twice as long. */
   readonly first: number;
   readonly most: number;
+}
+
+/** The longest that a server may ask to wait (Retry-After), in milliseconds: a wrong answer of a proxy is not to silence a node. */
+const longestRetryAfterMs = 30_000;
+
+/** Milliseconds that the server asks to be left alone; 0 where it does not. It may ask for no wait at all: that does not replace one's own. */
+export function askedPauseMs(error: unknown): number {
+  return error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, longestRetryAfterMs) : 0;
 }
 
 /** Exponential, with full jitter: many nodes that lost the same server do not come back at the same moment. */

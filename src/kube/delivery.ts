@@ -6,7 +6,7 @@
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { ApiError, isTransient } from "./api.ts";
-import { BackOff, type BackOffLimits } from "./back-off.ts";
+import { askedPauseMs, BackOff, type BackOffLimits } from "./back-off.ts";
 import { lacksRight } from "./forbidden.ts";
 
 /** Between two tries, except where the server asks for more: one that is back gets a node's first request within two seconds. */
@@ -14,8 +14,6 @@ export const usualPauses: BackOffLimits = { first: 100, most: 2_000 };
 
 /** Requests at once over all lanes. The server is other clients' as well, and has to write each of these to its store. */
 const atOnce = 4;
-/** The longest that a server may ask to wait (Retry-After), in milliseconds: a wrong answer of a proxy is not to silence a node. */
-const longestRetryAfterMs = 30_000;
 
 /** Something to send. */
 export interface Parcel {
@@ -156,7 +154,7 @@ export class Delivery {
       lane.delivered(parcel);
     } else if (isWorthAnotherTry(failure.error)) {
       parcel.tries++;
-      const pause = Math.max(askedPause(failure.error), parcel.backOff.next(this.#pauses));
+      const pause = Math.max(askedPauseMs(failure.error), parcel.backOff.next(this.#pauses));
       parcel.notBefore = performance.now() + pause;
       lane.putBack(parcel, failure.error);
     } else {
@@ -181,7 +179,7 @@ export class Delivery {
       });
       this.#absence = { nextTry: 0, backOff: new BackOff() };
     }
-    const pause = Math.max(askedPause(error), this.#absence.backOff.next(this.#pauses));
+    const pause = Math.max(askedPauseMs(error), this.#absence.backOff.next(this.#pauses));
     this.#absence.nextTry = performance.now() + pause;
   }
 
@@ -198,11 +196,6 @@ export class Delivery {
     const delay = Math.max(at, this.#absence?.nextTry ?? 0) - now;
     this.#timer = setTimeout(() => this.#go(), Math.max(1, Math.ceil(delay)));
   }
-}
-
-/** Milliseconds that the server wants nothing of this. */
-function askedPause(error: unknown): number {
-  return error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, longestRetryAfterMs) : 0;
 }
 
 /**

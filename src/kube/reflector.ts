@@ -6,7 +6,7 @@ import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { type Api, ApiError, type ApiRequest, answerTooLong, listMetadataOnly, metadataOnly } from "./api.ts";
 import { statusError } from "./api-answer.ts";
-import { BackOff, type BackOffLimits } from "./back-off.ts";
+import { askedPauseMs, BackOff, type BackOffLimits } from "./back-off.ts";
 
 /** What every object has. */
 export interface ObjectMeta {
@@ -81,8 +81,6 @@ const missing: BackOffLimits = { first: 1_000, most: 10_000 };
 const refusals: readonly number[] = [403, 404];
 /** How long the first list may take before nobody waits for it any more, in milliseconds: a day. */
 export const syncPatienceMs = 24 * 60 * 60 * 1000;
-/** The longest that a server's Retry-After is obeyed. */
-const longestRetryAfterMs = 30_000;
 
 /**
  * Lists read what is committed (no resourceVersion), in pages: a server of several may lag behind, and an old definition of a network that is
@@ -390,10 +388,7 @@ export class Reflector<Kept> {
 
   /** Milliseconds until the next try. */
   #delay(error: unknown): number {
-    if (!(error instanceof ApiError)) return this.#backOff.next(unreachable);
-    if (error.retryAfterMs !== undefined) return Math.min(error.retryAfterMs, longestRetryAfterMs);
-    if (error.status === 401 || error.status === 403) return this.#backOff.next(refused);
-    return this.#backOff.next(error.status === 404 ? missing : unreachable);
+    return Math.max(askedPauseMs(error), this.#backOff.next(limitsAfter(error)));
   }
 
   #disconnected(): void {
@@ -402,6 +397,12 @@ export class Reflector<Kept> {
       for (const waiter of waiters) waiter.resolve(undefined);
     }
   }
+}
+
+function limitsAfter(error: unknown): BackOffLimits {
+  const status = error instanceof ApiError ? error.status : undefined;
+  if (status === 401 || status === 403) return refused;
+  return status === 404 ? missing : unreachable;
 }
 
 /** `path` with further parameters. */

@@ -177,7 +177,7 @@ describe("a reflector", () => {
       // As with objects of 1.5 MB, the most that etcd takes.
       server.intercept = (url, response) => {
         const isTooLong = Number(url.searchParams.get("limit")) > 40;
-        if (isTooLong) response.end(Buffer.alloc((64 << 20) + 1, 0x20));
+        if (isTooLong) response.end(Buffer.alloc((16 << 20) + 1, 0x20));
         return isTooLong;
       };
     };
@@ -192,7 +192,7 @@ describe("a reflector", () => {
   it("tells of a single object that is longer than the client takes", async () => {
     const prepare = (server: ObjectServer) => {
       server.intercept = (_url, response) => {
-        response.end(Buffer.alloc((64 << 20) + 1, 0x20));
+        response.end(Buffer.alloc((16 << 20) + 1, 0x20));
         return true;
       };
     };
@@ -409,6 +409,16 @@ describe("between tries", () => {
     await using patient = await Rig.start(failing(1, answer(3_600)));
     await patient.watching();
     expect(patient.pauses).toEqual([30_000]);
+  });
+
+  it("waits longer and longer where the server asks for no wait", async () => {
+    const answer = (response: ServerResponse) => {
+      response.setHeader("retry-after", "0");
+      sendStatus(response, 503, "ServiceUnavailable");
+    };
+    await using rig = await Rig.start(failing(3, answer));
+    await rig.watching();
+    expect(rig.pauses).toEqual([50, 100, 200]);
   });
 
   it("begins with short waits when the failure is of another kind, and says that too", async () => {
