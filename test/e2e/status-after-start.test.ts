@@ -1,0 +1,44 @@
+/** A runtime that asks for STATUS while the daemon makes its first list of the cluster's networks: the answer waits for it, as a runtime takes a node for broken for seconds. */
+
+import { expect, test } from "vitest";
+import { callPlugin, type PluginAnswer } from "../support/plugin.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { shim, TestNode } from "../support/test-node.ts";
+import { ApiServer } from "../unit/kube/api-server.ts";
+
+function kubeconfigFor(server: string): string {
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "c", cluster: { server } }],
+    users: [{ name: "u", user: { token: "t" } }],
+    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+    "current-context": "x",
+  });
+}
+
+test("STATUS right after a start says that the node can serve, once it can; an API that says nothing makes it 50", async () => {
+  await using api = new ApiServer();
+  using directory = new ScratchDirectory("cluster");
+  const kubeconfig = directory.write("kubeconfig", kubeconfigFor(await api.start()));
+  // Longer than a daemon needs from its socket to the answer.
+  api.delay = 250;
+  await using node = await TestNode.start({ daemonConfig: { kubeconfig, nadDir: undefined } });
+  const status = (): Promise<PluginAnswer> =>
+    callPlugin(node.network.enter(shim), {
+      command: "STATUS",
+      containerId: "",
+      netns: "",
+      ifName: "",
+      args: "",
+      path: "/usr/lib/cni",
+      config: node.netconf({ cniVersion: "1.0.0", name: "unused", type: "bridge" }, { cniVersion: "1.1.0" }),
+    });
+  (await status()).expectSuccess();
+
+  await node.daemon.stop();
+  api.fault = () => "silence";
+  await node.daemon.start();
+  const { error } = await status();
+  expect(error).toMatchObject({ code: 50, msg: expect.stringContaining("are not known yet") });
+});
