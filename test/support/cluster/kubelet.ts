@@ -5,6 +5,21 @@ import { join } from "node:path";
 import { kubernetesProgram } from "./binaries.ts";
 import { ServerProcess } from "./server-process.ts";
 
+/**
+ * Starts a command in a mount namespace where the machine's own places of a kubelet are empty: it would remove the sockets of a real one's device plugins, and leave
+ * links to logs behind. What it mounts below its root directory, $0, containers see all the same.
+ */
+const elsewhere = `set -e
+mountpoint -q "$0" || mount --bind "$0" "$0"
+mount --make-shared "$0"
+exec unshare --mount --propagation unchanged sh -e -c '
+for directory in /var/lib/kubelet /var/log/containers; do
+  mkdir -p "$directory"
+  mount --make-private "$(findmnt --noheadings --output TARGET --target "$directory")"
+  mount -t tmpfs tmpfs "$directory"
+done
+exec "$@"' - "$@"`;
+
 export interface KubeletOptions {
   /** An existing scratch directory. */
   readonly directory: string;
@@ -23,17 +38,23 @@ export class Kubelet implements AsyncDisposable {
     this.#options = options;
     this.#process = new ServerProcess(
       [
+        "sh",
+        "-c",
+        elsewhere,
+        this.#rootDirectory,
         kubernetesProgram("kubelet"),
         `--config=${this.#configFile}`,
         `--kubeconfig=${options.kubeconfig}`,
         `--hostname-override=${options.nodeName}`,
-        `--root-dir=${this.#path("kubelet")}`,
+        `--root-dir=${this.#rootDirectory}`,
         `--cert-dir=${this.#path("kubelet-pki")}`,
         "--v=2",
       ],
       this.logFile,
     );
-    mkdirSync(this.staticPodDirectory, { recursive: true });
+    for (const directory of [this.#rootDirectory, this.staticPodDirectory]) {
+      mkdirSync(directory, { recursive: true });
+    }
     // Its JSON is YAML.
     writeFileSync(this.#configFile, JSON.stringify(this.#configuration(), undefined, 2));
   }
@@ -45,6 +66,10 @@ export class Kubelet implements AsyncDisposable {
 
   get logFile(): string {
     return this.#path("kubelet.log");
+  }
+
+  get #rootDirectory(): string {
+    return this.#path("kubelet");
   }
 
   get #configFile(): string {

@@ -41,6 +41,11 @@ exit 1
 `;
 }
 
+/** The multusctl that was built, on this Node. */
+const multusctlScript = `#!/bin/sh
+exec "${process.execPath}" "${join(import.meta.dirname, "..", "..", "..", "build", "multusctl.mjs")}" "$@"
+`;
+
 /** Three networks in two namespaces, and pods that use them. */
 function examples(node: ClusterNode): Readonly<Record<string, string>> {
   const pod = (name: string, annotations: Readonly<Record<string, string>>) =>
@@ -49,6 +54,8 @@ function examples(node: ClusterNode): Readonly<Record<string, string>> {
   return {
     "networks.yaml": [
       "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: media\n",
+      // No controller makes it, and without there are no pods.
+      "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  namespace: media\n  name: default\nautomountServiceAccountToken: false\n",
       nadManifest("default", "storage", node.macvlan(["10.130.0.0/24", "fd13::/64"])),
       nadManifest("default", "video", node.macvlan(["10.131.0.0/24"])),
       nadManifest("media", "backup", node.macvlan(["10.132.0.0/24"])),
@@ -79,13 +86,15 @@ The node is ready. In another terminal:
   kubectl get pods -o wide
   kubectl describe pod web          its network-status and events
   ./in-pod web ip addr              its links
+  ./multusctl validate -A           what is wrong with networks, and with pods that select some
   kubectl delete -f pod.yaml
 
 Here are also: networks.yaml (the networks; they are there, change them), pod-default-route.yaml (a network takes over the default
 route), pod-missing-network.yaml (a network that there is not). Manifests of static pods go to
 ${node.kubelet.staticPodDirectory}.
 
-There is no scheduler, a pod names its node (spec.nodeName: ${nodeName}); and no image but localhost/pause:1 (imagePullPolicy: Never).
+There are no controllers: a Deployment makes no pods, and a new namespace needs its service account (networks.yaml has one). There is
+no scheduler, a pod names its node (spec.nodeName: ${nodeName}); and no image but localhost/pause:1 (imagePullPolicy: Never).
 Logs of containerd, kubelet: ${node.containerd.logFile}, ${node.kubelet.logFile}
 What multusd logs follows. Ctrl-C removes everything.
 
@@ -112,6 +121,7 @@ async function play(choices: Choices, end: Promise<unknown>): Promise<void> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
   const ctr = isNewest ? containerdProgram("ctr") : "ctr";
   writeFileSync(join(directory, "in-pod"), inPodScript(ctr, node.containerd.socket), { mode: 0o755 });
+  writeFileSync(join(directory, "multusctl"), multusctlScript, { mode: 0o755 });
   const started = performance.now();
   await node.api.kubectl("apply", "-f", join(directory, "networks.yaml"));
   printStep("three networks", performance.now() - started);
