@@ -20,7 +20,8 @@ const tcpKeepAliveMs = 15_000;
 const idleTimeoutMs = 60_000;
 const maxSockets = 16;
 const maxIdleSockets = 4;
-const maxBodyBytes = 64 << 20;
+/** Some five of the largest objects that etcd takes: while an answer is parsed it needs several times its size in memory. */
+const defaultMaxBytes = 8 << 20;
 const maxLineBytes = 4 << 20;
 /** Of a body that only says what is wrong. */
 const maxErrorBytes = 1 << 20;
@@ -52,14 +53,14 @@ export class ApiClient implements Api {
   }
 
   async request<Answer>(request: ApiRequest): Promise<Answer> {
-    const { method, path, timeoutMs = defaultTimeoutMs } = request;
+    const { method, path, timeoutMs = defaultTimeoutMs, maxBytes = defaultMaxBytes } = request;
     using deadline = new Deadline(request.signal, this.#closing.signal);
     deadline.within(timeoutMs, `no answer within ${timeoutMs / 1000} s`);
     const { response, server } = await this.#ask(request, deadline);
     const status = await acceptedStatus(request, response, server, deadline);
-    const body = await readBody(response, maxBodyBytes, deadline, server);
+    const body = await readBody(response, maxBytes, deadline, server);
     if (body === undefined) {
-      const message = `${method} ${path}: the answer has more than ${maxBodyBytes} bytes`;
+      const message = `${method} ${path}: the answer has more than ${maxBytes} bytes`;
       throw new ApiError(status, answerTooLong, message);
     }
     try {

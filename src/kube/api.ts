@@ -12,6 +12,8 @@ export interface ApiRequest {
   readonly accept?: string;
   /** Milliseconds until the whole answer has to be there; default 10,000. */
   readonly timeoutMs?: number;
+  /** Bytes of the longest answer; default 8 MiB. A watch has no such limit. */
+  readonly maxBytes?: number;
   readonly signal?: AbortSignal;
 }
 

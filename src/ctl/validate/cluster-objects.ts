@@ -7,6 +7,8 @@ import { UserError } from "../user-error.ts";
 
 /** Objects a page. */
 const pageSize = 250;
+/** Of a page, in bytes. */
+const longestPage = 64 << 20;
 /** Milliseconds for one answer. A page of large pods from a busy server takes seconds. */
 const requestTimeoutMs = 30_000;
 /** So often is a server asked that cannot answer now (429, 500, 503). */
@@ -151,7 +153,7 @@ function pathOf(resource: Resource, namespace: string | undefined): string {
 }
 
 async function get(api: Api, path: string, accept?: string): Promise<unknown> {
-  const request: ApiRequest = { method: "GET", path, timeoutMs: requestTimeoutMs };
+  const request: ApiRequest = { method: "GET", path, timeoutMs: requestTimeoutMs, maxBytes: longestPage };
   for (let attempt = 1; ; attempt++) {
     try {
       return await api.request<unknown>(accept === undefined ? request : { ...request, accept });

@@ -144,6 +144,20 @@ describe("a request", () => {
     expect(error).toMatchObject({ message: expect.stringContaining("the answer to GET /x is not JSON") });
   });
 
+  it.each([
+    ["and keeps the connection", "keep-alive"],
+    ["and closes it", "close"],
+  ])("is unreachable where the server wants to speak another protocol, %s", async (_case, then) => {
+    await using server = await HttpServer.start((request) => {
+      request.socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n");
+      if (then === "close") request.socket.end();
+    });
+    using client = new Client(server);
+    const error = await failureOf(client.api.request(get("/x")));
+    expect(error).toBeInstanceOf(ApiUnreachable);
+    expect(String(error)).toContain("the connection ended without an answer");
+  });
+
   it("is an ApiError where the answer does not end", async () => {
     await using server = await HttpServer.start((_request, response) => {
       const piece = Buffer.alloc(4 << 20, 0x20);
@@ -158,7 +172,7 @@ describe("a request", () => {
     expect(error).toMatchObject({
       name: "ApiError",
       reason: answerTooLong,
-      message: "GET /x: the answer has more than 67108864 bytes",
+      message: "GET /x: the answer has more than 8388608 bytes",
     });
     await vi.waitFor(() => expect(server.open).toBe(0), patience);
   }, 60_000);

@@ -177,7 +177,7 @@ describe("a reflector", () => {
       // As with objects of 1.5 MB, the most that etcd takes.
       server.intercept = (url, response) => {
         const isTooLong = Number(url.searchParams.get("limit")) > 40;
-        if (isTooLong) response.end(Buffer.alloc((16 << 20) + 1, 0x20));
+        if (isTooLong) response.end(Buffer.alloc((8 << 20) + 1, 0x20));
         return isTooLong;
       };
     };
@@ -192,7 +192,7 @@ describe("a reflector", () => {
   it("tells of a single object that is longer than the client takes", async () => {
     const prepare = (server: ObjectServer) => {
       server.intercept = (_url, response) => {
-        response.end(Buffer.alloc((16 << 20) + 1, 0x20));
+        response.end(Buffer.alloc((8 << 20) + 1, 0x20));
         return true;
       };
     };
