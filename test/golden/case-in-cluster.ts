@@ -2,7 +2,7 @@
 
 import type { ApiServer } from "../support/cluster/api-server.ts";
 import { pauseImageName } from "../support/pause-image.ts";
-import { cases, type GoldenCase, type Json } from "./cases.ts";
+import { cases, type GoldenCase, type Json, nadObject } from "./cases.ts";
 import { comparableEvents, type Expectation } from "./expectation.ts";
 
 const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
@@ -49,13 +49,8 @@ export class CaseInCluster implements AsyncDisposable {
 
   /** Creates the case's networks and its pod. @param nodeName the pod's */
   static async create(api: ApiServer, golden: GoldenCase, nodeName: string): Promise<CaseInCluster> {
-    for (const { namespace, name, annotations, config } of golden.nads ?? []) {
-      await api.request("POST", nadsPath(namespace), {
-        apiVersion: "k8s.cni.cncf.io/v1",
-        kind: "NetworkAttachmentDefinition",
-        metadata: { name, annotations },
-        spec: config === null ? {} : { config: typeof config === "string" ? config : JSON.stringify(config) },
-      });
+    for (const nad of golden.nads ?? []) {
+      await api.request("POST", nadsPath(nad.namespace), nadObject(nad));
     }
     const { namespace, name, annotations, absent } = golden.pod;
     const podsPath = `/api/v1/namespaces/${namespace}/pods`;

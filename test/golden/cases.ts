@@ -8,6 +8,10 @@ export interface JsonObject {
   readonly [key: string]: Json;
 }
 
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** One run of a delegate. */
 export interface Call {
   readonly plugin: string;
@@ -44,18 +48,21 @@ export interface Step {
   readonly routes?: readonly string[];
 }
 
+export interface RecordedNad {
+  readonly namespace: string;
+  readonly name: string;
+  /** JSON, or a text as it is; null: the object has no spec. */
+  readonly config: Json;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
 export interface GoldenCase {
   readonly name: string;
   readonly about: string;
   readonly recordedFrom: string;
   readonly plugins: readonly string[];
   readonly hostFiles?: Readonly<Record<string, Json>>;
-  readonly nads?: readonly {
-    readonly namespace: string;
-    readonly name: string;
-    readonly config: Json;
-    readonly annotations: Readonly<Record<string, string>>;
-  }[];
+  readonly nads?: readonly RecordedNad[];
   readonly pod: {
     readonly namespace: string;
     readonly name: string;
@@ -69,6 +76,17 @@ export interface GoldenCase {
 /** The case of that name. */
 export function readCase(name: string): GoldenCase {
   return JSON.parse(readFileSync(join(import.meta.dirname, `${name}.json`), "utf8")) as GoldenCase;
+}
+
+/** The NetworkAttachmentDefinition as an object of the API. */
+export function nadObject({ namespace, name, config, annotations }: RecordedNad): object {
+  const text = typeof config === "string" ? config : JSON.stringify(config);
+  return {
+    apiVersion: "k8s.cni.cncf.io/v1",
+    kind: "NetworkAttachmentDefinition",
+    metadata: { namespace, name, annotations },
+    spec: config === null ? {} : { config: text },
+  };
 }
 
 /** All cases, by name. */

@@ -1,6 +1,6 @@
 /** What a step of a case did, in a form that can be compared. */
 
-import type { Call, Json, JsonObject, StateFiles, Step } from "./cases.ts";
+import { type Call, isObject, type Json, type JsonObject, type StateFiles, type Step } from "./cases.ts";
 
 /** A delegate call in a form that can be compared. */
 export interface ComparableCall {
@@ -55,10 +55,6 @@ export function comparableEvents(events: readonly (readonly [string, string, str
       return `${type} ${reason} ${text}`;
     })
     .sort();
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function decoded(value: Json | undefined): Json {

@@ -3,17 +3,21 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
-import type { GoldenCase, Json, JsonObject, StateFiles, Step } from "./cases.ts";
+import {
+  type GoldenCase,
+  isObject,
+  type Json,
+  type JsonObject,
+  nadObject,
+  type StateFiles,
+  type Step,
+} from "./cases.ts";
 
 /** Paths of a host that appear in the cases. */
 const hostPath = /^\/(?:opt\/cni|etc\/cni|var\/lib\/cni)(?:\/|$)/u;
 const cniDirectory = "/var/lib/cni/multus";
 const recordedNetns = "/run/netns/cni-golden";
 const recordedPodUid = "00000000-0000-0000-0000-000000000001";
-
-function isObject(value: Json): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 /** Changes every text in a JSON value. */
 function mapTexts(value: Json, change: (text: string) => string): Json {
@@ -54,13 +58,7 @@ export class ScratchHost implements Disposable {
       this.#write(this.path(path), content);
     }
     for (const nad of golden.nads ?? []) {
-      const manifest = {
-        apiVersion: "k8s.cni.cncf.io/v1",
-        kind: "NetworkAttachmentDefinition",
-        metadata: { namespace: nad.namespace, name: nad.name, annotations: nad.annotations },
-        spec: nad.config === null ? {} : { config: textOf(nad.config) },
-      };
-      this.#write(join(this.nadDir, `${nad.namespace}.${nad.name}.json`), manifest);
+      this.#write(join(this.nadDir, `${nad.namespace}.${nad.name}.json`), nadObject(nad));
     }
   }
 
