@@ -2,20 +2,18 @@ import { defineConfig } from "vitest/config";
 
 /** One project a suite, so that each can be run alone: `node tools/run.mjs test --project unit`. */
 const suite = (name: string, include: string[], test: Record<string, unknown> = {}) => ({
-  test: { name, include, environment: "node", ...test },
+  // Limits are for what hangs: on a machine that does much else a test of milliseconds can take seconds.
+  test: { name, include, environment: "node", testTimeout: 60_000, hookTimeout: 60_000, ...test },
 });
 
 export default defineConfig({
   test: {
     projects: [
       suite("unit", ["test/unit/**/*.test.ts"]),
-      suite("generated", ["test/generated/**/*.test.ts"], { testTimeout: 60_000 }),
-      suite("fuzz", ["test/fuzz/**/*.test.ts"], { testTimeout: 60_000 }),
-      suite("shim", ["test/shim/**/*.test.ts"], {
-        testTimeout: 60_000,
-        globalSetup: ["test/shim/support/binaries.ts"],
-      }),
-      suite("golden", ["test/golden/**/*.test.ts"], { testTimeout: 60_000 }),
+      suite("generated", ["test/generated/**/*.test.ts"]),
+      suite("fuzz", ["test/fuzz/**/*.test.ts"]),
+      suite("shim", ["test/shim/**/*.test.ts"], { globalSetup: ["test/shim/support/binaries.ts"] }),
+      suite("golden", ["test/golden/**/*.test.ts"]),
       suite("e2e", ["test/e2e/**/*.test.ts"], {
         testTimeout: 120_000,
         hookTimeout: 120_000,

@@ -71,7 +71,7 @@ export class Daemon implements AsyncDisposable {
     return this.#process.pid;
   }
 
-  /** Starts it and waits until its socket takes connections. @throws {Error} with what it printed, if it ends before that or needs more than 10 s */
+  /** Starts it and waits until its socket takes connections. @throws {Error} with what it printed, if it ends before that or needs more than a minute */
   async start(): Promise<void> {
     const { environment = {}, through = [] } = this.#surroundings;
     const [command = "", ...args] = [...through, process.execPath, bundle, "--config", this.#configFile];
@@ -87,10 +87,10 @@ export class Daemon implements AsyncDisposable {
         this.#surroundings.onOutput?.(text);
       });
     }
-    const deadline = Date.now() + 10_000;
+    const deadline = Date.now() + 60_000;
     while (!(existsSync(this.#socket) && (await accepts(this.#socket)))) {
       if (daemon.exitCode !== null || daemon.signalCode !== null || Date.now() > deadline) {
-        const state = daemon.exitCode ?? daemon.signalCode ?? "not listening after 10 s";
+        const state = daemon.exitCode ?? daemon.signalCode ?? "not listening after 60 s";
         throw new Error(`the daemon did not start (${state}):\n${this.output}`);
       }
       await sleep(10);
