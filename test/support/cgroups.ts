@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const mountPoint = "/sys/fs/cgroup";
 
@@ -38,19 +39,26 @@ export function containersWithCgroup(ids: readonly string[]): string[] {
 
 /**
  * Removes groups whose name is accepted, with the empty groups below them: top-level ones of every hierarchy, and containers' own (`k8s.io/ID`).
+ * A process that dies is in its group a little longer than it is to be seen: it is waited for, 5 s at most.
  */
-export function removeCgroups(accepts: (name: string) => boolean): void {
+export async function removeCgroups(accepts: (name: string) => boolean): Promise<void> {
   const removeTree = (path: string): void => {
     for (const child of directories(path)) removeTree(child);
     try {
       rmdirSync(path);
     } catch {
-      // a process is still in it: whoever made it tries again, or the next sweep
+      // a process is still in it
     }
   };
-  for (const directory of hierarchies()) {
-    for (const group of [...directories(directory), ...directories(join(directory, containerdParent))]) {
-      if (accepts(group.slice(directory.length + 1))) removeTree(group);
-    }
+  const accepted = hierarchies().flatMap((directory) =>
+    [...directories(directory), ...directories(join(directory, containerdParent))].filter((group) =>
+      accepts(group.slice(directory.length + 1)),
+    ),
+  );
+  const deadline = Date.now() + 5_000;
+  for (;;) {
+    for (const group of accepted) removeTree(group);
+    if (Date.now() > deadline || !accepted.some((group) => existsSync(group))) return;
+    await sleep(20);
   }
 }

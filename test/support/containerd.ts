@@ -187,7 +187,7 @@ export class Containerd implements AsyncDisposable {
   }
 
   async #untilReady(): Promise<void> {
-    const deadline = Date.now() + 30_000;
+    const deadline = Date.now() + 120_000;
     for (;;) {
       let reason: string;
       try {
@@ -296,6 +296,6 @@ export class Containerd implements AsyncDisposable {
     }
     for (const point of mountsBelow(this.#directory)) await runCommand(["umount", "--lazy", point]);
     const containers = containersOf(this.#directory);
-    removeCgroups((name) => name === this.#cgroup || containers.some((id) => name === `k8s.io/${id}`));
+    await removeCgroups((name) => name === this.#cgroup || containers.some((id) => name === `k8s.io/${id}`));
   }
 }

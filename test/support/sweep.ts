@@ -42,7 +42,7 @@ for (const name of staleEntries(tmpdir())) {
   const containers = containersOf(join(directory, "cri"));
   process.stderr.write(`> removing ${directory}, left by a test run that is gone\n`);
   for (const point of mountsBelow(directory)) await runCommand(["umount", "--lazy", point]);
-  removeCgroups((group) => containers.some((id) => group === `k8s.io/${id}`));
+  await removeCgroups((group) => containers.some((id) => group === `k8s.io/${id}`));
   rmSync(directory, { recursive: true, force: true });
 }
-removeCgroups(isStale);
+await removeCgroups(isStale);
