@@ -187,7 +187,8 @@ describe("a real API server", () => {
         .map((line): WatchLine => JSON.parse(line));
     };
     const exactly = () => server.ask("GET", `${nads}?resourceVersion=${old}&resourceVersionMatch=Exact`);
-    expect((await watched()).map(({ object }) => object.metadata.name)).toEqual(["first", "second"]);
+    const names = async () => (await watched()).map(({ object }) => object.metadata.name);
+    await expect.poll(names, { timeout: 60_000 }).toEqual(["first", "second"]);
     expect((await exactly()).status).toBe(200);
 
     await server.compact();

@@ -33,6 +33,7 @@ describe("a proxy in front of an API server", () => {
       ...["--clusterrole=cluster-admin", "--serviceaccount=default:client"],
     );
     token = await server.createToken("default", "client");
+    await server.untilServed(configMaps, token);
   });
 
   afterAll(async () => {

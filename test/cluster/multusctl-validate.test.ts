@@ -37,8 +37,14 @@ async function userWith(name: string, rules: readonly object[]): Promise<string>
     subjects: [{ kind: "ServiceAccount", name, namespace: "shop" }],
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
   });
-  return api.kubeconfigFor({ token: await api.createToken("shop", name) });
+  const token = await api.createToken("shop", name);
+  // Its rights are known some moments after they are written.
+  await api.untilServed(`${definitionsOf("shop")}?limit=1`, token);
+  return api.kubeconfigFor({ token });
 }
+
+const definitionsOf = (namespace: string) =>
+  `/apis/k8s.cni.cncf.io/v1/namespaces/${namespace}/network-attachment-definitions`;
 
 const seesDefinitions = {
   apiGroups: ["k8s.cni.cncf.io"],
@@ -90,13 +96,16 @@ describe("a cluster with networks and pods", () => {
       { status: { phase: "Succeeded" } },
       "application/merge-patch+json",
     );
-    const path = "/apis/k8s.cni.cncf.io/v1/namespaces/crowd/network-attachment-definitions";
     const kind = { apiVersion: "k8s.cni.cncf.io/v1", kind: "NetworkAttachmentDefinition" };
     for (let first = 0; first < many; first += 20) {
       const names = Array.from({ length: Math.min(20, many - first) }, (_, index) => `n${first + index}`);
       await Promise.all(
         names.map((name) =>
-          api.request("POST", path, { ...kind, metadata: { name }, spec: { config: good } }),
+          api.request("POST", definitionsOf("crowd"), {
+            ...kind,
+            metadata: { name },
+            spec: { config: good },
+          }),
         ),
       );
     }

@@ -35,10 +35,12 @@ describe.each(runtimes)("pods of a node with $about", (options) => {
     });
     await node.applyNetwork("media", "backup", node.macvlan(["10.132.0.0/24"]));
     // The first pod finds caches warm or warms them.
+    const before = await node.traces();
     await node.applyPod("default", "first", "storage,video,media/backup");
     await node.waitForPod("default", "first");
     await node.waitForNetworkStatus("default", "first");
     await node.deletePods("default", "first");
+    await node.untilNothingIsLeft(before);
   });
 
   afterAll(() => node?.[Symbol.asyncDispose]());

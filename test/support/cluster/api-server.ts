@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type CommandOutcome, runCommand } from "../command.ts";
 import { ScratchDirectory } from "../scratch-directory.ts";
 import { kubernetesProgram } from "./binaries.ts";
@@ -21,6 +22,12 @@ const deployDirectory = join(import.meta.dirname, "..", "..", "..", "deploy");
 
 /** Of all service account tokens: `iss`, and `aud` of those for the API. */
 const issuer = "https://kubernetes.default.svc.cluster.local";
+
+/** Connections that are idle for so many milliseconds are closed before the server does it (90 s): it could meet a request. */
+export const idleMs = 45_000;
+
+/** For what follows a write some moments later: a machine can be slow. */
+const patienceMs = 60_000;
 
 export interface ApiServerOptions {
   /** Further arguments of kube-apiserver. */
@@ -84,6 +91,7 @@ export class ApiServer implements AsyncDisposable {
     this.#signingKeys = certificates.serviceAccountKeys();
     this.#agent = new Agent({
       keepAlive: true,
+      timeout: idleMs,
       ca: readFileSync(certificates.authority.certificate),
       cert: readFileSync(admin.certificate),
       key: readFileSync(admin.key),
@@ -295,12 +303,33 @@ export class ApiServer implements AsyncDisposable {
     return this.#succeeding(args, await this.kubectlOutcome(args, { stdin: manifests }));
   }
 
+  /**
+   * Waits until such requests are answered with 200. A server follows what is written of its rights and custom resources some moments later.
+   * @param token without it the administrator asks
+   * @throws {Error} after a minute, with the last answer
+   */
+  async untilServed(path: string, token?: string): Promise<void> {
+    const deadline = Date.now() + patienceMs;
+    for (;;) {
+      const { status, text } = await this.ask("GET", path, token === undefined ? {} : { token });
+      if (status === 200) return;
+      if (Date.now() > deadline) throw new Error(`GET ${path}: ${status} ${text.trim()}`);
+      await sleep(50);
+    }
+  }
+
   /** Applies the manifests of deploy/ as they are: the custom resource is served, and the daemon's service account has its rights. */
   async applyDeployment(): Promise<void> {
     const files = ["crd.yaml", "rbac.yaml"].flatMap((name) => ["-f", join(deployDirectory, name)]);
     await this.kubectl("apply", ...files);
     const definition = "crd/network-attachment-definitions.k8s.cni.cncf.io";
     await this.kubectl("wait", "--for=condition=Established", "--timeout=60s", definition);
+    const token = await this.createToken("kube-system", "multus", 600);
+    // The group's own path is what kubectl finds the resource by.
+    const networks = "/apis/k8s.cni.cncf.io/v1";
+    for (const path of [networks, `${networks}/network-attachment-definitions`, "/api/v1/pods"]) {
+      await this.untilServed(path, token);
+    }
   }
 
   /** What the controllers of a whole cluster put into a namespace, and a pod with a service account needs. */

@@ -3,12 +3,13 @@
  * Who asks is known by the token, which is passed on. A client's certificate can't be, and HTTP/2 is not spoken.
  */
 
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import { Agent, createServer, request as httpsRequest, type Server } from "node:https";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ApiServer } from "./api-server.ts";
+import { type ApiServer, idleMs } from "./api-server.ts";
 import { freePort } from "./ports.ts";
 
 /** A request as it came to the proxy. */
@@ -115,7 +116,7 @@ export class FaultProxy implements AsyncDisposable {
     this.port = port;
     this.url = `https://127.0.0.1:${port}`;
     this.#target = target;
-    this.#agent = new Agent({ keepAlive: true, ca: authority });
+    this.#agent = new Agent({ keepAlive: true, timeout: idleMs, ca: authority });
     this.#server = createServer({ cert: certificate, key, requestTimeout: 0 }, (request, response) => {
       void this.#serve(request, response);
     });
@@ -182,16 +183,19 @@ export class FaultProxy implements AsyncDisposable {
     await closed;
   }
 
-  /** Takes connections again, on the same port. */
+  /** Takes connections again, on the same port; where another process has it for a moment, once that is over. */
   async up(): Promise<void> {
-    if (this.#server.listening) return;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(this.port, "127.0.0.1", () => {
-        this.#server.off("error", reject);
-        resolve();
-      });
-    });
+    const deadline = Date.now() + 60_000;
+    while (!this.#server.listening) {
+      this.#server.listen(this.port, "127.0.0.1");
+      try {
+        await once(this.#server, "listening");
+      } catch (error) {
+        const isTaken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+        if (!isTaken || Date.now() > deadline) throw error;
+        await sleep(500);
+      }
+    }
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { session, sessionVariable } from "../session.ts";
 
@@ -30,13 +30,25 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   /**
-   * Starts it and waits until it is ready.
+   * Starts it and waits until it is ready. Where its port is taken it is started again: some other process may have it for a moment.
    * @param isReady asked every 50 ms; what it throws counts as no
    * @throws {Error} with the end of its log, where it ends or is not ready after `timeoutMs`
    */
-  async start(isReady: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+  async start(isReady: () => Promise<boolean>, timeoutMs = 180_000): Promise<void> {
     const [command = "", ...args] = this.#argv;
+    const deadline = Date.now() + timeoutMs;
+    while (!(await this.#startOnce(command, args, isReady, deadline))) await sleep(500);
+  }
+
+  /** @returns whether it is ready; false: its port is taken */
+  async #startOnce(
+    command: string,
+    args: readonly string[],
+    isReady: () => Promise<boolean>,
+    deadline: number,
+  ): Promise<boolean> {
     const log = openSync(this.#logFile, "a");
+    const { size: logged } = fstatSync(log);
     const started = spawn(command, args, {
       env: { ...process.env, ...this.#environment, [sessionVariable]: session },
       stdio: ["ignore", log, log],
@@ -47,11 +59,15 @@ export class ServerProcess implements AsyncDisposable {
       failure = error;
     });
     this.#process = started;
-    const deadline = Date.now() + timeoutMs;
-    while (!(await isReady().catch(() => false))) {
+    for (;;) {
+      const ready = await isReady().catch(() => false);
       if (failure !== undefined) throw failure;
+      // Who answers on its port while it has ended is somebody else.
+      if (ready && !this.#ended()) return true;
       if (this.#ended() || Date.now() > deadline) {
-        const state = started.exitCode ?? started.signalCode ?? `not ready after ${timeoutMs} ms`;
+        const said = readFileSync(this.#logFile).subarray(logged).toString();
+        if (said.includes("address already in use") && Date.now() < deadline) return false;
+        const state = started.exitCode ?? started.signalCode ?? "not ready in time";
         throw new Error(`${command} did not start (${state}):\n${this.log()}`);
       }
       await sleep(50);
