@@ -48,6 +48,8 @@ export class ApiServer implements AsyncDisposable {
 
   /** @returns its URL */
   async start(port = 0): Promise<string> {
+    // Connections end when the test says so.
+    this.#server.keepAliveTimeout = 0;
     this.#server.listen(port, "127.0.0.1");
     await once(this.#server, "listening");
     return `http://127.0.0.1:${this.port}`;

@@ -59,6 +59,8 @@ export class PodServer implements AsyncDisposable {
 
   /** A client of it. Closed by whoever asked for it. */
   async start(): Promise<ApiClient> {
+    // Connections end when the test says so.
+    this.#server.keepAliveTimeout = 0;
     this.#server.listen(0, "127.0.0.1");
     await once(this.#server, "listening");
     const { port } = this.#server.address() as AddressInfo;
