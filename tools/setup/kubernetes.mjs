@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { interruption, progress, run, SetupError } from "./process.mjs";
 import { findCommand } from "./project.mjs";
 
@@ -100,6 +101,19 @@ async function runGo(command, args, options = {}) {
   return output;
 }
 
+/** Runs Go where it downloads modules: tried again, as one of hundreds of downloads can fail. What it has downloaded and built by then it has. */
+async function runGoOverNetwork(command, args, options) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await runGo(command, args, options);
+    } catch (error) {
+      if (tries === 3 || interruption() !== undefined) throw error;
+      progress(`${error.message.split("\n", 1)[0]}: trying again`);
+      await sleep(tries * 5_000);
+    }
+  }
+}
+
 /** Has this Go the version that is needed? */
 async function isRecent(command) {
   const [, ...version] = /go(\d+)\.(\d+)(?:\.(\d+))?/.exec(await runGo(command, ["version"])) ?? [];
@@ -115,7 +129,7 @@ async function isRecent(command) {
  * @throws {SetupError}
  */
 async function downloadModule(command, module, directory) {
-  const output = await runGo(command, ["mod", "download", "-json", module], { cwd: directory });
+  const output = await runGoOverNetwork(command, ["mod", "download", "-json", module], { cwd: directory });
   const { Dir: path } = JSON.parse(output.slice(output.indexOf("{"), output.lastIndexOf("}") + 1));
   return path;
 }
@@ -168,7 +182,7 @@ async function build({ module, version, packages, flags, replace }, scratch, tar
   for (const file of ["go.work", "go.work.sum"]) rmSync(join(source, file), { force: true });
   const built = join(scratch, "built");
   mkdirSync(built);
-  await runGo(command, ["build", ...flags, "-o", `${built}/`, ...packages], { cwd: source });
+  await runGoOverNetwork(command, ["build", ...flags, "-o", `${built}/`, ...packages], { cwd: source });
   renameSync(built, target);
 }
 
