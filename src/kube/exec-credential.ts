@@ -45,16 +45,24 @@ export function runExecPlugin(plugin: ExecPlugin, cluster: ExecCluster): Promise
     encoding: "utf8",
   } as const;
   return new Promise((resolve, reject) => {
+    const refuse = (problem: unknown) => {
+      const text = `${where}: ${command}: ${errorText(problem)}`;
+      reject(new CniError(CniErrorCode.invalidNetworkConfig, text, "", { cause: problem }));
+    };
     const done = (error: ExecFileException | null, stdout: string, stderr: string) => {
       try {
         if (error !== null) throw new Error(failure(error, stderr, installHint));
         resolve(parseExecCredential(stdout, apiVersion));
       } catch (problem) {
-        const text = `${where}: ${command}: ${errorText(problem)}`;
-        reject(new CniError(CniErrorCode.invalidNetworkConfig, text, "", { cause: problem }));
+        refuse(problem);
       }
     };
-    execFile(command, args, options, done).stdin?.end();
+    try {
+      execFile(command, args, options, done).stdin?.end();
+    } catch (problem) {
+      // What is too much for an environment, as a bundle of authorities may be.
+      refuse(problem);
+    }
   });
 }
 

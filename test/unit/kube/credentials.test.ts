@@ -330,6 +330,16 @@ describe("a program's credentials", () => {
     expect(refusal.message).not.toContain("s3cr3t");
   });
 
+  it("are refused where the program cannot be told so much", async () => {
+    using directory = new ScratchDirectory();
+    const user = execOf(writePlugin(directory, printCredential('{"token":"t"}')), {
+      args: ["x".repeat(200_000)],
+    });
+    const refusal = await refusalOf(kubeconfigCredentials(writeKubeconfig(directory, user), silentLogger));
+    expect(refusal.code).toBe(7);
+    expect(refusal.message).toContain("spawn E2BIG");
+  });
+
   it("that is missing gives its hint", async () => {
     using directory = new ScratchDirectory();
     const user = execOf("./no-such-login", { installHint: "See the manual." });
