@@ -21,6 +21,7 @@ import { firstOf, type NadSource } from "./nads.ts";
 import { keysOfDaemon, type NetconfOverrides, parseNetconf } from "./netconf.ts";
 import { NetworkCatalog } from "./networks.ts";
 import { withPassthru } from "./passthru.ts";
+import { withinPatience } from "./patience.ts";
 import { pluginArgs, pluginPath } from "./plugin-environment.ts";
 import { hasName, podReference } from "./pod.ts";
 import { podError } from "./pod-error.ts";
@@ -90,7 +91,11 @@ export function createMultus(options: MultusOptions): Multus {
     log: Logger,
   ): Promise<Cluster | undefined> {
     try {
-      return await options.clusters?.of(kubeconfig);
+      const opening = options.clusters?.of(kubeconfig);
+      // It may have to be opened first, with credentials that a program makes.
+      return await (opening === undefined || command === "ADD"
+        ? opening
+        : withinPatience(opening, "the cluster"));
     } catch (error) {
       if (command === "ADD") {
         throw error;

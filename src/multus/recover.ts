@@ -5,11 +5,11 @@
 
 import type { CachedAttachment } from "../cni/cache.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { errorText } from "../log/error-text.ts";
 import { type Attachment, nadsWithEvents, type RequestContext } from "./context.ts";
 import { interfaceName } from "./delegate.ts";
+import { withinPatience } from "./patience.ts";
 import { makePlan } from "./plan.ts";
 import { type PlanEntry, readPlan } from "./plan-file.ts";
 import { hasName } from "./pod.ts";
@@ -22,9 +22,6 @@ export interface Recovered {
   /** There was a plan, whole or not. */
   readonly hasPlan: boolean;
 }
-
-/** Milliseconds that each question to the cluster may take. */
-const patienceMs = 3_000;
 
 const quotationMark = 0x22;
 const backslash = 0x5c;
@@ -107,21 +104,6 @@ async function withPodOfCluster(context: RequestContext): Promise<RequestContext
   } catch (error) {
     log.error("the pod cannot be looked up", { error: errorText(error) });
     return context;
-  }
-}
-
-/** A cluster that is slow to answer must not keep a pod from ending. @throws {CniError} 11 when `patienceMs` is over */
-async function withinPatience<Answer>(answer: Promise<Answer>, what: string): Promise<Answer> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(new CniError(CniErrorCode.tryAgainLater, `no answer about ${what} within ${patienceMs} ms`));
-    }, patienceMs);
-  });
-  try {
-    return await Promise.race([answer, tooLate]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -619,6 +619,16 @@ describe("DEL", () => {
     expect(rig.plugins.trace).toEqual(deletions);
   });
 
+  test("does not wait for a cluster that is still being opened", async () => {
+    using rig = await attached();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    cluster.of = () => new Promise(() => {});
+    const reply = rig.run("DEL");
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect((await reply).exitCode).toBe(0);
+    expect(rig.plugins.trace).toEqual(deletions);
+  });
+
   test("withdraws nothing where the request names no pod", async () => {
     using rig = await attached();
     expect((await rig.run("DEL", { request: { args: "" } })).exitCode).toBe(0);
