@@ -98,11 +98,16 @@ const tasks = {
   cluster: {
     about: "leave a real one-node cluster with multus standing, for kubectl, until Ctrl-C",
     async run(args) {
+      const play = inProject("test", "support", "cluster", "play.ts");
+      if (args.includes("--help") || args.includes("-h")) {
+        await ensureNpmPackages();
+        return onPinnedNode(play, ...args);
+      }
       if (!isRoot()) throw new SetupError("the cluster makes network namespaces and mounts: it needs root");
       await requireTools("the cluster", clusterTools);
       await ensurePrograms(clusterPrograms);
       await requireBuild();
-      return onPinnedNode(inProject("test", "support", "cluster", "play.ts"), ...args);
+      return onPinnedNode(play, ...args);
     },
   },
   bench: {

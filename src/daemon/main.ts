@@ -26,6 +26,8 @@ const usage = `multusd ${packageJson.version}: the Multus daemon
   --config FILE   configuration, JSON (default ${defaultConfigFile})
   --version       print the version
   --help          print this
+
+MULTUS_NODE_NAME in the environment is the name of this node in its cluster.
 `;
 
 /**

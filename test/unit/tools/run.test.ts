@@ -27,6 +27,14 @@ test("--help lists every npm script's task", async () => {
   }
 });
 
+test("cluster --help needs nothing of what a cluster needs", async () => {
+  const { exitCode, stdout } = await runCommand([process.execPath, runner, "cluster", "--help"], {
+    env: { PATH: "/nonexistent" },
+  });
+  expect(stdout.toString()).toContain("--containerd 1.6|2.4");
+  expect(exitCode).toBe(0);
+});
+
 test("without a task: help and exit code 2", async () => {
   expect((await task()).exitCode).toBe(2);
 });
