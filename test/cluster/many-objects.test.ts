@@ -93,7 +93,7 @@ describe("2,000 networks in the cluster and 250 pods on the node", () => {
   }
 
   /** A watch may end and begin again at any time. */
-  const isNoWatch = ({ query }: SeenRequest) => !query.includes("watch=true");
+  const isNoWatch = ({ query }: SeenRequest) => !/(^|&)watch=/.test(query);
 
   test.each([
     { annotations: "the request", inRequest: true },

@@ -31,7 +31,7 @@ export interface SeenRequest {
 /** Which requests: all conditions at once. */
 export interface Match {
   readonly method?: string;
-  /** Of path and query: `/api/v1/pods?watch=true`. */
+  /** Of path and query: `/api/v1/pods?watch=1`. */
   readonly path?: RegExp;
 }
 
