@@ -11,6 +11,9 @@ import { Daemon } from "../support/daemon.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { WirePeer } from "../support/wire-peer.ts";
 
+/** Milliseconds for what has to happen: a machine can be slow. */
+const patience = 30_000;
+
 const bundle = join(import.meta.dirname, "../../build/multusd.mjs");
 
 let directory: ScratchDirectory;
@@ -52,7 +55,7 @@ const linesOf = (daemon: Daemon, text: string) =>
   daemon.output.split("\n").filter((line) => line.includes(text));
 
 const expectLine = (daemon: Daemon, text: string) =>
-  vi.waitFor(() => expect(linesOf(daemon, text)).toHaveLength(1), 30_000);
+  vi.waitFor(() => expect(linesOf(daemon, text)).toHaveLength(1), patience);
 
 /** A server that hangs up on everybody. */
 async function deafServer(): Promise<Disposable & { readonly url: string; connections(): number }> {
@@ -118,7 +121,7 @@ describe("the daemon", () => {
     await daemon.start();
     const add = await addUnderWay("finished");
     const stopped = daemon.stop("SIGTERM");
-    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false));
+    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false), patience);
     finish(add);
     const { exitCode, stdout } = await add.peer.reply();
     expect([exitCode, JSON.parse(stdout)]).toEqual([0, JSON.parse(result)]);
@@ -132,7 +135,7 @@ describe("the daemon", () => {
     await first.start();
     const add = await addUnderWay("slow");
     const stopped = first.stop("SIGTERM");
-    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false));
+    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false), patience);
     await using second = newDaemon();
     await second.start();
     finish(add);
@@ -147,7 +150,7 @@ describe("the daemon", () => {
     const add = await addUnderWay("stuck");
     const { pid } = daemon;
     const stopped = daemon.stop("SIGTERM");
-    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false));
+    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false), patience);
     process.kill(pid, "SIGINT");
     expect(await stopped).toBe(1);
     expect(await add.peer.next()).toBeUndefined();
@@ -219,7 +222,7 @@ describe("the daemon", () => {
     expect((await add.peer.reply()).exitCode).toBe(0);
     await expectLine(daemon, "ADD done pod=default/web container=alone");
     // Whatever else is tried, of the watch there are no more lines than this one.
-    await vi.waitFor(() => expect(server.connections()).toBeGreaterThan(15), 60_000);
+    await vi.waitFor(() => expect(server.connections()).toBeGreaterThan(15), 2 * patience);
     expect(linesOf(daemon, "[error] network-attachment-definitions: not watched")).toHaveLength(1);
     expect(linesOf(daemon, "network-attachment-definitions").length).toBeLessThanOrEqual(2);
     expect(linesOf(daemon, "MULTUS_NODE_NAME is not set")).toHaveLength(1);

@@ -63,7 +63,7 @@ class Running {
 const run = (...args: string[]) => new Running(args).end();
 
 async function waitFor(what: string, condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 60_000;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`${what} did not happen`);
     await sleep(10);

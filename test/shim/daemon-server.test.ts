@@ -16,6 +16,9 @@ import { callPlugin, type PluginAnswer } from "../support/plugin.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { shims } from "./support/binaries.ts";
 
+/** Milliseconds for what has to happen: a machine can be slow. */
+const patience = 30_000;
+
 let directory: ScratchDirectory;
 let plugins: string;
 let server: DaemonServer | undefined;
@@ -233,7 +236,7 @@ describe.each(shims)("the $name shim as an agent", ({ binary }) => {
     const pid = await vi.waitFor(() => Number(readFileSync(file, "utf8")), { timeout: 5000 });
     await agent.close();
     expect(await failed).toMatchObject({ code: "gone" });
-    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow("ESRCH"));
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow("ESRCH"), patience);
     expect(await failure(agent.executor.linkExists("/proc/self/ns/net", "lo"))).toMatchObject({
       code: "gone",
     });

@@ -108,7 +108,7 @@ async function runGoOverNetwork(command, args, options) {
       return await runGo(command, args, options);
     } catch (error) {
       if (tries === 3 || interruption() !== undefined) throw error;
-      progress(`${error.message.split("\n", 1)[0]}: trying again`);
+      progress(`${error.message.split("\n", 1)[0]} trying again`);
       await sleep(tries * 5_000);
     }
   }

@@ -10,6 +10,9 @@ import { ShimExecutor } from "../../../src/agent/shim-executor.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { WirePeer } from "../../support/wire-peer.ts";
 
+/** Milliseconds for what has to happen: a machine can be slow. */
+const patience = 30_000;
+
 let directory: ScratchDirectory;
 let server: Server;
 let peer: WirePeer;
@@ -187,6 +190,6 @@ describe("an order", () => {
 
 test("an answer that nobody waits for ends the stream", async () => {
   peer.send(FrameType.done, 9, { exists: true });
-  await vi.waitFor(() => expect(malformed.map(({ code }) => code)).toEqual(["unexpected"]));
+  await vi.waitFor(() => expect(malformed.map(({ code }) => code)).toEqual(["unexpected"]), patience);
   expect(malformed[0]?.message).toBe("frame DONE answers order 9, which is not under way");
 });

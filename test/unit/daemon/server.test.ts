@@ -19,6 +19,9 @@ import { newReport } from "../../../src/multus/report.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { WirePeer } from "../../support/wire-peer.ts";
 
+/** Milliseconds for what has to happen: a machine can be slow. */
+const patience = 30_000;
+
 let directory: ScratchDirectory;
 let logged: string;
 const servers: DaemonServer[] = [];
@@ -183,7 +186,7 @@ describe("a shim", () => {
     await peer.next();
     peer.socket.write(Buffer.from("0000000193", "hex"));
     expect((await peer.reply()).stdout).toContain("Unexpected end");
-    await vi.waitFor(() => expect(failed).toMatchObject({ code: "gone" }));
+    await vi.waitFor(() => expect(failed).toMatchObject({ code: "gone" }), patience);
   });
 
   test("that goes away while its request is worked on is gone for the executor", async () => {
@@ -196,9 +199,9 @@ describe("a shim", () => {
     peer.request({});
     await peer.next();
     peer.close();
-    await vi.waitFor(() => expect(failed).toBeInstanceOf(ExecutorError));
+    await vi.waitFor(() => expect(failed).toBeInstanceOf(ExecutorError), patience);
     expect(failed).toMatchObject({ code: "gone" });
-    await vi.waitFor(() => expect(logged).toMatch(/ADD done .*gone=true/));
+    await vi.waitFor(() => expect(logged).toMatch(/ADD done .*gone=true/), patience);
   });
 
   test("gets an answer even where the handler has a bug", async () => {
@@ -247,17 +250,17 @@ describe("requests", () => {
     const { started, handle, finish } = controlled();
     await serve(handle, 2);
     await bring("ADD", "a");
-    await vi.waitFor(() => expect(started).toHaveLength(1));
+    await vi.waitFor(() => expect(started).toHaveLength(1), patience);
     const second = await bring("DEL", "a");
     await bring("ADD", "b");
-    await vi.waitFor(() => expect(started).toEqual(["ADD a", "ADD b"]));
+    await vi.waitFor(() => expect(started).toEqual(["ADD a", "ADD b"]), patience);
     await bring("ADD", "c");
     await sleep(20);
     finish("ADD a");
-    await vi.waitFor(() => expect(started).toEqual(["ADD a", "ADD b", "DEL a"]));
+    await vi.waitFor(() => expect(started).toEqual(["ADD a", "ADD b", "DEL a"]), patience);
     finish("DEL a");
     expect(await second.reply()).toEqual({ exitCode: 0, stdout: "DEL a" });
-    await vi.waitFor(() => expect(started).toContain("ADD c"));
+    await vi.waitFor(() => expect(started).toContain("ADD c"), patience);
     finish("ADD b");
     finish("ADD c");
   });
@@ -266,7 +269,7 @@ describe("requests", () => {
     const { started, handle, finish } = controlled();
     await serve(handle, 1);
     const first = await bring("ADD", "a");
-    await vi.waitFor(() => expect(started).toHaveLength(1));
+    await vi.waitFor(() => expect(started).toHaveLength(1), patience);
     const dropped = await bring("ADD", "b");
     await sleep(20);
     dropped.close();
@@ -274,7 +277,7 @@ describe("requests", () => {
     await sleep(20);
     finish("ADD a");
     await first.reply();
-    await vi.waitFor(() => expect(started).toEqual(["ADD a", "ADD c"]));
+    await vi.waitFor(() => expect(started).toEqual(["ADD a", "ADD c"]), patience);
     finish("ADD c");
     await last.reply();
   });

@@ -9,6 +9,9 @@ import { Loggers } from "../../../src/log/loggers.ts";
 import { type LogKeys, logSettings } from "../../../src/log/settings.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
+/** Milliseconds for what has to happen: a machine can be slow. */
+const patience = 30_000;
+
 let directory: ScratchDirectory;
 let loggers: Loggers;
 let stderr: string;
@@ -98,7 +101,7 @@ describe("a logger", () => {
     await loggers.close();
     await vi.waitFor(() => {
       for (const name of files) expect(messages(readFileSync(name, "utf8"))).toEqual([name]);
-    });
+    }, patience);
   });
 });
 
@@ -110,7 +113,7 @@ describe("a log file that fails", () => {
     const log = get({ logLevel: "error", logFile, logToStderr: false });
     vi.useFakeTimers({ toFake: ["Date"] });
     for (const message of ["one", "two"]) log.error(message);
-    await vi.waitFor(() => expect(stderr).toMatch(/\[error\] log file \S+: (ENOTDIR|EEXIST)/));
+    await vi.waitFor(() => expect(stderr).toMatch(/\[error\] log file \S+: (ENOTDIR|EEXIST)/), patience);
     for (const message of ["three", "four"]) log.error(message);
     vi.setSystemTime(Date.now() + 11_000);
     log.error("five");
@@ -121,7 +124,10 @@ describe("a log file that fails", () => {
     vi.setSystemTime(Date.now() + 11_000);
     log.error("six");
     vi.useRealTimers();
-    await vi.waitFor(() => expect(messages(file())).toEqual(["six", "log lines were lost lines=5"]));
+    await vi.waitFor(
+      () => expect(messages(file())).toEqual(["six", "log lines were lost lines=5"]),
+      patience,
+    );
     expect(stderr.split("\n")).toHaveLength(2);
   });
 
@@ -129,7 +135,7 @@ describe("a log file that fails", () => {
     const log = get({ logLevel: "error", logFile: "/dev/full", logToStderr: false });
     log.error("lost");
     log.panic("lost too");
-    await vi.waitFor(() => expect(stderr).toMatch(/log file \/dev\/full: /));
+    await vi.waitFor(() => expect(stderr).toMatch(/log file \/dev\/full: /), patience);
   });
 });
 
@@ -152,7 +158,7 @@ describe("rotation", () => {
 
   test("by size: compressed backups with their time in the name, no line lost", async () => {
     await write(2.2, true);
-    await vi.waitFor(() => expect(backups()).toHaveLength(2));
+    await vi.waitFor(() => expect(backups()).toHaveLength(2), patience);
     for (const name of backups()) {
       expect(name).toMatch(/^multus-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.log\.gz$/);
       expect(statSync(join(directory.path, name)).mode & 0o777).toBe(0o600);
@@ -177,7 +183,7 @@ describe("rotation", () => {
 
   test("keeps as many backups as it may, uncompressed where told so", async () => {
     await write(4.5, false);
-    await vi.waitFor(() => expect(backups()).toHaveLength(2));
+    await vi.waitFor(() => expect(backups()).toHaveLength(2), patience);
     for (const name of backups()) expect(name).toMatch(/\d\.log$/);
   });
 
@@ -210,6 +216,6 @@ describe("rotation", () => {
     get({ logLevel: "error", logFile, logOptions: options }).error("before");
     get({ logLevel: "error", logFile, logOptions: { ...options, maxSize: 2 } }).error("after");
     await loggers.close();
-    await vi.waitFor(() => expect(messages(file()).sort()).toEqual(["after", "before"]));
+    await vi.waitFor(() => expect(messages(file()).sort()).toEqual(["after", "before"]), patience);
   });
 });
