@@ -50,9 +50,15 @@ export class KubePods implements PodSource {
   /** undefined where the node's name is not known. */
   readonly watch: Reflector<KeptPod> | undefined;
   readonly #lookup: Lookup<PodDetails>;
+  readonly #nodeName: string;
+  readonly #log: Logger;
+  /** That is said once: it may be a watch that lags. */
+  #isNodeNameDoubted = false;
 
   /** @param nodeName of the node whose pods are watched; "": none are, and each is asked for */
   constructor(api: Api, nodeName: string, log: Logger) {
+    this.#nodeName = nodeName;
+    this.#log = log;
     this.watch =
       nodeName === ""
         ? undefined
@@ -78,7 +84,24 @@ export class KubePods implements PodSource {
     const isSame = (known: PodDetails) => !isAnotherPod(pod, known);
     const watched = await this.watch?.waitFor(`${pod.namespace}/${pod.name}`, isSame, patienceMs);
     if (watched !== undefined) return watched;
-    return retry ? this.#lookup.get(pod.namespace, pod.name, { retry }) : this.ask(pod);
+    const isWatching = this.watch?.connected ?? false;
+    const found = await (retry ? this.#lookup.get(pod.namespace, pod.name, { retry }) : this.ask(pod));
+    if (isWatching && found !== undefined && isSame(found)) this.#doubtNodeName(pod);
+    return found;
+  }
+
+  /** A watch of another node's pods shows in nothing but the time that each ADD takes. */
+  #doubtNodeName({ namespace, name }: PodReference): void {
+    if (this.#isNodeNameDoubted) return;
+    this.#isNodeNameDoubted = true;
+    this.#log.error(
+      "the watch of the node's pods does not bring one that is here: is MULTUS_NODE_NAME right?",
+      {
+        pod: `${namespace}/${name}`,
+        node: this.#nodeName,
+        waitedMs: patienceMs,
+      },
+    );
   }
 
   /** Whoever does not insist on an answer has something else to go on with: it is not waited for longer than a watch that lags. */

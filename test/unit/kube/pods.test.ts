@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import type { ApiClient } from "../../../src/kube/api-client.ts";
 import { KubePods } from "../../../src/kube/pods.ts";
-import { silentLogger } from "../../../src/log/logger.ts";
+import { type Logger, silentLogger } from "../../../src/log/logger.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
 import { ApiServer, type KubeObject, podsPath } from "./api-server.ts";
 import { connectTo } from "./connection.ts";
 
@@ -29,8 +30,16 @@ function pod(name: string, uid: string, annotations?: Readonly<Record<string, st
 
 const asked = (name: string, uid = "") => ({ namespace: "default", name, uid, sandboxId: "sandbox" });
 
-async function openPods({ nodeName = "node-1", connected = true } = {}): Promise<KubePods> {
-  const pods = new KubePods(api, nodeName, silentLogger);
+async function openPods({
+  nodeName = "node-1",
+  connected = true,
+  log = silentLogger,
+}: {
+  nodeName?: string;
+  connected?: boolean;
+  log?: Logger;
+} = {}): Promise<KubePods> {
+  const pods = new KubePods(api, nodeName, log);
   opened.push(pods);
   if (connected) await vi.waitFor(() => expect(pods.watch?.connected).toBe(true), 10_000);
   return pods;
@@ -130,17 +139,29 @@ describe("a pod of the node", () => {
     expect(server.lookups).toEqual(["GET /api/v1/namespaces/default/pods/web"]);
   });
 
+  test("that the watch does not bring puts the node's name in doubt, once", async () => {
+    const log = new RecordingLogger();
+    const pods = await openPods({ log });
+    for (const name of ["web", "db"]) server.set(podsPath, pod(name, "u1"), { seen: false });
+    await Promise.all(["web", "db"].map((name) => pods.find(asked(name, "u1"), retry)));
+    expect(log.errors).toEqual([expect.stringContaining("is MULTUS_NODE_NAME right?")]);
+  });
+
   test("of another UID, to the end, is given as it is", async () => {
     server.set(podsPath, pod("web", "other"));
-    const pods = await openPods();
+    const log = new RecordingLogger();
+    const pods = await openPods({ log });
     expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ uid: "other" });
     expect(server.lookups).toHaveLength(1);
+    expect(log.errors).toEqual([]);
   });
 
   test("that is not there is no error", async () => {
-    const pods = await openPods();
+    const log = new RecordingLogger();
+    const pods = await openPods({ log });
     expect(await pods.find(asked("gone", "u1"), retry)).toBeUndefined();
     expect(server.lookups).toHaveLength(1);
+    expect(log.errors).toEqual([]);
   });
 });
 
