@@ -488,11 +488,15 @@ describe("a stop", () => {
   });
 
   test("ends what does not finish in time, and waits for no connection that brought nothing", async () => {
-    const server = await serve(() => new Promise(() => {}));
+    let hasBegun = false;
+    const server = await serve(() => {
+      hasBegun = true;
+      return new Promise(() => {});
+    });
     const idle = await newPeer();
     const stuck = await newPeer();
     stuck.request({});
-    await sleep(20);
+    await vi.waitFor(() => expect(hasBegun).toBe(true), patience);
     const stopped = server.stop(100);
     expect(await stopped).toBe(1);
     expect([await idle.next(), await stuck.next()]).toEqual([undefined, undefined]);
