@@ -79,7 +79,7 @@ export class StatusRestorer {
       await giveWay();
       if (this.#send(cluster, keys, cache, candidate)) restored += 1;
     }
-    this.#options.log.verbose("network-statuses that are missing were made again", {
+    this.#options.log.verbose("network-statuses of earlier pods were checked", {
       cniDir,
       plans: containers.length,
       missing: newest.size,

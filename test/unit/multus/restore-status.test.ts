@@ -38,7 +38,7 @@ beforeEach(() => {
 
 afterEach(() => rig[Symbol.dispose]());
 
-const message = "network-statuses that are missing were made again";
+const message = "network-statuses of earlier pods were checked";
 
 function recordingLog(): Logger {
   const note = (text: string, fields: LogFields = {}) => {
