@@ -103,9 +103,10 @@ export class Daemon implements AsyncDisposable {
     this.#process = undefined;
     if (daemon === undefined) return null;
     if (daemon.exitCode === null && daemon.signalCode === null) {
-      const ended = once(daemon, "exit");
+      // Its end, and that of what it prints.
+      const closed = once(daemon, "close");
       daemon.kill(signal);
-      await ended;
+      await closed;
     }
     return daemon.exitCode;
   }

@@ -226,7 +226,7 @@ export class TestNode implements AsyncDisposable {
    */
   async untilReady(): Promise<void> {
     const unused = { cniVersion: "1.0.0", name: "unused", type: "bridge" };
-    const deadline = Date.now() + 30_000;
+    const deadline = Date.now() + 90_000;
     for (;;) {
       const answer = await callPlugin(this.network.enter(shim), {
         command: "STATUS",
