@@ -106,7 +106,7 @@ describe("a kubeconfig", () => {
       { numRuns: 1_000 },
     );
     // The rest of it would say little if nearly everything were refused at its first field.
-    expect(read).toBeGreaterThan(50);
+    expect(read).toBeGreaterThan(20);
   });
 });
 
