@@ -8,7 +8,6 @@ import {
   ApiNode,
   nadWatch,
   networksAnnotation,
-  type PlacedPod,
   podsPath,
   podWatch,
   statusOf,
@@ -21,6 +20,9 @@ const account = ["kube-system", "multus"] as const;
 /** Seconds that the server takes an expired token for. */
 const clockSkew = 60;
 
+/** Milliseconds. Less than the 2.5 s that an ADD which waits for the API takes, and enough for real plugins on a busy machine. */
+const quickly = 2_400;
+
 let api: ApiServer;
 
 beforeAll(async () => {
@@ -29,16 +31,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => api?.[Symbol.asyncDispose]());
-
-async function untilReported(cluster: ApiNode, pod: PlacedPod, networks: readonly string[]): Promise<void> {
-  const expected = await pod.expectedStatus(networks);
-  expect(expected).toHaveLength(1 + networks.length);
-  await cluster.until(
-    `the network-status of ${pod.name}`,
-    async () => statusOf(await cluster.apiPod(pod.name)) !== undefined,
-  );
-  expect(statusOf(await cluster.apiPod(pod.name))).toEqual(expected);
-}
 
 describe("an API server that is away", () => {
   let cluster: ApiNode;
@@ -66,7 +58,7 @@ describe("an API server that is away", () => {
     // Of its node's pods the watch knows these three.
     const added = await late.call("ADD", "storage,video");
     expect(added.result.ips).toHaveLength(1);
-    expect(added.milliseconds).toBeLessThan(1_500);
+    expect(added.milliseconds).toBeLessThan(quickly);
     // With no annotations in the request, the watch's.
     (await unplanned.call("ADD", undefined)).expectSuccess();
     expect((await unplanned.pod.network.links()).map(({ ifname }) => ifname)).toEqual([
@@ -87,7 +79,7 @@ describe("an API server that is away", () => {
     // Created while nobody told the daemon: with annotations it goes on, without them it cannot.
     const told = await stranger.call("ADD", "storage");
     expect(told.result.ips).toHaveLength(1);
-    expect(told.milliseconds).toBeLessThan(1_500);
+    expect(told.milliseconds).toBeLessThan(quickly);
     (await stranger.call("DEL", "storage")).expectSuccess();
     const refused = await stranger.call("ADD", undefined);
     expect(refused.error).toMatchObject({ code: 11 });
@@ -101,7 +93,7 @@ describe("an API server that is away", () => {
 
     expect(statusOf(await cluster.apiPod("late"))).toBeUndefined();
     await proxy.clear();
-    await untilReported(cluster, late, ["default/storage", "default/video"]);
+    await cluster.untilReported(late, ["default/storage", "default/video"]);
     await cluster.untilWatching();
     // Those of pods that are gone by now were taken back.
     for (const { name } of [unplanned, stranger]) {
@@ -141,8 +133,8 @@ describe("an API server that is away", () => {
     const back = Date.now();
     const watching = await cluster.untilWatching();
     expect(watching - back).toBeLessThan(5_000);
-    expect(node.daemon.output).toMatch(/network-attachment-definitions: listed anew/);
-    expect(node.daemon.output).toMatch(/pods: listed anew/);
+    await cluster.untilLogged(/network-attachment-definitions: listed anew/);
+    await cluster.untilLogged(/pods: listed anew/);
 
     // Of the watches: nothing is asked for.
     (await pod.call("ADD", undefined)).expectSuccess();
@@ -189,7 +181,7 @@ describe("a token that is replaced", () => {
     await cluster.createNetwork("rotated", cluster.macvlan("rotated", "10.140.0.0/24"));
     const before = await cluster.place("before-rotation", "rotated");
     (await before.call("ADD", undefined)).expectSuccess();
-    await untilReported(cluster, before, ["default/rotated"]);
+    await cluster.untilReported(before, ["default/rotated"]);
 
     serviceAccount.rotate(await api.createToken(...account));
     await sleep(Math.max(0, since + lifetime * 1_000 - Date.now()));
@@ -203,7 +195,7 @@ describe("a token that is replaced", () => {
     await cluster.untilWatching();
     const after = await cluster.place("after-rotation", "rotated");
     (await after.call("ADD", undefined)).expectSuccess();
-    await untilReported(cluster, after, ["default/rotated"]);
+    await cluster.untilReported(after, ["default/rotated"]);
     expect(proxy.requests.filter(({ status }) => status === 401)).toEqual([]);
     expect(node.daemon.pid).toBe(pid);
   });
@@ -226,10 +218,10 @@ describe("a token that is replaced", () => {
     await cluster.until("all to be refused", () => [nadWatch, podWatch, patch].every(refused));
     expect(statusOf(await cluster.apiPod("overdue-too"))).toBeUndefined();
     serviceAccount.rotate(await api.createToken(...account));
-    await untilReported(cluster, other, ["default/overdue"]);
+    await cluster.untilReported(other, ["default/overdue"]);
     await cluster.untilWatching();
     (await pod.call("ADD", undefined)).expectSuccess();
-    await untilReported(cluster, pod, ["default/overdue"]);
+    await cluster.untilReported(pod, ["default/overdue"]);
     expect(node.daemon.pid).toBe(pid);
   });
 });

@@ -360,31 +360,21 @@ describe("an API server that goes wrong", () => {
       await cluster.annotate("newer", { [networksAnnotation]: "video" });
       await cluster.node.untilReady();
       (await pod.call("ADD", "video")).expectSuccess();
-      expect(cluster.node.daemon.output).toMatch(differing("request"));
-      await untilReportedLast(pod, ["default/video"]);
+      await cluster.untilLogged(differing("request"));
+      await cluster.untilReported(pod, ["default/video"]);
     });
 
     test("its annotations in the API are newer than the request: those are used; the request's where the API does not answer", async () => {
       const pod = await cluster.place("older", "video");
       (await pod.call("ADD", "storage")).expectSuccess();
-      expect(cluster.node.daemon.output).toMatch(differing("API"));
-      await untilReportedLast(pod, ["default/video"]);
+      await cluster.untilLogged(differing("API"));
+      await cluster.untilReported(pod, ["default/video"]);
       (await pod.call("DEL", "storage")).expectSuccess();
 
       proxy.fault(podLookup, { reset: true });
       (await pod.call("ADD", "storage")).expectSuccess();
-      expect(cluster.node.daemon.output).toMatch(differing("request"));
-      await untilReportedLast(pod, ["default/storage"]);
+      await cluster.untilLogged(differing("request"));
+      await cluster.untilReported(pod, ["default/storage"]);
     });
-
-    /** The status of the pod's latest ADD. */
-    async function untilReportedLast(pod: PlacedPod, networks: readonly string[]): Promise<void> {
-      const expected = await pod.expectedStatus(networks);
-      expect(expected).toHaveLength(1 + networks.length);
-      await cluster.until(`the network-status of ${pod.name}`, async () => {
-        const status = statusOf(await cluster.apiPod(pod.name));
-        return JSON.stringify(status) === JSON.stringify(expected);
-      });
-    }
   });
 });

@@ -3,6 +3,7 @@
  * API server. There is no kubelet: a test creates pods, and calls the plugin as their runtime would.
  */
 
+import { isDeepStrictEqual } from "node:util";
 import { cidrs } from "../namespace.ts";
 import { pauseImageName } from "../pause-image.ts";
 import { type CniCommand, type PluginAnswer, type PluginCall, podArgs } from "../plugin.ts";
@@ -176,6 +177,23 @@ export class ApiNode implements AsyncDisposable {
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  /**
+   * Waits until the pod's network-status is that of its namespace as it is now, field by field: an older one may be there before.
+   * @param networks `namespace/name` in the order of the pod's annotation
+   */
+  async untilReported(pod: PlacedPod, networks: readonly string[]): Promise<void> {
+    const expected = await pod.expectedStatus(networks);
+    if (expected.length !== 1 + networks.length) throw new Error(`${pod.name} has ${expected.length} links`);
+    await this.until(`the network-status ${JSON.stringify(expected)} of ${pod.name}`, async () =>
+      isDeepStrictEqual(statusOf(await this.apiPod(pod.name)), expected),
+    );
+  }
+
+  /** Waits for a line of the daemon's log: it comes on another way than answers do. */
+  async untilLogged(line: RegExp): Promise<void> {
+    await this.until(`${line} in the log`, () => line.test(this.node.daemon.output));
   }
 
   /** Waits until both of the daemon's watches are open. @returns when the later one was asked for, milliseconds since the epoch */
