@@ -49,7 +49,7 @@ export async function benchApi(
     const { networks, directory } = one;
     const [clusterNetwork, ...selected] = networks;
     if (clusterNetwork === undefined) throw new Error("at least one network is needed");
-    for (const { name, config } of selected) await cluster.createNetwork(name, config);
+    for (const { name, config } of selected) await cluster.api.createNetwork(name, config);
     const pod = await cluster.createPod(site.pod.name, site.pod.annotations);
     const siteInApi: Site = { ...site, pod: { ...site.pod, uid: pod.uid } };
     const own = (["cluster", "request"] as const).map((from) => {

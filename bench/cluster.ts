@@ -5,15 +5,12 @@ import { pauseImageName } from "../test/support/pause-image.ts";
 import type { TestNodeOptions } from "../test/support/test-node.ts";
 import { Arrivals, statusAnnotation, type WatchedEvent, type WatchedPod } from "./arrivals.ts";
 
-type Json = Readonly<Record<string, unknown>>;
-
 /** Name of the node that the daemon under measurement serves. */
 export const nodeName = "bench-node";
 /** Where the benchmarks' pods and networks are. */
 const namespace = "default";
 const podsPath = `/api/v1/namespaces/${namespace}/pods`;
 const eventsPath = `/apis/events.k8s.io/v1/namespaces/${namespace}/events`;
-const nadsPath = `/apis/k8s.cni.cncf.io/v1/namespaces/${namespace}/network-attachment-definitions`;
 
 /** A pod in the API, as a runtime names it. */
 export interface ApiPod {
@@ -53,15 +50,6 @@ export class BenchCluster implements AsyncDisposable {
       daemonConfig: { logLevel: "panic", kubeconfig: this.api.kubeconfigFor({ token }), nadDir: undefined },
       daemonSurroundings: { environment: { MULTUS_NODE_NAME: nodeName } },
     };
-  }
-
-  async createNetwork(name: string, config: Json): Promise<void> {
-    await this.api.request("POST", nadsPath, {
-      apiVersion: "k8s.cni.cncf.io/v1",
-      kind: "NetworkAttachmentDefinition",
-      metadata: { name },
-      spec: { config: JSON.stringify(config) },
-    });
   }
 
   /** A pod of the node. Nobody starts it. */

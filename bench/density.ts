@@ -50,7 +50,7 @@ export async function benchDensity(
   if (clusterNetwork === undefined) throw new Error("at least one network is needed");
   for (const { name, config } of selected) {
     if (cluster === undefined) node.writeNetwork(`default/${name}`, config);
-    else await cluster.createNetwork(name, config);
+    else await cluster.api.createNetwork(name, config);
   }
   await sleep(500);
   await node.untilReady();

@@ -56,7 +56,7 @@ async function populate(population: Population, resources: AsyncDisposableStack)
     pods: population.pods - 1,
     nodeName,
   });
-  for (const { name, config } of networks.slice(1)) await cluster.createNetwork(name, config);
+  for (const { name, config } of networks.slice(1)) await cluster.api.createNetwork(name, config);
   const bench = resources.use(await BenchNode.start(await cluster.nodeOptions()));
   const { node, runner } = bench;
   const sandbox = await node.pod("measured", selection(networks));

@@ -213,13 +213,8 @@ export class ApiNode implements AsyncDisposable {
   }
 
   /** Creates a NAD in namespace default. */
-  async createNetwork(name: string, config: Json): Promise<void> {
-    await this.api.request("POST", nadsPath, {
-      apiVersion: "k8s.cni.cncf.io/v1",
-      kind: "NetworkAttachmentDefinition",
-      metadata: { name },
-      spec: { config: JSON.stringify(config) },
-    });
+  createNetwork(name: string, config: Json): Promise<void> {
+    return this.api.createNetwork(name, config);
   }
 
   async changeNetwork(name: string, config: Json): Promise<void> {

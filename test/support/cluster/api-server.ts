@@ -268,6 +268,16 @@ export class ApiServer implements AsyncDisposable {
     return JSON.parse(text);
   }
 
+  /** Creates a NetworkAttachmentDefinition in namespace default. @throws {Error} with the server's message */
+  async createNetwork(name: string, config: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.request("POST", "/apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitions", {
+      apiVersion: "k8s.cni.cncf.io/v1",
+      kind: "NetworkAttachmentDefinition",
+      metadata: { name },
+      spec: { config: JSON.stringify(config) },
+    });
+  }
+
   /**
    * Runs kubectl to its end, whatever its exit code.
    * @param kubeconfig of whom; default the administrator
