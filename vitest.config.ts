@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** One project a suite, so that each can be run alone: `node tools/run.mjs test --project unit`. */
@@ -8,6 +9,8 @@ const suite = (name: string, include: string[], test: Record<string, unknown> = 
 
 export default defineConfig({
   test: {
+    // Two files at once on a machine of two cores as well: most tests wait for processes. Suites that say fileParallelism false run alone.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       suite("unit", ["test/unit/**/*.test.ts"]),
       suite("generated", ["test/generated/**/*.test.ts"]),
