@@ -59,6 +59,18 @@ test("what keeps every bound to the last digit passes", () => {
   expect(missedByObjects(objects)).toEqual([]);
 });
 
+test("bounds in milliseconds are those of the machine that they were set on; a slower one gets them in proportion, twice at most", () => {
+  const rows = (aloneMs: number, overheadMs: number) => [
+    { ...row(4, undefined, "delegates alone"), wall: { ...summary, median: 4 * aloneMs } },
+    row(4, { median: overheadMs, interval: [overheadMs, overheadMs] }),
+  ];
+  expect(missedByAttachments(rows(0.9, 7.4))).toEqual([]);
+  expect(missedByAttachments(rows(0.9, 7.6))).toHaveLength(1);
+  expect(missedByAttachments(rows(0.3, 4.9))).toEqual([]);
+  expect(missedByAttachments(rows(0.3, 5.1))).toHaveLength(1);
+  expect(missedByAttachments(rows(6, 10.1))).toHaveLength(1);
+});
+
 describe("each bound is missed by itself", () => {
   test("an ADD that takes too long", () => {
     expect(missedByAttachments([row(1, { median: 2.7, interval: [2.6, 2.8] })])).toEqual([
