@@ -10,6 +10,12 @@ import type { LogKeys } from "../log/settings.ts";
 import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
+import {
+  generatorKeys,
+  type RuntimeConfigKeys,
+  type RuntimeConfigSettings,
+  runtimeConfigSettings,
+} from "./runtime-config.ts";
 
 export interface DaemonConfig {
   /** Directory of the socket. */
@@ -26,14 +32,16 @@ export interface DaemonConfig {
   readonly log: LogKeys;
   /** The netconf keys that are set here. */
   readonly overrides: NetconfOverrides;
-  /** Keys that belong to what this version does not do yet. */
+  /** The file by which a runtime finds this daemon; undefined: others see to it. */
+  readonly runtimeConfig: RuntimeConfigSettings | undefined;
+  /** Keys that belong to what this version does not do yet, or that nothing needs beside the others. */
   readonly unused: readonly string[];
   /** Keys that nobody knows: misspelt, most likely. */
   readonly unknown: readonly string[];
 }
 
 /** The keys as the schemas have them. */
-interface DaemonConfigKeys extends LogKeys {
+interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly socketDir?: string;
   readonly connectionLimit?: number;
   readonly maxConcurrent?: number;
@@ -50,9 +58,16 @@ const netconfKeys = Object.keys(netconfSchema.properties);
 const daemonKeys = Object.keys(daemonSchema.properties);
 /** Keys may be in any case, as for Go. */
 const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
-const usedKeys = ["socketDir", "connectionLimit", "maxConcurrent", "delegateTimeoutMs", "nadDir"];
-/** Of the netconf, and nothing that a daemon could set for all calls: for the generated configuration file. */
-const generatedFileKeys = ["name", "type", "cniVersion", "capabilities"];
+const usedKeys = [
+  "socketDir",
+  "connectionLimit",
+  "maxConcurrent",
+  "delegateTimeoutMs",
+  "nadDir",
+  "multusConfigFile",
+  "multusAutoconfigDir",
+  "daemonSocketDir",
+];
 
 /**
  * Reads and checks a configuration file.
@@ -77,6 +92,8 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
   const keys = value as DaemonConfigKeys;
   const { logFile, logLevel, logToStderr, logOptions } = keys;
   const given = Object.keys(keys);
+  const runtimeConfig = runtimeConfigSettings(keys, where);
+  const used = runtimeConfig === undefined ? usedKeys : [...usedKeys, ...generatorKeys];
   return {
     socketDir: keys.socketDir ?? defaultSocketDir,
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
@@ -85,8 +102,11 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     kubeconfig: keys.kubeconfig ?? "",
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
+    runtimeConfig,
+    // Of the netconf's keys those that a daemon cannot set for all calls are for the file alone; its name has another key.
     unused: given.filter(
-      (key) => generatedFileKeys.includes(key) || (daemonKeys.includes(key) && !usedKeys.includes(key)),
+      (key) =>
+        !used.includes(key) && (daemonKeys.includes(key) || generatorKeys.includes(key) || key === "name"),
     ),
     unknown: given.filter((key) => !netconfKeys.includes(key) && !daemonKeys.includes(key)),
   };

@@ -7,6 +7,8 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 export const pluginFileName = "00-multus.conf";
 /** The same as a list of plugins: Go multus's thin installer writes this one from cniVersion 1.0.0 on. */
 export const listFileName = "00-multus.conflist";
+/** Both: of a runtime's directory at most one of them may be there. */
+export const ownFileNames: readonly string[] = [pluginFileName, listFileName];
 /** Names that are Multus's own, of whatever release: never a cluster network. */
 const ownPrefix = "00-multus";
 
