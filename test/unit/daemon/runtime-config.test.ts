@@ -96,7 +96,7 @@ describe("what goes into the file", () => {
       forceCniVersion: true,
       overrideNetworkName: true,
       capabilities: { mac: true },
-      netconfKeys: kept,
+      netconfKeys: { ...kept, generatedBy: "multus-wasm" },
     });
   });
 
