@@ -272,7 +272,9 @@ export class Containerd implements AsyncDisposable {
   /** Stops and removes every sandbox. @returns pids of those that could not be */
   async #removeSandboxes(): Promise<number[]> {
     const remaining: number[] = [];
-    for (const { id } of await this.sandboxes()) {
+    // Those last that may serve the others: a daemon's pod.
+    const isSystem = ({ metadata }: Sandbox) => Number(metadata.namespace === "kube-system");
+    for (const { id } of (await this.sandboxes()).sort((a, b) => isSystem(a) - isSystem(b))) {
       try {
         await this.stopPodSandbox(id);
         await this.removePodSandbox(id);

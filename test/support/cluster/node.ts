@@ -3,7 +3,15 @@
  * namespace of the node's own; what talks to each other talks over loopback. Nothing schedules pods: they name their node.
  */
 
-import { copyFileSync, existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { containersWithCgroup } from "../cgroups.ts";
@@ -499,6 +507,14 @@ export class ClusterNode implements AsyncDisposable {
       if (Date.now() > deadline) throw new Error(`in vain waited for ${what}\n${this.logs()}`);
       await sleep(pollMs);
     }
+  }
+
+  /** What a container of a pod has printed: the kubelet's file of its last start. */
+  podLog({ metadata }: ClusterPod, container: string): string {
+    const name = `${metadata.namespace}_${metadata.name}_${metadata.uid}`;
+    const directory = join(this.#files.directory, "pod-logs", name, container);
+    const last = readdirSync(directory).sort().at(-1);
+    return last === undefined ? "" : readFileSync(join(directory, last), "utf8");
   }
 
   /** The ends of all logs, for messages. */
