@@ -17,9 +17,9 @@ import {
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { inPodWith, ServiceAccountFiles } from "../support/cluster/service-account-files.ts";
 import { type CommandOutcome, runCommand, runOrThrow } from "../support/command.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
-import { ServiceAccountFiles } from "../support/service-account-files.ts";
 import { session, sessionVariable } from "../support/session.ts";
 import { shim } from "../support/test-node.ts";
 
@@ -241,23 +241,24 @@ describe("uninstall", () => {
 
 describe("thin_entrypoint", () => {
   it("with the arguments of Go multus's manifest installs, follows a new token, and cleans up on SIGTERM", async () => {
-    const account = new ServiceAccountFiles(join(scratch.path, "serviceaccount"));
-    account.rotate("token-1");
+    const authority = scratch.write("authority", "certificate");
+    const account = new ServiceAccountFiles(
+      join(scratch.path, "account"),
+      authority,
+      "kube-system",
+      "token-1",
+    );
     const program = join(scratch.path, "thin_entrypoint");
     symlinkSync(bundle, program);
     writeFileSync(
       join(confDir, "10-cluster.conf"),
       '{"cniVersion":"0.4.0","name":"cluster","type":"bridge"}',
     );
-    // The pod's own view: the node's directories below /host, the service account's files where the kubelet puts them.
-    const script = [
-      "mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount",
-      'mount --bind "$1" /run/secrets/kubernetes.io/serviceaccount',
-      "mount -t tmpfs tmpfs /mnt && mkdir -p /mnt/opt/cni/bin /mnt/etc/cni/net.d",
-      'mount --bind "$2" /mnt/opt/cni/bin && mount --bind "$3" /mnt/etc/cni/net.d && shift 3',
-      'exec "$@"',
-    ].join(" && ");
-    const directories = [account.directory, binDir, confDir];
+    // The pod's own view: the node's directories are mounted, the service account's files are where the kubelet puts them.
+    const script =
+      'mount -t tmpfs tmpfs /mnt && mkdir -p /mnt/opt/cni/bin /mnt/etc/cni/net.d && mount --bind "$1" /mnt/opt/cni/bin && ' +
+      'mount --bind "$2" /mnt/etc/cni/net.d && shift 2 && exec "$@"';
+    const [command = "", ...inPod] = inPodWith(account.directory);
     const args = [
       ...[
         "--multus-conf-file=auto",
@@ -272,20 +273,8 @@ describe("thin_entrypoint", () => {
       ],
     ];
     const entrypoint = spawn(
-      "unshare",
-      [
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        script,
-        "sh",
-        ...directories,
-        process.execPath,
-        program,
-        ...args,
-      ],
+      command,
+      [...inPod, "sh", "-c", script, "sh", binDir, confDir, process.execPath, program, ...args],
       {
         stdio: ["ignore", "ignore", "pipe"],
         env: {

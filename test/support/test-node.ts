@@ -52,6 +52,8 @@ export interface TestNodeOptions {
   /** Further keys of the daemon's configuration. */
   readonly daemonConfig?: Json;
   readonly daemonSurroundings?: DaemonSurroundings;
+  /** What is run as the plugin, with words before it if it is run through something; default: the one that was built for this machine. */
+  readonly plugin?: readonly string[];
   /** NADs by `namespace/name`: their spec.config. */
   readonly networks?: Readonly<Record<string, Json>>;
 }
@@ -60,15 +62,17 @@ export class TestNode implements AsyncDisposable {
   readonly network: Namespace;
   readonly daemon: Daemon;
   readonly #scratch: ScratchDirectory;
+  readonly #plugin: readonly string[];
   readonly #pods: Pod[] = [];
 
   private constructor(
     network: Namespace,
     scratch: ScratchDirectory,
-    { daemonConfig, daemonSurroundings }: TestNodeOptions,
+    { daemonConfig, daemonSurroundings, plugin = [shim] }: TestNodeOptions,
   ) {
     this.network = network;
     this.#scratch = scratch;
+    this.#plugin = plugin;
     for (const directory of [this.binDir, this.confDir, this.cniDir, this.nadDir, this.ipamDir]) {
       mkdirSync(directory, { recursive: true });
     }
@@ -208,7 +212,7 @@ export class TestNode implements AsyncDisposable {
       ...(typeof given === "object" ? given : {}),
       "io.kubernetes.cri.pod-annotations": pod.annotations,
     };
-    return callPlugin(this.network.enter(shim), {
+    return callPlugin(this.network.enter(...this.#plugin), {
       command,
       containerId: pod.containerId,
       netns: pod.network.path,

@@ -24,7 +24,7 @@ export type ProgramName = "multus" | "multusd";
 /** Text that every release of a program has in it, and no other program. */
 const marks: Readonly<Record<ProgramName, string>> = {
   multus: "(multus-wasm): CNI plugin",
-  multusd: ": the Multus daemon\n",
+  multusd: ": the Multus daemon",
 };
 
 /** ELF: magic number, and where a little-endian file's header says what machine it is for (System V ABI). */

@@ -21,18 +21,26 @@ import {
 } from "../../../../src/ctl/install/service-account-kubeconfig.ts";
 import { UserError } from "../../../../src/ctl/user-error.ts";
 import { parseKubeconfig } from "../../../../src/kube/kubeconfig.ts";
+import { ServiceAccountFiles } from "../../../support/cluster/service-account-files.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
-import { ServiceAccountFiles } from "../../../support/service-account-files.ts";
 
 const env = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "6443" };
+
+/** Nobody connects with it. */
+const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
 
 let scratch: ScratchDirectory;
 let account: ServiceAccountFiles;
 beforeEach(() => {
   scratch = new ScratchDirectory("kubeconfig");
-  account = new ServiceAccountFiles(join(scratch.path, "serviceaccount"));
-  account.rotate("token-1");
+  const authority = scratch.write("authority", certificate);
+  account = new ServiceAccountFiles(
+    join(scratch.path, "serviceaccount"),
+    authority,
+    "kube-system",
+    "token-1",
+  );
 });
 afterEach(() => scratch[Symbol.dispose]());
 
@@ -45,7 +53,7 @@ describe("serviceAccountKubeconfig", () => {
     const config = await parsed(made());
     expect(config.server.href).toBe("https://10.96.0.1:6443/");
     expect(config.token?.text).toBe("token-1");
-    expect(config.certificateAuthority?.text).toBe(account.certificate);
+    expect(config.certificateAuthority?.text).toBe(certificate);
     expect(config.insecureSkipTlsVerify).toBe(false);
     expect(isOurKubeconfig(made())).toBe(true);
   });

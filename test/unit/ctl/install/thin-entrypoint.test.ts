@@ -9,9 +9,9 @@ import { runThinEntrypoint } from "../../../../src/ctl/install/thin-entrypoint.t
 import { addThinOptions, type ThinOptions } from "../../../../src/ctl/install/thin-options.ts";
 import { uninstall } from "../../../../src/ctl/install/uninstall.ts";
 import { loadKernels } from "../../../../src/kernels/load.ts";
+import { ServiceAccountFiles } from "../../../support/cluster/service-account-files.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
-import { ServiceAccountFiles } from "../../../support/service-account-files.ts";
 import { shim } from "../../../support/test-node.ts";
 
 const kernels = loadKernels();
@@ -29,8 +29,13 @@ let confDir: string;
 let running: { stop: () => Promise<void> }[];
 beforeEach(() => {
   scratch = new ScratchDirectory("thin");
-  account = new ServiceAccountFiles(join(scratch.path, "serviceaccount"));
-  account.rotate("token-1");
+  const authority = scratch.write("authority", "certificate");
+  account = new ServiceAccountFiles(
+    join(scratch.path, "serviceaccount"),
+    authority,
+    "kube-system",
+    "token-1",
+  );
   binDir = join(scratch.path, "bin");
   confDir = join(scratch.path, "net.d");
   mkdirSync(binDir);
@@ -235,6 +240,8 @@ describe("thin-entrypoint", () => {
       ["--multus-master-cni-file-name=00-multus.conf"],
       /Multus's own/,
     ],
+    ["a version that there is not", writeCluster, ["--cni-version=7"], /--cni-version.*7/],
+    ["no version to force", writeCluster, ["--force-cni-version"], /needs --cni-version/],
     ["a file that no runtime reads", writeCluster, ["--multus-conf-file=/tmp/multus.yaml"], /multus\.yaml/],
   ])("ends where there is %s, and leaves no configuration", async (_, prepare, args, message) => {
     prepare();
