@@ -18,6 +18,8 @@ export interface DaemonConfig {
   readonly maxConcurrent: number;
   /** Milliseconds that one run of a delegate may take; undefined: as createMultus has it. */
   readonly delegateTimeoutMs: number | undefined;
+  /** The daemon ends when it had nothing to do for so many seconds; undefined: never. */
+  readonly idleExitSeconds: number | undefined;
   /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
   readonly nadDir: string;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
@@ -38,6 +40,7 @@ interface DaemonConfigKeys extends LogKeys {
   readonly connectionLimit?: number;
   readonly maxConcurrent?: number;
   readonly delegateTimeoutMs?: number;
+  readonly idleExitSeconds?: number;
   readonly nadDir?: string;
   readonly kubeconfig?: string;
 }
@@ -50,7 +53,14 @@ const netconfKeys = Object.keys(netconfSchema.properties);
 const daemonKeys = Object.keys(daemonSchema.properties);
 /** Keys may be in any case, as for Go. */
 const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
-const usedKeys = ["socketDir", "connectionLimit", "maxConcurrent", "delegateTimeoutMs", "nadDir"];
+const usedKeys = [
+  "socketDir",
+  "connectionLimit",
+  "maxConcurrent",
+  "delegateTimeoutMs",
+  "idleExitSeconds",
+  "nadDir",
+];
 /** Of the netconf, and nothing that a daemon could set for all calls: for the generated configuration file. */
 const generatedFileKeys = ["name", "type", "cniVersion", "capabilities"];
 
@@ -81,6 +91,7 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     socketDir: keys.socketDir ?? defaultSocketDir,
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
     delegateTimeoutMs: keys.delegateTimeoutMs,
+    idleExitSeconds: keys.idleExitSeconds,
     nadDir: keys.nadDir ?? "",
     kubeconfig: keys.kubeconfig ?? "",
     log: { logFile, logLevel, logToStderr, logOptions },

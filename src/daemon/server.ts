@@ -12,6 +12,8 @@ const maxFirstByteOfFrame = 1;
 /** A shim sends its request right after it has connected. */
 const arrivalSteps = 4;
 const arrivalStepMs = 25;
+/** A connection to a daemon that retires, and brings nothing, is nobody who would miss it. */
+const silenceMs = 10_000;
 
 export class DaemonServer {
   readonly #context: SessionContext;
@@ -64,6 +66,24 @@ export class DaemonServer {
     for (const session of this.#sessions) session.destroy();
     for (const socket of this.#others) socket.destroy();
     return unfinished;
+  }
+
+  /**
+   * Ends a server that nobody seems to need. Its name goes first; who came before that is served to the end, like anybody else.
+   * Whoever comes later finds nobody, and starts the next daemon.
+   * @returns requests that were not finished: none
+   */
+  async retire(): Promise<number> {
+    this.#socketFile?.remove();
+    await this.#lastArrivals();
+    this.#server.close();
+    const silentUntil = performance.now() + silenceMs;
+    // A session ends when its request is answered, or did not come in time.
+    while (this.#sessions.size > 0 || (this.#others.size > 0 && performance.now() < silentUntil)) {
+      await sleep(arrivalStepMs);
+    }
+    for (const socket of this.#others) socket.destroy();
+    return 0;
   }
 
   /**
