@@ -72,6 +72,13 @@ const tasks = {
     about: "build what is out of date into build/ (--force: all of it)",
     run: (args) => build(...args),
   },
+  "build:executable": {
+    about: "build/multusd, the single file with Node inside (--arch arm64: also for another machine)",
+    async run(args) {
+      await requireBuild();
+      return onPinnedNode(inProject("tools", "build", "executable.mjs"), ...args);
+    },
+  },
   demo: {
     about: "a pod with its cluster network and two macvlan networks, in a scratch namespace",
     async run(args) {

@@ -1,18 +1,36 @@
 /** Where the other parts of this build are: multusctl is one file among them. */
 
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { getRawAsset, isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
 import { UserError } from "./user-error.ts";
 
 /** Parts that multusctl starts. */
-export type Part = "multus" | "multusd.mjs";
+type Part = "multus" | "multusd.mjs";
 
 /**
- * The path of a part: beside this file where it is the bundle, else in the source tree's build/.
+ * Words that start the daemon, before its options. The single-file executable is the daemon as well.
  * @throws {UserError} where it has not been built
  */
-export function partPath(part: Part): string {
+export function daemonCommand(): readonly string[] {
+  return isSea() ? [process.execPath, "daemon"] : [process.execPath, partPath("multusd.mjs")];
+}
+
+/**
+ * The path of the plugin binary. In the single-file executable it is inside, and is written out.
+ * @param directory for that, the caller's own
+ * @throws {UserError} where it has not been built
+ */
+export function pluginPath(directory: string): string {
+  if (!isSea()) return partPath("multus");
+  const path = join(directory, "multus");
+  writeFileSync(path, new Uint8Array(getRawAsset("multus")), { mode: 0o755 });
+  return path;
+}
+
+/** The path of a part: beside this file where it is the bundle, else in the source tree's build/. @throws {UserError} */
+function partPath(part: Part): string {
   const here = dirname(fileURLToPath(import.meta.url));
   const candidates = [join(here, part), join(here, "..", "..", "build", part)];
   const found = candidates.find((path) => existsSync(path));
