@@ -1,19 +1,11 @@
 /** A daemon that only runs while it is needed, on the whole path: started by whoever comes first, gone when nobody comes, and no request lost in between. */
 
-import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, expect, test, vi } from "vitest";
-import { runCommand } from "../support/command.ts";
-import { Daemon } from "../support/daemon.ts";
+import { afterEach, expect, test } from "vitest";
 import { OnDemandHost, resultOfDelegate } from "../support/on-demand-host.ts";
-import { isAlive } from "../support/session.ts";
 import { shim } from "../support/test-node.ts";
-import { ApiServer } from "../unit/kube/api-server.ts";
-
-/** Milliseconds for what has to happen: a machine can be slow. */
-const patience = 30_000;
 
 const hosts: OnDemandHost[] = [];
 
@@ -27,21 +19,12 @@ function newHost(idleExitSeconds: number, config: Readonly<Record<string, unknow
   return host;
 }
 
-const alive = (host: OnDemandHost) => host.starts.filter(isAlive);
-
-/** A daemon that ended is collected by whoever its starter left it to; until then it has no socket any more. */
-const expectNothingLeft = (host: OnDemandHost) =>
-  vi.waitFor(() => {
-    expect(readdirSync(host.socketDir).sort()).toEqual(["multus.lock", "multusd.stderr"]);
-    for (const pid of alive(host)) expect(readFileSync(`/proc/${pid}/stat`, "latin1")).toMatch(/\) Z /);
-  }, patience);
-
 test("a hundred first ADDs at once start one daemon; an idle one leaves no process and no socket; the next ADD starts it again", async () => {
   const host = newHost(1);
   const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => host.call("ADD", `c${index}`)));
   for (const { result } of answers) expect(result.ips).toEqual(resultOfDelegate.ips);
   expect(host.starts).toHaveLength(1);
-  await expectNothingLeft(host);
+  await host.untilNothingIsLeft();
   (await host.call("DEL", "c0")).expectSuccess();
   expect(host.starts).toHaveLength(2);
 });
@@ -49,7 +32,7 @@ test("a hundred first ADDs at once start one daemon; an idle one leaves no proce
 test("a request that comes while the daemon ends is served by it, or by the next", async () => {
   const rounds = 4;
   // Each comes at another moment of the end: before it is decided, while its last arrivals are waited for, after it.
-  const at = Array.from({ length: 8 }, (_, index) => newHost(1)).map(async (host, index) => {
+  const at = Array.from({ length: 8 }, () => newHost(1)).map(async (host, index) => {
     for (let round = 0; round < rounds; round++) {
       (await host.call("ADD", `r${round}`)).expectSuccess();
       await sleep(980 + index * 20);
@@ -61,7 +44,21 @@ test("a request that comes while the daemon ends is served by it, or by the next
   expect(Math.max(...starts)).toBeGreaterThan(1);
 });
 
-test("the daemon waits for what the API has not taken", async () => {
-  await using api = new ApiServer();
-  const kubeconfig = join(mkdtempSync(join(tmpdir(), "mwt-kubeconfig-")), "kubeconfig");
+test("what the daemon prints does not fill the memory that the socket's directory is in", async () => {
+  const host = newHost(600, { logLevel: "debug", logToStderr: true });
+  const printed = join(host.socketDir, "multusd.stderr");
+  // A netconf that is refused is in the log, with what is wrong in it.
+  const name = "x".repeat(20_000);
+  let largest = 0;
+  for (let round = 0; round < 20; round++) {
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => host.call("ADD", "c1", host.netconf({ name: `/${name}` }))),
+    );
+    for (const { error } of answers) expect(error.code).toBe(7);
+    largest = Math.max(largest, statSync(printed).size);
+  }
+  expect(largest).toBeGreaterThan(600_000);
+  expect(largest).toBeLessThanOrEqual(1024 * 1024);
+  // It was begun anew at a line's beginning.
+  expect(readFileSync(printed, "utf8")).toMatch(/^\d{4}-\d\d-\d\dT/);
 });

@@ -22,8 +22,6 @@ import { hasEnded, isRunning, membersOfGroup } from "./support/process-state.ts"
 /** Milliseconds for what has to happen: a machine can be slow. */
 const patience = 30_000;
 
-const running = (pids: readonly number[]) => pids.filter(isRunning);
-
 describe.each(shims)("the $name shim", ({ binary }) => {
   let host: OnDemandHost;
 
@@ -262,7 +260,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/$$/status; } >'
     expect((await host.call("ADD", "c2", netconf)).result.ips).toEqual(resultOfDelegate.ips);
     // Both were started; the one that came second found the other serving, and ended.
     await vi.waitFor(() => expect(host.starts).toHaveLength(2), patience);
-    await vi.waitFor(() => expect(running(host.starts)).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(host.running).toHaveLength(1), patience);
     (await host.call("DEL", "c2", netconf)).expectSuccess();
   });
 
@@ -278,7 +276,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/$$/status; } >'
     await once(stuck, "exit");
     await sleep(100);
     (await host.call("DEL", "c2")).expectSuccess();
-    expect([host.starts.length, running(host.starts).length]).toEqual([1, 1]);
+    expect([host.starts.length, host.running.length]).toEqual([1, 1]);
   });
 
   test("ends on a signal while it waits", async () => {

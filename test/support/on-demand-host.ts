@@ -1,7 +1,8 @@
 /** A daemon that nobody starts but the shim: netconf and configuration for it, and an account of every time that it was started. */
 
-import { chmodSync, existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type CniCommand, callPlugin, type PluginAnswer } from "./plugin.ts";
 import { ScratchDirectory } from "./scratch-directory.ts";
 import { session, sessionVariable } from "./session.ts";
@@ -93,14 +94,41 @@ export class OnDemandHost implements Disposable {
     };
   }
 
-  /** Calls the plugin as a runtime does, which reads until the plugin's stdout is closed by everybody. */
-  call(command: CniCommand, containerId = "c1", netconf = this.netconf()): Promise<PluginAnswer> {
+  /** Pids of the daemons that run. One that has ended and is not collected yet (nobody has to be quick with it) does not. */
+  get running(): readonly number[] {
+    return this.starts.filter((pid) => {
+      const file = `/proc/${pid}/stat`;
+      try {
+        return !/\) [ZX] /.test(readFileSync(file, "latin1"));
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  /** Waits until no daemon runs and there is no socket, under whatever name. @throws {Error} where that is not so after half a minute */
+  async untilNothingIsLeft(): Promise<void> {
+    const lasting = ["multus.lock", "multusd.stderr"];
+    const left = () => [
+      ...this.running,
+      ...readdirSync(this.socketDir).filter((name) => !lasting.includes(name)),
+    ];
+    for (const end = Date.now() + 30_000; left().length > 0; await sleep(20)) {
+      if (Date.now() > end) throw new Error(`left after 30 s: ${left().join(", ")}`);
+    }
+  }
+
+  /**
+   * Calls the plugin as a runtime does, which reads until the plugin's stdout is closed by everybody.
+   * @param args CNI_ARGS
+   */
+  call(command: CniCommand, containerId = "c1", netconf = this.netconf(), args = ""): Promise<PluginAnswer> {
     return callPlugin([this.#plugin], {
       command,
       containerId,
       netns: "/proc/self/ns/net",
       ifName: "mwt-none",
-      args: "",
+      args,
       path: join(this.directory.path, "bin"),
       config: netconf,
     });

@@ -59,12 +59,18 @@ async function nodeBinary(arch, directory) {
   const { version, integrity } = packages[`node_modules/${name}`];
   const binary = join(directory, `${name}-${version}`);
   if (existsSync(binary)) return binary;
-  const { stdout } = await execute("npm", ["pack", `${name}@${version}`, "--json", "--pack-destination", directory], {
-    cwd: projectDirectory,
-    maxBuffer: 64 * 1024 * 1024,
-  });
+  const { stdout } = await execute(
+    "npm",
+    ["pack", `${name}@${version}`, "--json", "--pack-destination", directory],
+    {
+      cwd: projectDirectory,
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
   const archive = join(directory, JSON.parse(stdout)[0].filename);
-  const digest = `sha512-${createHash("sha512").update(await readFile(archive)).digest("base64")}`;
+  const digest = `sha512-${createHash("sha512")
+    .update(await readFile(archive))
+    .digest("base64")}`;
   if (digest !== integrity) throw new Error(`${archive} is not what package-lock.json says (${digest})`);
   await execute("tar", ["-xzf", archive, "-C", directory, "package/bin/node"]);
   await rename(join(directory, "package/bin/node"), binary);
@@ -116,7 +122,9 @@ export async function buildExecutable({ arch = process.arch, out } = {}) {
       assets,
     }),
   );
-  await execute(pinnedNode, [...engineFlags, sameCode, "--experimental-sea-config", config], { cwd: directory });
+  await execute(pinnedNode, [...engineFlags, sameCode, "--experimental-sea-config", config], {
+    cwd: directory,
+  });
 
   const temporary = `${target}.${process.pid}`;
   try {
@@ -143,7 +151,9 @@ async function injectBlob(file, blob) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { arch: { type: "string", multiple: true, default: [process.arch] } } });
+  const { values } = parseArgs({
+    options: { arch: { type: "string", multiple: true, default: [process.arch] } },
+  });
   for (const arch of values.arch) {
     const started = performance.now();
     const file = await buildExecutable({ arch });
