@@ -10,6 +10,7 @@
 #include "connection.h"
 #include "failure.h"
 #include "json.h"
+#include "on_demand.h"
 #include "plugin_path.h"
 #include "request.h"
 #include "serve.h"
@@ -77,6 +78,7 @@ static void append_request(struct buffer *out, const struct request *request) {
 struct netconf {
   struct buffer socket_path;
   struct plugin_directories directories;
+  struct on_demand on_demand;
 };
 
 static struct netconf read_netconf(const struct request *request) {
@@ -104,21 +106,42 @@ static struct netconf read_netconf(const struct request *request) {
          buffer_text(&netconf.socket_path));
   }
   for (size_t i = 0; i < 3; i++) buffer_free(&wanted[i].value);
+  netconf.on_demand = on_demand_read((struct bytes){request->config.data, request->config.length});
   return netconf;
 }
 
+static bool is_status(const struct request *request) { return strcmp(request->command, "STATUS") == 0; }
+
 /* STATUS has a code of its own for a plugin that cannot serve (CNI spec, section 2 "STATUS"). */
 static enum cni_error unavailable(const struct request *request) {
-  return strcmp(request->command, "STATUS") == 0 ? CNI_PLUGIN_NOT_AVAILABLE : CNI_TRY_AGAIN_LATER;
+  return is_status(request) ? CNI_PLUGIN_NOT_AVAILABLE : CNI_TRY_AGAIN_LATER;
 }
 
-static _Noreturn void fail_without_daemon(const struct request *request, const char *socket_path, int error) {
+/* `error`: errno, where the problem has no message. */
+static _Noreturn void fail_without_daemon(const struct request *request, const char *socket_path, int error,
+                                          struct on_demand_problem *problem) {
+  if (problem->message.length > 0) fail(problem->code, buffer_text(&problem->message), buffer_text(&problem->details));
   struct buffer message = {0}, details = {0};
   buffer_say(&message, "multusd cannot be reached on ", socket_path, ": ", error == EINTR ? "ended by a signal" : strerror(error));
   buffer_say(&details, "Is the Multus daemon running on this node? Look at its pod (kubectl -n kube-system get pods -o wide) or service ",
              "(systemctl status multusd), and whether ", socket_path,
              " is there; daemonSocketDir of the network configuration names another directory.");
   fail(unavailable(request), buffer_text(&message), buffer_text(&details));
+}
+
+/* Runtimes ask for STATUS every few seconds: a daemon that runs on demand is not started for it. Success then says only that it could be. */
+static int open_for_status(const struct netconf *netconf, const char *socket_path, int64_t until, struct on_demand_problem *problem) {
+  int fd = connection_try(socket_path, until - clock_micros());
+  if (fd < 0 && connection_may_come(errno) && on_demand_can_start(&netconf->on_demand, problem)) _exit(0);
+  return fd;
+}
+
+/* Connects to the daemon, which is started or waited for. Returns the descriptor, or -1 with the problem or errno. */
+static int open_daemon(const struct request *request, const struct netconf *netconf, const char *socket_path, int64_t until,
+                       const struct signals *signals, struct on_demand_problem *problem) {
+  if (netconf->on_demand.count == 0) return connection_open(socket_path, until, signals);
+  if (is_status(request)) return open_for_status(netconf, socket_path, until, problem);
+  return on_demand_open(&netconf->on_demand, socket_path, signals, problem);
 }
 
 static int finish_plugin(const struct request *request, const char *socket_path, struct serve_result *result) {
@@ -140,6 +163,21 @@ static int finish_plugin(const struct request *request, const char *socket_path,
   fail(unavailable(request), "ended by a signal before multusd answered", "What has been started is undone by the next DEL.");
 }
 
+/* Brings the request over a fresh connection, which is closed again, and carries out what is ordered for it. */
+static struct serve_result bring_request(int fd, const struct request *request, const struct netconf *netconf,
+                                         const struct signals *signals) {
+  struct connection connection = {.fd = fd};
+  struct buffer hello_and_request = {0}, config = {0};
+  append_hello(&hello_and_request, "plugin");
+  append_request(&hello_and_request, request);
+  buffer_append(&config, request->config.data, request->config.length);
+  connection_queue(&connection, &hello_and_request, &config);
+  struct serve_result result = serve(&connection, &netconf->directories, ENVIRONMENT_OF_RUNTIME, signals);
+  connection_free(&connection);
+  (void)close(fd);
+  return result;
+}
+
 static int run_plugin(void) {
   struct signals signals;
   struct request request;
@@ -149,19 +187,33 @@ static int run_plugin(void) {
   struct netconf netconf = read_netconf(&request);
   const char *socket_path = buffer_text(&netconf.socket_path);
 
-  struct connection connection = {.fd = connection_open(socket_path, &signals)};
-  if (connection.fd < 0) fail_without_daemon(&request, socket_path, errno);
-  struct buffer hello_and_request = {0};
-  append_hello(&hello_and_request, "plugin");
-  append_request(&hello_and_request, &request);
-  connection_queue(&connection, &hello_and_request, &request.config);
-
-  struct serve_result result = serve(&connection, &netconf.directories, ENVIRONMENT_OF_RUNTIME, &signals);
+  int64_t until = clock_micros() + CONNECTION_PATIENCE;
+  struct on_demand_problem problem = {0};
+  int fd = open_daemon(&request, &netconf, socket_path, until, &signals, &problem);
+  if (fd < 0) fail_without_daemon(&request, socket_path, errno, &problem);
+  struct serve_result result = bring_request(fd, &request, &netconf, &signals);
+  if (netconf.on_demand.count > 0 && result.end == SERVE_DAEMON_GONE && !result.has_begun) {
+    /* It was just ending, whatever of, and has ordered nothing: the next one begins anew. */
+    buffer_free(&result.problem);
+    fd = open_daemon(&request, &netconf, socket_path, until, &signals, &problem);
+    if (fd < 0) fail_without_daemon(&request, socket_path, errno, &problem);
+    result = bring_request(fd, &request, &netconf, &signals);
+  }
+  /* A daemon that stops has told us to ask the next one. It may not come in time: then this is the answer. */
+  while (result.retry && connection_wait(until, &signals) &&
+         (fd = open_daemon(&request, &netconf, socket_path, until, &signals, &problem)) >= 0) {
+    buffer_free(&result.output);
+    buffer_free(&result.problem);
+    result = bring_request(fd, &request, &netconf, &signals);
+  }
   int exit_code = finish_plugin(&request, socket_path, &result);
   buffer_free(&result.problem);
+  buffer_free(&request.config);
   buffer_free(&netconf.socket_path);
   buffer_free(&netconf.directories.allowed);
-  connection_free(&connection);
+  buffer_free(&netconf.on_demand.command);
+  buffer_free(&problem.message);
+  buffer_free(&problem.details);
   return exit_code;
 }
 

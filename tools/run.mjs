@@ -80,6 +80,13 @@ const tasks = {
       return onPinnedNode(inProject("tools", "build.mjs"), "shim-amd64", "shim-arm64", ...args);
     },
   },
+  "build:executable": {
+    about: "build/multusd, the single file with Node inside (--arch arm64: also for another machine)",
+    async run(args) {
+      await requireBuild();
+      return onPinnedNode(inProject("tools", "build", "executable.mjs"), ...args);
+    },
+  },
   demo: {
     about: "a pod with its cluster network and two macvlan networks, in a scratch namespace",
     async run(args) {

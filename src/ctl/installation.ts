@@ -1,7 +1,8 @@
 /** Where the other parts of this build are: multusctl is one file among them. */
 
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { getRawAsset, isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
 import { UserError } from "./user-error.ts";
 
@@ -17,6 +18,26 @@ function candidatesOf(part: Part): string[] {
 /** The path of a part; undefined where it is not there: not every installation has every part. */
 export function findPart(part: Part): string | undefined {
   return candidatesOf(part).find((path) => existsSync(path));
+}
+
+/**
+ * Words that start the daemon, before its options. The single-file executable is the daemon as well.
+ * @throws {UserError} where it has not been built
+ */
+export function daemonCommand(): readonly string[] {
+  return isSea() ? [process.execPath, "daemon"] : [process.execPath, partPath("multusd.mjs")];
+}
+
+/**
+ * The path of the plugin binary. In the single-file executable it is inside, and is written out.
+ * @param directory for that, the caller's own
+ * @throws {UserError} where it has not been built
+ */
+export function pluginPath(directory: string): string {
+  if (!isSea()) return partPath("multus");
+  const path = join(directory, "multus");
+  writeFileSync(path, new Uint8Array(getRawAsset("multus")), { mode: 0o755 });
+  return path;
 }
 
 /**

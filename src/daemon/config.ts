@@ -24,6 +24,8 @@ export interface DaemonConfig {
   readonly maxConcurrent: number;
   /** Milliseconds that one run of a delegate may take; undefined: as createMultus has it. */
   readonly delegateTimeoutMs: number | undefined;
+  /** The daemon ends when it had nothing to do for so many seconds; undefined: never. */
+  readonly idleExitSeconds: number | undefined;
   /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
   readonly nadDir: string;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
@@ -46,6 +48,7 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly connectionLimit?: number;
   readonly maxConcurrent?: number;
   readonly delegateTimeoutMs?: number;
+  readonly idleExitSeconds?: number;
   readonly nadDir?: string;
   readonly kubeconfig?: string;
 }
@@ -63,6 +66,7 @@ const usedKeys = [
   "connectionLimit",
   "maxConcurrent",
   "delegateTimeoutMs",
+  "idleExitSeconds",
   "nadDir",
   "multusConfigFile",
   "multusAutoconfigDir",
@@ -98,6 +102,7 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     socketDir: keys.socketDir ?? defaultSocketDir,
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
     delegateTimeoutMs: keys.delegateTimeoutMs,
+    idleExitSeconds: keys.idleExitSeconds,
     nadDir: keys.nadDir ?? "",
     kubeconfig: keys.kubeconfig ?? "",
     log: { logFile, logLevel, logToStderr, logOptions },

@@ -6,11 +6,15 @@ import packageJson from "../../package.json" with { type: "json" };
 import { loadKernels } from "../kernels/load.ts";
 import { KubeClusters } from "../kube/clusters.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
+import type { LogFields } from "../log/logger.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
 import { Admission } from "./admission.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
+import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
+import { IdleEnd } from "./idle-end.ts";
+import { printedFile } from "./printed-file.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { createRuntimeConfigKeeper } from "./runtime-config.ts";
 import { DaemonServer } from "./server.ts";
@@ -22,11 +26,13 @@ const reportsWithinMs = 5_000;
 
 const usage = `multusd ${packageJson.version}: the Multus daemon
 
-  multusd [--config FILE]
+  multusd [--config FILE] [--idle-exit SECONDS]
 
-  --config FILE   configuration, JSON (default ${defaultConfigFile})
-  --version       print the version
-  --help          print this
+  --config FILE         configuration, JSON (default ${defaultConfigFile})
+  --idle-exit SECONDS   end when there was no request for so long and everything is delivered (default: never);
+                        wins over the configuration's idleExitSeconds. For a daemon that daemonCommand starts
+  --version             print the version
+  --help                print this
 
 MULTUS_NODE_NAME in the environment is the name of this node in its cluster.
 `;
@@ -41,11 +47,27 @@ function saveMemory(): void {
   setFlagsFromString("--no-maglev");
 }
 
+/** How it was called is wrong. */
+class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** @throws {UsageError} */
+function parseIdleExit(text: string): number {
+  const { minimum, maximum } = daemonSchema.properties.idleExitSeconds;
+  const seconds = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds >= minimum && seconds <= maximum) return seconds;
+  throw new UsageError(
+    `--idle-exit is a whole number of seconds from ${minimum} to ${maximum}, not ${JSON.stringify(text)}`,
+  );
+}
+
 async function main(): Promise<void> {
   saveMemory();
   const { values } = parseArgs({
     options: {
       config: { type: "string", default: defaultConfigFile },
+      "idle-exit": { type: "string" },
       version: { type: "boolean", short: "v", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -54,11 +76,13 @@ async function main(): Promise<void> {
     process.stdout.write(values.help ? usage : `multusd ${packageJson.version}\n`);
     return;
   }
-  await serve(readDaemonConfig(values.config), values.config);
+  const { "idle-exit": idleExit } = values;
+  const given = idleExit === undefined ? {} : { idleExitSeconds: parseIdleExit(idleExit) };
+  await serve({ ...readDaemonConfig(values.config), ...given }, values.config);
 }
 
 async function serve(config: DaemonConfig, configFile: string): Promise<void> {
-  const allLoggers = new Loggers();
+  const allLoggers = new Loggers(printedFile(config.socketDir));
   const loggers = new RequestLoggers(allLoggers, config.log);
   const log = loggers.daemon;
   logBugs(log);
@@ -78,26 +102,41 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     nads,
     delegateTimeoutMs: config.delegateTimeoutMs,
   });
+  const idleEnd = new IdleEnd({
+    seconds: config.idleExitSeconds,
+    undelivered: () => clusters.undelivered,
+    end: () => {
+      if (!stopping) end({ idle: config.idleExitSeconds }, () => server.retire());
+    },
+  });
   const server = new DaemonServer(
     {
-      handle: (request, executor, requestLog) => multus.handle(request, executor, requestLog),
+      handle: (request, executor, requestLog) =>
+        idleEnd.during(request.command, () => multus.handle(request, executor, requestLog)),
       admission: new Admission(config.maxConcurrent),
       loggers,
     },
     () => runtimeConfig?.notInPlace,
   );
   const listening = server.listen(config.socketDir);
-  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+  /** @param endRequests resolves with how many were not finished */
+  const stop = async (why: LogFields, endRequests: () => Promise<number>): Promise<void> => {
     await listening;
-    log.verbose("multusd stops", { signal });
+    log.verbose("multusd stops", why);
     runtimeConfig?.freeze();
-    const unfinished = await server.stop(requestsWithinMs);
+    const unfinished = await endRequests();
     // Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone.
     runtimeConfig?.leave();
     const undelivered = await clusters.close(reportsWithinMs);
     log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
     await allLoggers.close();
     process.exit(0);
+  };
+  const end = (why: LogFields, endRequests: () => Promise<number>): void => {
+    stop(why, endRequests).catch((error) => {
+      log.panic("multusd could not stop in order", { error: String(error) });
+      process.exit(1);
+    });
   };
   let stopping = false;
   // Before the first wait: whoever sees the socket may send a signal at once.
@@ -106,14 +145,12 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       // Whoever asks twice does not want to wait.
       if (stopping) process.exit(1);
       stopping = true;
-      stop(signal).catch((error) => {
-        log.panic("multusd could not stop in order", { error: String(error) });
-        process.exit(1);
-      });
+      end({ signal }, () => server.stop(requestsWithinMs));
     });
   }
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
+  idleEnd.begin();
   // Not before: a runtime that sees the file calls at once.
   runtimeConfig?.start();
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
@@ -152,7 +189,8 @@ function logBugs(log: DaemonLogger): void {
 
 main().catch((error: unknown) => {
   const isUsage =
-    error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+    error instanceof UsageError ||
+    (error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"));
   process.stderr.write(`multusd: ${errorText(error)}\n`);
   process.exit(isUsage ? 2 : 1);
 });

@@ -3,14 +3,17 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HttpSide } from "./http.ts";
-import { type SessionContext, ShimSession } from "./shim-session.ts";
+import { type ServingContext, type SessionContext, ShimSession } from "./shim-session.ts";
 import { listenOn, type SocketFile } from "./socket-file.ts";
+import { Stopping } from "./stopping.ts";
 
 /** Frames start with a length of at most 16 MiB, so with 0 or 1. */
 const maxFirstByteOfFrame = 1;
 /** A shim sends its request right after it has connected. */
 const arrivalSteps = 4;
 const arrivalStepMs = 25;
+/** A connection to a daemon that retires, and brings nothing, is nobody who would miss it. */
+const silenceMs = 10_000;
 
 export class DaemonServer {
   readonly #context: SessionContext;
@@ -20,14 +23,14 @@ export class DaemonServer {
   readonly #others = new Set<Socket>();
   readonly #sessions = new Set<ShimSession>();
   #socketFile: SocketFile | undefined;
-  #stopping = false;
+  readonly #stopping = new Stopping();
   /** Called whenever a session ends while the daemon stops. */
   #sessionEnded: () => void = () => {};
 
   /** @param notReady why the daemon is of no use to its node yet, beside the socket; undefined: it is */
-  constructor(context: SessionContext, notReady: () => string | undefined = () => undefined) {
-    this.#context = context;
-    this.#http = new HttpSide(() => (this.#stopping ? "shutting down" : notReady()));
+  constructor(context: ServingContext, notReady: () => string | undefined = () => undefined) {
+    this.#context = { ...context, stopping: this.#stopping };
+    this.#http = new HttpSide(() => (this.#stopping.isStopping ? "shutting down" : notReady()));
     this.#server = createServer((socket) => this.#connected(socket));
   }
 
@@ -45,20 +48,43 @@ export class DaemonServer {
   }
 
   /**
-   * Stops: takes no more connections, lets the requests that are there finish, and closes what is left after `limitMs`.
+   * Stops: lets the requests that are there finish, serves meanwhile what frees resources, and closes what is left after `limitMs`.
    * @returns requests that were not finished
    */
   async stop(limitMs: number): Promise<number> {
-    this.#stopping = true;
-    // First the name, so that the next daemon can have it while this one finishes.
+    const deadline = performance.now() + limitMs;
+    this.#stopping.begin();
+    if (this.#underWay() > 0) {
+      // The name stays: who comes is served or told to ask again, and a pod can go.
+      this.#stopping.turnAway();
+      await this.#requestsEnded(deadline);
+    }
     this.#socketFile?.remove();
     await this.#lastArrivals();
     this.#server.close();
-    await this.#requestsEnded(limitMs);
+    await this.#requestsEnded(deadline);
     const unfinished = this.#underWay();
     for (const session of this.#sessions) session.destroy();
     for (const socket of this.#others) socket.destroy();
     return unfinished;
+  }
+
+  /**
+   * Ends a server that nobody seems to need. Its name goes first; who came before that is served to the end, like anybody else.
+   * Whoever comes later finds nobody, and starts the next daemon.
+   * @returns requests that were not finished: none
+   */
+  async retire(): Promise<number> {
+    this.#socketFile?.remove();
+    await this.#lastArrivals();
+    this.#server.close();
+    const silentUntil = performance.now() + silenceMs;
+    // A session ends when its request is answered, or did not come in time.
+    while (this.#sessions.size > 0 || (this.#others.size > 0 && performance.now() < silentUntil)) {
+      await sleep(arrivalStepMs);
+    }
+    for (const socket of this.#others) socket.destroy();
+    return 0;
   }
 
   /**
@@ -73,9 +99,10 @@ export class DaemonServer {
     return Array.from(this.#sessions).filter((session) => session.underWay).length;
   }
 
-  #requestsEnded(limitMs: number): Promise<void> {
+  /** @param deadline on the clock of `performance.now()` */
+  #requestsEnded(deadline: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, limitMs);
+      const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()));
       this.#sessionEnded = () => {
         if (this.#underWay() > 0) return;
         clearTimeout(timer);

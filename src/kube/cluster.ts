@@ -16,6 +16,8 @@ export interface Connection extends Api {
 }
 
 export interface OpenCluster extends Cluster {
+  /** Statuses and events that are not delivered yet. */
+  readonly undelivered: number;
   /**
    * Waits until statuses and events are delivered, then ends watches and connections.
    * @param limitMs milliseconds to wait at most
@@ -83,6 +85,10 @@ export class KubeCluster implements OpenCluster {
   async untilListed(): Promise<void> {
     const { watch } = this.nads;
     if (!watch.refused && watch.lastProblem === undefined) await watch.waitUntilSynced(firstListMs);
+  }
+
+  get undelivered(): number {
+    return this.sink.pending;
   }
 
   async close(limitMs: number): Promise<number> {

@@ -24,10 +24,17 @@ export class KubeClusters implements Clusters {
   readonly #options: KubeClustersOptions;
   /** By kubeconfig; "" is the pod's own. */
   readonly #open = new Map<string, Promise<OpenCluster>>();
+  /** Of these, those that have been opened. */
+  readonly #opened = new Set<OpenCluster>();
   #refusalLogged = false;
 
   constructor(options: KubeClustersOptions) {
     this.#options = options;
+  }
+
+  /** Statuses and events, of all clusters, that are not delivered yet. */
+  get undelivered(): number {
+    return Array.from(this.#opened).reduce((sum, cluster) => sum + cluster.undelivered, 0);
   }
 
   /**
@@ -85,7 +92,10 @@ export class KubeClusters implements Clusters {
     const opening = open(key);
     this.#open.set(key, opening);
     // What could not be opened is tried again by the next who asks: the file may be there by then.
-    opening.catch(() => this.#open.delete(key));
+    opening.then(
+      (cluster) => this.#opened.add(cluster),
+      () => this.#open.delete(key),
+    );
     return opening;
   }
 }

@@ -47,6 +47,7 @@ class Opened {
       sink: { event: unused, networkStatus: unused, withdraw: unused },
       problem: () => path,
       untilListed: unused,
+      undelivered: path.length,
       close: async (limitMs) => {
         this.closed.push(path);
         return limitMs;
@@ -121,6 +122,13 @@ describe("a request's cluster", () => {
 });
 
 describe("the daemon's clusters", () => {
+  test("know together how much is not delivered yet", async () => {
+    const opened = new Opened();
+    expect(opened.clusters.undelivered).toBe(0);
+    await Promise.all([opened.which("/1"), opened.which("/22")]);
+    expect(opened.clusters.undelivered).toBe(5);
+  });
+
   test("are opened before the first request where they are known, and a problem is logged", async () => {
     const opened = new Opened({ kubeconfig: "/own" });
     await opened.clusters.warm();
