@@ -14,6 +14,7 @@ COPY src src
 COPY asconfig.json tsconfig.json LICENSE ./
 # Installs what else it needs: a C compiler.
 RUN node tools/run.mjs build
+RUN node tools/run.mjs build:executable
 RUN node tools/build/image.mjs /image
 
 # Node with its libraries, and what was built: no shell, nothing to update but this image.

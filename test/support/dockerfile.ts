@@ -22,16 +22,17 @@ export const dockerfile = join(import.meta.dirname, "..", "..", "Dockerfile");
 /** The stages that a FROM begins. */
 export function stages(): readonly Stage[] {
   const all: Instruction[][] = [];
-  for (const instruction of DockerfileParser.parse(readFileSync(dockerfile, "utf8")).getInstructions()) {
+  const source = readFileSync(dockerfile, "utf8");
+  const lines = source.split("\n");
+  for (const instruction of DockerfileParser.parse(source).getInstructions()) {
+    const { start, end } = instruction.getRange();
+    const words = lines.slice(start.line, end.line + 1).map((line) => line.replace(/\\$/, "").trim());
     const keyword = instruction.getKeyword().toUpperCase();
     if (keyword === "FROM") all.push([]);
     all.at(-1)?.push({
       keyword,
-      arguments: instruction
-        .getArguments()
-        .map((argument) => argument.getValue())
-        .filter((argument) => !argument.startsWith("--")),
-      text: (instruction.getArgumentsContent() ?? "").replace(/\s+/g, " ").trim(),
+      arguments: instruction.getArguments().map((argument) => argument.getValue()),
+      text: words.join(" ").slice(keyword.length).trim(),
     });
   }
   return all;

@@ -6,6 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { projectDirectory } from "../setup/project.mjs";
 
 /** Where the image has Node, and what its launchers name. */
@@ -27,7 +28,16 @@ const built = [
  */
 const launcher = (program) => `#!${node}\nimport("${programs}/${program}");\n`;
 
-const launchers = { "/usr/local/bin/multusctl": "multusctl.mjs", "/usr/local/bin/multusd": "multusd.mjs" };
+/** By path: bundles. First our own names; then those that Go multus's images have, so that its manifests go on working with another image. */
+const launchers = {
+  "/usr/local/bin/multusctl": "multusctl.mjs",
+  "/usr/local/bin/multusd": "multusd.mjs",
+  "/install_multus": "multusctl.mjs",
+  "/kubeconfig_generator": "multusctl.mjs",
+  "/thin_entrypoint": "multusctl.mjs",
+  "/usr/src/multus-cni/bin/install_multus": "multusctl.mjs",
+  "/usr/src/multus-cni/bin/multus-daemon": "multusd.mjs",
+};
 
 /**
  * The libraries that a program loads, and the loader, as the loader itself lists them (what ldd does, without its shell).
@@ -39,13 +49,15 @@ function librariesOf(program) {
   return listed.split("\n").flatMap((line) => /(\/\S+) \(0x/.exec(line)?.[1] ?? []);
 }
 
+const buildDirectory = join(projectDirectory, "build");
+
 /**
  * @param {string} directory of the image; what is there already stays
- * @param {string} [buildDirectory] where what was built is
+ * @param {string} [executable] the daemon as a single file: what is put onto nodes that start it on demand
  * @returns {readonly string[]} the files in it, as paths in the image, sorted
  * @throws {Error} where something was not built
  */
-export function writeImageRoot(directory, buildDirectory = join(projectDirectory, "build")) {
+export function writeImageRoot(directory, executable = join(buildDirectory, "multusd")) {
   const files = [];
   const add = (path, write, mode) => {
     const target = join(directory, path);
@@ -60,6 +72,7 @@ export function writeImageRoot(directory, buildDirectory = join(projectDirectory
   copy(node, process.execPath, 0o755);
   for (const library of librariesOf(process.execPath)) copy(library, realpathSync(library), 0o755);
   for (const { name, mode } of built) copy(join(programs, name), join(buildDirectory, name), mode);
+  copy(join(programs, "multusd"), executable, 0o755);
   for (const [path, program] of Object.entries(launchers)) text(path, launcher(program), 0o755);
   // Without it names are looked up in DNS before /etc/hosts.
   text("/etc/nsswitch.conf", "hosts: files dns\n", 0o644);
@@ -67,7 +80,7 @@ export function writeImageRoot(directory, buildDirectory = join(projectDirectory
   return files.sort();
 }
 
-if (import.meta.main) {
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [directory] = process.argv.slice(2);
   if (directory === undefined) {
     process.stderr.write("node tools/build/image.mjs DIRECTORY\n");

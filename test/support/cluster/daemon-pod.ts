@@ -2,6 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { buildExecutable } from "../../../tools/build/executable.mjs";
 import { writeImageRoot } from "../../../tools/build/image.mjs";
 import { imageConfig } from "../dockerfile.ts";
 import { buildImage } from "../oci-image.ts";
@@ -29,7 +30,7 @@ export class DeployedDaemonSet {
     if (container === undefined) throw new Error("the DaemonSet has no container");
     const root = join(node.directory, "image-root");
     mkdirSync(root);
-    writeImageRoot(root);
+    writeImageRoot(root, await buildExecutable({ out: join(node.directory, "multusd") }));
     await node.containerd.importImage(await buildImage(node.directory, container.image, root, imageConfig()));
     await node.apply(text);
     return new DeployedDaemonSet(node, daemonSet);
@@ -66,7 +67,7 @@ export class DaemonPod {
   /** Pid, as this machine has it, of its container's process. @throws {Error} */
   get pid(): number {
     const found = markedProcesses().filter(
-      (candidate) => candidate.session === session && candidate.command.startsWith("/usr/local/bin/node "),
+      ({ session: owner, command }) => owner === session && command.startsWith("/usr/local/bin/node "),
     );
     const [first] = found;
     if (first === undefined || found.length > 1)
