@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
+import { plainKubeconfig } from "../support/cluster/kubeconfig.ts";
 import { type CommandOutcome, runCommand } from "../support/command.ts";
 import { Daemon } from "../support/daemon.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
@@ -41,15 +42,7 @@ const run = (...args: string[]): Promise<CommandOutcome> => runCommand([process.
 
 /** Writes it where the daemon's configuration says that it is. @returns its path */
 function kubeconfigOf(server: string): string {
-  return directory.write(
-    "kubeconfig",
-    JSON.stringify({
-      clusters: [{ name: "c", cluster: { server } }],
-      users: [{ name: "u", user: { token: "t" } }],
-      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-      "current-context": "x",
-    }),
-  );
+  return directory.write("kubeconfig", plainKubeconfig(server));
 }
 
 const linesOf = (daemon: Daemon, text: string) =>

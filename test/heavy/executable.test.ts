@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import project from "../../package.json" with { type: "json" };
 import { buildExecutable } from "../../tools/build/executable.mjs";
+import { plainKubeconfig } from "../support/cluster/kubeconfig.ts";
 import { type CommandOutcome, runCommand } from "../support/command.ts";
 import { OnDemandHost, resultOfDelegate } from "../support/on-demand-host.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
@@ -64,16 +65,7 @@ describe("the single-file executable", () => {
 
   test("serves as a daemon on demand, with kernels, and with a cluster's part that is loaded when it is needed", async () => {
     await using api = new ApiServer();
-    const server = await api.start();
-    const kubeconfig = directory.write(
-      "kubeconfig",
-      JSON.stringify({
-        clusters: [{ name: "c", cluster: { server } }],
-        users: [{ name: "u", user: { token: "t" } }],
-        contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-        "current-context": "x",
-      }),
-    );
+    const kubeconfig = directory.write("kubeconfig", plainKubeconfig(await api.start()));
     using host = new OnDemandHost({
       plugin: shim,
       daemon: [multusd],

@@ -69,7 +69,7 @@ describe.each(shims)("the $name shim", ({ binary }) => {
     const [start] = host.command;
     const netconf = program(
       `{ env; echo "umask=$(umask)"; echo "cwd=$(pwd)"; ls -l /proc/$$/fd/;
-cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/$$/status; } >'${seen}'; exec '${start}'`,
+cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } >'${seen}'; exec '${start}'`,
     );
     // A descriptor that the runtime left open, a signal that it ignores and one that it blocks.
     const outcome = await runCommand(
