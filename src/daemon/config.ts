@@ -9,6 +9,7 @@ import { errorText } from "../log/error-text.ts";
 import type { LogKeys } from "../log/settings.ts";
 import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
+import type { TracingKey } from "../telemetry/settings.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 
 export interface DaemonConfig {
@@ -22,6 +23,12 @@ export interface DaemonConfig {
   readonly nadDir: string;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
   readonly kubeconfig: string;
+  /** Port that metrics are served on; undefined: they are not. */
+  readonly metricsPort: number | undefined;
+  /** Address that they are served on; "": every one of the host. */
+  readonly metricsAddress: string;
+  /** Where spans are exported to, if not the environment says it. */
+  readonly tracing: TracingKey;
   /** The keys of the log that are set here and so win over a netconf's. */
   readonly log: LogKeys;
   /** The netconf keys that are set here. */
@@ -40,6 +47,9 @@ interface DaemonConfigKeys extends LogKeys {
   readonly delegateTimeoutMs?: number;
   readonly nadDir?: string;
   readonly kubeconfig?: string;
+  readonly metricsPort?: number;
+  readonly metricsAddress?: string;
+  readonly tracing?: TracingKey;
 }
 
 const defaultSocketDir = "/run/multus";
@@ -50,7 +60,16 @@ const netconfKeys = Object.keys(netconfSchema.properties);
 const daemonKeys = Object.keys(daemonSchema.properties);
 /** Keys may be in any case, as for Go. */
 const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
-const usedKeys = ["socketDir", "connectionLimit", "maxConcurrent", "delegateTimeoutMs", "nadDir"];
+const usedKeys = [
+  "socketDir",
+  "connectionLimit",
+  "maxConcurrent",
+  "delegateTimeoutMs",
+  "nadDir",
+  "metricsPort",
+  "metricsAddress",
+  "tracing",
+];
 /** Of the netconf, and nothing that a daemon could set for all calls: for the generated configuration file. */
 const generatedFileKeys = ["name", "type", "cniVersion", "capabilities"];
 
@@ -83,6 +102,9 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     delegateTimeoutMs: keys.delegateTimeoutMs,
     nadDir: keys.nadDir ?? "",
     kubeconfig: keys.kubeconfig ?? "",
+    metricsPort: keys.metricsPort,
+    metricsAddress: keys.metricsAddress ?? "",
+    tracing: keys.tracing ?? {},
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
     unused: given.filter(

@@ -78,6 +78,10 @@ export class DaemonServer {
     return Array.from(this.#sessions).filter((session) => session.underWay).length;
   }
 
+  get isStopping(): boolean {
+    return this.#stopping.isStopping;
+  }
+
   /** @param deadline on the clock of `performance.now()` */
   #requestsEnded(deadline: number): Promise<void> {
     return new Promise((resolve) => {

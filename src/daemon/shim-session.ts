@@ -13,15 +13,17 @@ import { errorStack, errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import type { HandledRequest } from "../multus/handler.ts";
 import type { Admission } from "./admission.ts";
+import type { Observer } from "./observer.ts";
 import { logRequest } from "./request-line.ts";
 import type { RequestLoggers } from "./request-loggers.ts";
 import type { Stopping } from "./stopping.ts";
 
-/** Works on one request; never throws. */
+/** Works on one request; never throws. @param arrived when it came, in milliseconds of `performance.now()` */
 export type RequestHandler = (
   request: CniRequest,
   executor: Executor,
   log: Logger,
+  arrived: number,
 ) => Promise<HandledRequest>;
 
 /** What requests are served with. */
@@ -29,6 +31,8 @@ export interface ServingContext {
   readonly handle: RequestHandler;
   readonly admission: Admission;
   readonly loggers: RequestLoggers;
+  /** undefined: nobody counts. */
+  readonly observer?: Observer | undefined;
 }
 
 export interface SessionContext extends ServingContext {
@@ -113,6 +117,7 @@ export class ShimSession {
     clearTimeout(this.#requestTimer);
     const comeAgain = this.#context.stopping.answerTo(request.command);
     if (comeAgain !== undefined) {
+      this.#context.observer?.refused(request.command, comeAgain.code);
       this.#state = "turned away";
       this.#reply({ exitCode: 1, stdout: errorReply(comeAgain, versionAskedFor(request)), retry: true });
       return;
@@ -135,7 +140,7 @@ export class ShimSession {
     try {
       // Many requests write to one log: each of their lines says whose it is.
       const ownLog = container === "" ? log : log.with({ container });
-      const handled = await handle(request, new ShimExecutor(this.#orders), ownLog);
+      const handled = await handle(request, new ShimExecutor(this.#orders), ownLog, arrived);
       this.#reply({ exitCode: handled.exitCode, stdout: handled.stdout });
       const times = { queue: started - arrived, total: performance.now() - arrived, gone: this.#gone };
       logRequest(log, request, handled, times);

@@ -63,6 +63,8 @@ export interface Multus {
    * each cluster and cniDir when the first request names them.
    */
   restoreStatuses(cluster: Cluster): void;
+  /** Configuration files that are kept parsed. */
+  readonly configFiles: number;
 }
 
 const defaultDelegateTimeoutMs = 90_000;
@@ -205,6 +207,9 @@ export function createMultus(options: MultusOptions): Multus {
   }
 
   return {
+    get configFiles() {
+      return files.size;
+    },
     restoreStatuses(cluster) {
       restorer.begin(cluster, keysOfDaemon(options.overrides));
     },

@@ -71,7 +71,6 @@ describe("the daemon's configuration", () => {
       "cniConfigDir",
       "multusAutoconfigDir",
       "multusConfigFile",
-      "metricsPort",
       "perNodeCertificate",
     ]);
     expect(config.unknown).toEqual([]);

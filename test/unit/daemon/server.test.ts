@@ -300,7 +300,7 @@ describe("requests", () => {
       const report = newReport();
       report.podNamespace = "default";
       report.podName = "web-1";
-      report.networks.push({ name: "default/mv1", ifName: "net1", milliseconds: 12.345 });
+      report.networks.push({ name: "default/mv1", ifName: "net1", start: 0, milliseconds: 12.345 });
       report.phases.set("plan", 1.5);
       const error = command === "ADD" ? new CniError(7, "no\nsuch network") : undefined;
       return { ...success(), exitCode: error === undefined ? 0 : 1, report, error };
