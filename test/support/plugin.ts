@@ -16,6 +16,8 @@ export interface PluginCall {
   readonly path: string;
   /** stdin; an object is sent as JSON. */
   readonly config: string | Uint8Array | Readonly<Record<string, unknown>>;
+  /** Further variables of the runtime. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface CniErrorObject {
@@ -125,6 +127,7 @@ export async function callPlugin(
       CNI_IFNAME: call.ifName,
       CNI_ARGS: call.args,
       CNI_PATH: call.path,
+      ...call.env,
     },
     stdin: typeof config === "string" || config instanceof Uint8Array ? config : JSON.stringify(config),
     timeoutMs,
