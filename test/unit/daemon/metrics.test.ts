@@ -11,9 +11,9 @@ import type { HandledRequest } from "../../../src/multus/handler.ts";
 import { newReport } from "../../../src/multus/report.ts";
 import { Tracer } from "../../../src/telemetry/tracer.ts";
 import { freePort } from "../../support/cluster/ports.ts";
+import { busyState, quietState } from "../../support/daemon-state.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { samples } from "../../support/samples.ts";
-import { quietState } from "./daemon-state.ts";
 
 /** Milliseconds for what has to happen: a machine can be slow. */
 const patience = 30_000;
@@ -106,34 +106,7 @@ describe("what is counted", () => {
     let state: DaemonState = quietState;
     const { text } = newMetrics(() => state);
     expect((await samples(text()))("multus_spool_oldest_age_seconds")).toEqual({});
-    state = {
-      ...quietState,
-      waiting: 3,
-      running: 16,
-      limit: 16,
-      isStopping: true,
-      configFiles: 4,
-      clusters: [
-        {
-          server: "https://10.0.0.1",
-          watches: [
-            {
-              resource: "pods",
-              connected: true,
-              synced: true,
-              size: 250,
-              heardAt: 1_700_000_000_500,
-              lists: 1,
-              watches: 2,
-              failures: 3,
-            },
-          ],
-          deliveries: [{ kind: "status", pending: 5, delivered: 6, givenUp: 7 }],
-        },
-      ],
-      spool: { waiting: 1, failed: 2, broken: 3, oldestMs: 90_000 },
-      spans: { exported: 10, failed: 11, dropped: 12 },
-    };
+    state = busyState;
     const at = await samples(text());
     const cluster = 'server="https://10.0.0.1"';
     expect(
