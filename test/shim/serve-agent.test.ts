@@ -21,8 +21,8 @@ interface Agent {
 }
 
 /** Starts an agent. Node makes a pipe to a child's descriptor 3 a socket pair; a shell moves it to 0 where that is asked for. */
-function startAgent(binary: string, path: string, fd: 0 | 3): Agent {
-  const agent = [binary, "agent", "--path", path];
+function startAgent(binary: string, path: string, fd: 0 | 3, options: readonly string[] = []): Agent {
+  const agent = [binary, "agent", "--path", path, ...options];
   const [command = "", ...args] =
     fd === 3 ? [...agent, "--fd", "3"] : ["sh", "-c", 'exec "$0" "$@" 0<&3 3<&-', ...agent];
   const child = spawn(command, args, {
@@ -107,6 +107,21 @@ describe.each(shims)("agent, $name shim", ({ binary }) => {
     expect(await hasEnded(running, 1000)).toBe(true);
   });
 
+  test("takes no more variables for a plugin than it says", async () => {
+    using directory = new ScratchDirectory("agent");
+    addPlugin(directory, "plugin", "env | grep -c '^MANY_'");
+    const agent = startAgent(binary, directory.path, 0);
+    await agent.stream.greet("agent");
+    const many = (count: number) => ({
+      ...order(directory, "plugin"),
+      env: Object.fromEntries(Array.from({ length: count }, (_, index) => [`MANY_${index}`, "x"])),
+    });
+    expect(stdoutOf(await agent.stream.order(FrameType.exec, many(4096)))).toBe("4096\n");
+    expect(await agent.stream.order(FrameType.exec, many(4097))).toMatchObject({ error: "refused" });
+    agent.stream.destroy();
+    await agent.end;
+  });
+
   test("says on stderr why a daemon does not want it", async () => {
     using directory = new ScratchDirectory("agent");
     const agent = startAgent(binary, directory.path, 0);
@@ -119,7 +134,8 @@ describe.each(shims)("agent, $name shim", ({ binary }) => {
     [["agent"], 2, /needs --path/],
     [["agent", "--path"], 2, /no value/],
     [["agent", "--path", "/x", "--fd", "3x"], 2, /not a descriptor/],
-    [["agent", "--what", "/x"], 2, /options --path and --fd/],
+    [["agent", "--path", "/x", "--chroot", "x"], 2, /not an absolute path/],
+    [["agent", "--what", "/x"], 2, /options --path, --chroot and --fd/],
     [["agent", "--path", "/x", "--fd", "77"], 1, /Bad file descriptor/],
     [["agent", "--path", "/x"], 1, /Socket operation on non-socket/],
   ])("%j is refused", async (args, exitCode, says) => {
