@@ -10,6 +10,7 @@ import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
 import { Admission } from "./admission.ts";
+import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { DaemonServer } from "./server.ts";
@@ -67,24 +68,34 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
 
   const nads = config.nadDir === "" ? undefined : new NadFiles(config.nadDir, log);
   const clusters = await kubeClusters(config.kubeconfig, log);
+  const kernels = loadKernels();
+  const agents = makeAgents(config, import.meta.dirname, log);
   const multus = createMultus({
-    kernels: loadKernels(),
+    kernels,
     log,
     overrides: config.overrides,
     clusters,
     nads,
     delegateTimeoutMs: config.delegateTimeoutMs,
   });
-  const server = new DaemonServer({
-    handle: (request, executor, requestLog) => multus.handle(request, executor, requestLog),
-    admission: new Admission(config.maxConcurrent),
-    loggers,
-  });
+  const server = new DaemonServer(
+    {
+      handle: (request, executor, requestLog) => multus.handle(request, executor, requestLog),
+      admission: new Admission(config.maxConcurrent),
+      loggers,
+    },
+    {
+      handleDelegate: (request, executor, requestLog) => multus.handleDelegate(request, executor, requestLog),
+      agents,
+      kernels,
+    },
+  );
   const listening = server.listen(config.socketDir);
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     await listening;
     log.verbose("multusd stops", { signal });
     const unfinished = await server.stop(requestsWithinMs);
+    await agents.close();
     const undelivered = await clusters.close(reportsWithinMs);
     log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
     await allLoggers.close();
