@@ -13,26 +13,31 @@ export class TooLargeError extends CniError {
   }
 }
 
+/** So much is read, and forgotten, of a body that is too large: a client that cannot send all would never read why. */
+const maxReadBytes = 64 * 1024 * 1024;
+
 /**
  * @returns undefined: the client went away before all of it had come
- * @throws {TooLargeError} as soon as that is known; what comes after it is not read
+ * @throws {TooLargeError}
  */
-export async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
-  const tooLarge = () => new TooLargeError("the body of the request", maxBodyBytes);
-  if (Number(request.headers["content-length"]) > maxBodyBytes) throw tooLarge();
-  const chunks: Buffer[] = [];
+export function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  const tooLarge = new TooLargeError("the body of the request", maxBodyBytes);
+  let chunks: Buffer[] = [];
   let length = 0;
   return new Promise((resolve, reject) => {
     request.on("data", (chunk: Buffer) => {
       length += chunk.length;
-      if (length > maxBodyBytes) {
+      if (length <= maxBodyBytes) chunks.push(chunk);
+      else chunks = [];
+      if (length > maxReadBytes) {
         request.pause();
-        reject(tooLarge());
-        return;
+        reject(tooLarge);
       }
-      chunks.push(chunk);
     });
-    request.on("end", () => resolve(Buffer.concat(chunks)));
+    request.on("end", () => {
+      if (length > maxBodyBytes) reject(tooLarge);
+      else resolve(Buffer.concat(chunks));
+    });
     request.on("error", () => resolve(undefined));
     request.on("close", () => resolve(undefined));
   });
