@@ -53,7 +53,6 @@ const requestWithinMs = 10_000;
 
 const paths = ["/cni", "/delegate", "/healthz", "/readyz"];
 const probeMethods = ["GET", "HEAD", "POST"];
-const text = { "Content-Type": "text/plain; charset=utf-8" };
 
 export class HttpSide {
   readonly #context: HttpContext;
@@ -99,29 +98,29 @@ export class HttpSide {
     response.setHeader("Connection", "close");
     if (path === "/healthz" || path === "/readyz") this.#probe(path, request, response);
     else if (path === "/cni" || path === "/delegate") this.#serve(path, request, response);
-    else {
-      response
-        .writeHead(404, text)
-        .end(`there is no ${path}, but POST /cni and /delegate, and GET /healthz and /readyz\n`);
-    }
+    else
+      say(
+        request,
+        response,
+        404,
+        `there is no ${path}, but POST /cni and /delegate, and GET /healthz and /readyz`,
+      );
   }
 
   /** Go multus's shim asks with POST, and sends `null`. */
   #probe(path: string, request: IncomingMessage, response: ServerResponse): void {
     if (!probeMethods.includes(request.method ?? "")) {
-      response.writeHead(405, { ...text, Allow: probeMethods.join(", ") }).end("use GET\n");
-      return;
+      say(request, response.setHeader("Allow", probeMethods), 405, "use GET");
+    } else if (path === "/healthz" || this.#context.isReady()) {
+      say(request, response, 200, "ok");
+    } else {
+      say(request, response, 500, "shutting down");
     }
-    const isOk = path === "/healthz" || this.#context.isReady();
-    // A client that finds its connection closed before it has sent all takes that for an error.
-    request.resume().once("end", () => {
-      response.writeHead(isOk ? 200 : 500, text).end(isOk ? "ok\n" : "shutting down\n");
-    });
   }
 
   #serve(path: "/cni" | "/delegate", request: IncomingMessage, response: ServerResponse): void {
     if (request.method !== "POST") {
-      response.writeHead(405, { ...text, Allow: "POST" }).end("use POST\n");
+      say(request, response.setHeader("Allow", "POST"), 405, "use POST");
       return;
     }
     this.#underWay += 1;
@@ -170,6 +169,13 @@ export class HttpSide {
     const body = Buffer.from(errorJson(answer, ""));
     send(response, { status: error instanceof TooLargeError ? 413 : 400, body });
   }
+}
+
+/** Answers with a line of text, once the request is there to its end: a client that cannot send all of it would never read why. */
+function say(request: IncomingMessage, response: ServerResponse, status: number, line: string): void {
+  request.resume().once("end", () => {
+    response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8" }).end(`${line}\n`);
+  });
 }
 
 function send(response: ServerResponse, { status, body }: HttpAnswer): void {
