@@ -131,6 +131,48 @@ describe("what Go multus wrote", () => {
   });
 });
 
+describe("what Go multus's daemon has plugged in, and has only in its result cache", () => {
+  async function pluggedByGo(): Promise<Rig> {
+    const rig = await attached();
+    const plan = readPlan(rig);
+    await rig.delegate("ADD", "net7", video);
+    writeFileSync(planOf(rig), plan);
+    rig.plugins.calls.length = 0;
+    return rig;
+  }
+
+  test("goes with the pod", async () => {
+    using rig = await pluggedByGo();
+    expect((await rig.run("DEL")).exitCode).toBe(0);
+    expect(rig.plugins.trace).toEqual([
+      "DEL macvlan net7",
+      "DEL type-b net2",
+      "DEL type-a net1",
+      "DEL bridge eth0",
+    ]);
+  });
+
+  test("goes with a pod that the runtime has forgotten", async () => {
+    using rig = await pluggedByGo();
+    const netconf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": [] };
+    const request = { containerId: "", netns: "", ifName: "", args: "" };
+    expect((await rig.run("GC", { netconf, request })).exitCode).toBe(0);
+    expect(rig.plugins.trace.slice(0, 4)).toEqual([
+      "DEL macvlan net7",
+      "DEL type-b net2",
+      "DEL type-a net1",
+      "DEL bridge eth0",
+    ]);
+  });
+
+  test("is taken out alone", async () => {
+    using rig = await pluggedByGo();
+    expect((await rig.delegate("DEL", "net7", video)).exitCode).toBe(0);
+    expect(rig.plugins.trace).toEqual(["DEL macvlan net7"]);
+    expect(entriesOf(rig)).toHaveLength(3);
+  });
+});
+
 describe("a network of the pod's own", () => {
   test("is taken out of the plan, and those behind it keep their interfaces", async () => {
     using rig = await attached();
