@@ -45,6 +45,12 @@ function errorOf({ status, headers, body }: HttpAnswer): { code: number; msg: st
   return JSON.parse(body);
 }
 
+/** Waits until one of the delegates that note their calls has been called for the pod. */
+async function untilCalled(node: TestNode, pod: Pod): Promise<void> {
+  const calls = () => delegateCalls(node).map(({ containerId }) => containerId);
+  await vi.waitFor(() => expect(calls()).toContain(pod.containerId), patience);
+}
+
 /** The agents that the daemon has started. */
 function agentsOf(node: TestNode): number[] {
   const { pid } = node.daemon;
@@ -176,8 +182,7 @@ describe("a request over HTTP", () => {
     await using pod = await node.pod("web", "slow, storage");
     const leaving = new AbortController();
     const adding = send(node, "ADD", pod, netconf, {}, leaving.signal).catch(() => "left");
-    const slowBegan = () => delegateCalls(node).some(({ containerId }) => containerId === pod.containerId);
-    await vi.waitFor(() => expect(slowBegan()).toBe(true), patience);
+    await untilCalled(node, pod);
     leaving.abort();
     expect(await adding).toBe("left");
     expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
@@ -190,8 +195,7 @@ describe("a request over HTTP", () => {
     const before = await traces(node);
     await using pod = await node.pod("web", "storage, slow");
     const adding = send(node, "ADD", pod, netconf);
-    const slowBegan = () => delegateCalls(node).some(({ containerId }) => containerId === pod.containerId);
-    await vi.waitFor(() => expect(slowBegan()).toBe(true), patience);
+    await untilCalled(node, pod);
     const [agent = 0] = agentsOf(node);
     process.kill(agent, "SIGKILL");
     expect(errorOf(await adding)).toMatchObject({
@@ -210,8 +214,7 @@ describe("a request over HTTP", () => {
     const before = await traces(node);
     await using pod = await node.pod("web", "storage, slow");
     const adding = send(node, "ADD", pod, netconf).catch(() => "no answer");
-    const slowBegan = () => delegateCalls(node).some(({ containerId }) => containerId === pod.containerId);
-    await vi.waitFor(() => expect(slowBegan()).toBe(true), patience);
+    await untilCalled(node, pod);
     await node.daemon.stop("SIGKILL");
     expect(await adding).toBe("no answer");
     await vi.waitFor(async () => expect((await traces(node)).processes).toEqual([]), patience);
@@ -225,8 +228,7 @@ describe("a request over HTTP", () => {
     const before = await traces(node);
     await using pod = await node.pod("web", "slow, storage");
     const adding = send(node, "ADD", pod, netconf);
-    const slowBegan = () => delegateCalls(node).some(({ containerId }) => containerId === pod.containerId);
-    await vi.waitFor(() => expect(slowBegan()).toBe(true), patience);
+    await untilCalled(node, pod);
     expect(await node.daemon.stop("SIGTERM")).toBe(0);
     expect((await adding).status).toBe(200);
     expect((await traces(node)).processes).toEqual([]);

@@ -1,18 +1,15 @@
 /** `multus agent --chroot`: plugins, and the namespaces that orders name, are looked for below another root. */
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
 import { Namespace } from "../support/namespace.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { type Agent, spawnAgent } from "./support/agent.ts";
 import { shims } from "./support/binaries.ts";
 import { stdoutOf } from "./support/exec-order.ts";
 import { addLink, isRoot } from "./support/links.ts";
-import { ShimStream } from "./support/shim-stream.ts";
 
 const pluginDirectory = "/opt/cni/bin";
 
@@ -33,19 +30,10 @@ function startAgent(
   root: string,
   mounts: readonly string[] = [],
   through: readonly string[] = [],
-): { readonly stream: ShimStream; readonly end: Promise<{ exitCode: unknown; stderr: string }> } {
+): Agent {
   const agent = [...through, binary, "agent", "--chroot", root, "--path", pluginDirectory, "--fd", "3"];
   const script = [...mounts.map((mount) => `mount --bind ${mount}`), 'exec "$0" "$@"'].join(" && ");
-  const command = ["--mount", "--propagation", "private", "sh", "-c", script, ...agent];
-  const child: ChildProcess = spawn("unshare", command, { stdio: ["ignore", "ignore", "pipe", "pipe"] });
-  const stream = child.stdio[3];
-  if (!(stream instanceof Duplex)) throw new Error("the agent has no socket");
-  let stderr = "";
-  child.stderr?.on("data", (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  const end = once(child, "close").then(([exitCode]) => ({ exitCode, stderr }));
-  return { stream: new ShimStream(stream), end };
+  return spawnAgent(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, ...agent]);
 }
 
 describe.runIf(isRoot).each(shims)("agent with another root, $name shim", ({ name, binary }) => {

@@ -6,7 +6,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type CniErrorObject, PluginAnswer, type PluginCall } from "./plugin.ts";
+import { type CniErrorObject, environmentOf, PluginAnswer, type PluginCall } from "./plugin.ts";
 
 /** What differs between its releases. */
 export interface GoShimRelease {
@@ -29,14 +29,14 @@ export const goShimReleases: readonly GoShimRelease[] = [
     delFails: true,
   },
   {
-    name: "4.1",
+    name: "4.1 to 4.2.3",
     readyPath: "/healthz",
     livePath: "/healthz",
     knowsErrorObjects: false,
     delFails: false,
   },
   {
-    name: "4.3",
+    name: "4.2.4 to 4.3",
     readyPath: "/healthz",
     livePath: "/healthz",
     knowsErrorObjects: true,
@@ -132,18 +132,6 @@ export function cniBody(environment: Readonly<Record<string, string>>, config: s
     Object.entries(environment).sort(([left], [right]) => (left < right ? -1 : 1)),
   );
   return goJson({ env, config: Buffer.from(config).toString("base64") });
-}
-
-function environmentOf(call: PluginCall): Record<string, string> {
-  return {
-    PATH: process.env.PATH ?? "",
-    CNI_COMMAND: call.command,
-    CNI_CONTAINERID: call.containerId,
-    CNI_NETNS: call.netns,
-    CNI_IFNAME: call.ifName,
-    CNI_ARGS: call.args,
-    CNI_PATH: call.path,
-  };
 }
 
 type Json = Readonly<Record<string, unknown>>;
