@@ -21,6 +21,10 @@ export interface DaemonConfig {
   readonly delegateTimeoutMs: number | undefined;
   /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
   readonly nadDir: string;
+  /** Path of the `multus` binary to run as agent; undefined: where the daemon's installation has it. */
+  readonly agentPath: string | undefined;
+  /** Directory that is the agents' root; undefined: the daemon's own. */
+  readonly chrootDir: string | undefined;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
   readonly kubeconfig: string;
   /** Port that metrics are served on; undefined: they are not. */
@@ -46,6 +50,8 @@ interface DaemonConfigKeys extends LogKeys {
   readonly maxConcurrent?: number;
   readonly delegateTimeoutMs?: number;
   readonly nadDir?: string;
+  readonly agentPath?: string;
+  readonly chrootDir?: string;
   readonly kubeconfig?: string;
   readonly metricsPort?: number;
   readonly metricsAddress?: string;
@@ -69,6 +75,8 @@ const usedKeys = [
   "metricsPort",
   "metricsAddress",
   "tracing",
+  "agentPath",
+  "chrootDir",
 ];
 /** Of the netconf, and nothing that a daemon could set for all calls: for the generated configuration file. */
 const generatedFileKeys = ["name", "type", "cniVersion", "capabilities"];
@@ -101,6 +109,9 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
     delegateTimeoutMs: keys.delegateTimeoutMs,
     nadDir: keys.nadDir ?? "",
+    agentPath: keys.agentPath,
+    // Go multus has none where it says nothing.
+    chrootDir: keys.chrootDir || undefined,
     kubeconfig: keys.kubeconfig ?? "",
     metricsPort: keys.metricsPort,
     metricsAddress: keys.metricsAddress ?? "",

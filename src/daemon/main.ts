@@ -10,6 +10,7 @@ import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
 import { Admission } from "./admission.ts";
+import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import { observed } from "./observed-handler.ts";
 import { RequestLoggers } from "./request-loggers.ts";
@@ -69,8 +70,10 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
 
   const nads = config.nadDir === "" ? undefined : new NadFiles(config.nadDir, log);
   const clusters = await kubeClusters(config.kubeconfig, log);
+  const kernels = loadKernels();
+  const agents = makeAgents(config, import.meta.dirname, log);
   const multus = createMultus({
-    kernels: loadKernels(),
+    kernels,
     log,
     overrides: config.overrides,
     clusters,
@@ -95,17 +98,29 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     log,
   });
   const { tracer, observer } = telemetry;
-  const server: DaemonServer = new DaemonServer({
-    handle: observed((request, executor, own) => multus.handle(request, executor, own), tracer, observer),
-    admission,
-    loggers,
-    observer,
-  });
+  const server: DaemonServer = new DaemonServer(
+    {
+      handle: observed((request, executor, own) => multus.handle(request, executor, own), tracer, observer),
+      admission,
+      loggers,
+      observer,
+    },
+    {
+      handleDelegate: observed(
+        (request, executor, own) => multus.handleDelegate(request, executor, own),
+        tracer,
+        observer,
+      ),
+      agents,
+      kernels,
+    },
+  );
   const listening = server.listen(config.socketDir);
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     await listening;
     log.verbose("multusd stops", { signal });
     const unfinished = await server.stop(requestsWithinMs);
+    await agents.close();
     const [undelivered] = await Promise.all([
       clusters.close(reportsWithinMs),
       telemetry.close(reportsWithinMs),

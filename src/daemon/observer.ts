@@ -19,7 +19,7 @@ export interface Observer {
   /** A plugin was run, or could not be. */
   delegateRan(run: DelegateRun): void;
   /**
-   * The HTTP side has answered something that is no CNI request (those are `answered`).
+   * A request to the socket was answered, as Go multus counts them: its shim's come over HTTP, so those of our own count as `POST /cni`.
    * @param handler the path that was matched, "NotFound" for none; never what a client made up
    * @param method in capitals or not
    */

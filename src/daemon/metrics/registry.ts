@@ -29,10 +29,6 @@ const methods = new Few(["get", "post", "head", "put", "delete"], 0);
 const firstPluginCode = 100;
 const internalCode = 999;
 
-/** What Go multus's daemon answers over HTTP: 400 for each error. */
-const httpOk = 200;
-const httpError = 400;
-
 /** @param state of now */
 export function createMetrics(build: BuildInfo, state: () => DaemonState): Metrics {
   const registry = new Registry();
@@ -95,10 +91,7 @@ export function createMetrics(build: BuildInfo, state: () => DaemonState): Metri
   }).set({ version: build.version, node_version: process.versions.node, protocol: build.protocol }, 1);
 
   const plugins = new Few([], mostPlugins);
-  const count = (command: string, code: number) => {
-    requests.inc({ command, code: codeLabel(code) });
-    httpRequests.inc({ handler: "/cni", code: code === 0 ? httpOk : httpError, method: "post" });
-  };
+  const count = (command: string, code: number) => requests.inc({ command, code: codeLabel(code) });
   const afterwards = new Afterwards();
   return {
     contentType: registry.contentType,

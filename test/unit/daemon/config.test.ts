@@ -19,6 +19,8 @@ describe("the daemon's configuration", () => {
       maxConcurrent: 16,
       delegateTimeoutMs: undefined,
       nadDir: "",
+      agentPath: undefined,
+      chrootDir: undefined,
       kubeconfig: "",
       unused: [],
       unknown: [],
@@ -65,8 +67,8 @@ describe("the daemon's configuration", () => {
     );
     expect(config.socketDir).toBe("/host/run/multus/");
     expect(config.log).toMatchObject({ logLevel: "verbose", logToStderr: true });
+    expect(config.chrootDir).toBe("/hostroot");
     expect(config.unused).toEqual([
-      "chrootDir",
       "cniVersion",
       "cniConfigDir",
       "multusAutoconfigDir",

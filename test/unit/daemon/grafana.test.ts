@@ -25,6 +25,7 @@ beforeAll(async () => {
     { exitCode: 0, stdout: Buffer.of(), report, error: undefined },
     { queue: 1, total: 2 },
   );
+  observer.httpAnswered("/cni", "POST", 200);
   observer.delegateRan({
     plugin: "bridge",
     command: "ADD",

@@ -41,6 +41,7 @@ describe("what is counted", () => {
     observer.answered("CHECK", handled(999), times);
     observer.answered("whatever a client sends", handled(4), times);
     observer.refused("ADD", 11);
+    observer.httpAnswered("/cni", "POST", 400);
     observer.httpAnswered("/healthz", "GET", 200);
     observer.httpAnswered("NotFound", "BREW", 404);
     const at = await samples(text());
@@ -53,8 +54,7 @@ describe("what is counted", () => {
       'code="4",command="other"': 1,
     });
     expect(at("multus_server_request_total")).toEqual({
-      'code="200",handler="/cni",method="post"': 2,
-      'code="400",handler="/cni",method="post"': 5,
+      'code="400",handler="/cni",method="post"': 1,
       'code="200",handler="/healthz",method="get"': 1,
       'code="404",handler="NotFound",method="other"': 1,
     });
