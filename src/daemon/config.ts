@@ -9,6 +9,7 @@ import { errorText } from "../log/error-text.ts";
 import type { LogKeys } from "../log/settings.ts";
 import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
+import type { TracingKey } from "../telemetry/settings.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 
 export interface DaemonConfig {
@@ -22,8 +23,18 @@ export interface DaemonConfig {
   readonly idleExitSeconds: number | undefined;
   /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
   readonly nadDir: string;
+  /** Path of the `multus` binary to run as agent; undefined: where the daemon's installation has it. */
+  readonly agentPath: string | undefined;
+  /** Directory that is the agents' root; undefined: the daemon's own. */
+  readonly chrootDir: string | undefined;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
   readonly kubeconfig: string;
+  /** Port that metrics are served on; undefined: they are not. */
+  readonly metricsPort: number | undefined;
+  /** Address that they are served on; "": every one of the host. */
+  readonly metricsAddress: string;
+  /** Where spans are exported to, if not the environment says it. */
+  readonly tracing: TracingKey;
   /** The keys of the log that are set here and so win over a netconf's. */
   readonly log: LogKeys;
   /** The netconf keys that are set here. */
@@ -42,7 +53,12 @@ interface DaemonConfigKeys extends LogKeys {
   readonly delegateTimeoutMs?: number;
   readonly idleExitSeconds?: number;
   readonly nadDir?: string;
+  readonly agentPath?: string;
+  readonly chrootDir?: string;
   readonly kubeconfig?: string;
+  readonly metricsPort?: number;
+  readonly metricsAddress?: string;
+  readonly tracing?: TracingKey;
 }
 
 const defaultSocketDir = "/run/multus";
@@ -60,6 +76,11 @@ const usedKeys = [
   "delegateTimeoutMs",
   "idleExitSeconds",
   "nadDir",
+  "metricsPort",
+  "metricsAddress",
+  "tracing",
+  "agentPath",
+  "chrootDir",
 ];
 /** Of the netconf, and nothing that a daemon could set for all calls: for the generated configuration file. */
 const generatedFileKeys = ["name", "type", "cniVersion", "capabilities"];
@@ -93,7 +114,13 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     delegateTimeoutMs: keys.delegateTimeoutMs,
     idleExitSeconds: keys.idleExitSeconds,
     nadDir: keys.nadDir ?? "",
+    agentPath: keys.agentPath,
+    // Go multus has none where it says nothing.
+    chrootDir: keys.chrootDir || undefined,
     kubeconfig: keys.kubeconfig ?? "",
+    metricsPort: keys.metricsPort,
+    metricsAddress: keys.metricsAddress ?? "",
+    tracing: keys.tracing ?? {},
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
     unused: given.filter(

@@ -11,12 +11,15 @@ import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
 import { Admission } from "./admission.ts";
+import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 import { IdleEnd } from "./idle-end.ts";
+import { observed } from "./observed-handler.ts";
 import { printedFile } from "./printed-file.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { DaemonServer } from "./server.ts";
+import { openTelemetry } from "./telemetry.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
 /** Kubernetes gives a pod 30 s between SIGTERM and SIGKILL: so long for requests that are under way, then so long for what they reported. */
@@ -33,7 +36,7 @@ const usage = `multusd ${packageJson.version}: the Multus daemon
   --version             print the version
   --help                print this
 
-MULTUS_NODE_NAME in the environment is the name of this node in its cluster.
+MULTUS_NODE_NAME in the environment is the name of this node in its cluster; OTEL_EXPORTER_OTLP_ENDPOINT has spans exported.
 `;
 
 /**
@@ -91,8 +94,10 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
 
   const nads = config.nadDir === "" ? undefined : new NadFiles(config.nadDir, log);
   const clusters = await kubeClusters(config.kubeconfig, log);
+  const kernels = loadKernels();
+  const agents = makeAgents(config, import.meta.dirname, log);
   const multus = createMultus({
-    kernels: loadKernels(),
+    kernels,
     log,
     overrides: config.overrides,
     clusters,
@@ -106,19 +111,58 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       if (!stopping) end({ idle: config.idleExitSeconds }, () => server.retire());
     },
   });
-  const server = new DaemonServer({
-    handle: (request, executor, requestLog) =>
-      idleEnd.during(request.command, () => multus.handle(request, executor, requestLog)),
-    admission: new Admission(config.maxConcurrent),
-    loggers,
+  const admission = new Admission(config.maxConcurrent);
+  const telemetry = await openTelemetry({
+    ...config,
+    version: packageJson.version,
+    nodeName: process.env.MULTUS_NODE_NAME ?? "",
+    state: (spans) => ({
+      waiting: admission.waiting,
+      running: admission.running,
+      limit: admission.limit,
+      isStopping: server.isStopping,
+      configFiles: multus.configFiles,
+      clusters: clusters.states,
+      spool: undefined,
+      spans,
+    }),
+    log,
   });
+  const { tracer, observer } = telemetry;
+  const server: DaemonServer = new DaemonServer(
+    {
+      handle: observed(
+        (request, executor, own) =>
+          idleEnd.during(request.command, () => multus.handle(request, executor, own)),
+        tracer,
+        observer,
+      ),
+      admission,
+      loggers,
+      observer,
+    },
+    {
+      handleDelegate: observed(
+        (request, executor, own) =>
+          idleEnd.during(request.command, () => multus.handleDelegate(request, executor, own)),
+        tracer,
+        observer,
+      ),
+      agents,
+      kernels,
+    },
+  );
   const listening = server.listen(config.socketDir);
   /** @param endRequests resolves with how many were not finished */
   const stop = async (why: LogFields, endRequests: () => Promise<number>): Promise<void> => {
     await listening;
     log.verbose("multusd stops", why);
     const unfinished = await endRequests();
-    const undelivered = await clusters.close(reportsWithinMs);
+    await agents.close();
+    const [undelivered] = await Promise.all([
+      clusters.close(reportsWithinMs),
+      telemetry.close(reportsWithinMs),
+    ]);
     log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
     await allLoggers.close();
     process.exit(0);

@@ -4,6 +4,7 @@ import type { Logger } from "../log/logger.ts";
 import type { Cluster } from "../multus/cluster.ts";
 import type { Api } from "./api.ts";
 import { ApiClient } from "./api-client.ts";
+import type { ClusterState } from "./cluster-state.ts";
 import { inClusterCredentials, kubeconfigCredentials } from "./credentials.ts";
 import { KubeNads } from "./nads.ts";
 import { KubePods } from "./pods.ts";
@@ -16,8 +17,7 @@ export interface Connection extends Api {
 }
 
 export interface OpenCluster extends Cluster {
-  /** Statuses and events that are not delivered yet. */
-  readonly undelivered: number;
+  readonly state: ClusterState;
   /**
    * Waits until statuses and events are delivered, then ends watches and connections.
    * @param limitMs milliseconds to wait at most
@@ -82,13 +82,18 @@ export class KubeCluster implements OpenCluster {
     return `the network-attachment-definitions of the cluster at ${this.#options.server} are not known yet: ${why}`;
   }
 
+  get state(): ClusterState {
+    const watches = [this.nads.watch, this.pods.watch].filter((watch) => watch !== undefined);
+    return {
+      server: this.#options.server,
+      watches: watches.map((watch) => watch.state),
+      deliveries: this.sink.deliveries,
+    };
+  }
+
   async untilListed(): Promise<void> {
     const { watch } = this.nads;
     if (!watch.refused && watch.lastProblem === undefined) await watch.waitUntilSynced(firstListMs);
-  }
-
-  get undelivered(): number {
-    return this.sink.pending;
   }
 
   async close(limitMs: number): Promise<number> {

@@ -198,12 +198,12 @@ describe("the daemon", () => {
 
   test("logs to its file what it did, and what in its configuration is for nothing", async () => {
     const logFile = join(directory.path, "multusd.log");
-    await using daemon = newDaemon({ logFile, logToStderr: false, metricsPort: 9091, sokcetDir: "/run/x" });
+    await using daemon = newDaemon({ logFile, logToStderr: false, enablePprof: true, sokcetDir: "/run/x" });
     await daemon.start();
     await daemon.stop();
     const log = readFileSync(logFile, "utf8");
     expect(log).toMatch(/\[verbose\] multusd starts version=\S+ config=\S+ pid=\d+\n/);
-    expect(log).toContain("[verbose] configuration key is not used yet by this version key=metricsPort");
+    expect(log).toContain("[verbose] configuration key is not used yet by this version key=enablePprof");
     expect(log).toContain("[error] configuration key is not known key=sokcetDir");
     expect(log.trimEnd().split("\n").at(-1)).toMatch(/multusd has stopped unfinished=0$/);
     expect(daemon.output).toBe("");

@@ -31,8 +31,10 @@ const sameCode = "--random-seed=1";
 /** Strips of other architectures come with their cross compilers. */
 const stripOf = { x64: "x86_64-linux-gnu-strip", arm64: "aarch64-linux-gnu-strip" };
 
-/** A bundle's `import.meta.url`, which CommonJS has none of: the executable itself. */
-const banner = `const executableUrl = require("node:url").pathToFileURL(process.execPath).href;`;
+/** What `import.meta` says of a module, which CommonJS has none of: all of them are the executable itself. */
+const banner = `const executableUrl = require("node:url").pathToFileURL(process.execPath).href;
+const executableDirectory = require("node:path").dirname(process.execPath);`;
+const importMeta = { "import.meta.url": "executableUrl", "import.meta.dirname": "executableDirectory" };
 
 /** Everything in one CommonJS file, which is what Node can carry; what is imported lazily is in it too, and evaluated when it is asked for. */
 async function bundle(outfile) {
@@ -42,7 +44,7 @@ async function bundle(outfile) {
     outfile,
     format: "cjs",
     banner: { js: banner },
-    define: { "import.meta.url": "executableUrl" },
+    define: importMeta,
     sourcemap: false,
   });
 }

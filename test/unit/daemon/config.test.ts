@@ -20,6 +20,8 @@ describe("the daemon's configuration", () => {
       delegateTimeoutMs: undefined,
       idleExitSeconds: undefined,
       nadDir: "",
+      agentPath: undefined,
+      chrootDir: undefined,
       kubeconfig: "",
       unused: [],
       unknown: [],
@@ -66,13 +68,12 @@ describe("the daemon's configuration", () => {
     );
     expect(config.socketDir).toBe("/host/run/multus/");
     expect(config.log).toMatchObject({ logLevel: "verbose", logToStderr: true });
+    expect(config.chrootDir).toBe("/hostroot");
     expect(config.unused).toEqual([
-      "chrootDir",
       "cniVersion",
       "cniConfigDir",
       "multusAutoconfigDir",
       "multusConfigFile",
-      "metricsPort",
       "perNodeCertificate",
     ]);
     expect(config.unknown).toEqual([]);
