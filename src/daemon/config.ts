@@ -11,10 +11,11 @@ import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 import {
-  generatorKeys,
   type RuntimeConfigKeys,
   type RuntimeConfigSettings,
+  runtimeConfigKeys,
   runtimeConfigSettings,
+  unneededKeys,
 } from "./runtime-config.ts";
 
 export interface DaemonConfig {
@@ -58,16 +59,7 @@ const netconfKeys = Object.keys(netconfSchema.properties);
 const daemonKeys = Object.keys(daemonSchema.properties);
 /** Keys may be in any case, as for Go. */
 const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
-const usedKeys = [
-  "socketDir",
-  "connectionLimit",
-  "maxConcurrent",
-  "delegateTimeoutMs",
-  "nadDir",
-  "multusConfigFile",
-  "multusAutoconfigDir",
-  "daemonSocketDir",
-];
+const usedKeys = ["socketDir", "connectionLimit", "maxConcurrent", "delegateTimeoutMs", "nadDir"];
 
 /**
  * Reads and checks a configuration file.
@@ -93,7 +85,8 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
   const { logFile, logLevel, logToStderr, logOptions } = keys;
   const given = Object.keys(keys);
   const runtimeConfig = runtimeConfigSettings(keys, where);
-  const used = runtimeConfig === undefined ? usedKeys : [...usedKeys, ...generatorKeys];
+  const used = [...usedKeys, ...runtimeConfigKeys];
+  const unneeded = unneededKeys(runtimeConfig);
   return {
     socketDir: keys.socketDir ?? defaultSocketDir,
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
@@ -103,10 +96,8 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
     runtimeConfig,
-    // Of the netconf's keys those that a daemon cannot set for all calls are for the file alone; its name has another key.
     unused: given.filter(
-      (key) =>
-        !used.includes(key) && (daemonKeys.includes(key) || generatorKeys.includes(key) || key === "name"),
+      (key) => unneeded.includes(key) || (daemonKeys.includes(key) && !used.includes(key)),
     ),
     unknown: given.filter((key) => !netconfKeys.includes(key) && !daemonKeys.includes(key)),
   };
