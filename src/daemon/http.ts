@@ -7,12 +7,12 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 export class HttpSide {
-  readonly #isReady: () => boolean;
+  readonly #notReady: () => string | undefined;
   #server: Server | undefined;
 
-  /** @param isReady false once the daemon is stopping */
-  constructor(isReady: () => boolean) {
-    this.#isReady = isReady;
+  /** @param notReady why the daemon should get nothing to do: it is stopping, …; undefined: it is ready */
+  constructor(notReady: () => string | undefined) {
+    this.#notReady = notReady;
   }
 
   /** Takes over a connection. @param first what was already read from it */
@@ -41,8 +41,8 @@ export class HttpSide {
         response.writeHead(405, { Allow: "GET, HEAD, POST" }).end("use GET\n");
         return;
       }
-      const ok = path === "/healthz" || this.#isReady();
-      response.writeHead(ok ? 200 : 500).end(ok ? "ok\n" : "shutting down\n");
+      const problem = path === "/healthz" ? undefined : this.#notReady();
+      response.writeHead(problem === undefined ? 200 : 500).end(`${problem ?? "ok"}\n`);
       return;
     }
     response

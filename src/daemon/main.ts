@@ -12,6 +12,7 @@ import { NadFiles } from "../multus/nads.ts";
 import { Admission } from "./admission.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import { RequestLoggers } from "./request-loggers.ts";
+import { createRuntimeConfigKeeper } from "./runtime-config.ts";
 import { DaemonServer } from "./server.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
@@ -67,24 +68,32 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
 
   const nads = config.nadDir === "" ? undefined : new NadFiles(config.nadDir, log);
   const clusters = await kubeClusters(config.kubeconfig, log);
+  const kernels = loadKernels();
+  const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log);
   const multus = createMultus({
-    kernels: loadKernels(),
+    kernels,
     log,
     overrides: config.overrides,
     clusters,
     nads,
     delegateTimeoutMs: config.delegateTimeoutMs,
   });
-  const server = new DaemonServer({
-    handle: (request, executor, requestLog) => multus.handle(request, executor, requestLog),
-    admission: new Admission(config.maxConcurrent),
-    loggers,
-  });
+  const server = new DaemonServer(
+    {
+      handle: (request, executor, requestLog) => multus.handle(request, executor, requestLog),
+      admission: new Admission(config.maxConcurrent),
+      loggers,
+    },
+    () => runtimeConfig?.notInPlace,
+  );
   const listening = server.listen(config.socketDir);
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     await listening;
     log.verbose("multusd stops", { signal });
+    runtimeConfig?.freeze();
     const unfinished = await server.stop(requestsWithinMs);
+    // Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone.
+    runtimeConfig?.leave();
     const undelivered = await clusters.close(reportsWithinMs);
     log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
     await allLoggers.close();
@@ -105,6 +114,8 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   }
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
+  // Not before: a runtime that sees the file calls at once.
+  runtimeConfig?.start();
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
   const cluster = await clusters.warm();
   if (cluster !== undefined) multus.restoreStatuses(cluster);

@@ -24,9 +24,10 @@ export class DaemonServer {
   /** Called whenever a session ends while the daemon stops. */
   #sessionEnded: () => void = () => {};
 
-  constructor(context: SessionContext) {
+  /** @param notReady why the daemon is of no use to its node yet, beside the socket; undefined: it is */
+  constructor(context: SessionContext, notReady: () => string | undefined = () => undefined) {
     this.#context = context;
-    this.#http = new HttpSide(() => !this.#stopping);
+    this.#http = new HttpSide(() => (this.#stopping ? "shutting down" : notReady()));
     this.#server = createServer((socket) => this.#connected(socket));
   }
 
