@@ -36,7 +36,8 @@ void version_append_help(struct buffer *out) {
              "\n"
              "  multus --version            print this binary's version\n"
              "  multus --help               print this text\n"
-             "  multus agent --path DIR[:DIR] [--fd N]\n"
+             "  multus agent --path DIR[:DIR] [--chroot ROOT] [--fd N]\n"
              "                              serve orders on the socket that is open as N (0 if not given),\n"
-             "                              with plugins from these directories; used by multusd\n");
+             "                              with plugins from these directories, all paths below ROOT; used\n"
+             "                              by multusd\n");
 }

@@ -27,6 +27,10 @@ export interface DaemonConfig {
   readonly delegateTimeoutMs: number | undefined;
   /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
   readonly nadDir: string;
+  /** Path of the `multus` binary to run as agent; undefined: where the daemon's installation has it. */
+  readonly agentPath: string | undefined;
+  /** Directory that is the agents' root; undefined: the daemon's own. */
+  readonly chrootDir: string | undefined;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
   readonly kubeconfig: string;
   /** The keys of the log that are set here and so win over a netconf's. */
@@ -48,6 +52,8 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly maxConcurrent?: number;
   readonly delegateTimeoutMs?: number;
   readonly nadDir?: string;
+  readonly agentPath?: string;
+  readonly chrootDir?: string;
   readonly kubeconfig?: string;
 }
 
@@ -59,7 +65,15 @@ const netconfKeys = Object.keys(netconfSchema.properties);
 const daemonKeys = Object.keys(daemonSchema.properties);
 /** Keys may be in any case, as for Go. */
 const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
-const usedKeys = ["socketDir", "connectionLimit", "maxConcurrent", "delegateTimeoutMs", "nadDir"];
+const usedKeys = [
+  "socketDir",
+  "connectionLimit",
+  "maxConcurrent",
+  "delegateTimeoutMs",
+  "nadDir",
+  "agentPath",
+  "chrootDir",
+];
 
 /**
  * Reads and checks a configuration file.
@@ -92,6 +106,9 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
     delegateTimeoutMs: keys.delegateTimeoutMs,
     nadDir: keys.nadDir ?? "",
+    agentPath: keys.agentPath,
+    // Go multus has none where it says nothing.
+    chrootDir: keys.chrootDir || undefined,
     kubeconfig: keys.kubeconfig ?? "",
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,

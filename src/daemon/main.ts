@@ -10,6 +10,7 @@ import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
 import { Admission } from "./admission.ts";
+import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { createRuntimeConfigKeeper } from "./runtime-config.ts";
@@ -70,6 +71,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const clusters = await kubeClusters(config.kubeconfig, log);
   const kernels = loadKernels();
   const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log);
+  const agents = makeAgents(config, import.meta.dirname, log);
   const multus = createMultus({
     kernels,
     log,
@@ -84,6 +86,11 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       admission: new Admission(config.maxConcurrent),
       loggers,
     },
+    {
+      handleDelegate: (request, executor, requestLog) => multus.handleDelegate(request, executor, requestLog),
+      agents,
+      kernels,
+    },
     () => runtimeConfig?.notInPlace,
   );
   const listening = server.listen(config.socketDir);
@@ -92,6 +99,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     log.verbose("multusd stops", { signal });
     runtimeConfig?.freeze();
     const unfinished = await server.stop(requestsWithinMs);
+    await agents.close();
     // Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone.
     runtimeConfig?.leave();
     const undelivered = await clusters.close(reportsWithinMs);

@@ -2,7 +2,7 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { HttpSide } from "./http.ts";
+import { type HttpServices, HttpSide } from "./http/http-side.ts";
 import { type SessionContext, ShimSession } from "./shim-session.ts";
 import { listenOn, type SocketFile } from "./socket-file.ts";
 
@@ -21,13 +21,22 @@ export class DaemonServer {
   readonly #sessions = new Set<ShimSession>();
   #socketFile: SocketFile | undefined;
   #stopping = false;
-  /** Called whenever a session ends while the daemon stops. */
-  #sessionEnded: () => void = () => {};
+  /** Called whenever a request ends while the daemon stops. */
+  #requestEnded: () => void = () => {};
 
   /** @param notReady why the daemon is of no use to its node yet, beside the socket; undefined: it is */
-  constructor(context: SessionContext, notReady: () => string | undefined = () => undefined) {
+  constructor(
+    context: SessionContext,
+    httpServices: HttpServices,
+    notReady: () => string | undefined = () => undefined,
+  ) {
     this.#context = context;
-    this.#http = new HttpSide(() => (this.#stopping ? "shutting down" : notReady()));
+    this.#http = new HttpSide({
+      ...context,
+      ...httpServices,
+      notReady: () => (this.#stopping ? "shutting down" : notReady()),
+      requestEnded: () => this.#requestEnded(),
+    });
     this.#server = createServer((socket) => this.#connected(socket));
   }
 
@@ -70,18 +79,19 @@ export class DaemonServer {
   }
 
   #underWay(): number {
-    return Array.from(this.#sessions).filter((session) => session.underWay).length;
+    const sessions = Array.from(this.#sessions).filter((session) => session.underWay);
+    return sessions.length + this.#http.underWay;
   }
 
   #requestsEnded(limitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, limitMs);
-      this.#sessionEnded = () => {
+      this.#requestEnded = () => {
         if (this.#underWay() > 0) return;
         clearTimeout(timer);
         resolve();
       };
-      this.#sessionEnded();
+      this.#requestEnded();
     });
   }
 
@@ -108,7 +118,7 @@ export class DaemonServer {
   #openSession(socket: Socket, first: Buffer): void {
     const session = new ShimSession(this.#context, socket, first, () => {
       this.#sessions.delete(session);
-      this.#sessionEnded();
+      this.#requestEnded();
     });
     this.#sessions.add(session);
   }

@@ -7,14 +7,10 @@ import { Fields } from "../agent/frame-fields.ts";
 import { type Frame, FrameError, FrameType, protocolVersion } from "../agent/frames.ts";
 import { Orders } from "../agent/orders.ts";
 import { ShimExecutor } from "../agent/shim-executor.ts";
-import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
-import type { CniRequest } from "../cni/request.ts";
-import { errorStack, errorText } from "../log/error-text.ts";
+import type { CniReply, CniRequest } from "../cni/request.ts";
 import type { Logger } from "../log/logger.ts";
 import type { HandledRequest } from "../multus/handler.ts";
-import type { Admission } from "./admission.ts";
-import { logRequest } from "./request-line.ts";
-import type { RequestLoggers } from "./request-loggers.ts";
+import { refusal, takeIn, type WorkContext } from "./request-work.ts";
 
 /** Works on one request; never throws. */
 export type RequestHandler = (
@@ -23,10 +19,8 @@ export type RequestHandler = (
   log: Logger,
 ) => Promise<HandledRequest>;
 
-export interface SessionContext {
+export interface SessionContext extends WorkContext {
   readonly handle: RequestHandler;
-  readonly admission: Admission;
-  readonly loggers: RequestLoggers;
 }
 
 /** A shim sends HELLO and REQUEST in its first write. */
@@ -42,9 +36,8 @@ export class ShimSession {
   readonly #onClosed: () => void;
   readonly #requestTimer: NodeJS.Timeout;
   #state: "hello" | "request" | "orders" = "hello";
-  /** Ends the request's place in the line; nothing before it has one. */
-  #leave: () => void = () => {};
-  #started = false;
+  /** Gives up the request's place in the line; nothing before it has one. */
+  #giveUp: () => void = () => {};
   #gone = false;
 
   /** @param stream a connection whose first bytes are a frame's @param first what was already read from it @param onClosed is called once, last */
@@ -106,32 +99,13 @@ export class ShimSession {
   #request(request: CniRequest): void {
     clearTimeout(this.#requestTimer);
     this.#state = "orders";
-    const arrived = performance.now();
-    const { admission } = this.#context;
-    this.#leave = admission.enter(request.command, request.containerId, (leave) => {
-      this.#started = true;
-      this.#work(request, arrived).then(leave, leave);
+    const executor = new ShimExecutor(this.#orders);
+    this.#giveUp = takeIn(this.#context, {
+      request,
+      handle: (log) => this.#context.handle(request, executor, log),
+      answer: (reply) => this.#reply(reply),
+      isGone: () => this.#gone,
     });
-  }
-
-  async #work(request: CniRequest, arrived: number): Promise<void> {
-    const { handle, loggers } = this.#context;
-    const log = loggers.for(request.config);
-    const started = performance.now();
-    const { command, containerId: container, ifName } = request;
-    log.debug(`${command} begins`, { container, ifName, queue: started - arrived });
-    try {
-      // Many requests write to one log: each of their lines says whose it is.
-      const ownLog = container === "" ? log : log.with({ container });
-      const handled = await handle(request, new ShimExecutor(this.#orders), ownLog);
-      this.#reply(handled.exitCode, handled.stdout);
-      const times = { queue: started - arrived, total: performance.now() - arrived, gone: this.#gone };
-      logRequest(log, request, handled, times);
-    } catch (error) {
-      // The handler never throws. Should it, the runtime still gets an answer and the daemon lives on.
-      log.error(`${command} could not be worked on`, { container, error: errorStack(error) });
-      this.#refuse(`internal error: ${errorText(error)}`);
-    }
   }
 
   #malformed(error: FrameError): void {
@@ -140,11 +114,10 @@ export class ShimSession {
   }
 
   #refuse(message: string): void {
-    const error = new CniError(CniErrorCode.internal, message);
-    this.#reply(1, Buffer.from(errorJson(error, "")));
+    this.#reply(refusal(message));
   }
 
-  #reply(exitCode: number, stdout: Uint8Array): void {
+  #reply({ exitCode, stdout }: CniReply): void {
     this.#connection.send(FrameType.reply, 0, { exitCode, stdout });
     this.#connection.end();
   }
@@ -153,8 +126,7 @@ export class ShimSession {
     clearTimeout(this.#requestTimer);
     this.#gone = true;
     this.#orders.end("the multus process that asked is gone");
-    // A request that is being worked on leaves when its handler has cleaned up.
-    if (!this.#started) this.#leave();
+    this.#giveUp();
     this.#onClosed();
   }
 }

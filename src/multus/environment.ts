@@ -33,14 +33,18 @@ function isCommand(text: string): text is Command {
   return Object.hasOwn(required, text);
 }
 
-/** @returns the command @throws {CniError} 4 naming the variables that are missing or wrong */
-export function checkEnvironment(request: CniRequest): Command {
+/**
+ * @param withoutPath the request may come without CNI_PATH
+ * @returns the command
+ * @throws {CniError} 4 naming the variables that are missing or wrong
+ */
+export function checkEnvironment(request: CniRequest, { withoutPath = false } = {}): Command {
   const { command } = request;
   if (!isCommand(command)) {
     throw new CniError(CniErrorCode.invalidEnvironment, `CNI_COMMAND is "${command}", which is no command`);
   }
   const missing = required[command]
-    .filter((variable) => request[variable] === "")
+    .filter((variable) => request[variable] === "" && !(withoutPath && variable === "path"))
     .map((variable) => variableNames[variable]);
   if (missing.length > 0) {
     throw new CniError(

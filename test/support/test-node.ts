@@ -52,6 +52,8 @@ export interface TestNodeOptions {
   /** Further keys of the daemon's configuration. */
   readonly daemonConfig?: Json;
   readonly daemonSurroundings?: DaemonSurroundings;
+  /** The daemon runs in the node's network: for requests whose plugins it runs itself. */
+  readonly isDaemonInNetwork?: boolean;
   /** NADs by `namespace/name`: their spec.config. */
   readonly networks?: Readonly<Record<string, Json>>;
 }
@@ -65,7 +67,7 @@ export class TestNode implements AsyncDisposable {
   private constructor(
     network: Namespace,
     scratch: ScratchDirectory,
-    { daemonConfig, daemonSurroundings }: TestNodeOptions,
+    { daemonConfig, daemonSurroundings = {}, isDaemonInNetwork = false }: TestNodeOptions,
   ) {
     this.network = network;
     this.#scratch = scratch;
@@ -78,7 +80,8 @@ export class TestNode implements AsyncDisposable {
       logLevel: "debug",
       ...daemonConfig,
     };
-    this.daemon = new Daemon(scratch.path, config, daemonSurroundings);
+    const through = [...(isDaemonInNetwork ? network.enter() : []), ...(daemonSurroundings.through ?? [])];
+    this.daemon = new Daemon(scratch.path, config, { ...daemonSurroundings, through });
   }
 
   /** Makes the namespace with a master link, writes the networks, starts the daemon. */
@@ -203,12 +206,17 @@ export class TestNode implements AsyncDisposable {
     netconf: Json,
     further: Partial<PluginCall> = {},
   ): Promise<PluginAnswer> {
+    return callPlugin(this.network.enter(shim), this.podCall(command, pod, netconf, further));
+  }
+
+  /** What a runtime gives its plugin for a pod. */
+  podCall(command: CniCommand, pod: Pod, netconf: Json, further: Partial<PluginCall> = {}): PluginCall {
     const given = netconf.runtimeConfig;
     const runtimeConfig = {
       ...(typeof given === "object" ? given : {}),
       "io.kubernetes.cri.pod-annotations": pod.annotations,
     };
-    return callPlugin(this.network.enter(shim), {
+    return {
       command,
       containerId: pod.containerId,
       netns: pod.network.path,
@@ -217,7 +225,7 @@ export class TestNode implements AsyncDisposable {
       path: debianPlugins,
       config: { ...netconf, runtimeConfig },
       ...further,
-    });
+    };
   }
 
   /**

@@ -19,6 +19,8 @@ describe("the daemon's configuration", () => {
       maxConcurrent: 16,
       delegateTimeoutMs: undefined,
       nadDir: "",
+      agentPath: undefined,
+      chrootDir: undefined,
       kubeconfig: "",
       runtimeConfig: undefined,
       unused: [],
@@ -66,7 +68,8 @@ describe("the daemon's configuration", () => {
     );
     expect(config.socketDir).toBe("/host/run/multus/");
     expect(config.log).toMatchObject({ logLevel: "verbose", logToStderr: true });
-    expect(config.unused).toEqual(["chrootDir", "metricsPort", "perNodeCertificate"]);
+    expect(config.chrootDir).toBe("/hostroot");
+    expect(config.unused).toEqual(["metricsPort", "perNodeCertificate"]);
     expect(config.unknown).toEqual([]);
     expect(config.runtimeConfig).toEqual({
       directory: "/host/etc/cni/net.d",
