@@ -31,7 +31,10 @@ const suites = {
   shim: { needs: ["compiler", "iproute2"], root: true },
   golden: { needs: ["compiler", "iproute2"], root: true },
   e2e: { needs: ["compiler", "iproute2", "plugins", "iptables"], root: true },
-  heavy: { needs: ["compiler", "iproute2", "plugins", "iptables", "containerd", "go"], root: true },
+  heavy: {
+    needs: ["compiler", "crossCompiler", "emulator", "iproute2", "plugins", "iptables", "containerd", "go"],
+    root: true,
+  },
   cluster: { needs: clusterTools, root: true, builds: clusterPrograms },
 };
 

@@ -29,6 +29,14 @@ export class Interrupted extends Error {
   }
 }
 
+/** Waits for the interruption, without an error; keeps no process alive by itself. */
+export function untilInterrupted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
 /** Waits for the promise or the interruption, whichever is first. @throws {Interrupted} */
 export function orInterrupted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
