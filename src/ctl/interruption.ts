@@ -29,12 +29,14 @@ export class Interrupted extends Error {
   }
 }
 
-/** Waits for the interruption, without an error; keeps no process alive by itself. */
+/** Waits for the interruption, without an error, even if there is nothing else that keeps the process alive. */
 export function untilInterrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
+  const alive = setInterval(() => {}, 2 ** 30);
+  const interrupted = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
+  return interrupted.finally(() => clearInterval(alive));
 }
 
 /** Waits for the promise or the interruption, whichever is first. @throws {Interrupted} */

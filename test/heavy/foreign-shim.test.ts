@@ -7,9 +7,8 @@ import { architectureOf, isOurs, thisArchitecture } from "../../src/ctl/install/
 import { buildShim } from "../../tools/build/shim.mjs";
 import { compilers } from "../../tools/setup/compilers.mjs";
 import { runCommand, runOrThrow } from "../support/command.ts";
-import { callPlugin, podArgs } from "../support/plugin.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
-import { debianPlugins, shim, TestNode } from "../support/test-node.ts";
+import { shim, TestNode } from "../support/test-node.ts";
 
 const architecture = thisArchitecture() === "amd64" ? "arm64" : "amd64";
 const { emulator } = compilers[architecture];
@@ -56,26 +55,15 @@ describe(`the plugin binary for ${architecture}`, () => {
   });
 
   test("carries an ADD, a CHECK and a DEL of a pod with two networks through", async () => {
-    await using node = await TestNode.start();
+    await using node = await TestNode.start({ plugin: [emulator, foreign] });
     const netconf = await node.bridgeNetconf("10.30.0.0/24");
     node.writeMacvlan("storage", "10.31.0.0/24");
     await using pod = await node.pod("foreign", "storage");
-    const runtimeConfig = { "io.kubernetes.cri.pod-annotations": pod.annotations };
-    const call = (command: "ADD" | "CHECK" | "DEL", further: Readonly<Record<string, unknown>> = {}) =>
-      callPlugin(node.network.enter(emulator, foreign), {
-        command,
-        containerId: pod.containerId,
-        netns: pod.network.path,
-        ifName: "eth0",
-        args: podArgs(pod),
-        path: debianPlugins,
-        config: { ...netconf, runtimeConfig, ...further },
-      });
-    const { result } = await call("ADD");
+    const { result } = await node.call("ADD", pod, netconf);
     expect(result.ips?.map(({ address }) => address)).toEqual(["10.30.0.2/24"]);
     expect((await pod.network.links()).map(({ ifname }) => ifname).sort()).toEqual(["eth0", "net1"]);
-    (await call("CHECK", { prevResult: result })).expectSuccess();
-    (await call("DEL")).expectSuccess();
+    (await node.call("CHECK", pod, { ...netconf, prevResult: result })).expectSuccess();
+    (await node.call("DEL", pod, netconf)).expectSuccess();
     expect(await pod.network.links()).toEqual([]);
   });
 });

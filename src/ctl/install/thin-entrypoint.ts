@@ -1,6 +1,7 @@
 /** What the pod of a thin installation does: everything that the node needs, then following what changes until it is stopped. */
 
 import { CniError } from "../../cni/errors.ts";
+import { checkVersion } from "../../cni/versions.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import type { Logger } from "../../log/logger.ts";
 import { RuntimeConfigKeeper } from "../../runtime-config/keeper.ts";
@@ -127,8 +128,10 @@ function sourceOf(
   daemonCommand: readonly string[],
   kernels: Kernels,
 ): RuntimeConfigSource {
-  const { multusConfFile, multusAutoconfigDir, multusMasterCniFileName } = options;
+  const { multusConfFile, multusAutoconfigDir, multusMasterCniFileName, cniVersion } = options;
   try {
+    if (cniVersion !== "") checkVersion(cniVersion, "--cni-version");
+    else if (options.forceCniVersion) throw new UserError("--force-cni-version needs --cni-version");
     if (multusConfFile !== "auto") return new CopiedFileSource(multusConfFile, kernels);
     return new ClusterNetworkSource(
       { directory: multusAutoconfigDir, name: multusMasterCniFileName },

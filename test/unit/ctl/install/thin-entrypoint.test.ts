@@ -240,6 +240,8 @@ describe("thin-entrypoint", () => {
       ["--multus-master-cni-file-name=00-multus.conf"],
       /Multus's own/,
     ],
+    ["a version that there is not", writeCluster, ["--cni-version=7"], /--cni-version.*7/],
+    ["no version to force", writeCluster, ["--force-cni-version"], /needs --cni-version/],
     ["a file that no runtime reads", writeCluster, ["--multus-conf-file=/tmp/multus.yaml"], /multus\.yaml/],
   ])("ends where there is %s, and leaves no configuration", async (_, prepare, args, message) => {
     prepare();
