@@ -13,6 +13,7 @@ import { Admission } from "./admission.ts";
 import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import { RequestLoggers } from "./request-loggers.ts";
+import { createRuntimeConfigKeeper } from "./runtime-config.ts";
 import { DaemonServer } from "./server.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
@@ -70,6 +71,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const clusters = await kubeClusters(config.kubeconfig, log);
   const kernels = loadKernels();
   const agents = makeAgents(config, import.meta.dirname, log);
+  const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log);
   const multus = createMultus({
     kernels,
     log,
@@ -88,14 +90,18 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       handleDelegate: (request, executor, requestLog) => multus.handleDelegate(request, executor, requestLog),
       agents,
       kernels,
+      notReady: () => runtimeConfig?.notInPlace,
     },
   );
   const listening = server.listen(config.socketDir);
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     await listening;
     log.verbose("multusd stops", { signal });
+    runtimeConfig?.freeze();
     const unfinished = await server.stop(requestsWithinMs);
     await agents.close();
+    // Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone.
+    runtimeConfig?.leave();
     const undelivered = await clusters.close(reportsWithinMs);
     log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
     await allLoggers.close();
@@ -116,6 +122,8 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   }
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
+  // Not before: a runtime that sees the file calls at once.
+  runtimeConfig?.start();
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
   const cluster = await clusters.warm();
   if (cluster !== undefined) multus.restoreStatuses(cluster);

@@ -29,7 +29,7 @@ export class DaemonServer {
     this.#http = new HttpSide({
       ...context,
       ...httpServices,
-      isReady: () => !this.#stopping,
+      notReady: () => (this.#stopping ? "shutting down" : httpServices.notReady?.()),
       requestEnded: () => this.#requestEnded(),
     });
     this.#server = createServer((socket) => this.#connected(socket));
