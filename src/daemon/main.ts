@@ -70,8 +70,8 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const nads = config.nadDir === "" ? undefined : new NadFiles(config.nadDir, log);
   const clusters = await kubeClusters(config.kubeconfig, log);
   const kernels = loadKernels();
-  const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log);
   const agents = makeAgents(config, import.meta.dirname, log);
+  const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log);
   const multus = createMultus({
     kernels,
     log,
@@ -90,8 +90,8 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       handleDelegate: (request, executor, requestLog) => multus.handleDelegate(request, executor, requestLog),
       agents,
       kernels,
+      notReady: () => runtimeConfig?.notInPlace,
     },
-    () => runtimeConfig?.notInPlace,
   );
   const listening = server.listen(config.socketDir);
   const stop = async (signal: NodeJS.Signals): Promise<void> => {

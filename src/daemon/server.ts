@@ -24,17 +24,12 @@ export class DaemonServer {
   /** Called whenever a request ends while the daemon stops. */
   #requestEnded: () => void = () => {};
 
-  /** @param notReady why the daemon is of no use to its node yet, beside the socket; undefined: it is */
-  constructor(
-    context: SessionContext,
-    httpServices: HttpServices,
-    notReady: () => string | undefined = () => undefined,
-  ) {
+  constructor(context: SessionContext, httpServices: HttpServices) {
     this.#context = context;
     this.#http = new HttpSide({
       ...context,
       ...httpServices,
-      notReady: () => (this.#stopping ? "shutting down" : notReady()),
+      notReady: () => (this.#stopping ? "shutting down" : httpServices.notReady?.()),
       requestEnded: () => this.#requestEnded(),
     });
     this.#server = createServer((socket) => this.#connected(socket));

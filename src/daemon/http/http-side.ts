@@ -32,6 +32,8 @@ export interface HttpServices {
   readonly handleDelegate: DelegateHandler;
   readonly agents: AgentPool;
   readonly kernels: Pick<Kernels, "convertResult">;
+  /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
+  readonly notReady?: (() => string | undefined) | undefined;
   /**
    * Told of each answer, for Go multus's metric `multus_server_request_total`.
    * @param handler the path, or "NotFound"
