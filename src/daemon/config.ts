@@ -9,6 +9,7 @@ import { errorText } from "../log/error-text.ts";
 import type { LogKeys } from "../log/settings.ts";
 import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
+import type { TracingKey } from "../telemetry/settings.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 import {
   type RuntimeConfigKeys,
@@ -33,6 +34,12 @@ export interface DaemonConfig {
   readonly chrootDir: string | undefined;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
   readonly kubeconfig: string;
+  /** Port that metrics are served on; undefined: they are not. */
+  readonly metricsPort: number | undefined;
+  /** Address that they are served on; "": every one of the host. */
+  readonly metricsAddress: string;
+  /** Where spans are exported to, if not the environment says it. */
+  readonly tracing: TracingKey;
   /** The keys of the log that are set here and so win over a netconf's. */
   readonly log: LogKeys;
   /** The netconf keys that are set here. */
@@ -55,6 +62,9 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly agentPath?: string;
   readonly chrootDir?: string;
   readonly kubeconfig?: string;
+  readonly metricsPort?: number;
+  readonly metricsAddress?: string;
+  readonly tracing?: TracingKey;
 }
 
 const defaultSocketDir = "/run/multus";
@@ -71,6 +81,9 @@ const usedKeys = [
   "maxConcurrent",
   "delegateTimeoutMs",
   "nadDir",
+  "metricsPort",
+  "metricsAddress",
+  "tracing",
   "agentPath",
   "chrootDir",
 ];
@@ -110,6 +123,9 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     // Go multus has none where it says nothing.
     chrootDir: keys.chrootDir || undefined,
     kubeconfig: keys.kubeconfig ?? "",
+    metricsPort: keys.metricsPort,
+    metricsAddress: keys.metricsAddress ?? "",
+    tracing: keys.tracing ?? {},
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
     runtimeConfig,

@@ -12,9 +12,11 @@ import { NadFiles } from "../multus/nads.ts";
 import { Admission } from "./admission.ts";
 import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
+import { observed } from "./observed-handler.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { createRuntimeConfigKeeper } from "./runtime-config.ts";
 import { DaemonServer } from "./server.ts";
+import { openTelemetry } from "./telemetry.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
 /** Kubernetes gives a pod 30 s between SIGTERM and SIGKILL: so long for requests that are under way, then so long for what they reported. */
@@ -29,7 +31,7 @@ const usage = `multusd ${packageJson.version}: the Multus daemon
   --version       print the version
   --help          print this
 
-MULTUS_NODE_NAME in the environment is the name of this node in its cluster.
+MULTUS_NODE_NAME in the environment is the name of this node in its cluster; OTEL_EXPORTER_OTLP_ENDPOINT has spans exported.
 `;
 
 /**
@@ -80,14 +82,37 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     nads,
     delegateTimeoutMs: config.delegateTimeoutMs,
   });
-  const server = new DaemonServer(
+  const admission = new Admission(config.maxConcurrent);
+  const telemetry = await openTelemetry({
+    ...config,
+    version: packageJson.version,
+    nodeName: process.env.MULTUS_NODE_NAME ?? "",
+    state: (spans) => ({
+      waiting: admission.waiting,
+      running: admission.running,
+      limit: admission.limit,
+      isStopping: server.isStopping,
+      configFiles: multus.configFiles,
+      clusters: clusters.states,
+      spool: undefined,
+      spans,
+    }),
+    log,
+  });
+  const { tracer, observer } = telemetry;
+  const server: DaemonServer = new DaemonServer(
     {
-      handle: (request, executor, requestLog) => multus.handle(request, executor, requestLog),
-      admission: new Admission(config.maxConcurrent),
+      handle: observed((request, executor, own) => multus.handle(request, executor, own), tracer, observer),
+      admission,
       loggers,
+      observer,
     },
     {
-      handleDelegate: (request, executor, requestLog) => multus.handleDelegate(request, executor, requestLog),
+      handleDelegate: observed(
+        (request, executor, own) => multus.handleDelegate(request, executor, own),
+        tracer,
+        observer,
+      ),
       agents,
       kernels,
       notReady: () => runtimeConfig?.notInPlace,
@@ -102,7 +127,10 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     await agents.close();
     // Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone.
     runtimeConfig?.leave();
-    const undelivered = await clusters.close(reportsWithinMs);
+    const [undelivered] = await Promise.all([
+      clusters.close(reportsWithinMs),
+      telemetry.close(reportsWithinMs),
+    ]);
     log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
     await allLoggers.close();
     process.exit(0);

@@ -7,21 +7,25 @@ import { Fields } from "../agent/frame-fields.ts";
 import { type Frame, FrameError, FrameType, protocolVersion } from "../agent/frames.ts";
 import { Orders } from "../agent/orders.ts";
 import { ShimExecutor } from "../agent/shim-executor.ts";
-import type { CniReply, CniRequest } from "../cni/request.ts";
+import type { CniRequest } from "../cni/request.ts";
 import type { Logger } from "../log/logger.ts";
 import type { HandledRequest } from "../multus/handler.ts";
-import { refusal, takeIn, type WorkContext } from "./request-work.ts";
+import { type Answer, refusal, takeIn, type WorkContext } from "./request-work.ts";
 
-/** Works on one request; never throws. */
+/** Works on one request; never throws. @param arrived when it came, in milliseconds of `performance.now()` */
 export type RequestHandler = (
   request: CniRequest,
   executor: Executor,
   log: Logger,
+  arrived: number,
 ) => Promise<HandledRequest>;
 
-export interface SessionContext extends WorkContext {
+/** What requests are served with. */
+export interface ServingContext extends Omit<WorkContext, "stopping"> {
   readonly handle: RequestHandler;
 }
+
+export type SessionContext = ServingContext & WorkContext;
 
 /** A shim sends HELLO and REQUEST in its first write. */
 const requestWithinMs = 10_000;
@@ -35,7 +39,7 @@ export class ShimSession {
   readonly #orders: Orders;
   readonly #onClosed: () => void;
   readonly #requestTimer: NodeJS.Timeout;
-  #state: "hello" | "request" | "orders" = "hello";
+  #state: "hello" | "request" | "orders" | "turned away" = "hello";
   /** Gives up the request's place in the line; nothing before it has one. */
   #giveUp: () => void = () => {};
   #gone = false;
@@ -102,8 +106,14 @@ export class ShimSession {
     const executor = new ShimExecutor(this.#orders);
     this.#giveUp = takeIn(this.#context, {
       request,
-      handle: (log) => this.#context.handle(request, executor, log),
-      answer: (reply) => this.#reply(reply),
+      handle: (log, arrived) => this.#context.handle(request, executor, log, arrived),
+      answer: (answer) => {
+        // It is not waited for, however long its shim stays.
+        if (answer.retry === true) this.#state = "turned away";
+        this.#reply(answer);
+        // Go multus's shim brings its requests over HTTP.
+        this.#context.observer?.httpAnswered("/cni", "POST", answer.exitCode === 0 ? 200 : 400);
+      },
       isGone: () => this.#gone,
     });
   }
@@ -117,8 +127,8 @@ export class ShimSession {
     this.#reply(refusal(message));
   }
 
-  #reply({ exitCode, stdout }: CniReply): void {
-    this.#connection.send(FrameType.reply, 0, { exitCode, stdout });
+  #reply({ exitCode, stdout, retry }: Answer): void {
+    this.#connection.send(FrameType.reply, 0, { exitCode, stdout, ...(retry === true ? { retry } : {}) });
     this.#connection.end();
   }
 

@@ -4,6 +4,7 @@ import type { Logger } from "../log/logger.ts";
 import type { Cluster } from "../multus/cluster.ts";
 import type { Api } from "./api.ts";
 import { ApiClient } from "./api-client.ts";
+import type { ClusterState } from "./cluster-state.ts";
 import { inClusterCredentials, kubeconfigCredentials } from "./credentials.ts";
 import { KubeNads } from "./nads.ts";
 import { KubePods } from "./pods.ts";
@@ -16,6 +17,7 @@ export interface Connection extends Api {
 }
 
 export interface OpenCluster extends Cluster {
+  readonly state: ClusterState;
   /**
    * Waits until statuses and events are delivered, then ends watches and connections.
    * @param limitMs milliseconds to wait at most
@@ -78,6 +80,15 @@ export class KubeCluster implements OpenCluster {
     if (watch.synced || watch.refused) return undefined;
     const why = watch.lastProblem ?? "they are being listed for the first time";
     return `the network-attachment-definitions of the cluster at ${this.#options.server} are not known yet: ${why}`;
+  }
+
+  get state(): ClusterState {
+    const watches = [this.nads.watch, this.pods.watch].filter((watch) => watch !== undefined);
+    return {
+      server: this.#options.server,
+      watches: watches.map((watch) => watch.state),
+      deliveries: this.sink.deliveries,
+    };
   }
 
   async untilListed(): Promise<void> {

@@ -16,6 +16,8 @@ export interface PluginCall {
   readonly path: string;
   /** stdin; an object is sent as JSON. */
   readonly config: string | Uint8Array | Readonly<Record<string, unknown>>;
+  /** Further variables of the runtime. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface CniErrorObject {
@@ -119,6 +121,7 @@ export function environmentOf(call: PluginCall): Record<string, string> {
     CNI_IFNAME: call.ifName,
     CNI_ARGS: call.args,
     CNI_PATH: call.path,
+    ...call.env,
   };
 }
 

@@ -20,11 +20,12 @@ import { type HttpAnswer, httpAnswer } from "./http-answer.ts";
 import { parseHttpRequest } from "./http-request.ts";
 import { readBody, TooLargeError } from "./request-body.ts";
 
-/** Works on one request; never throws. */
+/** Works on one request; never throws. @param arrived when it came, in milliseconds of `performance.now()` */
 export type DelegateHandler = (
   request: DelegateRequest,
   executor: Executor,
   log: Logger,
+  arrived: number,
 ) => Promise<HandledRequest>;
 
 /** What requests over HTTP are worked on with, beside what those of shims are. */
@@ -34,18 +35,9 @@ export interface HttpServices {
   readonly kernels: Pick<Kernels, "convertResult">;
   /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
   readonly notReady?: (() => string | undefined) | undefined;
-  /**
-   * Told of each answer, for Go multus's metric `multus_server_request_total`.
-   * @param handler the path, or "NotFound"
-   * @param method as it came: "POST"
-   * @param code HTTP status
-   */
-  readonly onHandled?: ((handler: string, method: string, code: number) => void) | undefined;
 }
 
 export interface HttpContext extends SessionContext, HttpServices {
-  /** Why the daemon should get nothing to do: it is stopping, …; undefined: it is ready. */
-  notReady(): string | undefined;
   /** Called when a request of `/cni` or `/delegate` has had its answer, or nobody waits for it any more. */
   requestEnded(): void;
 }
@@ -94,7 +86,8 @@ export class HttpSide {
     response.once("close", () => {
       // Nobody was answered where the client went away before.
       if (!response.headersSent) return;
-      this.#context.onHandled?.(paths.includes(path) ? path : "NotFound", method, response.statusCode);
+      const handler = paths.includes(path) ? path : "NotFound";
+      this.#context.observer?.httpAnswered(handler, method, response.statusCode);
     });
     // An answer ends its connection: nothing keeps a stopping daemon waiting.
     response.setHeader("Connection", "close");
@@ -115,8 +108,13 @@ export class HttpSide {
       say(request, response.setHeader("Allow", probeMethods), 405, "use GET");
       return;
     }
-    const problem = path === "/healthz" ? undefined : this.#context.notReady();
+    const problem = path === "/healthz" ? undefined : this.#notReady();
     say(request, response, problem === undefined ? 200 : 500, problem ?? "ok");
+  }
+
+  /** Why the daemon should get nothing to do; undefined: it is ready. */
+  #notReady(): string | undefined {
+    return this.#context.stopping.isStopping ? "shutting down" : this.#context.notReady?.();
   }
 
   #serve(path: "/cni" | "/delegate", request: IncomingMessage, response: ServerResponse): void {
@@ -147,8 +145,10 @@ export class HttpSide {
     const executor = new AgentExecutor(agents, { environment, path: request.path });
     const giveUp = takeIn(this.#context, {
       request,
-      handle: (log) =>
-        path === "/cni" ? handle(request, executor, log) : handleDelegate(request, executor, log),
+      handle: (log, arrived) =>
+        path === "/cni"
+          ? handle(request, executor, log, arrived)
+          : handleDelegate(request, executor, log, arrived),
       answer: (reply) => send(response, httpAnswer(reply, kernels)),
       isGone: () => response.destroyed,
     });

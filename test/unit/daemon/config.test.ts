@@ -69,7 +69,7 @@ describe("the daemon's configuration", () => {
     expect(config.socketDir).toBe("/host/run/multus/");
     expect(config.log).toMatchObject({ logLevel: "verbose", logToStderr: true });
     expect(config.chrootDir).toBe("/hostroot");
-    expect(config.unused).toEqual(["metricsPort", "perNodeCertificate"]);
+    expect(config.unused).toEqual(["perNodeCertificate"]);
     expect(config.unknown).toEqual([]);
     expect(config.runtimeConfig).toEqual({
       directory: "/host/etc/cni/net.d",

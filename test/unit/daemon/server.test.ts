@@ -11,6 +11,7 @@ import { CniError } from "../../../src/cni/errors.ts";
 import type { CniRequest } from "../../../src/cni/request.ts";
 import { Admission } from "../../../src/daemon/admission.ts";
 import type { HttpServices } from "../../../src/daemon/http/http-side.ts";
+import type { Observer } from "../../../src/daemon/observer.ts";
 import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../../src/daemon/server.ts";
 import type { RequestHandler } from "../../../src/daemon/shim-session.ts";
@@ -44,7 +45,12 @@ afterEach(async () => {
 const socketDir = () => join(directory.path, "run");
 const socketPath = () => join(socketDir(), "multus.sock");
 
-function newServer(handle: RequestHandler, limit = 16, services: Partial<HttpServices> = {}): DaemonServer {
+function newServer(
+  handle: RequestHandler,
+  limit = 16,
+  services: Partial<HttpServices> = {},
+  observer?: Observer,
+): DaemonServer {
   const loggers = new Loggers((text) => {
     logged += text;
   });
@@ -53,6 +59,7 @@ function newServer(handle: RequestHandler, limit = 16, services: Partial<HttpSer
       handle,
       admission: new Admission(limit),
       loggers: new RequestLoggers(loggers, { logLevel: "debug" }),
+      observer,
     },
     httpServices(services),
   );
@@ -64,8 +71,9 @@ async function serve(
   handle: RequestHandler,
   limit?: number,
   services?: Partial<HttpServices>,
+  observer?: Observer,
 ): Promise<DaemonServer> {
-  const server = newServer(handle, limit, services);
+  const server = newServer(handle, limit, services, observer);
   await server.listen(socketDir());
   return server;
 }
@@ -310,7 +318,7 @@ describe("requests", () => {
       const report = newReport();
       report.podNamespace = "default";
       report.podName = "web-1";
-      report.networks.push({ name: "default/mv1", ifName: "net1", milliseconds: 12.345 });
+      report.networks.push({ name: "default/mv1", ifName: "net1", start: 0, milliseconds: 12.345 });
       report.phases.set("plan", 1.5);
       const error = command === "ADD" ? new CniError(7, "no\nsuch network") : undefined;
       return { ...success(), exitCode: error === undefined ? 0 : 1, report, error };
@@ -474,6 +482,7 @@ describe("HTTP on the same socket", () => {
       expect.objectContaining({ command: "DEL", attributes: Buffer.from('{"mac":"x"}') }),
       expect.anything(),
       expect.anything(),
+      expect.any(Number),
     );
   });
 
@@ -529,18 +538,52 @@ describe("HTTP on the same socket", () => {
     expect(order).toEqual(["ADD first", "DEL third"]);
   });
 
-  test("is counted by path, method and status", async () => {
-    const onHandled = vi.fn();
-    await serve(succeed, undefined, { onHandled });
+  test("is counted by path, method and status, and a shim's requests as if they came over it", async () => {
+    const httpAnswered = vi.fn();
+    const nothing = () => {};
+    const observer = { answered: nothing, refused: nothing, delegateRan: nothing, httpAnswered };
+    await serve(succeed, undefined, {}, observer);
     await get("/healthz");
     await get("/nothing", "PUT");
     await post(socketPath(), "/cni", "{}");
-    await vi.waitFor(() => expect(onHandled).toHaveBeenCalledTimes(3), patience);
-    expect(onHandled.mock.calls).toEqual([
+    await vi.waitFor(() => expect(httpAnswered).toHaveBeenCalledTimes(3), patience);
+    const peer = await newPeer();
+    peer.request({});
+    await peer.reply();
+    expect(httpAnswered.mock.calls).toEqual([
       ["/healthz", "GET", 200],
       ["NotFound", "PUT", 404],
       ["/cni", "POST", 400],
+      ["/cni", "POST", 200],
     ]);
+  });
+
+  test("is told by a daemon that stops to try again for an ADD, and served for a DEL", async () => {
+    let finish = () => {};
+    let begun = false;
+    const server = await serve(async ({ containerId }) => {
+      if (containerId === "slow") {
+        begun = true;
+        await new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+      }
+      return success();
+    });
+    const send = (CNI_COMMAND: string, CNI_CONTAINERID: string) =>
+      post(socketPath(), "/cni", JSON.stringify({ env: { CNI_COMMAND, CNI_CONTAINERID } }));
+    const slow = send("ADD", "slow");
+    await vi.waitFor(() => expect(begun).toBe(true), patience);
+    const stopped = server.stop(patience);
+    const late = await send("ADD", "late");
+    expect([late.status, JSON.parse(late.body)]).toEqual([
+      400,
+      { code: 11, msg: "multusd is stopping; try again" },
+    ]);
+    expect((await send("DEL", "late")).status).toBe(200);
+    finish();
+    expect((await slow).status).toBe(200);
+    expect(await stopped).toBe(0);
   });
 
   test("is waited for by a stop, and closed when it does not end in time", async () => {
@@ -572,9 +615,11 @@ describe("HTTP on the same socket", () => {
     expect((await get("/healthz")).status).toBe(200);
   });
 
-  test("says on a connection that was there that the daemon stops", async () => {
+  test("says while the daemon stops that it is not ready, and lives", async () => {
     let finish = () => {};
+    let begun = false;
     const server = await serve(async () => {
+      begun = true;
       await new Promise<void>((resolve) => {
         finish = resolve;
       });
@@ -582,35 +627,78 @@ describe("HTTP on the same socket", () => {
     });
     const peer = await newPeer();
     peer.request({});
-    const probe = connect(socketPath());
-    await once(probe, "connect");
-    await sleep(20);
-    const stopped = server.stop(5_000);
-    probe.write("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
-    let text = "";
-    for await (const chunk of probe) text += chunk;
-    expect(text).toMatch(/^HTTP\/1\.1 500 /);
-    expect(text).toContain("shutting down");
+    await vi.waitFor(() => expect(begun).toBe(true), patience);
+    const stopped = server.stop(patience);
+    expect(await get("/readyz")).toEqual({ status: 500, text: "shutting down\n" });
+    expect((await get("/healthz")).status).toBe(200);
     finish();
     expect(await stopped).toBe(0);
   });
 });
 
 describe("a stop", () => {
-  test("lets the requests that are there finish, those in line too, and takes no more", async () => {
-    const server = await serve(async () => {
-      await sleep(50);
-      return success("done");
+  /** A server that stops while an ADD is being worked on. */
+  async function stopsWithAnAdd() {
+    let finish = () => {};
+    let begun = false;
+    const server = await serve(async ({ command, containerId }) => {
+      if (containerId === "slow") {
+        begun = true;
+        await new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+      }
+      return success(`${command} ${containerId}`);
     }, 1);
-    const [first, second] = [await newPeer(), await newPeer()];
-    first.request({ containerId: "a" });
-    second.request({ containerId: "b" });
+    const slow = await newPeer();
+    slow.request({ containerId: "slow" });
+    await vi.waitFor(() => expect(begun).toBe(true), patience);
+    const waiting = await newPeer();
+    waiting.request({ containerId: "waiting" });
     await sleep(20);
-    const stopped = server.stop(5_000);
-    expect(existsSync(socketPath())).toBe(false);
+    return { server, slow, waiting, stopped: server.stop(patience), finish: () => finish() };
+  }
+
+  test("lets the requests that are there finish, those in line too; the name goes with the last", async () => {
+    const { slow, waiting, stopped, finish } = await stopsWithAnAdd();
+    expect(existsSync(socketPath())).toBe(true);
+    finish();
+    expect(await slow.reply()).toEqual({ exitCode: 0, stdout: "ADD slow" });
+    expect(await waiting.reply()).toEqual({ exitCode: 0, stdout: "ADD waiting" });
+    expect(await stopped).toBe(0);
     await expect(WirePeer.connect(socketPath())).rejects.toThrow("ENOENT");
-    expect(await first.reply()).toEqual({ exitCode: 0, stdout: "done" });
-    expect(await second.reply()).toEqual({ exitCode: 0, stdout: "done" });
+  });
+
+  test.each(["ADD", "CHECK"])("tells an %s that comes meanwhile to try again", async (command) => {
+    const { stopped, finish } = await stopsWithAnAdd();
+    const late = await newPeer();
+    late.request({ command, containerId: "late", config: Buffer.from('{"cniVersion":"1.0.0"}') });
+    const reply = await late.next();
+    expect(reply).toMatchObject({ type: FrameType.reply, body: { exitCode: 1, retry: true } });
+    expect(JSON.parse(String(reply?.body.stdout))).toEqual({
+      cniVersion: "1.0.0",
+      code: 11,
+      msg: "multusd is stopping; try again",
+    });
+    // It is not waited for, though it stays connected.
+    finish();
+    expect(await stopped).toBe(0);
+  });
+
+  test.each(["DEL", "GC", "STATUS"])("still serves a %s that comes meanwhile", async (command) => {
+    const { stopped, finish } = await stopsWithAnAdd();
+    const late = await newPeer();
+    late.request({ command, containerId: "late" });
+    await sleep(20);
+    finish();
+    expect(await late.reply()).toEqual({ exitCode: 0, stdout: `${command} late` });
+    expect(await stopped).toBe(0);
+  });
+
+  test("gives the name away at once where nothing is in the way", async () => {
+    const server = await serve(succeed);
+    const stopped = server.stop(patience);
+    expect(existsSync(socketPath())).toBe(false);
     expect(await stopped).toBe(0);
   });
 
@@ -650,6 +738,7 @@ describe("a stop", () => {
     stuck.request({});
     await sleep(20);
     const stopped = first.stop(200);
+    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false), patience);
     await serve(succeed);
     await stopped;
     const peer = await newPeer();
