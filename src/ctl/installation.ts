@@ -1,44 +1,60 @@
 /** Where the other parts of this build are: multusctl is one file among them. */
 
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { getRawAsset, isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
 import { UserError } from "./user-error.ts";
 
-/** Parts that multusctl starts. */
-type Part = "multus" | "multusd.mjs";
+/** Parts that multusctl starts, or puts on a node: `multus-amd64` and `multus-arm64` are the plugin binary for that architecture, `multusd` the daemon as one executable. */
+export type Part = "multus" | "multus-amd64" | "multus-arm64" | "multusd" | "multusd.mjs";
+
+/** Beside this file where it is the bundle, else in the source tree's build/. */
+function candidatesOf(part: Part): string[] {
+  const here = dirname(fileURLToPath(import.meta.url));
+  return [join(here, part), join(here, "..", "..", "build", part)];
+}
+
+/** The plugin binary of the single-file executable, once it was needed as a file. */
+let writtenOut: string | undefined;
+
+/** @returns its path, good until this process ends */
+function writeOutPlugin(): string {
+  if (writtenOut !== undefined) return writtenOut;
+  const directory = mkdtempSync(join(tmpdir(), "multusctl-"));
+  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  writtenOut = join(directory, "multus");
+  writeFileSync(writtenOut, new Uint8Array(getRawAsset("multus")), { mode: 0o755 });
+  return writtenOut;
+}
+
+/** The path of a part; undefined where it is not there: not every installation has every part. The single-file executable is the daemon itself, and has the plugin binary inside. */
+export function findPart(part: Part): string | undefined {
+  if (isSea() && part === "multusd") return process.execPath;
+  if (isSea() && part === "multus") return writeOutPlugin();
+  return candidatesOf(part).find((path) => existsSync(path));
+}
 
 /**
- * Words that start the daemon, before its options. The single-file executable is the daemon as well.
+ * The path of a part.
+ * @throws {UserError} where it has not been built
+ */
+export function partPath(part: Part): string {
+  const found = findPart(part);
+  if (found !== undefined) return found;
+  throw new UserError(
+    `${part} is not there (looked for ${candidatesOf(part).join(", ")})`,
+    "build it: npm run build",
+  );
+}
+
+/**
+ * Words that start the daemon, before its options.
  * @throws {UserError} where it has not been built
  */
 export function daemonCommand(): readonly string[] {
   return isSea() ? [process.execPath, "daemon"] : [process.execPath, partPath("multusd.mjs")];
-}
-
-/**
- * The path of the plugin binary. In the single-file executable it is inside, and is written out.
- * @param directory for that, the caller's own
- * @throws {UserError} where it has not been built
- */
-export function pluginPath(directory: string): string {
-  if (!isSea()) return partPath("multus");
-  const path = join(directory, "multus");
-  writeFileSync(path, new Uint8Array(getRawAsset("multus")), { mode: 0o755 });
-  return path;
-}
-
-/** The path of a part: beside this file where it is the bundle, else in the source tree's build/. @throws {UserError} */
-function partPath(part: Part): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const candidates = [join(here, part), join(here, "..", "..", "build", part)];
-  const found = candidates.find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  throw new UserError(
-    `${part} is not there (looked for ${candidates.join(", ")})`,
-    "build it: npm run build",
-  );
 }
 
 /** Directories that plugins are usually in: where Kubernetes has them, and Debian's package. */

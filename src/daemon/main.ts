@@ -18,6 +18,7 @@ import { IdleEnd } from "./idle-end.ts";
 import { observed } from "./observed-handler.ts";
 import { printedFile } from "./printed-file.ts";
 import { RequestLoggers } from "./request-loggers.ts";
+import { createRuntimeConfigKeeper } from "./runtime-config.ts";
 import { DaemonServer } from "./server.ts";
 import { openTelemetry } from "./telemetry.ts";
 
@@ -83,6 +84,15 @@ async function main(): Promise<void> {
   await serve({ ...readDaemonConfig(values.config), ...given }, values.config);
 }
 
+/** How a daemon ends. */
+interface Ending {
+  readonly why: LogFields;
+  /** Resolves with how many were not finished. */
+  readonly endRequests: () => Promise<number>;
+  /** The next call starts it again: what leads a runtime here stays. */
+  readonly comesAgain: boolean;
+}
+
 async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const allLoggers = new Loggers(printedFile(config.socketDir));
   const loggers = new RequestLoggers(allLoggers, config.log);
@@ -96,6 +106,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const clusters = await kubeClusters(config.kubeconfig, log);
   const kernels = loadKernels();
   const agents = makeAgents(config, import.meta.dirname, log);
+  const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log);
   const multus = createMultus({
     kernels,
     log,
@@ -108,7 +119,9 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     seconds: config.idleExitSeconds,
     undelivered: () => clusters.undelivered,
     end: () => {
-      if (!stopping) end({ idle: config.idleExitSeconds }, () => server.retire());
+      if (stopping) return;
+      const why = { idle: config.idleExitSeconds };
+      end({ why, endRequests: () => server.retire(), comesAgain: true });
     },
   });
   const admission = new Admission(config.maxConcurrent);
@@ -150,15 +163,18 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       ),
       agents,
       kernels,
+      notReady: () => runtimeConfig?.notInPlace,
     },
   );
   const listening = server.listen(config.socketDir);
-  /** @param endRequests resolves with how many were not finished */
-  const stop = async (why: LogFields, endRequests: () => Promise<number>): Promise<void> => {
+  const stop = async ({ why, endRequests, comesAgain }: Ending): Promise<void> => {
     await listening;
     log.verbose("multusd stops", why);
+    runtimeConfig?.freeze();
     const unfinished = await endRequests();
     await agents.close();
+    // Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone.
+    if (!comesAgain) runtimeConfig?.leave();
     const [undelivered] = await Promise.all([
       clusters.close(reportsWithinMs),
       telemetry.close(reportsWithinMs),
@@ -167,8 +183,8 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     await allLoggers.close();
     process.exit(0);
   };
-  const end = (why: LogFields, endRequests: () => Promise<number>): void => {
-    stop(why, endRequests).catch((error) => {
+  const end = (ending: Ending): void => {
+    stop(ending).catch((error) => {
       log.panic("multusd could not stop in order", { error: String(error) });
       process.exit(1);
     });
@@ -180,11 +196,13 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       // Whoever asks twice does not want to wait.
       if (stopping) process.exit(1);
       stopping = true;
-      end({ signal }, () => server.stop(requestsWithinMs));
+      end({ why: { signal }, endRequests: () => server.stop(requestsWithinMs), comesAgain: false });
     });
   }
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
+  // Not before: a runtime that sees the file calls at once.
+  runtimeConfig?.start();
   idleEnd.begin();
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
   const cluster = await clusters.warm();

@@ -33,6 +33,8 @@ export interface HttpServices {
   readonly handleDelegate: DelegateHandler;
   readonly agents: AgentPool;
   readonly kernels: Pick<Kernels, "convertResult">;
+  /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
+  readonly notReady?: (() => string | undefined) | undefined;
 }
 
 export interface HttpContext extends SessionContext, HttpServices {
@@ -104,11 +106,15 @@ export class HttpSide {
   #probe(path: string, request: IncomingMessage, response: ServerResponse): void {
     if (!probeMethods.includes(request.method ?? "")) {
       say(request, response.setHeader("Allow", probeMethods), 405, "use GET");
-    } else if (path === "/healthz" || !this.#context.stopping.isStopping) {
-      say(request, response, 200, "ok");
-    } else {
-      say(request, response, 500, "shutting down");
+      return;
     }
+    const problem = path === "/healthz" ? undefined : this.#notReady();
+    say(request, response, problem === undefined ? 200 : 500, problem ?? "ok");
+  }
+
+  /** Why the daemon should get nothing to do; undefined: it is ready. */
+  #notReady(): string | undefined {
+    return this.#context.stopping.isStopping ? "shutting down" : this.#context.notReady?.();
   }
 
   #serve(path: "/cni" | "/delegate", request: IncomingMessage, response: ServerResponse): void {
