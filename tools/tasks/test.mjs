@@ -22,7 +22,7 @@ export const clusterPrograms = ["kubernetes", "containerd"];
 
 /**
  * The suites (projects of vitest.config.ts) and what each needs of the machine. `root`: makes network namespaces. `builds`: runs what is built with Go.
- * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "containerd")[] }>}
+ * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "kubernetes-controllers" | "containerd")[] }>}
  */
 const suites = {
   unit: { needs: ["openssl"], root: false },
@@ -32,7 +32,7 @@ const suites = {
   golden: { needs: ["compiler", "iproute2"], root: true },
   e2e: { needs: ["compiler", "iproute2", "plugins", "iptables"], root: true },
   heavy: { needs: ["compiler", "iproute2", "plugins", "iptables", "containerd", "go"], root: true },
-  cluster: { needs: clusterTools, root: true, builds: clusterPrograms },
+  cluster: { needs: clusterTools, root: true, builds: [...clusterPrograms, "kubernetes-controllers"] },
 };
 
 /** What `npm test`, `npm run test:heavy` and `npm run test:cluster` run. */
