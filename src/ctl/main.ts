@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { errorStack, errorText } from "../log/error-text.ts";
+import { approveCertsCommand } from "./approve-certs/command.ts";
 import { listCommand } from "./ls/command.ts";
 import { tryCommand } from "./try/command.ts";
 import { UserError } from "./user-error.ts";
@@ -19,6 +20,7 @@ const program = new Command("multusctl")
   .addCommand(tryCommand())
   .addCommand(validateCommand())
   .addCommand(listCommand())
+  .addCommand(approveCertsCommand())
   .addHelpText(
     "after",
     `

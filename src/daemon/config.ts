@@ -10,6 +10,7 @@ import type { LogKeys } from "../log/settings.ts";
 import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
+import { type NodeCertificate, type NodeCertificateKeys, nodeCertificateOf } from "./node-certificate.ts";
 
 export interface DaemonConfig {
   /** Directory of the socket. */
@@ -22,6 +23,8 @@ export interface DaemonConfig {
   readonly nadDir: string;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
   readonly kubeconfig: string;
+  /** The certificate of its node that the daemon shows to the cluster; undefined: none. */
+  readonly nodeCertificate: NodeCertificate | undefined;
   /** The keys of the log that are set here and so win over a netconf's. */
   readonly log: LogKeys;
   /** The netconf keys that are set here. */
@@ -40,6 +43,7 @@ interface DaemonConfigKeys extends LogKeys {
   readonly delegateTimeoutMs?: number;
   readonly nadDir?: string;
   readonly kubeconfig?: string;
+  readonly perNodeCertificate?: NodeCertificateKeys;
 }
 
 const defaultSocketDir = "/run/multus";
@@ -50,7 +54,14 @@ const netconfKeys = Object.keys(netconfSchema.properties);
 const daemonKeys = Object.keys(daemonSchema.properties);
 /** Keys may be in any case, as for Go. */
 const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
-const usedKeys = ["socketDir", "connectionLimit", "maxConcurrent", "delegateTimeoutMs", "nadDir"];
+const usedKeys = [
+  "socketDir",
+  "connectionLimit",
+  "maxConcurrent",
+  "delegateTimeoutMs",
+  "nadDir",
+  "perNodeCertificate",
+];
 /** Of the netconf, and nothing that a daemon could set for all calls: for the generated configuration file. */
 const generatedFileKeys = ["name", "type", "cniVersion", "capabilities"];
 
@@ -83,6 +94,7 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     delegateTimeoutMs: keys.delegateTimeoutMs,
     nadDir: keys.nadDir ?? "",
     kubeconfig: keys.kubeconfig ?? "",
+    nodeCertificate: nodeCertificateOf(keys.perNodeCertificate, where),
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
     unused: given.filter(

@@ -66,7 +66,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   for (const key of config.unknown) log.error("configuration key is not known", { key });
 
   const nads = config.nadDir === "" ? undefined : new NadFiles(config.nadDir, log);
-  const clusters = await kubeClusters(config.kubeconfig, log);
+  const clusters = await kubeClusters(config, log);
   const multus = createMultus({
     kernels: loadKernels(),
     log,
@@ -110,17 +110,24 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   if (cluster !== undefined) multus.restoreStatuses(cluster);
 }
 
-/** What speaks to a cluster is loaded when there is one: a daemon without does without. */
-async function kubeClusters(kubeconfig: string, log: DaemonLogger): Promise<KubeClusters> {
+/** What speaks to a cluster is loaded when there is one: a daemon without does without. @throws {Error} where perNodeCertificate lacks the node's name */
+async function kubeClusters(
+  { kubeconfig, nodeCertificate }: DaemonConfig,
+  log: DaemonLogger,
+): Promise<KubeClusters> {
   const { KUBERNETES_SERVICE_HOST, MULTUS_NODE_NAME = "" } = process.env;
+  if (nodeCertificate !== undefined && MULTUS_NODE_NAME === "") {
+    throw new Error("perNodeCertificate needs the node's name in the environment: MULTUS_NODE_NAME");
+  }
   const isInCluster =
     KUBERNETES_SERVICE_HOST === undefined
       ? () => false
       : (await import("../kube/credentials.ts")).isInCluster;
   return new KubeClusters({
-    kubeconfig,
+    kubeconfig: nodeCertificate?.bootstrapKubeconfig ?? kubeconfig,
     isInCluster: () => isInCluster(),
-    open: async (path) => (await import("../kube/cluster.ts")).openCluster(path, MULTUS_NODE_NAME, log),
+    open: async (path) =>
+      (await import("../kube/cluster.ts")).openCluster(path, MULTUS_NODE_NAME, log, nodeCertificate),
     log,
   });
 }
