@@ -9,6 +9,7 @@ import { errorText } from "../log/error-text.ts";
 import type { LogKeys } from "../log/settings.ts";
 import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
+import type { TracingKey } from "../telemetry/settings.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 import { type NodeCertificate, type NodeCertificateKeys, nodeCertificateOf } from "./node-certificate.ts";
 
@@ -25,6 +26,12 @@ export interface DaemonConfig {
   readonly kubeconfig: string;
   /** The certificate of its node that the daemon shows to the cluster; undefined: none. */
   readonly nodeCertificate: NodeCertificate | undefined;
+  /** Port that metrics are served on; undefined: they are not. */
+  readonly metricsPort: number | undefined;
+  /** Address that they are served on; "": every one of the host. */
+  readonly metricsAddress: string;
+  /** Where spans are exported to, if not the environment says it. */
+  readonly tracing: TracingKey;
   /** The keys of the log that are set here and so win over a netconf's. */
   readonly log: LogKeys;
   /** The netconf keys that are set here. */
@@ -44,6 +51,9 @@ interface DaemonConfigKeys extends LogKeys {
   readonly nadDir?: string;
   readonly kubeconfig?: string;
   readonly perNodeCertificate?: NodeCertificateKeys;
+  readonly metricsPort?: number;
+  readonly metricsAddress?: string;
+  readonly tracing?: TracingKey;
 }
 
 const defaultSocketDir = "/run/multus";
@@ -61,6 +71,9 @@ const usedKeys = [
   "delegateTimeoutMs",
   "nadDir",
   "perNodeCertificate",
+  "metricsPort",
+  "metricsAddress",
+  "tracing",
 ];
 /** Of the netconf, and nothing that a daemon could set for all calls: for the generated configuration file. */
 const generatedFileKeys = ["name", "type", "cniVersion", "capabilities"];
@@ -95,6 +108,9 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     nadDir: keys.nadDir ?? "",
     kubeconfig: keys.kubeconfig ?? "",
     nodeCertificate: nodeCertificateOf(keys.perNodeCertificate, where),
+    metricsPort: keys.metricsPort,
+    metricsAddress: keys.metricsAddress ?? "",
+    tracing: keys.tracing ?? {},
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
     unused: given.filter(

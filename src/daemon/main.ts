@@ -11,8 +11,10 @@ import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
 import { Admission } from "./admission.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
+import { observed } from "./observed-handler.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { DaemonServer } from "./server.ts";
+import { openTelemetry } from "./telemetry.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
 /** Kubernetes gives a pod 30 s between SIGTERM and SIGKILL: so long for requests that are under way, then so long for what they reported. */
@@ -27,7 +29,7 @@ const usage = `multusd ${packageJson.version}: the Multus daemon
   --version       print the version
   --help          print this
 
-MULTUS_NODE_NAME in the environment is the name of this node in its cluster.
+MULTUS_NODE_NAME in the environment is the name of this node in its cluster; OTEL_EXPORTER_OTLP_ENDPOINT has spans exported.
 `;
 
 /**
@@ -75,17 +77,39 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     nads,
     delegateTimeoutMs: config.delegateTimeoutMs,
   });
-  const server = new DaemonServer({
-    handle: (request, executor, requestLog) => multus.handle(request, executor, requestLog),
-    admission: new Admission(config.maxConcurrent),
+  const admission = new Admission(config.maxConcurrent);
+  const telemetry = await openTelemetry({
+    ...config,
+    version: packageJson.version,
+    nodeName: process.env.MULTUS_NODE_NAME ?? "",
+    state: (spans) => ({
+      waiting: admission.waiting,
+      running: admission.running,
+      limit: admission.limit,
+      isStopping: server.isStopping,
+      configFiles: multus.configFiles,
+      clusters: clusters.states,
+      spool: undefined,
+      spans,
+    }),
+    log,
+  });
+  const { tracer, observer } = telemetry;
+  const server: DaemonServer = new DaemonServer({
+    handle: observed((request, executor, own) => multus.handle(request, executor, own), tracer, observer),
+    admission,
     loggers,
+    observer,
   });
   const listening = server.listen(config.socketDir);
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     await listening;
     log.verbose("multusd stops", { signal });
     const unfinished = await server.stop(requestsWithinMs);
-    const undelivered = await clusters.close(reportsWithinMs);
+    const [undelivered] = await Promise.all([
+      clusters.close(reportsWithinMs),
+      telemetry.close(reportsWithinMs),
+    ]);
     log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
     await allLoggers.close();
     process.exit(0);

@@ -5,6 +5,7 @@ import type { Cluster } from "../multus/cluster.ts";
 import type { Connection } from "./api.ts";
 import { ApiClient } from "./api-client.ts";
 import type { NodeCertificateSettings } from "./certificates/connection.ts";
+import type { ClusterState } from "./cluster-state.ts";
 import { inClusterCredentials, kubeconfigCredentials, kubeconfigServer } from "./credentials.ts";
 import { KubeNads } from "./nads.ts";
 import { KubePods } from "./pods.ts";
@@ -12,6 +13,7 @@ import { syncPatienceMs } from "./reflector.ts";
 import { ClusterStatusSink } from "./status-sink.ts";
 
 export interface OpenCluster extends Cluster {
+  readonly state: ClusterState;
   /**
    * Waits until statuses and events are delivered, then ends watches and connections.
    * @param limitMs milliseconds to wait at most
@@ -87,6 +89,15 @@ export class KubeCluster implements OpenCluster {
     if (watch.synced || watch.refused) return undefined;
     const why = watch.lastProblem ?? "they are being listed for the first time";
     return `the network-attachment-definitions of the cluster at ${this.#options.server} are not known yet: ${why}`;
+  }
+
+  get state(): ClusterState {
+    const watches = [this.nads.watch, this.pods.watch].filter((watch) => watch !== undefined);
+    return {
+      server: this.#options.server,
+      watches: watches.map((watch) => watch.state),
+      deliveries: this.sink.deliveries,
+    };
   }
 
   async untilListed(): Promise<void> {

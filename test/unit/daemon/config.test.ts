@@ -71,7 +71,6 @@ describe("the daemon's configuration", () => {
       "cniConfigDir",
       "multusAutoconfigDir",
       "multusConfigFile",
-      "metricsPort",
     ]);
     expect(config.unknown).toEqual([]);
     expect(config.nodeCertificate).toBeUndefined();

@@ -47,6 +47,7 @@ class Opened {
       sink: { event: unused, networkStatus: unused, withdraw: unused },
       problem: () => path,
       untilListed: unused,
+      state: { server: path, watches: [], deliveries: [] },
       close: async (limitMs) => {
         this.closed.push(path);
         return limitMs;
