@@ -12,11 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "failure.h"
 
 enum {
-  CONNECT_PATIENCE = 3 * MICROS_PER_SECOND,
   CONNECT_STEP_MS = 50,
   RECEIVE_BYTES = 16 * 1024,
 };
@@ -38,7 +36,20 @@ static int try_connect(const struct sockaddr_un *address, int64_t patience) {
   return -1;
 }
 
-int connection_open(const char *path, const struct signals *signals) {
+bool connection_wait(int64_t until, const struct signals *signals) {
+  struct pollfd wait = {.fd = signals->fd, .events = POLLIN};
+  bool child;
+  if (clock_micros() >= until) {
+    errno = ETIMEDOUT;
+    return false;
+  }
+  if (poll(&wait, 1, CONNECT_STEP_MS) < 0) return errno == EINTR;
+  if (wait.revents == 0 || signals_read(signals, &child) == 0) return true;
+  errno = EINTR;
+  return false;
+}
+
+int connection_open(const char *path, int64_t until, const struct signals *signals) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   size_t length = strlen(path);
   if (length > connection_max_path()) {
@@ -46,24 +57,17 @@ int connection_open(const char *path, const struct signals *signals) {
     return -1;
   }
   memcpy(address.sun_path, path, length);
-  int64_t end = clock_micros() + CONNECT_PATIENCE;
   for (;;) {
-    int64_t left = end - clock_micros();
+    int64_t left = until - clock_micros();
     int fd = try_connect(&address, left > MICROS_PER_MILLI ? left : MICROS_PER_MILLI);
     if (fd >= 0) return fd;
     int error = errno;
     bool may_come = error == ENOENT || error == ECONNREFUSED || error == EINTR;
-    if (!may_come || clock_micros() >= end) {
+    if (!may_come || clock_micros() >= until) {
       errno = error;
       return -1;
     }
-    struct pollfd wait = {.fd = signals->fd, .events = POLLIN};
-    bool child;
-    if (poll(&wait, 1, CONNECT_STEP_MS) < 0 && errno != EINTR) return -1;
-    if (wait.revents != 0 && signals_read(signals, &child) != 0) {
-      errno = EINTR;
-      return -1;
-    }
+    if (!connection_wait(until, signals) && errno != ETIMEDOUT) return -1;
   }
 }
 

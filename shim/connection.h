@@ -2,6 +2,7 @@
 #ifndef MULTUS_CONNECTION_H
 #define MULTUS_CONNECTION_H
 
+#include "clock.h"
 #include "frame.h"
 #include "signals.h"
 
@@ -25,9 +26,17 @@ struct connection {
   bool deaf;
 };
 
-/* Connects to the daemon's socket; one that is not there yet is waited for, 3 s at most.
+enum {
+  /* How long a daemon is waited for, in microseconds: one that restarts is back by then. */
+  CONNECTION_PATIENCE = 3 * MICROS_PER_SECOND,
+};
+
+/* Connects to the daemon's socket; one that is not there yet is waited for, until that time.
  * Returns the descriptor, or -1 with errno. EINTR: a signal asked us to end. */
-int connection_open(const char *path, const struct signals *signals);
+int connection_open(const char *path, int64_t until, const struct signals *signals);
+
+/* Waits a moment before the next try. False, with errno: it is too late for one, or (EINTR) a signal asked us to end. */
+bool connection_wait(int64_t until, const struct signals *signals);
 
 /* Longest path of a socket, without its zero byte. */
 size_t connection_max_path(void);

@@ -140,6 +140,21 @@ static int finish_plugin(const struct request *request, const char *socket_path,
   fail(unavailable(request), "ended by a signal before multusd answered", "What has been started is undone by the next DEL.");
 }
 
+/* Brings the request over a fresh connection, which is closed again, and carries out what is ordered for it. */
+static struct serve_result bring_request(int fd, const struct request *request, const struct netconf *netconf,
+                                         const struct signals *signals) {
+  struct connection connection = {.fd = fd};
+  struct buffer hello_and_request = {0}, config = {0};
+  append_hello(&hello_and_request, "plugin");
+  append_request(&hello_and_request, request);
+  buffer_append(&config, request->config.data, request->config.length);
+  connection_queue(&connection, &hello_and_request, &config);
+  struct serve_result result = serve(&connection, &netconf->directories, ENVIRONMENT_OF_RUNTIME, signals);
+  connection_free(&connection);
+  (void)close(fd);
+  return result;
+}
+
 static int run_plugin(void) {
   struct signals signals;
   struct request request;
@@ -149,19 +164,21 @@ static int run_plugin(void) {
   struct netconf netconf = read_netconf(&request);
   const char *socket_path = buffer_text(&netconf.socket_path);
 
-  struct connection connection = {.fd = connection_open(socket_path, &signals)};
-  if (connection.fd < 0) fail_without_daemon(&request, socket_path, errno);
-  struct buffer hello_and_request = {0};
-  append_hello(&hello_and_request, "plugin");
-  append_request(&hello_and_request, &request);
-  connection_queue(&connection, &hello_and_request, &request.config);
-
-  struct serve_result result = serve(&connection, &netconf.directories, ENVIRONMENT_OF_RUNTIME, &signals);
+  int64_t until = clock_micros() + CONNECTION_PATIENCE;
+  int fd = connection_open(socket_path, until, &signals);
+  if (fd < 0) fail_without_daemon(&request, socket_path, errno);
+  struct serve_result result = bring_request(fd, &request, &netconf, &signals);
+  /* A daemon that stops has told us to ask the next one. It may not come in time: then this is the answer. */
+  while (result.retry && connection_wait(until, &signals) && (fd = connection_open(socket_path, until, &signals)) >= 0) {
+    buffer_free(&result.output);
+    buffer_free(&result.problem);
+    result = bring_request(fd, &request, &netconf, &signals);
+  }
   int exit_code = finish_plugin(&request, socket_path, &result);
   buffer_free(&result.problem);
+  buffer_free(&request.config);
   buffer_free(&netconf.socket_path);
   buffer_free(&netconf.directories.allowed);
-  connection_free(&connection);
   return exit_code;
 }
 

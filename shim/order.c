@@ -24,8 +24,9 @@ static const char *kind_name(enum msgpack_kind kind) {
       return "an array";
     case MSGPACK_MAP:
       return "a map";
-    case MSGPACK_NIL:
     case MSGPACK_BOOLEAN:
+      return "a boolean";
+    case MSGPACK_NIL:
     case MSGPACK_OTHER:
       break;
   }
@@ -174,13 +175,15 @@ bool order_read_reply(struct msgpack_value body, struct order_reply *reply, stru
   struct field fields[] = {
       {.name = "exitCode", .kind = MSGPACK_UNSIGNED},
       {.name = "stdout", .kind = MSGPACK_BINARY},
+      {.name = "retry", .kind = MSGPACK_BOOLEAN, .optional = true},
   };
-  if (!read_fields(body, fields, 2, problem)) return false;
+  if (!read_fields(body, fields, 3, problem)) return false;
   if (fields[0].value.number > 255) {
     buffer_say(problem, "`exitCode` is larger than 255");
     return false;
   }
   reply->exit_code = (int)fields[0].value.number;
   reply->output = fields[1].value.content;
+  reply->retry = fields[2].present && fields[2].value.number != 0;
   return true;
 }

@@ -41,6 +41,7 @@ struct order_default_route {
 
 struct order_reply {
   int exit_code;
+  bool retry;
   struct bytes output;
 };
 

@@ -122,6 +122,7 @@ static bool take_frames(struct delegates *delegates, bool ended, struct serve_re
       if (!order_read_reply(frame.body, &reply, &result->problem)) return true;
       result->end = SERVE_REPLIED;
       result->exit_code = reply.exit_code;
+      result->retry = reply.retry && !result->has_begun;
       buffer_append_bytes(&result->output, reply.output);
       return true;
     }
@@ -135,6 +136,7 @@ static bool take_frames(struct delegates *delegates, bool ended, struct serve_re
       return true;
     }
     if (ended) continue;
+    result->has_begun = true;
     carry_out(delegates, &frame);
     connection_send(delegates->connection);
   }

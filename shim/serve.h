@@ -20,6 +20,10 @@ enum serve_end {
 struct serve_result {
   enum serve_end end;
   int exit_code;
+  /* Orders were carried out, or refused. */
+  bool has_begun;
+  /* The daemon has replied that another one should be asked, and nothing was begun. */
+  bool retry;
   struct buffer output;
   struct buffer problem;
 };

@@ -1,5 +1,7 @@
 /** What a runtime asks of a CNI plugin, and what it gets back: environment and stdin as one value, exit code and stdout as another. */
 
+import { memberValue, objectMembers } from "./json.ts";
+
 /** One call of the plugin. The texts are the CNI_ variables as they came, "" where unset; nothing has been checked yet. */
 export interface CniRequest {
   /** CNI_COMMAND: ADD, DEL, CHECK, GC, STATUS (VERSION is answered by the shim). */
@@ -26,4 +28,14 @@ export interface CniReply {
   readonly exitCode: number;
   /** A result or an error object, JSON text; empty for DEL and CHECK that succeed. */
   readonly stdout: Uint8Array;
+}
+
+/** The version that the runtime's netconf names, "" if it cannot be read: for an error object. */
+export function versionAskedFor({ config }: CniRequest): string {
+  try {
+    const version = memberValue(objectMembers(config, "netconf"), "cniVersion");
+    return typeof version === "string" ? version : "";
+  } catch {
+    return "";
+  }
 }

@@ -3,8 +3,9 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HttpSide } from "./http.ts";
-import { type SessionContext, ShimSession } from "./shim-session.ts";
+import { type ServingContext, type SessionContext, ShimSession } from "./shim-session.ts";
 import { listenOn, type SocketFile } from "./socket-file.ts";
+import { Stopping } from "./stopping.ts";
 
 /** Frames start with a length of at most 16 MiB, so with 0 or 1. */
 const maxFirstByteOfFrame = 1;
@@ -20,13 +21,13 @@ export class DaemonServer {
   readonly #others = new Set<Socket>();
   readonly #sessions = new Set<ShimSession>();
   #socketFile: SocketFile | undefined;
-  #stopping = false;
+  readonly #stopping = new Stopping();
   /** Called whenever a session ends while the daemon stops. */
   #sessionEnded: () => void = () => {};
 
-  constructor(context: SessionContext) {
-    this.#context = context;
-    this.#http = new HttpSide(() => !this.#stopping);
+  constructor(context: ServingContext) {
+    this.#context = { ...context, stopping: this.#stopping };
+    this.#http = new HttpSide(() => !this.#stopping.isStopping);
     this.#server = createServer((socket) => this.#connected(socket));
   }
 
@@ -44,16 +45,21 @@ export class DaemonServer {
   }
 
   /**
-   * Stops: takes no more connections, lets the requests that are there finish, and closes what is left after `limitMs`.
+   * Stops: lets the requests that are there finish, serves meanwhile what frees resources, and closes what is left after `limitMs`.
    * @returns requests that were not finished
    */
   async stop(limitMs: number): Promise<number> {
-    this.#stopping = true;
-    // First the name, so that the next daemon can have it while this one finishes.
+    const deadline = performance.now() + limitMs;
+    this.#stopping.begin();
+    if (this.#underWay() > 0) {
+      // The name stays: who comes is served or told to ask again, and a pod can go.
+      this.#stopping.turnAway();
+      await this.#requestsEnded(deadline);
+    }
     this.#socketFile?.remove();
     await this.#lastArrivals();
     this.#server.close();
-    await this.#requestsEnded(limitMs);
+    await this.#requestsEnded(deadline);
     const unfinished = this.#underWay();
     for (const session of this.#sessions) session.destroy();
     for (const socket of this.#others) socket.destroy();
@@ -72,9 +78,10 @@ export class DaemonServer {
     return Array.from(this.#sessions).filter((session) => session.underWay).length;
   }
 
-  #requestsEnded(limitMs: number): Promise<void> {
+  /** @param deadline on the clock of `performance.now()` */
+  #requestsEnded(deadline: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, limitMs);
+      const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()));
       this.#sessionEnded = () => {
         if (this.#underWay() > 0) return;
         clearTimeout(timer);

@@ -8,13 +8,14 @@ import { type Frame, FrameError, FrameType, protocolVersion } from "../agent/fra
 import { Orders } from "../agent/orders.ts";
 import { ShimExecutor } from "../agent/shim-executor.ts";
 import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
-import type { CniRequest } from "../cni/request.ts";
+import { type CniRequest, versionAskedFor } from "../cni/request.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import type { HandledRequest } from "../multus/handler.ts";
 import type { Admission } from "./admission.ts";
 import { logRequest } from "./request-line.ts";
 import type { RequestLoggers } from "./request-loggers.ts";
+import type { Stopping } from "./stopping.ts";
 
 /** Works on one request; never throws. */
 export type RequestHandler = (
@@ -23,10 +24,15 @@ export type RequestHandler = (
   log: Logger,
 ) => Promise<HandledRequest>;
 
-export interface SessionContext {
+/** What requests are served with. */
+export interface ServingContext {
   readonly handle: RequestHandler;
   readonly admission: Admission;
   readonly loggers: RequestLoggers;
+}
+
+export interface SessionContext extends ServingContext {
+  readonly stopping: Stopping;
 }
 
 /** A shim sends HELLO and REQUEST in its first write. */
@@ -41,7 +47,7 @@ export class ShimSession {
   readonly #orders: Orders;
   readonly #onClosed: () => void;
   readonly #requestTimer: NodeJS.Timeout;
-  #state: "hello" | "request" | "orders" = "hello";
+  #state: "hello" | "request" | "orders" | "turned away" = "hello";
   /** Ends the request's place in the line; nothing before it has one. */
   #leave: () => void = () => {};
   #started = false;
@@ -105,6 +111,12 @@ export class ShimSession {
 
   #request(request: CniRequest): void {
     clearTimeout(this.#requestTimer);
+    const comeAgain = this.#context.stopping.answerTo(request.command);
+    if (comeAgain !== undefined) {
+      this.#state = "turned away";
+      this.#reply({ exitCode: 1, stdout: errorReply(comeAgain, versionAskedFor(request)), retry: true });
+      return;
+    }
     this.#state = "orders";
     const arrived = performance.now();
     const { admission } = this.#context;
@@ -124,7 +136,7 @@ export class ShimSession {
       // Many requests write to one log: each of their lines says whose it is.
       const ownLog = container === "" ? log : log.with({ container });
       const handled = await handle(request, new ShimExecutor(this.#orders), ownLog);
-      this.#reply(handled.exitCode, handled.stdout);
+      this.#reply({ exitCode: handled.exitCode, stdout: handled.stdout });
       const times = { queue: started - arrived, total: performance.now() - arrived, gone: this.#gone };
       logRequest(log, request, handled, times);
     } catch (error) {
@@ -141,11 +153,12 @@ export class ShimSession {
 
   #refuse(message: string): void {
     const error = new CniError(CniErrorCode.internal, message);
-    this.#reply(1, Buffer.from(errorJson(error, "")));
+    this.#reply({ exitCode: 1, stdout: errorReply(error, "") });
   }
 
-  #reply(exitCode: number, stdout: Uint8Array): void {
-    this.#connection.send(FrameType.reply, 0, { exitCode, stdout });
+  /** @param reply the frame's body: `retry` sends the shim to the next daemon */
+  #reply(reply: { readonly exitCode: number; readonly stdout: Uint8Array; readonly retry?: true }): void {
+    this.#connection.send(FrameType.reply, 0, reply);
     this.#connection.end();
   }
 
@@ -157,6 +170,10 @@ export class ShimSession {
     if (!this.#started) this.#leave();
     this.#onClosed();
   }
+}
+
+function errorReply(error: CniError, cniVersion: string): Uint8Array {
+  return Buffer.from(errorJson(error, cniVersion));
 }
 
 /** @throws {FrameError} */

@@ -5,8 +5,7 @@ import { parseCniArgs } from "../cni/args.ts";
 import { ResultCache } from "../cni/cache.ts";
 import { type CniError, errorJson } from "../cni/errors.ts";
 import { NetworkConfigFiles } from "../cni/files.ts";
-import { memberValue, objectMembers } from "../cni/json.ts";
-import type { CniReply, CniRequest } from "../cni/request.ts";
+import { type CniReply, type CniRequest, versionAskedFor } from "../cni/request.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
@@ -222,21 +221,11 @@ export function createMultus(options: MultusOptions): Multus {
       } catch (caught) {
         const { podNamespace: namespace, podName: name, podUid: uid } = report;
         const error = podError(caught, { namespace, name, uid });
-        const stdout = Buffer.from(errorJson(error, versionOf(request.config)));
+        const stdout = Buffer.from(errorJson(error, versionAskedFor(request)));
         return { exitCode: 1, stdout, report, error };
       } finally {
         busy.delete(request.containerId);
       }
     },
   };
-}
-
-/** The version that the runtime's netconf names, "" if it cannot be read. */
-function versionOf(config: Uint8Array): string {
-  try {
-    const version = memberValue(objectMembers(config, "netconf"), "cniVersion");
-    return typeof version === "string" ? version : "";
-  } catch {
-    return "";
-  }
 }

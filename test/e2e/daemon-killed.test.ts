@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { installDelegate, slowly } from "../support/delegates.ts";
 import { traces } from "../support/leaks.ts";
+import type { PluginAnswer } from "../support/plugin.ts";
 import { debianPlugins, TestNode } from "../support/test-node.ts";
 
 describe("the daemon is killed", () => {
@@ -82,6 +83,31 @@ describe("the daemon is killed", () => {
     await node.daemon.start();
     (await adding).expectSuccess();
     (await node.call("DEL", pod, netconf)).expectSuccess();
+    expect(await traces(node)).toEqual(before);
+  });
+
+  test("SIGTERM and a new daemon while ADDs come: all of them succeed", async () => {
+    const before = await traces(node);
+    const pods = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => node.pod(`steady-${index}`, "one")),
+    );
+    const adding: Promise<PluginAnswer>[] = [];
+    const comeOneByOne = async (): Promise<void> => {
+      for (const pod of pods) {
+        adding.push(node.call("ADD", pod, netconf));
+        await sleep(40);
+      }
+    };
+    const coming = comeOneByOne();
+    await sleep(100);
+    expect(await node.daemon.stop("SIGTERM")).toBe(0);
+    await node.daemon.start();
+    await coming;
+    for (const answer of await Promise.all(adding)) answer.expectSuccess();
+    for (const pod of pods) {
+      (await node.call("DEL", pod, netconf)).expectSuccess();
+      await pod[Symbol.asyncDispose]();
+    }
     expect(await traces(node)).toEqual(before);
   });
 

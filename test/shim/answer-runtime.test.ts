@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import project from "../../package.json" with { type: "json" };
-import { FrameType, protocolVersion } from "../../src/agent/frames.ts";
+import { type FrameBody, FrameType, protocolVersion } from "../../src/agent/frames.ts";
 import { runCommand } from "../support/command.ts";
 import { shims } from "./support/binaries.ts";
 import { exec } from "./support/exec-order.ts";
@@ -204,6 +204,79 @@ describe.each(shims)("answers of the $name shim", ({ name, binary }) => {
     expect(errorOf(await daemon.run({ config: long }).outcome)).toMatchObject({
       code: 7,
       msg: expect.stringContaining("too long"),
+    });
+  });
+
+  const comeAgain = '{"cniVersion":"1.0.0","code":11,"msg":"multusd is stopping; try again"}';
+
+  test("a daemon that stops sends it to the next one, with the same request", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const config = daemon.config({ padding: "x".repeat(100_000) });
+    const { outcome } = daemon.run({ config });
+    const requests: FrameBody[] = [];
+    for (const _ of ["stopping", "still"]) {
+      const stream = await daemon.accept();
+      requests.push(await stream.greet());
+      stream.reply(1, comeAgain, { retry: true });
+    }
+    const next = await daemon.accept();
+    requests.push(await next.greet());
+    expect(requests[0]).toMatchObject({ command: "ADD", config: Buffer.from(config) });
+    expect(requests.slice(1)).toEqual([requests[0], requests[0]]);
+    next.reply(0, '{"cniVersion":"1.0.0"}', { retry: false });
+    expect(await outcome).toMatchObject({ exitCode: 0, stdout: Buffer.from('{"cniVersion":"1.0.0"}') });
+  });
+
+  test("no next daemon within 3 s: what the first one said", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const { stream, outcome } = await daemon.connected();
+    daemon.stopListening();
+    stream.reply(1, comeAgain, { retry: true });
+    const answer = await outcome;
+    expect(errorOf(answer)).toEqual(JSON.parse(comeAgain));
+    expect(answer.milliseconds).toBeGreaterThan(2900);
+    expect(answer.milliseconds).toBeLessThan(10_000);
+  });
+
+  test("a daemon that goes on stopping for 3 s: what it said, and a signal ends the waiting", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const always = async (): Promise<void> => {
+      for (;;) {
+        const stream = await daemon.accept();
+        await stream.greet();
+        stream.reply(1, comeAgain, { retry: true });
+      }
+    };
+    // Ends with the test: nobody connects any more.
+    void always();
+    const answer = await daemon.run().outcome;
+    expect(errorOf(answer)).toEqual(JSON.parse(comeAgain));
+    expect(answer.milliseconds).toBeGreaterThan(2900);
+    const ended = daemon.run();
+    await sleep(300);
+    ended.child.kill("SIGTERM");
+    expect(errorOf(await ended.outcome)).toMatchObject({ code: 11 });
+    expect((await ended.outcome).milliseconds).toBeLessThan(2900);
+  });
+
+  test("what has been begun is not brought to another daemon", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    daemon.addPlugin("plugin", "exit 0");
+    const { stream, outcome } = await daemon.connected();
+    await exec(daemon, stream, "plugin");
+    stream.reply(1, comeAgain, { retry: true });
+    const answer = await outcome;
+    expect(errorOf(answer)).toEqual(JSON.parse(comeAgain));
+    expect(answer.milliseconds).toBeLessThan(2900);
+  });
+
+  test("a REPLY with a wrong `retry` is not the protocol", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const { stream, outcome } = await daemon.connected();
+    stream.reply(0, "{}", { retry: "yes" });
+    expect(errorOf(await outcome)).toMatchObject({
+      code: 999,
+      msg: expect.stringContaining("`retry` is not a boolean"),
     });
   });
 

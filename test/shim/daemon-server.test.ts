@@ -1,6 +1,6 @@
 /** The shim and the daemon's own server and executor, without Multus between them: what one sends is what the other understands. */
 
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -12,7 +12,7 @@ import { RequestLoggers } from "../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../src/daemon/server.ts";
 import { Loggers } from "../../src/log/loggers.ts";
 import { newReport } from "../../src/multus/report.ts";
-import { callPlugin, type PluginAnswer } from "../support/plugin.ts";
+import { type CniCommand, callPlugin, type PluginAnswer } from "../support/plugin.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { shims } from "./support/binaries.ts";
 
@@ -59,9 +59,14 @@ function netconf(padding = ""): string {
   return JSON.stringify({ cniVersion: "1.0.0", name: "n", daemonSocketDir: directory.path, padding });
 }
 
-function call(binary: string, config = netconf(), containerId = "c1"): Promise<PluginAnswer> {
+function call(
+  binary: string,
+  config = netconf(),
+  containerId = "c1",
+  command: CniCommand = "ADD",
+): Promise<PluginAnswer> {
   return callPlugin([binary], {
-    command: "ADD",
+    command,
     containerId,
     netns: "/proc/self/ns/net",
     ifName: "eth0",
@@ -202,6 +207,26 @@ describe.each(shims)("the $name shim at the daemon's server", ({ binary }) => {
     await sleep(300);
     await server?.stop(0);
     expect((await answer).error.code).toBe(11);
+  });
+
+  test("is served by the next server, where this one stops and has others to finish", async () => {
+    await serve(async ({ containerId }, executor) => {
+      if (containerId === "slow") await executor.runPlugin(run());
+      return `first ${containerId}`;
+    });
+    const begun = join(directory.path, "begun");
+    const finish = join(directory.path, "finish");
+    addPlugin("plugin", `touch ${begun}; while [ ! -e ${finish} ]; do sleep 0.05; done`);
+    const slow = call(binary, netconf(), "slow");
+    await vi.waitFor(() => expect(existsSync(begun)).toBe(true), patience);
+    const stopped = server?.stop(patience);
+    const sentOn = call(binary, netconf(), "late");
+    (await call(binary, netconf(), "gone", "DEL")).expectSuccess();
+    writeFileSync(finish, "");
+    expect((await slow).stdout).toBe("first slow");
+    expect(await stopped).toBe(0);
+    await serve(async ({ containerId }) => `second ${containerId}`);
+    expect((await sentOn).stdout).toBe("second late");
   });
 
   test("is served, with a hundred others at once", async () => {

@@ -6,6 +6,7 @@ import { decodeFrame, encodeFrame, FrameType } from "../../../src/agent/frames.t
 import { Admission } from "../../../src/daemon/admission.ts";
 import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { ShimSession } from "../../../src/daemon/shim-session.ts";
+import { Stopping } from "../../../src/daemon/stopping.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
 import { newReport } from "../../../src/multus/report.ts";
 
@@ -65,43 +66,51 @@ const conversation = fc
 test("whatever a shim sends and in whatever pieces, it gets one REPLY at most, and the daemon is as it was", async () => {
   const loggers = new RequestLoggers(new Loggers(() => {}), {});
   await fc.assert(
-    fc.asyncProperty(conversation, fc.integer({ min: 1, max: 100 }), async (bytes, size) => {
-      const admission = new Admission(1);
-      const [daemonEnd, shimEnd] = duplexPair();
-      const replies: unknown[] = [];
-      const reader = new FrameReader((payload) => {
-        const frame = decodeFrame(payload);
-        if (frame.type === FrameType.reply) replies.push(frame.body.exitCode);
-        else expect(frame.type).toBeGreaterThanOrEqual(FrameType.exec);
-      });
-      shimEnd.on("data", (chunk: Buffer) => reader.push(chunk));
-      const closed = new Promise<void>((resolve) => {
-        const context = {
-          admission,
-          loggers,
-          handle: async (
-            _: unknown,
-            executor: { linkExists(netns: string, ifName: string): Promise<boolean> },
-          ) => {
-            const exists = await executor.linkExists("/n", "i").catch(() => false);
-            return {
-              exitCode: exists ? 0 : 1,
-              stdout: Buffer.alloc(0),
-              report: newReport(),
-              error: undefined,
-            };
-          },
-        };
-        new ShimSession(context, daemonEnd, bytes.subarray(0, size), resolve);
-      });
-      for (let start = size; start < bytes.length; start += size)
-        shimEnd.write(bytes.subarray(start, start + size));
-      shimEnd.end();
-      await closed;
-      expect(replies.length).toBeLessThanOrEqual(1);
-      await new Promise((resolve) => setImmediate(resolve));
-      expect([admission.running, admission.waiting]).toEqual([0, 0]);
-    }),
+    fc.asyncProperty(
+      conversation,
+      fc.integer({ min: 1, max: 100 }),
+      fc.boolean(),
+      async (bytes, size, stops) => {
+        const admission = new Admission(1);
+        const stopping = new Stopping();
+        if (stops) stopping.turnAway();
+        const [daemonEnd, shimEnd] = duplexPair();
+        const replies: unknown[] = [];
+        const reader = new FrameReader((payload) => {
+          const frame = decodeFrame(payload);
+          if (frame.type === FrameType.reply) replies.push(frame.body.exitCode);
+          else expect(frame.type).toBeGreaterThanOrEqual(FrameType.exec);
+        });
+        shimEnd.on("data", (chunk: Buffer) => reader.push(chunk));
+        const closed = new Promise<void>((resolve) => {
+          const context = {
+            admission,
+            loggers,
+            stopping,
+            handle: async (
+              _: unknown,
+              executor: { linkExists(netns: string, ifName: string): Promise<boolean> },
+            ) => {
+              const exists = await executor.linkExists("/n", "i").catch(() => false);
+              return {
+                exitCode: exists ? 0 : 1,
+                stdout: Buffer.alloc(0),
+                report: newReport(),
+                error: undefined,
+              };
+            },
+          };
+          new ShimSession(context, daemonEnd, bytes.subarray(0, size), resolve);
+        });
+        for (let start = size; start < bytes.length; start += size)
+          shimEnd.write(bytes.subarray(start, start + size));
+        shimEnd.end();
+        await closed;
+        expect(replies.length).toBeLessThanOrEqual(1);
+        await new Promise((resolve) => setImmediate(resolve));
+        expect([admission.running, admission.waiting]).toEqual([0, 0]);
+      },
+    ),
     { numRuns: 2000 },
   );
 });

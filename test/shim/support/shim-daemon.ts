@@ -69,6 +69,11 @@ export class ShimDaemon implements AsyncDisposable {
     await once(this.#server, "listening");
   }
 
+  /** Takes no more connections, and the socket's name goes; those that are there stay. */
+  stopListening(): void {
+    this.#server.close();
+  }
+
   /** A path in the scratch directory. */
   path(name: string): string {
     return join(this.#directory.path, name);

@@ -79,8 +79,9 @@ export class ShimStream implements Disposable {
     });
   }
 
-  reply(exitCode: number, stdout: string | Uint8Array): void {
-    this.sendBytes(frameWith(FrameType.reply, 0, { exitCode, stdout: Buffer.from(stdout) }));
+  /** @param more keys of the body beside these */
+  reply(exitCode: number, stdout: string | Uint8Array, more: FrameBody = {}): void {
+    this.sendBytes(frameWith(FrameType.reply, 0, { exitCode, stdout: Buffer.from(stdout), ...more }));
   }
 
   sendBytes(bytes: Uint8Array): void {

@@ -435,9 +435,11 @@ describe("HTTP on the same socket", () => {
     expect((await get("/healthz")).status).toBe(200);
   });
 
-  test("says on a connection that was there that the daemon stops", async () => {
+  test("says while the daemon stops that it is not ready, and lives", async () => {
     let finish = () => {};
+    let begun = false;
     const server = await serve(async () => {
+      begun = true;
       await new Promise<void>((resolve) => {
         finish = resolve;
       });
@@ -445,35 +447,78 @@ describe("HTTP on the same socket", () => {
     });
     const peer = await newPeer();
     peer.request({});
-    const probe = connect(socketPath());
-    await once(probe, "connect");
-    await sleep(20);
-    const stopped = server.stop(5_000);
-    probe.write("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
-    let text = "";
-    for await (const chunk of probe) text += chunk;
-    expect(text).toMatch(/^HTTP\/1\.1 500 /);
-    expect(text).toContain("shutting down");
+    await vi.waitFor(() => expect(begun).toBe(true), patience);
+    const stopped = server.stop(patience);
+    expect(await get("/readyz")).toEqual({ status: 500, text: "shutting down\n" });
+    expect((await get("/healthz")).status).toBe(200);
     finish();
     expect(await stopped).toBe(0);
   });
 });
 
 describe("a stop", () => {
-  test("lets the requests that are there finish, those in line too, and takes no more", async () => {
-    const server = await serve(async () => {
-      await sleep(50);
-      return success("done");
+  /** A server that stops while an ADD is being worked on. */
+  async function stopsWithAnAdd() {
+    let finish = () => {};
+    let begun = false;
+    const server = await serve(async ({ command, containerId }) => {
+      if (containerId === "slow") {
+        begun = true;
+        await new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+      }
+      return success(`${command} ${containerId}`);
     }, 1);
-    const [first, second] = [await newPeer(), await newPeer()];
-    first.request({ containerId: "a" });
-    second.request({ containerId: "b" });
+    const slow = await newPeer();
+    slow.request({ containerId: "slow" });
+    await vi.waitFor(() => expect(begun).toBe(true), patience);
+    const waiting = await newPeer();
+    waiting.request({ containerId: "waiting" });
     await sleep(20);
-    const stopped = server.stop(5_000);
-    expect(existsSync(socketPath())).toBe(false);
+    return { server, slow, waiting, stopped: server.stop(patience), finish: () => finish() };
+  }
+
+  test("lets the requests that are there finish, those in line too; the name goes with the last", async () => {
+    const { slow, waiting, stopped, finish } = await stopsWithAnAdd();
+    expect(existsSync(socketPath())).toBe(true);
+    finish();
+    expect(await slow.reply()).toEqual({ exitCode: 0, stdout: "ADD slow" });
+    expect(await waiting.reply()).toEqual({ exitCode: 0, stdout: "ADD waiting" });
+    expect(await stopped).toBe(0);
     await expect(WirePeer.connect(socketPath())).rejects.toThrow("ENOENT");
-    expect(await first.reply()).toEqual({ exitCode: 0, stdout: "done" });
-    expect(await second.reply()).toEqual({ exitCode: 0, stdout: "done" });
+  });
+
+  test.each(["ADD", "CHECK"])("tells an %s that comes meanwhile to try again", async (command) => {
+    const { stopped, finish } = await stopsWithAnAdd();
+    const late = await newPeer();
+    late.request({ command, containerId: "late", config: Buffer.from('{"cniVersion":"1.0.0"}') });
+    const reply = await late.next();
+    expect(reply).toMatchObject({ type: FrameType.reply, body: { exitCode: 1, retry: true } });
+    expect(JSON.parse(String(reply?.body.stdout))).toEqual({
+      cniVersion: "1.0.0",
+      code: 11,
+      msg: "multusd is stopping; try again",
+    });
+    // It is not waited for, though it stays connected.
+    finish();
+    expect(await stopped).toBe(0);
+  });
+
+  test.each(["DEL", "GC", "STATUS"])("still serves a %s that comes meanwhile", async (command) => {
+    const { stopped, finish } = await stopsWithAnAdd();
+    const late = await newPeer();
+    late.request({ command, containerId: "late" });
+    await sleep(20);
+    finish();
+    expect(await late.reply()).toEqual({ exitCode: 0, stdout: `${command} late` });
+    expect(await stopped).toBe(0);
+  });
+
+  test("gives the name away at once where nothing is in the way", async () => {
+    const server = await serve(succeed);
+    const stopped = server.stop(patience);
+    expect(existsSync(socketPath())).toBe(false);
     expect(await stopped).toBe(0);
   });
 
@@ -513,6 +558,7 @@ describe("a stop", () => {
     stuck.request({});
     await sleep(20);
     const stopped = first.stop(200);
+    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false), patience);
     await serve(succeed);
     await stopped;
     const peer = await newPeer();

@@ -1,0 +1,35 @@
+/** How a daemon that is told to stop parts from those who still come: what frees resources is served to the end, what takes them is sent to the next daemon. */
+
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+
+/** A pod that cannot go, or a runtime that takes the network for broken, would be worse than a daemon that ends some seconds later. */
+const turnedAway: ReadonlySet<string> = new Set(["ADD", "CHECK"]);
+
+export class Stopping {
+  #isStopping = false;
+  #turnsAway = false;
+
+  /** Has the daemon been told to stop? */
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  begin(): void {
+    this.#isStopping = true;
+  }
+
+  /** From now on there is something to wait for, and new work would only prolong it. */
+  turnAway(): void {
+    this.#turnsAway = true;
+  }
+
+  /**
+   * @param command CNI_COMMAND of a request that has come
+   * @returns the answer that sends it to the next daemon; undefined: it is served
+   */
+  answerTo(command: string): CniError | undefined {
+    return this.#turnsAway && turnedAway.has(command)
+      ? new CniError(CniErrorCode.tryAgainLater, "multusd is stopping; try again")
+      : undefined;
+  }
+}
