@@ -12,8 +12,7 @@ import { encodedRequest } from "../support/certificate-request.ts";
 import { signCertificate } from "../support/certificate-signer.ts";
 import { networksAnnotation, statusAnnotation } from "../support/cluster/api-node.ts";
 import { ApiServer } from "../support/cluster/api-server.ts";
-import { controllerManager } from "../support/cluster/binaries.ts";
-import { freePort } from "../support/cluster/ports.ts";
+import { Controllers } from "../support/cluster/controllers.ts";
 import { ServerProcess } from "../support/cluster/server-process.ts";
 import { pauseImageName } from "../support/pause-image.ts";
 import { podArgs } from "../support/plugin.ts";
@@ -75,27 +74,7 @@ beforeAll(async () => {
   await api.kubectl("apply", "--validate=strict", "-f", join(root, "deploy", "per-node-certificate.yaml"));
   for (const name of ["node-1", "node-2"]) await api.request("POST", "/api/v1/nodes", { metadata: { name } });
 
-  const port = await freePort();
-  const { authority } = api.certificates;
-  const controllers = resources.use(
-    new ServerProcess(
-      [
-        controllerManager(),
-        `--kubeconfig=${api.adminKubeconfig}`,
-        `--authentication-kubeconfig=${api.adminKubeconfig}`,
-        `--authorization-kubeconfig=${api.adminKubeconfig}`,
-        "--controllers=certificatesigningrequest-signing-controller",
-        `--cluster-signing-cert-file=${authority.certificate}`,
-        `--cluster-signing-key-file=${authority.key}`,
-        "--leader-elect=false",
-        "--bind-address=127.0.0.1",
-        `--secure-port=${port}`,
-        `--cert-dir=${join(api.directory, "controllers")}`,
-      ],
-      join(api.directory, "kube-controller-manager.log"),
-    ),
-  );
-  await controllers.start(async () => true);
+  resources.use(await Controllers.start(api));
 
   const token = await api.createToken("kube-system", "multus-cert-approver");
   await api.untilServed(`${requestsPath}?limit=1`, token);

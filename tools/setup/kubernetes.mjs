@@ -25,7 +25,7 @@ import { findCommand } from "./project.mjs";
 /** The oldest Go that builds all of it, and the one that is fetched (as a module) where the machine's is older. */
 const go = { oldest: [1, 26, 6], fetched: "1.26.8" };
 
-const kubernetesModule = {
+const kubernetes = {
   module: "k8s.io/kubernetes",
   version: "1.36.3",
   flags: [
@@ -35,7 +35,6 @@ const kubernetesModule = {
       " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
   ],
   // Its staging modules are not in the module; they are published as modules of their own, one minor version for another.
-  /** @param {string} goMod */
   replace: (goMod) => goMod.replace(/=> \.\/staging\/src\/(k8s\.io\/[a-z0-9-]+)/g, "=> $1 v0.36.3"),
 };
 
@@ -45,15 +44,15 @@ const kubernetesModule = {
  */
 const programs = {
   kubernetes: {
-    ...kubernetesModule,
+    ...kubernetes,
     about: "kube-apiserver, kubelet and kubectl",
     packages: ["./cmd/kube-apiserver", "./cmd/kubelet", "./cmd/kubectl"],
   },
-  // Apart from the others: few tests need it, and it takes long to link.
+  // Beside the others, so that what needs no controllers does not wait for their build.
   "kubernetes-controllers": {
-    ...kubernetesModule,
-    about: "kube-controller-manager",
-    packages: ["./cmd/kube-controller-manager"],
+    ...kubernetes,
+    about: "kube-controller-manager and kube-scheduler",
+    packages: ["./cmd/kube-controller-manager", "./cmd/kube-scheduler"],
   },
   containerd: {
     about: "containerd, its shim for runc, and ctr",

@@ -18,7 +18,7 @@ export const clusterTools = [
   "openssl",
   "go",
 ];
-export const clusterPrograms = ["kubernetes", "containerd"];
+export const clusterPrograms = ["kubernetes", "kubernetes-controllers", "containerd"];
 
 /**
  * The suites (projects of vitest.config.ts) and what each needs of the machine. `root`: makes network namespaces. `builds`: runs what is built with Go.
@@ -32,7 +32,7 @@ const suites = {
   golden: { needs: ["compiler", "iproute2"], root: true },
   e2e: { needs: ["compiler", "iproute2", "plugins", "iptables"], root: true },
   heavy: { needs: ["compiler", "iproute2", "plugins", "iptables", "containerd", "go"], root: true },
-  cluster: { needs: clusterTools, root: true, builds: [...clusterPrograms, "kubernetes-controllers"] },
+  cluster: { needs: clusterTools, root: true, builds: clusterPrograms },
 };
 
 /** What `npm test`, `npm run test:heavy` and `npm run test:cluster` run. */

@@ -15,9 +15,9 @@ export function kubernetesProgram(name: "kube-apiserver" | "kubelet" | "kubectl"
   return built("kubernetes", name);
 }
 
-/** Signs certificates, for who asks for it. @returns its path @throws {Error} where it is not built */
-export function controllerManager(): string {
-  return built("kubernetes-controllers", "kube-controller-manager");
+/** @returns its path @throws {Error} where it is not built */
+export function controllerProgram(name: "kube-controller-manager" | "kube-scheduler"): string {
+  return built("kubernetes-controllers", name);
 }
 
 /** Of the newer containerd, beside Debian's. @returns its path @throws {Error} where it is not built */
