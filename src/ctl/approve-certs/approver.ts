@@ -56,7 +56,8 @@ export class Approver {
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     const backOff = new BackOff();
-    let complaint = "";
+    /** What has been said of those that wait for another try, by name. */
+    const complaints = new Map<string, string>();
     while (!signal.aborted) {
       const [name] = this.#waiting;
       if (name === undefined) {
@@ -69,20 +70,20 @@ export class Approver {
       try {
         await this.#settle(name);
         backOff.reset();
-        complaint = "";
+        complaints.delete(name);
       } catch (error) {
         if (signal.aborted) return;
         // Behind the others: what is wrong may be about this one alone.
         this.#waiting.add(name);
         const problem = errorText(error);
-        if (problem !== complaint) {
+        if (problem !== complaints.get(name)) {
           this.#options.log.error("a request cannot be decided yet; it is tried again", {
             request: name,
             error: problem,
             hint: hintOf(error),
           });
         }
-        complaint = problem;
+        complaints.set(name, problem);
         await wait(Math.max(askedPauseMs(error), backOff.next(afterFailure)), undefined, { signal });
       }
     }
