@@ -5,13 +5,14 @@ import manifest from "../../package.json" with { type: "json" };
 import { errorStack, errorText } from "../log/error-text.ts";
 import { approveCertsCommand } from "./approve-certs/command.ts";
 import { listCommand } from "./ls/command.ts";
+import { statusCommand } from "./status/command.ts";
 import { tryCommand } from "./try/command.ts";
 import { UserError } from "./user-error.ts";
 import { validateCommand } from "./validate/command.ts";
 
 const program = new Command("multusctl")
   .description(
-    "Tries networks on this machine, checks configuration, also that of a cluster, and lists this node's attachments.",
+    "Tries networks on this machine, checks configuration, also that of a cluster, and says how this node is doing.",
   )
   .version(manifest.version, "-v, --version", "print the version")
   .helpOption("-h, --help", "print help")
@@ -20,6 +21,7 @@ const program = new Command("multusctl")
   .addCommand(tryCommand())
   .addCommand(validateCommand())
   .addCommand(listCommand())
+  .addCommand(statusCommand())
   .addCommand(approveCertsCommand())
   .addHelpText(
     "after",
@@ -31,7 +33,8 @@ Examples:
   sudo multusctl try --nad my-network.yaml
   multusctl validate /etc/cni/net.d/00-multus.conf my-network.yaml
   multusctl validate --all-namespaces
-  sudo multusctl ls`,
+  sudo multusctl ls
+  sudo multusctl status`,
   );
 
 /** Has it say where an error comes from that nobody expected. */

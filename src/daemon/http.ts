@@ -8,11 +8,13 @@ import type { Socket } from "node:net";
 
 export class HttpSide {
   readonly #isReady: () => boolean;
+  readonly #status: (() => unknown) | undefined;
   #server: Server | undefined;
 
-  /** @param isReady false once the daemon is stopping */
-  constructor(isReady: () => boolean) {
+  /** @param isReady false once the daemon is stopping @param status what `GET /status` answers, as JSON */
+  constructor(isReady: () => boolean, status?: () => unknown) {
     this.#isReady = isReady;
+    this.#status = status;
   }
 
   /** Takes over a connection. @param first what was already read from it */
@@ -45,10 +47,15 @@ export class HttpSide {
       response.writeHead(ok ? 200 : 500).end(ok ? "ok\n" : "shutting down\n");
       return;
     }
+    if (path === "/status" && method === "GET" && this.#status !== undefined) {
+      response.setHeader("Content-Type", "application/json");
+      response.writeHead(200).end(`${JSON.stringify(this.#status())}\n`);
+      return;
+    }
     response
       .writeHead(501)
       .end(
-        `${method} ${path} is not served by this version of multusd; there are GET /healthz and GET /readyz\n`,
+        `${method} ${path} is not served by this version of multusd; there are GET /healthz, GET /readyz and GET /status\n`,
       );
   }
 }

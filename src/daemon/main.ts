@@ -11,9 +11,12 @@ import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
 import { Admission } from "./admission.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
+import type { DaemonState } from "./metrics/state.ts";
 import { observed } from "./observed-handler.ts";
+import { RecentFailures } from "./recent-failures.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { DaemonServer } from "./server.ts";
+import { daemonStatus } from "./status-page.ts";
 import { openTelemetry } from "./telemetry.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
@@ -78,28 +81,38 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     delegateTimeoutMs: config.delegateTimeoutMs,
   });
   const admission = new Admission(config.maxConcurrent);
+  const daemonState = (spans: DaemonState["spans"]): DaemonState => ({
+    waiting: admission.waiting,
+    running: admission.running,
+    limit: admission.limit,
+    isStopping: server.isStopping,
+    configFiles: multus.configFiles,
+    clusters: clusters.states,
+    spool: undefined,
+    spans,
+  });
   const telemetry = await openTelemetry({
     ...config,
     version: packageJson.version,
     nodeName: process.env.MULTUS_NODE_NAME ?? "",
-    state: (spans) => ({
-      waiting: admission.waiting,
-      running: admission.running,
-      limit: admission.limit,
-      isStopping: server.isStopping,
-      configFiles: multus.configFiles,
-      clusters: clusters.states,
-      spool: undefined,
-      spans,
-    }),
+    state: daemonState,
     log,
   });
   const { tracer, observer } = telemetry;
+  const failures = new RecentFailures();
+  const handle = failures.of((request, executor, own) => multus.handle(request, executor, own));
   const server: DaemonServer = new DaemonServer({
-    handle: observed((request, executor, own) => multus.handle(request, executor, own), tracer, observer),
+    handle: observed(handle, tracer, observer),
     admission,
     loggers,
     observer,
+    status: () =>
+      daemonStatus({
+        version: packageJson.version,
+        nodeName: process.env.MULTUS_NODE_NAME ?? "",
+        state: () => daemonState(undefined),
+        failures: () => failures.list,
+      }),
   });
   const listening = server.listen(config.socketDir);
   const stop = async (signal: NodeJS.Signals): Promise<void> => {

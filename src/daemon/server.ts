@@ -27,7 +27,7 @@ export class DaemonServer {
 
   constructor(context: ServingContext) {
     this.#context = { ...context, stopping: this.#stopping };
-    this.#http = new HttpSide(() => !this.#stopping.isStopping);
+    this.#http = new HttpSide(() => !this.#stopping.isStopping, context.status);
     this.#server = createServer((socket) => this.#connected(socket));
   }
 

@@ -33,6 +33,8 @@ export interface ServingContext {
   readonly loggers: RequestLoggers;
   /** undefined: nobody counts. */
   readonly observer?: Observer | undefined;
+  /** What `GET /status` answers, as JSON; undefined: it is not served. */
+  readonly status?: (() => unknown) | undefined;
 }
 
 export interface SessionContext extends ServingContext {

@@ -414,7 +414,7 @@ describe("HTTP on the same socket", () => {
     await serve(succeed);
     expect(await get(path, "POST")).toEqual({
       status: 501,
-      text: `POST ${path} is not served by this version of multusd; there are GET /healthz and GET /readyz\n`,
+      text: `POST ${path} is not served by this version of multusd; there are GET /healthz, GET /readyz and GET /status\n`,
     });
   });
 
