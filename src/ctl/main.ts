@@ -4,6 +4,7 @@ import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { errorStack, errorText } from "../log/error-text.ts";
 import { approveCertsCommand } from "./approve-certs/command.ts";
+import { doctorCommand } from "./doctor/command.ts";
 import { listCommand } from "./ls/command.ts";
 import { statusCommand } from "./status/command.ts";
 import { tryCommand } from "./try/command.ts";
@@ -22,6 +23,7 @@ const program = new Command("multusctl")
   .addCommand(validateCommand())
   .addCommand(listCommand())
   .addCommand(statusCommand())
+  .addCommand(doctorCommand())
   .addCommand(approveCertsCommand())
   .addHelpText(
     "after",
@@ -34,7 +36,8 @@ Examples:
   multusctl validate /etc/cni/net.d/00-multus.conf my-network.yaml
   multusctl validate --all-namespaces
   sudo multusctl ls
-  sudo multusctl status`,
+  sudo multusctl status
+  sudo multusctl doctor`,
   );
 
 /** Has it say where an error comes from that nobody expected. */
