@@ -32,6 +32,10 @@ export function partPath(part: Part): string {
   );
 }
 
+/** Where multusd has its socket, plans and results unless its configuration says otherwise. */
+export const defaultSocketDir = "/run/multus";
+export const defaultCniDir = "/var/lib/cni/multus";
+
 /** Directories that plugins are usually in: where Kubernetes has them, and Debian's package. */
 const pluginDirectories = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];
 
