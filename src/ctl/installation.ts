@@ -57,6 +57,10 @@ export function daemonCommand(): readonly string[] {
   return isSea() ? [process.execPath, "daemon"] : [process.execPath, partPath("multusd.mjs")];
 }
 
+/** Where multusd has its socket, plans and results unless its configuration says otherwise. */
+export const defaultSocketDir = "/run/multus";
+export const defaultCniDir = "/var/lib/cni/multus";
+
 /** Directories that plugins are usually in: where Kubernetes has them, and Debian's package. */
 const pluginDirectories = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];
 

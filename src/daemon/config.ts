@@ -11,6 +11,7 @@ import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
 import type { TracingKey } from "../telemetry/settings.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
+import { type NodeCertificate, type NodeCertificateKeys, nodeCertificateOf } from "./node-certificate.ts";
 import {
   type RuntimeConfigKeys,
   type RuntimeConfigSettings,
@@ -36,6 +37,8 @@ export interface DaemonConfig {
   readonly chrootDir: string | undefined;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
   readonly kubeconfig: string;
+  /** The certificate of its node that the daemon shows to the cluster; undefined: none. */
+  readonly nodeCertificate: NodeCertificate | undefined;
   /** Port that metrics are served on; undefined: they are not. */
   readonly metricsPort: number | undefined;
   /** Address that they are served on; "": every one of the host. */
@@ -65,6 +68,7 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly agentPath?: string;
   readonly chrootDir?: string;
   readonly kubeconfig?: string;
+  readonly perNodeCertificate?: NodeCertificateKeys;
   readonly metricsPort?: number;
   readonly metricsAddress?: string;
   readonly tracing?: TracingKey;
@@ -85,6 +89,7 @@ const usedKeys = [
   "delegateTimeoutMs",
   "idleExitSeconds",
   "nadDir",
+  "perNodeCertificate",
   "metricsPort",
   "metricsAddress",
   "tracing",
@@ -128,6 +133,7 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     // Go multus has none where it says nothing.
     chrootDir: keys.chrootDir || undefined,
     kubeconfig: keys.kubeconfig ?? "",
+    nodeCertificate: nodeCertificateOf(keys.perNodeCertificate, where),
     metricsPort: keys.metricsPort,
     metricsAddress: keys.metricsAddress ?? "",
     tracing: keys.tracing ?? {},

@@ -15,11 +15,14 @@ import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 import { IdleEnd } from "./idle-end.ts";
+import type { DaemonState } from "./metrics/state.ts";
 import { observed } from "./observed-handler.ts";
 import { printedFile } from "./printed-file.ts";
+import { RecentFailures } from "./recent-failures.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { createRuntimeConfigKeeper } from "./runtime-config.ts";
 import { DaemonServer } from "./server.ts";
+import { daemonStatus } from "./status-page.ts";
 import { openTelemetry } from "./telemetry.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
@@ -103,7 +106,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   for (const key of config.unknown) log.error("configuration key is not known", { key });
 
   const nads = config.nadDir === "" ? undefined : new NadFiles(config.nadDir, log);
-  const clusters = await kubeClusters(config.kubeconfig, log);
+  const clusters = await kubeClusters(config, log);
   const kernels = loadKernels();
   const agents = makeAgents(config, import.meta.dirname, log);
   const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log);
@@ -125,35 +128,30 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     },
   });
   const admission = new Admission(config.maxConcurrent);
+  const daemonState = (spans: DaemonState["spans"]): DaemonState => ({
+    waiting: admission.waiting,
+    running: admission.running,
+    limit: admission.limit,
+    isStopping: server.isStopping,
+    configFiles: multus.configFiles,
+    clusters: clusters.states,
+    spool: undefined,
+    spans,
+  });
   const telemetry = await openTelemetry({
     ...config,
     version: packageJson.version,
     nodeName: process.env.MULTUS_NODE_NAME ?? "",
-    state: (spans) => ({
-      waiting: admission.waiting,
-      running: admission.running,
-      limit: admission.limit,
-      isStopping: server.isStopping,
-      configFiles: multus.configFiles,
-      clusters: clusters.states,
-      spool: undefined,
-      spans,
-    }),
+    state: daemonState,
     log,
   });
   const { tracer, observer } = telemetry;
+  const failures = new RecentFailures();
+  const handle = failures.of((request, executor, own) =>
+    idleEnd.during(request.command, () => multus.handle(request, executor, own)),
+  );
   const server: DaemonServer = new DaemonServer(
-    {
-      handle: observed(
-        (request, executor, own) =>
-          idleEnd.during(request.command, () => multus.handle(request, executor, own)),
-        tracer,
-        observer,
-      ),
-      admission,
-      loggers,
-      observer,
-    },
+    { handle: observed(handle, tracer, observer), admission, loggers, observer },
     {
       handleDelegate: observed(
         (request, executor, own) =>
@@ -164,6 +162,13 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       agents,
       kernels,
       notReady: () => runtimeConfig?.notInPlace,
+      status: () =>
+        daemonStatus({
+          version: packageJson.version,
+          nodeName: process.env.MULTUS_NODE_NAME ?? "",
+          state: () => daemonState(undefined),
+          failures: () => failures.list,
+        }),
     },
   );
   const listening = server.listen(config.socketDir);
@@ -209,17 +214,24 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   if (cluster !== undefined) multus.restoreStatuses(cluster);
 }
 
-/** What speaks to a cluster is loaded when there is one: a daemon without does without. */
-async function kubeClusters(kubeconfig: string, log: DaemonLogger): Promise<KubeClusters> {
+/** What speaks to a cluster is loaded when there is one: a daemon without does without. @throws {Error} where perNodeCertificate lacks the node's name */
+async function kubeClusters(
+  { kubeconfig, nodeCertificate }: DaemonConfig,
+  log: DaemonLogger,
+): Promise<KubeClusters> {
   const { KUBERNETES_SERVICE_HOST, MULTUS_NODE_NAME = "" } = process.env;
+  if (nodeCertificate !== undefined && MULTUS_NODE_NAME === "") {
+    throw new Error("perNodeCertificate needs the node's name in the environment: MULTUS_NODE_NAME");
+  }
   const isInCluster =
     KUBERNETES_SERVICE_HOST === undefined
       ? () => false
       : (await import("../kube/credentials.ts")).isInCluster;
   return new KubeClusters({
-    kubeconfig,
+    kubeconfig: nodeCertificate?.bootstrapKubeconfig ?? kubeconfig,
     isInCluster: () => isInCluster(),
-    open: async (path) => (await import("../kube/cluster.ts")).openCluster(path, MULTUS_NODE_NAME, log),
+    open: async (path) =>
+      (await import("../kube/cluster.ts")).openCluster(path, MULTUS_NODE_NAME, log, nodeCertificate),
     log,
   });
 }

@@ -35,6 +35,8 @@ export interface HttpServices {
   readonly kernels: Pick<Kernels, "convertResult">;
   /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
   readonly notReady?: (() => string | undefined) | undefined;
+  /** What `GET /status` answers, as JSON; without it it is not served. */
+  readonly status?: (() => unknown) | undefined;
 }
 
 export interface HttpContext extends SessionContext, HttpServices {
@@ -45,7 +47,7 @@ export interface HttpContext extends SessionContext, HttpServices {
 /** A client sends its request at once. */
 const requestWithinMs = 10_000;
 
-const paths = ["/cni", "/delegate", "/healthz", "/readyz"];
+const paths = ["/cni", "/delegate", "/healthz", "/readyz", "/status"];
 const probeMethods = ["GET", "HEAD", "POST"];
 
 export class HttpSide {
@@ -93,12 +95,14 @@ export class HttpSide {
     response.setHeader("Connection", "close");
     if (path === "/healthz" || path === "/readyz") this.#probe(path, request, response);
     else if (path === "/cni" || path === "/delegate") this.#serve(path, request, response);
-    else
+    else if (path === "/status" && this.#context.status !== undefined) {
+      this.#sendStatus(this.#context.status, request, response);
+    } else
       say(
         request,
         response,
         404,
-        `there is no ${path}, but POST /cni and /delegate, and GET /healthz and /readyz`,
+        `there is no ${path}, but POST /cni and /delegate, and GET /healthz, /readyz and /status`,
       );
   }
 
@@ -110,6 +114,14 @@ export class HttpSide {
     }
     const problem = path === "/healthz" ? undefined : this.#notReady();
     say(request, response, problem === undefined ? 200 : 500, problem ?? "ok");
+  }
+
+  #sendStatus(status: () => unknown, request: IncomingMessage, response: ServerResponse): void {
+    if (request.method !== "GET") {
+      say(request, response.setHeader("Allow", "GET"), 405, "use GET");
+      return;
+    }
+    send(response, { status: 200, body: Buffer.from(`${JSON.stringify(status())}\n`) });
   }
 
   /** Why the daemon should get nothing to do; undefined: it is ready. */

@@ -432,7 +432,7 @@ describe("HTTP on the same socket", () => {
     await serve(succeed);
     expect(await get("/", "POST")).toEqual({
       status: 404,
-      text: "there is no /, but POST /cni and /delegate, and GET /healthz and /readyz\n",
+      text: "there is no /, but POST /cni and /delegate, and GET /healthz, /readyz and /status\n",
     });
     expect((await get("/cni")).status).toBe(405);
     expect((await get("/delegate", "PUT")).status).toBe(405);
