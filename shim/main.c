@@ -10,6 +10,7 @@
 #include "connection.h"
 #include "failure.h"
 #include "json.h"
+#include "netns.h"
 #include "on_demand.h"
 #include "plugin_path.h"
 #include "request.h"
@@ -217,8 +218,19 @@ static int run_plugin(void) {
   return exit_code;
 }
 
-/* Serves orders on an open socket until it ends. */
-static int run_agent(int fd, const char *path) {
+/* From here on every path is one below `directory`: plugins, what they read, and the namespaces that orders name. */
+static void change_root(const char *directory) {
+  struct buffer problem = {0};
+  /* There need be no /proc below it. */
+  if (!netns_open_own(&problem)) fail(CNI_IO_FAILURE, buffer_text(&problem), "");
+  if (chroot(directory) == 0 && chdir("/") == 0) return;
+  int error = errno;
+  buffer_say(&problem, "multus agent cannot make ", directory, " its root directory");
+  fail_errno(CNI_IO_FAILURE, buffer_text(&problem), error);
+}
+
+/* Serves orders on an open socket until it ends. With `root` NULL the root directory stays what it is. */
+static int run_agent(int fd, const char *path, const char *root) {
   struct signals signals;
   struct plugin_directories directories = {0};
   struct connection connection = {.fd = fd};
@@ -227,6 +239,7 @@ static int run_agent(int fd, const char *path) {
   int type;
   socklen_t length = sizeof type;
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0) fail_errno(CNI_IO_FAILURE, "the descriptor of multus agent", errno);
+  if (root != NULL) change_root(root);
   signals_take(&signals);
   plugin_directories_allow(&directories, bytes_of_text(path));
   struct buffer hello = {0}, nothing = {0};
@@ -265,11 +278,14 @@ static int usage(const char *problem) {
 
 static int read_agent_options(int count, char **values) {
   int fd = STDIN_FILENO;
-  const char *path = NULL;
+  const char *path = NULL, *root = NULL;
   for (int i = 0; i < count; i += 2) {
     if (i + 1 == count) return usage("an option of agent has no value");
     if (strcmp(values[i], "--path") == 0) {
       path = values[i + 1];
+    } else if (strcmp(values[i], "--chroot") == 0) {
+      root = values[i + 1];
+      if (root[0] != '/') return usage("--chroot is not an absolute path");
     } else if (strcmp(values[i], "--fd") == 0) {
       char *end;
       errno = 0;
@@ -277,11 +293,11 @@ static int read_agent_options(int count, char **values) {
       if (errno != 0 || end == values[i + 1] || *end != 0 || number < 0 || number > 65535) return usage("--fd is not a descriptor");
       fd = (int)number;
     } else {
-      return usage("agent has the options --path and --fd");
+      return usage("agent has the options --path, --chroot and --fd");
     }
   }
   if (path == NULL) return usage("agent needs --path");
-  return run_agent(fd, path);
+  return run_agent(fd, path, root);
 }
 
 int main(int count, char **values) {

@@ -16,7 +16,7 @@
 /* Our own namespace, once it has been needed. */
 static int own_netns = -1;
 
-static bool open_own_netns(struct buffer *problem) {
+bool netns_open_own(struct buffer *problem) {
   if (own_netns < 0) own_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
   if (own_netns >= 0) return true;
   buffer_say(problem, "cannot open the plugin's own network namespace: ", strerror(errno));
@@ -24,7 +24,7 @@ static bool open_own_netns(struct buffer *problem) {
 }
 
 int netns_socket(struct bytes netns, int family, int type, int protocol, struct buffer *problem) {
-  if (!open_own_netns(problem)) return -1;
+  if (!netns_open_own(problem)) return -1;
   char *path = bytes_copy_text(netns);
   /* O_NONBLOCK: the path may be anything, and a FIFO would keep us waiting. */
   int target = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

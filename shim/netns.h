@@ -4,6 +4,10 @@
 
 #include "buffer.h"
 
+/* Notes this process's own namespace, for the way back: the first socket does that, unless /proc will be out of reach by then.
+ * False: `problem` says why. */
+bool netns_open_own(struct buffer *problem);
+
 /* Opens a socket in the namespace at path `netns` (a text without zero bytes); it stays a socket of that namespace,
  * while this process is back in its own before the function returns. If it cannot get back, the process ends.
  * Returns the socket, or -1 with what is wrong appended to `problem`. */

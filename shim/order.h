@@ -5,8 +5,8 @@
 #include "frame.h"
 
 enum {
-  /* Entries that `env` of an EXEC may have. */
-  ORDER_MAX_ENVIRONMENT = 256,
+  /* Entries that `env` of an EXEC may have: an agent gets the whole environment of a runtime. */
+  ORDER_MAX_ENVIRONMENT = 4096,
   /* Addresses that `add` of a DEFAULT_ROUTE may have. */
   ORDER_MAX_GATEWAYS = 16,
   /* IFNAMSIZ without the zero byte. */

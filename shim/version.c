@@ -32,11 +32,13 @@ void version_append_help(struct buffer *out) {
              "A container runtime runs it with CNI_COMMAND and the other CNI_ variables set and a network\n"
              "configuration on stdin. It passes the request to multusd on /run/multus/multus.sock (or\n"
              "multus.sock in the directory that `daemonSocketDir` of the configuration names) and carries out\n"
-             "what multusd orders.\n"
+             "what multusd orders. Where nobody serves the socket, it starts what `daemonCommand` of the\n"
+             "configuration names.\n"
              "\n"
              "  multus --version            print this binary's version\n"
              "  multus --help               print this text\n"
-             "  multus agent --path DIR[:DIR] [--fd N]\n"
+             "  multus agent --path DIR[:DIR] [--chroot ROOT] [--fd N]\n"
              "                              serve orders on the socket that is open as N (0 if not given),\n"
-             "                              with plugins from these directories; used by multusd\n");
+             "                              with plugins from these directories, all paths below ROOT; used\n"
+             "                              by multusd\n");
 }

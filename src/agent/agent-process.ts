@@ -14,6 +14,8 @@ export interface AgentOptions {
   readonly binary: string;
   /** Directories whose plugins it may run, absolute. */
   readonly directories: readonly string[];
+  /** Absolute path of the directory that is its root: plugins, what they read, and namespaces are looked for below it. Without it: this process's. */
+  readonly root?: string | undefined;
   /** Puts a command somewhere else, into a namespace say: gives the command that does that. Without it the agent is where this process is. */
   readonly wrap?: (command: readonly string[]) => readonly string[];
   /** Takes what the agent and its plugins print on stderr. Without it that goes to this process's. */
@@ -24,15 +26,22 @@ export interface AgentOptions {
 const streamFd = 3;
 /** Time from its start to its HELLO. */
 const helloWithinMs = 10_000;
+/** Characters of its stderr that are kept for the error of an agent that does not start. */
+const stderrKept = 2_000;
 
 export class AgentProcess implements AsyncDisposable {
   readonly executor: Executor;
+  /** Resolves when it has ended, however that came. */
+  readonly ended: Promise<void>;
   readonly #child: ChildProcess;
   readonly #connection: FrameConnection;
   readonly #orders: Orders;
   readonly #exited: Promise<void>;
   #greeted: (error?: Error) => void = () => {};
   #spawnError: Error | undefined;
+  /** What it said before its HELLO. */
+  #stderr = "";
+  #isGreeted = false;
 
   /**
    * Starts an agent.
@@ -49,15 +58,23 @@ export class AgentProcess implements AsyncDisposable {
     return agent;
   }
 
-  private constructor({ binary, directories, wrap = (command) => command, onStderr }: AgentOptions) {
-    const agent = [binary, "agent", "--path", directories.join(":"), "--fd", String(streamFd)];
+  private constructor({ binary, directories, root, wrap = (command) => command, onStderr }: AgentOptions) {
+    const ownRoot = root === undefined ? [] : ["--chroot", root];
+    const agent = [binary, "agent", "--path", directories.join(":"), ...ownRoot, "--fd", String(streamFd)];
     const [command = "", ...args] = wrap(agent);
     this.#child = spawn(command, args, {
       stdio: ["ignore", "ignore", onStderr === undefined ? "inherit" : "pipe", "pipe"],
       // A group of its own: Ctrl-C in a terminal is for this process, which may have something to undo before the agent ends.
       detached: true,
     });
-    if (onStderr !== undefined) this.#child.stderr?.setEncoding("utf8").on("data", onStderr);
+    if (onStderr !== undefined) {
+      this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+        // Later it is its plugins' words, which are not about it.
+        if (!this.#isGreeted) this.#stderr = (this.#stderr + text).slice(-stderrKept);
+        onStderr(text);
+      });
+    }
+    this.ended = new Promise((resolve) => this.#child.once("close", () => resolve()));
     this.#exited = new Promise((resolve) => {
       this.#child.once("exit", () => resolve());
       this.#child.once("error", (error) => {
@@ -72,7 +89,8 @@ export class AgentProcess implements AsyncDisposable {
     this.#connection = new FrameConnection(stream, {
       frame: (frame) => this.#frame(frame),
       malformed: (error) => this.#fail(error),
-      closed: () => this.#fail(new Error(`agent ${binary} ended`)),
+      // Only when it is gone is there nothing left of its plugins.
+      closed: () => void this.ended.then(() => this.#fail(new Error(this.#epitaph(binary)))),
     });
     this.#orders = new Orders((type, id, body) => this.#connection.send(type, id, body));
     this.executor = new ShimExecutor(this.#orders);
@@ -92,6 +110,13 @@ export class AgentProcess implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #epitaph(binary: string): string {
+    const { signalCode, exitCode } = this.#child;
+    const how = signalCode === null ? `with exit code ${exitCode}` : `by ${signalCode}`;
+    const said = this.#isGreeted ? "" : this.#stderr.trim();
+    return `the agent ${binary} ended ${how}${said === "" ? "" : `: ${said}`}`;
   }
 
   #greeting(): Promise<void> {
@@ -125,6 +150,7 @@ export class AgentProcess implements AsyncDisposable {
       );
       return;
     }
+    this.#isGreeted = true;
     this.#greeted();
   }
 

@@ -83,10 +83,13 @@ export class ResultCache {
   /**
    * All entries, or those of one container, in file name order. A torn file whose attachment cannot be told is left out and reported.
    * Never throws.
+   * @param known attachments whose entries are left out, unread
    */
-  list(containerId?: string): CachedAttachment[] {
+  list(containerId?: string, known: readonly AttachmentKey[] = []): CachedAttachment[] {
     const attachments: CachedAttachment[] = [];
+    const passedOver = new Set(known.map(fileName));
     for (const name of this.#fileNames()) {
+      if (passedOver.has(name)) continue;
       if (containerId !== undefined && !name.includes(`-${containerId}-`)) continue;
       const path = join(this.#directory, name);
       const bytes = this.#readFile(path);
@@ -103,7 +106,7 @@ export class ResultCache {
     checkNetworkName(key.networkName, "result cache");
     checkContainerId(key.containerId);
     checkIfName(key.ifName);
-    return join(this.#directory, `${key.networkName}-${key.containerId}-${key.ifName}`);
+    return join(this.#directory, fileName(key));
   }
 
   /** Without the network's name, which may be as long as a file name can be. An interface is in one network only. */
@@ -195,6 +198,10 @@ function cacheText(attachment: CachedAttachment): Uint8Array {
   if (result !== undefined) parts.push(Buffer.from(',"result":'), result);
   parts.push(Buffer.from("}"));
   return Buffer.concat(parts);
+}
+
+function fileName({ networkName, containerId, ifName }: AttachmentKey): string {
+  return `${networkName}-${containerId}-${ifName}`;
 }
 
 /** The attachment that a file of a known container is named after. */

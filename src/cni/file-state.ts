@@ -59,6 +59,11 @@ export function fileStates(directory: string, extensions: readonly string[]): Fi
 export class FileMemory<Value> {
   readonly #kept = new Map<string, { identity: string; made: Made<Value> }>();
 
+  /** Values that are kept. */
+  get size(): number {
+    return this.#kept.size;
+  }
+
   /**
    * The kept value of `key`, or else what `make` gives.
    * @param states of all files that the value is made from

@@ -44,6 +44,11 @@ export class NetworkConfigFiles {
     this.#onProblem = onProblem;
   }
 
+  /** Networks and single plugins that are kept parsed. */
+  get size(): number {
+    return this.#networks.size + this.#plugins.size;
+  }
+
   /**
    * The network of that name in `directory`: of the first file, by file name, that has it.
    * @returns undefined if there is none, or no directory

@@ -3,19 +3,22 @@
 import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { errorStack, errorText } from "../log/error-text.ts";
+import { approveCertsCommand } from "./approve-certs/command.ts";
+import { doctorCommand } from "./doctor/command.ts";
 import { withCommandOfName } from "./go-programs.ts";
 import { installCommand } from "./install/command.ts";
 import { kubeconfigCommand } from "./install/kubeconfig-command.ts";
 import { thinEntrypointCommand } from "./install/thin-command.ts";
 import { uninstallCommand } from "./install/uninstall-command.ts";
 import { listCommand } from "./ls/command.ts";
+import { statusCommand } from "./status/command.ts";
 import { tryCommand } from "./try/command.ts";
 import { UserError } from "./user-error.ts";
 import { validateCommand } from "./validate/command.ts";
 
 const program = new Command("multusctl")
   .description(
-    "Tries networks on this machine, checks configuration, also that of a cluster, lists this node's attachments, and installs Multus on a node.",
+    "Tries networks on this machine, checks configuration, also that of a cluster, says how this node is doing, and installs Multus on it.",
   )
   .version(manifest.version, "-v, --version", "print the version")
   .helpOption("-h, --help", "print help")
@@ -24,6 +27,9 @@ const program = new Command("multusctl")
   .addCommand(tryCommand())
   .addCommand(validateCommand())
   .addCommand(listCommand())
+  .addCommand(statusCommand())
+  .addCommand(doctorCommand())
+  .addCommand(approveCertsCommand())
   .addCommand(installCommand())
   .addCommand(uninstallCommand())
   .addCommand(thinEntrypointCommand())
@@ -38,7 +44,9 @@ Examples:
   sudo multusctl try --nad my-network.yaml
   multusctl validate /etc/cni/net.d/00-multus.conf my-network.yaml
   multusctl validate --all-namespaces
-  sudo multusctl ls`,
+  sudo multusctl ls
+  sudo multusctl status
+  sudo multusctl doctor`,
   );
 
 /** Has it say where an error comes from that nobody expected. */

@@ -28,6 +28,10 @@ export class Admission {
     this.#limit = limit;
   }
 
+  get limit(): number {
+    return this.#limit;
+  }
+
   get waiting(): number {
     return this.#waiting.size;
   }

@@ -9,12 +9,15 @@ import { errorText } from "../log/error-text.ts";
 import type { LogKeys } from "../log/settings.ts";
 import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
+import type { TracingKey } from "../telemetry/settings.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
+import { type NodeCertificate, type NodeCertificateKeys, nodeCertificateOf } from "./node-certificate.ts";
 import {
-  generatorKeys,
   type RuntimeConfigKeys,
   type RuntimeConfigSettings,
+  runtimeConfigKeys,
   runtimeConfigSettings,
+  unneededKeys,
 } from "./runtime-config.ts";
 
 export interface DaemonConfig {
@@ -28,8 +31,20 @@ export interface DaemonConfig {
   readonly idleExitSeconds: number | undefined;
   /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
   readonly nadDir: string;
+  /** Path of the `multus` binary to run as agent; undefined: where the daemon's installation has it. */
+  readonly agentPath: string | undefined;
+  /** Directory that is the agents' root; undefined: the daemon's own. */
+  readonly chrootDir: string | undefined;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
   readonly kubeconfig: string;
+  /** The certificate of its node that the daemon shows to the cluster; undefined: none. */
+  readonly nodeCertificate: NodeCertificate | undefined;
+  /** Port that metrics are served on; undefined: they are not. */
+  readonly metricsPort: number | undefined;
+  /** Address that they are served on; "": every one of the host. */
+  readonly metricsAddress: string;
+  /** Where spans are exported to, if not the environment says it. */
+  readonly tracing: TracingKey;
   /** The keys of the log that are set here and so win over a netconf's. */
   readonly log: LogKeys;
   /** The netconf keys that are set here. */
@@ -50,7 +65,13 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly delegateTimeoutMs?: number;
   readonly idleExitSeconds?: number;
   readonly nadDir?: string;
+  readonly agentPath?: string;
+  readonly chrootDir?: string;
   readonly kubeconfig?: string;
+  readonly perNodeCertificate?: NodeCertificateKeys;
+  readonly metricsPort?: number;
+  readonly metricsAddress?: string;
+  readonly tracing?: TracingKey;
 }
 
 const defaultSocketDir = "/run/multus";
@@ -68,9 +89,12 @@ const usedKeys = [
   "delegateTimeoutMs",
   "idleExitSeconds",
   "nadDir",
-  "multusConfigFile",
-  "multusAutoconfigDir",
-  "daemonSocketDir",
+  "perNodeCertificate",
+  "metricsPort",
+  "metricsAddress",
+  "tracing",
+  "agentPath",
+  "chrootDir",
 ];
 
 /**
@@ -97,21 +121,27 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
   const { logFile, logLevel, logToStderr, logOptions } = keys;
   const given = Object.keys(keys);
   const runtimeConfig = runtimeConfigSettings(keys, where);
-  const used = runtimeConfig === undefined ? usedKeys : [...usedKeys, ...generatorKeys];
+  const used = [...usedKeys, ...runtimeConfigKeys];
+  const unneeded = unneededKeys(runtimeConfig);
   return {
     socketDir: keys.socketDir ?? defaultSocketDir,
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
     delegateTimeoutMs: keys.delegateTimeoutMs,
     idleExitSeconds: keys.idleExitSeconds,
     nadDir: keys.nadDir ?? "",
+    agentPath: keys.agentPath,
+    // Go multus has none where it says nothing.
+    chrootDir: keys.chrootDir || undefined,
     kubeconfig: keys.kubeconfig ?? "",
+    nodeCertificate: nodeCertificateOf(keys.perNodeCertificate, where),
+    metricsPort: keys.metricsPort,
+    metricsAddress: keys.metricsAddress ?? "",
+    tracing: keys.tracing ?? {},
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
     runtimeConfig,
-    // Of the netconf's keys those that a daemon cannot set for all calls are for the file alone; its name has another key.
     unused: given.filter(
-      (key) =>
-        !used.includes(key) && (daemonKeys.includes(key) || generatorKeys.includes(key) || key === "name"),
+      (key) => unneeded.includes(key) || (daemonKeys.includes(key) && !used.includes(key)),
     ),
     unknown: given.filter((key) => !netconfKeys.includes(key) && !daemonKeys.includes(key)),
   };

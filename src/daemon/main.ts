@@ -11,13 +11,19 @@ import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
 import { Admission } from "./admission.ts";
+import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 import { IdleEnd } from "./idle-end.ts";
+import type { DaemonState } from "./metrics/state.ts";
+import { observed } from "./observed-handler.ts";
 import { printedFile } from "./printed-file.ts";
+import { RecentFailures } from "./recent-failures.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { createRuntimeConfigKeeper } from "./runtime-config.ts";
 import { DaemonServer } from "./server.ts";
+import { daemonStatus } from "./status-page.ts";
+import { openTelemetry } from "./telemetry.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
 /** Kubernetes gives a pod 30 s between SIGTERM and SIGKILL: so long for requests that are under way, then so long for what they reported. */
@@ -34,7 +40,7 @@ const usage = `multusd ${packageJson.version}: the Multus daemon
   --version             print the version
   --help                print this
 
-MULTUS_NODE_NAME in the environment is the name of this node in its cluster.
+MULTUS_NODE_NAME in the environment is the name of this node in its cluster; OTEL_EXPORTER_OTLP_ENDPOINT has spans exported.
 `;
 
 /**
@@ -81,6 +87,15 @@ async function main(): Promise<void> {
   await serve({ ...readDaemonConfig(values.config), ...given }, values.config);
 }
 
+/** How a daemon ends. */
+interface Ending {
+  readonly why: LogFields;
+  /** Resolves with how many were not finished. */
+  readonly endRequests: () => Promise<number>;
+  /** The next call starts it again: what leads a runtime here stays. */
+  readonly comesAgain: boolean;
+}
+
 async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const allLoggers = new Loggers(printedFile(config.socketDir));
   const loggers = new RequestLoggers(allLoggers, config.log);
@@ -91,8 +106,9 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   for (const key of config.unknown) log.error("configuration key is not known", { key });
 
   const nads = config.nadDir === "" ? undefined : new NadFiles(config.nadDir, log);
-  const clusters = await kubeClusters(config.kubeconfig, log);
+  const clusters = await kubeClusters(config, log);
   const kernels = loadKernels();
+  const agents = makeAgents(config, import.meta.dirname, log);
   const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log);
   const multus = createMultus({
     kernels,
@@ -106,34 +122,74 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     seconds: config.idleExitSeconds,
     undelivered: () => clusters.undelivered,
     end: () => {
-      if (!stopping) end({ idle: config.idleExitSeconds }, () => server.retire());
+      if (stopping) return;
+      const why = { idle: config.idleExitSeconds };
+      end({ why, endRequests: () => server.retire(), comesAgain: true });
     },
   });
-  const server = new DaemonServer(
+  const admission = new Admission(config.maxConcurrent);
+  const daemonState = (spans: DaemonState["spans"]): DaemonState => ({
+    waiting: admission.waiting,
+    running: admission.running,
+    limit: admission.limit,
+    isStopping: server.isStopping,
+    configFiles: multus.configFiles,
+    clusters: clusters.states,
+    spool: undefined,
+    spans,
+  });
+  const telemetry = await openTelemetry({
+    ...config,
+    version: packageJson.version,
+    nodeName: process.env.MULTUS_NODE_NAME ?? "",
+    state: daemonState,
+    log,
+  });
+  const { tracer, observer } = telemetry;
+  const failures = new RecentFailures();
+  const handle = failures.of((request, executor, own) =>
+    idleEnd.during(request.command, () => multus.handle(request, executor, own)),
+  );
+  const server: DaemonServer = new DaemonServer(
+    { handle: observed(handle, tracer, observer), admission, loggers, observer },
     {
-      handle: (request, executor, requestLog) =>
-        idleEnd.during(request.command, () => multus.handle(request, executor, requestLog)),
-      admission: new Admission(config.maxConcurrent),
-      loggers,
+      handleDelegate: observed(
+        (request, executor, own) =>
+          idleEnd.during(request.command, () => multus.handleDelegate(request, executor, own)),
+        tracer,
+        observer,
+      ),
+      agents,
+      kernels,
+      notReady: () => runtimeConfig?.notInPlace,
+      status: () =>
+        daemonStatus({
+          version: packageJson.version,
+          nodeName: process.env.MULTUS_NODE_NAME ?? "",
+          state: () => daemonState(undefined),
+          failures: () => failures.list,
+        }),
     },
-    () => runtimeConfig?.notInPlace,
   );
   const listening = server.listen(config.socketDir);
-  /** @param endRequests resolves with how many were not finished */
-  const stop = async (why: LogFields, endRequests: () => Promise<number>): Promise<void> => {
+  const stop = async ({ why, endRequests, comesAgain }: Ending): Promise<void> => {
     await listening;
     log.verbose("multusd stops", why);
     runtimeConfig?.freeze();
     const unfinished = await endRequests();
+    await agents.close();
     // Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone.
-    runtimeConfig?.leave();
-    const undelivered = await clusters.close(reportsWithinMs);
+    if (!comesAgain) runtimeConfig?.leave();
+    const [undelivered] = await Promise.all([
+      clusters.close(reportsWithinMs),
+      telemetry.close(reportsWithinMs),
+    ]);
     log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
     await allLoggers.close();
     process.exit(0);
   };
-  const end = (why: LogFields, endRequests: () => Promise<number>): void => {
-    stop(why, endRequests).catch((error) => {
+  const end = (ending: Ending): void => {
+    stop(ending).catch((error) => {
       log.panic("multusd could not stop in order", { error: String(error) });
       process.exit(1);
     });
@@ -145,30 +201,37 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       // Whoever asks twice does not want to wait.
       if (stopping) process.exit(1);
       stopping = true;
-      end({ signal }, () => server.stop(requestsWithinMs));
+      end({ why: { signal }, endRequests: () => server.stop(requestsWithinMs), comesAgain: false });
     });
   }
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
-  idleEnd.begin();
   // Not before: a runtime that sees the file calls at once.
   runtimeConfig?.start();
+  idleEnd.begin();
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
   const cluster = await clusters.warm();
   if (cluster !== undefined) multus.restoreStatuses(cluster);
 }
 
-/** What speaks to a cluster is loaded when there is one: a daemon without does without. */
-async function kubeClusters(kubeconfig: string, log: DaemonLogger): Promise<KubeClusters> {
+/** What speaks to a cluster is loaded when there is one: a daemon without does without. @throws {Error} where perNodeCertificate lacks the node's name */
+async function kubeClusters(
+  { kubeconfig, nodeCertificate }: DaemonConfig,
+  log: DaemonLogger,
+): Promise<KubeClusters> {
   const { KUBERNETES_SERVICE_HOST, MULTUS_NODE_NAME = "" } = process.env;
+  if (nodeCertificate !== undefined && MULTUS_NODE_NAME === "") {
+    throw new Error("perNodeCertificate needs the node's name in the environment: MULTUS_NODE_NAME");
+  }
   const isInCluster =
     KUBERNETES_SERVICE_HOST === undefined
       ? () => false
       : (await import("../kube/credentials.ts")).isInCluster;
   return new KubeClusters({
-    kubeconfig,
+    kubeconfig: nodeCertificate?.bootstrapKubeconfig ?? kubeconfig,
     isInCluster: () => isInCluster(),
-    open: async (path) => (await import("../kube/cluster.ts")).openCluster(path, MULTUS_NODE_NAME, log),
+    open: async (path) =>
+      (await import("../kube/cluster.ts")).openCluster(path, MULTUS_NODE_NAME, log, nodeCertificate),
     log,
   });
 }

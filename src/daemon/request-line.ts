@@ -29,6 +29,7 @@ export function logRequest(
   const fields: LogFields = {
     pod,
     container: request.containerId === "" ? undefined : request.containerId,
+    trace: report.trace === "" ? undefined : report.trace,
     networks: networks.length === 0 ? undefined : networks.join(","),
     gone: times.gone ? true : undefined,
     queue: times.queue,

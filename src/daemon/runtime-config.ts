@@ -71,17 +71,34 @@ const netconfKeys: readonly string[] = [
   "daemonStartTimeoutMs",
 ];
 
-/** Keys that are for nothing where no file is made. */
-export const generatorKeys: readonly string[] = [
+/** Keys of any file. */
+const keptFileKeys: readonly string[] = [
+  "multusConfigFile",
+  "multusAutoconfigDir",
   "cniConfigDir",
+  "cleanupConfigOnExit",
+];
+/** Keys of a file that is made. */
+const madeFileKeys: readonly string[] = [
   "multusMasterCNI",
   "forceCNIVersion",
   "overrideNetworkName",
-  "cleanupConfigOnExit",
+  "daemonSocketDir",
   "type",
   "cniVersion",
   "capabilities",
 ];
+
+/** Keys that are about the file and about nothing else. */
+export const runtimeConfigKeys: readonly string[] = [...keptFileKeys, ...madeFileKeys];
+
+/** Keys that are about the file and, as the others are, for nothing. */
+export function unneededKeys(settings: RuntimeConfigSettings | undefined): readonly string[] {
+  // That of Go multus, which takes it for nothing: overrideNetworkName is what counts.
+  const never = ["name"];
+  if (settings === undefined) return [...never, ...runtimeConfigKeys];
+  return "file" in settings.from ? [...never, ...madeFileKeys] : never;
+}
 
 /**
  * What the keys say. Go multus takes `auto` where multusConfigFile is missing, and ends if there is no multusAutoconfigDir then; here a daemon that is told of neither leaves
@@ -101,7 +118,7 @@ export function runtimeConfigSettings(
     directory: cniConfigDir,
     readinessIndicatorFile: keys.readinessindicatorfile ?? "",
     // The file of a daemon that plugins start is how it is found again.
-    removeOnExit: keys.cleanupConfigOnExit ?? keys.daemonCommand === undefined,
+    removeOnExit: keys.cleanupConfigOnExit ?? (keys.daemonCommand ?? undefined) === undefined,
   };
   if (configFile !== "auto") return { ...shared, from: { file: configFile } };
   const clusterNetwork = { directory: multusAutoconfigDir || cniConfigDir, name: keys.multusMasterCNI ?? "" };

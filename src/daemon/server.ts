@@ -2,7 +2,7 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { HttpSide } from "./http.ts";
+import { type HttpServices, HttpSide } from "./http/http-side.ts";
 import { type ServingContext, type SessionContext, ShimSession } from "./shim-session.ts";
 import { listenOn, type SocketFile } from "./socket-file.ts";
 import { Stopping } from "./stopping.ts";
@@ -24,13 +24,16 @@ export class DaemonServer {
   readonly #sessions = new Set<ShimSession>();
   #socketFile: SocketFile | undefined;
   readonly #stopping = new Stopping();
-  /** Called whenever a session ends while the daemon stops. */
-  #sessionEnded: () => void = () => {};
+  /** Called whenever a request ends while the daemon stops. */
+  #requestEnded: () => void = () => {};
 
-  /** @param notReady why the daemon is of no use to its node yet, beside the socket; undefined: it is */
-  constructor(context: ServingContext, notReady: () => string | undefined = () => undefined) {
+  constructor(context: ServingContext, httpServices: HttpServices) {
     this.#context = { ...context, stopping: this.#stopping };
-    this.#http = new HttpSide(() => (this.#stopping.isStopping ? "shutting down" : notReady()));
+    this.#http = new HttpSide({
+      ...this.#context,
+      ...httpServices,
+      requestEnded: () => this.#requestEnded(),
+    });
     this.#server = createServer((socket) => this.#connected(socket));
   }
 
@@ -80,7 +83,7 @@ export class DaemonServer {
     this.#server.close();
     const silentUntil = performance.now() + silenceMs;
     // A session ends when its request is answered, or did not come in time.
-    while (this.#sessions.size > 0 || (this.#others.size > 0 && performance.now() < silentUntil)) {
+    while (this.#mayBring(silentUntil)) {
       await sleep(arrivalStepMs);
     }
     for (const socket of this.#others) socket.destroy();
@@ -95,20 +98,31 @@ export class DaemonServer {
     for (let step = 0; step < arrivalSteps; step++) await sleep(arrivalStepMs);
   }
 
+  /** Is somebody there whose request is worked on, or may still come? @param silentUntil on the clock of `performance.now()` */
+  #mayBring(silentUntil: number): boolean {
+    if (this.#sessions.size > 0 || this.#http.underWay > 0) return true;
+    return this.#others.size > 0 && performance.now() < silentUntil;
+  }
+
   #underWay(): number {
-    return Array.from(this.#sessions).filter((session) => session.underWay).length;
+    const sessions = Array.from(this.#sessions).filter((session) => session.underWay);
+    return sessions.length + this.#http.underWay;
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping.isStopping;
   }
 
   /** @param deadline on the clock of `performance.now()` */
   #requestsEnded(deadline: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()));
-      this.#sessionEnded = () => {
+      this.#requestEnded = () => {
         if (this.#underWay() > 0) return;
         clearTimeout(timer);
         resolve();
       };
-      this.#sessionEnded();
+      this.#requestEnded();
     });
   }
 
@@ -135,7 +149,7 @@ export class DaemonServer {
   #openSession(socket: Socket, first: Buffer): void {
     const session = new ShimSession(this.#context, socket, first, () => {
       this.#sessions.delete(session);
-      this.#sessionEnded();
+      this.#requestEnded();
     });
     this.#sessions.add(session);
   }

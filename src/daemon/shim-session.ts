@@ -7,33 +7,25 @@ import { Fields } from "../agent/frame-fields.ts";
 import { type Frame, FrameError, FrameType, protocolVersion } from "../agent/frames.ts";
 import { Orders } from "../agent/orders.ts";
 import { ShimExecutor } from "../agent/shim-executor.ts";
-import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
-import { type CniRequest, versionAskedFor } from "../cni/request.ts";
-import { errorStack, errorText } from "../log/error-text.ts";
+import type { CniRequest } from "../cni/request.ts";
 import type { Logger } from "../log/logger.ts";
 import type { HandledRequest } from "../multus/handler.ts";
-import type { Admission } from "./admission.ts";
-import { logRequest } from "./request-line.ts";
-import type { RequestLoggers } from "./request-loggers.ts";
-import type { Stopping } from "./stopping.ts";
+import { type Answer, refusal, takeIn, type WorkContext } from "./request-work.ts";
 
-/** Works on one request; never throws. */
+/** Works on one request; never throws. @param arrived when it came, in milliseconds of `performance.now()` */
 export type RequestHandler = (
   request: CniRequest,
   executor: Executor,
   log: Logger,
+  arrived: number,
 ) => Promise<HandledRequest>;
 
 /** What requests are served with. */
-export interface ServingContext {
+export interface ServingContext extends Omit<WorkContext, "stopping"> {
   readonly handle: RequestHandler;
-  readonly admission: Admission;
-  readonly loggers: RequestLoggers;
 }
 
-export interface SessionContext extends ServingContext {
-  readonly stopping: Stopping;
-}
+export type SessionContext = ServingContext & WorkContext;
 
 /** A shim sends HELLO and REQUEST in its first write. */
 const requestWithinMs = 10_000;
@@ -48,9 +40,8 @@ export class ShimSession {
   readonly #onClosed: () => void;
   readonly #requestTimer: NodeJS.Timeout;
   #state: "hello" | "request" | "orders" | "turned away" = "hello";
-  /** Ends the request's place in the line; nothing before it has one. */
-  #leave: () => void = () => {};
-  #started = false;
+  /** Gives up the request's place in the line; nothing before it has one. */
+  #giveUp: () => void = () => {};
   #gone = false;
 
   /** @param stream a connection whose first bytes are a frame's @param first what was already read from it @param onClosed is called once, last */
@@ -111,39 +102,20 @@ export class ShimSession {
 
   #request(request: CniRequest): void {
     clearTimeout(this.#requestTimer);
-    const comeAgain = this.#context.stopping.answerTo(request.command);
-    if (comeAgain !== undefined) {
-      this.#state = "turned away";
-      this.#reply({ exitCode: 1, stdout: errorReply(comeAgain, versionAskedFor(request)), retry: true });
-      return;
-    }
     this.#state = "orders";
-    const arrived = performance.now();
-    const { admission } = this.#context;
-    this.#leave = admission.enter(request.command, request.containerId, (leave) => {
-      this.#started = true;
-      this.#work(request, arrived).then(leave, leave);
+    const executor = new ShimExecutor(this.#orders);
+    this.#giveUp = takeIn(this.#context, {
+      request,
+      handle: (log, arrived) => this.#context.handle(request, executor, log, arrived),
+      answer: (answer) => {
+        // It is not waited for, however long its shim stays.
+        if (answer.retry === true) this.#state = "turned away";
+        this.#reply(answer);
+        // Go multus's shim brings its requests over HTTP.
+        this.#context.observer?.httpAnswered("/cni", "POST", answer.exitCode === 0 ? 200 : 400);
+      },
+      isGone: () => this.#gone,
     });
-  }
-
-  async #work(request: CniRequest, arrived: number): Promise<void> {
-    const { handle, loggers } = this.#context;
-    const log = loggers.for(request.config);
-    const started = performance.now();
-    const { command, containerId: container, ifName } = request;
-    log.debug(`${command} begins`, { container, ifName, queue: started - arrived });
-    try {
-      // Many requests write to one log: each of their lines says whose it is.
-      const ownLog = container === "" ? log : log.with({ container });
-      const handled = await handle(request, new ShimExecutor(this.#orders), ownLog);
-      this.#reply({ exitCode: handled.exitCode, stdout: handled.stdout });
-      const times = { queue: started - arrived, total: performance.now() - arrived, gone: this.#gone };
-      logRequest(log, request, handled, times);
-    } catch (error) {
-      // The handler never throws. Should it, the runtime still gets an answer and the daemon lives on.
-      log.error(`${command} could not be worked on`, { container, error: errorStack(error) });
-      this.#refuse(`internal error: ${errorText(error)}`);
-    }
   }
 
   #malformed(error: FrameError): void {
@@ -152,13 +124,11 @@ export class ShimSession {
   }
 
   #refuse(message: string): void {
-    const error = new CniError(CniErrorCode.internal, message);
-    this.#reply({ exitCode: 1, stdout: errorReply(error, "") });
+    this.#reply(refusal(message));
   }
 
-  /** @param reply the frame's body: `retry` sends the shim to the next daemon */
-  #reply(reply: { readonly exitCode: number; readonly stdout: Uint8Array; readonly retry?: true }): void {
-    this.#connection.send(FrameType.reply, 0, reply);
+  #reply({ exitCode, stdout, retry }: Answer): void {
+    this.#connection.send(FrameType.reply, 0, { exitCode, stdout, ...(retry === true ? { retry } : {}) });
     this.#connection.end();
   }
 
@@ -166,14 +136,9 @@ export class ShimSession {
     clearTimeout(this.#requestTimer);
     this.#gone = true;
     this.#orders.end("the multus process that asked is gone");
-    // A request that is being worked on leaves when its handler has cleaned up.
-    if (!this.#started) this.#leave();
+    this.#giveUp();
     this.#onClosed();
   }
-}
-
-function errorReply(error: CniError, cniVersion: string): Uint8Array {
-  return Buffer.from(errorJson(error, cniVersion));
 }
 
 /** @throws {FrameError} */

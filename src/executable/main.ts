@@ -1,11 +1,13 @@
 /** The single-file executable: multusd and multusctl in one, for nodes without Node. Its name says which of the two it is, or its first word. */
 
 import { basename } from "node:path";
+import { isGoProgram } from "../ctl/go-programs.ts";
 
 /** The file itself, and what it was called as: a link may have another name. */
 const [, calledAs = "", firstWord] = process.argv;
 const isRole = firstWord === "ctl" || firstWord === "daemon";
-const role = isRole ? firstWord : basename(calledAs) === "multusctl" ? "ctl" : "daemon";
+const isCtlByName = basename(calledAs) === "multusctl" || isGoProgram(calledAs);
+const role = isRole ? firstWord : isCtlByName ? "ctl" : "daemon";
 // Both read their own words from where Node leaves them.
 if (isRole) process.argv.splice(2, 1);
 

@@ -32,6 +32,11 @@ export interface Api {
   watch(request: ApiRequest, onLine: (line: unknown) => void, onOpen?: () => void): Promise<void>;
 }
 
+/** An API that can be hung up. */
+export interface Connection extends Api {
+  close(): void;
+}
+
 /** For `accept` of one object or a watch: without spec and status, of any type. Of a pod that is a tenth. */
 export const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 /** For `accept` of a list: {@link metadataOnly} of its items. */

@@ -2,22 +2,18 @@
 
 import type { Logger } from "../log/logger.ts";
 import type { Cluster } from "../multus/cluster.ts";
-import type { Api } from "./api.ts";
+import type { Connection } from "./api.ts";
 import { ApiClient } from "./api-client.ts";
-import { inClusterCredentials, kubeconfigCredentials } from "./credentials.ts";
+import type { NodeCertificateSettings } from "./certificates/connection.ts";
+import type { ClusterState } from "./cluster-state.ts";
+import { inClusterCredentials, kubeconfigCredentials, kubeconfigServer } from "./credentials.ts";
 import { KubeNads } from "./nads.ts";
 import { KubePods } from "./pods.ts";
 import { syncPatienceMs } from "./reflector.ts";
 import { ClusterStatusSink } from "./status-sink.ts";
 
-/** An API that can be hung up. */
-export interface Connection extends Api {
-  close(): void;
-}
-
 export interface OpenCluster extends Cluster {
-  /** Statuses and events that are not delivered yet. */
-  readonly undelivered: number;
+  readonly state: ClusterState;
   /**
    * Waits until statuses and events are delivered, then ends watches and connections.
    * @param limitMs milliseconds to wait at most
@@ -38,12 +34,25 @@ export interface KubeClusterOptions {
 /**
  * Opens a cluster. Whether its server can be reached is not waited for.
  * @param kubeconfig path; "": the cluster that this process is a pod of
+ * @param nodeCertificate a certificate of the node is shown to it; the kubeconfig's user only asks for the first one
  * @throws {CniError} 5, 7 where there are no credentials that could be shown to it
  */
-export async function openCluster(kubeconfig: string, nodeName: string, log: Logger): Promise<OpenCluster> {
+export async function openCluster(
+  kubeconfig: string,
+  nodeName: string,
+  log: Logger,
+  nodeCertificate?: NodeCertificateSettings,
+): Promise<OpenCluster> {
   const credentials = kubeconfig === "" ? inClusterCredentials(log) : kubeconfigCredentials(kubeconfig, log);
-  const { server } = await credentials.access();
-  return new KubeCluster({ api: new ApiClient(credentials), server: server.origin, nodeName, log });
+  if (nodeCertificate === undefined) {
+    const { server } = await credentials.access();
+    return new KubeCluster({ api: new ApiClient(credentials), server: server.origin, nodeName, log });
+  }
+  // Its user may be away while there is a certificate.
+  const server = await kubeconfigServer(kubeconfig);
+  const { connectWithNodeCertificate } = await import("./certificates/connection.ts");
+  const api = connectWithNodeCertificate({ ...nodeCertificate, kubeconfig, nodeName, log }, credentials);
+  return new KubeCluster({ api, server: server.origin, nodeName, log });
 }
 
 /** A runtime that asks for the STATUS of a daemon which has just started gets its answer after so many milliseconds at most. */
@@ -82,13 +91,18 @@ export class KubeCluster implements OpenCluster {
     return `the network-attachment-definitions of the cluster at ${this.#options.server} are not known yet: ${why}`;
   }
 
+  get state(): ClusterState {
+    const watches = [this.nads.watch, this.pods.watch].filter((watch) => watch !== undefined);
+    return {
+      server: this.#options.server,
+      watches: watches.map((watch) => watch.state),
+      deliveries: this.sink.deliveries,
+    };
+  }
+
   async untilListed(): Promise<void> {
     const { watch } = this.nads;
     if (!watch.refused && watch.lastProblem === undefined) await watch.waitUntilSynced(firstListMs);
-  }
-
-  get undelivered(): number {
-    return this.sink.pending;
   }
 
   async close(limitMs: number): Promise<number> {

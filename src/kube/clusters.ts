@@ -6,6 +6,7 @@ import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Clusters } from "../multus/cluster.ts";
 import type { OpenCluster } from "./cluster.ts";
+import type { ClusterState } from "./cluster-state.ts";
 
 /** A node belongs to one cluster. A netconf that names another one now and then is a file being moved; more are a mistake. */
 const maxClusters = 4;
@@ -24,7 +25,7 @@ export class KubeClusters implements Clusters {
   readonly #options: KubeClustersOptions;
   /** By kubeconfig; "" is the pod's own. */
   readonly #open = new Map<string, Promise<OpenCluster>>();
-  /** Of these, those that have been opened. */
+  /** Those that are, and not only being opened. */
   readonly #opened = new Set<OpenCluster>();
   #refusalLogged = false;
 
@@ -34,7 +35,8 @@ export class KubeClusters implements Clusters {
 
   /** Statuses and events, of all clusters, that are not delivered yet. */
   get undelivered(): number {
-    return Array.from(this.#opened).reduce((sum, cluster) => sum + cluster.undelivered, 0);
+    const deliveries = this.states.flatMap((state) => state.deliveries);
+    return deliveries.reduce((sum, { pending }) => sum + pending, 0);
   }
 
   /**
@@ -44,6 +46,10 @@ export class KubeClusters implements Clusters {
   async of(kubeconfig: string): Promise<OpenCluster | undefined> {
     const key = this.#choose(kubeconfig);
     return key === undefined ? undefined : (this.#open.get(key) ?? this.#begin(key));
+  }
+
+  get states(): readonly ClusterState[] {
+    return Array.from(this.#opened, (cluster) => cluster.state);
   }
 
   /** Opens the cluster that is every request's, if there is one, so that its caches are warm when the first request comes. Never throws: a problem goes to the log. @returns undefined: there is none, or it could not be opened */

@@ -8,7 +8,7 @@ import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Access, Credentials, TlsSettings } from "./access.ts";
 import { type ExecCredential, runExecPlugin } from "./exec-credential.ts";
-import { FollowedFiles } from "./followed-file.ts";
+import { FollowedFile, FollowedFiles } from "./followed-file.ts";
 import { type ExecPlugin, type Kubeconfig, parseKubeconfig, type TextOrFile } from "./kubeconfig.ts";
 
 export const serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -29,6 +29,9 @@ interface Parts {
   readonly verify: boolean;
   readonly headers: Readonly<Record<string, string>>;
 }
+
+/** Of these, what is about the server. */
+type ServerParts = Pick<Parts, "server" | "certificateAuthority" | "serverName" | "verify">;
 
 /** Where the parts come from. */
 interface Source {
@@ -62,6 +65,21 @@ export function inClusterCredentials(
  */
 export function kubeconfigCredentials(path: string, log: Logger, context?: string): Credentials {
   return new FollowingCredentials(new KubeconfigFile(path, context), log);
+}
+
+/**
+ * Credentials of a certificate of this process' own, for the server of a kubeconfig.
+ * @param path of the kubeconfig: of its current context the server counts, and whom it is believed by; who its user is does not matter
+ * @param certificate path of the file with certificate and key
+ */
+export function certificateCredentials(path: string, certificate: string, log: Logger): Credentials {
+  return new FollowingCredentials(new CertificateFile(path, certificate), log);
+}
+
+/** The server that a kubeconfig's current context names. @param path of the kubeconfig @throws {CniError} 5, 7 */
+export async function kubeconfigServer(path: string): Promise<URL> {
+  const { server } = await new KubeconfigFile(path, undefined).server();
+  return server;
 }
 
 /**
@@ -194,9 +212,8 @@ class KubeconfigFile implements Source {
 
   async parts(): Promise<Parts> {
     const config = await this.#config();
-    const certificateAuthority = config.insecureSkipTlsVerify
-      ? undefined
-      : this.#sourced(config.certificateAuthority);
+    const server = this.#server(config);
+    const { certificateAuthority } = server;
     const exec =
       config.exec === undefined
         ? undefined
@@ -204,13 +221,26 @@ class KubeconfigFile implements Source {
     const madeBy = (text: string | undefined): Sourced | undefined =>
       text === undefined ? undefined : { text, where: config.exec?.where ?? "" };
     return {
-      server: config.server,
-      certificateAuthority,
+      ...server,
       clientCertificate: madeBy(exec?.clientCertificate) ?? this.#sourced(config.clientCertificate),
       clientKey: madeBy(exec?.clientKey) ?? this.#sourced(config.clientKey),
+      headers: this.#headers(config, exec),
+    };
+  }
+
+  /** The server, and how it is known. @throws {CniError} 5, 7 */
+  async server(): Promise<ServerParts> {
+    return this.#server(await this.#config());
+  }
+
+  #server(config: Kubeconfig): ServerParts {
+    return {
+      server: config.server,
+      certificateAuthority: config.insecureSkipTlsVerify
+        ? undefined
+        : this.#sourced(config.certificateAuthority),
       serverName: config.tlsServerName,
       verify: !config.insecureSkipTlsVerify,
-      headers: this.#headers(config, exec),
     };
   }
 
@@ -288,6 +318,28 @@ class KubeconfigFile implements Source {
       if (this.#exec === run) this.#exec = undefined;
     });
     return run.credential;
+  }
+}
+
+/** A kubeconfig's server, and a certificate in place of its user. */
+class CertificateFile implements Source {
+  readonly #kubeconfig: KubeconfigFile;
+  readonly #certificate: FollowedFile;
+
+  constructor(kubeconfig: string, certificate: string) {
+    this.#kubeconfig = new KubeconfigFile(kubeconfig, undefined);
+    this.#certificate = new FollowedFile(certificate);
+  }
+
+  async parts(): Promise<Parts> {
+    const server = await this.#kubeconfig.server();
+    const pair = { text: this.#certificate.read(), where: this.#certificate.path };
+    return { ...server, clientCertificate: pair, clientKey: pair, headers: {} };
+  }
+
+  forget(): void {
+    this.#kubeconfig.forget();
+    this.#certificate.forget();
   }
 }
 

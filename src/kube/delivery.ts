@@ -58,6 +58,7 @@ export class Delivery {
   readonly #pauses: BackOffLimits;
   /** Requests under way, by lane. */
   readonly #underWay = new Map<Lane, number>();
+  readonly #delivered = new Map<Lane, number>();
   readonly #closed = new AbortController();
   #running = 0;
   #absence: Absence | undefined;
@@ -75,6 +76,14 @@ export class Delivery {
   /** Parcels that wait or are under way. */
   get pending(): number {
     return this.#lanes.reduce((sum, lane) => sum + lane.waiting, this.#running);
+  }
+
+  /** Parcels of a lane that wait or are under way, and those that the API has taken since the start. */
+  countsOf(lane: Lane): { readonly pending: number; readonly delivered: number } {
+    return {
+      pending: lane.waiting + (this.#underWay.get(lane) ?? 0),
+      delivered: this.#delivered.get(lane) ?? 0,
+    };
   }
 
   /** To be called when a lane has changed. Nothing is sent before the caller has returned. */
@@ -151,6 +160,7 @@ export class Delivery {
     if (this.#closed.signal.aborted) return;
     this.#note(failure?.error, absence);
     if (failure === undefined) {
+      this.#delivered.set(lane, (this.#delivered.get(lane) ?? 0) + 1);
       lane.delivered(parcel);
     } else if (isWorthAnotherTry(failure.error)) {
       parcel.tries++;

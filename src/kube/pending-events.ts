@@ -167,6 +167,7 @@ export class PendingEvents implements Lane {
   #mutedUntil = 0;
   #forbiddenLogged = false;
   #dropped = 0;
+  #givenUp = 0;
   #dropLog: NodeJS.Timeout | undefined;
 
   /** @param instance what reports: the node's name, not empty */
@@ -176,6 +177,11 @@ export class PendingEvents implements Lane {
     this.#bounds = bounds;
     this.#right = new MissingRight(bounds.forbiddenMs);
     this.#tokens = bounds.burst;
+  }
+
+  /** How many could not be brought to the API, since the start. */
+  get givenUp(): number {
+    return this.#givenUp;
   }
 
   get waiting(): number {
@@ -249,6 +255,7 @@ export class PendingEvents implements Lane {
   }
 
   refused(event: PendingEvent, error: unknown): void {
+    this.#givenUp++;
     event.isUnderWay = false;
     this.#known.delete(event.key);
     const status = error instanceof ApiError ? error.status : undefined;
@@ -264,6 +271,7 @@ export class PendingEvents implements Lane {
 
   /** Says how many could not be sent any more. */
   close(): void {
+    this.#givenUp += this.#waiting.size;
     this.#dropped += this.#waiting.size;
     this.#waiting.clear();
     this.#known.clear();
@@ -282,6 +290,7 @@ export class PendingEvents implements Lane {
   #drop(event: PendingEvent): void {
     this.#waiting.delete(event);
     this.#known.delete(event.key);
+    this.#givenUp++;
     this.#dropped++;
     this.#dropLog ??= setTimeout(() => this.#logDropped(), dropLogMs).unref();
   }
@@ -294,6 +303,7 @@ export class PendingEvents implements Lane {
 
   #mute(error: string): void {
     this.#mutedUntil = performance.now() + mutedMs;
+    this.#givenUp += this.#waiting.size;
     this.#waiting.clear();
     this.#known.clear();
     if (!this.#forbiddenLogged) this.#log.error("no events are sent", { error });

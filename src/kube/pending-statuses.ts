@@ -75,6 +75,7 @@ export class PendingStatuses implements Lane {
   readonly #waiting = new Map<string, PendingStatus>();
   /** The same for those that are being written. One at a time for a pod: the newer is to arrive last. */
   readonly #underWay = new Map<string, PendingStatus>();
+  #givenUp = 0;
 
   /** @param onGivenUp is told of every pod whose status could not be written, after it was logged */
   constructor(
@@ -88,6 +89,11 @@ export class PendingStatuses implements Lane {
     this.#bounds = bounds;
     this.#right = new MissingRight(bounds.forbiddenMs);
     this.#onGivenUp = onGivenUp;
+  }
+
+  /** How many could not be brought to the API, since the start. */
+  get givenUp(): number {
+    return this.#givenUp;
   }
 
   get waiting(): number {
@@ -174,6 +180,7 @@ export class PendingStatuses implements Lane {
   }
 
   #report({ pod, tries }: PendingStatus, why: string): void {
+    this.#givenUp += 1;
     this.#log.error("network-status not written", { pod: keyOf(pod), uid: pod.uid, tries, error: why });
   }
 }

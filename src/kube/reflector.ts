@@ -7,6 +7,7 @@ import type { Logger } from "../log/logger.ts";
 import { type Api, ApiError, type ApiRequest, answerTooLong, listMetadataOnly, metadataOnly } from "./api.ts";
 import { statusError } from "./api-answer.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "./back-off.ts";
+import type { WatchState } from "./cluster-state.ts";
 
 /** What every object has. */
 export interface ObjectMeta {
@@ -105,6 +106,7 @@ export class Reflector<Kept> {
   #refused = false;
   #failuresInRow = 0;
   #counts = { lists: 0, watches: 0, failures: 0 };
+  #heardAt: number | undefined;
 
   /** Begins at once; nothing is there before the first list. */
   constructor(options: ReflectorOptions<Kept>) {
@@ -142,6 +144,12 @@ export class Reflector<Kept> {
 
   get size(): number {
     return this.#items.size;
+  }
+
+  get state(): WatchState {
+    const { kind: resource } = this.#options;
+    const { connected, synced, size } = this;
+    return { resource, connected, synced, size, heardAt: this.#heardAt, ...this.#counts };
   }
 
   /** @param key `namespace/name` */
@@ -249,6 +257,7 @@ export class Reflector<Kept> {
     } while (continueAt !== "");
     this.#replace(items);
     this.#resourceVersion = resourceVersion;
+    this.#heardAt = Date.now();
     this.#counts.lists += 1;
     this.#synced = true;
     for (const end of this.#syncWaiters) end();
@@ -329,6 +338,7 @@ export class Reflector<Kept> {
 
   /** @throws {ApiError} for an event that says so, or one that makes no sense */
   #event(line: unknown): void {
+    this.#heardAt = Date.now();
     const { type, object } = isJsonObject(line) ? line : {};
     if (!isJsonObject(object)) throw new ApiError(500, "", "an event without an object");
     if (type === "ERROR") throw statusError(object);
@@ -352,6 +362,7 @@ export class Reflector<Kept> {
   #opened(): void {
     const { log, kind } = this.#options;
     this.#counts.watches += 1;
+    this.#heardAt = Date.now();
     this.#connected = true;
     this.#failuresInRow = 0;
     if (this.#problemKind !== "") log.verbose(`${kind}: watched again`);

@@ -6,6 +6,7 @@ import type { PodReference } from "../multus/pod.ts";
 import type { PodEvent, StatusSink } from "../multus/status-sink.ts";
 import type { Api } from "./api.ts";
 import type { BackOffLimits } from "./back-off.ts";
+import type { DeliveryState } from "./cluster-state.ts";
 import { Delivery, usualPauses } from "./delivery.ts";
 import { layOutStatus, NetworkStatusWriter } from "./network-status.ts";
 import { isNamespaceName, isObjectName } from "./object-names.ts";
@@ -54,6 +55,13 @@ export class ClusterStatusSink implements StatusSink {
       },
     );
     this.#delivery = new Delivery([this.#statuses, this.#events], log, options.pauses ?? usualPauses);
+  }
+
+  get deliveries(): readonly DeliveryState[] {
+    return [
+      { kind: "status", givenUp: this.#statuses.givenUp, ...this.#delivery.countsOf(this.#statuses) },
+      { kind: "event", givenUp: this.#events.givenUp, ...this.#delivery.countsOf(this.#events) },
+    ];
   }
 
   /** Statuses and events that are not delivered yet. */

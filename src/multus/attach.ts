@@ -108,6 +108,7 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
     sendNetworkStatus(context, status);
     endPhase(report, "status", since);
   } catch (error) {
+    since = endPhase(report, "delegates", since);
     await undo(context, done);
     endPhase(report, "undo", since);
     throw error;

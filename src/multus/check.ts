@@ -19,6 +19,7 @@ export async function check(context: RequestContext): Promise<void> {
   const { attachments } = await recoverAttachments(context, {
     neverStarted: true,
     podCanBeAsked: false,
+    withUnplanned: false,
   });
   since = endPhase(report, "plan", since);
   if (attachments.length === 0) {

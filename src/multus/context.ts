@@ -107,7 +107,7 @@ export async function timed<Result>(
     return await work();
   } finally {
     const milliseconds = performance.now() - start;
-    report.networks.push({ name: attachment.name, ifName: attachment.ifName, milliseconds });
+    report.networks.push({ name: attachment.name, ifName: attachment.ifName, start, milliseconds });
   }
 }
 

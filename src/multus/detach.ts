@@ -16,7 +16,11 @@ import { endPhase } from "./report.ts";
 export async function detach(context: RequestContext, neverStarted: boolean): Promise<void> {
   const { netconf, request, report } = context;
   let since = performance.now();
-  const { attachments } = await recoverAttachments(context, { neverStarted, podCanBeAsked: true });
+  const { attachments } = await recoverAttachments(context, {
+    neverStarted,
+    podCanBeAsked: true,
+    withUnplanned: true,
+  });
   since = endPhase(report, "plan", since);
   const errors = await deleteAttachments(context, attachments);
   since = endPhase(report, "delegates", since);

@@ -5,6 +5,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { checkContainerId, checkIfName } from "../cni/names.ts";
 import type { CniRequest } from "../cni/request.ts";
 import { compareVersions } from "../cni/versions.ts";
+import { spoolDirectory } from "./spool.ts";
 
 /** What this room does; VERSION is answered by the shim. */
 export type Command = "ADD" | "DEL" | "CHECK" | "GC" | "STATUS";
@@ -33,14 +34,18 @@ function isCommand(text: string): text is Command {
   return Object.hasOwn(required, text);
 }
 
-/** @returns the command @throws {CniError} 4 naming the variables that are missing or wrong */
-export function checkEnvironment(request: CniRequest): Command {
+/**
+ * @param withoutPath the request may come without CNI_PATH
+ * @returns the command
+ * @throws {CniError} 4 naming the variables that are missing or wrong
+ */
+export function checkEnvironment(request: CniRequest, { withoutPath = false } = {}): Command {
   const { command } = request;
   if (!isCommand(command)) {
     throw new CniError(CniErrorCode.invalidEnvironment, `CNI_COMMAND is "${command}", which is no command`);
   }
   const missing = required[command]
-    .filter((variable) => request[variable] === "")
+    .filter((variable) => request[variable] === "" && !(withoutPath && variable === "path"))
     .map((variable) => variableNames[variable]);
   if (missing.length > 0) {
     throw new CniError(
@@ -50,11 +55,14 @@ export function checkEnvironment(request: CniRequest): Command {
   }
   if (request.containerId !== "") {
     checkContainerId(request.containerId);
-    // Its plan would be a file of that name.
-    if (request.containerId === resultsDirectory) {
+    // Its plan would be a file of that name, or be written to one of that name with a dot before it.
+    const taken = [resultsDirectory, spoolDirectory].find(
+      (directory) => directory === request.containerId || directory === `.${request.containerId}`,
+    );
+    if (taken !== undefined) {
       throw new CniError(
         CniErrorCode.invalidEnvironment,
-        `CNI_CONTAINERID "${resultsDirectory}" cannot be used: cniDir has a directory of that name`,
+        `CNI_CONTAINERID "${request.containerId}" cannot be used: cniDir has a directory ${taken}`,
       );
     }
   }

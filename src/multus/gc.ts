@@ -107,6 +107,7 @@ async function dropContainer(
   const { attachments, hasPlan } = await recoverAttachments(stale, {
     neverStarted: true,
     podCanBeAsked: false,
+    withUnplanned: true,
   });
   const collected = attachments.filter(({ network }) => !network.disableGC);
   const errors = await deleteAttachments(stale, collected);

@@ -3,7 +3,8 @@
 import type { Executor } from "../agent/executor.ts";
 import { parseCniArgs } from "../cni/args.ts";
 import { ResultCache } from "../cni/cache.ts";
-import { type CniError, errorJson } from "../cni/errors.ts";
+import { statusNetworkList } from "../cni/chain.ts";
+import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
 import { NetworkConfigFiles } from "../cni/files.ts";
 import { type CniReply, type CniRequest, versionAskedFor } from "../cni/request.ts";
 import type { Kernels } from "../kernels/index.ts";
@@ -16,8 +17,15 @@ import type { RequestContext } from "./context.ts";
 import { detach } from "./detach.ts";
 import { checkCommandVersion, checkEnvironment } from "./environment.ts";
 import { collectGarbage } from "./gc.ts";
+import { checkPlugged, type DelegateRequest, plug, pluggedNetwork, unplug } from "./hot-plug.ts";
 import { firstOf, type NadSource } from "./nads.ts";
-import { keysOfDaemon, type NetconfOverrides, parseNetconf } from "./netconf.ts";
+import {
+  keysOfDaemon,
+  type Netconf,
+  type NetconfOverrides,
+  netconfOfDaemon,
+  parseNetconf,
+} from "./netconf.ts";
 import { NetworkCatalog } from "./networks.ts";
 import { withPassthru } from "./passthru.ts";
 import { withinPatience } from "./patience.ts";
@@ -58,11 +66,15 @@ export interface Multus {
    * @param log of this request
    */
   handle(request: CniRequest, executor: Executor, log: Logger): Promise<HandledRequest>;
+  /** The same for one attachment of a pod that runs, with a network that the request brings. */
+  handleDelegate(request: DelegateRequest, executor: Executor, log: Logger): Promise<HandledRequest>;
   /**
    * Makes the network-statuses again that a daemon which was killed had not delivered, in the background. Done without being asked as well: for
    * each cluster and cniDir when the first request names them.
    */
   restoreStatuses(cluster: Cluster): void;
+  /** Configuration files that are kept parsed. */
+  readonly configFiles: number;
 }
 
 const defaultDelegateTimeoutMs = 90_000;
@@ -113,12 +125,13 @@ export function createMultus(options: MultusOptions): Multus {
 
   async function contextOf(
     request: CniRequest,
+    netconfOf: () => Netconf,
     executor: Executor,
     log: Logger,
     report: RequestReport,
   ): Promise<RequestContext> {
     const start = performance.now();
-    const netconf = parseNetconf(request.config, options.overrides);
+    const netconf = netconfOf();
     const runtimeArgs = parseCniArgs(request.args);
     const pod = podReference(runtimeArgs);
     report.podNamespace = pod.namespace;
@@ -185,7 +198,8 @@ export function createMultus(options: MultusOptions): Multus {
     report: RequestReport,
   ): Promise<Uint8Array> {
     const command = checkEnvironment(request);
-    const context = await contextOf(request, executor, log, report);
+    const netconfOf = () => parseNetconf(request.config, options.overrides);
+    const context = await contextOf(request, netconfOf, executor, log, report);
     checkCommandVersion(command, context.netconf.cniVersion);
     switch (command) {
       case "ADD":
@@ -204,28 +218,64 @@ export function createMultus(options: MultusOptions): Multus {
     }
   }
 
+  async function carryOutDelegate(
+    request: DelegateRequest,
+    executor: Executor,
+    log: Logger,
+    report: RequestReport,
+  ): Promise<Uint8Array> {
+    const command = checkEnvironment(request, { withoutPath: true });
+    const plugged = pluggedNetwork(request, kernels);
+    const context = await contextOf(request, () => netconfOfDaemon(options.overrides), executor, log, report);
+    switch (command) {
+      case "ADD":
+        return plug(context, plugged, () => neverStarted.delete(request.containerId));
+      case "DEL":
+        await unplug(context, plugged);
+        return nothing;
+      case "CHECK":
+        await checkPlugged(context, plugged);
+        return nothing;
+      case "STATUS":
+        await statusNetworkList(context.chain, plugged.network, context.path);
+        return nothing;
+      case "GC":
+        throw new CniError(
+          CniErrorCode.invalidEnvironment,
+          "CNI_COMMAND is GC, which is not about one attachment",
+        );
+    }
+  }
+
+  /** Works on one request, and makes an error object of whatever goes wrong. */
+  async function handled(
+    request: CniRequest,
+    work: (report: RequestReport) => Promise<Uint8Array>,
+  ): Promise<HandledRequest> {
+    const report = newReport();
+    busy.add(request.containerId);
+    try {
+      return { exitCode: 0, stdout: await work(report), report, error: undefined };
+    } catch (caught) {
+      const { podNamespace: namespace, podName: name, podUid: uid } = report;
+      const error = podError(caught, { namespace, name, uid });
+      const stdout = Buffer.from(errorJson(error, versionAskedFor(request)));
+      return { exitCode: 1, stdout, report, error };
+    } finally {
+      busy.delete(request.containerId);
+    }
+  }
+
   return {
+    get configFiles() {
+      return files.size;
+    },
     restoreStatuses(cluster) {
       restorer.begin(cluster, keysOfDaemon(options.overrides));
     },
-    async handle(request, executor, log) {
-      const report = newReport();
-      busy.add(request.containerId);
-      try {
-        return {
-          exitCode: 0,
-          stdout: await carryOut(request, executor, log, report),
-          report,
-          error: undefined,
-        };
-      } catch (caught) {
-        const { podNamespace: namespace, podName: name, podUid: uid } = report;
-        const error = podError(caught, { namespace, name, uid });
-        const stdout = Buffer.from(errorJson(error, versionAskedFor(request)));
-        return { exitCode: 1, stdout, report, error };
-      } finally {
-        busy.delete(request.containerId);
-      }
-    },
+    handle: (request, executor, log) =>
+      handled(request, (report) => carryOut(request, executor, log, report)),
+    handleDelegate: (request, executor, log) =>
+      handled(request, (report) => carryOutDelegate(request, executor, log, report)),
   };
 }

@@ -131,15 +131,35 @@ export function parseNetconf(bytes: Uint8Array, overrides: NetconfOverrides = no
     );
   }
 
-  const runtimeConfig = rawRuntimeConfig(read.members, where);
   return {
+    ...withDefaults(keys),
     name,
-    type: keys.type ?? "",
     cniVersion,
-    binDir: keys.binDir ?? "/opt/cni/bin",
-    confDir: keys.confDir ?? "/etc/cni/multus/net.d",
     delegates,
     clusterNetwork,
+    auxiliaryCniChainName,
+    runtimeConfig: rawRuntimeConfig(read.members, where),
+    podAnnotations: podAnnotations(keys),
+    prevResult: keys.prevResult === undefined ? undefined : read.members.get("prevResult"),
+    warnings: logLevelWarnings(keys.logLevel, where),
+  };
+}
+
+/** For what comes without a netconf: the daemon's own keys, the defaults for the rest, and no networks. */
+export function netconfOfDaemon({ keys }: NetconfOverrides = noOverrides): Netconf {
+  return withDefaults(keys);
+}
+
+/** The keys that need no check and no raw text; what those say that do is nothing here. */
+function withDefaults(keys: NetconfKeys): Netconf {
+  return {
+    name: "",
+    type: keys.type ?? "",
+    cniVersion: versionWhenMissing,
+    binDir: keys.binDir ?? "/opt/cni/bin",
+    confDir: keys.confDir ?? "/etc/cni/multus/net.d",
+    delegates: [],
+    clusterNetwork: "",
     defaultNetworks: keys.defaultNetworks ?? [],
     kubeconfig: keys.kubeconfig ?? "",
     ...logSettings(keys),
@@ -149,11 +169,11 @@ export function parseNetconf(bytes: Uint8Array, overrides: NetconfOverrides = no
     nonIsolatedNamespaces: nonIsolatedNamespaces(keys.globalNamespaces ?? ""),
     multusNamespace: keys.multusNamespace ?? "kube-system",
     retryDeleteOnError: keys.retryDeleteOnError ?? false,
-    auxiliaryCniChainName,
-    runtimeConfig,
-    podAnnotations: podAnnotations(keys),
-    prevResult: keys.prevResult === undefined ? undefined : read.members.get("prevResult"),
-    warnings: logLevelWarnings(keys.logLevel, where),
+    auxiliaryCniChainName: "",
+    runtimeConfig: new Map(),
+    podAnnotations: undefined,
+    prevResult: undefined,
+    warnings: [],
   };
 }
 

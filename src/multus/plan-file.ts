@@ -7,11 +7,18 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile, writeFileAtomically } from "../cni/atomic-file.ts";
 import { CniError, CniErrorCode, ioFailure, isMissingFile } from "../cni/errors.ts";
-import { isJsonObject, type JsonObject, joinElements, joinMembers, objectMembers } from "../cni/json.ts";
+import {
+  arrayElements,
+  isJsonObject,
+  type JsonObject,
+  joinElements,
+  joinMembers,
+  objectMembers,
+} from "../cni/json.ts";
 import { checkContainerId } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { gatewayFilter } from "./default-route.ts";
-import type { AttachmentRequest, Delegate } from "./delegate.ts";
+import { type AttachmentRequest, type Delegate, interfaceName, usualClusterIfName } from "./delegate.ts";
 import { readArrayPrefix } from "./torn-array.ts";
 
 /** What a plan says of one delegate. */
@@ -122,25 +129,27 @@ function member(key: string, value: string | readonly string[] | undefined): str
 
 /** The plan as text. @param delegates in order @throws {CniError} 7 a configuration that does not go into it */
 export function encodePlan(delegates: readonly Delegate[]): string {
-  const entries = delegates.map((delegate) => {
-    const { request } = delegate;
-    const text = networkText(delegate.network);
-    const filter = gatewayFilter(delegate, delegates);
-    return [
-      `{${delegate.isChainFile ? text.chainFile : text.other},`,
-      member("Name", delegate.name),
-      member("ifnameRequest", request.ifName),
-      member("macRequest", request.mac),
-      member("infinibandGUIDRequest", request.infinibandGUID),
-      member("ipRequest", request.ips),
-      member("default-route", request.defaultRoute),
-      `"IsFilterV4Gateway":${filter.ipv4},"IsFilterV6Gateway":${filter.ipv6},`,
-      member("deviceID", request.deviceID),
-      member("resourceName", delegate.resourceName),
-      `${text.bytes}}`,
-    ].join("");
-  });
-  return `[${entries.join(",")}]`;
+  return `[${delegates.map((delegate) => encodeEntry(delegate, delegates)).join(",")}]`;
+}
+
+/** One entry as text. @param delegates all whose default routes it shares */
+function encodeEntry(delegate: Delegate, delegates: readonly Delegate[]): string {
+  const { request } = delegate;
+  const text = networkText(delegate.network);
+  const filter = gatewayFilter(delegate, delegates);
+  return [
+    `{${delegate.isChainFile ? text.chainFile : text.other},`,
+    member("Name", delegate.name),
+    member("ifnameRequest", request.ifName),
+    member("macRequest", request.mac),
+    member("infinibandGUIDRequest", request.infinibandGUID),
+    member("ipRequest", request.ips),
+    member("default-route", request.defaultRoute),
+    `"IsFilterV4Gateway":${filter.ipv4},"IsFilterV6Gateway":${filter.ipv6},`,
+    member("deviceID", request.deviceID),
+    member("resourceName", delegate.resourceName),
+    `${text.bytes}}`,
+  ].join("");
 }
 
 function text(entry: JsonObject, key: string): string | undefined {
@@ -258,6 +267,80 @@ export function readPlan(cniDir: string, containerId: string): PlanFile | undefi
     return decodePlan(readFileSync(planPath(cniDir, containerId), "utf8"));
   } catch (error) {
     return isMissingFile(error) ? undefined : { entries: [], problem: String(error) };
+  }
+}
+
+/**
+ * Adds a network to the plan of a container, as its last. What the plan says of the others stays as it is written, whoever wrote it.
+ * @param delegate with the interface that it is for: places in the plan say nothing about it
+ * @returns false: there is no whole plan to add it to
+ * @throws {CniError} 5; 7 a configuration that does not go into it
+ */
+export function addToPlan(cniDir: string, containerId: string, delegate: Delegate): boolean {
+  const entries = rawEntries(cniDir, containerId);
+  if (entries === undefined) return false;
+  rewritePlan(cniDir, containerId, [...entries, encoder.encode(encodeEntry(delegate, [delegate]))]);
+  return true;
+}
+
+/**
+ * Takes one network out of the plan of a container. Those behind it keep their interfaces: the ones that had them by their place say so from now on.
+ * @param position of the network, not the first's
+ * @throws {CniError} 5
+ */
+export function removeFromPlan(cniDir: string, containerId: string, position: number): void {
+  const entries = rawEntries(cniDir, containerId) ?? [];
+  const kept = entries.flatMap((entry, place) => {
+    if (place === position) return [];
+    return place < position ? [entry] : [withInterface(entry, place)];
+  });
+  rewritePlan(cniDir, containerId, kept);
+}
+
+/** The entry with its interface written into it, where it is there by its place. */
+function withInterface(entry: Uint8Array, place: number): Uint8Array {
+  const members = objectMembers(entry, "entry of a plan");
+  const decoded = decodeEntry(JSON.parse(decoder.decode(entry)));
+  if (decoded === undefined || decoded.request.ifName !== undefined) return entry;
+  const ifName = plannedInterface(decoded, place);
+  return joinMembers(members.set("ifnameRequest", encoder.encode(JSON.stringify(ifName))));
+}
+
+/** The elements of a plan as they are written; undefined where there is no whole one. */
+function rawEntries(cniDir: string, containerId: string): Uint8Array[] | undefined {
+  const path = planPath(cniDir, containerId);
+  if (readPlan(cniDir, containerId)?.problem !== "") return undefined;
+  return arrayElements(readFileSync(path), path);
+}
+
+function rewritePlan(cniDir: string, containerId: string, entries: readonly Uint8Array[]): void {
+  writeFileAtomically(
+    planPath(cniDir, containerId),
+    joinElements(entries),
+    temporaryPath(cniDir, containerId),
+  );
+}
+
+/** The interface of a plan's entry, where no request says what the cluster network's is. @param place of the entry */
+export function plannedInterface({ request }: PlanEntry, place: number): string {
+  return interfaceName({ request, isCluster: place === 0 }, place, usualClusterIfName);
+}
+
+/** The configuration's name; of an entry that has lost it, that of the NetworkAttachmentDefinition, which is the same but for rare cases. */
+export function plannedNetwork({ name, configurations }: PlanEntry): string {
+  for (const configuration of configurations) {
+    const written = writtenName(configuration);
+    if (written !== "") return written;
+  }
+  return name.slice(name.lastIndexOf("/") + 1);
+}
+
+function writtenName(configuration: Uint8Array): string {
+  try {
+    const parsed: unknown = JSON.parse(decoder.decode(configuration));
+    return isJsonObject(parsed) && typeof parsed.name === "string" ? parsed.name : "";
+  } catch {
+    return "";
   }
 }
 

@@ -33,12 +33,14 @@ export interface RecoverOptions {
   readonly neverStarted: boolean;
   /** The cluster may be asked for the pod, where there is no whole plan and the request brings no annotations. */
   readonly podCanBeAsked: boolean;
+  /** What is in the result cache and not in a whole plan counts too: Go multus's daemon plugs networks into running pods without a word in the plan. */
+  readonly withUnplanned: boolean;
 }
 
 /** Never throws for what the cluster does or does not answer: what it would have said is missing then. */
 export async function recoverAttachments(
   context: RequestContext,
-  { neverStarted, podCanBeAsked }: RecoverOptions,
+  { neverStarted, podCanBeAsked, withUnplanned }: RecoverOptions,
 ): Promise<Recovered> {
   const { netconf, request, log } = context;
   const plan = readPlan(netconf.cniDir, request.containerId);
@@ -47,7 +49,8 @@ export async function recoverAttachments(
   );
   const problem = plan?.problem ?? "";
   if (plan !== undefined && problem === "" && planned.length === plan.entries.length) {
-    return { attachments: planned, hasPlan: true };
+    const unplanned = withUnplanned ? unplannedAttachments(context, planned) : [];
+    return { attachments: [...planned, ...unplanned], hasPlan: true };
   }
   if (plan !== undefined) {
     log.error("the plan is broken: rebuilding it from the result cache and the pod's networks", {
@@ -74,6 +77,14 @@ export async function recoverAttachments(
     }
   }
   return { attachments: [...rebuilt.values()], hasPlan: plan !== undefined };
+}
+
+function unplannedAttachments(context: RequestContext, planned: readonly Attachment[]): Attachment[] {
+  const { containerId, ifName: clusterIfName } = context.request;
+  const known = planned.map(({ network, ifName }) => ({ networkName: network.name, containerId, ifName }));
+  return inOrder(context.chain.cache.list(containerId, known), clusterIfName).flatMap(
+    (cached) => fromCache(context, cached) ?? [],
+  );
 }
 
 function keyOf({ network, ifName }: Attachment): string {

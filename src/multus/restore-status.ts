@@ -7,15 +7,20 @@ import { statSync } from "node:fs";
 import { setImmediate as giveWay } from "node:timers/promises";
 import { type CachedAttachment, ResultCache } from "../cni/cache.ts";
 import { isMissingFile } from "../cni/errors.ts";
-import { isJsonObject } from "../cni/json.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Cluster } from "./cluster.ts";
-import { interfaceName, usualClusterIfName } from "./delegate.ts";
 import type { LastingKeys } from "./netconf.ts";
 import { hasStatus, sendNetworkStatus } from "./network-status.ts";
-import { type PlanEntry, plannedContainers, planPath, readPlan } from "./plan-file.ts";
+import {
+  type PlanEntry,
+  plannedContainers,
+  plannedInterface,
+  plannedNetwork,
+  planPath,
+  readPlan,
+} from "./plan-file.ts";
 import { type PodReference, podReference } from "./pod.ts";
 
 export interface RestorerOptions {
@@ -163,32 +168,10 @@ function cachedOf(
   entry: PlanEntry,
   position: number,
 ): CachedAttachment | undefined {
-  const ifName = interfaceName(
-    { request: entry.request, isCluster: isCluster(position) },
-    position,
-    usualClusterIfName,
-  );
-  return cache.read({ networkName: networkName(entry), containerId, ifName });
+  const ifName = plannedInterface(entry, position);
+  return cache.read({ networkName: plannedNetwork(entry), containerId, ifName });
 }
 
 function statusName(entry: PlanEntry): string {
-  return entry.name === "" ? networkName(entry) : entry.name;
-}
-
-/** The configuration's name; of an entry that has lost it, that of the NetworkAttachmentDefinition, which is the same but for rare cases. */
-function networkName({ name, configurations }: PlanEntry): string {
-  for (const configuration of configurations) {
-    const written = writtenName(configuration);
-    if (written !== "") return written;
-  }
-  return name.slice(name.lastIndexOf("/") + 1);
-}
-
-function writtenName(configuration: Uint8Array): string {
-  try {
-    const parsed: unknown = JSON.parse(Buffer.from(configuration).toString("utf8"));
-    return isJsonObject(parsed) && typeof parsed.name === "string" ? parsed.name : "";
-  } catch {
-    return "";
-  }
+  return entry.name === "" ? plannedNetwork(entry) : entry.name;
 }

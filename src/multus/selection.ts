@@ -191,7 +191,7 @@ function isLabel(text: string): boolean {
 }
 
 /** The forms of IEEE 802 MAC-48, EUI-48, EUI-64 and 20-byte InfiniBand addresses: pairs with one separator, or groups of four with dots. */
-function isHardwareAddress(text: string): boolean {
+export function isHardwareAddress(text: string): boolean {
   const isPairs = /^[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2})+$/i.test(text);
   const isGroups = /^[0-9a-f]{4}(?:\.[0-9a-f]{4})+$/i.test(text);
   return (isPairs || isGroups) && [6, 8, 20].includes(text.replaceAll(/[:.-]/g, "").length / 2);
@@ -202,7 +202,8 @@ function isAddress(text: string): boolean {
   return isIP(text) !== 0 && !text.includes("%");
 }
 
-function isAddressOrCidr(text: string): boolean {
+/** An address, or an address with the length of its prefix. */
+export function isAddressOrCidr(text: string): boolean {
   const [address = "", length, ...further] = text.split("/");
   if (!isAddress(address) || further.length > 0) return false;
   if (length === undefined) return true;

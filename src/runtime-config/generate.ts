@@ -34,7 +34,7 @@ export interface GeneratorOptions {
   readonly overrideNetworkName: boolean;
   /** Further capabilities; with the pod's annotations at false they are not asked for. */
   readonly capabilities: Readonly<Record<string, boolean>>;
-  /** Further netconf keys, as they are to be written. What is made here wins over them; a key that is undefined is left out. */
+  /** Further netconf keys, as they are to be written. What is made here wins over them; a key that is undefined or null is left out. */
   readonly netconfKeys: JsonObject;
 }
 
@@ -66,12 +66,13 @@ export function generateRuntimeConfig(options: GeneratorOptions, cluster: Cluste
   const { form, type, overrideNetworkName, netconfKeys } = options;
   const { path, network } = cluster;
   const typeProblem = pluginTypeProblem(type);
-  if (typeProblem !== undefined)
+  if (typeProblem !== undefined) {
     throw new CniError(CniErrorCode.invalidNetworkConfig, `Multus's own ${typeProblem}`);
-  refuseMultus(cluster);
+  }
+  refuseMultus(cluster, type);
   const cniVersion = versionOf(options, cluster);
   const isInline = form === "thin" || options.forceCniVersion;
-  if (isInline && isGiven(netconfKeys.auxiliaryCNIChainName)) {
+  if (isInline && isGiven(netconfKeys.auxiliaryCNIChainName) && netconfKeys.auxiliaryCNIChainName !== "") {
     throw new CniError(
       CniErrorCode.invalidNetworkConfig,
       `auxiliaryCNIChainName needs the cluster network's file, and ${form === "thin" ? "the thin form" : "forceCNIVersion"} has a copy of it`,
@@ -81,7 +82,7 @@ export function generateRuntimeConfig(options: GeneratorOptions, cluster: Cluste
     ["type", json(type)],
     ["capabilities", json(capabilitiesOf(options, network))],
     ...Object.entries(netconfKeys)
-      .filter(([key, value]) => value !== undefined && !madeKeys.has(key.toLowerCase()))
+      .filter(([key, value]) => isGiven(value) && !madeKeys.includes(key.toLowerCase()))
       .map(([key, value]): [string, Uint8Array] => [key, json(value)]),
     isInline
       ? ["delegates", join("[", [copyOf(cluster, options.forceCniVersion ? cniVersion : undefined)], "]")]
@@ -101,16 +102,21 @@ export function generateRuntimeConfig(options: GeneratorOptions, cluster: Cluste
 }
 
 /** Keys that are never taken from the options; in lower case, as Multus reads keys in any. */
-const madeKeys = new Set(
-  ["cniVersion", "name", "type", "capabilities", "clusterNetwork", "delegates", "plugins"].map((key) =>
-    key.toLowerCase(),
-  ),
-);
+const madeKeys: readonly string[] = [
+  "cniversion",
+  "name",
+  "type",
+  "capabilities",
+  "clusternetwork",
+  "delegates",
+  "plugins",
+];
 
-const isGiven = (value: unknown) => value !== undefined && value !== null && value !== "";
+const isGiven = (value: unknown) => value !== undefined && value !== null;
 
-function refuseMultus({ path, network }: ClusterNetwork): void {
-  const own = network.plugins.find((plugin) => multusTypes.includes(plugin.type));
+/** @param type of the plugin that is Multus here */
+function refuseMultus({ path, network }: ClusterNetwork, type: string): void {
+  const own = network.plugins.find((plugin) => plugin.type === type || multusTypes.includes(plugin.type));
   if (own === undefined) return;
   throw new CniError(
     CniErrorCode.invalidNetworkConfig,

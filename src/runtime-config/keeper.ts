@@ -170,9 +170,9 @@ export class RuntimeConfigKeeper {
     const path = join(directory, fileName);
     const reason = whileReading(path, () => this.#reasonToWrite(path, bytes));
     if (reason?.isForeign) {
+      this.#inPlace = false;
       const left = this.#restoredAt + restoreMs - performance.now();
       if (left > 0) {
-        this.#inPlace = false;
         this.#sayContested(path, reason.because);
         this.#lookWithin(left);
         return;
@@ -191,10 +191,10 @@ export class RuntimeConfigKeeper {
   #reasonToWrite(path: string, bytes: Uint8Array): Reason | undefined {
     const written = this.#written;
     // Once in any case, whatever an earlier daemon left: so it is this one's, and the end of that one does not remove it.
-    if (written === undefined)
-      return { because: "multusd starts, or what it waited for has come", isForeign: false };
-    if (Buffer.compare(bytes, written.bytes) !== 0)
+    if (written === undefined) return { because: "it was not written yet", isForeign: false };
+    if (Buffer.compare(bytes, written.bytes) !== 0) {
       return { because: "what it comes from has changed", isForeign: false };
+    }
     const stats = statsOf(path);
     if (stats === undefined) return { because: "somebody removed it", isForeign: true };
     if (isAsWritten(path, stats, written)) return undefined;
@@ -206,10 +206,7 @@ export class RuntimeConfigKeeper {
     this.#saidContested = true;
     this.#options.log.error(
       "somebody else keeps changing the runtime configuration; it is put right every few seconds",
-      {
-        file: path,
-        because,
-      },
+      { file: path, because },
     );
   }
 

@@ -1,11 +1,12 @@
 /** The single-file executable: it needs nothing beside itself, and it is daemon and multusctl. */
 
 import { createHash } from "node:crypto";
-import { copyFileSync, readFileSync, symlinkSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import project from "../../package.json" with { type: "json" };
 import { buildExecutable } from "../../tools/build/executable.mjs";
+import { plainKubeconfig } from "../support/cluster/kubeconfig.ts";
 import { type CommandOutcome, runCommand } from "../support/command.ts";
 import { OnDemandHost, resultOfDelegate } from "../support/on-demand-host.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
@@ -64,16 +65,7 @@ describe("the single-file executable", () => {
 
   test("serves as a daemon on demand, with kernels, and with a cluster's part that is loaded when it is needed", async () => {
     await using api = new ApiServer();
-    const server = await api.start();
-    const kubeconfig = directory.write(
-      "kubeconfig",
-      JSON.stringify({
-        clusters: [{ name: "c", cluster: { server } }],
-        users: [{ name: "u", user: { token: "t" } }],
-        contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-        "current-context": "x",
-      }),
-    );
+    const kubeconfig = directory.write("kubeconfig", plainKubeconfig(await api.start()));
     using host = new OnDemandHost({
       plugin: shim,
       daemon: [multusd],
@@ -92,6 +84,25 @@ describe("the single-file executable", () => {
     const [pid] = host.starts;
     expect(readFileSync(`/proc/${pid}/cmdline`, "latin1")).toContain(multusd);
     await host.untilNothingIsLeft();
+  });
+
+  test("installs itself and the plugin that is inside", async () => {
+    const plugins = join(directory.path, "plugins");
+    const daemons = join(directory.path, "daemons");
+    for (const path of [plugins, daemons]) mkdirSync(path);
+    const outcome = await run(
+      multusd,
+      "ctl",
+      "install",
+      "--cni-bin-dir",
+      plugins,
+      "--daemon-bin-dir",
+      daemons,
+    );
+    expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
+    const plugin = await run(join(plugins, "multus"), "--version");
+    expect(plugin.stdout.toString()).toContain(`multus ${project.version}`);
+    expect((await run(join(daemons, "multusd"), "--version")).stdout.toString()).toContain(project.version);
   });
 
   test("tries networks with the plugin that is inside", async () => {

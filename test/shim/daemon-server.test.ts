@@ -12,6 +12,7 @@ import { RequestLoggers } from "../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../src/daemon/server.ts";
 import { Loggers } from "../../src/log/loggers.ts";
 import { newReport } from "../../src/multus/report.ts";
+import { httpServices } from "../support/http-services.ts";
 import { type CniCommand, callPlugin, type PluginAnswer } from "../support/plugin.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { shims } from "./support/binaries.ts";
@@ -42,16 +43,19 @@ function addPlugin(name: string, script: string): void {
 
 /** Serves requests with what `work` prints. */
 async function serve(work: (request: CniRequest, executor: Executor) => Promise<string>): Promise<void> {
-  server = new DaemonServer({
-    handle: async (request, executor) => ({
-      exitCode: 0,
-      stdout: Buffer.from(await work(request, executor)),
-      report: newReport(),
-      error: undefined,
-    }),
-    admission: new Admission(16),
-    loggers: new RequestLoggers(new Loggers(() => {}), {}),
-  });
+  server = new DaemonServer(
+    {
+      handle: async (request, executor) => ({
+        exitCode: 0,
+        stdout: Buffer.from(await work(request, executor)),
+        report: newReport(),
+        error: undefined,
+      }),
+      admission: new Admission(16),
+      loggers: new RequestLoggers(new Loggers(() => {}), {}),
+    },
+    httpServices(),
+  );
   await server.listen(directory.path);
 }
 

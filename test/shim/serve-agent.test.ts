@@ -1,42 +1,20 @@
 /** `multus agent`: the same orders on an inherited socket, for as long as it is open. */
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { chmodSync, writeFileSync } from "node:fs";
-import { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
 import { runCommand } from "../support/command.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { type Agent, spawnAgent } from "./support/agent.ts";
 import { shims } from "./support/binaries.ts";
 import { stdoutOf } from "./support/exec-order.ts";
 import { hasEnded } from "./support/process-state.ts";
-import { ShimStream } from "./support/shim-stream.ts";
 
-interface Agent {
-  readonly child: ChildProcess;
-  readonly stream: ShimStream;
-  /** Exit code and stderr. */
-  readonly end: Promise<{ readonly exitCode: unknown; readonly stderr: string }>;
-}
-
-/** Starts an agent. Node makes a pipe to a child's descriptor 3 a socket pair; a shell moves it to 0 where that is asked for. */
+/** Starts an agent; a shell moves its socket to descriptor 0 where that is asked for. */
 function startAgent(binary: string, path: string, fd: 0 | 3): Agent {
   const agent = [binary, "agent", "--path", path];
-  const [command = "", ...args] =
-    fd === 3 ? [...agent, "--fd", "3"] : ["sh", "-c", 'exec "$0" "$@" 0<&3 3<&-', ...agent];
-  const child = spawn(command, args, {
-    env: { PATH: process.env.PATH, SECRET: "the daemon's", CNI_IFNAME: "none" },
-    stdio: ["ignore", "ignore", "pipe", "pipe"],
-  });
-  const stream = child.stdio[3];
-  if (!(stream instanceof Duplex)) throw new Error("the agent has no socket");
-  let stderr = "";
-  child.stderr?.on("data", (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  const end = once(child, "close").then(([exitCode]) => ({ exitCode, stderr }));
-  return { child, stream: new ShimStream(stream), end };
+  const argv = fd === 3 ? [...agent, "--fd", "3"] : ["sh", "-c", 'exec "$0" "$@" 0<&3 3<&-', ...agent];
+  return spawnAgent(argv, { PATH: process.env.PATH, SECRET: "the daemon's", CNI_IFNAME: "none" });
 }
 
 function addPlugin(directory: ScratchDirectory, name: string, script: string): void {
@@ -107,6 +85,18 @@ describe.each(shims)("agent, $name shim", ({ binary }) => {
     expect(await hasEnded(running, 1000)).toBe(true);
   });
 
+  test("gives a plugin as many variables as a runtime may have", async () => {
+    using directory = new ScratchDirectory("agent");
+    addPlugin(directory, "plugin", "env | grep -c '^MANY_'");
+    const agent = startAgent(binary, directory.path, 0);
+    await agent.stream.greet("agent");
+    const env = Object.fromEntries(Array.from({ length: 4096 }, (_, index) => [`MANY_${index}`, "x"]));
+    const done = await agent.stream.order(FrameType.exec, { ...order(directory, "plugin"), env });
+    expect(stdoutOf(done)).toBe("4096\n");
+    agent.stream.destroy();
+    await agent.end;
+  });
+
   test("says on stderr why a daemon does not want it", async () => {
     using directory = new ScratchDirectory("agent");
     const agent = startAgent(binary, directory.path, 0);
@@ -119,7 +109,8 @@ describe.each(shims)("agent, $name shim", ({ binary }) => {
     [["agent"], 2, /needs --path/],
     [["agent", "--path"], 2, /no value/],
     [["agent", "--path", "/x", "--fd", "3x"], 2, /not a descriptor/],
-    [["agent", "--what", "/x"], 2, /options --path and --fd/],
+    [["agent", "--path", "/x", "--chroot", "x"], 2, /not an absolute path/],
+    [["agent", "--what", "/x"], 2, /options --path, --chroot and --fd/],
     [["agent", "--path", "/x", "--fd", "77"], 1, /Bad file descriptor/],
     [["agent", "--path", "/x"], 1, /Socket operation on non-socket/],
   ])("%j is refused", async (args, exitCode, says) => {

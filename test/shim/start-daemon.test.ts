@@ -14,10 +14,12 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { FrameType } from "../../src/agent/frames.ts";
 import { runCommand } from "../support/command.ts";
 import { OnDemandHost, resultOfDelegate } from "../support/on-demand-host.ts";
 import { shims } from "./support/binaries.ts";
 import { hasEnded, isRunning, membersOfGroup } from "./support/process-state.ts";
+import { errorOf, ShimDaemon } from "./support/shim-daemon.ts";
 
 /** Milliseconds for what has to happen: a machine can be slow. */
 const patience = 30_000;
@@ -67,7 +69,7 @@ describe.each(shims)("the $name shim", ({ binary }) => {
     const [start] = host.command;
     const netconf = program(
       `{ env; echo "umask=$(umask)"; echo "cwd=$(pwd)"; ls -l /proc/$$/fd/;
-cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/$$/status; } >'${seen}'; exec '${start}'`,
+cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } >'${seen}'; exec '${start}'`,
     );
     // A descriptor that the runtime left open, a signal that it ignores and one that it blocks.
     const outcome = await runCommand(
@@ -140,6 +142,26 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/$$/status; } >'
     expect(await hasEnded(first, patience)).toBe(true);
     expect((await host.call("ADD")).result.ips).toEqual(resultOfDelegate.ips);
     expect(host.starts).toHaveLength(2);
+  });
+
+  test("brings its request once more where the daemon goes away before it has ordered anything, and not afterwards", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const config = daemon.config({ daemonCommand: ["/nowhere/multusd"] });
+    const { outcome, stream } = await daemon.connected({ config });
+    stream.destroy();
+    const second = await daemon.accept();
+    expect(await second.greet()).toMatchObject({ command: "ADD", config: Buffer.from(config) });
+    second.reply(0, "served");
+    expect(await outcome).toMatchObject({ exitCode: 0, stdout: Buffer.from("served") });
+
+    const begun = await daemon.connected({ config });
+    const link = { netns: "/proc/self/ns/net", ifName: "mwt-none" };
+    expect(await begun.stream.order(FrameType.linkExists, link)).toEqual({ exists: false });
+    begun.stream.destroy();
+    expect(errorOf(await begun.outcome)).toMatchObject({
+      code: 11,
+      msg: expect.stringContaining("went away"),
+    });
   });
 
   test("takes one that somebody else started meanwhile, and ends well with it", async () => {
@@ -239,7 +261,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/$$/status; } >'
         daemonCommand: [host.addProgram("hang", "exec sleep 600")],
         daemonStartTimeoutMs: milliseconds,
       });
-    const first = host.call("ADD", "c1", netconf(4_000));
+    const first = host.call("ADD", "c1", netconf(2_000));
     await vi.waitFor(() => expect(existsSync(join(host.socketDir, "multusd.stderr"))).toBe(true), patience);
     expect((await host.call("ADD", "c2", netconf(100))).error).toMatchObject({
       code: 11,
@@ -265,8 +287,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/$$/status; } >'
   });
 
   test("that is killed leaves a daemon that serves the next", async () => {
-    const slow = host.addProgram("bin/slow", "exec sleep 600");
-    expect(existsSync(slow)).toBe(true);
+    host.addProgram("bin/slow", "exec sleep 600");
     const stuck = spawn(binary, [], { env: host.environment("ADD"), stdio: ["pipe", "ignore", "ignore"] });
     stuck.stdin.end(
       JSON.stringify(host.netconf({ delegates: [{ type: "slow", cniVersion: "1.1.0", name: "s" }] })),

@@ -16,6 +16,8 @@ export interface PluginCall {
   readonly path: string;
   /** stdin; an object is sent as JSON. */
   readonly config: string | Uint8Array | Readonly<Record<string, unknown>>;
+  /** Further variables of the runtime. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface CniErrorObject {
@@ -109,6 +111,20 @@ export function podArgs(pod: { namespace: string; name: string; containerId: str
   ].join(";");
 }
 
+/** What a runtime says to its plugin. */
+export function environmentOf(call: PluginCall): Record<string, string> {
+  return {
+    PATH: process.env.PATH ?? "",
+    CNI_COMMAND: call.command,
+    CNI_CONTAINERID: call.containerId,
+    CNI_NETNS: call.netns,
+    CNI_IFNAME: call.ifName,
+    CNI_ARGS: call.args,
+    CNI_PATH: call.path,
+    ...call.env,
+  };
+}
+
 /** @param argv the plugin, with whatever it is run through (nsenter …) */
 export async function callPlugin(
   argv: readonly string[],
@@ -117,15 +133,7 @@ export async function callPlugin(
 ): Promise<PluginAnswer> {
   const { config } = call;
   const outcome = await runCommand(argv, {
-    env: {
-      PATH: process.env.PATH,
-      CNI_COMMAND: call.command,
-      CNI_CONTAINERID: call.containerId,
-      CNI_NETNS: call.netns,
-      CNI_IFNAME: call.ifName,
-      CNI_ARGS: call.args,
-      CNI_PATH: call.path,
-    },
+    env: environmentOf(call),
     stdin: typeof config === "string" || config instanceof Uint8Array ? config : JSON.stringify(config),
     timeoutMs,
   });

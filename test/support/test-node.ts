@@ -52,6 +52,8 @@ export interface TestNodeOptions {
   /** Further keys of the daemon's configuration. */
   readonly daemonConfig?: Json;
   readonly daemonSurroundings?: DaemonSurroundings;
+  /** The daemon runs in the node's network: for requests whose plugins it runs itself. */
+  readonly isDaemonInNetwork?: boolean;
   /** What is run as the plugin, with words before it if it is run through something; default: the one that was built for this machine. */
   readonly plugin?: readonly string[];
   /** NADs by `namespace/name`: their spec.config. */
@@ -68,7 +70,7 @@ export class TestNode implements AsyncDisposable {
   private constructor(
     network: Namespace,
     scratch: ScratchDirectory,
-    { daemonConfig, daemonSurroundings, plugin = [shim] }: TestNodeOptions,
+    { daemonConfig, daemonSurroundings = {}, isDaemonInNetwork = false, plugin = [shim] }: TestNodeOptions,
   ) {
     this.network = network;
     this.#scratch = scratch;
@@ -82,7 +84,8 @@ export class TestNode implements AsyncDisposable {
       logLevel: "debug",
       ...daemonConfig,
     };
-    this.daemon = new Daemon(scratch.path, config, daemonSurroundings);
+    const through = [...(isDaemonInNetwork ? network.enter() : []), ...(daemonSurroundings.through ?? [])];
+    this.daemon = new Daemon(scratch.path, config, { ...daemonSurroundings, through });
   }
 
   /** Makes the namespace with a master link, writes the networks, starts the daemon. */
@@ -207,12 +210,17 @@ export class TestNode implements AsyncDisposable {
     netconf: Json,
     further: Partial<PluginCall> = {},
   ): Promise<PluginAnswer> {
+    return callPlugin(this.network.enter(...this.#plugin), this.podCall(command, pod, netconf, further));
+  }
+
+  /** What a runtime gives its plugin for a pod. */
+  podCall(command: CniCommand, pod: Pod, netconf: Json, further: Partial<PluginCall> = {}): PluginCall {
     const given = netconf.runtimeConfig;
     const runtimeConfig = {
       ...(typeof given === "object" ? given : {}),
       "io.kubernetes.cri.pod-annotations": pod.annotations,
     };
-    return callPlugin(this.network.enter(...this.#plugin), {
+    return {
       command,
       containerId: pod.containerId,
       netns: pod.network.path,
@@ -221,7 +229,7 @@ export class TestNode implements AsyncDisposable {
       path: debianPlugins,
       config: { ...netconf, runtimeConfig },
       ...further,
-    });
+    };
   }
 
   /**

@@ -10,11 +10,13 @@ const source = join(import.meta.dirname, "..", "..", "src");
 const arrows: Readonly<Record<string, readonly string[]>> = {
   // One file out of both.
   executable: ["daemon", "ctl"],
-  daemon: ["kube", "runtime-config", "multus", "cni", "agent", "kernels", "log"],
+  daemon: ["kube", "runtime-config", "telemetry", "multus", "cni", "agent", "kernels", "log"],
   ctl: ["kube", "runtime-config", "multus", "cni", "agent", "kernels", "log"],
   "runtime-config": ["multus", "cni", "kernels", "log"],
   // Implements what multus asks for: multus does not know it.
   kube: ["multus", "cni", "log"],
+  // Watches multus from outside: multus does not know it.
+  telemetry: ["multus", "cni", "agent", "log"],
   multus: ["cni", "agent", "kernels", "log"],
   cni: ["agent", "kernels", "log"],
   agent: ["log"],

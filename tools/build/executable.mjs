@@ -1,6 +1,6 @@
 /**
  * Builds build/multusd (for another architecture: build/multusd-arm64), the single-file executable: Node, daemon, multusctl, kernels and shim in one file, for nodes
- * without Node. `node tools/build/executable.mjs [--arch x64|arm64]…`; what it takes has to be built before.
+ * without Node. `node tools/build/executable.mjs [--arch amd64|arm64]…`; what it takes has to be built before.
  */
 
 import { execFile } from "node:child_process";
@@ -28,11 +28,17 @@ const engineFlags = ["--semi-space-growth-factor=1", "--no-maglev"];
 /** Has V8 make the same code cache each time. */
 const sameCode = "--random-seed=1";
 
-/** Strips of other architectures come with their cross compilers. */
-const stripOf = { x64: "x86_64-linux-gnu-strip", arm64: "aarch64-linux-gnu-strip" };
+/** Node's names of architectures. */
+const nodeNames = { amd64: "x64", arm64: "arm64" };
+const [ownArch] = Object.entries(nodeNames).find(([, name]) => name === process.arch) ?? [];
 
-/** A bundle's `import.meta.url`, which CommonJS has none of: the executable itself. */
-const banner = `const executableUrl = require("node:url").pathToFileURL(process.execPath).href;`;
+/** Strips of other architectures come with their cross compilers. */
+const stripOf = { amd64: "x86_64-linux-gnu-strip", arm64: "aarch64-linux-gnu-strip" };
+
+/** What `import.meta` says of a module, which CommonJS has none of: all of them are the executable itself. */
+const banner = `const executableUrl = require("node:url").pathToFileURL(process.execPath).href;
+const executableDirectory = require("node:path").dirname(process.execPath);`;
+const importMeta = { "import.meta.url": "executableUrl", "import.meta.dirname": "executableDirectory" };
 
 /** Everything in one CommonJS file, which is what Node can carry; what is imported lazily is in it too, and evaluated when it is asked for. */
 async function bundle(outfile) {
@@ -42,7 +48,7 @@ async function bundle(outfile) {
     outfile,
     format: "cjs",
     banner: { js: banner },
-    define: { "import.meta.url": "executableUrl" },
+    define: importMeta,
     sourcemap: false,
   });
 }
@@ -52,7 +58,7 @@ async function bundle(outfile) {
  * package-lock.json says.
  */
 async function nodeBinary(arch, directory) {
-  const name = `node-linux-${arch}`;
+  const name = `node-linux-${nodeNames[arch]}`;
   const installed = join(projectDirectory, "node_modules", name, "bin", "node");
   if (existsSync(installed)) return installed;
   const { packages } = JSON.parse(await readFile(join(projectDirectory, "package-lock.json"), "utf8"));
@@ -80,7 +86,7 @@ async function nodeBinary(arch, directory) {
 
 /** Takes out what only debuggers read, where a strip for it is installed. */
 async function strip(file, arch) {
-  const own = arch === process.arch ? "strip" : undefined;
+  const own = arch === ownArch ? "strip" : undefined;
   const command = [stripOf[arch], own].find((name) => name !== undefined && findCommand(name) !== undefined);
   if (command === undefined) {
     process.stderr.write(`> no strip for ${arch}: the executable has Node's symbols\n`);
@@ -91,12 +97,15 @@ async function strip(file, arch) {
 
 /**
  * Builds the executable.
- * @param {{ arch?: "x64" | "arm64", out?: string }} [options] arch: the machine's own if not given; out: the file to write
+ * @param {{ arch?: "amd64" | "arm64", out?: string }} [options] arch: the machine's own if not given; out: the file to write
  * @returns {Promise<string>} the file written
  * @throws {Error} with the words of the tool that failed
  */
-export async function buildExecutable({ arch = process.arch, out } = {}) {
-  const isOwn = arch === process.arch;
+export async function buildExecutable({ arch = ownArch, out } = {}) {
+  if (!Object.hasOwn(nodeNames, arch)) {
+    throw new Error(`there is no executable for ${arch}, only for ${Object.keys(nodeNames).join(" and ")}`);
+  }
+  const isOwn = arch === ownArch;
   const suffix = isOwn ? "" : `-${arch}`;
   const target = out ?? inBuild(`multusd${suffix}`);
   const directory = inBuild("executable", arch);
@@ -152,13 +161,20 @@ async function injectBlob(file, blob) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
-    options: { arch: { type: "string", multiple: true, default: [process.arch] } },
+    options: { arch: { type: "string", multiple: true, default: [ownArch] } },
   });
-  for (const arch of values.arch) {
-    const started = performance.now();
-    const file = await buildExecutable({ arch });
-    const megabytes = ((await stat(file)).size / 1e6).toFixed(0);
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    process.stderr.write(`> ${file}: ${megabytes} MB, built in ${seconds} s\n`);
+  try {
+    for (const arch of values.arch) {
+      const started = performance.now();
+      const file = await buildExecutable({ arch });
+      const megabytes = ((await stat(file)).size / 1e6).toFixed(0);
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      process.stderr.write(`> ${file}: ${megabytes} MB, built in ${seconds} s\n`);
+    }
+  } catch (error) {
+    process.stderr.write(
+      `! building the executable failed: ${error instanceof Error ? error.message : error}\n`,
+    );
+    process.exitCode = 1;
   }
 }

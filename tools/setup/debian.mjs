@@ -46,6 +46,11 @@ export const tools = {
     present: commands("containerd", "ctr", "runc"),
   },
   etcd: { about: "etcd", packages: ["etcd-server"], present: commands("etcd") },
+  promtool: {
+    about: "promtool, to check metrics and alerts",
+    packages: ["prometheus"],
+    present: commands("promtool"),
+  },
   openssl: { about: "openssl", packages: ["openssl"], present: commands("openssl") },
   go: {
     about:

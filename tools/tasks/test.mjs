@@ -18,14 +18,14 @@ export const clusterTools = [
   "openssl",
   "go",
 ];
-export const clusterPrograms = ["kubernetes", "containerd"];
+export const clusterPrograms = ["kubernetes", "kubernetes-controllers", "containerd"];
 
 /** What the suite cluster runs beside that. */
 const clusterSuitePrograms = [...clusterPrograms, "helm"];
 
 /**
  * The suites (projects of vitest.config.ts) and what each needs of the machine. `root`: makes network namespaces. `builds`: runs what is built with Go.
- * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "containerd" | "helm")[] }>}
+ * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "kubernetes-controllers" | "containerd" | "helm")[] }>}
  */
 const suites = {
   unit: { needs: ["openssl"], root: false },
@@ -35,7 +35,17 @@ const suites = {
   golden: { needs: ["compiler", "iproute2"], root: true },
   e2e: { needs: ["compiler", "iproute2", "plugins", "iptables"], root: true },
   heavy: {
-    needs: ["compiler", "crossCompiler", "emulator", "iproute2", "plugins", "iptables", "containerd", "go"],
+    needs: [
+      "compiler",
+      "crossCompiler",
+      "emulator",
+      "iproute2",
+      "plugins",
+      "iptables",
+      "containerd",
+      "go",
+      "promtool",
+    ],
     root: true,
   },
   cluster: { needs: clusterTools, root: true, builds: clusterSuitePrograms },

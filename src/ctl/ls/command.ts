@@ -5,11 +5,10 @@ import { Command } from "commander";
 import { isMissingFile } from "../../cni/errors.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
+import { defaultCniDir } from "../installation.ts";
 import { formatTable } from "../table.ts";
 import { UserError } from "../user-error.ts";
 import { type Attachment, type NodeAttachments, readAttachments } from "./attachments.ts";
-
-const defaultCniDir = "/var/lib/cni/multus";
 
 /** Characters of a container id that tell containers apart; runtimes' own tools show as many. */
 const shortId = 13;

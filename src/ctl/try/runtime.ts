@@ -3,7 +3,7 @@
 import { basename, dirname } from "node:path";
 import { AgentProcess } from "../../agent/agent-process.ts";
 import { errorText } from "../../log/error-text.ts";
-import { pluginPath } from "../installation.ts";
+import { partPath } from "../installation.ts";
 import { UserError } from "../user-error.ts";
 import type { ScratchNode } from "./scratch.ts";
 
@@ -52,7 +52,7 @@ export class ScratchRuntime {
    * @throws {UserError} with what the agent said, where it does not start
    */
   static async start(scratch: ScratchNode, binDirs: readonly string[]): Promise<ScratchRuntime> {
-    const shim = pluginPath(scratch.makeDirectory("plugin"));
+    const shim = partPath("multus");
     const said: string[] = [];
     try {
       const agent = await AgentProcess.start({

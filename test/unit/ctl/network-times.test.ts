@@ -21,8 +21,8 @@ function requestLine(command: string, containerId: string, failed = false): stri
     with: () => log,
   };
   const report = newReport();
-  report.networks.push({ name: "demo-bridge", ifName: "eth0", milliseconds: 12.345 });
-  report.networks.push({ name: "default/storage", ifName: "data.0", milliseconds: 7 });
+  report.networks.push({ name: "demo-bridge", ifName: "eth0", start: 0, milliseconds: 12.345 });
+  report.networks.push({ name: "default/storage", ifName: "data.0", start: 0, milliseconds: 7 });
   const error = failed ? new CniError(7, "no") : undefined;
   logRequest(
     log,

@@ -20,6 +20,8 @@ describe("the daemon's configuration", () => {
       delegateTimeoutMs: undefined,
       idleExitSeconds: undefined,
       nadDir: "",
+      agentPath: undefined,
+      chrootDir: undefined,
       kubeconfig: "",
       runtimeConfig: undefined,
       unused: [],
@@ -67,8 +69,10 @@ describe("the daemon's configuration", () => {
     );
     expect(config.socketDir).toBe("/host/run/multus/");
     expect(config.log).toMatchObject({ logLevel: "verbose", logToStderr: true });
-    expect(config.unused).toEqual(["chrootDir", "metricsPort", "perNodeCertificate"]);
+    expect(config.chrootDir).toBe("/hostroot");
+    expect(config.unused).toEqual([]);
     expect(config.unknown).toEqual([]);
+    expect(config.nodeCertificate).toBeUndefined();
     expect(config.runtimeConfig).toEqual({
       directory: "/host/etc/cni/net.d",
       readinessIndicatorFile: "",
@@ -105,6 +109,42 @@ describe("the daemon's configuration", () => {
     });
     const netconf = Buffer.from('{"name":"m","clusterNetwork":"c"}');
     expect(parseNetconf(netconf, config.overrides).namespaceIsolation).toBe(true);
+  });
+
+  test.each([
+    [{}, 600],
+    [{ certDuration: "24h" }, 86_400],
+    [{ CertDuration: "1h30m10s", Enabled: true }, 5_410],
+  ])("takes perNodeCertificate %j", (keys, seconds) => {
+    const perNodeCertificate = {
+      enabled: true,
+      bootstrapKubeconfig: "/var/lib/kubelet/kubeconfig",
+      certDir: "/etc/cni/multus/certs",
+      ...keys,
+    };
+    expect(parse(JSON.stringify({ perNodeCertificate }))).toMatchObject({
+      nodeCertificate: {
+        bootstrapKubeconfig: "/var/lib/kubelet/kubeconfig",
+        certDir: "/etc/cni/multus/certs",
+        seconds,
+      },
+      unused: [],
+    });
+  });
+
+  test.each([
+    [{ certDir: "/c" }, /perNodeCertificate\.bootstrapKubeconfig is missing/],
+    [{ bootstrapKubeconfig: "/k" }, /perNodeCertificate\.certDir is missing/],
+    [{ bootstrapKubeconfig: "k", certDir: "/c" }, /bootstrapKubeconfig must be an absolute path/],
+    [{ certDuration: "10" }, /certDuration must be a duration such as "10m" or "1h30m", not "10"/],
+    [{ certDuration: "-1h" }, /certDuration must be a duration/],
+    [{ certDuration: "9m59s" }, /certDuration must be from 10m to 2147483647s: none is signed for 9m59s/],
+  ])("refuses perNodeCertificate %j", (keys, message) => {
+    const text = JSON.stringify({ perNodeCertificate: { enabled: true, ...keys } });
+    expect(refusal(() => parse(text), CniError)).toMatchObject({
+      code: 7,
+      message: expect.stringMatching(message),
+    });
   });
 
   test("names keys that nobody knows", () => {

@@ -60,6 +60,11 @@ describe("whether a file is kept, and where it comes from", () => {
     const keys = { cniConfigDir: "/d", cniVersion: "1.0.0", type: "multus", overrideNetworkName: true };
     expect(parse(keys).unused).toEqual(Object.keys(keys));
     expect(parse({ ...keys, multusConfigFile: "auto", name: "mine" }).unused).toEqual(["name"]);
+    expect(parse({ ...keys, multusConfigFile: "/x/05-mine.conf" }).unused).toEqual([
+      "cniVersion",
+      "type",
+      "overrideNetworkName",
+    ]);
   });
 });
 

@@ -10,12 +10,16 @@ import { FrameType } from "../../../src/agent/frames.ts";
 import { CniError } from "../../../src/cni/errors.ts";
 import type { CniRequest } from "../../../src/cni/request.ts";
 import { Admission } from "../../../src/daemon/admission.ts";
+import type { HttpServices } from "../../../src/daemon/http/http-side.ts";
+import type { Observer } from "../../../src/daemon/observer.ts";
 import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../../src/daemon/server.ts";
 import type { RequestHandler } from "../../../src/daemon/shim-session.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
 import { newReport } from "../../../src/multus/report.ts";
+import { cniBody, post } from "../../support/go-shim.ts";
+import { httpServices } from "../../support/http-services.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { WirePeer } from "../../support/wire-peer.ts";
 
@@ -41,21 +45,35 @@ afterEach(async () => {
 const socketDir = () => join(directory.path, "run");
 const socketPath = () => join(socketDir(), "multus.sock");
 
-function newServer(handle: RequestHandler, limit = 16): DaemonServer {
+function newServer(
+  handle: RequestHandler,
+  limit = 16,
+  services: Partial<HttpServices> = {},
+  observer?: Observer,
+): DaemonServer {
   const loggers = new Loggers((text) => {
     logged += text;
   });
-  const server = new DaemonServer({
-    handle,
-    admission: new Admission(limit),
-    loggers: new RequestLoggers(loggers, { logLevel: "debug" }),
-  });
+  const server = new DaemonServer(
+    {
+      handle,
+      admission: new Admission(limit),
+      loggers: new RequestLoggers(loggers, { logLevel: "debug" }),
+      observer,
+    },
+    httpServices(services),
+  );
   servers.push(server);
   return server;
 }
 
-async function serve(handle: RequestHandler, limit?: number): Promise<DaemonServer> {
-  const server = newServer(handle, limit);
+async function serve(
+  handle: RequestHandler,
+  limit?: number,
+  services?: Partial<HttpServices>,
+  observer?: Observer,
+): Promise<DaemonServer> {
+  const server = newServer(handle, limit, services, observer);
   await server.listen(socketDir());
   return server;
 }
@@ -300,7 +318,7 @@ describe("requests", () => {
       const report = newReport();
       report.podNamespace = "default";
       report.podName = "web-1";
-      report.networks.push({ name: "default/mv1", ifName: "net1", milliseconds: 12.345 });
+      report.networks.push({ name: "default/mv1", ifName: "net1", start: 0, milliseconds: 12.345 });
       report.phases.set("plan", 1.5);
       const error = command === "ADD" ? new CniError(7, "no\nsuch network") : undefined;
       return { ...success(), exitCode: error === undefined ? 0 : 1, report, error };
@@ -410,12 +428,174 @@ describe("HTTP on the same socket", () => {
     expect((await get("/healthz", "DELETE")).status).toBe(405);
   });
 
-  test.each(["/cni", "/delegate", "/"])("says plainly that %s is not served", async (path) => {
+  test("says what there is to those who ask for something else", async () => {
     await serve(succeed);
-    expect(await get(path, "POST")).toEqual({
-      status: 501,
-      text: `POST ${path} is not served by this version of multusd; there are GET /healthz and GET /readyz\n`,
+    expect(await get("/", "POST")).toEqual({
+      status: 404,
+      text: "there is no /, but POST /cni and /delegate, and GET /healthz, /readyz and /status\n",
     });
+    expect((await get("/cni")).status).toBe(405);
+    expect((await get("/delegate", "PUT")).status).toBe(405);
+  });
+
+  test("answers Go multus's shim, which asks with null whether the daemon is ready", async () => {
+    await serve(succeed);
+    for (const path of ["/healthz", "/readyz"]) {
+      expect(await post(socketPath(), path, "null")).toMatchObject({ status: 200, body: "ok\n" });
+    }
+  });
+
+  test("brings requests, and takes results and errors back", async () => {
+    const seen: CniRequest[] = [];
+    await serve(async (request) => {
+      seen.push(request);
+      const { command } = request;
+      if (command === "CHECK") {
+        return { ...success('{"cniVersion":"1.0.0","code":42,"msg":"no"}'), exitCode: 1 };
+      }
+      const result = { cniVersion: "0.3.1", ips: [{ version: "4", address: "10.0.0.2/24" }] };
+      return success(command === "ADD" ? JSON.stringify(result) : "");
+    });
+    const send = (command: string) =>
+      post(socketPath(), "/cni", cniBody({ CNI_COMMAND: command, CNI_CONTAINERID: "abc" }, "{}"));
+    const added = await send("ADD");
+    expect([added.status, JSON.parse(added.body)]).toEqual([
+      200,
+      { Result: { cniVersion: "1.0.0", ips: [{ address: "10.0.0.2/24" }] } },
+    ]);
+    expect(added.headers.get("connection")).toBe("close");
+    expect(await send("DEL")).toMatchObject({ status: 200, body: "" });
+    expect(await send("CHECK")).toMatchObject({
+      status: 400,
+      body: '{"cniVersion":"1.0.0","code":42,"msg":"no"}',
+    });
+    expect(seen[0]).toMatchObject({ command: "ADD", containerId: "abc", config: Buffer.from("{}") });
+    expect(logged).toMatch(/\[verbose\] ADD done container=abc /);
+  });
+
+  test("brings networks to be plugged in", async () => {
+    const handleDelegate = vi.fn(async () => success());
+    await serve(succeed, undefined, { handleDelegate });
+    const body = '{"env":{"CNI_COMMAND":"DEL"},"config":"e30=","interfaceAttributes":{"mac":"x"}}';
+    expect(await post(socketPath(), "/delegate", body)).toMatchObject({ status: 200, body: "" });
+    expect(handleDelegate).toHaveBeenCalledWith(
+      expect.objectContaining({ command: "DEL", attributes: Buffer.from('{"mac":"x"}') }),
+      expect.anything(),
+      expect.anything(),
+      expect.any(Number),
+    );
+  });
+
+  test("that makes no sense, or is too large, is refused with what is wrong", async () => {
+    const handle = vi.fn(succeed);
+    await serve(handle);
+    const refused = async (body: string) => {
+      const answer = await post(socketPath(), "/cni", body);
+      return [answer.status, JSON.parse(answer.body).msg];
+    };
+    expect(await refused('{"env":')).toEqual([400, expect.stringContaining("line 1, column 8")]);
+    expect(await refused("null")).toEqual([400, expect.stringContaining("must be object")]);
+    const large = "A".repeat(6 * 1024 * 1024);
+    expect(await refused(`{"env":{},"config":"${large}"}`)).toEqual([
+      413,
+      "the body of the request has more than 6291456 bytes",
+    ]);
+    expect(await refused(`{"env":{},"config":"${large.slice(0, 6_000_000)}"}`)).toEqual([
+      413,
+      "config of the request has more than 4194304 bytes",
+    ]);
+    expect(handle).not.toHaveBeenCalled();
+    expect(logged).toContain("[error] a request over HTTP makes no sense path=/cni");
+  });
+
+  test("keeps the order of its container, and leaves the line when its client does", async () => {
+    const order: string[] = [];
+    let finish = () => {};
+    await serve(async ({ command, args }) => {
+      order.push(`${command} ${args}`);
+      if (args === "first") {
+        await new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+      }
+      return success();
+    });
+    const send = (command: string, args: string, signal?: AbortSignal) => {
+      const env = { CNI_COMMAND: command, CNI_CONTAINERID: "abc", CNI_ARGS: args };
+      return post(socketPath(), "/cni", cniBody(env, "{}"), signal);
+    };
+    const first = send("ADD", "first");
+    await vi.waitFor(() => expect(order).toEqual(["ADD first"]), patience);
+    const leaving = new AbortController();
+    const second = send("CHECK", "second", leaving.signal).catch(() => "left");
+    const third = send("DEL", "third");
+    await sleep(50);
+    leaving.abort();
+    expect(await second).toBe("left");
+    await sleep(50);
+    finish();
+    expect([(await first).status, (await third).status]).toEqual([200, 200]);
+    expect(order).toEqual(["ADD first", "DEL third"]);
+  });
+
+  test("is counted by path, method and status, and a shim's requests as if they came over it", async () => {
+    const httpAnswered = vi.fn();
+    const nothing = () => {};
+    const observer = { answered: nothing, refused: nothing, delegateRan: nothing, httpAnswered };
+    await serve(succeed, undefined, {}, observer);
+    await get("/healthz");
+    await get("/nothing", "PUT");
+    await post(socketPath(), "/cni", "{}");
+    await vi.waitFor(() => expect(httpAnswered).toHaveBeenCalledTimes(3), patience);
+    const peer = await newPeer();
+    peer.request({});
+    await peer.reply();
+    expect(httpAnswered.mock.calls).toEqual([
+      ["/healthz", "GET", 200],
+      ["NotFound", "PUT", 404],
+      ["/cni", "POST", 400],
+      ["/cni", "POST", 200],
+    ]);
+  });
+
+  test("is told by a daemon that stops to try again for an ADD, and served for a DEL", async () => {
+    let finish = () => {};
+    let begun = false;
+    const server = await serve(async ({ containerId }) => {
+      if (containerId === "slow") {
+        begun = true;
+        await new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+      }
+      return success();
+    });
+    const send = (CNI_COMMAND: string, CNI_CONTAINERID: string) =>
+      post(socketPath(), "/cni", JSON.stringify({ env: { CNI_COMMAND, CNI_CONTAINERID } }));
+    const slow = send("ADD", "slow");
+    await vi.waitFor(() => expect(begun).toBe(true), patience);
+    const stopped = server.stop(patience);
+    const late = await send("ADD", "late");
+    expect([late.status, JSON.parse(late.body)]).toEqual([
+      400,
+      { code: 11, msg: "multusd is stopping; try again" },
+    ]);
+    expect((await send("DEL", "late")).status).toBe(200);
+    finish();
+    expect((await slow).status).toBe(200);
+    expect(await stopped).toBe(0);
+  });
+
+  test("is waited for by a stop, and closed when it does not end in time", async () => {
+    let hasBegun = false;
+    const server = await serve(() => {
+      hasBegun = true;
+      return new Promise(() => {});
+    });
+    const stuck = post(socketPath(), "/cni", cniBody({ CNI_COMMAND: "ADD" }, "{}")).catch(() => "closed");
+    await vi.waitFor(() => expect(hasBegun).toBe(true), patience);
+    expect(await server.stop(100)).toBe(1);
+    expect(await stuck).toBe("closed");
   });
 
   test("in pieces, and broken, harms nobody", async () => {

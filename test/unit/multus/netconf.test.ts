@@ -129,6 +129,16 @@ describe("the netconf", () => {
     );
   });
 
+  it.each(["spool", "fail", "ignore"])("takes delOnDaemonDown %s, which is the shim's to read", (value) => {
+    expect(parseNetconf(netconf({ delOnDaemonDown: value })).warnings).toEqual([]);
+  });
+
+  it("names the values that delOnDaemonDown may have", () => {
+    expect(() => parseNetconf(bytesOf('{"delOnDaemonDown": "later"}'))).toThrow(
+      /delOnDaemonDown must match pattern "\^\(spool\|fail\|ignore\)\$", is "later" \(line 1, column 21\)/,
+    );
+  });
+
   it("keeps delegates, runtimeConfig and prevResult as they are written", () => {
     const parsed = parseNetconf(
       bytesOf(
@@ -201,6 +211,11 @@ describe("the netconf", () => {
       '{"name":"n","clusterNetwork":"c","cniDir":"var/lib/cni"}',
       CniErrorCode.invalidNetworkConfig,
       'cniDir must match pattern "^/", is "var/lib/cni" (line 1, column 43)',
+    ],
+    [
+      '{"name": "n", "clusterNetwork": "c", "daemonCommand": ["multusd", 1], "daemonStartTimeoutMs": 0}',
+      CniErrorCode.invalidNetworkConfig,
+      'daemonCommand[1] must be string, is 1 (line 1, column 67); daemonCommand[0] must match pattern "^/", is "multusd" (line 1, column 56); daemonStartTimeoutMs must be >= 1, is 0 (line 1, column 95)',
     ],
     [
       '{"name":"n","clusterNetwork":"c","auxiliaryCNIChainName":"../x"}',

@@ -18,6 +18,7 @@ import {
   type MultusOptions,
 } from "../../../src/multus/handler.ts";
 import type { Nad, NadSource } from "../../../src/multus/nads.ts";
+import { netconfOverrides } from "../../../src/multus/netconf.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -114,6 +115,16 @@ export interface RequestOptions {
 
 export const containerId = "c0ffee0123456789";
 
+const usualRequest: CniRequest = {
+  command: "",
+  containerId,
+  netns: "/run/netns/pod",
+  ifName: "eth0",
+  args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=${containerId};K8S_POD_UID=u-1`,
+  path: "/usr/lib/cni",
+  config: new Uint8Array(),
+};
+
 export class Rig implements Disposable {
   readonly plugins = new PretendedPlugins();
   readonly confDir: string;
@@ -126,8 +137,10 @@ export class Rig implements Disposable {
     this.confDir = this.path("net.d");
     this.cniDir = this.path("cni");
     mkdirSync(this.confDir);
+    // Where requests without a netconf have it from.
+    const overrides = netconfOverrides(Buffer.from(JSON.stringify({ cniDir: this.cniDir })), "daemon");
     const nads: NadSource = { get: async (namespace, name) => this.#nads.get(`${namespace}/${name}`) };
-    this.multus = createMultus({ kernels, log: silentLogger, nads, ...options });
+    this.multus = createMultus({ kernels, log: silentLogger, nads, overrides, ...options });
   }
 
   path(...parts: string[]): string {
@@ -174,17 +187,28 @@ export class Rig implements Disposable {
         ...(annotations === undefined ? {} : { "io.kubernetes.cri.pod-annotations": annotations }),
       },
     };
-    const request: CniRequest = {
+    const request = { ...usualRequest, command, config: Buffer.from(JSON.stringify(config)) };
+    return this.multus.handle({ ...request, ...options.request }, this.plugins, options.log ?? silentLogger);
+  }
+
+  /** A request about one network that is plugged into the pod. @param attributes of the interface */
+  delegate(
+    command: string,
+    ifName: string,
+    network: Json,
+    attributes?: Json,
+    request: Partial<CniRequest> = {},
+  ): Promise<HandledRequest> {
+    const body = {
+      ...usualRequest,
       command,
-      containerId,
-      netns: "/run/netns/pod",
-      ifName: "eth0",
-      args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=${containerId};K8S_POD_UID=u-1`,
-      path: "/usr/lib/cni",
-      config: Buffer.from(JSON.stringify(config)),
-      ...options.request,
+      ifName,
+      path: "",
+      config: Buffer.from(JSON.stringify(network)),
+      attributes: attributes && Buffer.from(JSON.stringify(attributes)),
+      ...request,
     };
-    return this.multus.handle(request, this.plugins, options.log ?? silentLogger);
+    return this.multus.handleDelegate(body, this.plugins, silentLogger);
   }
 
   [Symbol.dispose](): void {

@@ -6,6 +6,7 @@ import { loadKernels } from "../../../src/kernels/load.ts";
 import { parseNetconf } from "../../../src/multus/netconf.ts";
 import { chooseClusterNetwork, namedClusterNetwork } from "../../../src/runtime-config/files.ts";
 import { type GeneratorOptions, generateRuntimeConfig } from "../../../src/runtime-config/generate.ts";
+import { generatorOptions } from "../../support/generator-options.ts";
 import { refusal } from "../../support/refusal.ts";
 
 const kernels = loadKernels();
@@ -22,21 +23,11 @@ const flannel = {
   ],
 };
 
-const defaults: GeneratorOptions = {
-  form: "thick",
-  type: "multus",
-  cniVersion: "",
-  forceCniVersion: false,
-  overrideNetworkName: false,
-  capabilities: {},
-  netconfKeys: {},
-};
-
 function generate(options: Partial<GeneratorOptions> = {}, config: unknown = flannel) {
   const text = typeof config === "string" ? config : JSON.stringify(config);
   const network = parseNetworkConfig(Buffer.from(text), path, kernels);
   const { fileName, bytes, cniVersion } = generateRuntimeConfig(
-    { ...defaults, ...options },
+    { ...generatorOptions, ...options },
     { path, network },
   );
   const written = Buffer.from(bytes).toString();
@@ -76,6 +67,7 @@ describe("the form of Go multus's daemon", () => {
       daemonSocketDir: "/run/x",
       logOptions: { maxAge: 3 },
       logFile: undefined,
+      cniDir: null,
       Name: "other",
       cniversion: "0.1.0",
       TYPE: "x",
@@ -190,6 +182,7 @@ describe("what cannot be", () => {
     [{ cniVersion: "2.0.0" }, flannel, 1, /own configuration: cniVersion "2\.0\.0" is not supported/],
     [{ forceCniVersion: true }, flannel, 7, /forceCNIVersion needs cniVersion/],
     [{ type: "bin/multus" }, flannel, 7, /Multus's own type "bin\/multus" must be the file name/],
+    [{ type: "mine" }, { name: "n", type: "mine" }, 7, /its plugin mine is Multus itself/],
     [{}, { name: "n", type: "multus" }, 7, /10-flannel\.conflist: its plugin multus is Multus itself/],
     [
       {},

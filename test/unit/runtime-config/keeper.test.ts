@@ -19,10 +19,10 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import type { LogFields } from "../../../src/log/logger.ts";
-import type { GeneratorOptions } from "../../../src/runtime-config/generate.ts";
 import { type KeeperOptions, RuntimeConfigKeeper } from "../../../src/runtime-config/keeper.ts";
 import { ClusterNetworkSource, CopiedFileSource } from "../../../src/runtime-config/sources.ts";
 import type { WatchDirectory } from "../../../src/runtime-config/watch.ts";
+import { generatorOptions } from "../../support/generator-options.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { refusal } from "../../support/refusal.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
@@ -80,16 +80,6 @@ function network(...capabilities: string[]): string {
   const plugins = [{ type: "bridge", capabilities: flags }];
   return JSON.stringify({ cniVersion: "1.0.0", name: "cluster", plugins });
 }
-
-const generatorOptions: GeneratorOptions = {
-  form: "thick",
-  type: "multus",
-  cniVersion: "",
-  forceCniVersion: false,
-  overrideNetworkName: false,
-  capabilities: {},
-  netconfKeys: {},
-};
 
 function keeper(options: Partial<KeeperOptions> = {}, clusterNetwork = ""): RuntimeConfigKeeper {
   const directory = path("net.d");

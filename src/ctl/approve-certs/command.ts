@@ -1,0 +1,73 @@
+/** `multusctl approve-certs`: the cluster's approver of the certificates that daemons ask for (perNodeCertificate). */
+
+import { Command, Option } from "commander";
+import packageJson from "../../../package.json" with { type: "json" };
+import { multusGroup, signerName } from "../../kube/certificates/identity.ts";
+import type { LogLevel } from "../../log/logger.ts";
+import { Loggers } from "../../log/loggers.ts";
+import { logLevels, logSettings } from "../../log/settings.ts";
+import { openApi } from "../validate/cluster-access.ts";
+
+interface ApproveOptions {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly logLevel: LogLevel;
+}
+
+export function approveCertsCommand(): Command {
+  return new Command("approve-certs")
+    .summary("approve the certificates of the nodes' daemons, until it is ended")
+    .description(
+      "Watches the cluster's CertificateSigningRequests and decides about those for " +
+        `${multusGroup}:NODE, which multusd makes where its configuration has perNodeCertificate enabled. It runs once in a cluster, as ` +
+        "the Deployment of deploy/per-node-certificate.yaml; a second one does no harm.",
+    )
+    .option(
+      "--kubeconfig <file>",
+      "which cluster (default: KUBECONFIG, else ~/.kube/config, else that of the pod which it runs in)",
+    )
+    .option("--context <name>", "context of the kubeconfig (default: its current one)")
+    .addOption(
+      new Option("--log-level <level>", "what is said on stderr").choices(logLevels).default("verbose"),
+    )
+    .addHelpText(
+      "after",
+      `
+A request is approved where all of this is so, and denied, with the reason in its condition, where something is not:
+  - it was made by the node itself (system:node:NODE in group system:nodes), or by its daemon (${multusGroup}:NODE in group ${multusGroup})
+  - its subject is CN=${multusGroup}:NODE, O=${multusGroup} for the same NODE, and there is such a node in the cluster
+  - its signer is ${signerName}, its usages are digital signature and client auth, and it asks for a year at most
+  - its key is strong, its signature is that of the key, and it asks for no extensions
+Requests of others, and those for other signers, are left alone.
+
+It is the same as Go multus's cert-approver, and may stand in for it. Needed rights: get, list and watch on certificatesigningrequests, update on
+certificatesigningrequests/approval, approve on the signer ${signerName}, get on nodes.
+
+Examples:
+  multusctl approve-certs
+  multusctl approve-certs --kubeconfig /etc/kubernetes/admin.conf --log-level debug
+  kubectl get csr --field-selector spec.signerName=${signerName}`,
+    )
+    .action((options: ApproveOptions) => approve(options));
+}
+
+/** Ends with a signal. @throws {UserError} where there is no kubeconfig, or it cannot be used */
+async function approve({ kubeconfig, context, logLevel }: ApproveOptions): Promise<void> {
+  const { api, server, warning, close } = await openApi(kubeconfig, context, process.env);
+  const log = new Loggers().get(logSettings({ logLevel, logToStderr: true }));
+  if (warning !== "") log.error(warning);
+  log.verbose("approver starts", { version: packageJson.version, server });
+  // Not imported above: it brings what speaks ASN.1.
+  const { Approver } = await import("./approver.ts");
+  const approver = new Approver({ api, log });
+  await new Promise<void>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, () => {
+        log.verbose("approver stops", { signal });
+        resolve();
+      });
+    }
+  });
+  approver.close();
+  close();
+}

@@ -1,0 +1,114 @@
+/**
+ * Which requests for certificates are approved: a node may become the daemon of that node, and nothing else. At least what Go multus's approver
+ * looks at, and what would let somebody have more than that certificate.
+ */
+
+import type { KeyObject } from "node:crypto";
+import { CniError } from "../../cni/errors.ts";
+import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import { certificateUsages, multusGroup, multusUser, signerName } from "../../kube/certificates/identity.ts";
+import { readSigningRequest, type SigningRequest, subjectBytes } from "../../kube/certificates/pkcs10.ts";
+import { isObjectName } from "../../kube/object-names.ts";
+
+export type Decision =
+  /** If there is a node of that name. */
+  | { readonly verdict: "approve"; readonly nodeName: string }
+  | { readonly verdict: "deny"; readonly reason: string }
+  /** Decided already, or nothing of ours: others may approve it. */
+  | { readonly verdict: "ignore"; readonly reason: string };
+
+/** Who may ask: a kubelet for its node's daemon, and the daemon to renew. Whom the API server takes for such a user it puts into the group. */
+const requestors: ReadonlyMap<string, string> = new Map([
+  ["system:node", "system:nodes"],
+  [multusGroup, multusGroup],
+]);
+const everybody = "system:authenticated";
+/** As Go multus has it: a year. */
+const mostSeconds = 365 * 24 * 60 * 60;
+const leastRsaBits = 2_048;
+const curves = ["prime256v1", "secp384r1", "secp521r1"];
+
+/** @param object a CertificateSigningRequest, as the API gives it */
+export function decide(object: JsonObject): Decision {
+  const spec = isJsonObject(object.spec) ? object.spec : {};
+  if (isDecided(object.status)) return { verdict: "ignore", reason: "it is decided already" };
+  if (spec.signerName !== signerName) return { verdict: "ignore", reason: "it is for another signer" };
+  let request: SigningRequest;
+  try {
+    request = readSigningRequest(Buffer.from(textOf(spec.request), "base64").toString("latin1"));
+  } catch (error) {
+    if (error instanceof CniError) return { verdict: "ignore", reason: error.message };
+    throw error;
+  }
+  if (!request.commonNames.some(isMultusName)) {
+    return { verdict: "ignore", reason: `it is not for ${multusGroup}` };
+  }
+  return decideOurs(spec, request);
+}
+
+function isDecided(status: unknown): boolean {
+  const { certificate, conditions } = isJsonObject(status) ? status : {};
+  const types = Array.isArray(conditions) ? conditions.filter(isJsonObject).map(({ type }) => type) : [];
+  return (certificate ?? "") !== "" || types.some((type) => type === "Approved" || type === "Denied");
+}
+
+function isMultusName(name: string): boolean {
+  return name === multusGroup || name.startsWith(`${multusGroup}:`);
+}
+
+function decideOurs(spec: JsonObject, request: SigningRequest): Decision {
+  const deny = (reason: string): Decision => ({ verdict: "deny", reason });
+  const username = textOf(spec.username);
+  const colon = username.lastIndexOf(":");
+  const nodeName = username.slice(colon + 1);
+  const group = requestors.get(username.slice(0, Math.max(colon, 0)));
+  if (group === undefined || !isObjectName(nodeName)) {
+    return deny(`${JSON.stringify(username)} is no node and no Multus of a node`);
+  }
+  const groups = textsOf(spec.groups);
+  if (
+    groups === undefined ||
+    !groups.includes(group) ||
+    groups.some((each) => each !== group && each !== everybody)
+  ) {
+    return deny(`${username} has to be in the groups ${group} and ${everybody}, and in no others`);
+  }
+  const user = multusUser(nodeName);
+  // Byte by byte: nobody can read another subject out of it than this.
+  if (Buffer.compare(request.subject, subjectBytes(user, multusGroup)) !== 0) {
+    return deny(`${username} may have a certificate for CN=${user}, O=${multusGroup} and no other subject`);
+  }
+  if (request.attributes > 0)
+    return deny("it asks for extensions or other attributes, and there must be none");
+  const keyProblem = problemOfKey(request.key);
+  if (keyProblem !== "") return deny(keyProblem);
+  const usages = textsOf(spec.usages) ?? [];
+  if (
+    new Set(usages).size !== certificateUsages.length ||
+    !certificateUsages.every((each) => usages.includes(each))
+  ) {
+    return deny(`its usages have to be ${certificateUsages.join(" and ")}`);
+  }
+  const { expirationSeconds } = spec;
+  if (typeof expirationSeconds !== "number" || !(expirationSeconds > 0 && expirationSeconds <= mostSeconds)) {
+    return deny("expirationSeconds has to be there, and at most a year");
+  }
+  return { verdict: "approve", nodeName };
+}
+
+/** @returns "" for a key that is strong enough */
+function problemOfKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
+  if (asymmetricKeyType === "ed25519") return "";
+  if (asymmetricKeyType === "ec" && curves.includes(asymmetricKeyDetails?.namedCurve ?? "")) return "";
+  if (asymmetricKeyType === "rsa" && (asymmetricKeyDetails?.modulusLength ?? 0) >= leastRsaBits) return "";
+  return `its key has to be ECDSA of ${curves.join(", ")}, Ed25519, or RSA of ${leastRsaBits} bits or more`;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+/** @returns undefined where it is no list of texts */
+function textsOf(value: unknown): readonly string[] | undefined {
+  return Array.isArray(value) && value.every((each) => typeof each === "string") ? value : undefined;
+}

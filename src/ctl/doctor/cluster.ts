@@ -1,0 +1,220 @@
+/** The cluster: is the API there, may the daemon do its work, are the definitions right, does the clock agree? */
+
+import { isJsonObject } from "../../cni/json.ts";
+import { type Api, ApiError } from "../../kube/api.ts";
+import { errorText } from "../../log/error-text.ts";
+import { checkCluster as checkDefinitions } from "../validate/cluster.ts";
+import type { CheckContext } from "../validate/configuration.ts";
+import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+
+/** What deploy/rbac.yaml gives the daemon. */
+export const neededRights: readonly {
+  readonly group: string;
+  readonly resource: string;
+  readonly subresource?: string;
+  readonly verb: string;
+}[] = [
+  ...["get", "list", "watch"].map((verb) => ({
+    group: "k8s.cni.cncf.io",
+    resource: "network-attachment-definitions",
+    verb,
+  })),
+  ...["get", "list", "watch"].map((verb) => ({ group: "", resource: "pods", verb })),
+  { group: "", resource: "pods", subresource: "status", verb: "patch" },
+  ...["create", "patch"].map((verb) => ({ group: "events.k8s.io", resource: "events", verb })),
+];
+
+/** Tokens and certificates count to the second, and signers backdate by five minutes. */
+const mostSkewMs = 60_000;
+const shown = 5;
+
+export interface ClusterQuestions {
+  readonly api: Api;
+  /** Its address. */
+  readonly server: string;
+  /** Of the node in the cluster; "" where it is not known. */
+  readonly nodeName: string;
+  readonly multusNamespace: string;
+  readonly context: CheckContext;
+}
+
+export async function checkCluster(questions: ClusterQuestions): Promise<Finding[]> {
+  const { api, server, nodeName } = questions;
+  const reached = await checkApi(api, server);
+  if (reached.some(({ verdict }) => verdict === "fail")) return reached;
+  const [rights, crd, node] = await Promise.all([
+    checkRights(api),
+    checkDefinition(api),
+    checkNode(api, nodeName),
+  ]);
+  const definitions = crd.verdict === "fail" ? [] : await checkNads(questions);
+  return [...reached, ...rights, crd, ...definitions, ...node];
+}
+
+async function checkApi(api: Api, server: string): Promise<Finding[]> {
+  const check = "cluster/api";
+  const before = Date.now();
+  let review: unknown;
+  try {
+    review = await api.request({
+      method: "POST",
+      path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+      body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
+    });
+  } catch (error) {
+    const isAnswer = error instanceof ApiError;
+    if (isAnswer && error.status === 401)
+      return [
+        fail(
+          check,
+          `${server} does not accept the credentials: ${error.message}`,
+          "the token or certificate has ended, or is another cluster's: renew the kubeconfig",
+        ),
+      ];
+    // Of 1.28 and later.
+    if (isAnswer) return [pass(check, `${server} answers`)];
+    return [
+      fail(
+        check,
+        `${server} cannot be reached: ${errorText(error)}`,
+        "is it the right address, and is the way to it free from this node? Pods of the host's network need no CNI",
+      ),
+    ];
+  }
+  const { metadata, status } = isJsonObject(review) ? review : {};
+  const { creationTimestamp } = isJsonObject(metadata) ? metadata : {};
+  const { userInfo } = isJsonObject(status) ? status : {};
+  const { username } = isJsonObject(userInfo) ? userInfo : {};
+  return [pass(check, `${server} answers, to ${String(username)}`), ...checkClock(creationTimestamp, before)];
+}
+
+/** @param serverTime RFC 3339, seconds @param before when it was asked, milliseconds since the epoch */
+function checkClock(serverTime: unknown, before: number): Finding[] {
+  const check = "cluster/clock";
+  const time = typeof serverTime === "string" ? Date.parse(serverTime) : Number.NaN;
+  if (Number.isNaN(time)) return [];
+  const skew = Math.round((before - time) / 1000);
+  return [
+    Math.abs(before - time) > mostSkewMs
+      ? warn(
+          check,
+          `this machine's clock differs from the API server's by ${skew} s`,
+          "have chrony or systemd-timesyncd set it: tokens and certificates are refused otherwise",
+        )
+      : pass(check, "this machine's clock agrees with the API server's"),
+  ];
+}
+
+async function checkRights(api: Api): Promise<Finding[]> {
+  const check = "cluster/rights";
+  const missing: string[] = [];
+  for (const right of neededRights) {
+    const { group, resource, subresource, verb } = right;
+    try {
+      const review = await api.request<unknown>({
+        method: "POST",
+        path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        body: {
+          apiVersion: "authorization.k8s.io/v1",
+          kind: "SelfSubjectAccessReview",
+          spec: { resourceAttributes: { group, resource, subresource, verb } },
+        },
+      });
+      const { status } = isJsonObject(review) ? review : {};
+      if (isJsonObject(status) && status.allowed !== true) {
+        missing.push(`${verb} ${resource}${subresource === undefined ? "" : `/${subresource}`}`);
+      }
+    } catch (error) {
+      return [skip(check, `rights cannot be asked for: ${errorText(error)}`)];
+    }
+  }
+  return [
+    missing.length > 0
+      ? fail(
+          check,
+          `these credentials may not ${missing.join(", ")}`,
+          "kubectl apply -f deploy/rbac.yaml, if they are the daemon's; --kubeconfig names others",
+        )
+      : pass(check, "these credentials may do all that the daemon does"),
+  ];
+}
+
+async function checkDefinition(api: Api): Promise<Finding> {
+  const check = "cluster/crd";
+  try {
+    await api.request({
+      method: "GET",
+      path: "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions?limit=1",
+    });
+    return pass(check, "network-attachment-definitions.k8s.cni.cncf.io are served");
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) {
+      return fail(
+        check,
+        "the cluster does not know network-attachment-definitions.k8s.cni.cncf.io",
+        "kubectl apply -f deploy/crd.yaml",
+      );
+    }
+    return skip(check, errorText(error));
+  }
+}
+
+async function checkNads({ api, server, multusNamespace, context }: ClusterQuestions): Promise<Finding[]> {
+  const check = "cluster/networks";
+  try {
+    const report = await checkDefinitions(api, { server, namespace: undefined, multusNamespace }, context);
+    const wrong = report.findings.filter(({ severity }) => severity !== "note");
+    if (wrong.length === 0)
+      return [
+        pass(
+          check,
+          `${report.definitions} NetworkAttachmentDefinitions are valid, and ${report.pods} pods select what is there`,
+        ),
+      ];
+    return wrong.slice(0, shown).map(({ namespace, name, message, pods, severity }, index) => {
+      const others =
+        index === shown - 1 && wrong.length > shown ? ` (and ${wrong.length - shown} more findings)` : "";
+      const users =
+        pods.length === 0
+          ? ""
+          : `, selected by ${pods.slice(0, shown).join(", ")}${pods.length > shown ? " and others" : ""}`;
+      // A broken network is its users' trouble, not the node's.
+      return warn(
+        check,
+        `${severity}: ${namespace}/${name}${users}: ${message}${others}`,
+        "multusctl validate --all-namespaces shows all, with line and column",
+      );
+    });
+  } catch (error) {
+    return [skip(check, errorText(error))];
+  }
+}
+
+async function checkNode(api: Api, nodeName: string): Promise<Finding[]> {
+  const check = "cluster/node";
+  if (nodeName === "") return [];
+  try {
+    await api.request({ method: "GET", path: `/api/v1/nodes/${encodeURIComponent(nodeName)}` });
+    return [pass(check, `the cluster has a node ${nodeName}`)];
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) {
+      return [
+        fail(
+          check,
+          `the cluster has no node ${nodeName}: the daemon watches nobody's pods`,
+          "set MULTUS_NODE_NAME to the name that kubectl get nodes shows",
+        ),
+      ];
+    }
+    const isForbidden = error instanceof ApiError && error.status === 403;
+    return [
+      skip(
+        check,
+        isForbidden
+          ? `these credentials may not get nodes, so whether ${nodeName} is one is not known`
+          : errorText(error),
+        "an administrator's kubeconfig may: --kubeconfig",
+      ),
+    ];
+  }
+}

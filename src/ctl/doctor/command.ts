@@ -1,0 +1,125 @@
+/** `multusctl doctor`: looks at a node as a support engineer would, and says what to do. It changes nothing. */
+
+import { existsSync } from "node:fs";
+import { Command } from "commander";
+import { loadKernels } from "../../kernels/load.ts";
+import { defaultCniDir, defaultSocketDir, usualBinDirs } from "../installation.ts";
+import { UserError } from "../user-error.ts";
+import { openApi } from "../validate/cluster-access.ts";
+import { checkCluster } from "./cluster.ts";
+import { checkContainerd } from "./containerd.ts";
+import { checkDaemon } from "./daemon.ts";
+import { type Finding, formatFindings, skip, summary } from "./finding.ts";
+import { checkGoMultus } from "./go-multus.ts";
+import { checkNodeState } from "./node-state.ts";
+import { checkPrograms } from "./programs.ts";
+import { checkRuntimeFiles } from "./runtime-files.ts";
+
+interface DoctorOptions {
+  readonly cniConfDir: string;
+  readonly binDir?: string;
+  readonly socketDir?: string;
+  readonly cniDir?: string;
+  readonly containerdConfig: string;
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly cluster: boolean;
+  readonly json?: boolean;
+}
+
+export function doctorCommand(): Command {
+  return new Command("doctor")
+    .summary("look for what is wrong with Multus on this node")
+    .description(
+      "Looks at the runtime's configuration, the plugin, the daemon, the cluster, and the node's state, and says of each finding what to do about it. It changes " +
+        "nothing. What it cannot see, without root or without a cluster, it says. Exit code 1 where a check has failed.",
+    )
+    .option("--cni-conf-dir <directory>", "where the runtime reads network configurations", "/etc/cni/net.d")
+    .option("--bin-dir <directory>", "where the plugin is (default: binDir of Multus's configuration)")
+    .option("--socket-dir <directory>", "the daemon's (default: daemonSocketDir of Multus's configuration)")
+    .option("--cni-dir <directory>", "plans and results (default: cniDir of Multus's configuration)")
+    .option("--containerd-config <file>", "containerd's configuration", "/etc/containerd/config.toml")
+    .option(
+      "--kubeconfig <file>",
+      "which cluster, and whose rights (default: that of Multus's configuration, else as kubectl)",
+    )
+    .option("--context <name>", "context of the kubeconfig (default: its current one)")
+    .option("--no-cluster", "do not ask the API server")
+    .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      `
+Verdicts: PASS; WARN, somebody should look at it; FAIL, pods cannot be attached, or can be tampered with; SKIP, it cannot be seen from here.
+
+Examples:
+  sudo multusctl doctor
+  multusctl doctor --no-cluster --json | jq '.findings[] | select(.verdict == "fail")'
+  kubectl -n kube-system exec ds/kube-multus-ds -- multusctl doctor --cni-conf-dir /host/etc/cni/net.d --socket-dir /host/run/multus
+  sudo multusctl doctor --kubeconfig /etc/kubernetes/admin.conf        (also looks at the node, as an administrator)`,
+    )
+    .action((options: DoctorOptions) => examine(options));
+}
+
+async function examine(options: DoctorOptions): Promise<void> {
+  const findings = await findingsOf(options);
+  const ok = findings.every(({ verdict }) => verdict !== "fail");
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify({ ok, findings }, undefined, 2)}\n`
+      : `${formatFindings(findings)}${summary(findings)}`,
+  );
+  process.exitCode = ok ? 0 : 1;
+}
+
+async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
+  const { cniConfDir, containerdConfig, cluster } = options;
+  const kernels = loadKernels();
+  const now = Date.now();
+  // A configuration that cannot be read does not say where its plugins are.
+  const usual = options.binDir === undefined ? usualBinDirs() : [options.binDir];
+  const runtime = checkRuntimeFiles(cniConfDir, kernels, usual);
+  const netconf = runtime.file?.netconf;
+  const binDir = options.binDir ?? netconf?.binDir ?? usual[0] ?? "";
+  const socketDir = options.socketDir ?? runtime.file?.socketDir ?? defaultSocketDir;
+  const daemon = await checkDaemon(socketDir, now);
+  const kubeconfig = netconf?.kubeconfig ?? "";
+  return [
+    ...runtime.findings,
+    ...checkContainerd(containerdConfig, cniConfDir, binDir),
+    ...(existsSync(binDir)
+      ? await checkPrograms(binDir, runtime.file?.type ?? "multus", daemon.status?.version ?? "")
+      : [
+          skip("plugin/multus", `there is no ${binDir} here`, "--bin-dir names the directory of the plugins"),
+        ]),
+    ...daemon.findings,
+    ...checkNodeState(options.cniDir ?? netconf?.cniDir ?? defaultCniDir, kernels),
+    ...checkGoMultus(cniConfDir, kubeconfig, "/proc", now),
+    ...(cluster
+      ? await clusterFindings(options, kubeconfig, {
+          nodeName: daemon.status?.nodeName ?? "",
+          multusNamespace: netconf?.multusNamespace ?? "kube-system",
+          context: { kernels, binDirs: [] },
+        })
+      : [skip("cluster/api", "the cluster was not asked (--no-cluster)")]),
+  ];
+}
+
+/** @param configured the kubeconfig of Multus's configuration, "" for none */
+async function clusterFindings(
+  { kubeconfig, context }: DoctorOptions,
+  configured: string,
+  questions: Pick<Parameters<typeof checkCluster>[0], "nodeName" | "multusNamespace" | "context">,
+): Promise<Finding[]> {
+  const own = configured !== "" && existsSync(configured) ? configured : undefined;
+  try {
+    const { api, server, close } = await openApi(kubeconfig ?? own, context, process.env);
+    try {
+      return await checkCluster({ ...questions, api, server });
+    } finally {
+      close();
+    }
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return [skip("cluster/api", error.message, error.advice || "--kubeconfig names a cluster")];
+  }
+}

@@ -1,0 +1,175 @@
+/** The daemon: does it answer, of which release is it, and how does it see its cluster? */
+
+import { lstatSync } from "node:fs";
+import { protocolVersion } from "../../agent/frames.ts";
+import { askDaemon, type DaemonStatus, daemonStatusOf, socketPath } from "../daemon-socket.ts";
+import { formatAge } from "../status/report.ts";
+import { UserError } from "../user-error.ts";
+import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+
+export interface DaemonFindings {
+  readonly findings: readonly Finding[];
+  /** undefined: none of ours has said. */
+  readonly status: DaemonStatus | undefined;
+}
+
+const answers = "daemon/answers";
+const cluster = "daemon/cluster";
+const failuresShown = 3;
+/** Older failures are history. */
+const recentMs = 60 * 60 * 1000;
+
+/** @param now milliseconds since the epoch */
+export async function checkDaemon(socketDir: string, now: number): Promise<DaemonFindings> {
+  try {
+    await askDaemon(socketDir, "/healthz");
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const isUnseen = error.message.includes("may not be opened");
+    const make = isUnseen ? skip : fail;
+    return { findings: [make(answers, error.message, error.advice)], status: undefined };
+  }
+  const findings = checkSocketModes(socketDir);
+  let status: DaemonStatus;
+  try {
+    status = await daemonStatusOf(socketDir);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return {
+      findings: [
+        ...findings,
+        warn(
+          answers,
+          error.message,
+          "update the daemon, or end Go multus's on this node: one of both can have the socket",
+        ),
+      ],
+      status: undefined,
+    };
+  }
+  return { findings: [...findings, ...judge(status, now)], status };
+}
+
+/** What is wrong with a daemon that answers. */
+export function judge(status: DaemonStatus, now: number): Finding[] {
+  const { version, protocol, ready, uptimeSeconds, requests, clusters, nodeName } = status;
+  const findings = [
+    ready
+      ? pass(answers, `multusd ${version} is ready, up ${formatAge(uptimeSeconds)}`)
+      : warn(
+          answers,
+          `multusd ${version} is stopping: ADDs are sent to the next one`,
+          "see whether the next one starts",
+        ),
+  ];
+  if (protocol !== protocolVersion) {
+    findings.push(
+      warn(
+        answers,
+        `it speaks protocol ${protocol}, and this multusctl's release ${protocolVersion}`,
+        "use the multusctl of the daemon's release",
+      ),
+    );
+  }
+  if (requests.waiting > requests.limit) {
+    findings.push(
+      warn(
+        "daemon/requests",
+        `${requests.waiting} requests wait, ${requests.running} are under way`,
+        "slow plugins hold it up: multusctl status and the daemon's log name them; maxConcurrent raises the limit",
+      ),
+    );
+  }
+  if (clusters.length === 0) {
+    findings.push(
+      warn(
+        cluster,
+        "it knows no cluster: networks come from files alone",
+        "in a pod its service account is used, elsewhere the key kubeconfig",
+      ),
+    );
+  }
+  for (const { server, watches, deliveries } of clusters) {
+    const broken = watches.filter(({ connected }) => !connected);
+    for (const { resource, synced } of broken) {
+      findings.push(
+        (synced ? warn : fail)(
+          cluster,
+          `${server}: ${resource} are not watched${synced ? ", what is known may be old" : ", and have never been listed"}`,
+          "the daemon's log says why: rights (deploy/rbac.yaml), the CRD, or the way to the API server",
+        ),
+      );
+    }
+    const givenUp = deliveries.filter((delivery) => delivery.givenUp > 0);
+    for (const delivery of givenUp) {
+      findings.push(
+        warn(
+          cluster,
+          `${delivery.givenUp} ${delivery.kind} deliveries were given up`,
+          "the daemon's log says which and why; a restart makes missing network-statuses again",
+        ),
+      );
+    }
+    if (broken.length === 0)
+      findings.push(
+        pass(
+          cluster,
+          `${server}: ${watches.map(({ resource, size }) => `${size} ${resource}`).join(", ")} watched`,
+        ),
+      );
+  }
+  if (clusters.length > 0 && nodeName === "") {
+    findings.push(
+      warn(
+        "daemon/node-name",
+        "MULTUS_NODE_NAME is not set: pods are not watched, each ADD asks the API",
+        "set it from spec.nodeName, as deploy/ does",
+      ),
+    );
+  }
+  findings.push(...judgeFailures(status, now));
+  return findings;
+}
+
+function judgeFailures({ failures }: DaemonStatus, now: number): Finding[] {
+  const check = "daemon/failures";
+  const recent = failures.filter(({ at }) => now - Date.parse(at) < recentMs);
+  if (recent.length === 0) return [pass(check, "no request has failed within the last hour")];
+  const texts = recent
+    .slice(0, failuresShown)
+    .map(
+      ({ command, pod, containerId, code, message }) =>
+        `${command} ${pod === "" ? containerId : pod}: error ${code}: ${message}`,
+    );
+  return [
+    warn(
+      check,
+      `${recent.length} requests have failed within the last hour, the last ones: ${texts.join(" | ")}`,
+      "each message says what to mend; multusctl status --json has all that are kept",
+    ),
+  ];
+}
+
+function checkSocketModes(socketDir: string): Finding[] {
+  const check = "daemon/socket";
+  const directory = lstatSync(socketDir).mode & 0o777;
+  const socket = lstatSync(socketPath(socketDir)).mode & 0o777;
+  // Who can connect can have plugins run as root.
+  if ((directory & 0o022) !== 0)
+    return [
+      fail(
+        check,
+        `${socketDir} can be written by others (mode ${directory.toString(8)})`,
+        `chmod 0700 ${socketDir}: who writes there can take the daemon's place`,
+      ),
+    ];
+  if ((directory & 0o011) !== 0 && (socket & 0o022) !== 0)
+    return [
+      fail(
+        check,
+        `others can connect to ${socketPath(socketDir)} (modes ${directory.toString(8)}, ${socket.toString(8)})`,
+        `chmod 0700 ${socketDir}`,
+      ),
+    ];
+  return [pass(check, `${socketPath(socketDir)} is for its owner only`)];
+}

@@ -1,0 +1,72 @@
+/** What Go multus may have left on the node: its daemon, its kubeconfig. */
+
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Finding, pass, warn } from "./finding.ts";
+
+const check = "go-multus/leftovers";
+/** Of its thin plugin, in the runtime's directory. */
+const thinKubeconfig = "multus.d/multus.kubeconfig";
+
+/** @param confDir the runtime's @param kubeconfig that the configuration in use names, "" for none @param processes the directory /proc @param now milliseconds since the epoch */
+export function checkGoMultus(
+  confDir: string,
+  kubeconfig: string,
+  processes: string,
+  now: number,
+): Finding[] {
+  const findings: Finding[] = [];
+  const daemons = processesCalled("multus-daemon", processes);
+  if (daemons.length > 0) {
+    findings.push(
+      warn(
+        check,
+        `Go multus's daemon runs on this node (process ${daemons.join(", ")})`,
+        "both write 00-multus.conf and want the socket: delete its DaemonSet, or keep ours off this node",
+      ),
+    );
+  }
+  const path = kubeconfig === "" ? join(confDir, thinKubeconfig) : kubeconfig;
+  const end = tokenEnd(path);
+  if (end !== undefined && end < now) {
+    const isUsed = kubeconfig !== "";
+    findings.push(
+      warn(
+        check,
+        `the token in ${path} ended at ${new Date(end).toISOString()}${isUsed ? ", and the configuration names that file" : ""}`,
+        isUsed
+          ? "whoever wrote it has stopped: multusctl install keeps one fresh"
+          : "nobody uses it: remove it",
+      ),
+    );
+  }
+  return findings.length > 0 ? findings : [pass(check, "nothing of Go multus is in the way")];
+}
+
+/** Process ids, as far as they can be seen. */
+function processesCalled(name: string, processes: string): string[] {
+  if (!existsSync(processes)) return [];
+  return readdirSync(processes)
+    .filter((id) => /^\d+$/.test(id))
+    .filter((id) => {
+      try {
+        return readFileSync(join(processes, id, "comm"), "utf8").trim() === name;
+      } catch {
+        // It has ended.
+        return false;
+      }
+    });
+}
+
+/** When the token in a kubeconfig ends, in milliseconds since the epoch; undefined where there is none that says so. Its signature does not matter here. */
+export function tokenEnd(path: string): number | undefined {
+  try {
+    const [, payload = ""] =
+      /^\s*"?token"?:\s*"?[\w-]+\.([\w-]+)\.[\w-]+/m.exec(readFileSync(path, "utf8")) ?? [];
+    const claims: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8"));
+    const end = typeof claims === "object" && claims !== null && "exp" in claims ? claims.exp : undefined;
+    return typeof end === "number" ? end * 1000 : undefined;
+  } catch {
+    return undefined;
+  }
+}

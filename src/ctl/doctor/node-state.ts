@@ -1,0 +1,154 @@
+/** The node's state: plans and results, DELs that wait, room on the disk, and who may write there. */
+
+import { existsSync, lstatSync, statfsSync } from "node:fs";
+import { ResultCache } from "../../cni/cache.ts";
+import { isMissingFile } from "../../cni/errors.ts";
+import type { Kernels } from "../../kernels/index.ts";
+import { errorText } from "../../log/error-text.ts";
+import { silentLogger } from "../../log/logger.ts";
+import { readSpool } from "../../multus/spool.ts";
+import { readAttachments } from "../ls/attachments.ts";
+import { formatAge } from "../status/report.ts";
+import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+
+/** Parts of the whole below which somebody should look, and below which it stops working soon. */
+const littleLeft = 0.1;
+const nothingLeft = 0.02;
+const shown = 5;
+
+export function checkNodeState(cniDir: string, kernels: Kernels): Finding[] {
+  try {
+    lstatSync(cniDir);
+  } catch (error) {
+    const check = "state/directory";
+    return isMissingFile(error)
+      ? [pass(check, `there is no ${cniDir}: no pod has been attached yet, or --cni-dir is another`)]
+      : [skip(check, errorText(error), "run it with sudo")];
+  }
+  return [
+    ...attempt("state/directory", () => checkModes(cniDir)),
+    ...attempt("state/attachments", () => checkAttachments(cniDir, kernels)),
+    ...attempt("state/spool", () => checkSpool(cniDir)),
+    ...attempt("state/disk", () => checkDisk(cniDir)),
+  ];
+}
+
+function attempt(check: string, look: () => Finding[]): Finding[] {
+  try {
+    return look();
+  } catch (error) {
+    return [skip(check, errorText(error), "run it with sudo")];
+  }
+}
+
+function checkModes(cniDir: string): Finding[] {
+  const check = "state/directory";
+  const { mode, uid } = lstatSync(cniDir);
+  return [
+    (mode & 0o022) !== 0 || uid !== 0
+      ? fail(
+          check,
+          `${cniDir} belongs to uid ${uid}, mode ${(mode & 0o777).toString(8)}: others can write what a DEL runs as root`,
+          `chown root ${cniDir} && chmod 0700 ${cniDir}`,
+        )
+      : pass(check, `${cniDir} can be written by root only`),
+  ];
+}
+
+function checkAttachments(cniDir: string, kernels: Kernels): Finding[] {
+  const check = "state/attachments";
+  const { attachments, problems } = readAttachments(cniDir, kernels);
+  const findings = problems.map(({ file, problem }) =>
+    warn(
+      check,
+      `${file}: ${problem}`,
+      "its DEL makes do with what can be read; when its pod is gone remove the file",
+    ),
+  );
+  const results = new ResultCache(cniDir, silentLogger).list();
+  const withNamespace = results.filter(({ netns }) => netns !== "");
+  const isSeen = withNamespace.some(({ netns }) => existsSync(netns));
+  const stale = new Set(
+    withNamespace.filter(({ netns }) => !existsSync(netns)).map(({ containerId }) => containerId),
+  );
+  if (stale.size > 0 && isSeen) {
+    findings.push(
+      warn(
+        check,
+        `${stale.size} containers have state and no network namespace any more: ${firstOf([...stale])}`,
+        "the runtime's next GC clears them up (cniVersion 1.1.0 of Multus's file); before that look whether their DEL fails: kubectl get events -A, the daemon's log",
+      ),
+    );
+  } else if (stale.size > 0) {
+    findings.push(
+      skip(
+        check,
+        `none of the network namespaces of ${stale.size} containers is visible from here`,
+        "run it on the node itself",
+      ),
+    );
+  }
+  const unplanned = new Set(
+    attachments.filter(({ state }) => state === "unplanned").map(({ containerId }) => containerId),
+  );
+  if (unplanned.size > 0) {
+    findings.push(
+      warn(
+        check,
+        `${unplanned.size} containers have results without a plan: ${firstOf([...unplanned])}`,
+        "their DEL takes them away by the results; multusctl ls shows them",
+      ),
+    );
+  }
+  if (findings.length > 0) return findings;
+  const containers = new Set(attachments.map(({ containerId }) => containerId)).size;
+  return [
+    pass(
+      check,
+      `${attachments.length} attachments of ${containers} containers, all of them with plan and namespace`,
+    ),
+  ];
+}
+
+function checkSpool(cniDir: string): Finding[] {
+  const check = "state/spool";
+  const { directory, waiting, failed, broken, retried, oldestMs } = readSpool(cniDir);
+  const findings: Finding[] = [];
+  if (failed + broken > 0) {
+    findings.push(
+      fail(
+        check,
+        `${failed} recorded DELs in ${directory} were given up, ${broken} cannot be read`,
+        "addresses and links of those containers may be left: the daemon's log has the reason; remove the files when they are cleared up",
+      ),
+    );
+  }
+  if (waiting > 0) {
+    findings.push(
+      warn(
+        check,
+        `${waiting} DELs wait for a daemon, ${retried} of them after a failed try, the oldest for ${formatAge((oldestMs ?? 0) / 1000)}`,
+        "the next call of the plugin on this node replays them once a daemon answers",
+      ),
+    );
+  }
+  return findings.length > 0 ? findings : [pass(check, "no DEL waits for a daemon")];
+}
+
+function checkDisk(cniDir: string): Finding[] {
+  const check = "state/disk";
+  const { blocks, bavail, bsize, files, ffree } = statfsSync(cniDir);
+  const space = blocks === 0 ? 1 : bavail / blocks;
+  const inodes = files === 0 ? 1 : ffree / files;
+  const percent = (part: number) => `${Math.floor(part * 100)} %`;
+  const text = `${percent(space)} of the space (${Math.floor((bavail * bsize) / 1e6)} MB) and ${percent(inodes)} of the inodes of ${cniDir} are free`;
+  const least = Math.min(space, inodes);
+  const remedy = "without a plan on disk no pod is attached: make room (images and logs, most likely)";
+  if (least < nothingLeft) return [fail(check, text, remedy)];
+  return [least < littleLeft ? warn(check, text, remedy) : pass(check, text)];
+}
+
+function firstOf(ids: readonly string[]): string {
+  const names = ids.slice(0, shown).map((id) => id.slice(0, 13));
+  return ids.length > shown ? `${names.join(", ")} and ${ids.length - shown} more` : names.join(", ");
+}

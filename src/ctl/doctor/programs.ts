@@ -1,0 +1,119 @@
+/** The plugin's binaries: there, executable, for this machine, ours, and of the daemon's release. */
+
+import { execFile } from "node:child_process";
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { isMissingFile } from "../../cni/errors.ts";
+import { errorText } from "../../log/error-text.ts";
+import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+
+/** ELF's e_machine. */
+const machines: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
+const run = promisify(execFile);
+const versionWithinMs = 5_000;
+
+/**
+ * @param type that the runtime's configuration names
+ * @param daemonVersion "" where no daemon says it
+ */
+export async function checkPrograms(binDir: string, type: string, daemonVersion: string): Promise<Finding[]> {
+  const names = [...new Set([type, "multus", "multus-shim"])];
+  const findings = await Promise.all(
+    names.map((name) => checkProgram(join(binDir, name), name, name === type, daemonVersion)),
+  );
+  return findings.flat();
+}
+
+async function checkProgram(
+  path: string,
+  name: string,
+  isNeeded: boolean,
+  daemonVersion: string,
+): Promise<Finding[]> {
+  const check = `plugin/${name}`;
+  const reinstall = "install it again: multusctl install, or restart the DaemonSet's pod of this node";
+  try {
+    if (!statSync(path).isFile()) return [fail(check, `${path} is no file`, reinstall)];
+  } catch (error) {
+    if (!isMissingFile(error)) return [skip(check, errorText(error), "run it with sudo")];
+    return isNeeded
+      ? [
+          fail(
+            check,
+            `${path} is not there, and the runtime's configuration names it: every pod fails`,
+            reinstall,
+          ),
+        ]
+      : [];
+  }
+  try {
+    accessSync(path, constants.X_OK);
+  } catch {
+    return [fail(check, `${path} is not executable`, `chmod 0755 ${path}`)];
+  }
+  const machine = machineOf(path);
+  const expected = machines[process.arch];
+  if (machine === undefined) return [fail(check, `${path} is no program for Linux (ELF)`, reinstall)];
+  if (expected !== undefined && machine !== expected) {
+    return [
+      fail(
+        check,
+        `${path} is for another architecture (ELF machine ${machine}, this one is ${expected})`,
+        `${reinstall}, from the image for ${process.arch}`,
+      ),
+    ];
+  }
+  const said = await versionOf(path);
+  const [, version] = /^multus (\S+) \(multus-wasm\)/.exec(said) ?? [];
+  if (version === undefined) {
+    const what = /multus/i.test(said) ? "Go multus's" : "not ours";
+    const finding = `${path} is ${what} (${JSON.stringify(said.split("\n", 1)[0]?.slice(0, 80) ?? "")})`;
+    return [
+      isNeeded
+        ? warn(
+            check,
+            finding,
+            "with multusd as the daemon Go's multus-shim works over HTTP, and slower; Go's multus does not need a daemon. multusctl install puts ours in its place",
+          )
+        : warn(check, finding, "nothing uses it as long as no network configuration names it"),
+    ];
+  }
+  if (daemonVersion !== "" && version !== daemonVersion) {
+    return [
+      warn(
+        check,
+        `${path} is ${version}, and the daemon ${daemonVersion}`,
+        "they understand each other as long as they speak the same protocol; update both: multusctl install",
+      ),
+    ];
+  }
+  return [pass(check, `${path} is ${version}`)];
+}
+
+/** ELF's machine; undefined where it is no ELF file. Little-endian, as both architectures are. */
+function machineOf(path: string): number | undefined {
+  const header = Buffer.alloc(20);
+  const file = openSync(path, "r");
+  try {
+    const length = readSync(file, header, 0, header.length, 0);
+    const isElf = length === header.length && header.subarray(0, 4).toString("latin1") === "\u007fELF";
+    return isElf ? header.readUInt16LE(18) : undefined;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What it says to --version, whatever it is. */
+async function versionOf(path: string): Promise<string> {
+  try {
+    const { stdout, stderr } = await run(path, ["--version"], {
+      timeout: versionWithinMs,
+      env: {},
+      maxBuffer: 1 << 16,
+    });
+    return stdout || stderr;
+  } catch (error) {
+    return errorText(error);
+  }
+}

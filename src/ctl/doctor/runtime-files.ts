@@ -1,0 +1,261 @@
+/** What the container runtime reads: is Multus first, is its file right, is the network below it there? */
+
+import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { CniError } from "../../cni/errors.ts";
+import { isJsonObject, type JsonObject, memberValue, objectMembers, parseJson } from "../../cni/json.ts";
+import type { Kernels } from "../../kernels/index.ts";
+import { errorText } from "../../log/error-text.ts";
+import { type Netconf, parseNetconf } from "../../multus/netconf.ts";
+import { checkText } from "../validate/files.ts";
+import { type Finding as ConfigurationFinding, formatFinding } from "../validate/finding.ts";
+import { isNetconf } from "../validate/kind.ts";
+import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+
+/** Multus's file that a runtime would use. */
+export interface RuntimeFile {
+  readonly path: string;
+  readonly netconf: Netconf;
+  /** Of the plugin: `multus` or `multus-shim`. */
+  readonly type: string;
+  /** daemonSocketDir, which the shim reads; undefined where it is not there. */
+  readonly socketDir: string | undefined;
+}
+
+export interface RuntimeFiles {
+  readonly findings: readonly Finding[];
+  /** undefined: there is none that can be read. */
+  readonly file: RuntimeFile | undefined;
+}
+
+const first = "runtime/first-file";
+const valid = "runtime/configuration";
+const network = "runtime/cluster-network";
+
+/** Runtimes take these. */
+const extensions = [".conf", ".conflist", ".json"];
+
+/** @param confDir the runtime's @param binDirs where plugins are; none: they are not looked for */
+export function checkRuntimeFiles(
+  confDir: string,
+  kernels: Kernels,
+  binDirs: readonly string[],
+): RuntimeFiles {
+  let names: string[];
+  try {
+    names = readdirSync(confDir).filter((name) => extensions.some((extension) => name.endsWith(extension)));
+  } catch (error) {
+    const finding = skip(
+      first,
+      `${confDir} cannot be read: ${errorText(error)}`,
+      "--cni-conf-dir names the runtime's conf_dir; on a node run it with sudo",
+    );
+    return { findings: [finding], file: undefined };
+  }
+  names.sort();
+  const [winner] = names;
+  if (winner === undefined) {
+    const finding = fail(
+      first,
+      `${confDir} has no network configuration: the node stays NotReady`,
+      "install the cluster network (flannel, Calico, Cilium …), and Multus after it",
+    );
+    return { findings: [finding], file: undefined };
+  }
+  const path = join(confDir, winner);
+  if (!isReadable(path)) return { findings: [unreadable(first, path)], file: undefined };
+  const ours = names.find((name) => typeOf(join(confDir, name)) !== "");
+  if (ours === undefined) {
+    const finding = fail(
+      first,
+      `none of the files in ${confDir} is Multus's; the runtime uses ${winner}, and pods get that network alone`,
+      "start the Multus DaemonSet, whose daemon writes 00-multus.conf; its log says what it waits for",
+    );
+    return { findings: [finding], file: undefined };
+  }
+  const findings = [
+    ours === winner
+      ? pass(first, `${path} is the first file, and Multus's`)
+      : fail(
+          first,
+          `the runtime uses ${winner}, which sorts before Multus's ${ours}: pods get that network alone`,
+          `rename ${winner} so that it sorts behind ${ours}, or remove it if it is a leftover`,
+        ),
+  ];
+  const file = join(confDir, ours);
+  const text = readFileSync(file, "utf8");
+  const report = checkText(text, file, { kernels, binDirs });
+  const errors = report.findings.filter(({ severity }) => severity === "error");
+  // A cluster network that is not there is said below.
+  const own = report.findings.filter(({ message }) => !message.startsWith("clusterNetwork: there is no "));
+  if (own.length === 0) findings.push(pass(valid, `${file} is valid`));
+  for (const each of own) {
+    const say = isGrave(each) ? fail : warn;
+    const remedy =
+      "mend it, or remove it so that the daemon writes it anew; multusctl validate checks it again";
+    findings.push(say(valid, formatFinding(each), remedy));
+  }
+  if ((lstatSync(file).mode & 0o022) !== 0) {
+    findings.push(
+      warn(
+        valid,
+        `${file} can be written by others than root`,
+        `chmod go-w ${file}: who writes it decides what root runs for each pod`,
+      ),
+    );
+  }
+  if (errors.length > 0) return { findings, file: undefined };
+  const netconf = netconfOf(file);
+  if (netconf === undefined) return { findings, file: undefined };
+  findings.push(...checkClusterNetwork(netconf, kernels, binDirs), ...checkReadiness(netconf));
+  return { findings, file: { path: file, netconf, type: typeOf(file), socketDir: socketDirOf(file) } };
+}
+
+/** It has mode 0600, as the daemon writes it. */
+function unreadable(check: string, path: string): Finding {
+  return skip(check, `${path} may not be read by this user`, "run it with sudo");
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Does no pod get this network because of it? A plugin that is not installed is a warning elsewhere, where networks may be another machine's. */
+function isGrave({ severity, message }: ConfigurationFinding): boolean {
+  return severity === "error" || isMissingPlugin(message);
+}
+
+function isMissingPlugin(message: string): boolean {
+  return message.includes("is not installed");
+}
+
+/** The type of Multus's plugin in a file; "" where it is not Multus's, or cannot be read. */
+function typeOf(path: string): string {
+  return String(pluginOf(path)?.type ?? "");
+}
+
+function socketDirOf(path: string): string | undefined {
+  const directory = pluginOf(path)?.daemonSocketDir;
+  return typeof directory === "string" && directory !== "" ? directory : undefined;
+}
+
+/** Multus's configuration in a file, by itself or in a list; undefined where there is none, or the file cannot be read. */
+function pluginOf(path: string): JsonObject | undefined {
+  try {
+    const value = parseJson(readFileSync(path), path);
+    if (!isJsonObject(value)) return undefined;
+    const plugins: readonly unknown[] = Array.isArray(value.plugins) ? value.plugins : [value];
+    return plugins.filter(isJsonObject).find(isNetconf);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The netconf, also as the first plugin of a list. */
+function netconfOf(path: string): Netconf | undefined {
+  const bytes = readFileSync(path);
+  const value = parseJson(bytes, path);
+  if (!isJsonObject(value)) return undefined;
+  const plugin = Array.isArray(value.plugins) ? value.plugins.find(isNetconf) : undefined;
+  const { name, cniVersion } = value;
+  try {
+    return parseNetconf(
+      plugin === undefined ? bytes : Buffer.from(JSON.stringify({ name, cniVersion, ...plugin })),
+    );
+  } catch (error) {
+    if (error instanceof CniError) return undefined;
+    throw error;
+  }
+}
+
+function checkClusterNetwork(netconf: Netconf, kernels: Kernels, binDirs: readonly string[]): Finding[] {
+  const { clusterNetwork } = netconf;
+  if (clusterNetwork === "" || !clusterNetwork.includes("/")) {
+    const what =
+      clusterNetwork === ""
+        ? "is in the configuration itself"
+        : `${clusterNetwork} is looked up in the cluster and in ${netconf.confDir}`;
+    return [pass(network, `the cluster network ${what}`)];
+  }
+  const path = fileOf(clusterNetwork);
+  if (path === undefined) {
+    // The other finding about it has been made with the configuration.
+    return [
+      fail(
+        network,
+        `clusterNetwork ${clusterNetwork} is not there: every ADD fails`,
+        "install the cluster network again, or name the file that is there",
+      ),
+    ];
+  }
+  if (typeOf(path) !== "") {
+    return [
+      fail(
+        network,
+        `clusterNetwork ${path} is Multus's own: each pod would ask Multus for Multus`,
+        "name the cluster network's file in clusterNetwork",
+      ),
+    ];
+  }
+  if (!isReadable(path)) return [unreadable(network, path)];
+  const report = checkText(readFileSync(path, "utf8"), path, { kernels, binDirs });
+  const findings = report.findings.map((each) =>
+    (isGrave(each) ? fail : warn)(
+      network,
+      formatFinding(each),
+      isMissingPlugin(each.message)
+        ? "install the plugin (package containernetworking-plugins, or the cluster network's own), or name its directory: binDir, --bin-dir"
+        : "the cluster network's own installer writes this file: mend it there",
+    ),
+  );
+  if (!report.findings.some(({ severity }) => severity === "error")) {
+    findings.push(...checkVersions(netconf, path));
+  }
+  return findings.length > 0 ? findings : [pass(network, `${path} is valid, and its plugins are there`)];
+}
+
+/** CHECK needs 0.4.0 of both. */
+function checkVersions({ cniVersion }: Netconf, path: string): Finding[] {
+  const version = memberValue(objectMembers(readFileSync(path), path), "cniVersion");
+  const own = typeof version === "string" ? version : "0.1.0";
+  const isOld = (text: string) => text.startsWith("0.") && text < "0.4.0";
+  return !isOld(cniVersion) && isOld(own)
+    ? [
+        warn(
+          network,
+          `cniVersion ${cniVersion} of Multus's file is above ${own} of ${path}: CHECK and STATUS skip that network`,
+          "raise the cluster network's cniVersion to 0.4.0 or later, if its plugins know it",
+        ),
+      ]
+    : [];
+}
+
+/** Of a directory the first network file. */
+function fileOf(clusterNetwork: string): string | undefined {
+  const stats = statSync(clusterNetwork, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (!stats.isDirectory()) return stats.isFile() ? clusterNetwork : undefined;
+  const [name] = readdirSync(clusterNetwork)
+    .filter((each) => each.endsWith(".conf") || each.endsWith(".conflist"))
+    .sort();
+  return name === undefined ? undefined : join(clusterNetwork, name);
+}
+
+function checkReadiness({ readinessIndicatorFile: file }: Netconf): Finding[] {
+  const check = "runtime/readiness-indicator";
+  if (file === "") return [];
+  return [
+    existsSync(file)
+      ? pass(check, `${file} is there`)
+      : fail(
+          check,
+          `readinessindicatorfile ${file} is missing: each ADD waits 45 s for it and fails`,
+          "the cluster network writes it when it is ready: look at its pods on this node",
+        ),
+  ];
+}

@@ -1,0 +1,85 @@
+/** `multusctl status`: daemon and node at one glance. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { Command, InvalidArgumentError } from "commander";
+import { loadKernels } from "../../kernels/load.ts";
+import { type DaemonStatus, daemonStatusOf } from "../daemon-socket.ts";
+import { defaultCniDir, defaultSocketDir } from "../installation.ts";
+import { UserError } from "../user-error.ts";
+import { summarizeNode } from "./node-summary.ts";
+import { formatStatus, type NodeStatus } from "./report.ts";
+
+interface StatusOptions {
+  readonly socketDir: string;
+  readonly cniDir: string;
+  readonly json?: boolean;
+  /** Seconds; true: the option's default. */
+  readonly watch?: number | true;
+}
+
+const watchSeconds = 2;
+
+export function statusCommand(): Command {
+  return new Command("status")
+    .summary("show daemon and node at one glance")
+    .description(
+      "Shows the daemon (version, readiness, requests, its view of the cluster, recent failures) and what the node's files have (attachments by network, " +
+        "DELs that wait for a daemon). Exit code 1 where no daemon answers; the files are shown all the same.",
+    )
+    .option("--socket-dir <directory>", "socketDir of the daemon's configuration", defaultSocketDir)
+    .option("--cni-dir <directory>", "the netconf's cniDir", defaultCniDir)
+    .option("--json", "print one JSON object (with --watch one a line)")
+    .option("--watch [seconds]", `show it again and again, every ${watchSeconds} s`, parseSeconds)
+    .addHelpText(
+      "after",
+      `
+The daemon's part is GET /status on its socket. What is wrong with a node, and what to do about it: multusctl doctor
+
+Examples:
+  multusctl status
+  multusctl status --watch 5
+  multusctl status --json | jq '.daemon.clusters[].watches'
+  multusctl status --socket-dir /host/run/multus        (in the daemon's pod)`,
+    )
+    .action((options: StatusOptions) => showStatus(options));
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds >= 0.1 && seconds <= 3600)) throw new InvalidArgumentError("seconds, from 0.1 to 3600");
+  return seconds;
+}
+
+async function showStatus({ socketDir, cniDir, json, watch }: StatusOptions): Promise<void> {
+  const kernels = loadKernels();
+  const seconds = watch === true ? watchSeconds : watch;
+  for (;;) {
+    const status: NodeStatus = { ...(await askForStatus(socketDir)), node: summarizeNode(cniDir, kernels) };
+    process.exitCode = status.daemon === undefined ? 1 : 0;
+    if (seconds === undefined) {
+      print(status, json === true);
+      return;
+    }
+    // From the top of an empty screen; a pipe gets one after the other.
+    if (json !== true && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
+    if (json === true) process.stdout.write(`${JSON.stringify(status)}\n`);
+    else print(status, false);
+    await sleep(seconds * 1000);
+  }
+}
+
+async function askForStatus(
+  socketDir: string,
+): Promise<{ readonly daemon: DaemonStatus | undefined; readonly problem: string; readonly advice: string }> {
+  try {
+    return { daemon: await daemonStatusOf(socketDir), problem: "", advice: "" };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { daemon: undefined, problem: error.message, advice: error.advice };
+  }
+}
+
+function print(status: NodeStatus, json: boolean): void {
+  process.stdout.write(json ? `${JSON.stringify(status, undefined, 2)}\n` : formatStatus(status));
+  if (!json && status.advice !== "") process.stderr.write(`! ${status.problem}\n  ${status.advice}\n`);
+}

@@ -1,0 +1,60 @@
+/** What the node's files say beside the daemon: attachments by network, and DELs that wait. */
+
+import type { Kernels } from "../../kernels/index.ts";
+import { errorText } from "../../log/error-text.ts";
+import { readSpool } from "../../multus/spool.ts";
+import { readAttachments } from "../ls/attachments.ts";
+
+export interface NodeSummary {
+  readonly cniDir: string;
+  readonly containers: number;
+  readonly attachments: number;
+  /** Attachments by network, the most used first. */
+  readonly networks: readonly { readonly network: string; readonly attachments: number }[];
+  /** DELs that wait for a daemon, and those that were given up; undefined: it cannot be read. */
+  readonly spool:
+    | { readonly waiting: number; readonly failed: number; readonly oldestSeconds?: number }
+    | undefined;
+  /** Files that cannot be read whole, and directories. */
+  readonly problems: readonly string[];
+}
+
+/** Never throws: what cannot be read is among the problems. */
+export function summarizeNode(cniDir: string, kernels: Kernels): NodeSummary {
+  const problems: string[] = [];
+  const { attachments, problems: ofFiles } = attempt(
+    () => readAttachments(cniDir, kernels),
+    { attachments: [], problems: [] },
+    problems,
+  );
+  problems.push(...ofFiles.map(({ file, problem }) => `${file}: ${problem}`));
+  const counts = new Map<string, number>();
+  for (const { network } of attachments) counts.set(network, (counts.get(network) ?? 0) + 1);
+  const spool = attempt(() => readSpool(cniDir), undefined, problems);
+  return {
+    cniDir,
+    containers: new Set(attachments.map(({ containerId }) => containerId)).size,
+    attachments: attachments.length,
+    networks: Array.from(counts, ([network, count]) => ({ network, attachments: count })).sort(
+      (left, right) => right.attachments - left.attachments || (left.network < right.network ? -1 : 1),
+    ),
+    spool:
+      spool === undefined
+        ? undefined
+        : {
+            waiting: spool.waiting,
+            failed: spool.failed,
+            ...(spool.oldestMs === undefined ? {} : { oldestSeconds: Math.round(spool.oldestMs / 1000) }),
+          },
+    problems,
+  };
+}
+
+function attempt<Value>(read: () => Value, otherwise: Value, problems: string[]): Value {
+  try {
+    return read();
+  } catch (error) {
+    problems.push(errorText(error));
+    return otherwise;
+  }
+}

@@ -1,0 +1,102 @@
+/** The status of a node as text: what one glance should see. */
+
+import type { DaemonStatus } from "../daemon-socket.ts";
+import { formatTable } from "../table.ts";
+import type { NodeSummary } from "./node-summary.ts";
+
+export interface NodeStatus {
+  /** undefined: none answers. */
+  readonly daemon: DaemonStatus | undefined;
+  /** Why none answers, and what to do; "" where one does. */
+  readonly problem: string;
+  readonly advice: string;
+  readonly node: NodeSummary;
+}
+
+/** Rows of lists that text shows; JSON has all. */
+const networksShown = 10;
+const failuresShown = 5;
+
+/** @returns text that ends with a newline */
+export function formatStatus({ daemon, problem, node }: NodeStatus): string {
+  const rows = [
+    ...(daemon === undefined ? [["daemon", problem]] : daemonRows(daemon)),
+    ["attachments", `${count(node.attachments, "attachment")} of ${count(node.containers, "container")}`],
+    ...node.networks
+      .slice(0, networksShown)
+      .map(({ network, attachments }) => ["", `${network === "" ? "(unknown)" : network}: ${attachments}`]),
+    ...(node.networks.length > networksShown
+      ? [["", `and ${count(node.networks.length - networksShown, "further network")}`]]
+      : []),
+    ["spool", spoolText(node)],
+    ...node.problems.map((text, index) => [index === 0 ? "problems" : "", text]),
+    ...(daemon === undefined ? [] : failureRows(daemon)),
+  ];
+  // The first row's cells stand where a table has its headings.
+  const [[heading = "", first = ""] = [], ...others] = rows;
+  return formatTable([{ heading }, { heading: first }], others);
+}
+
+function daemonRows(daemon: DaemonStatus): string[][] {
+  const { version, pid, nodeName, ready, uptimeSeconds, memoryBytes, requests, clusters } = daemon;
+  const state = ready ? "ready" : "stopping";
+  const where = nodeName === "" ? "" : ` on ${nodeName}`;
+  return [
+    [
+      "daemon",
+      `${version}${where}, ${state}, up ${formatAge(uptimeSeconds)}, ${Math.round(memoryBytes / 1e6)} MB, process ${pid}`,
+    ],
+    ["requests", `${requests.running} of ${requests.limit} under way, ${requests.waiting} waiting`],
+    ...(clusters.length === 0 ? [["cluster", "none is open"]] : []),
+    ...clusters.flatMap(({ server, watches, deliveries }) => [
+      ["cluster", server],
+      ...watches.map((watch) => ["", watchText(watch)]),
+      ...deliveries.map(({ kind, pending, delivered, givenUp }) => [
+        "",
+        `${kind} deliveries: ${pending} pending, ${delivered} done, ${givenUp} given up`,
+      ]),
+    ]),
+  ];
+}
+
+function watchText({
+  resource,
+  size,
+  connected,
+  synced,
+  heardAt,
+}: DaemonStatus["clusters"][number]["watches"][number]): string {
+  const state = !synced ? "not listed yet" : connected ? "watched" : "NOT watched: what is kept may be old";
+  const heard = heardAt === undefined ? "" : `, heard of ${formatAge((Date.now() - heardAt) / 1000)} ago`;
+  return `${resource}: ${size} known, ${state}${heard}`;
+}
+
+function spoolText({ spool }: NodeSummary): string {
+  if (spool === undefined) return "cannot be read";
+  const { waiting, failed, oldestSeconds } = spool;
+  const oldest = oldestSeconds === undefined ? "" : `, the oldest for ${formatAge(oldestSeconds)}`;
+  return `${count(waiting, "DEL")} waiting${oldest}${failed === 0 ? "" : `, ${failed} given up`}`;
+}
+
+function failureRows({ failures }: DaemonStatus): string[][] {
+  if (failures.length === 0) return [["failures", "none since it was started, of the last requests"]];
+  const shown = failures.slice(0, failuresShown);
+  return shown.map(({ at, command, pod, containerId, code, message }, index) => [
+    index === 0 ? "failures" : "",
+    `${at} ${command} ${pod === "" ? containerId : pod}: error ${code}: ${message}`,
+  ]);
+}
+
+/** @param seconds `3 d 4 h`, `12 min`, `5 s` */
+export function formatAge(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}

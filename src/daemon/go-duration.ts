@@ -1,0 +1,23 @@
+/** Durations as Go writes them: `10m`, `1h30m`, `1.5h`. */
+
+const milliseconds: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** @returns milliseconds; undefined where it is no duration. One that is less than 0 is none here */
+export function parseGoDuration(text: string): number | undefined {
+  if (text === "0" || text === "+0") return 0;
+  const part = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/;
+  if (!new RegExp(`^\\+?(?:${part.source})+$`).test(text)) return undefined;
+  return Array.from(text.matchAll(new RegExp(part, "g"))).reduce(
+    (sum, [, number = "", unit = ""]) => sum + Number(number) * (milliseconds[unit] ?? 0),
+    0,
+  );
+}

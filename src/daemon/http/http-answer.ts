@@ -1,0 +1,37 @@
+/** A reply as Go multus's clients expect it over HTTP (docs/wire.md, "HTTP"). */
+
+import { memberValue, objectMembers } from "../../cni/json.ts";
+import type { CniReply } from "../../cni/request.ts";
+import type { Kernels } from "../../kernels/index.ts";
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** JSON text, or empty. */
+  readonly body: Uint8Array;
+}
+
+/** Clients have one type for all results, and bring them into the version that their netconf names. */
+const commonVersion = "1.0.0";
+/** Who asks for this one knows it; older clients do not. */
+const newestVersion = "1.1.0";
+
+const nothing = new Uint8Array();
+
+/**
+ * @param reply as a shim gets it: nothing, a result, or an error object
+ * @returns an error with status 400, as for Go multus, whatever its code
+ */
+export function httpAnswer(
+  { exitCode, stdout }: CniReply,
+  kernels: Pick<Kernels, "convertResult">,
+): HttpAnswer {
+  if (exitCode !== 0) return { status: 400, body: stdout };
+  if (stdout.length === 0) return { status: 200, body: nothing };
+  const version = String(memberValue(objectMembers(stdout, "result"), "cniVersion") ?? commonVersion);
+  const result = kernels.convertResult({
+    result: stdout,
+    configVersion: version,
+    targetVersion: version === newestVersion ? newestVersion : commonVersion,
+  });
+  return { status: 200, body: Buffer.concat([Buffer.from('{"Result":'), result, Buffer.from("}")]) };
+}

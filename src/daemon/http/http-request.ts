@@ -1,0 +1,64 @@
+/** What a client of POST /cni or POST /delegate sends, as a request like a shim's: Go multus's JSON, checked (docs/wire.md, "HTTP"). */
+
+import validateRequest from "../../../build/validators/http-request.validator.mjs";
+import { keySpelling, objectMembers, parseJson } from "../../cni/json.ts";
+import { checkSchema, invalidValue } from "../../cni/schema.ts";
+import type { DelegateRequest } from "../../multus/hot-plug.ts";
+import schema from "./http-request.schema.json" with { type: "json" };
+import { TooLargeError } from "./request-body.ts";
+
+export interface HttpRequest {
+  /** Its `attributes` count for POST /delegate. */
+  readonly request: DelegateRequest;
+  /** What the delegates find in their environment: the runtime's, without what it said to this plugin alone. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** As http-request.schema.json has it. */
+interface RequestKeys {
+  readonly env: Readonly<Record<string, string>> | null;
+  readonly config?: string | null;
+}
+
+/** What a shim takes from stdin at the most. */
+const maxConfigBytes = 4 * 1024 * 1024;
+const spelling = keySpelling(Object.keys(schema.properties));
+/** CNI spec, section 2 "Parameters". Others that start with CNI_ are the runtime's word to every plugin. */
+const parameters = ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH"];
+
+/**
+ * Keys may be in any case, as for Go. The CNI_ variables are checked where a shim's are.
+ * @param body JSON text
+ * @throws {CniError} 6 not JSON (line, column), 7 a field that is missing or wrong; TooLargeError
+ */
+export function parseHttpRequest(body: Uint8Array): HttpRequest {
+  const where = "body of the request";
+  const value = spelling.object(parseJson(body, where));
+  checkSchema(validateRequest, value, body, where);
+  const { env, config } = value as RequestKeys;
+  const variables = env ?? {};
+  const attributes = spelling.members(objectMembers(body, where)).get("interfaceAttributes");
+  return {
+    request: {
+      command: variables.CNI_COMMAND ?? "",
+      containerId: variables.CNI_CONTAINERID ?? "",
+      netns: variables.CNI_NETNS ?? "",
+      ifName: variables.CNI_IFNAME ?? "",
+      args: variables.CNI_ARGS ?? "",
+      path: variables.CNI_PATH ?? "",
+      config: decodeConfig(config ?? "", body, where),
+      traceparent: variables.TRACEPARENT,
+      attributes,
+    },
+    environment: Object.fromEntries(Object.entries(variables).filter(([name]) => !parameters.includes(name))),
+  };
+}
+
+/** Go writes its bytes as base64 with padding. @throws {CniError} 7, TooLargeError */
+function decodeConfig(base64: string, body: Uint8Array, where: string): Buffer {
+  const isBase64 = base64.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(base64);
+  if (!isBase64) throw invalidValue(body, where, ["config"], "must be base64 with padding", base64);
+  const config = Buffer.from(base64, "base64");
+  if (config.length > maxConfigBytes) throw new TooLargeError("config of the request", maxConfigBytes);
+  return config;
+}

@@ -1,0 +1,196 @@
+/**
+ * The HTTP side of the socket, for what speaks Go multus's HTTP: its shim (`POST /cni`), controllers that plug networks into running pods (`POST /delegate`), and
+ * probes. The HTTP server is loaded when the first request of that kind comes: most nodes never see one.
+ */
+
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { AgentExecutor } from "../../agent/agent-executor.ts";
+import type { AgentPool } from "../../agent/agent-pool.ts";
+import type { Executor } from "../../agent/executor.ts";
+import { CniError, CniErrorCode, errorJson } from "../../cni/errors.ts";
+import type { Kernels } from "../../kernels/index.ts";
+import { errorStack, errorText } from "../../log/error-text.ts";
+import type { Logger } from "../../log/logger.ts";
+import type { HandledRequest } from "../../multus/handler.ts";
+import type { DelegateRequest } from "../../multus/hot-plug.ts";
+import { takeIn } from "../request-work.ts";
+import type { SessionContext } from "../shim-session.ts";
+import { type HttpAnswer, httpAnswer } from "./http-answer.ts";
+import { parseHttpRequest } from "./http-request.ts";
+import { readBody, TooLargeError } from "./request-body.ts";
+
+/** Works on one request; never throws. @param arrived when it came, in milliseconds of `performance.now()` */
+export type DelegateHandler = (
+  request: DelegateRequest,
+  executor: Executor,
+  log: Logger,
+  arrived: number,
+) => Promise<HandledRequest>;
+
+/** What requests over HTTP are worked on with, beside what those of shims are. */
+export interface HttpServices {
+  readonly handleDelegate: DelegateHandler;
+  readonly agents: AgentPool;
+  readonly kernels: Pick<Kernels, "convertResult">;
+  /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
+  readonly notReady?: (() => string | undefined) | undefined;
+  /** What `GET /status` answers, as JSON; without it it is not served. */
+  readonly status?: (() => unknown) | undefined;
+}
+
+export interface HttpContext extends SessionContext, HttpServices {
+  /** Called when a request of `/cni` or `/delegate` has had its answer, or nobody waits for it any more. */
+  requestEnded(): void;
+}
+
+/** A client sends its request at once. */
+const requestWithinMs = 10_000;
+
+const paths = ["/cni", "/delegate", "/healthz", "/readyz", "/status"];
+const probeMethods = ["GET", "HEAD", "POST"];
+
+export class HttpSide {
+  readonly #context: HttpContext;
+  #server: Server | undefined;
+  #underWay = 0;
+
+  constructor(context: HttpContext) {
+    this.#context = context;
+  }
+
+  /** Requests of `/cni` and `/delegate` that are not answered yet. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /** Takes over a connection. @param first what was already read from it */
+  take(socket: Socket, first: Buffer): void {
+    socket.pause();
+    socket.unshift(first);
+    this.#server ??= this.#load();
+    this.#server.emit("connection", socket);
+    socket.resume();
+  }
+
+  #load(): Server {
+    // Not imported: an `import` of node:http brings a WebSocket client along (6 MB).
+    const { createServer } = process.getBuiltinModule("node:http");
+    const server = createServer((request, response) => this.#answer(request, response));
+    // Of silence, while a request comes; the server closes the connection then.
+    server.timeout = requestWithinMs;
+    return server;
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const { method = "", url = "" } = request;
+    const [path = ""] = url.split("?", 1);
+    response.once("close", () => {
+      // Nobody was answered where the client went away before.
+      if (!response.headersSent) return;
+      const handler = paths.includes(path) ? path : "NotFound";
+      this.#context.observer?.httpAnswered(handler, method, response.statusCode);
+    });
+    // An answer ends its connection: nothing keeps a stopping daemon waiting.
+    response.setHeader("Connection", "close");
+    if (path === "/healthz" || path === "/readyz") this.#probe(path, request, response);
+    else if (path === "/cni" || path === "/delegate") this.#serve(path, request, response);
+    else if (path === "/status" && this.#context.status !== undefined) {
+      this.#sendStatus(this.#context.status, request, response);
+    } else
+      say(
+        request,
+        response,
+        404,
+        `there is no ${path}, but POST /cni and /delegate, and GET /healthz, /readyz and /status`,
+      );
+  }
+
+  /** Go multus's shim asks with POST, and sends `null`. */
+  #probe(path: string, request: IncomingMessage, response: ServerResponse): void {
+    if (!probeMethods.includes(request.method ?? "")) {
+      say(request, response.setHeader("Allow", probeMethods), 405, "use GET");
+      return;
+    }
+    const problem = path === "/healthz" ? undefined : this.#notReady();
+    say(request, response, problem === undefined ? 200 : 500, problem ?? "ok");
+  }
+
+  #sendStatus(status: () => unknown, request: IncomingMessage, response: ServerResponse): void {
+    if (request.method !== "GET") {
+      say(request, response.setHeader("Allow", "GET"), 405, "use GET");
+      return;
+    }
+    send(response, { status: 200, body: Buffer.from(`${JSON.stringify(status())}\n`) });
+  }
+
+  /** Why the daemon should get nothing to do; undefined: it is ready. */
+  #notReady(): string | undefined {
+    return this.#context.stopping.isStopping ? "shutting down" : this.#context.notReady?.();
+  }
+
+  #serve(path: "/cni" | "/delegate", request: IncomingMessage, response: ServerResponse): void {
+    if (request.method !== "POST") {
+      say(request, response.setHeader("Allow", "POST"), 405, "use POST");
+      return;
+    }
+    this.#underWay += 1;
+    response.once("close", () => {
+      this.#underWay -= 1;
+      this.#context.requestEnded();
+    });
+    this.#carryOut(path, request, response).catch((error: unknown) => this.#refuse(path, response, error));
+  }
+
+  /** @throws {CniError} where the request makes no sense */
+  async #carryOut(
+    path: "/cni" | "/delegate",
+    message: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const body = await readBody(message);
+    // Its work may take longer than any silence.
+    message.socket.setTimeout(0);
+    if (body === undefined || response.destroyed) return;
+    const { request, environment } = parseHttpRequest(body);
+    const { agents, kernels, handle, handleDelegate } = this.#context;
+    const executor = new AgentExecutor(agents, { environment, path: request.path });
+    const giveUp = takeIn(this.#context, {
+      request,
+      handle: (log, arrived) =>
+        path === "/cni"
+          ? handle(request, executor, log, arrived)
+          : handleDelegate(request, executor, log, arrived),
+      answer: (reply) => send(response, httpAnswer(reply, kernels)),
+      isGone: () => response.destroyed,
+    });
+    response.once("close", () => {
+      executor.end("the client that asked is gone");
+      giveUp();
+    });
+  }
+
+  #refuse(path: string, response: ServerResponse, error: unknown): void {
+    const isExpected = error instanceof CniError;
+    this.#context.loggers.daemon.error("a request over HTTP makes no sense", {
+      path,
+      error: isExpected ? error.message : errorStack(error),
+    });
+    const answer = isExpected
+      ? error
+      : new CniError(CniErrorCode.internal, `internal error: ${errorText(error)}`);
+    const body = Buffer.from(errorJson(answer, ""));
+    send(response, { status: error instanceof TooLargeError ? 413 : 400, body });
+  }
+}
+
+/** Answers with a line of text, once the request is there to its end: a client that cannot send all of it would never read why. */
+function say(request: IncomingMessage, response: ServerResponse, status: number, line: string): void {
+  request.resume().once("end", () => {
+    response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8" }).end(`${line}\n`);
+  });
+}
+
+function send(response: ServerResponse, { status, body }: HttpAnswer): void {
+  response.writeHead(status, { "Content-Type": "application/json", "Content-Length": body.length }).end(body);
+}

@@ -1,0 +1,85 @@
+/** Serves GET /metrics over HTTP, as Go multus's daemon does on its metricsPort. */
+
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { errorText } from "../../log/error-text.ts";
+import type { Logger } from "../../log/logger.ts";
+import type { Metrics } from "./registry.ts";
+
+/** A port that another daemon still has: of the pod that this one replaces, on the host's network. */
+const tryAgainMs = 5_000;
+/** Scrapers send a line or two; whoever sends none holds a connection. */
+const headersWithinMs = 10_000;
+
+export class MetricsServer {
+  readonly #metrics: Metrics;
+  readonly #address: string;
+  readonly #port: number;
+  readonly #log: Logger;
+  readonly #server: Server;
+  #retry: NodeJS.Timeout | undefined;
+  #isClosed = false;
+  #complained = false;
+
+  /** @param address to listen on; "": every one of this host @param port 0: any that is free */
+  constructor(metrics: Metrics, address: string, port: number, log: Logger) {
+    this.#metrics = metrics;
+    this.#address = address;
+    this.#port = port;
+    this.#log = log;
+    // Not imported: an `import` of node:http brings a WebSocket client along (6 MB).
+    const { createServer } = process.getBuiltinModule("node:http");
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) => {
+        log.error("metrics could not be served", { error: errorText(error) });
+        response.destroy();
+      });
+    });
+    this.#server.headersTimeout = headersWithinMs;
+    this.#server.on("error", (error) => this.#failed(error));
+    this.#server.on("listening", () => {
+      this.#complained = false;
+      log.verbose("metrics are served", { address: this.#where() });
+    });
+  }
+
+  /** Begins to serve; a port that is in use is tried again until it is free. Metrics are worth no pod: the daemon serves without. */
+  listen(): void {
+    if (this.#isClosed) return;
+    this.#server.listen({ port: this.#port, ...(this.#address === "" ? {} : { host: this.#address }) });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#retry);
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #failed(error: Error): void {
+    if (!this.#complained) {
+      this.#log.error("metrics are not served", { port: this.#port, error: errorText(error) });
+    }
+    this.#complained = true;
+    this.#retry = setTimeout(() => this.listen(), tryAgainMs).unref();
+  }
+
+  #where(): string {
+    const { address, port } = this.#server.address() as AddressInfo;
+    return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  }
+
+  async #answer({ method = "", url = "" }: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [path = ""] = url.split("?", 1);
+    if (path !== "/metrics") {
+      response.writeHead(404, { "Content-Type": "text/plain; charset=utf-8" }).end("there is GET /metrics\n");
+      return;
+    }
+    if (method !== "GET" && method !== "HEAD") {
+      response.writeHead(405, { Allow: "GET, HEAD" }).end();
+      return;
+    }
+    const text = await this.#metrics.text();
+    response.writeHead(200, { "Content-Type": this.#metrics.contentType }).end(text);
+  }
+}

@@ -1,0 +1,40 @@
+/** What the daemon is like at a moment: asked for when metrics are fetched, and at no other time. */
+
+import type { ClusterState } from "../../kube/cluster-state.ts";
+import type { SpanCounts } from "../../telemetry/span-queue.ts";
+
+/** DELs that plugins have put by while no daemon was there. */
+export interface SpoolFigures {
+  /** Still to be carried out. */
+  readonly waiting: number;
+  /** Age of the oldest of them, in milliseconds; undefined: there is none. */
+  readonly oldestMs: number | undefined;
+  /** Given up after too many tries. */
+  readonly failed: number;
+  /** Files that are no records. */
+  readonly broken: number;
+}
+
+export interface DaemonState {
+  /** Requests in the line, those worked on, and how many of these there may be. */
+  readonly waiting: number;
+  readonly running: number;
+  readonly limit: number;
+  /** Has it been told to stop? */
+  readonly isStopping: boolean;
+  /** Network configuration files that are kept parsed. */
+  readonly configFiles: number;
+  /** Those that are open. */
+  readonly clusters: readonly ClusterState[];
+  /** undefined: it cannot be read. */
+  readonly spool: SpoolFigures | undefined;
+  /** undefined: none are exported. */
+  readonly spans: SpanCounts | undefined;
+}
+
+/** What never changes while the daemon lives. */
+export interface BuildInfo {
+  readonly version: string;
+  /** Of the wire between plugin and daemon. */
+  readonly protocol: number;
+}

@@ -1,0 +1,88 @@
+/** What becomes of a request, whichever way it has come: its place in the line, its work, its answer, its log line. */
+
+import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
+import { type CniReply, type CniRequest, versionAskedFor } from "../cni/request.ts";
+import { errorStack, errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
+import type { HandledRequest } from "../multus/handler.ts";
+import type { Admission } from "./admission.ts";
+import type { Observer } from "./observer.ts";
+import { logRequest } from "./request-line.ts";
+import type { RequestLoggers } from "./request-loggers.ts";
+import type { Stopping } from "./stopping.ts";
+
+export interface WorkContext {
+  readonly admission: Admission;
+  readonly loggers: RequestLoggers;
+  readonly stopping: Stopping;
+  /** undefined: nobody counts. */
+  readonly observer?: Observer | undefined;
+}
+
+export interface Answer extends CniReply {
+  /** Nothing was begun, and the next daemon may do it. */
+  readonly retry?: true;
+}
+
+/** A request, and the way back to who asked. */
+export interface ArrivedRequest {
+  readonly request: CniRequest;
+  /** Works on it; never throws. @param arrived when it came, in milliseconds of `performance.now()` */
+  handle(log: Logger, arrived: number): Promise<HandledRequest>;
+  /** Called once, unless it was given up before its turn came. */
+  answer(answer: Answer): void;
+  /** Is nobody left to read the answer? */
+  isGone(): boolean;
+}
+
+/**
+ * Takes a request in line, and works on it when its turn comes.
+ * @returns gives it up, where its turn has not come: who asked is gone. One that is being worked on leaves the line when its handler has cleaned up
+ */
+export function takeIn(context: WorkContext, arrived: ArrivedRequest): () => void {
+  const since = performance.now();
+  const { admission, loggers, stopping, observer } = context;
+  const { command, containerId } = arrived.request;
+  const comeAgain = stopping.answerTo(command);
+  if (comeAgain !== undefined) {
+    observer?.refused(command, comeAgain.code);
+    arrived.answer({ ...errorReply(comeAgain, versionAskedFor(arrived.request)), retry: true });
+    return () => {};
+  }
+  let hasStarted = false;
+  const leave = admission.enter(command, containerId, (leave) => {
+    hasStarted = true;
+    work(loggers, arrived, since).then(leave, leave);
+  });
+  return () => {
+    if (!hasStarted) leave();
+  };
+}
+
+async function work(loggers: RequestLoggers, arrived: ArrivedRequest, since: number): Promise<void> {
+  const { request } = arrived;
+  const { command, containerId: container, ifName } = request;
+  const log = loggers.for(request.config);
+  const started = performance.now();
+  log.debug(`${command} begins`, { container, ifName, queue: started - since });
+  try {
+    // Many requests write to one log: each of their lines says whose it is.
+    const handled = await arrived.handle(container === "" ? log : log.with({ container }), since);
+    arrived.answer(handled);
+    const times = { queue: started - since, total: performance.now() - since, gone: arrived.isGone() };
+    logRequest(log, request, handled, times);
+  } catch (error) {
+    // The handler never throws. Should it, the runtime still gets an answer and the daemon lives on.
+    log.error(`${command} could not be worked on`, { container, error: errorStack(error) });
+    arrived.answer(refusal(`internal error: ${errorText(error)}`));
+  }
+}
+
+/** The answer to what is no fault of a request's: code 999. */
+export function refusal(message: string): CniReply {
+  return errorReply(new CniError(CniErrorCode.internal, message), "");
+}
+
+function errorReply(error: CniError, cniVersion: string): CniReply {
+  return { exitCode: 1, stdout: Buffer.from(errorJson(error, cniVersion)) };
+}

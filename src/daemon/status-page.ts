@@ -1,0 +1,37 @@
+/** `GET /status` on the socket: what the daemon is like now, as JSON. `multusctl status` shows it; its form is in docs/configuration.md. */
+
+import { protocolVersion } from "../agent/frames.ts";
+import type { ClusterState } from "../kube/cluster-state.ts";
+import type { DaemonStatus, RecentFailure } from "../multus/daemon-status.ts";
+import type { DaemonState } from "./metrics/state.ts";
+
+export interface StatusSources {
+  readonly version: string;
+  readonly nodeName: string;
+  readonly state: () => DaemonState;
+  readonly failures: () => readonly RecentFailure[];
+}
+
+export function daemonStatus({
+  version,
+  nodeName,
+  state,
+  failures,
+}: StatusSources): DaemonStatus<ClusterState> {
+  const { running, waiting, limit, isStopping, configFiles, clusters } = state();
+  const uptime = process.uptime();
+  return {
+    version,
+    protocol: protocolVersion,
+    pid: process.pid,
+    nodeName,
+    startedAt: new Date(Date.now() - uptime * 1000).toISOString(),
+    uptimeSeconds: Math.floor(uptime),
+    ready: !isStopping,
+    requests: { running, waiting, limit },
+    memoryBytes: process.memoryUsage.rss(),
+    configFiles,
+    clusters,
+    failures: failures(),
+  };
+}

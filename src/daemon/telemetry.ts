@@ -1,0 +1,73 @@
+/** What looks at the daemon from outside, as its configuration asks for it: metrics, traces, or neither. What is not asked for is not loaded. */
+
+import { protocolVersion } from "../agent/frames.ts";
+import type { Logger } from "../log/logger.ts";
+import { type TracingKey, tracingSettings } from "../telemetry/settings.ts";
+import { SpanQueue } from "../telemetry/span-queue.ts";
+import { type TraceExport, Tracer } from "../telemetry/tracer.ts";
+import type { DaemonState } from "./metrics/state.ts";
+import type { Observer } from "./observer.ts";
+
+export interface TelemetryOptions {
+  /** undefined: no metrics are served. */
+  readonly metricsPort: number | undefined;
+  /** "": every address of the host. */
+  readonly metricsAddress: string;
+  readonly tracing: TracingKey;
+  /** Of the daemon. */
+  readonly version: string;
+  /** "" if it is not known. */
+  readonly nodeName: string;
+  /** The daemon as it is now; not asked before the daemon serves. */
+  readonly state: (spans: DaemonState["spans"]) => DaemonState;
+  readonly log: Logger;
+}
+
+export interface Telemetry {
+  readonly tracer: Tracer;
+  /** undefined: nobody counts. */
+  readonly observer: Observer | undefined;
+  /** Sends the spans that wait, and ends all. @param limitMs milliseconds, at most */
+  close(limitMs: number): Promise<void>;
+}
+
+export async function openTelemetry(options: TelemetryOptions): Promise<Telemetry> {
+  const traceExport = await openTracing(options);
+  const metrics = await openMetrics(options, traceExport?.queue);
+  return {
+    tracer: new Tracer(traceExport),
+    observer: metrics?.observer,
+    async close(limitMs) {
+      await traceExport?.queue.flush(limitMs);
+      metrics?.close();
+    },
+  };
+}
+
+async function openTracing(options: TelemetryOptions): Promise<TraceExport | undefined> {
+  const { tracing, version, nodeName, log } = options;
+  const settings = tracingSettings(tracing, process.env);
+  if (settings === undefined) return undefined;
+  for (const problem of settings.problems) log.error("tracing: a variable is not understood", { problem });
+  const { otlpExport } = await import("../telemetry/otlp.ts");
+  log.verbose("spans are exported", { to: settings.url ?? "as OTEL_EXPORTER_OTLP_… say" });
+  return {
+    sampler: settings.sampler,
+    queue: new SpanQueue(otlpExport(settings.url, { version, nodeName }), log),
+  };
+}
+
+async function openMetrics(
+  { metricsPort, metricsAddress, version, state, log }: TelemetryOptions,
+  queue: SpanQueue | undefined,
+): Promise<{ readonly observer: Observer; close(): void } | undefined> {
+  if (metricsPort === undefined) return undefined;
+  const [{ createMetrics }, { MetricsServer }] = await Promise.all([
+    import("./metrics/registry.ts"),
+    import("./metrics/server.ts"),
+  ]);
+  const metrics = createMetrics({ version, protocol: protocolVersion }, () => state(queue?.counts));
+  const server = new MetricsServer(metrics, metricsAddress, metricsPort, log);
+  server.listen();
+  return { observer: metrics.observer, close: () => server.close() };
+}

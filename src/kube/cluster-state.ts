@@ -1,0 +1,36 @@
+/** What a cluster's watches and deliveries are like at a moment, for those who look at the daemon from outside. */
+
+/** One watch. */
+export interface WatchState {
+  /** Kind of what is watched, in plural. */
+  readonly resource: string;
+  /** Is it open? What is kept may be old otherwise. */
+  readonly connected: boolean;
+  /** Was there a complete list? */
+  readonly synced: boolean;
+  /** Objects that are kept. */
+  readonly size: number;
+  /** When the server was last heard of in it (a list, an opened watch, an event, a bookmark), in milliseconds of the epoch; undefined: never. */
+  readonly heardAt: number | undefined;
+  /** Since the start: complete lists, watches that were open, lists and watches that failed. */
+  readonly lists: number;
+  readonly watches: number;
+  readonly failures: number;
+}
+
+/** What is delivered to the API behind the back of requests, of one kind. */
+export interface DeliveryState {
+  readonly kind: "status" | "event";
+  /** Waiting or under way. */
+  readonly pending: number;
+  /** Since the start: the API took it; it could not be brought there (refused, too late, too many). */
+  readonly delivered: number;
+  readonly givenUp: number;
+}
+
+export interface ClusterState {
+  /** Address of its server: `https://10.96.0.1`. */
+  readonly server: string;
+  readonly watches: readonly WatchState[];
+  readonly deliveries: readonly DeliveryState[];
+}

@@ -1,0 +1,43 @@
+/** What a daemon says of itself on `GET /status`: the form that its commands read. docs/configuration.md has it, too. */
+
+/** A request that failed. */
+export interface RecentFailure {
+  /** When it was answered: ISO 8601, UTC. */
+  readonly at: string;
+  /** CNI_COMMAND. */
+  readonly command: string;
+  /** `namespace/name`; "" where the request names none. */
+  readonly pod: string;
+  readonly containerId: string;
+  /** Of the CNI error. */
+  readonly code: number;
+  readonly message: string;
+}
+
+/** The page; members may be added. @typeParam Cluster what is said of each cluster */
+export interface DaemonStatus<Cluster> {
+  readonly version: string;
+  /** Of the wire between plugin and daemon. */
+  readonly protocol: number;
+  readonly pid: number;
+  /** MULTUS_NODE_NAME; "" where it is not set. */
+  readonly nodeName: string;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly uptimeSeconds: number;
+  /** As GET /readyz says: false once it is stopping. */
+  readonly ready: boolean;
+  readonly requests: {
+    readonly running: number;
+    readonly waiting: number;
+    /** Of those running. */
+    readonly limit: number;
+  };
+  readonly memoryBytes: number;
+  /** Network configuration files that are kept parsed. */
+  readonly configFiles: number;
+  /** Those that are open. */
+  readonly clusters: readonly Cluster[];
+  /** The newest first; 20 at most. */
+  readonly failures: readonly RecentFailure[];
+}

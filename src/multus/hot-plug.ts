@@ -1,0 +1,247 @@
+/**
+ * One attachment of a pod that runs: plugged in, checked and taken out by a controller, with a network that it brings itself (behaviour page, section 11). The
+ * pod's network-status is the controller's to write, as with Go multus.
+ */
+
+import type { CachedAttachment } from "../cni/cache.ts";
+import { addNetworkList, checkNetworkList, deleteNetworkList } from "../cni/chain.ts";
+import { parseNetworkConfig } from "../cni/config.ts";
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { adjustedConfig } from "../cni/kernel-failure.ts";
+import type { CniRequest } from "../cni/request.ts";
+import type { NetworkConfigList } from "../cni/types.ts";
+import type { Kernels } from "../kernels/index.ts";
+import { errorText } from "../log/error-text.ts";
+import { type Attachment, executorErrorCode, type RequestContext, runtimeConf, timed } from "./context.ts";
+import type { Delegate } from "./delegate.ts";
+import { type InterfaceAttributes, parseInterfaceAttributes } from "./interface-attributes.ts";
+import { sendAddedInterface } from "./network-status.ts";
+import { addToPlan, plannedInterface, plannedNetwork, readPlan, removeFromPlan } from "./plan-file.ts";
+import { withAddressArgs } from "./plugin-environment.ts";
+import { hasName } from "./pod.ts";
+import { podError } from "./pod-error.ts";
+import { findPod } from "./pod-lookup.ts";
+import { endPhase } from "./report.ts";
+
+/** One call. Its `config` is the network's, and `ifName` the one interface that it is about. */
+export interface DelegateRequest extends CniRequest {
+  /** `interfaceAttributes`, JSON text; undefined: none came. */
+  readonly attributes: Uint8Array | undefined;
+}
+
+/** A network that came with a request, and what is asked for it. */
+export interface PluggedNetwork {
+  readonly network: NetworkConfigList;
+  readonly attributes: InterfaceAttributes;
+}
+
+/** @throws {CniError} 6, 7, 1 saying what is wrong with the network or the attributes, and where */
+export function pluggedNetwork(
+  { config, attributes: bytes }: DelegateRequest,
+  kernels: Kernels,
+): PluggedNetwork {
+  const where = "config of the request";
+  const attributes = parseInterfaceAttributes(bytes);
+  const network = parseNetworkConfig(config, where, kernels);
+  const { cniArgs } = attributes;
+  if (cniArgs === undefined) return { network, attributes };
+  const adjusted = adjustedConfig(kernels, { config: network.bytes, cniArgs }, where);
+  return { network: parseNetworkConfig(adjusted, where, kernels), attributes };
+}
+
+/**
+ * ADD. The network is in the pod's plan before its first plugin runs, so that the pod's own DEL takes it away as well, ours or Go multus's. Of a pod without a plan
+ * DEL goes by the result cache, where it is once it has been added.
+ * @param onStarted called when there may be something to undo
+ * @returns the result in the network's version, JSON text
+ * @throws {CniError} naming the pod and the network; nothing is left behind then
+ */
+export async function plug(
+  context: RequestContext,
+  { network, attributes }: PluggedNetwork,
+  onStarted: () => void,
+): Promise<Uint8Array> {
+  const known = await withPod(context);
+  const { request, chain, netconf, report } = known;
+  const { ifName, containerId } = request;
+  const { ips, mac } = attributes;
+  const delegate: Delegate = {
+    name: network.name,
+    network,
+    isCluster: false,
+    request: { ifName, ips, mac },
+    isChainFile: false,
+  };
+  const attachment: Attachment = { ...delegate, ifName };
+  let since = performance.now();
+  // It is in the plan already where it was plugged in before, or where that ADD was killed.
+  const isAddedToPlan =
+    findPlace(known, network.name) === undefined && addToPlan(netconf.cniDir, containerId, delegate);
+  onStarted();
+  since = endPhase(report, "plan-file", since);
+  try {
+    const runtime = runtimeConf(known, attachment, withAddressArgs(known.args, attachment.request));
+    const result = await timed(report, attachment, () =>
+      addNetworkList(chain, network, runtime, { refuseExistingLink: true }),
+    );
+    sendAddedInterface(known, attachment.name, ifName, result);
+    endPhase(report, "delegates", since);
+    return result;
+  } catch (error) {
+    // Where the link is there already nothing of it ran, and the link may be that of this network.
+    const isUndone =
+      executorErrorCode(error) === "link-exists" ? isAddedToPlan : await undo(known, attachment);
+    if (isUndone) forget(known, network.name);
+    endPhase(report, "undo", since);
+    throw podError(error, known.pod, attachment.name);
+  }
+}
+
+/**
+ * DEL of exactly this attachment. One that nothing is known of is undone with what the request says, as a plugin must stand it.
+ * @throws {CniError} 7 where the interface is another network's, or the cluster network's; whatever the first plugin says that fails. It stays in the plan then
+ */
+export async function unplug(context: RequestContext, { network }: PluggedNetwork): Promise<void> {
+  const { report, pod } = context;
+  const attachment = asPlugged(context, network);
+  if (findPlace(context, network.name) === 0) {
+    throw new CniError(
+      CniErrorCode.invalidNetworkConfig,
+      `${attachment.ifName} is the interface of the pod's cluster network, which only the runtime's DEL takes away`,
+    );
+  }
+  let since = performance.now();
+  try {
+    await timed(report, attachment, () =>
+      deleteNetworkList(context.chain, attachment.network, runtimeConf(context, attachment)),
+    );
+  } catch (error) {
+    throw podError(error, pod, attachment.name);
+  }
+  since = endPhase(report, "delegates", since);
+  forget(context, network.name);
+  endPhase(report, "plan-file", since);
+}
+
+/** CHECK of this attachment with its cached result. @throws {CniError} 3 where nothing is known of it; the first plugin's that fails */
+export async function checkPlugged(context: RequestContext, { network }: PluggedNetwork): Promise<void> {
+  const { request, report, pod, netconf } = context;
+  const attachment = asPlugged(context, network);
+  if (cachedOf(context, network.name) === undefined) {
+    throw new CniError(
+      CniErrorCode.unknownContainer,
+      `nothing is known of network ${network.name} at ${request.ifName} of container ${request.containerId} in ${netconf.cniDir}`,
+    );
+  }
+  const since = performance.now();
+  try {
+    await timed(report, attachment, () =>
+      checkNetworkList(context.chain, attachment.network, runtimeConf(context, attachment)),
+    );
+  } catch (error) {
+    throw podError(error, pod, attachment.name);
+  }
+  endPhase(report, "delegates", since);
+}
+
+/** The context with the pod as an object of the cluster, which the event is about. @throws {CniError} 4 where there is no such pod, 11 where nobody can tell */
+async function withPod(context: RequestContext): Promise<RequestContext> {
+  const { cluster, pod, report, log } = context;
+  if (cluster === undefined || !hasName(pod)) return context;
+  const since = performance.now();
+  const found = await findPod(cluster.pods, pod, undefined, log);
+  endPhase(report, "pod-lookup", since);
+  if (found === undefined) {
+    throw new CniError(
+      CniErrorCode.invalidEnvironment,
+      `CNI_ARGS: there is no pod ${pod.namespace}/${pod.name} in the cluster`,
+    );
+  }
+  return { ...context, podObject: found.object };
+}
+
+/** The place of the network at the request's interface in the pod's plan; undefined: it is not in it. */
+function findPlace({ netconf, request }: RequestContext, networkName: string): number | undefined {
+  const entries = readPlan(netconf.cniDir, request.containerId)?.entries ?? [];
+  const place = entries.findIndex(
+    (entry, index) =>
+      plannedInterface(entry, index) === request.ifName && plannedNetwork(entry) === networkName,
+  );
+  return place < 0 ? undefined : place;
+}
+
+/** Takes the attachment out of the plan, if it is in it. */
+function forget(context: RequestContext, networkName: string): void {
+  const place = findPlace(context, networkName);
+  if (place !== undefined) removeFromPlan(context.netconf.cniDir, context.request.containerId, place);
+}
+
+function cachedOf({ chain, request }: RequestContext, networkName: string): CachedAttachment | undefined {
+  const { containerId, ifName } = request;
+  return chain.cache.read({ networkName, containerId, ifName });
+}
+
+/**
+ * The attachment as it was plugged in: the cache knows which configuration and which capability arguments it had then.
+ * @throws {CniError} 7 where the interface is another network's: it would lose its link
+ */
+function asPlugged(context: RequestContext, network: NetworkConfigList): Attachment {
+  const { request, netconf, chain } = context;
+  const { containerId, ifName } = request;
+  const entries = readPlan(netconf.cniDir, containerId)?.entries ?? [];
+  const owners = [
+    ...chain.cache
+      .list(containerId)
+      .flatMap((cached) => (cached.ifName === ifName ? cached.networkName : [])),
+    ...entries.flatMap((entry, place) =>
+      plannedInterface(entry, place) === ifName ? plannedNetwork(entry) : [],
+    ),
+  ];
+  if (owners.length > 0 && !owners.includes(network.name)) {
+    throw new CniError(
+      CniErrorCode.invalidNetworkConfig,
+      `${ifName} of container ${containerId} belongs to network ${owners[0]}, not to ${network.name}`,
+    );
+  }
+  const cached = cachedOf(context, network.name);
+  return {
+    name: network.name,
+    ifName,
+    network: (cached && configurationThen(context, cached)) ?? network,
+    request: {},
+    knownCapabilityArgs: cached?.capabilityArgs,
+  };
+}
+
+function configurationThen(
+  { chain, log }: RequestContext,
+  cached: CachedAttachment,
+): NetworkConfigList | undefined {
+  try {
+    return parseNetworkConfig(
+      cached.config,
+      `network ${cached.networkName} of the result cache`,
+      chain.kernels,
+    );
+  } catch (error) {
+    log.error("a saved configuration cannot be used", { error: errorText(error) });
+    return undefined;
+  }
+}
+
+/** DELs what an ADD that failed has done. @returns false: it is not all undone, and the plan has to keep it for the pod's DEL */
+async function undo(context: RequestContext, attachment: Attachment): Promise<boolean> {
+  try {
+    await deleteNetworkList(context.chain, attachment.network, runtimeConf(context, attachment), {
+      passOverMissing: true,
+    });
+    return true;
+  } catch (error) {
+    context.log.error("cannot undo an attachment", {
+      network: attachment.name,
+      ifName: attachment.ifName,
+      error: podError(error, context.pod, attachment.name).message,
+    });
+    return false;
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * Certificates of the nodes on a real API server with the real signer: a daemon that has nothing but its kubelet's credentials gets one of its own, with
+ * which it works and renews it; the approver, with the rights of deploy/, gives nobody more.
+ */
+
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeSigningRequest } from "../../src/kube/certificates/pkcs10.ts";
+import { encodedRequest } from "../support/certificate-request.ts";
+import { signCertificate } from "../support/certificate-signer.ts";
+import { networksAnnotation, statusAnnotation } from "../support/cluster/api-node.ts";
+import { ApiServer } from "../support/cluster/api-server.ts";
+import { Controllers } from "../support/cluster/controllers.ts";
+import { ServerProcess } from "../support/cluster/server-process.ts";
+import { pauseImageName } from "../support/pause-image.ts";
+import { podArgs } from "../support/plugin.ts";
+import { masterLink, TestNode } from "../support/test-node.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const requestsPath = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const podsPath = "/api/v1/namespaces/default/pods";
+const patience = { timeout: 120_000, interval: 100 };
+
+interface SigningRequestObject {
+  readonly metadata: { readonly name: string };
+  readonly spec: { readonly username: string };
+  readonly status?: {
+    readonly certificate?: string;
+    readonly conditions?: readonly { readonly type: string; readonly message: string }[];
+  };
+}
+
+const resources = new AsyncDisposableStack();
+let api: ApiServer;
+
+const requests = async () =>
+  (await api.request<{ readonly items: SigningRequestObject[] }>("GET", requestsPath)).items;
+
+/** Asks for a certificate with a kubeconfig's credentials. @returns what becomes of it, as soon as something has */
+async function decided(kubeconfig: string, commonName: string, organization = "system:multus") {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const manifest = {
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { generateName: "test-" },
+    spec: {
+      request: encodedRequest(makeSigningRequest(commonName, organization, privateKey)),
+      signerName: "kubernetes.io/kube-apiserver-client",
+      usages: ["digital signature", "client auth"],
+      expirationSeconds: 600,
+    },
+  };
+  const created = await api.kubectlOutcome(["create", "-o", "jsonpath={.metadata.name}", "-f", "-"], {
+    stdin: JSON.stringify(manifest),
+    kubeconfig,
+  });
+  const name = created.stdout.toString();
+  if (created.exitCode !== 0) throw new Error(created.stderr);
+  let object: SigningRequestObject | undefined;
+  await expect
+    .poll(async () => {
+      object = await api.request<SigningRequestObject>("GET", `${requestsPath}/${name}`);
+      return object.status?.conditions?.length ?? 0;
+    }, patience)
+    .toBeGreaterThan(0);
+  return object;
+}
+
+beforeAll(async () => {
+  api = resources.use(await ApiServer.start());
+  await api.applyDeployment();
+  await api.kubectl("apply", "--validate=strict", "-f", join(root, "deploy", "per-node-certificate.yaml"));
+  for (const name of ["node-1", "node-2"]) await api.request("POST", "/api/v1/nodes", { metadata: { name } });
+
+  resources.use(await Controllers.start(api));
+
+  const token = await api.createToken("kube-system", "multus-cert-approver");
+  await api.untilServed(`${requestsPath}?limit=1`, token);
+  const approver = resources.use(
+    new ServerProcess(
+      [
+        ...[process.execPath, join(root, "build", "multusctl.mjs"), "approve-certs"],
+        ...["--kubeconfig", api.kubeconfigFor({ token })],
+      ],
+      join(api.directory, "approver.log"),
+    ),
+  );
+  await approver.start(async () => approver.log().includes("approver starts"));
+});
+
+afterAll(() => resources.disposeAsync());
+
+/** A node whose daemon knows its kubelet's kubeconfig and nothing else. */
+async function startNode(nodeName: string, certDir: string): Promise<TestNode> {
+  return TestNode.start({
+    daemonConfig: {
+      nadDir: undefined,
+      perNodeCertificate: {
+        enabled: true,
+        bootstrapKubeconfig: await api.kubeletKubeconfig(nodeName),
+        certDir,
+        certDuration: "10m",
+      },
+    },
+    daemonSurroundings: { environment: { MULTUS_NODE_NAME: nodeName } },
+  });
+}
+
+/** A pod with two networks, through the plugin. @returns its network-status, as the API has it in the end */
+async function addPod(
+  node: TestNode,
+  nodeName: string,
+  netconf: Readonly<Record<string, unknown>>,
+  name: string,
+): Promise<unknown> {
+  const { metadata } = await api.request<{ readonly metadata: { readonly uid: string } }>("POST", podsPath, {
+    metadata: { name, annotations: { [networksAnnotation]: "storage" } },
+    spec: { nodeName, containers: [{ name: "main", image: pauseImageName }] },
+  });
+  const pod = await node.pod(name);
+  // No annotations come with the request: they are asked of the API.
+  const added = await node.call(
+    "ADD",
+    pod,
+    {},
+    { args: podArgs({ ...pod, uid: metadata.uid }), config: netconf },
+  );
+  added.expectSuccess();
+  let status: unknown;
+  await expect
+    .poll(async () => {
+      const object = await api.request<{
+        readonly metadata: { readonly annotations: Readonly<Record<string, string>> };
+      }>("GET", `${podsPath}/${name}`);
+      const text = object.metadata.annotations[statusAnnotation];
+      status = text === undefined ? undefined : JSON.parse(text);
+      return status;
+    }, patience)
+    .toBeDefined();
+  return status;
+}
+
+describe("a daemon with perNodeCertificate", () => {
+  test("gets a certificate of its node, works with it, and renews it by itself", async () => {
+    const certDir = join(api.directory, "certs-1");
+    const current = join(certDir, "multus-client-current.pem");
+    await using node = await startNode("node-1", certDir);
+    await node.untilReady();
+    const { capabilities: _, ...netconf } = await node.bridgeNetconf("10.121.0.0/24");
+    await api.createNetwork("storage", {
+      cniVersion: "1.0.0",
+      name: "storage",
+      type: "macvlan",
+      master: masterLink,
+      ipam: node.hostLocal("10.122.0.0/24"),
+    });
+    await expect.poll(() => node.daemon.output, patience).toContain("certificate: signed");
+    expect(await addPod(node, "node-1", netconf, "first")).toMatchObject([
+      { interface: "eth0" },
+      { name: "default/storage", interface: "net1" },
+    ]);
+
+    const pem = readFileSync(current, "utf8");
+    const certificate = new X509Certificate(pem);
+    expect(certificate.subject).toBe("O=system:multus\nCN=system:multus:node-1");
+    const life = certificate.validToDate.getTime() - Date.now();
+    expect(life).toBeGreaterThan(300_000);
+    expect(life).toBeLessThanOrEqual(600_000);
+    expect(statSync(current).mode & 0o777).toBe(0o600);
+    expect((await requests()).map(({ spec }) => spec.username)).toEqual(["system:node:node-1"]);
+  });
+
+  test("renews one that ends soon as itself, with a new key, and goes on with it", async () => {
+    const certDir = join(api.directory, "certs-2");
+    mkdirSync(certDir);
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const old = signCertificate(
+      makeSigningRequest("system:multus:node-2", "system:multus", privateKey),
+      Date.now() - 5_000,
+      Date.now() + 25_000,
+      api.certificates.authority,
+    );
+    const key = privateKey.export({ type: "sec1", format: "pem" });
+    const current = join(certDir, "multus-client-current.pem");
+    writeFileSync(current, `${old}${key}`, { mode: 0o600 });
+    await using node = await startNode("node-2", certDir);
+    await node.untilReady();
+    const { capabilities: _, ...netconf } = await node.bridgeNetconf("10.123.0.0/24");
+    expect(await addPod(node, "node-2", netconf, "before")).toHaveLength(2);
+    expect(node.daemon.output).not.toContain("certificate: signed");
+
+    await expect.poll(() => node.daemon.output, patience).toContain("certificate: signed");
+    const renewed = readFileSync(current, "utf8");
+    expect(new X509Certificate(renewed).subject).toContain("CN=system:multus:node-2");
+    expect(renewed).not.toContain(key);
+    const own = (await requests()).filter(({ spec }) => spec.username === "system:multus:node-2");
+    expect(own).toHaveLength(1);
+
+    const ended = new X509Certificate(old).validToDate.getTime();
+    await expect.poll(() => Date.now(), patience).toBeGreaterThan(ended + 1_000);
+    // Asks the API for a network that no watch can have had before, and for a pod.
+    expect(await addPod(node, "node-2", netconf, "after")).toHaveLength(2);
+    expect(node.daemon.output).not.toContain("not watched");
+  });
+
+  test("says to a runtime what it waits for while nobody approves", async () => {
+    await using node = await startNode("node-3", join(api.directory, "certs-3"));
+    const pod = await node.pod("waits");
+    const { capabilities: _, ...netconf } = await node.bridgeNetconf("10.124.0.0/24");
+    await expect.poll(() => node.daemon.output, patience).toContain("there is no node node-3 in the cluster");
+    const refused = await node.call("ADD", pod, {}, { config: netconf });
+    expect(refused.error).toMatchObject({
+      code: 11,
+      msg: expect.stringContaining("the certificate of system:multus:node-3"),
+    });
+  });
+});
+
+describe("the approver", () => {
+  test.each([
+    ["a node for itself", "system:multus:node-1", "system:multus", "Approved", /node-1/],
+    ["another node", "system:multus:node-2", "system:multus", "Denied", /no other subject/],
+    ["another group", "system:multus:node-1", "system:nodes", "Denied", /no other subject/],
+  ])("answers %s", async (_, commonName, organization, type, message) => {
+    const object = await decided(await api.kubeletKubeconfig("node-1"), commonName, organization);
+    expect(object?.status?.conditions).toEqual([
+      expect.objectContaining({ type, message: expect.stringMatching(message) }),
+    ]);
+  });
+
+  test("denies an administrator what is a node's", async () => {
+    const object = await decided(api.adminKubeconfig, "system:multus:node-1");
+    expect(object?.status?.conditions).toEqual([
+      expect.objectContaining({ type: "Denied", message: expect.stringContaining("is no node") }),
+    ]);
+    expect(object?.status?.certificate).toBeUndefined();
+  });
+
+  test.each([
+    ["update", "certificatesigningrequests", { subresource: "approval" }, true],
+    ["approve", "signers", { name: "kubernetes.io/kube-apiserver-client" }, true],
+    ["approve", "signers", { name: "kubernetes.io/kube-apiserver-client-kubelet" }, false],
+    ["sign", "signers", { name: "kubernetes.io/kube-apiserver-client" }, false],
+    ["create", "certificatesigningrequests", {}, false],
+    ["delete", "certificatesigningrequests", {}, false],
+  ])("may %s %s %j: %s", async (verb, resource, more, allowed) => {
+    const review = await api.request<{ readonly status: { readonly allowed: boolean } }>(
+      "POST",
+      "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+      {
+        apiVersion: "authorization.k8s.io/v1",
+        kind: "SubjectAccessReview",
+        spec: {
+          user: "system:serviceaccount:kube-system:multus-cert-approver",
+          groups: ["system:serviceaccounts", "system:authenticated"],
+          resourceAttributes: { group: "certificates.k8s.io", verb, resource, ...more },
+        },
+      },
+    );
+    expect(review.status.allowed).toBe(allowed);
+  });
+});

@@ -1,0 +1,314 @@
+/** Requests over HTTP when things go wrong: errors of delegates, many at once, clients that leave, agents and daemons that are killed. And where the plugins of such requests run. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { badBehaviour, delegateCalls, installDelegate } from "../support/delegates.ts";
+import { cniBody, GoShim, goShimReleases, type HttpAnswer, post } from "../support/go-shim.ts";
+import { traces } from "../support/leaks.ts";
+import { podArgs } from "../support/plugin.ts";
+import { debianPlugins, type Pod, TestNode } from "../support/test-node.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Milliseconds for what has to happen: a machine can be slow. */
+const patience = 30_000;
+
+const socketOf = (node: TestNode) => join(node.socketDir, "multus.sock");
+
+/** Sends one request to `/cni`, without asking first whether the daemon is ready. */
+function send(
+  node: TestNode,
+  command: string,
+  pod: Pod,
+  netconf: Json,
+  environment: Json = {},
+  signal?: AbortSignal,
+): Promise<HttpAnswer> {
+  const variables = {
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: pod.containerId,
+    CNI_NETNS: pod.network.path,
+    CNI_IFNAME: "eth0",
+    CNI_ARGS: podArgs(pod),
+    CNI_PATH: debianPlugins,
+    PATH: String(process.env.PATH),
+    ...environment,
+  };
+  const runtimeConfig = { "io.kubernetes.cri.pod-annotations": pod.annotations };
+  const body = cniBody(variables, JSON.stringify({ ...netconf, runtimeConfig }));
+  return post(socketOf(node), "/cni", body, signal);
+}
+
+function errorOf({ status, headers, body }: HttpAnswer): { code: number; msg: string } {
+  expect([status, headers.get("content-type")]).toEqual([400, "application/json"]);
+  return JSON.parse(body);
+}
+
+/** Waits until one of the delegates that note their calls has been called for the pod. */
+async function untilCalled(node: TestNode, pod: Pod): Promise<void> {
+  const calls = () => delegateCalls(node).map(({ containerId }) => containerId);
+  await vi.waitFor(() => expect(calls()).toContain(pod.containerId), patience);
+}
+
+/** The agents that the daemon has started. */
+function agentsOf(node: TestNode): number[] {
+  const { pid } = node.daemon;
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+    .trim()
+    .split(" ")
+    .filter(Boolean)
+    .map(Number);
+}
+
+describe("a request over HTTP", () => {
+  let node: TestNode;
+  let netconf: Json;
+
+  beforeAll(async () => {
+    node = await TestNode.start({ isDaemonInNetwork: true });
+    netconf = await node.bridgeNetconf("10.90.0.0/16");
+    node.writeMacvlan("storage", "10.91.0.0/16");
+    installDelegate(node, "bad-error", badBehaviour.error);
+    node.writeNetwork("default/bad", { cniVersion: "1.0.0", name: "bad", type: "bad-error" });
+    installDelegate(node, "says", "cat > /dev/null\necho 'a word' >&2\nenv > \"$TOLD\"\necho '{}'");
+    node.writeNetwork("default/says", { cniVersion: "1.0.0", name: "says", type: "says" });
+    installDelegate(node, "slow", "cat > /dev/null\nsleep 1\necho '{}'");
+    node.writeNetwork("default/slow", { cniVersion: "1.0.0", name: "slow", type: "slow" });
+    await using pod = await node.pod("first");
+    expect((await send(node, "ADD", pod, netconf)).status).toBe(200);
+    expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
+  });
+
+  afterAll(async () => {
+    await node?.[Symbol.asyncDispose]();
+  });
+
+  test.each(goShimReleases)(
+    "of release $name is served, and its failure has a delegate's code and message",
+    async (release) => {
+      const before = await traces(node);
+      await using pod = await node.pod("web", "storage, bad");
+      const goShim = new GoShim(socketOf(node), release);
+      const { error } = await goShim.call(node.podCall("ADD", pod, netconf));
+      expect(error.msg).toContain("the switch is on fire");
+      if (release.knowsErrorObjects) {
+        expect(goShim.lastError).toMatchObject({
+          code: 123,
+          msg: expect.stringContaining(
+            `[default/web/${pod.uid}:default/bad]: plugin "bad-error" (ADD) failed: `,
+          ),
+          details: "rack 7",
+        });
+      }
+      (await goShim.call(node.podCall("DEL", pod, netconf))).expectSuccess();
+      await using other = await node.pod("db", "storage");
+      (await goShim.call(node.podCall("ADD", other, netconf))).expectSuccess();
+      (await goShim.call(node.podCall("CHECK", other, netconf))).expectSuccess();
+      (await goShim.call(node.podCall("DEL", other, netconf))).expectSuccess();
+      expect(await traces(node)).toEqual(before);
+    },
+  );
+
+  test("is checked like a shim's", async () => {
+    await using pod = await node.pod("web");
+    const refused = async (environment: Json, config: Json = netconf) =>
+      errorOf(await send(node, "ADD", pod, config, environment));
+    expect(await refused({ CNI_CONTAINERID: "../x" })).toMatchObject({
+      code: 4,
+      msg: expect.stringContaining("CNI_CONTAINERID"),
+    });
+    expect(await refused({ CNI_IFNAME: "a/b" })).toMatchObject({
+      code: 4,
+      msg: expect.stringContaining("CNI_IFNAME"),
+    });
+    expect(await refused({ CNI_PATH: "" })).toMatchObject({
+      code: 4,
+      msg: "ADD needs CNI_PATH in its environment",
+    });
+    expect(await refused({ CNI_COMMAND: "JUMP" })).toMatchObject({ code: 4 });
+    expect(await refused({ CNI_NETNS: "/nowhere" })).toMatchObject({
+      code: 4,
+      msg: expect.stringContaining("CNI_NETNS /nowhere"),
+    });
+    expect(await refused({}, { ...netconf, binDir: 7 })).toMatchObject({
+      code: 7,
+      msg: expect.stringContaining("binDir must be string"),
+    });
+  });
+
+  test("gives the delegates the runtime's environment and nothing of the daemon's", async () => {
+    await using pod = await node.pod("web", "says");
+    const told = join(node.directory, "told");
+    const environment = { TOLD: told, RUNTIME_SAYS: "a=b\nc", CNI_EXTRA: "stays", PATH: "/usr/bin:/bin" };
+    expect(await send(node, "ADD", pod, netconf, environment)).toMatchObject({ status: 200 });
+    const variables = readFileSync(told, "utf8").split("\n");
+    expect(variables).toEqual(
+      expect.arrayContaining([
+        "RUNTIME_SAYS=a=b",
+        "CNI_EXTRA=stays",
+        "PATH=/usr/bin:/bin",
+        "CNI_COMMAND=ADD",
+        "CNI_IFNAME=net1",
+        `CNI_PATH=${node.binDir}:${debianPlugins}`,
+      ]),
+    );
+    expect(variables.join()).not.toContain("MULTUS_TEST_SESSION");
+    await vi.waitFor(() => expect(node.daemon.output).toContain('text="a word"'), patience);
+    await send(node, "DEL", pod, netconf, environment);
+  });
+
+  test("is served fifty times at once", async () => {
+    const before = await traces(node);
+    const pods = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => node.pod(`p${index}`, "storage")),
+    );
+    const all = (command: string) => Promise.all(pods.map((pod) => send(node, command, pod, netconf)));
+    const addresses = (await all("ADD")).map(({ status, body }) => {
+      expect([status, body]).toEqual([200, expect.stringMatching(/^\{"Result":/)]);
+      return JSON.parse(body).Result.ips[0].address;
+    });
+    expect(new Set(addresses).size).toBe(50);
+    for (const { status } of await all("CHECK")) expect(status).toBe(200);
+    for (const { status } of await all("DEL")) expect(status).toBe(200);
+    for (const pod of pods) expect(await pod.network.links()).toEqual([]);
+    expect(await traces(node)).toEqual(before);
+    expect(agentsOf(node)).toHaveLength(1);
+    await Promise.all(pods.map((pod) => pod[Symbol.asyncDispose]()));
+  });
+
+  test("of a client that leaves begins nothing more, and the DEL that follows waits for what was under way", async () => {
+    const before = await traces(node);
+    await using pod = await node.pod("web", "slow, storage");
+    const leaving = new AbortController();
+    const adding = send(node, "ADD", pod, netconf, {}, leaving.signal).catch(() => "left");
+    await untilCalled(node, pod);
+    leaving.abort();
+    expect(await adding).toBe("left");
+    expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
+    expect(node.daemon.output).toMatch(/ADD failed .*gone=true.*the client that asked is gone/);
+    expect(await pod.network.links()).toEqual([]);
+    expect(await traces(node)).toEqual(before);
+  });
+
+  test("whose agent is killed fails clearly, and the next is served by a new one", async () => {
+    const before = await traces(node);
+    await using pod = await node.pod("web", "storage, slow");
+    const adding = send(node, "ADD", pod, netconf);
+    await untilCalled(node, pod);
+    const [agent = 0] = agentsOf(node);
+    process.kill(agent, "SIGKILL");
+    expect(errorOf(await adding)).toMatchObject({
+      code: 11,
+      msg: expect.stringMatching(
+        /:default\/slow\]: plugin "slow" \(ADD\): the agent .*\/multus ended by SIGKILL/,
+      ),
+    });
+    expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
+    expect(agentsOf(node)).not.toContain(agent);
+    expect(await pod.network.links()).toEqual([]);
+    expect(await traces(node)).toEqual(before);
+  });
+
+  test("ends with the daemon that is killed, and so do the agent and its plugins", async () => {
+    const before = await traces(node);
+    await using pod = await node.pod("web", "storage, slow");
+    const adding = send(node, "ADD", pod, netconf).catch(() => "no answer");
+    await untilCalled(node, pod);
+    await node.daemon.stop("SIGKILL");
+    expect(await adding).toBe("no answer");
+    await vi.waitFor(async () => expect((await traces(node)).processes).toEqual([]), patience);
+    await node.daemon.start();
+    expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
+    expect(await pod.network.links()).toEqual([]);
+    expect(await traces(node)).toEqual(before);
+  });
+
+  test("that is under way when the daemon stops is finished first", async () => {
+    const before = await traces(node);
+    await using pod = await node.pod("web", "slow, storage");
+    const adding = send(node, "ADD", pod, netconf);
+    await untilCalled(node, pod);
+    expect(await node.daemon.stop("SIGTERM")).toBe(0);
+    expect((await adding).status).toBe(200);
+    expect((await traces(node)).processes).toEqual([]);
+    await node.daemon.start();
+    expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
+    expect(await traces(node)).toEqual(before);
+  });
+});
+
+/** Runs the daemon with the host's root mounted below `root`, as in a pod: mounts that the host makes later are seen there, and nothing goes the other way. */
+const inPod = (script: string) => [
+  "unshare",
+  "--mount",
+  "--propagation",
+  "slave",
+  "sh",
+  "-c",
+  `set -e; ${script}; exec "$0" "$@"`,
+];
+
+describe("a daemon in a pod", () => {
+  test("runs plugins as the host has them, where the host's root is mounted", async () => {
+    const root = "/mnt";
+    const script = [
+      `mount -t tmpfs tmpfs ${root}`,
+      `mkdir ${root}/host`,
+      `mount --rbind / ${root}/host`,
+      // What is here is not there.
+      `mount -t tmpfs tmpfs ${debianPlugins}`,
+    ].join("; ");
+    await using node = await TestNode.start({
+      isDaemonInNetwork: true,
+      daemonConfig: { chrootDir: `${root}/host` },
+      daemonSurroundings: { through: inPod(script) },
+    });
+    node.writeMacvlan("storage", "10.92.0.0/24");
+    const netconf = await node.bridgeNetconf("10.93.0.0/24");
+    await using pod = await node.pod("web", "storage");
+    expect(await send(node, "ADD", pod, netconf)).toMatchObject({ status: 200 });
+    expect((await pod.network.links()).map(({ ifname }) => ifname)).toEqual(["eth0", "net1"]);
+    expect((await send(node, "CHECK", pod, netconf)).status).toBe(200);
+    expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
+    expect(await pod.network.links()).toEqual([]);
+    expect((await traces(node)).state).toEqual([]);
+  });
+
+  test.each([
+    [
+      "setpriv --bounding-set=-all --inh-caps=-all --",
+      {},
+      4,
+      /Operation not permitted; the daemon carries out/,
+    ],
+    [
+      "setpriv --bounding-set=-sys_chroot --",
+      { chrootDir: "/" },
+      5,
+      /cannot make \/ its root directory: Operation not permitted/,
+    ],
+    [
+      "",
+      { agentPath: "/nonexistent/multus" },
+      5,
+      /no agent to run plugins: spawn \/nonexistent\/multus ENOENT/,
+    ],
+  ] as const)("says what it cannot do (%s)", async (words, daemonConfig, code, says) => {
+    await using node = await TestNode.start({
+      isDaemonInNetwork: true,
+      daemonConfig,
+      daemonSurroundings: { through: words.split(" ").filter(Boolean) },
+    });
+    const netconf = await node.bridgeNetconf("10.94.0.0/24");
+    await using pod = await node.pod("web");
+    expect(errorOf(await send(node, "ADD", pod, netconf))).toMatchObject({
+      code,
+      msg: expect.stringMatching(says),
+    });
+    expect(await pod.network.links()).toEqual([]);
+    // Through our own plugin the same daemon serves it.
+    (await node.call("ADD", pod, netconf)).expectSuccess();
+    (await node.call("DEL", pod, netconf)).expectSuccess();
+  });
+});

@@ -1,0 +1,44 @@
+/** Daemons as their metrics see them. */
+
+import type { DaemonState } from "../../src/daemon/metrics/state.ts";
+
+/** Nothing to do, and nothing to do it with. */
+export const quietState: DaemonState = {
+  waiting: 0,
+  running: 0,
+  limit: 16,
+  isStopping: false,
+  configFiles: 0,
+  clusters: [],
+  spool: undefined,
+  spans: undefined,
+};
+
+/** A figure for everything that there can be one of. */
+export const busyState: DaemonState = {
+  waiting: 3,
+  running: 16,
+  limit: 16,
+  isStopping: true,
+  configFiles: 4,
+  clusters: [
+    {
+      server: "https://10.0.0.1",
+      watches: [
+        {
+          resource: "pods",
+          connected: true,
+          synced: true,
+          size: 250,
+          heardAt: 1_700_000_000_500,
+          lists: 1,
+          watches: 2,
+          failures: 3,
+        },
+      ],
+      deliveries: [{ kind: "status", pending: 5, delivered: 6, givenUp: 7 }],
+    },
+  ],
+  spool: { waiting: 1, failed: 2, broken: 3, oldestMs: 90_000 },
+  spans: { exported: 10, failed: 11, dropped: 12 },
+};

@@ -1,0 +1,55 @@
+/** What a daemon's status means. */
+
+import { describe, expect, it } from "vitest";
+import type { DaemonStatus } from "../../../../src/ctl/daemon-socket.ts";
+import { judge } from "../../../../src/ctl/doctor/daemon.ts";
+import { goodStatus, now } from "../daemon-status.ts";
+
+describe("a daemon", () => {
+  it("that is well passes", () => {
+    expect(judge(goodStatus, now).map(({ verdict }) => verdict)).toEqual(["pass", "pass", "pass"]);
+  });
+
+  const [cluster] = goodStatus.clusters;
+  const [watch] = cluster?.watches ?? [];
+  const failure = {
+    at: new Date(now - 60_000).toISOString(),
+    command: "ADD",
+    pod: "default/web",
+    containerId: "c1",
+    code: 7,
+    message: "no such network",
+  };
+  const withWatch = (keys: object) => ({ clusters: [{ ...cluster, watches: [{ ...watch, ...keys }] }] });
+
+  it.each<[string, object, string, RegExp]>([
+    ["is stopping", { ready: false }, "warn", /is stopping/],
+    ["speaks another protocol", { protocol: 9 }, "warn", /speaks protocol 9/],
+    ["is far behind", { requests: { running: 16, limit: 16, waiting: 40 } }, "warn", /40 requests wait/],
+    ["has no cluster", { clusters: [] }, "warn", /knows no cluster/],
+    ["has never listed", withWatch({ connected: false, synced: false }), "fail", /have never been listed/],
+    ["lost its watch", withWatch({ connected: false }), "warn", /may be old/],
+    [
+      "gave up deliveries",
+      { clusters: [{ ...cluster, deliveries: [{ kind: "status", pending: 0, delivered: 1, givenUp: 2 }] }] },
+      "warn",
+      /2 status deliveries were given up/,
+    ],
+    ["does not know its node", { nodeName: "" }, "warn", /MULTUS_NODE_NAME is not set/],
+    ["has failed lately", { failures: [failure] }, "warn", /ADD default\/web: error 7: no such network/],
+  ])("that %s", (_, keys, verdict, finding) => {
+    const status = { ...goodStatus, ...keys } as DaemonStatus;
+    expect(judge(status, now)).toContainEqual(
+      expect.objectContaining({
+        verdict,
+        finding: expect.stringMatching(finding),
+        remedy: expect.stringMatching(/./),
+      }),
+    );
+  });
+
+  it("is not blamed for failures of long ago", () => {
+    const failures = [{ ...failure, at: new Date(now - 7_200_000).toISOString() }];
+    expect(judge({ ...goodStatus, failures }, now).filter(({ verdict }) => verdict !== "pass")).toEqual([]);
+  });
+});

@@ -1,0 +1,168 @@
+/** What a runtime would do with its directory, and what is wrong with it. */
+
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { checkRuntimeFiles } from "../../../../src/ctl/doctor/runtime-files.ts";
+import { loadKernels } from "../../../../src/kernels/load.ts";
+import { ScratchDirectory } from "../../../support/scratch-directory.ts";
+
+const kernels = loadKernels();
+const capabilities = { "io.kubernetes.cri.pod-annotations": true };
+
+/** A runtime's directory with these files, and plugins beside it. */
+class Runtime extends ScratchDirectory {
+  readonly confDir = join(this.path, "net.d");
+  readonly binDir = join(this.path, "bin");
+
+  constructor(
+    files: Readonly<Record<string, unknown>>,
+    plugins: readonly string[] = ["multus", "bridge", "host-local"],
+  ) {
+    super("runtime");
+    this.write("net.d/README", "");
+    for (const plugin of plugins) chmodSync(this.write(`bin/${plugin}`, ""), 0o755);
+    for (const [name, content] of Object.entries(files)) {
+      const text = typeof content === "string" ? content : JSON.stringify(content);
+      chmodSync(this.write(`net.d/${name}`, text.replaceAll("CONF_DIR", this.confDir)), 0o600);
+    }
+  }
+
+  check() {
+    return checkRuntimeFiles(this.confDir, kernels, [this.binDir]);
+  }
+}
+
+const multus = {
+  cniVersion: "1.0.0",
+  name: "multus-cni-network",
+  type: "multus",
+  capabilities,
+  daemonSocketDir: "/run/other",
+  clusterNetwork: "CONF_DIR/10-bridge.conflist",
+};
+const cluster = {
+  cniVersion: "1.0.0",
+  name: "bridge",
+  plugins: [{ type: "bridge", ipam: { type: "host-local" } }],
+};
+
+describe("a runtime's directory", () => {
+  it("that is as it should be passes", () => {
+    using runtime = new Runtime({ "00-multus.conf": multus, "10-bridge.conflist": cluster });
+    const { findings, file } = runtime.check();
+    expect(findings.map(({ check, verdict }) => [check, verdict])).toEqual([
+      ["runtime/first-file", "pass"],
+      ["runtime/configuration", "pass"],
+      ["runtime/cluster-network", "pass"],
+    ]);
+    expect(file).toMatchObject({
+      type: "multus",
+      socketDir: "/run/other",
+      path: join(runtime.confDir, "00-multus.conf"),
+    });
+  });
+
+  it("passes with Multus as the plugin of a list", () => {
+    const { cniVersion, name, ...plugin } = multus;
+    using runtime = new Runtime({
+      "00-multus.conflist": { cniVersion, name, plugins: [plugin] },
+      "10-bridge.conflist": cluster,
+    });
+    const { findings, file } = runtime.check();
+    expect(findings.filter(({ verdict }) => verdict !== "pass")).toEqual([]);
+    expect(file?.netconf.clusterNetwork).toBe(join(runtime.confDir, "10-bridge.conflist"));
+  });
+
+  it.each<[string, Readonly<Record<string, unknown>>, string, RegExp]>([
+    ["is empty", {}, "fail", /no network configuration/],
+    [
+      "has no file of Multus's",
+      { "10-bridge.conflist": cluster },
+      "fail",
+      /none of the files .* is Multus's; the runtime uses 10-bridge\.conflist/,
+    ],
+    [
+      "has a file before it",
+      { "00-multus.conf": multus, "10-bridge.conflist": cluster, "00-a.conf": { ...cluster } },
+      "fail",
+      /the runtime uses 00-a\.conf, which sorts before Multus's 00-multus\.conf/,
+    ],
+    [
+      "names a network that is not there",
+      { "00-multus.conf": multus },
+      "fail",
+      /clusterNetwork .*10-bridge\.conflist is not there: every ADD fails/,
+    ],
+    [
+      "names Multus itself",
+      { "00-multus.conf": { ...multus, clusterNetwork: "CONF_DIR/00-multus.conf" } },
+      "fail",
+      /is Multus's own/,
+    ],
+    [
+      "is broken",
+      { "00-multus.conf": { ...multus, namespaceIsolation: "yes" }, "10-bridge.conflist": cluster },
+      "fail",
+      /namespaceIsolation/,
+    ],
+    [
+      "asks for no annotations",
+      { "00-multus.conf": { ...multus, capabilities: {} }, "10-bridge.conflist": cluster },
+      "warn",
+      /io\.kubernetes\.cri\.pod-annotations/,
+    ],
+    [
+      "names a plugin that is not installed",
+      { "00-multus.conf": multus, "10-bridge.conflist": { ...cluster, plugins: [{ type: "calico" }] } },
+      "fail",
+      /plugin calico is not installed/,
+    ],
+    [
+      "has a broken network",
+      { "00-multus.conf": multus, "10-bridge.conflist": '{"plugins": [}' },
+      "fail",
+      /10-bridge\.conflist.*/,
+    ],
+    [
+      "has an older network",
+      { "00-multus.conf": multus, "10-bridge.conflist": { ...cluster, cniVersion: "0.3.1" } },
+      "warn",
+      /CHECK and STATUS skip that network/,
+    ],
+    [
+      "waits for a file",
+      {
+        "00-multus.conf": { ...multus, readinessindicatorfile: "/nowhere/ready" },
+        "10-bridge.conflist": cluster,
+      },
+      "fail",
+      /readinessindicatorfile \/nowhere\/ready is missing/,
+    ],
+  ])("that %s: %3$s", (_, files, verdict, finding) => {
+    using runtime = new Runtime(files);
+    const { findings } = runtime.check();
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        verdict,
+        finding: expect.stringMatching(finding),
+        remedy: expect.stringMatching(/./),
+      }),
+    );
+  });
+
+  it("whose file others can write is said", () => {
+    using runtime = new Runtime({ "00-multus.conf": multus, "10-bridge.conflist": cluster });
+    chmodSync(join(runtime.confDir, "00-multus.conf"), 0o666);
+    expect(runtime.check().findings).toContainEqual(
+      expect.objectContaining({
+        verdict: "warn",
+        finding: expect.stringMatching(/can be written by others/),
+      }),
+    );
+  });
+
+  it("that is not there is skipped", () => {
+    expect(checkRuntimeFiles("/nowhere", kernels, []).findings).toMatchObject([{ verdict: "skip" }]);
+  });
+});

@@ -1,0 +1,60 @@
+/** The status of a node reads well, with a daemon and without. */
+
+import { expect, test } from "vitest";
+import { formatAge, formatStatus } from "../../../../src/ctl/status/report.ts";
+import { goodStatus } from "../daemon-status.ts";
+
+const node = {
+  cniDir: "/var/lib/cni/multus",
+  containers: 2,
+  attachments: 3,
+  networks: [
+    { network: "cbr0", attachments: 2 },
+    { network: "default/storage", attachments: 1 },
+  ],
+  spool: { waiting: 1, failed: 0, oldestSeconds: 75 },
+  problems: [],
+};
+
+test("with a daemon it has both", () => {
+  const daemon = {
+    ...goodStatus,
+    failures: [
+      {
+        at: "2026-11-23T20:10:00.000Z",
+        command: "ADD",
+        pod: "default/web",
+        containerId: "c",
+        code: 7,
+        message: "no",
+      },
+    ],
+  };
+  const text = formatStatus({ daemon, problem: "", advice: "", node }).replace(/, heard of [^\n]* ago/g, "");
+  expect(text).toBe(`daemon       0.1.0 on node-1, ready, up 1 h 1 min, 68 MB, process 77
+requests     1 of 16 under way, 0 waiting
+cluster      https://10.96.0.1
+             network-attachment-definitions: 12 known, watched
+             pods: 30 known, watched
+             status deliveries: 0 pending, 30 done, 0 given up
+attachments  3 attachments of 2 containers
+             cbr0: 2
+             default/storage: 1
+spool        1 DEL waiting, the oldest for 1 min
+failures     2026-11-23T20:10:00.000Z ADD default/web: error 7: no
+`);
+});
+
+test("without one it says why, and shows the files", () => {
+  const text = formatStatus({ daemon: undefined, problem: "nobody serves it", advice: "start it", node });
+  expect(text).toMatch(/^daemon {7}nobody serves it\nattachments {2}3 attachments of 2 containers\n/);
+});
+
+test.each([
+  [5, "5 s"],
+  [75, "1 min"],
+  [3_700, "1 h 1 min"],
+  [3 * 86_400 + 7_200, "3 d 2 h"],
+])("%d seconds are %s", (seconds, text) => {
+  expect(formatAge(seconds)).toBe(text);
+});

@@ -1,0 +1,197 @@
+import { describe, expect, test } from "vitest";
+import { type Executor, ExecutorError, type PluginRun } from "../../../src/agent/executor.ts";
+import { CniError } from "../../../src/cni/errors.ts";
+import type { CniRequest } from "../../../src/cni/request.ts";
+import type { HandledRequest } from "../../../src/multus/handler.ts";
+import { newReport } from "../../../src/multus/report.ts";
+import { type DelegateRun, observedExecutor } from "../../../src/telemetry/delegate-run.ts";
+import { RequestTrace } from "../../../src/telemetry/request-trace.ts";
+import { spansOf } from "../../../src/telemetry/spans.ts";
+import { parseTraceparent } from "../../../src/telemetry/trace-context.ts";
+
+const traceId = "0af7651916cd43dd8448eb211c80319c";
+const spanId = "b7ad6b7169203331";
+const ofRuntime = `00-${traceId}-${spanId}-01`;
+const record = () => true;
+
+const request = (traceparent?: string): CniRequest => ({
+  command: "ADD",
+  containerId: "abc",
+  netns: "/run/netns/x",
+  ifName: "eth0",
+  args: "",
+  path: "/opt/cni/bin",
+  config: Buffer.from("{}"),
+  traceparent,
+});
+
+const order = (plugin: string, ifName: string): PluginRun => ({
+  plugin,
+  path: "/opt/cni/bin",
+  env: { CNI_COMMAND: "ADD", CNI_IFNAME: ifName },
+  stdin: Buffer.of(),
+  timeoutMs: 0,
+});
+
+/** Notes the environments; the plugin `missing` is not there, `bad` fails. */
+class Plugins implements Executor {
+  readonly environments: PluginRun["env"][] = [];
+
+  async runPlugin({ plugin, env }: PluginRun) {
+    this.environments.push(env);
+    if (plugin === "missing") throw new ExecutorError("not-found", "no such file");
+    return { exitCode: plugin === "bad" ? 1 : 0, stdout: Buffer.of(), stderrTail: "", milliseconds: 1 };
+  }
+
+  async linkExists(): Promise<boolean> {
+    return true;
+  }
+
+  async setDefaultRoutes(): Promise<void> {}
+}
+
+describe("what plugins are told of their trace", () => {
+  async function told(trace: RequestTrace): Promise<PluginRun["env"][]> {
+    const plugins = new Plugins();
+    const executor = observedExecutor(plugins, trace, undefined);
+    for (const ifName of ["eth0", "net1"]) await executor.runPlugin(order("bridge", ifName));
+    expect(await executor.linkExists("/n", "i")).toBe(true);
+    return plugins.environments;
+  }
+
+  test("where nothing is exported: the runtime's own", async () => {
+    // Of a version to come, too: it is for the plugin to read.
+    for (const text of [ofRuntime, `01-${traceId}-${spanId}-03-more`]) {
+      expect(await told(new RequestTrace(request(text), undefined))).toEqual([
+        { CNI_COMMAND: "ADD", CNI_IFNAME: "eth0", TRACEPARENT: text },
+        { CNI_COMMAND: "ADD", CNI_IFNAME: "net1", TRACEPARENT: text },
+      ]);
+    }
+  });
+
+  test("where the runtime has none, or a bad one: one of its own, that nobody records", async () => {
+    const environments = await told(new RequestTrace(request(), undefined));
+    const [first] = environments;
+    expect(parseTraceparent(first?.TRACEPARENT ?? "")).toMatchObject({ sampled: false });
+    expect(environments[1]?.TRACEPARENT).toBe(first?.TRACEPARENT);
+    expect(first).not.toHaveProperty("TRACESTATE");
+    const [bad] = await told(new RequestTrace(request("00-bad"), undefined));
+    expect(parseTraceparent(bad?.TRACEPARENT ?? "")?.traceId).not.toBe(traceId);
+    expect(bad?.TRACESTATE).toBe("");
+  });
+
+  test("where it is recorded: the span of their own run, in the runtime's trace", async () => {
+    const trace = new RequestTrace(request(ofRuntime), record);
+    const contexts = (await told(trace)).map(({ TRACEPARENT = "" }) => parseTraceparent(TRACEPARENT));
+    expect(contexts.map((context) => [context?.traceId, context?.sampled])).toEqual([
+      [traceId, true],
+      [traceId, true],
+    ]);
+    const ids = [spanId, trace.context.spanId, ...contexts.map((context) => context?.spanId)];
+    expect(new Set(ids).size).toBe(4);
+    expect(trace.runs.map((run) => run.spanId)).toEqual(ids.slice(2));
+  });
+});
+
+test("runs are told of with their outcome, whether they are recorded or not", async () => {
+  for (const sampler of [undefined, record]) {
+    const seen: DelegateRun[] = [];
+    const executor = observedExecutor(new Plugins(), new RequestTrace(request(), sampler), (run) =>
+      seen.push(run),
+    );
+    await executor.runPlugin(order("bridge", "eth0"));
+    await executor.runPlugin(order("bad", "net1"));
+    await expect(executor.runPlugin(order("missing", "net2"))).rejects.toThrow("no such file");
+    expect(seen.map(({ plugin, command, ifName, outcome }) => [plugin, command, ifName, outcome])).toEqual([
+      ["bridge", "ADD", "eth0", "ok"],
+      ["bad", "ADD", "net1", "failed"],
+      ["missing", "ADD", "net2", "not-found"],
+    ]);
+    for (const { start, end } of seen) expect(end).toBeGreaterThanOrEqual(start);
+  }
+});
+
+test("a request becomes spans: itself, its phases, its networks in them, its plugins in those", () => {
+  const trace = new RequestTrace(request(ofRuntime), record);
+  const began = trace.began.monotonic;
+  const report = newReport();
+  Object.assign(report, { podNamespace: "default", podName: "web", podUid: "u1" });
+  report.timeline.push({ phase: "plan", start: began, end: began + 2 });
+  report.timeline.push({ phase: "delegates", start: began + 2, end: began + 30 });
+  report.timeline.push({ phase: "undo", start: began + 30, end: began + 40 });
+  report.networks.push({ name: "cluster", ifName: "eth0", start: began + 2, milliseconds: 10 });
+  report.networks.push({ name: "default/mv", ifName: "net1", start: began + 12, milliseconds: 18 });
+  const run = { command: "ADD", outcome: "ok" } as const;
+  trace.runs.push({
+    ...run,
+    plugin: "bridge",
+    ifName: "eth0",
+    start: began + 3,
+    end: began + 9,
+    spanId: "1".repeat(16),
+  });
+  trace.runs.push({
+    ...run,
+    plugin: "macvlan",
+    ifName: "net1",
+    start: began + 13,
+    end: began + 29,
+    outcome: "timeout",
+    spanId: "2".repeat(16),
+  });
+  trace.runs.push({
+    ...run,
+    command: "DEL",
+    plugin: "bridge",
+    ifName: "eth0",
+    start: began + 31,
+    end: began + 39,
+    spanId: "3".repeat(16),
+  });
+  const handled: HandledRequest = {
+    exitCode: 1,
+    stdout: Buffer.of(),
+    report,
+    error: new CniError(11, "too slow"),
+  };
+  const spans = spansOf(trace, request(ofRuntime), handled, began - 5, began + 41);
+  const names = new Map(spans.map((span) => [span.spanId, span.name]));
+  expect(spans.every((span) => span.traceId === traceId)).toBe(true);
+  expect(
+    spans.map(({ name, parentSpanId, kind, start, end }) => [
+      name,
+      names.get(parentSpanId) ?? parentSpanId,
+      kind,
+      Math.round(start - trace.began.epoch),
+      Math.round(end - start),
+    ]),
+  ).toEqual([
+    ["CNI ADD", spanId, "server", -5, 46],
+    ["queue", "CNI ADD", "internal", -5, 5],
+    ["plan", "CNI ADD", "internal", 0, 2],
+    ["delegates", "CNI ADD", "internal", 2, 28],
+    ["undo", "CNI ADD", "internal", 30, 10],
+    ["network cluster", "delegates", "internal", 2, 10],
+    ["network default/mv", "delegates", "internal", 12, 18],
+    ["bridge ADD", "network cluster", "client", 3, 6],
+    ["macvlan ADD", "network default/mv", "client", 13, 16],
+    ["bridge DEL", "undo", "client", 31, 8],
+  ]);
+  expect(spans[0]).toMatchObject({
+    error: "too slow",
+    attributes: {
+      "cni.command": "ADD",
+      "cni.interface": "eth0",
+      "container.id": "abc",
+      "k8s.namespace.name": "default",
+      "k8s.pod.name": "web",
+      "k8s.pod.uid": "u1",
+      "cni.error.code": 11,
+    },
+  });
+  expect(spans[6]?.attributes).toEqual({ "cni.network.name": "default/mv", "cni.interface": "net1" });
+  expect(spans[8]).toMatchObject({
+    error: "timeout",
+    attributes: { "cni.plugin": "macvlan", "error.type": "timeout" },
+  });
+});
