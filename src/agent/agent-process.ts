@@ -26,7 +26,7 @@ export interface AgentOptions {
 const streamFd = 3;
 /** Time from its start to its HELLO. */
 const helloWithinMs = 10_000;
-/** Characters of what it said last on stderr that are kept for the error of an agent that does not start. */
+/** Characters of its stderr that are kept for the error of an agent that does not start. */
 const stderrKept = 2_000;
 
 export class AgentProcess implements AsyncDisposable {
@@ -39,7 +39,9 @@ export class AgentProcess implements AsyncDisposable {
   readonly #exited: Promise<void>;
   #greeted: (error?: Error) => void = () => {};
   #spawnError: Error | undefined;
+  /** What it said before its HELLO. */
   #stderr = "";
+  #isGreeted = false;
 
   /**
    * Starts an agent.
@@ -67,7 +69,8 @@ export class AgentProcess implements AsyncDisposable {
     });
     if (onStderr !== undefined) {
       this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-        this.#stderr = (this.#stderr + text).slice(-stderrKept);
+        // Later it is its plugins' words, which are not about it.
+        if (!this.#isGreeted) this.#stderr = (this.#stderr + text).slice(-stderrKept);
         onStderr(text);
       });
     }
@@ -112,8 +115,8 @@ export class AgentProcess implements AsyncDisposable {
   #epitaph(binary: string): string {
     const { signalCode, exitCode } = this.#child;
     const how = signalCode === null ? `with exit code ${exitCode}` : `by ${signalCode}`;
-    const said = this.#stderr.trim();
-    return `the agent ${binary} ended ${how}${said === "" ? "" : `; last it said: ${said}`}`;
+    const said = this.#isGreeted ? "" : this.#stderr.trim();
+    return `the agent ${binary} ended ${how}${said === "" ? "" : `: ${said}`}`;
   }
 
   #greeting(): Promise<void> {
@@ -147,6 +150,7 @@ export class AgentProcess implements AsyncDisposable {
       );
       return;
     }
+    this.#isGreeted = true;
     this.#greeted();
   }
 

@@ -11,6 +11,13 @@ import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
 import type { TracingKey } from "../telemetry/settings.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
+import {
+  type RuntimeConfigKeys,
+  type RuntimeConfigSettings,
+  runtimeConfigKeys,
+  runtimeConfigSettings,
+  unneededKeys,
+} from "./runtime-config.ts";
 
 export interface DaemonConfig {
   /** Directory of the socket. */
@@ -37,14 +44,16 @@ export interface DaemonConfig {
   readonly log: LogKeys;
   /** The netconf keys that are set here. */
   readonly overrides: NetconfOverrides;
-  /** Keys that belong to what this version does not do yet. */
+  /** The file by which a runtime finds this daemon; undefined: others see to it. */
+  readonly runtimeConfig: RuntimeConfigSettings | undefined;
+  /** Keys that belong to what this version does not do yet, or that nothing needs beside the others. */
   readonly unused: readonly string[];
   /** Keys that nobody knows: misspelt, most likely. */
   readonly unknown: readonly string[];
 }
 
 /** The keys as the schemas have them. */
-interface DaemonConfigKeys extends LogKeys {
+interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly socketDir?: string;
   readonly connectionLimit?: number;
   readonly maxConcurrent?: number;
@@ -78,8 +87,6 @@ const usedKeys = [
   "agentPath",
   "chrootDir",
 ];
-/** Of the netconf, and nothing that a daemon could set for all calls: for the generated configuration file. */
-const generatedFileKeys = ["name", "type", "cniVersion", "capabilities"];
 
 /**
  * Reads and checks a configuration file.
@@ -104,6 +111,9 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
   const keys = value as DaemonConfigKeys;
   const { logFile, logLevel, logToStderr, logOptions } = keys;
   const given = Object.keys(keys);
+  const runtimeConfig = runtimeConfigSettings(keys, where);
+  const used = [...usedKeys, ...runtimeConfigKeys];
+  const unneeded = unneededKeys(runtimeConfig);
   return {
     socketDir: keys.socketDir ?? defaultSocketDir,
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
@@ -118,8 +128,9 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     tracing: keys.tracing ?? {},
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
+    runtimeConfig,
     unused: given.filter(
-      (key) => generatedFileKeys.includes(key) || (daemonKeys.includes(key) && !usedKeys.includes(key)),
+      (key) => unneeded.includes(key) || (daemonKeys.includes(key) && !used.includes(key)),
     ),
     unknown: given.filter((key) => !netconfKeys.includes(key) && !daemonKeys.includes(key)),
   };

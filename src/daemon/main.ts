@@ -14,6 +14,7 @@ import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import { observed } from "./observed-handler.ts";
 import { RequestLoggers } from "./request-loggers.ts";
+import { createRuntimeConfigKeeper } from "./runtime-config.ts";
 import { DaemonServer } from "./server.ts";
 import { openTelemetry } from "./telemetry.ts";
 
@@ -72,6 +73,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const clusters = await kubeClusters(config.kubeconfig, log);
   const kernels = loadKernels();
   const agents = makeAgents(config, import.meta.dirname, log);
+  const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log);
   const multus = createMultus({
     kernels,
     log,
@@ -113,14 +115,18 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       ),
       agents,
       kernels,
+      notReady: () => runtimeConfig?.notInPlace,
     },
   );
   const listening = server.listen(config.socketDir);
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     await listening;
     log.verbose("multusd stops", { signal });
+    runtimeConfig?.freeze();
     const unfinished = await server.stop(requestsWithinMs);
     await agents.close();
+    // Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone.
+    runtimeConfig?.leave();
     const [undelivered] = await Promise.all([
       clusters.close(reportsWithinMs),
       telemetry.close(reportsWithinMs),
@@ -144,6 +150,8 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   }
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
+  // Not before: a runtime that sees the file calls at once.
+  runtimeConfig?.start();
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
   const cluster = await clusters.warm();
   if (cluster !== undefined) multus.restoreStatuses(cluster);

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runOrThrow } from "../support/command.ts";
 import { Containerd } from "../support/containerd.ts";
 import { traces } from "../support/leaks.ts";
@@ -19,6 +19,20 @@ async function linksOfProcess(pid: number): Promise<Link[]> {
   return links.filter(({ ifname }) => ifname !== "lo");
 }
 
+/** Where containerd finds our plugin, loopback, which it runs itself, and `others` of Debian's. @returns the directory */
+function runtimePlugins(node: TestNode, ...others: string[]): string {
+  const directory = join(node.directory, "runtime-bin");
+  mkdirSync(directory);
+  copyFileSync(shim, join(directory, "multus"));
+  for (const name of ["loopback", ...others]) copyFileSync(join(debianPlugins, name), join(directory, name));
+  return directory;
+}
+
+const sandbox = (name: string, networks: string) => ({
+  metadata: { name, uid: randomUUID(), namespace: "default" },
+  annotations: { "k8s.v1.cni.cncf.io/networks": networks },
+});
+
 describe("containerd runs pod sandboxes", () => {
   let node: TestNode;
   let containerd: Containerd;
@@ -29,13 +43,8 @@ describe("containerd runs pod sandboxes", () => {
     for (const [index, name] of ["storage", "video", "backup"].entries()) {
       node.writeMacvlan(name, `10.13${index}.0.0/24`);
     }
-    // containerd finds our plugin, and loopback, which it runs itself; ours finds the delegates in its binDir.
-    const pluginDirectory = join(node.directory, "runtime-bin");
     const configDirectory = join(node.directory, "runtime-net.d");
-    mkdirSync(pluginDirectory);
     mkdirSync(configDirectory);
-    copyFileSync(shim, join(pluginDirectory, "multus"));
-    copyFileSync(join(debianPlugins, "loopback"), join(pluginDirectory, "loopback"));
     const netconf = node.netconf(
       {
         cniVersion: "1.0.0",
@@ -55,7 +64,8 @@ describe("containerd runs pod sandboxes", () => {
     containerd = await Containerd.start(
       join(node.directory, "cri"),
       node.network,
-      pluginDirectory,
+      // Ours finds the delegates in its binDir.
+      runtimePlugins(node),
       configDirectory,
     );
   });
@@ -63,11 +73,6 @@ describe("containerd runs pod sandboxes", () => {
   afterAll(async () => {
     await containerd?.[Symbol.asyncDispose]();
     await node?.[Symbol.asyncDispose]();
-  });
-
-  const sandbox = (name: string, networks: string) => ({
-    metadata: { name, uid: randomUUID(), namespace: "default" },
-    annotations: { "k8s.v1.cni.cncf.io/networks": networks },
   });
 
   test.each(["first run", "second run"])("with three networks by annotation, %s", async () => {
@@ -126,3 +131,56 @@ describe("containerd runs pod sandboxes", () => {
     expect(await traces(node)).toEqual(before);
   });
 });
+
+test.each(["0.4.0", "1.0.0"])(
+  "containerd finds the daemon by the file that it makes, and takes the next one when that is gone, at %s",
+  async (cniVersion) => {
+    await using node = await TestNode.start();
+    await node.network.ip("link", "add", "cni0", "type", "bridge");
+    node.writeMacvlan("storage", "10.151.0.0/24");
+    const configDirectory = join(node.directory, "runtime-net.d");
+    mkdirSync(configDirectory);
+    const plugin = { type: "bridge", bridge: "cni0", isGateway: true, ipam: node.hostLocal("10.150.0.0/24") };
+    writeFileSync(
+      join(configDirectory, "10-cluster.conflist"),
+      JSON.stringify({ cniVersion, name: "cluster", plugins: [plugin] }),
+    );
+    await using containerd = await Containerd.start(
+      join(node.directory, "cri"),
+      node.network,
+      runtimePlugins(node, "bridge", "host-local"),
+      configDirectory,
+    );
+    const before = await traces(node);
+    /** Names of a new pod's links. */
+    const linksOfNewPod = async (): Promise<string[]> => {
+      const id = await containerd.runPodSandbox(sandbox("web", "storage"));
+      const links = await linksOfProcess((await containerd.podSandboxStatus(id)).pid);
+      await containerd.stopPodSandbox(id);
+      await containerd.removePodSandbox(id);
+      return links.map(({ ifname }) => ifname);
+    };
+    // containerd sees a change some time after it.
+    const expectLinks = (...names: string[]) =>
+      vi.waitFor(async () => expect(await linksOfNewPod()).toEqual(names), {
+        timeout: 60_000,
+        interval: 200,
+      });
+
+    await expectLinks("eth0");
+    const { socketDir, nadDir, cniDir, confDir } = node;
+    await node.daemon.stop();
+    node.daemon.configure({
+      ...{ socketDir, nadDir, cniDir, confDir },
+      binDir: debianPlugins,
+      logLevel: "debug",
+      cniConfigDir: configDirectory,
+      multusConfigFile: "auto",
+    });
+    await node.daemon.start();
+    await expectLinks("eth0", "net1");
+    expect(await node.daemon.stop()).toBe(0);
+    await expectLinks("eth0");
+    expect(await traces(node)).toEqual(before);
+  },
+);

@@ -132,7 +132,7 @@ describe.each(shims)("frames to the $name shim", ({ binary }) => {
     [
       "too many variables",
       FrameType.exec,
-      { ...goodExec, env: Object.fromEntries(Array.from({ length: 257 }, (_, index) => [`v${index}`, ""])) },
+      { ...goodExec, env: Object.fromEntries(Array.from({ length: 4097 }, (_, index) => [`v${index}`, ""])) },
       /`env` has too many/,
     ],
     [

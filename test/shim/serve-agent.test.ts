@@ -85,17 +85,14 @@ describe.each(shims)("agent, $name shim", ({ binary }) => {
     expect(await hasEnded(running, 1000)).toBe(true);
   });
 
-  test("takes no more variables for a plugin than it says", async () => {
+  test("gives a plugin as many variables as a runtime may have", async () => {
     using directory = new ScratchDirectory("agent");
     addPlugin(directory, "plugin", "env | grep -c '^MANY_'");
     const agent = startAgent(binary, directory.path, 0);
     await agent.stream.greet("agent");
-    const many = (count: number) => ({
-      ...order(directory, "plugin"),
-      env: Object.fromEntries(Array.from({ length: count }, (_, index) => [`MANY_${index}`, "x"])),
-    });
-    expect(stdoutOf(await agent.stream.order(FrameType.exec, many(4096)))).toBe("4096\n");
-    expect(await agent.stream.order(FrameType.exec, many(4097))).toMatchObject({ error: "refused" });
+    const env = Object.fromEntries(Array.from({ length: 4096 }, (_, index) => [`MANY_${index}`, "x"]));
+    const done = await agent.stream.order(FrameType.exec, { ...order(directory, "plugin"), env });
+    expect(stdoutOf(done)).toBe("4096\n");
     agent.stream.destroy();
     await agent.end;
   });

@@ -8,8 +8,9 @@ const source = join(import.meta.dirname, "..", "..", "src");
 
 /** What each room may use beside itself and what is no room: packages, package.json, validators made by the build. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
-  daemon: ["kube", "telemetry", "multus", "cni", "agent", "kernels", "log"],
-  ctl: ["kube", "multus", "cni", "agent", "kernels", "log"],
+  daemon: ["kube", "runtime-config", "telemetry", "multus", "cni", "agent", "kernels", "log"],
+  ctl: ["kube", "runtime-config", "multus", "cni", "agent", "kernels", "log"],
+  "runtime-config": ["multus", "cni", "kernels", "log"],
   // Implements what multus asks for: multus does not know it.
   kube: ["multus", "cni", "log"],
   // Watches multus from outside: multus does not know it.

@@ -25,24 +25,34 @@ import { findCommand } from "./project.mjs";
 /** The oldest Go that builds all of it, and the one that is fetched (as a module) where the machine's is older. */
 const go = { oldest: [1, 26, 6], fetched: "1.26.8" };
 
+const kubernetes = {
+  module: "k8s.io/kubernetes",
+  version: "1.36.3",
+  flags: [
+    "-trimpath",
+    "-ldflags",
+    "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3" +
+      " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
+  ],
+  // Its staging modules are not in the module; they are published as modules of their own, one minor version for another.
+  replace: (goMod) => goMod.replace(/=> \.\/staging\/src\/(k8s\.io\/[a-z0-9-]+)/g, "=> $1 v0.36.3"),
+};
+
 /**
  * What is built. `replace`: rewrites the module's go.mod, so that it can be built outside of its own repository.
- * @type {Record<"kubernetes" | "containerd", { module: string, version: string, packages: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
+ * @type {Record<"kubernetes" | "kubernetes-controllers" | "containerd", { module: string, version: string, packages: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
  */
 const programs = {
   kubernetes: {
+    ...kubernetes,
     about: "kube-apiserver, kubelet and kubectl",
-    module: "k8s.io/kubernetes",
-    version: "1.36.3",
     packages: ["./cmd/kube-apiserver", "./cmd/kubelet", "./cmd/kubectl"],
-    flags: [
-      "-trimpath",
-      "-ldflags",
-      "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3" +
-        " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
-    ],
-    // Its staging modules are not in the module; they are published as modules of their own, one minor version for another.
-    replace: (goMod) => goMod.replace(/=> \.\/staging\/src\/(k8s\.io\/[a-z0-9-]+)/g, "=> $1 v0.36.3"),
+  },
+  // Beside the others, so that what needs no controllers does not wait for their build.
+  "kubernetes-controllers": {
+    ...kubernetes,
+    about: "kube-controller-manager and kube-scheduler",
+    packages: ["./cmd/kube-controller-manager", "./cmd/kube-scheduler"],
   },
   containerd: {
     about: "containerd, its shim for runc, and ctr",

@@ -18,11 +18,11 @@ export const clusterTools = [
   "openssl",
   "go",
 ];
-export const clusterPrograms = ["kubernetes", "containerd"];
+export const clusterPrograms = ["kubernetes", "kubernetes-controllers", "containerd"];
 
 /**
  * The suites (projects of vitest.config.ts) and what each needs of the machine. `root`: makes network namespaces. `builds`: runs what is built with Go.
- * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "containerd")[] }>}
+ * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "kubernetes-controllers" | "containerd")[] }>}
  */
 const suites = {
   unit: { needs: ["openssl"], root: false },

@@ -33,9 +33,13 @@ export interface HttpServices {
   readonly handleDelegate: DelegateHandler;
   readonly agents: AgentPool;
   readonly kernels: Pick<Kernels, "convertResult">;
+  /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
+  readonly notReady?: (() => string | undefined) | undefined;
 }
 
 export interface HttpContext extends SessionContext, HttpServices {
+  /** Why the daemon should get nothing to do: it is stopping, …; undefined: it is ready. */
+  notReady(): string | undefined;
   /** Called when a request of `/cni` or `/delegate` has had its answer, or nobody waits for it any more. */
   requestEnded(): void;
 }
@@ -104,11 +108,10 @@ export class HttpSide {
   #probe(path: string, request: IncomingMessage, response: ServerResponse): void {
     if (!probeMethods.includes(request.method ?? "")) {
       say(request, response.setHeader("Allow", probeMethods), 405, "use GET");
-    } else if (path === "/healthz" || !this.#context.stopping.isStopping) {
-      say(request, response, 200, "ok");
-    } else {
-      say(request, response, 500, "shutting down");
+      return;
     }
+    const problem = path === "/healthz" ? undefined : this.#context.notReady();
+    say(request, response, problem === undefined ? 200 : 500, problem ?? "ok");
   }
 
   #serve(path: "/cni" | "/delegate", request: IncomingMessage, response: ServerResponse): void {

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { programDirectory } from "../../../tools/setup/kubernetes.mjs";
 
-function built(set: "kubernetes" | "containerd", name: string): string {
+function built(set: "kubernetes" | "kubernetes-controllers" | "containerd", name: string): string {
   const file = join(programDirectory(set), name);
   if (!existsSync(file)) throw new Error(`${file} is not built yet: npm run test:cluster builds it`);
   return file;
@@ -13,6 +13,11 @@ function built(set: "kubernetes" | "containerd", name: string): string {
 /** @returns its path @throws {Error} where it is not built */
 export function kubernetesProgram(name: "kube-apiserver" | "kubelet" | "kubectl"): string {
   return built("kubernetes", name);
+}
+
+/** @returns its path @throws {Error} where it is not built */
+export function controllerProgram(name: "kube-controller-manager" | "kube-scheduler"): string {
+  return built("kubernetes-controllers", name);
 }
 
 /** Of the newer containerd, beside Debian's. @returns its path @throws {Error} where it is not built */

@@ -22,6 +22,7 @@ describe("the daemon's configuration", () => {
       agentPath: undefined,
       chrootDir: undefined,
       kubeconfig: "",
+      runtimeConfig: undefined,
       unused: [],
       unknown: [],
     });
@@ -68,14 +69,25 @@ describe("the daemon's configuration", () => {
     expect(config.socketDir).toBe("/host/run/multus/");
     expect(config.log).toMatchObject({ logLevel: "verbose", logToStderr: true });
     expect(config.chrootDir).toBe("/hostroot");
-    expect(config.unused).toEqual([
-      "cniVersion",
-      "cniConfigDir",
-      "multusAutoconfigDir",
-      "multusConfigFile",
-      "perNodeCertificate",
-    ]);
+    expect(config.unused).toEqual(["perNodeCertificate"]);
     expect(config.unknown).toEqual([]);
+    expect(config.runtimeConfig).toEqual({
+      directory: "/host/etc/cni/net.d",
+      readinessIndicatorFile: "",
+      removeOnExit: true,
+      from: {
+        clusterNetwork: { directory: "/host/etc/cni/net.d", name: "" },
+        options: {
+          form: "thick",
+          type: "multus",
+          cniVersion: "0.3.1",
+          forceCniVersion: false,
+          overrideNetworkName: false,
+          capabilities: {},
+          netconfKeys: { logLevel: "verbose", logToStderr: true, daemonSocketDir: undefined },
+        },
+      },
+    });
   });
 
   test("takes keys in any case, as Go does", () => {

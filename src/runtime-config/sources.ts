@@ -1,0 +1,146 @@
+/** Where the runtime's configuration comes from: made from the cluster network's file, or a file that somebody wrote. */
+
+import { readFileSync, statSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { parseNetworkConfig } from "../cni/config.ts";
+import { CniError, CniErrorCode, ioFailure } from "../cni/errors.ts";
+import { fileState, fileStates } from "../cni/file-state.ts";
+import { NetworkConfigFiles } from "../cni/files.ts";
+import type { NetworkConfigList } from "../cni/types.ts";
+import type { Kernels } from "../kernels/index.ts";
+import {
+  chooseClusterNetwork,
+  clusterNetworkExtensions,
+  namedClusterNetwork,
+  ownFileNames,
+} from "./files.ts";
+import { type GeneratorOptions, generateRuntimeConfig } from "./generate.ts";
+
+/** What is to be in the runtime's directory. */
+export interface WantedFile {
+  readonly fileName: string;
+  readonly bytes: Uint8Array;
+  /** The file that it comes from. */
+  readonly from: string;
+  readonly cniVersion: string;
+}
+
+/** There is nothing to make it from yet. */
+export interface Missing {
+  readonly waitsFor: string;
+}
+
+export interface RuntimeConfigSource {
+  /** Every name that a wanted file may have. */
+  readonly fileNames: readonly string[];
+  /** Directories in which a change may make another file wanted. */
+  readonly directories: readonly string[];
+  /** @throws {CniError} what it would be made from is broken, or does not go with the options */
+  wanted(): WantedFile | Missing;
+}
+
+/** multusConfigFile `auto`. */
+export interface ClusterNetworkKeys {
+  /** multusAutoconfigDir, absolute. */
+  readonly directory: string;
+  /** multusMasterCNI: file name in it; "" for the first. */
+  readonly name: string;
+}
+
+/** The cluster network's file, whichever it is by now. */
+export class ClusterNetworkSource implements RuntimeConfigSource {
+  readonly fileNames = ownFileNames;
+  readonly directories: readonly string[];
+  readonly #directory: string;
+  /** Path of the file that was named; undefined: the first. */
+  readonly #named: string | undefined;
+  readonly #options: GeneratorOptions;
+  readonly #files: NetworkConfigFiles;
+  #last: { readonly network: NetworkConfigList; readonly wanted: WantedFile } | undefined;
+
+  /** @throws {CniError} 7 the named file is Multus's own */
+  constructor({ directory, name }: ClusterNetworkKeys, options: GeneratorOptions, kernels: Kernels) {
+    this.#directory = directory;
+    this.#named = name === "" ? undefined : namedClusterNetwork(directory, name, "multusMasterCNI");
+    this.directories = [this.#named === undefined ? directory : dirname(this.#named)];
+    this.#options = options;
+    this.#files = new NetworkConfigFiles(kernels, () => {});
+  }
+
+  wanted(): WantedFile | Missing {
+    const path = this.#path();
+    if (path === undefined) {
+      const waitsFor =
+        this.#named === undefined
+          ? `a cluster network: a .conf or .conflist in ${this.#directory} that is not Multus's own`
+          : `the cluster network's file ${this.#named} (multusMasterCNI)`;
+      return { waitsFor };
+    }
+    // Of another file no fallback: one that is broken for a moment must not move a node's pods into another network.
+    const network = this.#files.load(path);
+    if (this.#last?.network !== network || this.#last.wanted.from !== path) {
+      const made = generateRuntimeConfig(this.#options, { path, network });
+      this.#last = { network, wanted: { ...made, from: path } };
+    }
+    return this.#last.wanted;
+  }
+
+  #path(): string | undefined {
+    if (this.#named !== undefined) return fileState(this.#named)?.path;
+    const paths = fileStates(this.#directory, clusterNetworkExtensions).map(({ path }) => path);
+    const chosen = chooseClusterNetwork(paths.map((path) => basename(path)));
+    return paths.find((path) => basename(path) === chosen);
+  }
+}
+
+/** Extensions of the files that runtimes read. */
+const runtimeExtensions = [...clusterNetworkExtensions, ".json"];
+
+/** multusConfigFile with a path: a copy of that file, under its own name. */
+export class CopiedFileSource implements RuntimeConfigSource {
+  readonly fileNames: readonly string[];
+  readonly directories: readonly string[];
+  readonly #path: string;
+  readonly #kernels: Kernels;
+
+  /** @param path absolute @throws {CniError} 7 no runtime would read a file of that name */
+  constructor(path: string, kernels: Kernels) {
+    if (!runtimeExtensions.some((extension) => path.endsWith(extension))) {
+      throw new CniError(
+        CniErrorCode.invalidNetworkConfig,
+        `multusConfigFile ${path}: a runtime reads files that end in ${runtimeExtensions.join(", ")} only`,
+      );
+    }
+    this.#path = path;
+    this.#kernels = kernels;
+    this.fileNames = [basename(path)];
+    this.directories = [dirname(path)];
+  }
+
+  /** Is its file in `directory` itself? Then there is nothing to copy, and nothing that is the daemon's to remove. Also by another name of the directory: a mount, a link. */
+  isIn(directory: string): boolean {
+    const own = statSync(dirname(this.#path), { throwIfNoEntry: false });
+    const other = statSync(directory, { throwIfNoEntry: false });
+    return own !== undefined && other !== undefined && own.dev === other.dev && own.ino === other.ino;
+  }
+
+  wanted(): WantedFile | Missing {
+    const path = this.#path;
+    // Never opened if it is no regular file: a pipe would stop the daemon.
+    if (fileState(path) === undefined) return { waitsFor: `the file ${path} (multusConfigFile)` };
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(path);
+    } catch (error) {
+      throw ioFailure("read", path, error);
+    }
+    const { isList, cniVersion } = parseNetworkConfig(bytes, path, this.#kernels);
+    if (isList !== path.endsWith(".conflist")) {
+      throw new CniError(
+        CniErrorCode.invalidNetworkConfig,
+        `${path}: ${isList ? "a list of plugins belongs" : "one plugin does not belong"} in a file that ends in .conflist`,
+      );
+    }
+    return { fileName: basename(path), bytes, from: path, cniVersion };
+  }
+}

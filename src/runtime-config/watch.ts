@@ -1,0 +1,77 @@
+/** Watches directories by inotify, those too that are not there yet or are made anew. */
+
+import { statSync, watch } from "node:fs";
+
+/**
+ * Calls `onChange` after something in the directory has changed, and `onLost` when it will never do so again.
+ * @throws {Error} of node:fs: the directory is not there, or the node has no more watches to give
+ */
+export type WatchDirectory = (directory: string, onChange: () => void, onLost: () => void) => DirectoryWatch;
+
+export interface DirectoryWatch {
+  close(): void;
+}
+
+/** The kernel's word. `persistent: false`: a watch alone keeps no process alive. */
+export const watchDirectory: WatchDirectory = (directory, onChange, onLost) => {
+  const watcher = watch(directory, { persistent: false }, () => onChange());
+  watcher.on("error", onLost);
+  return watcher;
+};
+
+/**
+ * Watches on directories as they are by now. A watch is of a directory, not of its name: where another one got the name, it is of no use. So
+ * `renew` is called now and then, and before the directories are read: what changes after that is told.
+ */
+export class DirectoryWatches {
+  readonly #directories: readonly string[];
+  readonly #watch: WatchDirectory;
+  readonly #onChange: () => void;
+  readonly #watched = new Map<string, { readonly identity: string; readonly watch: DirectoryWatch }>();
+  /** Directories that are there and cannot be watched. */
+  readonly #unwatched = new Set<string>();
+
+  constructor(directories: readonly string[], watch: WatchDirectory, onChange: () => void) {
+    this.#directories = Array.from(new Set(directories));
+    this.#watch = watch;
+    this.#onChange = onChange;
+  }
+
+  /** @param onProblem told of a directory that is there and cannot be watched, once */
+  renew(onProblem: (directory: string, error: unknown) => void): void {
+    for (const directory of this.#directories) {
+      const identity = directoryIdentity(directory);
+      const known = this.#watched.get(directory);
+      if (known !== undefined && known.identity === identity) continue;
+      this.#drop(directory);
+      if (identity === undefined) continue;
+      try {
+        const watch = this.#watch(directory, this.#onChange, () => this.#drop(directory));
+        this.#watched.set(directory, { identity, watch });
+        this.#unwatched.delete(directory);
+      } catch (error) {
+        if (!this.#unwatched.has(directory)) onProblem(directory, error);
+        this.#unwatched.add(directory);
+      }
+    }
+  }
+
+  close(): void {
+    for (const directory of this.#directories) this.#drop(directory);
+  }
+
+  #drop(directory: string): void {
+    this.#watched.get(directory)?.watch.close();
+    this.#watched.delete(directory);
+  }
+}
+
+/** A directory that was removed and made again may have the number of the old one, but not its birth. @returns undefined if there is no such directory */
+function directoryIdentity(path: string): string | undefined {
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    return stats?.isDirectory() ? `${stats.dev} ${stats.ino} ${stats.birthtimeMs}` : undefined;
+  } catch {
+    return undefined;
+  }
+}
