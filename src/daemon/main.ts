@@ -9,6 +9,7 @@ import { errorStack, errorText } from "../log/error-text.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
+import { keysOfDaemon } from "../multus/netconf.ts";
 import { Admission } from "./admission.ts";
 import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
@@ -87,15 +88,14 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     ...config,
     version: packageJson.version,
     nodeName: process.env.MULTUS_NODE_NAME ?? "",
-    state: (spans) => ({
+    cniDir: keysOfDaemon(config.overrides).cniDir,
+    state: () => ({
       waiting: admission.waiting,
       running: admission.running,
       limit: admission.limit,
       isStopping: server.isStopping,
       configFiles: multus.configFiles,
       clusters: clusters.states,
-      spool: undefined,
-      spans,
     }),
     log,
   });

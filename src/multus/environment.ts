@@ -5,6 +5,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { checkContainerId, checkIfName } from "../cni/names.ts";
 import type { CniRequest } from "../cni/request.ts";
 import { compareVersions } from "../cni/versions.ts";
+import { spoolDirectory } from "./spool.ts";
 
 /** What this room does; VERSION is answered by the shim. */
 export type Command = "ADD" | "DEL" | "CHECK" | "GC" | "STATUS";
@@ -54,11 +55,14 @@ export function checkEnvironment(request: CniRequest, { withoutPath = false } = 
   }
   if (request.containerId !== "") {
     checkContainerId(request.containerId);
-    // Its plan would be a file of that name.
-    if (request.containerId === resultsDirectory) {
+    // Its plan would be a file of that name, or be written to one of that name with a dot before it.
+    const taken = [resultsDirectory, spoolDirectory].find(
+      (directory) => directory === request.containerId || directory === `.${request.containerId}`,
+    );
+    if (taken !== undefined) {
       throw new CniError(
         CniErrorCode.invalidEnvironment,
-        `CNI_CONTAINERID "${resultsDirectory}" cannot be used: cniDir has a directory of that name`,
+        `CNI_CONTAINERID "${request.containerId}" cannot be used: cniDir has a directory ${taken}`,
       );
     }
   }

@@ -129,6 +129,16 @@ describe("the netconf", () => {
     );
   });
 
+  it.each(["spool", "fail", "ignore"])("takes delOnDaemonDown %s, which is the shim's to read", (value) => {
+    expect(parseNetconf(netconf({ delOnDaemonDown: value })).warnings).toEqual([]);
+  });
+
+  it("names the values that delOnDaemonDown may have", () => {
+    expect(() => parseNetconf(bytesOf('{"delOnDaemonDown": "later"}'))).toThrow(
+      /delOnDaemonDown must match pattern "\^\(spool\|fail\|ignore\)\$", is "later" \(line 1, column 21\)/,
+    );
+  });
+
   it("keeps delegates, runtimeConfig and prevResult as they are written", () => {
     const parsed = parseNetconf(
       bytesOf(

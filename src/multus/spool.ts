@@ -1,0 +1,69 @@
+/** What waits in the spool of DELs that shims recorded while no daemon was there (docs/wire.md, "DELs while no daemon is there"). Only looked at: shims do the rest. */
+
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { isMissingFile } from "../cni/errors.ts";
+
+/** The directory within a cniDir. Written with a dot, as no container id begins with one. */
+export const spoolDirectory = ".spool";
+
+/** The spool of one cniDir. */
+export interface SpoolState {
+  /** Its path, whether it is there or not. */
+  readonly directory: string;
+  /** Records that are still to be replayed. */
+  readonly waiting: number;
+  /** How many of them have been tried, and failed. */
+  readonly retried: number;
+  /** Records set aside after too many tries. */
+  readonly failed: number;
+  /** Files set aside that are no records, or torn ones; and what will be. */
+  readonly broken: number;
+  /** Age of the oldest record that waits, in milliseconds; undefined if none does. */
+  readonly oldestMs: number | undefined;
+  /** Bytes of all files. */
+  readonly bytes: number;
+}
+
+/** Microseconds since 1970, tries, container id. */
+const recordName = /^(\d{16})-(\d{2})-[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+
+/**
+ * Looks at the names in the spool of a cniDir; no file is read.
+ * @param cniDir the netconf's
+ * @param now milliseconds since 1970
+ * @throws {Error} of node:fs where the directory is there and cannot be read
+ */
+export function readSpool(cniDir: string, now: number = Date.now()): SpoolState {
+  const directory = join(cniDir, spoolDirectory);
+  let waiting = 0;
+  let retried = 0;
+  let failed = 0;
+  let broken = 0;
+  let bytes = 0;
+  let oldest: number | undefined;
+  for (const name of namesIn(directory)) {
+    bytes += statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0;
+    const [, time, tries] = recordName.exec(name) ?? [];
+    if (time !== undefined) {
+      waiting++;
+      if (Number(tries) > 0) retried++;
+      oldest = Math.min(oldest ?? Number.POSITIVE_INFINITY, Number(time) / 1000);
+    } else if (name.startsWith("failed-")) {
+      failed++;
+    } else if (!name.startsWith(".")) {
+      broken++;
+    }
+  }
+  const oldestMs = oldest === undefined ? undefined : Math.max(0, now - oldest);
+  return { directory, waiting, retried, failed, broken, oldestMs, bytes };
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (isMissingFile(error)) return [];
+    throw error;
+  }
+}

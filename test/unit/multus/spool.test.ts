@@ -1,0 +1,54 @@
+/** What the daemon's side sees of recorded DELs: numbers and ages by the names alone. */
+
+import { symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { readSpool } from "../../../src/multus/spool.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
+
+const now = 1_800_000_000_000;
+/** The name of a record made so many milliseconds ago. */
+const name = (age: number, tries = "00", containerId = "c1") => `${now - age}000-${tries}-${containerId}`;
+
+describe("the spool of a cniDir", () => {
+  test("is empty where no shim ever made it", () => {
+    using scratch = new ScratchDirectory();
+    const directory = join(scratch.path, ".spool");
+    const nothing = { waiting: 0, retried: 0, failed: 0, broken: 0, oldestMs: undefined, bytes: 0 };
+    expect(readSpool(scratch.path)).toEqual({ directory, ...nothing });
+    expect(readSpool(join(scratch.path, "not", "there"))).toMatchObject(nothing);
+  });
+
+  test("counts records, those set aside, and what is none", () => {
+    using scratch = new ScratchDirectory();
+    scratch.write(`.spool/${name(1000)}`, "12");
+    scratch.write(`.spool/${name(60_000, "03", "0a_B.-c")}`, "345");
+    scratch.write(`.spool/failed-${name(99_000_000, "16")}`, "6");
+    scratch.write(`.spool/broken-${name(99_000_000)}`, "7");
+    scratch.write(".spool/notes.txt", "8");
+    scratch.write(`.spool/${name(5, "00", "-x")}`, "9");
+    scratch.write(".spool/.recording", "0");
+    // Gone as soon as it is looked at.
+    symlinkSync("nowhere", join(scratch.path, ".spool", "dangling"));
+    expect(readSpool(scratch.path, now)).toMatchObject({
+      waiting: 2,
+      retried: 1,
+      failed: 1,
+      broken: 4,
+      oldestMs: 60_000,
+      bytes: 10,
+    });
+  });
+
+  test("has no age below zero where the clock was set back", () => {
+    using scratch = new ScratchDirectory();
+    scratch.write(`.spool/${name(-5000)}`, "");
+    expect(readSpool(scratch.path, now).oldestMs).toBe(0);
+  });
+
+  test("says when it cannot be read", () => {
+    using scratch = new ScratchDirectory();
+    scratch.write(".spool", "");
+    expect(() => readSpool(scratch.path)).toThrow(/ENOTDIR/);
+  });
+});
