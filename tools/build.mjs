@@ -1,5 +1,6 @@
 /**
- * Builds build/: wasm kernels, shim, validators, bundles, each only where its inputs have changed since it was last built.
+ * Builds build/: wasm kernels, shim, validators, bundles, each only where its inputs have changed since it was last built; the shim for each
+ * architecture only when asked to by name.
  * `node tools/build.mjs [--force] [--quiet] [--without STEP] [STEP…]`
  */
 
@@ -23,6 +24,14 @@ const steps = [
     outputs: ["build/multus"],
     build: async () => (await import("./build/shim.mjs")).buildShim(),
   },
+  ...["amd64", "arm64"].map((architecture) => ({
+    name: `shim-${architecture}`,
+    // One of them needs a cross compiler.
+    onlyByName: true,
+    inputs: ["shim", "tools/build/shim.mjs", "tools/setup/compilers.mjs", "package.json"],
+    outputs: [`build/multus-${architecture}`],
+    build: async () => (await import("./build/shim.mjs")).buildShim({ architecture }),
+  })),
   {
     name: "validators",
     inputs: ["src", "tools/build/validators.mjs", "package-lock.json"],
@@ -89,7 +98,7 @@ if (unknown.length > 0) {
 mkdirSync(stampDirectory, { recursive: true });
 for (const step of steps) {
   if (values.without.includes(step.name)) continue;
-  if (positionals.length > 0 && !positionals.includes(step.name)) continue;
+  if (positionals.length > 0 ? !positionals.includes(step.name) : step.onlyByName) continue;
   const stamp = join(stampDirectory, step.name);
   const digest = digestInputs(step);
   const current =

@@ -72,6 +72,14 @@ const tasks = {
     about: "build what is out of date into build/ (--force: all of it)",
     run: (args) => build(...args),
   },
+  "build:shims": {
+    about: "the shim for amd64 and for arm64: build/multus-amd64, build/multus-arm64",
+    async run(args) {
+      await ensureNpmPackages();
+      await requireTools("building for both architectures", ["compiler", "crossCompiler"]);
+      return onPinnedNode(inProject("tools", "build.mjs"), "shim-amd64", "shim-arm64", ...args);
+    },
+  },
   demo: {
     about: "a pod with its cluster network and two macvlan networks, in a scratch namespace",
     async run(args) {

@@ -5,20 +5,29 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "./user-error.ts";
 
-/** Parts that multusctl starts. */
-export type Part = "multus" | "multusd.mjs";
+/** Parts that multusctl starts, or puts on a node: `multus-amd64` and `multus-arm64` are the plugin binary for that architecture, `multusd` the daemon as one executable. */
+export type Part = "multus" | "multus-amd64" | "multus-arm64" | "multusd" | "multusd.mjs";
+
+/** Beside this file where it is the bundle, else in the source tree's build/. */
+function candidatesOf(part: Part): string[] {
+  const here = dirname(fileURLToPath(import.meta.url));
+  return [join(here, part), join(here, "..", "..", "build", part)];
+}
+
+/** The path of a part; undefined where it is not there: not every installation has every part. */
+export function findPart(part: Part): string | undefined {
+  return candidatesOf(part).find((path) => existsSync(path));
+}
 
 /**
- * The path of a part: beside this file where it is the bundle, else in the source tree's build/.
+ * The path of a part.
  * @throws {UserError} where it has not been built
  */
 export function partPath(part: Part): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const candidates = [join(here, part), join(here, "..", "..", "build", part)];
-  const found = candidates.find((path) => existsSync(path));
+  const found = findPart(part);
   if (found !== undefined) return found;
   throw new UserError(
-    `${part} is not there (looked for ${candidates.join(", ")})`,
+    `${part} is not there (looked for ${candidatesOf(part).join(", ")})`,
     "build it: npm run build",
   );
 }

@@ -3,6 +3,11 @@
 import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { errorStack, errorText } from "../log/error-text.ts";
+import { withCommandOfName } from "./go-programs.ts";
+import { installCommand } from "./install/command.ts";
+import { kubeconfigCommand } from "./install/kubeconfig-command.ts";
+import { thinEntrypointCommand } from "./install/thin-command.ts";
+import { uninstallCommand } from "./install/uninstall-command.ts";
 import { listCommand } from "./ls/command.ts";
 import { tryCommand } from "./try/command.ts";
 import { UserError } from "./user-error.ts";
@@ -10,7 +15,7 @@ import { validateCommand } from "./validate/command.ts";
 
 const program = new Command("multusctl")
   .description(
-    "Tries networks on this machine, checks configuration, also that of a cluster, and lists this node's attachments.",
+    "Tries networks on this machine, checks configuration, also that of a cluster, lists this node's attachments, and installs Multus on a node.",
   )
   .version(manifest.version, "-v, --version", "print the version")
   .helpOption("-h, --help", "print help")
@@ -19,6 +24,10 @@ const program = new Command("multusctl")
   .addCommand(tryCommand())
   .addCommand(validateCommand())
   .addCommand(listCommand())
+  .addCommand(installCommand())
+  .addCommand(uninstallCommand())
+  .addCommand(thinEntrypointCommand())
+  .addCommand(kubeconfigCommand())
   .addHelpText(
     "after",
     `
@@ -63,7 +72,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await program.parseAsync();
+  await program.parseAsync(withCommandOfName(process.argv));
 } catch (error) {
   report(error);
   process.exitCode = 1;

@@ -8,6 +8,7 @@ import type { Logger } from "../log/logger.ts";
 import { namedClusterNetwork } from "../runtime-config/files.ts";
 import { defaultPluginType, type GeneratorOptions } from "../runtime-config/generate.ts";
 import { RuntimeConfigKeeper } from "../runtime-config/keeper.ts";
+import { ownershipKeys } from "../runtime-config/ownership.ts";
 import {
   type ClusterNetworkKeys,
   ClusterNetworkSource,
@@ -135,7 +136,7 @@ function generatorOptions(keys: RuntimeConfigKeys): GeneratorOptions {
     forceCniVersion: keys.forceCNIVersion ?? false,
     overrideNetworkName: keys.overrideNetworkName ?? false,
     capabilities: keys.capabilities ?? {},
-    netconfKeys: { ...Object.fromEntries(given), daemonSocketDir: socketDirOnHost(keys) },
+    netconfKeys: { ...ownershipKeys, ...Object.fromEntries(given), daemonSocketDir: socketDirOnHost(keys) },
   };
 }
 

@@ -30,7 +30,6 @@ export class DaemonServer {
     this.#http = new HttpSide({
       ...this.#context,
       ...httpServices,
-      notReady: () => (this.#stopping.isStopping ? "shutting down" : httpServices.notReady?.()),
       requestEnded: () => this.#requestEnded(),
     });
     this.#server = createServer((socket) => this.#connected(socket));

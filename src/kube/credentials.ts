@@ -11,7 +11,7 @@ import { type ExecCredential, runExecPlugin } from "./exec-credential.ts";
 import { FollowedFiles } from "./followed-file.ts";
 import { type ExecPlugin, type Kubeconfig, parseKubeconfig, type TextOrFile } from "./kubeconfig.ts";
 
-const serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
+export const serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** A text, and how errors name where it is from. */
 interface Sourced {
@@ -168,9 +168,14 @@ class ServiceAccount implements Source {
   }
 }
 
-function serviceAddress(env: NodeJS.ProcessEnv): URL | undefined {
+/**
+ * The API server, as the kubelet tells every pod.
+ * @param protocol `https` or `http`
+ * @returns undefined where this is no pod's environment
+ */
+export function serviceAddress(env: NodeJS.ProcessEnv, protocol = "https"): URL | undefined {
   const { KUBERNETES_SERVICE_HOST: host = "", KUBERNETES_SERVICE_PORT: port = "" } = env;
-  const text = `https://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+  const text = `${protocol}://${isIPv6(host) ? `[${host}]` : host}:${port}`;
   return host !== "" && port !== "" && URL.canParse(text) ? new URL(text) : undefined;
 }
 

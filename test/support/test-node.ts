@@ -54,6 +54,8 @@ export interface TestNodeOptions {
   readonly daemonSurroundings?: DaemonSurroundings;
   /** The daemon runs in the node's network: for requests whose plugins it runs itself. */
   readonly isDaemonInNetwork?: boolean;
+  /** What is run as the plugin, with words before it if it is run through something; default: the one that was built for this machine. */
+  readonly plugin?: readonly string[];
   /** NADs by `namespace/name`: their spec.config. */
   readonly networks?: Readonly<Record<string, Json>>;
 }
@@ -62,15 +64,17 @@ export class TestNode implements AsyncDisposable {
   readonly network: Namespace;
   readonly daemon: Daemon;
   readonly #scratch: ScratchDirectory;
+  readonly #plugin: readonly string[];
   readonly #pods: Pod[] = [];
 
   private constructor(
     network: Namespace,
     scratch: ScratchDirectory,
-    { daemonConfig, daemonSurroundings = {}, isDaemonInNetwork = false }: TestNodeOptions,
+    { daemonConfig, daemonSurroundings = {}, isDaemonInNetwork = false, plugin = [shim] }: TestNodeOptions,
   ) {
     this.network = network;
     this.#scratch = scratch;
+    this.#plugin = plugin;
     for (const directory of [this.binDir, this.confDir, this.cniDir, this.nadDir, this.ipamDir]) {
       mkdirSync(directory, { recursive: true });
     }
@@ -206,7 +210,7 @@ export class TestNode implements AsyncDisposable {
     netconf: Json,
     further: Partial<PluginCall> = {},
   ): Promise<PluginAnswer> {
-    return callPlugin(this.network.enter(shim), this.podCall(command, pod, netconf, further));
+    return callPlugin(this.network.enter(...this.#plugin), this.podCall(command, pod, netconf, further));
   }
 
   /** What a runtime gives its plugin for a pod. */

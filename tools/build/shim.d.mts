@@ -2,6 +2,7 @@
 
 /** See shim.mjs. */
 export function buildShim(options?: {
+  readonly architecture?: "amd64" | "arm64";
   readonly sanitize?: boolean;
   readonly fuzz?: boolean;
   readonly out?: string;

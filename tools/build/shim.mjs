@@ -1,10 +1,11 @@
-/** Builds build/multus, the plugin binary, from shim/ with a C compiler (CC, else cc). */
+/** Builds build/multus, the plugin binary, from shim/ with a C compiler (CC, else cc), and build/multus-amd64 and build/multus-arm64 with one for that architecture. */
 
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { compilers } from "../setup/compilers.mjs";
 import { projectDirectory } from "../setup/project.mjs";
 
 /** C11, and not a warning. */
@@ -43,14 +44,16 @@ const sanitizerFlags = [
 
 /**
  * Compiles the shim.
- * @param {{ sanitize?: boolean, fuzz?: boolean, out?: string }} [options] sanitize: with address and undefined-behaviour
+ * @param {{ architecture?: "amd64" | "arm64", sanitize?: boolean, fuzz?: boolean, out?: string }} [options] architecture: the
+ *   machine that it is for, in a file of that name; this one if undefined; sanitize: with address and undefined-behaviour
  *   sanitizers; fuzz: test/shim/fuzz_frame.c with the shim's decoders instead of the plugin (always sanitized);
  *   out: the file to write
  * @returns {Promise<string>} the file written
  * @throws {Error} with the compiler's own words
  */
-export async function buildShim({ sanitize = false, fuzz = false, out } = {}) {
-  const name = fuzz ? "fuzz-frame" : sanitize ? "multus-sanitized" : "multus";
+export async function buildShim({ architecture, sanitize = false, fuzz = false, out } = {}) {
+  const plain = architecture === undefined ? "multus" : `multus-${architecture}`;
+  const name = fuzz ? "fuzz-frame" : sanitize ? "multus-sanitized" : plain;
   const target = out ?? join(projectDirectory, "build", name);
   const sources = (await readdir(join(projectDirectory, "shim")))
     .filter((file) => file.endsWith(".c") && !(fuzz && file === "main.c"))
@@ -65,7 +68,7 @@ export async function buildShim({ sanitize = false, fuzz = false, out } = {}) {
   const flags = sanitize || fuzz ? sanitizerFlags : releaseFlags;
   try {
     await promisify(execFile)(
-      process.env.CC ?? "cc",
+      architecture === undefined ? (process.env.CC ?? "cc") : compilers[architecture].command,
       [...commonFlags, ...flags, `-DMULTUS_VERSION="${version}"`, "-o", temporary, ...sources],
       { cwd: projectDirectory },
     );

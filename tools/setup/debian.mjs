@@ -1,6 +1,7 @@
 /** Installs the Debian packages that a task needs and the machine misses. */
 
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { compilers, foreignArchitectures } from "./compilers.mjs";
 import { interruption, progress, run, SetupError } from "./process.mjs";
 import { findCommand } from "./project.mjs";
 
@@ -18,6 +19,16 @@ export const tools = {
     about: "a C compiler (cc) and libc's headers",
     packages: ["gcc", "libc6-dev"],
     present: () => commands("cc")() && existsSync("/usr/include/stdlib.h"),
+  },
+  crossCompiler: {
+    about: `a C compiler for ${foreignArchitectures.join(" and ")}`,
+    packages: foreignArchitectures.flatMap((architecture) => compilers[architecture].packages),
+    present: commands(...foreignArchitectures.map((architecture) => compilers[architecture].command)),
+  },
+  emulator: {
+    about: `QEMU, to run programs for ${foreignArchitectures.join(" and ")}`,
+    packages: ["qemu-user-static"],
+    present: commands(...foreignArchitectures.map((architecture) => compilers[architecture].emulator)),
   },
   iproute2: { about: "ip and tc", packages: ["iproute2"], present: commands("ip", "tc") },
   plugins: {

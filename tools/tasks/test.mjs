@@ -32,7 +32,17 @@ const suites = {
   golden: { needs: ["compiler", "iproute2"], root: true },
   e2e: { needs: ["compiler", "iproute2", "plugins", "iptables"], root: true },
   heavy: {
-    needs: ["compiler", "iproute2", "plugins", "iptables", "containerd", "go", "promtool"],
+    needs: [
+      "compiler",
+      "crossCompiler",
+      "emulator",
+      "iproute2",
+      "plugins",
+      "iptables",
+      "containerd",
+      "go",
+      "promtool",
+    ],
     root: true,
   },
   cluster: { needs: clusterTools, root: true, builds: clusterPrograms },

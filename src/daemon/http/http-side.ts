@@ -38,8 +38,6 @@ export interface HttpServices {
 }
 
 export interface HttpContext extends SessionContext, HttpServices {
-  /** Why the daemon should get nothing to do: it is stopping, …; undefined: it is ready. */
-  notReady(): string | undefined;
   /** Called when a request of `/cni` or `/delegate` has had its answer, or nobody waits for it any more. */
   requestEnded(): void;
 }
@@ -110,8 +108,13 @@ export class HttpSide {
       say(request, response.setHeader("Allow", probeMethods), 405, "use GET");
       return;
     }
-    const problem = path === "/healthz" ? undefined : this.#context.notReady();
+    const problem = path === "/healthz" ? undefined : this.#notReady();
     say(request, response, problem === undefined ? 200 : 500, problem ?? "ok");
+  }
+
+  /** Why the daemon should get nothing to do; undefined: it is ready. */
+  #notReady(): string | undefined {
+    return this.#context.stopping.isStopping ? "shutting down" : this.#context.notReady?.();
   }
 
   #serve(path: "/cni" | "/delegate", request: IncomingMessage, response: ServerResponse): void {

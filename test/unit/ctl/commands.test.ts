@@ -46,6 +46,15 @@ describe("multusctl", () => {
     expect(stdout).toMatch(new RegExp(`^Examples:\\n(.*\\n)*.*multusctl ${command}`, "m"));
   });
 
+  it.each(["install", "uninstall", "thin-entrypoint", "kubeconfig"])(
+    "has help with examples for %s",
+    async (command) => {
+      const { exitCode, stdout } = await multusctl([command, "--help"]);
+      expect(exitCode).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^Examples:\\n(.*\\n)*.*multusctl ${command}`, "m"));
+    },
+  );
+
   it("points to the help for a command that there is not", async () => {
     const { exitCode, stdout, stderr } = await multusctl(["tyr"]);
     expect(exitCode).toBe(1);

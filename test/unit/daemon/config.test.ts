@@ -84,7 +84,12 @@ describe("the daemon's configuration", () => {
           forceCniVersion: false,
           overrideNetworkName: false,
           capabilities: {},
-          netconfKeys: { logLevel: "verbose", logToStderr: true, daemonSocketDir: undefined },
+          netconfKeys: {
+            generatedBy: "multus-wasm",
+            logLevel: "verbose",
+            logToStderr: true,
+            daemonSocketDir: undefined,
+          },
         },
       },
     });

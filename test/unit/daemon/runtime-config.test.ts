@@ -101,7 +101,7 @@ describe("what goes into the file", () => {
       forceCniVersion: true,
       overrideNetworkName: true,
       capabilities: { mac: true },
-      netconfKeys: kept,
+      netconfKeys: { ...kept, generatedBy: "multus-wasm" },
     });
   });
 

@@ -13,6 +13,7 @@ test("--help lists every npm script's task", async () => {
   for (const name of [
     "setup",
     "build",
+    "build:shims",
     "demo",
     "test",
     "test:heavy",

@@ -29,6 +29,16 @@ export class Interrupted extends Error {
   }
 }
 
+/** Waits for the interruption, without an error, even if there is nothing else that keeps the process alive. */
+export function untilInterrupted(signal: AbortSignal): Promise<void> {
+  const alive = setInterval(() => {}, 2 ** 30);
+  const interrupted = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  return interrupted.finally(() => clearInterval(alive));
+}
+
 /** Waits for the promise or the interruption, whichever is first. @throws {Interrupted} */
 export function orInterrupted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {

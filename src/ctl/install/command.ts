@@ -1,0 +1,74 @@
+/** `multusctl install`: the plugin binary onto the node; what an init container runs. */
+
+import { Command, InvalidArgumentError, Option } from "commander";
+import { partPath } from "../installation.ts";
+import { type InstalledFile, installDaemon, installPlugin, pluginNames } from "./install.ts";
+import { defaultCniBinDir } from "./node-paths.ts";
+import { pluginBinary } from "./plugin-binary.ts";
+import { type Architecture, architectures, thisArchitecture } from "./program.ts";
+
+interface InstallOptions {
+  readonly cniBinDir: string;
+  readonly arch?: Architecture;
+  readonly daemonBinDir?: string;
+  readonly destDir?: string;
+}
+
+export function installCommand(): Command {
+  return (
+    new Command("install")
+      .summary("put the plugin binary onto a node")
+      .description(
+        `Copies the plugin binary into the directory from which a container runtime starts its plugins, as ${pluginNames.join(" and as ")}. It does nothing else: ` +
+          "no configuration is written, nothing is started, and of privileges it needs none but that to write there.",
+      )
+      .option("--cni-bin-dir <directory>", "the directory; it has to be there", defaultCniBinDir)
+      .addOption(
+        new Option("--arch <architecture>", "the node's (default: this machine's)").choices(architectures),
+      )
+      .option("--daemon-bin-dir <directory>", "also put the daemon there, as one executable file: multusd")
+      .addOption(new Option("-d, --dest-dir <directory>", "Go multus's name for --cni-bin-dir").hideHelp())
+      // One image has one binary for both.
+      .addOption(
+        new Option("-t, --type <type>", "of Go multus: thick or thin").argParser(parseType).hideHelp(),
+      )
+      .allowExcessArguments()
+      .addHelpText(
+        "after",
+        `
+Plugins may be running: a file is never written to where it is in use, but takes the place of the old one, whole, on the disk, and after it has said its version. Where it
+fails (a full disk, say) the old files are still there. It may run any number of times, also at once.
+
+Upgrade from Go multus, and back: a multus or multus-shim that is not ours is kept beside, as .multus.before-multus-wasm and .multus-shim.before-multus-wasm, and
+"multusctl uninstall" puts it back. Go multus's own installer can also be run over ours at any time. Its passthru is neither installed nor touched: multusd does what it
+does by itself. Only a configuration outside of Multus that names the type passthru needs Go multus's binary.
+
+Called as install_multus it takes that program's options (--dest-dir, --type; both types get both names).
+
+Examples:
+  multusctl install
+  sudo multusctl install --cni-bin-dir /opt/cni/bin
+  multusctl install --arch arm64 --cni-bin-dir /mnt/node/opt/cni/bin`,
+      )
+      .action((options: InstallOptions) => run(options))
+  );
+}
+
+function parseType(text: string): string {
+  if (text !== "thick" && text !== "thin") throw new InvalidArgumentError("It is thick or thin.");
+  return text;
+}
+
+/** @throws {UserError} */
+function run({ cniBinDir, destDir, arch, daemonBinDir }: InstallOptions): void {
+  report(installPlugin(pluginBinary(arch ?? thisArchitecture()), destDir ?? cniBinDir));
+  if (daemonBinDir !== undefined) report(installDaemon(partPath("multusd"), daemonBinDir));
+}
+
+function report(files: readonly InstalledFile[]): void {
+  for (const { path, outcome, former } of files) {
+    process.stdout.write(
+      `${path}: ${outcome}${former === "" ? "" : `; what was there is kept as ${former}`}\n`,
+    );
+  }
+}

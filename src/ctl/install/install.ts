@@ -1,0 +1,98 @@
+/** Puts programs into a directory of the node: all of them whole, or none. */
+
+import { lstatSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { isMissingFile } from "../../cni/errors.ts";
+import { errorText } from "../../log/error-text.ts";
+import { UserError } from "../user-error.ts";
+import { formerPath, keepFormer } from "./former-file.ts";
+import { NewFile, programMode, removeAbandoned } from "./new-file.ts";
+import { tryPluginBinary } from "./plugin-binary.ts";
+import { haveSameContent, type ProgramName } from "./program.ts";
+
+/** The plugin binary under the names that configurations call it by: Go multus's thin plugin has the first, its thick one the second. */
+export const pluginNames: readonly string[] = ["multus", "multus-shim"];
+
+export const daemonName = "multusd";
+
+interface Installation {
+  readonly program: ProgramName;
+  /** The file that is copied. */
+  readonly source: string;
+  readonly directory: string;
+  /** Each gets a copy of its own: an installer that overwrites one name in place does not change what is behind the other. */
+  readonly names: readonly string[];
+  /** Tries one of the copies before any takes its place. @throws {UserError} */
+  readonly check: (path: string) => void;
+}
+
+export interface InstalledFile {
+  readonly path: string;
+  readonly outcome: "installed" | "up to date";
+  /** Where what was there before is kept; "" if nothing was, or it was ours. */
+  readonly former: string;
+}
+
+/** @param source a plugin binary @param directory from which a runtime starts its plugins @throws {UserError} where nothing was changed */
+export function installPlugin(source: string, directory: string): InstalledFile[] {
+  checkDirectory(directory, "--cni-bin-dir");
+  return install({ program: "multus", source, directory, names: pluginNames, check: tryPluginBinary });
+}
+
+/** @param source the daemon as one executable @throws {UserError} where nothing was changed */
+export function installDaemon(source: string, directory: string): InstalledFile[] {
+  checkDirectory(directory, "--daemon-bin-dir");
+  // Not tried: an installer's memory is measured for the copy, not for a daemon.
+  return install({ program: "multusd", source, directory, names: [daemonName], check: () => {} });
+}
+
+/**
+ * Every name is the old file or the new one at any moment, whoever runs it. Several may install at once.
+ * @throws {UserError} where nothing was changed
+ */
+function install({ program, source, directory, names, check }: Installation): InstalledFile[] {
+  try {
+    removeAbandoned(directory);
+    const paths = names.map((name) => join(directory, name));
+    const outdated = paths.filter((path) => !isInstalled(path, source));
+    using files = new DisposableStack();
+    const newFiles = outdated.map((path) => files.use(new NewFile(source, path)));
+    const [first] = newFiles;
+    if (first !== undefined) check(first.temporaryPath);
+    const replaced = outdated.filter((path) => keepFormer(path, program));
+    for (const file of newFiles) file.takePlace();
+    return paths.map((path) => ({
+      path,
+      outcome: outdated.includes(path) ? "installed" : "up to date",
+      former: replaced.includes(path) ? formerPath(path) : "",
+    }));
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(`nothing can be installed in ${directory}: ${errorText(error)}`, "run it as root");
+  }
+}
+
+/** @param option that names it @throws {UserError} */
+export function checkDirectory(directory: string, option: string): void {
+  const advice = `in a pod the node's directory has to be mounted there; on the node itself name it: ${option} DIRECTORY`;
+  let isDirectory: boolean | undefined;
+  try {
+    isDirectory = statSync(directory, { throwIfNoEntry: false })?.isDirectory();
+  } catch (error) {
+    throw new UserError(`${directory} cannot be read: ${errorText(error)}`, advice);
+  }
+  if (isDirectory === undefined) throw new UserError(`${directory} is not there`, advice);
+  if (!isDirectory) throw new UserError(`${directory} is no directory`, advice);
+}
+
+/** @throws {Error} of node:fs */
+function isInstalled(path: string, source: string): boolean {
+  try {
+    const stats = lstatSync(path);
+    return stats.isFile() && (stats.mode & 0o777) === programMode && haveSameContent(path, source);
+  } catch (error) {
+    // Not there, or replaced by another installer between two looks.
+    if (isMissingFile(error)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,45 @@
+/** What a node needs to start a daemon when its plugin is called: the daemon as one executable file, its configuration, and the command in the plugin's configuration. */
+
+import { dirname, join } from "node:path";
+import { makeDirectory, writeFileAtomically } from "../../cni/atomic-file.ts";
+import { CniError } from "../../cni/errors.ts";
+import { UserError } from "../user-error.ts";
+import { daemonName, type InstalledFile, installDaemon } from "./install.ts";
+import { onDemandConfigPath, pathOnNode } from "./node-paths.ts";
+
+/** Seconds without a request after which such a daemon ends. */
+const idleExitSeconds = 300;
+const directoryMode = 0o755;
+
+export interface OnDemandOptions {
+  /** The executable that is put onto the node. */
+  readonly source: string;
+  /** Where to. */
+  readonly binDir: string;
+  /** The runtime's directory: the daemon's configuration goes below it. */
+  readonly cniConfDir: string;
+  /** As its path on the node. */
+  readonly kubeconfig: string;
+}
+
+export interface OnDemandDaemon {
+  /** The netconf's daemonCommand. */
+  readonly command: readonly string[];
+  readonly files: readonly InstalledFile[];
+}
+
+/** @throws {UserError} */
+export function prepareOnDemand({ source, binDir, cniConfDir, kubeconfig }: OnDemandOptions): OnDemandDaemon {
+  const files = installDaemon(source, binDir);
+  const path = onDemandConfigPath(cniConfDir);
+  const text = `${JSON.stringify({ kubeconfig, idleExitSeconds }, undefined, 2)}\n`;
+  try {
+    makeDirectory(dirname(path), directoryMode);
+    writeFileAtomically(path, Buffer.from(text), `${path}.new`);
+  } catch (error) {
+    if (error instanceof CniError) throw new UserError(error.message);
+    throw error;
+  }
+  const program = join(pathOnNode(binDir), daemonName);
+  return { command: [program, "--config", pathOnNode(path)], files };
+}

@@ -1,0 +1,49 @@
+/** Which plugin binary is put on a node, and whether it runs. */
+
+import { execFileSync } from "node:child_process";
+import { errorText } from "../../log/error-text.ts";
+import { findPart, partPath } from "../installation.ts";
+import { UserError } from "../user-error.ts";
+import { type Architecture, architectureOf, isOurs } from "./program.ts";
+
+/** Node's names. */
+const machines: Readonly<Record<Architecture, string>> = { amd64: "x64", arm64: "arm64" };
+
+/** A binary's answer takes a millisecond. */
+const answerWithinMs = 10_000;
+
+/**
+ * The plugin binary of this build.
+ * @throws {UserError} where there is none for that architecture
+ */
+export function pluginBinary(architecture: Architecture): string {
+  const named = findPart(`multus-${architecture}`);
+  if (named !== undefined) return named;
+  // Whatever machine it was built on or for.
+  const built = partPath("multus");
+  if (architectureOf(built) === architecture) return built;
+  throw new UserError(
+    `there is no plugin binary for ${architecture}: ${built} is for ${architectureOf(built) ?? "another machine"}`,
+    "build it: node tools/run.mjs build:shims",
+  );
+}
+
+/**
+ * Runs a plugin binary, if it is one of ours and for this machine.
+ * @throws {UserError} where it does not say its version
+ */
+export function tryPluginBinary(path: string): void {
+  const architecture = architectureOf(path);
+  if (architecture === undefined || machines[architecture] !== process.arch || !isOurs(path, "multus"))
+    return;
+  try {
+    const about = execFileSync(path, ["--version"], { encoding: "utf8", timeout: answerWithinMs, env: {} });
+    if (/^multus \S+ \(multus-wasm\)/.test(about)) return;
+    throw new Error(`it says ${JSON.stringify(about.slice(0, 100))}`);
+  } catch (error) {
+    throw new UserError(
+      `the plugin binary does not run where it is to be installed: ${errorText(error)}`,
+      "what was there before is still in its place; is the directory on a file system that is mounted noexec?",
+    );
+  }
+}

@@ -1,0 +1,83 @@
+/** A kubeconfig with the credentials of the service account of the pod which this runs in: for Multus outside of the pod, on the node. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { serviceAccountDirectory, serviceAddress } from "../../kube/credentials.ts";
+import { errorText } from "../../log/error-text.ts";
+import { UserError } from "../user-error.ts";
+
+/** The first line of the files that are written here: what does not begin with it is somebody else's. */
+const mark = "# Written by multusctl (multus-wasm)";
+
+export interface ServiceAccountOptions {
+  /** With `token` and `ca.crt`; the kubelet replaces them before they expire. */
+  readonly directory: string;
+  /** KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT; KUBERNETES_SERVICE_PROTOCOL (default https) as for Go multus. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Whoever answers is believed; no certificate is read. */
+  readonly skipTlsVerify: boolean;
+}
+
+/** Those of the pod which this process runs in. */
+export function ownServiceAccount(skipTlsVerify: boolean): ServiceAccountOptions {
+  return { directory: serviceAccountDirectory, env: process.env, skipTlsVerify };
+}
+
+/**
+ * The kubeconfig as it has to be now. The token is in it: a process on the node cannot read the pod's files.
+ * @returns YAML
+ * @throws {UserError} naming the file or the variable
+ */
+export function serviceAccountKubeconfig({ directory, env, skipTlsVerify }: ServiceAccountOptions): string {
+  const name = "multus";
+  const cluster = {
+    server: serverOf(env).origin,
+    ...(skipTlsVerify
+      ? { "insecure-skip-tls-verify": true }
+      : { "certificate-authority-data": Buffer.from(read(join(directory, "ca.crt"))).toString("base64") }),
+  };
+  const config = {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name, cluster }],
+    users: [{ name, user: { token: read(join(directory, "token")).trim() } }],
+    contexts: [{ name, context: { cluster: name, user: name } }],
+    "current-context": name,
+  };
+  return `${mark} from the service account of its pod, and anew whenever its token changes.\n${stringify(config, { lineWidth: 0 })}`;
+}
+
+/** Was this file's text made here, by whatever release? */
+export function isOurKubeconfig(text: string): boolean {
+  return text.startsWith(mark);
+}
+
+/** @throws {UserError} */
+function serverOf(env: NodeJS.ProcessEnv): URL {
+  const protocol = env.KUBERNETES_SERVICE_PROTOCOL || "https";
+  if (protocol !== "https" && protocol !== "http") {
+    throw new UserError(`KUBERNETES_SERVICE_PROTOCOL is ${JSON.stringify(protocol)}`, "it is https or http");
+  }
+  const address = serviceAddress(env, protocol);
+  if (address !== undefined) return address;
+  throw new UserError(
+    "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT do not name an API server",
+    "run it in a pod, where the kubelet sets both",
+  );
+}
+
+/** @throws {UserError} where it cannot be read, or has nothing in it */
+function read(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UserError(
+      `${path} cannot be read: ${errorText(error)}`,
+      "is it a pod with a service account whose token is mounted (automountServiceAccountToken)?",
+    );
+  }
+  if (text.trim() === "") throw new UserError(`${path} is empty`);
+  return text;
+}

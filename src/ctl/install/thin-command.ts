@@ -1,0 +1,58 @@
+/** `multusctl thin-entrypoint`: what the pod of a thin DaemonSet runs, in place of Go multus's thin_entrypoint. */
+
+import { Command } from "commander";
+import { loadKernels } from "../../kernels/load.ts";
+import { Loggers } from "../../log/loggers.ts";
+import { logSettings } from "../../log/settings.ts";
+import { findPart } from "../installation.ts";
+import { Interruption } from "../interruption.ts";
+import { pluginBinary } from "./plugin-binary.ts";
+import { thisArchitecture } from "./program.ts";
+import { ownServiceAccount } from "./service-account-kubeconfig.ts";
+import { runThinEntrypoint } from "./thin-entrypoint.ts";
+import { addThinOptions, type ThinOptions } from "./thin-options.ts";
+
+export function thinEntrypointCommand(): Command {
+  const command = new Command("thin-entrypoint")
+    .summary("install on a node without a daemon in a pod, and stay (Go multus's thin_entrypoint)")
+    .description(
+      "Puts onto the node what pods need there: the plugin binary, a kubeconfig of the pod's service account, the daemon as one executable file that the plugin starts when it is " +
+        "called, and last the configuration by which the container runtime finds the plugin. Then it follows what changes, the cluster network's file and the service account's token, until " +
+        "SIGTERM. Options are those of Go multus's thin_entrypoint; a flag alone is true, --flag=false is false.",
+    );
+  return addThinOptions(command)
+    .allowExcessArguments()
+    .addHelpText(
+      "after",
+      `
+auto: counts only with --multus-conf-file=auto. There need not be a cluster network yet: it is waited for.
+
+Different from Go multus's: the configuration and the token are followed without --cleanup-config-on-exit, too (--skip-config-watch: neither is); --rename-conf-file with
+--cleanup-config-on-exit gives the file its name again at the end; an error ends with exit code 1. --restart-crio is accepted, and nothing is restarted: CRI-O sees new configurations
+by itself.
+
+Examples:
+  multusctl thin-entrypoint --multus-conf-file=auto --cleanup-config-on-exit
+  multusctl thin-entrypoint --namespace-isolation --global-namespaces=default,shared --multus-log-level=verbose
+  multusctl thin-entrypoint --daemon-command=none --skip-multus-binary-copy`,
+    )
+    .action((options: ThinOptions) => run(options));
+}
+
+async function run(options: ThinOptions): Promise<void> {
+  const log = new Loggers().get(logSettings({ logLevel: "verbose" }));
+  using interruption = new Interruption();
+  if (options.restartCrio)
+    log.verbose("--restart-crio is for nothing: CRI-O sees new configurations by itself");
+  await runThinEntrypoint(
+    options,
+    {
+      kernels: loadKernels,
+      log,
+      serviceAccount: ownServiceAccount(options.skipTlsVerify),
+      pluginBinary: () => pluginBinary(thisArchitecture()),
+      daemonExecutable: findPart("multusd"),
+    },
+    interruption.signal,
+  );
+}

@@ -1,0 +1,160 @@
+/** What the pod of a thin installation does: everything that the node needs, then following what changes until it is stopped. */
+
+import { CniError } from "../../cni/errors.ts";
+import { checkVersion } from "../../cni/versions.ts";
+import type { Kernels } from "../../kernels/index.ts";
+import type { Logger } from "../../log/logger.ts";
+import { RuntimeConfigKeeper } from "../../runtime-config/keeper.ts";
+import {
+  ClusterNetworkSource,
+  CopiedFileSource,
+  type RuntimeConfigSource,
+} from "../../runtime-config/sources.ts";
+import { untilInterrupted } from "../interruption.ts";
+import { UserError } from "../user-error.ts";
+import { checkDirectory, type InstalledFile, installPlugin } from "./install.ts";
+import { KeptKubeconfig } from "./kept-kubeconfig.ts";
+import { kubeconfigPath } from "./node-paths.ts";
+import { prepareOnDemand } from "./on-demand.ts";
+import { RenamedSource } from "./renamed-source.ts";
+import { type ServiceAccountOptions, serviceAccountKubeconfig } from "./service-account-kubeconfig.ts";
+import { generatorOptions, namedPluginBinary, type ThinOptions } from "./thin-options.ts";
+
+/** How often it is looked whether what was asked for once is done. */
+const lookEveryMs = 200;
+
+/** What this build and this pod have. */
+export interface ThinSurroundings {
+  readonly kernels: () => Kernels;
+  readonly log: Logger;
+  readonly serviceAccount: ServiceAccountOptions;
+  readonly pluginBinary: () => string;
+  /** The daemon as one executable; undefined where the build has none. */
+  readonly daemonExecutable: string | undefined;
+}
+
+/** Until the signal is aborted. @throws {UserError} what a restart of the pod would not make good */
+export async function runThinEntrypoint(
+  options: ThinOptions,
+  surroundings: ThinSurroundings,
+  signal: AbortSignal,
+): Promise<void> {
+  const { log, serviceAccount } = surroundings;
+  const { cniBinDir, cniConfDir } = options;
+  checkDirectory(cniConfDir, "--cni-conf-dir");
+  if (!options.skipMultusBinaryCopy) {
+    logFiles(installPlugin(namedPluginBinary(options) ?? surroundings.pluginBinary(), cniBinDir), log);
+  }
+  const daemonCommand = prepareDaemon(options, surroundings);
+  const kubeconfig = new KeptKubeconfig({
+    path: kubeconfigPath(cniConfDir),
+    sourceDirectory: serviceAccount.directory,
+    text: () => serviceAccountKubeconfig(serviceAccount),
+    log,
+  });
+  kubeconfig.write();
+  if (!options.skipConfigWatch) kubeconfig.follow();
+  // A runtime calls as soon as it sees the configuration: that comes last.
+  try {
+    await keepConfiguration(options, daemonCommand, surroundings, signal);
+  } finally {
+    kubeconfig.stop();
+  }
+}
+
+/** @returns the netconf's daemonCommand; [] for none @throws {UserError} */
+function prepareDaemon(options: ThinOptions, { daemonExecutable, log }: ThinSurroundings): readonly string[] {
+  const { daemonCommand, daemonBinDir, cniBinDir, cniConfDir, multusKubeconfigFileHost } = options;
+  if (daemonCommand === "none") return [];
+  const words = (daemonCommand ?? "").split(" ").filter((word) => word !== "");
+  if (words.length > 0 && daemonBinDir === undefined) return words;
+  if (daemonExecutable === undefined) {
+    log.verbose(
+      "there is no executable of the daemon to put onto the node: multusd has to run there by other means",
+    );
+    return words;
+  }
+  const daemon = prepareOnDemand({
+    source: daemonExecutable,
+    binDir: daemonBinDir ?? cniBinDir,
+    cniConfDir,
+    kubeconfig: multusKubeconfigFileHost,
+  });
+  logFiles(daemon.files, log);
+  return words.length > 0 ? words : daemon.command;
+}
+
+/** @throws {UserError} options that no cluster network's file could make good */
+async function keepConfiguration(
+  options: ThinOptions,
+  daemonCommand: readonly string[],
+  { kernels, log }: ThinSurroundings,
+  signal: AbortSignal,
+): Promise<void> {
+  const { cniConfDir, cleanupConfigOnExit, skipConfigWatch, renameConfFile } = options;
+  const found = sourceOf(options, daemonCommand, kernels());
+  if (found instanceof CopiedFileSource && found.isIn(cniConfDir)) {
+    log.verbose("--multus-conf-file is in the runtime's directory itself, and left alone");
+    await untilInterrupted(signal);
+    return;
+  }
+  const renamed = renameConfFile && options.multusConfFile === "auto" ? new RenamedSource(found) : undefined;
+  const keeper = new RuntimeConfigKeeper({
+    directory: cniConfDir,
+    source: renamed ?? found,
+    // It is looked for by the plugin, on the node.
+    readinessIndicatorFile: "",
+    removeOnExit: cleanupConfigOnExit,
+    log,
+  });
+  const inPlace = setInterval(() => {
+    if (keeper.notInPlace !== undefined) return;
+    if (renamed !== undefined) logFailure(log, () => renamed.rename());
+    if (skipConfigWatch) keeper.freeze();
+  }, lookEveryMs);
+  try {
+    keeper.start();
+    await untilInterrupted(signal);
+  } finally {
+    clearInterval(inPlace);
+    if (renamed !== undefined && cleanupConfigOnExit) logFailure(log, () => renamed.restore());
+    keeper.leave();
+  }
+}
+
+/** @throws {UserError} */
+function sourceOf(
+  options: ThinOptions,
+  daemonCommand: readonly string[],
+  kernels: Kernels,
+): RuntimeConfigSource {
+  const { multusConfFile, multusAutoconfigDir, multusMasterCniFileName, cniVersion } = options;
+  try {
+    if (cniVersion !== "") checkVersion(cniVersion, "--cni-version");
+    else if (options.forceCniVersion) throw new UserError("--force-cni-version needs --cni-version");
+    if (multusConfFile !== "auto") return new CopiedFileSource(multusConfFile, kernels);
+    return new ClusterNetworkSource(
+      { directory: multusAutoconfigDir, name: multusMasterCniFileName },
+      generatorOptions(options, daemonCommand),
+      kernels,
+    );
+  } catch (error) {
+    if (error instanceof CniError) throw new UserError(error.message);
+    throw error;
+  }
+}
+
+function logFiles(files: readonly InstalledFile[], log: Logger): void {
+  for (const { path, outcome, former } of files) {
+    log.verbose(outcome, { file: path, former: former === "" ? undefined : former });
+  }
+}
+
+function logFailure(log: Logger, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    log.error("the cluster network's file cannot be renamed", { error: error.message });
+  }
+}

@@ -1,0 +1,169 @@
+/** What `multusctl thin-entrypoint` can be told: Go multus's thin entrypoint's options by its names and with its defaults, and what is written because of them. */
+
+import { existsSync } from "node:fs";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { JsonObject } from "../../cni/json.ts";
+import { parseLogLevel } from "../../log/settings.ts";
+import { defaultPluginType, type GeneratorOptions } from "../../runtime-config/generate.ts";
+import { ownershipKeys } from "../../runtime-config/ownership.ts";
+import { defaultCniBinDir, defaultCniConfDir, pathOnNode } from "./node-paths.ts";
+
+export interface ThinOptions {
+  readonly cniBinDir: string;
+  readonly cniConfDir: string;
+  /** "" for the cluster network's. */
+  readonly cniVersion: string;
+  /** `auto`, or a file to copy. */
+  readonly multusConfFile: string;
+  /** undefined: that of this build. */
+  readonly multusBinFile?: string;
+  readonly multusCniConfDir: string;
+  readonly skipMultusBinaryCopy: boolean;
+  readonly multusKubeconfigFileHost: string;
+  /** "" for the first file. */
+  readonly multusMasterCniFileName: string;
+  readonly namespaceIsolation: boolean;
+  readonly globalNamespaces: string;
+  readonly multusAutoconfigDir: string;
+  readonly multusLogToStderr: boolean;
+  readonly multusLogLevel: string;
+  readonly multusLogFile: string;
+  readonly overrideNetworkName: boolean;
+  readonly cleanupConfigOnExit: boolean;
+  readonly skipConfigWatch: boolean;
+  readonly renameConfFile: boolean;
+  readonly readinessIndicatorFile: string;
+  readonly additionalBinDir: string;
+  readonly forceCniVersion: boolean;
+  readonly skipTlsVerify: boolean;
+  readonly restartCrio: boolean;
+  /** Words; `none`: there is no such command; undefined: that of the executable which is put on the node, if there is one. */
+  readonly daemonCommand?: string;
+  /** undefined: cniBinDir. */
+  readonly daemonBinDir?: string;
+}
+
+/** Where Go multus's image has its binary: what a manifest names that was written for it. */
+const goPluginFile = "/usr/src/multus-cni/bin/multus";
+/** Multus's own default for confDir. */
+const defaultConfDir = "/etc/cni/multus/net.d";
+
+/** @returns the command, with the options */
+export function addThinOptions(command: Command): Command {
+  return command
+    .option("--cni-bin-dir <directory>", "where the plugin binary goes; it has to be there", defaultCniBinDir)
+    .option(
+      "--cni-conf-dir <directory>",
+      "where the runtime's configuration goes; it has to be there",
+      defaultCniConfDir,
+    )
+    .option("--multus-conf-file <file>", "auto: made from the cluster network's; or a file to copy", "auto")
+    .option(
+      "--multus-autoconfig-dir <directory>",
+      "auto: where the cluster network's file is",
+      defaultCniConfDir,
+    )
+    .option(
+      "--multus-master-cni-file-name <name>",
+      "auto: its name (default: the first .conf or .conflist)",
+      "",
+    )
+    .option(
+      "--cni-version <version>",
+      "auto: the version that the runtime uses (default: the cluster network's)",
+      "",
+    )
+    .addOption(flag("--force-cni-version", "auto: the cluster network is used in --cni-version as well"))
+    .addOption(flag("--override-network-name", "auto: the network has the cluster network's name"))
+    .addOption(flag("--rename-conf-file", "auto: rename the cluster network's file to .old once it is read"))
+    .option(
+      "--multus-kubeconfig-file-host <file>",
+      "auto: kubeconfig, as its path on the node",
+      "/etc/cni/net.d/multus.d/multus.kubeconfig",
+    )
+    .addOption(flag("--namespace-isolation", "auto: namespaceIsolation"))
+    .option("--global-namespaces <names>", "auto: globalNamespaces, comma separated", "")
+    .option("--readiness-indicator-file <file>", "auto: readinessindicatorfile, as its path on the node", "")
+    .option("--additional-bin-dir <directory>", "auto: binDir, as its path on the node", "")
+    .option(
+      "--multus-cni-conf-dir <directory>",
+      "auto: confDir; a leading /host is left out of it",
+      `/host${defaultConfDir}`,
+    )
+    .addOption(
+      new Option("--multus-log-level <level>", "auto: logLevel: debug, verbose, error or panic")
+        .argParser(logLevel)
+        .default(""),
+    )
+    .option("--multus-log-file <file>", "auto: logFile, as its path on the node", "")
+    .addOption(flag("--multus-log-to-stderr", "auto: logToStderr", true))
+    .option("--multus-bin-file <file>", "another plugin binary than this build's")
+    .addOption(flag("--skip-multus-binary-copy", "put no plugin binary onto the node"))
+    .addOption(flag("--skip-config-watch", "do not follow the cluster network's file and the token"))
+    .addOption(flag("--cleanup-config-on-exit", "remove the runtime's configuration when it is stopped"))
+    .addOption(flag("--skip-tls-verify", "kubeconfig: believe whoever answers for the API server"))
+    .option(
+      "--daemon-command <words>",
+      "auto: daemonCommand, words separated by blanks, the program as its path on the node; none: there is a daemon on the node",
+    )
+    .option(
+      "--daemon-bin-dir <directory>",
+      "where multusd goes, the daemon as one executable file (default: --cni-bin-dir)",
+    )
+    .addOption(flag("--restart-crio", "of older releases of Go multus").hideHelp());
+}
+
+/** `--x`, `--x=true`, `--x=false`, as Go's flags have it. */
+function flag(name: string, description: string, standard = false): Option {
+  return new Option(`${name} [boolean]`, description).argParser(boolean).preset("true").default(standard);
+}
+
+/** What Go's strconv.ParseBool takes. */
+function boolean(text: string): boolean {
+  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
+  if (/^(?:0|f|F|FALSE|false|False)$/.test(text)) return false;
+  throw new InvalidArgumentError("It is true or false.");
+}
+
+function logLevel(text: string): string {
+  if (text !== "" && parseLogLevel(text) === undefined) {
+    throw new InvalidArgumentError("It is debug, verbose, error or panic.");
+  }
+  return text.toLowerCase();
+}
+
+/** The binary that was named; undefined for this build's. A manifest may name that of Go multus's image, which ours has not. */
+export function namedPluginBinary({ multusBinFile }: ThinOptions): string | undefined {
+  return multusBinFile === goPluginFile && !existsSync(goPluginFile) ? undefined : multusBinFile;
+}
+
+/** @param daemonCommand by which the plugin starts a daemon; [] if there is none to start */
+export function generatorOptions(options: ThinOptions, daemonCommand: readonly string[]): GeneratorOptions {
+  return {
+    form: "thin",
+    type: defaultPluginType,
+    cniVersion: options.cniVersion,
+    forceCniVersion: options.forceCniVersion,
+    overrideNetworkName: options.overrideNetworkName,
+    capabilities: {},
+    netconfKeys: netconfKeys(options, daemonCommand),
+  };
+}
+
+function netconfKeys(options: ThinOptions, daemonCommand: readonly string[]): JsonObject {
+  const given = (text: string) => (text === "" ? undefined : text);
+  const confDir = pathOnNode(options.multusCniConfDir);
+  return {
+    ...ownershipKeys,
+    kubeconfig: options.multusKubeconfigFileHost,
+    daemonCommand: daemonCommand.length === 0 ? undefined : daemonCommand,
+    namespaceIsolation: options.namespaceIsolation || undefined,
+    globalNamespaces: given(options.globalNamespaces),
+    logToStderr: options.multusLogToStderr ? undefined : false,
+    logLevel: given(options.multusLogLevel),
+    logFile: given(options.multusLogFile),
+    binDir: given(options.additionalBinDir),
+    confDir: confDir === defaultConfDir ? undefined : given(confDir),
+    readinessindicatorfile: given(options.readinessIndicatorFile),
+  };
+}

@@ -1,0 +1,323 @@
+/** multusctl install, uninstall and thin-entrypoint as programs, beside plugins that run, installers that are killed, others at the same time, and a full disk. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { inPodWith, ServiceAccountFiles } from "../support/cluster/service-account-files.ts";
+import { type CommandOutcome, runCommand, runOrThrow } from "../support/command.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { session, sessionVariable } from "../support/session.ts";
+import { shim } from "../support/test-node.ts";
+
+const bundle = join(import.meta.dirname, "..", "..", "build", "multusctl.mjs");
+const wasm = join(dirname(bundle), "multus.wasm");
+const goBinary = "#!/bin/sh\necho multus-cni\n";
+const former = ".multus.before-multus-wasm";
+
+let scratch: ScratchDirectory;
+let binDir: string;
+let confDir: string;
+beforeEach(() => {
+  scratch = new ScratchDirectory("install");
+  binDir = join(scratch.path, "bin");
+  confDir = join(scratch.path, "net.d");
+  mkdirSync(binDir);
+  mkdirSync(confDir);
+});
+afterEach(() => scratch[Symbol.dispose]());
+
+/** A release of multusctl with a plugin binary of its own: the same program, and some bytes that nobody reads. */
+class Release {
+  readonly directory: string;
+  readonly plugin: Buffer;
+
+  constructor(name: string) {
+    this.directory = join(scratch.path, name);
+    mkdirSync(this.directory);
+    for (const file of [bundle, wasm, shim])
+      copyFileSync(file, join(this.directory, file.slice(dirname(file).length + 1)));
+    writeFileSync(join(this.directory, "multus"), name, { flag: "a" });
+    this.plugin = readFileSync(join(this.directory, "multus"));
+  }
+
+  argv(...args: string[]): string[] {
+    return [process.execPath, join(this.directory, "multusctl.mjs"), ...args];
+  }
+
+  install(...args: string[]): Promise<CommandOutcome> {
+    return runCommand(this.argv("install", "--cni-bin-dir", binDir, ...args));
+  }
+}
+
+const installed = (name = "multus") => readFileSync(join(binDir, name));
+const temporaryFiles = () => readdirSync(binDir).filter((name) => name.endsWith(".new"));
+
+/** A plugin that runs: it waits for its configuration. */
+function startPlugin(): ChildProcess {
+  return spawn(join(binDir, "multus"), {
+    stdio: ["pipe", "ignore", "ignore"],
+    env: {
+      CNI_COMMAND: "DEL",
+      CNI_CONTAINERID: "c",
+      CNI_IFNAME: "eth0",
+      CNI_PATH: binDir,
+      [sessionVariable]: session,
+    },
+  });
+}
+
+describe("install", () => {
+  it("replaces a plugin of which 20 run, while others are started", async () => {
+    const releases = [new Release("one"), new Release("two")] as const;
+    await releases[0].install();
+    const running = Array.from({ length: 20 }, startPlugin);
+    let installing = true;
+    const starting = (async () => {
+      let count = 0;
+      for (; installing; count += 1) {
+        const { exitCode, stdout } = await runCommand([join(binDir, "multus"), "--version"]);
+        expect({ exitCode, about: stdout.toString().slice(0, 7) }).toEqual({ exitCode: 0, about: "multus " });
+      }
+      return count;
+    })();
+    try {
+      for (let turn = 1; turn <= 6; turn += 1) {
+        const release = releases[turn % 2] ?? releases[0];
+        const { exitCode, stderr } = await release.install();
+        expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+        expect(installed().equals(release.plugin)).toBe(true);
+        expect(installed("multus-shim").equals(release.plugin)).toBe(true);
+      }
+    } finally {
+      installing = false;
+      expect(await starting).toBeGreaterThan(6);
+      expect(running.map(({ exitCode, signalCode }) => exitCode ?? signalCode)).toEqual(Array(20).fill(null));
+      await Promise.all(
+        running.map((plugin) => {
+          plugin.kill("SIGKILL");
+          return once(plugin, "close");
+        }),
+      );
+    }
+  });
+
+  it("is safe at the same time as 24 others, of two releases, over Go multus's", async () => {
+    const releases = [new Release("one"), new Release("two")] as const;
+    writeFileSync(join(binDir, "multus"), goBinary, { mode: 0o755 });
+    const outcomes = await Promise.all(
+      Array.from({ length: 24 }, (_, index) => releases[index % 2]?.install()),
+    );
+    expect(outcomes.map((outcome) => outcome?.stderr)).toEqual(Array(24).fill(""));
+    expect(readdirSync(binDir).sort()).toEqual([former, "multus", "multus-shim"]);
+    expect(readFileSync(join(binDir, former), "utf8")).toBe(goBinary);
+    for (const name of ["multus", "multus-shim"]) {
+      expect(releases.some(({ plugin }) => plugin.equals(installed(name)))).toBe(true);
+    }
+  });
+
+  it("killed in the middle, leaves what was there whole", async () => {
+    const release = new Release("one");
+    const old = new Release("two");
+    // Large, so that there is a middle; sparse files are copied like others.
+    const daemon = join(release.directory, "multusd");
+    writeFileSync(daemon, "\x7fELF: the Multus daemon\n", "latin1");
+    await release.install("--daemon-bin-dir", binDir);
+    const before = readFileSync(join(binDir, "multusd"));
+    truncateSync(daemon, 600 << 20);
+    await old.install();
+    const [command = "", ...args] = release.argv(
+      "install",
+      "--cni-bin-dir",
+      binDir,
+      "--daemon-bin-dir",
+      binDir,
+    );
+    const installer = spawn(command, args, { env: { ...process.env, [sessionVariable]: session } });
+    const closed = once(installer, "close");
+    while (!temporaryFiles().some((name) => name.startsWith(".multusd."))) {
+      expect(installer.exitCode).toBeNull();
+      await sleep(1);
+    }
+    installer.kill("SIGKILL");
+    await closed;
+    expect(installer.signalCode).toBe("SIGKILL");
+    expect(readFileSync(join(binDir, "multusd")).equals(before)).toBe(true);
+    expect(installed().equals(release.plugin)).toBe(true);
+    expect(temporaryFiles()).toHaveLength(1);
+    // What it left does not stop the next one.
+    truncateSync(daemon, 100);
+    const { exitCode, stdout } = await release.install("--daemon-bin-dir", binDir);
+    expect(exitCode).toBe(0);
+    expect(stdout.toString()).toContain(`${join(binDir, "multusd")}: installed\n`);
+  });
+
+  it("on a full disk changes nothing, and says so", async () => {
+    await runOrThrow(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", binDir]);
+    try {
+      writeFileSync(join(binDir, "multus"), goBinary, { mode: 0o755 });
+      const { bavail, bsize } = statfsSync(binDir);
+      const { length } = readFileSync(shim);
+      // Room for one name, and not for the other.
+      writeFileSync(join(binDir, "ballast"), Buffer.alloc(bavail * bsize - Math.trunc(length * 1.5)));
+      const { exitCode, stdout, stderr } = await new Release("one").install();
+      expect({ exitCode, stdout: stdout.toString() }).toEqual({ exitCode: 1, stdout: "" });
+      expect(stderr).toMatch(/^! .*\/multus-shim cannot be written: .*(?:ENOSPC|no space left)/);
+      expect(stderr).toContain("what was there before is still in its place");
+      expect(readdirSync(binDir).sort()).toEqual(["ballast", "multus"]);
+      expect(installed().toString()).toBe(goBinary);
+      rmSync(join(binDir, "ballast"));
+      expect((await new Release("two").install()).exitCode).toBe(0);
+    } finally {
+      await runOrThrow(["umount", "--lazy", binDir]);
+    }
+  });
+
+  it("called as install_multus takes that program's options", async () => {
+    const program = join(scratch.path, "install_multus");
+    symlinkSync(bundle, program);
+    const { exitCode, stderr } = await runCommand([process.execPath, program, "-d", binDir, "-t", "thick"]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(readdirSync(binDir).sort()).toEqual(["multus", "multus-shim"]);
+  });
+});
+
+describe("uninstall", () => {
+  const uninstall = (...args: string[]) =>
+    runCommand([
+      process.execPath,
+      bundle,
+      "uninstall",
+      "--cni-bin-dir",
+      binDir,
+      "--cni-conf-dir",
+      confDir,
+      ...args,
+    ]);
+
+  it("puts Go multus's back, says which pods still have networks, and leaves their plans", async () => {
+    writeFileSync(join(binDir, "multus"), goBinary, { mode: 0o755 });
+    await new Release("one").install();
+    const plan = scratch.write("cache/c0ffee", "[]");
+    const { exitCode, stdout, stderr } = await uninstall("--cni-dir", dirname(plan));
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(stdout.toString()).toMatch(
+      /bin\/multus: restored; it was kept as .*\n.*bin\/multus-shim: removed\n/,
+    );
+    expect(stdout.toString()).toContain("has the networks of one pod: left");
+    expect(installed().toString()).toBe(goBinary);
+    expect(readFileSync(plan, "utf8")).toBe("[]");
+    const again = await uninstall("--cni-dir", join(scratch.path, "absent"));
+    expect(again.stdout.toString()).toBe(`${join(binDir, "multus")}: left; not ours\n`);
+    expect(again.exitCode).toBe(0);
+  });
+
+  it("ends with exit code 1 where a configuration still calls the plugin", async () => {
+    await new Release("one").install();
+    const configuration = join(confDir, "00-own.conf");
+    writeFileSync(configuration, '{"cniVersion":"1.0.0","name":"own","type":"multus","clusterNetwork":"x"}');
+    const { exitCode, stderr } = await uninstall();
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("the runtime still calls Multus");
+    expect(readdirSync(binDir)).toEqual(["multus"]);
+    rmSync(configuration);
+    expect((await uninstall()).exitCode).toBe(0);
+    expect(readdirSync(binDir)).toEqual([]);
+  });
+});
+
+describe("thin_entrypoint", () => {
+  it("with the arguments of Go multus's manifest installs, follows a new token, and cleans up on SIGTERM", async () => {
+    const authority = scratch.write("authority", "certificate");
+    const account = new ServiceAccountFiles(
+      join(scratch.path, "account"),
+      authority,
+      "kube-system",
+      "token-1",
+    );
+    const program = join(scratch.path, "thin_entrypoint");
+    symlinkSync(bundle, program);
+    writeFileSync(
+      join(confDir, "10-cluster.conf"),
+      '{"cniVersion":"0.4.0","name":"cluster","type":"bridge"}',
+    );
+    // The pod's own view: the node's directories are mounted, the service account's files are where the kubelet puts them.
+    const script =
+      'mount -t tmpfs tmpfs /mnt && mkdir -p /mnt/opt/cni/bin /mnt/etc/cni/net.d && mount --bind "$1" /mnt/opt/cni/bin && ' +
+      'mount --bind "$2" /mnt/etc/cni/net.d && shift 2 && exec "$@"';
+    const [command = "", ...inPod] = inPodWith(account.directory);
+    const args = [
+      ...[
+        "--multus-conf-file=auto",
+        "--multus-autoconfig-dir=/mnt/etc/cni/net.d",
+        "--cni-conf-dir=/mnt/etc/cni/net.d",
+      ],
+      ...[
+        "--cni-bin-dir=/mnt/opt/cni/bin",
+        "--force-cni-version=true",
+        "--cni-version=1.0.0",
+        "--cleanup-config-on-exit",
+      ],
+    ];
+    const entrypoint = spawn(
+      command,
+      [...inPod, "sh", "-c", script, "sh", binDir, confDir, process.execPath, program, ...args],
+      {
+        stdio: ["ignore", "ignore", "pipe"],
+        env: {
+          PATH: process.env.PATH,
+          KUBERNETES_SERVICE_HOST: "fd00::1",
+          KUBERNETES_SERVICE_PORT: "443",
+          [sessionVariable]: session,
+        },
+      },
+    );
+    let log = "";
+    entrypoint.stderr.on("data", (chunk) => {
+      log += chunk;
+    });
+    const closed = once(entrypoint, "close");
+    const until = async (what: string, condition: () => boolean) => {
+      for (const deadline = Date.now() + 60_000; !condition(); await sleep(20)) {
+        if (Date.now() > deadline || entrypoint.exitCode !== null)
+          throw new Error(`${what} did not happen:\n${log}`);
+      }
+    };
+    try {
+      const configuration = join(confDir, "00-multus.conflist");
+      await until("the configuration", () => existsSync(configuration));
+      const [plugin] = JSON.parse(readFileSync(configuration, "utf8")).plugins;
+      expect(plugin).toMatchObject({
+        type: "multus",
+        delegates: [{ cniVersion: "1.0.0", name: "cluster", type: "bridge" }],
+      });
+      const kubeconfig = join(confDir, "multus.d", "multus.kubeconfig");
+      expect(readFileSync(kubeconfig, "utf8")).toContain("server: https://[fd00::1]");
+      account.rotate("token-2");
+      await until("the new token", () => readFileSync(kubeconfig, "utf8").includes("token-2"));
+      expect(
+        readdirSync(binDir)
+          .filter((name) => name !== "multusd")
+          .sort(),
+      ).toEqual(["multus", "multus-shim"]);
+    } finally {
+      entrypoint.kill("SIGTERM");
+      await closed;
+    }
+    expect({ exitCode: entrypoint.exitCode, log }).toMatchObject({ exitCode: 0 });
+    expect(readdirSync(confDir).sort()).toEqual(["10-cluster.conf", "multus.d"]);
+  });
+});
