@@ -20,6 +20,7 @@ export const tools = {
     present: () => commands("cc")() && existsSync("/usr/include/stdlib.h"),
   },
   iproute2: { about: "ip and tc", packages: ["iproute2"], present: commands("ip", "tc") },
+  strace: { about: "strace", packages: ["strace"], present: commands("strace") },
   plugins: {
     about: `CNI plugins in ${pluginDirectory}`,
     packages: ["containernetworking-plugins"],
