@@ -21,13 +21,21 @@ enum {
 
 size_t connection_max_path(void) { return sizeof((struct sockaddr_un *)0)->sun_path - 1; }
 
-/* One try. A daemon whose backlog is full is waited for inside connect(), for as long as SO_SNDTIMEO says. */
-static int try_connect(const struct sockaddr_un *address, int64_t patience) {
+int connection_try(const char *path, int64_t patience) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = strlen(path);
+  if (length > connection_max_path()) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address.sun_path, path, length);
+  if (patience < MICROS_PER_MILLI) patience = MICROS_PER_MILLI;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
+  /* A full backlog is waited for inside connect(), for as long as SO_SNDTIMEO says. */
   struct timeval limit = {.tv_sec = patience / MICROS_PER_SECOND, .tv_usec = patience % MICROS_PER_SECOND};
   if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
-      connect(fd, (const struct sockaddr *)address, sizeof *address) == 0) {
+      connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
     return fd;
   }
   int error = errno;
@@ -35,6 +43,8 @@ static int try_connect(const struct sockaddr_un *address, int64_t patience) {
   errno = error;
   return -1;
 }
+
+bool connection_may_come(int error) { return error == ENOENT || error == ECONNREFUSED || error == EINTR; }
 
 bool connection_wait(int64_t until, const struct signals *signals) {
   struct pollfd wait = {.fd = signals->fd, .events = POLLIN};
@@ -50,20 +60,11 @@ bool connection_wait(int64_t until, const struct signals *signals) {
 }
 
 int connection_open(const char *path, int64_t until, const struct signals *signals) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  size_t length = strlen(path);
-  if (length > connection_max_path()) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  memcpy(address.sun_path, path, length);
   for (;;) {
-    int64_t left = until - clock_micros();
-    int fd = try_connect(&address, left > MICROS_PER_MILLI ? left : MICROS_PER_MILLI);
+    int fd = connection_try(path, until - clock_micros());
     if (fd >= 0) return fd;
     int error = errno;
-    bool may_come = error == ENOENT || error == ECONNREFUSED || error == EINTR;
-    if (!may_come || clock_micros() >= until) {
+    if (!connection_may_come(error) || clock_micros() >= until) {
       errno = error;
       return -1;
     }

@@ -38,6 +38,12 @@ int connection_open(const char *path, int64_t until, const struct signals *signa
 /* Waits a moment before the next try. False, with errno: it is too late for one, or (EINTR) a signal asked us to end. */
 bool connection_wait(int64_t until, const struct signals *signals);
 
+/* One try to connect: a daemon whose backlog is full is waited for, so many microseconds at most. Returns the descriptor, or -1 with errno. */
+int connection_try(const char *path, int64_t patience);
+
+/* Does this errno of a try say that nobody listens, so that somebody may soon? */
+bool connection_may_come(int error);
+
 /* Longest path of a socket, without its zero byte. */
 size_t connection_max_path(void);
 

@@ -1,4 +1,4 @@
-/* The little JSON that the shim needs: a few strings out of the netconf, and strings of an error object. */
+/* The little JSON that the shim needs: a few values out of the netconf, and strings of an error object. */
 #include "json.h"
 
 #include <string.h>
@@ -160,22 +160,79 @@ static bool is_key(const struct buffer *key, const char *wanted) {
   return key->length == strlen(wanted) && (key->length == 0 || strncasecmp((const char *)key->data, wanted, key->length) == 0);
 }
 
+/* Takes a member off the front of what an object's braces hold. `key` is decoded, `value` the text of the value. */
+static bool take_member(struct bytes *members, struct buffer *key, struct bytes *value) {
+  struct bytes raw;
+  if (!take_string(members, &raw) || !decode(raw, key) || !take_byte(members, ':')) return false;
+  skip_space(members);
+  *value = *members;
+  if (!skip_value(members)) return false;
+  value->length -= members->length;
+  return true;
+}
+
 void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t count) {
   struct buffer key = {0};
-  struct bytes raw;
+  struct bytes value, raw;
   if (take_byte(&document, '{')) {
     do {
-      if (!take_string(&document, &raw) || !decode(raw, &key) || !take_byte(&document, ':')) break;
-      skip_space(&document);
-      struct bytes value = document;
-      if (!skip_value(&document)) break;
+      if (!take_member(&document, &key, &value)) break;
       for (size_t i = 0; i < count; i++) {
         if (!is_key(&key, wanted[i].key)) continue;
-        wanted[i].found = take_string(&value, &raw) && decode(raw, &wanted[i].value);
+        struct bytes rest = value;
+        wanted[i].found = take_string(&rest, &raw) && decode(raw, &wanted[i].value);
       }
     } while (take_byte(&document, ','));
   }
   buffer_free(&key);
+}
+
+bool json_find_value(struct bytes document, const char *key, struct bytes *value) {
+  struct buffer found = {0};
+  struct bytes candidate;
+  bool is_there = false;
+  if (take_byte(&document, '{')) {
+    while (take_member(&document, &found, &candidate)) {
+      if (is_key(&found, key)) {
+        is_there = !bytes_equal_text(candidate, "null");
+        *value = candidate;
+      }
+      if (!take_byte(&document, ',')) break;
+    }
+  }
+  buffer_free(&found);
+  return is_there;
+}
+
+bool json_read_strings(struct bytes value, struct buffer *texts, size_t *count) {
+  struct buffer text = {0};
+  struct bytes raw;
+  *count = 0;
+  bool is_good = take_byte(&value, '[');
+  if (is_good && !take_byte(&value, ']')) {
+    do {
+      is_good = take_string(&value, &raw) && decode(raw, &text) && (text.length == 0 || memchr(text.data, 0, text.length) == NULL);
+      if (!is_good) break;
+      buffer_append(texts, text.data, text.length);
+      buffer_append_byte(texts, 0);
+      ++*count;
+    } while (take_byte(&value, ','));
+    is_good = is_good && take_byte(&value, ']');
+  }
+  buffer_free(&text);
+  return is_good && value.length == 0;
+}
+
+bool json_read_unsigned(struct bytes value, uint32_t max, uint32_t *number) {
+  uint64_t read = 0;
+  if (value.length == 0 || (value.length > 1 && value.data[0] == '0')) return false;
+  for (size_t i = 0; i < value.length; i++) {
+    if (value.data[i] < '0' || value.data[i] > '9') return false;
+    read = read * 10 + (uint64_t)(value.data[i] - '0');
+    if (read > max) return false;
+  }
+  *number = (uint32_t)read;
+  return true;
 }
 
 /* Length of the UTF-8 sequence at the front of `text`, 0 if there is none (RFC 3629: no surrogates, nothing overlong). */

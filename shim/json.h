@@ -1,4 +1,4 @@
-/* The little JSON that the shim needs: a few strings out of the netconf, and strings of an error object. */
+/* The little JSON that the shim needs: a few values out of the netconf, and strings of an error object. */
 #ifndef MULTUS_JSON_H
 #define MULTUS_JSON_H
 
@@ -17,6 +17,16 @@ struct json_wanted {
  * Does not validate: it stops where the text makes no sense, and what was found before that stays found.
  * (The daemon validates, and says where the text is wrong.) */
 void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t count);
+
+/* Looks for the value of a top-level key in the same way; null counts as absent. `*value` is its text, white space around it not counted. */
+bool json_find_value(struct bytes document, const char *key, struct bytes *value);
+
+/* Reads an array of strings: appends each to `texts`, decoded, with a zero byte behind it.
+ * False where the value is anything else, or a string has a zero byte in it. */
+bool json_read_strings(struct bytes value, struct buffer *texts, size_t *count);
+
+/* Reads a whole number without sign, fraction and exponent. False where the value is anything else, or more than `max`. */
+bool json_read_unsigned(struct bytes value, uint32_t max, uint32_t *number);
 
 /* Appends a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 void json_append_string(struct buffer *out, struct bytes text);

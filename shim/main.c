@@ -12,6 +12,7 @@
 #include "failure.h"
 #include "json.h"
 #include "netns.h"
+#include "on_demand.h"
 #include "plugin_path.h"
 #include "spool.h"
 #include "spool_replay.h"
@@ -45,6 +46,7 @@ struct netconf {
   struct buffer socket_path;
   struct plugin_directories directories;
   struct spool_settings spool;
+  struct on_demand on_demand;
 };
 
 /* An absolute directory that the netconf names, or the usual one. */
@@ -93,28 +95,49 @@ static struct netconf read_netconf(const struct request *request) {
     spool_take_setting(&netconf.spool, (struct bytes){word->data, word->length});
   }
   for (size_t i = 0; i < KEYS; i++) buffer_free(&wanted[i].value);
+  netconf.on_demand = on_demand_read((struct bytes){request->config.data, request->config.length});
   return netconf;
 }
 
+static bool is_status(const struct request *request) { return strcmp(request->command, "STATUS") == 0; }
+
 /* STATUS has a code of its own for a plugin that cannot serve (CNI spec, section 2 "STATUS"). */
 static enum cni_error unavailable(const struct request *request) {
-  return strcmp(request->command, "STATUS") == 0 ? CNI_PLUGIN_NOT_AVAILABLE : CNI_TRY_AGAIN_LATER;
+  return is_status(request) ? CNI_PLUGIN_NOT_AVAILABLE : CNI_TRY_AGAIN_LATER;
 }
 
-/* Answers a request for which there is no daemon, and gives the exit code. */
-static int finish_without_daemon(const struct request *request, struct netconf *netconf, int error) {
+/* Answers a request for which there is no daemon, and gives the exit code. `error`: errno, where the problem has no message. */
+static int finish_without_daemon(const struct request *request, struct netconf *netconf, int error, struct on_demand_problem *problem) {
   const char *socket_path = buffer_text(&netconf->socket_path);
+  bool is_signal = problem->message.length == 0 && error == EINTR;
   struct buffer message = {0}, details = {0};
-  buffer_say(&message, "multusd cannot be reached on ", socket_path, ": ", error == EINTR ? "ended by a signal" : strerror(error));
-  if (error != EINTR && spool_stands_for(&netconf->spool, request)) {
-    spool_stand_in(&netconf->spool, request, buffer_text(&message));
+  buffer_say(&message, "multusd cannot be reached on ", socket_path, ": ", is_signal ? "ended by a signal" : strerror(error));
+  if (!is_signal && spool_stands_for(&netconf->spool, request)) {
+    spool_stand_in(&netconf->spool, request, buffer_text(problem->message.length > 0 ? &problem->message : &message));
     buffer_free(&message);
     return 0;
   }
+  if (problem->message.length > 0) fail(problem->code, buffer_text(&problem->message), buffer_text(&problem->details));
   buffer_say(&details, "Is the Multus daemon running on this node? Look at its pod (kubectl -n kube-system get pods -o wide) or service ",
              "(systemctl status multusd), and whether ", socket_path,
              " is there; daemonSocketDir of the network configuration names another directory.");
   fail(unavailable(request), buffer_text(&message), buffer_text(&details));
+}
+
+/* Runtimes ask for STATUS every few seconds: a daemon that runs on demand is not started for it. Success then says only that it could be. */
+static int open_for_status(const struct netconf *netconf, const char *socket_path, int64_t until, struct on_demand_problem *problem) {
+  int fd = connection_try(socket_path, until - clock_micros());
+  if (fd < 0 && connection_may_come(errno) && on_demand_can_start(&netconf->on_demand, problem)) _exit(0);
+  return fd;
+}
+
+/* Connects to the daemon, which is started or waited for. Returns the descriptor, or -1 with the problem or errno. */
+static int open_daemon(const struct request *request, struct netconf *netconf, int64_t until, const struct signals *signals,
+                       struct on_demand_problem *problem) {
+  const char *socket_path = buffer_text(&netconf->socket_path);
+  if (netconf->on_demand.count == 0) return connection_open(socket_path, until, signals);
+  if (is_status(request)) return open_for_status(netconf, socket_path, until, problem);
+  return on_demand_open(&netconf->on_demand, socket_path, signals, problem);
 }
 
 /* The same for one that a daemon has taken and not answered, or has left to the next one. `problem` is taken over. */
@@ -151,13 +174,19 @@ static int finish_plugin(const struct request *request, struct netconf *netconf,
 
 /* Asks the daemon, or the next one where that one says so, and gives the exit code. `*answered` says whether one has answered. */
 static int ask_and_finish(const struct request *request, struct netconf *netconf, const struct signals *signals, int64_t until,
-                          bool *answered) {
-  const char *socket_path = buffer_text(&netconf->socket_path);
-  int fd = connection_open(socket_path, until, signals);
-  if (fd < 0) return finish_without_daemon(request, netconf, errno);
+                          struct on_demand_problem *problem, bool *answered) {
+  int fd = open_daemon(request, netconf, until, signals, problem);
+  if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
   struct serve_result result = ask_daemon(fd, request, &netconf->directories, signals);
+  if (netconf->on_demand.count > 0 && result.end == SERVE_DAEMON_GONE && !result.has_begun) {
+    /* It was just ending, whatever of, and has ordered nothing: the next one begins anew. */
+    buffer_free(&result.problem);
+    fd = open_daemon(request, netconf, until, signals, problem);
+    if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
+    result = ask_daemon(fd, request, &netconf->directories, signals);
+  }
   /* A daemon that stops has told us to ask the next one. It may not come in time: then this is the answer. */
-  while (result.retry && connection_wait(until, signals) && (fd = connection_open(socket_path, until, signals)) >= 0) {
+  while (result.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, problem)) >= 0) {
     buffer_free(&result.output);
     buffer_free(&result.problem);
     result = ask_daemon(fd, request, &netconf->directories, signals);
@@ -167,6 +196,18 @@ static int ask_and_finish(const struct request *request, struct netconf *netconf
   buffer_free(&result.output);
   buffer_free(&result.problem);
   return exit_code;
+}
+
+/* Does what is recorded of the request's container; a daemon that runs on demand is started for it. */
+static enum spool_own replay_own(const struct spool *spool, const struct spool_peer *peer, const struct request *request,
+                                 struct netconf *netconf, int64_t until, struct on_demand_problem *problem) {
+  if (!request_has_attachment(request) || !spool_has_of(spool, request->container_id)) return SPOOL_OWN_DONE;
+  if (netconf->on_demand.count > 0) {
+    int fd = open_daemon(request, netconf, until, peer->signals, problem);
+    if (fd < 0) return SPOOL_OWN_UNREACHABLE;
+    (void)close(fd);
+  }
+  return spool_replay_own(spool, peer, request->container_id, until);
 }
 
 static _Noreturn void fail_before_recorded(const struct netconf *netconf) {
@@ -188,15 +229,15 @@ static int run_plugin(void) {
   struct spool_peer peer = {buffer_text(&netconf.socket_path), &netconf.directories, &signals};
   struct spool spool;
   spool_look(netconf.spool.cni_dir, &spool);
-  const char *container_id = request_has_attachment(&request) ? request.container_id : "";
-  enum spool_own own = spool_replay_own(&spool, &peer, container_id, until);
+  struct on_demand_problem problem = {0};
+  enum spool_own own = replay_own(&spool, &peer, &request, &netconf, until, &problem);
   int exit_code;
   bool answered = false;
   if (own == SPOOL_OWN_UNREACHABLE) {
-    exit_code = finish_without_daemon(&request, &netconf, errno);
+    exit_code = finish_without_daemon(&request, &netconf, errno, &problem);
   } else {
     if (own == SPOOL_OWN_LEFT && strcmp(request.command, "ADD") == 0) fail_before_recorded(&netconf);
-    exit_code = ask_and_finish(&request, &netconf, &signals, until, &answered);
+    exit_code = ask_and_finish(&request, &netconf, &signals, until, &problem, &answered);
   }
   if (answered) spool_replay_behind(&spool, &peer);
   spool_close(&spool);
@@ -204,6 +245,9 @@ static int run_plugin(void) {
   buffer_free(&netconf.socket_path);
   buffer_free(&netconf.directories.allowed);
   free(netconf.spool.cni_dir);
+  buffer_free(&netconf.on_demand.command);
+  buffer_free(&problem.message);
+  buffer_free(&problem.details);
   return exit_code;
 }
 

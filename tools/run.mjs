@@ -72,6 +72,17 @@ const tasks = {
     about: "build what is out of date into build/ (--force: all of it)",
     run: (args) => build(...args),
   },
+  "build:executable": {
+    about: "build/multusd, the single file with Node inside (--arch arm64: also for another machine)",
+    async run(args) {
+      await requireBuild();
+      if (args.includes("--arch")) {
+        const exitCode = await tasks["build:shims"].run([]);
+        if (exitCode !== 0) return exitCode;
+      }
+      return onPinnedNode(inProject("tools", "build", "executable.mjs"), ...args);
+    },
+  },
   "build:shims": {
     about: "the shim for amd64 and for arm64: build/multus-amd64, build/multus-arm64",
     async run(args) {

@@ -9,6 +9,11 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   kubeconfig_generator: ["kubeconfig", "--bootstrap-config", "/tmp/kubeconfig"],
 };
 
+/** Does a program of that name do what one of multusctl's commands does? @param program path */
+export function isGoProgram(program: string): boolean {
+  return Object.hasOwn(commands, basename(program));
+}
+
 /**
  * A process's arguments with the command that its program's name stands for.
  * @param argv Node, program, arguments
@@ -16,6 +21,6 @@ const commands: Readonly<Record<string, readonly string[]>> = {
 export function withCommandOfName(argv: readonly string[]): string[] {
   const [node = "", program = "", ...args] = argv;
   const name = basename(program);
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  const command = isGoProgram(name) ? commands[name] : undefined;
   return [node, program, ...(command ?? []), ...args];
 }

@@ -1,7 +1,9 @@
 /** Where the other parts of this build are: multusctl is one file among them. */
 
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { getRawAsset, isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
 import { UserError } from "./user-error.ts";
 
@@ -14,8 +16,23 @@ function candidatesOf(part: Part): string[] {
   return [join(here, part), join(here, "..", "..", "build", part)];
 }
 
-/** The path of a part; undefined where it is not there: not every installation has every part. */
+/** The plugin binary of the single-file executable, once it was needed as a file. */
+let writtenOut: string | undefined;
+
+/** @returns its path, good until this process ends */
+function writeOutPlugin(): string {
+  if (writtenOut !== undefined) return writtenOut;
+  const directory = mkdtempSync(join(tmpdir(), "multusctl-"));
+  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  writtenOut = join(directory, "multus");
+  writeFileSync(writtenOut, new Uint8Array(getRawAsset("multus")), { mode: 0o755 });
+  return writtenOut;
+}
+
+/** The path of a part; undefined where it is not there: not every installation has every part. The single-file executable is the daemon itself, and has the plugin binary inside. */
 export function findPart(part: Part): string | undefined {
+  if (isSea() && part === "multusd") return process.execPath;
+  if (isSea() && part === "multus") return writeOutPlugin();
   return candidatesOf(part).find((path) => existsSync(path));
 }
 
@@ -30,6 +47,14 @@ export function partPath(part: Part): string {
     `${part} is not there (looked for ${candidatesOf(part).join(", ")})`,
     "build it: npm run build",
   );
+}
+
+/**
+ * Words that start the daemon, before its options.
+ * @throws {UserError} where it has not been built
+ */
+export function daemonCommand(): readonly string[] {
+  return isSea() ? [process.execPath, "daemon"] : [process.execPath, partPath("multusd.mjs")];
 }
 
 /** Where multusd has its socket, plans and results unless its configuration says otherwise. */

@@ -79,9 +79,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-try {
-  await program.parseAsync(withCommandOfName(process.argv));
-} catch (error) {
+program.parseAsync(withCommandOfName(process.argv)).catch((error: unknown) => {
   report(error);
   process.exitCode = 1;
-}
+});

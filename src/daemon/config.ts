@@ -27,6 +27,8 @@ export interface DaemonConfig {
   readonly maxConcurrent: number;
   /** Milliseconds that one run of a delegate may take; undefined: as createMultus has it. */
   readonly delegateTimeoutMs: number | undefined;
+  /** The daemon ends when it had nothing to do for so many seconds; undefined: never. */
+  readonly idleExitSeconds: number | undefined;
   /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
   readonly nadDir: string;
   /** Path of the `multus` binary to run as agent; undefined: where the daemon's installation has it. */
@@ -61,6 +63,7 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly connectionLimit?: number;
   readonly maxConcurrent?: number;
   readonly delegateTimeoutMs?: number;
+  readonly idleExitSeconds?: number;
   readonly nadDir?: string;
   readonly agentPath?: string;
   readonly chrootDir?: string;
@@ -84,6 +87,7 @@ const usedKeys = [
   "connectionLimit",
   "maxConcurrent",
   "delegateTimeoutMs",
+  "idleExitSeconds",
   "nadDir",
   "perNodeCertificate",
   "metricsPort",
@@ -123,6 +127,7 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     socketDir: keys.socketDir ?? defaultSocketDir,
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
     delegateTimeoutMs: keys.delegateTimeoutMs,
+    idleExitSeconds: keys.idleExitSeconds,
     nadDir: keys.nadDir ?? "",
     agentPath: keys.agentPath,
     // Go multus has none where it says nothing.

@@ -6,6 +6,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { loadKernels } from "../kernels/load.ts";
 import { KubeClusters } from "../kube/clusters.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
+import type { LogFields } from "../log/logger.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
@@ -13,8 +14,11 @@ import { keysOfDaemon } from "../multus/netconf.ts";
 import { Admission } from "./admission.ts";
 import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
+import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
+import { IdleEnd } from "./idle-end.ts";
 import type { OwnState } from "./metrics/state.ts";
 import { observed } from "./observed-handler.ts";
+import { printedFile } from "./printed-file.ts";
 import { RecentFailures } from "./recent-failures.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { createRuntimeConfigKeeper } from "./runtime-config.ts";
@@ -29,11 +33,13 @@ const reportsWithinMs = 5_000;
 
 const usage = `multusd ${packageJson.version}: the Multus daemon
 
-  multusd [--config FILE]
+  multusd [--config FILE] [--idle-exit SECONDS]
 
-  --config FILE   configuration, JSON (default ${defaultConfigFile})
-  --version       print the version
-  --help          print this
+  --config FILE         configuration, JSON (default ${defaultConfigFile})
+  --idle-exit SECONDS   end when there was no request for so long and everything is delivered (default: never);
+                        wins over the configuration's idleExitSeconds. For a daemon that daemonCommand starts
+  --version             print the version
+  --help                print this
 
 MULTUS_NODE_NAME in the environment is the name of this node in its cluster; OTEL_EXPORTER_OTLP_ENDPOINT has spans exported.
 `;
@@ -48,11 +54,27 @@ function saveMemory(): void {
   setFlagsFromString("--no-maglev");
 }
 
+/** How it was called is wrong. */
+class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** @throws {UsageError} */
+function parseIdleExit(text: string): number {
+  const { minimum, maximum } = daemonSchema.properties.idleExitSeconds;
+  const seconds = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds >= minimum && seconds <= maximum) return seconds;
+  throw new UsageError(
+    `--idle-exit is a whole number of seconds from ${minimum} to ${maximum}, not ${JSON.stringify(text)}`,
+  );
+}
+
 async function main(): Promise<void> {
   saveMemory();
   const { values } = parseArgs({
     options: {
       config: { type: "string", default: defaultConfigFile },
+      "idle-exit": { type: "string" },
       version: { type: "boolean", short: "v", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -61,11 +83,22 @@ async function main(): Promise<void> {
     process.stdout.write(values.help ? usage : `multusd ${packageJson.version}\n`);
     return;
   }
-  await serve(readDaemonConfig(values.config), values.config);
+  const { "idle-exit": idleExit } = values;
+  const given = idleExit === undefined ? {} : { idleExitSeconds: parseIdleExit(idleExit) };
+  await serve({ ...readDaemonConfig(values.config), ...given }, values.config);
+}
+
+/** How a daemon ends. */
+interface Ending {
+  readonly why: LogFields;
+  /** Resolves with how many were not finished. */
+  readonly endRequests: () => Promise<number>;
+  /** The next call starts it again: what leads a runtime here stays. */
+  readonly comesAgain: boolean;
 }
 
 async function serve(config: DaemonConfig, configFile: string): Promise<void> {
-  const allLoggers = new Loggers();
+  const allLoggers = new Loggers(printedFile(config.socketDir));
   const loggers = new RequestLoggers(allLoggers, config.log);
   const log = loggers.daemon;
   logBugs(log);
@@ -86,6 +119,15 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     nads,
     delegateTimeoutMs: config.delegateTimeoutMs,
   });
+  const idleEnd = new IdleEnd({
+    seconds: config.idleExitSeconds,
+    undelivered: () => clusters.undelivered,
+    end: () => {
+      if (stopping) return;
+      const why = { idle: config.idleExitSeconds };
+      end({ why, endRequests: () => server.retire(), comesAgain: true });
+    },
+  });
   const admission = new Admission(config.maxConcurrent);
   const daemonState = (): OwnState => ({
     waiting: admission.waiting,
@@ -105,12 +147,15 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   });
   const { tracer, observer } = telemetry;
   const failures = new RecentFailures();
-  const handle = failures.of((request, executor, own) => multus.handle(request, executor, own));
+  const handle = failures.of((request, executor, own) =>
+    idleEnd.during(request.command, () => multus.handle(request, executor, own)),
+  );
   const server: DaemonServer = new DaemonServer(
     { handle: observed(handle, tracer, observer), admission, loggers, observer },
     {
       handleDelegate: observed(
-        (request, executor, own) => multus.handleDelegate(request, executor, own),
+        (request, executor, own) =>
+          idleEnd.during(request.command, () => multus.handleDelegate(request, executor, own)),
         tracer,
         observer,
       ),
@@ -128,14 +173,14 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     },
   );
   const listening = server.listen(config.socketDir);
-  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+  const stop = async ({ why, endRequests, comesAgain }: Ending): Promise<void> => {
     await listening;
-    log.verbose("multusd stops", { signal });
+    log.verbose("multusd stops", why);
     runtimeConfig?.freeze();
-    const unfinished = await server.stop(requestsWithinMs);
+    const unfinished = await endRequests();
     await agents.close();
     // Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone.
-    runtimeConfig?.leave();
+    if (!comesAgain) runtimeConfig?.leave();
     const [undelivered] = await Promise.all([
       clusters.close(reportsWithinMs),
       telemetry.close(reportsWithinMs),
@@ -144,6 +189,12 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     await allLoggers.close();
     process.exit(0);
   };
+  const end = (ending: Ending): void => {
+    stop(ending).catch((error) => {
+      log.panic("multusd could not stop in order", { error: String(error) });
+      process.exit(1);
+    });
+  };
   let stopping = false;
   // Before the first wait: whoever sees the socket may send a signal at once.
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -151,16 +202,14 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       // Whoever asks twice does not want to wait.
       if (stopping) process.exit(1);
       stopping = true;
-      stop(signal).catch((error) => {
-        log.panic("multusd could not stop in order", { error: String(error) });
-        process.exit(1);
-      });
+      end({ why: { signal }, endRequests: () => server.stop(requestsWithinMs), comesAgain: false });
     });
   }
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
   // Not before: a runtime that sees the file calls at once.
   runtimeConfig?.start();
+  idleEnd.begin();
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
   const cluster = await clusters.warm();
   if (cluster !== undefined) multus.restoreStatuses(cluster);
@@ -204,7 +253,8 @@ function logBugs(log: DaemonLogger): void {
 
 main().catch((error: unknown) => {
   const isUsage =
-    error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+    error instanceof UsageError ||
+    (error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"));
   process.stderr.write(`multusd: ${errorText(error)}\n`);
   process.exit(isUsage ? 2 : 1);
 });

@@ -12,6 +12,8 @@ const maxFirstByteOfFrame = 1;
 /** A shim sends its request right after it has connected. */
 const arrivalSteps = 4;
 const arrivalStepMs = 25;
+/** A connection to a daemon that retires, and brings nothing, is nobody who would miss it. */
+const silenceMs = 10_000;
 
 export class DaemonServer {
   readonly #context: SessionContext;
@@ -71,11 +73,35 @@ export class DaemonServer {
   }
 
   /**
+   * Ends a server that nobody seems to need. Its name goes first; who came before that is served to the end, like anybody else.
+   * Whoever comes later finds nobody, and starts the next daemon.
+   * @returns requests that were not finished: none
+   */
+  async retire(): Promise<number> {
+    this.#socketFile?.remove();
+    await this.#lastArrivals();
+    this.#server.close();
+    const silentUntil = performance.now() + silenceMs;
+    // A session ends when its request is answered, or did not come in time.
+    while (this.#mayBring(silentUntil)) {
+      await sleep(arrivalStepMs);
+    }
+    for (const socket of this.#others) socket.destroy();
+    return 0;
+  }
+
+  /**
    * Who connected before the name went may still wait in the kernel's queue, or have its request on the way: to close at once would turn
    * it away. In steps, so that each gives way to what has come, however late it is.
    */
   async #lastArrivals(): Promise<void> {
     for (let step = 0; step < arrivalSteps; step++) await sleep(arrivalStepMs);
+  }
+
+  /** Is somebody there whose request is worked on, or may still come? @param silentUntil on the clock of `performance.now()` */
+  #mayBring(silentUntil: number): boolean {
+    if (this.#sessions.size > 0 || this.#http.underWay > 0) return true;
+    return this.#others.size > 0 && performance.now() < silentUntil;
   }
 
   #underWay(): number {

@@ -7,6 +7,10 @@ import { join } from "node:path";
 import { makeDirectory, removeFile } from "../cni/atomic-file.ts";
 
 const socketName = "multus.sock";
+/** What a daemon prints that the shim has started. */
+export const printedFileName = "multusd.stderr";
+/** Beside the socket, from the shim where it starts the daemon (shim/on_demand_directory.c). */
+const namesOfShim = ["multus.lock", printedFileName];
 
 const groupAndOthersWrite = 0o022;
 const sticky = 0o1000;
@@ -127,7 +131,7 @@ function listen(server: Server, path: string): Promise<void> {
 function prepareDirectory(directory: string): void {
   makeDirectory(directory, 0o700);
   const { mode } = statSync(directory);
-  const shared = (mode & sticky) !== 0 || readdirSync(directory).some((name) => !name.startsWith(socketName));
+  const shared = (mode & sticky) !== 0 || readdirSync(directory).some((name) => !isOurs(name));
   if (!shared) {
     chmodSync(directory, 0o700);
   } else if ((mode & groupAndOthersWrite) !== 0) {
@@ -137,10 +141,15 @@ function prepareDirectory(directory: string): void {
   }
 }
 
-function statIfThere(path: string): Stats | undefined {
+function isOurs(name: string): boolean {
+  return name.startsWith(socketName) || namesOfShim.includes(name);
+}
+
+export function statIfThere(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
-function isSame(left: Stats | undefined, right: Stats): boolean {
+/** Are both the same file? */
+export function isSame(left: Stats | undefined, right: Stats): boolean {
   return left !== undefined && left.dev === right.dev && left.ino === right.ino;
 }

@@ -2,6 +2,7 @@
 
 import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { getRawAsset, isSea } from "node:sea";
 import { kernelError, maximumInputLength, tooLarge } from "./error.ts";
 
 /** What multus.wasm exports. Numbers are addresses and lengths in bytes; a kernel returns a status, 0 for done. */
@@ -70,6 +71,11 @@ function locateModule(): URL {
     : new URL("./multus.wasm", import.meta.url);
 }
 
+/** In the single-file executable it is inside. */
+function readModule(): Uint8Array {
+  return isSea() ? new Uint8Array(getRawAsset("multus.wasm")) : readFileSync(locateModule());
+}
+
 /**
  * A call goes: `start`, `put…` each input, call a kernel of `exports`, `check` its status, look at the result, `end`.
  * Addresses are good until the next `start`.
@@ -91,7 +97,7 @@ export class WasmContext {
   readonly #inputContents: (Uint8Array | string)[] = [];
 
   constructor() {
-    this.#module = new WebAssembly.Module(readFileSync(locateModule()));
+    this.#module = new WebAssembly.Module(readModule());
     this.exports = this.#instantiate();
     this.memory = Buffer.from(this.exports.memory.buffer);
     this.words = new Uint32Array(this.exports.memory.buffer);

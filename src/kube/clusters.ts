@@ -33,6 +33,12 @@ export class KubeClusters implements Clusters {
     this.#options = options;
   }
 
+  /** Statuses and events, of all clusters, that are not delivered yet. */
+  get undelivered(): number {
+    const deliveries = this.states.flatMap((state) => state.deliveries);
+    return deliveries.reduce((sum, { pending }) => sum + pending, 0);
+  }
+
   /**
    * The daemon's own kubeconfig goes first, then the cluster that the daemon is a pod of, then the netconf's kubeconfig.
    * @throws {CniError} 7 where the kubeconfig cannot be used, or is one too many

@@ -4,8 +4,10 @@ import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
+import { plainKubeconfig } from "../support/cluster/kubeconfig.ts";
 import { type CommandOutcome, runCommand } from "../support/command.ts";
 import { Daemon } from "../support/daemon.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
@@ -40,15 +42,7 @@ const run = (...args: string[]): Promise<CommandOutcome> => runCommand([process.
 
 /** Writes it where the daemon's configuration says that it is. @returns its path */
 function kubeconfigOf(server: string): string {
-  return directory.write(
-    "kubeconfig",
-    JSON.stringify({
-      clusters: [{ name: "c", cluster: { server } }],
-      users: [{ name: "u", user: { token: "t" } }],
-      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-      "current-context": "x",
-    }),
-  );
+  return directory.write("kubeconfig", plainKubeconfig(server));
 }
 
 const linesOf = (daemon: Daemon, text: string) =>
@@ -158,6 +152,41 @@ describe("the daemon", () => {
     await expectService("c1");
   });
 
+  test("ends of itself when it had nothing to do for a while, where it is told so", async () => {
+    await using daemon = newDaemon({ idleExitSeconds: 1 });
+    await daemon.start();
+    const { pid } = daemon;
+    const add = await addUnderWay("lasting");
+    // Longer than it may be idle.
+    await sleep(1_500);
+    expect(existsSync(socketPath())).toBe(true);
+    finish(add);
+    expect((await add.peer.reply()).exitCode).toBe(0);
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow("ESRCH"), patience);
+    expect(existsSync(socketPath())).toBe(false);
+    expect(daemon.output).toMatch(
+      /\[verbose\] multusd stops idle=1\n.*\[verbose\] multusd has stopped unfinished=0\n$/s,
+    );
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  test("stops in order on a signal while it ends of itself", async () => {
+    await using daemon = newDaemon({ idleExitSeconds: 1 });
+    await daemon.start();
+    // Its request comes after the socket's name has gone.
+    const late = await WirePeer.connect(socketPath());
+    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false), patience);
+    await sleep(200);
+    const args = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=s1";
+    late.request({ containerId: "late", args, config: netconf() });
+    const order = (await late.next())?.id ?? 0;
+    const stopped = daemon.stop("SIGTERM");
+    await sleep(100);
+    finish({ peer: late, order });
+    expect((await late.reply()).exitCode).toBe(0);
+    expect(await stopped).toBe(0);
+  });
+
   test("does not start where another one serves, and leaves that one alone", async () => {
     await using daemon = newDaemon();
     await daemon.start();
@@ -199,6 +228,10 @@ describe("the daemon", () => {
     expect([missing.exitCode, missing.stderr]).toEqual([1, expect.stringContaining("missing.json")]);
     const misspelt = await run("--confg", "x");
     expect([misspelt.exitCode, misspelt.stderr]).toEqual([2, expect.stringContaining("--confg")]);
+    for (const seconds of ["0", "1.5", "x", "1000001"]) {
+      const wrong = await run("--idle-exit", seconds);
+      expect([wrong.exitCode, wrong.stderr]).toEqual([2, expect.stringContaining(`not "${seconds}"`)]);
+    }
     const help = await run("--help");
     expect([help.exitCode, help.stdout.toString()]).toEqual([0, expect.stringContaining("--config FILE")]);
     const version = await run("--version");

@@ -1,21 +1,11 @@
 /** A runtime that asks for STATUS while the daemon makes its first list of the cluster's networks: the answer waits for it, as a runtime takes a node for broken for seconds. */
 
 import { expect, test } from "vitest";
+import { plainKubeconfig } from "../support/cluster/kubeconfig.ts";
 import { callPlugin, type PluginAnswer } from "../support/plugin.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { shim, TestNode } from "../support/test-node.ts";
 import { ApiServer } from "../unit/kube/api-server.ts";
-
-function kubeconfigFor(server: string): string {
-  return JSON.stringify({
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "c", cluster: { server } }],
-    users: [{ name: "u", user: { token: "t" } }],
-    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-    "current-context": "x",
-  });
-}
 
 // The daemon makes the answer wait for a second: on a machine that does much else its list may take longer, but not each time.
 test("STATUS right after a start says that the node can serve, once it can; an API that says nothing makes it 50", {
@@ -23,7 +13,7 @@ test("STATUS right after a start says that the node can serve, once it can; an A
 }, async () => {
   await using api = new ApiServer();
   using directory = new ScratchDirectory("cluster");
-  const kubeconfig = directory.write("kubeconfig", kubeconfigFor(await api.start()));
+  const kubeconfig = directory.write("kubeconfig", plainKubeconfig(await api.start()));
   // Longer than a daemon needs from its socket to the answer.
   api.delay = 250;
   await using node = await TestNode.start({ daemonConfig: { kubeconfig, nadDir: undefined } });

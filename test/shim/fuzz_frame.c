@@ -121,6 +121,21 @@ static void check_json(struct bytes text) {
     touched += touch((struct bytes){wanted[i].value.data, wanted[i].value.length});
     buffer_free(&wanted[i].value);
   }
+  struct bytes value;
+  if (json_find_value(text, "k", &value)) {
+    uint32_t number;
+    struct buffer texts = {0};
+    size_t count, ends = 0;
+    touched += touch(value);
+    MUST(value.length > 0 && value.data >= text.data && value.data + value.length <= text.data + text.length);
+    if (json_read_unsigned(value, 600000, &number)) MUST(number <= 600000 && value.data[0] >= '0' && value.data[0] <= '9');
+    if (json_read_strings(value, &texts, &count)) {
+      for (size_t i = 0; i < texts.length; i++) ends += texts.data[i] == 0;
+      MUST(ends == count && value.data[0] == '[' && value.data[value.length - 1] == ']');
+      MUST(texts.length == 0 || texts.data[texts.length - 1] == 0);
+    }
+    buffer_free(&texts);
+  }
   /* Any bytes become a string that can be read again. */
   struct buffer written = {0};
   buffer_say(&written, "{\"k\": ");
@@ -261,6 +276,8 @@ static const char *const seed_texts[] = {
     "[[[[{\"cniVersion\":\"x\"}]]]]",
     "{\"k\":\"\\u00e\"",
     "{\"\":\"\\ud83d\\u\"",
+    "{\"k\": [\"/a\", \"--b\\n\", \"\" ] , \"cniVersion\":\"1.1.0\"}",
+    "{\"K\":600000}",
 };
 enum { SEED_TEXTS = sizeof seed_texts / sizeof seed_texts[0] };
 

@@ -8,6 +8,8 @@ const source = join(import.meta.dirname, "..", "..", "src");
 
 /** What each room may use beside itself and what is no room: packages, package.json, validators made by the build. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
+  // One file out of both.
+  executable: ["daemon", "ctl"],
   daemon: ["kube", "runtime-config", "telemetry", "multus", "cni", "agent", "kernels", "log"],
   ctl: ["kube", "runtime-config", "multus", "cni", "agent", "kernels", "log"],
   "runtime-config": ["multus", "cni", "kernels", "log"],

@@ -61,6 +61,20 @@ export { ${names.join(", ")} };`,
   },
 };
 
+/** What every bundle of ours has in common. */
+export const bundleOptions = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: "node",
+  target: "node24",
+  plugins: [leaveOut],
+  // Comments and blanks are parsed at every start; names stay as they are for stack traces.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: "none",
+  logLevel: "warning",
+};
+
 /**
  * Writes build/multusd.mjs and build/multusctl.mjs, with source maps beside them.
  * @returns {Promise<string[]>} the files written
@@ -68,22 +82,13 @@ export { ${names.join(", ")} };`,
 export async function buildBundles() {
   await buildValidators();
   await build({
-    absWorkingDir: root,
+    ...bundleOptions,
     entryPoints: Object.entries(entryPoints).map(([out, path]) => ({ in: path, out })),
     outdir: "build",
     outExtension: { ".js": ".mjs" },
-    bundle: true,
-    platform: "node",
     format: "esm",
-    target: "node24",
     banner: { js: banner },
-    plugins: [leaveOut],
-    // Comments and blanks are parsed at every start; names stay as they are for stack traces.
-    minifyWhitespace: true,
-    minifySyntax: true,
-    legalComments: "none",
     sourcemap: "linked",
-    logLevel: "warning",
   });
   const files = Object.keys(entryPoints).map((name) => join(root, "build", `${name}.mjs`));
   for (const file of files) await chmod(file, 0o755);

@@ -20,6 +20,8 @@ export async function buildValidators() {
   const ajv = new Ajv({
     allErrors: true,
     allowUnionTypes: true,
+    // An array may say more of its first item than of the rest, and have any length: a command.
+    strictTuples: false,
     verbose: true,
     code: { source: true, esm: true },
   });

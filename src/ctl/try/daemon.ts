@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { partPath } from "../installation.ts";
+import { daemonCommand } from "../installation.ts";
 import { UserError } from "../user-error.ts";
 import type { ScratchNode } from "./scratch.ts";
 
@@ -41,7 +41,8 @@ export class TrialDaemon {
       }),
     );
     // A group of its own: Ctrl-C in a terminal must not end it before DEL has run.
-    this.#process = spawn(process.execPath, [partPath("multusd.mjs"), "--config", configFile], {
+    const [program = "", ...words] = daemonCommand();
+    this.#process = spawn(program, [...words, "--config", configFile], {
       stdio: ["ignore", "ignore", "pipe"],
       detached: true,
     });

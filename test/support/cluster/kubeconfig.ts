@@ -12,6 +12,18 @@ function user(credentials: Credentials): Readonly<Record<string, string>> {
   return { "client-certificate": credentials.certificate, "client-key": credentials.key };
 }
 
+/** A kubeconfig for a server that asks for no certificate, or for nobody. @param server URL @returns its text */
+export function plainKubeconfig(server: string): string {
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "c", cluster: { server } }],
+    users: [{ name: "u", user: { token: "t" } }],
+    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+    "current-context": "x",
+  });
+}
+
 /**
  * Writes a kubeconfig. Its JSON is YAML.
  * @param file path, mode 0600

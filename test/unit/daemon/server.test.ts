@@ -636,6 +636,50 @@ describe("HTTP on the same socket", () => {
   });
 });
 
+describe("a server that retires", () => {
+  test("has no name any more, and serves to the end who came before", async () => {
+    const server = await serve(async (request, executor) => {
+      await executor.linkExists(request.netns, request.ifName);
+      return success(request.containerId);
+    });
+    // Accepted, but its request has not come.
+    const late = await newPeer();
+    const busy = await newPeer();
+    busy.request({ containerId: "busy" });
+    const order = await busy.next();
+    let hasRetired = false;
+    const retired = server.retire().then((unfinished) => {
+      hasRetired = true;
+      return unfinished;
+    });
+    expect(existsSync(socketPath())).toBe(false);
+    await sleep(300);
+    late.request({ containerId: "late" });
+    const lateOrder = await late.next();
+    expect(lateOrder).toMatchObject({ type: FrameType.linkExists });
+    late.send(FrameType.done, lateOrder?.id ?? 0, { exists: true });
+    expect(await late.reply()).toEqual({ exitCode: 0, stdout: "late" });
+    expect(hasRetired).toBe(false);
+    busy.send(FrameType.done, order?.id ?? 0, { exists: true });
+    expect(await busy.reply()).toEqual({ exitCode: 0, stdout: "busy" });
+    expect(await retired).toBe(0);
+  });
+
+  test("leaves its name to the next one", async () => {
+    const first = await serve(succeed);
+    const peer = await newPeer();
+    const retired = first.retire();
+    await serve(async () => success("next"));
+    const next = await newPeer();
+    next.request({});
+    expect((await next.reply()).stdout).toBe("next");
+    peer.request({});
+    expect((await peer.reply()).stdout).toBe("{}");
+    await retired;
+    expect(existsSync(socketPath())).toBe(true);
+  });
+});
+
 describe("a stop", () => {
   /** A server that stops while an ADD is being worked on. */
   async function stopsWithAnAdd() {

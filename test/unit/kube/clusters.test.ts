@@ -47,7 +47,14 @@ class Opened {
       sink: { event: unused, networkStatus: unused, withdraw: unused },
       problem: () => path,
       untilListed: unused,
-      state: { server: path, watches: [], deliveries: [] },
+      state: {
+        server: path,
+        watches: [],
+        deliveries: [
+          { kind: "status", pending: path.length, delivered: 7, givenUp: 1 },
+          { kind: "event", pending: 1, delivered: 0, givenUp: 0 },
+        ],
+      },
       close: async (limitMs) => {
         this.closed.push(path);
         return limitMs;
@@ -122,6 +129,13 @@ describe("a request's cluster", () => {
 });
 
 describe("the daemon's clusters", () => {
+  test("know together how much is not delivered yet", async () => {
+    const opened = new Opened();
+    expect(opened.clusters.undelivered).toBe(0);
+    await Promise.all([opened.which("/1"), opened.which("/22")]);
+    expect(opened.clusters.undelivered).toBe(2 + 1 + 3 + 1);
+  });
+
   test("are opened before the first request where they are known, and a problem is logged", async () => {
     const opened = new Opened({ kubeconfig: "/own" });
     await opened.clusters.warm();

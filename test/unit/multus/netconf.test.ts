@@ -213,6 +213,11 @@ describe("the netconf", () => {
       'cniDir must match pattern "^/", is "var/lib/cni" (line 1, column 43)',
     ],
     [
+      '{"name": "n", "clusterNetwork": "c", "daemonCommand": ["multusd", 1], "daemonStartTimeoutMs": 0}',
+      CniErrorCode.invalidNetworkConfig,
+      'daemonCommand[1] must be string, is 1 (line 1, column 67); daemonCommand[0] must match pattern "^/", is "multusd" (line 1, column 56); daemonStartTimeoutMs must be >= 1, is 0 (line 1, column 95)',
+    ],
+    [
       '{"name":"n","clusterNetwork":"c","auxiliaryCNIChainName":"../x"}',
       CniErrorCode.invalidNetworkConfig,
       'auxiliaryCNIChainName: network name "../x" must be',

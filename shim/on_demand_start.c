@@ -1,0 +1,115 @@
+/* Starting a program that stays when we are gone, and that has nothing of what the runtime gave us. */
+#define _GNU_SOURCE
+#include "on_demand_start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "buffer.h"
+
+extern char **environ;
+
+/* A runtime's environment has its proxies and credentials in it; what else the daemon is to have, env(1) in daemonCommand gives it. */
+static const char *const kept[] = {"PATH", "HOME", "LANG", "TZ"};
+static const char kept_prefix[] = "MULTUS_";
+/* A service may have none. */
+static char usual_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+static bool is_kept(const char *entry) {
+  struct bytes name = {(const uint8_t *)entry, strcspn(entry, "=")};
+  if (strncmp(entry, kept_prefix, sizeof kept_prefix - 1) == 0) return true;
+  for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+    if (bytes_equal_text(name, kept[i])) return true;
+  }
+  return false;
+}
+
+/* A list for execve(), freed with free(); its texts are those of our environment. */
+static char **make_environment(void) {
+  size_t own = 0, count = 0;
+  while (environ[own] != NULL) own++;
+  char **list = memory_take((own + 2) * sizeof *list);
+  for (size_t i = 0; i < own; i++) {
+    if (is_kept(environ[i])) list[count++] = environ[i];
+  }
+  if (getenv("PATH") == NULL) list[count++] = usual_path;
+  list[count] = NULL;
+  return list;
+}
+
+static bool close_range_of(unsigned first, unsigned last) {
+  if (first > last || syscall(SYS_close_range, first, last, 0) == 0) return true;
+  if (errno != ENOSYS) return false;
+  /* Kernels before 5.9. */
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
+  for (unsigned fd = first; fd <= last && fd < limit.rlim_cur; fd++) (void)close((int)fd);
+  return true;
+}
+
+/* Runs in the child. `report` closes when the program runs; otherwise it is told why it does not. */
+static _Noreturn void become(char *const *arguments, char *const *environment, int input, int output, int report) {
+  struct sigaction standard;
+  memset(&standard, 0, sizeof standard);
+  standard.sa_handler = SIG_DFL;
+  /* SIGKILL and SIGSTOP are refused, and those that the C library keeps for itself. */
+  for (int signal = 1; signal < NSIG; signal++) (void)sigaction(signal, &standard, NULL);
+  sigset_t none;
+  (void)umask(S_IWGRP | S_IWOTH);
+  if (sigemptyset(&none) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0 && setsid() >= 0 && chdir("/") == 0 &&
+      dup2(input, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0 &&
+      /* A runtime reads until everybody has closed our stdout; and the lock must not stay taken. */
+      close_range_of(STDERR_FILENO + 1, (unsigned)report - 1) && close_range_of((unsigned)report + 1, INT_MAX)) {
+    (void)execve(arguments[0], arguments, environment);
+  }
+  int error = errno;
+  (void)!write(report, &error, sizeof error);
+  _exit(127);
+}
+
+/* What the child says before it runs the program: 0 if it runs, else the errno. */
+static int read_report(int fd) {
+  int error = 0;
+  ssize_t length;
+  do {
+    length = read(fd, &error, sizeof error);
+  } while (length < 0 && errno == EINTR);
+  return length == (ssize_t)sizeof error ? error : 0;
+}
+
+pid_t on_demand_start(char *const *arguments, int output) {
+  int report[2];
+  int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (input < 0) return -1;
+  if (pipe2(report, O_CLOEXEC) != 0) {
+    int error = errno;
+    (void)close(input);
+    errno = error;
+    return -1;
+  }
+  char **environment = make_environment();
+  pid_t child = fork();
+  if (child == 0) become(arguments, environment, input, output, report[1]);
+  int error = errno;
+  free(environment);
+  (void)close(input);
+  (void)close(report[1]);
+  if (child > 0) error = read_report(report[0]);
+  (void)close(report[0]);
+  if (child < 0 || error == 0) {
+    errno = error;
+    return child;
+  }
+  while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
+  errno = error;
+  return -1;
+}

@@ -1,0 +1,56 @@
+/** When a daemon that was started on demand ends: it has had nothing to do for a while, and nothing is left to be delivered. */
+
+/** Runtimes ask every few seconds: it is no sign that the daemon is needed. */
+const idleCommand = "STATUS";
+/** Between two looks whether everything is delivered. */
+const deliveryStepMs = 500;
+
+export interface IdleEndOptions {
+  /** How long nothing has to happen; undefined: it never ends of itself. */
+  readonly seconds: number | undefined;
+  /** Network-statuses and events that the API does not have yet. */
+  readonly undelivered: () => number;
+  /** Is called once. Who has connected by then still has to be served. */
+  readonly end: () => void;
+}
+
+export class IdleEnd {
+  readonly #options: IdleEndOptions;
+  #underWay = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: IdleEndOptions) {
+    this.#options = options;
+  }
+
+  /** To be called when the daemon serves: from now on it is idle. */
+  begin(): void {
+    this.#idle();
+  }
+
+  /** Works on a request; until that is done, and for a while afterwards, the daemon goes on. @param command CNI_COMMAND */
+  async during<Result>(command: string, work: () => Promise<Result>): Promise<Result> {
+    if (command === idleCommand) return work();
+    this.#underWay++;
+    clearTimeout(this.#timer);
+    try {
+      return await work();
+    } finally {
+      this.#underWay--;
+      this.#idle();
+    }
+  }
+
+  #idle(): void {
+    const { seconds } = this.#options;
+    if (seconds !== undefined && this.#underWay === 0) this.#look(seconds * 1000);
+  }
+
+  #look(afterMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#options.undelivered() > 0) this.#look(deliveryStepMs);
+      else this.#options.end();
+    }, afterMs);
+  }
+}
