@@ -42,7 +42,7 @@ export class BenchCluster implements AsyncDisposable {
     return new BenchCluster(api, arrivals, resources.move());
   }
 
-  /** For a node whose daemon belongs to this cluster, with the rights of deploy/rbac.yaml and no other. */
+  /** For a node whose daemon belongs to this cluster, with the rights of deploy/base/rbac.yaml and no other. */
   async nodeOptions(): Promise<TestNodeOptions> {
     const token = await this.api.createToken("kube-system", "multus", 2 * 3_600);
     return {

@@ -65,7 +65,7 @@ afterAll(() => api?.[Symbol.asyncDispose]());
 test("a cluster without the custom resource is told what it lacks", async () => {
   const { exitCode, stdout, stderr } = await validate(["-A"]);
   expect(stderr).toContain("does not know NetworkAttachmentDefinitions");
-  expect(stderr).toContain("kubectl apply -f deploy/crd.yaml");
+  expect(stderr).toContain("kubectl apply -f deploy/base/crd.yaml");
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
 });
 

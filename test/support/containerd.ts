@@ -34,6 +34,8 @@ export interface Sandbox {
 export interface ContainerdOptions {
   /** Where containerd, ctr and containerd-shim-runc-v2 are; without it those in PATH. */
   readonly programDirectory?: string;
+  /** Words before the command that start it elsewhere and become it. */
+  readonly through?: readonly string[];
 }
 
 /** PodSandboxStatus as far as tests look. */
@@ -133,10 +135,12 @@ export class Containerd implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #service: RuntimeService;
   readonly #cgroup = uniqueName("cri");
+  readonly #ctr: string;
 
-  private constructor(directory: string, process: ChildProcess) {
+  private constructor(directory: string, process: ChildProcess, ctr: string) {
     this.#directory = directory;
     this.#process = process;
+    this.#ctr = ctr;
     this.#service = new RuntimeService(this.socket);
   }
 
@@ -164,7 +168,12 @@ export class Containerd implements AsyncDisposable {
     writeFileSync(configFile, configuration(directory, cniBinDir, cniConfDir));
     const image = await buildPauseImage(directory);
     const log = openSync(join(directory, "containerd.log"), "a");
-    const [command = "", ...args] = network.enter("containerd", "--config", configFile);
+    const [command = "", ...args] = network.enter(
+      ...(options.through ?? []),
+      "containerd",
+      "--config",
+      configFile,
+    );
     const { PATH = "" } = process.env;
     const { programDirectory } = options;
     // containerd looks for its shim in PATH too.
@@ -174,11 +183,11 @@ export class Containerd implements AsyncDisposable {
       stdio: ["ignore", log, log],
     });
     closeSync(log);
-    const containerd = new Containerd(directory, child);
+    const ctr = programDirectory === undefined ? "ctr" : join(programDirectory, "ctr");
+    const containerd = new Containerd(directory, child, ctr);
     try {
       await containerd.#untilReady();
-      const ctr = programDirectory === undefined ? "ctr" : join(programDirectory, "ctr");
-      await runOrThrow([ctr, "--address", containerd.socket, "-n", "k8s.io", "images", "import", image]);
+      await containerd.importImage(image);
     } catch (error) {
       await containerd[Symbol.asyncDispose]();
       throw error;
@@ -206,6 +215,11 @@ export class Containerd implements AsyncDisposable {
       }
       await sleep(100);
     }
+  }
+
+  /** @param image path of a tar @throws {Error} with ctr's message */
+  async importImage(image: string): Promise<void> {
+    await runOrThrow([this.#ctr, "--address", this.socket, "-n", "k8s.io", "images", "import", image]);
   }
 
   get logFile(): string {
@@ -258,7 +272,9 @@ export class Containerd implements AsyncDisposable {
   /** Stops and removes every sandbox. @returns pids of those that could not be */
   async #removeSandboxes(): Promise<number[]> {
     const remaining: number[] = [];
-    for (const { id } of await this.sandboxes()) {
+    // Those last that may serve the others: a daemon's pod.
+    const isSystem = ({ metadata }: Sandbox) => Number(metadata.namespace === "kube-system");
+    for (const { id } of (await this.sandboxes()).sort((a, b) => isSystem(a) - isSystem(b))) {
       try {
         await this.stopPodSandbox(id);
         await this.removePodSandbox(id);

@@ -1,4 +1,4 @@
 /** Types of kubernetes.mjs, for tests that run what it builds. */
 
 /** See kubernetes.mjs. */
-export function programDirectory(name: "kubernetes" | "kubernetes-controllers" | "containerd"): string;
+export function programDirectory(name: "kubernetes" | "kubernetes-controllers" | "containerd" | "helm"): string;

@@ -1,5 +1,5 @@
 /**
- * Builds real Kubernetes, and a containerd later than Debian's, from their Go modules: once for a machine, into a cache outside of the
+ * Builds real Kubernetes, a containerd later than Debian's, and Helm from their Go modules: once for a machine, into a cache outside of the
  * checkout. A build is complete or not there; runs at the same time wait for each other.
  */
 
@@ -40,7 +40,7 @@ const kubernetes = {
 
 /**
  * What is built. `replace`: rewrites the module's go.mod, so that it can be built outside of its own repository.
- * @type {Record<"kubernetes" | "kubernetes-controllers" | "containerd", { module: string, version: string, packages: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
+ * @type {Record<"kubernetes" | "kubernetes-controllers" | "containerd" | "helm", { module: string, version: string, packages: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
  */
 const programs = {
   kubernetes: {
@@ -60,6 +60,14 @@ const programs = {
     version: "2.4.2",
     packages: ["./cmd/containerd", "./cmd/containerd-shim-runc-v2", "./cmd/ctr"],
     flags: ["-trimpath", "-ldflags", "-s -w -X github.com/containerd/containerd/v2/version.Version=2.4.2"],
+    replace: (goMod) => goMod,
+  },
+  helm: {
+    about: "helm",
+    module: "helm.sh/helm/v4",
+    version: "4.3.1",
+    packages: ["./cmd/helm"],
+    flags: ["-trimpath", "-ldflags", "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1"],
     replace: (goMod) => goMod,
   },
 };

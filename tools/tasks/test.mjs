@@ -20,9 +20,12 @@ export const clusterTools = [
 ];
 export const clusterPrograms = ["kubernetes", "kubernetes-controllers", "containerd"];
 
+/** What the suite cluster runs beside that. */
+const clusterSuitePrograms = [...clusterPrograms, "helm"];
+
 /**
  * The suites (projects of vitest.config.ts) and what each needs of the machine. `root`: makes network namespaces. `builds`: runs what is built with Go.
- * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "kubernetes-controllers" | "containerd")[] }>}
+ * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "kubernetes-controllers" | "containerd" | "helm")[] }>}
  */
 const suites = {
   unit: { needs: ["openssl"], root: false },
@@ -45,7 +48,7 @@ const suites = {
     ],
     root: true,
   },
-  cluster: { needs: clusterTools, root: true, builds: clusterPrograms },
+  cluster: { needs: clusterTools, root: true, builds: clusterSuitePrograms },
 };
 
 /** What `npm test`, `npm run test:heavy` and `npm run test:cluster` run. */

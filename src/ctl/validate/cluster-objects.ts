@@ -129,7 +129,7 @@ export function apiFailure(error: unknown, action: string, server: string): unkn
       // The server answers so to a list only where it does not know the kind.
       return new UserError(
         `${server} does not know NetworkAttachmentDefinitions (${error.message})`,
-        "their CustomResourceDefinition is not installed: kubectl apply -f deploy/crd.yaml",
+        "their CustomResourceDefinition is not installed: kubectl apply -f deploy/base/crd.yaml",
         { cause: error },
       );
     case 410:

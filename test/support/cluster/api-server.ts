@@ -18,7 +18,7 @@ import { freePort } from "./ports.ts";
 import { ServerProcess } from "./server-process.ts";
 import { ServiceAccountFiles } from "./service-account-files.ts";
 
-const deployDirectory = join(import.meta.dirname, "..", "..", "..", "deploy");
+const deployBase = join(import.meta.dirname, "..", "..", "..", "deploy", "base");
 
 /** Of all service account tokens: `iss`, and `aud` of those for the API. */
 const issuer = "https://kubernetes.default.svc.cluster.local";
@@ -328,10 +328,9 @@ export class ApiServer implements AsyncDisposable {
     }
   }
 
-  /** Applies the manifests of deploy/ as they are: the custom resource is served, and the daemon's service account has its rights. */
+  /** Applies the manifests of deploy/base as they are: the custom resource is served, and the daemon's service account has its rights. */
   async applyDeployment(): Promise<void> {
-    const files = ["crd.yaml", "rbac.yaml"].flatMap((name) => ["-f", join(deployDirectory, name)]);
-    await this.kubectl("apply", ...files);
+    await this.kubectl("apply", "-k", deployBase);
     const definition = "crd/network-attachment-definitions.k8s.cni.cncf.io";
     await this.kubectl("wait", "--for=condition=Established", "--timeout=60s", definition);
     const token = await this.createToken("kube-system", "multus", 600);

@@ -28,6 +28,13 @@ export interface KubeletOptions {
   readonly kubeconfig: string;
   /** Path of the socket that serves CRI. */
   readonly runtimeSocket: string;
+  /** Words before the command that start it elsewhere and become it. */
+  readonly through?: readonly string[];
+}
+
+/** What a kubelet mounts for containers is below it. @param directory the kubelet's scratch directory */
+export function kubeletRoot(directory: string): string {
+  return join(directory, "kubelet");
 }
 
 export class Kubelet implements AsyncDisposable {
@@ -38,6 +45,7 @@ export class Kubelet implements AsyncDisposable {
     this.#options = options;
     this.#process = new ServerProcess(
       [
+        ...(options.through ?? []),
         "sh",
         "-c",
         elsewhere,
@@ -69,7 +77,7 @@ export class Kubelet implements AsyncDisposable {
   }
 
   get #rootDirectory(): string {
-    return this.#path("kubelet");
+    return kubeletRoot(this.#options.directory);
   }
 
   get #configFile(): string {

@@ -3,7 +3,15 @@
  * namespace of the node's own; what talks to each other talks over loopback. Nothing schedules pods: they name their node.
  */
 
-import { copyFileSync, existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { containersWithCgroup } from "../cgroups.ts";
@@ -18,9 +26,11 @@ import { debianPlugins, masterLink, shim } from "../test-node.ts";
 import { ApiServer } from "./api-server.ts";
 import { containerdProgram } from "./binaries.ts";
 import { FaultProxy } from "./fault-proxy.ts";
-import { Kubelet } from "./kubelet.ts";
+import { HostPlaces } from "./host-places.ts";
+import { Kubelet, kubeletRoot } from "./kubelet.ts";
 import { nadManifest, podManifest } from "./manifests.ts";
 import { inPodWith } from "./service-account-files.ts";
+import { ServiceAddress } from "./service-address.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -46,6 +56,11 @@ export interface ClusterNodeOptions {
   readonly cniVersion?: string;
   /** Further keys of the daemon's configuration. */
   readonly daemonConfig?: Json;
+  /**
+   * A node as it is before anybody installs multus: neither plugin nor netconf nor daemon of the test's. Containerd and kubelet have the usual places of a node, with Debian's
+   * plugins and the cluster network's configuration in them; pods in the host's network reach the API server at its Service's address.
+   */
+  readonly bare?: boolean;
   /** Told of every step of the start when it is done. */
   readonly onStep?: (step: string, milliseconds: number) => void;
   /** Told of what the daemon logs, as it comes. */
@@ -117,7 +132,8 @@ interface Parts {
   readonly network: Namespace;
   readonly api: ApiServer;
   readonly proxy: FaultProxy;
-  readonly daemon: Daemon;
+  /** A bare node has none. */
+  readonly daemon: Daemon | undefined;
   readonly containerd: Containerd;
   readonly kubelet: Kubelet;
 }
@@ -130,11 +146,11 @@ class NodeFiles {
     this.directory = directory;
   }
 
-  /** The runtime's plugins: ours and `loopback`. */
+  /** The runtime's plugins: ours and `loopback`; of a bare node all. */
   get runtimeBinDir(): string {
     return join(this.directory, "runtime-bin");
   }
-  /** The runtime's network configurations: ours alone. */
+  /** The runtime's network configurations: ours alone; of a bare node the cluster network's. */
   get runtimeConfDir(): string {
     return join(this.directory, "runtime-net.d");
   }
@@ -148,7 +164,7 @@ class NodeFiles {
     return join(this.directory, "net.d");
   }
   get cniDir(): string {
-    return join(this.directory, "multus");
+    return join(this.directory, "cni", "multus");
   }
   get ipamDir(): string {
     return join(this.directory, "ipam");
@@ -179,17 +195,7 @@ class NodeFiles {
     }
     copyFileSync(shim, this.plugin);
     copyFileSync(join(debianPlugins, "loopback"), join(this.runtimeBinDir, "loopback"));
-    const clusterNetwork = join(this.confDir, "10-cluster.conflist");
-    const bridge = {
-      type: "bridge",
-      bridge: clusterBridge,
-      isDefaultGateway: true,
-      ipam: this.hostLocal(["10.120.0.0/22", "fd12::/64"]),
-    };
-    writeFileSync(
-      clusterNetwork,
-      JSON.stringify({ cniVersion: "1.0.0", name: "cluster", plugins: [bridge] }, undefined, 2),
-    );
+    const clusterNetwork = this.#writeClusterNetwork(this.confDir);
     const netconf = {
       cniVersion,
       name: "multus-test",
@@ -202,6 +208,44 @@ class NodeFiles {
       daemonSocketDir: this.socketDir,
     };
     writeFileSync(join(this.runtimeConfDir, "00-multus.conf"), JSON.stringify(netconf, undefined, 2));
+  }
+
+  /** What a node has that knows nothing of multus. */
+  writeBare(): void {
+    for (const directory of [this.runtimeBinDir, this.runtimeConfDir, this.ipamDir]) {
+      mkdirSync(directory, { recursive: true });
+    }
+    for (const plugin of ["loopback", "bridge", "macvlan", "host-local"]) {
+      copyFileSync(join(debianPlugins, plugin), join(this.runtimeBinDir, plugin));
+    }
+    this.#writeClusterNetwork(this.runtimeConfDir);
+  }
+
+  /** A bare node's directories by the places that its containerd and kubelet have them in. */
+  get places(): Readonly<Record<string, string>> {
+    return {
+      "/etc/cni/net.d": this.runtimeConfDir,
+      "/etc/cni/multus/net.d": this.confDir,
+      "/opt/cni/bin": this.runtimeBinDir,
+      "/run/multus": this.socketDir,
+      "/var/lib/cni": dirname(this.cniDir),
+    };
+  }
+
+  /** @returns path of the file */
+  #writeClusterNetwork(directory: string): string {
+    const file = join(directory, "10-cluster.conflist");
+    const bridge = {
+      type: "bridge",
+      bridge: clusterBridge,
+      isDefaultGateway: true,
+      ipam: this.hostLocal(["10.120.0.0/22", "fd12::/64"]),
+    };
+    writeFileSync(
+      file,
+      JSON.stringify({ cniVersion: "1.0.0", name: "cluster", plugins: [bridge] }, undefined, 2),
+    );
+    return file;
   }
 }
 
@@ -231,8 +275,10 @@ export class ClusterNode implements AsyncDisposable {
     resources.defer(async () => {
       for (const point of mountsBelow(scratch.path)) await runCommand(["umount", "--lazy", point]);
     });
+    const { bare = false } = options;
     const files = new NodeFiles(scratch.path);
-    files.write(options.cniVersion ?? "1.0.0");
+    if (bare) files.writeBare();
+    else files.write(options.cniVersion ?? "1.0.0");
 
     const network = resources.use(await Namespace.create("node"));
     await network.ip("link", "add", masterLink, "type", "veth", "peer", "name", "wire0");
@@ -243,36 +289,54 @@ export class ClusterNode implements AsyncDisposable {
     const api = await step("etcd and kube-apiserver", async () => resources.use(await ApiServer.start()));
     await step("the manifests of deploy/", () => api.applyDeployment());
     const proxy = resources.use(await FaultProxy.start(api));
-    const { namespace, name } = serviceAccount;
-    const credentials = api.serviceAccountFiles(namespace, await api.createToken(namespace, name));
     const daemonConfig = { socketDir: files.socketDir, logLevel: "debug", ...options.daemonConfig };
-    const daemon = resources.use(
-      new Daemon(scratch.path, daemonConfig, {
-        environment: {
-          KUBERNETES_SERVICE_HOST: "127.0.0.1",
-          KUBERNETES_SERVICE_PORT: String(proxy.port),
-          MULTUS_NODE_NAME: nodeName,
-        },
-        through: inPodWith(credentials.directory),
-        ...(options.onLog && { onOutput: options.onLog }),
-      }),
-    );
-    await step("multusd", () => daemon.start());
+    let daemon: Daemon | undefined;
+    let through: readonly string[] = [];
+    if (bare) {
+      resources.use(await ServiceAddress.start(network, join(scratch.path, "service.sock"), proxy.port));
+      const shared = [files.containerdDirectory, kubeletRoot(scratch.path)];
+      resources.defer(async () => {
+        for (const directory of shared) await runCommand(["umount", "--lazy", directory]);
+      });
+      through = resources.use(new HostPlaces(files.places, shared)).through;
+    } else {
+      const { namespace, name } = serviceAccount;
+      const credentials = api.serviceAccountFiles(namespace, await api.createToken(namespace, name));
+      const own = resources.use(
+        new Daemon(scratch.path, daemonConfig, {
+          environment: {
+            KUBERNETES_SERVICE_HOST: "127.0.0.1",
+            KUBERNETES_SERVICE_PORT: String(proxy.port),
+            MULTUS_NODE_NAME: nodeName,
+          },
+          through: inPodWith(credentials.directory),
+          ...(options.onLog && { onOutput: options.onLog }),
+        }),
+      );
+      await step("multusd", () => own.start());
+      daemon = own;
+    }
     const containerd = await step("containerd", async () =>
       resources.use(
         await Containerd.start(
           files.containerdDirectory,
           network,
-          files.runtimeBinDir,
-          files.runtimeConfDir,
-          options.containerd === "2.4" ? { programDirectory: dirname(containerdProgram("containerd")) } : {},
+          ...(bare
+            ? (["/opt/cni/bin", "/etc/cni/net.d"] as const)
+            : ([files.runtimeBinDir, files.runtimeConfDir] as const)),
+          {
+            through,
+            ...(options.containerd === "2.4"
+              ? { programDirectory: dirname(containerdProgram("containerd")) }
+              : {}),
+          },
         ),
       ),
     );
     // A test that failed may have left the node without plugin or daemon; sandboxes cannot be stopped without them.
     resources.defer(async () => {
       restorePlugin(files);
-      if (daemon.pidIfRunning === undefined) await daemon.start();
+      if (daemon !== undefined && daemon.pidIfRunning === undefined) await daemon.start();
     });
     const kubelet = resources.use(
       new Kubelet({
@@ -280,13 +344,16 @@ export class ClusterNode implements AsyncDisposable {
         nodeName,
         kubeconfig: api.kubeconfigFor(await api.certificates.kubelet(nodeName)),
         runtimeSocket: containerd.socket,
+        through,
       }),
     );
     const parts: Parts = { scratch, network, api, proxy, daemon, containerd, kubelet };
     const node = new ClusterNode(parts, files, resources.move(), daemonConfig);
     try {
       await step("kubelet", () => kubelet.start(() => node.isReady()));
-      await node.until("the daemon's watches", async () => proxy.seen({ path: /[?&]watch=/ }).length >= 2);
+      if (!bare) {
+        await node.until("the daemon's watches", async () => proxy.seen({ path: /[?&]watch=/ }).length >= 2);
+      }
     } catch (error) {
       await node[Symbol.asyncDispose]();
       throw error;
@@ -304,8 +371,11 @@ export class ClusterNode implements AsyncDisposable {
   get proxy(): FaultProxy {
     return this.#parts.proxy;
   }
+  /** The test's own. @throws {Error} on a bare node */
   get daemon(): Daemon {
-    return this.#parts.daemon;
+    const { daemon } = this.#parts;
+    if (daemon === undefined) throw new Error("a bare node has no daemon of the test's");
+    return daemon;
   }
   get containerd(): Containerd {
     return this.#parts.containerd;
@@ -322,6 +392,10 @@ export class ClusterNode implements AsyncDisposable {
   }
   get ipamDir(): string {
     return this.#files.ipamDir;
+  }
+  /** Of a bare node: what stands at these places. */
+  get places(): Readonly<Record<string, string>> {
+    return this.#files.places;
   }
 
   /** Ends the daemon, if it runs, and starts it again. @param config further keys of its configuration, instead of those of the last time */
@@ -435,10 +509,18 @@ export class ClusterNode implements AsyncDisposable {
     }
   }
 
+  /** What a container of a pod has printed: the kubelet's file of its last start. */
+  podLog({ metadata }: ClusterPod, container: string): string {
+    const name = `${metadata.namespace}_${metadata.name}_${metadata.uid}`;
+    const directory = join(this.#files.directory, "pod-logs", name, container);
+    const last = readdirSync(directory).sort().at(-1);
+    return last === undefined ? "" : readFileSync(join(directory, last), "utf8");
+  }
+
   /** The ends of all logs, for messages. */
   logs(): string {
     return [
-      `--- multusd\n${this.daemon.output.slice(-10_000)}`,
+      `--- multusd\n${this.#parts.daemon?.output.slice(-10_000) ?? "none of the test's"}`,
       `--- containerd\n${this.containerd.log().slice(-5_000)}`,
       `--- kubelet\n${this.kubelet.log().slice(-5_000)}`,
     ].join("\n");
@@ -539,7 +621,12 @@ export class ClusterNode implements AsyncDisposable {
   /** What the node has of pods now. */
   async traces(): Promise<ClusterTraces> {
     return {
-      ...(await traces(this)),
+      ...(await traces({
+        network: this.network,
+        daemon: { pidIfRunning: this.#parts.daemon?.pidIfRunning },
+        cniDir: this.cniDir,
+        ipamDir: this.ipamDir,
+      })),
       mounts: mountsBelow(join(this.#files.containerdDirectory, "state")).sort(),
       cgroups: containersWithCgroup(await this.containerd.listPodSandboxes()).sort(),
     };

@@ -1,0 +1,29 @@
+# The image of daemon, multusctl and plugin: docker buildx build --platform linux/amd64,linux/arm64 --tag REGISTRY/multus-wasm:0.1.0 --push .
+# Each architecture is built as itself: native, or emulated by the builder.
+ARG NODE_VERSION=24.21.0
+
+FROM node:${NODE_VERSION}-slim AS build
+WORKDIR /src
+# npm packages first: they change least.
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --include=dev --include=optional
+COPY tools tools
+COPY assembly assembly
+COPY shim shim
+COPY src src
+COPY asconfig.json tsconfig.json LICENSE ./
+# Installs what else it needs: a C compiler.
+RUN node tools/run.mjs build
+RUN node tools/run.mjs build:executable
+RUN node tools/build/image.mjs /image
+
+# Node with its libraries, and what was built: no shell, nothing to update but this image.
+FROM scratch
+LABEL org.opencontainers.image.title="multus-wasm" \
+      org.opencontainers.image.description="Gives Kubernetes pods more than one network" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /image/ /
+ENV PATH=/usr/local/bin
+# The daemon is root without capabilities: the manifests see to the second half.
+USER 0:0
+ENTRYPOINT ["/usr/local/bin/multusd"]

@@ -1,0 +1,334 @@
+/** The manifests of deploy/, as they are, put together by kustomize and rendered by Helm, before a real API server; and the way from Go multus's and back. */
+
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ApiServer } from "../support/cluster/api-server.ts";
+import { helmProgram } from "../support/cluster/binaries.ts";
+import {
+  byName,
+  chart,
+  daemonSetOf,
+  deployDirectory,
+  kustomize,
+  type Manifest,
+  manifests,
+  renderChart,
+} from "../support/cluster/deployment.ts";
+import { runCommand } from "../support/command.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const daemonSetPath = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-multus-ds";
+const component = (name: string) => join(deployDirectory, "components", name);
+const valuesFiles = readdirSync(join(chart, "ci")).sort();
+
+let scratch: ScratchDirectory;
+let api: ApiServer;
+
+beforeAll(async () => {
+  scratch = new ScratchDirectory("deploy");
+  api = await ApiServer.start();
+});
+
+afterAll(async () => {
+  await api?.[Symbol.asyncDispose]();
+  scratch?.[Symbol.dispose]();
+});
+
+/** A user's own kustomization, as deploy/README.md shows it. @returns its directory */
+function kustomization(name: string, content: Json, files: Readonly<Record<string, string>> = {}): string {
+  for (const [file, text] of Object.entries(files)) scratch.write(join(name, file), text);
+  // kustomize takes relative paths only, and YAML that is JSON.
+  const relative = (paths: unknown) =>
+    Array.isArray(paths) ? paths.map((path) => `../../..${path}`.replace("../../..", upwards)) : paths;
+  const upwards = "../".repeat(scratch.path.split("/").length);
+  const { resources, components, ...others } = content;
+  const whole = {
+    ...others,
+    resources: relative(resources),
+    ...(components === undefined ? {} : { components: relative(components) }),
+  };
+  const path = scratch.write(join(name, "kustomization.yaml"), "");
+  writeFileSync(path, JSON.stringify(whole));
+  return join(scratch.path, name);
+}
+
+/** Asks the server about manifests, of which none is kept. */
+function dryRun(text: string) {
+  const args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
+  return api.kubectlOutcome(args, { stdin: text });
+}
+
+/** The server may warn of nothing, and drops no field without saying so. */
+async function expectAccepted(text: string): Promise<void> {
+  const { exitCode, stdout, stderr } = await dryRun(text);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  expect(stdout.toString().trim().split("\n")).toEqual(
+    manifests(text).map(() => expect.stringMatching(/ serverside-applied \(server dry run\)$/)),
+  );
+}
+
+describe("the API server accepts, without a warning", () => {
+  test.each(["base", "thick", "thin"])("kubectl kustomize deploy/%s", async (directory) => {
+    await expectAccepted(await kustomize(directory));
+  });
+
+  test("a kustomization of a user's own: the daemon for HTTP clients, another image and configuration", async () => {
+    const ownConfig = '{"chrootDir": "/hostroot", "logLevel": "debug"}';
+    const own = kustomization(
+      "own",
+      {
+        resources: [join(deployDirectory, "thick")],
+        components: [component("http-clients")],
+        images: [{ name: "localhost/multus-wasm", newName: "registry.test/multus-wasm", newTag: "1" }],
+        configMapGenerator: [
+          {
+            name: "multus-daemon-config",
+            namespace: "kube-system",
+            behavior: "merge",
+            files: ["daemon-config.json"],
+          },
+        ],
+      },
+      { "daemon-config.json": ownConfig },
+    );
+    const text = await kustomize(own);
+    await expectAccepted(text);
+    const objects = manifests(text);
+    const { template } = daemonSetOf(objects).spec;
+    expect(template.spec.containers[0]?.securityContext).toMatchObject({ privileged: true });
+    expect(template.spec.initContainers?.[0]?.securityContext).toMatchObject({ privileged: false });
+    expect(JSON.stringify(template)).not.toContain("localhost/");
+    expect(byName(objects)["ConfigMap multus-daemon-config"]?.data).toEqual({
+      "daemon-config.json": ownConfig,
+    });
+  });
+
+  test.each(valuesFiles)("the chart with %s", async (values) => {
+    const outcome = await runCommand([
+      helmProgram(),
+      "lint",
+      "--strict",
+      chart,
+      "--values",
+      join(chart, "ci", values),
+    ]);
+    expect(outcome.exitCode, outcome.stdout.toString() + outcome.stderr).toBe(0);
+    await expectAccepted(await renderChart("--values", join(chart, "ci", values)));
+  });
+
+  test("and refuses, so it does look: a field that it does not know", async () => {
+    const wrong = (await kustomize("thick")).replace("hostNetwork: true", "hostNetwrok: true");
+    const { exitCode, stderr } = await dryRun(wrong);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("hostNetwrok");
+  });
+});
+
+/** Without what Helm puts on everything, and with the daemon's configuration as what it says. */
+function withoutHelm(text: string): unknown {
+  const objects = manifests(text).map((object) => {
+    const {
+      "helm.sh/chart": _,
+      "app.kubernetes.io/managed-by": __,
+      ...labels
+    } = object.metadata.labels ?? {};
+    const { labels: ___, ...metadata } = object.metadata;
+    const file = object.data?.["daemon-config.json"];
+    return {
+      ...object,
+      metadata: Object.keys(labels).length > 0 ? { ...metadata, labels } : metadata,
+      ...(file === undefined ? {} : { data: { "daemon-config.json": JSON.parse(file) } }),
+    } as Manifest;
+  });
+  const { spec } = daemonSetOf(objects);
+  const annotations: Record<string, string> | undefined = Reflect.get(spec.template.metadata, "annotations");
+  if (annotations !== undefined) {
+    expect(Object.keys(annotations)).toEqual(["checksum/config"]);
+    Reflect.deleteProperty(spec.template.metadata, "annotations");
+  }
+  return byName(objects);
+}
+
+describe("the chart renders what kustomize puts together", () => {
+  test.each([
+    ["thick", [], []],
+    ["thick", ["http-clients"], ["httpClients.enabled=true"]],
+    ["thin", [], ["mode=thin"]],
+  ])("%s with components %j and values %j", async (directory, components, values) => {
+    const composed = kustomization(`${directory}-${components.length}`, {
+      resources: [join(deployDirectory, directory)],
+      components: components.map(component),
+    });
+    const rendered = await renderChart(...values.flatMap((value) => ["--set", value]));
+    expect(withoutHelm(rendered)).toEqual(withoutHelm(await kustomize(composed)));
+  });
+});
+
+describe("the chart's values", () => {
+  const everything = ["--values", join(chart, "ci", "everything-values.yaml")];
+
+  test("set daemon-config.json key by key, and null takes a key away", async () => {
+    const objects = byName(manifests(await renderChart(...everything)));
+    const file = objects["ConfigMap multus-daemon-config"]?.data?.["daemon-config.json"] ?? "";
+    expect(JSON.parse(file)).toEqual({
+      chrootDir: "/hostroot",
+      cniConfigDir: "/host/etc/cni/net.d",
+      multusAutoconfigDir: "/host/etc/cni/net.d",
+      multusConfigFile: "auto",
+      socketDir: "/host/run/multus",
+      logLevel: "debug",
+      namespaceIsolation: true,
+      maxConcurrent: 32,
+      metricsPort: 9555,
+      logOptions: { maxSize: 10 },
+    });
+  });
+
+  test("go where they belong", async () => {
+    const text = await renderChart(...everything);
+    const { template } = daemonSetOf(manifests(text)).spec;
+    expect(template.spec).toMatchObject({
+      imagePullSecrets: [{ name: "registry" }],
+      priorityClassName: "system-cluster-critical",
+      nodeSelector: { "kubernetes.io/os": "linux" },
+      tolerations: [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }],
+      containers: [
+        {
+          image: "registry.test:5000/team/multus-wasm:1",
+          imagePullPolicy: "Always",
+          resources: { requests: { cpu: "50m", memory: "100Mi" }, limits: { cpu: "2", memory: "1Gi" } },
+          ports: [{ name: "metrics", containerPort: 9555 }],
+        },
+      ],
+      initContainers: [{ image: "registry.test:5000/team/multus-wasm:1", imagePullPolicy: "Always" }],
+    });
+    expect(JSON.stringify(template.spec.volumes)).toContain("/var/lib/rancher/k3s/agent/etc/cni/net.d");
+    expect(text).not.toContain("path: /opt/cni/bin");
+  });
+
+  test("another configuration is another pod", async () => {
+    const templateWith = async (...args: string[]) =>
+      JSON.stringify(daemonSetOf(manifests(await renderChart(...args))).spec.template);
+    const [first, same, other] = [
+      await templateWith(),
+      await templateWith(),
+      await templateWith("--set", "daemonConfig.maxConcurrent=8"),
+    ];
+    expect(first).toBe(same);
+    expect(first).not.toBe(other);
+  });
+
+  test.each([
+    ["mode=thicker", "mode"],
+    ["htpClients.enabled=true", "htpClients"],
+    ["metrics.port=70000", "port"],
+    ["hostPaths.cniBinDir=opt/cni/bin", "cniBinDir"],
+  ])("%s is refused", async (value, named) => {
+    await expect(renderChart("--set", value)).rejects.toThrow(named);
+  });
+});
+
+/** As much of a DaemonSet of Go multus as decides whether one takes the other's place: its names, labels and selector, and fields that ours has not or has otherwise. */
+const goDaemonSet = {
+  apiVersion: "apps/v1",
+  kind: "DaemonSet",
+  metadata: {
+    name: "kube-multus-ds",
+    namespace: "kube-system",
+    labels: { tier: "node", app: "multus", name: "multus" },
+  },
+  spec: {
+    selector: { matchLabels: { name: "multus" } },
+    updateStrategy: { type: "RollingUpdate" },
+    template: {
+      metadata: { labels: { tier: "node", app: "multus", name: "multus" } },
+      spec: {
+        hostNetwork: true,
+        hostPID: true,
+        tolerations: [{ operator: "Exists", effect: "NoSchedule" }],
+        serviceAccountName: "multus",
+        containers: [
+          {
+            name: "kube-multus",
+            image: "go.test/multus:thick",
+            command: ["/usr/src/multus-cni/bin/multus-daemon"],
+            resources: { limits: { cpu: "100m", memory: "50Mi" } },
+            securityContext: { privileged: true },
+            volumeMounts: [
+              { name: "host-run", mountPath: "/host/run" },
+              { name: "hostroot", mountPath: "/hostroot", mountPropagation: "HostToContainer" },
+            ],
+          },
+        ],
+        initContainers: [
+          {
+            name: "install-multus-binary",
+            image: "go.test/multus:thick",
+            command: ["/usr/src/multus-cni/bin/install_multus"],
+            securityContext: { privileged: true },
+            volumeMounts: [
+              { name: "cnibin", mountPath: "/host/opt/cni/bin", mountPropagation: "Bidirectional" },
+            ],
+          },
+        ],
+        volumes: [
+          { name: "cnibin", hostPath: { path: "/opt/cni/bin" } },
+          { name: "host-run", hostPath: { path: "/run" } },
+          { name: "hostroot", hostPath: { path: "/" } },
+        ],
+      },
+    },
+  },
+};
+
+describe("over Go multus and back", () => {
+  const specOf = async () => (await api.request<{ readonly spec: unknown }>("GET", daemonSetPath)).spec;
+
+  test.each([["thick"], ["thin"]])("kubectl apply of %s leaves nothing of the other", async (directory) => {
+    const ours = await kustomize(directory);
+    const go = JSON.stringify(goDaemonSet);
+    await api.apply(ours);
+    const oursAlone = await specOf();
+    await api.kubectl("delete", "daemonset", "kube-multus-ds", "-n", "kube-system");
+    await api.apply(go);
+    const goAlone = await specOf();
+
+    expect(await api.apply(ours)).toContain("daemonset.apps/kube-multus-ds configured\n");
+    expect(await specOf()).toEqual(oursAlone);
+    expect(await api.apply(go)).toContain("daemonset.apps/kube-multus-ds configured\n");
+    expect(await specOf()).toEqual(goAlone);
+  });
+
+  test("helm takes over what kubectl applied, its pods too; kubectl takes it back", async () => {
+    await api.apply(JSON.stringify(goDaemonSet));
+    const goAlone = await specOf();
+    const helm = async (...args: string[]) => {
+      const command = [helmProgram(), ...args, "--namespace", "kube-system"];
+      const { exitCode, stdout, stderr } = await runCommand(command, {
+        env: { PATH: process.env.PATH, HOME: scratch.path, KUBECONFIG: api.adminKubeconfig },
+      });
+      expect(exitCode, `helm ${args[0]}: ${stderr}`).toBe(0);
+      return stdout.toString();
+    };
+    // As deploy/README.md has it. Pods that lost their DaemonSet belong to the next one with their labels in its selector, and are replaced one by one.
+    const deletion = ["delete", "daemonset", "kube-multus-ds", "-n", "kube-system", "--cascade=orphan"];
+    await api.kubectl(...deletion, "--wait=false");
+    // This cluster has no garbage collector, which does this when it has let the pods go.
+    const letGo = { metadata: { finalizers: null } };
+    await api.request("PATCH", daemonSetPath, letGo, "application/merge-patch+json");
+    const install = ["upgrade", "--install", "multus", chart, "--take-ownership", "--force-conflicts"];
+    expect(await helm(...install)).toContain("STATUS: deployed");
+    const [byHelm, byKustomize] = [await specOf(), daemonSetOf(manifests(await kustomize("thick"))).spec];
+    expect(byHelm).toMatchObject({ selector: byKustomize.selector, template: byKustomize.template });
+    expect(JSON.stringify(byHelm)).not.toMatch(/hostPID|hostroot/);
+
+    await helm("uninstall", "multus");
+    // What networks are stays: Helm does not remove definitions of custom resources.
+    expect(await api.kubectl("get", "crd", "-o", "name")).toContain("network-attachment-definitions");
+    await api.apply(JSON.stringify(goDaemonSet));
+    expect(await specOf()).toEqual(goAlone);
+  });
+});

@@ -1,0 +1,95 @@
+/**
+ * The DaemonSet of deploy/thin on a node that knows nothing of multus, unchanged: its pod, unprivileged, puts plugin, daemon, kubeconfig and configuration onto the node; the
+ * plugin starts the daemon there with the first pod.
+ */
+
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type DaemonPod, DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
+import { kustomize } from "../support/cluster/deployment.ts";
+import { ClusterNode } from "../support/cluster/node.ts";
+import { bytesOf, workingSet } from "../support/container-resources.ts";
+import { markedProcesses, session } from "../support/session.ts";
+
+let node: ClusterNode;
+let daemonSet: DeployedDaemonSet;
+let installer: DaemonPod;
+/** What the node has at these places. */
+let confDir: string;
+let binDir: string;
+
+/** Daemons that the plugin has started. */
+const daemons = () =>
+  markedProcesses().filter(
+    ({ session: owner, command }) => owner === session && command.startsWith("/opt/cni/bin/multusd "),
+  );
+
+beforeAll(async () => {
+  node = await ClusterNode.start({ bare: true, containerd: "debian" });
+  [confDir, binDir] = [node.places["/etc/cni/net.d"] ?? "", node.places["/opt/cni/bin"] ?? ""];
+  daemonSet = await DeployedDaemonSet.apply(node, await kustomize("thin"));
+  await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
+  await node.applyNetwork("default", "video", node.macvlan(["10.131.0.0/24"]));
+  installer = await daemonSet.start();
+  await node.until("00-multus.conflist", async () => existsSync(join(confDir, "00-multus.conflist")));
+});
+
+afterAll(async () => {
+  await node?.[Symbol.asyncDispose]();
+  // They are nobody's children, and would go only when they have been idle; with the last pods that are removed they come again.
+  for (const { pid } of daemons()) process.kill(pid, "SIGKILL");
+});
+
+test("the pod, with no capability, has put everything onto the node, and stays within its memory", () => {
+  expect(readFileSync(`/proc/${installer.pid}/status`, "utf8")).toMatch(/^CapBnd:\s+0000000000000000$/m);
+  for (const name of ["multus", "multus-shim", "multusd"]) {
+    expect(statSync(join(binDir, name)).mode & 0o7777, name).toBe(0o755);
+  }
+  for (const name of ["00-multus.conflist", "multus.d/multus.kubeconfig"]) {
+    expect(statSync(join(confDir, name)).mode & 0o7777, name).toBe(0o600);
+  }
+  const { plugins } = JSON.parse(readFileSync(join(confDir, "00-multus.conflist"), "utf8"));
+  expect(plugins).toMatchObject([
+    {
+      type: "multus",
+      kubeconfig: "/etc/cni/net.d/multus.d/multus.kubeconfig",
+      daemonCommand: ["/opt/cni/bin/multusd", "--config", "/etc/cni/net.d/multus.d/on-demand.json"],
+    },
+  ]);
+  const { requests } = daemonSet.spec.template.spec.containers[0]?.resources ?? {};
+  expect(workingSet(installer.pid)).toBeLessThan(bytesOf(requests?.memory));
+  expect(daemons()).toEqual([]);
+});
+
+test("the first pod starts the daemon on the node, and gets its networks; nothing of it is left", async () => {
+  await node.applyPod("default", "first", "storage");
+  await node.waitForPod("default", "first");
+  await node.deletePods("default", "first");
+  expect(daemons()).toHaveLength(1);
+  const [{ pid } = { pid: 0 }] = daemons();
+
+  await expect.poll(async () => (await node.traces()).state, { timeout: 60_000 }).toEqual([]);
+  const before = await node.traces();
+  await node.applyPod("default", "web", "storage, video@vid0");
+  await node.waitForPod("default", "web");
+  expect((await node.podLinks("default", "web")).map(({ ifname }) => ifname)).toEqual([
+    "eth0",
+    "net1",
+    "vid0",
+  ]);
+  expect(await node.waitForNetworkStatus("default", "web")).toMatchObject([
+    { name: "cluster", interface: "eth0", default: true },
+    { name: "default/storage", interface: "net1", ips: [expect.stringMatching(/^10\.130\.0\./)] },
+    { name: "default/video", interface: "vid0", ips: [expect.stringMatching(/^10\.131\.0\./)] },
+  ]);
+  await node.deletePods("default", "web");
+  await node.untilNothingIsLeft(before);
+  expect(daemons().map((daemon) => daemon.pid)).toEqual([pid]);
+});
+
+test("without the pod the node goes on as it is", async () => {
+  await installer.delete();
+  expect(readdirSync(confDir).sort()).toEqual(["00-multus.conflist", "10-cluster.conflist", "multus.d"]);
+  expect(daemons()).toHaveLength(1);
+});

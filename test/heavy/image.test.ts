@@ -1,0 +1,108 @@
+/** The image: what the Dockerfile does is done here step by step, in a copy of what it copies; then what is in it runs, with nothing else around it. */
+
+import { cpSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runCommand } from "../support/command.ts";
+import { stages } from "../support/dockerfile.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+
+const project = join(import.meta.dirname, "..", "..");
+
+let scratch: ScratchDirectory;
+let image: string;
+
+beforeAll(async () => {
+  scratch = new ScratchDirectory("image");
+  const source = join(scratch.path, "src");
+  image = join(scratch.path, "image");
+  mkdirSync(source);
+  for (const { keyword, arguments: words, text } of stages()[0] ?? []) {
+    if (keyword === "COPY") {
+      for (const path of words.slice(0, -1)) {
+        const target = join(source, path);
+        mkdirSync(dirname(target), { recursive: true });
+        cpSync(join(project, path), target, { recursive: true });
+      }
+    }
+    if (keyword === "RUN") {
+      const command = text.replace(/(?<=\s)\/image$/, image);
+      const { exitCode, stdout, stderr } = await runCommand(["sh", "-c", `cd "$0" && ${command}`, source], {
+        // The Dockerfile's `node` is the one that this runs on.
+        env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
+        timeoutMs: 300_000,
+      });
+      if (exitCode !== 0) throw new Error(`${command}: exit code ${exitCode}\n${stdout}${stderr}`);
+    }
+  }
+});
+
+afterAll(() => scratch?.[Symbol.dispose]());
+
+/** Runs a program of the image in it. */
+async function runInImage(...argv: readonly string[]) {
+  const { exitCode, stdout, stderr } = await runCommand(["/usr/sbin/chroot", image, ...argv], { env: {} });
+  return { exitCode, stdout: stdout.toString(), stderr };
+}
+
+test("has Node with its libraries and what was built, and no shell", () => {
+  const files = readdirSync(image, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(image.length));
+  const others = files.filter((file) => !/^\/lib(64)?\/.*\.so(\.\d+)*$/.test(file));
+  expect(others.sort()).toEqual([
+    "/LICENSE",
+    "/etc/nsswitch.conf",
+    "/install_multus",
+    "/kubeconfig_generator",
+    "/opt/multus/multus",
+    "/opt/multus/multus.wasm",
+    "/opt/multus/multusctl.mjs",
+    "/opt/multus/multusd",
+    "/opt/multus/multusd.mjs",
+    "/thin_entrypoint",
+    "/usr/local/bin/multusctl",
+    "/usr/local/bin/multusd",
+    "/usr/local/bin/node",
+    "/usr/src/multus-cni/bin/install_multus",
+    "/usr/src/multus-cni/bin/multus-daemon",
+  ]);
+  expect(files.some((file) => file.includes("libc.so"))).toBe(true);
+});
+
+describe("what manifests start runs in it alone", () => {
+  test.each([
+    ["/usr/local/bin/multusd", "multusd"],
+    ["/usr/src/multus-cni/bin/multus-daemon", "multusd"],
+    ["/opt/multus/multusd", "multusd"],
+    ["/opt/multus/multus", "multus"],
+  ])("%s --version", async (path, name) => {
+    expect(await runInImage(path, "--version")).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(new RegExp(`^${name} \\d`)),
+    });
+  });
+
+  test.each([
+    [["/usr/local/bin/multusctl", "thin-entrypoint"], "multusctl thin-entrypoint"],
+    [["/thin_entrypoint"], "thin-entrypoint"],
+    [["/install_multus"], "install"],
+    [["/kubeconfig_generator"], "kubeconfig"],
+  ])("%j --help", async (command, named) => {
+    const { exitCode, stdout } = await runInImage(...command, "--help");
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(named);
+  });
+
+  test.each([
+    [["/usr/local/bin/multusctl", "install", "--cni-bin-dir=/host/opt/cni/bin"]],
+    [["/usr/src/multus-cni/bin/install_multus", "-d", "/host/opt/cni/bin", "-t", "thick"]],
+    [["/install_multus", "--type", "thin"]],
+  ])("%j installs the plugin", async (command) => {
+    const directory = join(image, "host", "opt", "cni", "bin");
+    mkdirSync(directory, { recursive: true });
+    expect(await runInImage(...command)).toMatchObject({ exitCode: 0 });
+    expect(existsSync(join(directory, "multus"))).toBe(true);
+    expect(existsSync(join(directory, "multus-shim"))).toBe(true);
+  });
+});

@@ -1,0 +1,87 @@
+/** The DaemonSet of deploy/ on a node: no controller runs in the tests' cluster, so the pod that one would make of the template is made here. */
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { buildExecutable } from "../../../tools/build/executable.mjs";
+import { writeImageRoot } from "../../../tools/build/image.mjs";
+import { imageConfig } from "../dockerfile.ts";
+import { buildImage } from "../oci-image.ts";
+import { markedProcesses, session } from "../session.ts";
+import { type DaemonSet, daemonSetOf, manifests } from "./deployment.ts";
+import { type ClusterNode, type ClusterPod, nodeName } from "./node.ts";
+
+const namespace = "kube-system";
+
+/** A DaemonSet that is applied to a cluster, and its image that is on the node. */
+export class DeployedDaemonSet {
+  readonly #node: ClusterNode;
+  readonly #daemonSet: DaemonSet;
+  #pods = 0;
+
+  private constructor(node: ClusterNode, daemonSet: DaemonSet) {
+    this.#node = node;
+    this.#daemonSet = daemonSet;
+  }
+
+  /** Builds the image as the Dockerfile does, puts it onto the node, applies the manifests. @param text YAML, with one DaemonSet */
+  static async apply(node: ClusterNode, text: string): Promise<DeployedDaemonSet> {
+    const daemonSet = daemonSetOf(manifests(text));
+    const [container] = daemonSet.spec.template.spec.containers;
+    if (container === undefined) throw new Error("the DaemonSet has no container");
+    const root = join(node.directory, "image-root");
+    mkdirSync(root);
+    writeImageRoot(root, await buildExecutable({ out: join(node.directory, "multusd") }));
+    await node.containerd.importImage(await buildImage(node.directory, container.image, root, imageConfig()));
+    await node.apply(text);
+    return new DeployedDaemonSet(node, daemonSet);
+  }
+
+  get spec(): DaemonSet["spec"] {
+    return this.#daemonSet.spec;
+  }
+
+  /** Makes the next pod of the template and waits until it runs. */
+  async start(): Promise<DaemonPod> {
+    this.#pods += 1;
+    const name = `${this.#daemonSet.metadata.name}-${this.#pods}`;
+    const { metadata, spec } = this.spec.template;
+    // As its controller does: the pod stays where it is, whatever the node's conditions say.
+    await this.#node.api.request("POST", `/api/v1/namespaces/${namespace}/pods`, {
+      metadata: { ...metadata, name },
+      spec: { ...spec, nodeName },
+    });
+    return new DaemonPod(this.#node, await this.#node.waitForPod(namespace, name));
+  }
+}
+
+/** A pod of the DaemonSet. */
+export class DaemonPod {
+  readonly #node: ClusterNode;
+  readonly pod: ClusterPod;
+
+  constructor(node: ClusterNode, pod: ClusterPod) {
+    this.#node = node;
+    this.pod = pod;
+  }
+
+  /** Pid, as this machine has it, of its container's process. @throws {Error} */
+  get pid(): number {
+    const found = markedProcesses().filter(
+      ({ session: owner, command }) => owner === session && command.startsWith("/usr/local/bin/node "),
+    );
+    const [first] = found;
+    if (first === undefined || found.length > 1)
+      throw new Error(`${found.length} processes of the image run`);
+    return first.pid;
+  }
+
+  /** What a container of it has printed. */
+  log(container: string): string {
+    return this.#node.podLog(this.pod, container);
+  }
+
+  /** As an update or `kubectl delete` does it; waits until it is gone. */
+  async delete(): Promise<void> {
+    await this.#node.deletePods(namespace, this.pod.metadata.name);
+  }
+}

@@ -1,0 +1,73 @@
+/** The Dockerfile as text: it is right as far as a linter sees, copies what is there, and leaves nothing in the image but what tools/build/image.mjs puts there. */
+
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { validate } from "dockerfile-utils";
+import { expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import packageJson from "../../../package.json" with { type: "json" };
+import { dockerfile, imageConfig, stages } from "../../support/dockerfile.ts";
+
+const project = join(import.meta.dirname, "..", "..", "..");
+const lines = (file: string) => readFileSync(join(project, file), "utf8").split("\n");
+
+/** What is copied from the checkout. */
+function copied(): string[] {
+  return stages()
+    .flat()
+    .filter(({ keyword, text }) => keyword === "COPY" && !text.startsWith("--from"))
+    .flatMap((instruction) => instruction.arguments.slice(0, -1));
+}
+
+test("a linter finds nothing", () => {
+  expect(validate(readFileSync(dockerfile, "utf8"))).toEqual([]);
+  // It does look.
+  expect(validate("FROM scratch\nCOPPY a b\n")).not.toEqual([]);
+});
+
+test("everything that it copies is there, and is all that .dockerignore lets through", () => {
+  expect(copied().filter((path) => !existsSync(join(project, path)))).toEqual([]);
+  const rules = lines(".dockerignore").filter((line) => line !== "" && !line.startsWith("#"));
+  expect(rules[0]).toBe("*");
+  expect(rules.slice(1).sort()).toEqual(
+    copied()
+      .map((path) => `!${path}`)
+      .sort(),
+  );
+});
+
+test("it builds on the Node that everything is tested with", () => {
+  const [version] = lines("Dockerfile").flatMap((line) => /^ARG NODE_VERSION=(.*)$/.exec(line)?.[1] ?? []);
+  expect(new Set([version, ...Object.values(packageJson.optionalDependencies)]).size).toBe(1);
+  expect(stages()[0]?.[0]?.arguments[0]).toBe(`node:\${NODE_VERSION}-slim`);
+});
+
+test("the last stage is what the build has put together, and nothing runs in it", () => {
+  const last = stages().at(-1) ?? [];
+  expect(last[0]?.arguments).toEqual(["scratch"]);
+  expect(last.filter(({ keyword }) => keyword === "COPY").map(({ text }) => text)).toEqual([
+    "--from=build /image/ /",
+  ]);
+  expect(last.map(({ keyword }) => keyword)).not.toContain("RUN");
+  expect(imageConfig()).toEqual({
+    Entrypoint: ["/usr/local/bin/multusd"],
+    Env: ["PATH=/usr/local/bin"],
+    User: "0:0",
+  });
+});
+
+test("manifests and chart name this version", () => {
+  const manifests = readdirSync(join(project, "deploy"), { recursive: true, encoding: "utf8" }).filter(
+    (file) => /daemonset\.yaml$/.test(file),
+  );
+  expect(manifests.sort()).toEqual(["thick/daemonset.yaml", "thin/daemonset.yaml"]);
+  for (const file of manifests) {
+    const images = lines(join("deploy", file)).flatMap((line) => /^ +image: (.*)$/.exec(line)?.[1] ?? []);
+    expect(new Set(images), file).toEqual(new Set([`localhost/multus-wasm:${packageJson.version}`]));
+  }
+  const chart = readFileSync(join(project, "deploy/helm/multus-wasm/Chart.yaml"), "utf8");
+  expect(parseAllDocuments(chart)[0]?.toJS()).toMatchObject({
+    version: packageJson.version,
+    appVersion: packageJson.version,
+  });
+});

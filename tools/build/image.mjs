@@ -1,0 +1,90 @@
+/**
+ * Puts together the root directory of the container image, `node tools/build/image.mjs DIRECTORY`: Node with the libraries that it loads, what was built, and
+ * nothing else: no shell, no package manager. The Dockerfile's last stage is this directory; the tests make their image of it, too.
+ */
+
+import { execFileSync } from "node:child_process";
+import { chmodSync, copyFileSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { projectDirectory } from "../setup/project.mjs";
+
+/** Where the image has Node, and what its launchers name. */
+const node = "/usr/local/bin/node";
+/** What finds its other parts beside itself is in one directory. */
+const programs = "/opt/multus";
+
+/** Files of build/ in the image, with their modes. */
+const built = [
+  { name: "multus", mode: 0o755 },
+  { name: "multus.wasm", mode: 0o644 },
+  { name: "multusctl.mjs", mode: 0o644 },
+  { name: "multusd.mjs", mode: 0o644 },
+];
+
+/**
+ * What a manifest names as command: a line for the kernel, which needs no shell, and one for Node.
+ * @param {string} program a bundle
+ */
+const launcher = (program) => `#!${node}\nimport("${programs}/${program}");\n`;
+
+/** By path: bundles. First our own names; then those that Go multus's images have, so that its manifests go on working with another image. */
+const launchers = {
+  "/usr/local/bin/multusctl": "multusctl.mjs",
+  "/usr/local/bin/multusd": "multusd.mjs",
+  "/install_multus": "multusctl.mjs",
+  "/kubeconfig_generator": "multusctl.mjs",
+  "/thin_entrypoint": "multusctl.mjs",
+  "/usr/src/multus-cni/bin/install_multus": "multusctl.mjs",
+  "/usr/src/multus-cni/bin/multus-daemon": "multusd.mjs",
+};
+
+/**
+ * The libraries that a program loads, and the loader, as the loader itself lists them (what ldd does, without its shell).
+ * @param {string} program
+ * @returns {string[]} paths as the program will look for them
+ */
+function librariesOf(program) {
+  const listed = execFileSync(program, { env: { LD_TRACE_LOADED_OBJECTS: "1" }, encoding: "utf8" });
+  return listed.split("\n").flatMap((line) => /(\/\S+) \(0x/.exec(line)?.[1] ?? []);
+}
+
+const buildDirectory = join(projectDirectory, "build");
+
+/**
+ * @param {string} directory of the image; what is there already stays
+ * @param {string} [executable] the daemon as a single file: what is put onto nodes that start it on demand
+ * @returns {readonly string[]} the files in it, as paths in the image, sorted
+ * @throws {Error} where something was not built
+ */
+export function writeImageRoot(directory, executable = join(buildDirectory, "multusd")) {
+  const files = [];
+  const add = (path, write, mode) => {
+    const target = join(directory, path);
+    mkdirSync(dirname(target), { recursive: true });
+    write(target);
+    chmodSync(target, mode);
+    files.push(path);
+  };
+  const copy = (path, source, mode) => add(path, (target) => copyFileSync(source, target), mode);
+  const text = (path, content, mode) => add(path, (target) => writeFileSync(target, content), mode);
+
+  copy(node, process.execPath, 0o755);
+  for (const library of librariesOf(process.execPath)) copy(library, realpathSync(library), 0o755);
+  for (const { name, mode } of built) copy(join(programs, name), join(buildDirectory, name), mode);
+  copy(join(programs, "multusd"), executable, 0o755);
+  for (const [path, program] of Object.entries(launchers)) text(path, launcher(program), 0o755);
+  // Without it names are looked up in DNS before /etc/hosts.
+  text("/etc/nsswitch.conf", "hosts: files dns\n", 0o644);
+  copy("/LICENSE", join(projectDirectory, "LICENSE"), 0o644);
+  return files.sort();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [directory] = process.argv.slice(2);
+  if (directory === undefined) {
+    process.stderr.write("node tools/build/image.mjs DIRECTORY\n");
+    process.exit(2);
+  }
+  process.stdout.write(`${writeImageRoot(directory).join("\n")}\n`);
+}
