@@ -7,7 +7,7 @@ import { checkCluster as checkDefinitions } from "../validate/cluster.ts";
 import type { CheckContext } from "../validate/configuration.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 
-/** What deploy/rbac.yaml gives the daemon. */
+/** What deploy/base/rbac.yaml gives the daemon. */
 export const neededRights: readonly {
   readonly group: string;
   readonly resource: string;
@@ -133,7 +133,7 @@ async function checkRights(api: Api): Promise<Finding[]> {
       ? fail(
           check,
           `these credentials may not ${missing.join(", ")}`,
-          "kubectl apply -f deploy/rbac.yaml, if they are the daemon's; --kubeconfig names others",
+          "kubectl apply -f deploy/base/rbac.yaml, if they are the daemon's; --kubeconfig names others",
         )
       : pass(check, "these credentials may do all that the daemon does"),
   ];
@@ -152,7 +152,7 @@ async function checkDefinition(api: Api): Promise<Finding> {
       return fail(
         check,
         "the cluster does not know network-attachment-definitions.k8s.cni.cncf.io",
-        "kubectl apply -f deploy/crd.yaml",
+        "kubectl apply -f deploy/base/crd.yaml",
       );
     }
     return skip(check, errorText(error));

@@ -96,7 +96,7 @@ export function judge(status: DaemonStatus, now: number): Finding[] {
         (synced ? warn : fail)(
           cluster,
           `${server}: ${resource} are not watched${synced ? ", what is known may be old" : ", and have never been listed"}`,
-          "the daemon's log says why: rights (deploy/rbac.yaml), the CRD, or the way to the API server",
+          "the daemon's log says why: rights (deploy/base/rbac.yaml), the CRD, or the way to the API server",
         ),
       );
     }
