@@ -59,7 +59,7 @@ afterAll(async () => {
 });
 
 test("the rights that are asked for are those of the daemon's role", () => {
-  const documents = parseAllDocuments(readFileSync(join(root, "deploy", "rbac.yaml"), "utf8"));
+  const documents = parseAllDocuments(readFileSync(join(root, "deploy", "base", "rbac.yaml"), "utf8"));
   const role = documents.map((document) => document.toJS()).find(({ kind }) => kind === "ClusterRole");
   const given = (role.rules as { apiGroups: string[]; resources: string[]; verbs: string[] }[]).flatMap(
     ({ apiGroups, resources, verbs }) =>
