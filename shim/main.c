@@ -106,27 +106,22 @@ static enum cni_error unavailable(const struct request *request) {
   return is_status(request) ? CNI_PLUGIN_NOT_AVAILABLE : CNI_TRY_AGAIN_LATER;
 }
 
-/* Why there is no daemon, where none is started on demand: an errno. */
-static void say_unreachable(const struct request *request, const char *socket_path, int error, struct on_demand_problem *problem) {
-  problem->code = unavailable(request);
-  buffer_say(&problem->message, "multusd cannot be reached on ", socket_path, ": ",
-             error == EINTR ? "ended by a signal" : strerror(error));
-  buffer_say(&problem->details,
-             "Is the Multus daemon running on this node? Look at its pod (kubectl -n kube-system get pods -o wide) or service ",
+/* Answers a request for which there is no daemon, and gives the exit code. `error`: errno, where the problem has no message. */
+static int finish_without_daemon(const struct request *request, struct netconf *netconf, int error, struct on_demand_problem *problem) {
+  const char *socket_path = buffer_text(&netconf->socket_path);
+  bool is_signal = problem->message.length == 0 && error == EINTR;
+  struct buffer message = {0}, details = {0};
+  buffer_say(&message, "multusd cannot be reached on ", socket_path, ": ", is_signal ? "ended by a signal" : strerror(error));
+  if (!is_signal && spool_stands_for(&netconf->spool, request)) {
+    spool_stand_in(&netconf->spool, request, buffer_text(problem->message.length > 0 ? &problem->message : &message));
+    buffer_free(&message);
+    return 0;
+  }
+  if (problem->message.length > 0) fail(problem->code, buffer_text(&problem->message), buffer_text(&problem->details));
+  buffer_say(&details, "Is the Multus daemon running on this node? Look at its pod (kubectl -n kube-system get pods -o wide) or service ",
              "(systemctl status multusd), and whether ", socket_path,
              " is there; daemonSocketDir of the network configuration names another directory.");
-}
-
-/* Answers a request for which there is no daemon, and gives the exit code. `error` says why where the problem, which is taken over, does not. */
-static int finish_without_daemon(const struct request *request, struct netconf *netconf, int error, struct on_demand_problem *problem) {
-  bool is_signalled = problem->message.length == 0 && error == EINTR;
-  if (problem->message.length == 0) say_unreachable(request, buffer_text(&netconf->socket_path), error, problem);
-  if (is_signalled || !spool_stands_for(&netconf->spool, request)) {
-    fail(problem->code, buffer_text(&problem->message), buffer_text(&problem->details));
-  }
-  spool_stand_in(&netconf->spool, request, buffer_text(&problem->message));
-  on_demand_problem_free(problem);
-  return 0;
+  fail(unavailable(request), buffer_text(&message), buffer_text(&details));
 }
 
 /* Runtimes ask for STATUS every few seconds: a daemon that runs on demand is not started for it. Success then says only that it could be. */
@@ -177,23 +172,21 @@ static int finish_plugin(const struct request *request, struct netconf *netconf,
   fail(unavailable(request), "ended by a signal before multusd answered", "What has been started is undone by the next DEL.");
 }
 
-/* Asks the daemon, or the next one where that one says so, and gives the exit code. `fd` is a connection to it, or -1. `*answered` says
- * whether one has answered. */
-static int ask_and_finish(int fd, const struct request *request, struct netconf *netconf, const struct signals *signals, int64_t until,
-                          bool *answered) {
-  struct on_demand_problem problem = {0};
-  if (fd < 0) fd = open_daemon(request, netconf, until, signals, &problem);
-  if (fd < 0) return finish_without_daemon(request, netconf, errno, &problem);
+/* Asks the daemon, or the next one where that one says so, and gives the exit code. `*answered` says whether one has answered. */
+static int ask_and_finish(const struct request *request, struct netconf *netconf, const struct signals *signals, int64_t until,
+                          struct on_demand_problem *problem, bool *answered) {
+  int fd = open_daemon(request, netconf, until, signals, problem);
+  if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
   struct serve_result result = ask_daemon(fd, request, &netconf->directories, signals);
   if (netconf->on_demand.count > 0 && result.end == SERVE_DAEMON_GONE && !result.has_begun) {
     /* It was just ending, whatever of, and has ordered nothing: the next one begins anew. */
     buffer_free(&result.problem);
-    fd = open_daemon(request, netconf, until, signals, &problem);
-    if (fd < 0) return finish_without_daemon(request, netconf, errno, &problem);
+    fd = open_daemon(request, netconf, until, signals, problem);
+    if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
     result = ask_daemon(fd, request, &netconf->directories, signals);
   }
   /* A daemon that stops has told us to ask the next one. It may not come in time: then this is the answer. */
-  while (result.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, &problem)) >= 0) {
+  while (result.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, problem)) >= 0) {
     buffer_free(&result.output);
     buffer_free(&result.problem);
     result = ask_daemon(fd, request, &netconf->directories, signals);
@@ -202,8 +195,19 @@ static int ask_and_finish(int fd, const struct request *request, struct netconf 
   *answered = result.end == SERVE_REPLIED && !result.retry;
   buffer_free(&result.output);
   buffer_free(&result.problem);
-  on_demand_problem_free(&problem);
   return exit_code;
+}
+
+/* Does what is recorded of the request's container; a daemon that runs on demand is started for it. */
+static enum spool_own replay_own(const struct spool *spool, const struct spool_peer *peer, const struct request *request,
+                                 struct netconf *netconf, int64_t until, struct on_demand_problem *problem) {
+  if (!request_has_attachment(request) || !spool_has_of(spool, request->container_id)) return SPOOL_OWN_DONE;
+  if (netconf->on_demand.count > 0) {
+    int fd = open_daemon(request, netconf, until, peer->signals, problem);
+    if (fd < 0) return SPOOL_OWN_UNREACHABLE;
+    (void)close(fd);
+  }
+  return spool_replay_own(spool, peer, request->container_id, until);
 }
 
 static _Noreturn void fail_before_recorded(const struct netconf *netconf) {
@@ -225,28 +229,25 @@ static int run_plugin(void) {
   struct spool_peer peer = {buffer_text(&netconf.socket_path), &netconf.directories, &signals};
   struct spool spool;
   spool_look(netconf.spool.cni_dir, &spool);
-  /* One that runs on demand is there before anything is asked of it: what is recorded needs it as well. */
   struct on_demand_problem problem = {0};
-  bool is_on_demand = netconf.on_demand.count > 0;
-  int fd = is_on_demand ? open_daemon(&request, &netconf, until, &signals, &problem) : -1;
-  const char *container_id = request_has_attachment(&request) ? request.container_id : "";
-  enum spool_own own =
-      is_on_demand && fd < 0 ? SPOOL_OWN_UNREACHABLE : spool_replay_own(&spool, &peer, container_id, until);
+  enum spool_own own = replay_own(&spool, &peer, &request, &netconf, until, &problem);
   int exit_code;
   bool answered = false;
   if (own == SPOOL_OWN_UNREACHABLE) {
     exit_code = finish_without_daemon(&request, &netconf, errno, &problem);
   } else {
     if (own == SPOOL_OWN_LEFT && strcmp(request.command, "ADD") == 0) fail_before_recorded(&netconf);
-    exit_code = ask_and_finish(fd, &request, &netconf, &signals, until, &answered);
+    exit_code = ask_and_finish(&request, &netconf, &signals, until, &problem, &answered);
   }
   if (answered) spool_replay_behind(&spool, &peer);
   spool_close(&spool);
   buffer_free(&request.config);
   buffer_free(&netconf.socket_path);
   buffer_free(&netconf.directories.allowed);
-  buffer_free(&netconf.on_demand.command);
   free(netconf.spool.cni_dir);
+  buffer_free(&netconf.on_demand.command);
+  buffer_free(&problem.message);
+  buffer_free(&problem.details);
   return exit_code;
 }
 

@@ -24,11 +24,6 @@ enum {
   WAITING_STEP_MS = 20,
 };
 
-void on_demand_problem_free(struct on_demand_problem *problem) {
-  buffer_free(&problem->message);
-  buffer_free(&problem->details);
-}
-
 struct on_demand on_demand_read(struct bytes netconf) {
   struct on_demand on_demand = {.start_timeout_ms = DEFAULT_START_TIMEOUT_MS};
   struct bytes value;

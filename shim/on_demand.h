@@ -21,8 +21,6 @@ struct on_demand_problem {
   struct buffer details;
 };
 
-void on_demand_problem_free(struct on_demand_problem *problem);
-
 /* Takes `daemonCommand` and `daemonStartTimeoutMs` from a netconf. Ends the process with CNI error 7 where one of them is wrong. */
 struct on_demand on_demand_read(struct bytes netconf);
 

@@ -138,6 +138,13 @@ void spool_close(struct spool *spool) {
   spool->directory = -1;
 }
 
+bool spool_has_of(const struct spool *spool, const char *container_id) {
+  for (size_t i = 0; i < spool->list.count; i++) {
+    if (spool_entry_is_of(&spool->list.entries[i], container_id)) return true;
+  }
+  return false;
+}
+
 /* Does the container's records of a list. GONE: another process has done one, or renamed it. */
 static enum outcome replay_listed(int directory, const struct spool_list *list, const struct spool_peer *peer,
                                   const char *container_id, int64_t until) {

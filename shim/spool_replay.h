@@ -23,6 +23,9 @@ struct spool {
 void spool_look(const char *cni_dir, struct spool *spool);
 void spool_close(struct spool *spool);
 
+/* Has the container any? */
+bool spool_has_of(const struct spool *spool, const char *container_id);
+
 enum spool_own {
   /* The container has no records any more. */
   SPOOL_OWN_DONE,

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type CommandOutcome, runCommand } from "../support/command.ts";
 import { shims } from "./support/binaries.ts";
 import { isRoot } from "./support/links.ts";
@@ -151,6 +151,7 @@ describe.each(shims)("a DEL without daemon, $name shim", ({ binary }) => {
     expect(await replayed.greet()).toMatchObject({ containerId: "container1", netns: "" });
     expect(spool.names()).toHaveLength(1);
     replayed.reply(0, "");
+    await vi.waitFor(() => expect(spool.names()).toEqual([]), { timeout: 20_000 });
     const ended = await daemon.connected({ env: { ...del, CNI_CONTAINERID: "ended" } });
     ended.child.kill("SIGTERM");
     expect(errorOf(await ended.outcome).code).toBe(11);
