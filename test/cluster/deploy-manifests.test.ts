@@ -1,6 +1,6 @@
 /** The manifests of deploy/, as they are, put together by kustomize and rendered by Helm, before a real API server; and the way from Go multus's and back. */
 
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ApiServer } from "../support/cluster/api-server.ts";
@@ -73,6 +73,10 @@ async function expectAccepted(text: string): Promise<void> {
 describe("the API server accepts, without a warning", () => {
   test.each(["base", "thick", "thin"])("kubectl kustomize deploy/%s", async (directory) => {
     await expectAccepted(await kustomize(directory));
+  });
+
+  test("deploy/per-node-certificate.yaml", async () => {
+    await expectAccepted(readFileSync(join(deployDirectory, "per-node-certificate.yaml"), "utf8"));
   });
 
   test("a kustomization of a user's own: the daemon for HTTP clients, another image and configuration", async () => {

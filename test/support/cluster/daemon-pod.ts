@@ -12,11 +12,13 @@ import { type ClusterNode, type ClusterPod, nodeName } from "./node.ts";
 
 const namespace = "kube-system";
 
+/** That were made so far: each has a name of its own. */
+let pods = 0;
+
 /** A DaemonSet that is applied to a cluster, and its image that is on the node. */
 export class DeployedDaemonSet {
   readonly #node: ClusterNode;
   readonly #daemonSet: DaemonSet;
-  #pods = 0;
 
   private constructor(node: ClusterNode, daemonSet: DaemonSet) {
     this.#node = node;
@@ -25,15 +27,19 @@ export class DeployedDaemonSet {
 
   /** Builds the image as the Dockerfile does, puts it onto the node, applies the manifests. @param text YAML, with one DaemonSet */
   static async apply(node: ClusterNode, text: string): Promise<DeployedDaemonSet> {
-    const daemonSet = daemonSetOf(manifests(text));
-    const [container] = daemonSet.spec.template.spec.containers;
+    const [container] = daemonSetOf(manifests(text)).spec.template.spec.containers;
     if (container === undefined) throw new Error("the DaemonSet has no container");
     const root = join(node.directory, "image-root");
     mkdirSync(root);
     writeImageRoot(root, await buildExecutable({ out: join(node.directory, "multusd") }));
     await node.containerd.importImage(await buildImage(node.directory, container.image, root, imageConfig()));
+    return DeployedDaemonSet.applyOnly(node, text);
+  }
+
+  /** Applies the manifests where the image is on the node already. */
+  static async applyOnly(node: ClusterNode, text: string): Promise<DeployedDaemonSet> {
     await node.apply(text);
-    return new DeployedDaemonSet(node, daemonSet);
+    return new DeployedDaemonSet(node, daemonSetOf(manifests(text)));
   }
 
   get spec(): DaemonSet["spec"] {
@@ -42,8 +48,8 @@ export class DeployedDaemonSet {
 
   /** Makes the next pod of the template and waits until it runs. */
   async start(): Promise<DaemonPod> {
-    this.#pods += 1;
-    const name = `${this.#daemonSet.metadata.name}-${this.#pods}`;
+    pods += 1;
+    const name = `${this.#daemonSet.metadata.name}-${pods}`;
     const { metadata, spec } = this.spec.template;
     // As its controller does: the pod stays where it is, whatever the node's conditions say.
     await this.#node.api.request("POST", `/api/v1/namespaces/${namespace}/pods`, {

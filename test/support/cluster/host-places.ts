@@ -18,8 +18,11 @@ for directory in $shared; do
 done
 exec unshare --mount --propagation unchanged sh -e -c '
 while [ "$1" != -- ]; do
-  mount --make-private "$(findmnt --noheadings --output TARGET --target "$1")"
+  below=$(findmnt --noheadings --output TARGET --target "$1")
+  mount --make-private "$below"
   mount --bind "$2" "$1"
+  # Of its own again, and with nobody outside: containers may ask for what is mounted on it later.
+  mount --make-shared "$below"
   shift 2
 done
 shift

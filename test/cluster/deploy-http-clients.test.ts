@@ -1,0 +1,105 @@
+/**
+ * The DaemonSet with components/http-clients on a node: what Go multus's shim asks of the socket over HTTP, the daemon's pod does itself, in the host's root. Without the component the same
+ * call is told why not.
+ */
+
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
+import { deployDirectory, kustomize } from "../support/cluster/deployment.ts";
+import { ClusterNode, networksAnnotation } from "../support/cluster/node.ts";
+import { GoShim, goShimReleases } from "../support/go-shim.ts";
+import { cidrs, Namespace } from "../support/namespace.ts";
+import type { CniCommand, PluginAnswer } from "../support/plugin.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+
+const newest = goShimReleases.at(-1);
+if (newest === undefined) throw new Error("there is no release of the shim");
+
+let node: ClusterNode;
+let scratch: ScratchDirectory;
+let pod: Namespace;
+let goShim: GoShim;
+const containerId = randomBytes(32).toString("hex");
+
+const runtimeFile = () => join(node.places["/etc/cni/net.d"] ?? "", "00-multus.conf");
+
+/** thick with the component, as a user's own kustomization. */
+async function withComponent(): Promise<string> {
+  const path = (...names: string[]) => relative(scratch.path, join(deployDirectory, ...names));
+  const content = {
+    resources: [path("thick")],
+    components: [path("components", "http-clients")],
+  };
+  // JSON is YAML.
+  writeFileSync(join(scratch.path, "kustomization.yaml"), JSON.stringify(content));
+  return kustomize(scratch.path);
+}
+
+/** What a container runtime gets that calls Go multus's shim with the node's configuration. */
+function call(command: CniCommand): Promise<PluginAnswer> {
+  return goShim.call({
+    command,
+    containerId,
+    netns: pod.path,
+    ifName: "eth0",
+    args: "IgnoreUnknown=true;K8S_POD_NAMESPACE=default;K8S_POD_NAME=guest",
+    path: "/opt/cni/bin",
+    config: readFileSync(runtimeFile(), "utf8"),
+  });
+}
+
+beforeAll(async () => {
+  scratch = new ScratchDirectory("kustomization");
+  node = await ClusterNode.start({ bare: true, containerd: "2.4" });
+  goShim = new GoShim(join(node.places["/run/multus"] ?? "", "multus.sock"), newest);
+  await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
+  // No kubelet runs it: its sandbox is made here.
+  await node.api.request("POST", "/api/v1/namespaces/default/pods", {
+    metadata: { name: "guest", annotations: { [networksAnnotation]: "storage" } },
+    spec: { nodeName: "nowhere", containers: [{ name: "main", image: "none" }] },
+  });
+  pod = await Namespace.create("pod");
+});
+
+afterAll(async () => {
+  await node?.[Symbol.asyncDispose]();
+  await pod?.[Symbol.asyncDispose]();
+  scratch?.[Symbol.dispose]();
+});
+
+test("with the component a pod gets its networks over HTTP, and gives them back", async () => {
+  const daemon = await (await DeployedDaemonSet.apply(node, await withComponent())).start();
+  await node.until("00-multus.conf", async () => existsSync(runtimeFile()));
+  const before = await node.traces();
+
+  (await call("ADD")).expectSuccess();
+  const links = await pod.links();
+  expect(links.map(({ ifname }) => ifname)).toEqual(["eth0", "net1"]);
+  expect(links.flatMap((link) => cidrs(link))).toEqual([
+    expect.stringMatching(/^10\.120\./),
+    expect.stringMatching(/^10\.130\.0\./),
+  ]);
+  (await call("CHECK")).expectSuccess();
+  (await call("DEL")).expectSuccess();
+  expect(await pod.links()).toEqual([]);
+  const { links: left, reservations, state } = await node.traces();
+  expect({ left, reservations, state }).toEqual({
+    left: before.links,
+    reservations: before.reservations,
+    state: before.state,
+  });
+  await daemon.delete();
+});
+
+test("without it the runtime is told that the daemon may not", async () => {
+  const daemon = await (await DeployedDaemonSet.applyOnly(node, await kustomize("thick"))).start();
+  await node.until("00-multus.conf", async () => existsSync(runtimeFile()));
+  const { exitCode, stdout } = await call("ADD");
+  expect(exitCode).toBe(1);
+  expect(JSON.parse(stdout).msg).toMatch(/hostroot/);
+  expect(await pod.links()).toEqual([]);
+  await daemon.delete();
+});
