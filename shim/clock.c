@@ -1,4 +1,4 @@
-/* Time that only goes forward. */
+/* Time: that which only goes forward, and the one on the wall. */
 #define _GNU_SOURCE
 #include "clock.h"
 
@@ -8,11 +8,15 @@
 
 #include "failure.h"
 
-int64_t clock_micros(void) {
+static int64_t micros_of(clockid_t clock) {
   struct timespec now;
-  if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) fail_errno(CNI_INTERNAL, "clock_gettime", errno);
+  if (clock_gettime(clock, &now) != 0) fail_errno(CNI_INTERNAL, "clock_gettime", errno);
   return (int64_t)now.tv_sec * MICROS_PER_SECOND + now.tv_nsec / 1000;
 }
+
+int64_t clock_micros(void) { return micros_of(CLOCK_MONOTONIC); }
+
+int64_t clock_wall_micros(void) { return micros_of(CLOCK_REALTIME); }
 
 int clock_poll_timeout(int64_t now, int64_t then) {
   if (then <= now) return 0;

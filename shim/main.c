@@ -7,20 +7,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "connection.h"
 #include "failure.h"
 #include "json.h"
 #include "netns.h"
 #include "on_demand.h"
 #include "plugin_path.h"
-#include "request.h"
-#include "serve.h"
-#include "signals.h"
+#include "spool.h"
+#include "spool_replay.h"
 #include "version.h"
 
 static const char default_socket_directory[] = "/run/multus";
 static const char socket_name[] = "/multus.sock";
 static const char default_plugin_directory[] = "/opt/cni/bin";
+static const char default_cni_directory[] = "/var/lib/cni/multus";
 
 enum { EXIT_USAGE = 2 };
 
@@ -40,73 +41,60 @@ static int print(int fd, struct buffer *text) {
   return written ? 0 : 1;
 }
 
-static void append_hello(struct buffer *out, const char *role) {
-  size_t begin = frame_begin(out, FRAME_HELLO, 0);
-  msgpack_put_map(out, 3);
-  msgpack_put_text(out, "protocol");
-  msgpack_put_unsigned(out, FRAME_PROTOCOL);
-  msgpack_put_text(out, "version");
-  msgpack_put_text(out, version_of_shim);
-  msgpack_put_text(out, "role");
-  msgpack_put_text(out, role);
-  frame_end(out, begin, 0);
-}
-
-/* Everything of a REQUEST but the bytes of its config, which come right behind. */
-static void append_request(struct buffer *out, const struct request *request) {
-  const char *const pairs[][2] = {
-      {"command", request->command}, {"containerId", request->container_id}, {"netns", request->netns},
-      {"ifName", request->if_name},  {"args", request->args},                {"path", request->path},
-  };
-  const uint32_t count = sizeof pairs / sizeof pairs[0];
-  bool is_traced = request->traceparent[0] != 0;
-  size_t begin = frame_begin(out, FRAME_REQUEST, 0);
-  msgpack_put_map(out, count + 1 + (is_traced ? 1 : 0));
-  for (size_t i = 0; i < count; i++) {
-    msgpack_put_text(out, pairs[i][0]);
-    msgpack_put_text(out, pairs[i][1]);
-  }
-  if (is_traced) {
-    msgpack_put_text(out, "traceparent");
-    msgpack_put_text(out, request->traceparent);
-  }
-  msgpack_put_text(out, "config");
-  msgpack_put_binary_head(out, request->config.length);
-  frame_end(out, begin, request->config.length);
-}
-
 /* What the shim itself has to know of the netconf. */
 struct netconf {
   struct buffer socket_path;
   struct plugin_directories directories;
+  struct spool_settings spool;
   struct on_demand on_demand;
 };
 
+/* An absolute directory that the netconf names, or the usual one. */
+static void read_directory(struct json_wanted *wanted, const char *usual, struct buffer *directory) {
+  struct buffer *value = &wanted->value;
+  if (!wanted->found || value->length == 0) {
+    buffer_say(directory, usual);
+    return;
+  }
+  if (value->data[0] != '/' || memchr(value->data, 0, value->length) != NULL) {
+    struct buffer message = {0};
+    buffer_say(&message, wanted->key, " of the network configuration is not an absolute path");
+    fail(CNI_INVALID_NETWORK_CONFIG, buffer_text(&message), buffer_text(value));
+  }
+  buffer_append(directory, value->data, value->length);
+}
+
 static struct netconf read_netconf(const struct request *request) {
-  struct json_wanted wanted[] = {{.key = "cniVersion"}, {.key = "daemonSocketDir"}, {.key = "binDir"}};
-  json_find_strings((struct bytes){request->config.data, request->config.length}, wanted, 3);
-  if (wanted[0].found) failure_set_cni_version((struct bytes){wanted[0].value.data, wanted[0].value.length});
+  enum { CNI_VERSION, SOCKET_DIRECTORY, PLUGIN_DIRECTORY, CNI_DIRECTORY, DEL_ON_DAEMON_DOWN, KEYS };
+  struct json_wanted wanted[KEYS] = {
+      [CNI_VERSION] = {.key = "cniVersion"},     [SOCKET_DIRECTORY] = {.key = "daemonSocketDir"},
+      [PLUGIN_DIRECTORY] = {.key = "binDir"},    [CNI_DIRECTORY] = {.key = "cniDir"},
+      [DEL_ON_DAEMON_DOWN] = {.key = "delOnDaemonDown"},
+  };
+  json_find_strings((struct bytes){request->config.data, request->config.length}, wanted, KEYS);
+  struct buffer *version = &wanted[CNI_VERSION].value, *plugins = &wanted[PLUGIN_DIRECTORY].value;
+  if (wanted[CNI_VERSION].found) failure_set_cni_version((struct bytes){version->data, version->length});
 
   struct netconf netconf = {0};
   plugin_directories_allow(&netconf.directories, bytes_of_text(request->path));
   plugin_directories_allow(&netconf.directories, bytes_of_text(default_plugin_directory));
-  if (wanted[2].found) plugin_directories_allow(&netconf.directories, bytes_of_text(buffer_text(&wanted[2].value)));
+  if (wanted[PLUGIN_DIRECTORY].found) plugin_directories_allow(&netconf.directories, bytes_of_text(buffer_text(plugins)));
 
-  struct buffer *directory = &wanted[1].value;
-  if (wanted[1].found && directory->length > 0) {
-    if (directory->data[0] != '/' || memchr(directory->data, 0, directory->length) != NULL) {
-      fail(CNI_INVALID_NETWORK_CONFIG, "daemonSocketDir of the network configuration is not an absolute path", buffer_text(directory));
-    }
-    buffer_append(&netconf.socket_path, directory->data, directory->length);
-  } else {
-    buffer_say(&netconf.socket_path, default_socket_directory);
-  }
+  read_directory(&wanted[SOCKET_DIRECTORY], default_socket_directory, &netconf.socket_path);
   buffer_say(&netconf.socket_path, socket_name);
   if (netconf.socket_path.length > connection_max_path()) {
     fail(CNI_INVALID_NETWORK_CONFIG, "daemonSocketDir of the network configuration is too long for the path of a socket",
          buffer_text(&netconf.socket_path));
   }
-  for (size_t i = 0; i < 3; i++) buffer_free(&wanted[i].value);
+  struct buffer cni_directory = {0};
+  read_directory(&wanted[CNI_DIRECTORY], default_cni_directory, &cni_directory);
+  netconf.spool.cni_dir = bytes_copy_text((struct bytes){cni_directory.data, cni_directory.length});
+  buffer_free(&cni_directory);
+  if (wanted[DEL_ON_DAEMON_DOWN].found) {
+    struct buffer *word = &wanted[DEL_ON_DAEMON_DOWN].value;
+    spool_take_setting(&netconf.spool, (struct bytes){word->data, word->length});
+  }
+  for (size_t i = 0; i < KEYS; i++) buffer_free(&wanted[i].value);
   netconf.on_demand = on_demand_read((struct bytes){request->config.data, request->config.length});
   return netconf;
 }
@@ -118,12 +106,18 @@ static enum cni_error unavailable(const struct request *request) {
   return is_status(request) ? CNI_PLUGIN_NOT_AVAILABLE : CNI_TRY_AGAIN_LATER;
 }
 
-/* `error`: errno, where the problem has no message. */
-static _Noreturn void fail_without_daemon(const struct request *request, const char *socket_path, int error,
-                                          struct on_demand_problem *problem) {
-  if (problem->message.length > 0) fail(problem->code, buffer_text(&problem->message), buffer_text(&problem->details));
+/* Answers a request for which there is no daemon, and gives the exit code. `error`: errno, where the problem has no message. */
+static int finish_without_daemon(const struct request *request, struct netconf *netconf, int error, struct on_demand_problem *problem) {
+  const char *socket_path = buffer_text(&netconf->socket_path);
+  bool is_signal = problem->message.length == 0 && error == EINTR;
   struct buffer message = {0}, details = {0};
-  buffer_say(&message, "multusd cannot be reached on ", socket_path, ": ", error == EINTR ? "ended by a signal" : strerror(error));
+  buffer_say(&message, "multusd cannot be reached on ", socket_path, ": ", is_signal ? "ended by a signal" : strerror(error));
+  if (!is_signal && spool_stands_for(&netconf->spool, request)) {
+    spool_stand_in(&netconf->spool, request, buffer_text(problem->message.length > 0 ? &problem->message : &message));
+    buffer_free(&message);
+    return 0;
+  }
+  if (problem->message.length > 0) fail(problem->code, buffer_text(&problem->message), buffer_text(&problem->details));
   buffer_say(&details, "Is the Multus daemon running on this node? Look at its pod (kubectl -n kube-system get pods -o wide) or service ",
              "(systemctl status multusd), and whether ", socket_path,
              " is there; daemonSocketDir of the network configuration names another directory.");
@@ -138,23 +132,37 @@ static int open_for_status(const struct netconf *netconf, const char *socket_pat
 }
 
 /* Connects to the daemon, which is started or waited for. Returns the descriptor, or -1 with the problem or errno. */
-static int open_daemon(const struct request *request, const struct netconf *netconf, const char *socket_path, int64_t until,
-                       const struct signals *signals, struct on_demand_problem *problem) {
+static int open_daemon(const struct request *request, struct netconf *netconf, int64_t until, const struct signals *signals,
+                       struct on_demand_problem *problem) {
+  const char *socket_path = buffer_text(&netconf->socket_path);
   if (netconf->on_demand.count == 0) return connection_open(socket_path, until, signals);
   if (is_status(request)) return open_for_status(netconf, socket_path, until, problem);
   return on_demand_open(&netconf->on_demand, socket_path, signals, problem);
 }
 
-static int finish_plugin(const struct request *request, const char *socket_path, struct serve_result *result) {
+/* The same for one that a daemon has taken and not answered, or has left to the next one. `problem` is taken over. */
+static int finish_without_answer(const struct request *request, const struct netconf *netconf, struct buffer *problem) {
+  if (!spool_stands_for(&netconf->spool, request)) {
+    fail(unavailable(request), buffer_text(problem), "Its log says why; what has been started is undone by the next DEL.");
+  }
+  spool_stand_in(&netconf->spool, request, buffer_text(problem));
+  buffer_free(problem);
+  return 0;
+}
+
+static int finish_plugin(const struct request *request, struct netconf *netconf, struct serve_result *result) {
+  const char *socket_path = buffer_text(&netconf->socket_path);
   struct buffer message = {0};
   switch (result->end) {
     case SERVE_REPLIED:
-      if (!write_all(STDOUT_FILENO, result->output.data, result->output.length)) return 1;
-      buffer_free(&result->output);
-      return result->exit_code;
+      if (result->retry && spool_stands_for(&netconf->spool, request)) {
+        buffer_say(&message, "multusd on ", socket_path, " is stopping");
+        return finish_without_answer(request, netconf, &message);
+      }
+      return write_all(STDOUT_FILENO, result->output.data, result->output.length) ? result->exit_code : 1;
     case SERVE_DAEMON_GONE:
       buffer_say(&message, "multusd on ", socket_path, " went away before it answered");
-      fail(unavailable(request), buffer_text(&message), "Its log says why; what has been started is undone by the next DEL.");
+      return finish_without_answer(request, netconf, &message);
     case SERVE_BROKEN:
       buffer_say(&message, "multusd on ", socket_path, " sent ", buffer_text(&result->problem));
       fail(CNI_INTERNAL, buffer_text(&message), "Daemon and plugin binary do not fit together: install both from one release.");
@@ -164,19 +172,49 @@ static int finish_plugin(const struct request *request, const char *socket_path,
   fail(unavailable(request), "ended by a signal before multusd answered", "What has been started is undone by the next DEL.");
 }
 
-/* Brings the request over a fresh connection, which is closed again, and carries out what is ordered for it. */
-static struct serve_result bring_request(int fd, const struct request *request, const struct netconf *netconf,
-                                         const struct signals *signals) {
-  struct connection connection = {.fd = fd};
-  struct buffer hello_and_request = {0}, config = {0};
-  append_hello(&hello_and_request, "plugin");
-  append_request(&hello_and_request, request);
-  buffer_append(&config, request->config.data, request->config.length);
-  connection_queue(&connection, &hello_and_request, &config);
-  struct serve_result result = serve(&connection, &netconf->directories, ENVIRONMENT_OF_RUNTIME, signals);
-  connection_free(&connection);
-  (void)close(fd);
-  return result;
+/* Asks the daemon, or the next one where that one says so, and gives the exit code. `*answered` says whether one has answered. */
+static int ask_and_finish(const struct request *request, struct netconf *netconf, const struct signals *signals, int64_t until,
+                          struct on_demand_problem *problem, bool *answered) {
+  int fd = open_daemon(request, netconf, until, signals, problem);
+  if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
+  struct serve_result result = ask_daemon(fd, request, &netconf->directories, signals);
+  if (netconf->on_demand.count > 0 && result.end == SERVE_DAEMON_GONE && !result.has_begun) {
+    /* It was just ending, whatever of, and has ordered nothing: the next one begins anew. */
+    buffer_free(&result.problem);
+    fd = open_daemon(request, netconf, until, signals, problem);
+    if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
+    result = ask_daemon(fd, request, &netconf->directories, signals);
+  }
+  /* A daemon that stops has told us to ask the next one. It may not come in time: then this is the answer. */
+  while (result.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, problem)) >= 0) {
+    buffer_free(&result.output);
+    buffer_free(&result.problem);
+    result = ask_daemon(fd, request, &netconf->directories, signals);
+  }
+  int exit_code = finish_plugin(request, netconf, &result);
+  *answered = result.end == SERVE_REPLIED && !result.retry;
+  buffer_free(&result.output);
+  buffer_free(&result.problem);
+  return exit_code;
+}
+
+/* Does what is recorded of the request's container; a daemon that runs on demand is started for it. */
+static enum spool_own replay_own(const struct spool *spool, const struct spool_peer *peer, const struct request *request,
+                                 struct netconf *netconf, int64_t until, struct on_demand_problem *problem) {
+  if (!request_has_attachment(request) || !spool_has_of(spool, request->container_id)) return SPOOL_OWN_DONE;
+  if (netconf->on_demand.count > 0) {
+    int fd = open_daemon(request, netconf, until, peer->signals, problem);
+    if (fd < 0) return SPOOL_OWN_UNREACHABLE;
+    (void)close(fd);
+  }
+  return spool_replay_own(spool, peer, request->container_id, until);
+}
+
+static _Noreturn void fail_before_recorded(const struct netconf *netconf) {
+  struct buffer details = {0};
+  buffer_say(&details, "It would take away what this ADD makes. The daemon's log says why it fails; it is in .spool of ",
+             netconf->spool.cni_dir, ".");
+  fail(CNI_TRY_AGAIN_LATER, "a DEL of this container, recorded while multusd was away, has not succeeded yet", buffer_text(&details));
 }
 
 static int run_plugin(void) {
@@ -186,32 +224,27 @@ static int run_plugin(void) {
   signals_take(&signals);
   request_read_config(&request, &signals);
   struct netconf netconf = read_netconf(&request);
-  const char *socket_path = buffer_text(&netconf.socket_path);
 
-  int64_t until = clock_micros() + CONNECTION_PATIENCE;
+  int64_t until = clock_micros() + (spool_stands_for(&netconf.spool, &request) ? SPOOL_PATIENCE : CONNECTION_PATIENCE);
+  struct spool_peer peer = {buffer_text(&netconf.socket_path), &netconf.directories, &signals};
+  struct spool spool;
+  spool_look(netconf.spool.cni_dir, &spool);
   struct on_demand_problem problem = {0};
-  int fd = open_daemon(&request, &netconf, socket_path, until, &signals, &problem);
-  if (fd < 0) fail_without_daemon(&request, socket_path, errno, &problem);
-  struct serve_result result = bring_request(fd, &request, &netconf, &signals);
-  if (netconf.on_demand.count > 0 && result.end == SERVE_DAEMON_GONE && !result.has_begun) {
-    /* It was just ending, whatever of, and has ordered nothing: the next one begins anew. */
-    buffer_free(&result.problem);
-    fd = open_daemon(&request, &netconf, socket_path, until, &signals, &problem);
-    if (fd < 0) fail_without_daemon(&request, socket_path, errno, &problem);
-    result = bring_request(fd, &request, &netconf, &signals);
+  enum spool_own own = replay_own(&spool, &peer, &request, &netconf, until, &problem);
+  int exit_code;
+  bool answered = false;
+  if (own == SPOOL_OWN_UNREACHABLE) {
+    exit_code = finish_without_daemon(&request, &netconf, errno, &problem);
+  } else {
+    if (own == SPOOL_OWN_LEFT && strcmp(request.command, "ADD") == 0) fail_before_recorded(&netconf);
+    exit_code = ask_and_finish(&request, &netconf, &signals, until, &problem, &answered);
   }
-  /* A daemon that stops has told us to ask the next one. It may not come in time: then this is the answer. */
-  while (result.retry && connection_wait(until, &signals) &&
-         (fd = open_daemon(&request, &netconf, socket_path, until, &signals, &problem)) >= 0) {
-    buffer_free(&result.output);
-    buffer_free(&result.problem);
-    result = bring_request(fd, &request, &netconf, &signals);
-  }
-  int exit_code = finish_plugin(&request, socket_path, &result);
-  buffer_free(&result.problem);
+  if (answered) spool_replay_behind(&spool, &peer);
+  spool_close(&spool);
   buffer_free(&request.config);
   buffer_free(&netconf.socket_path);
   buffer_free(&netconf.directories.allowed);
+  free(netconf.spool.cni_dir);
   buffer_free(&netconf.on_demand.command);
   buffer_free(&problem.message);
   buffer_free(&problem.details);
@@ -243,7 +276,7 @@ static int run_agent(int fd, const char *path, const char *root) {
   signals_take(&signals);
   plugin_directories_allow(&directories, bytes_of_text(path));
   struct buffer hello = {0}, nothing = {0};
-  append_hello(&hello, "agent");
+  ask_append_hello(&hello, "agent");
   connection_queue(&connection, &hello, &nothing);
 
   struct serve_result result = serve(&connection, &directories, ENVIRONMENT_OF_AGENT, &signals);

@@ -135,6 +135,10 @@ bool msgpack_take(struct bytes *input, struct msgpack_value *value) {
   return true;
 }
 
+bool msgpack_is_text(struct msgpack_value value) {
+  return value.kind == MSGPACK_TEXT && (value.content.length == 0 || memchr(value.content.data, 0, value.content.length) == NULL);
+}
+
 /* `head`, then the number in `width` bytes, big-endian. */
 static void put(struct buffer *out, uint8_t head, uint64_t number, size_t width) {
   buffer_append_byte(out, head);

@@ -29,6 +29,9 @@ struct msgpack_value {
  * False where the bytes are not one whole value; then `input` is as it was. */
 bool msgpack_take(struct bytes *input, struct msgpack_value *value);
 
+/* A text that may become a C string: it has no zero byte. */
+bool msgpack_is_text(struct msgpack_value value);
+
 void msgpack_put_unsigned(struct buffer *out, uint64_t number);
 void msgpack_put_boolean(struct buffer *out, bool value);
 void msgpack_put_text(struct buffer *out, const char *text);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "failure.h"
+#include "msgpack.h"
 
 enum {
   CONFIG_MAX_BYTES = 4 * 1024 * 1024,
@@ -25,7 +26,7 @@ static const char *variable(const char *name) {
 static bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 
 /* CNI spec, section 2: an alphanumeric character, then alphanumerics, underscore, dot and hyphen. */
-static bool is_container_id(const char *id) {
+bool request_is_container_id(const char *id) {
   if (!is_alphanumeric(id[0])) return false;
   for (; *id != 0; id++) {
     if (!is_alphanumeric(*id) && *id != '_' && *id != '.' && *id != '-') return false;
@@ -46,6 +47,12 @@ static void append_missing(struct buffer *missing, const char *name, const char 
   buffer_say(missing, name);
 }
 
+static bool is_command(const struct request *request, const char *command) { return strcmp(request->command, command) == 0; }
+
+bool request_has_attachment(const struct request *request) {
+  return is_command(request, "ADD") || is_command(request, "CHECK") || is_command(request, "DEL");
+}
+
 void request_read_environment(struct request *request) {
   *request = (struct request){
       .command = variable("CNI_COMMAND"),
@@ -57,9 +64,9 @@ void request_read_environment(struct request *request) {
       .traceparent = variable("TRACEPARENT"),
   };
   const char *command = request->command;
-  bool adds_or_checks = strcmp(command, "ADD") == 0 || strcmp(command, "CHECK") == 0;
-  bool has_attachment = adds_or_checks || strcmp(command, "DEL") == 0;
-  if (!has_attachment && strcmp(command, "GC") != 0 && strcmp(command, "STATUS") != 0) {
+  bool adds_or_checks = is_command(request, "ADD") || is_command(request, "CHECK");
+  bool has_attachment = request_has_attachment(request);
+  if (!has_attachment && !is_command(request, "GC") && !is_command(request, "STATUS")) {
     struct buffer message = {0};
     buffer_say(&message, "unknown CNI_COMMAND \"", command, "\"");
     fail(CNI_INVALID_ENVIRONMENT, buffer_text(&message), "known are ADD, DEL, CHECK, GC, STATUS and VERSION");
@@ -74,7 +81,7 @@ void request_read_environment(struct request *request) {
     buffer_say(&message, "required environment variables missing for ", command, ": ", buffer_text(&missing));
     fail(CNI_INVALID_ENVIRONMENT, buffer_text(&message), "");
   }
-  if (has_attachment && !is_container_id(request->container_id)) {
+  if (has_attachment && !request_is_container_id(request->container_id)) {
     fail(CNI_INVALID_ENVIRONMENT, "invalid characters in CNI_CONTAINERID", request->container_id);
   }
   if (has_attachment && !is_if_name(request->if_name)) {
@@ -107,5 +114,16 @@ void request_read_config(struct request *request, const struct signals *signals)
     if (config->length > CONFIG_MAX_BYTES) {
       fail(CNI_INVALID_NETWORK_CONFIG, "the network configuration on stdin is larger than 4 MiB", "");
     }
+  }
+}
+
+void request_put_variables(const struct request *request, struct buffer *out) {
+  const char *const pairs[REQUEST_VARIABLES][2] = {
+      {"command", request->command}, {"containerId", request->container_id}, {"netns", request->netns},
+      {"ifName", request->if_name},  {"args", request->args},                {"path", request->path},
+  };
+  for (size_t i = 0; i < REQUEST_VARIABLES; i++) {
+    msgpack_put_text(out, pairs[i][0]);
+    msgpack_put_text(out, pairs[i][1]);
   }
 }

@@ -22,6 +22,16 @@ struct request {
  * Ends the process with CNI error 4 that names what is missing or wrong. */
 void request_read_environment(struct request *request);
 
+enum { REQUEST_VARIABLES = 6 };
+/* Appends the REQUEST_VARIABLES pairs of a REQUEST's map that are the CNI_ variables. */
+void request_put_variables(const struct request *request, struct buffer *out);
+
+/* Is it about one attachment of one container? GC and STATUS are not, whatever the environment says. */
+bool request_has_attachment(const struct request *request);
+
+/* Can this be a container id (CNI spec, section 2)? */
+bool request_is_container_id(const char *id);
+
 /* Reads stdin to its end, at most 4 MiB. Ends the process with CNI error 5, 7 or, on a signal, 11. */
 void request_read_config(struct request *request, const struct signals *signals);
 

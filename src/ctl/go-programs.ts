@@ -2,11 +2,11 @@
 
 import { basename } from "node:path";
 
-/** multusctl's command for each of them. */
-const commands: Readonly<Record<string, string>> = {
-  install_multus: "install",
-  thin_entrypoint: "thin-entrypoint",
-  kubeconfig_generator: "kubeconfig",
+/** For each of them multusctl's command, with what is that program's default and not the command's. */
+const commands: Readonly<Record<string, readonly string[]>> = {
+  install_multus: ["install"],
+  thin_entrypoint: ["thin-entrypoint"],
+  kubeconfig_generator: ["kubeconfig", "--bootstrap-config", "/tmp/kubeconfig"],
 };
 
 /** Does a program of that name do what one of multusctl's commands does? @param program path */
@@ -22,5 +22,5 @@ export function withCommandOfName(argv: readonly string[]): string[] {
   const [node = "", program = "", ...args] = argv;
   const name = basename(program);
   const command = isGoProgram(name) ? commands[name] : undefined;
-  return [node, program, ...(command === undefined ? [] : [command]), ...args];
+  return [node, program, ...(command ?? []), ...args];
 }

@@ -10,12 +10,13 @@ import type { LogFields } from "../log/logger.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
 import { NadFiles } from "../multus/nads.ts";
+import { keysOfDaemon } from "../multus/netconf.ts";
 import { Admission } from "./admission.ts";
 import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 import { IdleEnd } from "./idle-end.ts";
-import type { DaemonState } from "./metrics/state.ts";
+import type { OwnState } from "./metrics/state.ts";
 import { observed } from "./observed-handler.ts";
 import { printedFile } from "./printed-file.ts";
 import { RecentFailures } from "./recent-failures.ts";
@@ -128,20 +129,19 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     },
   });
   const admission = new Admission(config.maxConcurrent);
-  const daemonState = (spans: DaemonState["spans"]): DaemonState => ({
+  const daemonState = (): OwnState => ({
     waiting: admission.waiting,
     running: admission.running,
     limit: admission.limit,
     isStopping: server.isStopping,
     configFiles: multus.configFiles,
     clusters: clusters.states,
-    spool: undefined,
-    spans,
   });
   const telemetry = await openTelemetry({
     ...config,
     version: packageJson.version,
     nodeName: process.env.MULTUS_NODE_NAME ?? "",
+    cniDir: keysOfDaemon(config.overrides).cniDir,
     state: daemonState,
     log,
   });
@@ -166,7 +166,8 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
         daemonStatus({
           version: packageJson.version,
           nodeName: process.env.MULTUS_NODE_NAME ?? "",
-          state: () => daemonState(undefined),
+          state: daemonState,
+          notReady: () => runtimeConfig?.notInPlace,
           failures: () => failures.list,
         }),
     },

@@ -3,7 +3,7 @@
 import { isAbsolute } from "node:path";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { keySpelling } from "../cni/json.ts";
-import { parseGoDuration } from "./go-duration.ts";
+import { certificateSeconds, defaultDuration } from "../kube/certificates/duration.ts";
 
 /** As the schema has it, keys in any case. */
 export interface NodeCertificateKeys {
@@ -23,10 +23,6 @@ export interface NodeCertificate {
 }
 
 const spelling = keySpelling(["enabled", "bootstrapKubeconfig", "certDir", "certDuration"]);
-const defaultDuration = "10m";
-/** The API takes whole seconds in 32 bits, and ten minutes at the least. */
-const leastSeconds = 600;
-const mostSeconds = 2 ** 31 - 1;
 
 /**
  * @param keys undefined: the key is not there
@@ -54,13 +50,9 @@ export function nodeCertificateOf(
     return path;
   };
   const text = spelled.certDuration ?? "";
-  const milliseconds = parseGoDuration(text === "" ? defaultDuration : text);
-  if (milliseconds === undefined) {
-    throw refuse("certDuration", `must be a duration such as "10m" or "1h30m", not ${JSON.stringify(text)}`);
-  }
-  const seconds = Math.trunc(milliseconds / 1000);
-  if (seconds < leastSeconds || seconds > mostSeconds) {
-    throw refuse("certDuration", `must be from 10m to ${mostSeconds}s: none is signed for ${text}`);
-  }
+  const seconds = certificateSeconds(
+    text === "" ? defaultDuration : text,
+    `${where}: perNodeCertificate.certDuration`,
+  );
   return { bootstrapKubeconfig: pathAt("bootstrapKubeconfig"), certDir: pathAt("certDir"), seconds };
 }

@@ -3,12 +3,14 @@
 import { protocolVersion } from "../agent/frames.ts";
 import type { ClusterState } from "../kube/cluster-state.ts";
 import type { DaemonStatus, RecentFailure } from "../multus/daemon-status.ts";
-import type { DaemonState } from "./metrics/state.ts";
+import type { OwnState } from "./metrics/state.ts";
 
 export interface StatusSources {
   readonly version: string;
   readonly nodeName: string;
-  readonly state: () => DaemonState;
+  readonly state: () => OwnState;
+  /** Why the daemon is of no use to its node yet; undefined: it is. */
+  readonly notReady: () => string | undefined;
   readonly failures: () => readonly RecentFailure[];
 }
 
@@ -16,6 +18,7 @@ export function daemonStatus({
   version,
   nodeName,
   state,
+  notReady,
   failures,
 }: StatusSources): DaemonStatus<ClusterState> {
   const { running, waiting, limit, isStopping, configFiles, clusters } = state();
@@ -27,7 +30,7 @@ export function daemonStatus({
     nodeName,
     startedAt: new Date(Date.now() - uptime * 1000).toISOString(),
     uptimeSeconds: Math.floor(uptime),
-    ready: !isStopping,
+    ready: !isStopping && notReady() === undefined,
     requests: { running, waiting, limit },
     memoryBytes: process.memoryUsage.rss(),
     configFiles,

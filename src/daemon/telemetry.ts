@@ -1,11 +1,13 @@
 /** What looks at the daemon from outside, as its configuration asks for it: metrics, traces, or neither. What is not asked for is not loaded. */
 
 import { protocolVersion } from "../agent/frames.ts";
+import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
+import { readSpool } from "../multus/spool.ts";
 import { type TracingKey, tracingSettings } from "../telemetry/settings.ts";
 import { SpanQueue } from "../telemetry/span-queue.ts";
 import { type TraceExport, Tracer } from "../telemetry/tracer.ts";
-import type { DaemonState } from "./metrics/state.ts";
+import type { OwnState, SpoolFigures } from "./metrics/state.ts";
 import type { Observer } from "./observer.ts";
 
 export interface TelemetryOptions {
@@ -18,8 +20,10 @@ export interface TelemetryOptions {
   readonly version: string;
   /** "" if it is not known. */
   readonly nodeName: string;
+  /** Where the daemon looks for DELs that were put by: the netconf's `cniDir`. */
+  readonly cniDir: string;
   /** The daemon as it is now; not asked before the daemon serves. */
-  readonly state: (spans: DaemonState["spans"]) => DaemonState;
+  readonly state: () => OwnState;
   readonly log: Logger;
 }
 
@@ -58,7 +62,7 @@ async function openTracing(options: TelemetryOptions): Promise<TraceExport | und
 }
 
 async function openMetrics(
-  { metricsPort, metricsAddress, version, state, log }: TelemetryOptions,
+  { metricsPort, metricsAddress, version, cniDir, state, log }: TelemetryOptions,
   queue: SpanQueue | undefined,
 ): Promise<{ readonly observer: Observer; close(): void } | undefined> {
   if (metricsPort === undefined) return undefined;
@@ -66,8 +70,21 @@ async function openMetrics(
     import("./metrics/registry.ts"),
     import("./metrics/server.ts"),
   ]);
-  const metrics = createMetrics({ version, protocol: protocolVersion }, () => state(queue?.counts));
+  const metrics = createMetrics({ version, protocol: protocolVersion }, () => ({
+    ...state(),
+    spool: spoolFigures(cniDir, log),
+    spans: queue?.counts,
+  }));
   const server = new MetricsServer(metrics, metricsAddress, metricsPort, log);
   server.listen();
   return { observer: metrics.observer, close: () => server.close() };
+}
+
+function spoolFigures(cniDir: string, log: Logger): SpoolFigures | undefined {
+  try {
+    return readSpool(cniDir);
+  } catch (error) {
+    log.error("the DELs that were put by cannot be counted", { error: errorText(error) });
+    return undefined;
+  }
 }

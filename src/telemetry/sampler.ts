@@ -31,11 +31,15 @@ const samplers: Readonly<Record<string, (ratio: number) => Sampler>> = {
   traceidratio: ofAll,
   parentbased_always_on: () => asParent(always),
   parentbased_always_off: () => asParent(never),
-  parentbased_traceidratio: (ratio) => asParent(ofAll(ratio)),
+  parentbased_traceidratio: usualSampler,
 };
 
 export const samplerNames: readonly string[] = Object.keys(samplers);
-export const ratioSampler = "parentbased_traceidratio";
+
+/** The runtime decides where it sends a TRACEPARENT; of the traces that begin here so many are recorded. @param ratio 0 to 1 */
+export function usualSampler(ratio: number): Sampler {
+  return asParent(ofAll(ratio));
+}
 
 /** @param ratio 0 to 1, for those that have one @returns undefined: there is none of that name */
 export function samplerOf(name: string, ratio: number): Sampler | undefined {

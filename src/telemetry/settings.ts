@@ -1,6 +1,6 @@
 /** Whether spans are exported, and which and where to: the daemon's key `tracing`, and the variables that OpenTelemetry has for it. */
 
-import { ratioSampler, type Sampler, samplerNames, samplerOf } from "./sampler.ts";
+import { type Sampler, samplerNames, samplerOf, usualSampler } from "./sampler.ts";
 
 /** The key as its schema has it. */
 export interface TracingKey {
@@ -43,7 +43,7 @@ export function tracingSettings(key: TracingKey, environment: Environment): Trac
     .filter((name) => isSet(name) && environment[name] !== protocol)
     .map((name) => `${name}=${environment[name]} is not spoken: it is ${protocol}`);
   const sampler =
-    samplingRatio === undefined ? samplerFromVariables(environment, problems) : fromRatio(samplingRatio);
+    samplingRatio === undefined ? samplerFromVariables(environment, problems) : usualSampler(samplingRatio);
   return { url, sampler, problems };
 }
 
@@ -55,15 +55,11 @@ function samplerFromVariables(environment: Environment, problems: string[]): Sam
   if (!isRatio) problems.push(`OTEL_TRACES_SAMPLER_ARG=${argument} is no number from 0 to 1: 1 is taken`);
   const ratio = isRatio ? given : 1;
   // Without a name a ratio counts for nothing, as OpenTelemetry has it.
-  const known = name === "" ? fromRatio(1) : samplerOf(name, ratio);
+  const known = name === "" ? usualSampler(1) : samplerOf(name, ratio);
   if (known === undefined) {
     problems.push(
       `OTEL_TRACES_SAMPLER=${name} is none of ${samplerNames.join(", ")}: the runtime decides, and all are recorded that begin here`,
     );
   }
-  return known ?? fromRatio(1);
-}
-
-function fromRatio(ratio: number): Sampler {
-  return samplerOf(ratioSampler, ratio) ?? (() => true);
+  return known ?? usualSampler(1);
 }

@@ -3,8 +3,10 @@
  * which it works and renews it; the approver, with the rights of deploy/, gives nobody more.
  */
 
+import { spawn } from "node:child_process";
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeSigningRequest } from "../../src/kube/certificates/pkcs10.ts";
@@ -16,6 +18,7 @@ import { Controllers } from "../support/cluster/controllers.ts";
 import { ServerProcess } from "../support/cluster/server-process.ts";
 import { pauseImageName } from "../support/pause-image.ts";
 import { podArgs } from "../support/plugin.ts";
+import { session, sessionVariable } from "../support/session.ts";
 import { masterLink, TestNode } from "../support/test-node.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -260,5 +263,45 @@ describe("the approver", () => {
       },
     );
     expect(review.status.allowed).toBe(allowed);
+  });
+});
+
+describe("multusctl kubeconfig, called as Go multus's kubeconfig_generator", () => {
+  test("keeps a kubeconfig with the node's certificate until it is stopped", async () => {
+    const certDir = join(api.directory, "generated-certificate");
+    mkdirSync(certDir);
+    const kubeconfig = join(api.directory, "generated-kubeconfig");
+    const program = join(api.directory, "kubeconfig_generator");
+    symlinkSync(join(root, "build", "multusctl.mjs"), program);
+    const generator = spawn(
+      process.execPath,
+      [
+        program,
+        `--bootstrap-config=${await api.kubeletKubeconfig("node-2")}`,
+        ...["--certdir", certDir, "--kubeconfig", kubeconfig, "--cert-duration=10m"],
+      ],
+      {
+        stdio: "ignore",
+        env: { PATH: process.env.PATH, MULTUS_NODE_NAME: "node-2", [sessionVariable]: session },
+      },
+    );
+    const closed = once(generator, "close");
+    try {
+      await expect.poll(() => existsSync(kubeconfig), patience).toBe(true);
+      expect(statSync(kubeconfig).mode & 0o777).toBe(0o600);
+      const self = await api.kubectlOutcome(
+        ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"],
+        {
+          kubeconfig,
+        },
+      );
+      expect(self.stdout.toString()).toBe("system:multus:node-2");
+    } finally {
+      generator.kill("SIGTERM");
+      await closed;
+    }
+    expect(generator.exitCode).toBe(0);
+    expect(existsSync(kubeconfig)).toBe(false);
+    expect(existsSync(join(certDir, "multus-client-current.pem"))).toBe(true);
   });
 });

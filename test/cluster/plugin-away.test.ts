@@ -1,25 +1,12 @@
-/** Pods that are deleted while the node's only plugin, or its daemon, is away: the kubelet tries again, and once it is back all go and leave nothing. */
+/**
+ * Pods that are deleted while the node's only plugin is away: the kubelet tries again, and once it is back all go and leave nothing. While the daemon is
+ * away they go at once, and leave nothing once it is back.
+ */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readSpool } from "../../src/multus/spool.ts";
 import { documents } from "../support/cluster/manifests.ts";
-import { ClusterNode, runtimes } from "../support/cluster/node.ts";
-
-const absences = [
-  {
-    what: "the plugin's binary",
-    part: "plugin",
-    leave: async (node: ClusterNode) => node.removePlugin(),
-    comeBack: async (node: ClusterNode) => node.restorePlugin(),
-  },
-  {
-    what: "the daemon",
-    part: "daemon",
-    leave: async (node: ClusterNode) => {
-      await node.daemon.stop("SIGKILL");
-    },
-    comeBack: (node: ClusterNode) => node.daemon.start(),
-  },
-];
+import { ClusterNode, type ClusterTraces, runtimes } from "../support/cluster/node.ts";
 
 describe.each(runtimes)("a node with $about", (options) => {
   let node: ClusterNode;
@@ -32,32 +19,56 @@ describe.each(runtimes)("a node with $about", (options) => {
 
   afterAll(() => node?.[Symbol.asyncDispose]());
 
-  test.each(absences)(
-    "$what is away while pods are deleted, then back",
-    async ({ part, leave, comeBack }) => {
-      const before = await node.traces();
-      const names = Array.from({ length: 4 }, (_, index) => `without-${part}-${index}`);
-      await node.apply(documents(names.map((name) => node.podManifest("default", name, "storage,video"))));
-      await node.waitForPods("default", names);
-      const running = await node.traces();
-      // The cluster network gives two addresses, one of a family.
-      expect(running.reservations.length).toBe(before.reservations.length + 4 * names.length);
+  /** Pods with three networks that run. The cluster network gives two addresses, one of a family. */
+  async function startPods(prefix: string, before: ClusterTraces): Promise<readonly string[]> {
+    const names = Array.from({ length: 4 }, (_, index) => `${prefix}-${index}`);
+    await node.apply(documents(names.map((name) => node.podManifest("default", name, "storage,video"))));
+    await node.waitForPods("default", names);
+    expect((await node.traces()).reservations.length).toBe(before.reservations.length + 4 * names.length);
+    return names;
+  }
 
-      await leave(node);
-      await node.api.kubectl("delete", "pod", "--wait=false", ...names);
-      // Every one of them has been tried.
-      for (const name of names) await node.waitForEvent("default", name, "FailedKillPod");
-      const terminating = await node.pods("default");
-      expect(
-        terminating.map(({ metadata }) => [metadata.name, metadata.deletionTimestamp !== undefined]),
-      ).toEqual([...names].sort().map((name) => [name, true]));
-      expect((await node.traces()).reservations).toEqual(running.reservations);
+  test("the plugin's binary is away while pods are deleted, then back", async () => {
+    const before = await node.traces();
+    const names = await startPods("without-plugin", before);
+    const running = await node.traces();
 
-      await comeBack(node);
-      await node.until("all pods to be gone", async () => (await node.pods("default")).length === 0);
-      await node.untilNothingIsLeft(before);
-    },
-  );
+    node.removePlugin();
+    await node.api.kubectl("delete", "pod", "--wait=false", ...names);
+    // Every one of them has been tried.
+    for (const name of names) await node.waitForEvent("default", name, "FailedKillPod");
+    const terminating = await node.pods("default");
+    expect(
+      terminating.map(({ metadata }) => [metadata.name, metadata.deletionTimestamp !== undefined]),
+    ).toEqual([...names].sort().map((name) => [name, true]));
+    expect((await node.traces()).reservations).toEqual(running.reservations);
+
+    node.restorePlugin();
+    await node.until("all pods to be gone", async () => (await node.pods("default")).length === 0);
+    await node.untilNothingIsLeft(before);
+  });
+
+  test("the daemon is away while pods are deleted: they go at once, and once it is back all is free after a call of another pod", async () => {
+    const before = await node.traces();
+    const names = await startPods("without-daemon", before);
+    const running = await node.traces();
+
+    await node.daemon.stop("SIGKILL");
+    await node.deletePods("default", ...names);
+    const failed = (await node.allEvents()).filter(
+      ({ reason, regarding }) => reason === "FailedKillPod" && names.includes(regarding.name),
+    );
+    expect(failed).toEqual([]);
+    expect((await node.traces()).reservations).toEqual(running.reservations);
+    expect(readSpool(node.cniDir)).toMatchObject({ waiting: names.length, failed: 0, broken: 0 });
+
+    await node.daemon.start();
+    await node.applyPod("default", "other", "storage");
+    await node.waitForPod("default", "other");
+    await node.deletePods("default", "other");
+    await node.untilNothingIsLeft(before);
+    expect(readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0, broken: 0 });
+  });
 
   test("pods that are created while the daemon is away run once it is back", async () => {
     const before = await node.traces();

@@ -1,12 +1,13 @@
 /** Metrics and traces of the real daemon: fetched over HTTP, taken by a collector, and seen by delegates in their environment. */
 
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { parseTraceparent } from "../../src/telemetry/trace-context.ts";
 import { freePort } from "../support/cluster/ports.ts";
 import { badBehaviour, installDelegate } from "../support/delegates.ts";
 import { samples } from "../support/samples.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { SpanCollector } from "../support/span-collector.ts";
 import { TestNode, type TestNodeOptions } from "../support/test-node.ts";
 
@@ -191,8 +192,12 @@ test("a collector that never answers keeps no pod waiting, and the end not long"
 
 test("metrics say what was done, by plugin as well; without metricsPort none are served", async () => {
   const port = await freePort();
+  using cniDir = new ScratchDirectory("metrics");
+  mkdirSync(join(cniDir.path, ".spool"));
+  // As a plugin names its record of a DEL.
+  cniDir.write(".spool/1700000000000000-00-abc", "{}");
   const { node: at, netconf } = await startNode({
-    daemonConfig: { metricsPort: port, metricsAddress: "127.0.0.1" },
+    daemonConfig: { metricsPort: port, metricsAddress: "127.0.0.1", cniDir: cniDir.path },
   });
   await using pod = await at.pod("counted", "second");
   (await at.call("ADD", pod, netconf)).expectSuccess();
@@ -215,6 +220,8 @@ test("metrics say what was done, by plugin as well; without metricsPort none are
     'command="DEL",phase="delegates"': 1,
   });
   expect(figures("multus_requests_in_flight")).toEqual({ "": 0 });
+  expect(figures("multus_spool_records")).toMatchObject({ 'state="waiting"': 1, 'state="failed"': 0 });
+  expect(figures("multus_spool_oldest_age_seconds")[""]).toBeGreaterThan(50_000_000);
   expect(figures("process_resident_memory_bytes")[""]).toBeGreaterThan(20_000_000);
   expect(at.daemon.memory().resident).toBeLessThan(75_000);
   await at.daemon.stop();

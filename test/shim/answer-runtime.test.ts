@@ -158,7 +158,7 @@ describe.each(shims)("answers of the $name shim", ({ name, binary }) => {
 
   test("waits 3 s for a daemon, then names the socket and what to look at", async () => {
     await using daemon = await ShimDaemon.create(binary, { listening: false });
-    const outcome = await daemon.run({ env: { CNI_COMMAND: "DEL" } }).outcome;
+    const outcome = await daemon.run().outcome;
     expect(errorOf(outcome)).toEqual({
       cniVersion: "1.0.0",
       code: 11,

@@ -60,7 +60,13 @@ async function serve(work: (request: CniRequest, executor: Executor) => Promise<
 }
 
 function netconf(padding = ""): string {
-  return JSON.stringify({ cniVersion: "1.0.0", name: "n", daemonSocketDir: directory.path, padding });
+  return JSON.stringify({
+    cniVersion: "1.0.0",
+    name: "n",
+    daemonSocketDir: directory.path,
+    cniDir: directory.path,
+    padding,
+  });
 }
 
 function call(

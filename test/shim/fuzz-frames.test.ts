@@ -51,7 +51,7 @@ const { value: values } = fc.letrec((tie) => ({
 const u32 = fc.nat({ max: 2 ** 32 - 1 });
 
 describe("the decoders of the shim", () => {
-  test.each([1, 2])("survive mutated frames, orders and JSON, seed %i", async (seed) => {
+  test.each([1, 2])("survive mutated frames, orders, JSON and recorded DELs, seed %i", async (seed) => {
     const outcome = await runCommand([fuzzBinary, "loop", "5000", String(seed)]);
     expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
     expect(Number.parseInt(outcome.stdout.toString(), 10)).toBeGreaterThan(10_000);

@@ -1,6 +1,6 @@
 /* Runs the shim's decoders over bytes, under sanitizers.
  *
- * fuzz-frame loop MILLISECONDS SEED   mutated frames, orders and JSON texts until the time is over; prints how many
+ * fuzz-frame loop MILLISECONDS SEED   mutated frames, orders, JSON texts and recorded DELs until the time is over; prints how many
  * fuzz-frame frames                   reads a stream from stdin, prints a line for each frame: "type id kind", then how it ends
  * fuzz-frame orders                   the same, but prints what the decoder of the order says: "ok", or what is wrong */
 #define _GNU_SOURCE
@@ -14,6 +14,7 @@
 #include "environment.h"
 #include "json.h"
 #include "order.h"
+#include "spool_record.h"
 
 /* What must hold whatever the input; the message tells which seed to run again. */
 #define MUST(condition)                                                              \
@@ -215,6 +216,60 @@ static void append_seed_frame(struct buffer *out, size_t which) {
   frame_end(out, begin, 0);
 }
 
+static void append_seed_record(struct buffer *out) {
+  struct spool_record record = {
+      .request =
+          {
+              .command = "DEL",
+              .container_id = "0123456789abcdef",
+              .netns = "/run/netns/pod",
+              .if_name = "eth0",
+              .args = "K8S_POD_NAME=pod-with-a-name-that-is-longer-than-thirty-one-bytes",
+              .path = "/opt/cni/bin:/usr/lib/cni",
+              .traceparent = "",
+          },
+      .netns = {.boot_id = "5b8c7a52-5c4e-4d3c-9a53-3f7f0c2c9a3e", .device = 4, .inode = UINT32_MAX, .cookie = UINT64_MAX},
+  };
+  buffer_say(&record.request.config, "{\"name\":\"x\"}");
+  spool_record_encode(&record, out);
+  buffer_free(&record.request.config);
+}
+
+/* Makes length and checksum of a record's file fit its body again; CRC-32 by a table, unlike the shim's. */
+static void fit_record(struct buffer *file) {
+  static uint32_t table[256];
+  for (uint32_t i = 0; table[255] == 0 && i < 256; i++) {
+    uint32_t entry = i;
+    for (int bit = 0; bit < 8; bit++) entry = (entry & 1) != 0 ? entry >> 1 ^ 0xedb88320 : entry >> 1;
+    table[i] = entry;
+  }
+  uint32_t words[2] = {(uint32_t)(file->length - SPOOL_RECORD_HEADER_BYTES), UINT32_MAX};
+  for (size_t i = SPOOL_RECORD_HEADER_BYTES; i < file->length; i++) {
+    words[1] = table[(words[1] ^ file->data[i]) & 0xff] ^ words[1] >> 8;
+  }
+  words[1] = ~words[1];
+  for (size_t i = 0; i < 8; i++) file->data[8 + i] = (uint8_t)(words[i / 4] >> (8 * (3 - i % 4)));
+}
+
+/* A file is a record, which is the same once it has been written and read again, or `problem` says why it is none. */
+static void check_record(struct bytes file, char print) {
+  (void)print;
+  struct spool_record record, again;
+  struct buffer problem = {0}, written = {0};
+  if (spool_record_decode(file, &record, &problem)) {
+    MUST(problem.length == 0 && strcmp(record.request.command, "DEL") == 0);
+    spool_record_encode(&record, &written);
+    MUST(spool_record_decode((struct bytes){written.data, written.length}, &again, &problem));
+    MUST(spool_record_covers(&again, &record.request) && again.netns.cookie == record.netns.cookie);
+    spool_record_free(&record);
+    spool_record_free(&again);
+  } else {
+    MUST(problem.length > 0);
+  }
+  buffer_free(&problem);
+  buffer_free(&written);
+}
+
 static const char *const seed_texts[] = {
     "{\"cniVersion\":\"1.0.0\",\"name\":\"a\\u00e4\\ud83d\\ude00\\ud800\",\"k\":{\"k\":[1,2,{\"k\":\"\\\"\"}]},\"\":\"\\/\\b\\f\\n\\r\\t\"}",
     "  { \"k\" : -1.5e9 , \"cniVersion\" : null , \"k\" : \"\xf0\x9f\x98\x80 \xff \xed\xa0\x80\" } ",
@@ -296,6 +351,13 @@ static void loop(int64_t milliseconds) {
     buffer_say(&input, seed_texts[random_below(SEED_TEXTS)]);
     for (size_t changes = random_below(6); changes > 0; changes--) mutate(&input, 0);
     check_copy(&input, check_json_copy);
+
+    input.length = 0;
+    append_seed_record(&input);
+    for (size_t changes = random_below(4); changes > 0; changes--) mutate(&input, 0);
+    /* Mostly a checksum that is right, so that what is behind it is reached. */
+    if (random_below(8) != 0 && input.length >= SPOOL_RECORD_HEADER_BYTES) fit_record(&input);
+    check_copy(&input, check_record);
   }
   buffer_free(&input);
   printf("%" PRIu64 " rounds\n", rounds);

@@ -6,6 +6,7 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
@@ -225,6 +226,17 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
       msg: expect.stringContaining("ended with exit code 1"),
       details: expect.stringMatching(/multusd: \S+daemon\.json: socketDir must match pattern/),
     });
+  });
+
+  test("records a DEL where the daemon cannot be started; the first one that can does it before anything else of the container", async () => {
+    const broken = program("exit 3");
+    (await host.call("DEL", "c1", broken)).expectSuccess();
+    const records = () => readdirSync(join(host.cniDir, ".spool")).filter((name) => name.includes("c1"));
+    expect(records()).toHaveLength(1);
+    const failing = await host.call("DEL", "c1", { ...broken, delOnDaemonDown: "fail" });
+    expect(failing.error.msg).toContain("ended with exit code 3");
+    expect((await host.call("ADD")).result.ips).toEqual(resultOfDelegate.ips);
+    expect([host.starts.length, records()]).toEqual([1, []]);
   });
 
   test("ends a program that does not serve in time, so that they do not heap up", async () => {

@@ -30,6 +30,7 @@ export class OnDemandHost implements Disposable {
   readonly directory = new ScratchDirectory("on-demand");
   readonly socketDir: string;
   readonly socket: string;
+  readonly cniDir: string;
   readonly command: readonly string[];
   readonly #plugin: string;
 
@@ -40,10 +41,11 @@ export class OnDemandHost implements Disposable {
     // Two levels that are not there: who starts it makes them.
     this.socketDir = at("run/multus");
     this.socket = join(this.socketDir, "multus.sock");
+    this.cniDir = at("cni");
     this.addProgram("bin/delegate", `cat >/dev/null\necho '${JSON.stringify(resultOfDelegate)}'`);
     const configFile = this.directory.write(
       "daemon.json",
-      JSON.stringify({ socketDir: this.socketDir, cniDir: at("cni"), confDir: at("conf"), ...config }),
+      JSON.stringify({ socketDir: this.socketDir, cniDir: this.cniDir, confDir: at("conf"), ...config }),
     );
     const words = [...daemon, "--config", configFile, "--idle-exit", String(idleExitSeconds)];
     // The pid is the daemon's: the shell becomes it.
@@ -73,6 +75,7 @@ export class OnDemandHost implements Disposable {
       name: "on-demand",
       type: "multus",
       daemonSocketDir: this.socketDir,
+      cniDir: this.cniDir,
       daemonCommand: this.command,
       daemonStartTimeoutMs: 60_000,
       delegates: [{ type: "delegate", cniVersion: "1.1.0", name: "cluster" }],

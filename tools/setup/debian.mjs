@@ -31,6 +31,7 @@ export const tools = {
     present: commands(...foreignArchitectures.map((architecture) => compilers[architecture].emulator)),
   },
   iproute2: { about: "ip and tc", packages: ["iproute2"], present: commands("ip", "tc") },
+  strace: { about: "strace", packages: ["strace"], present: commands("strace") },
   plugins: {
     about: `CNI plugins in ${pluginDirectory}`,
     packages: ["containernetworking-plugins"],

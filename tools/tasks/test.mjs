@@ -31,7 +31,7 @@ const suites = {
   unit: { needs: ["openssl"], root: false },
   generated: { needs: [], root: false },
   fuzz: { needs: [], root: false },
-  shim: { needs: ["compiler", "iproute2"], root: true },
+  shim: { needs: ["compiler", "iproute2", "strace"], root: true },
   golden: { needs: ["compiler", "iproute2"], root: true },
   e2e: { needs: ["compiler", "iproute2", "plugins", "iptables"], root: true },
   heavy: {

@@ -1,28 +1,32 @@
 /** `multusctl kubeconfig`: a kubeconfig for a process outside of pods, for as long as this runs. */
 
 import { resolve } from "node:path";
-import { Command } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { removeFile } from "../../cni/atomic-file.ts";
+import { certificateSeconds, defaultDuration } from "../../kube/certificates/duration.ts";
 import { errorText } from "../../log/error-text.ts";
 import { Loggers } from "../../log/loggers.ts";
 import { logSettings } from "../../log/settings.ts";
 import { Interruption, untilInterrupted } from "../interruption.ts";
 import { UserError } from "../user-error.ts";
-import { KeptKubeconfig } from "./kept-kubeconfig.ts";
+import { KeptKubeconfig, type KeptKubeconfigOptions } from "./kept-kubeconfig.ts";
 import { ownServiceAccount, serviceAccountKubeconfig } from "./service-account-kubeconfig.ts";
 
 interface KubeconfigOptions {
   readonly kubeconfig: string;
   readonly once?: boolean;
   readonly skipTlsVerify?: boolean;
+  readonly bootstrapConfig?: string;
+  readonly certdir: string;
+  readonly certDuration: number;
 }
 
 export function kubeconfigCommand(): Command {
   return new Command("kubeconfig")
-    .summary("keep a kubeconfig of the pod's service account on the node")
+    .summary("keep a kubeconfig on the node: of the pod's service account, or with a certificate")
     .description(
-      "Writes a kubeconfig with the service account of the pod which it runs in (mode 0600, the token and the authority's certificate in it), and writes it anew whenever the kubelet has " +
-        "replaced the token. On SIGTERM the file is removed.",
+      "Writes a kubeconfig (mode 0600) with the service account of the pod which it runs in, the token and the authority's certificate in it, and writes it anew whenever the kubelet has " +
+        "replaced the token. With --bootstrap-config: with a certificate of the node's own, which it has signed, and renewed in its place. On SIGTERM the kubeconfig is removed.",
     )
     .option("--kubeconfig <file>", "the file to write", "/run/multus/kubeconfig")
     .option(
@@ -30,37 +34,83 @@ export function kubeconfigCommand(): Command {
       "write it, leave it, and end: its token is good for as long as the kubelet gave it, an hour by default",
     )
     .option("--skip-tls-verify", "believe whoever answers for the API server")
+    .addOption(
+      new Option(
+        "--bootstrap-config <file>",
+        "kubeconfig of whoever may ask for the node's first certificate: the kubelet's",
+      ).conflicts(["once", "skipTlsVerify"]),
+    )
+    .option("--certdir <directory>", "with --bootstrap-config: where certificate and key go", "/tmp")
+    .addOption(
+      new Option("--cert-duration <duration>", "with --bootstrap-config: how long a certificate is valid")
+        .argParser(parseDuration)
+        .default(parseDuration(defaultDuration), defaultDuration),
+    )
     .addHelpText(
       "after",
       `
-The server is KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, with KUBERNETES_SERVICE_PROTOCOL (default https).
+The server is KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, with KUBERNETES_SERVICE_PROTOCOL (default https); with --bootstrap-config the one that it names.
+
+--bootstrap-config needs the node's name in MULTUS_NODE_NAME, and somebody who approves: multusctl approve-certs. Called as kubeconfig_generator it is as that program: --bootstrap-config
+is /tmp/kubeconfig if it is not given.
 
 Examples:
   multusctl kubeconfig --kubeconfig /host/etc/multus/kubeconfig
-  multusctl kubeconfig --kubeconfig /tmp/kubeconfig --once`,
+  multusctl kubeconfig --kubeconfig /tmp/kubeconfig --once
+  multusctl kubeconfig --bootstrap-config /etc/kubernetes/kubelet.conf --certdir /var/lib/multus`,
     )
     .action((options: KubeconfigOptions) => run(options));
 }
 
+/** @returns seconds */
+function parseDuration(text: string): number {
+  try {
+    return certificateSeconds(text, "It");
+  } catch (error) {
+    throw new InvalidArgumentError(`${errorText(error)}.`);
+  }
+}
+
 /** @throws {UserError} */
-async function run({ kubeconfig, once = false, skipTlsVerify = false }: KubeconfigOptions): Promise<void> {
-  const path = resolve(kubeconfig);
-  const serviceAccount = ownServiceAccount(skipTlsVerify);
-  const kept = new KeptKubeconfig({
-    path,
-    sourceDirectory: serviceAccount.directory,
-    text: () => serviceAccountKubeconfig(serviceAccount),
-    log: new Loggers().get(logSettings({ logLevel: "verbose" })),
-  });
+async function run(options: KubeconfigOptions): Promise<void> {
+  const path = resolve(options.kubeconfig);
+  const log = new Loggers().get(logSettings({ logLevel: "verbose" }));
   using interruption = new Interruption();
+  const { signal } = interruption;
+  if (options.bootstrapConfig === undefined) {
+    const serviceAccount = ownServiceAccount(options.skipTlsVerify ?? false);
+    const text = () => serviceAccountKubeconfig(serviceAccount);
+    await keep({ path, sourceDirectory: serviceAccount.directory, text, log }, options.once ?? false, signal);
+    return;
+  }
+  const { MULTUS_NODE_NAME: nodeName = "" } = process.env;
+  if (nodeName === "")
+    throw new UserError("MULTUS_NODE_NAME is not set", "it is the node's name in the cluster");
+  // What speaks ASN.1 is loaded where it is needed.
+  const { withNodeCertificate } = await import("./certificate-kubeconfig.ts");
+  const source = {
+    bootstrapConfig: resolve(options.bootstrapConfig),
+    certDir: resolve(options.certdir),
+    nodeName,
+    seconds: options.certDuration,
+    log,
+  };
+  await withNodeCertificate(source, signal, (text) =>
+    keep({ path, sourceDirectory: source.certDir, text: () => text, log }, false, signal),
+  );
+}
+
+/** Writes the kubeconfig and keeps it until the interruption; then it goes, unless it is to be written only once. @throws {UserError} */
+async function keep(options: KeptKubeconfigOptions, once: boolean, signal: AbortSignal): Promise<void> {
+  const kept = new KeptKubeconfig(options);
   kept.write();
   if (once) return;
   kept.follow();
-  await untilInterrupted(interruption.signal);
+  await untilInterrupted(signal);
   kept.stop();
   try {
-    removeFile(path);
+    removeFile(options.path);
   } catch (error) {
-    throw new UserError(`${path} cannot be removed: ${errorText(error)}`);
+    throw new UserError(`${options.path} cannot be removed: ${errorText(error)}`);
   }
 }

@@ -2,13 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { stringify } from "yaml";
 import { serviceAccountDirectory, serviceAddress } from "../../kube/credentials.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../user-error.ts";
-
-/** The first line of the files that are written here: what does not begin with it is somebody else's. */
-const mark = "# Written by multusctl (multus-wasm)";
+import { kubeconfigText } from "./kubeconfig-text.ts";
 
 export interface ServiceAccountOptions {
   /** With `token` and `ca.crt`; the kubelet replaces them before they expire. */
@@ -30,27 +27,12 @@ export function ownServiceAccount(skipTlsVerify: boolean): ServiceAccountOptions
  * @throws {UserError} naming the file or the variable
  */
 export function serviceAccountKubeconfig({ directory, env, skipTlsVerify }: ServiceAccountOptions): string {
-  const name = "multus";
-  const cluster = {
-    server: serverOf(env).origin,
-    ...(skipTlsVerify
-      ? { "insecure-skip-tls-verify": true }
-      : { "certificate-authority-data": Buffer.from(read(join(directory, "ca.crt"))).toString("base64") }),
-  };
-  const config = {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name, cluster }],
-    users: [{ name, user: { token: read(join(directory, "token")).trim() } }],
-    contexts: [{ name, context: { cluster: name, user: name } }],
-    "current-context": name,
-  };
-  return `${mark} from the service account of its pod, and anew whenever its token changes.\n${stringify(config, { lineWidth: 0 })}`;
-}
-
-/** Was this file's text made here, by whatever release? */
-export function isOurKubeconfig(text: string): boolean {
-  return text.startsWith(mark);
+  return kubeconfigText({
+    about: "from the service account of its pod, and anew whenever its token changes.",
+    server: serverOf(env),
+    certificateAuthority: skipTlsVerify ? undefined : read(join(directory, "ca.crt")),
+    user: { token: read(join(directory, "token")).trim() },
+  });
 }
 
 /** @throws {UserError} */

@@ -10,10 +10,10 @@ import { isGenerated } from "../../runtime-config/ownership.ts";
 import { UserError } from "../user-error.ts";
 import { forgetFormer, formerPath, isFormerKept, restoreFormer } from "./former-file.ts";
 import { daemonName, pluginNames } from "./install.ts";
+import { isOurKubeconfig } from "./kubeconfig-text.ts";
 import { removeAbandoned } from "./new-file.ts";
 import { kubeconfigPath, multusDirectory, onDemandConfigPath } from "./node-paths.ts";
 import { isOurs, type ProgramName } from "./program.ts";
-import { isOurKubeconfig } from "./service-account-kubeconfig.ts";
 
 export interface UninstallOptions {
   readonly cniBinDir: string;

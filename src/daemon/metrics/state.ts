@@ -15,7 +15,8 @@ export interface SpoolFigures {
   readonly broken: number;
 }
 
-export interface DaemonState {
+/** What the daemon itself knows. */
+export interface OwnState {
   /** Requests in the line, those worked on, and how many of these there may be. */
   readonly waiting: number;
   readonly running: number;
@@ -26,6 +27,9 @@ export interface DaemonState {
   readonly configFiles: number;
   /** Those that are open. */
   readonly clusters: readonly ClusterState[];
+}
+
+export interface DaemonState extends OwnState {
   /** undefined: it cannot be read. */
   readonly spool: SpoolFigures | undefined;
   /** undefined: none are exported. */

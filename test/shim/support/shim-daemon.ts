@@ -60,6 +60,11 @@ export class ShimDaemon implements AsyncDisposable {
     return this.#directory.path;
   }
 
+  /** What the netconf says, so that nothing is recorded in the machine's own. */
+  get cniDir(): string {
+    return join(this.#directory.path, "cni");
+  }
+
   get socketPath(): string {
     return join(this.#directory.path, "multus.sock");
   }
@@ -93,6 +98,7 @@ export class ShimDaemon implements AsyncDisposable {
       name: "shim-test",
       type: "multus",
       daemonSocketDir: this.#directory.path,
+      cniDir: this.cniDir,
       ...extra,
     });
   }

@@ -157,6 +157,10 @@ describe("the name of the program", () => {
       ["/usr/src/multus-cni/bin/install_multus", "-t", "thick"],
       ["install", "-t", "thick"],
     ],
+    [
+      ["/kubeconfig_generator", "--bootstrap-config=/b"],
+      ["kubeconfig", "--bootstrap-config", "/tmp/kubeconfig", "--bootstrap-config=/b"],
+    ],
     [["/opt/multus/multusctl.mjs", "ls"], ["ls"]],
     [["/toString"], []],
   ])("of %j stands for %j", ([program = "", ...args], expected) => {

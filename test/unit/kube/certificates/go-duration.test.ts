@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseGoDuration } from "../../../src/daemon/go-duration.ts";
+import { parseGoDuration } from "../../../../src/kube/certificates/go-duration.ts";
 
 test.each([
   ["10m", 600_000],

@@ -1,0 +1,48 @@
+/* Asking the daemon: HELLO, REQUEST, its orders, its REPLY. */
+#define _GNU_SOURCE
+#include "ask.h"
+
+#include <unistd.h>
+
+#include "version.h"
+
+void ask_append_hello(struct buffer *out, const char *role) {
+  size_t begin = frame_begin(out, FRAME_HELLO, 0);
+  msgpack_put_map(out, 3);
+  msgpack_put_text(out, "protocol");
+  msgpack_put_unsigned(out, FRAME_PROTOCOL);
+  msgpack_put_text(out, "version");
+  msgpack_put_text(out, version_of_shim);
+  msgpack_put_text(out, "role");
+  msgpack_put_text(out, role);
+  frame_end(out, begin, 0);
+}
+
+/* Everything of a REQUEST but the bytes of its config, which come right behind. */
+static void append_request(struct buffer *out, const struct request *request) {
+  bool is_traced = request->traceparent[0] != 0;
+  size_t begin = frame_begin(out, FRAME_REQUEST, 0);
+  msgpack_put_map(out, REQUEST_VARIABLES + 1 + (is_traced ? 1 : 0));
+  request_put_variables(request, out);
+  if (is_traced) {
+    msgpack_put_text(out, "traceparent");
+    msgpack_put_text(out, request->traceparent);
+  }
+  msgpack_put_text(out, "config");
+  msgpack_put_binary_head(out, request->config.length);
+  frame_end(out, begin, request->config.length);
+}
+
+struct serve_result ask_daemon(int fd, const struct request *request, const struct plugin_directories *directories,
+                               const struct signals *signals) {
+  struct connection connection = {.fd = fd};
+  struct buffer hello_and_request = {0}, config = {0};
+  ask_append_hello(&hello_and_request, "plugin");
+  append_request(&hello_and_request, request);
+  buffer_append(&config, request->config.data, request->config.length);
+  connection_queue(&connection, &hello_and_request, &config);
+  struct serve_result result = serve(&connection, directories, ENVIRONMENT_OF_RUNTIME, signals);
+  connection_free(&connection);
+  (void)close(fd);
+  return result;
+}

@@ -1,0 +1,15 @@
+/* Asking the daemon: HELLO, REQUEST, its orders, its REPLY. */
+#ifndef MULTUS_ASK_H
+#define MULTUS_ASK_H
+
+#include "request.h"
+#include "serve.h"
+
+/* Appends HELLO. `role` is "plugin" or "agent". */
+void ask_append_hello(struct buffer *out, const char *role);
+
+/* Brings a request over a fresh connection, carries out what is ordered for it from these directories, and closes the connection. */
+struct serve_result ask_daemon(int fd, const struct request *request, const struct plugin_directories *directories,
+                               const struct signals *signals);
+
+#endif

@@ -1,0 +1,65 @@
+/* Which network namespace a path leads to, beyond the path: for telling later whether it still leads there. */
+#define _GNU_SOURCE
+#include "netns_identity.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "netns.h"
+
+/* linux/magic.h and asm-generic/socket.h, which the compiler's machine may have older than the node's kernel. */
+#define NAMESPACE_FILE_SYSTEM 0x6e736673
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+/* Without it nothing can be compared: then it stays empty. */
+static void read_boot_id(struct netns_identity *identity) {
+  int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t length = read(fd, identity->boot_id, sizeof identity->boot_id - 1);
+  if (length < 0) length = 0;
+  identity->boot_id[length] = 0;
+  identity->boot_id[strcspn(identity->boot_id, "\n")] = 0;
+  (void)close(fd);
+}
+
+static uint64_t read_cookie(const char *path) {
+  /* What is wrong with the path does not matter: it has no cookie then. */
+  struct buffer ignored = {0};
+  uint64_t cookie = 0;
+  socklen_t length = sizeof cookie;
+  int descriptor = netns_socket(bytes_of_text(path), AF_UNIX, SOCK_DGRAM, 0, &ignored);
+  buffer_free(&ignored);
+  if (descriptor < 0) return 0;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) != 0) cookie = 0;
+  (void)close(descriptor);
+  return cookie;
+}
+
+struct netns_identity netns_identify(const char *path) {
+  struct netns_identity identity = {0};
+  /* O_NONBLOCK: the path may be anything, and a FIFO would keep us waiting. */
+  int fd = path[0] == 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return identity;
+  struct stat file;
+  struct statfs system;
+  /* A runtime's path is an ordinary empty file once the namespace has been unmounted from it. */
+  if (fstat(fd, &file) == 0 && fstatfs(fd, &system) == 0 && system.f_type == NAMESPACE_FILE_SYSTEM) {
+    identity.device = file.st_dev;
+    identity.inode = file.st_ino;
+    identity.cookie = read_cookie(path);
+    read_boot_id(&identity);
+  }
+  (void)close(fd);
+  return identity;
+}
+
+bool netns_identity_equals(const struct netns_identity *a, const struct netns_identity *b) {
+  return a->boot_id[0] != 0 && strcmp(a->boot_id, b->boot_id) == 0 && a->device == b->device && a->inode == b->inode &&
+         a->cookie == b->cookie;
+}

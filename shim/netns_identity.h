@@ -1,0 +1,22 @@
+/* Which network namespace a path leads to, beyond the path: for telling later whether it still leads there. */
+#ifndef MULTUS_NETNS_IDENTITY_H
+#define MULTUS_NETNS_IDENTITY_H
+
+#include "buffer.h"
+
+struct netns_identity {
+  /* Of the boot in which the rest means something; "" where the path led to no network namespace. */
+  char boot_id[40];
+  uint64_t device;
+  uint64_t inode;
+  /* The kernel's own number for the namespace, never used twice in a boot; 0 where it has none (before Linux 5.14) or does not tell us. */
+  uint64_t cookie;
+};
+
+/* Looks where `path` leads now. */
+struct netns_identity netns_identify(const char *path);
+
+/* Are both the same network namespace, for certain? */
+bool netns_identity_equals(const struct netns_identity *a, const struct netns_identity *b);
+
+#endif

@@ -1,0 +1,12 @@
+/* A line on stderr, which runtimes put into their log. */
+#ifndef MULTUS_NOTICE_H
+#define MULTUS_NOTICE_H
+
+#include "buffer.h"
+
+/* Writes the texts as one line, if stderr takes it at once: whoever does not read it must not stop us. */
+void notice_write(const char *const *texts);
+
+#define notice(...) notice_write((const char *const[]){__VA_ARGS__, NULL})
+
+#endif

@@ -1,0 +1,38 @@
+/* What becomes of a DEL that no daemon has answered (docs/wire.md, "DELs while no daemon is there"). */
+#define _GNU_SOURCE
+#include "spool.h"
+
+#include <string.h>
+
+#include "failure.h"
+#include "notice.h"
+#include "spool_directory.h"
+#include "spool_write.h"
+
+void spool_take_setting(struct spool_settings *settings, struct bytes del_on_daemon_down) {
+  /* The daemon refuses any other word. A DEL that meets one all the same must not be lost, and must not hang. */
+  settings->del_on_daemon_down = bytes_equal_text(del_on_daemon_down, "fail")     ? DEL_FAILS
+                                 : bytes_equal_text(del_on_daemon_down, "ignore") ? DEL_IGNORED
+                                                                                  : DEL_SPOOLED;
+}
+
+bool spool_stands_for(const struct spool_settings *settings, const struct request *request) {
+  return strcmp(request->command, "DEL") == 0 && settings->del_on_daemon_down != DEL_FAILS;
+}
+
+void spool_stand_in(const struct spool_settings *settings, const struct request *request, const char *problem) {
+  if (settings->del_on_daemon_down == DEL_IGNORED) {
+    notice(problem, "; this DEL is ignored, as delOnDaemonDown of the network configuration says");
+    return;
+  }
+  struct buffer place = {0}, obstacle = {0};
+  spool_directory_path(settings->cni_dir, &place);
+  if (!spool_write(settings->cni_dir, request, &obstacle)) {
+    struct buffer details = {0};
+    buffer_say(&details, "The DEL cannot be recorded in ", buffer_text(&place), " either: ", buffer_text(&obstacle));
+    fail(CNI_TRY_AGAIN_LATER, problem, buffer_text(&details));
+  }
+  notice(problem, "; this DEL is recorded in ", buffer_text(&place), " for the next call that reaches the daemon");
+  buffer_free(&place);
+  buffer_free(&obstacle);
+}

@@ -1,0 +1,32 @@
+/* What becomes of a DEL that no daemon has answered (docs/wire.md, "DELs while no daemon is there"). */
+#ifndef MULTUS_SPOOL_H
+#define MULTUS_SPOOL_H
+
+#include "clock.h"
+#include "request.h"
+
+/* The netconf's `delOnDaemonDown`. */
+enum del_on_daemon_down { DEL_SPOOLED, DEL_FAILS, DEL_IGNORED };
+
+enum {
+  /* How long a daemon is waited for where success needs none, in microseconds: one that restarts is often back by then. */
+  SPOOL_PATIENCE = 1 * MICROS_PER_SECOND,
+};
+
+struct spool_settings {
+  enum del_on_daemon_down del_on_daemon_down;
+  /* The netconf's `cniDir`; freed by its owner. */
+  char *cni_dir;
+};
+
+/* Takes the netconf's `delOnDaemonDown` over. */
+void spool_take_setting(struct spool_settings *settings, struct bytes del_on_daemon_down);
+
+/* Does the request succeed without a daemon? */
+bool spool_stands_for(const struct spool_settings *settings, const struct request *request);
+
+/* Deals with a DEL that spool_stands_for() and no daemon has answered; `problem` says why none has. Says on stderr what it has done.
+ * When it returns, the runtime may be told success; otherwise the process ends with CNI error 11. */
+void spool_stand_in(const struct spool_settings *settings, const struct request *request, const char *problem);
+
+#endif

@@ -1,0 +1,11 @@
+/* Recording a DEL so that it outlives us and a power cut (docs/wire.md, "DELs while no daemon is there"). */
+#ifndef MULTUS_SPOOL_WRITE_H
+#define MULTUS_SPOOL_WRITE_H
+
+#include "request.h"
+
+/* Records a DEL below `cni_dir`; once this returns true, it is on the disk. One that a record covers already is not recorded again.
+ * False: nothing is left of it, and `problem` says why it cannot be recorded. */
+bool spool_write(const char *cni_dir, const struct request *request, struct buffer *problem);
+
+#endif

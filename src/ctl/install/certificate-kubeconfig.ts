@@ -1,0 +1,79 @@
+/** A kubeconfig with a certificate of the node's own in place of the service account's token: the certificate is renewed, the kubeconfig stays as it is. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CniError, ioFailure } from "../../cni/errors.ts";
+import { currentCertificatePath } from "../../kube/certificates/certificate-file.ts";
+import { connectWithNodeCertificate } from "../../kube/certificates/connection.ts";
+import { kubeconfigCredentials } from "../../kube/credentials.ts";
+import { parseKubeconfig } from "../../kube/kubeconfig.ts";
+import type { Logger } from "../../log/logger.ts";
+import { UserError } from "../user-error.ts";
+import { kubeconfigText } from "./kubeconfig-text.ts";
+
+/** How often it is looked whether there is a certificate. */
+const lookEveryMs = 100;
+
+export interface NodeCertificateSource {
+  /** Path of a kubeconfig: the server, and who may ask for the first certificate (a kubelet's). */
+  readonly bootstrapConfig: string;
+  /** Directory of certificate and key. */
+  readonly certDir: string;
+  readonly nodeName: string;
+  /** How long a certificate is to be valid. */
+  readonly seconds: number;
+  readonly log: Logger;
+}
+
+/**
+ * Has a certificate signed, and renewed from then on.
+ * @param use gets the kubeconfig's text once there is a certificate; when it resolves renewals end
+ * @param signal aborted before there is one: `use` is not called
+ * @throws {UserError} where the bootstrap kubeconfig cannot be used
+ */
+export async function withNodeCertificate(
+  { bootstrapConfig, ...source }: NodeCertificateSource,
+  signal: AbortSignal,
+  use: (kubeconfig: string) => Promise<void>,
+): Promise<void> {
+  const text = await textOf(bootstrapConfig, currentCertificatePath(source.certDir));
+  const connection = connectWithNodeCertificate(
+    { kubeconfig: bootstrapConfig, ...source },
+    kubeconfigCredentials(bootstrapConfig, source.log),
+  );
+  try {
+    while (!existsSync(currentCertificatePath(source.certDir))) {
+      if (signal.aborted) return;
+      await sleep(lookEveryMs);
+    }
+    await use(text);
+  } finally {
+    connection.close();
+  }
+}
+
+/** @throws {UserError} */
+async function textOf(bootstrapConfig: string, certificate: string): Promise<string> {
+  try {
+    const config = await parseKubeconfig(read(bootstrapConfig), bootstrapConfig);
+    const { text, file } = config.certificateAuthority ?? {};
+    return kubeconfigText({
+      about: "with a certificate of the node's own, which is renewed where it is.",
+      server: config.server,
+      certificateAuthority: text ?? (file === undefined ? undefined : read(file).toString()),
+      user: { "client-certificate": certificate, "client-key": certificate },
+    });
+  } catch (error) {
+    if (error instanceof CniError) throw new UserError(error.message, "it is named by --bootstrap-config");
+    throw error;
+  }
+}
+
+/** @throws {CniError} 5 */
+function read(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw ioFailure("read", path, error);
+  }
+}

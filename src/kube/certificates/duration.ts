@@ -1,0 +1,29 @@
+/** How long a certificate is to be valid, as Go multus's configurations say it. */
+
+import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { parseGoDuration } from "./go-duration.ts";
+
+/** Go multus's. */
+export const defaultDuration = "10m";
+/** The API takes whole seconds in 32 bits, and ten minutes at the least. */
+const leastSeconds = 600;
+const mostSeconds = 2 ** 31 - 1;
+
+/**
+ * @param text `10m`, `1h30m`
+ * @param where names the key or option, for errors
+ * @returns seconds
+ * @throws {CniError} 7 for no duration, or one that is not signed for
+ */
+export function certificateSeconds(text: string, where: string): number {
+  const milliseconds = parseGoDuration(text);
+  const refuse = (message: string) => new CniError(CniErrorCode.invalidNetworkConfig, `${where} ${message}`);
+  if (milliseconds === undefined) {
+    throw refuse(`must be a duration such as "10m" or "1h30m", not ${JSON.stringify(text)}`);
+  }
+  const seconds = Math.trunc(milliseconds / 1000);
+  if (seconds < leastSeconds || seconds > mostSeconds) {
+    throw refuse(`must be from 10m to ${mostSeconds}s: none is signed for ${text}`);
+  }
+  return seconds;
+}
