@@ -1,61 +1,16 @@
 /** `npm run cluster`: what it prints works as it is, the end leaves nothing on the machine, and after one that was killed the sweep does. */
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { containersOf, containersWithCgroup } from "../support/cgroups.ts";
-import { runCommand, runOrThrow } from "../support/command.ts";
-import { isAlive, markedProcesses, ownerOf, session, sessionVariable } from "../support/session.ts";
+import { Player } from "../support/cluster/player.ts";
+import { runCommand } from "../support/command.ts";
+import { isAlive, markedProcesses, ownerOf } from "../support/session.ts";
 
 const support = join(import.meta.dirname, "..", "support");
-
-/** A player in the background. */
-class Player {
-  readonly #process: ChildProcess;
-  output = "";
-
-  constructor(...args: readonly string[]) {
-    this.#process = spawn(process.execPath, [join(support, "cluster", "play.ts"), ...args], {
-      env: { ...process.env, [sessionVariable]: session },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream?.on("data", (chunk: Buffer) => {
-        this.output += chunk.toString();
-      });
-    }
-  }
-
-  async until(pattern: RegExp): Promise<RegExpExecArray> {
-    const deadline = Date.now() + 300_000;
-    for (;;) {
-      const match = pattern.exec(this.output);
-      if (match !== null) return match;
-      if (this.#process.exitCode !== null || Date.now() > deadline) {
-        throw new Error(`no ${pattern} in:\n${this.output}`);
-      }
-      await sleep(100);
-    }
-  }
-
-  /** Runs a shell in the directory and with the environment that the player told its user to take. */
-  async shell(script: string): Promise<string> {
-    const [, exported] = await this.until(/In another terminal:\n\n(.*?)\n\n/s);
-    return runOrThrow(["sh", "-e", "-c", `${exported}\n${script}`], { timeoutMs: 300_000 });
-  }
-
-  async signal(signal: NodeJS.Signals): Promise<number | null> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return this.#process.exitCode;
-    const ended = once(this.#process, "exit");
-    this.#process.kill(signal);
-    await ended;
-    return this.#process.exitCode;
-  }
-}
 
 /** What is on the machine of a session: by the pid of its process. @param containers ids of containers that it ran */
 function remains(pid: number, containers: readonly string[]): readonly string[] {

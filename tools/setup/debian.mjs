@@ -46,6 +46,11 @@ export const tools = {
     packages: ["containerd", "runc"],
     present: commands("containerd", "ctr", "runc"),
   },
+  busybox: {
+    about: "busybox, to make the image of the documentation's pods",
+    packages: ["busybox-static"],
+    present: () => existsSync("/bin/busybox"),
+  },
   etcd: { about: "etcd", packages: ["etcd-server"], present: commands("etcd") },
   promtool: {
     about: "promtool, to check metrics and alerts",

@@ -14,6 +14,7 @@ export const clusterTools = [
   "plugins",
   "iptables",
   "containerd",
+  "busybox",
   "etcd",
   "openssl",
   "go",

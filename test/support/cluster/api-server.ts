@@ -331,6 +331,11 @@ export class ApiServer implements AsyncDisposable {
   /** Applies the manifests of deploy/base as they are: the custom resource is served, and the daemon's service account has its rights. */
   async applyDeployment(): Promise<void> {
     await this.kubectl("apply", "-k", deployBase);
+    await this.untilDefinitionsServed();
+  }
+
+  /** Waits until what somebody applied of deploy/ counts: the custom resource is served, and the daemon's service account has its rights. */
+  async untilDefinitionsServed(): Promise<void> {
     const definition = "crd/network-attachment-definitions.k8s.cni.cncf.io";
     await this.kubectl("wait", "--for=condition=Established", "--timeout=60s", definition);
     const token = await this.createToken("kube-system", "multus", 600);

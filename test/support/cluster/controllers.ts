@@ -5,12 +5,13 @@ import type { ApiServer } from "./api-server.ts";
 import { controllerProgram } from "./binaries.ts";
 import { ServerProcess } from "./server-process.ts";
 
-/** What a DaemonSet, a Deployment and a certificate need, and nothing that watches over the node's health or a cloud. */
+/** What a DaemonSet, a Deployment and a certificate need, and what takes the taint away that a node has until it is ready. */
 const controllers = [
   "daemonset-controller",
   "deployment-controller",
   "replicaset-controller",
   "garbage-collector-controller",
+  "node-lifecycle-controller",
   "namespace-controller",
   "serviceaccount-controller",
   "root-ca-certificate-publisher-controller",

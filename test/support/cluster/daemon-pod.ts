@@ -1,13 +1,8 @@
 /** The DaemonSet of deploy/ on a node: no controller runs in the tests' cluster, so the pod that one would make of the template is made here. */
 
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { buildExecutable } from "../../../tools/build/executable.mjs";
-import { writeImageRoot } from "../../../tools/build/image.mjs";
-import { imageConfig } from "../dockerfile.ts";
-import { buildImage } from "../oci-image.ts";
 import { markedProcesses, session } from "../session.ts";
 import { type DaemonSet, daemonSetOf, manifests } from "./deployment.ts";
+import { importMultusImage } from "./images.ts";
 import { type ClusterNode, type ClusterPod, nodeName } from "./node.ts";
 
 const namespace = "kube-system";
@@ -29,16 +24,14 @@ export class DeployedDaemonSet {
   static async apply(node: ClusterNode, text: string): Promise<DeployedDaemonSet> {
     const [container] = daemonSetOf(manifests(text)).spec.template.spec.containers;
     if (container === undefined) throw new Error("the DaemonSet has no container");
-    const root = join(node.directory, "image-root");
-    mkdirSync(root);
-    writeImageRoot(root, await buildExecutable({ out: join(node.directory, "multusd") }));
-    await node.containerd.importImage(await buildImage(node.directory, container.image, root, imageConfig()));
+    await importMultusImage(node, container.image);
     return DeployedDaemonSet.applyOnly(node, text);
   }
 
   /** Applies the manifests where the image is on the node already. */
   static async applyOnly(node: ClusterNode, text: string): Promise<DeployedDaemonSet> {
     await node.apply(text);
+    await node.api.untilDefinitionsServed();
     return new DeployedDaemonSet(node, daemonSetOf(manifests(text)));
   }
 

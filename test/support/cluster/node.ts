@@ -287,7 +287,7 @@ export class ClusterNode implements AsyncDisposable {
     await network.ip("link", "add", clusterBridge, "type", "bridge");
 
     const api = await step("etcd and kube-apiserver", async () => resources.use(await ApiServer.start()));
-    await step("the manifests of deploy/", () => api.applyDeployment());
+    if (!bare) await step("the manifests of deploy/", () => api.applyDeployment());
     const proxy = resources.use(await FaultProxy.start(api));
     const daemonConfig = { socketDir: files.socketDir, logLevel: "debug", ...options.daemonConfig };
     let daemon: Daemon | undefined;

@@ -6,17 +6,23 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { containerdProgram, kubernetesProgram } from "./binaries.ts";
+import { Controllers } from "./controllers.ts";
+import { importBusyboxImage, importMultusImage, multusImage } from "./images.ts";
 import { nadManifest, podManifest } from "./manifests.ts";
 import { ClusterNode, networksAnnotation, nodeName } from "./node.ts";
 
+const projectDirectory = join(import.meta.dirname, "..", "..", "..");
+
 const usage = `npm run cluster [-- OPTION…]: a Kubernetes node with multus as its only CNI plugin, until Ctrl-C
 
+  --bare                 as the node is before anybody installs multus: for docs/quick-start.md
   --containerd 1.6|2.4   default 1.6, Debian's; 2.4 comes with a netconf of version 1.1.0
   --log-level LEVEL      of multusd: error, verbose or debug (default verbose)
   --help                 print this
 `;
 
 interface Choices {
+  readonly bare: boolean;
   readonly containerd: string;
   readonly "log-level": string;
 }
@@ -43,8 +49,18 @@ exit 1
 
 /** The multusctl that was built, on this Node. */
 const multusctlScript = `#!/bin/sh
-exec "${process.execPath}" "${join(import.meta.dirname, "..", "..", "..", "build", "multusctl.mjs")}" "$@"
+exec "${process.execPath}" "${join(projectDirectory, "build", "multusctl.mjs")}" "$@"
 `;
+
+/** Writes in-pod and multusctl. @returns their directory */
+function writeTools(node: ClusterNode, isNewest: boolean): string {
+  const directory = join(node.directory, "examples");
+  mkdirSync(directory);
+  const ctr = isNewest ? containerdProgram("ctr") : "ctr";
+  writeFileSync(join(directory, "in-pod"), inPodScript(ctr, node.containerd.socket), { mode: 0o755 });
+  writeFileSync(join(directory, "multusctl"), multusctlScript, { mode: 0o755 });
+  return directory;
+}
 
 /** Three networks in two namespaces, and pods that use them. */
 function examples(node: ClusterNode): Readonly<Record<string, string>> {
@@ -72,14 +88,19 @@ function printStep(step: string, milliseconds: number): void {
   process.stdout.write(`  ${step.padEnd(32)} ${(milliseconds / 1000).toFixed(1).padStart(5)} s\n`);
 }
 
+/** The commands by which kubectl works in another terminal. @param directory to work in */
+function environment(node: ClusterNode, directory: string): string {
+  return `  export KUBECONFIG=${node.api.adminKubeconfig}
+  export PATH=${dirname(kubernetesProgram("kubectl"))}:$PATH
+  cd ${directory}
+`;
+}
+
 function directions(node: ClusterNode, directory: string): string {
   return `
 The node is ready. In another terminal:
 
-  export KUBECONFIG=${node.api.adminKubeconfig}
-  export PATH=${dirname(kubernetesProgram("kubectl"))}:$PATH
-  cd ${directory}
-
+${environment(node, directory)}
   kubectl get nodes
   kubectl get network-attachment-definitions --all-namespaces
   kubectl apply -f pod.yaml
@@ -101,13 +122,65 @@ What multusd logs follows. Ctrl-C removes everything.
 `;
 }
 
+function bareDirections(node: ClusterNode, directory: string): string {
+  const places = Object.entries(node.places).map(([place, own]) => `  ${place.padEnd(22)} ${own}`);
+  return `
+The node is ready, and knows nothing of multus. In another terminal:
+
+${environment(node, projectDirectory)}
+Then go through docs/quick-start.md, from its second step. Images on the node: ${multusImage} (of this checkout), busybox:1.37 and localhost/pause:1.
+Its links are uplink0 and eth1. There are a scheduler and the controllers of DaemonSets, Deployments and certificates; kubectl exec and kubectl logs do not work, as the kubelet listens nowhere.
+
+  ${directory}/in-pod with-macvlan ip addr     the links of a pod
+  ${node.directory}/pod-logs                   what containers print
+
+The node's own places are
+${places.join("\n")}
+
+Logs of containerd, kubelet: ${node.containerd.logFile}, ${node.kubelet.logFile}
+Ctrl-C removes everything.
+
+`;
+}
+
+/** A node without multus, with what the documentation's commands need. */
+async function startBare(
+  containerd: "debian" | "2.4",
+  resources: AsyncDisposableStack,
+): Promise<ClusterNode> {
+  const node = resources.use(await ClusterNode.start({ bare: true, containerd, onStep: printStep }));
+  // Controllers end first: there is nothing to be made any more.
+  const steps = [
+    ["controllers and scheduler", async () => resources.use(await Controllers.start(node.api))],
+    ["the image of multus-wasm", () => importMultusImage(node, multusImage)],
+    ["the image of busybox", () => importBusyboxImage(node)],
+  ] as const;
+  for (const [step, work] of steps) {
+    const started = performance.now();
+    await work();
+    printStep(step, performance.now() - started);
+  }
+  await node.network.ip("link", "add", "eth1", "type", "veth", "peer", "name", "wire1");
+  for (const link of ["eth1", "wire1"]) await node.network.ip("link", "set", link, "up");
+  return node;
+}
+
 /** Brings the node up, leaves it to the user, removes it. @param end resolves when the user has had enough */
 async function play(choices: Choices, end: Promise<unknown>): Promise<void> {
   const isNewest = choices.containerd === "2.4";
+  const containerd = isNewest ? "2.4" : "debian";
   process.stdout.write(`A one-node cluster with containerd ${choices.containerd}:\n\n`);
+  if (choices.bare) {
+    await using resources = new AsyncDisposableStack();
+    const node = await startBare(containerd, resources);
+    process.stdout.write(bareDirections(node, writeTools(node, isNewest)));
+    await end;
+    process.stdout.write("\nremoving everything …\n");
+    return;
+  }
   let isUp = false;
   await using node = await ClusterNode.start({
-    containerd: isNewest ? "2.4" : "debian",
+    containerd,
     cniVersion: isNewest ? "1.1.0" : "1.0.0",
     daemonConfig: { logLevel: choices["log-level"] },
     onStep: printStep,
@@ -115,13 +188,9 @@ async function play(choices: Choices, end: Promise<unknown>): Promise<void> {
       if (isUp) process.stdout.write(text);
     },
   });
-  const directory = join(node.directory, "examples");
-  mkdirSync(directory);
+  const directory = writeTools(node, isNewest);
   const files = examples(node);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
-  const ctr = isNewest ? containerdProgram("ctr") : "ctr";
-  writeFileSync(join(directory, "in-pod"), inPodScript(ctr, node.containerd.socket), { mode: 0o755 });
-  writeFileSync(join(directory, "multusctl"), multusctlScript, { mode: 0o755 });
   const started = performance.now();
   await node.api.kubectl("apply", "-f", join(directory, "networks.yaml"));
   printStep("three networks", performance.now() - started);
@@ -157,6 +226,7 @@ function choicesOf(args: readonly string[]): Choices {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      bare: { type: "boolean", default: false },
       containerd: { type: "string", default: "1.6" },
       "log-level": { type: "string", default: "verbose" },
       help: { type: "boolean", short: "h", default: false },

@@ -1,0 +1,87 @@
+/** docs/quick-start.md and docs/upgrade.md as a new user goes through them: every command of kubectl as it is written, on the bare cluster of `npm run cluster -- --bare`. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Player } from "../support/cluster/player.ts";
+
+const docs = join(import.meta.dirname, "..", "..", "docs");
+
+/** The commands that a page has in blocks for a shell, by their heading; lines that another follows with `\` are one. Blocks of other kinds are for other places. */
+function commandsOf(page: string): ReadonlyMap<string, readonly string[]> {
+  const commands = new Map<string, string[]>();
+  let heading = "";
+  let block: string[] | undefined;
+  for (const line of readFileSync(join(docs, page), "utf8").split("\n")) {
+    if (block === undefined && line.startsWith("## ")) heading = line.slice(3);
+    else if (block === undefined && line.trim() === "```sh") block = [];
+    else if (block !== undefined && line.trim() === "```") {
+      const ofHeading = commands.get(heading) ?? [];
+      commands.set(heading, [
+        ...ofHeading,
+        ...block
+          .join("\n")
+          .split(/(?<!\\)\n/)
+          .map((text) => text.trim()),
+      ]);
+      block = undefined;
+    } else block?.push(line);
+  }
+  return commands;
+}
+
+let player: Player;
+
+beforeAll(async () => {
+  player = new Player("--bare", "--containerd", "2.4");
+  await player.until(/Ctrl-C removes everything/);
+});
+
+afterAll(async () => {
+  expect(await player.signal("SIGINT")).toBe(0);
+});
+
+/** Types in the commands of a heading, one after the other. @returns what they print @throws {Error} where one fails */
+async function follow(page: string, heading: string): Promise<string> {
+  const commands = commandsOf(page).get(heading) ?? [];
+  const ours = commands.filter((command) => command.startsWith("kubectl "));
+  expect(ours, `${page}: ${heading} has commands of kubectl`).not.toEqual([]);
+  const printed: string[] = [];
+  for (const command of ours) printed.push(await player.shell(command));
+  return printed.join("\n");
+}
+
+/** Everything in a cluster that multus has put there. */
+function multusObjects(): Promise<string> {
+  return player.shell(
+    "kubectl get daemonsets,configmaps,serviceaccounts --namespace kube-system --output name | grep multus || true; kubectl get clusterroles,clusterrolebindings,crds --output name | grep -e multus -e network-attachment || true",
+  );
+}
+
+test("quick start: install, a first network, a first pod", async () => {
+  expect(await multusObjects()).toBe("");
+  expect(await follow("quick-start.md", "2. Install")).toContain("successfully rolled out");
+  expect(await follow("quick-start.md", "3. A first network")).toContain("storage");
+  const looked = await follow("quick-start.md", "4. A first pod");
+  expect(looked).toContain('"interface": "net1"');
+  expect(looked).toMatch(/Add eth0 \[10\.120\.\d+\.\d+\/22 /);
+  expect(looked).toMatch(/Add net1 \[192\.168\.7\.1\d\d\/24\] from default\/storage/);
+});
+
+test("upgrade: the manifest again, and everything goes on; a pod that ran keeps its networks and is deleted", async () => {
+  await follow("upgrade.md", "Change over");
+  expect(await player.shell("kubectl get pod with-macvlan --output jsonpath='{.status.phase}'")).toBe(
+    "Running",
+  );
+});
+
+test("quick start: clean up leaves nothing in the cluster, and the node with its cluster network alone", async () => {
+  const [, runtimeDirectory = ""] = await player.until(/^ {2}\/etc\/cni\/net\.d +(\S+)$/m);
+  expect(readdirSync(runtimeDirectory).sort()).toEqual(["00-multus.conf", "10-cluster.conflist"]);
+  await follow("quick-start.md", "5. Clean up");
+  expect(await multusObjects()).toBe("");
+  // Its pods end some moments later.
+  const pods = () => player.shell("kubectl get pods --all-namespaces --output name");
+  await expect.poll(pods, { timeout: 60_000, interval: 500 }).toBe("");
+  expect(readdirSync(runtimeDirectory)).toEqual(["10-cluster.conflist"]);
+});
