@@ -18,6 +18,7 @@ export class IdleEnd {
   readonly #options: IdleEndOptions;
   #underWay = 0;
   #timer: NodeJS.Timeout | undefined;
+  #hasEnded = false;
 
   constructor(options: IdleEndOptions) {
     this.#options = options;
@@ -43,14 +44,19 @@ export class IdleEnd {
 
   #idle(): void {
     const { seconds } = this.#options;
-    if (seconds !== undefined && this.#underWay === 0) this.#look(seconds * 1000);
+    // Whoever is served while it ends changes nothing any more.
+    if (seconds !== undefined && this.#underWay === 0 && !this.#hasEnded) this.#look(seconds * 1000);
   }
 
   #look(afterMs: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (this.#options.undelivered() > 0) this.#look(deliveryStepMs);
-      else this.#options.end();
+      if (this.#options.undelivered() > 0) {
+        this.#look(deliveryStepMs);
+        return;
+      }
+      this.#hasEnded = true;
+      this.#options.end();
     }, afterMs);
   }
 }

@@ -42,6 +42,15 @@ test("does not end while a request is worked on, and counts from the last one's 
   expect(end).toHaveBeenCalledTimes(1);
 });
 
+test("ends once, whoever is still served meanwhile", async () => {
+  const { end, idleEnd } = newIdleEnd(60);
+  idleEnd.begin();
+  await vi.advanceTimersByTimeAsync(60_100);
+  await idleEnd.during("ADD", async () => {});
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(end).toHaveBeenCalledTimes(1);
+});
+
 test("is not kept by a runtime that asks for STATUS", async () => {
   const { end, idleEnd } = newIdleEnd(60);
   idleEnd.begin();
