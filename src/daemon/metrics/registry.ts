@@ -25,8 +25,8 @@ const delegateBuckets = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 const mostPlugins = 50;
 const commands = new Few(["ADD", "DEL", "CHECK", "GC", "STATUS"], 0);
 const methods = new Few(["get", "post", "head", "put", "delete"], 0);
-/** From here on codes are the plugins' own (CNI spec, section 5), but for 999, which is everybody's. */
-const firstPluginCode = 100;
+/** Up to here codes are the spec's (section 5); others are the plugins' own, whatever they are, but for 999, which is everybody's. */
+const lastSpecCode = 99;
 const internalCode = 999;
 
 /** @param state of now */
@@ -145,7 +145,8 @@ class Afterwards {
 }
 
 function codeLabel(code: number): string {
-  return code >= firstPluginCode && code !== internalCode ? "plugin" : String(code);
+  const isSpecs = Number.isInteger(code) && code >= 0 && code <= lastSpecCode;
+  return isSpecs || code === internalCode ? String(code) : "plugin";
 }
 
 /** What is only looked at when metrics are fetched. */

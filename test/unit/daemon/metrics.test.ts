@@ -38,6 +38,8 @@ describe("what is counted", () => {
     observer.answered("ADD", handled(), times);
     observer.answered("ADD", handled(7), times);
     observer.answered("DEL", handled(123), times);
+    // A plugin may say whatever it likes.
+    for (const code of [-1, 0.5, 1e9]) observer.answered("DEL", handled(code), times);
     observer.answered("CHECK", handled(999), times);
     observer.answered("whatever a client sends", handled(4), times);
     observer.refused("ADD", 11);
@@ -49,7 +51,7 @@ describe("what is counted", () => {
       'code="0",command="ADD"': 2,
       'code="7",command="ADD"': 1,
       'code="11",command="ADD"': 1,
-      'code="plugin",command="DEL"': 1,
+      'code="plugin",command="DEL"': 4,
       'code="999",command="CHECK"': 1,
       'code="4",command="other"': 1,
     });
