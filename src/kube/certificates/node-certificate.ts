@@ -114,6 +114,7 @@ export class NodeCertificate {
       }
       try {
         await this.#renew();
+        this.#checkNotDue();
         this.#backOff.reset();
         this.#complaint = "";
       } catch (error) {
@@ -171,6 +172,15 @@ export class NodeCertificate {
       until: new Date(validity.until).toISOString(),
       renewal: new Date(this.#current?.renewAt ?? validity.until).toISOString(),
     });
+  }
+
+  /** One that was signed just now, and is to be renewed already, is used, but the signer is not asked without end. @throws {Error} */
+  #checkNotDue(): void {
+    const { validity, renewAt } = this.#current ?? {};
+    if (validity === undefined || renewAt === undefined || Date.now() < renewAt) return;
+    throw new Error(
+      `what was signed just now (until ${new Date(validity.until).toISOString()}) is to be renewed already: do the clocks of this node and of the cluster agree?`,
+    );
   }
 
   #signed(api: Api, request: string): Promise<string> {

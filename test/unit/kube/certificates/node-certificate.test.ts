@@ -27,11 +27,10 @@ class Signer {
   /** In place of the answer to a look at one. */
   lookFails: () => Error | undefined = () => undefined;
 
-  signed(request: string, lifeMs: number): object {
-    const now = Date.now();
+  signed(request: string, lifeMs: number, from = Date.now()): object {
     return {
       conditions: [{ type: "Approved" }],
-      certificate: Buffer.from(signCertificate(request, now, now + lifeMs)).toString("base64"),
+      certificate: Buffer.from(signCertificate(request, from, from + lifeMs)).toString("base64"),
     };
   }
 
@@ -152,6 +151,20 @@ describe("a node's certificate", () => {
     // What was signed just now is refused as well: that is not the certificate's fault.
     certificate.refused();
     expect(log.errors).toEqual(["certificate: the API server refuses it; another one is asked for"]);
+  });
+
+  it("is not asked for without end where what is signed is to be renewed already: clocks do not agree", async () => {
+    using directory = new ScratchDirectory();
+    const signer = new Signer();
+    signer.status = (request) => signer.signed(request, 600_000, Date.now() - 590_000);
+    const log = new RecordingLogger();
+    const certificate = start(signer, directory, log);
+    await expect.poll(() => log.causes.join(), patience).toContain("do the clocks of this node");
+    // It is used for as long as it counts.
+    certificate.check();
+    await expect.poll(() => signer.asked.length, patience).toBeGreaterThan(1);
+    const [first, second] = signer.asked;
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(450);
   });
 
   it("is waited for while the API is away, with the reason for who asks", async () => {
