@@ -107,9 +107,10 @@ async function keepConfiguration(
     removeOnExit: cleanupConfigOnExit,
     log,
   });
+  let complaint = "";
   const inPlace = setInterval(() => {
     if (keeper.notInPlace !== undefined) return;
-    if (renamed !== undefined) logFailure(log, () => renamed.rename());
+    if (renamed !== undefined) complaint = logFailure(log, () => renamed.rename(), complaint);
     if (skipConfigWatch) keeper.freeze();
   }, lookEveryMs);
   try {
@@ -150,11 +151,15 @@ function logFiles(files: readonly InstalledFile[], log: Logger): void {
   }
 }
 
-function logFailure(log: Logger, action: () => void): void {
+/** @param before what was the matter the last time: that is not said again @returns what is the matter; "" where it went well */
+function logFailure(log: Logger, action: () => void, before = ""): string {
   try {
     action();
+    return "";
   } catch (error) {
     if (!(error instanceof CniError)) throw error;
-    log.error("the cluster network's file cannot be renamed", { error: error.message });
+    const { message } = error;
+    if (message !== before) log.error("the cluster network's file cannot be renamed", { error: message });
+    return message;
   }
 }

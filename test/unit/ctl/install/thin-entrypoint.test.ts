@@ -174,6 +174,19 @@ describe("thin-entrypoint", () => {
     expect(read("10-cluster.conf").mtu).toBe(9000);
   });
 
+  it("says once that the cluster network's file cannot be renamed, and tries again", async () => {
+    writeCluster();
+    const inTheWay = inConf("10-cluster.conf.old");
+    mkdirSync(join(inTheWay, "something"), { recursive: true });
+    const { log, stop } = start(["--rename-conf-file"]);
+    await until("the complaint", () => log.errors.length > 0);
+    await sleep(1_000);
+    expect(log.errors).toEqual(["the cluster network's file cannot be renamed"]);
+    rmSync(inTheWay, { recursive: true });
+    await until("the renaming", () => !existsSync(inConf("10-cluster.conf")));
+    await stop();
+  });
+
   it("copies a file that it is given, and takes that away at the end", async () => {
     writeCluster();
     const text = '{"cniVersion":"0.4.0","name":"own","type":"multus","clusterNetwork":"cluster"}';
