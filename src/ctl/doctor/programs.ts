@@ -1,15 +1,14 @@
 /** The plugin's binaries: there, executable, for this machine, ours, and of the daemon's release. */
 
 import { execFile } from "node:child_process";
-import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
+import { architectureOf, machineOf, ownArchitecture } from "../install/program.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 
-/** ELF's e_machine. */
-const machines: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
 const run = promisify(execFile);
 const versionWithinMs = 5_000;
 
@@ -53,14 +52,14 @@ async function checkProgram(
     return [fail(check, `${path} is not executable`, `chmod 0755 ${path}`)];
   }
   const machine = machineOf(path);
-  const expected = machines[process.arch];
+  const own = ownArchitecture();
   if (machine === undefined) return [fail(check, `${path} is no program for Linux (ELF)`, reinstall)];
-  if (expected !== undefined && machine !== expected) {
+  if (own !== undefined && architectureOf(path) !== own) {
     return [
       fail(
         check,
-        `${path} is for another architecture (ELF machine ${machine}, this one is ${expected})`,
-        `${reinstall}, from the image for ${process.arch}`,
+        `${path} is for another architecture (ELF machine ${machine}, this one is ${own})`,
+        `${reinstall}, from the image for ${own}`,
       ),
     ];
   }
@@ -89,19 +88,6 @@ async function checkProgram(
     ];
   }
   return [pass(check, `${path} is ${version}`)];
-}
-
-/** ELF's machine; undefined where it is no ELF file. Little-endian, as both architectures are. */
-function machineOf(path: string): number | undefined {
-  const header = Buffer.alloc(20);
-  const file = openSync(path, "r");
-  try {
-    const length = readSync(file, header, 0, header.length, 0);
-    const isElf = length === header.length && header.subarray(0, 4).toString("latin1") === "\u007fELF";
-    return isElf ? header.readUInt16LE(18) : undefined;
-  } finally {
-    closeSync(file);
-  }
 }
 
 /** What it says to --version, whatever it is. */

@@ -4,10 +4,7 @@ import { execFileSync } from "node:child_process";
 import { errorText } from "../../log/error-text.ts";
 import { findPart, partPath } from "../installation.ts";
 import { UserError } from "../user-error.ts";
-import { type Architecture, architectureOf, isOurs } from "./program.ts";
-
-/** Node's names. */
-const machines: Readonly<Record<Architecture, string>> = { amd64: "x64", arm64: "arm64" };
+import { type Architecture, architectureOf, isOurs, ownArchitecture } from "./program.ts";
 
 /** A binary's answer takes a millisecond. */
 const answerWithinMs = 10_000;
@@ -34,8 +31,7 @@ export function pluginBinary(architecture: Architecture): string {
  */
 export function tryPluginBinary(path: string): void {
   const architecture = architectureOf(path);
-  if (architecture === undefined || machines[architecture] !== process.arch || !isOurs(path, "multus"))
-    return;
+  if (architecture === undefined || architecture !== ownArchitecture() || !isOurs(path, "multus")) return;
   try {
     const about = execFileSync(path, ["--version"], { encoding: "utf8", timeout: answerWithinMs, env: {} });
     if (/^multus \S+ \(multus-wasm\)/.test(about)) return;

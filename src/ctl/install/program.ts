@@ -8,10 +8,16 @@ export type Architecture = "amd64" | "arm64";
 
 export const architectures: readonly Architecture[] = ["amd64", "arm64"];
 
+/** This machine's; undefined where there is no plugin binary for it. */
+export function ownArchitecture(): Architecture | undefined {
+  if (process.arch === "x64") return "amd64";
+  return process.arch === "arm64" ? "arm64" : undefined;
+}
+
 /** This machine's. @throws {UserError} where there is no plugin binary for it */
 export function thisArchitecture(): Architecture {
-  if (process.arch === "x64") return "amd64";
-  if (process.arch === "arm64") return "arm64";
+  const architecture = ownArchitecture();
+  if (architecture !== undefined) return architecture;
   throw new UserError(
     `there is no plugin binary for ${process.arch}`,
     `there are some for ${architectures.join(" and ")}`,
@@ -30,15 +36,24 @@ const marks: Readonly<Record<ProgramName, string>> = {
 /** ELF: magic number, and where a little-endian file's header says what machine it is for (System V ABI). */
 const elfMagic = Buffer.from("\x7fELF", "latin1");
 const machineOffset = 18;
-const machines: Readonly<Record<number, Architecture>> = { 62: "amd64", 183: "arm64" };
+const machines: ReadonlyMap<number, Architecture> = new Map([
+  [62, "amd64"],
+  [183, "arm64"],
+]);
 
 const chunkBytes = 1 << 16;
 
 /** @returns undefined for what is no program of a machine, or one of another machine @throws {Error} of node:fs */
 export function architectureOf(path: string): Architecture | undefined {
+  const machine = machineOf(path);
+  return machine === undefined ? undefined : machines.get(machine);
+}
+
+/** ELF's number of the machine that a program is for; undefined for what is no program of a machine. @throws {Error} of node:fs */
+export function machineOf(path: string): number | undefined {
   const header = firstBytes(path, machineOffset + 2);
   if (header.length < machineOffset + 2 || !isElf(header)) return undefined;
-  return machines[header.readUInt16LE(machineOffset)];
+  return header.readUInt16LE(machineOffset);
 }
 
 /**
@@ -61,11 +76,16 @@ export function isOurs(path: string, program: ProgramName): boolean {
 /** Have two files the same content? They are compared a piece at a time: the daemon's executable is larger than the memory that an installer may have. @throws {Error} of node:fs */
 export function haveSameContent(first: string, second: string): boolean {
   const others = chunksOf(second);
-  for (const chunk of chunksOf(first)) {
-    const other = others.next();
-    if (other.done || !chunk.equals(other.value)) return false;
+  try {
+    for (const chunk of chunksOf(first)) {
+      const other = others.next();
+      if (other.done || !chunk.equals(other.value)) return false;
+    }
+    return others.next().done === true;
+  } finally {
+    // Closes the file where there is more of it.
+    others.return(undefined);
   }
-  return others.next().done === true;
 }
 
 function isElf(header: Buffer): boolean {

@@ -1,6 +1,6 @@
 /** What a file of a node is, told from its bytes. */
 
-import { copyFileSync, readFileSync, symlinkSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -76,5 +76,13 @@ describe("haveSameContent", () => {
     const changed = readFileSync(first);
     changed.write("b", length - 1);
     expect(haveSameContent(first, scratch.write("changed", changed))).toBe(false);
+  });
+
+  it("leaves no file open", () => {
+    const first = scratch.write("first", Buffer.alloc(200_000, "a"));
+    const second = scratch.write("second", Buffer.alloc(200_000, "b"));
+    const before = readdirSync("/proc/self/fd").length;
+    for (let round = 0; round < 50; round++) haveSameContent(first, second);
+    expect(readdirSync("/proc/self/fd").length).toBeLessThan(before + 50);
   });
 });
