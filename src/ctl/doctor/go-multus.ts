@@ -35,7 +35,7 @@ export function checkGoMultus(
         check,
         `the token in ${path} ended at ${new Date(end).toISOString()}${isUsed ? ", and the configuration names that file" : ""}`,
         isUsed
-          ? "whoever wrote it has stopped: multusctl install keeps one fresh"
+          ? "whoever wrote it has stopped: multusctl thin-entrypoint, or multusctl kubeconfig, keeps one fresh"
           : "nobody uses it: remove it",
       ),
     );
