@@ -9,6 +9,7 @@ import { errorStack, errorText } from "../log/error-text.ts";
 import type { LogFields } from "../log/logger.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
+import type { DelegateRequest } from "../multus/hot-plug.ts";
 import { NadFiles } from "../multus/nads.ts";
 import { keysOfDaemon } from "../multus/netconf.ts";
 import { Admission } from "./admission.ts";
@@ -154,20 +155,21 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     { handle: observed(handle, tracer, observer), admission, loggers, observer },
     {
       handleDelegate: observed(
-        (request, executor, own) =>
+        failures.of<DelegateRequest>((request, executor, own) =>
           idleEnd.during(request.command, () => multus.handleDelegate(request, executor, own)),
+        ),
         tracer,
         observer,
       ),
       agents,
       kernels,
       notReady: () => runtimeConfig?.notInPlace,
-      status: () =>
+      status: (notReady) =>
         daemonStatus({
           version: packageJson.version,
           nodeName: process.env.MULTUS_NODE_NAME ?? "",
           state: daemonState,
-          notReady: () => runtimeConfig?.notInPlace,
+          notReady,
           failures: () => failures.list,
         }),
     },

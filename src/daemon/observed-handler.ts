@@ -1,27 +1,17 @@
 /** A request's handler with everything around it that watches: its trace, and who counts. */
 
-import type { Executor } from "../agent/executor.ts";
 import type { CniRequest } from "../cni/request.ts";
-import type { Logger } from "../log/logger.ts";
-import type { HandledRequest } from "../multus/handler.ts";
 import { observedExecutor } from "../telemetry/delegate-run.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { Observer } from "./observer.ts";
-
-/** As RequestHandler, for requests that may have more to them. */
-type Handler<Request extends CniRequest> = (
-  request: Request,
-  executor: Executor,
-  log: Logger,
-  arrived: number,
-) => Promise<HandledRequest>;
+import type { RequestHandler } from "./shim-session.ts";
 
 /** The same handler, whose requests belong to traces, whose plugins are told of them, and whose work is counted. @param observer undefined: nobody counts */
 export function observed<Request extends CniRequest>(
-  handle: Handler<Request>,
+  handle: RequestHandler<Request>,
   tracer: Tracer,
   observer: Observer | undefined,
-): Handler<Request> {
+): RequestHandler<Request> {
   const onRun = observer === undefined ? undefined : observer.delegateRan.bind(observer);
   return async (request, executor, log, arrived) => {
     const trace = tracer.begin(request);

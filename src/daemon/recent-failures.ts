@@ -1,5 +1,6 @@
 /** The last requests that failed, for who looks at the daemon: a log may be far away, or say nothing at its level. */
 
+import type { CniRequest } from "../cni/request.ts";
 import type { RecentFailure } from "../multus/daemon-status.ts";
 import type { RequestHandler } from "./shim-session.ts";
 
@@ -16,7 +17,7 @@ export class RecentFailures {
   }
 
   /** The same handler, whose failures are remembered. */
-  of(handle: RequestHandler): RequestHandler {
+  of<Request extends CniRequest>(handle: RequestHandler<Request>): RequestHandler<Request> {
     return async (request, ...rest) => {
       const handled = await handle(request, ...rest);
       const { error, report } = handled;

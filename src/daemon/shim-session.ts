@@ -13,8 +13,8 @@ import type { HandledRequest } from "../multus/handler.ts";
 import { type Answer, refusal, takeIn, type WorkContext } from "./request-work.ts";
 
 /** Works on one request; never throws. @param arrived when it came, in milliseconds of `performance.now()` */
-export type RequestHandler = (
-  request: CniRequest,
+export type RequestHandler<Request extends CniRequest = CniRequest> = (
+  request: Request,
   executor: Executor,
   log: Logger,
   arrived: number,

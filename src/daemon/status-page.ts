@@ -9,8 +9,8 @@ export interface StatusSources {
   readonly version: string;
   readonly nodeName: string;
   readonly state: () => OwnState;
-  /** Why the daemon is of no use to its node yet; undefined: it is. */
-  readonly notReady: () => string | undefined;
+  /** Why the daemon should get nothing to do; undefined: it is ready. */
+  readonly notReady: string | undefined;
   readonly failures: () => readonly RecentFailure[];
 }
 
@@ -21,7 +21,7 @@ export function daemonStatus({
   notReady,
   failures,
 }: StatusSources): DaemonStatus<ClusterState> {
-  const { running, waiting, limit, isStopping, configFiles, clusters } = state();
+  const { running, waiting, limit, configFiles, clusters } = state();
   const uptime = process.uptime();
   return {
     version,
@@ -30,7 +30,8 @@ export function daemonStatus({
     nodeName,
     startedAt: new Date(Date.now() - uptime * 1000).toISOString(),
     uptimeSeconds: Math.floor(uptime),
-    ready: !isStopping && notReady() === undefined,
+    ready: notReady === undefined,
+    notReady: notReady ?? "",
     requests: { running, waiting, limit },
     memoryBytes: process.memoryUsage.rss(),
     configFiles,

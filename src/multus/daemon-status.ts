@@ -25,8 +25,10 @@ export interface DaemonStatus<Cluster> {
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly uptimeSeconds: number;
-  /** As GET /readyz says: false once it is stopping. */
+  /** As GET /readyz says: false once it is stopping, and until the runtime's file that it keeps is in place. */
   readonly ready: boolean;
+  /** Why it is not; "" where it is. */
+  readonly notReady: string;
   readonly requests: {
     readonly running: number;
     readonly waiting: number;

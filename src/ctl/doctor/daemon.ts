@@ -52,14 +52,14 @@ export async function checkDaemon(socketDir: string, now: number): Promise<Daemo
 
 /** What is wrong with a daemon that answers. */
 export function judge(status: DaemonStatus, now: number): Finding[] {
-  const { version, protocol, ready, uptimeSeconds, requests, clusters, nodeName } = status;
+  const { version, protocol, ready, notReady, uptimeSeconds, requests, clusters, nodeName } = status;
   const findings = [
     ready
       ? pass(answers, `multusd ${version} is ready, up ${formatAge(uptimeSeconds)}`)
       : warn(
           answers,
-          `multusd ${version} is stopping: ADDs are sent to the next one`,
-          "see whether the next one starts",
+          `multusd ${version} is not ready: ${notReady}`,
+          "where it shuts down, see whether the next one starts; what it waits for comes from the cluster network: look at its pods on this node",
         ),
   ];
   if (protocol !== protocolVersion) {

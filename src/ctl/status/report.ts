@@ -38,8 +38,8 @@ export function formatStatus({ daemon, problem, node }: NodeStatus): string {
 }
 
 function daemonRows(daemon: DaemonStatus): string[][] {
-  const { version, pid, nodeName, ready, uptimeSeconds, memoryBytes, requests, clusters } = daemon;
-  const state = ready ? "ready" : "stopping";
+  const { version, pid, nodeName, ready, notReady, uptimeSeconds, memoryBytes, requests, clusters } = daemon;
+  const state = ready ? "ready" : `not ready (${notReady})`;
   const where = nodeName === "" ? "" : ` on ${nodeName}`;
   return [
     [

@@ -7,36 +7,25 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { AgentExecutor } from "../../agent/agent-executor.ts";
 import type { AgentPool } from "../../agent/agent-pool.ts";
-import type { Executor } from "../../agent/executor.ts";
 import { CniError, CniErrorCode, errorJson } from "../../cni/errors.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorStack, errorText } from "../../log/error-text.ts";
-import type { Logger } from "../../log/logger.ts";
-import type { HandledRequest } from "../../multus/handler.ts";
 import type { DelegateRequest } from "../../multus/hot-plug.ts";
 import { takeIn } from "../request-work.ts";
-import type { SessionContext } from "../shim-session.ts";
+import type { RequestHandler, SessionContext } from "../shim-session.ts";
 import { type HttpAnswer, httpAnswer } from "./http-answer.ts";
 import { parseHttpRequest } from "./http-request.ts";
 import { readBody, TooLargeError } from "./request-body.ts";
 
-/** Works on one request; never throws. @param arrived when it came, in milliseconds of `performance.now()` */
-export type DelegateHandler = (
-  request: DelegateRequest,
-  executor: Executor,
-  log: Logger,
-  arrived: number,
-) => Promise<HandledRequest>;
-
 /** What requests over HTTP are worked on with, beside what those of shims are. */
 export interface HttpServices {
-  readonly handleDelegate: DelegateHandler;
+  readonly handleDelegate: RequestHandler<DelegateRequest>;
   readonly agents: AgentPool;
   readonly kernels: Pick<Kernels, "convertResult">;
   /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
   readonly notReady?: (() => string | undefined) | undefined;
-  /** What `GET /status` answers, as JSON; without it it is not served. */
-  readonly status?: (() => unknown) | undefined;
+  /** What `GET /status` answers, as JSON; without it it is not served. @param notReady as `GET /readyz` says it; undefined: it is ready */
+  readonly status?: ((notReady: string | undefined) => unknown) | undefined;
 }
 
 export interface HttpContext extends SessionContext, HttpServices {
@@ -116,12 +105,16 @@ export class HttpSide {
     say(request, response, problem === undefined ? 200 : 500, problem ?? "ok");
   }
 
-  #sendStatus(status: () => unknown, request: IncomingMessage, response: ServerResponse): void {
+  #sendStatus(
+    status: (notReady: string | undefined) => unknown,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
     if (request.method !== "GET") {
       say(request, response.setHeader("Allow", "GET"), 405, "use GET");
       return;
     }
-    send(response, { status: 200, body: Buffer.from(`${JSON.stringify(status())}\n`) });
+    send(response, { status: 200, body: Buffer.from(`${JSON.stringify(status(this.#notReady()))}\n`) });
   }
 
   /** Why the daemon should get nothing to do; undefined: it is ready. */

@@ -15,6 +15,7 @@ export const goodStatus: DaemonStatus = {
   startedAt: new Date(now - 3_700_000).toISOString(),
   uptimeSeconds: 3_700,
   ready: true,
+  notReady: "",
   requests: { running: 1, waiting: 0, limit: 16 },
   memoryBytes: 68_400_000,
   configFiles: 2,

@@ -23,7 +23,18 @@ describe("a daemon", () => {
   const withWatch = (keys: object) => ({ clusters: [{ ...cluster, watches: [{ ...watch, ...keys }] }] });
 
   it.each<[string, object, string, RegExp]>([
-    ["is stopping", { ready: false }, "warn", /is stopping/],
+    [
+      "is stopping",
+      { ready: false, notReady: "shutting down" },
+      "warn",
+      /^multusd 0\.1\.0 is not ready: shutting down$/,
+    ],
+    [
+      "has no file for the runtime yet",
+      { ready: false, notReady: "no runtime configuration in /etc/cni/net.d: waiting for a cluster network" },
+      "warn",
+      /is not ready: no runtime configuration in .* waiting for a cluster network/,
+    ],
     ["speaks another protocol", { protocol: 9 }, "warn", /speaks protocol 9/],
     ["is far behind", { requests: { running: 16, limit: 16, waiting: 40 } }, "warn", /40 requests wait/],
     ["has no cluster", { clusters: [] }, "warn", /knows no cluster/],

@@ -1,0 +1,60 @@
+/** What is remembered of requests that failed. */
+
+import { expect, test } from "vitest";
+import type { Executor } from "../../../src/agent/executor.ts";
+import { CniError } from "../../../src/cni/errors.ts";
+import type { CniRequest } from "../../../src/cni/request.ts";
+import { RecentFailures } from "../../../src/daemon/recent-failures.ts";
+import { silentLogger } from "../../../src/log/logger.ts";
+import type { DelegateRequest } from "../../../src/multus/hot-plug.ts";
+import { newReport } from "../../../src/multus/report.ts";
+
+const request: CniRequest = {
+  command: "ADD",
+  containerId: "c1",
+  netns: "/n",
+  ifName: "net1",
+  args: "",
+  path: "/bin",
+  config: Buffer.of(),
+};
+
+const noExecutor: Executor = {
+  runPlugin: () => Promise.reject(new Error("nothing is run here")),
+  linkExists: () => Promise.reject(new Error("nothing is run here")),
+  setDefaultRoutes: () => Promise.reject(new Error("nothing is run here")),
+};
+
+const handled = (message: string) => ({
+  exitCode: message === "" ? 0 : 1,
+  stdout: Buffer.of(),
+  report: { ...newReport(), podNamespace: "default", podName: "web" },
+  error: message === "" ? undefined : new CniError(7, message),
+});
+
+test("the last 20 that failed, the newest first, of the runtime's requests and of those that plug one network", async () => {
+  const failures = new RecentFailures();
+  let message = "";
+  const cni = failures.of(async () => handled(message));
+  const delegate = failures.of<DelegateRequest>(async () => handled(message));
+  await cni(request, noExecutor, silentLogger, 0);
+  expect(failures.list).toEqual([]);
+  message = "m".repeat(2_000);
+  await delegate({ ...request, attributes: undefined }, noExecutor, silentLogger, 0);
+  expect(failures.list).toEqual([
+    {
+      at: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      command: "ADD",
+      pod: "default/web",
+      containerId: "c1",
+      code: 7,
+      message: "m".repeat(1_000),
+    },
+  ]);
+  for (message of Array.from({ length: 25 }, (_, index) => `failure ${index}`)) {
+    await cni(request, noExecutor, silentLogger, 0);
+  }
+  expect(failures.list.map((failure) => failure.message)).toEqual(
+    Array.from({ length: 20 }, (_, index) => `failure ${24 - index}`),
+  );
+});
