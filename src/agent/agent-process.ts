@@ -52,7 +52,9 @@ export class AgentProcess implements AsyncDisposable {
     try {
       await agent.#greeting();
     } catch (error) {
-      await agent.close();
+      // Nobody knows what it is: another program may not end because its stream does. It has run nothing yet.
+      agent.#connection.destroy();
+      await agent.kill();
       throw error;
     }
     return agent;
