@@ -60,6 +60,6 @@ struct netns_identity netns_identify(const char *path) {
 }
 
 bool netns_identity_equals(const struct netns_identity *a, const struct netns_identity *b) {
-  return a->boot_id[0] != 0 && strcmp(a->boot_id, b->boot_id) == 0 && a->device == b->device && a->inode == b->inode &&
-         a->cookie == b->cookie;
+  return a->boot_id[0] != 0 && a->cookie != 0 && strcmp(a->boot_id, b->boot_id) == 0 && a->device == b->device &&
+         a->inode == b->inode && a->cookie == b->cookie;
 }

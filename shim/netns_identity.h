@@ -9,7 +9,8 @@ struct netns_identity {
   char boot_id[40];
   uint64_t device;
   uint64_t inode;
-  /* The kernel's own number for the namespace, never used twice in a boot; 0 where it has none (before Linux 5.14) or does not tell us. */
+  /* The kernel's own number for the namespace, never used twice in a boot; 0 where it has none (before Linux 5.14) or does not tell us:
+   * then nothing is certain, for inode numbers are used again, and soon. */
   uint64_t cookie;
 };
 

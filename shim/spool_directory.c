@@ -182,8 +182,9 @@ static bool read_all(int fd, struct buffer *content, struct buffer *problem) {
     buffer_say(problem, "it is no ordinary file, or too large");
     return false;
   }
-  for (;;) {
-    buffer_reserve(content, (size_t)status.st_size + 1);
+  /* One byte more than it has: no more is read of one that grows meanwhile. */
+  buffer_reserve(content, (size_t)status.st_size + 1);
+  while (content->length < content->capacity) {
     ssize_t length = read(fd, content->data + content->length, content->capacity - content->length);
     if (length == 0) return true;
     if (length < 0 && errno == EINTR) continue;
@@ -193,6 +194,8 @@ static bool read_all(int fd, struct buffer *content, struct buffer *problem) {
     }
     content->length += (size_t)length;
   }
+  buffer_say(problem, "somebody writes to it");
+  return false;
 }
 
 bool spool_file_read(int fd, const struct spool_entry *entry, struct spool_record *record, struct buffer *problem) {
@@ -243,15 +246,17 @@ bool spool_remove(int directory, const struct spool_entry *entry) {
   return unlinkat(directory, entry->name, 0) == 0 && fsync(directory) == 0;
 }
 
-void spool_set_aside(int directory, const char *name, const char *problem) {
+bool spool_set_aside(int directory, const char *name, const char *problem) {
   struct buffer aside = {0};
   buffer_say(&aside, broken_prefix, name);
-  /* Gone: somebody else has done it. */
   bool moved = rename_file(directory, name, buffer_text(&aside));
+  /* Gone: somebody else has done it. */
+  bool is_aside = moved || errno == ENOENT;
   if (moved) {
     notice("a file among the recorded DELs is no record, and is set aside as ", buffer_text(&aside), ": ", problem);
-  } else if (errno != ENOENT) {
+  } else if (!is_aside) {
     notice("a file among the recorded DELs is no record (", problem, "), and cannot be set aside: ", name, ": ", strerror(errno));
   }
   buffer_free(&aside);
+  return is_aside;
 }

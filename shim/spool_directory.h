@@ -79,7 +79,7 @@ void spool_count_try(int directory, int fd, const struct spool_entry *entry);
 /* Removes a record that is done with, for good. False, with errno, if that cannot be done. */
 bool spool_remove(int directory, const struct spool_entry *entry);
 
-/* Gives a file that is no record a name that says so, and says it on stderr. */
-void spool_set_aside(int directory, const char *name, const char *problem);
+/* Gives a file that is no record a name that says so, and says it on stderr. False: it still has its own. */
+bool spool_set_aside(int directory, const char *name, const char *problem);
 
 #endif

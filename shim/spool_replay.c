@@ -69,9 +69,9 @@ static enum outcome replay_locked(int directory, int fd, const struct spool_entr
   struct spool_record record;
   struct buffer problem = {0};
   if (!spool_file_read(fd, entry, &record, &problem)) {
-    spool_set_aside(directory, entry->name, buffer_text(&problem));
+    bool is_aside = spool_set_aside(directory, entry->name, buffer_text(&problem));
     buffer_free(&problem);
-    return DONE;
+    return is_aside ? DONE : LEFT;
   }
   enum outcome outcome = UNREACHABLE;
   int connection = connection_open(peer->socket_path, connect_until, peer->signals);
@@ -106,10 +106,7 @@ static enum outcome replay(int directory, const struct spool_entry *entry, const
                            int64_t lock_until, int64_t limit) {
   int fd = spool_file_open(directory, entry->name);
   if (fd < 0 && errno == ENOENT) return GONE;
-  if (fd < 0 && errno == ELOOP) {
-    spool_set_aside(directory, entry->name, "it is a symbolic link");
-    return DONE;
-  }
+  if (fd < 0 && errno == ELOOP) return spool_set_aside(directory, entry->name, "it is a symbolic link") ? DONE : LEFT;
   if (fd < 0) {
     notice("cannot open the recorded DEL ", entry->name, ": ", strerror(errno));
     return LEFT;
@@ -256,7 +253,7 @@ void spool_replay_behind(const struct spool *spool, const struct spool_peer *pee
   const struct buffer none = {0};
   for (size_t i = 0; i < spool->list.count; i++) {
     const struct spool_entry *entry = &spool->list.entries[i];
-    if (entry->kind == SPOOL_FOREIGN) spool_set_aside(spool->directory, entry->name, "it is not named like one");
+    if (entry->kind == SPOOL_FOREIGN) (void)spool_set_aside(spool->directory, entry->name, "it is not named like one");
   }
   if (!has_work(spool->directory, &spool->list, &none) || flock(spool->directory, LOCK_EX | LOCK_NB) != 0) return;
   /* The child has the lock from us: it is on the open directory that both share until one of them is gone. */

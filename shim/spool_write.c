@@ -44,6 +44,12 @@ static bool lock(int fd, int64_t until, struct buffer *problem) {
   return true;
 }
 
+/* A link to another file that somebody has put there would have that one emptied. */
+static bool is_own(int fd) {
+  struct stat status;
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1;
+}
+
 /* Opens the file that records are written to, alone: who held it before us has given it the name of its record. -1: see `problem`. */
 static int open_recording(int directory, struct buffer *problem) {
   int64_t until = clock_micros() + LOCK_PATIENCE;
@@ -54,7 +60,9 @@ static int open_recording(int directory, struct buffer *problem) {
       return -1;
     }
     bool locked = lock(fd, until, problem);
-    if (locked && spool_file_is(directory, spool_recording, fd)) return fd;
+    bool is_there = locked && spool_file_is(directory, spool_recording, fd);
+    if (is_there && is_own(fd)) return fd;
+    if (is_there) (void)unlinkat(directory, spool_recording, 0);
     (void)close(fd);
     if (!locked) return -1;
   }
@@ -74,7 +82,7 @@ static bool is_covered(int directory, const struct spool_list *list, const struc
       covered = spool_record_covers(&record, request);
       spool_record_free(&record);
     } else {
-      spool_set_aside(directory, entry->name, buffer_text(&problem));
+      (void)spool_set_aside(directory, entry->name, buffer_text(&problem));
     }
     buffer_free(&problem);
     (void)close(fd);

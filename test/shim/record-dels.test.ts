@@ -3,8 +3,10 @@
 import { execFileSync } from "node:child_process";
 import {
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -276,6 +278,18 @@ describe.each(shims)("a DEL without daemon, $name shim", ({ binary }) => {
       await daemon.run({ env: { ...del, CNI_IFNAME: "eth1" }, config: awayConfig(daemon) }).outcome,
     );
     expect(none).toMatchObject({ code: 11, details: expect.stringContaining("no name") });
+  });
+
+  test("does not write through a link to another file", async () => {
+    await using daemon = await noDaemon(binary);
+    const spool = new Spool(daemon.cniDir);
+    const other = daemon.path("other");
+    writeFileSync(other, "precious");
+    mkdirSync(spool.directory, { recursive: true });
+    linkSync(other, spool.path(".recording"));
+    expectRecorded(await daemon.run({ env: del, config: awayConfig(daemon) }).outcome, daemon);
+    expect(readFileSync(other, "utf8")).toBe("precious");
+    expect(spool.records()).toHaveLength(1);
   });
 
   test("a signal while it waits for the daemon is an error, as it always was", async () => {

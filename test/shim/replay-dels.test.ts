@@ -372,6 +372,26 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
     expect(idsOf(requests)).toEqual(["good eth0"]);
   });
 
+  test("what cannot even be set aside is left at once, and said", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const spool = new Spool(daemon.cniDir);
+    spool.write("0000000000000001-00-torn", "");
+    await runOrThrow(["mkdir", spool.path("broken-0000000000000001-00-torn")]);
+    spool.add(2, { containerId: "good" });
+    const requests = answerAll(daemon, () => 0);
+    expect((await daemon.run({ env: status }).outcome).exitCode).toBe(0);
+    await noReplayer();
+    expect(idsOf(requests)).toEqual(["good eth0"]);
+    expect(spool.names()).toContain("0000000000000001-00-torn");
+    // It may be a DEL that is only written in another way: no ADD over it.
+    const outcome = await daemon.run({ env: { CNI_CONTAINERID: "torn" } }).outcome;
+    expect(errorOf(outcome)).toMatchObject({
+      code: 11,
+      msg: expect.stringContaining("a DEL of this container"),
+    });
+    expect(outcome.stderr).toContain("cannot be set aside: 0000000000000001-00-torn: Is a directory");
+  });
+
   test("whatever a record's bytes have become, it is replayed as it was or set aside", async () => {
     await using daemon = await ShimDaemon.create(binary);
     const spool = new Spool(daemon.cniDir);
@@ -436,11 +456,15 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
     await runOrThrow(["mount", "--bind", pod.path, place]);
     try {
       await record();
-      const [{ bootId, netnsInode, netnsCookie } = {}] = spool.records();
+      const [recorded = {}] = spool.records();
+      const { bootId, netnsInode, netnsCookie } = recorded;
       expect(bootId).toBe(readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
       expect(netnsInode).toBeGreaterThan(0);
       expect(netnsCookie).toBeGreaterThan(0);
       expect(await replayedNetns()).toBe(place);
+      // The same namespace, but a boot that is over: the numbers mean nothing.
+      spool.add(1, { ...recorded, bootId: "00000000-0000-0000-0000-000000000000" });
+      expect(await replayedNetns()).toBe("");
       await record();
       await runOrThrow(["umount", place]);
       await runOrThrow(["mount", "--bind", other.path, place]);
@@ -452,11 +476,28 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
     } finally {
       await runCommand(["umount", "--lazy", place]);
     }
-    // The same namespace, but a boot that is over: the numbers mean nothing.
+  });
+});
+
+describe("a kernel that has no cookies of namespaces", () => {
+  const [{ binary } = { binary: "" }] = shims;
+
+  test.skipIf(!isRoot)("knows an inode that is used again from no other: the replay's is none", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    await using pod = await Namespace.create("pod");
     const { ino, dev } = statSync(pod.path);
-    const bootId = "00000000-0000-0000-0000-000000000000";
-    spool.add(1, { netns: pod.path, bootId, netnsDevice: dev, netnsInode: ino });
-    expect(await replayedNetns()).toBe("");
+    const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    new Spool(daemon.cniDir).add(1, { netns: pod.path, bootId, netnsDevice: dev, netnsInode: ino });
+    const fault = ["-e", "inject=getsockopt:error=ENOPROTOOPT"];
+    const call = runCommand(["strace", "-f", "-qq", "-o", daemon.path("trace"), ...fault, binary], {
+      env: { ...status, CNI_PATH: daemon.pluginDirectory, PATH: process.env.PATH },
+      stdin: daemon.config(),
+    });
+    (await arrival(daemon)).stream.reply(0, "");
+    const { request, stream } = await arrival(daemon);
+    stream.reply(0, "");
+    await call;
+    expect(request).toMatchObject({ command: "DEL", netns: "" });
   });
 });
 
