@@ -4,17 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "buffer.h"
+#include "inherited.h"
 
 extern char **environ;
 
@@ -46,16 +44,6 @@ static char **make_environment(void) {
   return list;
 }
 
-static bool close_range_of(unsigned first, unsigned last) {
-  if (first > last || syscall(SYS_close_range, first, last, 0) == 0) return true;
-  if (errno != ENOSYS) return false;
-  /* Kernels before 5.9. */
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
-  for (unsigned fd = first; fd <= last && fd < limit.rlim_cur; fd++) (void)close((int)fd);
-  return true;
-}
-
 /* Runs in the child. `report` closes when the program runs; otherwise it is told why it does not. */
 static _Noreturn void become(char *const *arguments, char *const *environment, int input, int output, int report) {
   struct sigaction standard;
@@ -67,8 +55,8 @@ static _Noreturn void become(char *const *arguments, char *const *environment, i
   (void)umask(S_IWGRP | S_IWOTH);
   if (sigemptyset(&none) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0 && setsid() >= 0 && chdir("/") == 0 &&
       dup2(input, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0 &&
-      /* A runtime reads until everybody has closed our stdout; and the lock must not stay taken. */
-      close_range_of(STDERR_FILENO + 1, (unsigned)report - 1) && close_range_of((unsigned)report + 1, INT_MAX)) {
+      /* A runtime reads until everybody has closed our stdout. What is our own, the lock too, execve() closes. */
+      inherited_close()) {
     (void)execve(arguments[0], arguments, environment);
   }
   int error = errno;

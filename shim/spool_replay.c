@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "spool_replay.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "inherited.h"
 #include "notice.h"
 
 enum {
@@ -167,25 +167,11 @@ enum spool_own spool_replay_own(const struct spool *spool, const struct spool_pe
   return outcome == DONE ? SPOOL_OWN_DONE : SPOOL_OWN_LEFT;
 }
 
-/* Closes what the runtime has left open: unlike ours, it would outlive an exec. */
-static bool close_inherited(void) {
-  DIR *descriptors = opendir("/proc/self/fd");
-  if (descriptors == NULL) return false;
-  const struct dirent *found;
-  while ((found = readdir(descriptors)) != NULL) {
-    int fd = atoi(found->d_name);
-    if (fd <= STDERR_FILENO) continue;
-    int flags = fcntl(fd, F_GETFD);
-    if (flags >= 0 && (flags & FD_CLOEXEC) == 0) (void)close(fd);
-  }
-  return closedir(descriptors) == 0;
-}
-
 /* Lets go of everything that belongs to the call; first of stdout and stderr, whose end the runtime waits for. */
 static bool detach(void) {
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
   return prctl(PR_SET_NAME, "multus-spool") == 0 && nothing >= 0 && dup2(nothing, STDOUT_FILENO) >= 0 &&
-         dup2(nothing, STDERR_FILENO) >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && close(nothing) == 0 && close_inherited() &&
+         dup2(nothing, STDERR_FILENO) >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && close(nothing) == 0 && inherited_close() &&
          setsid() >= 0 && chdir("/") == 0;
 }
 
