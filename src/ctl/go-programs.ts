@@ -6,6 +6,7 @@ import { basename } from "node:path";
 const commands: Readonly<Record<string, readonly string[]>> = {
   install_multus: ["install"],
   thin_entrypoint: ["thin-entrypoint"],
+  "cert-approver": ["approve-certs"],
   kubeconfig_generator: ["kubeconfig", "--bootstrap-config", "/tmp/kubeconfig"],
 };
 

@@ -40,7 +40,7 @@ A request is approved where all of this is so, and denied, with the reason in it
   - its key is strong, its signature is that of the key, and it asks for no extensions
 Requests of others, and those for other signers, are left alone.
 
-It is the same as Go multus's cert-approver, and may stand in for it. Needed rights: get, list and watch on certificatesigningrequests, update on
+It is the same as Go multus's cert-approver, also called by that name, and may stand in for it. Needed rights: get, list and watch on certificatesigningrequests, update on
 certificatesigningrequests/approval, approve on the signer ${signerName}, get on nodes.
 
 Examples:

@@ -161,6 +161,7 @@ describe("the name of the program", () => {
       ["/kubeconfig_generator", "--bootstrap-config=/b"],
       ["kubeconfig", "--bootstrap-config", "/tmp/kubeconfig", "--bootstrap-config=/b"],
     ],
+    [["/cert-approver"], ["approve-certs"]],
     [["/opt/multus/multusctl.mjs", "ls"], ["ls"]],
     [["/toString"], []],
   ])("of %j stands for %j", ([program = "", ...args], expected) => {
