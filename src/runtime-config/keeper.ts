@@ -108,7 +108,7 @@ export class RuntimeConfigKeeper {
     try {
       if (written.identity === undefined || identityOf(statsOf(written.path)) !== written.identity) return;
       removeFile(written.path);
-      log.verbose("runtime configuration removed", { file: written.path, because: "multusd stops" });
+      log.verbose("runtime configuration removed", { file: written.path, because: "cleanup on exit" });
     } catch (error) {
       this.#complain(ioFailure("remove", written.path, error));
     }
