@@ -37,6 +37,8 @@ export interface DaemonConfig {
   readonly chrootDir: string | undefined;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
   readonly kubeconfig: string;
+  /** The node's name in its cluster; "": the environment's counts. */
+  readonly nodeName: string;
   /** The certificate of its node that the daemon shows to the cluster; undefined: none. */
   readonly nodeCertificate: NodeCertificate | undefined;
   /** Port that metrics are served on; undefined: they are not. */
@@ -68,6 +70,7 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly agentPath?: string;
   readonly chrootDir?: string;
   readonly kubeconfig?: string;
+  readonly nodeName?: string;
   readonly perNodeCertificate?: NodeCertificateKeys;
   readonly metricsPort?: number;
   readonly metricsAddress?: string;
@@ -89,6 +92,7 @@ const usedKeys = [
   "delegateTimeoutMs",
   "idleExitSeconds",
   "nadDir",
+  "nodeName",
   "perNodeCertificate",
   "metricsPort",
   "metricsAddress",
@@ -133,6 +137,7 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     // Go multus has none where it says nothing.
     chrootDir: keys.chrootDir || undefined,
     kubeconfig: keys.kubeconfig ?? "",
+    nodeName: keys.nodeName ?? "",
     nodeCertificate: nodeCertificateOf(keys.perNodeCertificate, where),
     metricsPort: keys.metricsPort,
     metricsAddress: keys.metricsAddress ?? "",

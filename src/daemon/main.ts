@@ -5,6 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import packageJson from "../../package.json" with { type: "json" };
 import { loadKernels } from "../kernels/load.ts";
 import { KubeClusters } from "../kube/clusters.ts";
+import { nodeNameIn } from "../kube/node-name.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
 import type { LogFields } from "../log/logger.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
@@ -42,7 +43,7 @@ const usage = `multusd ${packageJson.version}: the Multus daemon
   --version             print the version
   --help                print this
 
-MULTUS_NODE_NAME in the environment is the name of this node in its cluster; OTEL_EXPORTER_OTLP_ENDPOINT has spans exported.
+MULTUS_NODE_NAME in the environment is the name of this node in its cluster, unless the configuration has nodeName; OTEL_EXPORTER_OTLP_ENDPOINT has spans exported.
 `;
 
 /**
@@ -86,7 +87,9 @@ async function main(): Promise<void> {
   }
   const { "idle-exit": idleExit } = values;
   const given = idleExit === undefined ? {} : { idleExitSeconds: parseIdleExit(idleExit) };
-  await serve({ ...readDaemonConfig(values.config), ...given }, values.config);
+  const config = readDaemonConfig(values.config);
+  const nodeName = config.nodeName || nodeNameIn(process.env);
+  await serve({ ...config, ...given, nodeName }, values.config);
 }
 
 /** How a daemon ends. */
@@ -141,7 +144,6 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const telemetry = await openTelemetry({
     ...config,
     version: packageJson.version,
-    nodeName: process.env.MULTUS_NODE_NAME ?? "",
     cniDir: keysOfDaemon(config.overrides).cniDir,
     state: daemonState,
     log,
@@ -167,7 +169,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       status: (notReady) =>
         daemonStatus({
           version: packageJson.version,
-          nodeName: process.env.MULTUS_NODE_NAME ?? "",
+          nodeName: config.nodeName,
           state: daemonState,
           notReady,
           failures: () => failures.list,
@@ -219,12 +221,14 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
 
 /** What speaks to a cluster is loaded when there is one: a daemon without does without. @throws {Error} where perNodeCertificate lacks the node's name */
 async function kubeClusters(
-  { kubeconfig, nodeCertificate }: DaemonConfig,
+  { kubeconfig, nodeName, nodeCertificate }: DaemonConfig,
   log: DaemonLogger,
 ): Promise<KubeClusters> {
-  const { KUBERNETES_SERVICE_HOST, MULTUS_NODE_NAME = "" } = process.env;
-  if (nodeCertificate !== undefined && MULTUS_NODE_NAME === "") {
-    throw new Error("perNodeCertificate needs the node's name in the environment: MULTUS_NODE_NAME");
+  const { KUBERNETES_SERVICE_HOST } = process.env;
+  if (nodeCertificate !== undefined && nodeName === "") {
+    throw new Error(
+      "perNodeCertificate needs the node's name: key nodeName, or MULTUS_NODE_NAME in the environment",
+    );
   }
   const isInCluster =
     KUBERNETES_SERVICE_HOST === undefined
@@ -234,7 +238,7 @@ async function kubeClusters(
     kubeconfig: nodeCertificate?.bootstrapKubeconfig ?? kubeconfig,
     isInCluster: () => isInCluster(),
     open: async (path) =>
-      (await import("../kube/cluster.ts")).openCluster(path, MULTUS_NODE_NAME, log, nodeCertificate),
+      (await import("../kube/cluster.ts")).openCluster(path, nodeName, log, nodeCertificate),
     log,
   });
 }

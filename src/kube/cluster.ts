@@ -70,7 +70,9 @@ export class KubeCluster implements OpenCluster {
     this.#options = options;
     log.verbose("cluster: connecting", { server, node: nodeName === "" ? undefined : nodeName });
     if (nodeName === "") {
-      log.verbose("cluster: MULTUS_NODE_NAME is not set: pods are not watched, each is asked for");
+      log.verbose(
+        "cluster: MULTUS_NODE_NAME is not set, nor nodeName: pods are not watched, each is asked for",
+      );
     }
     this.nads = new KubeNads(api, log);
     this.pods = new KubePods(api, nodeName, log);

@@ -95,7 +95,7 @@ export class KubePods implements PodSource {
     if (this.#isNodeNameDoubted) return;
     this.#isNodeNameDoubted = true;
     this.#log.error(
-      "the watch of the node's pods does not bring one that is here: is MULTUS_NODE_NAME right?",
+      "the watch of the node's pods does not bring one that is here: is the node's name right?",
       {
         pod: `${namespace}/${name}`,
         node: this.#nodeName,

@@ -20,7 +20,7 @@ export interface DaemonStatus<Cluster> {
   /** Of the wire between plugin and daemon. */
   readonly protocol: number;
   readonly pid: number;
-  /** MULTUS_NODE_NAME; "" where it is not set. */
+  /** In its cluster; "" where it is not known. */
   readonly nodeName: string;
   /** ISO 8601, UTC. */
   readonly startedAt: string;

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type DaemonPod, DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
 import { kustomize } from "../support/cluster/deployment.ts";
-import { ClusterNode } from "../support/cluster/node.ts";
+import { ClusterNode, nodeName } from "../support/cluster/node.ts";
 import { bytesOf, workingSet } from "../support/container-resources.ts";
 import { markedProcesses, session } from "../support/session.ts";
 
@@ -57,6 +57,8 @@ test("the pod, with no capability, has put everything onto the node, and stays w
       daemonCommand: ["/opt/cni/bin/multusd", "--config", "/etc/cni/net.d/multus.d/on-demand.json"],
     },
   ]);
+  const onDemand = JSON.parse(readFileSync(join(confDir, "multus.d/on-demand.json"), "utf8"));
+  expect(onDemand).toMatchObject({ nodeName });
   const { requests } = daemonSet.spec.template.spec.containers[0]?.resources ?? {};
   expect(workingSet(installer.pid)).toBeLessThan(bytesOf(requests?.memory));
   expect(daemons()).toEqual([]);

@@ -28,14 +28,16 @@ afterEach(() => directory[Symbol.dispose]());
 
 const socketPath = () => join(directory.path, "run/multus.sock");
 
-function newDaemon(config: Readonly<Record<string, unknown>> = {}): Daemon {
-  return new Daemon(directory.path, {
+function newDaemon(
+  config: Readonly<Record<string, unknown>> = {},
+  environment: Readonly<Record<string, string>> = {},
+): Daemon {
+  const directories = {
     socketDir: join(directory.path, "run"),
     cniDir: join(directory.path, "cni"),
     confDir: join(directory.path, "conf"),
-    logLevel: "debug",
-    ...config,
-  });
+  };
+  return new Daemon(directory.path, { ...directories, logLevel: "debug", ...config }, { environment });
 }
 
 const run = (...args: string[]): Promise<CommandOutcome> => runCommand([process.execPath, bundle, ...args]);
@@ -254,6 +256,17 @@ describe("the daemon", () => {
     expect(linesOf(daemon, "MULTUS_NODE_NAME is not set")).toHaveLength(1);
     expect(await daemon.stop()).toBe(0);
     await expectLine(daemon, "[verbose] multusd has stopped");
+  });
+
+  test.each([
+    [{ nodeName: "from-key" }, "from-key"],
+    [{}, "from-environment"],
+  ])("watches the pods of its node, with %j before MULTUS_NODE_NAME", async (keys, node) => {
+    using server = await deafServer();
+    const environment = { MULTUS_NODE_NAME: "from-environment" };
+    await using daemon = newDaemon({ kubeconfig: kubeconfigOf(server.url), ...keys }, environment);
+    await daemon.start();
+    await expectLine(daemon, `cluster: connecting server=${server.url} node=${node}`);
   });
 
   test("serves where its kubeconfig cannot be used: requests are told why", async () => {

@@ -202,7 +202,7 @@ async function checkNode(api: Api, nodeName: string): Promise<Finding[]> {
         fail(
           check,
           `the cluster has no node ${nodeName}: the daemon watches nobody's pods`,
-          "set MULTUS_NODE_NAME to the name that kubectl get nodes shows",
+          "set nodeName, or MULTUS_NODE_NAME, to the name that kubectl get nodes shows",
         ),
       ];
     }

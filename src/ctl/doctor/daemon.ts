@@ -122,8 +122,8 @@ export function judge(status: DaemonStatus, now: number): Finding[] {
     findings.push(
       warn(
         "daemon/node-name",
-        "MULTUS_NODE_NAME is not set: pods are not watched, each ADD asks the API",
-        "set it from spec.nodeName, as deploy/ does",
+        "MULTUS_NODE_NAME is not set, nor nodeName: pods are not watched, each ADD asks the API",
+        "set the variable from spec.nodeName, as deploy/ does, or the key in the daemon's configuration",
       ),
     );
   }

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { removeFile } from "../../cni/atomic-file.ts";
 import { certificateSeconds, defaultDuration } from "../../kube/certificates/duration.ts";
+import { nodeNameIn } from "../../kube/node-name.ts";
 import { errorText } from "../../log/error-text.ts";
 import { Loggers } from "../../log/loggers.ts";
 import { logSettings } from "../../log/settings.ts";
@@ -83,7 +84,7 @@ async function run(options: KubeconfigOptions): Promise<void> {
     await keep({ path, sourceDirectory: serviceAccount.directory, text, log }, options.once ?? false, signal);
     return;
   }
-  const { MULTUS_NODE_NAME: nodeName = "" } = process.env;
+  const nodeName = nodeNameIn(process.env);
   if (nodeName === "")
     throw new UserError("MULTUS_NODE_NAME is not set", "it is the node's name in the cluster");
   // What speaks ASN.1 is loaded where it is needed.

@@ -3,6 +3,7 @@
 import { dirname, join } from "node:path";
 import { makeDirectory, writeFileAtomically } from "../../cni/atomic-file.ts";
 import { CniError } from "../../cni/errors.ts";
+import { isObjectName } from "../../kube/object-names.ts";
 import { UserError } from "../user-error.ts";
 import { daemonName, type InstalledFile, installDaemon } from "./install.ts";
 import { onDemandConfigPath, pathOnNode } from "./node-paths.ts";
@@ -20,6 +21,8 @@ export interface OnDemandOptions {
   readonly cniConfDir: string;
   /** As its path on the node. */
   readonly kubeconfig: string;
+  /** In its cluster, so that the daemon watches its pods; "" if it is not known. */
+  readonly nodeName: string;
 }
 
 export interface OnDemandDaemon {
@@ -29,10 +32,19 @@ export interface OnDemandDaemon {
 }
 
 /** @throws {UserError} */
-export function prepareOnDemand({ source, binDir, cniConfDir, kubeconfig }: OnDemandOptions): OnDemandDaemon {
+export function prepareOnDemand(options: OnDemandOptions): OnDemandDaemon {
+  const { source, binDir, cniConfDir, kubeconfig, nodeName } = options;
+  // Refused here, and not by the daemon when a pod needs it.
+  if (nodeName !== "" && !isObjectName(nodeName)) {
+    throw new UserError(
+      `no node's name: ${JSON.stringify(nodeName)}`,
+      "set MULTUS_NODE_NAME from spec.nodeName, as deploy/ does",
+    );
+  }
   const files = installDaemon(source, binDir);
   const path = onDemandConfigPath(cniConfDir);
-  const text = `${JSON.stringify({ kubeconfig, idleExitSeconds }, undefined, 2)}\n`;
+  const config = { kubeconfig, nodeName: nodeName || undefined, idleExitSeconds };
+  const text = `${JSON.stringify(config, undefined, 2)}\n`;
   try {
     makeDirectory(dirname(path), directoryMode);
     writeFileAtomically(path, Buffer.from(text), `${path}.new`);

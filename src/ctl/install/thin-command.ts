@@ -2,6 +2,7 @@
 
 import { Command } from "commander";
 import { loadKernels } from "../../kernels/load.ts";
+import { nodeNameIn } from "../../kube/node-name.ts";
 import { Loggers } from "../../log/loggers.ts";
 import { logSettings } from "../../log/settings.ts";
 import { findPart } from "../installation.ts";
@@ -26,6 +27,8 @@ export function thinEntrypointCommand(): Command {
       "after",
       `
 auto: counts only with --multus-conf-file=auto. There need not be a cluster network yet: it is waited for.
+
+MULTUS_NODE_NAME in the environment, spec.nodeName of the pod, is the node's name in the cluster: with it the daemon on the node watches the node's pods, and asks the API for each otherwise.
 
 Different from Go multus's: the configuration and the token are followed without --cleanup-config-on-exit, too (--skip-config-watch: neither is); --rename-conf-file with
 --cleanup-config-on-exit gives the file its name again at the end; an error ends with exit code 1. --restart-crio is accepted, and nothing is restarted: CRI-O sees new configurations
@@ -52,6 +55,7 @@ async function run(options: ThinOptions): Promise<void> {
       serviceAccount: ownServiceAccount(options.skipTlsVerify),
       pluginBinary: () => pluginBinary(thisArchitecture()),
       daemonExecutable: findPart("multusd"),
+      nodeName: nodeNameIn(process.env),
     },
     interruption.signal,
   );

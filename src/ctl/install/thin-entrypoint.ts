@@ -31,6 +31,8 @@ export interface ThinSurroundings {
   readonly pluginBinary: () => string;
   /** The daemon as one executable; undefined where the build has none. */
   readonly daemonExecutable: string | undefined;
+  /** Of the node, in its cluster; "" if it is not known. */
+  readonly nodeName: string;
 }
 
 /** Until the signal is aborted. @throws {UserError} what a restart of the pod would not make good */
@@ -63,7 +65,10 @@ export async function runThinEntrypoint(
 }
 
 /** @returns the netconf's daemonCommand; [] for none @throws {UserError} */
-function prepareDaemon(options: ThinOptions, { daemonExecutable, log }: ThinSurroundings): readonly string[] {
+function prepareDaemon(
+  options: ThinOptions,
+  { daemonExecutable, nodeName, log }: ThinSurroundings,
+): readonly string[] {
   const { daemonCommand, daemonBinDir, cniBinDir, cniConfDir, multusKubeconfigFileHost } = options;
   if (daemonCommand === "none") return [];
   const words = (daemonCommand ?? "").split(" ").filter((word) => word !== "");
@@ -79,6 +84,7 @@ function prepareDaemon(options: ThinOptions, { daemonExecutable, log }: ThinSurr
     binDir: daemonBinDir ?? cniBinDir,
     cniConfDir,
     kubeconfig: multusKubeconfigFileHost,
+    nodeName,
   });
   logFiles(daemon.files, log);
   return words.length > 0 ? words : daemon.command;

@@ -23,6 +23,7 @@ describe("the daemon's configuration", () => {
       agentPath: undefined,
       chrootDir: undefined,
       kubeconfig: "",
+      nodeName: "",
       runtimeConfig: undefined,
       unused: [],
       unknown: [],
@@ -36,6 +37,14 @@ describe("the daemon's configuration", () => {
       Array(2).fill("/etc/multus/kubeconfig"),
     );
     expect(unused).toEqual([]);
+  });
+
+  test("takes the node's name", () => {
+    expect(parse('{"nodename": "node-1.example"}')).toMatchObject({
+      nodeName: "node-1.example",
+      unused: [],
+      unknown: [],
+    });
   });
 
   test("takes connectionLimit for the bound, unless ours is set", () => {
@@ -159,6 +168,12 @@ describe("the daemon's configuration", () => {
       7,
       /daemon-config\.json: socketDir must match pattern .*, is "run" \(line 1, column 15\)/,
     ],
+    [
+      '{"nodeName": ""}',
+      7,
+      /daemon-config\.json: nodeName must match pattern .*, is "" \(line 1, column 14\)/,
+    ],
+    ['{"nodeName": "Node_1"}', 7, /nodeName must match pattern/],
     ['{"socketDir": 5}', 7, /daemon-config\.json: socketDir must be string, is 5/],
     ['{"connectionLimit": 0}', 7, /connectionLimit must be >= 1, is 0 \(line 1, column 21\)/],
     ['{"maxConcurrent": 1.5}', 7, /maxConcurrent must be integer/],

@@ -155,7 +155,7 @@ describe("a pod of the node", () => {
     const pods = await openPods({ log });
     for (const name of ["web", "db"]) server.set(podsPath, pod(name, "u1"), { seen: false });
     await Promise.all(["web", "db"].map((name) => pods.find(asked(name, "u1"), retry)));
-    expect(log.errors).toEqual([expect.stringContaining("is MULTUS_NODE_NAME right?")]);
+    expect(log.errors).toEqual([expect.stringContaining("is the node's name right?")]);
   });
 
   test("of another UID, to the end, is given as it is", async () => {

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runThinEntrypoint } from "../../../../src/ctl/install/thin-entrypoint.ts";
 import { addThinOptions, type ThinOptions } from "../../../../src/ctl/install/thin-options.ts";
 import { uninstall } from "../../../../src/ctl/install/uninstall.ts";
+import { readDaemonConfig } from "../../../../src/daemon/config.ts";
 import { loadKernels } from "../../../../src/kernels/load.ts";
 import { ServiceAccountFiles } from "../../../support/cluster/service-account-files.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";
@@ -59,7 +60,7 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 }
 
 /** @param daemonExecutable of the image */
-function start(args: readonly string[], daemonExecutable?: string) {
+function start(args: readonly string[], daemonExecutable?: string, nodeName = "") {
   const options = addThinOptions(new Command())
     .parse(
       [`--cni-bin-dir=${binDir}`, `--cni-conf-dir=${confDir}`, `--multus-autoconfig-dir=${confDir}`, ...args],
@@ -80,6 +81,7 @@ function start(args: readonly string[], daemonExecutable?: string) {
       },
       pluginBinary: () => shim,
       daemonExecutable,
+      nodeName,
     },
     stopping.signal,
   );
@@ -201,7 +203,7 @@ describe("thin-entrypoint", () => {
   it("puts the daemon onto the node where the image has it, and has the plugin start it", async () => {
     writeCluster();
     const executable = scratch.write("multusd", Buffer.from("\x7fELF: the Multus daemon\n", "latin1"));
-    const { stop } = start([], executable);
+    const { stop } = start([], executable, "node-1.example");
     await until("the configuration", () => existsSync(inConf("00-multus.conf")));
     const [program, option, config] = read("00-multus.conf").daemonCommand;
     expect([program, option, config]).toEqual([
@@ -213,8 +215,26 @@ describe("thin-entrypoint", () => {
     expect(statSync(program).mode & 0o777).toBe(0o755);
     expect(read("multus.d/on-demand.json")).toEqual({
       kubeconfig: "/etc/cni/net.d/multus.d/multus.kubeconfig",
+      nodeName: "node-1.example",
       idleExitSeconds: 300,
     });
+    // The daemon takes it.
+    expect(readDaemonConfig(inConf("multus.d/on-demand.json"))).toMatchObject({
+      nodeName: "node-1.example",
+      unused: [],
+      unknown: [],
+    });
+    await stop();
+  });
+
+  it("leaves the node's name to the daemon's environment where it does not know it, and refuses one that no node can have", async () => {
+    writeCluster();
+    const executable = scratch.write("multusd", Buffer.from("\x7fELF: the Multus daemon\n", "latin1"));
+    await expect(start([], executable, "Node_1").ended).rejects.toThrow('no node\'s name: "Node_1"');
+    expect(readdirSync(binDir)).not.toContain("multusd");
+    const { stop } = start([], executable);
+    await until("the configuration", () => existsSync(inConf("00-multus.conf")));
+    expect(Object.keys(read("multus.d/on-demand.json"))).toEqual(["kubeconfig", "idleExitSeconds"]);
     await stop();
   });
 
