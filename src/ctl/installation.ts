@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { getRawAsset, isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
+import { errorText } from "../log/error-text.ts";
 import { UserError } from "./user-error.ts";
 
 /** Parts that multusctl starts, or puts on a node: `multus-amd64` and `multus-arm64` are the plugin binary for that architecture, `multusd` the daemon as one executable. */
@@ -19,17 +20,28 @@ function candidatesOf(part: Part): string[] {
 /** The plugin binary of the single-file executable, once it was needed as a file. */
 let writtenOut: string | undefined;
 
-/** @returns its path, good until this process ends */
+/** @returns its path, good until this process ends @throws {UserError} where there is no place for temporary files */
 function writeOutPlugin(): string {
   if (writtenOut !== undefined) return writtenOut;
-  const directory = mkdtempSync(join(tmpdir(), "multusctl-"));
-  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
-  writtenOut = join(directory, "multus");
-  writeFileSync(writtenOut, new Uint8Array(getRawAsset("multus")), { mode: 0o755 });
-  return writtenOut;
+  try {
+    const directory = mkdtempSync(join(tmpdir(), "multusctl-"));
+    process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+    const path = join(directory, "multus");
+    writeFileSync(path, new Uint8Array(getRawAsset("multus")), { mode: 0o755 });
+    writtenOut = path;
+    return path;
+  } catch (error) {
+    throw new UserError(
+      `the plugin that is inside of this executable cannot be written out: ${errorText(error)}`,
+      "set TMPDIR to a directory that can be written",
+    );
+  }
 }
 
-/** The path of a part; undefined where it is not there: not every installation has every part. The single-file executable is the daemon itself, and has the plugin binary inside. */
+/**
+ * The path of a part; undefined where it is not there: not every installation has every part. The single-file executable is the daemon itself, and has the plugin binary inside.
+ * @throws {UserError} where what is inside cannot be written out
+ */
 export function findPart(part: Part): string | undefined {
   if (isSea() && part === "multusd") return process.execPath;
   if (isSea() && part === "multus") return writeOutPlugin();

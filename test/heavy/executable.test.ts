@@ -86,7 +86,8 @@ describe("the single-file executable", () => {
     await host.untilNothingIsLeft();
   });
 
-  test("installs itself and the plugin that is inside", async () => {
+  test("installs itself and the plugin that is inside, whatever lies beside it", async () => {
+    for (const name of ["multus", "multus-amd64", "multus-arm64"]) directory.write(name, "#!/bin/sh\n");
     const plugins = join(directory.path, "plugins");
     const daemons = join(directory.path, "daemons");
     for (const path of [plugins, daemons]) mkdirSync(path);
@@ -103,6 +104,10 @@ describe("the single-file executable", () => {
     const plugin = await run(join(plugins, "multus"), "--version");
     expect(plugin.stdout.toString()).toContain(`multus ${project.version}`);
     expect((await run(join(daemons, "multusd"), "--version")).stdout.toString()).toContain(project.version);
+
+    const nowhere = { PATH: "/nowhere", TMPDIR: "/nowhere" };
+    const refused = await runCommand([multusctl, "install", "--cni-bin-dir", plugins], { env: nowhere });
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("set TMPDIR") });
   });
 
   test("tries networks with the plugin that is inside", async () => {

@@ -14,11 +14,12 @@ const answerWithinMs = 10_000;
  * @throws {UserError} where there is none for that architecture
  */
 export function pluginBinary(architecture: Architecture): string {
-  const named = findPart(`multus-${architecture}`);
-  if (named !== undefined) return named;
-  // Whatever machine it was built on or for.
+  // The first is for whatever machine it was built on or for. The single-file executable has it inside, which counts more than what lies beside it.
+  for (const part of ["multus", `multus-${architecture}`] as const) {
+    const path = findPart(part);
+    if (path !== undefined && architectureOf(path) === architecture) return path;
+  }
   const built = partPath("multus");
-  if (architectureOf(built) === architecture) return built;
   throw new UserError(
     `there is no plugin binary for ${architecture}: ${built} is for ${architectureOf(built) ?? "another machine"}`,
     "build it: node tools/run.mjs build:shims",
