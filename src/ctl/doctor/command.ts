@@ -51,6 +51,9 @@ export function doctorCommand(): Command {
       `
 Verdicts: PASS; WARN, somebody should look at it; FAIL, pods cannot be attached, or can be tampered with; SKIP, it cannot be seen from here.
 
+On the node it sees everything. The daemon's pod has the node's directories elsewhere and others not at all: there it is given the first two (below), and skips
+containerd, the plugins and the pods' network namespaces.
+
 Examples:
   sudo multusctl doctor
   multusctl doctor --no-cluster --json | jq '.findings[] | select(.verdict == "fail")'
@@ -77,7 +80,9 @@ async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
   const now = Date.now();
   // A configuration that cannot be read does not say where its plugins are.
   const usual = options.binDir === undefined ? usualBinDirs() : [options.binDir];
-  const runtime = checkRuntimeFiles(cniConfDir, kernels, usual);
+  // In the daemon's pod there are none.
+  const present = usual.filter((directory) => existsSync(directory));
+  const runtime = checkRuntimeFiles(cniConfDir, kernels, present);
   const netconf = runtime.file?.netconf;
   const binDir = options.binDir ?? netconf?.binDir ?? usual[0] ?? "";
   const socketDir = options.socketDir ?? runtime.file?.socketDir ?? defaultSocketDir;

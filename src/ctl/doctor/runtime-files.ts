@@ -7,6 +7,7 @@ import { isJsonObject, type JsonObject, memberValue, objectMembers, parseJson } 
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type Netconf, parseNetconf } from "../../multus/netconf.ts";
+import { pathOnNode } from "../install/node-paths.ts";
 import { checkText } from "../validate/files.ts";
 import { type Finding as ConfigurationFinding, formatFinding } from "../validate/finding.ts";
 import { isNetconf } from "../validate/kind.ts";
@@ -182,7 +183,8 @@ function checkClusterNetwork(netconf: Netconf, kernels: Kernels, binDirs: readon
         : `${clusterNetwork} is looked up in the cluster and in ${netconf.confDir}`;
     return [pass(network, `the cluster network ${what}`)];
   }
-  const path = fileOf(clusterNetwork);
+  // A daemon in a pod names the file as it sees it.
+  const path = fileOf(clusterNetwork) ?? fileOf(pathOnNode(clusterNetwork));
   if (path === undefined) {
     // The other finding about it has been made with the configuration.
     return [
@@ -216,7 +218,11 @@ function checkClusterNetwork(netconf: Netconf, kernels: Kernels, binDirs: readon
   if (!report.findings.some(({ severity }) => severity === "error")) {
     findings.push(...checkVersions(netconf, path));
   }
-  return findings.length > 0 ? findings : [pass(network, `${path} is valid, and its plugins are there`)];
+  const plugins =
+    binDirs.length > 0
+      ? "and its plugins are there"
+      : "whether its plugins are there cannot be seen from here";
+  return findings.length > 0 ? findings : [pass(network, `${path} is valid, ${plugins}`)];
 }
 
 /** CHECK needs 0.4.0 of both. */

@@ -28,8 +28,8 @@ class Runtime extends ScratchDirectory {
     }
   }
 
-  check() {
-    return checkRuntimeFiles(this.confDir, kernels, [this.binDir]);
+  check(binDirs: readonly string[] = [this.binDir]) {
+    return checkRuntimeFiles(this.confDir, kernels, binDirs);
   }
 }
 
@@ -60,6 +60,23 @@ describe("a runtime's directory", () => {
       type: "multus",
       socketDir: "/run/other",
       path: join(runtime.confDir, "00-multus.conf"),
+    });
+  });
+
+  it("passes with the cluster network's file as a daemon's pod names it", () => {
+    const clusterNetwork = `/host${multus.clusterNetwork}`;
+    using runtime = new Runtime({
+      "00-multus.conf": { ...multus, clusterNetwork },
+      "10-bridge.conflist": cluster,
+    });
+    expect(runtime.check().findings.map(({ verdict }) => verdict)).toEqual(["pass", "pass", "pass"]);
+  });
+
+  it("passes where plugins cannot be seen, and says so", () => {
+    using runtime = new Runtime({ "00-multus.conf": multus, "10-bridge.conflist": cluster }, []);
+    expect(runtime.check([]).findings.at(-1)).toMatchObject({
+      verdict: "pass",
+      finding: expect.stringContaining("whether its plugins are there cannot be seen from here"),
     });
   });
 
