@@ -3,18 +3,9 @@
 import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { errorStack, errorText } from "../log/error-text.ts";
-import { approveCertsCommand } from "./approve-certs/command.ts";
-import { doctorCommand } from "./doctor/command.ts";
+import { commands } from "./commands.ts";
 import { withCommandOfName } from "./go-programs.ts";
-import { installCommand } from "./install/command.ts";
-import { kubeconfigCommand } from "./install/kubeconfig-command.ts";
-import { thinEntrypointCommand } from "./install/thin-command.ts";
-import { uninstallCommand } from "./install/uninstall-command.ts";
-import { listCommand } from "./ls/command.ts";
-import { statusCommand } from "./status/command.ts";
-import { tryCommand } from "./try/command.ts";
 import { UserError } from "./user-error.ts";
-import { validateCommand } from "./validate/command.ts";
 
 const program = new Command("multusctl")
   .description(
@@ -24,16 +15,6 @@ const program = new Command("multusctl")
   .helpOption("-h, --help", "print help")
   .helpCommand(false)
   .showHelpAfterError("(multusctl --help shows what there is)")
-  .addCommand(tryCommand())
-  .addCommand(validateCommand())
-  .addCommand(listCommand())
-  .addCommand(statusCommand())
-  .addCommand(doctorCommand())
-  .addCommand(approveCertsCommand())
-  .addCommand(installCommand())
-  .addCommand(uninstallCommand())
-  .addCommand(thinEntrypointCommand())
-  .addCommand(kubeconfigCommand())
   .addHelpText(
     "after",
     `
@@ -78,6 +59,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit();
   throw error;
 });
+
+for (const command of commands()) program.addCommand(command);
 
 program.parseAsync(withCommandOfName(process.argv)).catch((error: unknown) => {
   report(error);

@@ -1,0 +1,28 @@
+/** multusctl's commands, in the order in which its help has them. */
+
+import type { Command } from "commander";
+import { approveCertsCommand } from "./approve-certs/command.ts";
+import { doctorCommand } from "./doctor/command.ts";
+import { installCommand } from "./install/command.ts";
+import { kubeconfigCommand } from "./install/kubeconfig-command.ts";
+import { thinEntrypointCommand } from "./install/thin-command.ts";
+import { uninstallCommand } from "./install/uninstall-command.ts";
+import { listCommand } from "./ls/command.ts";
+import { statusCommand } from "./status/command.ts";
+import { tryCommand } from "./try/command.ts";
+import { validateCommand } from "./validate/command.ts";
+
+export function commands(): Command[] {
+  return [
+    tryCommand(),
+    validateCommand(),
+    listCommand(),
+    statusCommand(),
+    doctorCommand(),
+    approveCertsCommand(),
+    installCommand(),
+    uninstallCommand(),
+    thinEntrypointCommand(),
+    kubeconfigCommand(),
+  ];
+}
