@@ -39,8 +39,8 @@ function problemOf({ text, command, options }: Call): string | undefined {
   return wrong.length === 0 ? undefined : `${text}: there is no ${wrong.join(", ")}`;
 }
 
-/** Options of other programs (multusd, helm) that the guides name alone, and install.md's pattern of a flag. */
-const othersOptions = ["--config", "--idle-exit", "--set", "--flag"];
+/** Options of other programs (multusd, helm, kubectl) that the guides name alone, and install.md's pattern of a flag. */
+const othersOptions = ["--config", "--idle-exit", "--set", "--server-side", "--flag"];
 /** About what is inside: tasks, compilers, the plugin's agent. */
 const pagesOfDevelopers = ["docs/architecture.md", "docs/development.md", "docs/wire.md"];
 
