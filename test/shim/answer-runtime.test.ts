@@ -17,7 +17,7 @@ import { frameWith } from "./support/shim-stream.ts";
 
 const specVersions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
-describe.each(shims)("answers of the $name shim", ({ name, binary }) => {
+describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) => {
   test("VERSION names the versions of the spec and asks no daemon", async () => {
     const answer = await runCommand([binary], { env: { CNI_COMMAND: "VERSION" }, stdin: "not even JSON" });
     expect(answer.exitCode).toBe(0);

@@ -30,7 +30,7 @@ const order = (directory: ScratchDirectory, plugin: string) => ({
   timeoutMs: 10_000,
 });
 
-describe.each(shims)("agent, $name shim", ({ binary }) => {
+describe.concurrent.each(shims)("agent, $name shim", ({ binary }) => {
   test.each([0, 3] as const)("serves orders on descriptor %i until it is closed", async (fd) => {
     using directory = new ScratchDirectory("agent");
     addPlugin(directory, "plugin", "cat; env | sort; echo said >&2; ls /proc/self/fd | wc -l >&2");
