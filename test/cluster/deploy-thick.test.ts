@@ -104,6 +104,41 @@ test("00-multus.conf names the cluster network, and pods of the kubelet get all 
   await node.untilNothingIsLeft(before);
 });
 
+test("multusctl is in the pod: told where the node's directories are there it sees the daemon, attachments and cluster, and says what it does not see", async () => {
+  const before = await node.traces();
+  await node.applyPod("default", "seen", "storage");
+  await node.waitForPod("default", "seen");
+  const socket = ["--socket-dir", "/host/run/multus"];
+  expect(await daemon.multusctl("status", ...socket)).toMatchObject({
+    daemon: { ready: true, clusters: [{}] },
+    problem: "",
+  });
+  expect(await daemon.multusctl("ls")).toMatchObject({
+    attachments: [
+      { pod: "default/seen", ifName: "eth0" },
+      { pod: "default/seen", ifName: "net1" },
+    ],
+  });
+  const report = await daemon.multusctl("doctor", "--cni-conf-dir", "/host/etc/cni/net.d", ...socket);
+  const { findings } = report as { findings: readonly { check: string; verdict: string; finding: string }[] };
+  const found = (wanted: string) => findings.filter(({ verdict }) => verdict === wanted);
+  expect(found("fail")).toEqual([]);
+  expect(new Set(found("skip").map(({ check }) => check))).toEqual(
+    new Set(["runtime/containerd", "plugin/multus", "state/attachments", "cluster/node"]),
+  );
+  expect(found("pass").map(({ check }) => check)).toEqual(
+    expect.arrayContaining([
+      "runtime/first-file",
+      "runtime/cluster-network",
+      "daemon/answers",
+      "cluster/api",
+      "state/spool",
+    ]),
+  );
+  await node.deletePods("default", "seen");
+  await node.untilNothingIsLeft(before);
+});
+
 test("while twenty pods of three networks come and go at once it stays within what it requests", async () => {
   const { requests } = daemonSet.spec.template.spec.containers[0]?.resources ?? {};
   const before = await node.traces();

@@ -1,6 +1,7 @@
 /** A real containerd on directories of its own, inside a test's network namespace, and its CRI as typed calls. */
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -215,6 +216,12 @@ export class Containerd implements AsyncDisposable {
       }
       await sleep(100);
     }
+  }
+
+  /** Runs a command in a container, with what the container's own process may: `kubectl exec` without an API server. @param container its id */
+  async exec(container: string, command: readonly string[]) {
+    const task = ["tasks", "exec", "--exec-id", randomUUID(), container];
+    return runCommand([this.#ctr, "--address", this.socket, "-n", "k8s.io", ...task, ...command]);
   }
 
   /** @param image path of a tar @throws {Error} with ctr's message */

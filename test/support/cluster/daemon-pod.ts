@@ -79,6 +79,18 @@ export class DaemonPod {
     return this.#node.podLog(this.pod, container);
   }
 
+  /** Runs multusctl in its only container that lasts; what it prints is one JSON object. @throws {Error} with what it printed instead */
+  async multusctl(...args: readonly string[]): Promise<unknown> {
+    const [{ containerID = "" } = {}] = this.pod.status.containerStatuses ?? [];
+    const command = ["multusctl", ...args, "--json"];
+    const { stdout, stderr } = await this.#node.containerd.exec(
+      containerID.replace("containerd://", ""),
+      command,
+    );
+    if (stderr !== "") throw new Error(`${command.join(" ")}: ${stderr}`);
+    return JSON.parse(stdout.toString());
+  }
+
   /** As an update or `kubectl delete` does it; waits until it is gone. */
   async delete(): Promise<void> {
     await this.#node.deletePods(namespace, this.pod.metadata.name);

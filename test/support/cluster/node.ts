@@ -85,7 +85,12 @@ export interface ClusterPod {
   readonly status: {
     readonly phase: string;
     readonly podIPs?: readonly { readonly ip: string }[];
-    readonly containerStatuses?: readonly { readonly ready: boolean; readonly restartCount: number }[];
+    readonly containerStatuses?: readonly {
+      readonly ready: boolean;
+      readonly restartCount: number;
+      /** `containerd://` and the id. */
+      readonly containerID?: string;
+    }[];
   };
 }
 
