@@ -4,11 +4,11 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
-import { deployDirectory, kustomize } from "../support/cluster/deployment.ts";
+import { kustomize, kustomizeOwn } from "../support/cluster/deployment.ts";
 import { ClusterNode, networksAnnotation } from "../support/cluster/node.ts";
 import { GoShim, goShimReleases } from "../support/go-shim.ts";
 import { cidrs, Namespace } from "../support/namespace.ts";
@@ -25,18 +25,6 @@ let goShim: GoShim;
 const containerId = randomBytes(32).toString("hex");
 
 const runtimeFile = () => join(node.places["/etc/cni/net.d"] ?? "", "00-multus.conf");
-
-/** thick with the component, as a user's own kustomization. */
-async function withComponent(): Promise<string> {
-  const path = (...names: string[]) => relative(scratch.path, join(deployDirectory, ...names));
-  const content = {
-    resources: [path("thick")],
-    components: [path("components", "http-clients")],
-  };
-  // JSON is YAML.
-  writeFileSync(join(scratch.path, "kustomization.yaml"), JSON.stringify(content));
-  return kustomize(scratch.path);
-}
 
 /** What a container runtime gets that calls Go multus's shim with the node's configuration. */
 function call(command: CniCommand): Promise<PluginAnswer> {
@@ -71,7 +59,8 @@ afterAll(async () => {
 });
 
 test("with the component a pod gets its networks over HTTP, and gives them back", async () => {
-  const daemon = await (await DeployedDaemonSet.apply(node, await withComponent())).start();
+  const manifests = await kustomizeOwn(scratch.path, "thick", ["http-clients"]);
+  const daemon = await (await DeployedDaemonSet.apply(node, manifests)).start();
   await node.until("00-multus.conf", async () => existsSync(runtimeFile()));
   const before = await node.traces();
 

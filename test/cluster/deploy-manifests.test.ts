@@ -1,6 +1,6 @@
 /** The manifests of deploy/, as they are, put together by kustomize and rendered by Helm, before a real API server; and the way from Go multus's and back. */
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ApiServer } from "../support/cluster/api-server.ts";
@@ -9,8 +9,8 @@ import {
   byName,
   chart,
   daemonSetOf,
-  deployDirectory,
   kustomize,
+  kustomizeOwn,
   type Manifest,
   manifests,
   renderChart,
@@ -18,10 +18,7 @@ import {
 import { runCommand } from "../support/command.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 
-type Json = Readonly<Record<string, unknown>>;
-
 const daemonSetPath = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-multus-ds";
-const component = (name: string) => join(deployDirectory, "components", name);
 const valuesFiles = readdirSync(join(chart, "ci")).sort();
 
 let scratch: ScratchDirectory;
@@ -36,24 +33,6 @@ afterAll(async () => {
   await api?.[Symbol.asyncDispose]();
   scratch?.[Symbol.dispose]();
 });
-
-/** A user's own kustomization, as deploy/README.md shows it. @returns its directory */
-function kustomization(name: string, content: Json, files: Readonly<Record<string, string>> = {}): string {
-  for (const [file, text] of Object.entries(files)) scratch.write(join(name, file), text);
-  // kustomize takes relative paths only, and YAML that is JSON.
-  const relative = (paths: unknown) =>
-    Array.isArray(paths) ? paths.map((path) => `../../..${path}`.replace("../../..", upwards)) : paths;
-  const upwards = "../".repeat(scratch.path.split("/").length);
-  const { resources, components, ...others } = content;
-  const whole = {
-    ...others,
-    resources: relative(resources),
-    ...(components === undefined ? {} : { components: relative(components) }),
-  };
-  const path = scratch.write(join(name, "kustomization.yaml"), "");
-  writeFileSync(path, JSON.stringify(whole));
-  return join(scratch.path, name);
-}
 
 /** Asks the server about manifests, of which none is kept. */
 function dryRun(text: string) {
@@ -75,38 +54,36 @@ describe("the API server accepts, without a warning", () => {
     await expectAccepted(await kustomize(directory));
   });
 
-  test("deploy/per-node-certificate.yaml", async () => {
-    await expectAccepted(readFileSync(join(deployDirectory, "per-node-certificate.yaml"), "utf8"));
-  });
-
-  test("a kustomization of a user's own: the daemon for HTTP clients, another image and configuration", async () => {
+  test("a kustomization of a user's own: all components, another image and configuration", async () => {
     const ownConfig = '{"chrootDir": "/hostroot", "logLevel": "debug"}';
-    const own = kustomization(
-      "own",
-      {
-        resources: [join(deployDirectory, "thick")],
-        components: [component("http-clients")],
-        images: [{ name: "localhost/multus-wasm", newName: "registry.test/multus-wasm", newTag: "1" }],
-        configMapGenerator: [
-          {
-            name: "multus-daemon-config",
-            namespace: "kube-system",
-            behavior: "merge",
-            files: ["daemon-config.json"],
-          },
-        ],
-      },
-      { "daemon-config.json": ownConfig },
-    );
-    const text = await kustomize(own);
+    scratch.write("own/daemon-config.json", ownConfig);
+    const components = ["http-clients", "per-node-certificate"];
+    const text = await kustomizeOwn(join(scratch.path, "own"), "thick", components, {
+      images: [{ name: "localhost/multus-wasm", newName: "registry.test/multus-wasm", newTag: "1" }],
+      configMapGenerator: [
+        {
+          name: "multus-daemon-config",
+          namespace: "kube-system",
+          behavior: "merge",
+          files: ["daemon-config.json"],
+        },
+      ],
+    });
     await expectAccepted(text);
     const objects = manifests(text);
     const { template } = daemonSetOf(objects).spec;
     expect(template.spec.containers[0]?.securityContext).toMatchObject({ privileged: true });
     expect(template.spec.initContainers?.[0]?.securityContext).toMatchObject({ privileged: false });
-    expect(JSON.stringify(template)).not.toContain("localhost/");
-    expect(byName(objects)["ConfigMap multus-daemon-config"]?.data).toEqual({
-      "daemon-config.json": ownConfig,
+    expect(text).not.toContain("localhost/");
+    const file = byName(objects)["ConfigMap multus-daemon-config"]?.data?.["daemon-config.json"] ?? "";
+    expect(JSON.parse(file)).toEqual({
+      ...JSON.parse(ownConfig),
+      perNodeCertificate: {
+        enabled: true,
+        bootstrapKubeconfig: "/etc/kubernetes/kubelet.conf",
+        certDir: "/etc/cni/multus/certs",
+        certDuration: "24h",
+      },
     });
   });
 
@@ -160,14 +137,19 @@ describe("the chart renders what kustomize puts together", () => {
   test.each([
     ["thick", [], []],
     ["thick", ["http-clients"], ["httpClients.enabled=true"]],
+    ["thick", ["per-node-certificate"], ["perNodeCertificate.enabled=true"]],
+    [
+      "thick",
+      ["http-clients", "per-node-certificate"],
+      ["httpClients.enabled=true", "perNodeCertificate.enabled=true"],
+    ],
     ["thin", [], ["mode=thin"]],
   ])("%s with components %j and values %j", async (directory, components, values) => {
-    const composed = kustomization(`${directory}-${components.length}`, {
-      resources: [join(deployDirectory, directory)],
-      components: components.map(component),
-    });
+    const own = join(scratch.path, [directory, ...components].join("+"));
+    mkdirSync(own);
+    const composed = await kustomizeOwn(own, directory, components);
     const rendered = await renderChart(...values.flatMap((value) => ["--set", value]));
-    expect(withoutHelm(rendered)).toEqual(withoutHelm(await kustomize(composed)));
+    expect(withoutHelm(rendered)).toEqual(withoutHelm(composed));
   });
 });
 
@@ -187,6 +169,12 @@ describe("the chart's values", () => {
       namespaceIsolation: true,
       maxConcurrent: 32,
       metricsPort: 9555,
+      perNodeCertificate: {
+        enabled: true,
+        bootstrapKubeconfig: "/var/lib/kubelet/kubeconfig",
+        certDir: "/etc/cni/multus/certs",
+        certDuration: "12h",
+      },
       logOptions: { maxSize: 10 },
     });
   });
@@ -211,6 +199,21 @@ describe("the chart's values", () => {
     });
     expect(JSON.stringify(template.spec.volumes)).toContain("/var/lib/rancher/k3s/agent/etc/cni/net.d");
     expect(text).not.toContain("path: /opt/cni/bin");
+    expect(byName(manifests(text))["Deployment multus-cert-approver"]).toMatchObject({
+      spec: {
+        template: {
+          spec: {
+            imagePullSecrets: [{ name: "registry" }],
+            containers: [{ image: "registry.test:5000/team/multus-wasm:1", imagePullPolicy: "Always" }],
+          },
+        },
+      },
+    });
+    // The same paths in the container: a kubeconfig names its files by them.
+    for (const path of ["/var/lib/kubelet/kubeconfig", "/var/lib/kubelet/certificates"]) {
+      expect(text).toContain(`mountPath: ${path}\n`);
+      expect(text).toContain(`path: ${path}\n`);
+    }
   });
 
   test("another configuration is another pod", async () => {
@@ -230,6 +233,7 @@ describe("the chart's values", () => {
     ["htpClients.enabled=true", "htpClients"],
     ["metrics.port=70000", "port"],
     ["hostPaths.cniBinDir=opt/cni/bin", "cniBinDir"],
+    ["perNodeCertificate.kubeletPki=pki", "kubeletPki"],
   ])("%s is refused", async (value, named) => {
     await expect(renderChart("--set", value)).rejects.toThrow(named);
   });

@@ -15,6 +15,7 @@ import { signCertificate } from "../support/certificate-signer.ts";
 import { networksAnnotation, statusAnnotation } from "../support/cluster/api-node.ts";
 import { ApiServer } from "../support/cluster/api-server.ts";
 import { Controllers } from "../support/cluster/controllers.ts";
+import { deployDirectory } from "../support/cluster/deployment.ts";
 import { ServerProcess } from "../support/cluster/server-process.ts";
 import { pauseImageName } from "../support/pause-image.ts";
 import { podArgs } from "../support/plugin.ts";
@@ -74,7 +75,8 @@ async function decided(kubeconfig: string, commonName: string, organization = "s
 beforeAll(async () => {
   api = resources.use(await ApiServer.start());
   await api.applyDeployment();
-  await api.kubectl("apply", "--validate=strict", "-f", join(root, "deploy", "per-node-certificate.yaml"));
+  const rights = join(deployDirectory, "components", "per-node-certificate", "rbac.yaml");
+  await api.kubectl("apply", "--validate=strict", "-f", rights);
   for (const name of ["node-1", "node-2"]) await api.request("POST", "/api/v1/nodes", { metadata: { name } });
 
   resources.use(await Controllers.start(api));

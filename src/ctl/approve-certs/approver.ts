@@ -152,6 +152,6 @@ function withCondition(object: JsonObject, isApproved: boolean, message: string)
 
 function hintOf(error: unknown): string | undefined {
   return error instanceof ApiError && error.status === 403
-    ? "deploy/per-node-certificate.yaml has the rights that the approver needs"
+    ? "deploy/components/per-node-certificate/rbac.yaml has the rights that the approver needs"
     : undefined;
 }

@@ -20,7 +20,7 @@ export function approveCertsCommand(): Command {
     .description(
       "Watches the cluster's CertificateSigningRequests and decides about those for " +
         `${multusGroup}:NODE, which multusd makes where its configuration has perNodeCertificate enabled. It runs once in a cluster, as ` +
-        "the Deployment of deploy/per-node-certificate.yaml; a second one does no harm.",
+        "the Deployment of deploy/components/per-node-certificate; a second one does no harm.",
     )
     .option(
       "--kubeconfig <file>",

@@ -1,6 +1,7 @@
 /** What deploy/ says: its manifests as kustomize and Helm make them, as objects. */
 
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { runOrThrow } from "../command.ts";
 import { helmProgram, kubernetesProgram } from "./binaries.ts";
@@ -47,6 +48,33 @@ export interface DaemonSet extends Manifest {
 export function kustomize(directory: string): Promise<string> {
   const path = directory.startsWith("/") ? directory : join(deployDirectory, directory);
   return runOrThrow([kubernetesProgram("kubectl"), "kustomize", path]);
+}
+
+/**
+ * `kubectl kustomize` of a user's own kustomization, as deploy/README.md shows it.
+ * @param directory an existing one, where it is written
+ * @param resource directory below deploy/
+ * @param components names below deploy/components
+ * @param further keys of the kustomization
+ * @returns YAML
+ * @throws {Error} with its message
+ */
+export function kustomizeOwn(
+  directory: string,
+  resource: string,
+  components: readonly string[],
+  further: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
+  // kustomize takes relative paths only.
+  const path = (...names: string[]) => relative(directory, join(deployDirectory, ...names));
+  const content = {
+    ...further,
+    resources: [path(resource)],
+    components: components.map((component) => path("components", component)),
+  };
+  // JSON is YAML.
+  writeFileSync(join(directory, "kustomization.yaml"), JSON.stringify(content));
+  return kustomize(directory);
 }
 
 /** `helm template` in kube-system, with the custom resource. @param args of helm @returns YAML @throws {Error} with its message */

@@ -5,19 +5,23 @@ import { join } from "node:path";
 import { kubernetesProgram } from "./binaries.ts";
 import { ServerProcess } from "./server-process.ts";
 
+/** What a kubelet writes outside of its root directory, whatever it is told. */
+const otherPlaces = ["/var/lib/kubelet", "/var/log/containers"];
+
 /**
- * Starts a command in a mount namespace where the machine's own places of a kubelet are empty: it would remove the sockets of a real one's device plugins, and leave
- * links to logs behind. What it mounts below its root directory, $0, containers see all the same.
+ * Starts a command in a mount namespace where some places of the machine's own kubelet, $1, are empty: it would remove the sockets of a real one's device plugins, and
+ * leave links to logs behind. What it mounts below its root directory, $0, containers see all the same.
  */
 const elsewhere = `set -e
 mountpoint -q "$0" || mount --bind "$0" "$0"
 mount --make-shared "$0"
 exec unshare --mount --propagation unchanged sh -e -c '
-for directory in /var/lib/kubelet /var/log/containers; do
+for directory in $1; do
   mkdir -p "$directory"
   mount --make-private "$(findmnt --noheadings --output TARGET --target "$directory")"
   mount -t tmpfs tmpfs "$directory"
 done
+shift
 exec "$@"' - "$@"`;
 
 export interface KubeletOptions {
@@ -30,6 +34,8 @@ export interface KubeletOptions {
   readonly runtimeSocket: string;
   /** Words before the command that start it elsewhere and become it. */
   readonly through?: readonly string[];
+  /** Places where `through` has put directories of the test's. */
+  readonly places?: readonly string[];
 }
 
 /** What a kubelet mounts for containers is below it. @param directory the kubelet's scratch directory */
@@ -50,6 +56,7 @@ export class Kubelet implements AsyncDisposable {
         "-c",
         elsewhere,
         this.#rootDirectory,
+        otherPlaces.filter((place) => !options.places?.includes(place)).join(" "),
         kubernetesProgram("kubelet"),
         `--config=${this.#configFile}`,
         `--kubeconfig=${options.kubeconfig}`,

@@ -58,7 +58,7 @@ export interface ClusterNodeOptions {
   readonly daemonConfig?: Json;
   /**
    * A node as it is before anybody installs multus: neither plugin nor netconf nor daemon of the test's. Containerd and kubelet have the usual places of a node, with Debian's
-   * plugins and the cluster network's configuration in them; pods in the host's network reach the API server at its Service's address.
+   * plugins and the cluster network's configuration in them; pods in the host's network reach the API server at its Service's address, also with certificates of theirs.
    */
   readonly bare?: boolean;
   /** Told of every step of the start when it is done. */
@@ -231,9 +231,12 @@ class NodeFiles {
     return {
       "/etc/cni/net.d": this.runtimeConfDir,
       "/etc/cni/multus/net.d": this.confDir,
+      "/etc/cni/multus/certs": join(this.directory, "certs"),
+      "/etc/kubernetes": join(this.directory, "kubernetes"),
       "/opt/cni/bin": this.runtimeBinDir,
       "/run/multus": this.socketDir,
       "/var/lib/cni": dirname(this.cniDir),
+      "/var/lib/kubelet": join(this.directory, "var-lib-kubelet"),
     };
   }
 
@@ -298,7 +301,7 @@ export class ClusterNode implements AsyncDisposable {
     let daemon: Daemon | undefined;
     let through: readonly string[] = [];
     if (bare) {
-      resources.use(await ServiceAddress.start(network, join(scratch.path, "service.sock"), proxy.port));
+      resources.use(await ServiceAddress.start(network, join(scratch.path, "service.sock"), api.port));
       const shared = [files.containerdDirectory, kubeletRoot(scratch.path)];
       resources.defer(async () => {
         for (const directory of shared) await runCommand(["umount", "--lazy", directory]);
@@ -350,6 +353,7 @@ export class ClusterNode implements AsyncDisposable {
         kubeconfig: api.kubeconfigFor(await api.certificates.kubelet(nodeName)),
         runtimeSocket: containerd.socket,
         through,
+        ...(bare ? { places: Object.keys(files.places) } : {}),
       }),
     );
     const parts: Parts = { scratch, network, api, proxy, daemon, containerd, kubelet };

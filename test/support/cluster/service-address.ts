@@ -12,6 +12,8 @@ import { session, sessionVariable } from "../session.ts";
 /** The first address of the API server's --service-cluster-ip-range: that of the Service `kubernetes`. */
 const address = { host: "10.96.0.1", port: 443 };
 
+export const serviceUrl = `https://${address.host}:${address.port}`;
+
 /** Each side's end is the other's. */
 function join(one: Socket, other: Socket): void {
   one.pipe(other).pipe(one);

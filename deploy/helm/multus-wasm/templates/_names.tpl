@@ -48,6 +48,11 @@ imagePullPolicy: {{ . }}
   "logLevel" "verbose"
   "logToStderr" true }}
 {{- if .Values.metrics.enabled }}{{ $_ := set $config "metricsPort" (int .Values.metrics.port) }}{{ end }}
+{{- with .Values.perNodeCertificate }}{{ if .enabled }}{{ $_ := set $config "perNodeCertificate" (dict
+  "enabled" true
+  "bootstrapKubeconfig" .bootstrapKubeconfig
+  "certDir" "/etc/cni/multus/certs"
+  "certDuration" .certDuration) }}{{ end }}{{ end }}
 {{- range $key, $value := .Values.daemonConfig }}
 {{- if kindIs "invalid" $value }}{{ $_ := unset $config $key }}{{ else }}{{ $_ := set $config $key $value }}{{ end }}
 {{- end }}

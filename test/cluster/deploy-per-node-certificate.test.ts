@@ -1,0 +1,107 @@
+/**
+ * The DaemonSet with components/per-node-certificate, unchanged, on a node with a kubelet's files as kubeadm leaves them: the approver runs in a pod, the daemon's pod gets a
+ * certificate of its node, and works as that user: the rights of the service account that all nodes share are taken away before.
+ */
+
+import { X509Certificate } from "node:crypto";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Controllers } from "../support/cluster/controllers.ts";
+import { DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
+import { kustomizeOwn } from "../support/cluster/deployment.ts";
+import { writeKubeletFiles } from "../support/cluster/kubelet-files.ts";
+import { ClusterNode, type ClusterPod, isRunning } from "../support/cluster/node.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+
+const resources = new AsyncDisposableStack();
+let node: ClusterNode;
+let approver: ClusterPod;
+let daemon: ClusterPod;
+
+/** Waits for a pod that a controller has made and the scheduler has placed. @param but names of others */
+function podOf(controller: string, ...but: readonly string[]): Promise<ClusterPod> {
+  return node.until(`a pod of ${controller} to run`, async () =>
+    (await node.pods("kube-system")).find(
+      (pod) =>
+        pod.metadata.name.startsWith(`${controller}-`) && !but.includes(pod.metadata.name) && isRunning(pod),
+    ),
+  );
+}
+
+/** Who has asked for certificates, and what has become of it. */
+async function requests(): Promise<unknown> {
+  const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+  const { items } = await node.api.request<{
+    readonly items: readonly {
+      readonly spec: { readonly username: string };
+      readonly status: { readonly conditions?: readonly { readonly type: string }[] };
+    }[];
+  }>("GET", path);
+  return items.map(({ spec, status }) => [
+    spec.username,
+    ...(status.conditions ?? []).map(({ type }) => type),
+  ]);
+}
+
+async function expectNetworks(pod: string): Promise<void> {
+  await node.applyPod("default", pod, "storage");
+  await node.waitForPod("default", pod);
+  expect(await node.waitForNetworkStatus("default", pod)).toMatchObject([
+    { name: "cluster", interface: "eth0", default: true },
+    { name: "default/storage", interface: "net1", ips: [expect.stringMatching(/^10\.130\.0\./)] },
+  ]);
+  await node.waitForEvent("default", pod, "AddedInterface");
+  await node.deletePods("default", pod);
+}
+
+const certificateFile = () =>
+  readFileSync(join(node.places["/etc/cni/multus/certs"] ?? "", "multus-client-current.pem"), "utf8");
+
+beforeAll(async () => {
+  const scratch = resources.use(new ScratchDirectory("kustomization"));
+  node = resources.use(await ClusterNode.start({ bare: true, containerd: "2.4" }));
+  await writeKubeletFiles(node);
+  await DeployedDaemonSet.apply(node, await kustomizeOwn(scratch.path, "thick", ["per-node-certificate"]));
+  await node.api.kubectl("delete", "clusterrolebinding", "multus-wasm");
+  await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
+  resources.use(await Controllers.start(node.api));
+  [approver, daemon] = await Promise.all([podOf("multus-cert-approver"), podOf("kube-multus-ds")]);
+});
+
+afterAll(() => resources.disposeAsync());
+
+test("the approver in its pod, nobody on the node, approves what the daemon asks for as its kubelet", async () => {
+  await node.until("the certificate", async () =>
+    node.podLog(daemon, "kube-multus").includes("certificate: signed"),
+  );
+  expect(node.podLog(approver, "approver")).toContain("the node node-1 may have it");
+  expect(await requests()).toEqual([["system:node:node-1", "Approved"]]);
+});
+
+test("certificate and key are on the node, root's alone", () => {
+  const certificate = new X509Certificate(certificateFile());
+  expect(certificate.subject).toBe("O=system:multus\nCN=system:multus:node-1");
+  const hours = (certificate.validToDate.getTime() - Date.now()) / 3_600_000;
+  expect(hours).toBeGreaterThan(23);
+  expect(hours).toBeLessThanOrEqual(24);
+  const path = join(node.places["/etc/cni/multus/certs"] ?? "", "multus-client-current.pem");
+  const { uid, mode } = statSync(path);
+  expect({ uid, mode: mode & 0o777 }).toEqual({ uid: 0, mode: 0o600 });
+});
+
+test("a pod gets its networks, its network-status and events by it", async () => {
+  const runtimeFile = join(node.places["/etc/cni/net.d"] ?? "", "00-multus.conf");
+  await node.until("00-multus.conf", async () => existsSync(runtimeFile));
+  await expectNetworks("first");
+});
+
+test("the next daemon pod goes on with it, without an approver", async () => {
+  const before = certificateFile();
+  await node.api.kubectl("scale", "deployment", "multus-cert-approver", "-n", "kube-system", "--replicas=0");
+  await node.deletePods("kube-system", daemon.metadata.name);
+  await podOf("kube-multus-ds", daemon.metadata.name);
+  await expectNetworks("second");
+  expect(certificateFile()).toBe(before);
+  expect(await requests()).toEqual([["system:node:node-1", "Approved"]]);
+});

@@ -1,0 +1,38 @@
+/** What kubeadm leaves of its kubelet's on a node, for whoever asks for certificates as the kubelet: its kubeconfig, and the certificate that it names. */
+
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type ClusterNode, nodeName } from "./node.ts";
+import { serviceUrl } from "./service-address.ts";
+
+const pki = "/var/lib/kubelet/pki";
+
+/** Writes them to the places of a bare node. */
+export async function writeKubeletFiles({ api, places }: ClusterNode): Promise<void> {
+  const place = (path: string) => places[path] ?? "";
+  const { certificate, key } = await api.certificates.kubelet(nodeName);
+  const pair = Buffer.concat([readFileSync(certificate), readFileSync(key)]);
+  const directory = join(place("/var/lib/kubelet"), "pki");
+  mkdirSync(directory);
+  const name = "kubelet-client-2026-01-01-00-00-00.pem";
+  writeFileSync(join(directory, name), pair, { mode: 0o600 });
+  symlinkSync(join(pki, name), join(directory, "kubelet-client-current.pem"));
+
+  const current = join(pki, "kubelet-client-current.pem");
+  const authority = readFileSync(api.certificates.authority.certificate);
+  const kubeconfig = {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [
+      {
+        name: "default-cluster",
+        cluster: { server: serviceUrl, "certificate-authority-data": authority.toString("base64") },
+      },
+    ],
+    users: [{ name: "default-auth", user: { "client-certificate": current, "client-key": current } }],
+    contexts: [{ name: "default-context", context: { cluster: "default-cluster", user: "default-auth" } }],
+    "current-context": "default-context",
+  };
+  // JSON is YAML.
+  writeFileSync(join(place("/etc/kubernetes"), "kubelet.conf"), JSON.stringify(kubeconfig), { mode: 0o600 });
+}
