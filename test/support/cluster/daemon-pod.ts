@@ -87,7 +87,8 @@ export class DaemonPod {
       containerID.replace("containerd://", ""),
       command,
     );
-    if (stderr !== "") throw new Error(`${command.join(" ")}: ${stderr}`);
+    // Not what is on stderr: ctr has warnings of its own there.
+    if (stdout.length === 0) throw new Error(`${command.join(" ")}: ${stderr}`);
     return JSON.parse(stdout.toString());
   }
 
