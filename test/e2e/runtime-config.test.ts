@@ -92,6 +92,7 @@ describe("a file made from the cluster network's", () => {
       logLevel: "debug",
       daemonSocketDir: node.socketDir,
       clusterNetwork: inRuntimeDirectory("10-cluster.conflist"),
+      generatedBy: "multus-wasm",
     });
 
     await using pod = await node.pod("web", "storage");
