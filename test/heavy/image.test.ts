@@ -52,6 +52,7 @@ test("has Node with its libraries and what was built, and no shell", () => {
   const others = files.filter((file) => !/^\/lib(64)?\/.*\.so(\.\d+)*$/.test(file));
   expect(others.sort()).toEqual([
     "/LICENSE",
+    "/cert-approver",
     "/etc/nsswitch.conf",
     "/install_multus",
     "/kubeconfig_generator",
@@ -88,6 +89,7 @@ describe("what manifests start runs in it alone", () => {
     [["/thin_entrypoint"], "thin-entrypoint"],
     [["/install_multus"], "install"],
     [["/kubeconfig_generator"], "kubeconfig"],
+    [["/cert-approver"], "approve-certs"],
   ])("%j --help", async (command, named) => {
     const { exitCode, stdout } = await runInImage(...command, "--help");
     expect(exitCode).toBe(0);

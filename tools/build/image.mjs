@@ -32,6 +32,7 @@ const launcher = (program) => `#!${node}\nimport("${programs}/${program}");\n`;
 const launchers = {
   "/usr/local/bin/multusctl": "multusctl.mjs",
   "/usr/local/bin/multusd": "multusd.mjs",
+  "/cert-approver": "multusctl.mjs",
   "/install_multus": "multusctl.mjs",
   "/kubeconfig_generator": "multusctl.mjs",
   "/thin_entrypoint": "multusctl.mjs",
