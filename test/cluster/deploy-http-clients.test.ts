@@ -43,7 +43,6 @@ beforeAll(async () => {
   scratch = new ScratchDirectory("kustomization");
   node = await ClusterNode.start({ bare: true, containerd: "2.4" });
   goShim = new GoShim(join(node.places["/run/multus"] ?? "", "multus.sock"), newest);
-  await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
   // No kubelet runs it: its sandbox is made here.
   await node.api.request("POST", "/api/v1/namespaces/default/pods", {
     metadata: { name: "guest", annotations: { [networksAnnotation]: "storage" } },
@@ -60,7 +59,9 @@ afterAll(async () => {
 
 test("with the component a pod gets its networks over HTTP, and gives them back", async () => {
   const manifests = await kustomizeOwn(scratch.path, "thick", ["http-clients"]);
-  const daemon = await (await DeployedDaemonSet.apply(node, manifests)).start();
+  const daemonSet = await DeployedDaemonSet.apply(node, manifests);
+  await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
+  const daemon = await daemonSet.start();
   await node.until("00-multus.conf", async () => existsSync(runtimeFile()));
   const before = await node.traces();
 
