@@ -79,7 +79,7 @@ describe("an object", () => {
   const anything = fc.jsonValue({ maxDepth: 2 });
   const mostly = <Value>(usual: fc.Arbitrary<Value>) =>
     fc.oneof({ arbitrary: usual, weight: 9 }, { arbitrary: anything, weight: 1 });
-  const spec = fc.record(
+  const fields = fc.record(
     {
       request: mostly(subject),
       username: mostly(
@@ -93,6 +93,8 @@ describe("an object", () => {
     },
     { requiredKeys: [] },
   );
+  /** Some fields of it, from none to all: what has few of them odd gets as far as an approval. */
+  const spec = fields.chain((odd) => fc.subarray(Object.entries(odd)).map(Object.fromEntries));
 
   it("is decided about, and approved only for the node that asks", () => {
     let approvals = 0;
@@ -110,6 +112,7 @@ describe("an object", () => {
       }),
       { numRuns: 3_000 },
     );
-    expect(approvals).toBeGreaterThan(0);
+    // Else nothing of the above was looked at.
+    expect(approvals).toBeGreaterThan(100);
   });
 });
