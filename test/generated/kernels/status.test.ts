@@ -80,5 +80,5 @@ test("the results of all delegates become the same list as the twin's", () => {
     }),
     { numRuns: 2000 },
   );
-  expect(entries).toBeGreaterThan(2000);
+  expect(entries).toBeGreaterThan(1000);
 });
