@@ -8,9 +8,12 @@ import { uniqueName } from "./session.ts";
 export class ScratchDirectory implements Disposable {
   readonly path: string;
 
-  /** @param role a word for its name, for who finds it while the test runs */
-  constructor(role = "files") {
-    this.path = join(tmpdir(), uniqueName(role));
+  /**
+   * @param role a word for its name, for who finds it while the test runs
+   * @param parent a directory that is removed with the session's, if not that of all scratch directories
+   */
+  constructor(role = "files", parent = tmpdir()) {
+    this.path = join(parent, uniqueName(role));
     mkdirSync(this.path, { mode: 0o700 });
   }
 

@@ -58,6 +58,8 @@ export interface TestNodeOptions {
   readonly plugin?: readonly string[];
   /** NADs by `namespace/name`: their spec.config. */
   readonly networks?: Readonly<Record<string, Json>>;
+  /** Where the directory with its files is made, if not where all scratch directories are. */
+  readonly parentDirectory?: string;
 }
 
 export class TestNode implements AsyncDisposable {
@@ -90,7 +92,7 @@ export class TestNode implements AsyncDisposable {
 
   /** Makes the namespace with a master link, writes the networks, starts the daemon. */
   static async start(options: TestNodeOptions = {}): Promise<TestNode> {
-    const scratch = new ScratchDirectory("node");
+    const scratch = new ScratchDirectory("node", options.parentDirectory);
     const network = await Namespace.create("node");
     const node = new TestNode(network, scratch, options);
     try {

@@ -40,6 +40,7 @@ export const tools = {
         existsSync(`${pluginDirectory}/${plugin}`),
       ),
   },
+  ext4: { about: "mkfs.ext4", packages: ["e2fsprogs"], present: commands("mkfs.ext4") },
   iptables: { about: "iptables", packages: ["iptables"], present: commands("iptables") },
   containerd: {
     about: "containerd, ctr and runc",

@@ -23,7 +23,7 @@ async function prepareCluster() {
  * @throws {SetupError}
  */
 export async function runBenchmarks(args) {
-  const missing = await ensureTools(["compiler", "iproute2", "plugins"]);
+  const missing = await ensureTools(["compiler", "iproute2", "plugins", "ext4"]);
   if (missing.length > 0) {
     throw new SetupError(`the benchmarks can't run on this machine:\n${describeMissing(missing)}`);
   }
