@@ -7,7 +7,6 @@ import { loadKernels } from "../kernels/load.ts";
 import { KubeClusters } from "../kube/clusters.ts";
 import { nodeNameIn } from "../kube/node-name.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
-import type { LogFields } from "../log/logger.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { createMultus } from "../multus/handler.ts";
 import type { DelegateRequest } from "../multus/hot-plug.ts";
@@ -17,6 +16,7 @@ import { Admission } from "./admission.ts";
 import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
+import { Ending } from "./ending.ts";
 import { IdleEnd } from "./idle-end.ts";
 import type { OwnState } from "./metrics/state.ts";
 import { observed } from "./observed-handler.ts";
@@ -29,9 +29,6 @@ import { daemonStatus } from "./status-page.ts";
 import { openTelemetry } from "./telemetry.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
-/** Kubernetes gives a pod 30 s between SIGTERM and SIGKILL: so long for requests that are under way, then so long for what they reported. */
-const requestsWithinMs = 20_000;
-const reportsWithinMs = 5_000;
 
 const usage = `multusd ${packageJson.version}: the Multus daemon
 
@@ -92,15 +89,6 @@ async function main(): Promise<void> {
   await serve({ ...config, ...given, nodeName }, values.config);
 }
 
-/** How a daemon ends. */
-interface Ending {
-  readonly why: LogFields;
-  /** Resolves with how many were not finished. */
-  readonly endRequests: () => Promise<number>;
-  /** The next call starts it again: what leads a runtime here stays. */
-  readonly comesAgain: boolean;
-}
-
 async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const allLoggers = new Loggers(printedFile(config.socketDir));
   const loggers = new RequestLoggers(allLoggers, config.log);
@@ -126,11 +114,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const idleEnd = new IdleEnd({
     seconds: config.idleExitSeconds,
     undelivered: () => clusters.undelivered,
-    end: () => {
-      if (stopping) return;
-      const why = { idle: config.idleExitSeconds };
-      end({ why, endRequests: () => server.retire(), comesAgain: true });
-    },
+    end: () => ending.retire(config.idleExitSeconds),
   });
   const admission = new Admission(config.maxConcurrent);
   const daemonState = (): OwnState => ({
@@ -177,38 +161,19 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     },
   );
   const listening = server.listen(config.socketDir);
-  const stop = async ({ why, endRequests, comesAgain }: Ending): Promise<void> => {
-    await listening;
-    log.verbose("multusd stops", why);
-    runtimeConfig?.freeze();
-    const unfinished = await endRequests();
-    await agents.close();
-    // Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone.
-    if (!comesAgain) runtimeConfig?.leave();
-    const [undelivered] = await Promise.all([
-      clusters.close(reportsWithinMs),
-      telemetry.close(reportsWithinMs),
-    ]);
-    log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
-    await allLoggers.close();
-    process.exit(0);
-  };
-  const end = (ending: Ending): void => {
-    stop(ending).catch((error) => {
-      log.panic("multusd could not stop in order", { error: String(error) });
-      process.exit(1);
-    });
-  };
-  let stopping = false;
+  const ending = new Ending({
+    listening,
+    server,
+    agents,
+    clusters,
+    telemetry,
+    runtimeConfig,
+    log,
+    closeLogs: () => allLoggers.close(),
+    exit: (code) => process.exit(code),
+  });
   // Before the first wait: whoever sees the socket may send a signal at once.
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.on(signal, () => {
-      // Whoever asks twice does not want to wait.
-      if (stopping) process.exit(1);
-      stopping = true;
-      end({ why: { signal }, endRequests: () => server.stop(requestsWithinMs), comesAgain: false });
-    });
-  }
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => ending.stop(signal));
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
   // Not before: a runtime that sees the file calls at once.

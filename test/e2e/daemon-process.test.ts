@@ -40,6 +40,19 @@ function newDaemon(
   return new Daemon(directory.path, { ...directories, logLevel: "debug", ...config }, { environment });
 }
 
+const runtimeFile = () => join(directory.path, "runtime/00-multus.conf");
+
+/** Keys with which the daemon keeps a runtime's file. */
+function withRuntimeFile(): Readonly<Record<string, unknown>> {
+  directory.write(
+    "runtime/10-cluster.conflist",
+    JSON.stringify({ cniVersion: "1.0.0", name: "cluster", plugins: [{ type: "delegate" }] }),
+  );
+  return { multusConfigFile: "auto", cniConfigDir: join(directory.path, "runtime") };
+}
+
+const untilRuntimeFile = () => vi.waitFor(() => expect(existsSync(runtimeFile())).toBe(true), patience);
+
 const run = (...args: string[]): Promise<CommandOutcome> => runCommand([process.execPath, bundle, ...args]);
 
 /** Writes it where the daemon's configuration says that it is. @returns its path */
@@ -133,9 +146,10 @@ describe("the daemon", () => {
     expect(daemon.output).toContain("[verbose] multusd has stopped unfinished=0");
   });
 
-  test("ends at once when it is told to stop twice", async () => {
-    await using daemon = newDaemon();
+  test("ends at once when it is told to stop twice, and the runtime is not left with its file", async () => {
+    await using daemon = newDaemon(withRuntimeFile());
     await daemon.start();
+    await untilRuntimeFile();
     const add = await addUnderWay("stuck");
     const { pid } = daemon;
     const stopped = daemon.stop("SIGTERM");
@@ -143,6 +157,7 @@ describe("the daemon", () => {
     process.kill(pid, "SIGINT");
     expect(await stopped).toBe(1);
     expect(await add.peer.next()).toBeUndefined();
+    expect(existsSync(runtimeFile())).toBe(false);
   });
 
   test("starts again after it was killed", async () => {
@@ -155,7 +170,7 @@ describe("the daemon", () => {
   });
 
   test("ends of itself when it had nothing to do for a while, where it is told so", async () => {
-    await using daemon = newDaemon({ idleExitSeconds: 1 });
+    await using daemon = newDaemon({ idleExitSeconds: 1, ...withRuntimeFile() });
     await daemon.start();
     const { pid } = daemon;
     const add = await addUnderWay("lasting");
@@ -166,27 +181,36 @@ describe("the daemon", () => {
     expect((await add.peer.reply()).exitCode).toBe(0);
     await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow("ESRCH"), patience);
     expect(existsSync(socketPath())).toBe(false);
+    // The next call starts the next one.
+    expect(existsSync(runtimeFile())).toBe(true);
     expect(daemon.output).toMatch(
       /\[verbose\] multusd stops idle=1\n.*\[verbose\] multusd has stopped unfinished=0\n$/s,
     );
     expect(await daemon.stop()).toBe(0);
   });
 
-  test("stops in order on a signal while it ends of itself", async () => {
-    await using daemon = newDaemon({ idleExitSeconds: 1 });
+  test("stops in order on a signal while it ends of itself: both requests are finished, and the runtime's file goes", async () => {
+    await using daemon = newDaemon({ idleExitSeconds: 1, ...withRuntimeFile() });
     await daemon.start();
-    // Its request comes after the socket's name has gone.
-    const late = await WirePeer.connect(socketPath());
+    await untilRuntimeFile();
+    // Their requests come after the socket's name has gone.
+    const peers = [await WirePeer.connect(socketPath()), await WirePeer.connect(socketPath())];
+    await expectLine(daemon, "multusd stops idle=1");
     await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false), patience);
-    await sleep(200);
     const args = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=s1";
-    late.request({ containerId: "late", args, config: netconf() });
-    const order = (await late.next())?.id ?? 0;
+    const late: { peer: WirePeer; order: number }[] = [];
+    for (const [index, peer] of peers.entries()) {
+      peer.request({ containerId: `late${index}`, args, config: netconf() });
+      late.push({ peer, order: (await peer.next())?.id ?? 0 });
+    }
     const stopped = daemon.stop("SIGTERM");
-    await sleep(100);
-    finish({ peer: late, order });
-    expect((await late.reply()).exitCode).toBe(0);
+    await expectLine(daemon, "multusd stops signal=SIGTERM");
+    for (const add of late) {
+      finish(add);
+      expect((await add.peer.reply()).exitCode).toBe(0);
+    }
     expect(await stopped).toBe(0);
+    expect(existsSync(runtimeFile())).toBe(false);
   });
 
   test("does not start where another one serves, and leaves that one alone", async () => {

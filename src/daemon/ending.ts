@@ -1,0 +1,108 @@
+/** How a daemon ends: once, in order, and in the time that a pod is given for it. */
+
+import type { KubeClusters } from "../kube/clusters.ts";
+import { errorText } from "../log/error-text.ts";
+import type { DaemonLogger } from "../log/loggers.ts";
+import type { RuntimeConfigKeeper } from "../runtime-config/keeper.ts";
+import type { DaemonServer } from "./server.ts";
+import type { Telemetry } from "./telemetry.ts";
+
+/** Kubernetes gives a pod 30 s between SIGTERM and SIGKILL: so long for all of a stop, whatever hangs. */
+const stopWithinMs = 26_000;
+/** Of that for requests that are under way. */
+const requestsWithinMs = 20_000;
+/** And for what comes behind them, side by side: what they reported, and the agents' last plugins. */
+const restWithinMs = 5_000;
+
+/** What ends. */
+export interface EndingParts {
+  /** Settles when the server listens, or cannot. */
+  readonly listening: Promise<unknown>;
+  readonly server: Pick<DaemonServer, "stop" | "retire">;
+  readonly agents: { close(): Promise<void> };
+  readonly clusters: Pick<KubeClusters, "close">;
+  readonly telemetry: Pick<Telemetry, "close">;
+  /** undefined: there is no file that leads a runtime here. */
+  readonly runtimeConfig: Pick<RuntimeConfigKeeper, "freeze" | "leave"> | undefined;
+  readonly log: DaemonLogger;
+  /** Resolves when every line is in its file. */
+  closeLogs(): Promise<void>;
+  /** Ends the process. */
+  exit(code: number): void;
+}
+
+export class Ending {
+  readonly #parts: EndingParts;
+  #hasBegun = false;
+  #hasLeft = false;
+  /** Resolves with how many requests were not finished; undefined: nobody has told the daemon to stop. */
+  #stopping: Promise<number> | undefined;
+
+  constructor(parts: EndingParts) {
+    this.#parts = parts;
+  }
+
+  /** Ends a daemon that nobody seems to need. The next call starts another one: what leads a runtime here stays. @param seconds how long nobody came */
+  retire(seconds: number | undefined): void {
+    const { server, log } = this.#parts;
+    if (this.#hasBegun) return;
+    log.verbose("multusd stops", { idle: seconds });
+    this.#begin(server.retire());
+  }
+
+  /** Ends a daemon that is told to, also one that is ending of itself; told twice, at once. */
+  stop(signal: NodeJS.Signals): void {
+    const { listening, server, log } = this.#parts;
+    if (this.#stopping !== undefined) {
+      this.#endNow();
+      return;
+    }
+    log.verbose("multusd stops", { signal });
+    this.#stopping = listening.then(() => server.stop(requestsWithinMs));
+    setTimeout(() => {
+      log.panic("multusd could not stop in time", { seconds: stopWithinMs / 1000 });
+      this.#endNow();
+    }, stopWithinMs);
+    if (!this.#hasBegun) this.#begin(this.#stopping);
+  }
+
+  #begin(requests: Promise<unknown>): void {
+    this.#hasBegun = true;
+    this.#end(requests).catch((error: unknown) => this.#endNow(errorText(error)));
+  }
+
+  /** @param requests resolves when they have ended */
+  async #end(requests: Promise<unknown>): Promise<void> {
+    const { agents, clusters, telemetry, runtimeConfig, log, closeLogs, exit } = this.#parts;
+    runtimeConfig?.freeze();
+    await requests;
+    // A daemon that ends of itself may have been told to stop meanwhile.
+    const unfinished = (await this.#stopping) ?? 0;
+    const [undelivered] = await Promise.all([
+      clusters.close(restWithinMs),
+      telemetry.close(restWithinMs),
+      // One that takes longer ends when its stream does.
+      Promise.race([agents.close(), new Promise((resolve) => setTimeout(resolve, restWithinMs))]),
+    ]);
+    this.#leave();
+    log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
+    await closeLogs();
+    // The signal may have come this late.
+    this.#leave();
+    exit(0);
+  }
+
+  /** @param error why it cannot be waited for; undefined: nobody wants that */
+  #endNow(error?: string): void {
+    this.#leave();
+    if (error !== undefined) this.#parts.log.panic("multusd could not stop in order", { error });
+    this.#parts.exit(1);
+  }
+
+  /** Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone. */
+  #leave(): void {
+    if (this.#stopping === undefined || this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#parts.runtimeConfig?.leave();
+  }
+}
