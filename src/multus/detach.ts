@@ -24,7 +24,9 @@ export async function detach(context: RequestContext, neverStarted: boolean): Pr
   since = endPhase(report, "plan", since);
   const errors = await deleteAttachments(context, attachments);
   since = endPhase(report, "delegates", since);
-  if (errors.length === 0 || !netconf.retryDeleteOnError) {
+  // A DEL whose shim is gone is answered to nobody, and comes again.
+  const isGone = errors.some((error) => executorErrorCode(error) === "gone");
+  if (!isGone && (errors.length === 0 || !netconf.retryDeleteOnError)) {
     removePlan(netconf.cniDir, request.containerId);
     endPhase(report, "plan-file", since);
   }

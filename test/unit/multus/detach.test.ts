@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { ExecutorError } from "../../../src/agent/executor.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { answerOf, containerId, type Json, Rig, selecting } from "./rig.ts";
@@ -89,6 +90,18 @@ describe("when delegates fail", () => {
     rig.plugins.behaviour = () => undefined;
     expect((await rig.run("DEL")).exitCode).toBe(0);
     expect(rig.plugins.trace).toEqual(expect.arrayContaining(["DEL sriov net2", "DEL macvlan net1"]));
+    expect(stateOf(rig)).toEqual([]);
+  });
+
+  test("one whose shim goes away keeps the plan: it comes again, and is all that says what an ADD without result has begun", async () => {
+    using rig = await attached();
+    rmSync(join(rig.cniDir, "results"), { recursive: true });
+    const runPlugin = rig.plugins.runPlugin.bind(rig.plugins);
+    rig.plugins.runPlugin = () => Promise.reject(new ExecutorError("gone", "the shim is gone"));
+    expect(answerOf(await rig.run("DEL"))).toMatchObject({ code: 11 });
+    rig.plugins.runPlugin = runPlugin;
+    expect((await rig.run("DEL")).exitCode).toBe(0);
+    expect(rig.plugins.trace).toEqual(allDeletions);
     expect(stateOf(rig)).toEqual([]);
   });
 
