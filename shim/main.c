@@ -212,8 +212,8 @@ static enum spool_own replay_own(const struct spool *spool, const struct spool_p
 
 static _Noreturn void fail_before_recorded(const struct netconf *netconf) {
   struct buffer details = {0};
-  buffer_say(&details, "It would take away what this ADD makes. The daemon's log says why it fails; it is in .spool of ",
-             netconf->spool.cni_dir, ".");
+  buffer_say(&details, "It would take away what this ADD makes. It is in .spool of ", netconf->spool.cni_dir,
+             "; the daemon's log says why it fails, or the plugin's stderr why it is not carried out.");
   fail(CNI_TRY_AGAIN_LATER, "a DEL of this container, recorded while multusd was away, has not succeeded yet", buffer_text(&details));
 }
 

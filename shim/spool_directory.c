@@ -26,6 +26,8 @@ enum {
   /* Seconds from the first try that failed to the next; doubled with each. */
   AGAIN_AFTER = 10,
   AGAIN_AFTER_MOST = 600,
+  /* `-`, and a checksum in hexadecimal. */
+  ASIDE_TAIL_BYTES = 1 + 8,
 };
 
 void spool_directory_path(const char *cni_dir, struct buffer *path) { buffer_say(path, cni_dir, directory_name); }
@@ -242,13 +244,35 @@ void spool_count_try(int directory, int fd, const struct spool_entry *entry) {
   buffer_free(&name);
 }
 
+bool spool_can_remove(int directory, const char *name) {
+  struct stat status;
+  /* A directory is no record: it is set aside. */
+  if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(status.st_mode)) return true;
+  /* As a directory no file can be removed. The kernel says so last: first what forbids it to remove anything of that name. */
+  return unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOTDIR || errno == ENOENT;
+}
+
 bool spool_remove(int directory, const struct spool_entry *entry) {
   return unlinkat(directory, entry->name, 0) == 0 && fsync(directory) == 0;
 }
 
+/* Of a name that leaves no room for the prefix, as much as there is room for, and what tells it from others that begin like it. */
+static void make_aside_name(const char *name, struct buffer *aside) {
+  struct bytes bytes = bytes_of_text(name);
+  buffer_say(aside, broken_prefix);
+  if (bytes.length <= SPOOL_NAME_MAX) {
+    buffer_append_bytes(aside, bytes);
+    return;
+  }
+  char tail[ASIDE_TAIL_BYTES + 1];
+  (void)snprintf(tail, sizeof tail, "-%08" PRIx32, spool_checksum(bytes));
+  buffer_append(aside, name, SPOOL_NAME_MAX - ASIDE_TAIL_BYTES);
+  buffer_say(aside, tail);
+}
+
 bool spool_set_aside(int directory, const char *name, const char *problem) {
   struct buffer aside = {0};
-  buffer_say(&aside, broken_prefix, name);
+  make_aside_name(name, &aside);
   bool moved = rename_file(directory, name, buffer_text(&aside));
   /* Gone: somebody else has done it. */
   bool is_aside = moved || errno == ENOENT;

@@ -76,6 +76,8 @@ bool spool_file_read(int fd, const struct spool_entry *entry, struct spool_recor
 bool spool_entry_is_due(int directory, const struct spool_entry *entry);
 /* Counts a try that failed, in the name and in the file's time; after SPOOL_TRIES_MAX of them sets the record aside. Says on stderr where that cannot be done. */
 void spool_count_try(int directory, int fd, const struct spool_entry *entry);
+/* Could the file be removed? Nothing that could not is carried out: it would be again and again. False, with errno: on a read-only file system, say. */
+bool spool_can_remove(int directory, const char *name);
 /* Removes a record that is done with, for good. False, with errno, if that cannot be done. */
 bool spool_remove(int directory, const struct spool_entry *entry);
 

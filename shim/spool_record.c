@@ -11,8 +11,8 @@ enum { MAGIC_BYTES = 8, LENGTH_AT = 8, CHECKSUM_AT = 12 };
 
 static const char magic[] = "MWSPOOL1";
 
-/* CRC-32 of IEEE 802.3, as zlib's, bit by bit: there are few records, and they are small. */
-static uint32_t checksum(struct bytes bytes) {
+uint32_t spool_checksum(struct bytes bytes) {
+  /* Bit by bit: there are few records, and they are small. */
   uint32_t crc = UINT32_MAX;
   for (size_t i = 0; i < bytes.length; i++) {
     crc ^= bytes.data[i];
@@ -54,7 +54,7 @@ void spool_record_encode(const struct spool_record *record, struct buffer *out) 
   buffer_append(out, request->config.data, request->config.length);
   struct bytes body = {out->data + begin + SPOOL_RECORD_HEADER_BYTES, out->length - begin - SPOOL_RECORD_HEADER_BYTES};
   put_word(out->data + begin + LENGTH_AT, (uint32_t)body.length);
-  put_word(out->data + begin + CHECKSUM_AT, checksum(body));
+  put_word(out->data + begin + CHECKSUM_AT, spool_checksum(body));
 }
 
 /* The body, if header, length and checksum fit it. */
@@ -68,7 +68,7 @@ static bool take_body(struct bytes content, struct bytes *body, struct buffer *p
     buffer_say(problem, "it is not as long as it says");
     return false;
   }
-  if (get_word(content.data + CHECKSUM_AT) != checksum(*body)) {
+  if (get_word(content.data + CHECKSUM_AT) != spool_checksum(*body)) {
     buffer_say(problem, "its checksum is wrong");
     return false;
   }

@@ -10,6 +10,9 @@ enum {
   SPOOL_RECORD_MAX_BYTES = SPOOL_RECORD_HEADER_BYTES + 8 * 1024 * 1024,
 };
 
+/* CRC-32 of IEEE 802.3, as zlib's. */
+uint32_t spool_checksum(struct bytes bytes);
+
 struct spool_record {
   struct request request;
   struct netns_identity netns;

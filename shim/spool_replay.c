@@ -48,9 +48,9 @@ static enum outcome judge(int directory, int fd, const struct spool_entry *entry
       if (result->retry) return unreachable(ECONNREFUSED);
       if (result->exit_code != 0) break;
       if (spool_remove(directory, entry)) return DONE;
-      /* Whoever finds it does it once more. */
+      /* Whoever finds it does it once more, and later. */
       notice("cannot remove a recorded DEL that is done: ", entry->name, ": ", strerror(errno));
-      return LEFT;
+      break;
     case SERVE_DAEMON_GONE:
     case SERVE_BROKEN:
       spool_count_try(directory, fd, entry);
@@ -68,6 +68,10 @@ static enum outcome replay_locked(int directory, int fd, const struct spool_entr
                                   int64_t connect_until, int64_t limit) {
   struct spool_record record;
   struct buffer problem = {0};
+  if (!spool_can_remove(directory, entry->name)) {
+    notice("a recorded DEL is not carried out, as it could not be removed afterwards: ", entry->name, ": ", strerror(errno));
+    return LEFT;
+  }
   if (!spool_file_read(fd, entry, &record, &problem)) {
     bool is_aside = spool_set_aside(directory, entry->name, buffer_text(&problem));
     buffer_free(&problem);
@@ -185,8 +189,10 @@ static bool is_among(const struct buffer *containers, const char *container_id) 
   return false;
 }
 
+/* Nothing is said of one that cannot be removed: every call would. */
 static bool is_to_do(int directory, const struct spool_entry *entry, const struct buffer *passed_over) {
-  return spool_entry_is_due(directory, entry) && !is_among(passed_over, spool_entry_container(entry));
+  return spool_entry_is_due(directory, entry) && !is_among(passed_over, spool_entry_container(entry)) &&
+         spool_can_remove(directory, entry->name);
 }
 
 static bool has_work(int directory, const struct spool_list *list, const struct buffer *passed_over) {
@@ -239,7 +245,9 @@ void spool_replay_behind(const struct spool *spool, const struct spool_peer *pee
   const struct buffer none = {0};
   for (size_t i = 0; i < spool->list.count; i++) {
     const struct spool_entry *entry = &spool->list.entries[i];
-    if (entry->kind == SPOOL_FOREIGN) (void)spool_set_aside(spool->directory, entry->name, "it is not named like one");
+    if (entry->kind == SPOOL_FOREIGN && spool_can_remove(spool->directory, entry->name)) {
+      (void)spool_set_aside(spool->directory, entry->name, "it is not named like one");
+    }
   }
   if (!has_work(spool->directory, &spool->list, &none) || flock(spool->directory, LOCK_EX | LOCK_NB) != 0) return;
   /* The child has the lock from us: it is on the open directory that both share until one of them is gone. */

@@ -1,8 +1,9 @@
 /** What waits in the spool of DELs that shims recorded while no daemon was there (docs/wire.md, "DELs while no daemon is there"). Only looked at: shims do the rest. */
 
-import { readdirSync, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { isMissingFile } from "../cni/errors.ts";
+import { errorText } from "../log/error-text.ts";
 
 /** The directory within a cniDir. Written with a dot, as no container id begins with one. */
 export const spoolDirectory = ".spool";
@@ -23,10 +24,14 @@ export interface SpoolState {
   readonly oldestMs: number | undefined;
   /** Bytes of all files. */
   readonly bytes: number;
+  /** Why nothing can be removed from it, and so nothing is replayed; undefined: it can. */
+  readonly obstacle: string | undefined;
 }
 
 /** Microseconds since 1970, tries, container id. */
 const recordName = /^(\d{16})-(\d{2})-[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+/** A name can still be given the prefix of what is set aside. */
+const maxNameLength = 248;
 
 /**
  * Looks at the names in the spool of a cniDir; no file is read.
@@ -43,8 +48,8 @@ export function readSpool(cniDir: string, now: number = Date.now()): SpoolState 
   let bytes = 0;
   let oldest: number | undefined;
   for (const name of namesIn(directory)) {
-    bytes += statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0;
-    const [, time, tries] = recordName.exec(name) ?? [];
+    bytes += lstatSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0;
+    const [, time, tries] = (name.length <= maxNameLength && recordName.exec(name)) || [];
     if (time !== undefined) {
       waiting++;
       if (Number(tries) > 0) retried++;
@@ -56,7 +61,16 @@ export function readSpool(cniDir: string, now: number = Date.now()): SpoolState 
     }
   }
   const oldestMs = oldest === undefined ? undefined : Math.max(0, now - oldest);
-  return { directory, waiting, retried, failed, broken, oldestMs, bytes };
+  return { directory, waiting, retried, failed, broken, oldestMs, bytes, obstacle: obstacleIn(directory) };
+}
+
+function obstacleIn(directory: string): string | undefined {
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return isMissingFile(error) ? undefined : errorText(error);
+  }
 }
 
 function namesIn(directory: string): string[] {

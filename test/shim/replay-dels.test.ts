@@ -2,7 +2,15 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, readlinkSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
@@ -392,6 +400,63 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
     expect(outcome.stderr).toContain("cannot be set aside: 0000000000000001-00-torn: Is a directory");
   });
 
+  test("names that leave no room for the prefix are set aside too, each under one of its own, and said once", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const spool = new Spool(daemon.cniDir);
+    const long = "n".repeat(254);
+    spool.write(`${long}1`, "first");
+    spool.write(`${long}2`, "second");
+    // One that would be a record's if it were shorter.
+    spool.write(`0000000000000001-00-${"c".repeat(229)}`, "third");
+    answerAll(daemon, () => 0);
+    const { stderr } = await daemon.run({ env: status }).outcome;
+    expect(stderr.match(/is set aside as broken-/g)).toHaveLength(3);
+    expect((await daemon.run({ env: status }).outcome).stderr).toBe("");
+    const names = spool.names();
+    expect(names).toEqual([
+      expect.stringMatching(/^broken-0000000000000001-00-c{219}-[0-9a-f]{8}$/),
+      expect.stringMatching(/^broken-n{239}-[0-9a-f]{8}$/),
+      expect.stringMatching(/^broken-n{239}-[0-9a-f]{8}$/),
+    ]);
+    const contents = names.map((file) => readFileSync(spool.path(file), "utf8"));
+    expect(contents.sort()).toEqual(["first", "second", "third"]);
+  });
+
+  test.skipIf(!isRoot)(
+    "from which nothing can be removed are not carried out, time and again, and no call says so that is not about them",
+    async () => {
+      await using daemon = await ShimDaemon.create(binary);
+      const spool = new Spool(daemon.cniDir);
+      mkdirSync(daemon.cniDir);
+      await runOrThrow(["mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", daemon.cniDir]);
+      try {
+        spool.add(1, { containerId: "done" });
+        spool.write("not a record's name", "");
+        await runOrThrow(["mount", "-o", "remount,ro", daemon.cniDir]);
+        const requests = answerAll(daemon, () => 0);
+        for (let call = 0; call < 3; call++) {
+          expect(await daemon.run({ env: status }).outcome).toMatchObject({ exitCode: 0, stderr: "" });
+          await noReplayer();
+        }
+        const add = await daemon.run({ env: { CNI_CONTAINERID: "done" } }).outcome;
+        expect(errorOf(add)).toMatchObject({
+          code: 11,
+          msg: expect.stringContaining("a DEL of this container"),
+        });
+        expect(add.stderr).toContain("could not be removed afterwards");
+        expect(add.stderr).toContain("0000000000000001-00-done: Read-only file system");
+        expect(idsOf(requests)).toEqual([]);
+        await runOrThrow(["mount", "-o", "remount,rw", daemon.cniDir]);
+        await daemon.run({ env: status }).outcome;
+        await noReplayer();
+        expect(idsOf(requests)).toEqual(["done eth0"]);
+        expect(spool.names()).toEqual(["broken-not a record's name"]);
+      } finally {
+        await runCommand(["umount", "--lazy", daemon.cniDir]);
+      }
+    },
+  );
+
   test("whatever a record's bytes have become, it is replayed as it was or set aside", async () => {
     await using daemon = await ShimDaemon.create(binary);
     const spool = new Spool(daemon.cniDir);
@@ -516,7 +581,8 @@ describe("a child that is killed", () => {
       "-o",
       daemon.path("trace"),
       "-e",
-      "inject=unlinkat:signal=KILL:when=2",
+      // Before each record it is asked for whether it could be removed.
+      "inject=unlinkat:signal=KILL:when=4",
     ];
     const killed = runCommand([...trace, binary], {
       env: { ...status, CNI_PATH: daemon.pluginDirectory, PATH: process.env.PATH },
@@ -530,6 +596,22 @@ describe("a child that is killed", () => {
     await noReplayer();
     expect(idsOf(requests)).toEqual(["c1 eth0", "c2 eth0", "c2 eth0", "c3 eth0"]);
     expect(spool.names()).toEqual([]);
+  });
+
+  test("or cannot remove it, against all that the kernel has said: the DEL counts as tried, and is done again later", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const spool = new Spool(daemon.cniDir);
+    spool.add(1);
+    const requests = answerAll(daemon, () => 0);
+    const trace = ["strace", "-f", "-qq", "-o", daemon.path("trace")];
+    await runCommand([...trace, "-e", "inject=unlinkat:error=EIO:when=2", binary], {
+      env: { ...status, CNI_PATH: daemon.pluginDirectory, PATH: process.env.PATH },
+      stdin: daemon.config(),
+    });
+    expect(spool.names()).toEqual(["0000000000000001-01-recorded"]);
+    await daemon.run({ env: status }).outcome;
+    await noReplayer();
+    expect(idsOf(requests)).toEqual(["recorded eth0"]);
   });
 
   test("at any moment: the next call does all that is left, and the plugins of the killed one are gone", async () => {

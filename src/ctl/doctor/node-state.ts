@@ -112,7 +112,7 @@ function checkAttachments(cniDir: string, kernels: Kernels): Finding[] {
 
 function checkSpool(cniDir: string): Finding[] {
   const check = "state/spool";
-  const { directory, waiting, failed, broken, retried, oldestMs } = readSpool(cniDir);
+  const { directory, waiting, failed, broken, retried, oldestMs, obstacle } = readSpool(cniDir);
   const findings: Finding[] = [];
   if (failed + broken > 0) {
     findings.push(
@@ -123,7 +123,15 @@ function checkSpool(cniDir: string): Finding[] {
       ),
     );
   }
-  if (waiting > 0) {
+  if (waiting > 0 && obstacle !== undefined) {
+    findings.push(
+      fail(
+        check,
+        `${waiting} recorded DELs cannot be carried out: ${obstacle}`,
+        `a record that could not be removed afterwards stays as it is: make ${directory} writable`,
+      ),
+    );
+  } else if (waiting > 0) {
     findings.push(
       warn(
         check,

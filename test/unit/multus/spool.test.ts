@@ -1,5 +1,6 @@
 /** What the daemon's side sees of recorded DELs: numbers and ages by the names alone. */
 
+import { execFileSync } from "node:child_process";
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -14,7 +15,15 @@ describe("the spool of a cniDir", () => {
   test("is empty where no shim ever made it", () => {
     using scratch = new ScratchDirectory();
     const directory = join(scratch.path, ".spool");
-    const nothing = { waiting: 0, retried: 0, failed: 0, broken: 0, oldestMs: undefined, bytes: 0 };
+    const nothing = {
+      waiting: 0,
+      retried: 0,
+      failed: 0,
+      broken: 0,
+      oldestMs: undefined,
+      bytes: 0,
+      obstacle: undefined,
+    };
     expect(readSpool(scratch.path)).toEqual({ directory, ...nothing });
     expect(readSpool(join(scratch.path, "not", "there"))).toMatchObject(nothing);
   });
@@ -28,15 +37,17 @@ describe("the spool of a cniDir", () => {
     scratch.write(".spool/notes.txt", "8");
     scratch.write(`.spool/${name(5, "00", "-x")}`, "9");
     scratch.write(".spool/.recording", "0");
-    // Gone as soon as it is looked at.
-    symlinkSync("nowhere", join(scratch.path, ".spool", "dangling"));
+    // Would be a record if there were room for a prefix.
+    scratch.write(`.spool/${name(9, "00", "c".repeat(229))}`, "a");
+    // As a link that leads to itself: no file is followed.
+    symlinkSync("loop", join(scratch.path, ".spool", "loop"));
     expect(readSpool(scratch.path, now)).toMatchObject({
       waiting: 2,
       retried: 1,
       failed: 1,
-      broken: 4,
+      broken: 5,
       oldestMs: 60_000,
-      bytes: 10,
+      bytes: 15,
     });
   });
 
@@ -44,6 +55,21 @@ describe("the spool of a cniDir", () => {
     using scratch = new ScratchDirectory();
     scratch.write(`.spool/${name(-5000)}`, "");
     expect(readSpool(scratch.path, now).oldestMs).toBe(0);
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)("says why nothing can be removed from it", () => {
+    using scratch = new ScratchDirectory();
+    scratch.write(`.spool/${name(1000)}`, "");
+    expect(readSpool(scratch.path, now).obstacle).toBeUndefined();
+    execFileSync("mount", ["--bind", "-o", "ro", scratch.path, scratch.path]);
+    try {
+      expect(readSpool(scratch.path, now)).toMatchObject({
+        waiting: 1,
+        obstacle: expect.stringMatching(/EROFS/),
+      });
+    } finally {
+      execFileSync("umount", ["--lazy", scratch.path]);
+    }
   });
 
   test("says when it cannot be read", () => {
