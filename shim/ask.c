@@ -2,9 +2,15 @@
 #define _GNU_SOURCE
 #include "ask.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "version.h"
+
+enum {
+  /* A daemon reads at once, whatever it has to do: one that has not in this time stands still. Only a DEL can do without it. */
+  DEL_UNREAD_PATIENCE = 10 * MICROS_PER_SECOND,
+};
 
 void ask_append_hello(struct buffer *out, const char *role) {
   size_t begin = frame_begin(out, FRAME_HELLO, 0);
@@ -41,7 +47,8 @@ struct serve_result ask_daemon(int fd, const struct request *request, const stru
   append_request(&hello_and_request, request);
   buffer_append(&config, request->config.data, request->config.length);
   connection_queue(&connection, &hello_and_request, &config);
-  struct serve_result result = serve(&connection, directories, ENVIRONMENT_OF_RUNTIME, signals);
+  struct serve_result result = serve(&connection, directories, ENVIRONMENT_OF_RUNTIME, signals,
+                                     strcmp(request->command, "DEL") == 0 ? DEL_UNREAD_PATIENCE : 0);
   connection_free(&connection);
   (void)close(fd);
   return result;

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -86,6 +87,12 @@ void connection_queue(struct connection *connection, struct buffer *head, struct
 
 bool connection_has_output(const struct connection *connection) {
   return connection->first_out != NULL && !connection->deaf;
+}
+
+bool connection_is_unread(const struct connection *connection) {
+  /* A unix socket's bytes count as the sender's until they are read. */
+  int unread = 0;
+  return connection_has_output(connection) || (ioctl(connection->fd, TIOCOUTQ, &unread) == 0 && unread > 0);
 }
 
 static void drop_first_out(struct connection *connection) {

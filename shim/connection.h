@@ -51,6 +51,8 @@ size_t connection_max_path(void);
 void connection_queue(struct connection *connection, struct buffer *head, struct buffer *payload);
 
 bool connection_has_output(const struct connection *connection);
+/* Is there something that the other end has not read, sent or still to be sent? */
+bool connection_is_unread(const struct connection *connection);
 /* Sends what the socket takes at once. */
 void connection_send(struct connection *connection);
 

@@ -163,6 +163,9 @@ static int finish_plugin(const struct request *request, struct netconf *netconf,
     case SERVE_DAEMON_GONE:
       buffer_say(&message, "multusd on ", socket_path, " went away before it answered");
       return finish_without_answer(request, netconf, &message);
+    case SERVE_DAEMON_HANGS:
+      buffer_say(&message, "multusd on ", socket_path, " hangs: it does not read what it is sent");
+      return finish_without_answer(request, netconf, &message);
     case SERVE_BROKEN:
       buffer_say(&message, "multusd on ", socket_path, " sent ", buffer_text(&result->problem));
       fail(CNI_INTERNAL, buffer_text(&message), "Daemon and plugin binary do not fit together: install both from one release.");
@@ -279,7 +282,7 @@ static int run_agent(int fd, const char *path, const char *root) {
   ask_append_hello(&hello, "agent");
   connection_queue(&connection, &hello, &nothing);
 
-  struct serve_result result = serve(&connection, &directories, ENVIRONMENT_OF_AGENT, &signals);
+  struct serve_result result = serve(&connection, &directories, ENVIRONMENT_OF_AGENT, &signals, 0);
   int exit_code = 0;
   switch (result.end) {
     case SERVE_REPLIED:
@@ -292,6 +295,7 @@ static int run_agent(int fd, const char *path, const char *root) {
       exit_code = 1;
       break;
     case SERVE_DAEMON_GONE:
+    case SERVE_DAEMON_HANGS:
       break;
   }
   buffer_free(&result.output);

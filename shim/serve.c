@@ -143,9 +143,9 @@ static bool take_frames(struct delegates *delegates, bool ended, struct serve_re
   return false;
 }
 
-/* Waits until something can be read or written, has ended or is due. `polls` tells what; false: nothing, try again. */
-static bool wait_for_something(struct delegates *delegates, const struct signals *signals, bool ended, int64_t until,
-                               struct pollfd *polls) {
+/* Waits until something can be read or written, has ended or is due. `polls` tells what, and returned is how many of them do. */
+static int wait_for_something(struct delegates *delegates, const struct signals *signals, bool ended, int64_t until,
+                              struct pollfd *polls) {
   const struct connection *connection = delegates->connection;
   bool takes_orders = has_room(delegates);
   polls[POLL_CONNECTION] = (struct pollfd){
@@ -158,13 +158,13 @@ static bool wait_for_something(struct delegates *delegates, const struct signals
   int64_t next = delegates_next_moment(delegates);
   if (until < next) next = until;
   int timeout = next == INT64_MAX ? -1 : clock_poll_timeout(clock_micros(), next);
-  if (poll(polls, (nfds_t)count, timeout) >= 0) return true;
-  if (errno != EINTR) fail_errno(CNI_INTERNAL, "poll", errno);
-  return false;
+  int ready = poll(polls, (nfds_t)count, timeout);
+  if (ready < 0 && errno != EINTR) fail_errno(CNI_INTERNAL, "poll", errno);
+  return ready;
 }
 
 struct serve_result serve(struct connection *connection, const struct plugin_directories *directories,
-                          enum environment_base environment_base, const struct signals *signals) {
+                          enum environment_base environment_base, const struct signals *signals, int64_t unread_patience) {
   struct serve_result result = {.end = SERVE_DAEMON_GONE};
   struct delegates delegates = {
       .connection = connection,
@@ -176,9 +176,19 @@ struct serve_result serve(struct connection *connection, const struct plugin_dir
   /* Nothing more is taken from the daemon: it is gone, or we were told to end. Its plugins have until then. */
   bool ended = false;
   int64_t finish_until = INT64_MAX;
+  /* If nothing happens until then, it is looked whether the daemon reads. */
+  int64_t quiet_until = unread_patience == 0 ? INT64_MAX : clock_micros() + unread_patience;
   while (!ended || (delegates.count > 0 && clock_micros() < finish_until)) {
     connection_send(connection);
-    if (!wait_for_something(&delegates, signals, ended, finish_until, polls)) continue;
+    int ready = wait_for_something(&delegates, signals, ended, ended ? finish_until : quiet_until, polls);
+    if (ready < 0) continue;
+    if (unread_patience > 0 && (ready > 0 || clock_micros() >= quiet_until)) {
+      if (ready == 0 && !ended && delegates.count == 0 && connection_is_unread(connection)) {
+        result.end = SERVE_DAEMON_HANGS;
+        break;
+      }
+      quiet_until = clock_micros() + unread_patience;
+    }
     bool child = false;
     if (polls[POLL_SIGNALS].revents != 0 && signals_read(signals, &child) != 0) {
       /* Who asks twice does not want to wait. */

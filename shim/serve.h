@@ -11,6 +11,8 @@ enum serve_end {
   SERVE_REPLIED,
   /* The stream ended, or broke, before that. */
   SERVE_DAEMON_GONE,
+  /* It has not read what it was sent, for as long as it was given, and nothing else was going on. */
+  SERVE_DAEMON_HANGS,
   /* What came is not the protocol; `problem` says what. */
   SERVE_BROKEN,
   /* SIGTERM, SIGINT or SIGHUP. Its plugins had time to end, unless it came twice. */
@@ -28,8 +30,9 @@ struct serve_result {
   struct buffer problem;
 };
 
-/* Sends what is queued, then carries out orders until there is an end. Nothing that it started runs afterwards. */
+/* Sends what is queued, then carries out orders until there is an end. Nothing that it started runs afterwards.
+ * A daemon that leaves unread what it was sent, for `unread_patience` microseconds, is waited for no longer; 0: it is, however long that takes. */
 struct serve_result serve(struct connection *connection, const struct plugin_directories *directories,
-                          enum environment_base environment_base, const struct signals *signals);
+                          enum environment_base environment_base, const struct signals *signals, int64_t unread_patience);
 
 #endif

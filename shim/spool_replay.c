@@ -51,6 +51,10 @@ static enum outcome judge(int directory, int fd, const struct spool_entry *entry
       /* Whoever finds it does it once more, and later. */
       notice("cannot remove a recorded DEL that is done: ", entry->name, ": ", strerror(errno));
       break;
+    case SERVE_DAEMON_HANGS:
+      /* It knows nothing of it, or hangs over it. */
+      if (result->has_begun) spool_count_try(directory, fd, entry);
+      return unreachable(ETIMEDOUT);
     case SERVE_DAEMON_GONE:
     case SERVE_BROKEN:
       spool_count_try(directory, fd, entry);

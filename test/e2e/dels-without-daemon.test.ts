@@ -136,6 +136,35 @@ describe("a node whose daemon is away", () => {
     expect(await traces(node)).toEqual(before);
   });
 
+  test("a daemon that stands still is as good as none: its pod goes, and is undone once when it moves again", async () => {
+    const before = await traces(node);
+    const log = join(node.directory, "counted.log");
+    installDelegate(node, "counted", 'echo "{}"', `echo "$CNI_COMMAND" >> ${log}`);
+    node.writeNetwork("default/counted", { cniVersion: "1.0.0", name: "counted", type: "counted" });
+    const pod = await node.pod("still", "counted,scarce");
+    (await node.call("ADD", pod, netconf)).expectSuccess();
+    process.kill(node.daemon.pid, "SIGSTOP");
+    try {
+      const answer = await node.call("DEL", pod, netconf);
+      answer.expectSuccess();
+      expect(answer.stderr).toContain("hangs: it does not read what it is sent; this DEL is recorded in");
+      await pod[Symbol.asyncDispose]();
+      // Runtimes repeat it.
+      (await node.call("DEL", pod, netconf, { netns: "" })).expectSuccess();
+      expect(waiting()).toBe(1);
+    } finally {
+      process.kill(node.daemon.pid, "SIGCONT");
+    }
+    // It finds both in its socket, and nobody behind them.
+    await vi.waitFor(() => expect(node.daemon.output.match(/DEL failed .*still/g)).toHaveLength(2), patience);
+    expect(readdirSync(node.cniDir)).toContain(pod.containerId);
+    await using other = await node.pod("other");
+    await reachDaemon(other);
+    await untilReplayed();
+    expect(readFileSync(log, "utf8")).toBe("DEL\n");
+    expect(await traces(node)).toEqual(before);
+  });
+
   test("what cannot be undone yet stays recorded, and is no obstacle for others", async () => {
     const before = await traces(node);
     const log = join(node.directory, "refusing.log");

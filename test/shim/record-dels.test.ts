@@ -16,6 +16,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { type CommandOutcome, runCommand } from "../support/command.ts";
 import { shims } from "./support/binaries.ts";
+import { exec } from "./support/exec-order.ts";
 import { isRoot } from "./support/links.ts";
 import { errorOf, ShimDaemon } from "./support/shim-daemon.ts";
 import { encodeRecord, recordBody, Spool } from "./support/spool.ts";
@@ -125,6 +126,67 @@ describe.each(shims)("a DEL without daemon, $name shim", ({ binary }) => {
     expect(spool.records().map(({ config }) => JSON.parse(String(config)).delOnDaemonDown)).toEqual([
       "Spool?",
     ]);
+  });
+
+  test("is recorded where the daemon does not read what it is sent, for ten seconds; one that reads is waited for, and other commands wait", async () => {
+    // More than a socket takes: whatever of it has been read by then.
+    const more = { text: "x".repeat(3_000_000) };
+    const unread = async () => {
+      await using daemon = await ShimDaemon.create(binary);
+      const { outcome } = daemon.run({ env: del, config: daemon.config(more) });
+      (await daemon.accept()).pause();
+      expectRecorded(await outcome, daemon);
+      expect((await outcome).stderr).toContain("hangs: it does not read what it is sent");
+      expect((await outcome).milliseconds).toBeGreaterThan(9_900);
+      expect(new Spool(daemon.cniDir).records()).toMatchObject([{ containerId: "container1" }]);
+    };
+    const unreadDone = async () => {
+      await using daemon = await ShimDaemon.create(binary);
+      daemon.addPlugin("plugin", "sleep 0.3; head -c 3000000 /dev/zero");
+      const { stream, outcome } = await daemon.connected({ env: del });
+      void exec(daemon, stream, "plugin");
+      stream.pause();
+      expectRecorded(await outcome, daemon);
+    };
+    const failing = async () => {
+      await using daemon = await ShimDaemon.create(binary);
+      const config = daemon.config({ ...more, delOnDaemonDown: "fail" });
+      const { outcome } = daemon.run({ env: del, config });
+      (await daemon.accept()).pause();
+      expect(errorOf(await outcome)).toMatchObject({ code: 11, msg: expect.stringContaining("hangs") });
+    };
+    const inLine = async () => {
+      await using daemon = await ShimDaemon.create(binary);
+      const { stream, outcome } = await daemon.connected({ env: del });
+      await sleep(12_000);
+      stream.reply(0, "");
+      expect(await outcome).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(existsSync(daemon.cniDir)).toBe(false);
+    };
+    const inPlugin = async () => {
+      await using daemon = await ShimDaemon.create(binary);
+      daemon.addPlugin("plugin", "exec sleep 12");
+      const { stream, outcome } = await daemon.connected({ env: del });
+      const done = exec(daemon, stream, "plugin", { timeoutMs: 60_000 });
+      stream.pause();
+      await sleep(12_500);
+      stream.resume();
+      expect(await done).toMatchObject({ exitCode: 0 });
+      stream.reply(0, "");
+      expect(await outcome).toMatchObject({ exitCode: 0, stderr: "" });
+    };
+    const adding = async () => {
+      await using daemon = await ShimDaemon.create(binary);
+      const { outcome } = daemon.run({ config: daemon.config(more) });
+      const stream = await daemon.accept();
+      stream.pause();
+      await sleep(12_000);
+      stream.resume();
+      await stream.greet();
+      stream.reply(0, "{}");
+      expect(await outcome).toMatchObject({ exitCode: 0, stderr: "" });
+    };
+    await Promise.all([unread(), unreadDone(), failing(), inLine(), inPlugin(), adding()]);
   });
 
   test("other commands are not recorded", async () => {
