@@ -8,9 +8,14 @@
 #include "version.h"
 
 enum {
-  /* A daemon reads at once, whatever it has to do: one that has not in this time stands still. Only a DEL can do without it. */
-  DEL_UNREAD_PATIENCE = 10 * MICROS_PER_SECOND,
+  /* A daemon reads at once, whatever it has to do: one that has not in this time stands still. */
+  UNREAD_PATIENCE = 10 * MICROS_PER_SECOND,
 };
+
+/* Is it worth something to know that the daemon stands still? A DEL can do without it, and STATUS asks for just that. */
+static bool is_impatient(const struct request *request) {
+  return strcmp(request->command, "DEL") == 0 || strcmp(request->command, "STATUS") == 0;
+}
 
 void ask_append_hello(struct buffer *out, const char *role) {
   size_t begin = frame_begin(out, FRAME_HELLO, 0);
@@ -48,7 +53,7 @@ struct serve_result ask_daemon(int fd, const struct request *request, const stru
   buffer_append(&config, request->config.data, request->config.length);
   connection_queue(&connection, &hello_and_request, &config);
   struct serve_result result = serve(&connection, directories, ENVIRONMENT_OF_RUNTIME, signals,
-                                     strcmp(request->command, "DEL") == 0 ? DEL_UNREAD_PATIENCE : 0);
+                                     is_impatient(request) ? UNREAD_PATIENCE : 0);
   connection_free(&connection);
   (void)close(fd);
   return result;

@@ -128,7 +128,7 @@ describe.each(shims)("a DEL without daemon, $name shim", ({ binary }) => {
     ]);
   });
 
-  test("is recorded where the daemon does not read what it is sent, for ten seconds; one that reads is waited for, and other commands wait", async () => {
+  test("is recorded where the daemon does not read what it is sent, for ten seconds; one that reads is waited for, and an ADD waits", async () => {
     // More than a socket takes: whatever of it has been read by then.
     const more = { text: "x".repeat(3_000_000) };
     const unread = async () => {
@@ -154,6 +154,12 @@ describe.each(shims)("a DEL without daemon, $name shim", ({ binary }) => {
       const { outcome } = daemon.run({ env: del, config });
       (await daemon.accept()).pause();
       expect(errorOf(await outcome)).toMatchObject({ code: 11, msg: expect.stringContaining("hangs") });
+    };
+    const asking = async () => {
+      await using daemon = await ShimDaemon.create(binary);
+      const { outcome } = daemon.run({ env: { CNI_COMMAND: "STATUS" }, config: daemon.config(more) });
+      (await daemon.accept()).pause();
+      expect(errorOf(await outcome)).toMatchObject({ code: 50, msg: expect.stringContaining("hangs") });
     };
     const inLine = async () => {
       await using daemon = await ShimDaemon.create(binary);
@@ -186,7 +192,7 @@ describe.each(shims)("a DEL without daemon, $name shim", ({ binary }) => {
       stream.reply(0, "{}");
       expect(await outcome).toMatchObject({ exitCode: 0, stderr: "" });
     };
-    await Promise.all([unread(), unreadDone(), failing(), inLine(), inPlugin(), adding()]);
+    await Promise.all([unread(), unreadDone(), failing(), asking(), inLine(), inPlugin(), adding()]);
   });
 
   test("other commands are not recorded", async () => {
