@@ -246,8 +246,9 @@ void spool_count_try(int directory, int fd, const struct spool_entry *entry) {
 
 bool spool_can_remove(int directory, const char *name) {
   struct stat status;
-  /* A directory is no record: it is set aside. */
-  if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(status.st_mode)) return true;
+  if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT;
+  /* No record: it is only set aside. */
+  if (S_ISDIR(status.st_mode)) return faccessat(directory, ".", W_OK, 0) == 0;
   /* As a directory no file can be removed. The kernel says so last: first what forbids it to remove anything of that name. */
   return unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOTDIR || errno == ENOENT;
 }

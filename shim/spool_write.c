@@ -62,9 +62,10 @@ static int open_recording(int directory, struct buffer *problem) {
     bool locked = lock(fd, until, problem);
     bool is_there = locked && spool_file_is(directory, spool_recording, fd);
     if (is_there && is_own(fd)) return fd;
-    if (is_there) (void)unlinkat(directory, spool_recording, 0);
+    bool is_gone = !is_there || unlinkat(directory, spool_recording, 0) == 0;
+    if (!is_gone) (void)fail_with(problem, "cannot remove what is in the place of the file to record it in", errno);
     (void)close(fd);
-    if (!locked) return -1;
+    if (!locked || !is_gone) return -1;
   }
 }
 

@@ -432,4 +432,19 @@ describe("at each step of recording", () => {
     // Once it has its name it is whole, and done once too often at the worst.
     expect(spool.records().length).toBe(step === "fsync:when=2" ? 1 : 0);
   });
+
+  test("what is in its place cannot be removed: CNI error 11", async () => {
+    await using daemon = await noDaemon(binary);
+    const spool = new Spool(daemon.cniDir);
+    const other = daemon.path("other");
+    writeFileSync(other, "precious");
+    mkdirSync(spool.directory, { recursive: true });
+    linkSync(other, spool.path(".recording"));
+    const failed = await runWithFault(daemon, "unlinkat", "error=EPERM");
+    expect(errorOf(failed)).toMatchObject({
+      code: 11,
+      details: expect.stringContaining("cannot remove what is in the place"),
+    });
+    expect(readFileSync(other, "utf8")).toBe("precious");
+  });
 });

@@ -432,6 +432,7 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
       try {
         spool.add(1, { containerId: "done" });
         spool.write("not a record's name", "");
+        await runOrThrow(["mkdir", spool.path("not a file")]);
         await runOrThrow(["mount", "-o", "remount,ro", daemon.cniDir]);
         const requests = answerAll(daemon, () => 0);
         for (let call = 0; call < 3; call++) {
@@ -450,7 +451,7 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
         await daemon.run({ env: status }).outcome;
         await noReplayer();
         expect(idsOf(requests)).toEqual(["done eth0"]);
-        expect(spool.names()).toEqual(["broken-not a record's name"]);
+        expect(spool.names()).toEqual(["broken-not a file", "broken-not a record's name"]);
       } finally {
         await runCommand(["umount", "--lazy", daemon.cniDir]);
       }
