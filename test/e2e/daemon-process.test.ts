@@ -190,12 +190,12 @@ describe("the daemon", () => {
   });
 
   test("stops in order on a signal while it ends of itself: both requests are finished, and the runtime's file goes", async () => {
-    await using daemon = newDaemon({ idleExitSeconds: 1, ...withRuntimeFile() });
+    await using daemon = newDaemon({ idleExitSeconds: 2, ...withRuntimeFile() });
     await daemon.start();
-    await untilRuntimeFile();
     // Their requests come after the socket's name has gone.
     const peers = [await WirePeer.connect(socketPath()), await WirePeer.connect(socketPath())];
-    await expectLine(daemon, "multusd stops idle=1");
+    await untilRuntimeFile();
+    await expectLine(daemon, "multusd stops idle=2");
     await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false), patience);
     const args = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=s1";
     const late: { peer: WirePeer; order: number }[] = [];
