@@ -12,6 +12,7 @@ import { createMultus } from "../multus/handler.ts";
 import type { DelegateRequest } from "../multus/hot-plug.ts";
 import { NadFiles } from "../multus/nads.ts";
 import { keysOfDaemon } from "../multus/netconf.ts";
+import { readSpool } from "../multus/spool.ts";
 import { Admission } from "./admission.ts";
 import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
@@ -125,10 +126,11 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     configFiles: multus.configFiles,
     clusters: clusters.states,
   });
+  const { cniDir } = keysOfDaemon(config.overrides);
   const telemetry = await openTelemetry({
     ...config,
     version: packageJson.version,
-    cniDir: keysOfDaemon(config.overrides).cniDir,
+    cniDir,
     state: daemonState,
     log,
   });
@@ -176,12 +178,32 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => ending.stop(signal));
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
+  sayWhatWaits(cniDir, log);
   // Not before: a runtime that sees the file calls at once.
   runtimeConfig?.start();
   idleEnd.begin();
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
   const cluster = await clusters.warm();
   if (cluster !== undefined) multus.restoreStatuses(cluster);
+}
+
+/** DELs that came while no daemon was there: shims see to them, and each for itself could say so only again and again. */
+function sayWhatWaits(cniDir: string, log: DaemonLogger): void {
+  try {
+    const { directory, waiting, obstacle: error } = readSpool(cniDir);
+    if (waiting === 0) return;
+    if (error === undefined) {
+      log.verbose("recorded DELs wait for the next call of the plugin", { directory, waiting });
+    } else {
+      log.error("recorded DELs are not carried out, as they could not be removed afterwards", {
+        directory,
+        waiting,
+        error,
+      });
+    }
+  } catch (error) {
+    log.error("recorded DELs cannot be looked at", { error: errorText(error) });
+  }
 }
 
 /** What speaks to a cluster is loaded when there is one: a daemon without does without. @throws {Error} where perNodeCertificate lacks the node's name */

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
 import { plainKubeconfig } from "../support/cluster/kubeconfig.ts";
-import { type CommandOutcome, runCommand } from "../support/command.ts";
+import { type CommandOutcome, runCommand, runOrThrow } from "../support/command.ts";
 import { Daemon } from "../support/daemon.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { WirePeer } from "../support/wire-peer.ts";
@@ -220,6 +220,32 @@ describe("the daemon", () => {
     expect(second.exitCode).toBe(1);
     expect(second.stderr).toContain(`multusd: another daemon serves ${socketPath()}`);
     await expectService("c1");
+  });
+
+  test("says once which DELs wait, or why they stay", async () => {
+    const record = `cni/.spool/${Date.now()}000-00-c1`;
+    directory.write(record, "");
+    await using daemon = newDaemon();
+    await daemon.start();
+    await expectLine(
+      daemon,
+      `recorded DELs wait for the next call of the plugin directory=${directory.path}/cni/.spool waiting=1`,
+    );
+    await daemon.stop();
+    if (process.geteuid?.() !== 0) return;
+    const cniDir = join(directory.path, "cni");
+    await runOrThrow(["mount", "--bind", "-o", "ro", cniDir, cniDir]);
+    try {
+      await daemon.start();
+      await expectLine(
+        daemon,
+        "[error] recorded DELs are not carried out, as they could not be removed afterwards",
+      );
+      expect(linesOf(daemon, "not carried out")[0]).toMatch(/waiting=1 error=.*EROFS/);
+    } finally {
+      await daemon.stop();
+      await runOrThrow(["umount", "--lazy", cniDir]);
+    }
   });
 
   test("logs to its file what it did, and what in its configuration is for nothing", async () => {
