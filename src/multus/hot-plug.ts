@@ -9,7 +9,7 @@ import { parseNetworkConfig } from "../cni/config.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { adjustedConfig } from "../cni/kernel-failure.ts";
 import type { CniRequest } from "../cni/request.ts";
-import type { NetworkConfigList } from "../cni/types.ts";
+import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
 import { type Attachment, executorErrorCode, type RequestContext, runtimeConf, timed } from "./context.ts";
@@ -50,8 +50,8 @@ export function pluggedNetwork(
 }
 
 /**
- * ADD. The network is in the pod's plan before its first plugin runs, so that the pod's own DEL takes it away as well, ours or Go multus's. Of a pod without a plan
- * DEL goes by the result cache, where it is once it has been added.
+ * ADD. The network is in the pod's plan before its first plugin runs, so that the pod's own DEL takes it away as well, ours or Go multus's, also where the daemon is killed
+ * meanwhile. Of a pod without a whole plan DEL goes by the result cache: there it is before, still without a result.
  * @param onStarted called when there may be something to undo
  * @returns the result in the network's version, JSON text
  * @throws {CniError} naming the pod and the network; nothing is left behind then
@@ -62,8 +62,8 @@ export async function plug(
   onStarted: () => void,
 ): Promise<Uint8Array> {
   const known = await withPod(context);
-  const { request, chain, netconf, report } = known;
-  const { ifName, containerId } = request;
+  const { request, chain, report } = known;
+  const { ifName } = request;
   const { ips, mac } = attributes;
   const delegate: Delegate = {
     name: network.name,
@@ -73,14 +73,12 @@ export async function plug(
     isChainFile: false,
   };
   const attachment: Attachment = { ...delegate, ifName };
+  const runtime = runtimeConf(known, attachment, withAddressArgs(known.args, attachment.request));
   let since = performance.now();
-  // It is in the plan already where it was plugged in before, or where that ADD was killed.
-  const isAddedToPlan =
-    findPlace(known, network.name) === undefined && addToPlan(netconf.cniDir, containerId, delegate);
+  const strike = noteDown(known, delegate, runtime);
   onStarted();
   since = endPhase(report, "plan-file", since);
   try {
-    const runtime = runtimeConf(known, attachment, withAddressArgs(known.args, attachment.request));
     const result = await timed(report, attachment, () =>
       addNetworkList(chain, network, runtime, { refuseExistingLink: true }),
     );
@@ -89,9 +87,8 @@ export async function plug(
     return result;
   } catch (error) {
     // Where the link is there already nothing of it ran, and the link may be that of this network.
-    const isUndone =
-      executorErrorCode(error) === "link-exists" ? isAddedToPlan : await undo(known, attachment);
-    if (isUndone) forget(known, network.name);
+    if (executorErrorCode(error) === "link-exists") strike();
+    else if (await undo(known, attachment)) forget(known, network.name);
     endPhase(report, "undo", since);
     throw podError(error, known.pod, attachment.name);
   }
@@ -123,14 +120,14 @@ export async function unplug(context: RequestContext, { network }: PluggedNetwor
   endPhase(report, "plan-file", since);
 }
 
-/** CHECK of this attachment with its cached result. @throws {CniError} 3 where nothing is known of it; the first plugin's that fails */
+/** CHECK of this attachment with its cached result. @throws {CniError} 3 where there is none; the first plugin's that fails */
 export async function checkPlugged(context: RequestContext, { network }: PluggedNetwork): Promise<void> {
   const { request, report, pod, netconf } = context;
   const attachment = asPlugged(context, network);
-  if (cachedOf(context, network.name) === undefined) {
+  if (cachedOf(context, network.name)?.result === undefined) {
     throw new CniError(
       CniErrorCode.unknownContainer,
-      `nothing is known of network ${network.name} at ${request.ifName} of container ${request.containerId} in ${netconf.cniDir}`,
+      `there is no result of network ${network.name} at ${request.ifName} of container ${request.containerId} in ${netconf.cniDir}`,
     );
   }
   const since = performance.now();
@@ -158,6 +155,23 @@ async function withPod(context: RequestContext): Promise<RequestContext> {
     );
   }
   return { ...context, podObject: found.object };
+}
+
+/**
+ * Leaves word of an attachment where the pod's DEL looks, before anything of it runs: in the plan; where there is no whole one, in the result cache.
+ * @returns takes back what this call has noted; what was there before, of a network that was plugged in or whose ADD was killed, stays
+ * @throws {CniError} 5; 7 a configuration that does not go into the plan
+ */
+function noteDown(context: RequestContext, delegate: Delegate, runtime: RuntimeConf): () => void {
+  const { chain, netconf } = context;
+  const { network } = delegate;
+  const { containerId, ifName, netns, args, capabilityArgs } = runtime;
+  if (findPlace(context, network.name) !== undefined) return () => {};
+  if (addToPlan(netconf.cniDir, containerId, delegate)) return () => forget(context, network.name);
+  if (cachedOf(context, network.name) !== undefined) return () => {};
+  const key = { networkName: network.name, containerId, ifName };
+  chain.cache.write({ ...key, config: network.bytes, netns, args, capabilityArgs, result: undefined });
+  return () => chain.cache.remove(key);
 }
 
 /** The place of the network at the request's interface in the pod's plan; undefined: it is not in it. */

@@ -1,14 +1,18 @@
 /** POST /delegate: a controller plugs one network into a pod that runs, checks it and takes it out, and the pod's own DEL leaves nothing of it. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { delegateCalls, installDelegate } from "../support/delegates.ts";
 import { goJson, type HttpAnswer, post } from "../support/go-shim.ts";
 import { traces } from "../support/leaks.ts";
 import { cidrs } from "../support/namespace.ts";
 import { debianPlugins, masterLink, type Pod, TestNode } from "../support/test-node.ts";
 
 type Json = Readonly<Record<string, unknown>>;
+
+/** Milliseconds for what has to happen: a machine can be slow. */
+const patience = 30_000;
 
 let node: TestNode;
 let netconf: Json;
@@ -24,13 +28,14 @@ const network = (name: string, subnet: string, further: Json = {}): Json => ({
   ...further,
 });
 
-/** Sends what Go multus's client library sends for a controller: no CNI_PATH, and no more CNI_ARGS than these. */
+/** Sends what Go multus's client library sends for a controller: no CNI_PATH unless it is told of one, and no more CNI_ARGS than these. */
 function plug(
   command: string,
   pod: Pod,
   ifName: string,
   config: Json,
   interfaceAttributes?: Json,
+  path?: string,
 ): Promise<HttpAnswer> {
   const env = {
     CNI_ARGS: `K8S_POD_NAMESPACE=${pod.namespace};K8S_POD_NAME=${pod.name};K8S_POD_UID=${pod.uid}`,
@@ -38,6 +43,7 @@ function plug(
     CNI_CONTAINERID: pod.containerId,
     CNI_IFNAME: ifName,
     CNI_NETNS: pod.network.path,
+    ...(path === undefined ? {} : { CNI_PATH: path }),
   };
   const body = { env, config: Buffer.from(JSON.stringify(config)).toString("base64"), interfaceAttributes };
   return post(join(node.socketDir, "multus.sock"), "/delegate", goJson(body));
@@ -211,3 +217,32 @@ test("STATUS asks the network's plugins", async () => {
   // Below 1.1.0 there is nothing to ask.
   expect(await plug("STATUS", pod, "net7", { ...missing, cniVersion: "1.0.0" })).toEqual(nothing);
 });
+
+// Last: the agent that the others share is killed with its daemon.
+test.each(["with its plan", "without a plan"])(
+  "a network goes with its pod, %s, where the daemon was killed while it was plugged in",
+  async (plan) => {
+    const tracesOfPods = async () => ({ ...(await traces(node)), processes: [] });
+    const before = await tracesOfPods();
+    await using pod = await node.pod("web");
+    if (plan === "with its plan") (await node.call("ADD", pod, netconf)).expectSuccess();
+    const release = join(node.directory, `release-${pod.containerId}`);
+    installDelegate(node, "held", `cat > /dev/null\nuntil [ -e ${release} ]; do sleep 0.02; done`);
+    const plugins = [network("video", "10.53.0.0/24"), { type: "held" }];
+    const video = { cniVersion: "1.0.0", name: "video", plugins };
+    const path = `${node.binDir}:${debianPlugins}`;
+    const adding = plug("ADD", pod, "net7", video, undefined, path).catch(() => "no answer");
+    const called = () => delegateCalls(node).map(({ containerId }) => containerId);
+    await vi.waitFor(() => expect(called()).toContain(pod.containerId), patience);
+    await node.daemon.stop("SIGKILL");
+    expect(await adding).toBe("no answer");
+    expect(await names(pod)).toContain("net7");
+    writeFileSync(release, "");
+    await vi.waitFor(async () => expect((await traces(node)).processes).toEqual([]), patience);
+
+    await node.daemon.start();
+    (await node.call("DEL", pod, netconf, { path })).expectSuccess();
+    expect(await names(pod)).toEqual([]);
+    expect(await tracesOfPods()).toEqual(before);
+  },
+);

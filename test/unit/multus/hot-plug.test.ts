@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kernels } from "../../../src/kernels/index.ts";
@@ -240,6 +249,74 @@ describe("a pod without a whole plan", () => {
     rig.plugins.calls.length = 0;
     expect((await rig.run("DEL")).exitCode).toBe(0);
     expect(rig.plugins.trace).toContain("DEL macvlan net7");
+  });
+
+  const network = { ...video, capabilities: { mac: true } };
+  const attributes = { mac: "02:00:00:00:00:07" };
+  const results = (rig: Rig) => join(rig.cniDir, "results");
+
+  /** A rig whose daemon was killed while the plugin of its ADD ran: what was on disk then. */
+  async function killedInAdd(): Promise<Rig> {
+    const rig = new Rig(kernels);
+    const then = rig.path("then");
+    rig.plugins.behaviour = () => void cpSync(rig.cniDir, then, { recursive: true });
+    await rig.delegate("ADD", "net7", network, attributes);
+    rig.plugins.behaviour = () => undefined;
+    rmSync(rig.cniDir, { recursive: true });
+    renameSync(then, rig.cniDir);
+    rig.plugins.calls.length = 0;
+    return rig;
+  }
+
+  test("loses nothing by a kill in the middle of the ADD: the pod's DEL takes it away as it was asked for", async () => {
+    using rig = await killedInAdd();
+    expect((await rig.run("DEL")).exitCode).toBe(0);
+    expect(rig.plugins.trace).toEqual(["DEL macvlan net7", "DEL bridge eth0"]);
+    const { stdin } = rig.plugins.calls[0] ?? {};
+    expect(stdin).toMatchObject({ master: "eth1", runtimeConfig: attributes });
+    expect(stdin).not.toHaveProperty("prevResult");
+    expect(readdirSync(results(rig))).toEqual([]);
+  });
+
+  test("after such a kill CHECK knows of no result, DEL takes it out, ADD plugs it in", async () => {
+    using rig = await killedInAdd();
+    expect(answerOf(await rig.delegate("CHECK", "net7", network))).toMatchObject({
+      code: 3,
+      msg: expect.stringContaining("there is no result of network video at net7"),
+    });
+    expect((await rig.delegate("ADD", "net7", network, attributes)).exitCode).toBe(0);
+    expect((await rig.delegate("CHECK", "net7", network)).exitCode).toBe(0);
+    expect((await rig.delegate("DEL", "net7", network)).exitCode).toBe(0);
+    expect(rig.plugins.trace).toEqual(["ADD macvlan net7", "CHECK macvlan net7", "DEL macvlan net7"]);
+    expect(readdirSync(results(rig))).toEqual([]);
+  });
+
+  test("has no word left of an ADD that failed, unless it cannot be undone", async () => {
+    using rig = new Rig(kernels);
+    rig.plugins.behaviour = ({ command }) =>
+      command === "ADD" ? { exitCode: 1, stdout: { code: 101, msg: "no" } } : undefined;
+    expect(answerOf(await rig.delegate("ADD", "net7", video))).toMatchObject({ code: 101 });
+    expect(readdirSync(results(rig))).toEqual([]);
+    rig.plugins.behaviour = () => ({ exitCode: 1, stdout: { code: 101, msg: "no" } });
+    await rig.delegate("ADD", "net7", video);
+    rig.plugins.behaviour = () => undefined;
+    rig.plugins.calls.length = 0;
+    await rig.run("DEL");
+    expect(rig.plugins.trace[0]).toBe("DEL macvlan net7");
+  });
+
+  test("where a link of that name is there: no word of what did not run, and what is known of the network stays", async () => {
+    using rig = new Rig(kernels);
+    rig.plugins.links.add("net7");
+    expect(answerOf(await rig.delegate("ADD", "net7", video))).toMatchObject({ code: 4 });
+    expect(readdirSync(results(rig))).toEqual([]);
+    rig.plugins.links.clear();
+    await rig.delegate("ADD", "net7", video);
+    const [name = ""] = readdirSync(results(rig));
+    const before = readFileSync(join(results(rig), name));
+    rig.plugins.links.add("net7");
+    expect(answerOf(await rig.delegate("ADD", "net7", video))).toMatchObject({ code: 4 });
+    expect(readFileSync(join(results(rig), name))).toEqual(before);
   });
 });
 
