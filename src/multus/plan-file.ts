@@ -284,12 +284,14 @@ export function addToPlan(cniDir: string, containerId: string, delegate: Delegat
 }
 
 /**
- * Takes one network out of the plan of a container. Those behind it keep their interfaces: the ones that had them by their place say so from now on.
+ * Takes one network out of the plan of a container. Those behind it keep their interfaces: the ones that had them by their place say so from now on. A plan that is not
+ * whole stays as it is: the pod's DEL makes the most of it, and may ask this network's plugins once more.
  * @param position of the network, not the first's
  * @throws {CniError} 5
  */
 export function removeFromPlan(cniDir: string, containerId: string, position: number): void {
-  const entries = rawEntries(cniDir, containerId) ?? [];
+  const entries = rawEntries(cniDir, containerId);
+  if (entries === undefined) return;
   const kept = entries.flatMap((entry, place) => {
     if (place === position) return [];
     return place < position ? [entry] : [withInterface(entry, place)];

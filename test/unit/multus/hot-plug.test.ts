@@ -320,6 +320,17 @@ describe("a pod without a whole plan", () => {
   });
 });
 
+test("a plan that is torn behind a network stays as it is when that is taken out", async () => {
+  using rig = await attached();
+  const torn = readPlan(rig).slice(0, -2);
+  writeFileSync(planOf(rig), torn);
+  const network = { cniVersion: "1.0.0", name: "a", type: "type-a" };
+  expect((await rig.delegate("DEL", "net1", network)).exitCode).toBe(0);
+  expect(readPlan(rig)).toBe(torn);
+  await rig.run("DEL", { annotations });
+  expect(rig.plugins.trace).toContain("DEL bridge eth0");
+});
+
 describe("CHECK", () => {
   test("has the result and the arguments of the ADD", async () => {
     using rig = await attached();
