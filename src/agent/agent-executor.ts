@@ -34,11 +34,13 @@ export class AgentExecutor implements Executor {
 
   runPlugin(run: PluginRun): Promise<PluginOutcome> {
     const env = { ...this.#request.environment, ...run.env };
-    return this.#order(run.path, (executor) => executor.runPlugin({ ...run, env }));
+    // By the spec every plugin stands a second call, but for ADD.
+    const isRepeatable = run.env.CNI_COMMAND !== "ADD";
+    return this.#order(run.path, isRepeatable, (executor) => executor.runPlugin({ ...run, env }));
   }
 
   linkExists(netns: string, ifName: string): Promise<boolean> {
-    return this.#order(this.#anyPath, (executor) => executor.linkExists(netns, ifName));
+    return this.#order(this.#anyPath, true, (executor) => executor.linkExists(netns, ifName));
   }
 
   setDefaultRoutes(
@@ -47,7 +49,7 @@ export class AgentExecutor implements Executor {
     clear: readonly (4 | 6)[],
     gateways: readonly string[],
   ): Promise<void> {
-    return this.#order(this.#anyPath, (executor) =>
+    return this.#order(this.#anyPath, true, (executor) =>
       executor.setDefaultRoutes(netns, ifName, clear, gateways),
     );
   }
@@ -56,18 +58,28 @@ export class AgentExecutor implements Executor {
     return this.#agents.anyPath ?? this.#request.path;
   }
 
-  async #order<Answer>(path: string, carryOut: (executor: Executor) => Promise<Answer>): Promise<Answer> {
-    this.#checkNotEnded();
-    try {
-      const answer = await this.#agents.use(path, (executor) => {
-        // Its agent may have had to start first.
-        this.#checkNotEnded();
-        return carryOut(executor);
-      });
+  /** An agent may be killed at any moment: another one is given what cannot have been begun, or may be done twice. */
+  async #order<Answer>(
+    path: string,
+    isRepeatable: boolean,
+    carryOut: (executor: Executor) => Promise<Answer>,
+  ): Promise<Answer> {
+    for (let isFirst = true; ; isFirst = false) {
+      this.#checkNotEnded();
+      let answer: Answer;
+      try {
+        answer = await this.#agents.use(path, (executor) => {
+          // Its agent may have had to start first.
+          this.#checkNotEnded();
+          return carryOut(executor);
+        });
+      } catch (error) {
+        const isAgentGone = error instanceof ExecutorError && error.code === "gone";
+        if (isFirst && isAgentGone && (isRepeatable || error.neverArrived)) continue;
+        throw withAdvice(error);
+      }
       this.#checkNotEnded();
       return answer;
-    } catch (error) {
-      throw withAdvice(error);
     }
   }
 

@@ -33,7 +33,7 @@ export class AgentPool implements AsyncDisposable {
   }
 
   /**
-   * Has an order carried out by the agent of these directories.
+   * Has an order carried out by the agent of these directories. One that turns out to be gone is not used again.
    * @param path colon separated
    * @throws {ExecutorError} `spawn` where no agent can be started; whatever `order` throws
    */
@@ -46,6 +46,10 @@ export class AgentPool implements AsyncDisposable {
     agent.orders += 1;
     try {
       return await order((await agent.starting).executor);
+    } catch (error) {
+      // Its end may not have been noticed yet.
+      if (error instanceof ExecutorError && error.neverArrived) void this.#end(path, agent);
+      throw error;
     } finally {
       agent.orders -= 1;
       if (agent.orders === 0) this.#rest(path, agent);

@@ -42,6 +42,8 @@ export class AgentProcess implements AsyncDisposable {
   /** What it said before its HELLO. */
   #stderr = "";
   #isGreeted = false;
+  /** Why it was killed from here. */
+  #why: Error | undefined;
 
   /**
    * Starts an agent.
@@ -90,11 +92,11 @@ export class AgentProcess implements AsyncDisposable {
     if (!(stream instanceof Duplex)) throw new Error("the agent's stream is not one for both directions");
     this.#connection = new FrameConnection(stream, {
       frame: (frame) => this.#frame(frame),
-      malformed: (error) => this.#fail(error),
+      malformed: (error) => this.#breach(error),
       // Only when it is gone is there nothing left of its plugins.
-      closed: () => void this.ended.then(() => this.#fail(new Error(this.#epitaph(binary)))),
+      closed: () => void this.ended.then(() => this.#fail(this.#why ?? new Error(this.#epitaph(binary)))),
     });
-    this.#orders = new Orders((type, id, body) => this.#connection.send(type, id, body));
+    this.#orders = new Orders((type, id, body, onLost) => this.#connection.send(type, id, body, onLost));
     this.executor = new ShimExecutor(this.#orders);
   }
 
@@ -154,6 +156,17 @@ export class AgentProcess implements AsyncDisposable {
     }
     this.#isGreeted = true;
     this.#greeted();
+  }
+
+  /** What it says makes no sense: neither will its later answers. */
+  #breach(error: FrameError): void {
+    if (!this.#isGreeted) {
+      this.#fail(error);
+      return;
+    }
+    this.#why = new Error(`the agent broke the protocol (${error.message}) and was killed`);
+    this.#connection.destroy();
+    void this.kill();
   }
 
   #fail(error: Error): void {

@@ -42,10 +42,13 @@ export type ExecutorErrorCode =
 export class ExecutorError extends Error {
   override readonly name = "ExecutorError";
   readonly code: ExecutorErrorCode;
+  /** With code "gone": the other end never had the order as a whole, so that nothing of it was done. */
+  readonly neverArrived: boolean;
 
-  constructor(code: ExecutorErrorCode, message: string) {
+  constructor(code: ExecutorErrorCode, message: string, { neverArrived = false } = {}) {
     super(message);
     this.code = code;
+    this.neverArrived = neverArrived;
   }
 }
 

@@ -50,11 +50,17 @@ export class FrameConnection {
 
   /**
    * Sends a frame; without effect where the other end is gone.
+   * @param onLost called, later, if the other end is known not to have got the frame as a whole. One that it has got it may not have read before it went
    * @throws {FrameError} too-large
    */
-  send(type: number, id: number, body: FrameBody): void {
+  send(type: number, id: number, body: FrameBody, onLost: () => void = () => {}): void {
     const frame = encodeFrame(type, id, body);
-    if (this.#stream.writable) this.#stream.write(frame);
+    if (!this.#stream.writable) process.nextTick(onLost);
+    else {
+      this.#stream.write(frame, (error) => {
+        if (error) onLost();
+      });
+    }
   }
 
   /** Sends what is still to be sent, then closes. Nothing more is read. */

@@ -17,6 +17,9 @@ export interface Order<Answer> {
   read(answer: Fields): Answer;
 }
 
+/** Writes the frame of an order to the stream. @param onLost to be called, later, if the other end is known not to have got it @throws {FrameError} */
+export type SendOrder = (type: number, id: number, body: FrameBody, onLost: () => void) => void;
+
 /** An order whose answer has not come. */
 interface Pending {
   readonly name: string;
@@ -26,14 +29,13 @@ interface Pending {
 }
 
 export class Orders {
-  readonly #send: (type: number, id: number, body: FrameBody) => void;
+  readonly #send: SendOrder;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   /** Why nothing more can be ordered. */
   #ended: string | undefined;
 
-  /** @param send writes a frame to the stream */
-  constructor(send: (type: number, id: number, body: FrameBody) => void) {
+  constructor(send: SendOrder) {
     this.#send = send;
   }
 
@@ -42,7 +44,9 @@ export class Orders {
    * @throws {ExecutorError} as the other end says; `timeout` where it does not answer; `gone` where it went away
    */
   issue<Answer>(order: Order<Answer>): Promise<Answer> {
-    if (this.#ended !== undefined) return Promise.reject(new ExecutorError("gone", this.#ended));
+    if (this.#ended !== undefined) {
+      return Promise.reject(new ExecutorError("gone", this.#ended, { neverArrived: true }));
+    }
     const id = this.#nextId;
     this.#nextId = id === maxId ? 1 : id + 1;
     return new Promise((resolve, reject) => {
@@ -65,7 +69,7 @@ export class Orders {
         },
       });
       try {
-        this.#send(order.type, id, order.body);
+        this.#send(order.type, id, order.body, () => this.#lost(id));
       } catch (error) {
         this.#pending.delete(id);
         clearTimeout(timer);
@@ -98,8 +102,18 @@ export class Orders {
   end(reason: string): void {
     if (this.#ended !== undefined) return;
     this.#ended = reason;
-    for (const pending of this.#pending.values()) pending.fail(new ExecutorError("gone", reason));
+    for (const pending of this.#pending.values()) {
+      const message = `${reason} before it answered ${pending.name}, which may be done, in part or as a whole`;
+      pending.fail(new ExecutorError("gone", message));
+    }
     this.#pending.clear();
+  }
+
+  #lost(id: number): void {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    const message = `the other end was gone before it had ${pending?.name}`;
+    pending?.fail(new ExecutorError("gone", message, { neverArrived: true }));
   }
 }
 

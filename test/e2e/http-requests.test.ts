@@ -201,7 +201,7 @@ describe("a request over HTTP", () => {
     expect(errorOf(await adding)).toMatchObject({
       code: 11,
       msg: expect.stringMatching(
-        /:default\/slow\]: plugin "slow" \(ADD\): the agent .*\/multus ended by SIGKILL/,
+        /:default\/slow\]: plugin "slow" \(ADD\): the agent .*\/multus ended by SIGKILL before it answered EXEC, which may be done/,
       ),
     });
     expect((await send(node, "DEL", pod, netconf)).status).toBe(200);

@@ -3,7 +3,7 @@
 import { chmodSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { AgentProcess } from "../../../src/agent/agent-process.ts";
-import { encodeFrame, FrameType } from "../../../src/agent/frames.ts";
+import { encodeFrame, FrameType, protocolVersion } from "../../../src/agent/frames.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 function program(directory: ScratchDirectory, script: string): string {
@@ -26,6 +26,22 @@ test("one of another release is refused, and ended even where it does not end wi
   const pid = Number(readFileSync(pidFile, "utf8"));
   expect(pid).toBeGreaterThan(1);
   expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+});
+
+test("one that breaks the protocol is killed, and its orders fail when it is gone, not before", async () => {
+  using directory = new ScratchDirectory();
+  const hello = { protocol: protocolVersion, version: "1.0.0", role: "agent" };
+  const helloFile = directory.write("hello", encodeFrame(FrameType.hello, 0, hello));
+  const orderFile = directory.write("order", encodeFrame(FrameType.linkExists, 7, {}));
+  const pidFile = directory.write("pid", "");
+  const script = `echo $$ > ${pidFile}\ncat ${helloFile} >&3\nhead -c 1 <&3 > /dev/null\ncat ${orderFile} >&3\nexec sleep 600`;
+  await using agent = await start(program(directory, script));
+  await expect(agent.executor.linkExists("/n", "i")).rejects.toMatchObject({
+    code: "gone",
+    neverArrived: false,
+    message: expect.stringMatching(/^the agent broke the protocol \(frame of type 17 has no place here\)/),
+  });
+  expect(() => process.kill(Number(readFileSync(pidFile, "utf8")), 0)).toThrow("ESRCH");
 });
 
 test("one that ends at once is refused with what it said", async () => {

@@ -170,8 +170,16 @@ describe("an order", () => {
     const failed = failure(executor.runPlugin(run));
     await peer.next();
     peer.close();
-    expect(await failed).toMatchObject({ code: "gone", message: "the peer is gone" });
-    expect(await failure(executor.linkExists("/n", "net1"))).toMatchObject({ code: "gone" });
+    expect(await failed).toMatchObject({
+      code: "gone",
+      message: "the peer is gone before it answered EXEC, which may be done, in part or as a whole",
+      neverArrived: false,
+    });
+    expect(await failure(executor.linkExists("/n", "net1"))).toMatchObject({
+      code: "gone",
+      message: "the peer is gone",
+      neverArrived: true,
+    });
   });
 
   test("that a hanging shim never answers is given up some time after its own timeout; a late answer harms nothing", async () => {
