@@ -1,6 +1,6 @@
 /** The file by which a runtime finds the daemon, made by the real daemon from a cluster network's, and used for pods through the real plugin. */
 
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -128,12 +128,30 @@ describe("a file made from the cluster network's", () => {
     await vi.waitFor(() => expect(statSync(target()).ino).not.toBe(ino), patience);
     expect(await node.daemon.stop("SIGTERM")).toBe(0);
     expect(existsSync(target())).toBe(false);
-    expect(existsSync(inRuntimeDirectory("10-cluster.conflist"))).toBe(true);
+    // What a runtime takes then.
+    expect(readdirSync(runtimeDirectory())).toEqual(["10-cluster.conflist"]);
+  });
 
+  test("stays at the daemon's end where it is told to: a pod that comes then waits for the next one, and gets all its networks", async () => {
+    writeClusterNetwork("10.140.0.0/24");
     await restart({ cleanupConfigOnExit: false });
     await expectWritten();
     expect(await node.daemon.stop("SIGTERM")).toBe(0);
-    expect(existsSync(target())).toBe(true);
+    expect(readdirSync(runtimeDirectory()).sort()).toEqual(["00-multus.conf", "10-cluster.conflist"]);
+
+    await using pod = await node.pod("web", "storage");
+    let adding = node.call("ADD", pod, read());
+    await node.daemon.start();
+    const first = await adding;
+    if (first.exitCode !== 0) {
+      // A slow start: the runtime is told to come again, and does.
+      expect(first.error.code).toBe(11);
+      adding = node.call("ADD", pod, read());
+    }
+    (await adding).expectSuccess();
+    expect((await pod.network.links()).map(({ ifname }) => ifname)).toEqual(["eth0", "net1"]);
+    (await node.call("DEL", pod, read())).expectSuccess();
+    expect(await traces(node)).toEqual(before);
   });
 
   test("with a forced version has a copy of the cluster network, whose file stays as it was", async () => {
