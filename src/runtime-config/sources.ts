@@ -1,7 +1,7 @@
 /** Where the runtime's configuration comes from: made from the cluster network's file, or a file that somebody wrote. */
 
 import { readFileSync, statSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { parseNetworkConfig } from "../cni/config.ts";
 import { CniError, CniErrorCode, ioFailure } from "../cni/errors.ts";
 import { fileState, fileStates } from "../cni/file-state.ts";
@@ -119,6 +119,8 @@ export class CopiedFileSource implements RuntimeConfigSource {
 
   /** Is its file in `directory` itself? Then there is nothing to copy, and nothing that is the daemon's to remove. Also by another name of the directory: a mount, a link. */
   isIn(directory: string): boolean {
+    // Also where it is not there yet.
+    if (resolve(dirname(this.#path)) === resolve(directory)) return true;
     const own = statSync(dirname(this.#path), { throwIfNoEntry: false });
     const other = statSync(directory, { throwIfNoEntry: false });
     return own !== undefined && other !== undefined && own.dev === other.dev && own.ino === other.ino;

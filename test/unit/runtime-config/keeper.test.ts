@@ -586,5 +586,7 @@ describe("a file that the user provides", () => {
     ]);
     symlinkSync("net.d", path("link"));
     expect(source.isIn(path("link"))).toBe(true);
+    // One that is made later: the user's file would be taken for a copy, and go with the daemon.
+    expect(new CopiedFileSource(path("later/05-mine.conf"), kernels).isIn(`${path("later")}/`)).toBe(true);
   });
 });
