@@ -47,7 +47,10 @@ export interface ClusterNetworkKeys {
   readonly name: string;
 }
 
-/** The cluster network's file, whichever it is by now. */
+/**
+ * The cluster network's file, whichever it is by now. Where it goes away, what takes its place is the file of the same network, one that has come since, or one that was in this
+ * place before; not the next file that happens to be there, which would silently move the node's pods into the network of some other program.
+ */
 export class ClusterNetworkSource implements RuntimeConfigSource {
   readonly fileNames = ownFileNames;
   readonly directories: readonly string[];
@@ -56,7 +59,12 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
   readonly #named: string | undefined;
   readonly #options: GeneratorOptions;
   readonly #files: NetworkConfigFiles;
+  /** What was made last, if anything was. */
   #last: { readonly network: NetworkConfigList; readonly wanted: WantedFile } | undefined;
+  /** Paths of files that were made something of. */
+  readonly #former = new Set<string>();
+  /** Paths of files that were there all the time beside the cluster network's. */
+  #passedOver: ReadonlySet<string> = new Set();
 
   /** @throws {CniError} 7 the named file is Multus's own */
   constructor({ directory, name }: ClusterNetworkKeys, options: GeneratorOptions, kernels: Kernels) {
@@ -68,28 +76,52 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
   }
 
   wanted(): WantedFile | Missing {
-    const path = this.#path();
-    if (path === undefined) {
-      const waitsFor =
-        this.#named === undefined
-          ? `a cluster network: a .conf or .conflist in ${this.#directory} that is not Multus's own`
-          : `the cluster network's file ${this.#named} (multusMasterCNI)`;
-      return { waitsFor };
-    }
+    const paths = this.#paths();
+    const path = this.#choose(paths);
+    if (path === undefined) return { waitsFor: this.#missing(paths) };
     // Of another file no fallback: one that is broken for a moment must not move a node's pods into another network.
     const network = this.#files.load(path);
     if (this.#last?.network !== network || this.#last.wanted.from !== path) {
       const made = generateRuntimeConfig(this.#options, { path, network });
       this.#last = { network, wanted: { ...made, from: path } };
+      this.#former.add(path);
     }
+    this.#passedOver = new Set(paths.filter((other) => !this.#former.has(other)));
     return this.#last.wanted;
   }
 
-  #path(): string | undefined {
-    if (this.#named !== undefined) return fileState(this.#named)?.path;
-    const paths = fileStates(this.#directory, clusterNetworkExtensions).map(({ path }) => path);
-    const chosen = chooseClusterNetwork(paths.map((path) => basename(path)));
-    return paths.find((path) => basename(path) === chosen);
+  /** Files that may be the cluster network's. */
+  #paths(): string[] {
+    if (this.#named === undefined) {
+      return fileStates(this.#directory, clusterNetworkExtensions).map(({ path }) => path);
+    }
+    return fileState(this.#named) === undefined ? [] : [this.#named];
+  }
+
+  #choose(paths: readonly string[]): string | undefined {
+    if (this.#named !== undefined) return paths[0];
+    const candidates = paths.filter((path) => !this.#passedOver.has(path) || this.#isOfSameNetwork(path));
+    const chosen = chooseClusterNetwork(candidates.map((path) => basename(path)));
+    return candidates.find((path) => basename(path) === chosen);
+  }
+
+  #isOfSameNetwork(path: string): boolean {
+    try {
+      return this.#files.load(path).name === this.#last?.network.name;
+    } catch (error) {
+      if (error instanceof CniError) return false;
+      throw error;
+    }
+  }
+
+  #missing(paths: readonly string[]): string {
+    if (this.#named !== undefined) return `the cluster network's file ${this.#named} (multusMasterCNI)`;
+    const other = chooseClusterNetwork(paths.map((path) => basename(path)));
+    if (this.#last === undefined || other === undefined) {
+      return `a cluster network: a .conf or .conflist in ${this.#directory} that is not Multus's own`;
+    }
+    const { name } = this.#last.network;
+    return `a file of the cluster network ${name}, as ${this.#last.wanted.from} was: ${other} is another network's, and is taken in its place only by a daemon that is started anew`;
   }
 }
 

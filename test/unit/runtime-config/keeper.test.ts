@@ -75,6 +75,9 @@ function install(name: string, ...capabilities: string[]): string {
   return file;
 }
 
+/** Another program's network. */
+const bridgeOfPodman = '{"cniVersion":"1.0.0","name":"podman","plugins":[{"type":"bridge"}]}';
+
 function network(...capabilities: string[]): string {
   const flags = Object.fromEntries(capabilities.map((capability) => [capability, true]));
   const plugins = [{ type: "bridge", capabilities: flags }];
@@ -158,6 +161,53 @@ describe("the cluster network's file", () => {
     await vi.waitFor(() => expect(clusterNetworkOf()).toBe(earlier), patience);
     rmSync(earlier);
     await vi.waitFor(() => expect(clusterNetworkOf()).toBe(path("net.d/60-cluster.conflist")), patience);
+  });
+
+  test("that goes away is not replaced by another network's that was beside it, but by its own of another name, and by one that comes", async () => {
+    const { watch, changed } = ownTime();
+    const looked = () => {
+      changed();
+      vi.advanceTimersByTime(100);
+      return clusterNetworkOf();
+    };
+    const file = install("50-cluster.conflist");
+    writeFileSync(path("net.d/87-podman.conflist"), bridgeOfPodman);
+    const kept = started({ watch });
+    rmSync(file);
+    expect(looked()).toBe(file);
+    expect(log.waits).toEqual([
+      expect.stringMatching(
+        /^a file of the cluster network cluster, as .*\/50-cluster\.conflist was: 87-podman/,
+      ),
+    ]);
+    vi.advanceTimersByTime(120_000);
+    expect(log.errors).toEqual(["runtime configuration still waits"]);
+    expect(kept.notInPlace).toBeUndefined();
+
+    const renamed = install("95-cluster.conflist");
+    expect(looked()).toBe(renamed);
+    rmSync(renamed);
+    expect(looked()).toBe(renamed);
+    // Another one comes: somebody has changed the node's network. That one is taken back.
+    const other = path("net.d/60-other.conflist");
+    writeFileSync(other, bridgeOfPodman.replace("podman", "other"));
+    expect(looked()).toBe(other);
+    install("95-cluster.conflist");
+    expect(looked()).toBe(other);
+    rmSync(other);
+    expect(looked()).toBe(renamed);
+    expect(existsSync(path("net.d/87-podman.conflist"))).toBe(true);
+  });
+
+  test("that is broken from the start makes way for the next one", () => {
+    const { watch, changed } = ownTime();
+    writeFileSync(path("net.d/10-broken.conflist"), "{");
+    const next = install("20-cluster.conflist");
+    expect(started({ watch }).notInPlace).toMatch(/10-broken/);
+    rmSync(path("net.d/10-broken.conflist"));
+    changed();
+    vi.advanceTimersByTime(100);
+    expect(clusterNetworkOf()).toBe(next);
   });
 
   test("is followed behind a link, as ConfigMaps have them", async () => {
