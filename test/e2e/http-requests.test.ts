@@ -1,8 +1,11 @@
 /** Requests over HTTP when things go wrong: errors of delegates, many at once, clients that leave, agents and daemons that are killed. And where the plugins of such requests run. */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { join } from "node:path";
+import { json } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { DaemonStatus } from "../../src/multus/daemon-status.ts";
 import { badBehaviour, delegateCalls, installDelegate } from "../support/delegates.ts";
 import { cniBody, GoShim, goShimReleases, type HttpAnswer, post } from "../support/go-shim.ts";
 import { traces } from "../support/leaks.ts";
@@ -51,6 +54,21 @@ async function untilCalled(node: TestNode, pod: Pod): Promise<void> {
   await vi.waitFor(() => expect(calls()).toContain(pod.containerId), patience);
 }
 
+const releaseFile = (node: TestNode, containerId: string) => join(node.directory, `release-${containerId}`);
+/** Lets the delegate "held" go on. */
+const release = (node: TestNode, pod: Pod) => writeFileSync(releaseFile(node, pod.containerId), "");
+
+/** How many wait for their turn, as the daemon says. */
+function requestsThatWait(node: TestNode): Promise<number> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath: socketOf(node), path: "/status" }, (response) =>
+      json(response).then((status) => resolve((status as DaemonStatus<unknown>).requests.waiting), reject),
+    )
+      .on("error", reject)
+      .end();
+  });
+}
+
 /** The agents that the daemon has started. */
 function agentsOf(node: TestNode): number[] {
   const { pid } = node.daemon;
@@ -73,8 +91,9 @@ describe("a request over HTTP", () => {
     node.writeNetwork("default/bad", { cniVersion: "1.0.0", name: "bad", type: "bad-error" });
     installDelegate(node, "says", "cat > /dev/null\necho 'a word' >&2\nenv > \"$TOLD\"\necho '{}'");
     node.writeNetwork("default/says", { cniVersion: "1.0.0", name: "says", type: "says" });
-    installDelegate(node, "slow", "cat > /dev/null\nsleep 1\necho '{}'");
-    node.writeNetwork("default/slow", { cniVersion: "1.0.0", name: "slow", type: "slow" });
+    const untilReleased = `until [ -e ${releaseFile(node, "$CNI_CONTAINERID")} ]; do sleep 0.02; done`;
+    installDelegate(node, "held", `cat > /dev/null\n${untilReleased}\necho '{}'`);
+    node.writeNetwork("default/held", { cniVersion: "1.0.0", name: "held", type: "held" });
     await using pod = await node.pod("first");
     expect((await send(node, "ADD", pod, netconf)).status).toBe(200);
     expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
@@ -179,13 +198,16 @@ describe("a request over HTTP", () => {
 
   test("of a client that leaves begins nothing more, and the DEL that follows waits for what was under way", async () => {
     const before = await traces(node);
-    await using pod = await node.pod("web", "slow, storage");
+    await using pod = await node.pod("web", "held, storage");
     const leaving = new AbortController();
     const adding = send(node, "ADD", pod, netconf, {}, leaving.signal).catch(() => "left");
     await untilCalled(node, pod);
     leaving.abort();
     expect(await adding).toBe("left");
-    expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
+    const deleting = send(node, "DEL", pod, netconf);
+    await vi.waitFor(async () => expect(await requestsThatWait(node)).toBe(1), patience);
+    release(node, pod);
+    expect((await deleting).status).toBe(200);
     expect(node.daemon.output).toMatch(/ADD failed .*gone=true.*the client that asked is gone/);
     expect(await pod.network.links()).toEqual([]);
     expect(await traces(node)).toEqual(before);
@@ -193,7 +215,7 @@ describe("a request over HTTP", () => {
 
   test("whose agent is killed fails clearly, and the next is served by a new one", async () => {
     const before = await traces(node);
-    await using pod = await node.pod("web", "storage, slow");
+    await using pod = await node.pod("web", "storage, held");
     const adding = send(node, "ADD", pod, netconf);
     await untilCalled(node, pod);
     const [agent = 0] = agentsOf(node);
@@ -201,7 +223,7 @@ describe("a request over HTTP", () => {
     expect(errorOf(await adding)).toMatchObject({
       code: 11,
       msg: expect.stringMatching(
-        /:default\/slow\]: plugin "slow" \(ADD\): the agent .*\/multus ended by SIGKILL before it answered EXEC, which may be done/,
+        /:default\/held\]: plugin "held" \(ADD\): the agent .*\/multus ended by SIGKILL before it answered EXEC, which may be done/,
       ),
     });
     expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
@@ -212,11 +234,12 @@ describe("a request over HTTP", () => {
 
   test("ends with the daemon that is killed, and so do the agent and its plugins", async () => {
     const before = await traces(node);
-    await using pod = await node.pod("web", "storage, slow");
+    await using pod = await node.pod("web", "storage, held");
     const adding = send(node, "ADD", pod, netconf).catch(() => "no answer");
     await untilCalled(node, pod);
     await node.daemon.stop("SIGKILL");
     expect(await adding).toBe("no answer");
+    release(node, pod);
     await vi.waitFor(async () => expect((await traces(node)).processes).toEqual([]), patience);
     await node.daemon.start();
     expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
@@ -226,10 +249,13 @@ describe("a request over HTTP", () => {
 
   test("that is under way when the daemon stops is finished first", async () => {
     const before = await traces(node);
-    await using pod = await node.pod("web", "slow, storage");
+    await using pod = await node.pod("web", "held, storage");
     const adding = send(node, "ADD", pod, netconf);
     await untilCalled(node, pod);
-    expect(await node.daemon.stop("SIGTERM")).toBe(0);
+    const stopping = node.daemon.stop("SIGTERM");
+    await vi.waitFor(() => expect(node.daemon.output).toMatch(/multusd stops signal=SIGTERM/), patience);
+    release(node, pod);
+    expect(await stopping).toBe(0);
     expect((await adding).status).toBe(200);
     expect((await traces(node)).processes).toEqual([]);
     await node.daemon.start();
