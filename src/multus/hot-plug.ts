@@ -35,13 +35,13 @@ export interface PluggedNetwork {
   readonly attributes: InterfaceAttributes;
 }
 
-/** @throws {CniError} 6, 7, 1 saying what is wrong with the network or the attributes, and where */
+/** The attributes are for ADD alone: nothing that they say may stand in the way of a DEL. @throws {CniError} 6, 7, 1 saying what is wrong, and where */
 export function pluggedNetwork(
-  { config, attributes: bytes }: DelegateRequest,
+  { command, config, attributes: bytes }: DelegateRequest,
   kernels: Kernels,
 ): PluggedNetwork {
   const where = "config of the request";
-  const attributes = parseInterfaceAttributes(bytes);
+  const attributes = command === "ADD" ? parseInterfaceAttributes(bytes) : {};
   const network = parseNetworkConfig(config, where, kernels);
   const { cniArgs } = attributes;
   if (cniArgs === undefined) return { network, attributes };

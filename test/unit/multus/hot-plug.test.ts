@@ -105,6 +105,15 @@ describe("a network that is plugged in", () => {
     expect(readPlan(rig)).toBe(before);
   });
 
+  test("goes whatever the attributes are by then: Go multus looks at them for ADD alone", async () => {
+    using rig = await attached();
+    await rig.delegate("ADD", "net7", video);
+    const attributes = { mac: "any", ips: ["10.1.1.300"], "cni-args": [] };
+    expect((await rig.delegate("CHECK", "net7", video, attributes)).exitCode).toBe(0);
+    expect((await rig.delegate("DEL", "net7", video, attributes)).exitCode).toBe(0);
+    expect(entriesOf(rig)).toHaveLength(3);
+  });
+
   test("stays in the plan where its DEL fails", async () => {
     using rig = await attached();
     await rig.delegate("ADD", "net7", video);
