@@ -64,7 +64,8 @@ export class RuntimeConfigKeeper {
   /** When the last write was that undid what somebody else did; on the clock of `performance.now()`. */
   #restoredAt = Number.NEGATIVE_INFINITY;
   #saidContested = false;
-  #inPlace = false;
+  /** Why the file is not as it has to be, where nothing is waited for and nothing is wrong; undefined: it is. */
+  #lack: string | undefined = "not written yet";
   /** What is waited for and since when. */
   #waiting: { readonly for: string; readonly since: number; complained: boolean } | undefined;
   /** What was wrong in the last look, and whether the log has it. */
@@ -80,10 +81,10 @@ export class RuntimeConfigKeeper {
 
   /** Why there is no file yet by which the runtime finds this daemon; undefined: there is. */
   get notInPlace(): string | undefined {
-    if (this.#inPlace) return undefined;
+    if (this.#lack === undefined) return undefined;
     const { directory } = this.#options;
     const why = this.#problem?.message ?? (this.#waiting && `waiting for ${this.#waiting.for}`);
-    return `no runtime configuration in ${directory}: ${why ?? "not written yet"}`;
+    return `no runtime configuration in ${directory}: ${why ?? this.#lack}`;
   }
 
   /** Begins, with a first look at once. To be called when the daemon serves: a runtime that sees the file calls right away. */
@@ -147,7 +148,7 @@ export class RuntimeConfigKeeper {
   #bringInStep(): void {
     const { source, readinessIndicatorFile } = this.#options;
     if (readinessIndicatorFile !== "" && !existsSync(readinessIndicatorFile)) {
-      this.#inPlace = false;
+      this.#lack = "not written yet";
       this.#remove([...ownFileNames, ...source.fileNames], `${readinessIndicatorFile} is not there`);
       this.#wait(`the file ${readinessIndicatorFile} (readinessindicatorfile)`);
       return;
@@ -170,7 +171,7 @@ export class RuntimeConfigKeeper {
     const path = join(directory, fileName);
     const reason = whileReading(path, () => this.#reasonToWrite(path, bytes));
     if (reason?.isForeign) {
-      this.#inPlace = false;
+      this.#lack = `${fileName}: ${reason.because}, again and again`;
       const left = this.#restoredAt + restoreMs - performance.now();
       if (left > 0) {
         this.#sayContested(path, reason.because);
@@ -184,7 +185,7 @@ export class RuntimeConfigKeeper {
       this.#written = { path, bytes, identity: whileReading(path, () => identityOf(statsOf(path))) };
       log.verbose("runtime configuration written", { file: path, from, cniVersion, because: reason.because });
     }
-    this.#inPlace = true;
+    this.#lack = undefined;
   }
 
   /** @returns undefined where the file is as it has to be */
