@@ -49,9 +49,9 @@ function errorOf({ status, headers, body }: HttpAnswer): { code: number; msg: st
 }
 
 /** Waits until one of the delegates that note their calls has been called for the pod. */
-async function untilCalled(node: TestNode, pod: Pod): Promise<void> {
-  const calls = () => delegateCalls(node).map(({ containerId }) => containerId);
-  await vi.waitFor(() => expect(calls()).toContain(pod.containerId), patience);
+async function untilCalled(node: TestNode, pod: Pod, command = "ADD"): Promise<void> {
+  const call = expect.objectContaining({ containerId: pod.containerId, command });
+  await vi.waitFor(() => expect(delegateCalls(node)).toContainEqual(call), patience);
 }
 
 const releaseFile = (node: TestNode, containerId: string) => join(node.directory, `release-${containerId}`);
@@ -94,6 +94,8 @@ describe("a request over HTTP", () => {
     const untilReleased = `until [ -e ${releaseFile(node, "$CNI_CONTAINERID")} ]; do sleep 0.02; done`;
     installDelegate(node, "held", `cat > /dev/null\n${untilReleased}\necho '{}'`);
     node.writeNetwork("default/held", { cniVersion: "1.0.0", name: "held", type: "held" });
+    installDelegate(node, "lingers", "cat > /dev/null\necho '{}'", `cat > /dev/null\n${untilReleased}`);
+    node.writeNetwork("default/lingers", { cniVersion: "1.0.0", name: "lingers", type: "lingers" });
     await using pod = await node.pod("first");
     expect((await send(node, "ADD", pod, netconf)).status).toBe(200);
     expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
@@ -226,8 +228,25 @@ describe("a request over HTTP", () => {
         /:default\/held\]: plugin "held" \(ADD\): the agent .*\/multus ended by SIGKILL before it answered EXEC, which may be done/,
       ),
     });
-    expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
+    // By another agent.
+    expect(await pod.network.links()).toEqual([]);
     expect(agentsOf(node)).not.toContain(agent);
+    expect((await send(node, "DEL", pod, netconf)).status).toBe(200);
+    expect(await traces(node)).toEqual(before);
+  });
+
+  test("for DEL whose agent is killed is gone on with by a new one", async () => {
+    const before = await traces(node);
+    await using pod = await node.pod("web", "storage, lingers");
+    expect((await send(node, "ADD", pod, netconf)).status).toBe(200);
+    const deleting = send(node, "DEL", pod, netconf);
+    await untilCalled(node, pod, "DEL");
+    const [agent = 0] = agentsOf(node);
+    process.kill(agent, "SIGKILL");
+    release(node, pod);
+    expect(await deleting).toMatchObject({ status: 200, body: "" });
+    const calls = delegateCalls(node).filter(({ containerId }) => containerId === pod.containerId);
+    expect(calls.map(({ command }) => command)).toEqual(["ADD", "DEL", "DEL"]);
     expect(await pod.network.links()).toEqual([]);
     expect(await traces(node)).toEqual(before);
   });
