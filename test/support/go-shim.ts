@@ -22,11 +22,18 @@ export interface GoShimRelease {
 
 export const goShimReleases: readonly GoShimRelease[] = [
   {
-    name: "4.0.0",
+    name: "4.0.0, 4.0.1",
     readyPath: undefined,
     livePath: undefined,
     knowsErrorObjects: false,
     delFails: true,
+  },
+  {
+    name: "4.0.2",
+    readyPath: undefined,
+    livePath: undefined,
+    knowsErrorObjects: false,
+    delFails: false,
   },
   {
     name: "4.1 to 4.2.3",
