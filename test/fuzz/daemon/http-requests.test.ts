@@ -131,7 +131,7 @@ test("whatever a connection brings and in whatever pieces, it gets one answer at
       { numRuns: 1000 },
     );
     expect(handledRequests).toBeGreaterThan(50);
-    await vi.waitFor(() => expect([admission.running, admission.waiting]).toEqual([0, 0]));
+    await vi.waitFor(() => expect([admission.running, admission.waiting]).toEqual([0, 0]), 30_000);
     expect(await post(socketPath, "/readyz", "null")).toMatchObject({ status: 200 });
   } finally {
     expect(await server.stop(0)).toBe(0);

@@ -5,6 +5,9 @@ import { AgentPool } from "../../../src/agent/agent-pool.ts";
 import type { AgentProcess } from "../../../src/agent/agent-process.ts";
 import { type Executor, ExecutorError, type PluginRun } from "../../../src/agent/executor.ts";
 
+/** Milliseconds for what has to happen: a machine can be slow. */
+const patience = 30_000;
+
 /** An agent without a process. */
 class PretendedAgent {
   readonly directories: readonly string[];
@@ -101,20 +104,20 @@ describe("a pool", () => {
           finish = resolve;
         }),
     );
-    await vi.waitFor(() => expect(agents).toHaveLength(1));
+    await vi.waitFor(() => expect(agents).toHaveLength(1), patience);
     await pool.use("/a", look);
     await sleep(60);
     expect(agents[0]?.isClosed).toBe(false);
     finish();
     await using;
-    await vi.waitFor(() => expect(agents[0]?.isClosed).toBe(true));
+    await vi.waitFor(() => expect(agents[0]?.isClosed).toBe(true), patience);
     expect(pool.anyPath).toBeUndefined();
   });
 
   test("keeps few", async () => {
     const { pool, agents } = newPool();
     for (let index = 0; index < 20; index++) await pool.use(`/${index}`, look);
-    await vi.waitFor(() => expect(agents.filter(({ isClosed }) => !isClosed)).toHaveLength(4));
+    await vi.waitFor(() => expect(agents.filter(({ isClosed }) => !isClosed)).toHaveLength(4), patience);
   });
 
   test("says why none starts, and tries again", async () => {
@@ -150,7 +153,10 @@ describe("an executor of one request", () => {
     const { pool, agents } = newPool();
     const executor = new AgentExecutor(pool, { environment: { A: "0", B: "2" }, path: "/b" });
     const outcome = executor.runPlugin(run);
-    await vi.waitFor(() => expect(agents[0]?.runs[0]?.env).toEqual({ A: "1", B: "2", CNI_COMMAND: "ADD" }));
+    await vi.waitFor(
+      () => expect(agents[0]?.runs[0]?.env).toEqual({ A: "1", B: "2", CNI_COMMAND: "ADD" }),
+      patience,
+    );
     agents[0]?.finish();
     expect((await outcome).exitCode).toBe(0);
     // Any agent will do for this one.
@@ -166,7 +172,7 @@ describe("an executor of one request", () => {
       isSettled = true;
     });
     const refused = expect(underWay).rejects.toMatchObject({ code: "gone", message: "the client left" });
-    await vi.waitFor(() => expect(agents[0]?.runs).toHaveLength(1));
+    await vi.waitFor(() => expect(agents[0]?.runs).toHaveLength(1), patience);
     executor.end("the client left");
     await expect(executor.runPlugin(run)).rejects.toMatchObject({ code: "gone" });
     await expect(executor.linkExists("/n", "i")).rejects.toMatchObject({ code: "gone" });
