@@ -83,7 +83,7 @@ export class NetworkCatalog {
       if (network === undefined) {
         throw new CniError(
           CniErrorCode.invalidNetworkConfig,
-          `${key} ${value}: no .conf or .conflist in that directory`,
+          `${key} ${value}: there is no such file, nor a directory of that name with a .conf or .conflist`,
         );
       }
       return { name: network.name, network, isChainFile: value.endsWith(".conflist") };

@@ -48,8 +48,8 @@ export interface ClusterNetworkKeys {
 }
 
 /**
- * The cluster network's file, whichever it is by now. Where it goes away, what takes its place is the file of the same network, one that has come since, or one that was in this
- * place before; not the next file that happens to be there, which would silently move the node's pods into the network of some other program.
+ * The cluster network's file, whichever it is by now. Where it goes away, what takes its place is a file of the same network, or one that has come since; not the next one that
+ * happens to be there, which would silently move the node's pods into the network of some other program.
  */
 export class ClusterNetworkSource implements RuntimeConfigSource {
   readonly fileNames = ownFileNames;
@@ -61,10 +61,8 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
   readonly #files: NetworkConfigFiles;
   /** What was made last, if anything was. */
   #last: { readonly network: NetworkConfigList; readonly wanted: WantedFile } | undefined;
-  /** Paths of files that were made something of. */
-  readonly #former = new Set<string>();
-  /** Paths of files that were there all the time beside the cluster network's. */
-  #passedOver: ReadonlySet<string> = new Set();
+  /** Paths of files that were there beside the cluster network's, and have not been away since. */
+  #passedOver: readonly string[] = [];
 
   /** @throws {CniError} 7 the named file is Multus's own */
   constructor({ directory, name }: ClusterNetworkKeys, options: GeneratorOptions, kernels: Kernels) {
@@ -77,6 +75,7 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
 
   wanted(): WantedFile | Missing {
     const paths = this.#paths();
+    this.#passedOver = this.#passedOver.filter((other) => paths.includes(other));
     const path = this.#choose(paths);
     if (path === undefined) return { waitsFor: this.#missing(paths) };
     // Of another file no fallback: one that is broken for a moment must not move a node's pods into another network.
@@ -84,9 +83,8 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
     if (this.#last?.network !== network || this.#last.wanted.from !== path) {
       const made = generateRuntimeConfig(this.#options, { path, network });
       this.#last = { network, wanted: { ...made, from: path } };
-      this.#former.add(path);
     }
-    this.#passedOver = new Set(paths.filter((other) => !this.#former.has(other)));
+    this.#passedOver = paths.filter((other) => other !== path);
     return this.#last.wanted;
   }
 
@@ -100,7 +98,9 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
 
   #choose(paths: readonly string[]): string | undefined {
     if (this.#named !== undefined) return paths[0];
-    const candidates = paths.filter((path) => !this.#passedOver.has(path) || this.#isOfSameNetwork(path));
+    const candidates = paths.filter(
+      (path) => !this.#passedOver.includes(path) || this.#isOfSameNetwork(path),
+    );
     const chosen = chooseClusterNetwork(candidates.map((path) => basename(path)));
     return candidates.find((path) => basename(path) === chosen);
   }

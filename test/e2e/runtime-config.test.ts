@@ -52,10 +52,13 @@ async function restart(keys: Readonly<Record<string, unknown>> = {}): Promise<vo
 }
 
 /** A bridge, as its installer writes it. @param subnet CIDR */
-function writeClusterNetwork(subnet: string, name = "10-cluster.conflist", bridge = "cni0"): void {
+function writeClusterNetwork(
+  subnet: string,
+  { file = "10-cluster.conflist", name = "cluster", bridge = "cni0", further = {} } = {},
+): void {
   const plugin = { type: "bridge", bridge, isGateway: true, ipam: node.hostLocal(subnet) };
-  const plugins = [plugin, { type: "tuning", capabilities: { mac: true } }];
-  writeFileSync(inRuntimeDirectory(name), JSON.stringify({ cniVersion: "1.0.0", name: "cluster", plugins }));
+  const plugins = [plugin, { type: "tuning", capabilities: { mac: true, ...further } }];
+  writeFileSync(inRuntimeDirectory(file), JSON.stringify({ cniVersion: "1.0.0", name, plugins }));
 }
 
 const expectWritten = () => vi.waitFor(() => expect(existsSync(target())).toBe(true), patience);
@@ -102,9 +105,25 @@ describe("a file made from the cluster network's", () => {
     expect(cidrs(await pod.network.link("net1"))).toEqual([expect.stringMatching(/^10\.141\.0\.\d+\/24$/)]);
     (await node.call("CHECK", pod, { ...read() })).expectSuccess();
 
-    // The next pod is in what the cluster network is by then.
-    writeClusterNetwork("10.142.0.0/24", "05-cluster.conflist", "cni1");
+    // Another network beside it is no substitute while it is away.
+    writeClusterNetwork("10.144.0.0/24", { file: "87-podman.conflist", name: "podman" });
+    writeClusterNetwork("10.140.0.0/24", { further: { ips: true } });
+    await vi.waitFor(() => expect(read().capabilities).toHaveProperty("ips"), patience);
     rmSync(inRuntimeDirectory("10-cluster.conflist"));
+    await vi.waitFor(
+      () => expect(node.daemon.output).toContain("87-podman.conflist is another network's"),
+      patience,
+    );
+    await using early = await node.pod("early");
+    expect((await node.call("ADD", early, read())).error).toMatchObject({
+      code: 7,
+      msg: expect.stringContaining(
+        `clusterNetwork ${inRuntimeDirectory("10-cluster.conflist")}: there is no such file`,
+      ),
+    });
+
+    // The next pod is in what the cluster network is by then.
+    writeClusterNetwork("10.142.0.0/24", { file: "05-cluster.conflist", bridge: "cni1" });
     const moved = inRuntimeDirectory("05-cluster.conflist");
     await vi.waitFor(() => expect(read().clusterNetwork).toBe(moved), patience);
     await using other = await node.pod("other");
@@ -176,7 +195,7 @@ describe("a file made from the cluster network's", () => {
 });
 
 test("a file that the user wrote is copied, serves pods, and goes with the daemon", async () => {
-  writeClusterNetwork("10.140.0.0/24", "50-cluster.conflist");
+  writeClusterNetwork("10.140.0.0/24", { file: "50-cluster.conflist" });
   const file = join(node.directory, "05-mine.conf");
   const clusterNetwork = inRuntimeDirectory("50-cluster.conflist");
   writeFileSync(file, JSON.stringify(node.netconf({}, { delegates: undefined, clusterNetwork })));

@@ -188,13 +188,17 @@ describe("the cluster network's file", () => {
     expect(looked()).toBe(renamed);
     rmSync(renamed);
     expect(looked()).toBe(renamed);
-    // Another one comes: somebody has changed the node's network. That one is taken back.
+    // Another one comes: somebody has changed the node's network. That is taken back by bringing the former one anew.
     const other = path("net.d/60-other.conflist");
     writeFileSync(other, bridgeOfPodman.replace("podman", "other"));
     expect(looked()).toBe(other);
     install("95-cluster.conflist");
     expect(looked()).toBe(other);
     rmSync(other);
+    expect(looked()).toBe(other);
+    rmSync(renamed);
+    expect(looked()).toBe(other);
+    install("95-cluster.conflist");
     expect(looked()).toBe(renamed);
     expect(existsSync(path("net.d/87-podman.conflist"))).toBe(true);
   });
