@@ -26,6 +26,8 @@ export interface AgentOptions {
 const streamFd = 3;
 /** Time from its start to its HELLO. */
 const helloWithinMs = 10_000;
+/** From the end of its stream to its own: it gives its plugins 5 s (docs/wire.md, "The agent"). */
+const endsWithinMs = 8_000;
 /** Characters of its stderr that are kept for the error of an agent that does not start. */
 const stderrKept = 2_000;
 
@@ -100,10 +102,12 @@ export class AgentProcess implements AsyncDisposable {
     this.executor = new ShimExecutor(this.#orders);
   }
 
-  /** Ends the agent, and with it every plugin that it still runs. */
+  /** Ends the agent, and with it every plugin that it still runs. One that hangs is killed. */
   async close(): Promise<void> {
     this.#connection.destroy();
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), endsWithinMs);
     await this.#exited;
+    clearTimeout(timer);
   }
 
   /** The same at once: plugins are killed where they are. */

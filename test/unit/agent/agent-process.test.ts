@@ -1,7 +1,7 @@
 /** Programs that are no agent of this release, in an agent's place. */
 
 import { chmodSync, readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { AgentProcess } from "../../../src/agent/agent-process.ts";
 import { encodeFrame, FrameType, protocolVersion } from "../../../src/agent/frames.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
@@ -26,6 +26,26 @@ test("one of another release is refused, and ended even where it does not end wi
   const pid = Number(readFileSync(pidFile, "utf8"));
   expect(pid).toBeGreaterThan(1);
   expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+});
+
+test("one that does not end with its stream is killed some time later", async () => {
+  using directory = new ScratchDirectory();
+  const hello = { protocol: protocolVersion, version: "1.0.0", role: "agent" };
+  const helloFile = directory.write("hello", encodeFrame(FrameType.hello, 0, hello));
+  const pidFile = directory.write("pid", "");
+  const agent = await start(program(directory, `echo $$ > ${pidFile}\ncat ${helloFile} >&3\nexec sleep 600`));
+  const isThere = () => process.kill(Number(readFileSync(pidFile, "utf8")), 0);
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const closed = agent.close();
+    await vi.advanceTimersByTimeAsync(7_000);
+    expect(isThere()).toBe(true);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await closed;
+    expect(isThere).toThrow("ESRCH");
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("one that breaks the protocol is killed, and its orders fail when it is gone, not before", async () => {
