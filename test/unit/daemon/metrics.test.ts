@@ -208,6 +208,7 @@ describe("GET /metrics", () => {
   const servers: MetricsServer[] = [];
 
   afterEach(() => {
+    vi.useRealTimers();
     for (const server of servers.splice(0)) server.close();
   });
 
@@ -242,10 +243,16 @@ describe("GET /metrics", () => {
     const port = await freePort();
     serve(port);
     await vi.waitFor(() => get(port), patience);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const log = serve(port);
-    await vi.waitFor(() => expect(log.errors).toEqual(["metrics are not served"]), patience);
+    const tries = () => vi.waitFor(() => expect(vi.getTimerCount()).toBe(1), patience);
+    await tries();
+    vi.advanceTimersByTime(5_000);
+    await tries();
+    expect(log.errors).toEqual(["metrics are not served"]);
     expect(log.causes[0]).toContain("EADDRINUSE");
     servers.shift()?.close();
+    vi.advanceTimersByTime(5_000);
     await vi.waitFor(() => get(port), patience);
     expect(log.errors).toHaveLength(1);
   });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import type { ApiClient } from "../../../src/kube/api-client.ts";
 import { KubeNads } from "../../../src/kube/nads.ts";
@@ -7,33 +7,41 @@ import type { Nad } from "../../../src/multus/nads.ts";
 import { ApiServer, type KubeObject, nadsPath } from "./api-server.ts";
 import { connectTo } from "./connection.ts";
 
-let server: ApiServer;
-let api: ApiClient;
-const opened: KubeNads[] = [];
+/** A server with a client of its own: the tests run side by side, as some wait for seconds. */
+class NadsOfServer implements AsyncDisposable {
+  readonly server: ApiServer;
+  readonly #api: ApiClient;
+  readonly #opened: KubeNads[] = [];
 
-beforeEach(async () => {
-  server = new ApiServer();
-  api = connectTo(await server.start());
-});
+  private constructor(server: ApiServer, api: ApiClient) {
+    this.server = server;
+    this.#api = api;
+  }
 
-afterEach(async () => {
-  for (const nads of opened.splice(0)) nads.watch.close();
-  api.close();
-  await server[Symbol.asyncDispose]();
-});
+  static async start(): Promise<NadsOfServer> {
+    const server = new ApiServer();
+    return new NadsOfServer(server, connectTo(await server.start()));
+  }
+
+  /** With its watch open, unless the server does not let it. */
+  async open({ connected = true } = {}): Promise<KubeNads> {
+    const nads = new KubeNads(this.#api, silentLogger);
+    this.#opened.push(nads);
+    if (connected) await vi.waitFor(() => expect(nads.watch.connected).toBe(true), 10_000);
+    return nads;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const nads of this.#opened) nads.watch.close();
+    this.#api.close();
+    await this.server[Symbol.asyncDispose]();
+  }
+}
 
 const macvlan = JSON.stringify({ cniVersion: "1.0.0", type: "macvlan" });
 
 function nad(name: string, config: unknown = macvlan, metadata: object = {}): KubeObject {
   return { metadata: { name, namespace: "default", ...metadata }, spec: { config } };
-}
-
-/** With its watch open, unless the server does not let it. */
-async function openNads({ connected = true } = {}): Promise<KubeNads> {
-  const nads = new KubeNads(api, silentLogger);
-  opened.push(nads);
-  if (connected) await vi.waitFor(() => expect(nads.watch.connected).toBe(true), 10_000);
-  return nads;
 }
 
 const configOf = (found: Nad | undefined) => found && Buffer.from(found.config).toString();
@@ -44,11 +52,12 @@ async function failure(work: Promise<unknown>): Promise<CniError> {
   throw new Error(`no CniError but ${String(outcome)}`);
 }
 
-describe("a NetworkAttachmentDefinition that is watched", () => {
+describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
   test("is known without a request: configuration, resource name, and what it is called in errors", async () => {
+    await using at = await NadsOfServer.start();
     const metadata = { annotations: { "k8s.v1.cni.cncf.io/resourceName": "example.com/nic", other: "x" } };
-    server.set(nadsPath, nad("a", macvlan, metadata));
-    const nads = await openNads();
+    at.server.set(nadsPath, nad("a", macvlan, metadata));
+    const nads = await at.open();
     const found = await nads.get("default", "a");
     expect(found).toMatchObject({
       namespace: "default",
@@ -58,21 +67,22 @@ describe("a NetworkAttachmentDefinition that is watched", () => {
     });
     expect(Object.keys(found?.annotations ?? {})).toHaveLength(1);
     expect(configOf(found)).toBe(macvlan);
-    expect(server.lookups).toEqual([]);
+    expect(at.server.lookups).toEqual([]);
   });
 
   test("stays the same object until its configuration is another", async () => {
-    server.set(nadsPath, nad("a"));
-    const nads = await openNads();
+    await using at = await NadsOfServer.start();
+    at.server.set(nadsPath, nad("a"));
+    const nads = await at.open();
     const first = await nads.get("default", "a");
     expect((await nads.get("default", "a"))?.config).toBe(first?.config);
 
-    server.set(nadsPath, nad("a", macvlan, { labels: { changed: "elsewhere" } }));
-    server.set(nadsPath, nad("after"));
+    at.server.set(nadsPath, nad("a", macvlan, { labels: { changed: "elsewhere" } }));
+    at.server.set(nadsPath, nad("after"));
     await vi.waitFor(() => expect(nads.watch.get("default/after")).toBeDefined(), 10_000);
     expect((await nads.get("default", "a"))?.config).toBe(first?.config);
 
-    server.set(nadsPath, nad("a", `${macvlan} `));
+    at.server.set(nadsPath, nad("a", `${macvlan} `));
     await vi.waitFor(
       async () => expect(configOf(await nads.get("default", "a"))).toBe(`${macvlan} `),
       10_000,
@@ -80,12 +90,13 @@ describe("a NetworkAttachmentDefinition that is watched", () => {
   });
 
   test("is the same object after everything had to be listed again", async () => {
-    server.set(nadsPath, nad("a"));
-    const nads = await openNads();
+    await using at = await NadsOfServer.start();
+    at.server.set(nadsPath, nad("a"));
+    const nads = await at.open();
     const first = await nads.get("default", "a");
     let isGone = true;
-    server.fault = (path) => (path.includes("watch=") && isGone ? { status: 410 } : undefined);
-    server.cut();
+    at.server.fault = (path) => (path.includes("watch=") && isGone ? { status: 410 } : undefined);
+    at.server.cut();
     await vi.waitFor(() => expect(nads.watch.counts.lists).toBeGreaterThan(1), 10_000);
     isGone = false;
     await vi.waitFor(() => expect(nads.watch.connected).toBe(true), 10_000);
@@ -93,11 +104,12 @@ describe("a NetworkAttachmentDefinition that is watched", () => {
   });
 
   test("is gone when it is deleted, and another one when it is made again", async () => {
-    server.set(nadsPath, nad("a"));
-    const nads = await openNads();
-    server.delete(nadsPath, "default", "a");
+    await using at = await NadsOfServer.start();
+    at.server.set(nadsPath, nad("a"));
+    const nads = await at.open();
+    at.server.delete(nadsPath, "default", "a");
     await vi.waitFor(async () => expect(await nads.get("default", "a")).toBeUndefined(), 10_000);
-    server.set(nadsPath, nad("a", "{}"));
+    at.server.set(nadsPath, nad("a", "{}"));
     await vi.waitFor(async () => expect(configOf(await nads.get("default", "a"))).toBe("{}"), 10_000);
   });
 
@@ -107,15 +119,17 @@ describe("a NetworkAttachmentDefinition that is watched", () => {
     ["no config", { metadata: { name: "a", namespace: "default" }, spec: {} }],
     ["config null", nad("a", null)],
   ])("with %s has an empty configuration", async (_what, object) => {
-    server.set(nadsPath, object);
-    const nads = await openNads();
+    await using at = await NadsOfServer.start();
+    at.server.set(nadsPath, object);
+    const nads = await at.open();
     expect((await nads.get("default", "a"))?.config).toHaveLength(0);
   });
 
   test("whose configuration is no text is an error that names it, for those who ask for it alone", async () => {
-    server.set(nadsPath, nad("object", { type: "macvlan" }));
-    server.set(nadsPath, nad("good"));
-    const nads = await openNads();
+    await using at = await NadsOfServer.start();
+    at.server.set(nadsPath, nad("object", { type: "macvlan" }));
+    at.server.set(nadsPath, nad("good"));
+    const nads = await at.open();
     const error = await failure(nads.get("default", "object"));
     expect(error.code).toBe(7);
     expect(error.message).toBe(
@@ -125,9 +139,10 @@ describe("a NetworkAttachmentDefinition that is watched", () => {
   });
 
   test("whose configuration is too large is an error that says how large, and is not kept", async () => {
-    server.set(nadsPath, nad("large", "ü".repeat(600_000)));
-    server.set(nadsPath, nad("just", " ".repeat(1024 * 1024)));
-    const nads = await openNads();
+    await using at = await NadsOfServer.start();
+    at.server.set(nadsPath, nad("large", "ü".repeat(600_000)));
+    at.server.set(nadsPath, nad("just", " ".repeat(1024 * 1024)));
+    const nads = await at.open();
     const error = await failure(nads.get("default", "large"));
     expect(error.code).toBe(7);
     expect(error.message).toBe(
@@ -138,58 +153,64 @@ describe("a NetworkAttachmentDefinition that is watched", () => {
   });
 
   test("may have any characters in it", async () => {
+    await using at = await NadsOfServer.start();
     const config = JSON.stringify({ type: "macvlan", note: "Größe 网络 🦀" });
-    server.set(nadsPath, nad("a", config));
-    const nads = await openNads();
+    at.server.set(nadsPath, nad("a", config));
+    const nads = await at.open();
     expect(configOf(await nads.get("default", "a"))).toBe(config);
   });
 
   test("is used while the server is away", async () => {
-    server.set(nadsPath, nad("a"));
-    const nads = await openNads();
-    server.fault = () => "reset";
-    server.cut();
+    await using at = await NadsOfServer.start();
+    at.server.set(nadsPath, nad("a"));
+    const nads = await at.open();
+    at.server.fault = () => "reset";
+    at.server.cut();
     await vi.waitFor(() => expect(nads.watch.connected).toBe(false), 10_000);
     expect(configOf(await nads.get("default", "a"))).toBe(macvlan);
-    expect(server.lookups).toEqual([]);
+    expect(at.server.lookups).toEqual([]);
   });
 });
 
-describe("a NetworkAttachmentDefinition that the watch does not have", () => {
+describe.concurrent("a NetworkAttachmentDefinition that the watch does not have", () => {
   test("is asked for", async () => {
-    const nads = await openNads();
-    server.set(nadsPath, nad("late"), { seen: false });
+    await using at = await NadsOfServer.start();
+    const nads = await at.open();
+    at.server.set(nadsPath, nad("late"), { seen: false });
     expect(configOf(await nads.get("default", "late"))).toBe(macvlan);
-    expect(server.lookups).toEqual([
+    expect(at.server.lookups).toEqual([
       "GET /apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitions/late",
     ]);
   });
 
   test("is asked for once, however many want it at once", async () => {
-    const nads = await openNads();
-    server.set(nadsPath, nad("late"), { seen: false });
+    await using at = await NadsOfServer.start();
+    const nads = await at.open();
+    at.server.set(nadsPath, nad("late"), { seen: false });
     const found = await Promise.all(Array.from({ length: 20 }, () => nads.get("default", "late")));
     expect(new Set(found.map((one) => one?.config)).size).toBe(1);
-    expect(server.lookups).toHaveLength(1);
+    expect(at.server.lookups).toHaveLength(1);
   });
 
   test("and the API neither is asked for once in a while, and found as soon as the watch brings it", async () => {
-    const nads = await openNads();
+    await using at = await NadsOfServer.start();
+    const nads = await at.open();
     for (let ask = 0; ask < 5; ask++) expect(await nads.get("default", "missing")).toBeUndefined();
-    expect(server.lookups).toHaveLength(1);
-    server.set(nadsPath, nad("missing"));
+    expect(at.server.lookups).toHaveLength(1);
+    at.server.set(nadsPath, nad("missing"));
     await vi.waitFor(async () => expect(configOf(await nads.get("default", "missing"))).toBe(macvlan), {
       timeout: 4_000,
       interval: 20,
     });
-    expect(server.lookups).toHaveLength(1);
+    expect(at.server.lookups).toHaveLength(1);
   });
 
   test("stays missing while the server is away, so that a file of that name is used; of others nobody knows", async () => {
-    const nads = await openNads();
+    await using at = await NadsOfServer.start();
+    const nads = await at.open();
     expect(await nads.get("default", "in-a-file")).toBeUndefined();
-    server.fault = () => "reset";
-    server.cut();
+    at.server.fault = () => "reset";
+    at.server.cut();
     await vi.waitFor(() => expect(nads.watch.connected).toBe(false), 10_000);
     expect(await nads.get("default", "in-a-file")).toBeUndefined();
     expect((await failure(nads.get("default", "unheard-of"))).code).toBe(11);
@@ -198,77 +219,84 @@ describe("a NetworkAttachmentDefinition that the watch does not have", () => {
   test.each(["..", "a/b", "../../../../api/v1/secrets", "a?watch=1", "A", "", "-a"])(
     "is not asked for where %j can be no object's name",
     async (name) => {
-      const nads = await openNads();
+      await using at = await NadsOfServer.start();
+      const nads = await at.open();
       expect(await nads.get("default", name)).toBeUndefined();
       expect(await nads.get(name, "a")).toBeUndefined();
-      expect(server.lookups).toEqual([]);
+      expect(at.server.lookups).toEqual([]);
     },
   );
 
   test.each([500, 503])("is asked for again while the API answers %i", async (status) => {
-    const nads = await openNads();
-    server.set(nadsPath, nad("late"), { seen: false });
+    await using at = await NadsOfServer.start();
+    const nads = await at.open();
+    at.server.set(nadsPath, nad("late"), { seen: false });
     let faults = 2;
-    server.fault = () => (faults-- > 0 ? { status } : undefined);
+    at.server.fault = () => (faults-- > 0 ? { status } : undefined);
     expect(configOf(await nads.get("default", "late"))).toBe(macvlan);
-    expect(server.lookups).toHaveLength(3);
+    expect(at.server.lookups).toHaveLength(3);
   });
 
   test("is code 11 where the API does not answer for long", async () => {
-    const nads = await openNads();
-    server.fault = () => "reset";
+    await using at = await NadsOfServer.start();
+    const nads = await at.open();
+    at.server.fault = () => "reset";
     const begin = performance.now();
     const error = await failure(nads.get("default", "late"));
     expect(performance.now() - begin).toBeGreaterThan(2_000);
     expect(error.code).toBe(11);
     expect(error.message).toContain("NetworkAttachmentDefinition default/late cannot be looked up: ");
-    expect(server.lookups.length).toBeGreaterThan(3);
+    expect(at.server.lookups.length).toBeGreaterThan(3);
   });
 
   test("is code 11 at once where the API refuses", async () => {
-    const nads = await openNads();
-    server.fault = () => ({ status: 403 });
+    await using at = await NadsOfServer.start();
+    const nads = await at.open();
+    at.server.fault = () => ({ status: 403 });
     const error = await failure(nads.get("default", "late"));
     expect([error.code, error.message]).toEqual([11, expect.stringContaining("this is answer 403")]);
-    expect(server.lookups).toHaveLength(1);
+    expect(at.server.lookups).toHaveLength(1);
   });
 });
 
-describe("where the API lets nobody watch", () => {
+describe.concurrent("where the API lets nobody watch", () => {
   const forbidden = (path: string) => (path.includes("/namespaces/") ? undefined : { status: 403 });
 
   test("each is asked for, and stays the same object while it is the same", async () => {
-    server.fault = forbidden;
-    server.set(nadsPath, nad("a"));
-    const nads = await openNads({ connected: false });
+    await using at = await NadsOfServer.start();
+    at.server.fault = forbidden;
+    at.server.set(nadsPath, nad("a"));
+    const nads = await at.open({ connected: false });
     await vi.waitFor(() => expect(nads.watch.refused).toBe(true), 10_000);
     const first = await nads.get("default", "a");
     expect(configOf(first)).toBe(macvlan);
     expect((await nads.get("default", "a"))?.config).toBe(first?.config);
-    expect(server.lookups).toHaveLength(2);
-    server.set(nadsPath, nad("a", "{}"));
+    expect(at.server.lookups).toHaveLength(2);
+    at.server.set(nadsPath, nad("a", "{}"));
     expect(configOf(await nads.get("default", "a"))).toBe("{}");
-    server.delete(nadsPath, "default", "a");
+    at.server.delete(nadsPath, "default", "a");
     expect(await nads.get("default", "a")).toBeUndefined();
   });
 
   test("what was known is used where the API does not answer", async () => {
-    server.fault = forbidden;
-    server.set(nadsPath, nad("a"));
-    const nads = await openNads({ connected: false });
+    await using at = await NadsOfServer.start();
+    at.server.fault = forbidden;
+    at.server.set(nadsPath, nad("a"));
+    const nads = await at.open({ connected: false });
     await vi.waitFor(() => expect(nads.watch.refused).toBe(true), 10_000);
     await nads.get("default", "a");
-    server.fault = (path) => (path.includes("/namespaces/") ? { status: 503 } : { status: 403 });
+    at.server.fault = (path) => (path.includes("/namespaces/") ? { status: 503 } : { status: 403 });
     expect(configOf(await nads.get("default", "a"))).toBe(macvlan);
   });
 
   test("what a watch brought before is not believed any more", async () => {
-    server.set(nadsPath, nad("a"));
-    const nads = await openNads();
-    server.fault = forbidden;
-    server.cut();
+    await using at = await NadsOfServer.start();
+    at.server.set(nadsPath, nad("a"));
+    const nads = await at.open();
+    at.server.fault = forbidden;
+    at.server.cut();
     await vi.waitFor(() => expect(nads.watch.refused).toBe(true), 10_000);
-    server.set(nadsPath, nad("a", "{}"));
+    at.server.set(nadsPath, nad("a", "{}"));
     expect(configOf(await nads.get("default", "a"))).toBe("{}");
   });
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import type { ApiClient } from "../../../src/kube/api-client.ts";
 import { KubePods } from "../../../src/kube/pods.ts";
@@ -7,20 +7,43 @@ import { RecordingLogger } from "../../support/recording-logger.ts";
 import { ApiServer, type KubeObject, podsPath } from "./api-server.ts";
 import { connectTo } from "./connection.ts";
 
-let server: ApiServer;
-let api: ApiClient;
-const opened: KubePods[] = [];
+/** A server with a client of its own: the tests run side by side, as many wait for seconds. */
+class PodsOfServer implements AsyncDisposable {
+  readonly server: ApiServer;
+  readonly #api: ApiClient;
+  readonly #opened: KubePods[] = [];
 
-beforeEach(async () => {
-  server = new ApiServer();
-  api = connectTo(await server.start());
-});
+  private constructor(server: ApiServer, api: ApiClient) {
+    this.server = server;
+    this.#api = api;
+  }
 
-afterEach(async () => {
-  for (const pods of opened.splice(0)) pods.watch?.close();
-  api.close();
-  await server[Symbol.asyncDispose]();
-});
+  static async start(): Promise<PodsOfServer> {
+    const server = new ApiServer();
+    return new PodsOfServer(server, connectTo(await server.start()));
+  }
+
+  async open({
+    nodeName = "node-1",
+    connected = true,
+    log = silentLogger,
+  }: {
+    nodeName?: string;
+    connected?: boolean;
+    log?: Logger;
+  } = {}): Promise<KubePods> {
+    const pods = new KubePods(this.#api, nodeName, log);
+    this.#opened.push(pods);
+    if (connected) await vi.waitFor(() => expect(pods.watch?.connected).toBe(true), 10_000);
+    return pods;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const pods of this.#opened) pods.watch?.close();
+    this.#api.close();
+    await this.server[Symbol.asyncDispose]();
+  }
+}
 
 const networks = "k8s.v1.cni.cncf.io/networks";
 
@@ -29,21 +52,6 @@ function pod(name: string, uid: string, annotations?: Readonly<Record<string, st
 }
 
 const asked = (name: string, uid = "") => ({ namespace: "default", name, uid, sandboxId: "sandbox" });
-
-async function openPods({
-  nodeName = "node-1",
-  connected = true,
-  log = silentLogger,
-}: {
-  nodeName?: string;
-  connected?: boolean;
-  log?: Logger;
-} = {}): Promise<KubePods> {
-  const pods = new KubePods(api, nodeName, log);
-  opened.push(pods);
-  if (connected) await vi.waitFor(() => expect(pods.watch?.connected).toBe(true), 10_000);
-  return pods;
-}
 
 /** Milliseconds of the quickest of three: a machine that does much else makes some of them slow. */
 async function quickest(work: () => Promise<unknown>): Promise<number> {
@@ -59,14 +67,15 @@ async function quickest(work: () => Promise<unknown>): Promise<number> {
 const retry = { retry: true };
 const once = { retry: false };
 
-describe("a pod without network-status", () => {
+describe.concurrent("a pod without network-status", () => {
   const status = "k8s.v1.cni.cncf.io/network-status";
 
   test("is the object that the watch has, whatever that status would be", async () => {
-    server.set(podsPath, pod("web", "u1", { [networks]: "a" }));
-    server.set(podsPath, pod("done", "u2", { [status]: "" }));
-    server.set(podsPath, pod("etcd", "mirror", { "kubernetes.io/config.source": "file" }));
-    const pods = await openPods({ connected: false });
+    await using at = await PodsOfServer.start();
+    at.server.set(podsPath, pod("web", "u1", { [networks]: "a" }));
+    at.server.set(podsPath, pod("done", "u2", { [status]: "" }));
+    at.server.set(podsPath, pod("etcd", "mirror", { "kubernetes.io/config.source": "file" }));
+    const pods = await at.open({ connected: false });
     expect(await pods.untilWatched()).toBe(true);
     expect(pods.withoutStatus(asked("web", "u1"))).toEqual(asked("web", "u1"));
     expect(pods.withoutStatus(asked("web"))).toEqual(asked("web", "u1"));
@@ -74,33 +83,36 @@ describe("a pod without network-status", () => {
     expect(pods.withoutStatus(asked("web", "u0"))).toBeUndefined();
     expect(pods.withoutStatus(asked("done", "u2"))).toBeUndefined();
     expect(pods.withoutStatus(asked("nobody", "u3"))).toBeUndefined();
-    expect(server.lookups).toEqual([]);
+    expect(at.server.lookups).toEqual([]);
   });
 
   test("has one as soon as the watch says so", async () => {
-    server.set(podsPath, pod("web", "u1"));
-    const pods = await openPods();
-    server.set(podsPath, pod("web", "u1", { [status]: "[]" }));
+    await using at = await PodsOfServer.start();
+    at.server.set(podsPath, pod("web", "u1"));
+    const pods = await at.open();
+    at.server.set(podsPath, pod("web", "u1", { [status]: "[]" }));
     await vi.waitFor(() => expect(pods.withoutStatus(asked("web", "u1"))).toBeUndefined(), 10_000);
   });
 
   test("is not known of where pods are not watched, or not any more", async () => {
-    const unwatched = await openPods({ nodeName: "", connected: false });
+    await using at = await PodsOfServer.start();
+    const unwatched = await at.open({ nodeName: "", connected: false });
     expect(await unwatched.untilWatched()).toBe(false);
     expect(unwatched.withoutStatus(asked("web", "u1"))).toBeUndefined();
-    server.fault = () => "silence";
-    const pods = await openPods({ connected: false });
+    at.server.fault = () => "silence";
+    const pods = await at.open({ connected: false });
     const known = pods.untilWatched();
     pods.watch?.close();
     expect(await known).toBe(false);
   });
 });
 
-describe("a pod of the node", () => {
+describe.concurrent("a pod of the node", () => {
   test("is known without a request, with what is read of it", async () => {
+    await using at = await PodsOfServer.start();
     const annotations = { [networks]: "a,b", "v1.multus-cni.io/default-network": "c", "a/b": "large" };
-    server.set(podsPath, pod("web", "u1", annotations));
-    const pods = await openPods();
+    at.server.set(podsPath, pod("web", "u1", annotations));
+    const pods = await at.open();
     expect(await pods.find(asked("web", "u1"), retry)).toEqual({
       uid: "u1",
       isStatic: false,
@@ -108,100 +120,113 @@ describe("a pod of the node", () => {
       annotations: { [networks]: "a,b", "v1.multus-cni.io/default-network": "c" },
     });
     expect(await pods.find(asked("web"), retry)).toMatchObject({ uid: "u1" });
-    expect(server.lookups).toEqual([]);
+    expect(at.server.lookups).toEqual([]);
   });
 
   test("is watched for the node alone", async () => {
-    await openPods({ nodeName: "node-1" });
-    expect(server.requests.every((path) => path.includes("fieldSelector=spec.nodeName%3Dnode-1"))).toBe(true);
+    await using at = await PodsOfServer.start();
+    await at.open({ nodeName: "node-1" });
+    expect(at.server.requests.every((path) => path.includes("fieldSelector=spec.nodeName%3Dnode-1"))).toBe(
+      true,
+    );
   });
 
   test("that is static is known whatever the runtime's UID", async () => {
-    server.set(podsPath, pod("etcd", "mirror", { "kubernetes.io/config.source": "file" }));
-    const pods = await openPods();
+    await using at = await PodsOfServer.start();
+    at.server.set(podsPath, pod("etcd", "mirror", { "kubernetes.io/config.source": "file" }));
+    const pods = await at.open();
     expect(await pods.find(asked("etcd", "hash"), retry)).toMatchObject({ uid: "mirror", isStatic: true });
-    expect(server.lookups).toEqual([]);
+    expect(at.server.lookups).toEqual([]);
   });
 
   test("is waited for while the watch lags, and no request is made", async () => {
-    const pods = await openPods();
+    await using at = await PodsOfServer.start();
+    const pods = await at.open();
     const found = pods.find(asked("web", "u1"), once);
-    server.set(podsPath, pod("web", "u1"));
+    at.server.set(podsPath, pod("web", "u1"));
     expect(await found).toMatchObject({ uid: "u1" });
-    expect(server.lookups).toEqual([]);
+    expect(at.server.lookups).toEqual([]);
   });
 
   test("that follows one of the same name is waited for", async () => {
-    server.set(podsPath, pod("web-0", "old"));
-    const pods = await openPods();
+    await using at = await PodsOfServer.start();
+    at.server.set(podsPath, pod("web-0", "old"));
+    const pods = await at.open();
     const found = pods.find(asked("web-0", "new"), retry);
-    server.delete(podsPath, "default", "web-0");
-    server.set(podsPath, pod("web-0", "new"));
+    at.server.delete(podsPath, "default", "web-0");
+    at.server.set(podsPath, pod("web-0", "new"));
     expect(await found).toMatchObject({ uid: "new" });
-    expect(server.lookups).toEqual([]);
+    expect(at.server.lookups).toEqual([]);
   });
 
   test("that the watch does not bring is asked for once", async () => {
-    const pods = await openPods();
-    server.set(podsPath, pod("web", "u1"), { seen: false });
+    await using at = await PodsOfServer.start();
+    const pods = await at.open();
+    at.server.set(podsPath, pod("web", "u1"), { seen: false });
     const begin = performance.now();
     expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ uid: "u1" });
     expect(performance.now() - begin).toBeGreaterThan(2_000);
-    expect(server.lookups).toEqual(["GET /api/v1/namespaces/default/pods/web"]);
+    expect(at.server.lookups).toEqual(["GET /api/v1/namespaces/default/pods/web"]);
   });
 
   test("that the watch does not bring puts the node's name in doubt, once", async () => {
+    await using at = await PodsOfServer.start();
     const log = new RecordingLogger();
-    const pods = await openPods({ log });
-    for (const name of ["web", "db"]) server.set(podsPath, pod(name, "u1"), { seen: false });
+    const pods = await at.open({ log });
+    for (const name of ["web", "db"]) at.server.set(podsPath, pod(name, "u1"), { seen: false });
     await Promise.all(["web", "db"].map((name) => pods.find(asked(name, "u1"), retry)));
     expect(log.errors).toEqual([expect.stringContaining("is the node's name right?")]);
   });
 
   test("of another UID, to the end, is given as it is", async () => {
-    server.set(podsPath, pod("web", "other"));
+    await using at = await PodsOfServer.start();
+    at.server.set(podsPath, pod("web", "other"));
     const log = new RecordingLogger();
-    const pods = await openPods({ log });
+    const pods = await at.open({ log });
     expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ uid: "other" });
-    expect(server.lookups).toHaveLength(1);
+    expect(at.server.lookups).toHaveLength(1);
     expect(log.errors).toEqual([]);
   });
 
   test("that is not there is no error", async () => {
+    await using at = await PodsOfServer.start();
     const log = new RecordingLogger();
-    const pods = await openPods({ log });
+    const pods = await at.open({ log });
     expect(await pods.find(asked("gone", "u1"), retry)).toBeUndefined();
-    expect(server.lookups).toHaveLength(1);
+    expect(at.server.lookups).toHaveLength(1);
     expect(log.errors).toEqual([]);
   });
 });
 
-describe("without a watch", () => {
+describe.concurrent("without a watch", () => {
   test("every pod is asked for, at once", async () => {
-    server.set(podsPath, pod("web", "u1", { [networks]: "a" }));
-    const pods = await openPods({ nodeName: "", connected: false });
+    await using at = await PodsOfServer.start();
+    at.server.set(podsPath, pod("web", "u1", { [networks]: "a" }));
+    const pods = await at.open({ nodeName: "", connected: false });
     const quick = await quickest(async () =>
       expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ annotations: { [networks]: "a" } }),
     );
     expect(quick).toBeLessThan(2_400);
-    expect(server.requests).toEqual(Array(3).fill("GET /api/v1/namespaces/default/pods/web"));
+    expect(at.server.requests).toEqual(Array(3).fill("GET /api/v1/namespaces/default/pods/web"));
   });
 
   test("those who want the same pod at once share the answer", async () => {
-    server.set(podsPath, pod("web", "u1"));
-    const pods = await openPods({ nodeName: "", connected: false });
+    await using at = await PodsOfServer.start();
+    at.server.set(podsPath, pod("web", "u1"));
+    const pods = await at.open({ nodeName: "", connected: false });
     const found = await Promise.all(Array.from({ length: 10 }, () => pods.find(asked("web"), retry)));
     expect(found.map((one) => one?.uid)).toEqual(Array(10).fill("u1"));
-    expect(server.lookups).toHaveLength(1);
+    expect(at.server.lookups).toHaveLength(1);
     await pods.ask(asked("web"));
-    expect(server.lookups).toHaveLength(2);
+    expect(at.server.lookups).toHaveLength(2);
   });
 
   test("a watch that is interrupted gets no time", async () => {
-    const pods = await openPods();
-    server.set(podsPath, pod("web", "u1"), { seen: false });
-    server.fault = (path) => (path.includes("/namespaces/") ? undefined : "reset");
-    server.cut();
+    await using at = await PodsOfServer.start();
+    const pods = await at.open();
+    at.server.set(podsPath, pod("web", "u1"), { seen: false });
+    at.server.fault = (path) => (path.includes("/namespaces/") ? undefined : "reset");
+    at.server.cut();
     await vi.waitFor(() => expect(pods.watch?.connected).toBe(false), 10_000);
     const quick = await quickest(async () =>
       expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ uid: "u1" }),
@@ -210,15 +235,16 @@ describe("without a watch", () => {
   });
 
   test("a name that no pod can have is not asked for", async () => {
-    const pods = await openPods({ nodeName: "", connected: false });
+    await using at = await PodsOfServer.start();
+    const pods = await at.open({ nodeName: "", connected: false });
     for (const name of ["..", "../nodes", "a/status", "", "a?b"]) {
       expect(await pods.find(asked(name), retry)).toBeUndefined();
     }
-    expect(server.requests).toEqual([]);
+    expect(at.server.requests).toEqual([]);
   });
 });
 
-describe("an API that does not answer", () => {
+describe.concurrent("an API that does not answer", () => {
   async function failure(work: Promise<unknown>): Promise<CniError> {
     const outcome = await work.catch((error: unknown) => error);
     if (outcome instanceof CniError) return outcome;
@@ -226,18 +252,20 @@ describe("an API that does not answer", () => {
   }
 
   test("is asked again with retry, until it does", async () => {
-    server.set(podsPath, pod("web", "u1"));
-    const pods = await openPods({ nodeName: "", connected: false });
+    await using at = await PodsOfServer.start();
+    at.server.set(podsPath, pod("web", "u1"));
+    const pods = await at.open({ nodeName: "", connected: false });
     const faults = ["reset", { status: 503 }, { status: 500 }] as const;
     let next = 0;
-    server.fault = () => faults[next++];
+    at.server.fault = () => faults[next++];
     expect(await pods.find(asked("web"), retry)).toMatchObject({ uid: "u1" });
-    expect(server.lookups).toHaveLength(4);
+    expect(at.server.lookups).toHaveLength(4);
   });
 
   test("is code 11 at once without retry, and names the pod", async () => {
-    const pods = await openPods({ nodeName: "", connected: false });
-    server.fault = () => ({ status: 503 });
+    await using at = await PodsOfServer.start();
+    const pods = await at.open({ nodeName: "", connected: false });
+    at.server.fault = () => ({ status: 503 });
     for (const work of [pods.find(asked("web"), once), pods.ask(asked("web"))]) {
       const error = await failure(work);
       expect([error.code, error.message]).toEqual([
@@ -248,34 +276,38 @@ describe("an API that does not answer", () => {
   });
 
   test("is code 11 after some seconds with retry", async () => {
-    const pods = await openPods({ nodeName: "", connected: false });
-    server.fault = () => "reset";
+    await using at = await PodsOfServer.start();
+    const pods = await at.open({ nodeName: "", connected: false });
+    at.server.fault = () => "reset";
     const begin = performance.now();
     expect((await failure(pods.find(asked("web"), retry))).code).toBe(11);
     expect(performance.now() - begin).toBeGreaterThan(2_000);
   });
 
   test("is not waited for any longer than it asks for", async () => {
-    const pods = await openPods({ nodeName: "", connected: false });
-    server.fault = () => ({ status: 503, headers: { "Retry-After": "60" } });
+    await using at = await PodsOfServer.start();
+    const pods = await at.open({ nodeName: "", connected: false });
+    at.server.fault = () => ({ status: 503, headers: { "Retry-After": "60" } });
     const quick = await quickest(async () =>
       expect((await failure(pods.find(asked("web"), retry))).code).toBe(11),
     );
     expect(quick).toBeLessThan(2_400);
-    expect(server.lookups).toHaveLength(3);
+    expect(at.server.lookups).toHaveLength(3);
   });
 
   test("that is silent holds nobody up who has something else to go on with", async () => {
-    const pods = await openPods({ nodeName: "", connected: false });
-    server.fault = () => "silence";
+    await using at = await PodsOfServer.start();
+    const pods = await at.open({ nodeName: "", connected: false });
+    at.server.fault = () => "silence";
     const begin = performance.now();
     expect((await failure(pods.find(asked("web"), once))).code).toBe(11);
     expect(performance.now() - begin).toBeLessThan(8_000);
   });
 
   test.each([401, 403])("but refuses with %i is code 11 at once", async (status) => {
-    const pods = await openPods({ nodeName: "", connected: false });
-    server.fault = () => ({ status });
+    await using at = await PodsOfServer.start();
+    const pods = await at.open({ nodeName: "", connected: false });
+    at.server.fault = () => ({ status });
     expect((await failure(pods.find(asked("web"), retry))).message).toContain(`this is answer ${status}`);
   });
 });
