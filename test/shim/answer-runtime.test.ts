@@ -17,6 +17,9 @@ import { frameWith } from "./support/shim-stream.ts";
 
 const specVersions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
+/** For tests of what is not waited for: a machine that does much else may take as long for other reasons, but not each time. */
+const bounded = { retry: 2 };
+
 describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) => {
   test("VERSION names the versions of the spec and asks no daemon", async () => {
     const answer = await runCommand([binary], { env: { CNI_COMMAND: "VERSION" }, stdin: "not even JSON" });
@@ -188,24 +191,29 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
     expect((await outcome).exitCode).toBe(0);
   });
 
-  test("fails at once where the socket cannot be one, and STATUS has a code of its own", async () => {
-    await using daemon = await ShimDaemon.create(binary, { listening: false });
-    const place = daemon.path("place");
-    writeFileSync(place, "");
-    const config = daemon.config({ daemonSocketDir: place });
-    const { milliseconds, ...outcome } = await daemon.run({ env: { CNI_COMMAND: "STATUS" }, config }).outcome;
-    expect(errorOf({ ...outcome, milliseconds })).toMatchObject({
-      code: 50,
-      msg: expect.stringContaining("Not a directory"),
-    });
-    expect(milliseconds).toBeLessThan(2900);
-    mkdirSync(daemon.path("deep"));
-    const long = daemon.config({ daemonSocketDir: `${daemon.path("deep")}/${"x".repeat(100)}` });
-    expect(errorOf(await daemon.run({ config: long }).outcome)).toMatchObject({
-      code: 7,
-      msg: expect.stringContaining("too long"),
-    });
-  });
+  test(
+    "fails at once where the socket cannot be one, and STATUS has a code of its own",
+    bounded,
+    async () => {
+      await using daemon = await ShimDaemon.create(binary, { listening: false });
+      const place = daemon.path("place");
+      writeFileSync(place, "");
+      const config = daemon.config({ daemonSocketDir: place });
+      const { milliseconds, ...outcome } = await daemon.run({ env: { CNI_COMMAND: "STATUS" }, config })
+        .outcome;
+      expect(errorOf({ ...outcome, milliseconds })).toMatchObject({
+        code: 50,
+        msg: expect.stringContaining("Not a directory"),
+      });
+      expect(milliseconds).toBeLessThan(2900);
+      mkdirSync(daemon.path("deep"));
+      const long = daemon.config({ daemonSocketDir: `${daemon.path("deep")}/${"x".repeat(100)}` });
+      expect(errorOf(await daemon.run({ config: long }).outcome)).toMatchObject({
+        code: 7,
+        msg: expect.stringContaining("too long"),
+      });
+    },
+  );
 
   const comeAgain = '{"cniVersion":"1.0.0","code":11,"msg":"multusd is stopping; try again"}';
 
@@ -238,28 +246,32 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
     expect(answer.milliseconds).toBeLessThan(10_000);
   });
 
-  test("a daemon that goes on stopping for 3 s: what it said, and a signal ends the waiting", async () => {
-    await using daemon = await ShimDaemon.create(binary);
-    const always = async (): Promise<void> => {
-      for (;;) {
-        const stream = await daemon.accept();
-        await stream.greet();
-        stream.reply(1, comeAgain, { retry: true });
-      }
-    };
-    // Ends with the test: nobody connects any more.
-    void always();
-    const answer = await daemon.run().outcome;
-    expect(errorOf(answer)).toEqual(JSON.parse(comeAgain));
-    expect(answer.milliseconds).toBeGreaterThan(2900);
-    const ended = daemon.run();
-    await sleep(300);
-    ended.child.kill("SIGTERM");
-    expect(errorOf(await ended.outcome)).toMatchObject({ code: 11 });
-    expect((await ended.outcome).milliseconds).toBeLessThan(2900);
-  });
+  test(
+    "a daemon that goes on stopping for 3 s: what it said, and a signal ends the waiting",
+    bounded,
+    async () => {
+      await using daemon = await ShimDaemon.create(binary);
+      const always = async (): Promise<void> => {
+        for (;;) {
+          const stream = await daemon.accept();
+          await stream.greet();
+          stream.reply(1, comeAgain, { retry: true });
+        }
+      };
+      // Ends with the test: nobody connects any more.
+      void always();
+      const answer = await daemon.run().outcome;
+      expect(errorOf(answer)).toEqual(JSON.parse(comeAgain));
+      expect(answer.milliseconds).toBeGreaterThan(2900);
+      const ended = daemon.run();
+      await sleep(300);
+      ended.child.kill("SIGTERM");
+      expect(errorOf(await ended.outcome)).toMatchObject({ code: 11 });
+      expect((await ended.outcome).milliseconds).toBeLessThan(2900);
+    },
+  );
 
-  test("what has been begun is not brought to another daemon", async () => {
+  test("what has been begun is not brought to another daemon", bounded, async () => {
     await using daemon = await ShimDaemon.create(binary);
     daemon.addPlugin("plugin", "exit 0");
     const { stream, outcome } = await daemon.connected();
@@ -280,31 +292,35 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
     });
   });
 
-  test("a daemon that goes away before it answers: what runs may end, no more is begun, CNI error 11", async () => {
-    await using daemon = await ShimDaemon.create(binary);
-    daemon.addPlugin("slow", `echo started >&2; sleep 0.5; touch ${daemon.path("ended")}`);
-    daemon.addPlugin("late", `touch ${daemon.path("late")}`);
-    const { stream, outcome, child } = await daemon.connected();
-    const started = new Promise((resolve) => child.stderr?.once("data", resolve));
-    void exec(daemon, stream, "slow");
-    await started;
-    // It finds order and end together when it goes on.
-    child.kill("SIGSTOP");
-    await sleep(50);
-    void exec(daemon, stream, "late");
-    await sleep(50);
-    stream.destroy();
-    await sleep(50);
-    child.kill("SIGCONT");
-    expect(errorOf(await outcome)).toMatchObject({
-      cniVersion: "1.0.0",
-      code: 11,
-      msg: `multusd on ${daemon.socketPath} went away before it answered`,
-    });
-    expect(existsSync(daemon.path("ended"))).toBe(true);
-    expect(existsSync(daemon.path("late"))).toBe(false);
-    expect((await outcome).milliseconds).toBeLessThan(4900);
-  });
+  test(
+    "a daemon that goes away before it answers: what runs may end, no more is begun, CNI error 11",
+    bounded,
+    async () => {
+      await using daemon = await ShimDaemon.create(binary);
+      daemon.addPlugin("slow", `echo started >&2; sleep 0.5; touch ${daemon.path("ended")}`);
+      daemon.addPlugin("late", `touch ${daemon.path("late")}`);
+      const { stream, outcome, child } = await daemon.connected();
+      const started = new Promise((resolve) => child.stderr?.once("data", resolve));
+      void exec(daemon, stream, "slow");
+      await started;
+      // It finds order and end together when it goes on.
+      child.kill("SIGSTOP");
+      await sleep(50);
+      void exec(daemon, stream, "late");
+      await sleep(50);
+      stream.destroy();
+      await sleep(50);
+      child.kill("SIGCONT");
+      expect(errorOf(await outcome)).toMatchObject({
+        cniVersion: "1.0.0",
+        code: 11,
+        msg: `multusd on ${daemon.socketPath} went away before it answered`,
+      });
+      expect(existsSync(daemon.path("ended"))).toBe(true);
+      expect(existsSync(daemon.path("late"))).toBe(false);
+      expect((await outcome).milliseconds).toBeLessThan(4900);
+    },
+  );
 
   test("a daemon that goes away while a plugin does not end: it is killed after 5 s", async () => {
     await using daemon = await ShimDaemon.create(binary);
@@ -367,6 +383,7 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
 
   test.each([1, 2])(
     "what does not end is killed after %d signals, with all that it has started",
+    bounded,
     async (signals) => {
       await using daemon = await ShimDaemon.create(binary);
       daemon.addPlugin("plugin", "sleep 60 & echo $$ $! >&2; wait");
@@ -384,12 +401,11 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
       expect(errorOf(await outcome)).toMatchObject({ code: 11, msg: expect.stringContaining("signal") });
       if (signals === 1) expect(performance.now() - begun).toBeGreaterThan(4900);
       else expect(performance.now() - begun).toBeLessThan(4900);
-      for (const pid of running) expect(await hasEnded(pid, 1000)).toBe(true);
+      for (const pid of running) expect(await hasEnded(pid, 30_000)).toBe(true);
     },
-    15_000,
   );
 
-  test("a signal while it reads stdin or waits for a daemon", async () => {
+  test("a signal while it reads stdin or waits for a daemon", bounded, async () => {
     await using daemon = await ShimDaemon.create(binary, { listening: false });
     const waiting = daemon.run();
     await sleep(200);

@@ -3,7 +3,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { AgentProcess } from "../../src/agent/agent-process.ts";
 import { type Executor, ExecutorError, type PluginRun } from "../../src/agent/executor.ts";
 import type { CniRequest } from "../../src/cni/request.ts";
@@ -20,80 +20,92 @@ import { shims } from "./support/binaries.ts";
 /** Milliseconds for what has to happen: a machine can be slow. */
 const patience = 30_000;
 
-let directory: ScratchDirectory;
-let plugins: string;
-let server: DaemonServer | undefined;
+/** A server with directories of its own. */
+class TestServer implements AsyncDisposable {
+  readonly #directory = new ScratchDirectory("daemon-server");
+  /** CNI_PATH of every call. */
+  readonly plugins = this.path("plugins");
+  #server: DaemonServer | undefined;
 
-beforeEach(() => {
-  directory = new ScratchDirectory("daemon-server");
-  plugins = join(directory.path, "plugins");
-  mkdirSync(plugins);
-});
+  constructor() {
+    mkdirSync(this.plugins);
+  }
 
-afterEach(async () => {
-  await server?.stop(0);
-  server = undefined;
-  directory[Symbol.dispose]();
-});
+  path(name: string): string {
+    return join(this.#directory.path, name);
+  }
 
-function addPlugin(name: string, script: string): void {
-  writeFileSync(join(plugins, name), `#!/bin/sh\n${script}\n`);
-  chmodSync(join(plugins, name), 0o755);
+  addPlugin(name: string, script: string): void {
+    writeFileSync(join(this.plugins, name), `#!/bin/sh\n${script}\n`);
+    chmodSync(join(this.plugins, name), 0o755);
+  }
+
+  /** Serves requests with what `work` prints. */
+  async serve(work: (request: CniRequest, executor: Executor) => Promise<string>): Promise<void> {
+    this.#server = new DaemonServer(
+      {
+        handle: async (request, executor) => ({
+          exitCode: 0,
+          stdout: Buffer.from(await work(request, executor)),
+          report: newReport(),
+          error: undefined,
+        }),
+        admission: new Admission(16),
+        loggers: new RequestLoggers(new Loggers(() => {}), {}),
+      },
+      httpServices(),
+    );
+    await this.#server.listen(this.#directory.path);
+  }
+
+  async stop(limitMs: number): Promise<number | undefined> {
+    return this.#server?.stop(limitMs);
+  }
+
+  netconf(padding = ""): string {
+    return JSON.stringify({
+      cniVersion: "1.0.0",
+      name: "n",
+      daemonSocketDir: this.#directory.path,
+      cniDir: this.#directory.path,
+      padding,
+    });
+  }
+
+  call(
+    binary: string,
+    config = this.netconf(),
+    containerId = "c1",
+    command: CniCommand = "ADD",
+  ): Promise<PluginAnswer> {
+    return callPlugin([binary], {
+      command,
+      containerId,
+      netns: "/proc/self/ns/net",
+      ifName: "eth0",
+      args: "IgnoreUnknown=1;K8S_POD_NAME=p=q",
+      path: this.plugins,
+      config,
+    });
+  }
+
+  /** An order to run a plugin of these. */
+  order(over: Partial<PluginRun> = {}): PluginRun {
+    return {
+      plugin: "plugin",
+      path: this.plugins,
+      env: { CNI_COMMAND: "ADD" },
+      stdin: Buffer.alloc(0),
+      timeoutMs: 10_000,
+      ...over,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server?.stop(0);
+    this.#directory[Symbol.dispose]();
+  }
 }
-
-/** Serves requests with what `work` prints. */
-async function serve(work: (request: CniRequest, executor: Executor) => Promise<string>): Promise<void> {
-  server = new DaemonServer(
-    {
-      handle: async (request, executor) => ({
-        exitCode: 0,
-        stdout: Buffer.from(await work(request, executor)),
-        report: newReport(),
-        error: undefined,
-      }),
-      admission: new Admission(16),
-      loggers: new RequestLoggers(new Loggers(() => {}), {}),
-    },
-    httpServices(),
-  );
-  await server.listen(directory.path);
-}
-
-function netconf(padding = ""): string {
-  return JSON.stringify({
-    cniVersion: "1.0.0",
-    name: "n",
-    daemonSocketDir: directory.path,
-    cniDir: directory.path,
-    padding,
-  });
-}
-
-function call(
-  binary: string,
-  config = netconf(),
-  containerId = "c1",
-  command: CniCommand = "ADD",
-): Promise<PluginAnswer> {
-  return callPlugin([binary], {
-    command,
-    containerId,
-    netns: "/proc/self/ns/net",
-    ifName: "eth0",
-    args: "IgnoreUnknown=1;K8S_POD_NAME=p=q",
-    path: plugins,
-    config,
-  });
-}
-
-const run = (over: Partial<PluginRun> = {}): PluginRun => ({
-  plugin: "plugin",
-  path: plugins,
-  env: { CNI_COMMAND: "ADD" },
-  stdin: Buffer.alloc(0),
-  timeoutMs: 10_000,
-  ...over,
-});
 
 async function failure(work: Promise<unknown>): Promise<unknown> {
   return work.then(
@@ -102,15 +114,16 @@ async function failure(work: Promise<unknown>): Promise<unknown> {
   );
 }
 
-describe.each(shims)("the $name shim at the daemon's server", ({ binary }) => {
+describe.concurrent.each(shims)("the $name shim at the daemon's server", ({ binary }) => {
   test("brings what the runtime gave it, byte for byte, and prints the reply", async () => {
+    await using server = new TestServer();
     let seen: CniRequest | undefined;
-    await serve(async (request) => {
+    await server.serve(async (request) => {
       seen = request;
       return '{"cniVersion":"1.0.0"}';
     });
-    const config = netconf("ü€𝄞\\u0000 ".repeat(10_000));
-    const answer = await call(binary, config);
+    const config = server.netconf("ü€𝄞\\u0000 ".repeat(10_000));
+    const answer = await server.call(binary, config);
     expect([answer.exitCode, answer.stdout]).toEqual([0, '{"cniVersion":"1.0.0"}']);
     expect(seen).toMatchObject({
       command: "ADD",
@@ -118,18 +131,19 @@ describe.each(shims)("the $name shim at the daemon's server", ({ binary }) => {
       netns: "/proc/self/ns/net",
       ifName: "eth0",
       args: "IgnoreUnknown=1;K8S_POD_NAME=p=q",
-      path: plugins,
+      path: server.plugins,
     });
     expect(Buffer.from(seen?.config ?? []).toString()).toBe(config);
   });
 
-  test("runs plugins, several at once, each with its own input, environment and outcome", async () => {
-    addPlugin("plugin", 'cat; echo "$NUMBER"; echo "said $NUMBER" >&2; exit "$NUMBER"');
+  test("runs server.plugins, several at once, each with its own input, environment and outcome", async () => {
+    await using server = new TestServer();
+    server.addPlugin("plugin", 'cat; echo "$NUMBER"; echo "said $NUMBER" >&2; exit "$NUMBER"');
     let outcomes: unknown;
-    await serve(async (_, executor) => {
+    await server.serve(async (_, executor) => {
       const runs = Array.from({ length: 20 }, (_, number) =>
         executor.runPlugin(
-          run({
+          server.order({
             env: { CNI_COMMAND: "ADD", NUMBER: String(number) },
             stdin: Buffer.alloc(1000 * number, "x"),
           }),
@@ -142,7 +156,7 @@ describe.each(shims)("the $name shim at the daemon's server", ({ binary }) => {
       }));
       return "";
     });
-    (await call(binary)).expectSuccess();
+    (await server.call(binary)).expectSuccess();
     expect(outcomes).toEqual(
       Array.from({ length: 20 }, (_, number) => ({
         exitCode: number,
@@ -153,32 +167,34 @@ describe.each(shims)("the $name shim at the daemon's server", ({ binary }) => {
   });
 
   test("carries large inputs and outputs", async () => {
-    addPlugin("plugin", "cat");
+    await using server = new TestServer();
+    server.addPlugin("plugin", "cat");
     const stdin = Buffer.alloc(8 * 1024 * 1024, "0123456789abcdef");
     let equal = false;
-    await serve(async (_, executor) => {
-      const { stdout } = await executor.runPlugin(run({ stdin }));
+    await server.serve(async (_, executor) => {
+      const { stdout } = await executor.runPlugin(server.order({ stdin }));
       equal = stdin.equals(stdout);
       return "";
     });
-    (await call(binary)).expectSuccess();
+    (await server.call(binary)).expectSuccess();
     expect(equal).toBe(true);
   });
 
   test("says in the executor's words what could not be done", async () => {
-    addPlugin("slow", "exec sleep 60");
-    addPlugin("large", "head -c 9000000 /dev/zero");
+    await using server = new TestServer();
+    server.addPlugin("slow", "exec sleep 60");
+    server.addPlugin("large", "head -c 9000000 /dev/zero");
     const errors: Record<string, unknown> = {};
-    await serve(async (_, executor) => {
+    await server.serve(async (_, executor) => {
       const attempts: Record<string, Promise<unknown>> = {
-        missing: executor.runPlugin(run({ plugin: "missing" })),
-        slash: executor.runPlugin(run({ plugin: "../plugin" })),
-        directory: executor.runPlugin(run({ path: "/bin", plugin: "true" })),
-        slow: executor.runPlugin(run({ plugin: "slow", timeoutMs: 50 })),
-        large: executor.runPlugin(run({ plugin: "large" })),
+        missing: executor.runPlugin(server.order({ plugin: "missing" })),
+        slash: executor.runPlugin(server.order({ plugin: "../plugin" })),
+        directory: executor.runPlugin(server.order({ path: "/bin", plugin: "true" })),
+        slow: executor.runPlugin(server.order({ plugin: "slow", timeoutMs: 50 })),
+        large: executor.runPlugin(server.order({ plugin: "large" })),
         netns: executor.linkExists("/nonexistent", "eth0"),
         link: executor.runPlugin(
-          run({ plugin: "large", absentLink: { netns: "/proc/self/ns/net", ifName: "lo" } }),
+          server.order({ plugin: "large", absentLink: { netns: "/proc/self/ns/net", ifName: "lo" } }),
         ),
       };
       await Promise.all(
@@ -189,7 +205,7 @@ describe.each(shims)("the $name shim at the daemon's server", ({ binary }) => {
       );
       return "";
     });
-    (await call(binary)).expectSuccess();
+    (await server.call(binary)).expectSuccess();
     expect(errors).toEqual({
       missing: "not-found",
       slash: "refused",
@@ -202,72 +218,80 @@ describe.each(shims)("the $name shim at the daemon's server", ({ binary }) => {
   });
 
   test("looks for links", async () => {
+    await using server = new TestServer();
     let found: unknown;
-    await serve(async ({ netns }, executor) => {
+    await server.serve(async ({ netns }, executor) => {
       found = await Promise.all(["lo", "absent"].map((name) => executor.linkExists(netns, name)));
       return "";
     });
-    (await call(binary)).expectSuccess();
+    (await server.call(binary)).expectSuccess();
     expect(found).toEqual([true, false]);
   });
 
   test("says that the daemon is gone when it is, and that it may be tried again", async () => {
-    await serve(() => new Promise(() => {}));
-    const answer = call(binary);
+    await using server = new TestServer();
+    await server.serve(() => new Promise(() => {}));
+    const answer = server.call(binary);
     await sleep(300);
-    await server?.stop(0);
+    await server.stop(0);
     expect((await answer).error.code).toBe(11);
   });
 
   test("is served by the next server, where this one stops and has others to finish", async () => {
-    await serve(async ({ containerId }, executor) => {
-      if (containerId === "slow") await executor.runPlugin(run());
+    await using server = new TestServer();
+    await server.serve(async ({ containerId }, executor) => {
+      if (containerId === "slow") await executor.runPlugin(server.order());
       return `first ${containerId}`;
     });
-    const begun = join(directory.path, "begun");
-    const finish = join(directory.path, "finish");
-    addPlugin("plugin", `touch ${begun}; while [ ! -e ${finish} ]; do sleep 0.05; done`);
-    const slow = call(binary, netconf(), "slow");
+    const begun = server.path("begun");
+    const finish = server.path("finish");
+    server.addPlugin("plugin", `touch ${begun}; while [ ! -e ${finish} ]; do sleep 0.05; done`);
+    const slow = server.call(binary, server.netconf(), "slow");
     await vi.waitFor(() => expect(existsSync(begun)).toBe(true), patience);
-    const stopped = server?.stop(patience);
-    const sentOn = call(binary, netconf(), "late");
-    (await call(binary, netconf(), "gone", "DEL")).expectSuccess();
+    const stopped = server.stop(patience);
+    const sentOn = server.call(binary, server.netconf(), "late");
+    (await server.call(binary, server.netconf(), "gone", "DEL")).expectSuccess();
     writeFileSync(finish, "");
     expect((await slow).stdout).toBe("first slow");
     expect(await stopped).toBe(0);
-    await serve(async ({ containerId }) => `second ${containerId}`);
+    await server.serve(async ({ containerId }) => `second ${containerId}`);
     expect((await sentOn).stdout).toBe("second late");
   });
 
   test("is served, with a hundred others at once", async () => {
-    addPlugin("plugin", 'echo "$NAME"');
-    await serve(async ({ containerId }, executor) => {
-      const { stdout } = await executor.runPlugin(run({ env: { NAME: containerId } }));
+    await using server = new TestServer();
+    server.addPlugin("plugin", 'echo "$NAME"');
+    await server.serve(async ({ containerId }, executor) => {
+      const { stdout } = await executor.runPlugin(server.order({ env: { NAME: containerId } }));
       return Buffer.from(stdout).toString();
     });
     const names = Array.from({ length: 100 }, (_, index) => `container${index}`);
-    const answers = await Promise.all(names.map((name) => call(binary, netconf(), name)));
+    const answers = await Promise.all(names.map((name) => server.call(binary, server.netconf(), name)));
     expect(answers.map(({ stdout }) => stdout)).toEqual(names.map((name) => `${name}\n`));
   });
 });
 
-describe.each(shims)("the $name shim as an agent", ({ binary }) => {
+describe.concurrent.each(shims)("the $name shim as an agent", ({ binary }) => {
   test("is an executor like any other", async () => {
-    addPlugin("plugin", "cat");
-    await using agent = await AgentProcess.start({ binary, directories: [plugins] });
-    const { stdout, exitCode } = await agent.executor.runPlugin(run({ stdin: Buffer.from("{}") }));
+    await using server = new TestServer();
+    server.addPlugin("plugin", "cat");
+    await using agent = await AgentProcess.start({ binary, directories: [server.plugins] });
+    const { stdout, exitCode } = await agent.executor.runPlugin(server.order({ stdin: Buffer.from("{}") }));
     expect([Buffer.from(stdout).toString(), exitCode]).toEqual(["{}", 0]);
     expect(await agent.executor.linkExists("/proc/self/ns/net", "lo")).toBe(true);
-    expect(await failure(agent.executor.runPlugin(run({ path: "/bin", plugin: "true" })))).toMatchObject({
+    expect(
+      await failure(agent.executor.runPlugin(server.order({ path: "/bin", plugin: "true" }))),
+    ).toMatchObject({
       code: "refused",
     });
   });
 
   test("takes its plugins with it when it is closed", async () => {
-    const file = join(directory.path, "pid");
-    addPlugin("plugin", `echo $$ > ${file}.new; mv ${file}.new ${file}; exec sleep 60`);
-    const agent = await AgentProcess.start({ binary, directories: [plugins] });
-    const failed = failure(agent.executor.runPlugin(run({ timeoutMs: 0 })));
+    await using server = new TestServer();
+    const file = server.path("pid");
+    server.addPlugin("plugin", `echo $$ > ${file}.new; mv ${file}.new ${file}; exec sleep 60`);
+    const agent = await AgentProcess.start({ binary, directories: [server.plugins] });
+    const failed = failure(agent.executor.runPlugin(server.order({ timeoutMs: 0 })));
     const pid = await vi.waitFor(() => Number(readFileSync(file, "utf8")), { timeout: 5000 });
     await agent.close();
     expect(await failed).toMatchObject({ code: "gone" });
@@ -279,10 +303,11 @@ describe.each(shims)("the $name shim as an agent", ({ binary }) => {
 });
 
 test("an agent that cannot be started is an error that names it", async () => {
-  const binary = join(directory.path, "missing");
-  await expect(AgentProcess.start({ binary, directories: [plugins] })).rejects.toThrow(binary);
-  addPlugin("silent", "exit 0");
+  await using server = new TestServer();
+  const binary = server.path("missing");
+  await expect(AgentProcess.start({ binary, directories: [server.plugins] })).rejects.toThrow(binary);
+  server.addPlugin("silent", "exit 0");
   await expect(
-    AgentProcess.start({ binary: join(plugins, "silent"), directories: [plugins] }),
+    AgentProcess.start({ binary: join(server.plugins, "silent"), directories: [server.plugins] }),
   ).rejects.toThrow(/agent .*silent ended/);
 });

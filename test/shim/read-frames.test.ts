@@ -239,6 +239,6 @@ describe.each(shims)("frames to the $name shim", ({ binary }) => {
     stream.reply(1, "{}");
     const { exitCode, milliseconds } = await outcome;
     expect(exitCode).toBe(1);
-    expect(milliseconds).toBeLessThan(5000);
+    expect(milliseconds).toBeLessThan(30_000);
   });
 });

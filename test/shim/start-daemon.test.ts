@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
 import { runCommand } from "../support/command.ts";
 import { OnDemandHost, resultOfDelegate } from "../support/on-demand-host.ts";
@@ -25,20 +25,13 @@ import { errorOf, ShimDaemon } from "./support/shim-daemon.ts";
 /** Milliseconds for what has to happen: a machine can be slow. */
 const patience = 30_000;
 
-describe.each(shims)("the $name shim", ({ binary }) => {
-  let host: OnDemandHost;
+/** Netconf keys of a program that runs this script. */
+const program = (host: OnDemandHost, script: string, keys: Readonly<Record<string, unknown>> = {}) =>
+  host.netconf({ daemonCommand: [host.addProgram("program", script)], ...keys });
 
-  beforeEach(() => {
-    host = new OnDemandHost({ plugin: binary });
-  });
-
-  afterEach(() => host[Symbol.dispose]());
-
-  /** Netconf keys of a program that runs this script. */
-  const program = (script: string, keys: Readonly<Record<string, unknown>> = {}) =>
-    host.netconf({ daemonCommand: [host.addProgram("program", script)], ...keys });
-
+describe.concurrent.each(shims)("the $name shim", ({ binary }) => {
   test("starts the daemon with the first call; later ones find it", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const added = await host.call("ADD");
     expect(added.result).toMatchObject({ ips: resultOfDelegate.ips });
     const [pid = 0] = host.starts;
@@ -52,12 +45,14 @@ describe.each(shims)("the $name shim", ({ binary }) => {
   });
 
   test.each(["DEL", "GC"] as const)("starts it for %s too", async (command) => {
+    using host = new OnDemandHost({ plugin: binary });
     const netconf = host.netconf({ "cni.dev/valid-attachments": [] });
     (await host.call(command, "c1", netconf)).expectSuccess();
     expect(host.starts).toHaveLength(1);
   });
 
   test("starts it once for many calls at once", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, index) => host.call("ADD", `c${index}`)),
     );
@@ -66,9 +61,11 @@ describe.each(shims)("the $name shim", ({ binary }) => {
   });
 
   test("gives it nothing of what the runtime gave to the shim", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const seen = join(host.directory.path, "seen");
     const [start] = host.command;
     const netconf = program(
+      host,
       `{ env; echo "umask=$(umask)"; echo "cwd=$(pwd)"; ls -l /proc/$$/fd/;
 cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } >'${seen}'; exec '${start}'`,
     );
@@ -103,6 +100,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("does not start it for VERSION, and not for STATUS, which says whether it could", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     (await host.call("VERSION")).expectSuccess();
     const idle = await host.call("STATUS");
     expect([idle.exitCode, idle.stdout]).toEqual([0, ""]);
@@ -127,6 +125,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("asks a daemon that runs for its STATUS", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     (await host.call("DEL")).expectSuccess();
     const answer = await host.call(
       "STATUS",
@@ -137,6 +136,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("starts another one where the last was killed", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     (await host.call("DEL")).expectSuccess();
     const [first = 0] = host.starts;
     process.kill(first, "SIGKILL");
@@ -166,16 +166,21 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("takes one that somebody else started meanwhile, and ends well with it", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const [start = ""] = host.command;
     // What is started does what a second daemon does where the first one serves: it ends with an error.
-    const netconf = program(`'${start}' & while [ ! -S '${host.socket}' ]; do sleep 0.05; done; exit 1`);
+    const netconf = program(
+      host,
+      `'${start}' & while [ -d '${host.directory.path}' ] && [ ! -S '${host.socket}' ]; do sleep 0.05; done; exit 1`,
+    );
     (await host.call("DEL", "c1", netconf)).expectSuccess();
     expect(host.starts).toHaveLength(1);
   });
 
   test("waits for one that is started by somebody who ends well", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const [start = ""] = host.command;
-    const netconf = program(`{ sleep 0.5; exec '${start}'; } & exit 0`);
+    const netconf = program(host, `{ sleep 0.5; exec '${start}'; } & exit 0`);
     (await host.call("DEL", "c1", netconf)).expectSuccess();
   });
 
@@ -189,6 +194,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
     ],
     ["is a directory", "/tmp", 5, /cannot start the daemon \/tmp: Permission denied/, /daemonCommand/],
   ])("says that the program %s", async (_, file, code, message, details) => {
+    using host = new OnDemandHost({ plugin: binary });
     const { error, milliseconds } = await host.call("ADD", "c1", host.netconf({ daemonCommand: [file] }));
     expect(error).toMatchObject({
       cniVersion: "1.1.0",
@@ -209,7 +215,8 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
     ["kill -KILL $$", /was ended by signal 9/, /^It printed nothing\.$/],
     ["head -c 100000 /dev/zero | tr '\\0' x; echo end; exit 1", /exit code 1/, /^It printed: x{2044}end$/],
   ])("says at once what became of `%s`", async (script, message, details) => {
-    const { error, milliseconds } = await host.call("ADD", "c1", program(script));
+    using host = new OnDemandHost({ plugin: binary });
+    const { error, milliseconds } = await host.call("ADD", "c1", program(host, script));
     expect(error).toMatchObject({
       code: 11,
       msg: expect.stringMatching(message),
@@ -219,6 +226,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("says why the real daemon did not start", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     writeFileSync(join(host.directory.path, "daemon.json"), '{"socketDir": "here"}');
     const { error } = await host.call("ADD");
     expect(error).toMatchObject({
@@ -229,7 +237,8 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("records a DEL where the daemon cannot be started; the first one that can does it before anything else of the container", async () => {
-    const broken = program("exit 3");
+    using host = new OnDemandHost({ plugin: binary });
+    const broken = program(host, "exit 3");
     (await host.call("DEL", "c1", broken)).expectSuccess();
     const records = () => readdirSync(join(host.cniDir, ".spool")).filter((name) => name.includes("c1"));
     expect(records()).toHaveLength(1);
@@ -240,9 +249,10 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("ends a program that does not serve in time, so that they do not heap up", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const pidFile = join(host.directory.path, "pid");
     const script = `echo $$ >>'${pidFile}'; echo waiting for nothing; sleep 600 & wait`;
-    const netconf = program(script, { daemonStartTimeoutMs: 700 });
+    const netconf = program(host, script, { daemonStartTimeoutMs: 700 });
     // Together: one starts it, the other waits behind that.
     const answers = await Promise.all([host.call("ADD", "c1", netconf), host.call("ADD", "c2", netconf)]);
     const messages = answers.map(({ error }) => error.msg).sort();
@@ -260,7 +270,8 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("says that nobody serves where the program ended well", async () => {
-    const { error } = await host.call("ADD", "c1", program("exit 0", { daemonStartTimeoutMs: 300 }));
+    using host = new OnDemandHost({ plugin: binary });
+    const { error } = await host.call("ADD", "c1", program(host, "exit 0", { daemonStartTimeoutMs: 300 }));
     expect(error).toMatchObject({
       code: 11,
       msg: expect.stringMatching(/after 300 ms; it ended with exit code 0$/),
@@ -268,9 +279,10 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("says that another call is at it, when that takes too long", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const pidFile = join(host.directory.path, "pid");
     const netconf = (milliseconds: number) =>
-      program(`echo $$ >'${pidFile}.new'; mv '${pidFile}.new' '${pidFile}'; exec sleep 600`, {
+      program(host, `echo $$ >'${pidFile}.new'; mv '${pidFile}.new' '${pidFile}'; exec sleep 600`, {
         daemonStartTimeoutMs: milliseconds,
       });
     const first = host.call("ADD", "c1", netconf(patience));
@@ -284,9 +296,10 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("takes over from a call that was killed while it started the daemon", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const begun = join(host.directory.path, "begun");
     const [start = ""] = host.command;
-    const netconf = program(`echo $$ >>'${begun}'; sleep 1; exec '${start}'`);
+    const netconf = program(host, `echo $$ >>'${begun}'; sleep 1; exec '${start}'`);
     const killed = spawn(binary, [], { env: host.environment("ADD"), stdio: ["pipe", "ignore", "ignore"] });
     killed.stdin.end(JSON.stringify(netconf));
     await vi.waitFor(() => expect(existsSync(begun)).toBe(true), patience);
@@ -300,6 +313,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("that is killed leaves a daemon that serves the next", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     host.addProgram("bin/slow", "exec sleep 600");
     const stuck = spawn(binary, [], { env: host.environment("ADD"), stdio: ["pipe", "ignore", "ignore"] });
     stuck.stdin.end(
@@ -314,8 +328,9 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("ends on a signal while it waits", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const pidFile = join(host.directory.path, "pid");
-    const netconf = program(`echo $$ >'${pidFile}'; exec sleep 600`);
+    const netconf = program(host, `echo $$ >'${pidFile}'; exec sleep 600`);
     const child = spawn(binary, [], { env: host.environment("ADD"), stdio: ["pipe", "pipe", "ignore"] });
     let printed = "";
     child.stdout.on("data", (chunk: Buffer) => {
@@ -339,6 +354,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("follows no link, and uses no directory that others can write in", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const elsewhere = join(host.directory.path, "elsewhere");
     mkdirSync(elsewhere);
     mkdirSync(join(host.directory.path, "run"));
@@ -379,6 +395,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
     ["daemonStartTimeoutMs", "10"],
     ["daemonStartTimeoutMs", 600_001],
   ])("refuses %s: %j", async (key, value) => {
+    using host = new OnDemandHost({ plugin: binary });
     const { error } = await host.call("ADD", "c1", host.netconf({ [key]: value }));
     expect(error).toMatchObject({
       code: 7,
@@ -388,6 +405,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   });
 
   test("takes its keys in any case; null is none", async () => {
+    using host = new OnDemandHost({ plugin: binary });
     const { daemonCommand, ...rest } = host.netconf();
     (
       await host.call("DEL", "c1", { ...rest, DAEMONcommand: daemonCommand, daemonstarttimeoutms: null })
