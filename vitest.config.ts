@@ -17,11 +17,7 @@ export default defineConfig({
       suite("fuzz", ["test/fuzz/**/*.test.ts"]),
       suite("shim", ["test/shim/**/*.test.ts"], { globalSetup: ["test/shim/support/binaries.ts"] }),
       suite("golden", ["test/golden/**/*.test.ts"]),
-      suite("e2e", ["test/e2e/**/*.test.ts"], {
-        testTimeout: 120_000,
-        hookTimeout: 120_000,
-        fileParallelism: false,
-      }),
+      suite("e2e", ["test/e2e/**/*.test.ts"], { testTimeout: 120_000, hookTimeout: 120_000 }),
       suite("heavy", ["test/heavy/**/*.test.ts"], {
         testTimeout: 600_000,
         hookTimeout: 600_000,

@@ -1,11 +1,11 @@
 /** The daemon as a process: how it starts, refuses to start, and stops. What it answers to shims is elsewhere; the shim here is the test itself. */
 
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
 import { plainKubeconfig } from "../support/cluster/kubeconfig.ts";
 import { type CommandOutcome, runCommand, runOrThrow } from "../support/command.ts";
@@ -18,47 +18,83 @@ const patience = 30_000;
 
 const bundle = join(import.meta.dirname, "../../build/multusd.mjs");
 
-let directory: ScratchDirectory;
+/** Where a daemon has its files. */
+class Host implements Disposable {
+  readonly #directory = new ScratchDirectory("daemon");
+  readonly socketPath = this.path("run/multus.sock");
 
-beforeEach(() => {
-  directory = new ScratchDirectory("daemon");
-});
+  path(name: string): string {
+    return join(this.#directory.path, name);
+  }
 
-afterEach(() => directory[Symbol.dispose]());
+  newDaemon(
+    config: Readonly<Record<string, unknown>> = {},
+    environment: Readonly<Record<string, string>> = {},
+  ): Daemon {
+    const directories = {
+      socketDir: this.path("run"),
+      cniDir: this.path("cni"),
+      confDir: this.path("conf"),
+    };
+    return new Daemon(
+      this.#directory.path,
+      { ...directories, logLevel: "debug", ...config },
+      { environment },
+    );
+  }
 
-const socketPath = () => join(directory.path, "run/multus.sock");
+  /** Writes it where the daemon's configuration says that it is. @returns its path */
+  kubeconfigOf(server: string): string {
+    return this.#directory.write("kubeconfig", plainKubeconfig(server));
+  }
 
-function newDaemon(
-  config: Readonly<Record<string, unknown>> = {},
-  environment: Readonly<Record<string, string>> = {},
-): Daemon {
-  const directories = {
-    socketDir: join(directory.path, "run"),
-    cniDir: join(directory.path, "cni"),
-    confDir: join(directory.path, "conf"),
-  };
-  return new Daemon(directory.path, { ...directories, logLevel: "debug", ...config }, { environment });
+  /** Keys with which the daemon keeps a runtime's file. */
+  withRuntimeFile(): Readonly<Record<string, unknown>> {
+    this.#directory.write(
+      "runtime/10-cluster.conflist",
+      JSON.stringify({ cniVersion: "1.0.0", name: "cluster", plugins: [{ type: "delegate" }] }),
+    );
+    return { multusConfigFile: "auto", cniConfigDir: this.path("runtime") };
+  }
+
+  get hasRuntimeFile(): boolean {
+    return existsSync(this.path("runtime/00-multus.conf"));
+  }
+
+  untilRuntimeFile(): Promise<void> {
+    return vi.waitFor(() => expect(this.hasRuntimeFile).toBe(true), patience);
+  }
+
+  connect(): Promise<WirePeer> {
+    return WirePeer.connect(this.socketPath);
+  }
+
+  /** An ADD of one network that has been sent to its plugin. @param keys of the netconf */
+  async addUnderWay(
+    containerId: string,
+    keys: Readonly<Record<string, unknown>> = {},
+  ): Promise<{ peer: WirePeer; order: number }> {
+    const peer = await this.connect();
+    const args = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=s1";
+    peer.request({ containerId, args, config: netconf(keys) });
+    const frame = await peer.next();
+    expect(frame).toMatchObject({ type: FrameType.exec, body: { plugin: "delegate" } });
+    return { peer, order: frame?.id ?? 0 };
+  }
+
+  /** Brings one request and sees it through. */
+  async expectService(containerId: string): Promise<void> {
+    const add = await this.addUnderWay(containerId);
+    finish(add);
+    expect((await add.peer.reply()).exitCode).toBe(0);
+  }
+
+  [Symbol.dispose](): void {
+    this.#directory[Symbol.dispose]();
+  }
 }
-
-const runtimeFile = () => join(directory.path, "runtime/00-multus.conf");
-
-/** Keys with which the daemon keeps a runtime's file. */
-function withRuntimeFile(): Readonly<Record<string, unknown>> {
-  directory.write(
-    "runtime/10-cluster.conflist",
-    JSON.stringify({ cniVersion: "1.0.0", name: "cluster", plugins: [{ type: "delegate" }] }),
-  );
-  return { multusConfigFile: "auto", cniConfigDir: join(directory.path, "runtime") };
-}
-
-const untilRuntimeFile = () => vi.waitFor(() => expect(existsSync(runtimeFile())).toBe(true), patience);
 
 const run = (...args: string[]): Promise<CommandOutcome> => runCommand([process.execPath, bundle, ...args]);
-
-/** Writes it where the daemon's configuration says that it is. @returns its path */
-function kubeconfigOf(server: string): string {
-  return directory.write("kubeconfig", plainKubeconfig(server));
-}
 
 const linesOf = (daemon: Daemon, text: string) =>
   daemon.output.split("\n").filter((line) => line.includes(text));
@@ -98,46 +134,28 @@ const withAnnotations = {
   runtimeConfig: { "io.kubernetes.cri.pod-annotations": {} },
 };
 
-/** An ADD of one network that has been sent to its plugin. @param keys of the netconf */
-async function addUnderWay(
-  containerId: string,
-  keys: Readonly<Record<string, unknown>> = {},
-): Promise<{ peer: WirePeer; order: number }> {
-  const peer = await WirePeer.connect(socketPath());
-  const args = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=s1";
-  peer.request({ containerId, args, config: netconf(keys) });
-  const frame = await peer.next();
-  expect(frame).toMatchObject({ type: FrameType.exec, body: { plugin: "delegate" } });
-  return { peer, order: frame?.id ?? 0 };
-}
-
 const result = JSON.stringify({ cniVersion: "1.0.0", interfaces: [{ name: "eth0", sandbox: "/n" }] });
-
-/** Brings one request and sees it through. */
-async function expectService(containerId: string): Promise<void> {
-  const add = await addUnderWay(containerId);
-  finish(add);
-  expect((await add.peer.reply()).exitCode).toBe(0);
-}
 
 function finish({ peer, order }: { peer: WirePeer; order: number }): void {
   peer.send(FrameType.done, order, { exitCode: 0, stdout: Buffer.from(result), micros: 1000 });
 }
 
-describe("the daemon", () => {
+// Side by side, as some of them wait for seconds.
+describe.concurrent("the daemon", () => {
   test("stops in order: what is under way is finished, an ADD is sent on, a DEL served, the socket goes last, exit code 0", async () => {
-    await using daemon = newDaemon();
+    using host = new Host();
+    await using daemon = host.newDaemon();
     await daemon.start();
-    const add = await addUnderWay("finished");
+    const add = await host.addUnderWay("finished");
     const stopped = daemon.stop("SIGTERM");
     await expectLine(daemon, "multusd stops");
-    const late = await WirePeer.connect(socketPath());
+    const late = await host.connect();
     late.request({ containerId: "late", config: netconf() });
     expect((await late.next())?.body).toMatchObject({ exitCode: 1, retry: true });
-    const gone = await WirePeer.connect(socketPath());
+    const gone = await host.connect();
     gone.request({ command: "DEL", containerId: "gone", config: netconf() });
     expect((await gone.reply()).exitCode).toBe(0);
-    expect(existsSync(socketPath())).toBe(true);
+    expect(existsSync(host.socketPath)).toBe(true);
     finish(add);
     const { exitCode, stdout } = await add.peer.reply();
     expect([exitCode, JSON.parse(stdout)]).toEqual([0, JSON.parse(result)]);
@@ -147,42 +165,46 @@ describe("the daemon", () => {
   });
 
   test("ends at once when it is told to stop twice, and the runtime is not left with its file", async () => {
-    await using daemon = newDaemon(withRuntimeFile());
+    using host = new Host();
+    await using daemon = host.newDaemon(host.withRuntimeFile());
     await daemon.start();
-    await untilRuntimeFile();
-    const add = await addUnderWay("stuck");
+    await host.untilRuntimeFile();
+    const add = await host.addUnderWay("stuck");
     const { pid } = daemon;
     const stopped = daemon.stop("SIGTERM");
     await expectLine(daemon, "multusd stops");
     process.kill(pid, "SIGINT");
     expect(await stopped).toBe(1);
     expect(await add.peer.next()).toBeUndefined();
-    expect(existsSync(runtimeFile())).toBe(false);
+    expect(host.hasRuntimeFile).toBe(false);
   });
 
   test("starts again after it was killed", async () => {
-    await using daemon = newDaemon();
+    using host = new Host();
+    await using daemon = host.newDaemon();
     await daemon.start();
     await daemon.stop("SIGKILL");
-    expect(existsSync(socketPath())).toBe(true);
+    expect(existsSync(host.socketPath)).toBe(true);
     await daemon.start();
-    await expectService("c1");
+    await host.expectService("c1");
   });
 
   test("ends of itself when it had nothing to do for a while, where it is told so", async () => {
-    await using daemon = newDaemon({ idleExitSeconds: 1, ...withRuntimeFile() });
+    using host = new Host();
+    await using daemon = host.newDaemon({ idleExitSeconds: 1, ...host.withRuntimeFile() });
     await daemon.start();
     const { pid } = daemon;
-    const add = await addUnderWay("lasting");
+    const add = await host.addUnderWay("lasting");
     // Longer than it may be idle.
     await sleep(1_500);
-    expect(existsSync(socketPath())).toBe(true);
+    expect(existsSync(host.socketPath)).toBe(true);
     finish(add);
     expect((await add.peer.reply()).exitCode).toBe(0);
     await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow("ESRCH"), patience);
-    expect(existsSync(socketPath())).toBe(false);
+    expect(existsSync(host.socketPath)).toBe(false);
     // The next call starts the next one.
-    expect(existsSync(runtimeFile())).toBe(true);
+    expect(host.hasRuntimeFile).toBe(true);
+    await expectLine(daemon, "[verbose] multusd has stopped");
     expect(daemon.output).toMatch(
       /\[verbose\] multusd stops idle=1\n.*\[verbose\] multusd has stopped unfinished=0\n$/s,
     );
@@ -190,13 +212,14 @@ describe("the daemon", () => {
   });
 
   test("stops in order on a signal while it ends of itself: both requests are finished, and the runtime's file goes", async () => {
-    await using daemon = newDaemon({ idleExitSeconds: 2, ...withRuntimeFile() });
+    using host = new Host();
+    await using daemon = host.newDaemon({ idleExitSeconds: 2, ...host.withRuntimeFile() });
     await daemon.start();
     // Their requests come after the socket's name has gone.
-    const peers = [await WirePeer.connect(socketPath()), await WirePeer.connect(socketPath())];
-    await untilRuntimeFile();
+    const peers = [await host.connect(), await host.connect()];
+    await host.untilRuntimeFile();
     await expectLine(daemon, "multusd stops idle=2");
-    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(false), patience);
+    await vi.waitFor(() => expect(existsSync(host.socketPath)).toBe(false), patience);
     const args = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=s1";
     const late: { peer: WirePeer; order: number }[] = [];
     for (const [index, peer] of peers.entries()) {
@@ -210,30 +233,33 @@ describe("the daemon", () => {
       expect((await add.peer.reply()).exitCode).toBe(0);
     }
     expect(await stopped).toBe(0);
-    expect(existsSync(runtimeFile())).toBe(false);
+    expect(host.hasRuntimeFile).toBe(false);
   });
 
   test("does not start where another one serves, and leaves that one alone", async () => {
-    await using daemon = newDaemon();
+    using host = new Host();
+    await using daemon = host.newDaemon();
     await daemon.start();
-    const second = await run("--config", join(directory.path, "daemon-config.json"));
+    const second = await run("--config", host.path("daemon-config.json"));
     expect(second.exitCode).toBe(1);
-    expect(second.stderr).toContain(`multusd: another daemon serves ${socketPath()}`);
-    await expectService("c1");
+    expect(second.stderr).toContain(`multusd: another daemon serves ${host.socketPath}`);
+    await host.expectService("c1");
   });
 
   test("says once which DELs wait, or why they stay", async () => {
-    const record = `cni/.spool/${Date.now()}000-00-c1`;
-    directory.write(record, "");
-    await using daemon = newDaemon();
+    using host = new Host();
+    const spool = host.path("cni/.spool");
+    mkdirSync(spool, { recursive: true });
+    writeFileSync(join(spool, `${Date.now()}000-00-c1`), "");
+    await using daemon = host.newDaemon();
     await daemon.start();
     await expectLine(
       daemon,
-      `recorded DELs wait for the next call of the plugin directory=${directory.path}/cni/.spool waiting=1`,
+      `recorded DELs wait for the next call of the plugin directory=${spool} waiting=1`,
     );
     await daemon.stop();
     if (process.geteuid?.() !== 0) return;
-    const cniDir = join(directory.path, "cni");
+    const cniDir = host.path("cni");
     await runOrThrow(["mount", "--bind", "-o", "ro", cniDir, cniDir]);
     try {
       await daemon.start();
@@ -249,8 +275,14 @@ describe("the daemon", () => {
   });
 
   test("logs to its file what it did, and what in its configuration is for nothing", async () => {
-    const logFile = join(directory.path, "multusd.log");
-    await using daemon = newDaemon({ logFile, logToStderr: false, enablePprof: true, sokcetDir: "/run/x" });
+    using host = new Host();
+    const logFile = host.path("multusd.log");
+    await using daemon = host.newDaemon({
+      logFile,
+      logToStderr: false,
+      enablePprof: true,
+      sokcetDir: "/run/x",
+    });
     await daemon.start();
     await daemon.stop();
     const log = readFileSync(logFile, "utf8");
@@ -268,7 +300,8 @@ describe("the daemon", () => {
       /^multusd: \S+daemon-config\.json: socketDir must match pattern .*line 1, column 15/,
     ],
   ])("does not start with configuration %j", async (text, message) => {
-    const file = join(directory.path, "daemon-config.json");
+    using host = new Host();
+    const file = host.path("daemon-config.json");
     writeFileSync(file, text);
     const outcome = await run("--config", file);
     expect([outcome.exitCode, outcome.stdout.length]).toEqual([1, 0]);
@@ -276,7 +309,8 @@ describe("the daemon", () => {
   });
 
   test("says which file it cannot read, and how it is called", async () => {
-    const missing = await run("--config", join(directory.path, "missing.json"));
+    using host = new Host();
+    const missing = await run("--config", host.path("missing.json"));
     expect([missing.exitCode, missing.stderr]).toEqual([1, expect.stringContaining("missing.json")]);
     const misspelt = await run("--confg", "x");
     expect([misspelt.exitCode, misspelt.stderr]).toEqual([2, expect.stringContaining("--confg")]);
@@ -291,11 +325,12 @@ describe("the daemon", () => {
   });
 
   test("serves without the cluster that it is told to use, and says once that it is away", async () => {
+    using host = new Host();
     using server = await deafServer();
-    await using daemon = newDaemon({ kubeconfig: kubeconfigOf(server.url) });
+    await using daemon = host.newDaemon({ kubeconfig: host.kubeconfigOf(server.url) });
     await daemon.start();
     // What needs nothing of the cluster is done all the same.
-    const add = await addUnderWay("alone", withAnnotations);
+    const add = await host.addUnderWay("alone", withAnnotations);
     finish(add);
     expect((await add.peer.reply()).exitCode).toBe(0);
     await expectLine(daemon, "ADD done pod=default/web container=alone");
@@ -312,32 +347,35 @@ describe("the daemon", () => {
     [{ nodeName: "from-key" }, "from-key"],
     [{}, "from-environment"],
   ])("watches the pods of its node, with %j before MULTUS_NODE_NAME", async (keys, node) => {
+    using host = new Host();
     using server = await deafServer();
     const environment = { MULTUS_NODE_NAME: "from-environment" };
-    await using daemon = newDaemon({ kubeconfig: kubeconfigOf(server.url), ...keys }, environment);
+    await using daemon = host.newDaemon({ kubeconfig: host.kubeconfigOf(server.url), ...keys }, environment);
     await daemon.start();
     await expectLine(daemon, `cluster: connecting server=${server.url} node=${node}`);
   });
 
   test("serves where its kubeconfig cannot be used: requests are told why", async () => {
-    const kubeconfig = join(directory.path, "kubeconfig");
-    await using daemon = newDaemon({ kubeconfig });
+    using host = new Host();
+    const kubeconfig = host.path("kubeconfig");
+    await using daemon = host.newDaemon({ kubeconfig });
     await daemon.start();
     await expectLine(daemon, "the cluster cannot be used");
-    const peer = await WirePeer.connect(socketPath());
+    const peer = await host.connect();
     peer.request({ containerId: "c1", config: netconf() });
     const { exitCode, stdout } = await peer.reply();
     expect([exitCode, JSON.parse(stdout)]).toEqual([
       1,
       { cniVersion: "1.0.0", code: expect.any(Number), msg: expect.stringContaining(kubeconfig) },
     ]);
-    kubeconfigOf("https://127.0.0.1:1");
-    finish(await addUnderWay("c2", withAnnotations));
+    host.kubeconfigOf("https://127.0.0.1:1");
+    finish(await host.addUnderWay("c2", withAnnotations));
     await expectLine(daemon, "ADD done pod=default/web container=c2");
   });
 
   test("needs no more memory idle than an engine and a little", async () => {
-    await using daemon = newDaemon();
+    using host = new Host();
+    await using daemon = host.newDaemon();
     await daemon.start();
     expect(daemon.memory().resident).toBeLessThan(70_000);
   });

@@ -210,7 +210,10 @@ describe("a request over HTTP", () => {
     await vi.waitFor(async () => expect(await requestsThatWait(node)).toBe(1), patience);
     release(node, pod);
     expect((await deleting).status).toBe(200);
-    expect(node.daemon.output).toMatch(/ADD failed .*gone=true.*the client that asked is gone/);
+    await vi.waitFor(
+      () => expect(node.daemon.output).toMatch(/ADD failed .*gone=true.*the client that asked is gone/),
+      patience,
+    );
     expect(await pod.network.links()).toEqual([]);
     expect(await traces(node)).toEqual(before);
   });

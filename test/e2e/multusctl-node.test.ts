@@ -196,5 +196,6 @@ test("on a machine that is no node doctor says what it could not look at", async
   ]) {
     expect(stdout).toMatch(line);
   }
-  expect(stdout).toMatch(/\n1 failed, 0 to look at, \d+ passed, \d+ could not be checked from here\n$/);
+  // To look at is what else runs on the machine: a Go multus, in somebody's tests.
+  expect(stdout).toMatch(/\n1 failed, \d+ to look at, \d+ passed, \d+ could not be checked from here\n$/);
 });
