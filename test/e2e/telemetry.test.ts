@@ -10,13 +10,10 @@ import { samples } from "../support/samples.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { SpanCollector } from "../support/span-collector.ts";
 import { TestNode } from "../support/test-node.ts";
+import { spanId, traceId, traceparent } from "../support/traced-request.ts";
 
 /** Milliseconds for what has to happen: a machine can be slow. */
 const patience = { timeout: 30_000, interval: 50 };
-
-const traceId = "0af7651916cd43dd8448eb211c80319c";
-const spanId = "b7ad6b7169203331";
-const traceparent = `00-${traceId}-${spanId}-01`;
 
 interface Seen {
   readonly command: string;

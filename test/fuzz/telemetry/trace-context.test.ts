@@ -2,9 +2,9 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { CniRequest } from "../../../src/cni/request.ts";
 import { RequestTrace } from "../../../src/telemetry/request-trace.ts";
 import { formatTraceparent, parseTraceparent } from "../../../src/telemetry/trace-context.ts";
+import { requestIn } from "../../support/traced-request.ts";
 
 const hex = (length: number) =>
   fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: length, maxLength: length });
@@ -49,17 +49,7 @@ test("is understood where it is one, and only there", () => {
 test("whatever it is, plugins get one that is good", () => {
   fc.assert(
     fc.property(anything, fc.boolean(), (traceparent, records) => {
-      const request: CniRequest = {
-        command: "ADD",
-        containerId: "c",
-        netns: "/n",
-        ifName: "eth0",
-        args: "",
-        path: "/p",
-        config: Buffer.of(),
-        traceparent,
-      };
-      const trace = new RequestTrace(request, records ? () => true : undefined);
+      const trace = new RequestTrace(requestIn(traceparent), records ? () => true : undefined);
       const { TRACEPARENT = "", TRACESTATE } = trace.environment(records ? "00f067aa0ba902b7" : "");
       const told = parseTraceparent(TRACEPARENT);
       expect(told?.traceId).toBe(parseTraceparent(traceparent)?.traceId ?? trace.context.traceId);

@@ -14,6 +14,7 @@ import { freePort } from "../../support/cluster/ports.ts";
 import { busyState, quietState } from "../../support/daemon-state.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { samples } from "../../support/samples.ts";
+import { requestIn, traceId, traceparent } from "../../support/traced-request.ts";
 
 /** Milliseconds for what has to happen: a machine can be slow. */
 const patience = 30_000;
@@ -166,16 +167,6 @@ test("a label has as many values as it may", () => {
 
 test("a handler that is observed does what it did, and is counted with its plugins", async () => {
   const { observer, text } = newMetrics();
-  const request = {
-    command: "ADD",
-    containerId: "c",
-    netns: "/n",
-    ifName: "eth0",
-    args: "",
-    path: "/p",
-    config: Buffer.from("{}"),
-    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-  };
   const executor = {
     runPlugin: async () => ({ exitCode: 0, stdout: Buffer.from("ok"), stderrTail: "", milliseconds: 1 }),
     linkExists: async () => false,
@@ -197,8 +188,10 @@ test("a handler that is observed does what it did, and is counted with its plugi
     new Tracer(undefined),
     observer,
   );
-  expect(await handle(request, executor, new RecordingLogger(), performance.now() - 100)).toBe(answer);
-  expect(answer.report.trace).toBe("0af7651916cd43dd8448eb211c80319c");
+  expect(await handle(requestIn(traceparent), executor, new RecordingLogger(), performance.now() - 100)).toBe(
+    answer,
+  );
+  expect(answer.report.trace).toBe(traceId);
   const at = await samples(text());
   expect(at("multus_delegate_runs_total")).toEqual({ 'command="ADD",outcome="ok",plugin="bridge"': 1 });
   expect(at("multus_queue_wait_seconds_sum")[""]).toBeGreaterThan(0.09);

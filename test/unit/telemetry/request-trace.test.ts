@@ -1,29 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { type Executor, ExecutorError, type PluginRun } from "../../../src/agent/executor.ts";
 import { CniError } from "../../../src/cni/errors.ts";
-import type { CniRequest } from "../../../src/cni/request.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
 import { newReport } from "../../../src/multus/report.ts";
 import { type DelegateRun, observedExecutor } from "../../../src/telemetry/delegate-run.ts";
 import { RequestTrace } from "../../../src/telemetry/request-trace.ts";
 import { spansOf } from "../../../src/telemetry/spans.ts";
 import { parseTraceparent } from "../../../src/telemetry/trace-context.ts";
+import { traceparent as ofRuntime, requestIn, spanId, traceId } from "../../support/traced-request.ts";
 
-const traceId = "0af7651916cd43dd8448eb211c80319c";
-const spanId = "b7ad6b7169203331";
-const ofRuntime = `00-${traceId}-${spanId}-01`;
 const record = () => true;
-
-const request = (traceparent?: string): CniRequest => ({
-  command: "ADD",
-  containerId: "abc",
-  netns: "/run/netns/x",
-  ifName: "eth0",
-  args: "",
-  path: "/opt/cni/bin",
-  config: Buffer.from("{}"),
-  traceparent,
-});
 
 const order = (plugin: string, ifName: string): PluginRun => ({
   plugin,
@@ -62,7 +48,7 @@ describe("what plugins are told of their trace", () => {
   test("where nothing is exported: the runtime's own", async () => {
     // Of a version to come, too: it is for the plugin to read.
     for (const text of [ofRuntime, `01-${traceId}-${spanId}-03-more`]) {
-      expect(await told(new RequestTrace(request(text), undefined))).toEqual([
+      expect(await told(new RequestTrace(requestIn(text), undefined))).toEqual([
         { CNI_COMMAND: "ADD", CNI_IFNAME: "eth0", TRACEPARENT: text },
         { CNI_COMMAND: "ADD", CNI_IFNAME: "net1", TRACEPARENT: text },
       ]);
@@ -70,18 +56,18 @@ describe("what plugins are told of their trace", () => {
   });
 
   test("where the runtime has none, or a bad one: one of its own, that nobody records", async () => {
-    const environments = await told(new RequestTrace(request(), undefined));
+    const environments = await told(new RequestTrace(requestIn(undefined), undefined));
     const [first] = environments;
     expect(parseTraceparent(first?.TRACEPARENT ?? "")).toMatchObject({ sampled: false });
     expect(environments[1]?.TRACEPARENT).toBe(first?.TRACEPARENT);
     expect(first).not.toHaveProperty("TRACESTATE");
-    const [bad] = await told(new RequestTrace(request("00-bad"), undefined));
+    const [bad] = await told(new RequestTrace(requestIn("00-bad"), undefined));
     expect(parseTraceparent(bad?.TRACEPARENT ?? "")?.traceId).not.toBe(traceId);
     expect(bad?.TRACESTATE).toBe("");
   });
 
   test("where it is recorded: the span of their own run, in the runtime's trace", async () => {
-    const trace = new RequestTrace(request(ofRuntime), record);
+    const trace = new RequestTrace(requestIn(ofRuntime), record);
     const contexts = (await told(trace)).map(({ TRACEPARENT = "" }) => parseTraceparent(TRACEPARENT));
     expect(contexts.map((context) => [context?.traceId, context?.sampled])).toEqual([
       [traceId, true],
@@ -96,7 +82,7 @@ describe("what plugins are told of their trace", () => {
 test("runs are told of with their outcome, whether they are recorded or not", async () => {
   for (const sampler of [undefined, record]) {
     const seen: DelegateRun[] = [];
-    const executor = observedExecutor(new Plugins(), new RequestTrace(request(), sampler), (run) =>
+    const executor = observedExecutor(new Plugins(), new RequestTrace(requestIn(undefined), sampler), (run) =>
       seen.push(run),
     );
     await executor.runPlugin(order("bridge", "eth0"));
@@ -112,7 +98,7 @@ test("runs are told of with their outcome, whether they are recorded or not", as
 });
 
 test("a request becomes spans: itself, its phases, its networks in them, its plugins in those", () => {
-  const trace = new RequestTrace(request(ofRuntime), record);
+  const trace = new RequestTrace(requestIn(ofRuntime), record);
   const began = trace.began.monotonic;
   const report = newReport();
   Object.assign(report, { podNamespace: "default", podName: "web", podUid: "u1" });
@@ -154,7 +140,7 @@ test("a request becomes spans: itself, its phases, its networks in them, its plu
     report,
     error: new CniError(11, "too slow"),
   };
-  const spans = spansOf(trace, request(ofRuntime), handled, began - 5, began + 41);
+  const spans = spansOf(trace, requestIn(ofRuntime), handled, began - 5, began + 41);
   const names = new Map(spans.map((span) => [span.spanId, span.name]));
   expect(spans.every((span) => span.traceId === traceId)).toBe(true);
   expect(

@@ -5,9 +5,7 @@ import {
   newTraceId,
   parseTraceparent,
 } from "../../../src/telemetry/trace-context.ts";
-
-const traceId = "0af7651916cd43dd8448eb211c80319c";
-const spanId = "b7ad6b7169203331";
+import { spanId, traceId } from "../../support/traced-request.ts";
 
 describe("a traceparent", () => {
   test.each([
