@@ -20,7 +20,7 @@ export interface SpanCounts {
 const mostWaiting = 2_048;
 const batchSize = 512;
 const delayMs = 5_000;
-/** A collector that is away is worth one line in so long. */
+/** A collector that is away, or too slow, is worth one line in so long. */
 const complaintEveryMs = 60_000;
 
 export class SpanQueue {
@@ -45,7 +45,10 @@ export class SpanQueue {
   add(spans: readonly FinishedSpan[]): void {
     const room = mostWaiting - this.#waiting.length;
     this.#waiting.push(...spans.slice(0, room));
-    this.#counts.dropped += Math.max(0, spans.length - room);
+    if (spans.length > room) {
+      this.#counts.dropped += spans.length - room;
+      this.#complain(`${mostWaiting} wait for the collector, and there is no room for more`);
+    }
     if (this.#sending !== undefined) return;
     if (this.#waiting.length >= batchSize) this.#sendSoon(0);
     else if (this.#timer === undefined) this.#sendSoon(delayMs);
@@ -87,13 +90,16 @@ export class SpanQueue {
 
   #failed(count: number, error: unknown): void {
     this.#counts.failed += count;
-    const now = performance.now();
-    if (now - this.#complainedAt >= complaintEveryMs) {
-      this.#complainedAt = now;
-      const { failed, dropped } = this.#counts;
-      this.#log.error("spans could not be exported", { failed, dropped, error: errorText(error) });
-    }
+    this.#complain(errorText(error));
     this.#next();
+  }
+
+  #complain(error: string): void {
+    const now = performance.now();
+    if (now - this.#complainedAt < complaintEveryMs) return;
+    this.#complainedAt = now;
+    const { failed, dropped } = this.#counts;
+    this.#log.error("spans could not be exported", { failed, dropped, error });
   }
 
   #next(): void {

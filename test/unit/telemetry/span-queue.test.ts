@@ -74,6 +74,8 @@ describe("spans on their way out", () => {
     await vi.advanceTimersByTimeAsync(0);
     for (let round = 0; round < 50; round++) queue.add(spans(100));
     expect(queue.counts).toEqual({ exported: 0, failed: 0, dropped: 600 - 512 + 5_000 - 2_048 });
+    expect(log.errors).toEqual(["spans could not be exported"]);
+    expect(log.causes[0]).toContain("2048 wait for the collector");
     const flushed = queue.flush(3_000);
     await vi.advanceTimersByTimeAsync(3_000);
     await flushed;
