@@ -10,6 +10,8 @@ import type { Metrics } from "./registry.ts";
 const tryAgainMs = 5_000;
 /** Scrapers send a line or two; whoever sends none holds a connection. */
 const headersWithinMs = 10_000;
+/** The port is open to everybody: descriptors are the daemon's for its pods. */
+const mostConnections = 32;
 
 export class MetricsServer {
   readonly #metrics: Metrics;
@@ -36,6 +38,7 @@ export class MetricsServer {
       });
     });
     this.#server.headersTimeout = headersWithinMs;
+    this.#server.maxConnections = mostConnections;
     this.#server.on("error", (error) => this.#failed(error));
     this.#server.on("listening", () => {
       this.#complained = false;
@@ -61,6 +64,8 @@ export class MetricsServer {
       this.#log.error("metrics are not served", { port: this.#port, error: errorText(error) });
     }
     this.#complained = true;
+    // It was one connection that could not be taken: the next one may be.
+    if (this.#server.listening) return;
     this.#retry = setTimeout(() => this.listen(), tryAgainMs).unref();
   }
 
@@ -79,6 +84,7 @@ export class MetricsServer {
       response.writeHead(405, { Allow: "GET, HEAD" }).end();
       return;
     }
+    this.#complained = false;
     const text = await this.#metrics.text();
     response.writeHead(200, { "Content-Type": this.#metrics.contentType }).end(text);
   }

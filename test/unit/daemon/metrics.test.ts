@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type Server } from "node:http";
+import { connect } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { Few } from "../../../src/daemon/metrics/few.ts";
@@ -248,5 +249,34 @@ describe("GET /metrics", () => {
     vi.advanceTimersByTime(5_000);
     await vi.waitFor(() => get(port), patience);
     expect(log.errors).toHaveLength(1);
+  });
+
+  test("goes on where a connection could not be taken: the machine has no descriptors left", async () => {
+    // Made by the server itself: what the kernel's accept() says comes as its error.
+    const http = process.getBuiltinModule("node:http");
+    const made = vi.spyOn(http, "createServer");
+    const port = await freePort();
+    const log = serve(port);
+    const server: Server = made.mock.results[0]?.value;
+    made.mockRestore();
+    await vi.waitFor(() => get(port), patience);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    for (let time = 0; time < 3; time++) server.emit("error", new Error("accept ENFILE"));
+    expect(log.causes).toEqual([expect.stringContaining("ENFILE")]);
+    vi.advanceTimersByTime(10_000);
+    expect((await get(port)).status).toBe(200);
+  });
+
+  test("holds a few connections at once, whoever opens them", async () => {
+    const port = await freePort();
+    serve(port);
+    await vi.waitFor(() => get(port), patience);
+    const idle = Array.from({ length: 40 }, () => connect(port, "127.0.0.1"));
+    let closed = 0;
+    for (const connection of idle) connection.on("error", () => {}).on("close", () => (closed += 1));
+    await vi.waitFor(() => expect(closed).toBeGreaterThanOrEqual(40 - 32), patience);
+    expect(closed).toBeLessThan(40);
+    for (const connection of idle) connection.destroy();
+    expect((await vi.waitFor(() => get(port), patience)).status).toBe(200);
   });
 });
