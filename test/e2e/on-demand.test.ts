@@ -20,7 +20,7 @@ function newHost(idleExitSeconds: number, config: Readonly<Record<string, unknow
 }
 
 test("a hundred first ADDs at once start one daemon; an idle one leaves no process and no socket; the next ADD starts it again", async () => {
-  const host = newHost(1);
+  const host = newHost(2);
   const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => host.call("ADD", `c${index}`)));
   for (const { result } of answers) expect(result.ips).toEqual(resultOfDelegate.ips);
   expect(host.starts).toHaveLength(1);
