@@ -128,6 +128,14 @@ test("no alert fires for a daemon that is well", async () => {
   expect(await firing({})).toEqual([]);
 });
 
+test("no alert fires for one ADD on a quiet node that had to be tried again", async () => {
+  const quiet = {
+    'multus_requests_total{command="ADD",code="0"}': "0x80 1x40",
+    'multus_requests_total{command="ADD",code="11"}': "0x80 1x40",
+  };
+  expect(await firing(quiet)).toEqual([]);
+});
+
 test.each([
   ["MultusDaemonDown", { up: "1x80 0x40", 'multus_build_info{version="1"}': "1x80 stale" }],
   ["MultusRestarts", { process_start_time_seconds: "1000x60 2000x5 3000x5 4000x5 5000x45" }],

@@ -51,7 +51,7 @@ beforeAll(async () => {
 /** What Prometheus puts on every sample. */
 const targetLabels = ["job", "instance"];
 const words =
-  /\b(?:sum|count|min|max|topk|rate|increase|changes|count_over_time|histogram_quantile|time|and|on|by|group_left|unless|label_values)\b/g;
+  /\b(?:sum|count|min|max|topk|rate|increase|changes|count_over_time|histogram_quantile|time|vector|and|or|on|by|group_left|unless|label_values)\b/g;
 
 /** What an expression asks for: the names of samples, and the labels that are looked at anywhere in it. */
 function mentioned(expression: string): { readonly names: string[]; readonly labels: string[] } {
