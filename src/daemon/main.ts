@@ -122,6 +122,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     waiting: admission.waiting,
     running: admission.running,
     limit: admission.limit,
+    isReady: !server.isStopping && runtimeConfig?.notInPlace === undefined,
     isStopping: server.isStopping,
     configFiles: multus.configFiles,
     clusters: clusters.states,

@@ -204,6 +204,7 @@ test.concurrent("metrics say what was done, by plugin as well; without metricsPo
     'command="DEL",phase="delegates"': 1,
   });
   expect(figures("multus_requests_in_flight")).toEqual({ "": 0 });
+  expect(figures("multus_ready")).toEqual({ "": 1 });
   expect(figures("multus_spool_records")).toMatchObject({ 'state="waiting"': 1, 'state="failed"': 0 });
   expect(figures("multus_spool_oldest_age_seconds")[""]).toBeGreaterThan(50_000_000);
   expect(figures("process_resident_memory_bytes")[""]).toBeGreaterThan(20_000_000);

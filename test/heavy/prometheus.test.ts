@@ -47,7 +47,7 @@ test("the metrics keep to Prometheus' conventions", async () => {
 });
 
 test("the alerts are rules", async () => {
-  expect(await promtool(["check", "rules", alerts])).toContain("SUCCESS: 13 rules found");
+  expect(await promtool(["check", "rules", alerts])).toContain("SUCCESS: 14 rules found");
 });
 
 test("what the dashboard asks for is PromQL", async () => {
@@ -69,6 +69,7 @@ test("what the dashboard asks for is PromQL", async () => {
 const well: Readonly<Record<string, string>> = {
   up: "1x120",
   'multus_build_info{version="1"}': "1x120",
+  multus_ready: "1x120",
   process_start_time_seconds: "1000x120",
   process_resident_memory_bytes: "60000000x120",
   'multus_requests_total{command="ADD",code="0"}': "0+60x120",
@@ -138,6 +139,7 @@ test("no alert fires for one ADD on a quiet node that had to be tried again", as
 
 test.each([
   ["MultusDaemonDown", { up: "1x80 0x40", 'multus_build_info{version="1"}': "1x80 stale" }],
+  ["MultusNotReady", { multus_ready: "1x70 0x50" }],
   ["MultusRestarts", { process_start_time_seconds: "1000x60 2000x5 3000x5 4000x5 5000x45" }],
   ["MultusAddsFail", { 'multus_requests_total{command="ADD",code="11"}': "0+10x120" }],
   ["MultusAddSlow", { 'multus_request_duration_seconds_bucket{command="ADD",le="5"}': "0+50x120" }],

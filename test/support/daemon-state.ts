@@ -7,6 +7,7 @@ export const quietState: DaemonState = {
   waiting: 0,
   running: 0,
   limit: 16,
+  isReady: true,
   isStopping: false,
   configFiles: 0,
   clusters: [],
@@ -19,6 +20,7 @@ export const busyState: DaemonState = {
   waiting: 3,
   running: 16,
   limit: 16,
+  isReady: false,
   isStopping: true,
   configFiles: 4,
   clusters: [

@@ -184,6 +184,11 @@ function addStateMetrics(registry: Registry, state: () => DaemonState): void {
   gauge("multus_requests_waiting", "CNI requests in the line.", ({ waiting }) => waiting);
   gauge("multus_requests_in_flight", "CNI requests that are worked on.", ({ running }) => running);
   gauge("multus_requests_limit", "CNI requests that are worked on at once, at most.", ({ limit }) => limit);
+  gauge(
+    "multus_ready",
+    "1 while the daemon is ready: what leads a runtime to it is in place.",
+    ({ isReady }) => Number(isReady),
+  );
   gauge("multus_stopping", "1 once the daemon has been told to stop.", ({ isStopping }) =>
     Number(isStopping),
   );

@@ -21,6 +21,8 @@ export interface OwnState {
   readonly waiting: number;
   readonly running: number;
   readonly limit: number;
+  /** Does it say in /readyz that it can be given work? */
+  readonly isReady: boolean;
   /** Has it been told to stop? */
   readonly isStopping: boolean;
   /** Network configuration files that are kept parsed. */

@@ -118,10 +118,11 @@ describe("what is counted", () => {
         "multus_requests_waiting",
         "multus_requests_in_flight",
         "multus_requests_limit",
+        "multus_ready",
         "multus_stopping",
         "multus_spool_oldest_age_seconds",
       ].map((name) => at(name)[""]),
-    ).toEqual([3, 16, 16, 1, 90]);
+    ).toEqual([3, 16, 16, 0, 1, 90]);
     expect(at("multus_cache_entries")).toEqual({ 'cache="config-files"': 4, 'cache="pods"': 250 });
     const watch = `resource="pods",${cluster}`;
     expect(at("multus_watch_connected")).toEqual({ [watch]: 1 });
