@@ -8,6 +8,7 @@ import { UserError } from "../user-error.ts";
 import { openApi } from "../validate/cluster-access.ts";
 import { checkCluster } from "./cluster.ts";
 import { checkContainerd } from "./containerd.ts";
+import { checkCrio, lookForCrio } from "./crio.ts";
 import { checkDaemon } from "./daemon.ts";
 import { type Finding, formatFindings, skip, summary } from "./finding.ts";
 import { checkGoMultus } from "./go-multus.ts";
@@ -15,12 +16,15 @@ import { checkNodeState } from "./node-state.ts";
 import { checkPrograms } from "./programs.ts";
 import { checkRuntimeFiles } from "./runtime-files.ts";
 
+const processes = "/proc";
+
 interface DoctorOptions {
   readonly cniConfDir: string;
   readonly binDir?: string;
   readonly socketDir?: string;
   readonly cniDir?: string;
   readonly containerdConfig: string;
+  readonly crioConfig: string;
   readonly kubeconfig?: string;
   readonly context?: string;
   readonly cluster: boolean;
@@ -39,6 +43,7 @@ export function doctorCommand(): Command {
     .option("--socket-dir <directory>", "the daemon's (default: daemonSocketDir of Multus's configuration)")
     .option("--cni-dir <directory>", "plans and results (default: cniDir of Multus's configuration)")
     .option("--containerd-config <file>", "containerd's configuration", "/etc/containerd/config.toml")
+    .option("--crio-config <file>", "CRI-O's configuration, drop-ins in <file>.d", "/etc/crio/crio.conf")
     .option(
       "--kubeconfig <file>",
       "which cluster, and whose rights (default: that of Multus's configuration, else as kubectl)",
@@ -52,7 +57,7 @@ export function doctorCommand(): Command {
 Verdicts: PASS; WARN, somebody should look at it; FAIL, pods cannot be attached, or can be tampered with; SKIP, it cannot be seen from here.
 
 On the node it sees everything. The daemon's pod has the node's directories elsewhere and others not at all: there it is given the first two (below), and skips
-containerd, the plugins and the pods' network namespaces.
+the runtime's own configuration, the plugins and the pods' network namespaces.
 
 Examples:
   sudo multusctl doctor
@@ -75,14 +80,15 @@ async function examine(options: DoctorOptions): Promise<void> {
 }
 
 async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
-  const { cniConfDir, containerdConfig, cluster } = options;
+  const { cniConfDir, containerdConfig, crioConfig, cluster } = options;
   const kernels = loadKernels();
   const now = Date.now();
   // A configuration that cannot be read does not say where its plugins are.
   const usual = options.binDir === undefined ? usualBinDirs() : [options.binDir];
   // In the daemon's pod there are none.
   const present = usual.filter((directory) => existsSync(directory));
-  const runtime = checkRuntimeFiles(cniConfDir, kernels, present);
+  const crio = lookForCrio(crioConfig, processes);
+  const runtime = checkRuntimeFiles(cniConfDir, kernels, present, crio.network?.defaultNetwork.value);
   const netconf = runtime.file?.netconf;
   const binDir = options.binDir ?? netconf?.binDir ?? usual[0] ?? "";
   const socketDir = options.socketDir ?? runtime.file?.socketDir ?? defaultSocketDir;
@@ -90,7 +96,12 @@ async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
   const kubeconfig = netconf?.kubeconfig ?? "";
   return [
     ...runtime.findings,
-    ...checkContainerd(containerdConfig, cniConfDir, binDir),
+    // Where CRI-O is the runtime there need not be a containerd.
+    ...(crio.network === undefined || existsSync(containerdConfig)
+      ? checkContainerd(containerdConfig, cniConfDir, binDir)
+      : []),
+    ...crio.findings,
+    ...(crio.network === undefined ? [] : checkCrio(crio.network, cniConfDir, binDir, netconf?.name ?? "")),
     ...(existsSync(binDir)
       ? await checkPrograms(binDir, runtime.file?.type ?? "multus", daemon.status?.version ?? "")
       : [
@@ -98,7 +109,7 @@ async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
         ]),
     ...daemon.findings,
     ...checkNodeState(options.cniDir ?? netconf?.cniDir ?? defaultCniDir, kernels),
-    ...checkGoMultus(cniConfDir, kubeconfig, "/proc", now),
+    ...checkGoMultus(cniConfDir, kubeconfig, processes, now),
     ...(cluster
       ? await clusterFindings(options, kubeconfig, {
           nodeName: daemon.status?.nodeName ?? "",

@@ -1,9 +1,11 @@
-/** containerd's configuration as far as CNI is concerned: of its TOML only the keys of the CNI section are read, in the forms of version 1.x and 2.x. */
+/** containerd's configuration as far as CNI is concerned, in the forms of version 1.x and 2.x. */
 
 import { readFileSync } from "node:fs";
 import { isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
-import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+import { type Finding, pass, skip, warn } from "./finding.ts";
+import { checkDirectories } from "./runtime-directories.ts";
+import { textsIn, tomlEntries } from "./toml.ts";
 
 export interface ContainerdCni {
   /** bin_dir, bin_dirs; none where neither is there. */
@@ -16,29 +18,21 @@ export interface ContainerdCni {
 }
 
 const check = "runtime/containerd";
-/** Those of 1.x (`grpc.v1.cri`) and 2.x (`cri.v1.runtime`). */
-const cniSection =
-  /^\[\s*plugins\s*\.\s*["']?io\.containerd\.(?:grpc\.v1\.cri|cri\.v1\.runtime)["']?\s*\.\s*["']?cni["']?\s*\]$/;
-/** Version 1 of the file has no long names. */
-const oldSection = /^\[\s*plugins\s*\.\s*["']?cri["']?\s*\.\s*["']?cni["']?\s*\]$/;
+/** Those of 1.x and 2.x; version 1 of the file has no long names. */
+const cniOwners = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "cri"];
 
 /** @param text TOML; what is no key of the CNI section is passed over, however it is written */
 export function readContainerdCni(text: string): ContainerdCni {
-  let section = "";
   let binDirs: string[] = [];
   let confDir = "";
   let maxConfNum: number | undefined;
   let imports: string[] = [];
-  for (const content of linesOf(text)) {
-    if (content.startsWith("[")) {
-      section = content;
-      continue;
-    }
-    const [, key = "", value = ""] = /^([A-Za-z0-9_-]+)\s*=\s*(.*)$/.exec(content) ?? [];
-    if (section === "" && key === "imports") imports = textsIn(value);
-    if (!cniSection.test(section) && !oldSection.test(section)) continue;
+  for (const { path, value } of tomlEntries(text)) {
+    if (path.join() === "imports") imports = textsIn(value);
+    const [plugins, owner = "", cni, key = "", ...further] = path;
+    if (plugins !== "plugins" || !cniOwners.includes(owner) || cni !== "cni" || further.length > 0) continue;
     if (key === "bin_dir" || key === "bin_dirs") {
-      const given = textsIn(value).filter((path) => path !== "");
+      const given = textsIn(value).filter((directory) => directory !== "");
       // bin_dirs is later, and wins; an empty one says nothing.
       if (given.length > 0 && (key === "bin_dirs" || binDirs.length === 0)) binDirs = given;
     }
@@ -46,30 +40,6 @@ export function readContainerdCni(text: string): ContainerdCni {
     if (key === "max_conf_num" && /^\d+$/.test(value)) maxConfNum = Number(value);
   }
   return { binDirs, confDir, maxConfNum, imports };
-}
-
-/** Lines without comments; a list that goes over several lines is one. */
-function linesOf(text: string): string[] {
-  const lines: string[] = [];
-  let isOpen = false;
-  for (const line of text.split("\n")) {
-    const content = withoutComment(line).trim();
-    if (isOpen) lines.push(`${lines.pop() ?? ""} ${content}`);
-    else lines.push(content);
-    isOpen = (isOpen || /=\s*\[/.test(content)) && !content.includes("]");
-  }
-  return lines;
-}
-
-function withoutComment(line: string): string {
-  return line.replace(/^((?:[^"'#]|"(?:[^"\\]|\\.)*"|'[^']*')*)#.*$/, "$1");
-}
-
-function textsIn(value: string): string[] {
-  return Array.from(
-    value.matchAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/g),
-    ([, double, single]) => double ?? single ?? "",
-  );
 }
 
 /** @param path of config.toml @param confDir @param binDir those that Multus is installed in */
@@ -84,25 +54,15 @@ export function checkContainerd(path: string, confDir: string, binDir: string): 
     return [skip(check, why, "--containerd-config names the file")];
   }
   const cni = readContainerdCni(text);
-  const findings: Finding[] = [];
-  if (cni.confDir !== "" && !samePath(cni.confDir, confDir)) {
-    findings.push(
-      fail(
-        check,
-        `conf_dir of ${path} is ${cni.confDir}, and Multus's file is in ${confDir}`,
-        "have Multus write into the same directory: cniConfigDir and multusAutoconfigDir, --cni-conf-dir here",
-      ),
-    );
-  }
-  if (cni.binDirs.length > 0 && !cni.binDirs.some((each) => samePath(each, binDir))) {
-    findings.push(
-      fail(
-        check,
-        `bin_dir of ${path} is ${cni.binDirs.join(", ")}, and Multus is installed in ${binDir}`,
-        "install it where containerd looks: multusctl install --cni-bin-dir",
-      ),
-    );
-  }
+  const directories = {
+    check,
+    name: "containerd",
+    confDir: cni.confDir,
+    confDirKey: `conf_dir of ${path}`,
+    binDirs: cni.binDirs,
+    binDirsKey: `bin_dir of ${path}`,
+  };
+  const findings = checkDirectories(directories, confDir, binDir);
   if (cni.maxConfNum !== undefined && cni.maxConfNum !== 1) {
     findings.push(
       warn(
@@ -118,9 +78,4 @@ export function checkContainerd(path: string, confDir: string, binDir: string): 
     ];
   }
   return findings.length > 0 ? findings : [pass(check, `${path} agrees with Multus's directories`)];
-}
-
-function samePath(left: string, right: string): boolean {
-  const plain = (path: string) => path.replace(/\/+$/, "").replace(/\/{2,}/g, "/");
-  return plain(left) === plain(right);
 }

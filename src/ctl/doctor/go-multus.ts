@@ -1,8 +1,9 @@
 /** What Go multus may have left on the node: its daemon, its kubeconfig. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Finding, pass, warn } from "./finding.ts";
+import { processesCalled } from "./processes.ts";
 
 const check = "go-multus/leftovers";
 /** Of its thin plugin, in the runtime's directory. */
@@ -41,21 +42,6 @@ export function checkGoMultus(
     );
   }
   return findings.length > 0 ? findings : [pass(check, "nothing of Go multus is in the way")];
-}
-
-/** Process ids, as far as they can be seen. */
-function processesCalled(name: string, processes: string): string[] {
-  if (!existsSync(processes)) return [];
-  return readdirSync(processes)
-    .filter((id) => /^\d+$/.test(id))
-    .filter((id) => {
-      try {
-        return readFileSync(join(processes, id, "comm"), "utf8").trim() === name;
-      } catch {
-        // It has ended.
-        return false;
-      }
-    });
 }
 
 /** When the token in a kubeconfig ends, in milliseconds since the epoch; undefined where there is none that says so. Its signature does not matter here. */

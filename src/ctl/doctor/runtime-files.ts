@@ -36,11 +36,16 @@ const network = "runtime/cluster-network";
 /** Runtimes take these. */
 const extensions = [".conf", ".conflist", ".json"];
 
-/** @param confDir the runtime's @param binDirs where plugins are; none: they are not looked for */
+/**
+ * @param confDir the runtime's
+ * @param binDirs where plugins are; none: they are not looked for
+ * @param chosenNetwork name of the network that the runtime takes, in whatever file it is (CRI-O's cni_default_network); "": the first file's
+ */
 export function checkRuntimeFiles(
   confDir: string,
   kernels: Kernels,
   binDirs: readonly string[],
+  chosenNetwork = "",
 ): RuntimeFiles {
   let names: string[];
   try {
@@ -74,16 +79,8 @@ export function checkRuntimeFiles(
     );
     return { findings: [finding], file: undefined };
   }
-  const findings = [
-    ours === winner
-      ? pass(first, `${path} is the first file, and Multus's`)
-      : fail(
-          first,
-          `the runtime uses ${winner}, which sorts before Multus's ${ours}: pods get that network alone`,
-          `rename ${winner} so that it sorts behind ${ours}, or remove it if it is a leftover`,
-        ),
-  ];
   const file = join(confDir, ours);
+  const findings = [checkOrder(confDir, winner, ours, chosenNetwork)];
   const text = readFileSync(file, "utf8");
   const report = checkText(text, file, { kernels, binDirs });
   const errors = report.findings.filter(({ severity }) => severity === "error");
@@ -110,6 +107,20 @@ export function checkRuntimeFiles(
   if (netconf === undefined) return { findings, file: undefined };
   findings.push(...checkClusterNetwork(netconf, kernels, binDirs), ...checkReadiness(netconf));
   return { findings, file: { path: file, netconf, type: typeOf(file), socketDir: socketDirOf(file) } };
+}
+
+/** @param winner name of the first file @param ours of Multus's first one */
+function checkOrder(confDir: string, winner: string, ours: string, chosenNetwork: string): Finding {
+  const path = join(confDir, ours);
+  if (ours === winner) return pass(first, `${path} is the first file, and Multus's`);
+  if (chosenNetwork !== "" && netconfOf(path)?.name === chosenNetwork) {
+    return pass(first, `${path} has the network that CRI-O takes by its name, ${chosenNetwork}`);
+  }
+  return fail(
+    first,
+    `the runtime uses ${winner}, which sorts before Multus's ${ours}: pods get that network alone`,
+    `rename ${winner} so that it sorts behind ${ours}, or remove it if it is a leftover`,
+  );
 }
 
 /** It has mode 0600, as the daemon writes it. */

@@ -3,15 +3,20 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { readContainerdCni } from "../../../src/ctl/doctor/containerd.ts";
+import { readCrioNetwork } from "../../../src/ctl/doctor/crio.ts";
 import { checkGoMultus } from "../../../src/ctl/doctor/go-multus.ts";
 import { checkRuntimeFiles } from "../../../src/ctl/doctor/runtime-files.ts";
+import { tomlEntries } from "../../../src/ctl/doctor/toml.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
-it("containerd's configuration is read, whatever it is", () => {
+it("a runtime's configuration is read, whatever it is", () => {
   const line = fc.oneof(
     fc.constantFrom(
       '[plugins."io.containerd.grpc.v1.cri".cni]',
+      "[crio.network]",
+      "crio.network.plugin_dirs = [",
+      "cni_default_network = 'x'",
       'bin_dir = "/a"',
       "bin_dirs = ['/a',",
       "]",
@@ -24,6 +29,8 @@ it("containerd's configuration is read, whatever it is", () => {
     fc.property(fc.array(line, { maxLength: 12 }), (lines) => {
       const { binDirs, confDir } = readContainerdCni(lines.join("\n"));
       expect(Array.isArray(binDirs) && typeof confDir === "string").toBe(true);
+      const { pluginDirs, defaultNetwork } = readCrioNetwork([{ file: "crio.conf", text: lines.join("\n") }]);
+      expect(Array.isArray(pluginDirs.value) && typeof defaultNetwork.value === "string").toBe(true);
     }),
     { numRuns: 2_000 },
   );
@@ -35,9 +42,11 @@ it("a long line that never ends is read at once", () => {
     "=[".repeat(50_000),
     "a = [\n".repeat(20_000),
     "'\"".repeat(100_000),
+    "[".padEnd(200_000, "a."),
+    "a.".repeat(100_000).padEnd(400_000),
   ]) {
     const begin = performance.now();
-    readContainerdCni(text);
+    tomlEntries(text);
     expect(performance.now() - begin).toBeLessThan(10_000);
   }
 });

@@ -91,6 +91,22 @@ describe("a runtime's directory", () => {
     expect(file?.netconf.clusterNetwork).toBe(join(runtime.confDir, "10-bridge.conflist"));
   });
 
+  it("may have a file before Multus's where the runtime takes a network by its name", () => {
+    using runtime = new Runtime({
+      "00-a.conflist": cluster,
+      "00-multus.conf": multus,
+      "10-bridge.conflist": cluster,
+    });
+    const firstFile = (chosenNetwork: string) =>
+      checkRuntimeFiles(runtime.confDir, kernels, [runtime.binDir], chosenNetwork).findings[0];
+    expect(firstFile("multus-cni-network")).toMatchObject({
+      verdict: "pass",
+      finding: expect.stringContaining("that CRI-O takes by its name, multus-cni-network"),
+    });
+    expect(firstFile("bridge")?.verdict).toBe("fail");
+    expect(firstFile("")?.verdict).toBe("fail");
+  });
+
   it.each<[string, Readonly<Record<string, unknown>>, string, RegExp]>([
     ["is empty", {}, "fail", /no network configuration/],
     [
