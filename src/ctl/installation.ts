@@ -72,6 +72,8 @@ export function daemonCommand(): readonly string[] {
 /** Where multusd has its socket, plans and results unless its configuration says otherwise. */
 export const defaultSocketDir = "/run/multus";
 export const defaultCniDir = "/var/lib/cni/multus";
+/** Where deploy/ has the certificates of nodes. */
+export const defaultCertDir = "/etc/cni/multus/certs";
 
 /** Directories that plugins are usually in: where Kubernetes has them, and Debian's package. */
 const pluginDirectories = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];

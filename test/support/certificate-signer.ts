@@ -3,6 +3,7 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type AsnType, BitString, fromBER, Integer, ObjectIdentifier, Sequence, UTCTime } from "asn1js";
+import { makeSigningRequest } from "../../src/kube/certificates/pkcs10.ts";
 import type { CertificateFiles } from "./cluster/certificates.ts";
 
 const { privateKey: nobodysKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -47,6 +48,16 @@ export function signCertificate(
     .toString("base64")
     .replace(/.{64}(?=.)/g, "$&\n");
   return `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
+}
+
+/** A daemon's certificate that nobody has to trust, and its key, as they are stored together. @param from @param until milliseconds since the epoch @returns PEM */
+export function certificateAndKey(user: string, from: number, until: number) {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const request = makeSigningRequest(user, "system:multus", privateKey);
+  return {
+    certificate: signCertificate(request, from, until),
+    key: privateKey.export({ type: "sec1", format: "pem" }).toString(),
+  };
 }
 
 function readAuthority({ certificate, key }: CertificateFiles): Authority {

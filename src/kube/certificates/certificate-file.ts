@@ -9,19 +9,42 @@ import { makeDirectory, removeFile, writeFileAtomically } from "../../cni/atomic
 import { CniError, CniErrorCode, ioFailure, isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import { multusGroup } from "./identity.ts";
+import type { Validity } from "./validity.ts";
 
 const prefix = "multus-client";
 const directoryMode = 0o700;
 
-/** When a certificate counts, in milliseconds since the epoch. */
-export interface Validity {
-  readonly from: number;
-  readonly until: number;
-}
-
 /** Path of the link: certificate and key. */
 export function currentCertificatePath(certDir: string): string {
   return join(certDir, `${prefix}-current.pem`);
+}
+
+/** A certificate that is its key's. */
+export interface CertificatePair extends Validity {
+  /** Whom it is for: `CN=system:multus:node-1, O=system:multus`. */
+  readonly subject: string;
+}
+
+/** What a certificate of that user's has as its subject. */
+export function subjectOf(user: string): string {
+  return `CN=${user}, O=${multusGroup}`;
+}
+
+/**
+ * Reads the current certificate, whosever it is. Whether it is valid now is not looked at.
+ * @returns undefined: there is none
+ * @throws {CniError} 5 where it cannot be read, 7 where it is torn, or not its key's
+ */
+export function readCurrentPair(certDir: string): CertificatePair | undefined {
+  const path = currentCertificatePath(certDir);
+  let pem: string;
+  try {
+    pem = readFileSync(path, "utf8");
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw ioFailure("read", path, error);
+  }
+  return parsePair(pem, pem, path);
 }
 
 /**
@@ -31,24 +54,22 @@ export function currentCertificatePath(certDir: string): string {
  * @throws {CniError} 5 where it cannot be read, 7 where it is another's, torn, or not its key's
  */
 export function readCurrentCertificate(certDir: string, user: string): Validity | undefined {
-  const path = currentCertificatePath(certDir);
-  let pem: string;
-  try {
-    pem = readFileSync(path, "utf8");
-  } catch (error) {
-    if (isMissingFile(error)) return undefined;
-    throw ioFailure("read", path, error);
-  }
-  return checkPair(pem, pem, user, path);
+  const pair = readCurrentPair(certDir);
+  return pair === undefined ? undefined : checkUser(pair, user, currentCertificatePath(certDir));
 }
 
 /**
  * Checks that a certificate is a key's and a user's.
- * @param certificate PEM, the first one counts @param key PEM @param where names it in errors
+ * @param certificate PEM, the first one counts @param key PEM
+ * @param where names it in errors
  * @throws {CniError} 7
  */
 export function checkPair(certificate: string, key: string, user: string, where: string): Validity {
-  const refuse = (message: string) => new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${message}`);
+  return checkUser(parsePair(certificate, key, where), user, where);
+}
+
+/** @throws {CniError} 7 */
+function parsePair(certificate: string, key: string, where: string): CertificatePair {
   const { createPrivateKey, X509Certificate } = process.getBuiltinModule("node:crypto");
   let parsed: InstanceType<typeof X509Certificate>;
   let belongs: boolean;
@@ -56,14 +77,24 @@ export function checkPair(certificate: string, key: string, user: string, where:
     parsed = new X509Certificate(certificate);
     belongs = parsed.checkPrivateKey(createPrivateKey(key));
   } catch (error) {
-    throw refuse(`no certificate with its key (PEM): ${errorText(error)}`);
+    throw refusal(where, `no certificate with its key (PEM): ${errorText(error)}`);
   }
-  if (!belongs) throw refuse("the certificate is not the key's");
-  const names = parsed.subject.split("\n").sort();
-  if (names.join("\n") !== `CN=${user}\nO=${multusGroup}`) {
-    throw refuse(`the certificate is that of ${names.join(", ")}, not of ${user}`);
-  }
-  return { from: Date.parse(parsed.validFrom), until: Date.parse(parsed.validTo) };
+  if (!belongs) throw refusal(where, "the certificate is not the key's");
+  return {
+    subject: parsed.subject.split("\n").sort().join(", "),
+    from: Date.parse(parsed.validFrom),
+    until: Date.parse(parsed.validTo),
+  };
+}
+
+/** @throws {CniError} 7 */
+function checkUser({ subject, from, until }: CertificatePair, user: string, where: string): Validity {
+  if (subject === subjectOf(user)) return { from, until };
+  throw refusal(where, `the certificate is that of ${subject}, not of ${user}`);
+}
+
+function refusal(where: string, message: string): CniError {
+  return new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${message}`);
 }
 
 /**

@@ -11,11 +11,11 @@ import {
   currentCertificatePath,
   readCurrentCertificate,
   storeCertificate,
-  type Validity,
 } from "./certificate-file.ts";
 import { multusGroup, multusUser } from "./identity.ts";
 import { makeSigningRequest } from "./pkcs10.ts";
 import { SigningRefused, signedCertificate } from "./signing.ts";
+import { renewalTime, type Validity } from "./validity.ts";
 
 export interface NodeCertificateOptions {
   readonly nodeName: string;
@@ -32,9 +32,6 @@ export interface NodeCertificateOptions {
   readonly random?: () => number;
 }
 
-/** Part of its life after which a certificate is renewed (behaviour page, section 11), and how much earlier at most: nodes that started at the same time do not all ask at the same time. */
-const renewedAt = 0.8;
-const renewalSpread = 0.05;
 /** Clocks are set, and timers have an end: the time is looked at again after so many milliseconds. */
 const longestSleepMs = 60_000;
 const afterFailure: BackOffLimits = { first: 1_000, most: 60_000 };
@@ -43,11 +40,6 @@ const afterRefusal: BackOffLimits = { first: 10_000, most: 300_000 };
 const leastPauseMs = 500;
 /** A server that refuses what was just signed (its authority is not the signer's) is not asked for another one all the time. */
 const settledMs = 60_000;
-
-/** When to renew. @param random from 0 up to 1 @returns milliseconds since the epoch */
-export function renewalTime({ from, until }: Validity, random: number): number {
-  return from + (until - from) * (renewedAt - renewalSpread * random);
-}
 
 export class NodeCertificate {
   readonly #options: NodeCertificateOptions;

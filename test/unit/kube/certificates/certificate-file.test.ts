@@ -1,6 +1,5 @@
 /** Certificate and key on disk have client-go's layout, and nothing else is left there. */
 
-import { generateKeyPairSync } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -10,8 +9,7 @@ import {
   readCurrentCertificate,
   storeCertificate,
 } from "../../../../src/kube/certificates/certificate-file.ts";
-import { makeSigningRequest } from "../../../../src/kube/certificates/pkcs10.ts";
-import { signCertificate } from "../../../support/certificate-signer.ts";
+import { certificateAndKey } from "../../../support/certificate-signer.ts";
 import { refusal } from "../../../support/refusal.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
 
@@ -19,14 +17,7 @@ const user = "system:multus:node-1";
 const from = Date.UTC(2026, 10, 23, 20, 0, 0);
 const until = from + 600_000;
 
-function pair(commonName = user) {
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const request = makeSigningRequest(commonName, "system:multus", privateKey);
-  return {
-    certificate: signCertificate(request, from, until),
-    key: privateKey.export({ type: "sec1", format: "pem" }).toString(),
-  };
-}
+const pair = (commonName = user) => certificateAndKey(commonName, from, until);
 
 describe("a stored certificate", () => {
   it("is one file with its key, for its owner only, behind a link", () => {

@@ -3,7 +3,8 @@
 import { describe, expect, it } from "vitest";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable } from "../../../../src/kube/api.ts";
 import { readCurrentCertificate } from "../../../../src/kube/certificates/certificate-file.ts";
-import { NodeCertificate, renewalTime } from "../../../../src/kube/certificates/node-certificate.ts";
+import { NodeCertificate } from "../../../../src/kube/certificates/node-certificate.ts";
+import { renewalTime } from "../../../../src/kube/certificates/validity.ts";
 import { signCertificate } from "../../../support/certificate-signer.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";

@@ -1,0 +1,91 @@
+/** The certificate of this node's daemon, where perNodeCertificate has one made: is it valid, this node's, and renewed in time? */
+
+import { existsSync, statSync } from "node:fs";
+import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import {
+  type CertificatePair,
+  currentCertificatePath,
+  readCurrentPair,
+  subjectOf,
+} from "../../kube/certificates/certificate-file.ts";
+import { multusUser } from "../../kube/certificates/identity.ts";
+import { renewalTime } from "../../kube/certificates/validity.ts";
+import { formatAge } from "../status/report.ts";
+import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+
+const check = "daemon/certificate";
+const approval =
+  "the daemon's log says why; kubectl get csr shows whether its request waits: somebody has to approve it (multusctl approve-certs)";
+
+/**
+ * @param nodeName of the node in the cluster; "" where it is not known
+ * @param now milliseconds since the epoch
+ * @returns nothing where there is no such directory: the daemon has other credentials
+ */
+export function checkCertificate(certDir: string, nodeName: string, now: number): Finding[] {
+  if (!existsSync(certDir)) return [];
+  const path = currentCertificatePath(certDir);
+  const another = `remove ${path} and restart the daemon: it has another one signed`;
+  let pair: CertificatePair | undefined;
+  try {
+    pair = readCurrentPair(certDir);
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    return error.code === CniErrorCode.ioFailure
+      ? [skip(check, error.message, "run it with sudo")]
+      : [fail(check, error.message, another)];
+  }
+  if (pair === undefined) {
+    return [
+      warn(
+        check,
+        `${certDir} has no certificate: with perNodeCertificate the daemon has no cluster`,
+        approval,
+      ),
+    ];
+  }
+  const findings = [
+    ...(nodeName !== "" && pair.subject !== subjectOf(multusUser(nodeName))
+      ? [fail(check, `${path} is that of ${pair.subject}, and this node is ${nodeName}`, another)]
+      : []),
+    ...checkTimes(path, pair, now),
+  ];
+  if ((statSync(path).mode & 0o077) !== 0) {
+    findings.push(
+      warn(
+        check,
+        `${path} is not for its owner only: who has its key is this node's daemon for the API server`,
+        `chmod 0600 ${path}`,
+      ),
+    );
+  }
+  return findings.length > 0
+    ? findings
+    : [pass(check, `${path} is that of ${pair.subject}, good for ${formatAge((pair.until - now) / 1000)}`)];
+}
+
+function checkTimes(path: string, pair: CertificatePair, now: number): Finding[] {
+  const time = (milliseconds: number) => new Date(milliseconds).toISOString();
+  if (now < pair.from) {
+    return [
+      fail(
+        check,
+        `${path} is good from ${time(pair.from)} on, and this machine's clock says ${time(now)}`,
+        "have chrony or systemd-timesyncd set the clock: no certificate is good on it, the API server's neither",
+      ),
+    ];
+  }
+  if (now >= pair.until) {
+    return [fail(check, `${path} ended at ${time(pair.until)}: the API server refuses the daemon`, approval)];
+  }
+  const due = renewalTime(pair, 0);
+  // It takes seconds. Half of what is left by then is for an API server that is away for a moment.
+  if (now < (due + pair.until) / 2) return [];
+  return [
+    warn(
+      check,
+      `${path} was to be renewed by ${time(due)}, and ends at ${time(pair.until)}: then the daemon has no cluster`,
+      approval,
+    ),
+  ];
+}
