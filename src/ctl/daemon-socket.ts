@@ -1,9 +1,7 @@
 /** The daemon's socket as commands see it: HTTP, and what it means where nobody answers. */
 
-import { lstatSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import { isMissingFile } from "../cni/errors.ts";
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import type { ClusterState } from "../kube/cluster-state.ts";
 import { errorText } from "../log/error-text.ts";
@@ -17,6 +15,17 @@ export interface SocketAnswer {
   readonly body: string;
 }
 
+/** No answer on the daemon's socket. */
+export class NoAnswer extends UserError {
+  /** `absent`: nobody serves it; `forbidden`: this user may not ask; `silent`: somebody has it, and does not answer. */
+  readonly state: "absent" | "forbidden" | "silent";
+
+  constructor(state: NoAnswer["state"], message: string, advice: string, cause: unknown) {
+    super(message, advice, { cause });
+    this.state = state;
+  }
+}
+
 const withinMs = 5_000;
 const maxBytes = 4 << 20;
 
@@ -24,7 +33,7 @@ export function socketPath(socketDir: string): string {
   return join(socketDir, "multus.sock");
 }
 
-/** One GET. @throws {UserError} where there is no answer, with what to do about it */
+/** One GET. @throws {NoAnswer} with what to do about it */
 export function askDaemon(socketDir: string, path: string): Promise<SocketAnswer> {
   const socket = socketPath(socketDir);
   return new Promise((resolve, reject) => {
@@ -47,7 +56,7 @@ export function askDaemon(socketDir: string, path: string): Promise<SocketAnswer
   });
 }
 
-/** GET /status. @throws {UserError} where there is no daemon of ours that has it */
+/** GET /status. @throws {NoAnswer} @throws {UserError} where there is no daemon of ours that has it */
 export async function daemonStatusOf(socketDir: string): Promise<DaemonStatus> {
   const { status, body } = await askDaemon(socketDir, "/status");
   const page = status === 200 ? parsed(body) : undefined;
@@ -69,29 +78,41 @@ function parsed(text: string): JsonObject | undefined {
   }
 }
 
-function noAnswer(socket: string, error: unknown): UserError {
+function noAnswer(socket: string, error: unknown): NoAnswer {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "EACCES" || code === "EPERM") {
-    return new UserError(`${socket} may not be opened by this user`, "run it with sudo");
+    return new NoAnswer("forbidden", `${socket} may not be opened by this user`, "run it with sudo", error);
   }
   if (code === "ECONNREFUSED") {
-    return new UserError(
+    return new NoAnswer(
+      "absent",
       `nobody serves ${socket}: a daemon that was killed has left it`,
       "start multusd, or look why it ended: kubectl -n kube-system logs --previous daemonset/kube-multus-ds",
+      error,
     );
   }
-  if (code === "ENOENT" || isMissingFile(error)) {
-    const isHidden = lstatSync(socket, { throwIfNoEntry: false }) !== undefined;
-    if (!isHidden) {
-      return new UserError(
-        `there is no ${socket}: no multusd runs here, or its socket is elsewhere`,
-        "start multusd; --socket-dir names another directory (socketDir of its configuration)",
-      );
-    }
+  if (code === "ENOENT") {
+    return new NoAnswer(
+      "absent",
+      `there is no ${socket}: no multusd runs here, or its socket is elsewhere`,
+      "start multusd (one that the plugin starts, by daemonCommand, runs only while it is needed); --socket-dir names another directory (socketDir of its configuration)",
+      error,
+    );
   }
-  const reason =
-    error instanceof Error && error.name === "TimeoutError"
-      ? `no answer within ${withinMs / 1000} s`
-      : errorText(error);
-  return new UserError(`${socket}: ${reason}`, "see the daemon's log; restart it where it hangs");
+  // Of a request that is aborted the reason is the cause.
+  const isLate =
+    error instanceof Error && error.cause instanceof Error && error.cause.name === "TimeoutError";
+  return isLate
+    ? new NoAnswer(
+        "silent",
+        `${socket} takes connections, and there is no answer within ${withinMs / 1000} s`,
+        "the daemon hangs, is stopped (SIGSTOP), or the machine has no time for it: look at its log and at the node's load, then restart it",
+        error,
+      )
+    : new NoAnswer(
+        "silent",
+        `${socket}: ${errorText(error)}`,
+        "see the daemon's log; restart it where it hangs",
+        error,
+      );
 }

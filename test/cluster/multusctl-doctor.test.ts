@@ -7,43 +7,13 @@ import { parseAllDocuments } from "yaml";
 import { neededRights } from "../../src/ctl/doctor/cluster.ts";
 import { ApiServer } from "../support/cluster/api-server.ts";
 import { nadManifest } from "../support/cluster/manifests.ts";
-import { runCommand } from "../support/command.ts";
+import { doctorFindings } from "../support/doctor.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 let api: ApiServer;
 
 async function clusterFindings(kubeconfig: string) {
-  const { stdout, stderr } = await runCommand(
-    [
-      ...[
-        process.execPath,
-        join(root, "build", "multusctl.mjs"),
-        "doctor",
-        "--json",
-        "--kubeconfig",
-        kubeconfig,
-      ],
-      ...[
-        "--cni-conf-dir",
-        "/nowhere",
-        "--bin-dir",
-        "/nowhere",
-        "--cni-dir",
-        "/nowhere",
-        "--socket-dir",
-        "/nowhere",
-      ],
-    ],
-    { env: { HOME: "/nowhere" } },
-  );
-  expect(stderr).toBe("");
-  const { findings } = JSON.parse(stdout.toString()) as {
-    readonly findings: readonly {
-      readonly check: string;
-      readonly verdict: string;
-      readonly finding: string;
-    }[];
-  };
+  const { findings } = await doctorFindings("--kubeconfig", kubeconfig);
   return findings.filter(({ check }) => check.startsWith("cluster/"));
 }
 

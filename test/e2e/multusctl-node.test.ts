@@ -1,42 +1,42 @@
 /** multusctl status and doctor on a node with our daemon, its plugin and a pod; with a daemon that is gone; and on a machine that is no node. */
 
-import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCommand } from "../support/command.ts";
+import { doctorFindings, multusctl, runDoctor } from "../support/doctor.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { debianPlugins, shim, TestNode } from "../support/test-node.ts";
 
-const multusctl = join(import.meta.dirname, "..", "..", "build", "multusctl.mjs");
 const resources = new AsyncDisposableStack();
 let node: TestNode;
 let runtime: ScratchDirectory;
 
-interface Found {
-  readonly check: string;
-  readonly verdict: string;
-  readonly finding: string;
-  readonly remedy: string;
-}
-
-async function run(command: string, ...args: string[]) {
-  const { exitCode, stdout, stderr } = await runCommand([process.execPath, multusctl, command, ...args], {
-    env: { HOME: "/nowhere" },
-  });
-  return { exitCode, stdout: stdout.toString(), stderr };
-}
-
 const status = (...args: string[]) =>
-  run("status", "--socket-dir", node.socketDir, "--cni-dir", node.cniDir, ...args);
-
-async function doctor(...args: string[]) {
-  const { exitCode, stdout } = await run(
-    "doctor",
-    ...["--cni-conf-dir", join(runtime.path, "net.d"), "--bin-dir", join(runtime.path, "bin")],
-    ...["--containerd-config", join(runtime.path, "config.toml"), "--no-cluster", "--json", ...args],
+  runCommand(
+    [
+      process.execPath,
+      multusctl,
+      "status",
+      "--socket-dir",
+      node.socketDir,
+      "--cni-dir",
+      node.cniDir,
+      ...args,
+    ],
+    { env: { HOME: "/nowhere" } },
   );
-  return { exitCode, findings: JSON.parse(stdout).findings as Found[] };
-}
+
+/** What doctor is to look at. */
+const places = () => [
+  ...["--cni-conf-dir", join(runtime.path, "net.d"), "--bin-dir", join(runtime.path, "bin"), "--no-cluster"],
+];
+const doctor = (...options: string[]) =>
+  doctorFindings(
+    ...places(),
+    ...["--containerd-config", join(runtime.path, "config.toml")],
+    ...["--socket-dir", node.socketDir, "--cni-dir", node.cniDir, ...options],
+  );
 
 beforeAll(async () => {
   node = resources.use(await TestNode.start());
@@ -69,7 +69,7 @@ describe("with a daemon that serves", () => {
   test("status has daemon, attachments and the failure", async () => {
     const { exitCode, stdout } = await status("--json");
     expect(exitCode).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({
+    expect(JSON.parse(stdout.toString())).toMatchObject({
       daemon: {
         version: "0.1.0",
         protocol: 1,
@@ -88,7 +88,7 @@ describe("with a daemon that serves", () => {
         spool: { waiting: 0, failed: 0 },
       },
     });
-    expect((await status()).stdout).toMatch(/^daemon {7}0\.1\.0, ready, up [^\n]+\nrequests /);
+    expect((await status()).stdout.toString()).toMatch(/^daemon {7}0\.1\.0, ready, up [^\n]+\nrequests /);
   });
 
   test("doctor finds nothing that fails, and the failure", async () => {
@@ -121,31 +121,52 @@ describe("with a daemon that serves", () => {
 
 test("a user without rights hears what doctor could not see", async () => {
   chmodSync(runtime.path, 0o755);
-  const { exitCode, stdout, stderr } = await runCommand(
-    [
-      ...[
-        "setpriv",
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        process.execPath,
-        multusctl,
-        "doctor",
-      ],
-      ...[
-        "--cni-conf-dir",
-        join(runtime.path, "net.d"),
-        "--bin-dir",
-        join(runtime.path, "bin"),
-        "--no-cluster",
-      ],
-      ...["--socket-dir", node.socketDir, "--cni-dir", node.cniDir, "--containerd-config", "/nowhere"],
-    ],
-    { env: { HOME: "/nowhere" } },
+  const { exitCode, stdout, stderr } = await runDoctor(
+    [...places(), "--socket-dir", node.socketDir, "--cni-dir", node.cniDir],
+    ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
   );
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
   for (const check of ["runtime/first-file", "daemon/answers", "state/directory"]) {
     expect(stdout.toString()).toMatch(new RegExp(`SKIP +${check} +[^→]+→ run it with sudo`));
+  }
+});
+
+test("doctor reads CRI-O's configuration where that is the runtime", async () => {
+  const config = runtime.write(
+    "crio.conf",
+    `[crio.network]\nnetwork_dir = "${runtime.path}/net.d/"\nplugin_dirs = ["${runtime.path}/bin"]\n`,
+  );
+  const crio = async () => {
+    const { findings } = await doctor("--crio-config", config, "--containerd-config", "/nowhere");
+    expect(findings.map(({ check }) => check)).not.toContain("runtime/containerd");
+    return findings.filter(({ check }) => check === "runtime/crio");
+  };
+  expect(await crio()).toMatchObject([{ verdict: "pass" }]);
+  const dropIn = runtime.write(
+    "crio.conf.d/20-network.conf",
+    'crio.network.cni_default_network = "cluster"\n',
+  );
+  expect(await crio()).toMatchObject([
+    { verdict: "fail", finding: expect.stringContaining(`cni_default_network of ${dropIn} is cluster`) },
+  ]);
+});
+
+test("of a daemon that takes connections and does not answer doctor says so", async () => {
+  const { pid } = node.daemon;
+  process.kill(pid, "SIGSTOP");
+  try {
+    const { exitCode, findings } = await doctor();
+    expect(exitCode).toBe(1);
+    expect(findings.filter(({ verdict }) => verdict === "fail")).toEqual([
+      {
+        check: "daemon/answers",
+        verdict: "fail",
+        finding: `${node.socketDir}/multus.sock takes connections, and there is no answer within 5 s`,
+        remedy: expect.stringContaining("restart it"),
+      },
+    ]);
+  } finally {
+    process.kill(pid, "SIGCONT");
   }
 });
 
@@ -155,7 +176,7 @@ describe("with a daemon that is gone", () => {
   test("status says so and what to do, and shows the files", async () => {
     const { exitCode, stdout, stderr } = await status();
     expect(exitCode).toBe(1);
-    expect(stdout).toContain("2 attachments of 1 container");
+    expect(stdout.toString()).toContain("2 attachments of 1 container");
     expect(stderr).toContain("a daemon that was killed has left it\n  start multusd");
   });
 
@@ -170,21 +191,48 @@ describe("with a daemon that is gone", () => {
   });
 });
 
+describe("with no daemon, where the plugin starts one", () => {
+  const answers = async (daemonCommand: readonly string[]) => {
+    const file = join(runtime.path, "net.d", "00-multus.conf");
+    const netconf = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, JSON.stringify({ ...netconf, daemonCommand }));
+    const { exitCode, findings } = await doctor("--socket-dir", join(runtime.path, "none"));
+    return { exitCode, answers: findings.filter(({ check }) => check === "daemon/answers") };
+  };
+
+  test("doctor finds nothing wrong if it can be started", async () => {
+    const program = join(runtime.path, "bin", "multus");
+    expect(await answers([program, "--config", "x"])).toMatchObject({
+      exitCode: 0,
+      answers: [
+        { verdict: "pass", finding: `no daemon runs; the plugin starts ${program} when it is called` },
+      ],
+    });
+  });
+
+  test("doctor fails if it cannot", async () => {
+    expect(await answers([join(runtime.path, "bin", "multusd")])).toMatchObject({
+      exitCode: 1,
+      answers: [
+        {
+          verdict: "fail",
+          finding: expect.stringContaining("bin/multusd"),
+          remedy: expect.stringContaining("thin-entrypoint"),
+        },
+      ],
+    });
+  });
+
+  test("doctor says so if that is not to be seen from here", async () => {
+    expect(await answers(["/nowhere/multusd"])).toMatchObject({
+      exitCode: 0,
+      answers: [{ verdict: "skip" }],
+    });
+  });
+});
+
 test("on a machine that is no node doctor says what it could not look at", async () => {
-  const { exitCode, stdout, stderr } = await run(
-    "doctor",
-    ...[
-      "--cni-conf-dir",
-      "/nowhere",
-      "--bin-dir",
-      "/nowhere",
-      "--cni-dir",
-      "/nowhere",
-      "--socket-dir",
-      "/nowhere",
-    ],
-    ...["--containerd-config", "/nowhere"],
-  );
+  const { exitCode, stdout, stderr } = await runDoctor([]);
   expect(exitCode).toBe(1);
   expect(stderr).toBe("");
   for (const line of [
@@ -194,8 +242,9 @@ test("on a machine that is no node doctor says what it could not look at", async
     /FAIL +daemon\/answers/,
     /SKIP +cluster\/api/,
   ]) {
-    expect(stdout).toMatch(line);
+    expect(stdout.toString()).toMatch(line);
   }
-  // To look at is what else runs on the machine: a Go multus, in somebody's tests.
-  expect(stdout).toMatch(/\n1 failed, \d+ to look at, \d+ passed, \d+ could not be checked from here\n$/);
+  expect(stdout.toString()).toMatch(
+    /\n1 failed, 0 to look at, \d+ passed, \d+ could not be checked from here\n$/,
+  );
 });

@@ -100,7 +100,7 @@ async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
   const netconf = runtime.file?.netconf;
   const binDir = options.binDir ?? netconf?.binDir ?? usual[0] ?? "";
   const socketDir = options.socketDir ?? runtime.file?.socketDir ?? defaultSocketDir;
-  const daemon = await checkDaemon(socketDir, now);
+  const daemon = await checkDaemon(socketDir, runtime.file?.daemonCommand ?? [], now);
   const kubeconfig = netconf?.kubeconfig ?? "";
   return [
     ...runtime.findings,

@@ -1,8 +1,10 @@
 /** The daemon: does it answer, of which release is it, and how does it see its cluster? */
 
-import { lstatSync } from "node:fs";
+import { accessSync, constants, existsSync, lstatSync } from "node:fs";
+import { dirname } from "node:path";
 import { protocolVersion } from "../../agent/frames.ts";
-import { askDaemon, type DaemonStatus, daemonStatusOf, socketPath } from "../daemon-socket.ts";
+import { errorText } from "../../log/error-text.ts";
+import { askDaemon, type DaemonStatus, daemonStatusOf, NoAnswer, socketPath } from "../daemon-socket.ts";
 import { formatAge } from "../status/report.ts";
 import { UserError } from "../user-error.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
@@ -19,15 +21,20 @@ const failuresShown = 3;
 /** Older failures are history. */
 const recentMs = 60 * 60 * 1000;
 
-/** @param now milliseconds since the epoch */
-export async function checkDaemon(socketDir: string, now: number): Promise<DaemonFindings> {
+/**
+ * @param daemonCommand by which the plugin starts a daemon, program first; none where the daemon is to run all the time
+ * @param now milliseconds since the epoch
+ */
+export async function checkDaemon(
+  socketDir: string,
+  daemonCommand: readonly string[],
+  now: number,
+): Promise<DaemonFindings> {
   try {
     await askDaemon(socketDir, "/healthz");
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    const isUnseen = error.message.includes("may not be opened");
-    const make = isUnseen ? skip : fail;
-    return { findings: [make(answers, error.message, error.advice)], status: undefined };
+    if (!(error instanceof NoAnswer)) throw error;
+    return { findings: [judgeSilence(error, daemonCommand)], status: undefined };
   }
   const findings = checkSocketModes(socketDir);
   let status: DaemonStatus;
@@ -48,6 +55,28 @@ export async function checkDaemon(socketDir: string, now: number): Promise<Daemo
     };
   }
   return { findings: [...findings, ...judge(status, now)], status };
+}
+
+function judgeSilence({ state, message, advice }: NoAnswer, [program = ""]: readonly string[]): Finding {
+  if (state === "forbidden") return skip(answers, message, advice);
+  if (state === "silent" || program === "") return fail(answers, message, advice);
+  if (!existsSync(dirname(program))) {
+    return skip(
+      answers,
+      `no daemon runs; whether the plugin can start ${program} cannot be seen from here`,
+      "run it on the node itself",
+    );
+  }
+  try {
+    accessSync(program, constants.X_OK);
+    return pass(answers, `no daemon runs; the plugin starts ${program} when it is called`);
+  } catch (error) {
+    return fail(
+      answers,
+      `no daemon runs, and the plugin cannot start one (daemonCommand): ${errorText(error)}`,
+      "put it there, executable, or name another program in Multus's file: multusctl thin-entrypoint does both",
+    );
+  }
 }
 
 /** What is wrong with a daemon that answers. */

@@ -136,7 +136,9 @@ function checkSpool(cniDir: string): Finding[] {
       warn(
         check,
         `${waiting} DELs wait for a daemon, ${retried} of them after a failed try, the oldest for ${formatAge((oldestMs ?? 0) / 1000)}`,
-        "the next call of the plugin on this node replays them once a daemon answers",
+        retried > 0
+          ? "the daemon's log says why they fail; each call of the plugin on this node tries again, 16 times at most"
+          : "the next call of the plugin on this node replays them once a daemon answers",
       ),
     );
   }

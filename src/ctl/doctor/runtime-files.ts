@@ -21,6 +21,8 @@ export interface RuntimeFile {
   readonly type: string;
   /** daemonSocketDir, which the shim reads; undefined where it is not there. */
   readonly socketDir: string | undefined;
+  /** daemonCommand, by which the shim starts a daemon; [] where it does not. */
+  readonly daemonCommand: readonly string[];
 }
 
 export interface RuntimeFiles {
@@ -106,7 +108,16 @@ export function checkRuntimeFiles(
   const netconf = netconfOf(file);
   if (netconf === undefined) return { findings, file: undefined };
   findings.push(...checkClusterNetwork(netconf, kernels, binDirs), ...checkReadiness(netconf));
-  return { findings, file: { path: file, netconf, type: typeOf(file), socketDir: socketDirOf(file) } };
+  return {
+    findings,
+    file: {
+      path: file,
+      netconf,
+      type: typeOf(file),
+      socketDir: socketDirOf(file),
+      daemonCommand: daemonCommandOf(file),
+    },
+  };
 }
 
 /** @param winner name of the first file @param ours of Multus's first one */
@@ -154,6 +165,11 @@ function typeOf(path: string): string {
 function socketDirOf(path: string): string | undefined {
   const directory = pluginOf(path)?.daemonSocketDir;
   return typeof directory === "string" && directory !== "" ? directory : undefined;
+}
+
+function daemonCommandOf(path: string): readonly string[] {
+  const command = pluginOf(path)?.daemonCommand;
+  return Array.isArray(command) && command.every((word) => typeof word === "string") ? command : [];
 }
 
 /** Multus's configuration in a file, by itself or in a list; undefined where there is none, or the file cannot be read. */

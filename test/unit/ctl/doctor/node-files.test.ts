@@ -95,7 +95,13 @@ describe("the node's state", () => {
     expect(findings).toContainEqual(say("warn", /\/c1: /));
     expect(findings).toContainEqual(say("warn", /1 containers have results without a plan: c2/));
     expect(findings).toContainEqual(say("skip", /none of the network namespaces of 1 containers is visible/));
-    expect(findings).toContainEqual(say("warn", /1 DELs wait for a daemon, 1 of them after a failed try/));
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        verdict: "warn",
+        finding: expect.stringMatching(/^1 DELs wait for a daemon, 1 of them after a failed try/),
+        remedy: expect.stringMatching(/^the daemon's log says why they fail/),
+      }),
+    );
     expect(findings).toContainEqual(say("fail", /1 recorded DELs in .* were given up/));
   });
 
