@@ -6,6 +6,7 @@ import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import type { ClusterState } from "../kube/cluster-state.ts";
 import { errorText } from "../log/error-text.ts";
 import type { DaemonStatus as Status } from "../multus/daemon-status.ts";
+import { socketName } from "../multus/socket-directory.ts";
 import { UserError } from "./user-error.ts";
 
 export type DaemonStatus = Status<ClusterState>;
@@ -30,7 +31,7 @@ const withinMs = 5_000;
 const maxBytes = 4 << 20;
 
 export function socketPath(socketDir: string): string {
-  return join(socketDir, "multus.sock");
+  return join(socketDir, socketName);
 }
 
 /** One GET. @throws {NoAnswer} with what to do about it */

@@ -5,7 +5,8 @@
 
 import { fstatSync, ftruncateSync } from "node:fs";
 import { join } from "node:path";
-import { isSame, printedFileName, statIfThere } from "./socket-file.ts";
+import { printedFileName } from "../multus/socket-directory.ts";
+import { isSame, statIfThere } from "./socket-file.ts";
 
 const maxBytes = 1024 * 1024;
 const stderr = 2;

@@ -2,15 +2,10 @@
 
 import { randomBytes } from "node:crypto";
 import { chmodSync, linkSync, lstatSync, readdirSync, renameSync, type Stats, statSync } from "node:fs";
-import { connect, type Server } from "node:net";
+import type { Server } from "node:net";
 import { join } from "node:path";
 import { makeDirectory, removeFile } from "../cni/atomic-file.ts";
-
-const socketName = "multus.sock";
-/** What a daemon prints that the shim has started. */
-export const printedFileName = "multusd.stderr";
-/** Beside the socket, from the shim where it starts the daemon (shim/on_demand_directory.c). */
-const namesOfShim = ["multus.lock", printedFileName];
+import { answers, isDaemonFile, socketName } from "../multus/socket-directory.ts";
 
 const groupAndOthersWrite = 0o022;
 const sticky = 0o1000;
@@ -93,20 +88,6 @@ async function removeStale(path: string): Promise<void> {
   removeFile(aside);
 }
 
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.on("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    // Any other error (a full backlog, say) is no sign that nobody is there.
-    socket.on("error", (error) =>
-      resolve(!("code" in error && (error.code === "ECONNREFUSED" || error.code === "ENOENT"))),
-    );
-  });
-}
-
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -131,7 +112,7 @@ function listen(server: Server, path: string): Promise<void> {
 function prepareDirectory(directory: string): void {
   makeDirectory(directory, 0o700);
   const { mode } = statSync(directory);
-  const shared = (mode & sticky) !== 0 || readdirSync(directory).some((name) => !isOurs(name));
+  const shared = (mode & sticky) !== 0 || readdirSync(directory).some((name) => !isDaemonFile(name));
   if (!shared) {
     chmodSync(directory, 0o700);
   } else if ((mode & groupAndOthersWrite) !== 0) {
@@ -139,10 +120,6 @@ function prepareDirectory(directory: string): void {
       `socketDir ${directory} is shared and others can write in it (mode ${(mode & 0o7777).toString(8)}); use a directory of its own`,
     );
   }
-}
-
-function isOurs(name: string): boolean {
-  return name.startsWith(socketName) || namesOfShim.includes(name);
 }
 
 export function statIfThere(path: string): Stats | undefined {

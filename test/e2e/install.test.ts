@@ -19,24 +19,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { inPodWith, ServiceAccountFiles } from "../support/cluster/service-account-files.ts";
 import { type CommandOutcome, runCommand, runOrThrow } from "../support/command.ts";
-import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { Daemon } from "../support/daemon.ts";
+import { former, goBinary, Installation } from "../support/installation.ts";
 import { session, sessionVariable } from "../support/session.ts";
 import { shim } from "../support/test-node.ts";
 
 const bundle = join(import.meta.dirname, "..", "..", "build", "multusctl.mjs");
 const wasm = join(dirname(bundle), "multus.wasm");
-const goBinary = "#!/bin/sh\necho multus-cni\n";
-const former = ".multus.before-multus-wasm";
 
-let scratch: ScratchDirectory;
+let scratch: Installation;
 let binDir: string;
 let confDir: string;
 beforeEach(() => {
-  scratch = new ScratchDirectory("install");
-  binDir = join(scratch.path, "bin");
-  confDir = join(scratch.path, "net.d");
-  mkdirSync(binDir);
-  mkdirSync(confDir);
+  scratch = new Installation();
+  ({ binDir, confDir } = scratch);
 });
 afterEach(() => scratch[Symbol.dispose]());
 
@@ -196,30 +192,30 @@ describe("install", () => {
 });
 
 describe("uninstall", () => {
-  const uninstall = (...args: string[]) =>
-    runCommand([
-      process.execPath,
-      bundle,
-      "uninstall",
-      "--cni-bin-dir",
-      binDir,
-      "--cni-conf-dir",
-      confDir,
-      ...args,
+  const uninstall = (...args: string[]) => {
+    const { socketDir, certDir, cniDir } = scratch.uninstallOptions;
+    return runCommand([
+      ...[process.execPath, bundle, "uninstall", "--cni-bin-dir", binDir, "--cni-conf-dir", confDir],
+      ...["--socket-dir", socketDir, "--cert-dir", certDir, "--cni-dir", cniDir, ...args],
     ]);
+  };
 
   it("puts Go multus's back, says which pods still have networks, and leaves their plans", async () => {
     writeFileSync(join(binDir, "multus"), goBinary, { mode: 0o755 });
     await new Release("one").install();
     const plan = scratch.write("cache/c0ffee", "[]");
-    const { exitCode, stdout, stderr } = await uninstall("--cni-dir", dirname(plan));
+    const record = scratch.write("cache/.spool/1700000000000000-00-c2", "x");
+    const { exitCode, stdout, stderr } = await uninstall();
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     expect(stdout.toString()).toMatch(
       /bin\/multus: restored; it was kept as .*\n.*bin\/multus-shim: removed\n/,
     );
-    expect(stdout.toString()).toContain("has the networks of one pod: left");
+    expect(stdout.toString()).toContain(
+      "has the networks of one pod and one DEL to be done by a daemon: left",
+    );
     expect(installed().toString()).toBe(goBinary);
     expect(readFileSync(plan, "utf8")).toBe("[]");
+    expect(readFileSync(record, "utf8")).toBe("x");
     const again = await uninstall("--cni-dir", join(scratch.path, "absent"));
     expect(again.stdout.toString()).toBe(`${join(binDir, "multus")}: left; not ours\n`);
     expect(again.exitCode).toBe(0);
@@ -231,11 +227,28 @@ describe("uninstall", () => {
     writeFileSync(configuration, '{"cniVersion":"1.0.0","name":"own","type":"multus","clusterNetwork":"x"}');
     const { exitCode, stderr } = await uninstall();
     expect(exitCode).toBe(1);
-    expect(stderr).toContain("the runtime still calls Multus");
+    expect(stderr).toMatch(
+      /^! not all of it could go: \S+bin\/multus \(without it no pod can start: \S+00-own\.conf calls it\)\n/,
+    );
     expect(readdirSync(binDir)).toEqual(["multus"]);
     rmSync(configuration);
     expect((await uninstall()).exitCode).toBe(0);
     expect(readdirSync(binDir)).toEqual([]);
+  });
+
+  it("leaves a daemon what it uses, and ends with exit code 1; when that is gone all of it goes", async () => {
+    const { socketDir, cniDir } = scratch.uninstallOptions;
+    await using daemon = new Daemon(scratch.path, { socketDir, cniDir });
+    await daemon.start();
+    const { exitCode, stderr } = await uninstall();
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`could go: ${socketDir}/multus.sock (a daemon serves it)\n  end the daemon`);
+    expect(readdirSync(socketDir)).toContain("multus.sock");
+    await daemon.stop("SIGKILL");
+    expect(readdirSync(socketDir)).toContain("multus.sock");
+    writeFileSync(join(socketDir, "multus.lock"), "");
+    expect(await uninstall()).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(readdirSync(scratch.path).sort()).toEqual(["bin", "daemon-config.json", "net.d"]);
   });
 });
 

@@ -1,12 +1,20 @@
-/** Takes off a node what was installed on it, and nothing else: a file counts as ours by what is in it, never by its name alone. */
+/**
+ * Takes off a node what was installed on it and what a daemon has left there, and nothing else: a file counts as ours by what is in it; by its name alone
+ * only where nobody else gives such names.
+ */
 
 import { lstatSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile } from "../../cni/atomic-file.ts";
+import { resultsDirectory } from "../../cni/cache.ts";
 import { isMissingFile } from "../../cni/errors.ts";
+import { certificateFilesIn } from "../../kube/certificates/certificate-file.ts";
 import { errorText } from "../../log/error-text.ts";
+import { isDaemonFile } from "../../multus/socket-directory.ts";
+import { spoolDirectory } from "../../multus/spool.ts";
 import { ownFileNames } from "../../runtime-config/files.ts";
 import { isGenerated } from "../../runtime-config/ownership.ts";
+import { socketPath } from "../daemon-socket.ts";
 import { UserError } from "../user-error.ts";
 import { forgetFormer, formerPath, isFormerKept, restoreFormer } from "./former-file.ts";
 import { daemonName, pluginNames } from "./install.ts";
@@ -19,6 +27,14 @@ export interface UninstallOptions {
   readonly cniBinDir: string;
   readonly daemonBinDir: string;
   readonly cniConfDir: string;
+  /** The daemon's. */
+  readonly socketDir: string;
+  /** Does a daemon listen there? What it uses stays. */
+  readonly isServed: boolean;
+  /** Of certificate and key. */
+  readonly certDir: string;
+  /** Of plans, results and DELs that wait: only what is empty of it goes. */
+  readonly cniDir: string;
 }
 
 /** What became of one file. */
@@ -31,6 +47,8 @@ export interface UninstalledFile {
   readonly isPending: boolean;
 }
 
+/** Of a directory that is not removed: it is not there, something is in it, it is mounted, or a link. */
+const staysCodes = ["ENOENT", "ENOTEMPTY", "EEXIST", "EBUSY", "ENOTDIR", "EROFS"];
 /** A runtime reads files with these endings. */
 const configurationNames = /\.(?:conf|conflist|json)$/;
 const multusType = /"type"\s*:\s*"(multus|multus-shim)"/g;
@@ -39,17 +57,20 @@ const multusType = /"type"\s*:\s*"(multus|multus-shim)"/g;
  * Configuration goes first: as long as there is some, the runtime calls the binaries.
  * @throws {UserError} where a directory cannot be read, or a file cannot be removed
  */
-export function uninstall({ cniBinDir, daemonBinDir, cniConfDir }: UninstallOptions): UninstalledFile[] {
+export function uninstall(options: UninstallOptions): UninstalledFile[] {
+  const { cniBinDir, daemonBinDir, cniConfDir } = options;
   try {
     // What installers that were killed left.
     for (const directory of new Set([cniBinDir, daemonBinDir])) removeAbandoned(directory);
     const configurations = ownFileNames.flatMap((name) => takeConfiguration(join(cniConfDir, name)));
     const users = configurationsWithMultus(cniConfDir);
+    const allUsers = Array.from(users.values()).flat();
     return [
       ...configurations,
       ...pluginNames.flatMap((name) => takeProgram(join(cniBinDir, name), "multus", users.get(name) ?? [])),
       ...takeProgram(join(daemonBinDir, daemonName), "multusd", []),
-      ...takeCredentials(cniConfDir, Array.from(users.values()).flat()),
+      ...takeCredentials(cniConfDir, allUsers),
+      ...takeTraces(options, allUsers),
     ];
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -112,28 +133,69 @@ function takeProgram(path: string, program: ProgramName, users: readonly string[
 
 /** @param users configurations that call Multus, by whose kubeconfig it may be reached */
 function takeCredentials(cniConfDir: string, users: readonly string[]): UninstalledFile[] {
-  const kubeconfig = kubeconfigPath(cniConfDir);
-  const text = readIfThere(kubeconfig);
-  const files: UninstalledFile[] = [];
-  if (text !== undefined) {
-    if (!isOurKubeconfig(text)) files.push(left(kubeconfig, "not ours"));
-    else if (users.length > 0) files.push(left(kubeconfig, `${listed(users)} may need it`, true));
-    else {
-      removeFile(kubeconfig);
-      files.push(removed(kubeconfig));
-    }
-  }
+  const files = takeKubeconfig(kubeconfigPath(cniConfDir), users);
   const onDemand = onDemandConfigPath(cniConfDir);
   if (readIfThere(onDemand) !== undefined) {
     removeFile(onDemand);
     files.push(removed(onDemand));
   }
-  const directory = multusDirectory(cniConfDir);
-  if (files.some(({ outcome }) => outcome === "removed") && namesIn(directory).length === 0) {
-    rmdirSync(directory);
-    files.push(removed(directory));
+  const isTouched = files.some(({ outcome }) => outcome === "removed");
+  return isTouched ? [...files, ...takeIfEmpty(multusDirectory(cniConfDir))] : files;
+}
+
+function takeKubeconfig(path: string, users: readonly string[]): UninstalledFile[] {
+  const text = readIfThere(path);
+  if (text === undefined) return [];
+  if (!isOurKubeconfig(text)) return [left(path, "not ours")];
+  if (users.length > 0) return [left(path, `${listed(users)} may need it`, true)];
+  removeFile(path);
+  return [removed(path)];
+}
+
+/** What a daemon has left: beside its socket, its certificates, and directories of pods that are gone. @param users configurations that call Multus */
+function takeTraces(
+  { socketDir, isServed, certDir, cniDir }: UninstallOptions,
+  users: readonly string[],
+): UninstalledFile[] {
+  const socket = socketPath(socketDir);
+  // With a configuration that calls Multus it may be Go multus's.
+  if (isServed) return [left(socket, "a daemon serves it", users.length === 0)];
+  const besideSocket = namesIn(socketDir).filter(isDaemonFile);
+  const certificates = namesIn(certDir).length === 0 ? [] : certificateFilesIn(certDir);
+  if (users.length > 0) {
+    return [
+      ...(besideSocket.length > 0 ? [left(socketDir, `${listed(users)} may need it`)] : []),
+      ...(certificates.length > 0 ? [left(certDir, `${listed(users)} may need it`)] : []),
+    ];
   }
-  return files;
+  return [
+    ...takeNamed(socketDir, besideSocket),
+    ...takeKubeconfig(join(socketDir, "kubeconfig"), users),
+    ...takeIfEmpty(socketDir),
+    ...takeNamed(certDir, certificates),
+    ...takeIfEmpty(certDir),
+    ...[join(cniDir, resultsDirectory), join(cniDir, spoolDirectory), cniDir].flatMap(takeIfEmpty),
+  ];
+}
+
+function takeNamed(directory: string, names: readonly string[]): UninstalledFile[] {
+  return names.map((name) => {
+    const path = join(directory, name);
+    removeFile(path);
+    return removed(path);
+  });
+}
+
+/** A directory that a pod has mounted stays as well. */
+function takeIfEmpty(directory: string): UninstalledFile[] {
+  try {
+    rmdirSync(directory);
+    return [removed(directory)];
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (typeof code === "string" && staysCodes.includes(code)) return [];
+    throw error;
+  }
 }
 
 const listed = (paths: readonly string[]) => Array.from(new Set(paths)).join(", ");

@@ -130,6 +130,12 @@ export function storeCertificate(certDir: string, certificate: string, key: stri
   }
 }
 
+/** Names in a directory that {@link storeCertificate} or client-go's store for Multus has made, what either left when it was killed too. @throws {Error} of node:fs */
+export function certificateFilesIn(certDir: string): string[] {
+  const others = ["current.pem", "updated.pem", "writing.tmp"].map((end) => `${prefix}-${end}`);
+  return readdirSync(certDir).filter((name) => isPairName(name) || others.includes(name));
+}
+
 /** Name of the file that the link leads to; undefined where there is no link. */
 function linkTarget(path: string): string | undefined {
   try {

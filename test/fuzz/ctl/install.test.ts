@@ -8,6 +8,7 @@ import { architectureOf, isOurs } from "../../../src/ctl/install/program.ts";
 import { serviceAccountKubeconfig } from "../../../src/ctl/install/service-account-kubeconfig.ts";
 import { uninstall } from "../../../src/ctl/install/uninstall.ts";
 import { parseKubeconfig } from "../../../src/kube/kubeconfig.ts";
+import { Installation } from "../../support/installation.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 const mark = "(multus-wasm): CNI plugin";
@@ -34,10 +35,8 @@ test("of a file of any bytes only a program with our mark is ours", () => {
 });
 
 test("an uninstall leaves files of any bytes as they are", () => {
-  using scratch = new ScratchDirectory("fuzz");
-  const directories = ["bin", "net.d", "net.d/multus.d"].map((name) => join(scratch.path, name));
-  for (const directory of directories) mkdirSync(directory);
-  const [cniBinDir = "", cniConfDir = ""] = directories;
+  using scratch = new Installation();
+  mkdirSync(join(scratch.confDir, "multus.d"));
   const files = ["bin/multus", "bin/multus-shim", "net.d/00-multus.conf", "net.d/multus.d/multus.kubeconfig"];
   const paths = files.map((name) => join(scratch.path, name));
   const text = fc.constantFrom('"generatedBy": "multus"', '"type": "multus"', "# Written by", "{}");
@@ -45,7 +44,7 @@ test("an uninstall leaves files of any bytes as they are", () => {
     fc.property(fc.uint8Array({ maxLength: 100 }), text, (bytes, further) => {
       const content = Buffer.concat([bytes, Buffer.from(further)]);
       for (const path of paths) writeFileSync(path, content);
-      const outcomes = uninstall({ cniBinDir, daemonBinDir: cniBinDir, cniConfDir });
+      const outcomes = uninstall(scratch.uninstallOptions);
       expect(outcomes.map(({ outcome }) => outcome)).toEqual(paths.map(() => "left"));
       for (const path of paths) expect(readFileSync(path).equals(content)).toBe(true);
     }),

@@ -17,27 +17,23 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { installDaemon, installPlugin } from "../../../../src/ctl/install/install.ts";
 import { type UninstalledFile, uninstall } from "../../../../src/ctl/install/uninstall.ts";
 import { UserError } from "../../../../src/ctl/user-error.ts";
-import { ScratchDirectory } from "../../../support/scratch-directory.ts";
+import { storeCertificate } from "../../../../src/kube/certificates/certificate-file.ts";
+import { certificateAndKey } from "../../../support/certificate-signer.ts";
+import { former, goBinary, Installation } from "../../../support/installation.ts";
 import { shim } from "../../../support/test-node.ts";
 
-let scratch: ScratchDirectory;
+let scratch: Installation;
 let binDir: string;
 let confDir: string;
 beforeEach(() => {
-  scratch = new ScratchDirectory("install");
-  binDir = join(scratch.path, "bin");
-  confDir = join(scratch.path, "net.d");
-  mkdirSync(binDir);
-  mkdirSync(confDir);
+  scratch = new Installation();
+  ({ binDir, confDir } = scratch);
 });
 afterEach(() => scratch[Symbol.dispose]());
 
-/** What stands for Go multus's binary: any program that is not ours. */
-const goBinary = "#!/bin/sh\necho multus-cni\n";
 const inBin = (name: string) => join(binDir, name);
-const former = ".multus.before-multus-wasm";
 
-const take = () => uninstall({ cniBinDir: binDir, daemonBinDir: binDir, cniConfDir: confDir });
+const take = () => uninstall(scratch.uninstallOptions);
 const brief = (files: readonly UninstalledFile[]) =>
   Object.fromEntries(files.map(({ path, outcome }) => [path.slice(scratch.path.length + 1), outcome]));
 
@@ -235,5 +231,76 @@ describe("uninstall", () => {
       expect.stringContaining(own),
     ]);
     expect(readdirSync(binDir)).toEqual(["multus-shim"]);
+  });
+
+  describe("of what a daemon has left", () => {
+    const pair = certificateAndKey("system:multus:node-1", 0, 1_000);
+    const tree = () => readdirSync(scratch.path, { recursive: true }).sort();
+    beforeEach(() => {
+      for (const name of ["multus.sock", "multus.sock.0a1b2c3d", "multus.lock", "multusd.stderr"]) {
+        scratch.write(`run/${name}`, "");
+      }
+      scratch.write("run/kubeconfig", "# Written by multusctl (multus-wasm) from\n");
+      storeCertificate(join(scratch.path, "certs"), pair.certificate, pair.key, 0);
+      scratch.write("certs/multus-client-writing.tmp", "torn");
+      for (const directory of ["cache/results", "cache/.spool"]) {
+        mkdirSync(join(scratch.path, directory), { recursive: true });
+      }
+    });
+
+    it("leaves nothing", () => {
+      const files = take();
+      expect(files.filter(({ outcome }) => outcome !== "removed")).toEqual([]);
+      expect(Object.keys(brief(files))).toEqual(
+        expect.arrayContaining([
+          "run/multus.lock",
+          "run",
+          "certs/multus-client-current.pem",
+          "certs",
+          "cache",
+        ]),
+      );
+      expect(tree()).toEqual(["bin", "net.d"]);
+      expect(take()).toEqual([]);
+    });
+
+    it("leaves what is not ours, and what pods need", () => {
+      scratch.write("run/containerd.sock", "");
+      scratch.write("certs/mine.pem", "");
+      scratch.write("cache/results/n-c1-eth0", "{}");
+      scratch.write("cache/.spool/1700000000000000-00-c2", "x");
+      take();
+      expect(tree()).toEqual([
+        ...["bin", "cache", "cache/.spool", "cache/.spool/1700000000000000-00-c2"],
+        ...["cache/results", "cache/results/n-c1-eth0", "certs", "certs/mine.pem"],
+        ...["net.d", "run", "run/containerd.sock"],
+      ]);
+    });
+
+    it("leaves all of it to a daemon that runs", () => {
+      const before = tree();
+      const files = uninstall({ ...scratch.uninstallOptions, isServed: true });
+      expect(files).toEqual([
+        {
+          path: join(scratch.path, "run/multus.sock"),
+          outcome: "left",
+          because: "a daemon serves it",
+          isPending: true,
+        },
+      ]);
+      expect(tree()).toEqual(before);
+    });
+
+    it("leaves it to a configuration that calls Multus, Go multus's too", () => {
+      scratch.write("net.d/00-multus.conf", '{"name":"multus-cni-network","type":"multus-shim"}');
+      writeFileSync(inBin("multus-shim"), goBinary);
+      const before = tree();
+      for (const isServed of [false, true]) {
+        const files = uninstall({ ...scratch.uninstallOptions, isServed });
+        expect(files.filter(({ isPending, outcome }) => isPending || outcome !== "left")).toEqual([]);
+        expect(tree()).toEqual(before);
+      }
+      expect(brief(take())).toMatchObject({ run: "left", certs: "left" });
+    });
   });
 });

@@ -11,8 +11,8 @@ import { uninstall } from "../../../../src/ctl/install/uninstall.ts";
 import { readDaemonConfig } from "../../../../src/daemon/config.ts";
 import { loadKernels } from "../../../../src/kernels/load.ts";
 import { ServiceAccountFiles } from "../../../support/cluster/service-account-files.ts";
+import { Installation } from "../../../support/installation.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";
-import { ScratchDirectory } from "../../../support/scratch-directory.ts";
 import { shim } from "../../../support/test-node.ts";
 
 const kernels = loadKernels();
@@ -23,13 +23,13 @@ const clusterNetwork = {
   capabilities: { portMappings: true },
 };
 
-let scratch: ScratchDirectory;
+let scratch: Installation;
 let account: ServiceAccountFiles;
 let binDir: string;
 let confDir: string;
 let running: { stop: () => Promise<void> }[];
 beforeEach(() => {
-  scratch = new ScratchDirectory("thin");
+  scratch = new Installation();
   const authority = scratch.write("authority", "certificate");
   account = new ServiceAccountFiles(
     join(scratch.path, "serviceaccount"),
@@ -37,10 +37,7 @@ beforeEach(() => {
     "kube-system",
     "token-1",
   );
-  binDir = join(scratch.path, "bin");
-  confDir = join(scratch.path, "net.d");
-  mkdirSync(binDir);
-  mkdirSync(confDir);
+  ({ binDir, confDir } = scratch);
   running = [];
 });
 afterEach(async () => {
@@ -119,7 +116,7 @@ describe("thin-entrypoint", () => {
     await stop();
     expect(readdirSync(confDir).sort()).toEqual(["00-multus.conf", "10-cluster.conf", "multus.d"]);
     // All of it is known as ours again.
-    const files = uninstall({ cniBinDir: binDir, daemonBinDir: binDir, cniConfDir: confDir });
+    const files = uninstall(scratch.uninstallOptions);
     expect(files.filter(({ outcome }) => outcome !== "removed")).toEqual([]);
     expect(readdirSync(confDir)).toEqual(["10-cluster.conf"]);
   });
