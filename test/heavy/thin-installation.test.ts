@@ -213,4 +213,7 @@ test("the daemon that is on the node takes everything off it, itself too", async
   expect(await runCommand(uninstall)).toMatchObject({ exitCode: 0, stderr: "" });
   expect(readdirSync(binDir).sort()).toEqual(["bridge", "macvlan"]);
   expect(readdirSync(confDir)).toEqual(["10-cluster.conf"]);
+  // Of the plugins' own: host-local's addresses. The directory of the socket is mounted here.
+  expect(readdirSync(stateDir)).toEqual(["networks"]);
+  expect(readdirSync(runDir)).toEqual([]);
 });
