@@ -57,7 +57,7 @@ export function partPath(part: Part): string {
   if (found !== undefined) return found;
   throw new UserError(
     `${part} is not there (looked for ${candidatesOf(part).join(", ")})`,
-    "build it: npm run build",
+    `build it: npm run ${part === "multusd" ? "build:executable" : "build"}`,
   );
 }
 

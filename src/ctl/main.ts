@@ -60,7 +60,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-for (const command of commands()) program.addCommand(command);
+for (const command of commands()) {
+  program.addCommand(command.showHelpAfterError(`(multusctl ${command.name()} --help shows what there is)`));
+}
 
 program.parseAsync(withCommandOfName(process.argv)).catch((error: unknown) => {
   report(error);

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -28,11 +29,8 @@ const bundle = join(import.meta.dirname, "..", "..", "build", "multusctl.mjs");
 const wasm = join(dirname(bundle), "multus.wasm");
 
 let scratch: Installation;
-let binDir: string;
-let confDir: string;
 beforeEach(() => {
   scratch = new Installation();
-  ({ binDir, confDir } = scratch);
 });
 afterEach(() => scratch[Symbol.dispose]());
 
@@ -55,22 +53,22 @@ class Release {
   }
 
   install(...args: string[]): Promise<CommandOutcome> {
-    return runCommand(this.argv("install", "--cni-bin-dir", binDir, ...args));
+    return runCommand(this.argv("install", "--cni-bin-dir", scratch.binDir, ...args));
   }
 }
 
-const installed = (name = "multus") => readFileSync(join(binDir, name));
-const temporaryFiles = () => readdirSync(binDir).filter((name) => name.endsWith(".new"));
+const installed = (name = "multus") => readFileSync(join(scratch.binDir, name));
+const temporaryFiles = () => readdirSync(scratch.binDir).filter((name) => name.endsWith(".new"));
 
 /** A plugin that runs: it waits for its configuration. */
 function startPlugin(): ChildProcess {
-  return spawn(join(binDir, "multus"), {
+  return spawn(join(scratch.binDir, "multus"), {
     stdio: ["pipe", "ignore", "ignore"],
     env: {
       CNI_COMMAND: "DEL",
       CNI_CONTAINERID: "c",
       CNI_IFNAME: "eth0",
-      CNI_PATH: binDir,
+      CNI_PATH: scratch.binDir,
       [sessionVariable]: session,
     },
   });
@@ -85,7 +83,7 @@ describe("install", () => {
     const starting = (async () => {
       let count = 0;
       for (; installing; count += 1) {
-        const { exitCode, stdout } = await runCommand([join(binDir, "multus"), "--version"]);
+        const { exitCode, stdout } = await runCommand([join(scratch.binDir, "multus"), "--version"]);
         expect({ exitCode, about: stdout.toString().slice(0, 7) }).toEqual({ exitCode: 0, about: "multus " });
       }
       return count;
@@ -113,13 +111,13 @@ describe("install", () => {
 
   it("is safe at the same time as 24 others, of two releases, over Go multus's", async () => {
     const releases = [new Release("one"), new Release("two")] as const;
-    writeFileSync(join(binDir, "multus"), goBinary, { mode: 0o755 });
+    writeFileSync(join(scratch.binDir, "multus"), goBinary, { mode: 0o755 });
     const outcomes = await Promise.all(
       Array.from({ length: 24 }, (_, index) => releases[index % 2]?.install()),
     );
     expect(outcomes.map((outcome) => outcome?.stderr)).toEqual(Array(24).fill(""));
-    expect(readdirSync(binDir).sort()).toEqual([former, "multus", "multus-shim"]);
-    expect(readFileSync(join(binDir, former), "utf8")).toBe(goBinary);
+    expect(readdirSync(scratch.binDir).sort()).toEqual([former, "multus", "multus-shim"]);
+    expect(readFileSync(join(scratch.binDir, former), "utf8")).toBe(goBinary);
     for (const name of ["multus", "multus-shim"]) {
       expect(releases.some(({ plugin }) => plugin.equals(installed(name)))).toBe(true);
     }
@@ -131,16 +129,16 @@ describe("install", () => {
     // Large, so that there is a middle; sparse files are copied like others.
     const daemon = join(release.directory, "multusd");
     writeFileSync(daemon, "\x7fELF: the Multus daemon\n", "latin1");
-    await release.install("--daemon-bin-dir", binDir);
-    const before = readFileSync(join(binDir, "multusd"));
+    await release.install("--daemon-bin-dir", scratch.binDir);
+    const before = readFileSync(join(scratch.binDir, "multusd"));
     truncateSync(daemon, 600 << 20);
     await old.install();
     const [command = "", ...args] = release.argv(
       "install",
       "--cni-bin-dir",
-      binDir,
+      scratch.binDir,
       "--daemon-bin-dir",
-      binDir,
+      scratch.binDir,
     );
     const installer = spawn(command, args, { env: { ...process.env, [sessionVariable]: session } });
     const closed = once(installer, "close");
@@ -151,43 +149,70 @@ describe("install", () => {
     installer.kill("SIGKILL");
     await closed;
     expect(installer.signalCode).toBe("SIGKILL");
-    expect(readFileSync(join(binDir, "multusd")).equals(before)).toBe(true);
+    expect(readFileSync(join(scratch.binDir, "multusd")).equals(before)).toBe(true);
     expect(installed().equals(release.plugin)).toBe(true);
     expect(temporaryFiles()).toHaveLength(1);
     // What it left does not stop the next one.
     truncateSync(daemon, 100);
-    const { exitCode, stdout } = await release.install("--daemon-bin-dir", binDir);
+    const { exitCode, stdout } = await release.install("--daemon-bin-dir", scratch.binDir);
     expect(exitCode).toBe(0);
-    expect(stdout.toString()).toContain(`${join(binDir, "multusd")}: installed\n`);
+    expect(stdout.toString()).toContain(`${join(scratch.binDir, "multusd")}: installed\n`);
   });
 
   it("on a full disk changes nothing, and says so", async () => {
-    await runOrThrow(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", binDir]);
+    await runOrThrow(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", scratch.binDir]);
     try {
-      writeFileSync(join(binDir, "multus"), goBinary, { mode: 0o755 });
-      const { bavail, bsize } = statfsSync(binDir);
+      writeFileSync(join(scratch.binDir, "multus"), goBinary, { mode: 0o755 });
+      const { bavail, bsize } = statfsSync(scratch.binDir);
       const { length } = readFileSync(shim);
       // Room for one name, and not for the other.
-      writeFileSync(join(binDir, "ballast"), Buffer.alloc(bavail * bsize - Math.trunc(length * 1.5)));
+      writeFileSync(join(scratch.binDir, "ballast"), Buffer.alloc(bavail * bsize - Math.trunc(length * 1.5)));
       const { exitCode, stdout, stderr } = await new Release("one").install();
       expect({ exitCode, stdout: stdout.toString() }).toEqual({ exitCode: 1, stdout: "" });
       expect(stderr).toMatch(/^! .*\/multus-shim cannot be written: .*(?:ENOSPC|no space left)/);
       expect(stderr).toContain("what was there before is still in its place");
-      expect(readdirSync(binDir).sort()).toEqual(["ballast", "multus"]);
+      expect(readdirSync(scratch.binDir).sort()).toEqual(["ballast", "multus"]);
       expect(installed().toString()).toBe(goBinary);
-      rmSync(join(binDir, "ballast"));
+      rmSync(join(scratch.binDir, "ballast"));
       expect((await new Release("two").install()).exitCode).toBe(0);
     } finally {
-      await runOrThrow(["umount", "--lazy", binDir]);
+      await runOrThrow(["umount", "--lazy", scratch.binDir]);
     }
+  });
+
+  it("without rights changes nothing, and says what to do", async () => {
+    chmodSync(scratch.path, 0o755);
+    const { exitCode, stderr } = await runCommand([
+      ...["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
+      ...[process.execPath, bundle, "install", "--cni-bin-dir", scratch.binDir],
+    ]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(
+      /bin\/multus cannot be written: EACCES.*\n {2}run it as root; what was there before/,
+    );
+    expect(readdirSync(scratch.binDir)).toEqual([]);
+  });
+
+  it("changes nothing where the build has no executable of the daemon", async () => {
+    const { exitCode, stderr } = await new Release("one").install("--daemon-bin-dir", scratch.binDir);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^! multusd is not there .*\n {2}build it: npm run build:executable\n$/);
+    expect(readdirSync(scratch.binDir)).toEqual([]);
   });
 
   it("called as install_multus takes that program's options", async () => {
     const program = join(scratch.path, "install_multus");
     symlinkSync(bundle, program);
-    const { exitCode, stderr } = await runCommand([process.execPath, program, "-d", binDir, "-t", "thick"]);
+    const { exitCode, stderr } = await runCommand([
+      process.execPath,
+      program,
+      "-d",
+      scratch.binDir,
+      "-t",
+      "thick",
+    ]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
-    expect(readdirSync(binDir).sort()).toEqual(["multus", "multus-shim"]);
+    expect(readdirSync(scratch.binDir).sort()).toEqual(["multus", "multus-shim"]);
   });
 });
 
@@ -195,13 +220,21 @@ describe("uninstall", () => {
   const uninstall = (...args: string[]) => {
     const { socketDir, certDir, cniDir } = scratch.uninstallOptions;
     return runCommand([
-      ...[process.execPath, bundle, "uninstall", "--cni-bin-dir", binDir, "--cni-conf-dir", confDir],
+      ...[
+        process.execPath,
+        bundle,
+        "uninstall",
+        "--cni-bin-dir",
+        scratch.binDir,
+        "--cni-conf-dir",
+        scratch.confDir,
+      ],
       ...["--socket-dir", socketDir, "--cert-dir", certDir, "--cni-dir", cniDir, ...args],
     ]);
   };
 
   it("puts Go multus's back, says which pods still have networks, and leaves their plans", async () => {
-    writeFileSync(join(binDir, "multus"), goBinary, { mode: 0o755 });
+    writeFileSync(join(scratch.binDir, "multus"), goBinary, { mode: 0o755 });
     await new Release("one").install();
     const plan = scratch.write("cache/c0ffee", "[]");
     const record = scratch.write("cache/.spool/1700000000000000-00-c2", "x");
@@ -217,23 +250,23 @@ describe("uninstall", () => {
     expect(readFileSync(plan, "utf8")).toBe("[]");
     expect(readFileSync(record, "utf8")).toBe("x");
     const again = await uninstall("--cni-dir", join(scratch.path, "absent"));
-    expect(again.stdout.toString()).toBe(`${join(binDir, "multus")}: left; not ours\n`);
+    expect(again.stdout.toString()).toBe(`${join(scratch.binDir, "multus")}: left; not ours\n`);
     expect(again.exitCode).toBe(0);
   });
 
   it("ends with exit code 1 where a configuration still calls the plugin", async () => {
     await new Release("one").install();
-    const configuration = join(confDir, "00-own.conf");
+    const configuration = join(scratch.confDir, "00-own.conf");
     writeFileSync(configuration, '{"cniVersion":"1.0.0","name":"own","type":"multus","clusterNetwork":"x"}');
     const { exitCode, stderr } = await uninstall();
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(
       /^! not all of it could go: \S+bin\/multus \(without it no pod can start: \S+00-own\.conf calls it\)\n/,
     );
-    expect(readdirSync(binDir)).toEqual(["multus"]);
+    expect(readdirSync(scratch.binDir)).toEqual(["multus"]);
     rmSync(configuration);
     expect((await uninstall()).exitCode).toBe(0);
-    expect(readdirSync(binDir)).toEqual([]);
+    expect(readdirSync(scratch.binDir)).toEqual([]);
   });
 
   it("leaves a daemon what it uses, and ends with exit code 1; when that is gone all of it goes", async () => {
@@ -264,7 +297,7 @@ describe("thin_entrypoint", () => {
     const program = join(scratch.path, "thin_entrypoint");
     symlinkSync(bundle, program);
     writeFileSync(
-      join(confDir, "10-cluster.conf"),
+      join(scratch.confDir, "10-cluster.conf"),
       '{"cniVersion":"0.4.0","name":"cluster","type":"bridge"}',
     );
     // The pod's own view: the node's directories are mounted, the service account's files are where the kubelet puts them.
@@ -287,7 +320,18 @@ describe("thin_entrypoint", () => {
     ];
     const entrypoint = spawn(
       command,
-      [...inPod, "sh", "-c", script, "sh", binDir, confDir, process.execPath, program, ...args],
+      [
+        ...inPod,
+        "sh",
+        "-c",
+        script,
+        "sh",
+        scratch.binDir,
+        scratch.confDir,
+        process.execPath,
+        program,
+        ...args,
+      ],
       {
         stdio: ["ignore", "ignore", "pipe"],
         env: {
@@ -310,19 +354,19 @@ describe("thin_entrypoint", () => {
       }
     };
     try {
-      const configuration = join(confDir, "00-multus.conflist");
+      const configuration = join(scratch.confDir, "00-multus.conflist");
       await until("the configuration", () => existsSync(configuration));
       const [plugin] = JSON.parse(readFileSync(configuration, "utf8")).plugins;
       expect(plugin).toMatchObject({
         type: "multus",
         delegates: [{ cniVersion: "1.0.0", name: "cluster", type: "bridge" }],
       });
-      const kubeconfig = join(confDir, "multus.d", "multus.kubeconfig");
+      const kubeconfig = join(scratch.confDir, "multus.d", "multus.kubeconfig");
       expect(readFileSync(kubeconfig, "utf8")).toContain("server: https://[fd00::1]");
       account.rotate("token-2");
       await until("the new token", () => readFileSync(kubeconfig, "utf8").includes("token-2"));
       expect(
-        readdirSync(binDir)
+        readdirSync(scratch.binDir)
           .filter((name) => name !== "multusd")
           .sort(),
       ).toEqual(["multus", "multus-shim"]);
@@ -332,6 +376,6 @@ describe("thin_entrypoint", () => {
     }
     expect({ exitCode: entrypoint.exitCode, log }).toMatchObject({ exitCode: 0 });
     expect(log).toMatch(/runtime configuration removed file=\S+ because="cleanup on exit"\n/);
-    expect(readdirSync(confDir).sort()).toEqual(["10-cluster.conf", "multus.d"]);
+    expect(readdirSync(scratch.confDir).sort()).toEqual(["10-cluster.conf", "multus.d"]);
   });
 });

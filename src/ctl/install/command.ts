@@ -61,8 +61,11 @@ function parseType(text: string): string {
 
 /** @throws {UserError} */
 function run({ cniBinDir, destDir, arch, daemonBinDir }: InstallOptions): void {
-  report(installPlugin(pluginBinary(arch ?? thisArchitecture()), destDir ?? cniBinDir));
-  if (daemonBinDir !== undefined) report(installDaemon(partPath("multusd"), daemonBinDir));
+  const plugin = pluginBinary(arch ?? thisArchitecture());
+  // Asked for before anything is installed: a build need not have it.
+  const daemon = daemonBinDir === undefined ? undefined : partPath("multusd");
+  report(installPlugin(plugin, destDir ?? cniBinDir));
+  if (daemonBinDir !== undefined && daemon !== undefined) report(installDaemon(daemon, daemonBinDir));
 }
 
 function report(files: readonly InstalledFile[]): void {

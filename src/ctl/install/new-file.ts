@@ -94,8 +94,9 @@ function flush(path: string): void {
 }
 
 function cannotWrite(path: string, error: unknown): UserError {
+  const isBarred = error instanceof Error && "code" in error && error.code === "EACCES";
   return new UserError(
     `${path} cannot be written: ${errorText(error)}`,
-    "what was there before is still in its place",
+    `${isBarred ? "run it as root; " : ""}what was there before is still in its place`,
   );
 }

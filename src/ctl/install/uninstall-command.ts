@@ -1,6 +1,7 @@
 /** `multusctl uninstall`: what install and thin-entrypoint put onto a node goes again. */
 
 import { Command } from "commander";
+import { errorText } from "../../log/error-text.ts";
 import { plannedContainers } from "../../multus/plan-file.ts";
 import { answers } from "../../multus/socket-directory.ts";
 import { readSpool } from "../../multus/spool.ts";
@@ -80,11 +81,10 @@ async function run(options: UninstallCommandOptions): Promise<void> {
   );
 }
 
-/** What of cniDir is for pods, and stays. @returns text that ends with a newline; "" where there is nothing */
+/** What of cniDir is for pods, and stays. @returns text that ends with a newline; "" where there is nothing @throws {UserError} */
 function stateLeft(cniDir: string): string {
   const pods = plannedContainers(cniDir).length;
-  const { waiting, failed } = readSpool(cniDir);
-  const dels = waiting + failed;
+  const dels = recordsIn(cniDir);
   const left = [
     ...(pods > 0 ? [`the networks of ${pods === 1 ? "one pod" : `${pods} pods`}`] : []),
     ...(dels > 0 ? [`${dels === 1 ? "one DEL" : `${dels} DELs`} to be done by a daemon`] : []),
@@ -94,4 +94,14 @@ function stateLeft(cniDir: string): string {
     `${cniDir} has ${left.join(" and ")}: left. Pods keep their interfaces; what their networks' plugins keep elsewhere is released only ` +
     "by a DEL through Multus (multusctl uninstall --help).\n"
   );
+}
+
+/** @returns number of DELs that wait, or were given up @throws {UserError} */
+function recordsIn(cniDir: string): number {
+  try {
+    const { waiting, failed } = readSpool(cniDir);
+    return waiting + failed;
+  } catch (error) {
+    throw new UserError(`${cniDir} cannot be looked at: ${errorText(error)}`, "run it as root");
+  }
 }

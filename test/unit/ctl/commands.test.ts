@@ -55,6 +55,17 @@ describe("multusctl", () => {
     },
   );
 
+  it.each([
+    [["uninstall", "--forec"], "error: unknown option '--forec'"],
+    [["doctor", "node-1"], "error: too many arguments for 'doctor'. Expected 0 arguments but got 1: node-1."],
+    [["install", "--arch", "mips"], "error: option '--arch <architecture>' argument 'mips' is invalid."],
+  ])("points to the command's help for %j", async (args, message) => {
+    const { exitCode, stdout, stderr } = await multusctl(args);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+    expect(stderr.startsWith(message)).toBe(true);
+    expect(stderr).toMatch(new RegExp(`\\(multusctl ${args[0]} --help shows what there is\\)\n$`));
+  });
+
   it("points to the help for a command that there is not", async () => {
     const { exitCode, stdout, stderr } = await multusctl(["tyr"]);
     expect(exitCode).toBe(1);
