@@ -1,10 +1,11 @@
 /** A kubeconfig with a certificate of the node's own in place of the service account's token: the certificate is renewed, the kubeconfig stays as it is. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CniError, ioFailure } from "../../cni/errors.ts";
-import { currentCertificatePath } from "../../kube/certificates/certificate-file.ts";
+import { currentCertificatePath, readCurrentCertificate } from "../../kube/certificates/certificate-file.ts";
 import { connectWithNodeCertificate } from "../../kube/certificates/connection.ts";
+import { multusUser } from "../../kube/certificates/identity.ts";
 import { kubeconfigCredentials } from "../../kube/credentials.ts";
 import { parseKubeconfig } from "../../kube/kubeconfig.ts";
 import type { Logger } from "../../log/logger.ts";
@@ -27,7 +28,7 @@ export interface NodeCertificateSource {
 
 /**
  * Has a certificate signed, and renewed from then on.
- * @param use gets the kubeconfig's text once there is a certificate; when it resolves renewals end
+ * @param use gets the kubeconfig's text once there is a certificate that is valid; when it resolves renewals end
  * @param signal aborted before there is one: `use` is not called
  * @throws {UserError} where the bootstrap kubeconfig cannot be used
  */
@@ -42,13 +43,25 @@ export async function withNodeCertificate(
     kubeconfigCredentials(bootstrapConfig, source.log),
   );
   try {
-    while (!existsSync(currentCertificatePath(source.certDir))) {
+    while (!isThereCertificate(source)) {
       if (signal.aborted) return;
       await sleep(lookEveryMs);
     }
     await use(text);
   } finally {
     connection.close();
+  }
+}
+
+/** What is left of the node's former life, ended or another's, is none. */
+function isThereCertificate({ certDir, nodeName }: Pick<NodeCertificateSource, "certDir" | "nodeName">) {
+  try {
+    const validity = readCurrentCertificate(certDir, multusUser(nodeName));
+    return validity !== undefined && Date.now() < validity.until;
+  } catch (error) {
+    // That it cannot be used is logged where another one is asked for.
+    if (error instanceof CniError) return false;
+    throw error;
   }
 }
 
