@@ -1,7 +1,7 @@
 /** The cluster: is the API there, may the daemon do its work, are the definitions right, does the clock agree? */
 
 import { isJsonObject } from "../../cni/json.ts";
-import { type Api, ApiError } from "../../kube/api.ts";
+import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
 import { checkCluster as checkDefinitions } from "../validate/cluster.ts";
 import type { CheckContext } from "../validate/configuration.ts";
@@ -68,7 +68,7 @@ async function checkApi(api: Api, server: string): Promise<Finding[]> {
         fail(
           check,
           `${server} does not accept the credentials: ${error.message}`,
-          "the token or certificate has ended, or is another cluster's: renew the kubeconfig",
+          "the token or certificate has ended, or is another cluster's: renew the kubeconfig; or this machine's clock is wrong",
         ),
       ];
     // Of 1.28 and later.
@@ -77,7 +77,9 @@ async function checkApi(api: Api, server: string): Promise<Finding[]> {
       fail(
         check,
         `${server} cannot be reached: ${errorText(error)}`,
-        "is it the right address, and is the way to it free from this node? Pods of the host's network need no CNI",
+        isOfTime(error)
+          ? "by this machine's clock the API server's certificate does not count: have chrony or systemd-timesyncd set the clock; if it is right, renew that certificate"
+          : "is it the right address, and is the way to it free from this node? Pods of the host's network need no CNI",
       ),
     ];
   }
@@ -86,6 +88,13 @@ async function checkApi(api: Api, server: string): Promise<Finding[]> {
   const { userInfo } = isJsonObject(status) ? status : {};
   const { username } = isJsonObject(userInfo) ? userInfo : {};
   return [pass(check, `${server} answers, to ${String(username)}`), ...checkClock(creationTimestamp, before)];
+}
+
+/** Was a server's certificate refused for its time? */
+function isOfTime(error: unknown): boolean {
+  const cause = error instanceof ApiUnreachable ? error.cause : undefined;
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED";
 }
 
 /** @param serverTime RFC 3339, seconds @param before when it was asked, milliseconds since the epoch */
