@@ -65,6 +65,8 @@ beforeAll(async () => {
 
 afterAll(() => resources.disposeAsync());
 
+const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
 describe("with a daemon that serves", () => {
   test("status has daemon, attachments and the failure", async () => {
     const { exitCode, stdout } = await status("--json");
@@ -123,12 +125,19 @@ test("a user without rights hears what doctor could not see", async () => {
   chmodSync(runtime.path, 0o755);
   const { exitCode, stdout, stderr } = await runDoctor(
     [...places(), "--socket-dir", node.socketDir, "--cni-dir", node.cniDir],
-    ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
+    asNobody,
   );
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
   for (const check of ["runtime/first-file", "daemon/answers", "state/directory"]) {
     expect(stdout.toString()).toMatch(new RegExp(`SKIP +${check} +[^→]+→ run it with sudo`));
   }
+});
+
+test("a user without rights hears why validate cannot read Multus's file", async () => {
+  const path = join(runtime.path, "net.d", "00-multus.conf");
+  const { exitCode, stderr } = await runCommand([...asNobody, process.execPath, multusctl, "validate", path]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/^! .* cannot be read: EACCES.*\n {2}run it with sudo\n$/);
 });
 
 test("doctor reads CRI-O's configuration where that is the runtime", async () => {

@@ -21,6 +21,13 @@ export interface FileReport {
 }
 
 const top: Position = { line: 1, column: 1 };
+/** Nobody sees it in an editor. */
+const byteOrderMark = "\ufeff";
+const adviceAbout: ReadonlyMap<unknown, string> = new Map([
+  // Multus's own file has mode 0600.
+  ["EACCES", "run it with sudo"],
+  ["EISDIR", "name the files in it"],
+]);
 
 /**
  * Reads a file; "-" is stdin.
@@ -30,7 +37,8 @@ export function readInput(file: string): string {
   try {
     return readFileSync(file === "-" ? 0 : file, "utf8");
   } catch (error) {
-    throw new UserError(`${file} cannot be read: ${errorText(error)}`);
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    throw new UserError(`${file} cannot be read: ${errorText(error)}`, adviceAbout.get(code) ?? "");
   }
 }
 
@@ -70,6 +78,10 @@ export function checkText(text: string, file: string, context: CheckContext): Fi
 
 /** Strict JSON, as a runtime reads it; YAML's parser takes more. */
 function jsonProblems(text: string, file: string): Finding[] {
+  if (text.startsWith(byteOrderMark)) {
+    const message = "begins with a byte order mark, which no runtime takes: save it as UTF-8 without one";
+    return [{ file, severity: "error", message, ...top }];
+  }
   try {
     parseJson(Buffer.from(text), file);
     return [];

@@ -147,6 +147,12 @@ describe("multusctl validate", () => {
     expect(exitCode).toBe(1);
     expect(stderr).toContain("absent cannot be read");
   });
+
+  it("says what to do about a directory", async () => {
+    const directory = await multusctl(["validate", scratch.path]);
+    expect(directory).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(directory.stderr).toMatch(/ cannot be read: EISDIR.*\n {2}name the files in it\n$/);
+  });
 });
 
 describe("multusctl validate of a cluster", () => {

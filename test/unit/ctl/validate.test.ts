@@ -257,5 +257,8 @@ describe("anything else", () => {
       expect.stringMatching(/^f:1:1: warning: .*not checked/),
     ]);
     expect(findings("")).toEqual(["f:1:1: error: is empty"]);
+    expect(findings('\ufeff{"cniVersion":"1.0.0","name":"x","type":"bridge"}')).toEqual([
+      "f:1:1: error: begins with a byte order mark, which no runtime takes: save it as UTF-8 without one",
+    ]);
   });
 });
