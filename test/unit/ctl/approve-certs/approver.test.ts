@@ -119,6 +119,10 @@ describe("the approver", () => {
     cluster.put("b");
     start(cluster);
     await expect.poll(() => cluster.written, patience).toEqual([["b", ["Approved"]]]);
+    // One at a time: when this is decided, the first has been looked at again.
+    cluster.put("c");
+    await expect.poll(() => cluster.written.length, patience).toBe(2);
+    expect(cluster.written[1]).toEqual(["c", ["Approved"]]);
   });
 
   it("passes over what is gone", async () => {
