@@ -183,8 +183,9 @@ describe("a daemon with perNodeCertificate", () => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const old = signCertificate(
       makeSigningRequest("system:multus:node-2", "system:multus", privateKey),
-      Date.now() - 5_000,
-      Date.now() + 25_000,
+      // Renewed after 60 s and more of its 80: by then the daemon has started, and a pod, on a slow machine too.
+      Date.now() - 30_000,
+      Date.now() + 50_000,
       api.certificates.authority,
     );
     const key = privateKey.export({ type: "sec1", format: "pem" });
