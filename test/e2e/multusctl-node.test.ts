@@ -1,6 +1,6 @@
 /** multusctl status and doctor on a node with our daemon, its plugin and a pod; with a daemon that is gone; and on a machine that is no node. */
 
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCommand } from "../support/command.ts";
@@ -130,6 +130,24 @@ test("a user without rights hears what doctor could not see", async () => {
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
   for (const check of ["runtime/first-file", "daemon/answers", "state/directory"]) {
     expect(stdout.toString()).toMatch(new RegExp(`SKIP +${check} +[^→]+→ run it with sudo`));
+  }
+});
+
+test("doctor fails where others could take the daemon's socket, and does not mind a link to its directory", async () => {
+  const link = join(runtime.path, "link");
+  symlinkSync(node.socketDir, link);
+  const socket = async () => {
+    const { findings } = await doctor("--socket-dir", link);
+    return findings.filter(({ check }) => check === "daemon/socket");
+  };
+  expect(await socket()).toMatchObject([{ verdict: "pass" }]);
+  chmodSync(node.socketDir, 0o770);
+  try {
+    expect(await socket()).toMatchObject([
+      { verdict: "fail", finding: `${link} can be written by others (mode 770)` },
+    ]);
+  } finally {
+    chmodSync(node.socketDir, 0o700);
   }
 });
 

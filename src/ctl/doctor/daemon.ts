@@ -1,6 +1,6 @@
 /** The daemon: does it answer, of which release is it, and how does it see its cluster? */
 
-import { accessSync, constants, existsSync, lstatSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { protocolVersion } from "../../agent/frames.ts";
 import { errorText } from "../../log/error-text.ts";
@@ -181,8 +181,10 @@ function judgeFailures({ failures }: DaemonStatus, now: number): Finding[] {
 
 function checkSocketModes(socketDir: string): Finding[] {
   const check = "daemon/socket";
-  const directory = lstatSync(socketDir).mode & 0o777;
-  const socket = lstatSync(socketPath(socketDir)).mode & 0o777;
+  const [directory, socket] = [socketDir, socketPath(socketDir)].map(modeOf);
+  // A daemon that stops has just answered.
+  if (directory === undefined || socket === undefined)
+    return [skip(check, `${socketDir} is no longer there`)];
   // Who can connect can have plugins run as root.
   if ((directory & 0o022) !== 0)
     return [
@@ -201,4 +203,10 @@ function checkSocketModes(socketDir: string): Finding[] {
       ),
     ];
   return [pass(check, `${socketPath(socketDir)} is for its owner only`)];
+}
+
+/** Of what is there, also behind a link. */
+function modeOf(path: string): number | undefined {
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+  return mode === undefined ? undefined : mode & 0o777;
 }
