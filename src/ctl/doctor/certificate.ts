@@ -1,6 +1,7 @@
 /** The certificate of this node's daemon, where perNodeCertificate has one made: is it valid, this node's, and renewed in time? */
 
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import {
   type CertificatePair,
@@ -16,6 +17,18 @@ import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 const check = "daemon/certificate";
 const approval =
   "the daemon's log says why; kubectl get csr shows whether its request waits: somebody has to approve it (multusctl approve-certs)";
+
+/** The directory of the certificate that a kubeconfig names (multusctl kubeconfig, Go multus's kubeconfig_generator); undefined where it names none of those. */
+export function certDirOf(kubeconfig: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(kubeconfig, "utf8");
+  } catch {
+    return undefined;
+  }
+  const [, path = ""] = /^\s*"?client-certificate"?:\s*"?([^"\n]+?)"?,?\s*$/m.exec(text) ?? [];
+  return path !== "" && path === currentCertificatePath(dirname(path)) ? dirname(path) : undefined;
+}
 
 /**
  * @param nodeName of the node in the cluster; "" where it is not known

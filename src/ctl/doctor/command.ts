@@ -7,7 +7,7 @@ import { nodeNameIn } from "../../kube/node-name.ts";
 import { defaultCertDir, defaultCniDir, defaultSocketDir, usualBinDirs } from "../installation.ts";
 import { UserError } from "../user-error.ts";
 import { openApi } from "../validate/cluster-access.ts";
-import { checkCertificate } from "./certificate.ts";
+import { certDirOf, checkCertificate } from "./certificate.ts";
 import { checkCluster } from "./cluster.ts";
 import { checkContainerd } from "./containerd.ts";
 import { checkCrio, lookForCrio } from "./crio.ts";
@@ -25,7 +25,7 @@ interface DoctorOptions {
   readonly binDir?: string;
   readonly socketDir?: string;
   readonly cniDir?: string;
-  readonly certDir: string;
+  readonly certDir?: string;
   readonly containerdConfig: string;
   readonly crioConfig: string;
   readonly kubeconfig?: string;
@@ -47,8 +47,7 @@ export function doctorCommand(): Command {
     .option("--cni-dir <directory>", "plans and results (default: cniDir of Multus's configuration)")
     .option(
       "--cert-dir <directory>",
-      "the node's certificate, where there is one (certDir of perNodeCertificate)",
-      defaultCertDir,
+      `the node's certificate, if it has one (default: where Multus's kubeconfig has it, else ${defaultCertDir})`,
     )
     .option("--containerd-config <file>", "containerd's configuration", "/etc/containerd/config.toml")
     .option("--crio-config <file>", "CRI-O's configuration, drop-ins in <file>.d", "/etc/crio/crio.conf")
@@ -116,7 +115,11 @@ async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
           skip("plugin/multus", `there is no ${binDir} here`, "--bin-dir names the directory of the plugins"),
         ]),
     ...daemon.findings,
-    ...checkCertificate(options.certDir, daemon.status?.nodeName || nodeNameIn(process.env), now),
+    ...checkCertificate(
+      options.certDir ?? certDirOf(kubeconfig) ?? defaultCertDir,
+      daemon.status?.nodeName || nodeNameIn(process.env),
+      now,
+    ),
     ...checkNodeState(options.cniDir ?? netconf?.cniDir ?? defaultCniDir, kernels),
     ...checkGoMultus(cniConfDir, kubeconfig, processes, now),
     ...(cluster

@@ -3,7 +3,8 @@
 import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { checkCertificate } from "../../../../src/ctl/doctor/certificate.ts";
+import { certDirOf, checkCertificate } from "../../../../src/ctl/doctor/certificate.ts";
+import { kubeconfigText } from "../../../../src/ctl/install/kubeconfig-text.ts";
 import {
   currentCertificatePath,
   storeCertificate,
@@ -112,5 +113,41 @@ describe("a node's certificate", () => {
     using directory = new ScratchDirectory();
     mkdirSync(currentCertificatePath(directory.path));
     expect(checkCertificate(directory.path, "node-1", from)).toMatchObject([{ verdict: "skip" }]);
+  });
+});
+
+describe("the certificate's directory", () => {
+  const kubeconfig = (user: Readonly<Record<string, string>>) =>
+    kubeconfigText({
+      about: "",
+      server: new URL("https://127.0.0.1"),
+      certificateAuthority: undefined,
+      user,
+    });
+
+  it.each([
+    [
+      "where a kubeconfig has it",
+      kubeconfig({ "client-certificate": "/var/lib/m/multus-client-current.pem" }),
+    ],
+    [
+      "as JSON too",
+      JSON.stringify(
+        { user: { "client-certificate": "/var/lib/m/multus-client-current.pem" } },
+        undefined,
+        2,
+      ),
+    ],
+  ])("is %s", (_, text) => {
+    using directory = new ScratchDirectory();
+    expect(certDirOf(directory.write("kubeconfig", text))).toBe("/var/lib/m");
+  });
+
+  it("is none where that has another, a token, or is not there", () => {
+    using directory = new ScratchDirectory();
+    for (const user of [{ "client-certificate": "/etc/kubernetes/admin.pem" }, { token: "t" }]) {
+      expect(certDirOf(directory.write("kubeconfig", kubeconfig(user)))).toBeUndefined();
+    }
+    expect(certDirOf("/nowhere/kubeconfig")).toBeUndefined();
   });
 });
