@@ -4,12 +4,13 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
 import { kustomize, kustomizeOwn } from "../support/cluster/deployment.ts";
 import { ClusterNode, networksAnnotation } from "../support/cluster/node.ts";
+import { runOrThrow } from "../support/command.ts";
 import { GoShim, goShimReleases } from "../support/go-shim.ts";
 import { cidrs, Namespace } from "../support/namespace.ts";
 import type { CniCommand, PluginAnswer } from "../support/plugin.ts";
@@ -22,16 +23,18 @@ let node: ClusterNode;
 let scratch: ScratchDirectory;
 let pod: Namespace;
 let goShim: GoShim;
+/** Where the node has the pod's. */
+const netnsOnNode = "/run/netns/guest";
 const containerId = randomBytes(32).toString("hex");
 
-const runtimeFile = () => join(node.places["/etc/cni/net.d"] ?? "", "00-multus.conf");
+const runtimeFile = () => node.hostPath("/etc/cni/net.d/00-multus.conf");
 
 /** What a container runtime gets that calls Go multus's shim with the node's configuration. */
 function call(command: CniCommand): Promise<PluginAnswer> {
   return goShim.call({
     command,
     containerId,
-    netns: pod.path,
+    netns: netnsOnNode,
     ifName: "eth0",
     args: "IgnoreUnknown=true;K8S_POD_NAMESPACE=default;K8S_POD_NAME=guest",
     path: "/opt/cni/bin",
@@ -42,13 +45,17 @@ function call(command: CniCommand): Promise<PluginAnswer> {
 beforeAll(async () => {
   scratch = new ScratchDirectory("kustomization");
   node = await ClusterNode.start({ bare: true, containerd: "2.4" });
-  goShim = new GoShim(join(node.places["/run/multus"] ?? "", "multus.sock"), newest);
+  goShim = new GoShim(node.hostPath("/run/multus/multus.sock"), newest);
   // No kubelet runs it: its sandbox is made here.
   await node.api.request("POST", "/api/v1/namespaces/default/pods", {
     metadata: { name: "guest", annotations: { [networksAnnotation]: "storage" } },
     spec: { nodeName: "nowhere", containers: [{ name: "main", image: "none" }] },
   });
   pod = await Namespace.create("pod");
+  const point = node.hostPath(netnsOnNode);
+  mkdirSync(dirname(point), { recursive: true });
+  writeFileSync(point, "");
+  await runOrThrow(["mount", "--bind", pod.path, point]);
 });
 
 afterAll(async () => {

@@ -5,7 +5,6 @@
 
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Controllers } from "../support/cluster/controllers.ts";
 import { DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
@@ -56,7 +55,7 @@ async function expectNetworks(pod: string): Promise<void> {
 }
 
 const certificateFile = () =>
-  readFileSync(join(node.places["/etc/cni/multus/certs"] ?? "", "multus-client-current.pem"), "utf8");
+  readFileSync(node.hostPath("/etc/cni/multus/certs/multus-client-current.pem"), "utf8");
 
 beforeAll(async () => {
   const scratch = resources.use(new ScratchDirectory("kustomization"));
@@ -85,13 +84,13 @@ test("certificate and key are on the node, root's alone", () => {
   const hours = (certificate.validToDate.getTime() - Date.now()) / 3_600_000;
   expect(hours).toBeGreaterThan(23);
   expect(hours).toBeLessThanOrEqual(24);
-  const path = join(node.places["/etc/cni/multus/certs"] ?? "", "multus-client-current.pem");
+  const path = node.hostPath("/etc/cni/multus/certs/multus-client-current.pem");
   const { uid, mode } = statSync(path);
   expect({ uid, mode: mode & 0o777 }).toEqual({ uid: 0, mode: 0o600 });
 });
 
 test("a pod gets its networks, its network-status and events by it", async () => {
-  const runtimeFile = join(node.places["/etc/cni/net.d"] ?? "", "00-multus.conf");
+  const runtimeFile = node.hostPath("/etc/cni/net.d/00-multus.conf");
   await node.until("00-multus.conf", async () => existsSync(runtimeFile));
   await expectNetworks("first");
 });

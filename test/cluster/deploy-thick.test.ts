@@ -25,8 +25,9 @@ const runtimeFile = () => join(confDir, "00-multus.conf");
 
 beforeAll(async () => {
   node = await ClusterNode.start({ bare: true, containerd: "2.4" });
-  const place = (path: string) => node.places[path] ?? "";
-  [confDir, binDir, socketDir] = [place("/etc/cni/net.d"), place("/opt/cni/bin"), place("/run/multus")];
+  confDir = node.hostPath("/etc/cni/net.d");
+  binDir = node.hostPath("/opt/cni/bin");
+  socketDir = node.hostPath("/run/multus");
   daemonSet = await DeployedDaemonSet.apply(node, await kustomize("thick"));
   await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
   await node.applyNetwork("default", "video", node.macvlan(["10.131.0.0/24"]));

@@ -27,7 +27,7 @@ const daemons = () =>
 
 beforeAll(async () => {
   node = await ClusterNode.start({ bare: true, containerd: "debian" });
-  [confDir, binDir] = [node.places["/etc/cni/net.d"] ?? "", node.places["/opt/cni/bin"] ?? ""];
+  [confDir, binDir] = [node.hostPath("/etc/cni/net.d"), node.hostPath("/opt/cni/bin")];
   daemonSet = await DeployedDaemonSet.apply(node, await kustomize("thin"));
   await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
   await node.applyNetwork("default", "video", node.macvlan(["10.131.0.0/24"]));

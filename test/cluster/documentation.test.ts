@@ -1,9 +1,11 @@
 /** docs/quick-start.md and docs/upgrade.md as a new user goes through them: every command of kubectl as it is written, on the bare cluster of `npm run cluster -- --bare`. */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { goDaemonSet } from "../support/cluster/go-daemon-set.ts";
 import { Player } from "../support/cluster/player.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
 
 const docs = join(import.meta.dirname, "..", "..", "docs");
 
@@ -31,15 +33,31 @@ function commandsOf(page: string): ReadonlyMap<string, readonly string[]> {
 }
 
 let player: Player;
+/** What upgrade.md calls the manifest that the user had. */
+let earlierManifest: string;
+const scratch = new ScratchDirectory("manifest");
 
 beforeAll(async () => {
+  // What Go multus's daemon does to the directory before it serves its socket; Go multus itself is not here.
+  const anew = "rm -rf /host/run/multus && mkdir -m 0700 /host/run/multus && exec sleep 1000000";
+  const stand = goDaemonSet("docker.io/library/busybox:1.37", ["sh", "-c", anew], ["true"]);
+  earlierManifest = scratch.write("multus-daemonset-thick.yml", JSON.stringify(stand));
   player = new Player("--bare", "--containerd", "2.4");
   await player.until(/Ctrl-C removes everything/);
 });
 
 afterAll(async () => {
+  scratch[Symbol.dispose]();
   expect(await player.signal("SIGINT")).toBe(0);
 });
+
+/** The test's own directory for a place of the node. */
+async function onNode(place: string): Promise<string> {
+  const [, directory = ""] = await player.until(
+    new RegExp(`^ {2}${place.replaceAll(".", "\\.")} +(\\S+)$`, "m"),
+  );
+  return directory;
+}
 
 /** Types in the commands of a heading, one after the other. @returns what they print @throws {Error} where one fails */
 async function follow(page: string, heading: string): Promise<string> {
@@ -47,7 +65,9 @@ async function follow(page: string, heading: string): Promise<string> {
   const ours = commands.filter((command) => command.startsWith("kubectl "));
   expect(ours, `${page}: ${heading} has commands of kubectl`).not.toEqual([]);
   const printed: string[] = [];
-  for (const command of ours) printed.push(await player.shell(command));
+  for (const command of ours) {
+    printed.push(await player.shell(command.replace("multus-daemonset-thick.yml", earlierManifest)));
+  }
   return printed.join("\n");
 }
 
@@ -75,8 +95,29 @@ test("upgrade: the manifest again, and everything goes on; a pod that ran keeps 
   );
 });
 
+test("roll back, and change over again: what was there before makes the socket's directory anew, and ours serves in that one", async () => {
+  const runtimeDirectory = await onNode("/etc/cni/net.d");
+  const socketDirectory = join(await onNode("/run"), "multus");
+  // Its number would not do: file systems give a directory's to the next one.
+  writeFileSync(join(socketDirectory, "of-before"), "");
+  expect(await follow("upgrade.md", "Roll back")).toContain("successfully rolled out");
+  const isEmpty = () => existsSync(socketDirectory) && readdirSync(socketDirectory).length === 0;
+  await expect.poll(isEmpty, { timeout: 30_000 }).toBe(true);
+  expect(readdirSync(runtimeDirectory)).toEqual(["10-cluster.conflist"]);
+  expect(await player.shell("kubectl get clusterroles --output name")).not.toContain("multus-wasm");
+
+  await follow("upgrade.md", "Change over");
+  await expect
+    .poll(() => existsSync(join(runtimeDirectory, "00-multus.conf")), { timeout: 30_000 })
+    .toBe(true);
+  expect(readdirSync(socketDirectory)).toEqual(["multus.sock"]);
+  expect(await player.shell("kubectl get pod with-macvlan --output jsonpath='{.status.phase}'")).toBe(
+    "Running",
+  );
+});
+
 test("quick start: clean up leaves nothing in the cluster, and the node with its cluster network alone", async () => {
-  const [, runtimeDirectory = ""] = await player.until(/^ {2}\/etc\/cni\/net\.d +(\S+)$/m);
+  const runtimeDirectory = await onNode("/etc/cni/net.d");
   expect(readdirSync(runtimeDirectory).sort()).toEqual(["00-multus.conf", "10-cluster.conflist"]);
   await follow("quick-start.md", "5. Clean up");
   expect(await multusObjects()).toBe("");

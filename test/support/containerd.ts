@@ -37,6 +37,8 @@ export interface ContainerdOptions {
   readonly programDirectory?: string;
   /** Words before the command that start it elsewhere and become it. */
   readonly through?: readonly string[];
+  /** `/run` is not the machine's there: pods' network namespaces are in /run/netns, as on any node. */
+  readonly ownRun?: boolean;
 }
 
 /** PodSandboxStatus as far as tests look. */
@@ -103,7 +105,12 @@ class RuntimeService {
 }
 
 /** Socket paths may have 107 bytes; the config quotes paths as TOML strings, which JSON's are. */
-function configuration(directory: string, cniBinDir: string, cniConfDir: string): string {
+function configuration(
+  directory: string,
+  cniBinDir: string,
+  cniConfDir: string,
+  { ownRun = false }: ContainerdOptions,
+): string {
   const quoted = (name: string) => JSON.stringify(join(directory, name));
   return `version = 2
 root = ${quoted("root")}
@@ -119,7 +126,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   disable_apparmor = true
   stream_server_address = "127.0.0.1"
   stream_server_port = "0"
-  netns_mounts_under_state_dir = true
+  netns_mounts_under_state_dir = ${!ownRun}
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = ${JSON.stringify(cniBinDir)}
     conf_dir = ${JSON.stringify(cniConfDir)}
@@ -166,7 +173,7 @@ export class Containerd implements AsyncDisposable {
   ): Promise<Containerd> {
     mkdirSync(directory, { recursive: true });
     const configFile = join(directory, "config.toml");
-    writeFileSync(configFile, configuration(directory, cniBinDir, cniConfDir));
+    writeFileSync(configFile, configuration(directory, cniBinDir, cniConfDir, options));
     const image = await buildPauseImage(directory);
     const log = openSync(join(directory, "containerd.log"), "a");
     const [command = "", ...args] = network.enter(
@@ -220,7 +227,9 @@ export class Containerd implements AsyncDisposable {
 
   /** Runs a command in a container, with what the container's own process may: `kubectl exec` without an API server. @param container its id */
   async exec(container: string, command: readonly string[]) {
-    const task = ["tasks", "exec", "--exec-id", randomUUID(), container];
+    // Not in /run, which ctr and containerd may see differently.
+    const fifos = join(this.#directory, "exec");
+    const task = ["tasks", "exec", "--fifo-dir", fifos, "--exec-id", randomUUID(), container];
     return runCommand([this.#ctr, "--address", this.socket, "-n", "k8s.io", ...task, ...command]);
   }
 

@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 
 /**
  * $1: the shared directories. Then pairs of a place and the directory that is to be seen there, `--`, the command. What is mounted below a shared directory is
- * seen by everybody, the places by the command alone.
+ * seen by everybody, also where it is a place; the places by the command alone.
  */
 const script = `set -e
 shared=$1; shift
@@ -21,8 +21,9 @@ while [ "$1" != -- ]; do
   below=$(findmnt --noheadings --output TARGET --target "$1")
   mount --make-private "$below"
   mount --bind "$2" "$1"
-  # Of its own again, and with nobody outside: containers may ask for what is mounted on it later.
+  # Of their own again, and with nobody outside: containers may ask for what is mounted on them later, or mount something there for others.
   mount --make-shared "$below"
+  mount --make-shared "$1"
   shift 2
 done
 shift

@@ -8,18 +8,17 @@ import { serviceUrl } from "./service-address.ts";
 const pki = "/var/lib/kubelet/pki";
 
 /** Writes them to the places of a bare node. */
-export async function writeKubeletFiles({ api, places }: ClusterNode): Promise<void> {
-  const place = (path: string) => places[path] ?? "";
-  const { certificate, key } = await api.certificates.kubelet(nodeName);
+export async function writeKubeletFiles(node: ClusterNode): Promise<void> {
+  const { certificate, key } = await node.api.certificates.kubelet(nodeName);
   const pair = Buffer.concat([readFileSync(certificate), readFileSync(key)]);
-  const directory = join(place("/var/lib/kubelet"), "pki");
+  const directory = node.hostPath(pki);
   mkdirSync(directory);
   const name = "kubelet-client-2026-01-01-00-00-00.pem";
   writeFileSync(join(directory, name), pair, { mode: 0o600 });
   symlinkSync(join(pki, name), join(directory, "kubelet-client-current.pem"));
 
   const current = join(pki, "kubelet-client-current.pem");
-  const authority = readFileSync(api.certificates.authority.certificate);
+  const authority = readFileSync(node.api.certificates.authority.certificate);
   const kubeconfig = {
     apiVersion: "v1",
     kind: "Config",
@@ -34,5 +33,5 @@ export async function writeKubeletFiles({ api, places }: ClusterNode): Promise<v
     "current-context": "default-context",
   };
   // JSON is YAML.
-  writeFileSync(join(place("/etc/kubernetes"), "kubelet.conf"), JSON.stringify(kubeconfig), { mode: 0o600 });
+  writeFileSync(node.hostPath("/etc/kubernetes/kubelet.conf"), JSON.stringify(kubeconfig), { mode: 0o600 });
 }

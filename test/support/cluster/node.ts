@@ -12,7 +12,7 @@ import {
   renameSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { containersWithCgroup } from "../cgroups.ts";
 import { runCommand, runOrThrow } from "../command.ts";
@@ -162,8 +162,12 @@ class NodeFiles {
   get plugin(): string {
     return join(this.runtimeBinDir, "multus");
   }
-  get socketDir(): string {
+  /** Of a bare node, /run. */
+  get runDir(): string {
     return join(this.directory, "run");
+  }
+  get socketDir(): string {
+    return join(this.runDir, "multus");
   }
   get confDir(): string {
     return join(this.directory, "net.d");
@@ -234,7 +238,7 @@ class NodeFiles {
       "/etc/cni/multus/certs": join(this.directory, "certs"),
       "/etc/kubernetes": join(this.directory, "kubernetes"),
       "/opt/cni/bin": this.runtimeBinDir,
-      "/run/multus": this.socketDir,
+      "/run": this.runDir,
       "/var/lib/cni": dirname(this.cniDir),
       "/var/lib/kubelet": join(this.directory, "var-lib-kubelet"),
     };
@@ -302,10 +306,7 @@ export class ClusterNode implements AsyncDisposable {
     let through: readonly string[] = [];
     if (bare) {
       resources.use(await ServiceAddress.start(network, join(scratch.path, "service.sock"), api.port));
-      const shared = [files.containerdDirectory, kubeletRoot(scratch.path)];
-      resources.defer(async () => {
-        for (const directory of shared) await runCommand(["umount", "--lazy", directory]);
-      });
+      const shared = [files.containerdDirectory, kubeletRoot(scratch.path), files.runDir];
       through = resources.use(new HostPlaces(files.places, shared)).through;
     } else {
       const { namespace, name } = serviceAccount;
@@ -334,6 +335,7 @@ export class ClusterNode implements AsyncDisposable {
             : ([files.runtimeBinDir, files.runtimeConfDir] as const)),
           {
             through,
+            ownRun: bare,
             ...(options.containerd === "2.4"
               ? { programDirectory: dirname(containerdProgram("containerd")) }
               : {}),
@@ -402,9 +404,16 @@ export class ClusterNode implements AsyncDisposable {
   get ipamDir(): string {
     return this.#files.ipamDir;
   }
-  /** Of a bare node: what stands at these places. */
+  /** Of a bare node: the test's own directories by the places that they are seen at there. */
   get places(): Readonly<Record<string, string>> {
     return this.#files.places;
+  }
+
+  /** Of a bare node. @param path as it is called there @returns path on this machine @throws {Error} where it is none of the test's */
+  hostPath(path: string): string {
+    const found = Object.entries(this.places).find(([place]) => `${path}/`.startsWith(`${place}/`));
+    if (found === undefined) throw new Error(`${path}: not of the node's own`);
+    return join(found[1], relative(found[0], path));
   }
 
   /** Ends the daemon, if it runs, and starts it again. @param config further keys of its configuration, instead of those of the last time */
@@ -636,7 +645,9 @@ export class ClusterNode implements AsyncDisposable {
         cniDir: this.cniDir,
         ipamDir: this.ipamDir,
       })),
-      mounts: mountsBelow(join(this.#files.containerdDirectory, "state")).sort(),
+      mounts: [join(this.#files.containerdDirectory, "state"), this.#files.runDir]
+        .flatMap(mountsBelow)
+        .sort(),
       cgroups: containersWithCgroup(await this.containerd.listPodSandboxes()).sort(),
     };
   }

@@ -52,11 +52,15 @@ const multusctlScript = `#!/bin/sh
 exec "${process.execPath}" "${join(projectDirectory, "build", "multusctl.mjs")}" "$@"
 `;
 
+function ctrOf(isNewest: boolean): string {
+  return isNewest ? containerdProgram("ctr") : "ctr";
+}
+
 /** Writes in-pod and multusctl. @returns their directory */
 function writeTools(node: ClusterNode, isNewest: boolean): string {
   const directory = join(node.directory, "examples");
   mkdirSync(directory);
-  const ctr = isNewest ? containerdProgram("ctr") : "ctr";
+  const ctr = ctrOf(isNewest);
   writeFileSync(join(directory, "in-pod"), inPodScript(ctr, node.containerd.socket), { mode: 0o755 });
   writeFileSync(join(directory, "multusctl"), multusctlScript, { mode: 0o755 });
   return directory;
@@ -122,13 +126,14 @@ What multusd logs follows. Ctrl-C removes everything.
 `;
 }
 
-function bareDirections(node: ClusterNode, directory: string): string {
+function bareDirections(node: ClusterNode, directory: string, isNewest: boolean): string {
   const places = Object.entries(node.places).map(([place, own]) => `  ${place.padEnd(22)} ${own}`);
   return `
 The node is ready, and knows nothing of multus. In another terminal:
 
 ${environment(node, projectDirectory)}
 Then go through docs/quick-start.md, from its second step. Images on the node: ${multusImage} (of this checkout), busybox:1.37 and localhost/pause:1.
+A further one, of a tar: ${ctrOf(isNewest)} --address ${node.containerd.socket} --namespace k8s.io images import TAR
 Its links are uplink0 and eth1. There are a scheduler and the controllers of DaemonSets, Deployments and certificates; kubectl exec and kubectl logs do not work, as the kubelet listens nowhere.
 
   ${directory}/in-pod with-macvlan ip addr     the links of a pod
@@ -173,7 +178,7 @@ async function play(choices: Choices, end: Promise<unknown>): Promise<void> {
   if (choices.bare) {
     await using resources = new AsyncDisposableStack();
     const node = await startBare(containerd, resources);
-    process.stdout.write(bareDirections(node, writeTools(node, isNewest)));
+    process.stdout.write(bareDirections(node, writeTools(node, isNewest), isNewest));
     await end;
     process.stdout.write("\nremoving everything …\n");
     return;
