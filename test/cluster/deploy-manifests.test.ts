@@ -15,6 +15,7 @@ import {
   manifests,
   renderChart,
 } from "../support/cluster/deployment.ts";
+import { goDaemonSet } from "../support/cluster/go-daemon-set.ts";
 import { runCommand } from "../support/command.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 
@@ -239,104 +240,68 @@ describe("the chart's values", () => {
   });
 });
 
-/** As much of a DaemonSet of Go multus as decides whether one takes the other's place: its names, labels and selector, and fields that ours has not or has otherwise. */
-const goDaemonSet = {
-  apiVersion: "apps/v1",
-  kind: "DaemonSet",
-  metadata: {
-    name: "kube-multus-ds",
-    namespace: "kube-system",
-    labels: { tier: "node", app: "multus", name: "multus" },
-  },
-  spec: {
-    selector: { matchLabels: { name: "multus" } },
-    updateStrategy: { type: "RollingUpdate" },
-    template: {
-      metadata: { labels: { tier: "node", app: "multus", name: "multus" } },
-      spec: {
-        hostNetwork: true,
-        hostPID: true,
-        tolerations: [{ operator: "Exists", effect: "NoSchedule" }],
-        serviceAccountName: "multus",
-        containers: [
-          {
-            name: "kube-multus",
-            image: "go.test/multus:thick",
-            command: ["/usr/src/multus-cni/bin/multus-daemon"],
-            resources: { limits: { cpu: "100m", memory: "50Mi" } },
-            securityContext: { privileged: true },
-            volumeMounts: [
-              { name: "host-run", mountPath: "/host/run" },
-              { name: "hostroot", mountPath: "/hostroot", mountPropagation: "HostToContainer" },
-            ],
-          },
-        ],
-        initContainers: [
-          {
-            name: "install-multus-binary",
-            image: "go.test/multus:thick",
-            command: ["/usr/src/multus-cni/bin/install_multus"],
-            securityContext: { privileged: true },
-            volumeMounts: [
-              { name: "cnibin", mountPath: "/host/opt/cni/bin", mountPropagation: "Bidirectional" },
-            ],
-          },
-        ],
-        volumes: [
-          { name: "cnibin", hostPath: { path: "/opt/cni/bin" } },
-          { name: "host-run", hostPath: { path: "/run" } },
-          { name: "hostroot", hostPath: { path: "/" } },
-        ],
-      },
-    },
-  },
-};
+const go = goDaemonSet(
+  "go.test/multus:thick",
+  ["/usr/src/multus-cni/bin/multus-daemon"],
+  ["/usr/src/multus-cni/bin/install_multus"],
+);
 
 describe("over Go multus and back", () => {
   const specOf = async () => (await api.request<{ readonly spec: unknown }>("GET", daemonSetPath)).spec;
 
   test.each([["thick"], ["thin"]])("kubectl apply of %s leaves nothing of the other", async (directory) => {
     const ours = await kustomize(directory);
-    const go = JSON.stringify(goDaemonSet);
     await api.apply(ours);
     const oursAlone = await specOf();
     await api.kubectl("delete", "daemonset", "kube-multus-ds", "-n", "kube-system");
-    await api.apply(go);
+    await api.apply(JSON.stringify(go));
     const goAlone = await specOf();
 
     expect(await api.apply(ours)).toContain("daemonset.apps/kube-multus-ds configured\n");
     expect(await specOf()).toEqual(oursAlone);
-    expect(await api.apply(go)).toContain("daemonset.apps/kube-multus-ds configured\n");
+    expect(await api.apply(JSON.stringify(go))).toContain("daemonset.apps/kube-multus-ds configured\n");
     expect(await specOf()).toEqual(goAlone);
   });
 
-  test("helm takes over what kubectl applied, its pods too; kubectl takes it back", async () => {
-    await api.apply(JSON.stringify(goDaemonSet));
+  const helm = async (...args: string[]) => {
+    const command = [helmProgram(), ...args, "--namespace", "kube-system"];
+    const { exitCode, stdout, stderr } = await runCommand(command, {
+      env: { PATH: process.env.PATH, HOME: scratch.path, KUBECONFIG: api.adminKubeconfig },
+    });
+    expect(exitCode, `helm ${args[0]}: ${stderr}`).toBe(0);
+    return stdout.toString();
+  };
+  const install = ["upgrade", "--install", "multus", chart, "--take-ownership", "--force-conflicts"];
+
+  test("helm takes over what kubectl applied, its pods too; kubectl takes it back, and helm forgets it", async () => {
+    await api.apply(JSON.stringify(go));
     const goAlone = await specOf();
-    const helm = async (...args: string[]) => {
-      const command = [helmProgram(), ...args, "--namespace", "kube-system"];
-      const { exitCode, stdout, stderr } = await runCommand(command, {
-        env: { PATH: process.env.PATH, HOME: scratch.path, KUBECONFIG: api.adminKubeconfig },
-      });
-      expect(exitCode, `helm ${args[0]}: ${stderr}`).toBe(0);
-      return stdout.toString();
-    };
     // As deploy/README.md has it. Pods that lost their DaemonSet belong to the next one with their labels in its selector, and are replaced one by one.
-    const deletion = ["delete", "daemonset", "kube-multus-ds", "-n", "kube-system", "--cascade=orphan"];
-    await api.kubectl(...deletion, "--wait=false");
-    // This cluster has no garbage collector, which does this when it has let the pods go.
-    const letGo = { metadata: { finalizers: null } };
-    await api.request("PATCH", daemonSetPath, letGo, "application/merge-patch+json");
-    const install = ["upgrade", "--install", "multus", chart, "--take-ownership", "--force-conflicts"];
+    const letPodsGo = async () => {
+      const deletion = ["delete", "daemonset", "kube-multus-ds", "-n", "kube-system", "--cascade=orphan"];
+      await api.kubectl(...deletion, "--wait=false");
+      // This cluster has no garbage collector, which does this when it has let the pods go.
+      const letGo = { metadata: { finalizers: null } };
+      await api.request("PATCH", daemonSetPath, letGo, "application/merge-patch+json");
+    };
+    await letPodsGo();
     expect(await helm(...install)).toContain("STATUS: deployed");
     const [byHelm, byKustomize] = [await specOf(), daemonSetOf(manifests(await kustomize("thick"))).spec];
     expect(byHelm).toMatchObject({ selector: byKustomize.selector, template: byKustomize.template });
     expect(JSON.stringify(byHelm)).not.toMatch(/hostPID|hostroot/);
 
-    await helm("uninstall", "multus");
-    // What networks are stays: Helm does not remove definitions of custom resources.
-    expect(await api.kubectl("get", "crd", "-o", "name")).toContain("network-attachment-definitions");
-    await api.apply(JSON.stringify(goDaemonSet));
+    await letPodsGo();
+    await api.apply(JSON.stringify(go));
     expect(await specOf()).toEqual(goAlone);
+    await api.kubectl("delete", "secret", "-n", "kube-system", "--selector", "owner=helm,name=multus");
+    expect(await helm("list", "--short")).toBe("");
+  });
+
+  test("helm uninstall leaves what networks are", async () => {
+    await api.kubectl("delete", "daemonset", "kube-multus-ds", "-n", "kube-system", "--ignore-not-found");
+    await helm(...install);
+    await helm("uninstall", "multus");
+    expect(await api.kubectl("get", "crd", "-o", "name")).toContain("network-attachment-definitions");
+    expect((await api.ask("GET", daemonSetPath)).status).toBe(404);
   });
 });
