@@ -8,9 +8,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type DaemonPod, DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
 import { kustomize } from "../support/cluster/deployment.ts";
-import { ClusterNode, nodeName } from "../support/cluster/node.ts";
+import { ClusterNode, nodeName, onDemandDaemons } from "../support/cluster/node.ts";
 import { bytesOf, workingSet } from "../support/container-resources.ts";
-import { markedProcesses, session } from "../support/session.ts";
 
 let node: ClusterNode;
 let daemonSet: DeployedDaemonSet;
@@ -18,12 +17,6 @@ let installer: DaemonPod;
 /** What the node has at these places. */
 let confDir: string;
 let binDir: string;
-
-/** Daemons that the plugin has started. */
-const daemons = () =>
-  markedProcesses().filter(
-    ({ session: owner, command }) => owner === session && command.startsWith("/opt/cni/bin/multusd "),
-  );
 
 beforeAll(async () => {
   node = await ClusterNode.start({ bare: true, containerd: "debian" });
@@ -37,8 +30,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await node?.[Symbol.asyncDispose]();
-  // They are nobody's children, and would go only when they have been idle; with the last pods that are removed they come again.
-  for (const { pid } of daemons()) process.kill(pid, "SIGKILL");
+  expect(onDemandDaemons()).toEqual([]);
 });
 
 test("the pod, with no capability, has put everything onto the node, and stays within its memory", () => {
@@ -61,15 +53,15 @@ test("the pod, with no capability, has put everything onto the node, and stays w
   expect(onDemand).toMatchObject({ nodeName });
   const { requests } = daemonSet.spec.template.spec.containers[0]?.resources ?? {};
   expect(workingSet(installer.pid)).toBeLessThan(bytesOf(requests?.memory));
-  expect(daemons()).toEqual([]);
+  expect(onDemandDaemons()).toEqual([]);
 });
 
 test("the first pod starts the daemon on the node, and gets its networks; nothing of it is left", async () => {
   await node.applyPod("default", "first", "storage");
   await node.waitForPod("default", "first");
   await node.deletePods("default", "first");
-  expect(daemons()).toHaveLength(1);
-  const [{ pid } = { pid: 0 }] = daemons();
+  expect(onDemandDaemons()).toHaveLength(1);
+  const [{ pid } = { pid: 0 }] = onDemandDaemons();
 
   await expect.poll(async () => (await node.traces()).state, { timeout: 60_000 }).toEqual([]);
   const before = await node.traces();
@@ -87,11 +79,11 @@ test("the first pod starts the daemon on the node, and gets its networks; nothin
   ]);
   await node.deletePods("default", "web");
   await node.untilNothingIsLeft(before);
-  expect(daemons().map((daemon) => daemon.pid)).toEqual([pid]);
+  expect(onDemandDaemons().map((daemon) => daemon.pid)).toEqual([pid]);
 });
 
 test("without the pod the node goes on as it is", async () => {
   await installer.delete();
   expect(readdirSync(confDir).sort()).toEqual(["00-multus.conflist", "10-cluster.conflist", "multus.d"]);
-  expect(daemons()).toHaveLength(1);
+  expect(onDemandDaemons()).toHaveLength(1);
 });

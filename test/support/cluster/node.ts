@@ -21,7 +21,7 @@ import { Daemon } from "../daemon.ts";
 import { type Traces, traces } from "../leaks.ts";
 import { type Link, Namespace, type Route } from "../namespace.ts";
 import { ScratchDirectory } from "../scratch-directory.ts";
-import { mountsBelow } from "../session.ts";
+import { type MarkedProcess, markedProcesses, mountsBelow, session } from "../session.ts";
 import { debianPlugins, masterLink, shim } from "../test-node.ts";
 import { ApiServer } from "./api-server.ts";
 import { containerdProgram } from "./binaries.ts";
@@ -124,6 +124,13 @@ export interface ClusterTraces extends Traces {
   readonly mounts: readonly string[];
   /** Sandboxes that have a control group. */
   readonly cgroups: readonly string[];
+}
+
+/** Daemons that this session's plugins have started on the node, as deploy/thin installs them. */
+export function onDemandDaemons(): readonly MarkedProcess[] {
+  return markedProcesses().filter(
+    ({ session: owner, command }) => owner === session && command.startsWith("/opt/cni/bin/multusd "),
+  );
 }
 
 /** Does its container run? */
@@ -286,6 +293,11 @@ export class ClusterNode implements AsyncDisposable {
     const scratch = resources.use(new ScratchDirectory("node"));
     resources.defer(async () => {
       for (const point of mountsBelow(scratch.path)) await runCommand(["umount", "--lazy", point]);
+    });
+    // Those that the plugin starts are nobody's children, and come again with the last pods that are removed.
+    resources.defer(async () => {
+      for (const { pid } of onDemandDaemons()) process.kill(pid, "SIGKILL");
+      while (onDemandDaemons().length > 0) await sleep(20);
     });
     const { bare = false } = options;
     const files = new NodeFiles(scratch.path);
