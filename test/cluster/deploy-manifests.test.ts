@@ -1,6 +1,8 @@
 /** The manifests of deploy/, as they are, put together by kustomize and rendered by Helm, before a real API server; and the way from Go multus's and back. */
 
-import { mkdirSync, readdirSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ApiServer } from "../support/cluster/api-server.ts";
@@ -16,8 +18,11 @@ import {
   renderChart,
 } from "../support/cluster/deployment.ts";
 import { goDaemonSet } from "../support/cluster/go-daemon-set.ts";
+import { HostPlaces } from "../support/cluster/host-places.ts";
+import { inPodWith, ServiceAccountFiles } from "../support/cluster/service-account-files.ts";
 import { runCommand } from "../support/command.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { session, sessionVariable } from "../support/session.ts";
 
 const daemonSetPath = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-multus-ds";
 const valuesFiles = readdirSync(join(chart, "ci")).sort();
@@ -217,6 +222,65 @@ describe("the chart's values", () => {
     }
   });
 
+  test("of thin: what is written onto a node that has its directories elsewhere names them by their paths there", async () => {
+    const hostPaths = {
+      cniConfDir: "/srv/cni/net.d",
+      cniBinDir: "/srv/cni/bin",
+      multusConfDir: "/srv/networks.d",
+    };
+    const values = ["--set", "mode=thin", "--set-json", `hostPaths=${JSON.stringify(hostPaths)}`];
+    const { spec } = daemonSetOf(manifests(await renderChart(...values))).spec.template;
+    const [container] = spec.containers;
+    const ownOf = (path = "") => join(scratch.path, "node", path);
+    const places = (container?.volumeMounts ?? []).map(({ name, mountPath }) => [
+      mountPath,
+      ownOf(spec.volumes?.find((volume) => volume.name === name)?.hostPath?.path),
+    ]);
+    using pod = new HostPlaces(Object.fromEntries(places), []);
+    const cluster = { cniVersion: "0.4.0", name: "cluster", type: "bridge" };
+    writeFileSync(join(ownOf(hostPaths.cniConfDir), "10-cluster.conf"), JSON.stringify(cluster));
+    const account = new ServiceAccountFiles(
+      join(scratch.path, "account"),
+      scratch.write("authority", "certificate"),
+      "kube-system",
+      "token",
+    );
+    const multusctl = join(import.meta.dirname, "..", "..", "build", "multusctl.mjs");
+    const [command = "", ...words] = [
+      ...pod.through,
+      ...inPodWith(account.directory),
+      process.execPath,
+      multusctl,
+    ];
+    const daemon = ["--daemon-command", "none"];
+    const entrypoint = spawn(command, [...words, "thin-entrypoint", ...(container?.args ?? []), ...daemon], {
+      stdio: "inherit",
+      env: {
+        PATH: process.env.PATH,
+        KUBERNETES_SERVICE_HOST: "127.0.0.1",
+        KUBERNETES_SERVICE_PORT: "443",
+        [sessionVariable]: session,
+      },
+    });
+    const ended = once(entrypoint, "exit");
+    const written = join(ownOf(hostPaths.cniConfDir), "00-multus.conf");
+    try {
+      await expect.poll(() => existsSync(written), { timeout: 30_000 }).toBe(true);
+    } finally {
+      entrypoint.kill();
+      await ended;
+    }
+    const { kubeconfig, confDir } = JSON.parse(readFileSync(written, "utf8"));
+    expect({ kubeconfig, confDir }).toEqual({
+      kubeconfig: `${hostPaths.cniConfDir}/multus.d/multus.kubeconfig`,
+      confDir: hostPaths.multusConfDir,
+    });
+    expect(existsSync(ownOf(kubeconfig))).toBe(true);
+    expect(existsSync(join(ownOf(hostPaths.cniBinDir), "multus"))).toBe(true);
+    // Where multusd would be: the command that starts it is made of this.
+    expect(container?.args).toContain(`--cni-bin-dir=/host${hostPaths.cniBinDir}`);
+  });
+
   test("another configuration is another pod", async () => {
     const templateWith = async (...args: string[]) =>
       JSON.stringify(daemonSetOf(manifests(await renderChart(...args))).spec.template);
@@ -231,6 +295,8 @@ describe("the chart's values", () => {
 
   test.each([
     ["mode=thicker", "mode"],
+    ["thinArguments={--namespace-isolation}", "thinArguments"],
+    ["mode=thin,metrics.enabled=true", "mode thin"],
     ["htpClients.enabled=true", "htpClients"],
     ["metrics.port=70000", "port"],
     ["hostPaths.cniBinDir=opt/cni/bin", "cniBinDir"],

@@ -25,6 +25,8 @@ export interface Manifest {
 export interface Container {
   readonly name: string;
   readonly image: string;
+  readonly args?: readonly string[];
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
   readonly resources: {
     readonly requests: Readonly<Record<string, string>>;
     readonly limits: Readonly<Record<string, string>>;
@@ -37,6 +39,7 @@ export interface PodTemplate {
   readonly spec: Readonly<Record<string, unknown>> & {
     readonly containers: readonly Container[];
     readonly initContainers?: readonly Container[];
+    readonly volumes?: readonly { readonly name: string; readonly hostPath?: { readonly path: string } }[];
   };
 }
 
