@@ -60,6 +60,11 @@ describe("the API server accepts, without a warning", () => {
     await expectAccepted(await kustomize(directory));
   });
 
+  test.each(["thick", "thin"])("%s goes to nodes that it can run on alone", async (directory) => {
+    const { spec } = daemonSetOf(manifests(await kustomize(directory))).spec.template;
+    expect(spec).toMatchObject({ nodeSelector: { "kubernetes.io/os": "linux" } });
+  });
+
   test("a kustomization of a user's own: all components, another image and configuration", async () => {
     const ownConfig = '{"chrootDir": "/hostroot", "logLevel": "debug"}';
     scratch.write("own/daemon-config.json", ownConfig);
@@ -191,7 +196,7 @@ describe("the chart's values", () => {
     expect(template.spec).toMatchObject({
       imagePullSecrets: [{ name: "registry" }],
       priorityClassName: "system-cluster-critical",
-      nodeSelector: { "kubernetes.io/os": "linux" },
+      nodeSelector: { "kubernetes.io/os": "linux", "example.test/pods": "many" },
       tolerations: [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }],
       containers: [
         {
