@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { goDaemonSet } from "../support/cluster/go-daemon-set.ts";
+import { multusImage } from "../support/cluster/images.ts";
 import { Player } from "../support/cluster/player.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 
@@ -114,6 +115,27 @@ test("roll back, and change over again: what was there before makes the socket's
   expect(await player.shell("kubectl get pod with-macvlan --output jsonpath='{.status.phase}'")).toBe(
     "Running",
   );
+});
+
+test("Go multus's manifest with nothing changed but the image: its commands, paths, mounts and limits serve ours, too", async () => {
+  const programs = "/usr/src/multus-cni/bin";
+  const installer = [`${programs}/install_multus`, "-d", "/host/opt/cni/bin", "-t", "thick"];
+  const manifest = goDaemonSet(multusImage, [`${programs}/multus-daemon`], installer);
+  const file = scratch.write("another-image.yml", JSON.stringify(manifest));
+  const pod = "docs/examples/macvlan.yaml";
+  const shownStatus = "-o 'jsonpath={.metadata.annotations.k8s\\.v1\\.cni\\.cncf\\.io/network-status}'";
+  await player.shell(`kubectl delete -f ${pod}
+kubectl apply -f ${file}
+kubectl -n kube-system rollout status daemonset/kube-multus-ds --timeout=5m`);
+  const runtimeFile = join(await onNode("/etc/cni/net.d"), "00-multus.conf");
+  await expect.poll(() => existsSync(runtimeFile), { timeout: 30_000 }).toBe(true);
+  await player.shell(`kubectl apply -f ${pod}
+kubectl wait --for=condition=Ready pod/with-macvlan --timeout=2m`);
+  await expect
+    .poll(() => player.shell(`kubectl get pod with-macvlan ${shownStatus}`), { timeout: 30_000 })
+    .toContain('"interface": "net1"');
+  await follow("upgrade.md", "Change over");
+  await expect.poll(() => existsSync(runtimeFile), { timeout: 30_000 }).toBe(true);
 });
 
 test("quick start: clean up leaves nothing in the cluster, and the node with its cluster network alone", async () => {

@@ -11,7 +11,10 @@ const daemonMounts = [
   { volume: "host-var-lib-kubelet", host: "/var/lib/kubelet", at: "/var/lib/kubelet", follows: true },
   { volume: "host-run-netns", host: "/run/netns", at: "/run/netns", follows: true },
   { volume: "hostroot", host: "/", at: "/hostroot", follows: true },
+  { volume: "multus-conf-dir", host: "/etc/cni/multus/net.d", at: "/etc/cni/multus/net.d" },
 ];
+
+const config = "multus-daemon-config";
 
 /** @param image of both containers @param daemon command of the one that stays @param installer command of the one before it */
 export function goDaemonSet(image: string, daemon: readonly string[], installer: readonly string[]) {
@@ -35,13 +38,17 @@ export function goDaemonSet(image: string, daemon: readonly string[], installer:
               name: "kube-multus",
               image,
               command: daemon,
+              env: [{ name: "MULTUS_NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
               resources: { limits: { cpu: "100m", memory: "50Mi" } },
               securityContext: { privileged: true },
-              volumeMounts: daemonMounts.map(({ volume, at, follows }) => ({
-                name: volume,
-                mountPath: at,
-                ...(follows && { mountPropagation: "HostToContainer" }),
-              })),
+              volumeMounts: [
+                { name: config, mountPath: "/etc/cni/net.d/multus.d", readOnly: true },
+                ...daemonMounts.map(({ volume, at, follows }) => ({
+                  name: volume,
+                  mountPath: at,
+                  ...(follows && { mountPropagation: "HostToContainer" }),
+                })),
+              ],
             },
           ],
           initContainers: [
@@ -55,7 +62,10 @@ export function goDaemonSet(image: string, daemon: readonly string[], installer:
               ],
             },
           ],
-          volumes: daemonMounts.map(({ volume, host }) => ({ name: volume, hostPath: { path: host } })),
+          volumes: [
+            { name: config, configMap: { name: config } },
+            ...daemonMounts.map(({ volume, host }) => ({ name: volume, hostPath: { path: host } })),
+          ],
         },
       },
     },
