@@ -368,9 +368,20 @@ describe("over Go multus and back", () => {
     expect(await helm("list", "--short")).toBe("");
   });
 
-  test("helm uninstall leaves what networks are", async () => {
+  test("helm upgrade to other values leaves nothing of those before; uninstall leaves what networks are", async () => {
     await api.kubectl("delete", "daemonset", "kube-multus-ds", "-n", "kube-system", "--ignore-not-found");
-    await helm(...install);
+    await helm(...install, "--values", join(chart, "ci", "everything-values.yaml"));
+    await helm("upgrade", "multus", chart, "--reset-values", "--set", "mode=thin");
+    const { selector, template } = daemonSetOf(manifests(await kustomize("thin"))).spec;
+    expect(await specOf()).toMatchObject({ selector, template, updateStrategy: { type: "RollingUpdate" } });
+    expect(JSON.stringify(await specOf())).not.toMatch(/hostPID|hostroot|example\.test/);
+    const left = [
+      "configmap/multus-daemon-config",
+      "service/multus-metrics",
+      "deployment/multus-cert-approver",
+    ];
+    const names = ["get", "-n", "kube-system", "-o", "name", "--ignore-not-found", ...left];
+    expect(await api.kubectl(...names)).toBe("");
     await helm("uninstall", "multus");
     expect(await api.kubectl("get", "crd", "-o", "name")).toContain("network-attachment-definitions");
     expect((await api.ask("GET", daemonSetPath)).status).toBe(404);
