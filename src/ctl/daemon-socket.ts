@@ -1,20 +1,15 @@
 /** The daemon's socket as commands see it: HTTP, and what it means where nobody answers. */
 
-import { request } from "node:http";
 import { join } from "node:path";
-import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import { isJsonObject } from "../cni/json.ts";
 import type { ClusterState } from "../kube/cluster-state.ts";
 import { errorText } from "../log/error-text.ts";
 import type { DaemonStatus as Status } from "../multus/daemon-status.ts";
+import { getFromSocket, type SocketAnswer, statusPage } from "../multus/socket-client.ts";
 import { socketName } from "../multus/socket-directory.ts";
 import { UserError } from "./user-error.ts";
 
 export type DaemonStatus = Status<ClusterState>;
-
-export interface SocketAnswer {
-  readonly status: number;
-  readonly body: string;
-}
 
 /** No answer on the daemon's socket. */
 export class NoAnswer extends UserError {
@@ -28,55 +23,32 @@ export class NoAnswer extends UserError {
 }
 
 const withinMs = 5_000;
-const maxBytes = 4 << 20;
 
 export function socketPath(socketDir: string): string {
   return join(socketDir, socketName);
 }
 
 /** One GET. @throws {NoAnswer} with what to do about it */
-export function askDaemon(socketDir: string, path: string): Promise<SocketAnswer> {
+export async function askDaemon(socketDir: string, path: string): Promise<SocketAnswer> {
   const socket = socketPath(socketDir);
-  return new Promise((resolve, reject) => {
-    const fail = (error: unknown) => reject(noAnswer(socket, error));
-    const asked = request(
-      { socketPath: socket, path, agent: false, signal: AbortSignal.timeout(withinMs) },
-      (answer) => {
-        let body = "";
-        answer.setEncoding("utf8");
-        answer.on("data", (text: string) => {
-          body += text;
-          if (body.length > maxBytes) asked.destroy(new Error(`more than ${maxBytes} bytes`));
-        });
-        answer.on("error", fail);
-        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body }));
-      },
-    );
-    asked.on("error", fail);
-    asked.end();
-  });
+  try {
+    return await getFromSocket(socket, path, withinMs);
+  } catch (error) {
+    throw noAnswer(socket, error);
+  }
 }
 
 /** GET /status. @throws {NoAnswer} @throws {UserError} where there is no daemon of ours that has it */
 export async function daemonStatusOf(socketDir: string): Promise<DaemonStatus> {
-  const { status, body } = await askDaemon(socketDir, "/status");
-  const page = status === 200 ? parsed(body) : undefined;
+  const answer = await askDaemon(socketDir, "/status");
+  const page = statusPage(answer);
   if (page === undefined || typeof page.version !== "string" || !isJsonObject(page.requests)) {
     throw new UserError(
-      `${socketPath(socketDir)} is served by something that has no status (HTTP ${status})`,
+      `${socketPath(socketDir)} is served by something that has no status (HTTP ${answer.status})`,
       "it is Go multus's daemon, or a multusd of an earlier release: multusctl doctor says which",
     );
   }
   return page as unknown as DaemonStatus;
-}
-
-function parsed(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function noAnswer(socket: string, error: unknown): NoAnswer {

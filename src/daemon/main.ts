@@ -137,6 +137,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   });
   const { tracer, observer } = telemetry;
   const failures = new RecentFailures();
+  const isOnDemand = config.idleExitSeconds !== undefined;
   const handle = failures.of((request, executor, own) =>
     idleEnd.during(request.command, () => multus.handle(request, executor, own)),
   );
@@ -157,13 +158,14 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
         daemonStatus({
           version: packageJson.version,
           nodeName: config.nodeName,
+          onDemand: isOnDemand,
           state: daemonState,
           notReady,
           failures: () => failures.list,
         }),
     },
   );
-  const listening = server.listen(config.socketDir);
+  const listening = server.listen(config.socketDir, isOnDemand);
   const ending = new Ending({
     listening,
     server,

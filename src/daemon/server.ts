@@ -39,14 +39,17 @@ export class DaemonServer {
 
   /**
    * Starts to serve `<socketDir>/multus.sock`.
+   * @param isOnDemand it ends by itself when it is idle; one that stays takes the place of such a one
    * @returns the socket's path
    * @throws {SocketFileError} where another daemon serves it, or others could replace it
    */
-  async listen(socketDir: string): Promise<string> {
-    this.#socketFile = await listenOn(this.#server, socketDir);
-    this.#server.on("error", (error) => {
-      this.#context.loggers.daemon.error("the socket failed", { error: error.message });
-    });
+  async listen(socketDir: string, isOnDemand = false): Promise<string> {
+    const log = this.#context.loggers.daemon;
+    this.#socketFile = await listenOn(this.#server, socketDir, isOnDemand);
+    this.#server.on("error", (error) => log.error("the socket failed", { error: error.message }));
+    if (this.#socketFile.isTakenOver) {
+      log.verbose("the socket was that of a daemon on demand, which ends when it has been idle for a while");
+    }
     return this.#socketFile.path;
   }
 

@@ -5,12 +5,14 @@ import { chmodSync, linkSync, lstatSync, readdirSync, renameSync, type Stats, st
 import type { Server } from "node:net";
 import { join } from "node:path";
 import { makeDirectory, removeFile } from "../cni/atomic-file.ts";
+import { getFromSocket, statusPage } from "../multus/socket-client.ts";
 import { answers, isDaemonFile, socketName } from "../multus/socket-directory.ts";
 
 const groupAndOthersWrite = 0o022;
 const sticky = 0o1000;
 /** Somebody else may put a new socket there between two looks at it. */
 const maxAttempts = 5;
+const statusWithinMs = 2_000;
 
 /** Why the daemon cannot have its socket. */
 export class SocketFileError extends Error {
@@ -20,16 +22,20 @@ export class SocketFileError extends Error {
 /** A socket that is listened to. */
 export interface SocketFile {
   readonly path: string;
+  /** Did a daemon on demand have its name until now? */
+  readonly isTakenOver: boolean;
   /** Removes it, if it is still this one. */
   remove(): void;
 }
 
 /**
  * Makes `server` listen on `<directory>/multus.sock`, mode 0600. The directory is made (0700) if it is missing.
+ * A daemon on demand that serves it loses the name to one that stays, at once: it goes on with what it has, and ends when it is idle.
+ * @param isOnDemand is that what this one is?
  * @throws {SocketFileError} where another daemon serves it, or others could replace it
  * @throws {Error} of the file system
  */
-export async function listenOn(server: Server, directory: string): Promise<SocketFile> {
+export async function listenOn(server: Server, directory: string, isOnDemand: boolean): Promise<SocketFile> {
   prepareDirectory(directory);
   const path = join(directory, socketName);
   // Bound under a name of its own and linked when it answers: nobody ever connects to a socket that does not listen yet, and
@@ -38,10 +44,11 @@ export async function listenOn(server: Server, directory: string): Promise<Socke
   await listen(server, ownPath);
   try {
     chmodSync(ownPath, 0o600);
-    await linkInPlace(ownPath, path);
+    const isTakenOver = await linkInPlace(ownPath, path, !isOnDemand);
     const own = statSync(ownPath);
     return {
       path,
+      isTakenOver,
       remove() {
         if (isSame(statIfThere(path), own)) removeFile(path);
       },
@@ -59,17 +66,33 @@ function uniquePath(path: string): string {
   return `${path}.${randomBytes(4).toString("hex")}`;
 }
 
-async function linkInPlace(ownPath: string, path: string): Promise<void> {
+/** @param takesOver from a daemon on demand @returns has it? */
+async function linkInPlace(ownPath: string, path: string, takesOver: boolean): Promise<boolean> {
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     try {
       linkSync(ownPath, path);
-      return;
+      return false;
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    }
+    if (takesOver && (await isServedOnDemand(path))) {
+      const link = uniquePath(path);
+      linkSync(ownPath, link);
+      renameSync(link, path);
+      return true;
     }
     await removeStale(path);
   }
   throw new SocketFileError(`${path} keeps coming back: is another daemon starting again and again?`);
+}
+
+/** Does the daemon that has it say that it ends by itself? */
+async function isServedOnDemand(path: string): Promise<boolean> {
+  try {
+    return statusPage(await getFromSocket(path, "/status", statusWithinMs))?.onDemand === true;
+  } catch {
+    return false;
+  }
 }
 
 /** Removes a socket that nobody listens to. @throws {SocketFileError} where somebody does, or it is no socket */

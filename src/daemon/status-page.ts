@@ -8,6 +8,7 @@ import type { OwnState } from "./metrics/state.ts";
 export interface StatusSources {
   readonly version: string;
   readonly nodeName: string;
+  readonly onDemand: boolean;
   readonly state: () => OwnState;
   /** Why the daemon should get nothing to do; undefined: it is ready. */
   readonly notReady: string | undefined;
@@ -17,6 +18,7 @@ export interface StatusSources {
 export function daemonStatus({
   version,
   nodeName,
+  onDemand,
   state,
   notReady,
   failures,
@@ -28,6 +30,7 @@ export function daemonStatus({
     protocol: protocolVersion,
     pid: process.pid,
     nodeName,
+    onDemand,
     startedAt: new Date(Date.now() - uptime * 1000).toISOString(),
     uptimeSeconds: Math.floor(uptime),
     ready: notReady === undefined,

@@ -22,6 +22,8 @@ export interface DaemonStatus<Cluster> {
   readonly pid: number;
   /** In its cluster; "" where it is not known. */
   readonly nodeName: string;
+  /** Does it end by itself when it has had nothing to do for a while? */
+  readonly onDemand: boolean;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly uptimeSeconds: number;

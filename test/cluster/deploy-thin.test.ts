@@ -87,3 +87,23 @@ test("without the pod the node goes on as it is", async () => {
   expect(readdirSync(confDir).sort()).toEqual(["00-multus.conflist", "10-cluster.conflist", "multus.d"]);
   expect(onDemandDaemons()).toHaveLength(1);
 });
+
+test("the DaemonSet of deploy/thick takes the place of it and of the daemon that runs; pods keep their networks, and go with nothing left", async () => {
+  const before = (await node.traces()).reservations;
+  await node.applyPod("default", "lasting", "storage, video");
+  await node.waitForPod("default", "lasting");
+  const thick = await DeployedDaemonSet.applyOnly(node, await kustomize("thick"));
+  const daemon = await thick.start();
+  await node.until("00-multus.conf", async () => existsSync(join(confDir, "00-multus.conf")));
+  await node.applyPod("default", "next", "storage");
+  await node.waitForPod("default", "next");
+  expect((await node.podLinks("default", "next")).map(({ ifname }) => ifname)).toEqual(["eth0", "net1"]);
+  await node.deletePods("default", "lasting", "next");
+  const socket = ["--socket-dir", "/host/run/multus"];
+  expect(await daemon.multusctl("status", ...socket)).toMatchObject({
+    daemon: { ready: true, onDemand: false },
+    problem: "",
+  });
+  await expect.poll(async () => (await node.traces()).reservations, { timeout: 90_000 }).toEqual(before);
+  expect((await node.traces()).state).toEqual([]);
+});

@@ -1,12 +1,16 @@
 /** A daemon that only runs while it is needed, on the whole path: started by whoever comes first, gone when nobody comes, and no request lost in between. */
 
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+import { daemonStatusOf } from "../../src/ctl/daemon-socket.ts";
+import { runCommand } from "../support/command.ts";
+import { Daemon } from "../support/daemon.ts";
 import { OnDemandHost, resultOfDelegate } from "../support/on-demand-host.ts";
 import { shim } from "../support/test-node.ts";
 
+const patience = 30_000;
 const hosts: OnDemandHost[] = [];
 
 afterEach(() => {
@@ -42,6 +46,44 @@ test("a request that comes while the daemon ends is served by it, or by the next
   const starts = await Promise.all(at);
   // Some came in time, some did not: otherwise this shows nothing.
   expect(Math.max(...starts)).toBeGreaterThan(1);
+});
+
+test("it leaves the socket to a daemon that stays, finishes what it does, and ends; the one that stays leaves it to nobody", async () => {
+  const host = newHost(1);
+  const { path } = host.directory;
+  const answer = JSON.stringify(resultOfDelegate);
+  host.addProgram(
+    "bin/delegate",
+    `cat >/dev/null\ntouch ${path}/called\nuntil [ -e ${path}/released ]; do sleep 0.02; done\necho '${answer}'`,
+  );
+  const adding = host.call("ADD", "c1");
+  await vi.waitFor(() => expect(existsSync(join(path, "called"))).toBe(true), patience);
+  expect(await daemonStatusOf(host.socketDir)).toMatchObject({ onDemand: true, pid: host.starts[0] });
+
+  await using staying = new Daemon(path, {
+    socketDir: host.socketDir,
+    cniDir: host.cniDir,
+    confDir: join(path, "conf"),
+    logLevel: "verbose",
+  });
+  await staying.start();
+  await vi.waitFor(
+    async () =>
+      expect(await daemonStatusOf(host.socketDir)).toMatchObject({ onDemand: false, pid: staying.pid }),
+    patience,
+  );
+  expect(staying.output).toContain("[verbose] the socket was that of a daemon on demand");
+  writeFileSync(join(path, "released"), "");
+  (await adding).expectSuccess();
+  (await host.call("DEL", "c1")).expectSuccess();
+  await vi.waitFor(() => expect(staying.output).toMatch(/DEL done .*container=c1 /), patience);
+  await vi.waitFor(() => expect(host.running).toEqual([]), patience);
+  expect(host.starts).toHaveLength(1);
+  expect(await daemonStatusOf(host.socketDir)).toMatchObject({ pid: staying.pid, ready: true });
+
+  const { exitCode, stderr } = await runCommand(host.command);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain(`another daemon serves ${host.socket}`);
 });
 
 test("what the daemon prints does not fill the memory that the socket's directory is in", async () => {

@@ -38,9 +38,20 @@ export function formatStatus({ daemon, problem, node }: NodeStatus): string {
 }
 
 function daemonRows(daemon: DaemonStatus): string[][] {
-  const { version, pid, nodeName, ready, notReady, uptimeSeconds, memoryBytes, requests, clusters } = daemon;
+  const {
+    version,
+    pid,
+    nodeName,
+    onDemand,
+    ready,
+    notReady,
+    uptimeSeconds,
+    memoryBytes,
+    requests,
+    clusters,
+  } = daemon;
   const state = ready ? "ready" : `not ready (${notReady})`;
-  const where = nodeName === "" ? "" : ` on ${nodeName}`;
+  const where = `${nodeName === "" ? "" : ` on ${nodeName}`}${onDemand ? ", on demand" : ""}`;
   return [
     [
       "daemon",

@@ -12,6 +12,7 @@ export const goodStatus: DaemonStatus = {
   protocol: 1,
   pid: 77,
   nodeName: "node-1",
+  onDemand: false,
   startedAt: new Date(now - 3_700_000).toISOString(),
   uptimeSeconds: 3_700,
   ready: true,
