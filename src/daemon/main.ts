@@ -122,7 +122,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     waiting: admission.waiting,
     running: admission.running,
     limit: admission.limit,
-    isReady: !server.isStopping && runtimeConfig?.notInPlace === undefined,
+    isReady: server.notReady === undefined,
     isStopping: server.isStopping,
     configFiles: multus.configFiles,
     clusters: clusters.states,
@@ -154,13 +154,13 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       agents,
       kernels,
       notReady: () => runtimeConfig?.notInPlace,
-      status: (notReady) =>
+      status: () =>
         daemonStatus({
           version: packageJson.version,
           nodeName: config.nodeName,
           onDemand: isOnDemand,
           state: daemonState,
-          notReady,
+          notReady: server.notReady,
           failures: () => failures.list,
         }),
     },

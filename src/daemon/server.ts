@@ -112,6 +112,11 @@ export class DaemonServer {
     return sessions.length + this.#http.underWay;
   }
 
+  /** Why it should get nothing to do, as `GET /readyz` says it; undefined: it is ready. */
+  get notReady(): string | undefined {
+    return this.#http.notReady;
+  }
+
   get isStopping(): boolean {
     return this.#stopping.isStopping;
   }

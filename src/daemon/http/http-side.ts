@@ -24,8 +24,8 @@ export interface HttpServices {
   readonly kernels: Pick<Kernels, "convertResult">;
   /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
   readonly notReady?: (() => string | undefined) | undefined;
-  /** What `GET /status` answers, as JSON; without it it is not served. @param notReady as `GET /readyz` says it; undefined: it is ready */
-  readonly status?: ((notReady: string | undefined) => unknown) | undefined;
+  /** What `GET /status` answers, as JSON; without it it is not served. */
+  readonly status?: (() => unknown) | undefined;
 }
 
 export interface HttpContext extends SessionContext, HttpServices {
@@ -51,6 +51,11 @@ export class HttpSide {
   /** Requests of `/cni` and `/delegate` that are not answered yet. */
   get underWay(): number {
     return this.#underWay;
+  }
+
+  /** Why the daemon should get nothing to do, as `GET /readyz` says it; undefined: it is ready. */
+  get notReady(): string | undefined {
+    return this.#context.stopping.isStopping ? "shutting down" : this.#context.notReady?.();
   }
 
   /** Takes over a connection. @param first what was already read from it */
@@ -101,25 +106,16 @@ export class HttpSide {
       say(request, response.setHeader("Allow", probeMethods), 405, "use GET");
       return;
     }
-    const problem = path === "/healthz" ? undefined : this.#notReady();
+    const problem = path === "/healthz" ? undefined : this.notReady;
     say(request, response, problem === undefined ? 200 : 500, problem ?? "ok");
   }
 
-  #sendStatus(
-    status: (notReady: string | undefined) => unknown,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): void {
+  #sendStatus(status: () => unknown, request: IncomingMessage, response: ServerResponse): void {
     if (request.method !== "GET") {
       say(request, response.setHeader("Allow", "GET"), 405, "use GET");
       return;
     }
-    send(response, { status: 200, body: Buffer.from(`${JSON.stringify(status(this.#notReady()))}\n`) });
-  }
-
-  /** Why the daemon should get nothing to do; undefined: it is ready. */
-  #notReady(): string | undefined {
-    return this.#context.stopping.isStopping ? "shutting down" : this.#context.notReady?.();
+    send(response, { status: 200, body: Buffer.from(`${JSON.stringify(status())}\n`) });
   }
 
   #serve(path: "/cni" | "/delegate", request: IncomingMessage, response: ServerResponse): void {
