@@ -11,7 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { ioFailure, isMissingFile } from "./errors.ts";
+import { ioFailure, isMissingFile, systemErrorCode } from "./errors.ts";
 
 /** State files may hold addresses and configuration secrets: for the owner only. */
 const fileMode = 0o600;
@@ -60,9 +60,7 @@ export function removeFile(path: string): void {
  * interface) can be too long, and what should be a directory can be a file.
  */
 function isNoPlaceForFile(error: unknown): boolean {
-  return (
-    error instanceof Error && "code" in error && (error.code === "ENAMETOOLONG" || error.code === "ENOTDIR")
-  );
+  return ["ENAMETOOLONG", "ENOTDIR"].includes(systemErrorCode(error) ?? "");
 }
 
 function writeWhole(path: string, bytes: Uint8Array): void {

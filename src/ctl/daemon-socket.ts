@@ -1,6 +1,7 @@
 /** The daemon's socket as commands see it: HTTP, and what it means where nobody answers. */
 
 import { join } from "node:path";
+import { systemErrorCode } from "../cni/errors.ts";
 import { isJsonObject } from "../cni/json.ts";
 import type { ClusterState } from "../kube/cluster-state.ts";
 import { errorText } from "../log/error-text.ts";
@@ -52,7 +53,7 @@ export async function daemonStatusOf(socketDir: string): Promise<DaemonStatus> {
 }
 
 function noAnswer(socket: string, error: unknown): NoAnswer {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = systemErrorCode(error);
   if (code === "EACCES" || code === "EPERM") {
     return new NoAnswer("forbidden", `${socket} may not be opened by this user`, "run it with sudo", error);
   }

@@ -5,6 +5,7 @@ import { chmodSync, linkSync, lstatSync, readdirSync, renameSync, type Stats, st
 import type { Server } from "node:net";
 import { join } from "node:path";
 import { makeDirectory, removeFile } from "../cni/atomic-file.ts";
+import { systemErrorCode } from "../cni/errors.ts";
 import { getFromSocket, statusPage } from "../multus/socket-client.ts";
 import { answers, isDaemonFile, socketName } from "../multus/socket-directory.ts";
 
@@ -73,7 +74,7 @@ async function linkInPlace(ownPath: string, path: string, takesOver: boolean): P
       linkSync(ownPath, path);
       return false;
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      if (systemErrorCode(error) !== "EEXIST") throw error;
     }
     if (takesOver && (await isServedOnDemand(path))) {
       const link = uniquePath(path);

@@ -2,6 +2,7 @@
 
 import type { Agent, IncomingMessage } from "node:http";
 import packageJson from "../../package.json" with { type: "json" };
+import { systemErrorCode } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Access, Credentials } from "./access.ts";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable, answerTooLong } from "./api.ts";
@@ -256,12 +257,12 @@ function send(
 }
 
 function wasClosed(error: Error): boolean {
-  return "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE");
+  return ["ECONNRESET", "EPIPE"].includes(systemErrorCode(error) ?? "");
 }
 
 /** May it have the same effect twice? EPIPE: the connection took nothing of it. */
 function isRepeatable({ method, contentType = "" }: ApiRequest, error: Error): boolean {
-  if ("code" in error && error.code === "EPIPE") return true;
+  if (systemErrorCode(error) === "EPIPE") return true;
   return method === "GET" || method === "PUT" || (method === "PATCH" && contentType.includes("merge-patch"));
 }
 

@@ -1,6 +1,7 @@
 /** The directory of the daemon's socket: what is in it, and whether somebody serves it. */
 
 import { connect } from "node:net";
+import { systemErrorCode } from "../cni/errors.ts";
 
 export const socketName = "multus.sock";
 /** What a daemon prints that the shim has started. */
@@ -23,7 +24,7 @@ export function answers(path: string): Promise<boolean> {
     });
     // Any other error (a full backlog, say) is no sign that nobody is there.
     socket.on("error", (error) =>
-      resolve(!("code" in error && (error.code === "ECONNREFUSED" || error.code === "ENOENT"))),
+      resolve(!["ECONNREFUSED", "ENOENT"].includes(systemErrorCode(error) ?? "")),
     );
   });
 }

@@ -1,5 +1,6 @@
 /** The cluster: is the API there, may the daemon do its work, are the definitions right, does the clock agree? */
 
+import { systemErrorCode } from "../../cni/errors.ts";
 import { isJsonObject } from "../../cni/json.ts";
 import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
@@ -93,7 +94,7 @@ async function checkApi(api: Api, server: string): Promise<Finding[]> {
 /** Was a server's certificate refused for its time? */
 function isOfTime(error: unknown): boolean {
   const cause = error instanceof ApiUnreachable ? error.cause : undefined;
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  const code = systemErrorCode(cause);
   return code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED";
 }
 

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { removeFile } from "../../cni/atomic-file.ts";
+import { systemErrorCode } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../user-error.ts";
 
@@ -94,7 +95,7 @@ function flush(path: string): void {
 }
 
 function cannotWrite(path: string, error: unknown): UserError {
-  const isBarred = error instanceof Error && "code" in error && error.code === "EACCES";
+  const isBarred = systemErrorCode(error) === "EACCES";
   return new UserError(
     `${path} cannot be written: ${errorText(error)}`,
     `${isBarred ? "run it as root; " : ""}what was there before is still in its place`,

@@ -7,7 +7,7 @@ import { lstatSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile } from "../../cni/atomic-file.ts";
 import { resultsDirectory } from "../../cni/cache.ts";
-import { isMissingFile } from "../../cni/errors.ts";
+import { isMissingFile, systemErrorCode } from "../../cni/errors.ts";
 import { certificateFilesIn } from "../../kube/certificates/certificate-file.ts";
 import { errorText } from "../../log/error-text.ts";
 import { isDaemonFile } from "../../multus/socket-directory.ts";
@@ -192,8 +192,7 @@ function takeIfEmpty(directory: string): UninstalledFile[] {
     rmdirSync(directory);
     return [removed(directory)];
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (typeof code === "string" && staysCodes.includes(code)) return [];
+    if (staysCodes.includes(systemErrorCode(error) ?? "")) return [];
     throw error;
   }
 }

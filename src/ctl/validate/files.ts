@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import * as yaml from "yaml";
-import { CniError } from "../../cni/errors.ts";
+import { CniError, systemErrorCode } from "../../cni/errors.ts";
 import { isJsonObject, parseJson } from "../../cni/json.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type Manifests, type Nad, nadConfigProblem, parseManifests } from "../../multus/nads.ts";
@@ -23,7 +23,7 @@ export interface FileReport {
 const top: Position = { line: 1, column: 1 };
 /** Nobody sees it in an editor. */
 const byteOrderMark = "\ufeff";
-const adviceAbout: ReadonlyMap<unknown, string> = new Map([
+const adviceAbout: ReadonlyMap<string | undefined, string> = new Map([
   // Multus's own file has mode 0600.
   ["EACCES", "run it with sudo"],
   ["EISDIR", "name the files in it"],
@@ -37,8 +37,8 @@ export function readInput(file: string): string {
   try {
     return readFileSync(file === "-" ? 0 : file, "utf8");
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    throw new UserError(`${file} cannot be read: ${errorText(error)}`, adviceAbout.get(code) ?? "");
+    const advice = adviceAbout.get(systemErrorCode(error)) ?? "";
+    throw new UserError(`${file} cannot be read: ${errorText(error)}`, advice);
   }
 }
 
