@@ -1,7 +1,7 @@
 /** What the container runtime reads: is Multus first, is its file right, is the network below it there? */
 
 import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { CniError } from "../../cni/errors.ts";
 import { isJsonObject, type JsonObject, memberValue, objectMembers, parseJson } from "../../cni/json.ts";
 import type { Kernels } from "../../kernels/index.ts";
@@ -72,7 +72,7 @@ export function checkRuntimeFiles(
   }
   const path = join(confDir, winner);
   if (!isReadable(path)) return { findings: [unreadable(first, path)], file: undefined };
-  const ours = names.find((name) => typeOf(join(confDir, name)) !== "");
+  const ours = firstOfMultus(confDir, names);
   if (ours === undefined) {
     const finding = fail(
       first,
@@ -81,8 +81,9 @@ export function checkRuntimeFiles(
     );
     return { findings: [finding], file: undefined };
   }
-  const file = join(confDir, ours);
-  const findings = [checkOrder(confDir, winner, ours, chosenNetwork)];
+  const { file, plugin } = ours;
+  const netconf = netconfOf(file);
+  const findings = [checkOrder(winner, file, chosenNetwork, netconf?.name ?? "")];
   const text = readFileSync(file, "utf8");
   const report = checkText(text, file, { kernels, binDirs });
   const errors = report.findings.filter(({ severity }) => severity === "error");
@@ -104,28 +105,26 @@ export function checkRuntimeFiles(
       ),
     );
   }
-  if (errors.length > 0) return { findings, file: undefined };
-  const netconf = netconfOf(file);
-  if (netconf === undefined) return { findings, file: undefined };
+  if (errors.length > 0 || netconf === undefined) return { findings, file: undefined };
   findings.push(...checkClusterNetwork(netconf, kernels, binDirs), ...checkReadiness(netconf));
   return {
     findings,
     file: {
       path: file,
       netconf,
-      type: typeOf(file),
-      socketDir: socketDirOf(file),
-      daemonCommand: daemonCommandOf(file),
+      type: String(plugin.type),
+      socketDir: socketDirOf(plugin),
+      daemonCommand: daemonCommandOf(plugin),
     },
   };
 }
 
-/** @param winner name of the first file @param ours of Multus's first one */
-function checkOrder(confDir: string, winner: string, ours: string, chosenNetwork: string): Finding {
-  const path = join(confDir, ours);
-  if (ours === winner) return pass(first, `${path} is the first file, and Multus's`);
-  if (chosenNetwork !== "" && netconfOf(path)?.name === chosenNetwork) {
-    return pass(first, `${path} has the network that CRI-O takes by its name, ${chosenNetwork}`);
+/** @param winner name of the first file @param file Multus's first one @param networkName that it has; "" where it cannot be told */
+function checkOrder(winner: string, file: string, chosenNetwork: string, networkName: string): Finding {
+  const ours = basename(file);
+  if (ours === winner) return pass(first, `${file} is the first file, and Multus's`);
+  if (chosenNetwork !== "" && networkName === chosenNetwork) {
+    return pass(first, `${file} has the network that CRI-O takes by its name, ${chosenNetwork}`);
   }
   return fail(
     first,
@@ -157,18 +156,26 @@ function isMissingPlugin(message: string): boolean {
   return message.includes("is not installed");
 }
 
-/** The type of Multus's plugin in a file; "" where it is not Multus's, or cannot be read. */
-function typeOf(path: string): string {
-  return String(pluginOf(path)?.type ?? "");
+/** The first file that has Multus's configuration. */
+function firstOfMultus(
+  confDir: string,
+  names: readonly string[],
+): { readonly file: string; readonly plugin: JsonObject } | undefined {
+  for (const name of names) {
+    const file = join(confDir, name);
+    const plugin = pluginOf(file);
+    if (plugin !== undefined) return { file, plugin };
+  }
+  return undefined;
 }
 
-function socketDirOf(path: string): string | undefined {
-  const directory = pluginOf(path)?.daemonSocketDir;
+function socketDirOf(plugin: JsonObject): string | undefined {
+  const directory = plugin.daemonSocketDir;
   return typeof directory === "string" && directory !== "" ? directory : undefined;
 }
 
-function daemonCommandOf(path: string): readonly string[] {
-  const command = pluginOf(path)?.daemonCommand;
+function daemonCommandOf(plugin: JsonObject): readonly string[] {
+  const command = plugin.daemonCommand;
   return Array.isArray(command) && command.every((word) => typeof word === "string") ? command : [];
 }
 
@@ -222,7 +229,7 @@ function checkClusterNetwork(netconf: Netconf, kernels: Kernels, binDirs: readon
       ),
     ];
   }
-  if (typeOf(path) !== "") {
+  if (pluginOf(path) !== undefined) {
     return [
       fail(
         network,
