@@ -33,6 +33,15 @@ function awayConfig(daemon: ShimDaemon, extra: Readonly<Record<string, unknown>>
   return daemon.config({ daemonSocketDir: place, ...extra });
 }
 
+/** Puts a link to a file of somebody else where the record is written. @returns that file's path */
+function linkInPlace(daemon: ShimDaemon, spool: Spool): string {
+  const other = daemon.path("other");
+  writeFileSync(other, "precious");
+  mkdirSync(spool.directory, { recursive: true });
+  linkSync(other, spool.path(".recording"));
+  return other;
+}
+
 function expectRecorded(outcome: CommandOutcome, daemon: ShimDaemon): void {
   expect(outcome).toMatchObject({ exitCode: 0, stdout: Buffer.alloc(0) });
   expect(outcome.stderr).toContain(`this DEL is recorded in ${daemon.cniDir}/.spool`);
@@ -354,10 +363,7 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
   test("does not write through a link to another file", async () => {
     await using daemon = await noDaemon(binary);
     const spool = new Spool(daemon.cniDir);
-    const other = daemon.path("other");
-    writeFileSync(other, "precious");
-    mkdirSync(spool.directory, { recursive: true });
-    linkSync(other, spool.path(".recording"));
+    const other = linkInPlace(daemon, spool);
     expectRecorded(await daemon.run({ env: del, config: awayConfig(daemon) }).outcome, daemon);
     expect(readFileSync(other, "utf8")).toBe("precious");
     expect(spool.records()).toHaveLength(1);
@@ -440,10 +446,7 @@ describe.concurrent("at each step of recording", () => {
   test("what is in its place cannot be removed: CNI error 11", async () => {
     await using daemon = await noDaemon(binary);
     const spool = new Spool(daemon.cniDir);
-    const other = daemon.path("other");
-    writeFileSync(other, "precious");
-    mkdirSync(spool.directory, { recursive: true });
-    linkSync(other, spool.path(".recording"));
+    const other = linkInPlace(daemon, spool);
     const failed = await runWithFault(daemon, "unlinkat", "error=EPERM");
     expect(errorOf(failed)).toMatchObject({
       code: 11,

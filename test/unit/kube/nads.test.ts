@@ -1,41 +1,17 @@
 import { describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
-import type { ApiClient } from "../../../src/kube/api-client.ts";
 import { KubeNads } from "../../../src/kube/nads.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import type { Nad } from "../../../src/multus/nads.ts";
-import { ApiServer, type KubeObject, nadsPath } from "./api-server.ts";
-import { connectTo } from "./connection.ts";
+import { type KubeObject, nadsPath } from "./api-server.ts";
+import { ServerWithClient } from "./server-with-client.ts";
 
-/** A server with a client of its own: the tests run side by side, as some wait for seconds. */
-class NadsOfServer implements AsyncDisposable {
-  readonly server: ApiServer;
-  readonly #api: ApiClient;
-  readonly #opened: KubeNads[] = [];
-
-  private constructor(server: ApiServer, api: ApiClient) {
-    this.server = server;
-    this.#api = api;
-  }
-
-  static async start(): Promise<NadsOfServer> {
-    const server = new ApiServer();
-    return new NadsOfServer(server, connectTo(await server.start()));
-  }
-
-  /** With its watch open, unless the server does not let it. */
-  async open({ connected = true } = {}): Promise<KubeNads> {
-    const nads = new KubeNads(this.#api, silentLogger);
-    this.#opened.push(nads);
-    if (connected) await vi.waitFor(() => expect(nads.watch.connected).toBe(true), 10_000);
-    return nads;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const nads of this.#opened) nads.watch.close();
-    this.#api.close();
-    await this.server[Symbol.asyncDispose]();
-  }
+/** With its watch open, unless the server does not let it. */
+async function openNads(at: ServerWithClient, { connected = true } = {}): Promise<KubeNads> {
+  const nads = new KubeNads(at.api, silentLogger);
+  at.opened.defer(() => nads.watch.close());
+  if (connected) await vi.waitFor(() => expect(nads.watch.connected).toBe(true), 10_000);
+  return nads;
 }
 
 const macvlan = JSON.stringify({ cniVersion: "1.0.0", type: "macvlan" });
@@ -54,10 +30,10 @@ async function failure(work: Promise<unknown>): Promise<CniError> {
 
 describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
   test("is known without a request: configuration, resource name, and what it is called in errors", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     const metadata = { annotations: { "k8s.v1.cni.cncf.io/resourceName": "example.com/nic", other: "x" } };
     at.server.set(nadsPath, nad("a", macvlan, metadata));
-    const nads = await at.open();
+    const nads = await openNads(at);
     const found = await nads.get("default", "a");
     expect(found).toMatchObject({
       namespace: "default",
@@ -71,9 +47,9 @@ describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
   });
 
   test("stays the same object until its configuration is another", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(nadsPath, nad("a"));
-    const nads = await at.open();
+    const nads = await openNads(at);
     const first = await nads.get("default", "a");
     expect((await nads.get("default", "a"))?.config).toBe(first?.config);
 
@@ -90,9 +66,9 @@ describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
   });
 
   test("is the same object after everything had to be listed again", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(nadsPath, nad("a"));
-    const nads = await at.open();
+    const nads = await openNads(at);
     const first = await nads.get("default", "a");
     let isGone = true;
     at.server.fault = (path) => (path.includes("watch=") && isGone ? { status: 410 } : undefined);
@@ -104,9 +80,9 @@ describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
   });
 
   test("is gone when it is deleted, and another one when it is made again", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(nadsPath, nad("a"));
-    const nads = await at.open();
+    const nads = await openNads(at);
     at.server.delete(nadsPath, "default", "a");
     await vi.waitFor(async () => expect(await nads.get("default", "a")).toBeUndefined(), 10_000);
     at.server.set(nadsPath, nad("a", "{}"));
@@ -119,17 +95,17 @@ describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
     ["no config", { metadata: { name: "a", namespace: "default" }, spec: {} }],
     ["config null", nad("a", null)],
   ])("with %s has an empty configuration", async (_what, object) => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(nadsPath, object);
-    const nads = await at.open();
+    const nads = await openNads(at);
     expect((await nads.get("default", "a"))?.config).toHaveLength(0);
   });
 
   test("whose configuration is no text is an error that names it, for those who ask for it alone", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(nadsPath, nad("object", { type: "macvlan" }));
     at.server.set(nadsPath, nad("good"));
-    const nads = await at.open();
+    const nads = await openNads(at);
     const error = await failure(nads.get("default", "object"));
     expect(error.code).toBe(7);
     expect(error.message).toBe(
@@ -139,10 +115,10 @@ describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
   });
 
   test("whose configuration is too large is an error that says how large, and is not kept", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(nadsPath, nad("large", "ü".repeat(600_000)));
     at.server.set(nadsPath, nad("just", " ".repeat(1024 * 1024)));
-    const nads = await at.open();
+    const nads = await openNads(at);
     const error = await failure(nads.get("default", "large"));
     expect(error.code).toBe(7);
     expect(error.message).toBe(
@@ -153,17 +129,17 @@ describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
   });
 
   test("may have any characters in it", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     const config = JSON.stringify({ type: "macvlan", note: "Größe 网络 🦀" });
     at.server.set(nadsPath, nad("a", config));
-    const nads = await at.open();
+    const nads = await openNads(at);
     expect(configOf(await nads.get("default", "a"))).toBe(config);
   });
 
   test("is used while the server is away", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(nadsPath, nad("a"));
-    const nads = await at.open();
+    const nads = await openNads(at);
     at.server.fault = () => "reset";
     at.server.cut();
     await vi.waitFor(() => expect(nads.watch.connected).toBe(false), 10_000);
@@ -174,8 +150,8 @@ describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
 
 describe.concurrent("a NetworkAttachmentDefinition that the watch does not have", () => {
   test("is asked for", async () => {
-    await using at = await NadsOfServer.start();
-    const nads = await at.open();
+    await using at = await ServerWithClient.start();
+    const nads = await openNads(at);
     at.server.set(nadsPath, nad("late"), { seen: false });
     expect(configOf(await nads.get("default", "late"))).toBe(macvlan);
     expect(at.server.lookups).toEqual([
@@ -184,8 +160,8 @@ describe.concurrent("a NetworkAttachmentDefinition that the watch does not have"
   });
 
   test("is asked for once, however many want it at once", async () => {
-    await using at = await NadsOfServer.start();
-    const nads = await at.open();
+    await using at = await ServerWithClient.start();
+    const nads = await openNads(at);
     at.server.set(nadsPath, nad("late"), { seen: false });
     const found = await Promise.all(Array.from({ length: 20 }, () => nads.get("default", "late")));
     expect(new Set(found.map((one) => one?.config)).size).toBe(1);
@@ -193,8 +169,8 @@ describe.concurrent("a NetworkAttachmentDefinition that the watch does not have"
   });
 
   test("and the API neither is asked for once in a while, and found as soon as the watch brings it", async () => {
-    await using at = await NadsOfServer.start();
-    const nads = await at.open();
+    await using at = await ServerWithClient.start();
+    const nads = await openNads(at);
     for (let ask = 0; ask < 5; ask++) expect(await nads.get("default", "missing")).toBeUndefined();
     expect(at.server.lookups).toHaveLength(1);
     at.server.set(nadsPath, nad("missing"));
@@ -206,8 +182,8 @@ describe.concurrent("a NetworkAttachmentDefinition that the watch does not have"
   });
 
   test("stays missing while the server is away, so that a file of that name is used; of others nobody knows", async () => {
-    await using at = await NadsOfServer.start();
-    const nads = await at.open();
+    await using at = await ServerWithClient.start();
+    const nads = await openNads(at);
     expect(await nads.get("default", "in-a-file")).toBeUndefined();
     at.server.fault = () => "reset";
     at.server.cut();
@@ -219,8 +195,8 @@ describe.concurrent("a NetworkAttachmentDefinition that the watch does not have"
   test.each(["..", "a/b", "../../../../api/v1/secrets", "a?watch=1", "A", "", "-a"])(
     "is not asked for where %j can be no object's name",
     async (name) => {
-      await using at = await NadsOfServer.start();
-      const nads = await at.open();
+      await using at = await ServerWithClient.start();
+      const nads = await openNads(at);
       expect(await nads.get("default", name)).toBeUndefined();
       expect(await nads.get(name, "a")).toBeUndefined();
       expect(at.server.lookups).toEqual([]);
@@ -228,8 +204,8 @@ describe.concurrent("a NetworkAttachmentDefinition that the watch does not have"
   );
 
   test.each([500, 503])("is asked for again while the API answers %i", async (status) => {
-    await using at = await NadsOfServer.start();
-    const nads = await at.open();
+    await using at = await ServerWithClient.start();
+    const nads = await openNads(at);
     at.server.set(nadsPath, nad("late"), { seen: false });
     let faults = 2;
     at.server.fault = () => (faults-- > 0 ? { status } : undefined);
@@ -238,8 +214,8 @@ describe.concurrent("a NetworkAttachmentDefinition that the watch does not have"
   });
 
   test("is code 11 where the API does not answer for long", async () => {
-    await using at = await NadsOfServer.start();
-    const nads = await at.open();
+    await using at = await ServerWithClient.start();
+    const nads = await openNads(at);
     at.server.fault = () => "reset";
     const begin = performance.now();
     const error = await failure(nads.get("default", "late"));
@@ -250,8 +226,8 @@ describe.concurrent("a NetworkAttachmentDefinition that the watch does not have"
   });
 
   test("is code 11 at once where the API refuses", async () => {
-    await using at = await NadsOfServer.start();
-    const nads = await at.open();
+    await using at = await ServerWithClient.start();
+    const nads = await openNads(at);
     at.server.fault = () => ({ status: 403 });
     const error = await failure(nads.get("default", "late"));
     expect([error.code, error.message]).toEqual([11, expect.stringContaining("this is answer 403")]);
@@ -263,10 +239,10 @@ describe.concurrent("where the API lets nobody watch", () => {
   const forbidden = (path: string) => (path.includes("/namespaces/") ? undefined : { status: 403 });
 
   test("each is asked for, and stays the same object while it is the same", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.fault = forbidden;
     at.server.set(nadsPath, nad("a"));
-    const nads = await at.open({ connected: false });
+    const nads = await openNads(at, { connected: false });
     await vi.waitFor(() => expect(nads.watch.refused).toBe(true), 10_000);
     const first = await nads.get("default", "a");
     expect(configOf(first)).toBe(macvlan);
@@ -279,10 +255,10 @@ describe.concurrent("where the API lets nobody watch", () => {
   });
 
   test("what was known is used where the API does not answer", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.fault = forbidden;
     at.server.set(nadsPath, nad("a"));
-    const nads = await at.open({ connected: false });
+    const nads = await openNads(at, { connected: false });
     await vi.waitFor(() => expect(nads.watch.refused).toBe(true), 10_000);
     await nads.get("default", "a");
     at.server.fault = (path) => (path.includes("/namespaces/") ? { status: 503 } : { status: 403 });
@@ -290,9 +266,9 @@ describe.concurrent("where the API lets nobody watch", () => {
   });
 
   test("what a watch brought before is not believed any more", async () => {
-    await using at = await NadsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(nadsPath, nad("a"));
-    const nads = await at.open();
+    const nads = await openNads(at);
     at.server.fault = forbidden;
     at.server.cut();
     await vi.waitFor(() => expect(nads.watch.refused).toBe(true), 10_000);

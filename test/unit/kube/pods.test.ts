@@ -1,29 +1,15 @@
 import { describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
-import type { ApiClient } from "../../../src/kube/api-client.ts";
 import { KubePods } from "../../../src/kube/pods.ts";
 import { type Logger, silentLogger } from "../../../src/log/logger.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { ApiServer, type KubeObject, podsPath } from "./api-server.ts";
-import { connectTo } from "./connection.ts";
+import { type KubeObject, podsPath } from "./api-server.ts";
+import { ServerWithClient } from "./server-with-client.ts";
 
-/** A server with a client of its own: the tests run side by side, as many wait for seconds. */
-class PodsOfServer implements AsyncDisposable {
-  readonly server: ApiServer;
-  readonly #api: ApiClient;
-  readonly #opened: KubePods[] = [];
-
-  private constructor(server: ApiServer, api: ApiClient) {
-    this.server = server;
-    this.#api = api;
-  }
-
-  static async start(): Promise<PodsOfServer> {
-    const server = new ApiServer();
-    return new PodsOfServer(server, connectTo(await server.start()));
-  }
-
-  async open({
+/** With its watch open, unless there is none, or the server does not let it. */
+async function openPods(
+  at: ServerWithClient,
+  {
     nodeName = "node-1",
     connected = true,
     log = silentLogger,
@@ -31,18 +17,12 @@ class PodsOfServer implements AsyncDisposable {
     nodeName?: string;
     connected?: boolean;
     log?: Logger;
-  } = {}): Promise<KubePods> {
-    const pods = new KubePods(this.#api, nodeName, log);
-    this.#opened.push(pods);
-    if (connected) await vi.waitFor(() => expect(pods.watch?.connected).toBe(true), 10_000);
-    return pods;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const pods of this.#opened) pods.watch?.close();
-    this.#api.close();
-    await this.server[Symbol.asyncDispose]();
-  }
+  } = {},
+): Promise<KubePods> {
+  const pods = new KubePods(at.api, nodeName, log);
+  at.opened.defer(() => pods.watch?.close());
+  if (connected) await vi.waitFor(() => expect(pods.watch?.connected).toBe(true), 10_000);
+  return pods;
 }
 
 const networks = "k8s.v1.cni.cncf.io/networks";
@@ -71,11 +51,11 @@ describe.concurrent("a pod without network-status", () => {
   const status = "k8s.v1.cni.cncf.io/network-status";
 
   test("is the object that the watch has, whatever that status would be", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(podsPath, pod("web", "u1", { [networks]: "a" }));
     at.server.set(podsPath, pod("done", "u2", { [status]: "" }));
     at.server.set(podsPath, pod("etcd", "mirror", { "kubernetes.io/config.source": "file" }));
-    const pods = await at.open({ connected: false });
+    const pods = await openPods(at, { connected: false });
     expect(await pods.untilWatched()).toBe(true);
     expect(pods.withoutStatus(asked("web", "u1"))).toEqual(asked("web", "u1"));
     expect(pods.withoutStatus(asked("web"))).toEqual(asked("web", "u1"));
@@ -87,20 +67,20 @@ describe.concurrent("a pod without network-status", () => {
   });
 
   test("has one as soon as the watch says so", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(podsPath, pod("web", "u1"));
-    const pods = await at.open();
+    const pods = await openPods(at);
     at.server.set(podsPath, pod("web", "u1", { [status]: "[]" }));
     await vi.waitFor(() => expect(pods.withoutStatus(asked("web", "u1"))).toBeUndefined(), 10_000);
   });
 
   test("is not known of where pods are not watched, or not any more", async () => {
-    await using at = await PodsOfServer.start();
-    const unwatched = await at.open({ nodeName: "", connected: false });
+    await using at = await ServerWithClient.start();
+    const unwatched = await openPods(at, { nodeName: "", connected: false });
     expect(await unwatched.untilWatched()).toBe(false);
     expect(unwatched.withoutStatus(asked("web", "u1"))).toBeUndefined();
     at.server.fault = () => "silence";
-    const pods = await at.open({ connected: false });
+    const pods = await openPods(at, { connected: false });
     const known = pods.untilWatched();
     pods.watch?.close();
     expect(await known).toBe(false);
@@ -109,10 +89,10 @@ describe.concurrent("a pod without network-status", () => {
 
 describe.concurrent("a pod of the node", () => {
   test("is known without a request, with what is read of it", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     const annotations = { [networks]: "a,b", "v1.multus-cni.io/default-network": "c", "a/b": "large" };
     at.server.set(podsPath, pod("web", "u1", annotations));
-    const pods = await at.open();
+    const pods = await openPods(at);
     expect(await pods.find(asked("web", "u1"), retry)).toEqual({
       uid: "u1",
       isStatic: false,
@@ -124,24 +104,24 @@ describe.concurrent("a pod of the node", () => {
   });
 
   test("is watched for the node alone", async () => {
-    await using at = await PodsOfServer.start();
-    await at.open({ nodeName: "node-1" });
+    await using at = await ServerWithClient.start();
+    await openPods(at, { nodeName: "node-1" });
     expect(at.server.requests.every((path) => path.includes("fieldSelector=spec.nodeName%3Dnode-1"))).toBe(
       true,
     );
   });
 
   test("that is static is known whatever the runtime's UID", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(podsPath, pod("etcd", "mirror", { "kubernetes.io/config.source": "file" }));
-    const pods = await at.open();
+    const pods = await openPods(at);
     expect(await pods.find(asked("etcd", "hash"), retry)).toMatchObject({ uid: "mirror", isStatic: true });
     expect(at.server.lookups).toEqual([]);
   });
 
   test("is waited for while the watch lags, and no request is made", async () => {
-    await using at = await PodsOfServer.start();
-    const pods = await at.open();
+    await using at = await ServerWithClient.start();
+    const pods = await openPods(at);
     const found = pods.find(asked("web", "u1"), once);
     at.server.set(podsPath, pod("web", "u1"));
     expect(await found).toMatchObject({ uid: "u1" });
@@ -149,9 +129,9 @@ describe.concurrent("a pod of the node", () => {
   });
 
   test("that follows one of the same name is waited for", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(podsPath, pod("web-0", "old"));
-    const pods = await at.open();
+    const pods = await openPods(at);
     const found = pods.find(asked("web-0", "new"), retry);
     at.server.delete(podsPath, "default", "web-0");
     at.server.set(podsPath, pod("web-0", "new"));
@@ -160,8 +140,8 @@ describe.concurrent("a pod of the node", () => {
   });
 
   test("that the watch does not bring is asked for once", async () => {
-    await using at = await PodsOfServer.start();
-    const pods = await at.open();
+    await using at = await ServerWithClient.start();
+    const pods = await openPods(at);
     at.server.set(podsPath, pod("web", "u1"), { seen: false });
     const begin = performance.now();
     expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ uid: "u1" });
@@ -170,28 +150,28 @@ describe.concurrent("a pod of the node", () => {
   });
 
   test("that the watch does not bring puts the node's name in doubt, once", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     const log = new RecordingLogger();
-    const pods = await at.open({ log });
+    const pods = await openPods(at, { log });
     for (const name of ["web", "db"]) at.server.set(podsPath, pod(name, "u1"), { seen: false });
     await Promise.all(["web", "db"].map((name) => pods.find(asked(name, "u1"), retry)));
     expect(log.errors).toEqual([expect.stringContaining("is the node's name right?")]);
   });
 
   test("of another UID, to the end, is given as it is", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(podsPath, pod("web", "other"));
     const log = new RecordingLogger();
-    const pods = await at.open({ log });
+    const pods = await openPods(at, { log });
     expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ uid: "other" });
     expect(at.server.lookups).toHaveLength(1);
     expect(log.errors).toEqual([]);
   });
 
   test("that is not there is no error", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     const log = new RecordingLogger();
-    const pods = await at.open({ log });
+    const pods = await openPods(at, { log });
     expect(await pods.find(asked("gone", "u1"), retry)).toBeUndefined();
     expect(at.server.lookups).toHaveLength(1);
     expect(log.errors).toEqual([]);
@@ -200,9 +180,9 @@ describe.concurrent("a pod of the node", () => {
 
 describe.concurrent("without a watch", () => {
   test("every pod is asked for, at once", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(podsPath, pod("web", "u1", { [networks]: "a" }));
-    const pods = await at.open({ nodeName: "", connected: false });
+    const pods = await openPods(at, { nodeName: "", connected: false });
     const quick = await quickest(async () =>
       expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ annotations: { [networks]: "a" } }),
     );
@@ -211,9 +191,9 @@ describe.concurrent("without a watch", () => {
   });
 
   test("those who want the same pod at once share the answer", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(podsPath, pod("web", "u1"));
-    const pods = await at.open({ nodeName: "", connected: false });
+    const pods = await openPods(at, { nodeName: "", connected: false });
     const found = await Promise.all(Array.from({ length: 10 }, () => pods.find(asked("web"), retry)));
     expect(found.map((one) => one?.uid)).toEqual(Array(10).fill("u1"));
     expect(at.server.lookups).toHaveLength(1);
@@ -222,8 +202,8 @@ describe.concurrent("without a watch", () => {
   });
 
   test("a watch that is interrupted gets no time", async () => {
-    await using at = await PodsOfServer.start();
-    const pods = await at.open();
+    await using at = await ServerWithClient.start();
+    const pods = await openPods(at);
     at.server.set(podsPath, pod("web", "u1"), { seen: false });
     at.server.fault = (path) => (path.includes("/namespaces/") ? undefined : "reset");
     at.server.cut();
@@ -235,8 +215,8 @@ describe.concurrent("without a watch", () => {
   });
 
   test("a name that no pod can have is not asked for", async () => {
-    await using at = await PodsOfServer.start();
-    const pods = await at.open({ nodeName: "", connected: false });
+    await using at = await ServerWithClient.start();
+    const pods = await openPods(at, { nodeName: "", connected: false });
     for (const name of ["..", "../nodes", "a/status", "", "a?b"]) {
       expect(await pods.find(asked(name), retry)).toBeUndefined();
     }
@@ -252,9 +232,9 @@ describe.concurrent("an API that does not answer", () => {
   }
 
   test("is asked again with retry, until it does", async () => {
-    await using at = await PodsOfServer.start();
+    await using at = await ServerWithClient.start();
     at.server.set(podsPath, pod("web", "u1"));
-    const pods = await at.open({ nodeName: "", connected: false });
+    const pods = await openPods(at, { nodeName: "", connected: false });
     const faults = ["reset", { status: 503 }, { status: 500 }] as const;
     let next = 0;
     at.server.fault = () => faults[next++];
@@ -263,8 +243,8 @@ describe.concurrent("an API that does not answer", () => {
   });
 
   test("is code 11 at once without retry, and names the pod", async () => {
-    await using at = await PodsOfServer.start();
-    const pods = await at.open({ nodeName: "", connected: false });
+    await using at = await ServerWithClient.start();
+    const pods = await openPods(at, { nodeName: "", connected: false });
     at.server.fault = () => ({ status: 503 });
     for (const work of [pods.find(asked("web"), once), pods.ask(asked("web"))]) {
       const error = await failure(work);
@@ -276,8 +256,8 @@ describe.concurrent("an API that does not answer", () => {
   });
 
   test("is code 11 after some seconds with retry", async () => {
-    await using at = await PodsOfServer.start();
-    const pods = await at.open({ nodeName: "", connected: false });
+    await using at = await ServerWithClient.start();
+    const pods = await openPods(at, { nodeName: "", connected: false });
     at.server.fault = () => "reset";
     const begin = performance.now();
     expect((await failure(pods.find(asked("web"), retry))).code).toBe(11);
@@ -285,8 +265,8 @@ describe.concurrent("an API that does not answer", () => {
   });
 
   test("is not waited for any longer than it asks for", async () => {
-    await using at = await PodsOfServer.start();
-    const pods = await at.open({ nodeName: "", connected: false });
+    await using at = await ServerWithClient.start();
+    const pods = await openPods(at, { nodeName: "", connected: false });
     at.server.fault = () => ({ status: 503, headers: { "Retry-After": "60" } });
     const quick = await quickest(async () =>
       expect((await failure(pods.find(asked("web"), retry))).code).toBe(11),
@@ -296,8 +276,8 @@ describe.concurrent("an API that does not answer", () => {
   });
 
   test("that is silent holds nobody up who has something else to go on with", async () => {
-    await using at = await PodsOfServer.start();
-    const pods = await at.open({ nodeName: "", connected: false });
+    await using at = await ServerWithClient.start();
+    const pods = await openPods(at, { nodeName: "", connected: false });
     at.server.fault = () => "silence";
     const begin = performance.now();
     expect((await failure(pods.find(asked("web"), once))).code).toBe(11);
@@ -305,8 +285,8 @@ describe.concurrent("an API that does not answer", () => {
   });
 
   test.each([401, 403])("but refuses with %i is code 11 at once", async (status) => {
-    await using at = await PodsOfServer.start();
-    const pods = await at.open({ nodeName: "", connected: false });
+    await using at = await ServerWithClient.start();
+    const pods = await openPods(at, { nodeName: "", connected: false });
     at.server.fault = () => ({ status });
     expect((await failure(pods.find(asked("web"), retry))).message).toContain(`this is answer ${status}`);
   });

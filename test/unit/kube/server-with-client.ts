@@ -1,0 +1,28 @@
+/** A server with a client of its own, and what is opened on it: tests that have one each run side by side, as many wait for seconds. */
+
+import type { ApiClient } from "../../../src/kube/api-client.ts";
+import { ApiServer } from "./api-server.ts";
+import { connectTo } from "./connection.ts";
+
+export class ServerWithClient implements AsyncDisposable {
+  readonly server: ApiServer;
+  readonly api: ApiClient;
+  /** Closed before server and client are. */
+  readonly opened = new DisposableStack();
+
+  private constructor(server: ApiServer, api: ApiClient) {
+    this.server = server;
+    this.api = api;
+  }
+
+  static async start(): Promise<ServerWithClient> {
+    const server = new ApiServer();
+    return new ServerWithClient(server, connectTo(await server.start()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.opened.dispose();
+    this.api.close();
+    await this.server[Symbol.asyncDispose]();
+  }
+}
