@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "ask.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "version.h"
@@ -11,11 +10,6 @@ enum {
   /* A daemon reads at once, whatever it has to do: one that has not in this time stands still. */
   UNREAD_PATIENCE = 10 * MICROS_PER_SECOND,
 };
-
-/* Is it worth something to know that the daemon stands still? A DEL can do without it, and STATUS asks for just that. */
-static bool is_impatient(const struct request *request) {
-  return strcmp(request->command, "DEL") == 0 || strcmp(request->command, "STATUS") == 0;
-}
 
 void ask_append_hello(struct buffer *out, const char *role) {
   size_t begin = frame_begin(out, FRAME_HELLO, 0);
@@ -53,7 +47,7 @@ struct serve_result ask_daemon(int fd, const struct request *request, const stru
   buffer_append(&config, request->config.data, request->config.length);
   connection_queue(&connection, &hello_and_request, &config);
   struct serve_result result = serve(&connection, directories, ENVIRONMENT_OF_RUNTIME, signals,
-                                     is_impatient(request) ? UNREAD_PATIENCE : 0);
+                                     request_needs_daemon(request) ? 0 : UNREAD_PATIENCE);
   connection_free(&connection);
   (void)close(fd);
   return result;

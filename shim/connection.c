@@ -62,7 +62,8 @@ bool connection_wait(int64_t until, const struct signals *signals) {
 
 int connection_open(const char *path, int64_t until, const struct signals *signals) {
   for (;;) {
-    int fd = connection_try(path, until - clock_micros());
+    int64_t left = until - clock_micros();
+    int fd = connection_try(path, left > CONNECTION_BACKLOG_PATIENCE ? left : CONNECTION_BACKLOG_PATIENCE);
     if (fd >= 0) return fd;
     int error = errno;
     if (!connection_may_come(error) || clock_micros() >= until) {

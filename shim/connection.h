@@ -27,11 +27,11 @@ struct connection {
 };
 
 enum {
-  /* How long a daemon is waited for, in microseconds: one that restarts is back by then. */
-  CONNECTION_PATIENCE = 3 * MICROS_PER_SECOND,
+  /* How long a daemon is waited for whose backlog is full, in microseconds: it is there, and takes connections again soon. */
+  CONNECTION_BACKLOG_PATIENCE = 3 * MICROS_PER_SECOND,
 };
 
-/* Connects to the daemon's socket; one that is not there yet is waited for, until that time.
+/* Connects to the daemon's socket; one that is not there yet is waited for until that time, and not at all if it is past.
  * Returns the descriptor, or -1 with errno. EINTR: a signal asked us to end. */
 int connection_open(const char *path, int64_t until, const struct signals *signals);
 

@@ -23,7 +23,12 @@ static const char socket_name[] = "/multus.sock";
 static const char default_plugin_directory[] = "/opt/cni/bin";
 static const char default_cni_directory[] = "/var/lib/cni/multus";
 
-enum { EXIT_USAGE = 2 };
+enum {
+  EXIT_USAGE = 2,
+  /* Seconds that a daemon which is not there is waited for: as long as Go multus's shim waits. */
+  DEFAULT_DAEMON_WAIT_SECONDS = 60,
+  MAX_DAEMON_WAIT_SECONDS = 600,
+};
 
 /* A runtime that starts us without one of 0, 1, 2 would have us take a pipe for our stdout. */
 static void open_standard_descriptors(void) {
@@ -47,6 +52,7 @@ struct netconf {
   struct plugin_directories directories;
   struct spool_settings spool;
   struct on_demand on_demand;
+  uint32_t daemon_wait_seconds;
 };
 
 /* An absolute directory that the netconf names, or the usual one. */
@@ -62,6 +68,15 @@ static void read_directory(struct json_wanted *wanted, const char *usual, struct
     fail(CNI_INVALID_NETWORK_CONFIG, buffer_text(&message), buffer_text(value));
   }
   buffer_append(directory, value->data, value->length);
+}
+
+static uint32_t read_daemon_wait(struct bytes config) {
+  uint32_t seconds = DEFAULT_DAEMON_WAIT_SECONDS;
+  struct bytes value;
+  if (json_find_value(config, "daemonWaitSeconds", &value) && !json_read_unsigned(value, MAX_DAEMON_WAIT_SECONDS, &seconds)) {
+    fail(CNI_INVALID_NETWORK_CONFIG, "daemonWaitSeconds of the network configuration is not a whole number from 0 to 600", "");
+  }
+  return seconds;
 }
 
 static struct netconf read_netconf(const struct request *request) {
@@ -95,7 +110,9 @@ static struct netconf read_netconf(const struct request *request) {
     spool_take_setting(&netconf.spool, (struct bytes){word->data, word->length});
   }
   for (size_t i = 0; i < KEYS; i++) buffer_free(&wanted[i].value);
-  netconf.on_demand = on_demand_read((struct bytes){request->config.data, request->config.length});
+  struct bytes config = {request->config.data, request->config.length};
+  netconf.on_demand = on_demand_read(config);
+  netconf.daemon_wait_seconds = read_daemon_wait(config);
   return netconf;
 }
 
@@ -125,8 +142,8 @@ static int finish_without_daemon(const struct request *request, struct netconf *
 }
 
 /* Runtimes ask for STATUS every few seconds: a daemon that runs on demand is not started for it. Success then says only that it could be. */
-static int open_for_status(const struct netconf *netconf, const char *socket_path, int64_t until, struct on_demand_problem *problem) {
-  int fd = connection_try(socket_path, until - clock_micros());
+static int open_for_status(const struct netconf *netconf, const char *socket_path, struct on_demand_problem *problem) {
+  int fd = connection_try(socket_path, CONNECTION_BACKLOG_PATIENCE);
   if (fd < 0 && connection_may_come(errno) && on_demand_can_start(&netconf->on_demand, problem)) _exit(0);
   return fd;
 }
@@ -136,7 +153,7 @@ static int open_daemon(const struct request *request, struct netconf *netconf, i
                        struct on_demand_problem *problem) {
   const char *socket_path = buffer_text(&netconf->socket_path);
   if (netconf->on_demand.count == 0) return connection_open(socket_path, until, signals);
-  if (is_status(request)) return open_for_status(netconf, socket_path, until, problem);
+  if (is_status(request)) return open_for_status(netconf, socket_path, problem);
   return on_demand_open(&netconf->on_demand, socket_path, signals, problem);
 }
 
@@ -220,6 +237,11 @@ static _Noreturn void fail_before_recorded(const struct netconf *netconf) {
   fail(CNI_TRY_AGAIN_LATER, "a DEL of this container, recorded while multusd was away, has not succeeded yet", buffer_text(&details));
 }
 
+/* Until when to wait for a daemon that is absent or stopping (clock_micros()): it may be restarting. */
+static int64_t waits_until(const struct request *request, const struct netconf *netconf) {
+  return clock_micros() + (request_needs_daemon(request) ? (int64_t)netconf->daemon_wait_seconds * MICROS_PER_SECOND : 0);
+}
+
 static int run_plugin(void) {
   struct signals signals;
   struct request request;
@@ -228,7 +250,7 @@ static int run_plugin(void) {
   request_read_config(&request, &signals);
   struct netconf netconf = read_netconf(&request);
 
-  int64_t until = clock_micros() + (spool_stands_for(&netconf.spool, &request) ? SPOOL_PATIENCE : CONNECTION_PATIENCE);
+  int64_t until = waits_until(&request, &netconf);
   struct spool_peer peer = {buffer_text(&netconf.socket_path), &netconf.directories, &signals};
   struct spool spool;
   spool_look(netconf.spool.cni_dir, &spool);

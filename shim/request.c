@@ -53,6 +53,10 @@ bool request_has_attachment(const struct request *request) {
   return is_command(request, "ADD") || is_command(request, "CHECK") || is_command(request, "DEL");
 }
 
+bool request_needs_daemon(const struct request *request) {
+  return !is_command(request, "DEL") && !is_command(request, "STATUS");
+}
+
 void request_read_environment(struct request *request) {
   *request = (struct request){
       .command = variable("CNI_COMMAND"),

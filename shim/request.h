@@ -29,6 +29,9 @@ void request_put_variables(const struct request *request, struct buffer *out);
 /* Is it about one attachment of one container? GC and STATUS are not, whatever the environment says. */
 bool request_has_attachment(const struct request *request);
 
+/* False for DEL and STATUS. Without a daemon a DEL is recorded, or tried again by the runtime, and STATUS says so: both are answered at once. */
+bool request_needs_daemon(const struct request *request);
+
 /* Can this be a container id (CNI spec, section 2)? */
 bool request_is_container_id(const char *id);
 

@@ -8,11 +8,6 @@
 /* The netconf's `delOnDaemonDown`. */
 enum del_on_daemon_down { DEL_SPOOLED, DEL_FAILS, DEL_IGNORED };
 
-enum {
-  /* How long a daemon is waited for where success needs none, in microseconds: one that restarts is often back by then. */
-  SPOOL_PATIENCE = 1 * MICROS_PER_SECOND,
-};
-
 struct spool_settings {
   enum del_on_daemon_down del_on_daemon_down;
   /* The netconf's `cniDir`; freed by its owner. */

@@ -69,6 +69,7 @@ const netconfKeys: readonly string[] = [
   "delOnDaemonDown",
   "daemonCommand",
   "daemonStartTimeoutMs",
+  "daemonWaitSeconds",
 ];
 
 /** Keys of any file. */

@@ -12,7 +12,8 @@ describe.each(runtimes)("a node with $about", (options) => {
   let node: ClusterNode;
 
   beforeAll(async () => {
-    node = await ClusterNode.start(options);
+    // The kubelet is to hear of the daemon's absence before the plugin has waited a minute for it.
+    node = await ClusterNode.start({ ...options, netconf: { daemonWaitSeconds: 3 } });
     await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
     await node.applyNetwork("default", "video", node.macvlan(["10.131.0.0/24"]));
   });

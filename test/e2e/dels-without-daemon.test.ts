@@ -71,8 +71,6 @@ describe("a node whose daemon is away", () => {
     // Runtimes repeat it, with no namespace.
     const again = await node.call("DEL", pod, netconf, { netns: "" });
     again.expectSuccess();
-    // They wait one second for a daemon, not three as others do; a machine that does much else makes one of them slow.
-    expect(Math.min(answer.milliseconds, again.milliseconds)).toBeLessThan(2900);
     expect(readSpool(node.cniDir)).toMatchObject({ waiting: 1, failed: 0, broken: 0 });
     expect(reservations(node)).toEqual(expect.arrayContaining(had));
 

@@ -14,12 +14,15 @@ import { debianPlugins, TestNode } from "../support/test-node.ts";
 describe("the daemon is killed", () => {
   let node: TestNode;
   let netconf: Readonly<Record<string, unknown>>;
+  /** For calls that may begin after the daemon's end, and are to end before the next one starts. */
+  let impatient: Readonly<Record<string, unknown>>;
 
   beforeAll(async () => {
     node = await TestNode.start();
     const { add, other } = slowly(0.06, join(debianPlugins, "macvlan"));
     installDelegate(node, "slow-macvlan", add, other);
     netconf = await node.bridgeNetconf("10.40.0.0/24");
+    impatient = { ...netconf, daemonWaitSeconds: 1 };
     for (const [index, name] of ["one", "two"].entries()) {
       node.writeMacvlan(name, `10.4${index + 1}.0.0/24`, "slow-macvlan");
     }
@@ -35,7 +38,7 @@ describe("the daemon is killed", () => {
     async (delay) => {
       const before = await traces(node);
       await using pod = await node.pod("unlucky", "one,two");
-      const adding = node.call("ADD", pod, netconf);
+      const adding = node.call("ADD", pod, impatient);
       await sleep(delay + Math.random() * 15);
       await node.daemon.stop("SIGKILL");
       const answer = await adding;
@@ -67,7 +70,7 @@ describe("the daemon is killed", () => {
     await node.daemon.stop("SIGKILL");
     try {
       for (const command of ["ADD", "CHECK", "DEL"] as const) {
-        const { error } = await node.call(command, pod, { ...netconf, delOnDaemonDown: "fail" });
+        const { error } = await node.call(command, pod, { ...impatient, delOnDaemonDown: "fail" });
         expect(error.code).toBe(11);
         expect(`${error.msg} ${error.details}`).toContain(join(node.socketDir, "multus.sock"));
       }
@@ -116,7 +119,7 @@ describe("the daemon is killed", () => {
   test("SIGTERM: what has begun is finished first", async () => {
     const before = await traces(node);
     await using pod = await node.pod("graceful", "one,two");
-    const adding = node.call("ADD", pod, netconf);
+    const adding = node.call("ADD", pod, impatient);
     await sleep(80);
     expect(await node.daemon.stop("SIGTERM")).toBe(0);
     (await adding).expectSuccess();

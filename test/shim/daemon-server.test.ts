@@ -292,7 +292,7 @@ describe.concurrent.each(shims)("the $name shim as an agent", ({ binary }) => {
     server.addPlugin("plugin", `echo $$ > ${file}.new; mv ${file}.new ${file}; exec sleep 60`);
     const agent = await AgentProcess.start({ binary, directories: [server.plugins] });
     const failed = failure(agent.executor.runPlugin(server.order({ timeoutMs: 0 })));
-    const pid = await vi.waitFor(() => Number(readFileSync(file, "utf8")), { timeout: 5000 });
+    const pid = await vi.waitFor(() => Number(readFileSync(file, "utf8")), patience);
     await agent.close();
     expect(await failed).toMatchObject({ code: "gone" });
     await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow("ESRCH"), patience);

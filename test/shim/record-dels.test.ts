@@ -26,6 +26,9 @@ const del = { CNI_COMMAND: "DEL", CNI_NETNS: "" };
 /** A node without daemon. */
 const noDaemon = (binary: string) => ShimDaemon.create(binary, { listening: false });
 
+/** Longer than a test may take: an answer that comes all the same did not wait. */
+const forEver = { daemonWaitSeconds: 600 };
+
 /** A netconf whose socket cannot be there: nothing is waited for. */
 function awayConfig(daemon: ShimDaemon, extra: Readonly<Record<string, unknown>> = {}): string {
   const place = daemon.path("no-directory");
@@ -48,13 +51,10 @@ function expectRecorded(outcome: CommandOutcome, daemon: ShimDaemon): void {
 }
 
 describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary }) => {
-  // It waits one second and not three; a machine that does much else may need that long, but not each time.
-  test("is recorded with all that the runtime said, for the owner only, and succeeds after a second", {
-    retry: 2,
-  }, async () => {
+  test("is recorded with all that the runtime said, for the owner only, and succeeds without waiting", async () => {
     await using daemon = await noDaemon(binary);
     const spool = new Spool(daemon.cniDir);
-    const config = `${daemon.config({ text: "\u00e4\u{1f600}" })}\n\n`;
+    const config = `${daemon.config({ text: "\u00e4\u{1f600}", ...forEver })}\n\n`;
     const before = Date.now();
     const outcome = await daemon.run({
       env: {
@@ -69,8 +69,6 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
     }).outcome;
     expectRecorded(outcome, daemon);
     expect(outcome.stderr).toContain(`multusd cannot be reached on ${daemon.socketPath}: No such file`);
-    expect(outcome.milliseconds).toBeGreaterThan(900);
-    expect(outcome.milliseconds).toBeLessThan(2900);
     expect(spool.records()).toEqual([
       {
         command: "DEL",
@@ -126,12 +124,12 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
     const spool = new Spool(daemon.cniDir);
     const [failed, ignored, misspelt] = await Promise.all(
       ["fail", "ignore", "Spool?"].map(
-        (delOnDaemonDown) => daemon.run({ env: del, config: daemon.config({ delOnDaemonDown }) }).outcome,
+        (delOnDaemonDown) =>
+          daemon.run({ env: del, config: daemon.config({ delOnDaemonDown, ...forEver }) }).outcome,
       ),
     );
     if (failed === undefined || ignored === undefined || misspelt === undefined) throw new Error("three");
     expect(errorOf(failed)).toMatchObject({ code: 11, msg: expect.stringContaining("cannot be reached") });
-    expect(failed.milliseconds).toBeGreaterThan(2900);
     expect(ignored).toMatchObject({ exitCode: 0, stdout: Buffer.alloc(0) });
     expect(ignored.stderr).toContain("this DEL is ignored");
     expectRecorded(misspelt, daemon);
@@ -233,7 +231,7 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
     expect(await replayed.greet()).toMatchObject({ containerId: "container1", netns: "" });
     expect(spool.names()).toHaveLength(1);
     replayed.reply(0, "");
-    await vi.waitFor(() => expect(spool.names()).toEqual([]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(spool.names()).toEqual([]), { timeout: 50_000 });
     const ended = await daemon.connected({ env: { ...del, CNI_CONTAINERID: "ended" } });
     ended.child.kill("SIGTERM");
     expect(errorOf(await ended.outcome).code).toBe(11);
@@ -369,11 +367,9 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
     expect(spool.records()).toHaveLength(1);
   });
 
-  // On a machine that does much else the signal may come before it is ready for one, but not each time.
-  test("a signal while it waits for the daemon is an error, as it always was", { retry: 2 }, async () => {
-    await using daemon = await noDaemon(binary);
-    const { child, outcome } = daemon.run({ env: del });
-    await sleep(300);
+  test("a signal while it waits for the daemon's answer is an error, as it always was", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const { child, outcome } = await daemon.connected({ env: del });
     child.kill("SIGTERM");
     expect(errorOf(await outcome)).toMatchObject({ code: 11, msg: expect.stringContaining("signal") });
     expect(existsSync(daemon.cniDir)).toBe(false);

@@ -191,6 +191,8 @@ class Trial {
       binDir: this.#options.binDirs[0],
       cniDir: this.#cniDir,
       daemonSocketDir: this.#daemon?.socketDir ?? this.#options.runningDaemon?.socketDir,
+      // The trial's own daemon serves before the first call; one that the user names is there or is not.
+      daemonWaitSeconds: 0,
       logToStderr: false,
       runtimeConfig: {
         "io.kubernetes.cri.pod-annotations": selection === "" ? {} : { [networksAnnotation]: selection },

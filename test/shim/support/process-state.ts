@@ -26,6 +26,20 @@ export function membersOfGroup(group: number): number[] {
     .filter((pid) => statOf(pid)?.[2] === String(group) && isRunning(pid));
 }
 
+/** Numbers of poll(2) and ppoll(2), as /proc/PID/syscall has them. */
+const pollCalls: Readonly<Record<string, readonly string[]>> = { x64: ["7", "271"], arm64: ["73"] };
+
+/** Waits until a process waits in poll(2) for what happens next. @param pid undefined: it was not started @throws {Error} where it ends before */
+export async function untilPolling(pid: number | undefined): Promise<void> {
+  if (pid === undefined) throw new Error("the process was not started");
+  while (isRunning(pid)) {
+    const [call = ""] = readFileSync(`/proc/${pid}/syscall`, "latin1").split(" ");
+    if (pollCalls[process.arch]?.includes(call)) return;
+    await sleep(5);
+  }
+  throw new Error(`process ${pid} ended before it waited`);
+}
+
 /** Waits until a process has ended. @returns false if it still runs after so many milliseconds */
 export async function hasEnded(pid: number, patienceMs: number): Promise<boolean> {
   for (const end = performance.now() + patienceMs; performance.now() < end; await sleep(5)) {

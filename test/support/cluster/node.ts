@@ -54,6 +54,8 @@ export interface ClusterNodeOptions {
   readonly containerd?: "debian" | "2.4";
   /** Of the netconf; default 1.0.0. */
   readonly cniVersion?: string;
+  /** Further keys of the netconf. */
+  readonly netconf?: Json;
   /** Further keys of the daemon's configuration. */
   readonly daemonConfig?: Json;
   /**
@@ -198,8 +200,8 @@ class NodeFiles {
     };
   }
 
-  /** Directories, plugins, the cluster network's configuration and the netconf. @param cniVersion of the netconf */
-  write(cniVersion: string): void {
+  /** Directories, plugins, the cluster network's configuration and the netconf. @param further keys of the netconf */
+  write(cniVersion: string, further: Json): void {
     for (const directory of [
       this.runtimeBinDir,
       this.runtimeConfDir,
@@ -222,6 +224,7 @@ class NodeFiles {
       confDir: this.confDir,
       cniDir: this.cniDir,
       daemonSocketDir: this.socketDir,
+      ...further,
     };
     writeFileSync(join(this.runtimeConfDir, "00-multus.conf"), JSON.stringify(netconf, undefined, 2));
   }
@@ -302,7 +305,7 @@ export class ClusterNode implements AsyncDisposable {
     const { bare = false } = options;
     const files = new NodeFiles(scratch.path);
     if (bare) files.writeBare();
-    else files.write(options.cniVersion ?? "1.0.0");
+    else files.write(options.cniVersion ?? "1.0.0", options.netconf ?? {});
 
     const network = resources.use(await Namespace.create("node"));
     await network.ip("link", "add", masterLink, "type", "veth", "peer", "name", "wire0");

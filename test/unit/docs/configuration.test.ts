@@ -133,6 +133,7 @@ function defaultsOfCode(): Map<string, unknown> {
       auxiliaryCNIChainName: netconf.auxiliaryCniChainName,
       daemonSocketDir: constantOf("shim/main.c", /default_socket_directory\[\] = "(.*)"/),
       daemonStartTimeoutMs: Number(constantOf("shim/on_demand.c", /DEFAULT_START_TIMEOUT_MS = (\d+)/)),
+      daemonWaitSeconds: Number(constantOf("shim/main.c", /DEFAULT_DAEMON_WAIT_SECONDS = (\d+)/)),
     }),
     ...inSection("The daemon's configuration", {
       ...Object.fromEntries(Object.entries(daemon).filter(([key]) => key in daemonSchema.properties)),

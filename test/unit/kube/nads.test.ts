@@ -175,7 +175,7 @@ describe.concurrent("a NetworkAttachmentDefinition that the watch does not have"
     expect(at.server.lookups).toHaveLength(1);
     at.server.set(nadsPath, nad("missing"));
     await vi.waitFor(async () => expect(configOf(await nads.get("default", "missing"))).toBe(macvlan), {
-      timeout: 4_000,
+      timeout: 20_000,
       interval: 20,
     });
     expect(at.server.lookups).toHaveLength(1);
