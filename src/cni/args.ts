@@ -1,5 +1,6 @@
 /** CNI_ARGS: `key=value;key=value`, in order. */
 
+import { quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 
 /** Pairs in the order of the text; the same key may come twice. */
@@ -13,7 +14,7 @@ export function parseCniArgs(text: string): CniArgs {
   if (text === "") return [];
   return text.split(";").map((pair) => {
     const equals = pair.indexOf("=");
-    if (equals <= 0) throw invalid(`${JSON.stringify(pair)} is not key=value`);
+    if (equals <= 0) throw invalid(`${quoted(pair)} is not key=value`);
     return [pair.slice(0, equals), pair.slice(equals + 1)];
   });
 }
@@ -23,7 +24,7 @@ export function formatCniArgs(args: CniArgs): string {
   return args
     .map(([key, value]) => {
       if (key === "" || /[=;\0]/.test(key) || /[;\0]/.test(value)) {
-        throw invalid(`${JSON.stringify(key)} with value ${JSON.stringify(value)} cannot be written`);
+        throw invalid(`${quoted(key)} with value ${quoted(value)} cannot be written`);
       }
       return `${key}=${value}`;
     })

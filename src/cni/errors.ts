@@ -1,6 +1,7 @@
 /** The one error type that reaches a runtime: a CNI error object with its code. */
 
 import { errorText } from "../log/error-text.ts";
+import { bounded, longestMessage } from "../log/quoted.ts";
 
 /** Error codes of the CNI spec ("Error", section 5 "Result types"), and 999 as libcni and Go multus use it. */
 export const CniErrorCode = {
@@ -28,7 +29,10 @@ export interface TextProblem extends Partial<TextPlace> {
   readonly message: string;
 }
 
-/** An error as the runtime sees it. `code` is one of CniErrorCode or a delegate's own (≥ 100). */
+/** Characters of details, which are a plugin's own: the runtime keeps them in events, logs and gRPC messages. */
+const longestDetails = 16_384;
+
+/** An error as the runtime sees it, of bounded length. `code` is one of CniErrorCode or a delegate's own (≥ 100). */
 export class CniError extends Error {
   override readonly name = "CniError";
   readonly code: number;
@@ -43,9 +47,9 @@ export class CniError extends Error {
     details = "",
     options?: ErrorOptions & { readonly problems?: readonly TextProblem[] },
   ) {
-    super(message, options);
+    super(bounded(message, longestMessage), options);
     this.code = code;
-    this.details = details;
+    this.details = bounded(details, longestDetails);
     this.problems = options?.problems ?? [];
   }
 }

@@ -1,5 +1,6 @@
 /** Checks of the names that a runtime or a configuration gives, before they get near a file name or a command (spec, sections 1 and 2). */
 
+import { quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode, textError } from "./errors.ts";
 
 /** What the spec allows in container ids and network names. */
@@ -15,7 +16,7 @@ export function checkContainerId(containerId: string): void {
     CniErrorCode.invalidEnvironment,
     containerId === ""
       ? "CNI_CONTAINERID is not set"
-      : `CNI_CONTAINERID ${JSON.stringify(containerId)} must be letters, digits, "_", "." and "-", the first a letter or digit`,
+      : `CNI_CONTAINERID ${quoted(containerId)} must be letters, digits, "_", "." and "-", the first a letter or digit`,
   );
 }
 
@@ -30,7 +31,7 @@ export function checkIfName(ifName: string, where = "CNI_IFNAME"): void {
   if (problem === undefined) return;
   throw new CniError(
     CniErrorCode.invalidEnvironment,
-    `${where}: interface name ${JSON.stringify(ifName)} ${problem}`,
+    `${where}: interface name ${quoted(ifName)} ${problem}`,
   );
 }
 
@@ -62,12 +63,12 @@ export function networkNameProblem(name: string): string | undefined {
   if (identifier.test(name)) return undefined;
   return name === ""
     ? "the network has no name"
-    : `network name ${JSON.stringify(name)} must be letters, digits, "_", "." and "-", the first a letter or digit`;
+    : `network name ${quoted(name)} must be letters, digits, "_", "." and "-", the first a letter or digit`;
 }
 
 /** A plugin is a file name in a directory of CNI_PATH. @returns what is wrong with it: empty, `.`, `..`, or with a slash or a NUL; undefined: nothing */
 export function pluginTypeProblem(type: string): string | undefined {
   if (type === "") return "type is missing";
   if (type !== "." && type !== ".." && !type.includes("/") && !type.includes("\0")) return undefined;
-  return `type ${JSON.stringify(type)} must be the file name of a plugin, without a path`;
+  return `type ${quoted(type)} must be the file name of a plugin, without a path`;
 }

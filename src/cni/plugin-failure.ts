@@ -2,13 +2,14 @@
 
 import type { ExecutorError, ExecutorErrorCode, PluginOutcome, PluginRun } from "../agent/executor.ts";
 import type { KernelError } from "../kernels/index.ts";
+import { bounded, quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { isJsonObject } from "./json.ts";
 
 /** Characters of a plugin's output that are quoted. */
 const outputShown = 300;
-/** Characters of a plugin's own message, and of its details, that go on to the runtime: it keeps them in events, logs and gRPC messages. */
-const messageShown = 16_384;
+/** Characters of a plugin's own message that go on to the runtime; its details may be longer. */
+const messageShown = 3_000;
 
 /**
  * Codes for orders that were not carried out. A plugin that is not there, or has no proper name, is an error of the
@@ -34,8 +35,10 @@ export function pluginFailure(run: PluginRun, outcome: PluginOutcome): CniError 
   }
   const stdout = Buffer.from(outcome.stdout).toString().trim();
   const said = [
-    stdout === "" ? "nothing on stdout" : `no error object on stdout but ${quote(stdout)}`,
-    ...(outcome.stderrTail.trim() === "" ? [] : [`on stderr ${quote(outcome.stderrTail.trim())}`]),
+    stdout === "" ? "nothing on stdout" : `no error object on stdout but ${quoted(stdout, outputShown)}`,
+    ...(outcome.stderrTail.trim() === ""
+      ? []
+      : [`on stderr ${quoted(outcome.stderrTail.trim(), outputShown)}`]),
   ];
   return new CniError(
     CniErrorCode.internal,
@@ -57,14 +60,14 @@ export function orderFailure(run: PluginRun, error: ExecutorError): CniError {
 export function resultFailure(run: PluginRun, stdout: Uint8Array, error: KernelError): CniError {
   return new CniError(
     CniErrorCode.decodingFailure,
-    `${subject(run)} answered with no valid result: ${error.message}, of ${quote(Buffer.from(stdout).toString())}`,
+    `${subject(run)} answered with no valid result: ${error.message}, of ${quoted(Buffer.from(stdout).toString(), outputShown)}`,
     "",
     { cause: error },
   );
 }
 
 function subject(run: PluginRun): string {
-  return `plugin ${JSON.stringify(run.plugin)} (${run.env.CNI_COMMAND})`;
+  return `plugin ${quoted(run.plugin)} (${run.env.CNI_COMMAND})`;
 }
 
 function orderText(run: PluginRun, error: ExecutorError): string {
@@ -92,20 +95,12 @@ function errorObject(stdout: Uint8Array): { code: number; message: string; detai
   }
   if (!isJsonObject(value)) return undefined;
   const { code, msg, details } = value;
-  const text = (field: unknown) => (typeof field === "string" ? shorten(field, messageShown) : "");
+  const text = (field: unknown) => (typeof field === "string" ? field : "");
   if (text(msg) === "" && text(details) === "" && typeof code !== "number") return undefined;
   return {
     // 0 would say that nothing is wrong.
     code: Number.isSafeInteger(code) && Number(code) > 0 ? Number(code) : CniErrorCode.internal,
-    message: text(msg) || text(details) || "no message",
+    message: bounded(text(msg) || text(details) || "no message", messageShown),
     details: text(details),
   };
-}
-
-function quote(text: string): string {
-  return JSON.stringify(shorten(text, outputShown));
-}
-
-function shorten(text: string, shown: number): string {
-  return text.length > shown ? `${text.slice(0, shown)}…` : text;
 }

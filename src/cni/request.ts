@@ -30,11 +30,14 @@ export interface CniReply {
   readonly stdout: Uint8Array;
 }
 
+/** What is longer is no version, and would be most of the error object. */
+const longestVersion = 64;
+
 /** The version that the runtime's netconf names, "" if it cannot be read: for an error object. */
 export function versionAskedFor({ config }: CniRequest): string {
   try {
     const version = memberValue(objectMembers(config, "netconf"), "cniVersion");
-    return typeof version === "string" ? version : "";
+    return typeof version === "string" && version.length <= longestVersion ? version : "";
   } catch {
     return "";
   }

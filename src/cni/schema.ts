@@ -4,6 +4,7 @@
  */
 
 import { lineColumn } from "../kernels/index.ts";
+import { bounded, quoted } from "../log/quoted.ts";
 import { type CniError, CniErrorCode, type TextProblem, textError } from "./errors.ts";
 import { valueOffset } from "./json.ts";
 
@@ -26,8 +27,6 @@ export interface SchemaValidator {
 
 /** Further problems than these are only counted. */
 const problemsShown = 3;
-/** Characters of an offending value that are shown. */
-const valueShown = 60;
 
 /**
  * Checks a parsed document against its schema.
@@ -81,8 +80,8 @@ function pathText(path: readonly string[]): string {
   return path
     .map((step, index) => {
       if (/^\d+$/.test(step)) return `[${step}]`;
-      if (!/^[\w-]+$/.test(step)) return `[${JSON.stringify(step)}]`;
-      return index === 0 ? step : `.${step}`;
+      if (!/^[\w-]+$/.test(step)) return `[${quoted(step)}]`;
+      return index === 0 ? bounded(step) : `.${bounded(step)}`;
     })
     .join("");
 }
@@ -98,6 +97,5 @@ function pointerSteps(pointer: string): string[] {
 function shorten(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value === "object" && value !== null) return "an object";
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > valueShown ? `${text.slice(0, valueShown)}…` : text;
+  return typeof value === "string" ? quoted(value) : String(value);
 }

@@ -1,5 +1,6 @@
 /** Versions of the CNI spec: which there are, and what each can do. */
 
+import { quoted } from "../log/quoted.ts";
 import { CniErrorCode, textError } from "./errors.ts";
 
 /** Every released version, in order. */
@@ -31,7 +32,7 @@ export function checkVersion(version: string, where: string): void {
 export function versionProblem(version: string): string | undefined {
   return isSupportedVersion(version)
     ? undefined
-    : `cniVersion ${JSON.stringify(version)} is not supported; these are: ${supportedVersions.join(", ")}`;
+    : `cniVersion ${quoted(version)} is not supported; these are: ${supportedVersions.join(", ")}`;
 }
 
 /**

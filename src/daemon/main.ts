@@ -8,6 +8,7 @@ import { KubeClusters } from "../kube/clusters.ts";
 import { nodeNameIn } from "../kube/node-name.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
+import { quoted } from "../log/quoted.ts";
 import { createMultus } from "../multus/handler.ts";
 import type { DelegateRequest } from "../multus/hot-plug.ts";
 import { NadFiles } from "../multus/nads.ts";
@@ -65,7 +66,7 @@ function parseIdleExit(text: string): number {
   const seconds = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (seconds >= minimum && seconds <= maximum) return seconds;
   throw new UsageError(
-    `--idle-exit is a whole number of seconds from ${minimum} to ${maximum}, not ${JSON.stringify(text)}`,
+    `--idle-exit is a whole number of seconds from ${minimum} to ${maximum}, not ${quoted(text)}`,
   );
 }
 

@@ -1,12 +1,18 @@
 /** The last requests that failed, for who looks at the daemon: a log may be far away, or say nothing at its level. */
 
 import type { CniRequest } from "../cni/request.ts";
+import { bounded, ownText } from "../log/quoted.ts";
 import type { RecentFailure } from "../multus/daemon-status.ts";
 import type { RequestHandler } from "./shim-session.ts";
 
-const kept = 20;
+const most = 20;
 /** Characters of a message: plugins can say a lot. */
 const longestMessage = 1_000;
+
+/** A text that may be kept: it is short, and keeps no annotation or answer alive that it is a part of. */
+function kept(text: string, longest?: number): string {
+  return ownText(bounded(text, longest));
+}
 
 export class RecentFailures {
   readonly #failures: RecentFailure[] = [];
@@ -22,14 +28,14 @@ export class RecentFailures {
       const handled = await handle(request, ...rest);
       const { error, report } = handled;
       if (error === undefined) return handled;
-      if (this.#failures.length >= kept) this.#failures.shift();
+      if (this.#failures.length >= most) this.#failures.shift();
       this.#failures.push({
         at: new Date().toISOString(),
-        command: request.command,
-        pod: report.podName === "" ? "" : `${report.podNamespace}/${report.podName}`,
-        containerId: request.containerId,
+        command: kept(request.command),
+        pod: report.podName === "" ? "" : `${kept(report.podNamespace)}/${kept(report.podName)}`,
+        containerId: kept(request.containerId),
         code: error.code,
-        message: error.message.slice(0, longestMessage),
+        message: kept(error.message, longestMessage),
       });
       return handled;
     };

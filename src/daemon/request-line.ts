@@ -2,6 +2,7 @@
 
 import type { CniRequest } from "../cni/request.ts";
 import type { LogFields, Logger } from "../log/logger.ts";
+import { bounded } from "../log/quoted.ts";
 import type { HandledRequest } from "../multus/handler.ts";
 
 /** What the daemon knows beyond the handler's report. */
@@ -36,6 +37,7 @@ export function logRequest(
     ...Object.fromEntries(report.phases),
     total: times.total,
   };
-  if (error === undefined) log.verbose(`${request.command} done`, fields);
-  else log.error(`${request.command} failed`, { ...fields, code: error.code, error: error.message });
+  const command = bounded(request.command);
+  if (error === undefined) log.verbose(`${command} done`, fields);
+  else log.error(`${command} failed`, { ...fields, code: error.code, error: error.message });
 }

@@ -4,6 +4,7 @@ import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
 import { type CniReply, type CniRequest, versionAskedFor } from "../cni/request.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
+import { bounded } from "../log/quoted.ts";
 import type { HandledRequest } from "../multus/handler.ts";
 import type { Admission } from "./admission.ts";
 import type { Observer } from "./observer.ts";
@@ -64,7 +65,7 @@ async function work(loggers: RequestLoggers, arrived: ArrivedRequest, since: num
   const { command, containerId: container, ifName } = request;
   const log = loggers.for(request.config);
   const started = performance.now();
-  log.debug(`${command} begins`, { container, ifName, queue: started - since });
+  log.debug(`${bounded(command)} begins`, { container, ifName, queue: started - since });
   try {
     // Many requests write to one log: each of their lines says whose it is.
     const handled = await arrived.handle(container === "" ? log : log.with({ container }), since);
@@ -73,7 +74,7 @@ async function work(loggers: RequestLoggers, arrived: ArrivedRequest, since: num
     logRequest(log, request, handled, times);
   } catch (error) {
     // The handler never throws. Should it, the runtime still gets an answer and the daemon lives on.
-    log.error(`${command} could not be worked on`, { container, error: errorStack(error) });
+    log.error(`${bounded(command)} could not be worked on`, { container, error: errorStack(error) });
     arrived.answer(refusal(`internal error: ${errorText(error)}`));
   }
 }

@@ -9,6 +9,7 @@ import { Orders } from "../agent/orders.ts";
 import { ShimExecutor } from "../agent/shim-executor.ts";
 import type { CniRequest } from "../cni/request.ts";
 import type { Logger } from "../log/logger.ts";
+import { quoted } from "../log/quoted.ts";
 import type { HandledRequest } from "../multus/handler.ts";
 import { type Answer, refusal, takeIn, type WorkContext } from "./request-work.ts";
 
@@ -94,7 +95,7 @@ export class ShimSession {
     }
     const role = hello.text("role");
     if (role !== "plugin") {
-      this.#refuse(`the daemon's socket is for role plugin, not for role ${JSON.stringify(role)}`);
+      this.#refuse(`the daemon's socket is for role plugin, not for role ${quoted(role)}`);
       return;
     }
     this.#state = "request";

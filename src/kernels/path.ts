@@ -2,6 +2,9 @@
 
 /** Longest value that is quoted in a message, in bytes. */
 const longestQuoted = 60;
+/** Characters of a key, and of a whole path, in a message. */
+const longestKey = 200;
+const longestPath = 1000;
 
 const quote = 0x22;
 const comma = 0x2c;
@@ -59,9 +62,14 @@ export function jsonPathAt(bytes: Uint8Array, offset: number): string {
   let path = "";
   for (const { index, keyStart, keyEnd } of levels) {
     if (index !== undefined) path += `[${index}]`;
-    else if (keyEnd !== 0) path += (path === "" ? "" : ".") + textOf(bytes, keyStart, keyEnd);
+    else if (keyEnd !== 0) path += (path === "" ? "" : ".") + shortKey(textOf(bytes, keyStart, keyEnd));
   }
-  return path;
+  // The end of a path says more than its beginning.
+  return path.length > longestPath ? `…${path.slice(-longestPath)}`.toWellFormed() : path;
+}
+
+function shortKey(key: string): string {
+  return key.length > longestKey ? `${key.slice(0, longestKey)}… (${key.length} characters)`.toWellFormed() : key;
 }
 
 /** The string, number or word that begins at a byte, as written; empty if it is none of these, or too long to be of help. */

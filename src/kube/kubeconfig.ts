@@ -6,6 +6,7 @@ import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import type { Document } from "yaml";
 import { CniErrorCode, type TextPlace, type TextProblem, textError } from "../cni/errors.ts";
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import { quoted } from "../log/quoted.ts";
 
 /** A text given in the kubeconfig itself, or the path of a file that has it. */
 export interface TextOrFile {
@@ -268,7 +269,7 @@ function stepsText(steps: readonly Step[]): string {
   return steps
     .map((step) => {
       if (typeof step === "string") return `.${step}`;
-      return typeof step === "number" ? `[${step}]` : `[${JSON.stringify(step.named)}]`;
+      return typeof step === "number" ? `[${step}]` : `[${quoted(step.named)}]`;
     })
     .join("")
     .slice(1);

@@ -5,6 +5,7 @@
 
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
+import { ownText } from "../log/quoted.ts";
 import type { PodReference } from "../multus/pod.ts";
 import { type Api, ApiError } from "./api.ts";
 import { BackOff } from "./back-off.ts";
@@ -13,6 +14,7 @@ import {
   type EventSeries,
   eventBody,
   eventName,
+  eventNote,
   type Moment,
   microTime,
   type ReportedEvent,
@@ -189,9 +191,11 @@ export class PendingEvents implements Lane {
   }
 
   /** @param pod its names are fit for a path of the API */
-  add(pod: PodReference, event: ReportedEvent): void {
+  add(pod: PodReference, reported: ReportedEvent): void {
     const now = performance.now();
     if (now < this.#mutedUntil) return;
+    // What waits keeps no annotation or answer alive that the message quotes.
+    const event = { ...reported, message: ownText(eventNote(reported.message)) };
     this.#forgetOld(now);
     const moment = this.#nextMoment();
     const key = JSON.stringify([pod.namespace, pod.name, pod.uid, event.type, event.reason, event.message]);

@@ -4,6 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
+import { quoted } from "../log/quoted.ts";
 import { type Api, ApiError, type ApiRequest, answerTooLong, listMetadataOnly, metadataOnly } from "./api.ts";
 import { statusError } from "./api-answer.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "./back-off.ts";
@@ -354,7 +355,7 @@ export class Reflector<Kept> {
       const key = `${meta.namespace}/${meta.name}`;
       if (this.#items.delete(key)) this.#changed(key, undefined);
     } else if (type !== "BOOKMARK") {
-      throw new ApiError(500, "", `an event of unknown type ${JSON.stringify(type)}`);
+      throw new ApiError(500, "", `an event of unknown type ${quoted(String(type))}`);
     }
     this.#resourceVersion = resourceVersion;
   }

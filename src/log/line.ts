@@ -4,29 +4,39 @@
  */
 
 import type { LogFields, LogLevel } from "./logger.ts";
+import { bounded, escapeUnprintable, longestMessage, longestValue } from "./quoted.ts";
 
-/** Control characters and what some readers take for line ends. */
-const unprintable = /[\p{Cc}\p{Zl}\p{Zp}]/gu;
 /** What can stand without quotes. */
 const plain = /^[^\s"=\\\p{Cc}]+$/u;
-const shortEscapes: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-function escapeCharacter(character: string): string {
-  return shortEscapes[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-}
+/** Fields that are whole messages, lists made here, or paths: as long as a message may be. All others end where a value does. */
+const messageFields: ReadonlySet<string> = new Set([
+  "error",
+  "problem",
+  "reason",
+  "because",
+  "why",
+  "text",
+  "networks",
+  "stderr",
+  "file",
+  "directory",
+  "path",
+]);
 
-function formatValue(value: string | number | boolean): string {
+function formatValue(key: string, value: string | number | boolean): string {
   if (typeof value === "boolean") return String(value);
   // Durations are what most numbers are: a hundredth of a millisecond is enough.
   if (typeof value === "number") return String(Math.round(value * 100) / 100);
-  return plain.test(value) ? value : JSON.stringify(value).replace(unprintable, escapeCharacter);
+  const text = bounded(value, messageFields.has(key) ? longestMessage : longestValue);
+  return plain.test(text) ? text : escapeUnprintable(JSON.stringify(text));
 }
 
-/** ` key=value …`, quoted like JSON strings where needed; nothing for a value that is undefined. */
+/** ` key=value …`, quoted like JSON strings where needed, of bounded length; nothing for a value that is undefined. */
 export function formatFields(fields: LogFields): string {
   let text = "";
   for (const [key, value] of Object.entries(fields)) {
-    if (value !== undefined) text += ` ${key}=${formatValue(value)}`;
+    if (value !== undefined) text += ` ${key}=${formatValue(key, value)}`;
   }
   return text;
 }
@@ -36,5 +46,5 @@ export function formatFields(fields: LogFields): string {
  * @param fields as formatFields made them
  */
 export function formatLine(time: Date, level: LogLevel, message: string, fields: string): string {
-  return `${time.toISOString()} [${level}] ${message.replace(unprintable, escapeCharacter)}${fields}\n`;
+  return `${time.toISOString()} [${level}] ${escapeUnprintable(bounded(message, longestMessage))}${fields}\n`;
 }

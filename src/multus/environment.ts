@@ -5,6 +5,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { checkContainerId, checkIfName } from "../cni/names.ts";
 import type { CniRequest } from "../cni/request.ts";
 import { compareVersions } from "../cni/versions.ts";
+import { quoted } from "../log/quoted.ts";
 import { spoolDirectory } from "./spool.ts";
 
 /** What this room does; VERSION is answered by the shim. */
@@ -42,7 +43,10 @@ function isCommand(text: string): text is Command {
 export function checkEnvironment(request: CniRequest, { withoutPath = false } = {}): Command {
   const { command } = request;
   if (!isCommand(command)) {
-    throw new CniError(CniErrorCode.invalidEnvironment, `CNI_COMMAND is "${command}", which is no command`);
+    throw new CniError(
+      CniErrorCode.invalidEnvironment,
+      `CNI_COMMAND is ${quoted(command)}, which is no command`,
+    );
   }
   const missing = required[command]
     .filter((variable) => request[variable] === "" && !(withoutPath && variable === "path"))

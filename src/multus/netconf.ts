@@ -6,6 +6,7 @@ import { arrayElements, keySpelling, objectMembers, parseJson } from "../cni/jso
 import { checkNetworkName } from "../cni/names.ts";
 import { checkSchema } from "../cni/schema.ts";
 import { checkVersion, versionWhenMissing } from "../cni/versions.ts";
+import { quoted } from "../log/quoted.ts";
 import { type LogKeys, type LogSettings, logLevels, logSettings, parseLogLevel } from "../log/settings.ts";
 import schema from "./netconf.schema.json" with { type: "json" };
 
@@ -234,7 +235,7 @@ function podAnnotations(keys: NetconfKeys): Record<string, string> | undefined {
 function logLevelWarnings(given: string | undefined, where: string): string[] {
   if (given === undefined || given === "" || parseLogLevel(given) !== undefined) return [];
   return [
-    `${where}: logLevel ${JSON.stringify(given)} is none of ${logLevels.toReversed().join(", ")}; taking panic`,
+    `${where}: logLevel ${quoted(given)} is none of ${logLevels.toReversed().join(", ")}; taking panic`,
   ];
 }
 

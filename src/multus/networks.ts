@@ -8,6 +8,7 @@ import { joinElements, joinMembers } from "../cni/json.ts";
 import { adjustedConfig } from "../cni/kernel-failure.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import type { Kernels } from "../kernels/index.ts";
+import { bounded, quoted } from "../log/quoted.ts";
 import { type Nad, type NadSource, nadConfigProblem } from "./nads.ts";
 import type { Netconf } from "./netconf.ts";
 import { passthruType } from "./passthru.ts";
@@ -83,7 +84,7 @@ export class NetworkCatalog {
       if (network === undefined) {
         throw new CniError(
           CniErrorCode.invalidNetworkConfig,
-          `${key} ${value}: there is no such file, nor a directory of that name with a .conf or .conflist`,
+          `${key} ${bounded(value)}: there is no such file, nor a directory of that name with a .conf or .conflist`,
         );
       }
       return { name: network.name, network, isChainFile: value.endsWith(".conflist") };
@@ -96,7 +97,7 @@ export class NetworkCatalog {
     if (network === undefined) {
       throw new CniError(
         CniErrorCode.invalidNetworkConfig,
-        `${key} ${value}: neither a network-attachment-definition of namespace ${netconf.multusNamespace} nor the name of a configuration in ${netconf.confDir}`,
+        `${key} ${bounded(value)}: neither a network-attachment-definition of namespace ${netconf.multusNamespace} nor the name of a configuration in ${netconf.confDir}`,
       );
     }
     return { name: network.name, network, isChainFile: false };
@@ -147,7 +148,7 @@ export class NetworkCatalog {
     if (!clusterNetwork.includes("/")) {
       throw new CniError(
         CniErrorCode.invalidNetworkConfig,
-        `auxiliaryCNIChainName ${name}: clusterNetwork has to be a path, as the chain is looked for beside it, but is "${clusterNetwork}"`,
+        `auxiliaryCNIChainName ${bounded(name)}: clusterNetwork has to be a path, as the chain is looked for beside it, but is ${quoted(clusterNetwork)}`,
       );
     }
     const plugins = this.#files.pluginsOf(dirname(clusterNetwork), name);

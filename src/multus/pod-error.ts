@@ -2,7 +2,11 @@
 
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
+import { bounded } from "../log/quoted.ts";
 import type { PodReference } from "./pod.ts";
+
+/** `namespace/name` of a NetworkAttachmentDefinition: a label and a subdomain of DNS. */
+const longestNetwork = 63 + 1 + 253;
 
 /** An error that has been given its pod already. */
 export class PodError extends CniError {}
@@ -21,7 +25,8 @@ export function podError(error: unknown, pod: Omit<PodReference, "sandboxId">, n
 
 /** Nothing for a request that names no pod and no network. */
 function prefix({ namespace, name, uid }: Omit<PodReference, "sandboxId">, network: string): string {
-  const pod = namespace === "" && name === "" ? "" : `${namespace}/${name}/${uid}`;
-  const subject = [pod, network].filter((part) => part !== "").join(":");
+  // CNI_ARGS may say anything, and what went wrong has to stay readable behind it.
+  const pod = namespace === "" && name === "" ? "" : `${bounded(namespace)}/${bounded(name)}/${bounded(uid)}`;
+  const subject = [pod, bounded(network, longestNetwork)].filter((part) => part !== "").join(":");
   return subject === "" ? "" : `[${subject}]: `;
 }

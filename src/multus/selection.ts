@@ -6,6 +6,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { arrayElements, keySpelling, objectMembers, parseJson } from "../cni/json.ts";
 import { ifNameProblem } from "../cni/names.ts";
 import { checkSchema, invalidValue } from "../cni/schema.ts";
+import { quoted } from "../log/quoted.ts";
 import schema from "./selection.schema.json" with { type: "json" };
 
 /** Annotation with a pod's networks. */
@@ -100,10 +101,7 @@ function parseCommaItem(
   where: string,
 ): NetworkSelection {
   const refuse = (what: string) =>
-    new CniError(
-      CniErrorCode.invalidNetworkConfig,
-      `${where}: item ${index + 1}, ${JSON.stringify(item)}: ${what}`,
-    );
+    new CniError(CniErrorCode.invalidNetworkConfig, `${where}: item ${index + 1}, ${quoted(item)}: ${what}`);
   const slash = item.indexOf("/");
   const namespace = item.slice(0, Math.max(slash, 0)).trim();
   const [name = "", interfaceRequest = "", ...further] = item
@@ -114,11 +112,11 @@ function parseCommaItem(
     throw refuse("must be [namespace/]name[@interface]");
   }
   if (namespace !== "" && !isLabel(namespace)) {
-    throw refuse(`namespace ${JSON.stringify(namespace)} is no DNS-1123 label`);
+    throw refuse(`namespace ${quoted(namespace)} is no DNS-1123 label`);
   }
-  if (!isLabel(name)) throw refuse(`name ${JSON.stringify(name)} is no DNS-1123 label`);
+  if (!isLabel(name)) throw refuse(`name ${quoted(name)} is no DNS-1123 label`);
   const wrong = interfaceRequest === "" ? undefined : ifNameProblem(interfaceRequest);
-  if (wrong !== undefined) throw refuse(`interface ${JSON.stringify(interfaceRequest)} ${wrong}`);
+  if (wrong !== undefined) throw refuse(`interface ${quoted(interfaceRequest)} ${wrong}`);
   return {
     name,
     namespace: namespace || defaultNamespace,

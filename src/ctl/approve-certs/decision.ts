@@ -9,6 +9,7 @@ import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 import { certificateUsages, multusGroup, multusUser, signerName } from "../../kube/certificates/identity.ts";
 import { readSigningRequest, type SigningRequest, subjectBytes } from "../../kube/certificates/pkcs10.ts";
 import { isObjectName } from "../../kube/object-names.ts";
+import { quoted } from "../../log/quoted.ts";
 
 export type Decision =
   /** If there is a node of that name. */
@@ -63,7 +64,7 @@ function decideOurs(spec: JsonObject, request: SigningRequest): Decision {
   const nodeName = username.slice(colon + 1);
   const group = requestors.get(username.slice(0, Math.max(colon, 0)));
   if (group === undefined || !isObjectName(nodeName)) {
-    return deny(`${JSON.stringify(username)} is no node and no Multus of a node`);
+    return deny(`${quoted(username)} is no node and no Multus of a node`);
   }
   const groups = textsOf(spec.groups);
   if (

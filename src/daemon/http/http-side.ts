@@ -10,6 +10,7 @@ import type { AgentPool } from "../../agent/agent-pool.ts";
 import { CniError, CniErrorCode, errorJson } from "../../cni/errors.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorStack, errorText } from "../../log/error-text.ts";
+import { bounded } from "../../log/quoted.ts";
 import type { DelegateRequest } from "../../multus/hot-plug.ts";
 import { takeIn } from "../request-work.ts";
 import type { RequestHandler, SessionContext } from "../shim-session.ts";
@@ -96,7 +97,7 @@ export class HttpSide {
         request,
         response,
         404,
-        `there is no ${path}, but POST /cni and /delegate, and GET /healthz, /readyz and /status`,
+        `there is no ${bounded(path)}, but POST /cni and /delegate, and GET /healthz, /readyz and /status`,
       );
   }
 

@@ -1,6 +1,7 @@
 /** How long a certificate is to be valid, as Go multus's configurations say it. */
 
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { quoted } from "../../log/quoted.ts";
 import { parseGoDuration } from "./go-duration.ts";
 
 /** Go multus's. */
@@ -19,7 +20,7 @@ export function certificateSeconds(text: string, where: string): number {
   const milliseconds = parseGoDuration(text);
   const refuse = (message: string) => new CniError(CniErrorCode.invalidNetworkConfig, `${where} ${message}`);
   if (milliseconds === undefined) {
-    throw refuse(`must be a duration such as "10m" or "1h30m", not ${JSON.stringify(text)}`);
+    throw refuse(`must be a duration such as "10m" or "1h30m", not ${quoted(text)}`);
   }
   const seconds = Math.trunc(milliseconds / 1000);
   if (seconds < leastSeconds || seconds > mostSeconds) {

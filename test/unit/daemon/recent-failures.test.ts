@@ -8,6 +8,7 @@ import { RecentFailures } from "../../../src/daemon/recent-failures.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import type { DelegateRequest } from "../../../src/multus/hot-plug.ts";
 import { newReport } from "../../../src/multus/report.ts";
+import { usedHeap } from "../../support/used-heap.ts";
 
 const request: CniRequest = {
   command: "ADD",
@@ -48,7 +49,7 @@ test("the last 20 that failed, the newest first, of the runtime's requests and o
       pod: "default/web",
       containerId: "c1",
       code: 7,
-      message: "m".repeat(1_000),
+      message: `${"m".repeat(1_000)}… (2000 characters)`,
     },
   ]);
   for (message of Array.from({ length: 25 }, (_, index) => `failure ${index}`)) {
@@ -57,4 +58,28 @@ test("the last 20 that failed, the newest first, of the runtime's requests and o
   expect(failures.list.map((failure) => failure.message)).toEqual(
     Array.from({ length: 20 }, (_, index) => `failure ${24 - index}`),
   );
+});
+
+test("end where values do, and keep nothing alive that they are a part of", async () => {
+  const failures = new RecentFailures();
+  const long = "l".repeat(240_000);
+  const report = { ...newReport(), podNamespace: long, podName: long };
+  const fail = (message: string, request_: CniRequest = request) =>
+    failures.of(async () => ({ ...handled(message), report }))(request_, noExecutor, silentLogger, 0);
+  await fail("short", { ...request, command: long, containerId: long });
+  const [failure] = failures.list;
+  expect(JSON.stringify(failure).length).toBeLessThan(2_000);
+  expect(failure?.pod).toBe(
+    `${"l".repeat(200)}… (240000 characters)/${"l".repeat(200)}… (240000 characters)`,
+  );
+
+  // Each message is a part of a text of 2 MB, as an item is of an annotation.
+  const size = 2_000_000;
+  const before = usedHeap();
+  for (let index = 0; index < 20; index++) {
+    const text = `${index}`.padEnd(size, "x");
+    await fail(text.slice(0, 300));
+  }
+  expect(failures.list).toHaveLength(20);
+  expect(usedHeap() - before).toBeLessThan(3 * size);
 });

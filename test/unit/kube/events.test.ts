@@ -2,7 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { eventName, eventNote, microTime } from "../../../src/kube/events.ts";
 import { usualEventBounds } from "../../../src/kube/pending-events.ts";
-import { addedInterface, noNetworkFound, type PodEvent } from "../../../src/multus/status-sink.ts";
+import {
+  addedInterface,
+  invalidNetwork,
+  noNetworkFound,
+  type PodEvent,
+} from "../../../src/multus/status-sink.ts";
+import { usedHeap } from "../../support/used-heap.ts";
 import { noRight } from "./pod-server.ts";
 import { delivered, podNamed, sinkRig, statusOf, until } from "./sink-rig.ts";
 
@@ -277,4 +283,17 @@ test("times have six digits; names fit where the pod's nearly does not", () => {
   const [, hex = ""] = eventName("web", { milliseconds: 1_795_480_000_007, sequence: 42 }).split(".");
   expect(BigInt(`0x${hex}`) / 1_000n).toBe(1_795_480_000_007_042n);
   expect(eventName("w".repeat(253), { milliseconds: 1, sequence: 0 })).toMatch(/^[0-9a-f-]{36}$/);
+});
+
+test("what waits is as long as the API takes it, and keeps nothing alive that its message is a part of", async () => {
+  await using rig = await sinkRig();
+  // Each message is a part of a text of 2 MB, as an item is of an annotation.
+  const size = 2_000_000;
+  const before = usedHeap();
+  for (let index = 0; index < 20; index++) {
+    const text = `${index}`.padEnd(size, "x");
+    rig.sink.event(podNamed(`web-${index}`), invalidNetwork(text.slice(0, 300)));
+  }
+  expect(rig.sink.pending).toBe(20);
+  expect(usedHeap() - before).toBeLessThan(3 * size);
 });

@@ -32,6 +32,18 @@ describe("a line", () => {
     expect(formatFields({ key: value })).toBe(` key=${written}`);
   });
 
+  test("ends a value at 200 characters, and says how long it was", () => {
+    const long = "\u0001".repeat(240_000);
+    expect(formatFields({ pod: "p".repeat(201) })).toBe(` pod="${"p".repeat(200)}… (201 characters)"`);
+    expect(formatFields({ pod: long })).toBe(` pod="${"\\u0001".repeat(200)}… (240000 characters)"`);
+    expect(formatFields({ error: "e".repeat(4096) })).toBe(` error=${"e".repeat(4096)}`);
+    const fields = formatFields({ pod: long, error: long, networks: long, file: long, other: long });
+    const line = formatLine(time, "error", long, fields);
+    expect(line).toContain("error=");
+    // The time, a message, three fields that are messages, two values: each character is six at most.
+    expect(line.length).toBeLessThan(6 * (4 * 4096 + 2 * 200) + 1000);
+  });
+
   test("is one line of printable characters, whatever message and values are, and values can be read back", () => {
     const text = fc.string({ unit: "binary" });
     fc.assert(

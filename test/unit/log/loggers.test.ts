@@ -150,7 +150,7 @@ describe("rotation", () => {
   async function write(megabytes: number, compress: boolean): Promise<void> {
     const log = get({ logLevel: "error", logFile, logToStderr: false, logOptions: { ...options, compress } });
     for (let line = 0; line < megabytes * 1024; line++) {
-      log.error(`${line}`, { kilobyte });
+      log.error(`${line}`, { text: kilobyte });
       if (line % 1024 === 0) await sleep(20);
     }
     await loggers.close();
@@ -173,7 +173,7 @@ describe("rotation", () => {
   test("with maxSize 0 is at 100 MB, as for Go multus", async () => {
     const logOptions = { ...options, maxSize: 0, compress: false };
     const log = get({ logLevel: "error", logFile, logToStderr: false, logOptions });
-    log.error("first", { kilobyte });
+    log.error("first", { text: kilobyte });
     await loggers.close();
     log.error("second");
     await loggers.close();

@@ -1,0 +1,13 @@
+/** What this process's own heap has after a collection: to see what is kept alive. */
+
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+setFlagsFromString("--expose-gc");
+const collect: () => void = runInNewContext("gc");
+
+/** Bytes in use. */
+export function usedHeap(): number {
+  collect();
+  return getHeapStatistics().used_heap_size;
+}
