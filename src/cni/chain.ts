@@ -2,6 +2,7 @@
 
 import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
 import { KernelError, type Kernels, type PluginParts } from "../kernels/index.ts";
+import type { Logger } from "../log/logger.ts";
 import { formatCniArgs } from "./args.ts";
 import type { ResultCache } from "./cache.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
@@ -18,6 +19,9 @@ export interface ChainContext {
   readonly cache: ResultCache;
   /** Milliseconds for each plugin; 0: none. */
   readonly timeoutMs: number;
+  /** Why a plugin is never run, whoever names it; undefined: it may be. */
+  readonly refusal: (plugin: PluginParts) => string | undefined;
+  readonly log: Logger;
 }
 
 /** An attachment as GC counts it, in the spec's spelling. */
@@ -30,7 +34,7 @@ export interface ValidAttachment {
  * ADD: each plugin in order with the result of the one before; the last result is cached.
  * @param options.refuseExistingLink the first plugin is not started if `ifName` is in the namespace already
  * @returns the result in the network's version, JSON text
- * @throws {CniError} the plugin's own code and message, with its type before it
+ * @throws {CniError} the plugin's own code and message, with its type before it; 7, before any is run, where one of them is refused
  */
 export async function addNetworkList(
   context: ChainContext,
@@ -41,6 +45,7 @@ export async function addNetworkList(
   checkContainerId(runtime.containerId);
   checkNetworkName(list.name, "ADD");
   checkIfName(runtime.ifName);
+  requireRunnable(context, list, CniErrorCode.invalidNetworkConfig);
 
   let result: Uint8Array | undefined;
   for (const plugin of list.plugins) {
@@ -72,7 +77,8 @@ export async function addNetworkList(
 }
 
 /**
- * DEL: each plugin in reverse order with the cached result (from 0.4.0 on). The cache entry goes when all have succeeded.
+ * DEL: each plugin in reverse order with the cached result (from 0.4.0 on). The cache entry goes when all have succeeded. A plugin that is refused is passed over: nothing
+ * of it is there, and a DEL that fails for ever would leave its pod Terminating.
  * @param options.passOverMissing go on where a plugin is not installed: to undo an ADD that failed on that, and in which it so did nothing
  * @throws {CniError} of the first plugin that fails; the others are not run
  */
@@ -83,7 +89,7 @@ export async function deleteNetworkList(
   options: { readonly passOverMissing?: boolean } = {},
 ): Promise<void> {
   const prevResult = supportsCheck(list.cniVersion) ? usableCachedResult(context, list, runtime) : undefined;
-  for (const plugin of list.plugins.toReversed()) {
+  for (const plugin of runnable(context, "DEL", list).toReversed()) {
     try {
       await runToSuccess(context, attachmentRun(context, "DEL", list, plugin, runtime, prevResult));
     } catch (error) {
@@ -94,7 +100,7 @@ export async function deleteNetworkList(
 }
 
 /**
- * CHECK: each plugin in order with the cached result. Nothing to do with disableCheck.
+ * CHECK: each plugin in order with the cached result. Nothing to do with disableCheck. A plugin that is refused is passed over, as by DEL.
  * @throws {CniError} 1 below 0.4.0; else of the first plugin that fails
  */
 export async function checkNetworkList(
@@ -111,7 +117,7 @@ export async function checkNetworkList(
   if (list.disableCheck) return;
 
   const prevResult = cachedResult(context, list, runtime);
-  for (const plugin of list.plugins) {
+  for (const plugin of runnable(context, "CHECK", list)) {
     await runToSuccess(context, attachmentRun(context, "CHECK", list, plugin, runtime, prevResult));
   }
 }
@@ -119,13 +125,14 @@ export async function checkNetworkList(
 /**
  * STATUS: each plugin in order. Nothing to do below 1.1.0.
  * @param path CNI_PATH for the plugins
- * @throws {CniError} of the first plugin that fails
+ * @throws {CniError} of the first plugin that fails; 50 where one of them is refused
  */
 export async function statusNetworkList(
   context: ChainContext,
   list: NetworkConfigList,
   path: string,
 ): Promise<void> {
+  requireRunnable(context, list, CniErrorCode.pluginNotAvailable);
   if (!supportsStatusAndGc(list.cniVersion)) return;
   for (const plugin of list.plugins) {
     const stdin = pluginStdin(context.kernels, { ...networkOf(list), plugin: plugin.bytes });
@@ -165,7 +172,7 @@ export async function gcNetworkList(
 
   if (supportsStatusAndGc(list.cniVersion)) {
     const validAttachments = Buffer.from(JSON.stringify(valid));
-    for (const plugin of list.plugins) {
+    for (const plugin of runnable(context, "GC", list)) {
       await collect(async () => {
         const input = { ...networkOf(list), plugin: plugin.bytes, validAttachments };
         const stdin = pluginStdin(context.kernels, input);
@@ -184,6 +191,29 @@ export async function gcNetworkList(
       .filter((details) => details !== "")
       .join("; "),
   );
+}
+
+/** @throws {CniError} with `code`, naming network, plugin and reason, where one of the plugins is refused */
+function requireRunnable({ refusal }: ChainContext, list: NetworkConfigList, code: number): void {
+  for (const [index, plugin] of list.plugins.entries()) {
+    const problem = refusal(plugin);
+    if (problem !== undefined)
+      throw new CniError(code, `network ${list.name}: plugins[${index}]: ${problem}`);
+  }
+}
+
+/** The plugins of a network without those that are refused, which the log names. */
+function runnable(context: ChainContext, command: string, list: NetworkConfigList): PluginParts[] {
+  return list.plugins.filter((plugin) => {
+    const problem = context.refusal(plugin);
+    if (problem === undefined) return true;
+    context.log.error(`${command} passes over a plugin`, {
+      network: list.name,
+      plugin: plugin.type,
+      problem,
+    });
+    return false;
+  });
 }
 
 function networkOf(list: NetworkConfigList): { name: string; cniVersion: string } {

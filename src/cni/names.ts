@@ -8,6 +8,8 @@ const identifier = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /** Linux's IFNAMSIZ without the terminating NUL. */
 const maximalIfNameLength = 15;
+/** Linux's NAME_MAX, in bytes. */
+const longestFileName = 255;
 
 /** @throws {CniError} 4: empty, or not an alphanumeric followed by `[A-Za-z0-9_.-]*` */
 export function checkContainerId(containerId: string): void {
@@ -66,9 +68,11 @@ export function networkNameProblem(name: string): string | undefined {
     : `network name ${quoted(name)} must be letters, digits, "_", "." and "-", the first a letter or digit`;
 }
 
-/** A plugin is a file name in a directory of CNI_PATH. @returns what is wrong with it: empty, `.`, `..`, or with a slash or a NUL; undefined: nothing */
+/** A plugin is a file name in a directory of CNI_PATH. @returns what is wrong with it: empty, `.`, `..`, too long, or with a slash or a NUL; undefined: nothing */
 export function pluginTypeProblem(type: string): string | undefined {
   if (type === "") return "type is missing";
-  if (type !== "." && type !== ".." && !type.includes("/") && !type.includes("\0")) return undefined;
+  const isLong = Buffer.byteLength(type) > longestFileName;
+  if (type !== "." && type !== ".." && !isLong && !type.includes("/") && !type.includes("\0"))
+    return undefined;
   return `type ${quoted(type)} must be the file name of a plugin, without a path`;
 }

@@ -69,7 +69,9 @@ export function jsonPathAt(bytes: Uint8Array, offset: number): string {
 }
 
 function shortKey(key: string): string {
-  return key.length > longestKey ? `${key.slice(0, longestKey)}… (${key.length} characters)`.toWellFormed() : key;
+  return key.length > longestKey
+    ? `${key.slice(0, longestKey)}… (${key.length} characters)`.toWellFormed()
+    : key;
 }
 
 /** The string, number or word that begins at a byte, as written; empty if it is none of these, or too long to be of help. */

@@ -15,13 +15,13 @@ import { type Delegate, interfaceName } from "./delegate.ts";
 import { resultForGonePod } from "./gone-pod.ts";
 import { podAnnotationsKey } from "./netconf.ts";
 import { resultAddresses, sendAddedInterface, sendNetworkStatus } from "./network-status.ts";
-import { makePlan } from "./plan.ts";
+import { makePlan, refuseOwnClusterNetwork } from "./plan.ts";
 import { writePlan } from "./plan-file.ts";
 import { withAddressArgs } from "./plugin-environment.ts";
 import { hasName } from "./pod.ts";
 import { podError } from "./pod-error.ts";
 import { findPod } from "./pod-lookup.ts";
-import { waitUntilReady } from "./readiness.ts";
+import { isReady, waitUntilReady } from "./readiness.ts";
 import { endPhase } from "./report.ts";
 
 /** A delegate at its interface. */
@@ -39,6 +39,7 @@ export async function attach(context: RequestContext, onStarted: () => void): Pr
   const { netconf, request, chain, clock, report } = context;
   if (netconf.readinessIndicatorFile !== "") {
     const since = performance.now();
+    if (!isReady(netconf.readinessIndicatorFile)) refuseOwnClusterNetwork(context.catalog, netconf);
     await waitUntilReady(netconf.readinessIndicatorFile, clock);
     endPhase(report, "ready", since);
   }

@@ -142,7 +142,11 @@ async function networksOf(
     try {
       const where = `network ${networkName} of the result cache`;
       const { cniVersion } = context.netconf;
-      networks.set(networkName, parseNetworkConfig(config, where, context.chain.kernels, { cniVersion }));
+      const network = parseNetworkConfig(config, where, context.chain.kernels, {
+        cniVersion,
+        toBeUndone: true,
+      });
+      networks.set(networkName, network);
     } catch (error) {
       context.log.error("GC passes over an attachment", { error: String(error) });
     }

@@ -27,6 +27,7 @@ import {
   parseNetconf,
 } from "./netconf.ts";
 import { NetworkCatalog } from "./networks.ts";
+import { refusedPlugin } from "./own-plugin.ts";
 import { withPassthru } from "./passthru.ts";
 import { withinPatience } from "./patience.ts";
 import { pluginArgs, pluginPath } from "./plugin-environment.ts";
@@ -159,6 +160,8 @@ export function createMultus(options: MultusOptions): Multus {
         kernels,
         cache: new ResultCache(netconf.cniDir, log),
         timeoutMs: delegateTimeoutMs,
+        refusal: (plugin) => refusedPlugin(plugin, netconf.type),
+        log,
       },
       catalog,
       nads: cluster === undefined ? nads : nadsOf(cluster),

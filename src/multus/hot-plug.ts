@@ -16,6 +16,7 @@ import { type Attachment, executorErrorCode, type RequestContext, runtimeConf, t
 import type { Delegate } from "./delegate.ts";
 import { type InterfaceAttributes, parseInterfaceAttributes } from "./interface-attributes.ts";
 import { sendAddedInterface } from "./network-status.ts";
+import { refuseOwnPlugins } from "./own-plugin.ts";
 import { addToPlan, plannedInterface, plannedNetwork, readPlan, removeFromPlan } from "./plan-file.ts";
 import { withAddressArgs } from "./plugin-environment.ts";
 import { hasName } from "./pod.ts";
@@ -42,7 +43,8 @@ export function pluggedNetwork(
 ): PluggedNetwork {
   const where = "config of the request";
   const attributes = command === "ADD" ? parseInterfaceAttributes(bytes) : {};
-  const network = parseNetworkConfig(config, where, kernels);
+  const network = parseNetworkConfig(config, where, kernels, { toBeUndone: command === "DEL" });
+  if (command !== "DEL") refuseOwnPlugins(network, where);
   const { cniArgs } = attributes;
   if (cniArgs === undefined) return { network, attributes };
   const adjusted = adjustedConfig(kernels, { config: network.bytes, cniArgs }, where);
@@ -236,6 +238,7 @@ function configurationThen(
       cached.config,
       `network ${cached.networkName} of the result cache`,
       chain.kernels,
+      { toBeUndone: true },
     );
   } catch (error) {
     log.error("a saved configuration cannot be used", { error: errorText(error) });

@@ -20,6 +20,8 @@ export interface FoundNetwork {
   readonly network: NetworkConfigList;
   /** The value named a .conflist file. */
   readonly isChainFile: boolean;
+  /** Names its source in errors: a NetworkAttachmentDefinition, a key of the netconf. */
+  readonly where: string;
 }
 
 /** What a selection changes in the configuration itself. */
@@ -79,15 +81,16 @@ export class NetworkCatalog {
    *   NetworkAttachmentDefinition: a file of that name may be another network
    */
   async named(value: string, key: string, netconf: Netconf, nads: ReportedNads): Promise<FoundNetwork> {
+    const where = `${key} ${bounded(value)}`;
     if (value.includes("/")) {
-      const network = this.#files.loadPath(value);
-      if (network === undefined) {
+      const found = this.#atPath(value, key);
+      if (found === undefined) {
         throw new CniError(
           CniErrorCode.invalidNetworkConfig,
-          `${key} ${bounded(value)}: there is no such file, nor a directory of that name with a .conf or .conflist`,
+          `${where}: there is no such file, nor a directory of that name with a .conf or .conflist`,
         );
       }
-      return { name: network.name, network, isChainFile: value.endsWith(".conflist") };
+      return found;
     }
     const found = await this.#nad(nads, netconf.multusNamespace, value, netconf, {});
     if (found !== undefined) {
@@ -97,10 +100,10 @@ export class NetworkCatalog {
     if (network === undefined) {
       throw new CniError(
         CniErrorCode.invalidNetworkConfig,
-        `${key} ${bounded(value)}: neither a network-attachment-definition of namespace ${netconf.multusNamespace} nor the name of a configuration in ${netconf.confDir}`,
+        `${where}: neither a network-attachment-definition of namespace ${netconf.multusNamespace} nor the name of a configuration in ${netconf.confDir}`,
       );
     }
-    return { name: network.name, network, isChainFile: false };
+    return { name: network.name, network, isChainFile: false, where };
   }
 
   /**
@@ -124,18 +127,43 @@ export class NetworkCatalog {
     return found;
   }
 
+  /** The networks that a netconf names by a path or has in itself, as far as they can be used now. */
+  atHand(netconf: Netconf): FoundNetwork[] {
+    const { clusterNetwork, delegates } = netconf;
+    const found: FoundNetwork[] = [];
+    const add = (make: () => FoundNetwork | undefined) => {
+      try {
+        const network = make();
+        if (network !== undefined) found.push(network);
+      } catch (error) {
+        if (!(error instanceof CniError)) throw error;
+      }
+    };
+    if (clusterNetwork.includes("/")) add(() => this.#atPath(clusterNetwork, "clusterNetwork"));
+    for (const [index, config] of delegates.entries()) add(() => this.inline(config, index, netconf));
+    return found;
+  }
+
+  /** @returns undefined if there is no such file, or no network in a directory of that name */
+  #atPath(path: string, key: string): FoundNetwork | undefined {
+    const network = this.#files.loadPath(path);
+    const isChainFile = path.endsWith(".conflist");
+    return network && { name: network.name, network, isChainFile, where: `${key} ${bounded(path)}` };
+  }
+
   /** A configuration given in the netconf itself. @param index its place in `delegates` */
   inline(config: Uint8Array, index: number, netconf: Netconf): FoundNetwork {
     const key = `${netconf.cniVersion}\n${Buffer.from(config).toString("latin1")}`;
+    const where = `delegates[${index}] of the netconf`;
     let network = this.#parsedInline.get(key);
     if (network === undefined) {
-      network = this.#parse(config, `delegates[${index}] of the netconf`, "", netconf);
+      network = this.#parse(config, where, "", netconf);
       if (this.#parsedInline.size >= inlineLimit) {
         this.#parsedInline.clear();
       }
       this.#parsedInline.set(key, network);
     }
-    return { name: network.name, network, isChainFile: false };
+    return { name: network.name, network, isChainFile: false, where };
   }
 
   /**
@@ -160,8 +188,9 @@ export class NetworkCatalog {
       ["name", Buffer.from(JSON.stringify(name))],
       ["plugins", joinElements([Buffer.from(`{"type":"${passthruType}"}`), ...plugins])],
     ]);
-    const network = this.#parse(bytes, `auxiliary chain ${name}`, name, netconf);
-    return { name, network, isChainFile: true };
+    const where = `auxiliary chain ${name}`;
+    const network = this.#parse(bytes, where, name, netconf);
+    return { name, network, isChainFile: true, where };
   }
 
   /** @returns undefined if there is none */
@@ -195,11 +224,12 @@ export class NetworkCatalog {
     const written = this.#writtenIn(nad, netconf);
     const { cniArgs, deviceId } = additions;
     if (cniArgs === undefined && deviceId === undefined) {
-      return { name, network: written, isChainFile: false };
+      return { name, network: written, isChainFile: false, where: nad.where };
     }
     const where = `${nad.where} with what is selected for it`;
     const adjusted = adjustedConfig(this.#kernels, { config: written.bytes, cniArgs, deviceId }, where);
-    return { name, network: this.#parse(adjusted, where, nad.name, netconf), isChainFile: false };
+    const network = this.#parse(adjusted, where, nad.name, netconf);
+    return { name, network, isChainFile: false, where };
   }
 
   /** The configuration as the object has it, or the file that stands in for an empty one. */

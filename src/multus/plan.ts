@@ -5,6 +5,7 @@ import { checkDefaultRoutes } from "./default-route.ts";
 import type { AttachmentRequest, Delegate } from "./delegate.ts";
 import type { Netconf } from "./netconf.ts";
 import type { FoundNetwork, NetworkCatalog, ReportedNads } from "./networks.ts";
+import { refuseOwnPlugins } from "./own-plugin.ts";
 import type { PodReference } from "./pod.ts";
 import { podError } from "./pod-error.ts";
 import {
@@ -22,6 +23,8 @@ export interface PlanInput {
   /** The pod's; undefined where nothing is known of it. */
   readonly annotations: Readonly<Record<string, string>> | undefined;
   readonly nads: ReportedNads;
+  /** The networks are only made again to be taken away: those that would be refused count too. */
+  readonly toBeUndone?: boolean;
 }
 
 /**
@@ -35,7 +38,7 @@ export async function makePlan(catalog: NetworkCatalog, input: PlanInput): Promi
     checkDefaultRoutes(delegates);
     const auxiliary = netconf.auxiliaryCniChainName === "" ? undefined : catalog.auxiliary(netconf);
     if (auxiliary !== undefined) {
-      delegates.push(delegateOf(auxiliary, {}));
+      delegates.push(delegateOf(auxiliary, {}, input));
     }
     return delegates;
   } catch (error) {
@@ -43,7 +46,14 @@ export async function makePlan(catalog: NetworkCatalog, input: PlanInput): Promi
   }
 }
 
-function delegateOf(found: FoundNetwork, request: AttachmentRequest, isCluster = false): Delegate {
+/** @throws {CniError} 7 where Multus is one of its plugins, or what is none */
+function delegateOf(
+  { where, ...found }: FoundNetwork,
+  request: AttachmentRequest,
+  { netconf, toBeUndone = false }: Pick<PlanInput, "netconf" | "toBeUndone">,
+  isCluster = false,
+): Delegate {
+  if (!toBeUndone) refuseOwnPlugins(found.network, where, netconf.type);
   return { ...found, request, isCluster };
 }
 
@@ -55,17 +65,17 @@ async function baseNetworks(catalog: NetworkCatalog, input: PlanInput): Promise<
     return netconf.delegates.map((config, index) =>
       index === 0 && replacement !== undefined
         ? replacement
-        : delegateOf(catalog.inline(config, index, netconf), {}, index === 0),
+        : delegateOf(catalog.inline(config, index, netconf), {}, input, index === 0),
     );
   }
   const cluster =
     replacement ??
-    delegateOf(await catalog.named(netconf.clusterNetwork, "clusterNetwork", netconf, nads), {}, true);
+    delegateOf(await catalog.named(netconf.clusterNetwork, "clusterNetwork", netconf, nads), {}, input, true);
   const delegates = [cluster];
   if (!netconf.systemNamespaces.includes(pod.namespace)) {
     for (const [index, name] of netconf.defaultNetworks.entries()) {
       const found = await catalog.named(name, `defaultNetworks[${index}]`, netconf, nads);
-      delegates.push(delegateOf(found, {}));
+      delegates.push(delegateOf(found, {}, input));
     }
   }
   return delegates;
@@ -113,16 +123,36 @@ async function selectedNetworks(catalog: NetworkCatalog, input: PlanInput): Prom
 async function selectedNetwork(
   catalog: NetworkCatalog,
   selection: NetworkSelection,
-  { netconf, pod, nads }: PlanInput,
+  input: PlanInput,
   isCluster: boolean,
 ): Promise<Delegate> {
+  const { netconf, pod, nads } = input;
   const { name, namespace, cniArgs } = selection;
   try {
     const found = await catalog.selected(namespace, name, { cniArgs }, netconf, nads);
-    return delegateOf(found, requestOf(selection), isCluster);
+    return reported(nads, () => delegateOf(found, requestOf(selection), input, isCluster));
   } catch (error) {
     throw podError(error, pod, `${namespace}/${name}`);
   }
+}
+
+/** What is wrong with a NetworkAttachmentDefinition becomes an event of the pod. */
+function reported(nads: ReportedNads, work: () => Delegate): Delegate {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof CniError) nads.onInvalid(error);
+    throw error;
+  }
+}
+
+/**
+ * For an ADD that waits before it makes its plan: refuses a cluster network that is Multus at once, as far as it can be told without asking anybody. Whatever else is wrong
+ * with the networks may be right when the wait is over.
+ * @throws {CniError} 7
+ */
+export function refuseOwnClusterNetwork(catalog: NetworkCatalog, netconf: Netconf): void {
+  for (const { network, where } of catalog.atHand(netconf)) refuseOwnPlugins(network, where, netconf.type);
 }
 
 function requestOf(selection: NetworkSelection): AttachmentRequest {

@@ -127,7 +127,7 @@ async function remade(context: RequestContext, hasTraces: boolean): Promise<read
       continue;
     }
     try {
-      const plan = makePlan(context.catalog, { ...context, annotations, nads });
+      const plan = makePlan(context.catalog, { ...context, annotations, nads, toBeUndone: true });
       const delegates = await withinPatience(plan, "the pod's networks");
       return delegates.map((delegate, position) => ({
         ...delegate,
@@ -209,6 +209,7 @@ function parse(context: RequestContext, bytes: Uint8Array, where: string): Netwo
   try {
     return parseNetworkConfig(bytes, where, context.chain.kernels, {
       cniVersion: context.netconf.cniVersion,
+      toBeUndone: true,
     });
   } catch (error) {
     context.log.error("a saved configuration cannot be used", {

@@ -6,6 +6,7 @@ import { pluginTypeProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { checkVersion, compareVersions, supportsCheck } from "../cni/versions.ts";
 import { parseNetconf, podAnnotationsKey } from "../multus/netconf.ts";
+import { refuseOwnPlugins } from "../multus/own-plugin.ts";
 import { listFileName, pluginFileName } from "./files.ts";
 
 /** Go multus's name for the network that a runtime sees. */
@@ -13,8 +14,6 @@ export const defaultNetworkName = "multus-cni-network";
 /** The name that the plugin is installed under. */
 export const defaultPluginType = "multus";
 
-/** Plugins that are Multus: one of them as the cluster network would call itself for ever. */
-const multusTypes: readonly string[] = ["multus", "multus-shim"];
 /** From here on the thin form is a list: single configurations are deprecated by the spec. */
 const listsFrom = "1.0.0";
 
@@ -69,7 +68,7 @@ export function generateRuntimeConfig(options: GeneratorOptions, cluster: Cluste
   if (typeProblem !== undefined) {
     throw new CniError(CniErrorCode.invalidNetworkConfig, `Multus's own ${typeProblem}`);
   }
-  refuseMultus(cluster, type);
+  refuseOwnPlugins(network, path, type);
   const cniVersion = versionOf(options, cluster);
   const isInline = form === "thin" || options.forceCniVersion;
   if (isInline && isGiven(netconfKeys.auxiliaryCNIChainName) && netconfKeys.auxiliaryCNIChainName !== "") {
@@ -113,16 +112,6 @@ const madeKeys: readonly string[] = [
 ];
 
 const isGiven = (value: unknown) => value !== undefined && value !== null;
-
-/** @param type of the plugin that is Multus here */
-function refuseMultus({ path, network }: ClusterNetwork, type: string): void {
-  const own = network.plugins.find((plugin) => plugin.type === type || multusTypes.includes(plugin.type));
-  if (own === undefined) return;
-  throw new CniError(
-    CniErrorCode.invalidNetworkConfig,
-    `${path}: its plugin ${own.type} is Multus itself, which cannot be its own cluster network`,
-  );
-}
 
 /**
  * A runtime that knows CHECK (0.4.0) expects it of every plugin: over a cluster network that does not it would fail, so that this is refused like in Go multus.

@@ -1,8 +1,9 @@
 /** `multusctl install`: the plugin binary onto the node; what an init container runs. */
 
 import { Command, InvalidArgumentError, Option } from "commander";
+import { multusPluginNames } from "../../multus/own-plugin.ts";
 import { partPath } from "../installation.ts";
-import { type InstalledFile, installDaemon, installPlugin, pluginNames } from "./install.ts";
+import { type InstalledFile, installDaemon, installPlugin } from "./install.ts";
 import { defaultCniBinDir } from "./node-paths.ts";
 import { pluginBinary } from "./plugin-binary.ts";
 import { type Architecture, architectures, thisArchitecture } from "./program.ts";
@@ -19,7 +20,7 @@ export function installCommand(): Command {
     new Command("install")
       .summary("put the plugin binary onto a node")
       .description(
-        `Copies the plugin binary into the directory from which a container runtime starts its plugins, as ${pluginNames.join(" and as ")}. It does nothing else: ` +
+        `Copies the plugin binary into the directory from which a container runtime starts its plugins, as ${multusPluginNames.join(" and as ")}. It does nothing else: ` +
           "no configuration is written, nothing is started, and of privileges it needs none but that to write there.",
       )
       .option("--cni-bin-dir <directory>", "the directory; it has to be there", defaultCniBinDir)

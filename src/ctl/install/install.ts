@@ -4,14 +4,12 @@ import { lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
+import { multusPluginNames } from "../../multus/own-plugin.ts";
 import { UserError } from "../user-error.ts";
 import { formerPath, keepFormer } from "./former-file.ts";
 import { NewFile, programMode, removeAbandoned } from "./new-file.ts";
 import { tryPluginBinary } from "./plugin-binary.ts";
 import { haveSameContent, type ProgramName } from "./program.ts";
-
-/** The plugin binary under the names that configurations call it by: Go multus's thin plugin has the first, its thick one the second. */
-export const pluginNames: readonly string[] = ["multus", "multus-shim"];
 
 export const daemonName = "multusd";
 
@@ -36,7 +34,7 @@ export interface InstalledFile {
 /** @param source a plugin binary @param directory from which a runtime starts its plugins @throws {UserError} where nothing was changed */
 export function installPlugin(source: string, directory: string): InstalledFile[] {
   checkDirectory(directory, "--cni-bin-dir");
-  return install({ program: "multus", source, directory, names: pluginNames, check: tryPluginBinary });
+  return install({ program: "multus", source, directory, names: multusPluginNames, check: tryPluginBinary });
 }
 
 /** @param source the daemon as one executable @throws {UserError} where nothing was changed */

@@ -10,6 +10,7 @@ import { resultsDirectory } from "../../cni/cache.ts";
 import { isMissingFile, systemErrorCode } from "../../cni/errors.ts";
 import { certificateFilesIn } from "../../kube/certificates/certificate-file.ts";
 import { errorText } from "../../log/error-text.ts";
+import { multusPluginNames } from "../../multus/own-plugin.ts";
 import { isDaemonFile } from "../../multus/socket-directory.ts";
 import { spoolDirectory } from "../../multus/spool.ts";
 import { ownFileNames } from "../../runtime-config/files.ts";
@@ -17,7 +18,7 @@ import { isGenerated } from "../../runtime-config/ownership.ts";
 import { socketPath } from "../daemon-socket.ts";
 import { UserError } from "../user-error.ts";
 import { forgetFormer, formerPath, isFormerKept, restoreFormer } from "./former-file.ts";
-import { daemonName, pluginNames } from "./install.ts";
+import { daemonName } from "./install.ts";
 import { isOurKubeconfig } from "./kubeconfig-text.ts";
 import { removeAbandoned } from "./new-file.ts";
 import { kubeconfigPath, multusDirectory, onDemandConfigPath } from "./node-paths.ts";
@@ -67,7 +68,9 @@ export function uninstall(options: UninstallOptions): UninstalledFile[] {
     const allUsers = Array.from(users.values()).flat();
     return [
       ...configurations,
-      ...pluginNames.flatMap((name) => takeProgram(join(cniBinDir, name), "multus", users.get(name) ?? [])),
+      ...multusPluginNames.flatMap((name) =>
+        takeProgram(join(cniBinDir, name), "multus", users.get(name) ?? []),
+      ),
       ...takeProgram(join(daemonBinDir, daemonName), "multusd", []),
       ...takeCredentials(cniConfDir, allUsers),
       ...takeTraces(options, allUsers),

@@ -35,7 +35,7 @@ export function checkDefinition(
     return { key, findings: [aboutDefinition(namespace, name, "note", message)] };
   }
   const text = { bytes: nad.config, file: key, places: placesIn(nad.config) };
-  const findings = checkNetworkConfiguration(text, context, name).map(
+  const findings = checkNetworkConfiguration(text, context, { defaultName: name, isDelegate: true }).map(
     ({ severity, message, line, column }) => ({
       ...aboutDefinition(namespace, name, severity, `spec.config: ${message}`),
       line,

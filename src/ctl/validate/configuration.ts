@@ -3,11 +3,14 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseNetworkConfig } from "../../cni/config.ts";
+import { CniError } from "../../cni/errors.ts";
+import { NetworkConfigFiles } from "../../cni/files.ts";
 import { isJsonObject, type JsonObject, memberValue, objectMembers } from "../../cni/json.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import type { Kernels, PluginParts } from "../../kernels/index.ts";
 import { commonCapabilities } from "../../multus/capability-args.ts";
-import { parseNetconf, podAnnotationsKey } from "../../multus/netconf.ts";
+import { type Netconf, parseNetconf, podAnnotationsKey } from "../../multus/netconf.ts";
+import { refusedPlugin, refusedPluginOf } from "../../multus/own-plugin.ts";
 import { type Finding, type Places, problemsOf } from "./finding.ts";
 import { isNetconf } from "./kind.ts";
 import type { Position, ValuePath } from "./position.ts";
@@ -39,11 +42,21 @@ const knownCapabilities = [
 /** The name that parseNetconf gives its source in errors. */
 const netconfSource = "netconf on stdin";
 
+/** What a configuration is for, where it is not a file by itself. */
+export interface ConfigurationUse {
+  /** For a missing or empty `name`. */
+  readonly defaultName?: string;
+  /** Multus attaches it: as a NetworkAttachmentDefinition or an inline delegate, and never as the runtime's own file, which may be Multus's. */
+  readonly isDelegate?: boolean;
+  /** The name that the netconf around it gives Multus. */
+  readonly ownType?: string;
+}
+
 /** Findings about a single configuration or a list; also about Multus's own configuration as a plugin of a list. */
 export function checkNetworkConfiguration(
   text: LocatedText,
   context: CheckContext,
-  defaultName?: string,
+  { defaultName, isDelegate = false, ownType }: ConfigurationUse = {},
 ): Finding[] {
   const { bytes, file, places } = text;
   let network: NetworkConfigList;
@@ -55,7 +68,13 @@ export function checkNetworkConfiguration(
   const path = (index: number): ValuePath => (network.isList ? ["plugins", index] : []);
   return network.plugins.flatMap((plugin, index) => {
     const at = within(places, path(index));
-    const own = isNetconf({ type: plugin.type })
+    const isOwn = isNetconf({ type: plugin.type });
+    const problem = isOwn && !isDelegate ? undefined : refusedPlugin(plugin, ownType);
+    if (problem !== undefined) {
+      const message = network.isList ? `plugins[${index}]: ${problem}` : problem;
+      return [{ file, severity: "error", message, ...(at.of(["type"]) ?? at.whole) }];
+    }
+    const own = isOwn
       ? checkNetconf({ ...text, bytes: asRuntimeSends(plugin, network), places: at }, context)
       : [];
     return [...own, ...warningsOf(plugin, file, at, context)];
@@ -74,6 +93,12 @@ export function checkNetconf(text: LocatedText, context: CheckContext): Finding[
     if (context.binDirs.length > 0 && clusterNetwork.includes("/") && !existsSync(clusterNetwork)) {
       const message = `clusterNetwork: there is no ${clusterNetwork} on this machine`;
       warnings.push(warningAt(file, message, places, ["clusterNetwork"]));
+    } else if (context.binDirs.length > 0 && clusterNetwork.includes("/")) {
+      const problem = refusedClusterNetwork(netconf, context);
+      const at = places.of(["clusterNetwork"]) ?? places.whole;
+      if (problem !== undefined) {
+        warnings.push({ file, severity: "error", message: `clusterNetwork: ${problem}`, ...at });
+      }
     }
     if (capabilitiesOf(bytes, file)[podAnnotationsKey] !== true) {
       const message = `capabilities: without ${podAnnotationsKey} the runtime sends no annotations, and pods get no networks of their own`;
@@ -83,11 +108,23 @@ export function checkNetconf(text: LocatedText, context: CheckContext): Finding[
       checkNetworkConfiguration(
         { bytes: delegate, file, places: within(places, ["delegates", index]) },
         context,
+        { isDelegate: true, ownType: netconf.type },
       ),
     );
     return [...warnings, ...capabilityWarnings(bytes, file, places), ...delegates];
   } catch (error) {
     return errorsOf(error, netconfSource, text);
+  }
+}
+
+/** Is the cluster network's file, or the first one of its directory, Multus's own? What else may be wrong with that file is found where it is checked itself. */
+function refusedClusterNetwork({ clusterNetwork, type }: Netconf, context: CheckContext): string | undefined {
+  try {
+    const network = new NetworkConfigFiles(context.kernels, () => {}).loadPath(clusterNetwork);
+    return network && refusedPluginOf(network, type);
+  } catch (error) {
+    if (error instanceof CniError) return undefined;
+    throw error;
   }
 }
 

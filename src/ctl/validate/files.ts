@@ -167,7 +167,8 @@ function checkNad(
       return place === undefined ? undefined : inside(place);
     },
   };
-  return checkNetworkConfiguration({ bytes: nad.config, file, places }, context, nad.name).map((finding) => ({
+  const use = { defaultName: nad.name, isDelegate: true };
+  return checkNetworkConfiguration({ bytes: nad.config, file, places }, context, use).map((finding) => ({
     ...finding,
     message: `${nad.namespace}/${nad.name}: spec.config: ${finding.message}`,
   }));

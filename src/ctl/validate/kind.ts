@@ -1,16 +1,14 @@
 /** What a document is, told from its keys. */
 
 import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import { multusPluginNames } from "../../multus/own-plugin.ts";
 
 /** `other`: an object of Kubernetes that is none of Multus's, as manifests have them beside. `unknown`: nothing that Multus reads. */
 export type DocumentKind = "netconf" | "nad" | "nad-list" | "conflist" | "conf" | "other" | "unknown";
 
-/** Names that our plugin is installed under. */
-const multusTypes = ["multus", "multus-shim"];
-
 /** Is this plugin's configuration one of Multus itself? */
 export function isNetconf(value: unknown): boolean {
-  return isJsonObject(value) && typeof value.type === "string" && multusTypes.includes(value.type);
+  return isJsonObject(value) && typeof value.type === "string" && multusPluginNames.includes(value.type);
 }
 
 /** With a name for its kind. One of the group that NetworkAttachmentDefinitions are of is a misspelt one. */

@@ -105,7 +105,14 @@ class Setup implements Disposable {
 
   constructor(answers: Readonly<Record<string, Answer>> = {}) {
     this.executor = new ScriptedExecutor(answers);
-    this.context = { executor: this.executor, kernels, cache: this.cache, timeoutMs: 5000 };
+    this.context = {
+      executor: this.executor,
+      kernels,
+      cache: this.cache,
+      timeoutMs: 5000,
+      refusal: ({ type }) => (type === "refused" ? `type "${type}" is never run` : undefined),
+      log: silentLogger,
+    };
   }
 
   get cached(): string[] {

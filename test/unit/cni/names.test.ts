@@ -68,9 +68,12 @@ describe("names", () => {
     );
   });
 
-  it.each(["", ".", "..", "a/b", "/bin/sh", "../bridge", "a\0"])("refuses plugin %j", (type) => {
-    expect(pluginTypeProblem(type)).toMatch(/^type /);
-  });
+  it.each(["", ".", "..", "a/b", "/bin/sh", "../bridge", "a\0", "p".repeat(256)])(
+    "refuses plugin %j",
+    (type) => {
+      expect(pluginTypeProblem(type)).toMatch(/^type /);
+    },
+  );
 
   it.each(["bridge", "a", ".a", "..a", "a b"])("plugin %j", (type) => {
     expect(pluginTypeProblem(type)).toBeUndefined();

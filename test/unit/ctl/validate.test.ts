@@ -1,5 +1,5 @@
 /** validate says what the daemon would refuse, and points at it in the file. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -108,6 +108,26 @@ describe("netconf", () => {
     expect(findings(text)).toEqual([
       expect.stringMatching(/^f:3:43: warning: plugin absent/),
       expect.stringMatching(/^f:4:17: error: .*"?7"?/),
+    ]);
+  });
+
+  it("refuses Multus as one of the delegates in it, or in the cluster network's file", () => {
+    const own = { "io.kubernetes.cri.pod-annotations": true };
+    const evil = { cniVersion: "1.0.0", name: "evil", plugins: [{ type: "bridge" }, { type: "mine" }] };
+    const netconf = { cniVersion: "1.0.0", name: "n", type: "mine", capabilities: own };
+    expect(findings(JSON.stringify({ ...netconf, delegates: [evil] }))).toEqual([
+      expect.stringMatching(/^f:1:\d+: error: plugins\[1\]: type "mine" is Multus itself/),
+    ]);
+    const inline = { ...netconf, type: "multus", delegates: [{ ...evil, plugins: [{ type: "multusd" }] }] };
+    expect(findings(JSON.stringify(inline))).toEqual([
+      expect.stringMatching(/^f:1:\d+: error: plugins\[0\]: type "multusd" is Multus itself/),
+    ]);
+    const directory = join(binDir, "net.d");
+    mkdirSync(directory);
+    writeFileSync(join(directory, "00-multus.conf"), JSON.stringify({ ...netconf, type: "multus" }));
+    const outer = { ...netconf, type: "multus", clusterNetwork: directory };
+    expect(findings(JSON.stringify(outer))).toEqual([
+      expect.stringMatching(/^f:1:\d+: error: clusterNetwork: type "multus" is Multus itself/),
     ]);
   });
 
@@ -242,6 +262,24 @@ describe("NetworkAttachmentDefinitions", () => {
     expect(findings(text)).toEqual([
       expect.stringMatching(/^f:1:1: warning: default\/net: spec.config is empty/),
     ]);
+  });
+
+  it("refuses Multus as a plugin of one, at any place", () => {
+    const config = (plugin: object) => JSON.stringify({ cniVersion: "1.0.0", ...plugin });
+    const nad = (text: string) =>
+      JSON.stringify({
+        apiVersion: "k8s.cni.cncf.io/v1",
+        kind: "NetworkAttachmentDefinition",
+        metadata: { name: "net" },
+        spec: { config: text },
+      });
+    expect(findings(nad(config({ type: "multus", clusterNetwork: "x", name: "n" })))).toEqual([
+      expect.stringMatching(/^f:1:\d+: error: default\/net: spec\.config: type "multus" is Multus itself/),
+    ]);
+    expect(findings(nad(config({ plugins: [{ type: "bridge", ipam: { type: "multus" } }] })))).toEqual([
+      expect.stringMatching(/error: default\/net: spec\.config: plugins\[0\]: ipam\.type "multus" is Multus/),
+    ]);
+    expect(findings(nad(config({ type: ".x" })))).toEqual([expect.stringMatching(/begins with a dot/)]);
   });
 });
 

@@ -182,13 +182,18 @@ describe("what cannot be", () => {
     [{ cniVersion: "2.0.0" }, flannel, 1, /own configuration: cniVersion "2\.0\.0" is not supported/],
     [{ forceCniVersion: true }, flannel, 7, /forceCNIVersion needs cniVersion/],
     [{ type: "bin/multus" }, flannel, 7, /Multus's own type "bin\/multus" must be the file name/],
-    [{ type: "mine" }, { name: "n", type: "mine" }, 7, /its plugin mine is Multus itself/],
-    [{}, { name: "n", type: "multus" }, 7, /10-flannel\.conflist: its plugin multus is Multus itself/],
+    [{ type: "mine" }, { name: "n", type: "mine" }, 7, /network "n": type "mine" is Multus itself/],
+    [
+      {},
+      { name: "n", type: "multus" },
+      7,
+      /10-flannel\.conflist: network "n": type "multus" is Multus itself/,
+    ],
     [
       {},
       { name: "n", cniVersion: "1.0.0", plugins: [{ type: "a" }, { type: "multus-shim" }] },
       7,
-      /its plugin multus-shim is Multus itself/,
+      /network "n": plugins\[1\]: type "multus-shim" is Multus itself/,
     ],
     [
       { netconfKeys: { auxiliaryCNIChainName: "chain" }, form: "thin" as const },
