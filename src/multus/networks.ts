@@ -61,6 +61,15 @@ interface ParsedNad {
   readonly network: NetworkConfigList | CniError;
 }
 
+/**
+ * The node's own files belong to its administrator. With namespaceIsolation an author of definitions in any other namespace reaches none of them by giving an empty
+ * definition the name of one.
+ */
+function mayStandForFile({ namespace }: Nad, netconf: Netconf): boolean {
+  const { namespaceIsolation, multusNamespace, nonIsolatedNamespaces } = netconf;
+  return !namespaceIsolation || namespace === multusNamespace || nonIsolatedNamespaces.includes(namespace);
+}
+
 /** Finds networks, and keeps what it parsed for as long as its source stays the same. */
 export class NetworkCatalog {
   readonly #kernels: Kernels;
@@ -267,9 +276,16 @@ export class NetworkCatalog {
   }
 
   /** The file for an object with an empty spec. Its state on disk may change, so it is looked for each time. */
-  #standIn(nad: Nad, { confDir }: Netconf): NetworkConfigList {
+  #standIn(nad: Nad, netconf: Netconf): NetworkConfigList {
+    const { confDir } = netconf;
     const refuse = (code: number, what: string, options?: ErrorOptions) =>
       new CniError(code, `${nad.where}: spec.config is empty, and ${what}`, "", options);
+    if (!mayStandForFile(nad, netconf)) {
+      throw refuse(
+        CniErrorCode.invalidNetworkConfig,
+        `namespace isolation is on: only definitions of ${netconf.multusNamespace} (multusNamespace) and of globalNamespaces stand for files of the node`,
+      );
+    }
     let network: NetworkConfigList | undefined;
     try {
       network = this.#files.findByName(confDir, nad.name);

@@ -87,7 +87,10 @@ async function replacedCluster(catalog: NetworkCatalog, input: PlanInput): Promi
   if (annotation === undefined) {
     return undefined;
   }
-  const selection = parseDefaultNetworkSelection(annotation, input.netconf.multusNamespace);
+  const { netconf } = input;
+  const selection = parseDefaultNetworkSelection(annotation, netconf.multusNamespace);
+  // Without a namespace it is a network of multusNamespace, whether isolated or not: the annotation is made for those.
+  checkIsolation(selection, input, [netconf.multusNamespace]);
   return selectedNetwork(catalog, selection, input, true);
 }
 
@@ -96,7 +99,7 @@ async function selectedNetworks(catalog: NetworkCatalog, input: PlanInput): Prom
   if (annotation === "") {
     return [];
   }
-  const { netconf, pod } = input;
+  const { pod } = input;
   if (pod.namespace === "") {
     throw new CniError(
       CniErrorCode.invalidEnvironment,
@@ -105,19 +108,29 @@ async function selectedNetworks(catalog: NetworkCatalog, input: PlanInput): Prom
   }
   const delegates: Delegate[] = [];
   for (const selection of parseNetworkSelections(annotation, pod.namespace)) {
-    if (
-      netconf.namespaceIsolation &&
-      selection.namespace !== pod.namespace &&
-      !netconf.nonIsolatedNamespaces.includes(selection.namespace)
-    ) {
-      throw new CniError(
-        CniErrorCode.invalidNetworkConfig,
-        `network ${selection.namespace}/${selection.name}: namespace isolation is on, and ${selection.namespace} is not one of the namespaces that pods of ${pod.namespace} may take networks from`,
-      );
-    }
+    checkIsolation(selection, input);
     delegates.push(await selectedNetwork(catalog, selection, input, false));
   }
   return delegates;
+}
+
+/**
+ * With namespaceIsolation a pod takes networks of its own namespace, and of those that are not isolated.
+ * @param further namespaces that this annotation may name as well
+ * @throws {CniError} 7
+ */
+function checkIsolation(
+  { namespace, name }: NetworkSelection,
+  { netconf, pod }: PlanInput,
+  further: readonly string[] = [],
+): void {
+  if (!netconf.namespaceIsolation) return;
+  if ([pod.namespace, ...netconf.nonIsolatedNamespaces, ...further].includes(namespace)) return;
+  const pods = pod.namespace === "" ? "this pod, whose namespace is not known," : `pods of ${pod.namespace}`;
+  throw new CniError(
+    CniErrorCode.invalidNetworkConfig,
+    `network ${namespace}/${name}: namespace isolation is on, and ${namespace} is not one of the namespaces that ${pods} may take networks from`,
+  );
 }
 
 async function selectedNetwork(

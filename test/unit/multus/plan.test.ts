@@ -128,6 +128,36 @@ describe("namespace isolation", () => {
     },
   );
 
+  test.each([
+    ["secret/vault", undefined, false],
+    ['[{"name":"vault","namespace":"secret"}]', undefined, false],
+    ["secret/vault", "secret", true],
+    ["vault", undefined, true],
+    ["kube-system/vault", undefined, true],
+    ["default/vault", "shared", true],
+    ["shared/vault", "shared", true],
+    ["shared/vault", undefined, false],
+  ])(
+    "lets a pod of default have %s as its default network where globalNamespaces is %s: %s",
+    async (annotation, globalNamespaces, allowed) => {
+      using rig = new Rig(kernels);
+      for (const namespace of ["secret", "kube-system", "default", "shared"]) {
+        rig.addNad(`${namespace}/vault`, macvlan);
+      }
+      const annotations = { "v1.multus-cni.io/default-network": annotation };
+      const netconf = { namespaceIsolation: true, globalNamespaces };
+      const handled = await rig.run("ADD", { netconf, annotations });
+      if (allowed) {
+        expect(rig.plugins.trace).toEqual(["ADD macvlan eth0"]);
+      } else {
+        const msg = expect.stringMatching(/network (secret|shared)\/vault: namespace isolation is on/);
+        expect(answerOf(handled)).toMatchObject({ code: 7, msg });
+        expect(rig.plugins.calls).toEqual([]);
+      }
+      expect((await rig.run("DEL", { netconf, annotations })).exitCode).toBe(0);
+    },
+  );
+
   test("lets pods of any namespace take networks of default, unless globalNamespaces leaves it out", async () => {
     using rig = new Rig(kernels);
     rig.addNad("default/common", macvlan);
