@@ -4,9 +4,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "../log/logger.ts";
 import { removeFile, writeFileAtomically } from "./atomic-file.ts";
-import { CniError, ioFailure, isMissingFile } from "./errors.ts";
+import { CniError, CniErrorCode, ioFailure, isMissingFile } from "./errors.ts";
 import { memberValue, objectMembers, wholeMembers } from "./json.ts";
-import { checkContainerId, checkIfName, checkNetworkName } from "./names.ts";
+import {
+  attachmentNameProblem,
+  checkContainerId,
+  checkIfName,
+  checkNetworkName,
+  resultFileName,
+} from "./names.ts";
 
 /** Which attachment. */
 export interface AttachmentKey {
@@ -69,8 +75,9 @@ export class ResultCache {
     return bytes === undefined ? undefined : { ...this.#decode(bytes, path), ...key };
   }
 
-  /** Removes an entry; one that is not there is no error. @throws {CniError} 5; 4 or 7 a name that is no file name */
+  /** Removes an entry; one that is not there is no error, nor one of a name that is too long for a file. @throws {CniError} 5; 4 or 7 a name that is no file name */
   remove(key: AttachmentKey): void {
+    if (attachmentNameProblem(key.networkName, key.containerId, key.ifName) !== undefined) return;
     const path = this.#path(key);
     try {
       removeFile(path);
@@ -106,6 +113,10 @@ export class ResultCache {
     checkNetworkName(key.networkName, "result cache");
     checkContainerId(key.containerId);
     checkIfName(key.ifName);
+    const problem = attachmentNameProblem(key.networkName, key.containerId, key.ifName);
+    if (problem !== undefined) {
+      throw new CniError(CniErrorCode.invalidNetworkConfig, `result cache: ${problem}`);
+    }
     return join(this.#directory, fileName(key));
   }
 
@@ -201,7 +212,7 @@ function cacheText(attachment: CachedAttachment): Uint8Array {
 }
 
 function fileName({ networkName, containerId, ifName }: AttachmentKey): string {
-  return `${networkName}-${containerId}-${ifName}`;
+  return resultFileName(networkName, containerId, ifName);
 }
 
 /** The attachment that a file of a known container is named after. */

@@ -7,7 +7,7 @@ import { formatCniArgs } from "./args.ts";
 import type { ResultCache } from "./cache.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { pluginStdin } from "./kernel-failure.ts";
-import { checkContainerId, checkIfName, checkNetworkName } from "./names.ts";
+import { attachmentNameProblem, checkContainerId, checkIfName, checkNetworkName } from "./names.ts";
 import { orderFailure, pluginFailure, resultFailure } from "./plugin-failure.ts";
 import type { NetworkConfigList, RuntimeConf } from "./types.ts";
 import { supportsCheck, supportsStatusAndGc } from "./versions.ts";
@@ -34,7 +34,7 @@ export interface ValidAttachment {
  * ADD: each plugin in order with the result of the one before; the last result is cached.
  * @param options.refuseExistingLink the first plugin is not started if `ifName` is in the namespace already
  * @returns the result in the network's version, JSON text
- * @throws {CniError} the plugin's own code and message, with its type before it; 7, before any is run, where one of them is refused
+ * @throws {CniError} the plugin's own code and message, with its type before it; 7, before any is run, where one of them is refused, or the name is too long
  */
 export async function addNetworkList(
   context: ChainContext,
@@ -45,6 +45,8 @@ export async function addNetworkList(
   checkContainerId(runtime.containerId);
   checkNetworkName(list.name, "ADD");
   checkIfName(runtime.ifName);
+  const problem = attachmentNameProblem(list.name, runtime.containerId, runtime.ifName);
+  if (problem !== undefined) throw new CniError(CniErrorCode.invalidNetworkConfig, problem);
   requireRunnable(context, list, CniErrorCode.invalidNetworkConfig);
 
   let result: Uint8Array | undefined;

@@ -43,7 +43,7 @@ export function parseNetworkConfig(
     const whole = fillDefaults(bytes, where, kernels, defaults);
     const parts = kernels.splitConfig(whole);
     const { invalidNetworkConfig, incompatibleVersion } = CniErrorCode;
-    refuse(networkNameProblem(parts.name), invalidNetworkConfig, ["name"]);
+    refuse(networkNameProblem(parts.name, defaults.toBeUndone), invalidNetworkConfig, ["name"]);
     const cniVersion = parts.cniVersion || versionWhenMissing;
     refuse(versionProblem(cniVersion), incompatibleVersion, ["cniVersion"]);
     if (parts.plugins.length === 0) {

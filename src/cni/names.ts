@@ -11,8 +11,27 @@ const maximalIfNameLength = 15;
 /** Linux's NAME_MAX, in bytes. */
 const longestFileName = 255;
 
-/** @throws {CniError} 4: empty, or not an alphanumeric followed by `[A-Za-z0-9_.-]*` */
+/**
+ * Plans, results and recorded DELs are files named after the container: the longest name is a record's, of 20 characters before the id and 7 that may come before those
+ * (docs/wire.md, "DELs while no daemon is there"). Ids of containerd and CRI-O have 64.
+ */
+const longestContainerId = 228;
+/** Of the ids of container runtimes: a SHA-256 in hexadecimal. */
+const usualContainerIdLength = 64;
+
+/** Of this length no container has any state here, and none is given any. */
+export function isContainerIdTooLong(containerId: string): boolean {
+  return containerId.length > longestContainerId;
+}
+
+/** @throws {CniError} 4: empty, not an alphanumeric followed by `[A-Za-z0-9_.-]*`, or longer than 228 characters */
 export function checkContainerId(containerId: string): void {
+  if (isContainerIdTooLong(containerId)) {
+    throw new CniError(
+      CniErrorCode.invalidEnvironment,
+      `CNI_CONTAINERID ${quoted(containerId)} is longer than the ${longestContainerId} characters that the names of its files have room for`,
+    );
+  }
   if (identifier.test(containerId)) return;
   throw new CniError(
     CniErrorCode.invalidEnvironment,
@@ -60,12 +79,60 @@ export function checkNetworkName(name: string, where: string): void {
     throw textError(CniErrorCode.invalidNetworkConfig, where, [{ message: problem }]);
 }
 
-/** What is wrong with a network's name; undefined: nothing. */
-export function networkNameProblem(name: string): string | undefined {
-  if (identifier.test(name)) return undefined;
-  return name === ""
-    ? "the network has no name"
-    : `network name ${quoted(name)} must be letters, digits, "_", "." and "-", the first a letter or digit`;
+/**
+ * What is wrong with a network's name, whatever container and interface it is for; undefined: nothing.
+ * @param anyLength it may be too long for the file of a result
+ */
+export function networkNameProblem(name: string, anyLength = false): string | undefined {
+  if (!identifier.test(name)) {
+    return name === ""
+      ? "the network has no name"
+      : `network name ${quoted(name)} must be letters, digits, "_", "." and "-", the first a letter or digit`;
+  }
+  if (anyLength || name.length <= longestNetworkName) return undefined;
+  return `network name ${quoted(name)} has ${name.length} characters, and the file of a result has room for ${longestNetworkName} at the most`;
+}
+
+/** The file of an attachment's result (libcni's result cache). */
+export function resultFileName(networkName: string, containerId: string, ifName: string): string {
+  return `${networkName}-${containerId}-${ifName}`;
+}
+
+/** With an id and an interface of one character. */
+const longestNetworkName = longestFileName - resultFileName("", "1", "1").length;
+
+/** May a file have this name as far as its length goes? @returns bytes that it has too many; 0: it may */
+export function excessOfFileName(name: string): number {
+  return Math.max(0, Buffer.byteLength(name) - longestFileName);
+}
+
+/**
+ * What is wrong with the length of a network's name for one attachment: its result goes into a file that is named after network, container and interface, and the name of a
+ * file ends at 255 bytes. Known before the first plugin runs, as what it has made could not be remembered.
+ * @returns undefined: nothing
+ */
+export function attachmentNameProblem(
+  networkName: string,
+  containerId: string,
+  ifName: string,
+): string | undefined {
+  const excess = excessOfFileName(resultFileName(networkName, containerId, ifName));
+  if (excess === 0) return undefined;
+  const room = Math.max(0, networkName.length - excess);
+  return `network name ${quoted(networkName)} has ${networkName.length} characters; with container id and interface ${quoted(ifName)} the file of its result has room for ${room}`;
+}
+
+/** The longest names that fit with the ids of usual runtimes: whatever the interface is called, and with one of a single character. */
+export const usualNetworkNameLengths = {
+  always:
+    longestFileName -
+    resultFileName("", "i".repeat(usualContainerIdLength), "i".repeat(maximalIfNameLength)).length,
+  atMost: longestFileName - resultFileName("", "i".repeat(usualContainerIdLength), "i").length,
+} as const;
+
+/** Can a network of this name never be the one at an interface of a container of a usual runtime? @returns what is wrong; undefined: it can */
+export function usualNameProblem(networkName: string, ifName: string): string | undefined {
+  return attachmentNameProblem(networkName, "i".repeat(usualContainerIdLength), ifName);
 }
 
 /** A plugin is a file name in a directory of CNI_PATH. @returns what is wrong with it: empty, `.`, `..`, too long, or with a slash or a NUL; undefined: nothing */

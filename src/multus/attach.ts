@@ -1,13 +1,17 @@
 /** ADD: the plan's delegates in order, and everything undone in reverse if one of them fails (behaviour page, sections 5 and 6). */
 
 import { addNetworkList, deleteNetworkList } from "../cni/chain.ts";
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { attachmentNameProblem } from "../cni/names.ts";
 import type { StatusInput } from "../kernels/index.ts";
+import { deviceInfoProblem } from "./capability-args.ts";
 import {
   type Attachment,
   executorErrorCode,
   nadsWithEvents,
   type RequestContext,
   runtimeConf,
+  sendEvent,
   timed,
 } from "./context.ts";
 import { defaultRouteEdit } from "./default-route.ts";
@@ -23,6 +27,7 @@ import { podError } from "./pod-error.ts";
 import { findPod } from "./pod-lookup.ts";
 import { isReady, waitUntilReady } from "./readiness.ts";
 import { endPhase } from "./report.ts";
+import { invalidNetwork } from "./status-sink.ts";
 
 /** A delegate at its interface. */
 interface PlannedAttachment extends Attachment {
@@ -74,16 +79,17 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
   const { netconf, request, report } = context;
   let since = performance.now();
   const delegates = await makePlan(context.catalog, { ...context, nads: nadsWithEvents(context) });
-  since = endPhase(report, "plan", since);
-  writePlan(netconf.cniDir, request.containerId, delegates);
-  onStarted();
-  since = endPhase(report, "plan-file", since);
-
   const planned = delegates.map((delegate, position) => ({
     ...delegate,
     delegate,
     ifName: interfaceName(delegate, position, request.ifName),
   }));
+  checkFileNames(context, planned);
+  since = endPhase(report, "plan", since);
+  writePlan(netconf.cniDir, request.containerId, delegates);
+  onStarted();
+  since = endPhase(report, "plan-file", since);
+
   const done: PlannedAttachment[] = [];
   const status: StatusInput[] = [];
   let answer: Uint8Array | undefined;
@@ -115,6 +121,20 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
     throw error;
   }
   return answer ?? new Uint8Array();
+}
+
+/** Before anything is run: what a plugin has made could not be remembered. @throws {CniError} 7 a network's name that is too long for the files of its attachment */
+function checkFileNames(context: RequestContext, planned: readonly PlannedAttachment[]): void {
+  const { netconf, request, pod } = context;
+  const { containerId } = request;
+  for (const { name, ifName, network, request: asked } of planned) {
+    const problem =
+      attachmentNameProblem(network.name, containerId, ifName) ??
+      deviceInfoProblem(netconf.runtimeConfig, asked, { name, containerId, ifName });
+    if (problem === undefined) continue;
+    sendEvent(context, invalidNetwork(problem));
+    throw podError(new CniError(CniErrorCode.invalidNetworkConfig, problem), pod, name);
+  }
 }
 
 /** The cluster network's result as the runtime's netconf wants it. */

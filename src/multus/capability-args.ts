@@ -1,7 +1,9 @@
 /** Capability arguments: the runtime's own (runtimeConfig of the netconf) with a selection's over them, key by key (behaviour page, section 5). */
 
 import { arrayElements, joinElements, joinMembers, objectMembers } from "../cni/json.ts";
+import { excessOfFileName } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
+import { quoted } from "../log/quoted.ts";
 import type { AttachmentRequest } from "./delegate.ts";
 
 /** Capabilities that every network gets, whether or not a plugin of it asks for them: the result cache keeps them all, as Go multus has it. */
@@ -26,6 +28,23 @@ export interface AttachmentIdentity {
   readonly name: string;
   readonly containerId: string;
   readonly ifName: string;
+}
+
+function deviceInfoFileName({ name, containerId, ifName }: AttachmentIdentity): string {
+  return `${name}-${containerId}_${ifName}`.replaceAll("/", "-");
+}
+
+/** What is wrong with the name of an attachment's device-info file, where it has one; undefined: nothing. @param runtimeConfig the netconf's */
+export function deviceInfoProblem(
+  runtimeConfig: ReadonlyMap<string, Uint8Array>,
+  request: AttachmentRequest,
+  identity: AttachmentIdentity,
+): string | undefined {
+  const excess = excessOfFileName(deviceInfoFileName(identity));
+  const hasDevice = request.deviceID !== undefined || runtimeConfig.has("deviceID");
+  return excess === 0 || !hasDevice
+    ? undefined
+    : `${quoted(identity.name)} is ${excess} characters too long for the name of its device's file (CNIDeviceInfoFile)`;
 }
 
 /** A null, and an empty list or text, are no argument at all. */
@@ -99,8 +118,8 @@ export function capabilityArgs(
     }
   }
   if (members.has("deviceID")) {
-    const file = `${identity.name}-${identity.containerId}_${identity.ifName}`.replaceAll("/", "-");
-    members.set("CNIDeviceInfoFile", encoder.encode(JSON.stringify(`${deviceInfoDirectory}/${file}`)));
+    const file = `${deviceInfoDirectory}/${deviceInfoFileName(identity)}`;
+    members.set("CNIDeviceInfoFile", encoder.encode(JSON.stringify(file)));
   }
   return members.size === 0 ? undefined : joinMembers(members);
 }

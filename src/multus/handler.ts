@@ -6,6 +6,7 @@ import { ResultCache } from "../cni/cache.ts";
 import { statusNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
 import { NetworkConfigFiles } from "../cni/files.ts";
+import { isContainerIdTooLong } from "../cni/names.ts";
 import { type CniReply, type CniRequest, versionAskedFor } from "../cni/request.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
@@ -84,6 +85,15 @@ const defaultDelegateTimeoutMs = 90_000;
 const neverStartedLimit = 4096;
 
 const nothing = new Uint8Array();
+
+/** A DEL of a container whose ADD was refused for the length of its id: there is nothing to undo, and a DEL that fails would come again for ever. */
+function isForNothing({ command, containerId }: CniRequest, log: Logger): boolean {
+  if (command !== "DEL" || !isContainerIdTooLong(containerId)) return false;
+  log.error("DEL of a container id that is too long: nothing was attached to it", {
+    characters: containerId.length,
+  });
+  return true;
+}
 
 /** Makes the handler of a daemon's whole life. */
 export function createMultus(options: MultusOptions): Multus {
@@ -200,6 +210,7 @@ export function createMultus(options: MultusOptions): Multus {
     log: Logger,
     report: RequestReport,
   ): Promise<Uint8Array> {
+    if (isForNothing(request, log)) return nothing;
     const command = checkEnvironment(request);
     const netconfOf = () => parseNetconf(request.config, options.overrides);
     const context = await contextOf(request, netconfOf, executor, log, report);
@@ -227,6 +238,7 @@ export function createMultus(options: MultusOptions): Multus {
     log: Logger,
     report: RequestReport,
   ): Promise<Uint8Array> {
+    if (isForNothing(request, log)) return nothing;
     const command = checkEnvironment(request, { withoutPath: true });
     const plugged = pluggedNetwork(request, kernels);
     const context = await contextOf(request, () => netconfOfDaemon(options.overrides), executor, log, report);

@@ -8,6 +8,7 @@ import { addNetworkList, checkNetworkList, deleteNetworkList } from "../cni/chai
 import { parseNetworkConfig } from "../cni/config.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { adjustedConfig } from "../cni/kernel-failure.ts";
+import { attachmentNameProblem } from "../cni/names.ts";
 import type { CniRequest } from "../cni/request.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import type { Kernels } from "../kernels/index.ts";
@@ -76,6 +77,11 @@ export async function plug(
   };
   const attachment: Attachment = { ...delegate, ifName };
   const runtime = runtimeConf(known, attachment, withAddressArgs(known.args, attachment.request));
+  // What is noted down is a file of that name.
+  const problem = attachmentNameProblem(network.name, request.containerId, ifName);
+  if (problem !== undefined) {
+    throw podError(new CniError(CniErrorCode.invalidNetworkConfig, problem), known.pod, network.name);
+  }
   let since = performance.now();
   const strike = noteDown(known, delegate, runtime);
   onStarted();

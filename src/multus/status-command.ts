@@ -2,7 +2,9 @@
 
 import { statusNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { usualNameProblem } from "../cni/names.ts";
 import type { RequestContext } from "./context.ts";
+import { usualClusterIfName } from "./delegate.ts";
 import type { FoundNetwork, ReportedNads } from "./networks.ts";
 import { isReady } from "./readiness.ts";
 
@@ -20,7 +22,10 @@ export async function status(context: RequestContext): Promise<void> {
   if (problem !== undefined) {
     throw new CniError(CniErrorCode.pluginNotAvailable, problem);
   }
-  await statusNetworkList(chain, (await clusterNetwork(context)).network, path);
+  const { network } = await clusterNetwork(context);
+  const nameProblem = usualNameProblem(network.name, usualClusterIfName);
+  if (nameProblem !== undefined) throw new CniError(CniErrorCode.pluginNotAvailable, nameProblem);
+  await statusNetworkList(chain, network, path);
 }
 
 /** The cluster network of the netconf. @throws {CniError} 50 where there is none, or it cannot be used */

@@ -6,8 +6,10 @@ import { parseNetworkConfig } from "../../cni/config.ts";
 import { CniError } from "../../cni/errors.ts";
 import { NetworkConfigFiles } from "../../cni/files.ts";
 import { isJsonObject, type JsonObject, memberValue, objectMembers } from "../../cni/json.ts";
+import { usualNetworkNameLengths } from "../../cni/names.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import type { Kernels, PluginParts } from "../../kernels/index.ts";
+import { quoted } from "../../log/quoted.ts";
 import { commonCapabilities } from "../../multus/capability-args.ts";
 import { type Netconf, parseNetconf, podAnnotationsKey } from "../../multus/netconf.ts";
 import { refusedPlugin, refusedPluginOf } from "../../multus/own-plugin.ts";
@@ -66,7 +68,7 @@ export function checkNetworkConfiguration(
     return errorsOf(error, file, text);
   }
   const path = (index: number): ValuePath => (network.isList ? ["plugins", index] : []);
-  return network.plugins.flatMap((plugin, index) => {
+  const ofPlugins = network.plugins.flatMap((plugin, index): Finding[] => {
     const at = within(places, path(index));
     const isOwn = isNetconf({ type: plugin.type });
     const problem = isOwn && !isDelegate ? undefined : refusedPlugin(plugin, ownType);
@@ -79,6 +81,16 @@ export function checkNetworkConfiguration(
       : [];
     return [...own, ...warningsOf(plugin, file, at, context)];
   });
+  return [...nameFindings(network, text), ...ofPlugins];
+}
+
+/** A name that is too long for the file of a result with the container ids of usual runtimes: for every interface, or for one of a long name. */
+function nameFindings({ name }: NetworkConfigList, { file, places }: LocatedText): Finding[] {
+  const { always, atMost } = usualNetworkNameLengths;
+  if (name.length <= always) return [];
+  const severity: Finding["severity"] = name.length > atMost ? "error" : "warning";
+  const message = `network name ${quoted(name)} has ${name.length} characters, and the file of a result has room for ${always}, or up to ${atMost} if the interface's name is short`;
+  return [{ file, severity, message, ...(places.of(["name"]) ?? places.whole) }];
 }
 
 /** Findings about Multus's own configuration, and about the delegates in it. */

@@ -52,6 +52,21 @@ describe("network configurations", () => {
     ]);
   });
 
+  it("says that a name is too long for the file of a result, always or for some interfaces", () => {
+    const named = (length: number) =>
+      findings(`{"cniVersion":"1.0.0",\n"name":"${"n".repeat(length)}","type":"bridge"}`);
+    expect(named(174)).toEqual([]);
+    expect(named(175)).toEqual([
+      expect.stringMatching(/^f:2:8: warning: network name "n+" has 175 characters/),
+    ]);
+    expect(named(188)).toEqual([expect.stringMatching(/^f:2:8: warning: .*room for 174, or up to 188/)]);
+    for (const length of [189, 251, 252]) {
+      expect(named(length)).toEqual([
+        expect.stringMatching(new RegExp(`^f:2:8: error: network name "n+…?".* has ${length} characters`)),
+      ]);
+    }
+  });
+
   it("says that the name is missing", () => {
     expect(findings('{"cniVersion":"1.0.0","type":"bridge"}')).toEqual([
       expect.stringMatching(/^f:1:1: error: .*name/),

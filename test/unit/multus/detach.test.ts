@@ -245,19 +245,6 @@ test("a selection's cni-args may be nested as deep as anything that ADD takes", 
   });
 });
 
-test("a network whose name fits into no file name of the cache can be undone", async () => {
-  using rig = new Rig(kernels);
-  rig.addNad("default/a", { ...macvlan, name: "n".repeat(250) });
-  expect(answerOf(await rig.run("ADD", { annotations: selecting("a") }))).toMatchObject({
-    code: 5,
-    msg: expect.stringContaining("ENAMETOOLONG"),
-  });
-  rig.plugins.calls.length = 0;
-  expect((await rig.run("DEL")).exitCode).toBe(0);
-  expect(rig.plugins.trace).toEqual(["DEL macvlan net1", "DEL bridge eth0"]);
-  expect(stateOf(rig)).toEqual([]);
-});
-
 test("plans are for the owner only", async () => {
   using rig = await attached();
   const { statSync } = await import("node:fs");

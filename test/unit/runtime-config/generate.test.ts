@@ -195,6 +195,9 @@ describe("what cannot be", () => {
       7,
       /network "n": plugins\[1\]: type "multus-shim" is Multus itself/,
     ],
+    [{}, { name: "n", type: "multusd" }, 7, /network "n": type "multusd" is Multus itself/],
+    [{}, { name: "n", type: "_multus" }, 7, /network "n": type "_multus" is Multus itself/],
+    [{}, { name: "n", type: "a", ipam: { type: "multus" } }, 7, /ipam\.type "multus" is Multus itself/],
     [
       { netconfKeys: { auxiliaryCNIChainName: "chain" }, form: "thin" as const },
       flannel,
