@@ -57,24 +57,27 @@ bool rtnetlink_take_attribute(struct bytes *attributes, uint16_t *type, struct b
   return true;
 }
 
+/* The errno of a status, which is 0 or its negative. */
+static int errno_of(int32_t status) { return status > 0 || status == INT32_MIN ? EPROTO : -status; }
+
 /* The kernel's errno and words in an NLMSG_ERROR. */
 static int read_error(const struct nlmsghdr *header, struct bytes payload, struct buffer *explanation) {
-  int32_t error;
+  int32_t status;
   if (payload.length < sizeof(struct nlmsgerr)) return EPROTO;
-  memcpy(&error, payload.data, sizeof error);
-  if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return -error;
+  memcpy(&status, payload.data, sizeof status);
+  if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return errno_of(status);
   struct nlmsghdr request;
-  memcpy(&request, payload.data + sizeof error, sizeof request);
+  memcpy(&request, payload.data + sizeof status, sizeof request);
   /* Unless the kernel capped it, our whole message is repeated before the attributes. */
-  size_t skip = sizeof error + ((header->nlmsg_flags & NLM_F_CAPPED) != 0 ? sizeof request : NLMSG_ALIGN((size_t)request.nlmsg_len));
-  if (skip > payload.length) return -error;
+  size_t skip = sizeof status + ((header->nlmsg_flags & NLM_F_CAPPED) != 0 ? sizeof request : NLMSG_ALIGN((size_t)request.nlmsg_len));
+  if (skip > payload.length) return errno_of(status);
   struct bytes attributes = {payload.data + skip, payload.length - skip}, content;
   uint16_t type;
   while (rtnetlink_take_attribute(&attributes, &type, &content)) {
     if (type != NLMSGERR_ATTR_MSG || content.length == 0) continue;
     buffer_append(explanation, content.data, strnlen((const char *)content.data, content.length));
   }
-  return -error;
+  return errno_of(status);
 }
 
 /* Reads one datagram of the kernel's. Its length, or -1 with errno. */
@@ -95,26 +98,25 @@ static ssize_t receive_datagram(int descriptor, struct buffer *buffer) {
   }
 }
 
-/* Goes through one datagram. Returns true when the answer is complete, with its errno in `*error`. */
-static bool take_messages(struct bytes datagram, rtnetlink_receive *receive, void *context,
-                          struct buffer *explanation, bool *inconsistent, int *error) {
+bool rtnetlink_take_datagram(struct bytes datagram, rtnetlink_receive *receive, void *context, struct buffer *explanation,
+                             struct rtnetlink_answer *answer) {
   struct nlmsghdr header;
   while (datagram.length >= sizeof header) {
     memcpy(&header, datagram.data, sizeof header);
     if (header.nlmsg_len < sizeof header || header.nlmsg_len > datagram.length) {
-      *error = EPROTO;
+      answer->error = EPROTO;
       return true;
     }
     struct bytes payload = {datagram.data + sizeof header, header.nlmsg_len - sizeof header};
-    if ((header.nlmsg_flags & NLM_F_DUMP_INTR) != 0) *inconsistent = true;
+    if ((header.nlmsg_flags & NLM_F_DUMP_INTR) != 0) answer->is_inconsistent = true;
     if (header.nlmsg_type == NLMSG_ERROR) {
-      *error = read_error(&header, payload, explanation);
+      answer->error = read_error(&header, payload, explanation);
       return true;
     }
     if (header.nlmsg_type == NLMSG_DONE) {
       int32_t status = 0;
       if (payload.length >= sizeof status) memcpy(&status, payload.data, sizeof status);
-      *error = status < 0 ? -status : *inconsistent ? EAGAIN : 0;
+      answer->error = status < 0 ? errno_of(status) : answer->is_inconsistent ? EAGAIN : 0;
       return true;
     }
     if (receive != NULL && header.nlmsg_type >= NLMSG_MIN_TYPE) receive(&header, payload, context);
@@ -142,19 +144,19 @@ int rtnetlink_ask(int descriptor, struct buffer *message, rtnetlink_receive *rec
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) return errno;
 
-  struct buffer answer = {0};
-  buffer_reserve(&answer, RECEIVE_BYTES);
-  bool inconsistent = false, complete = false;
-  int error = 0;
+  struct buffer received = {0};
+  buffer_reserve(&received, RECEIVE_BYTES);
+  struct rtnetlink_answer answer = {0};
+  bool complete = false;
   while (!complete) {
-    ssize_t length = receive_datagram(descriptor, &answer);
+    ssize_t length = receive_datagram(descriptor, &received);
     if (length < 0) {
-      error = errno == EAGAIN ? ETIMEDOUT : errno;
+      answer.error = errno == EAGAIN ? ETIMEDOUT : errno;
       break;
     }
-    struct bytes datagram = {answer.data, (size_t)length};
-    complete = take_messages(datagram, receive, context, explanation, &inconsistent, &error);
+    struct bytes datagram = {received.data, (size_t)length};
+    complete = rtnetlink_take_datagram(datagram, receive, context, explanation, &answer);
   }
-  buffer_free(&answer);
-  return error;
+  buffer_free(&received);
+  return answer.error;
 }

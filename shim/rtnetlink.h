@@ -22,6 +22,18 @@ typedef void rtnetlink_receive(const struct nlmsghdr *header, struct bytes paylo
 int rtnetlink_ask(int descriptor, struct buffer *message, rtnetlink_receive *receive, void *context,
                   struct buffer *explanation);
 
+/* What the datagrams of one answer have said so far; all zero before the first one. */
+struct rtnetlink_answer {
+  /* A message says that what is dumped has changed meanwhile. */
+  bool is_inconsistent;
+  /* 0 or an errno, once the answer is complete; EPROTO where it is no netlink. */
+  int error;
+};
+
+/* Takes one datagram of an answer, as rtnetlink_ask() does. True: the answer is complete. */
+bool rtnetlink_take_datagram(struct bytes datagram, rtnetlink_receive *receive, void *context, struct buffer *explanation,
+                             struct rtnetlink_answer *answer);
+
 /* The attribute at the front of `attributes`, taken off them. False at their end (or where they make no sense). */
 bool rtnetlink_take_attribute(struct bytes *attributes, uint16_t *type, struct bytes *content);
 

@@ -98,8 +98,12 @@ static bool take_number(const char *text, size_t digits, uint64_t *number) {
 
 static bool has_prefix(const char *name, const char *prefix) { return strncmp(name, prefix, strlen(prefix)) == 0; }
 
-static void parse_name(struct spool_entry *entry) {
+bool spool_entry_read(const char *name, struct spool_entry *entry) {
   uint64_t tries = 0;
+  *entry = (struct spool_entry){0};
+  /* Some file systems, vfat for one, have names of more bytes than NAME_MAX. */
+  if (name[0] == '.' || strlen(name) > NAME_MAX) return false;
+  memcpy(entry->name, name, strlen(name));
   if (has_prefix(entry->name, broken_prefix) || has_prefix(entry->name, failed_prefix)) {
     entry->kind = SPOOL_ASIDE;
   } else if (strlen(entry->name) <= SPOOL_NAME_MAX && take_number(entry->name, SPOOL_TIME_DIGITS, &entry->time) &&
@@ -110,9 +114,12 @@ static void parse_name(struct spool_entry *entry) {
     entry->kind = SPOOL_FOREIGN;
   }
   entry->tries = (unsigned)tries;
+  return true;
 }
 
 static void append_entry(struct spool_list *list, const char *name) {
+  struct spool_entry entry;
+  if (!spool_entry_read(name, &entry)) return;
   if (list->count == list->capacity) {
     size_t capacity = list->capacity == 0 ? ENTRIES_FIRST : 2 * list->capacity;
     struct spool_entry *entries = memory_take(capacity * sizeof *entries);
@@ -121,10 +128,7 @@ static void append_entry(struct spool_list *list, const char *name) {
     list->entries = entries;
     list->capacity = capacity;
   }
-  struct spool_entry *entry = &list->entries[list->count++];
-  *entry = (struct spool_entry){0};
-  memcpy(entry->name, name, strlen(name));
-  parse_name(entry);
+  list->entries[list->count++] = entry;
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -143,7 +147,7 @@ bool spool_list_read(int directory, struct spool_list *list) {
   }
   const struct dirent *found;
   while (errno = 0, (found = readdir(stream)) != NULL) {
-    if (found->d_name[0] != '.') append_entry(list, found->d_name);
+    append_entry(list, found->d_name);
   }
   int error = errno;
   (void)closedir(stream);
@@ -257,8 +261,7 @@ bool spool_remove(int directory, const struct spool_entry *entry) {
   return unlinkat(directory, entry->name, 0) == 0 && fsync(directory) == 0;
 }
 
-/* Of a name that leaves no room for the prefix, as much as there is room for, and what tells it from others that begin like it. */
-static void make_aside_name(const char *name, struct buffer *aside) {
+void spool_aside_name_make(const char *name, struct buffer *aside) {
   struct bytes bytes = bytes_of_text(name);
   buffer_say(aside, broken_prefix);
   if (bytes.length <= SPOOL_NAME_MAX) {
@@ -273,7 +276,7 @@ static void make_aside_name(const char *name, struct buffer *aside) {
 
 bool spool_set_aside(int directory, const char *name, const char *problem) {
   struct buffer aside = {0};
-  make_aside_name(name, &aside);
+  spool_aside_name_make(name, &aside);
   bool moved = rename_file(directory, name, buffer_text(&aside));
   /* Gone: somebody else has done it. */
   bool is_aside = moved || errno == ENOENT;

@@ -53,6 +53,9 @@ int spool_directory_open(const char *cni_dir);
 /* The same, but makes it, and those above it, where it is missing. */
 int spool_directory_make(const char *cni_dir);
 
+/* What a file's name says. False: it begins with a dot, or is longer than a name that we could give. */
+bool spool_entry_read(const char *name, struct spool_entry *entry);
+
 /* Reads the names; freed with spool_list_free(). False, with errno, if that cannot be done. */
 bool spool_list_read(int directory, struct spool_list *list);
 void spool_list_free(struct spool_list *list);
@@ -64,6 +67,10 @@ bool spool_entry_is_of(const struct spool_entry *entry, const char *container_id
 
 /* The name of a record. */
 void spool_name_make(uint64_t time, unsigned tries, const char *container_id, struct buffer *name);
+
+/* The name of what is set aside as no record. Of a name that leaves no room for the prefix, as much as there is room for, and what tells it from others
+ * that begin like it. */
+void spool_aside_name_make(const char *name, struct buffer *aside);
 
 /* Opens an entry's file for reading. -1 with errno. */
 int spool_file_open(int directory, const char *name);
