@@ -47,6 +47,8 @@ struct environment environment_make(enum environment_base base, struct msgpack_v
   struct bytes rest = over.content;
   struct msgpack_value key, value;
   while (msgpack_take(&rest, &key) && msgpack_take(&rest, &value)) {
+    /* Of equal keys the last one counts. A program would find the first, or the last: which one depends on its language. */
+    if (names((struct msgpack_value){.content = rest}, key.content)) continue;
     made.list[count++] = at;
     memcpy(at, key.content.data, key.content.length);
     at += key.content.length;
