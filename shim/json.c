@@ -160,6 +160,8 @@ static bool is_key(const struct buffer *key, const char *wanted) {
   return key->length == strlen(wanted) && (key->length == 0 || strncasecmp((const char *)key->data, wanted, key->length) == 0);
 }
 
+static bool is_null(struct bytes value) { return bytes_equal_text(value, "null"); }
+
 /* Takes a member off the front of what an object's braces hold. `key` is decoded, `value` the text of the value. */
 static bool take_member(struct bytes *members, struct buffer *key, struct bytes *value) {
   struct bytes raw;
@@ -178,7 +180,7 @@ void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t
     do {
       if (!take_member(&document, &key, &value)) break;
       for (size_t i = 0; i < count; i++) {
-        if (!is_key(&key, wanted[i].key)) continue;
+        if (!is_key(&key, wanted[i].key) || is_null(value)) continue;
         struct bytes rest = value;
         wanted[i].found = take_string(&rest, &raw) && decode(raw, &wanted[i].value);
       }
@@ -193,8 +195,8 @@ bool json_find_value(struct bytes document, const char *key, struct bytes *value
   bool is_there = false;
   if (take_byte(&document, '{')) {
     while (take_member(&document, &found, &candidate)) {
-      if (is_key(&found, key)) {
-        is_there = !bytes_equal_text(candidate, "null");
+      if (is_key(&found, key) && !is_null(candidate)) {
+        is_there = true;
         *value = candidate;
       }
       if (!take_byte(&document, ',')) break;

@@ -12,13 +12,13 @@ struct json_wanted {
   struct buffer value;
 };
 
-/* Looks through the top level of an object for string values; of equal keys the last one counts.
- * Keys may be in any case, as for the daemon.
+/* Looks through the top level of an object for string values. As for the daemon (checkedNetconfKeys() in src/multus/netconf.ts), keys may be in any case,
+ * one that is null counts as absent, and of those that mean the same the last one counts.
  * Does not validate: it stops where the text makes no sense, and what was found before that stays found.
  * (The daemon validates, and says where the text is wrong.) */
 void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t count);
 
-/* Looks for the value of a top-level key in the same way; null counts as absent. `*value` is its text, white space around it not counted. */
+/* Looks for the value of a top-level key in the same way. `*value` is its text, white space around it not counted. */
 bool json_find_value(struct bytes document, const char *key, struct bytes *value);
 
 /* Reads an array of strings: appends each to `texts`, decoded, with a zero byte behind it.

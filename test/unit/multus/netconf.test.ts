@@ -91,6 +91,15 @@ describe("the netconf", () => {
     expect(parseNetconf(Buffer.from(text)).cniVersion).toBe("0.1.0");
   });
 
+  it("takes the last that is not null of keys that mean the same, as Go does", () => {
+    const text =
+      '{"name":"n","binDir":"/a","BINDIR":"/b","binDir":null,"prevResult":{"a":1},"PrevResult":null,' +
+      '"confDir":"/1","CONFDIR":"/2","confDir":"/3","delegates":[{"type":"a"}],"Delegates":null,"runtimeConfig":{"mac":"x"},"RuntimeConfig":null}';
+    const { binDir, confDir, prevResult, delegates, runtimeConfig } = parseNetconf(bytesOf(text));
+    expect([binDir, confDir, textOf(prevResult)]).toEqual(["/b", "/3", '{"a":1}']);
+    expect([delegates.map(textOf), textOf(runtimeConfig.get("mac"))]).toEqual([['{"type":"a"}'], '"x"']);
+  });
+
   it("takes a null key for absent, as Go does", () => {
     const parsed = parseNetconf(
       netconf({
