@@ -188,7 +188,8 @@ export function parseManifests(yaml: Yaml, text: string, path: string): Manifest
 
   const entries = new Map<string, Nad | CniError>();
   const broken: CniError[] = [];
-  const documents = yaml.parseAllDocuments(text, { prettyErrors: false });
+  // Its warnings would go to stderr past every log.
+  const documents = yaml.parseAllDocuments(text, { prettyErrors: false, logLevel: "error" });
   for (const document of Array.isArray(documents) ? documents : []) {
     const located = { path, document, text };
     const [problem] = document.errors;
