@@ -16,6 +16,7 @@ const { ensureNpmPackages } = await import("./setup/npm.mjs");
 const { ensurePrograms } = await import("./setup/kubernetes.mjs");
 const { interruption, run, SetupError } = await import("./setup/process.mjs");
 const { pinnedNode, projectDirectory } = await import("./setup/project.mjs");
+const { fuzz } = await import("./tasks/fuzz.mjs");
 const { runBenchmarks } = await import("./tasks/bench.mjs");
 const {
   clearReports,
@@ -127,6 +128,13 @@ const tasks = {
       await ensurePrograms(clusterPrograms);
       await requireBuild();
       return onPinnedNode(play, ...args);
+    },
+  },
+  fuzz: {
+    about: "fuzz every parser for a while (--minutes N, --only TARGET, --seed S, --input FILE)",
+    async run(args) {
+      await requireBuild();
+      return fuzz(args);
     },
   },
   bench: {

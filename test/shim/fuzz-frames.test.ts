@@ -1,4 +1,4 @@
-/** The shim's decoders under sanitizers: mutated input by the million, and generated MessagePack on which another reader must agree. */
+/** The shim's decoders of frames under sanitizers: generated MessagePack on which another reader must agree. */
 
 import fc from "fast-check";
 import { Packr, Unpackr } from "msgpackr";
@@ -51,12 +51,6 @@ const { value: values } = fc.letrec((tie) => ({
 const u32 = fc.nat({ max: 2 ** 32 - 1 });
 
 describe("the decoders of the shim", () => {
-  test.each([1, 2])("survive mutated frames, orders, JSON and recorded DELs, seed %i", async (seed) => {
-    const outcome = await runCommand([fuzzBinary, "loop", "5000", String(seed)]);
-    expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(Number.parseInt(outcome.stdout.toString(), 10)).toBeGreaterThan(10_000);
-  });
-
   test("read every frame that msgpackr writes", async () => {
     await fc.assert(
       fc.asyncProperty(

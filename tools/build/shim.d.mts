@@ -4,6 +4,6 @@
 export function buildShim(options?: {
   readonly architecture?: "amd64" | "arm64";
   readonly sanitize?: boolean;
-  readonly fuzz?: boolean;
+  readonly fuzz?: boolean | "libfuzzer";
   readonly out?: string;
 }): Promise<string>;

@@ -42,34 +42,63 @@ const sanitizerFlags = [
   "-fno-sanitize-recover=all",
 ];
 
+/** clang's coverage feedback: warnings are gcc's to give, as clang has others under the same names. */
+const libFuzzerFlags = [
+  "-std=c11",
+  "-O1",
+  "-g",
+  "-fno-omit-frame-pointer",
+  "-fsanitize=fuzzer,address,undefined",
+  "-fno-sanitize-recover=all",
+];
+
+/** The shim's decoders with one of these instead of the plugin. */
+const fuzzDirectory = join("test", "shim", "fuzz");
+const fuzzDrivers = ["driver.c", "libfuzzer.c"];
+
 /**
  * Compiles the shim.
- * @param {{ architecture?: "amd64" | "arm64", sanitize?: boolean, fuzz?: boolean, out?: string }} [options] architecture: the
+ * @param {{ architecture?: "amd64" | "arm64", sanitize?: boolean, fuzz?: boolean | "libfuzzer", out?: string }} [options] architecture: the
  *   machine that it is for, in a file of that name; this one if undefined; sanitize: with address and undefined-behaviour
- *   sanitizers; fuzz: test/shim/fuzz_frame.c with the shim's decoders instead of the plugin (always sanitized);
+ *   sanitizers; fuzz: the shim's decoders with the driver of test/shim/fuzz instead of the plugin (always sanitized), or, with clang, libFuzzer's;
  *   out: the file to write
  * @returns {Promise<string>} the file written
  * @throws {Error} with the compiler's own words
  */
 export async function buildShim({ architecture, sanitize = false, fuzz = false, out } = {}) {
   const plain = architecture === undefined ? "multus" : `multus-${architecture}`;
-  const name = fuzz ? "fuzz-frame" : sanitize ? "multus-sanitized" : plain;
+  const driver = fuzz === "libfuzzer" ? "libfuzzer.c" : "driver.c";
+  const fuzzName = fuzz === "libfuzzer" ? "fuzz-shim-libfuzzer" : "fuzz-shim";
+  const name = fuzz ? fuzzName : sanitize ? "multus-sanitized" : plain;
   const target = out ?? join(projectDirectory, "build", name);
   const sources = (await readdir(join(projectDirectory, "shim")))
     .filter((file) => file.endsWith(".c") && !(fuzz && file === "main.c"))
     .map((file) => join("shim", file))
     .sort();
-  if (fuzz) sources.push("-Ishim", "test/shim/fuzz_frame.c");
+  if (fuzz) {
+    const others = fuzzDrivers.filter((file) => file !== driver);
+    const own = (await readdir(join(projectDirectory, fuzzDirectory))).filter(
+      (file) => file.endsWith(".c") && !others.includes(file),
+    );
+    sources.push("-Ishim", ...own.sort().map((file) => join(fuzzDirectory, file)));
+  }
   const { version } = JSON.parse(await readFile(join(projectDirectory, "package.json"), "utf8"));
 
   await mkdir(dirname(target), { recursive: true });
   // A binary that runs cannot be written, only replaced.
   const temporary = `${target}.${process.pid}`;
   const flags = sanitize || fuzz ? sanitizerFlags : releaseFlags;
+  const ownCompiler = fuzz === "libfuzzer" ? "clang" : (process.env.CC ?? "cc");
   try {
     await promisify(execFile)(
-      architecture === undefined ? (process.env.CC ?? "cc") : compilers[architecture].command,
-      [...commonFlags, ...flags, `-DMULTUS_VERSION="${version}"`, "-o", temporary, ...sources],
+      architecture === undefined ? ownCompiler : compilers[architecture].command,
+      [
+        ...(fuzz === "libfuzzer" ? libFuzzerFlags : [...commonFlags, ...flags]),
+        `-DMULTUS_VERSION="${version}"`,
+        "-o",
+        temporary,
+        ...sources,
+      ],
       { cwd: projectDirectory },
     );
     await rename(temporary, target);

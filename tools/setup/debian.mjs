@@ -30,6 +30,12 @@ export const tools = {
     packages: ["qemu-user-static"],
     present: commands(...foreignArchitectures.map((architecture) => compilers[architecture].emulator)),
   },
+  fuzzer: {
+    about: "clang with libFuzzer, for fuzzing with coverage",
+    packages: ["clang", "libclang-rt-14-dev"],
+    // The package of the runtime is named after clang's version, that of Debian 12: what counts is whether it links.
+    present: commands("clang"),
+  },
   iproute2: { about: "ip and tc", packages: ["iproute2"], present: commands("ip", "tc") },
   strace: { about: "strace", packages: ["strace"], present: commands("strace") },
   plugins: {

@@ -34,7 +34,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
  * Runs a program, in the project's directory if no other is named, and waits for its end.
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ quiet?: boolean, env?: NodeJS.ProcessEnv, cwd?: string | undefined }} [options] quiet: its output is kept and returned, not printed
+ * @param {{ quiet?: boolean, env?: NodeJS.ProcessEnv, cwd?: string | undefined, onSpawn?: (child: import("node:child_process").ChildProcess) => void }} [options] quiet: its output is kept
+ *   and returned, not printed; onSpawn: is given the process
  * @returns {Promise<{ exitCode: number, output: string }>} exit code (128 + signal number if a signal ended it; 127 if it can't be started)
  */
 export function run(command, args, options = {}) {
@@ -45,6 +46,7 @@ export function run(command, args, options = {}) {
       stdio: options.quiet ? ["ignore", "pipe", "pipe"] : ["inherit", "inherit", "inherit"],
     });
     running.add(child);
+    options.onSpawn?.(child);
     let output = "";
     child.stdout?.on("data", (chunk) => {
       output += chunk;

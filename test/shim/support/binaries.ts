@@ -14,10 +14,10 @@ export const shims: readonly { readonly name: string; readonly binary: string }[
   { name: "sanitized", binary: join(root, "build/multus-sanitized") },
 ];
 
-/** Runs the shim's decoders over generated and given bytes: see fuzz_frame.c. */
-export const fuzzBinary = join(root, "build/fuzz-frame");
+/** Runs the shim's decoders over generated and given bytes: see test/shim/fuzz/driver.c. */
+export const fuzzBinary = join(root, "build/fuzz-shim");
 
-const sources = ["shim", "test/shim/fuzz_frame.c", "tools/build/shim.mjs"];
+const sources = ["shim", "test/shim/fuzz", "tools/build/shim.mjs"];
 
 function newestChange(path: string): number {
   const absolute = join(root, path);

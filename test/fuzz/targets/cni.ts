@@ -1,0 +1,178 @@
+/** Targets: JSON, configurations, CNI_ARGS, names and the result cache. */
+
+import { isUtf8 } from "node:buffer";
+import { findCniArg, formatCniArgs, parseCniArgs } from "../../../src/cni/args.ts";
+import { ResultCache } from "../../../src/cni/cache.ts";
+import { parseNetworkConfig } from "../../../src/cni/config.ts";
+import { CniError } from "../../../src/cni/errors.ts";
+import {
+  arrayElements,
+  joinElements,
+  joinMembers,
+  objectMembers,
+  parseJson,
+  valueOffset,
+  wholeMembers,
+} from "../../../src/cni/json.ts";
+import {
+  checkContainerId,
+  checkNetworkName,
+  ifNameProblem,
+  pluginTypeProblem,
+} from "../../../src/cni/names.ts";
+import { loadKernels } from "../../../src/kernels/load.ts";
+import { silentLogger } from "../../../src/log/logger.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
+import { goldenConfigs, goldenResults, goldenTexts } from "../engine/golden.ts";
+import { attempt, type FuzzTarget, must, mustEqual, mustKeepPrototypes } from "../engine/target.ts";
+
+const kernels = loadKernels();
+const where = "input";
+
+/** The value, or nothing where JSON.parse refuses the text. */
+function plainParse(input: Buffer): { readonly value: unknown } | undefined {
+  if (!isUtf8(input)) return undefined;
+  try {
+    // A byte order mark is no JSON, and toString() keeps it.
+    const value: unknown = JSON.parse(input.toString("utf8"));
+    return { value };
+  } catch {
+    return undefined;
+  }
+}
+
+function runJson(input: Buffer): void {
+  const plain = plainParse(input);
+  const parsed = attempt(input, [CniError], () => ({ value: parseJson(input, where) }));
+  must(
+    (parsed === undefined) === (plain === undefined),
+    "parseJson accepts what JSON.parse refuses, or the other way",
+  );
+  // Deeper ones are read, but JSON.stringify cannot write them.
+  const isFlat = !/[[{]{500}/.test(input.toString("latin1").replaceAll(/[^[\]{}]/g, ""));
+  const members = attempt(input, [CniError], () => objectMembers(input, where));
+  if (members !== undefined) {
+    // It leaves it to others whether a text is UTF-8.
+    must(plain !== undefined || !isUtf8(input), "objectMembers reads what is not JSON");
+    if (plain !== undefined && isFlat)
+      mustEqual(JSON.parse(Buffer.from(joinMembers(members)).toString()), plain.value, "members");
+    for (const name of [...members.keys()].slice(0, 5)) {
+      const offset = valueOffset(input, [name]);
+      must(offset >= 0 && offset <= input.length, "an offset outside of the text");
+    }
+  }
+  const elements = attempt(input, [CniError], () => arrayElements(input, where));
+  if (elements !== undefined && plain !== undefined && isFlat) {
+    mustEqual(JSON.parse(Buffer.from(joinElements(elements)).toString()), plain.value, "elements");
+  }
+  for (const [name, raw] of wholeMembers(input)) {
+    must(members === undefined || members.has(name), "a whole member that is none");
+    if (isUtf8(input)) JSON.parse(Buffer.from(raw).toString("utf8"));
+  }
+}
+
+export const jsonTarget: FuzzTarget = {
+  name: "cni/json",
+  covers: ["src/cni/json.ts parseJson"],
+  seeds: () => [
+    ...goldenConfigs().slice(0, 20),
+    ...goldenResults().slice(0, 20),
+    '[1,"\\ud83d\\ude00",{"a":[]}]',
+  ],
+  run: runJson,
+};
+
+export const configTarget: FuzzTarget = {
+  name: "cni/config",
+  covers: ["src/cni/config.ts parseNetworkConfig"],
+  seeds: goldenConfigs,
+  words: [
+    '"plugins":[',
+    '"cniVersions":',
+    '"disableCheck":"true"',
+    '"loadOnlyInlinedPlugins":true',
+    '"type":"',
+  ],
+  run(input) {
+    const list = attempt(input, [CniError], () =>
+      parseNetworkConfig(input, where, kernels, { name: "given", cniVersion: "1.0.0" }),
+    );
+    if (list === undefined) return;
+    must(/^[A-Za-z0-9][\w.-]*$/.test(list.name), "a name that could leave a directory");
+    must(list.plugins.length > 0, "no plugin");
+    for (const { type, bytes } of list.plugins) {
+      must(type !== "" && !type.includes("/") && !type.includes("\0"), "a plugin with a path");
+      JSON.parse(Buffer.from(bytes).toString("utf8"));
+    }
+    const again = parseNetworkConfig(list.bytes, where, kernels);
+    mustEqual([again.name, again.plugins.length], [list.name, list.plugins.length], "read again");
+  },
+};
+
+export const argsTarget: FuzzTarget = {
+  name: "cni/args",
+  covers: ["src/cni/args.ts parseCniArgs"],
+  seeds: () => [
+    "IgnoreUnknown=true;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=c0ffee;K8S_POD_UID=1-2",
+    "a=b=c;a=",
+    ...goldenTexts((key) => key === "CNI_ARGS"),
+  ],
+  words: ["=", ";", "=;", ";;", "K8S_POD_NAME=", "\0"],
+  run(input) {
+    const text = input.toString("utf8");
+    const args = attempt(input, [CniError], () => parseCniArgs(text));
+    for (const [key, value] of args ?? []) {
+      must(
+        key !== "" && !key.includes("=") && !`${key}${value}`.includes(";"),
+        "a pair with a separator in it",
+      );
+      must(findCniArg(args ?? [], key) !== undefined, "a pair that is not found");
+    }
+    const written = args === undefined ? undefined : attempt(input, [CniError], () => formatCniArgs(args));
+    if (written !== undefined) must(written === text, "written as something else");
+  },
+};
+
+export const namesTarget: FuzzTarget = {
+  name: "cni/names",
+  covers: [],
+  seeds: () => ["c0ffee0123456789", "eth0", "net1.100", "..", "eth%d", "a/b", "ⅷ", "é", "\u2028"],
+  run(input) {
+    const text = input.toString("utf8");
+    const id = attempt(input, [CniError], () => checkContainerId(text) ?? text);
+    const network = attempt(input, [CniError], () => checkNetworkName(text, where) ?? text);
+    for (const name of [id, network])
+      must(name === undefined || /^[A-Za-z0-9][\w.-]*$/.test(name), "a bad name");
+    if (ifNameProblem(text) === undefined) {
+      must(Buffer.byteLength(text) <= 15 && !/[/\0\s:%]/.test(text) && text !== ".", "a bad interface name");
+    }
+    if (pluginTypeProblem(text) === undefined) must(!/[/\0]/.test(text) && text !== "..", "a bad plugin");
+  },
+};
+
+let scratch: { readonly directory: ScratchDirectory; readonly cache: ResultCache } | undefined;
+
+export const cacheTarget: FuzzTarget = {
+  name: "cni/cache",
+  covers: [],
+  seeds: () => [
+    ...goldenTexts((key) => key.startsWith("results/")),
+    '{"kind":"cniCacheV1","containerId":"c","config":"e30=","ifName":"net1","networkName":"n","cniArgs":[["a","b"]],"capabilityArgs":{},"result":{"cniVersion":"1.0.0"}}',
+    ...goldenResults().slice(0, 5),
+  ],
+  words: ['"kind":"cniCacheV1"', '"result":{', '"config":"', '"cniArgs":[['],
+  run(input) {
+    if (scratch === undefined) {
+      const directory = new ScratchDirectory("fuzz");
+      scratch = { directory, cache: new ResultCache(directory.path, silentLogger) };
+    }
+    scratch.directory.write("results/n-c-net1", input);
+    const read = scratch.cache.read({ networkName: "n", containerId: "c", ifName: "net1" });
+    mustKeepPrototypes(read);
+    must(read === undefined || read.containerId === "c", "another container's");
+  },
+  close() {
+    scratch?.directory[Symbol.dispose]();
+    scratch = undefined;
+  },
+};

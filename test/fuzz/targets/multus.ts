@@ -1,0 +1,198 @@
+/** Targets: netconf, annotations, plans, NAD manifests, names in the spool, and what a daemon answers. */
+
+import * as yaml from "yaml";
+import { CniError } from "../../../src/cni/errors.ts";
+import { isJsonObject } from "../../../src/cni/json.ts";
+import { parseInterfaceAttributes } from "../../../src/multus/interface-attributes.ts";
+import { parseManifests } from "../../../src/multus/nads.ts";
+import { parseNetconf } from "../../../src/multus/netconf.ts";
+import { resultAddresses } from "../../../src/multus/network-status.ts";
+import { decodePlan, plannedInterface, plannedNetwork } from "../../../src/multus/plan-file.ts";
+import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/selection.ts";
+import { statusPage } from "../../../src/multus/socket-client.ts";
+import { spoolNameKind } from "../../../src/multus/spool.ts";
+import { readArrayPrefix } from "../../../src/multus/torn-array.ts";
+import { goldenAnnotations, goldenNetconfs, goldenResults, goldenTexts } from "../engine/golden.ts";
+import { attempt, type FuzzTarget, must, mustEqual, mustKeepPrototypes } from "../engine/target.ts";
+
+const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const subdomain = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+
+export const netconfTarget: FuzzTarget = {
+  name: "multus/netconf",
+  covers: ["src/multus/netconf.ts parseNetconf"],
+  seeds: goldenNetconfs,
+  words: [
+    '"binDir":"/opt/cni/bin"',
+    '"BINDIR":null',
+    '"globalNamespaces":"a,b"',
+    '"runtimeConfig":{"io.kubernetes.cri.pod-annotations":{}}',
+    '"delegates":[{}]',
+  ],
+  run(input) {
+    const netconf = attempt(input, [CniError], () => parseNetconf(input));
+    if (netconf === undefined) return;
+    must(/^[A-Za-z0-9][\w.-]*$/.test(netconf.name), "a name that could leave a directory");
+    for (const path of [netconf.binDir, netconf.confDir, netconf.cniDir])
+      must(path.startsWith("/"), "a relative path");
+    for (const delegate of netconf.delegates) {
+      must(isJsonObject(JSON.parse(Buffer.from(delegate).toString())), "a delegate that is no object");
+    }
+    must(
+      Object.values(netconf.podAnnotations ?? {}).every((text) => typeof text === "string"),
+      "an annotation that is no text",
+    );
+    for (const raw of netconf.runtimeConfig.values()) JSON.parse(Buffer.from(raw).toString());
+  },
+};
+
+export const selectionTarget: FuzzTarget = {
+  name: "multus/selection",
+  covers: [
+    "src/multus/selection.ts parseNetworkSelections",
+    "src/multus/selection.ts parseDefaultNetworkSelection",
+  ],
+  seeds: () => [
+    ...goldenAnnotations("k8s.v1.cni.cncf.io/networks"),
+    ...goldenAnnotations("v1.multus-cni.io/default-network"),
+    "a,b/c@eth5, d ",
+    '[{"name":"a","namespace":"b","interface":"net9","ips":["10.0.0.1/24"],"mac":"0a:00:00:00:00:01","default-route":["10.0.0.1"],"cni-args":{"a":1},"portMappings":[{"hostPort":1,"containerPort":2}],"bandwidth":{"ingressRate":1},"infiniband-guid":"c2:11:22:33:44:55:66:77"}]',
+  ],
+  words: ['"name":"', '"namespace":"', '"interface":"', '"ips":[', "@", "/", ",", "kube-system/"],
+  run(input) {
+    const text = input.toString("utf8");
+    const selections = attempt(input, [CniError], () => parseNetworkSelections(text, "own")) ?? [];
+    for (const { name, namespace, interfaceRequest } of selections) {
+      must(subdomain.test(name) && name.length <= 253, `name ${JSON.stringify(name)}`);
+      must(label.test(namespace) && namespace.length <= 63, `namespace ${JSON.stringify(namespace)}`);
+      must(interfaceRequest === undefined || !/[/\s\0]/.test(interfaceRequest), "a bad interface");
+    }
+    const single = attempt(input, [CniError], () => parseDefaultNetworkSelection(text, "own"));
+    if (single !== undefined)
+      mustEqual(
+        [single.name, single.namespace],
+        [selections[0]?.name, selections[0]?.namespace],
+        "the default network",
+      );
+  },
+};
+
+export const attributesTarget: FuzzTarget = {
+  name: "multus/interface-attributes",
+  covers: ["src/multus/interface-attributes.ts parseInterfaceAttributes"],
+  seeds: () => [
+    '{"ips":["10.0.0.1/24","fd00::1"],"mac":"0a:00:00:00:00:01","cni-args":{"a":{"b":1}}}',
+    "{}",
+    "null",
+  ],
+  words: ['"IPS":', '"Mac":""', '"CNI-Args":{}'],
+  run(input) {
+    const attributes = attempt(input, [CniError], () => parseInterfaceAttributes(input));
+    for (const word of [...(attributes?.ips ?? []), attributes?.mac ?? ""]) {
+      must(/^[0-9a-fA-F.:/-]*$/.test(word), `address ${JSON.stringify(word)}`);
+    }
+    if (attributes?.cniArgs !== undefined)
+      must(isJsonObject(JSON.parse(Buffer.from(attributes.cniArgs).toString())), "cni-args");
+  },
+};
+
+export const planTarget: FuzzTarget = {
+  name: "multus/plan-file",
+  covers: ["src/multus/plan-file.ts decodePlan", "src/multus/torn-array.ts readArrayPrefix"],
+  seeds: () =>
+    goldenTexts(
+      (key, value) => /^[0-9a-f]{10,}$/.test(key) && (typeof value === "string" || Array.isArray(value)),
+    ),
+  words: [
+    '"Bytes":"e30="',
+    '"ConfList":{"plugins":[{}]}',
+    '"ifnameRequest":"net1"',
+    '"CNINetworkConfigList":{"Plugins":[{"Bytes":"e30="}],"Bytes":"e30="}',
+    "],[",
+  ],
+  run(input) {
+    const text = input.toString("utf8");
+    const plan = decodePlan(text);
+    mustKeepPrototypes(plan);
+    must(plan.problem.length < 200, "a long problem");
+    for (const [place, entry] of plan.entries.entries()) {
+      must(typeof plannedInterface(entry, place) === "string", "no interface");
+      must(typeof plannedNetwork(entry) === "string", "no network");
+    }
+    const { elements, isWhole } = readArrayPrefix(text);
+    must(elements.length <= text.length && (!isWhole || Array.isArray(JSON.parse(text))), "not whole");
+  },
+};
+
+export const manifestsTarget: FuzzTarget = {
+  name: "multus/manifests",
+  covers: ["src/multus/nads.ts parseManifests"],
+  seeds: () => [
+    "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata:\n  name: one\n  annotations: {a: b}\nspec:\n  config: |\n    { }\n---\nkind: List\nitems:\n  - kind: NetworkAttachmentDefinition\n",
+    '{"apiVersion":"k8s.cni.cncf.io/v1","kind":"NetworkAttachmentDefinition","metadata":{"name":"two","namespace":"x"},"spec":{"config":"{}"}}',
+    "a: &a [1, *a]\nb: {<<: *a}\n? {c: d}\n: !!binary e30=\n",
+  ],
+  words: [
+    "&a ",
+    "*a",
+    "<<: *a",
+    "!!js/function x",
+    "!!map ",
+    "---\n",
+    "...\n",
+    "kind: NetworkAttachmentDefinition\n",
+    "  name: x\n",
+    "items:\n",
+    "? ",
+  ],
+  run(input) {
+    const text = input.toString("utf8");
+    for (const path of ["nads.yaml", "nads.json"]) {
+      const manifests = attempt(input, [], () => parseManifests(yaml, text, path));
+      for (const problem of manifests?.broken ?? []) {
+        must(problem instanceof CniError && problem.message.startsWith(path), "an error without its file");
+        must(problem.message.length <= 4_096 + 8 * text.length, "a long error");
+      }
+      for (const entry of manifests?.entries.values() ?? []) {
+        must(entry instanceof CniError || typeof entry.name === "string", "no name");
+      }
+    }
+  },
+};
+
+export const spoolNameTarget: FuzzTarget = {
+  name: "multus/spool-name",
+  covers: [],
+  seeds: () => ["1764460800000000-00-c0ffee", "failed-1764460800000000-16-c0ffee", "broken-x", ".recording"],
+  words: ["failed-", "broken-", "-00-"],
+  run(input) {
+    const kind = spoolNameKind(input.toString("utf8"));
+    must(["record", "failed", "broken", "hidden"].includes(kind.kind), "no kind");
+    if (kind.kind === "record") must(kind.tries <= 99 && kind.microseconds < 1e16, "a number that is none");
+  },
+};
+
+export const answersTarget: FuzzTarget = {
+  name: "multus/answers",
+  covers: [],
+  seeds: () => [
+    '{"version":"0.1.0","socketDir":"/run/multus","requests":{}}',
+    ...goldenResults().slice(0, 10),
+  ],
+  run(input) {
+    const body = input.toString("utf8");
+    mustKeepPrototypes(statusPage({ status: 200, body }));
+    let isJson = true;
+    try {
+      JSON.parse(body);
+    } catch {
+      isJson = false;
+    }
+    // It is given nothing but JSON: a kernel has made it.
+    if (isJson)
+      must(
+        resultAddresses(input).addresses.every((address) => typeof address === "string"),
+        "an address",
+      );
+  },
+};

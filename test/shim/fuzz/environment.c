@@ -1,0 +1,67 @@
+/* Target: `env` of an EXEC and the environment that becomes of it (shim/order.c, environment.c). */
+#define _GNU_SOURCE
+#include "environment.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "order.h"
+#include "target.h"
+
+static void put_pair(struct buffer *out, const char *key, const char *value) {
+  msgpack_put_text(out, key);
+  msgpack_put_text(out, value);
+}
+
+static void seed(struct buffer *out, uint64_t which) {
+  msgpack_put_map(out, 6);
+  put_pair(out, "CNI_COMMAND", which % 2 == 0 ? "ADD" : "DEL");
+  put_pair(out, "CNI_ARGS", "IgnoreUnknown=true;K8S_POD_NAME=pod-with-a-name-that-is-longer-than-thirty-one-bytes");
+  put_pair(out, "CNI_EMPTY", "");
+  put_pair(out, "CNI_COMMAND", "CHECK");
+  put_pair(out, "LD_PRELOAD", "/x.so");
+  put_pair(out, "TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+}
+
+static size_t name_length(const char *entry) { return strcspn(entry, "="); }
+
+static void check_environment(const struct environment *environment) {
+  for (char **entry = environment->list; *entry != NULL; entry++) {
+    size_t length = name_length(*entry);
+    touch(bytes_of_text(*entry));
+    MUST(length > 0 && (*entry)[length] == '=');
+    /* A program takes the first or the last of two: which one must not be left to it. */
+    for (char **later = entry + 1; *later != NULL; later++) {
+      MUST(name_length(*later) != length || strncmp(*entry, *later, length) != 0);
+    }
+  }
+}
+
+static void check(struct bytes input) {
+  if (setenv("CNI_COMMAND", "GC", 1) != 0 || setenv("CNI_NETNS", "/own", 1) != 0 || setenv("OWN", "1", 1) != 0) abort();
+  struct buffer body = {0}, problem = {0};
+  msgpack_put_map(&body, 5);
+  put_pair(&body, "plugin", "bridge");
+  put_pair(&body, "path", "/opt/cni/bin");
+  msgpack_put_text(&body, "stdin");
+  msgpack_put_binary_head(&body, 0);
+  msgpack_put_text(&body, "timeoutMs");
+  msgpack_put_unsigned(&body, 1);
+  msgpack_put_text(&body, "env");
+  buffer_append_bytes(&body, input);
+  struct bytes whole = {body.data, body.length};
+  struct msgpack_value map;
+  struct order_exec order;
+  if (msgpack_take(&whole, &map) && order_read_exec(map, &order, &problem)) {
+    static const enum environment_base bases[] = {ENVIRONMENT_OF_AGENT, ENVIRONMENT_OF_RUNTIME};
+    for (size_t i = 0; i < 2; i++) {
+      struct environment environment = environment_make(bases[i], order.environment);
+      check_environment(&environment);
+      environment_free(&environment);
+    }
+  }
+  buffer_free(&body);
+  buffer_free(&problem);
+}
+
+const struct target target_environment = {.name = "environment", .seed = seed, .check = check};

@@ -1,0 +1,163 @@
+/* Target: frames and the bodies of orders (shim/frame.c, msgpack.c, fields.c, order.c). */
+#define _GNU_SOURCE
+#include "frames.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "order.h"
+#include "target.h"
+
+static void check_exec(const struct order_exec *order) {
+  touch(order->plugin);
+  touch(order->path);
+  touch(order->input);
+  MUST(memchr(order->plugin.data, 0, order->plugin.length) == NULL);
+  if (order->has_absent_link) touch(order->absent_link.netns);
+}
+
+/* Takes a body apart as every order. Appends what the order of this type says. */
+static void check_body(const struct frame *frame, struct buffer *verdict) {
+  struct buffer problems[4] = {{0}};
+  struct order_exec exec;
+  struct order_link link;
+  struct order_default_route route;
+  struct order_reply reply;
+  bool good[4] = {
+      order_read_exec(frame->body, &exec, &problems[0]),
+      order_read_link(frame->body, &link, &problems[1]),
+      order_read_default_route(frame->body, &route, &problems[2]),
+      order_read_reply(frame->body, &reply, &problems[3]),
+  };
+  if (good[0]) check_exec(&exec);
+  if (good[1]) {
+    touch(link.netns);
+    MUST(link.if_name.length <= ORDER_MAX_IF_NAME);
+  }
+  if (good[2]) {
+    MUST(good[1] && route.gateway_count <= ORDER_MAX_GATEWAYS);
+    for (size_t i = 0; i < route.gateway_count; i++) touch(route.gateways[i]);
+  }
+  if (good[3]) touch(reply.output);
+  for (size_t i = 0; i < 4; i++) MUST(good[i] == (problems[i].length == 0));
+  size_t own = frame->type == FRAME_REPLY ? 3 : (size_t)(frame->type - FRAME_FIRST_ORDER);
+  if (own < 4) buffer_say(verdict, good[own] ? "ok" : buffer_text(&problems[own]));
+  for (size_t i = 0; i < 4; i++) buffer_free(&problems[i]);
+}
+
+static const char *const kind_names[] = {"nil", "boolean", "unsigned", "text", "binary", "array", "map", "other"};
+
+/* A frame that is not whole asks for more. */
+static void check_part(struct bytes part, size_t whole) {
+  struct frame ignored;
+  size_t missing;
+  const char *problem;
+  MUST(frame_read(part, &ignored, &missing, &problem) == FRAME_INCOMPLETE && missing > part.length && missing <= whole);
+}
+
+void frames_check(struct bytes stream, char print) {
+  struct frame frame;
+  size_t size;
+  const char *problem;
+  enum frame_status status;
+  while ((status = frame_read(stream, &frame, &size, &problem)) == FRAME_COMPLETE) {
+    MUST(size <= stream.length && size >= FRAME_HEADER_BYTES + 4);
+    const size_t parts[] = {0, 3, FRAME_HEADER_BYTES, size / 2, size - 1};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) check_part((struct bytes){stream.data, parts[i]}, size);
+    struct buffer verdict = {0};
+    check_body(&frame, &verdict);
+    if (print == 'f') printf("%" PRIu64 " %" PRIu32 " %s\n", frame.type, frame.id, kind_names[frame.body.kind]);
+    if (print == 'o') printf("%s\n", buffer_text(&verdict));
+    buffer_free(&verdict);
+    stream.data += size;
+    stream.length -= size;
+  }
+  if (print != 0) {
+    if (status == FRAME_BROKEN) {
+      printf("broken: %s\n", problem);
+    } else {
+      printf(stream.length == 0 ? "end\n" : "incomplete\n");
+    }
+  }
+}
+
+static void check(struct bytes input) { frames_check(input, 0); }
+
+static void put_pair(struct buffer *out, const char *key, const char *value) {
+  msgpack_put_text(out, key);
+  msgpack_put_text(out, value);
+}
+
+/* One good frame of each kind. */
+static void append_frame(struct buffer *out, enum frame_type type, uint32_t gateways) {
+  size_t begin = frame_begin(out, type, 7);
+  switch (type) {
+    case FRAME_EXEC:
+      msgpack_put_map(out, 7);
+      put_pair(out, "plugin", "bridge");
+      put_pair(out, "path", "/opt/cni/bin:/usr/lib/cni");
+      msgpack_put_text(out, "env");
+      msgpack_put_map(out, 3);
+      put_pair(out, "CNI_COMMAND", "ADD");
+      put_pair(out, "CNI_ARGS", "IgnoreUnknown=true;K8S_POD_NAME=pod-with-a-name-that-is-longer-than-thirty-one-bytes");
+      put_pair(out, "EMPTY", "");
+      msgpack_put_text(out, "stdin");
+      msgpack_put_binary_head(out, 2);
+      buffer_say(out, "{}");
+      msgpack_put_text(out, "timeoutMs");
+      msgpack_put_unsigned(out, 120000);
+      msgpack_put_text(out, "absentLink");
+      msgpack_put_map(out, 2);
+      put_pair(out, "netns", "/run/netns/pod");
+      put_pair(out, "ifName", "net1");
+      msgpack_put_text(out, "unknown");
+      msgpack_put_array(out, 2);
+      msgpack_put_boolean(out, true);
+      msgpack_put_unsigned(out, UINT64_MAX);
+      break;
+    case FRAME_LINK_EXISTS:
+      msgpack_put_map(out, 2);
+      put_pair(out, "netns", "/run/netns/pod");
+      put_pair(out, "ifName", "eth0");
+      break;
+    case FRAME_DEFAULT_ROUTE:
+      msgpack_put_map(out, 4);
+      put_pair(out, "netns", "/run/netns/pod");
+      put_pair(out, "ifName", "eth0");
+      msgpack_put_text(out, "clear");
+      msgpack_put_array(out, 2);
+      msgpack_put_unsigned(out, 4);
+      msgpack_put_unsigned(out, 6);
+      msgpack_put_text(out, "add");
+      msgpack_put_array(out, gateways);
+      for (uint32_t i = 0; i < gateways; i++) msgpack_put_text(out, i % 2 == 0 ? "10.0.0.1" : "fd00::1");
+      break;
+    case FRAME_REPLY:
+    case FRAME_HELLO:
+    case FRAME_REQUEST:
+    case FRAME_DONE:
+      msgpack_put_map(out, 2);
+      msgpack_put_text(out, "exitCode");
+      msgpack_put_unsigned(out, 1);
+      msgpack_put_text(out, "stdout");
+      msgpack_put_binary_head(out, 12);
+      buffer_say(out, "{\"code\":999}");
+      break;
+  }
+  frame_end(out, begin, 0);
+}
+
+static void seed(struct buffer *out, uint64_t which) {
+  static const enum frame_type types[] = {FRAME_EXEC, FRAME_LINK_EXISTS, FRAME_DEFAULT_ROUTE, FRAME_REPLY, FRAME_HELLO};
+  uint32_t gateways = (uint32_t)(which / 50 % (ORDER_MAX_GATEWAYS + 3));
+  append_frame(out, types[which % 5], gateways);
+  if (which / 5 % 2 == 1) append_frame(out, types[which / 10 % 5], gateways);
+}
+
+/* The first frame's length becomes that of everything. */
+static void fit(struct buffer *input) {
+  if (input->length >= FRAME_HEADER_BYTES) frame_end(input, 0, 0);
+}
+
+const struct target target_frames = {.name = "frames", .seed = seed, .fit = fit, .check = check};

@@ -1,0 +1,55 @@
+/* Target: the JSON that the shim reads and writes (shim/json.c). */
+#define _GNU_SOURCE
+#include "json.h"
+
+#include "target.h"
+
+static void check(struct bytes text) {
+  struct json_wanted wanted[] = {{.key = "cniVersion"}, {.key = "k"}, {.key = ""}};
+  json_find_strings(text, wanted, 3);
+  for (size_t i = 0; i < 3; i++) {
+    touch((struct bytes){wanted[i].value.data, wanted[i].value.length});
+    buffer_free(&wanted[i].value);
+  }
+  struct bytes value;
+  if (json_find_value(text, "k", &value)) {
+    uint32_t number;
+    struct buffer texts = {0};
+    size_t count, ends = 0;
+    touch(value);
+    MUST(value.length > 0 && value.data >= text.data && value.data + value.length <= text.data + text.length);
+    if (json_read_unsigned(value, 600000, &number)) MUST(number <= 600000 && value.data[0] >= '0' && value.data[0] <= '9');
+    if (json_read_strings(value, &texts, &count)) {
+      for (size_t i = 0; i < texts.length; i++) ends += texts.data[i] == 0;
+      MUST(ends == count && value.data[0] == '[' && value.data[value.length - 1] == ']');
+      MUST(texts.length == 0 || texts.data[texts.length - 1] == 0);
+    }
+    buffer_free(&texts);
+  }
+  /* Any bytes become a string that can be read again. */
+  struct buffer written = {0};
+  buffer_say(&written, "{\"k\": ");
+  json_append_string(&written, text);
+  buffer_say(&written, "}");
+  struct json_wanted again = {.key = "k"};
+  json_find_strings((struct bytes){written.data, written.length}, &again, 1);
+  MUST(again.found);
+  buffer_free(&again.value);
+  buffer_free(&written);
+}
+
+static const char *const seed_texts[] = {
+    "{\"cniVersion\":\"1.0.0\",\"name\":\"a\\u00e4\\ud83d\\ude00\\ud800\",\"k\":{\"k\":[1,2,{\"k\":\"\\\"\"}]},\"\":\"\\/\\b\\f\\n\\r\\t\"}",
+    "  { \"k\" : -1.5e9 , \"cniVersion\" : null , \"k\" : \"\xf0\x9f\x98\x80 \xff \xed\xa0\x80\" } ",
+    "[[[[{\"cniVersion\":\"x\"}]]]]",
+    "{\"k\":\"\\u00e\"",
+    "{\"\":\"\\ud83d\\u\"",
+    "{\"k\": [\"/a\", \"--b\\n\", \"\" ] , \"cniVersion\":\"1.1.0\"}",
+    "{\"K\":600000}",
+};
+enum { SEED_TEXTS = sizeof seed_texts / sizeof seed_texts[0] };
+
+
+static void seed(struct buffer *out, uint64_t which) { buffer_say(out, seed_texts[which % SEED_TEXTS]); }
+
+const struct target target_json = {.name = "json", .seed = seed, .check = check};
