@@ -6,6 +6,7 @@ import { freshSeed } from "../fuzz/engine/random.ts";
 import { fuzzTargets } from "../fuzz/targets/index.ts";
 import { runCommand } from "../support/command.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { ShimReader } from "../support/shim-reader.ts";
 import { fuzzBinary } from "./support/binaries.ts";
 
 const seed = freshSeed();
@@ -60,11 +61,12 @@ it.each([
   ['{"daemonCommand":["/a"],"DaemonCommand":null}', { daemonCommand: ["/a"] }],
   ['{"daemonStartTimeoutMs":null,"cniDir":null}', { daemonStartTimeoutMs: null, cniDir: null }],
 ])("of keys that mean the same the last that is not null counts: %s", async (text, expected) => {
-  const head = Buffer.alloc(4);
-  head.writeUInt32BE(text.length);
-  const stdin = Buffer.concat([head, Buffer.from(text)]);
-  const { stdout } = await runCommand([fuzzBinary, "netconf"], { stdin });
-  expect(JSON.parse(stdout.toString())).toMatchObject(expected);
+  const reader = new ShimReader("netconf");
+  try {
+    expect(JSON.parse(await reader.ask(Buffer.from(text)))).toMatchObject(expected);
+  } finally {
+    reader.close();
+  }
 });
 
 it.each(both)("$name is the same for the daemon", async (target) => {

@@ -2,19 +2,23 @@
 
 import fc from "fast-check";
 import { Packr, Unpackr } from "msgpackr";
-import { describe, expect, test } from "vitest";
-import { runCommand } from "../support/command.ts";
-import { fuzzBinary } from "./support/binaries.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import { ShimReader } from "../support/shim-reader.ts";
 import { framed } from "./support/shim-stream.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: false });
 
-/** What the shim says of each frame. */
-async function read(mode: "frames" | "orders", payloads: readonly Uint8Array[]): Promise<string[]> {
-  const outcome = await runCommand([fuzzBinary, mode], { stdin: Buffer.concat(payloads.map(framed)) });
-  expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
-  return outcome.stdout.toString().trimEnd().split("\n");
+const readers = { frames: new ShimReader("frames"), orders: new ShimReader("orders") };
+
+afterAll(() => {
+  for (const reader of Object.values(readers)) reader.close();
+});
+
+/** What the shim says of each frame, and then of the stream's end. */
+async function read(mode: keyof typeof readers, payloads: readonly Uint8Array[]): Promise<string[]> {
+  const line = await readers[mode].ask(Buffer.concat(payloads.map(framed)));
+  return line.split("\t");
 }
 
 function kindOf(value: unknown): string {
@@ -89,7 +93,7 @@ describe("the decoders of the shim", () => {
         // Otherwise msgpackr throws for fewer inputs: what it cannot read, nobody can.
         if (!readable) expect(line).toMatch(/^broken: /);
       }),
-      { numRuns: 150 },
+      { numRuns: 200 },
     );
   });
 

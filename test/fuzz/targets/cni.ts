@@ -4,7 +4,7 @@ import { isUtf8 } from "node:buffer";
 import { findCniArg, formatCniArgs, parseCniArgs } from "../../../src/cni/args.ts";
 import { ResultCache } from "../../../src/cni/cache.ts";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
-import { CniError } from "../../../src/cni/errors.ts";
+import { CniError, errorJson } from "../../../src/cni/errors.ts";
 import {
   arrayElements,
   joinElements,
@@ -20,8 +20,12 @@ import {
   ifNameProblem,
   pluginTypeProblem,
 } from "../../../src/cni/names.ts";
+import { pluginFailure } from "../../../src/cni/plugin-failure.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
+import { parseNetconf } from "../../../src/multus/netconf.ts";
+import { generateRuntimeConfig } from "../../../src/runtime-config/generate.ts";
+import { generatorOptions } from "../../support/generator-options.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { goldenConfigs, goldenResults, goldenTexts } from "../engine/golden.ts";
 import { attempt, type FuzzTarget, must, mustEqual, mustKeepPrototypes } from "../engine/target.ts";
@@ -174,5 +178,47 @@ export const cacheTarget: FuzzTarget = {
   close() {
     scratch?.directory[Symbol.dispose]();
     scratch = undefined;
+  },
+};
+
+/** What a plugin printed that failed. */
+export const pluginFailureTarget: FuzzTarget = {
+  name: "cni/plugin-failure",
+  covers: [],
+  seeds: () => [
+    '{"cniVersion":"1.0.0","code":100,"msg":"no room","details":"at all"}',
+    '{"code":0,"msg":""}',
+    "panic: runtime error\n\ngoroutine 1",
+  ],
+  words: ['"code":', '"msg":', '"details":', "\u001b[31m"],
+  run(input) {
+    const run = { plugin: "bridge", path: "/opt/cni/bin", env: {}, stdin: Buffer.alloc(0), timeoutMs: 0 };
+    const stderrTail = input.toString("utf8").slice(-500);
+    const error = pluginFailure(run, { exitCode: 1, stdout: input, stderrTail, milliseconds: 1 });
+    must(Number.isInteger(error.code) && error.code !== 0, `code ${error.code}`);
+    must(error.message.length < 40_000 && error.details.length < 40_000, "a long text");
+    mustKeepPrototypes(JSON.parse(errorJson(error, "1.0.0")));
+  },
+};
+
+/** The runtime's file, made of the cluster network's. */
+export const runtimeConfigTarget: FuzzTarget = {
+  name: "cni/runtime-config",
+  covers: [],
+  seeds: goldenConfigs,
+  words: ['"type":"multus"', '"plugins":[', '"capabilities":{"a":true}', '"cniVersion":"0.3.1"'],
+  run(input) {
+    for (const form of ["thick", "thin"] as const) {
+      const made = attempt(input, [CniError], () => {
+        const network = parseNetworkConfig(input, "/n/10-a.conflist", kernels);
+        return generateRuntimeConfig({ ...generatorOptions, form }, { path: "/n/10-a.conflist", network });
+      });
+      if (made === undefined) continue;
+      must(/^00-multus\.conf(list)?$/.test(made.fileName), "another name");
+      const list = parseNetworkConfig(made.bytes, "made", kernels);
+      const [plugin] = list.plugins;
+      must(plugin !== undefined && list.plugins.length === 1, "not one plugin");
+      if (!list.isList) parseNetconf(plugin.bytes);
+    }
   },
 };

@@ -64,7 +64,7 @@ export const selectionTarget: FuzzTarget = {
     const selections = attempt(input, [CniError], () => parseNetworkSelections(text, "own")) ?? [];
     for (const { name, namespace, interfaceRequest } of selections) {
       must(subdomain.test(name) && name.length <= 253, `name ${JSON.stringify(name)}`);
-      must(label.test(namespace) && namespace.length <= 63, `namespace ${JSON.stringify(namespace)}`);
+      must(label.test(namespace) && namespace.length <= 253, `namespace ${JSON.stringify(namespace)}`);
       must(interfaceRequest === undefined || !/[/\s\0]/.test(interfaceRequest), "a bad interface");
     }
     const single = attempt(input, [CniError], () => parseDefaultNetworkSelection(text, "own"));

@@ -1,59 +1,12 @@
 /** Targets: what the shim and the daemon both read, the one in C and the other in TypeScript, must be the same for both. */
 
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
-import { createInterface, type Interface } from "node:readline";
 import { CniError } from "../../../src/cni/errors.ts";
 import { isJsonObject } from "../../../src/cni/json.ts";
 import { checkedNetconfKeys } from "../../../src/multus/netconf.ts";
 import { spoolNameKind } from "../../../src/multus/spool.ts";
+import { ShimReader } from "../../support/shim-reader.ts";
 import { goldenNetconfs } from "../engine/golden.ts";
 import { attempt, type FuzzTarget, must, mustEqual } from "../engine/target.ts";
-
-const binary = join(import.meta.dirname, "../../../build/fuzz-shim");
-
-/** The shim's readers as a process that answers each input with a line. */
-class ShimReader {
-  readonly #mode: string;
-  #child:
-    | {
-        readonly process: ChildProcessWithoutNullStreams;
-        readonly lines: Interface;
-        readonly ended: Promise<never>;
-      }
-    | undefined;
-
-  constructor(mode: "netconf" | "spool-name") {
-    this.#mode = mode;
-  }
-
-  async ask(input: Buffer): Promise<string> {
-    if (this.#child === undefined) {
-      const child = spawn(binary, [this.#mode]);
-      child.stderr.pipe(process.stderr, { end: false });
-      const ended = once(child, "exit").then(() => {
-        throw new Error("the shim's reader has ended");
-      });
-      // While nothing is asked, nobody waits for it.
-      ended.catch(() => {});
-      this.#child = { process: child, lines: createInterface(child.stdout), ended };
-    }
-    const { process: child, lines, ended } = this.#child;
-    const head = Buffer.alloc(4);
-    head.writeUInt32BE(input.length);
-    const answer = once(lines, "line", { signal: AbortSignal.timeout(60_000) });
-    child.stdin.write(Buffer.concat([head, input]));
-    const [line] = await Promise.race([answer, ended]);
-    return String(line);
-  }
-
-  close(): void {
-    this.#child?.process.stdin.end();
-    this.#child?.lines.close();
-    this.#child = undefined;
-  }
-}
 
 const netconfReader = new ShimReader("netconf");
 const texts = ["cniVersion", "daemonSocketDir", "binDir", "cniDir", "delOnDaemonDown"] as const;

@@ -4,9 +4,8 @@
  * fuzz-shim loop TARGET SEED MILLISECONDS [FILE]     mutated seeds until the time is over; prints how many. An input that fails is written to FILE, and said on
  *                                                    stderr in base64. TARGET "all": every target in turn
  * fuzz-shim run TARGET FILE                          one input
- * fuzz-shim frames                                   reads a stream from stdin, prints a line for each frame: "type id kind", then how it ends
- * fuzz-shim orders                                   the same, but prints what the decoder of the order says: "ok", or what is wrong
- * fuzz-shim netconf | spool-name                     reads inputs from stdin, each behind its length in four bytes, big-endian; prints a line for each */
+ * fuzz-shim describe frames|orders|netconf|spool-name  reads inputs from stdin, each behind its length in four bytes, big-endian; prints a line for each
+ *                                                    (readers.h says which) */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
@@ -18,8 +17,6 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "frame.h"
-#include "frames.h"
 #include "readers.h"
 #include "target.h"
 
@@ -171,16 +168,6 @@ static void read_input(FILE *file, struct buffer *input) {
   } while (length > 0);
 }
 
-static void read_stream(char print) {
-  struct buffer input = {0};
-  read_input(stdin, &input);
-  uint8_t *exact = memory_take(input.length);
-  if (input.length > 0) memcpy(exact, input.data, input.length);
-  frames_check((struct bytes){exact, input.length}, print);
-  free(exact);
-  buffer_free(&input);
-}
-
 /* One line for each input of a stream, at once: a test that compares waits for it. */
 static void describe_inputs(void (*describe)(struct bytes, struct buffer *)) {
   uint8_t head[4];
@@ -197,6 +184,11 @@ static void describe_inputs(void (*describe)(struct bytes, struct buffer *)) {
   }
   buffer_free(&line);
 }
+
+static const struct {
+  const char *name;
+  void (*describe)(struct bytes, struct buffer *);
+} readers[] = {{"frames", frames_describe}, {"orders", orders_describe}, {"netconf", netconf_describe}, {"spool-name", spool_name_describe}};
 
 static int run_file(const struct target *target, const char *path) {
   FILE *file = fopen(path, "r");
@@ -235,14 +227,13 @@ int main(int count, char **values) {
     for (size_t i = 0; i < target_count; i++) printf("%s\n", targets[i]->name);
     return 0;
   }
-  if (count == 2 && (strcmp(command, "frames") == 0 || strcmp(command, "orders") == 0)) {
-    read_stream(command[0]);
-    return 0;
+  if (count == 3 && strcmp(command, "describe") == 0) {
+    for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
+      if (strcmp(values[2], readers[i].name) != 0) continue;
+      describe_inputs(readers[i].describe);
+      return 0;
+    }
   }
-  if (count == 2 && (strcmp(command, "netconf") == 0 || strcmp(command, "spool-name") == 0)) {
-    describe_inputs(command[0] == 'n' ? netconf_describe : spool_name_describe);
-    return 0;
-  }
-  fprintf(stderr, "usage: fuzz-shim targets | loop TARGET|all SEED MILLISECONDS [FILE] | run TARGET FILE | frames | orders | netconf | spool-name\n");
+  fprintf(stderr, "usage: fuzz-shim targets | loop TARGET|all SEED MILLISECONDS [FILE] | run TARGET FILE | describe READER\n");
   return 2;
 }

@@ -1,13 +1,13 @@
 /* Target: frames and the bodies of orders (shim/frame.c, msgpack.c, fields.c, order.c). */
 #define _GNU_SOURCE
-#include "frames.h"
-
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "order.h"
+#include "readers.h"
 #include "target.h"
+
+/* What is said of a stream. */
+enum frames_say { FRAMES_SAY_NOTHING, FRAMES_SAY_HEADS, FRAMES_SAY_ORDERS };
 
 static void check_exec(const struct order_exec *order) {
   touch(order->plugin);
@@ -56,10 +56,11 @@ static void check_part(struct bytes part, size_t whole) {
   MUST(frame_read(part, &ignored, &missing, &problem) == FRAME_INCOMPLETE && missing > part.length && missing <= whole);
 }
 
-void frames_check(struct bytes stream, char print) {
+/* Goes through a stream as the shim does. `line` may be NULL where nothing is said. */
+static void frames_check(struct bytes stream, enum frames_say say, struct buffer *line) {
   struct frame frame;
   size_t size;
-  const char *problem;
+  const char *problem = "";
   enum frame_status status;
   while ((status = frame_read(stream, &frame, &size, &problem)) == FRAME_COMPLETE) {
     MUST(size <= stream.length && size >= FRAME_HEADER_BYTES + 4);
@@ -67,22 +68,30 @@ void frames_check(struct bytes stream, char print) {
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) check_part((struct bytes){stream.data, parts[i]}, size);
     struct buffer verdict = {0};
     check_body(&frame, &verdict);
-    if (print == 'f') printf("%" PRIu64 " %" PRIu32 " %s\n", frame.type, frame.id, kind_names[frame.body.kind]);
-    if (print == 'o') printf("%s\n", buffer_text(&verdict));
+    if (say == FRAMES_SAY_HEADS) {
+      buffer_append_unsigned(line, frame.type);
+      buffer_say(line, " ");
+      buffer_append_unsigned(line, frame.id);
+      buffer_say(line, " ", kind_names[frame.body.kind], "\t");
+    }
+    if (say == FRAMES_SAY_ORDERS) buffer_say(line, buffer_text(&verdict), "\t");
     buffer_free(&verdict);
     stream.data += size;
     stream.length -= size;
   }
-  if (print != 0) {
-    if (status == FRAME_BROKEN) {
-      printf("broken: %s\n", problem);
-    } else {
-      printf(stream.length == 0 ? "end\n" : "incomplete\n");
-    }
+  if (say == FRAMES_SAY_NOTHING) return;
+  if (status == FRAME_BROKEN) {
+    buffer_say(line, "broken: ", problem);
+  } else {
+    buffer_say(line, stream.length == 0 ? "end" : "incomplete");
   }
 }
 
-static void check(struct bytes input) { frames_check(input, 0); }
+void frames_describe(struct bytes stream, struct buffer *line) { frames_check(stream, FRAMES_SAY_HEADS, line); }
+
+void orders_describe(struct bytes stream, struct buffer *line) { frames_check(stream, FRAMES_SAY_ORDERS, line); }
+
+static void check(struct bytes input) { frames_check(input, FRAMES_SAY_NOTHING, NULL); }
 
 static void put_pair(struct buffer *out, const char *key, const char *value) {
   msgpack_put_text(out, key);

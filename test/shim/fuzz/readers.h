@@ -1,4 +1,4 @@
-/* What the shim reads out of a netconf and out of a name in its spool, as one line of text: for tests that compare it with the daemon's reading. */
+/* What the shim reads, as one line of text: for tests that compare it with another reader. */
 #ifndef MULTUS_FUZZ_READERS_H
 #define MULTUS_FUZZ_READERS_H
 
@@ -10,5 +10,11 @@ void netconf_describe(struct bytes document, struct buffer *line);
 
 /* Appends `record TIME TRIES CONTAINER`, `aside`, `foreign` or `passed over`. */
 void spool_name_describe(struct bytes name, struct buffer *line);
+
+/* Of each frame of a stream appends "type id kind" and a tab, then how the stream ends: `end`, `incomplete`, `broken: ` and why. */
+void frames_describe(struct bytes stream, struct buffer *line);
+
+/* The same with what the decoder of the order says: `ok`, or what is wrong. */
+void orders_describe(struct bytes stream, struct buffer *line);
 
 #endif
