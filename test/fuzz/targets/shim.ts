@@ -9,6 +9,7 @@ import { goldenNetconfs } from "../engine/golden.ts";
 import { attempt, type FuzzTarget, must, mustEqual } from "../engine/target.ts";
 
 const netconfReader = new ShimReader("netconf");
+const numbers = ["daemonStartTimeoutMs", "daemonWaitSeconds"] as const;
 const texts = ["cniVersion", "daemonSocketDir", "binDir", "cniDir", "delOnDaemonDown"] as const;
 
 export const netconfTarget: FuzzTarget = {
@@ -28,20 +29,25 @@ export const netconfTarget: FuzzTarget = {
     '"daemonCommand":["/a"],',
     '"DAEMONCOMMAND":null,',
     '"daemonStartTimeoutMs":600000,',
+    '"daemonWaitSeconds":0,',
     '"delOnDaemonDown":"ignore",',
     "\\u0062inDir",
     "1e3",
   ],
   async run(input) {
     // What the daemon refuses no plugin is run for: there the shim may read what it likes.
-    const read = attempt(input, [CniError], () => checkedNetconfKeys(input, "netconf on stdin").object);
+    const read = attempt(input, [CniError], () => checkedNetconfKeys(input, "netconf on stdin"));
     const shim: unknown = JSON.parse(await netconfReader.ask(input));
     must(isJsonObject(shim), "the shim's reader says something else");
     if (read === undefined) return;
-    const expected = Object.fromEntries(texts.map((key) => [key, read[key] ?? null]));
+    const expected = Object.fromEntries(texts.map((key) => [key, read.object[key] ?? null]));
     mustEqual(Object.fromEntries(texts.map((key) => [key, shim[key]])), wellFormed(expected), "texts");
-    mustEqual(shim.daemonCommand, wellFormed(read.daemonCommand ?? null), "daemonCommand");
-    mustEqual(shim.daemonStartTimeoutMs, read.daemonStartTimeoutMs ?? null, "daemonStartTimeoutMs");
+    mustEqual(shim.daemonCommand, wellFormed(read.object.daemonCommand ?? null), "daemonCommand");
+    for (const key of numbers) {
+      // 5e3 is a whole number for JSON.parse; for the shim, as for Go, it is none.
+      const isPlain = /^\d*$/.test(Buffer.from(read.members.get(key) ?? []).toString());
+      mustEqual(shim[key], isPlain ? (read.object[key] ?? null) : false, key);
+    }
   },
   close: () => netconfReader.close(),
 };

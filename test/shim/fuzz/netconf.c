@@ -7,7 +7,7 @@
 #include "readers.h"
 #include "target.h"
 
-enum { TEXTS = 5, START_TIMEOUT_MAX = 600000 };
+enum { TEXTS = 5 };
 
 static void say_text(struct buffer *line, const char *key, bool is_there, struct bytes value) {
   buffer_say(line, line->length > 1 ? "," : "", "\"", key, "\":");
@@ -39,13 +39,13 @@ static void say_command(struct bytes document, struct buffer *line) {
   buffer_free(&texts);
 }
 
-static void say_timeout(struct bytes document, struct buffer *line) {
+static void say_number(struct bytes document, const char *key, uint32_t least, uint32_t most, struct buffer *line) {
   struct bytes value;
   uint32_t number;
-  buffer_say(line, ",\"daemonStartTimeoutMs\":");
-  if (!json_find_value(document, "daemonStartTimeoutMs", &value)) {
+  buffer_say(line, ",\"", key, "\":");
+  if (!json_find_value(document, key, &value)) {
     buffer_say(line, "null");
-  } else if (!json_read_unsigned(value, START_TIMEOUT_MAX, &number) || number == 0) {
+  } else if (!json_read_unsigned(value, most, &number) || number < least) {
     buffer_say(line, "false");
   } else {
     buffer_append_unsigned(line, number);
@@ -65,14 +65,15 @@ void netconf_describe(struct bytes document, struct buffer *line) {
     buffer_free(&wanted[i].value);
   }
   say_command(document, line);
-  say_timeout(document, line);
+  say_number(document, "daemonStartTimeoutMs", 1, 600000, line);
+  say_number(document, "daemonWaitSeconds", 0, 600, line);
   buffer_say(line, "}");
 }
 
 static void seed(struct buffer *out, uint64_t which) {
   static const char *const texts[] = {
       "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"type\":\"multus\",\"binDir\":\"/opt/cni/bin\",\"BINDIR\":null,\"cniDir\":\"/var/lib/cni/multus\"}",
-      "{\"daemonSocketDir\":\"/run/multus\",\"daemonCommand\":[\"/usr/bin/multusd\",\"--config\",\"\\u002f\"],\"daemonStartTimeoutMs\":5000}",
+      "{\"daemonSocketDir\":\"/run/multus\",\"daemonCommand\":[\"/usr/bin/multusd\",\"--config\",\"\\u002f\"],\"daemonStartTimeoutMs\":5000,\"daemonWaitSeconds\":60}",
       "{\"delOnDaemonDown\":\"fail\",\"delegates\":[{\"cniVersion\":\"0.3.1\",\"binDir\":\"/no\"}],\"cniversion\":\"0.4.0\"}",
   };
   buffer_say(out, texts[which % 3]);

@@ -4,8 +4,8 @@
 
 #include "buffer.h"
 
-/* Appends a JSON object: the text of each key that the shim looks for, or null; daemonCommand as array, daemonStartTimeoutMs as number, or false where they
- * are refused. */
+/* Appends a JSON object: the text of each key that the shim looks for, or null; daemonCommand as array, daemonStartTimeoutMs and
+ * daemonWaitSeconds as numbers, or false where they are refused. */
 void netconf_describe(struct bytes document, struct buffer *line);
 
 /* Appends `record TIME TRIES CONTAINER`, `aside`, `foreign` or `passed over`. */
