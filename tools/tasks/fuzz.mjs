@@ -115,7 +115,7 @@ async function fuzzWithLibFuzzer(name, seed, seconds) {
     seconds,
     runs: Number(/number_of_executed_units: (\d+)/.exec(output)?.[1] ?? 0),
     coverage: last === undefined ? "" : `${last[1]} edges, corpus ${last[2]}`,
-    failure: failed ? excerpt(output) : undefined,
+    failure: failed ? excerpt(output, exitCode) : undefined,
     input: made === undefined ? undefined : join(directory, made),
   };
 }
@@ -134,7 +134,7 @@ async function fuzzWithDriver(name, seed, seconds) {
     seconds,
     runs: Number(/(\d+) runs/.exec(output)?.[1] ?? 0),
     coverage: "",
-    failure: failed ? excerpt(output) : undefined,
+    failure: failed ? excerpt(output, exitCode) : undefined,
     input: failed && existsSync(input) ? input : undefined,
   };
 }
@@ -169,7 +169,7 @@ async function fuzzInNode(name, seed, seconds) {
     failure: failed
       ? hangs
         ? `hangs: more than ${hangSeconds} s of processor time for one input`
-        : excerpt(output)
+        : excerpt(output, exitCode)
       : undefined,
     input,
   };
@@ -181,9 +181,10 @@ function crashFile(name, seed) {
 }
 
 /** What a process said of its end, without its progress. */
-function excerpt(output) {
+function excerpt(output, exitCode) {
   const lines = output.split("\n").filter((line) => !/^#\d|^(INFO|stat::|DE:|MS:|\{"runs")/.test(line));
-  return lines.slice(0, 40).join("\n").slice(0, 6_000);
+  const text = lines.slice(0, 40).join("\n").trim().slice(0, 6_000);
+  return text === "" ? `it ended with exit code ${exitCode} and said nothing` : text;
 }
 
 /** Runs one input of one target. */
