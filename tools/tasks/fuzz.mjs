@@ -81,7 +81,7 @@ function watchForHang(child, currentInput) {
 }
 
 /**
- * @typedef {{ name: string, runs: number, coverage: string, failure: string | undefined, input: string | undefined, seconds: number }} Account
+ * @typedef {{ name: string, runs: number, coverage: string, failure: string | undefined, input: string | undefined, seconds?: number }} Account
  */
 
 /** A decoder of the shim with libFuzzer. @returns {Promise<Account>} */
@@ -112,7 +112,6 @@ async function fuzzWithLibFuzzer(name, seed, seconds) {
   const failed = exitCode !== 0 && interruption() === undefined;
   return {
     name,
-    seconds,
     runs: Number(/number_of_executed_units: (\d+)/.exec(output)?.[1] ?? 0),
     coverage: last === undefined ? "" : `${last[1]} edges, corpus ${last[2]}`,
     failure: failed ? excerpt(output, exitCode) : undefined,
@@ -131,7 +130,6 @@ async function fuzzWithDriver(name, seed, seconds) {
   const failed = exitCode !== 0 && interruption() === undefined;
   return {
     name,
-    seconds,
     runs: Number(/(\d+) runs/.exec(output)?.[1] ?? 0),
     coverage: "",
     failure: failed ? excerpt(output, exitCode) : undefined,
@@ -163,7 +161,6 @@ async function fuzzInNode(name, seed, seconds) {
   if (input !== undefined) copyFileSync(current, input);
   return {
     name,
-    seconds,
     runs: account.runs,
     coverage: account.blocks === 0 ? "" : `${account.blocks} blocks, corpus ${account.corpus}`,
     failure: failed
@@ -263,7 +260,9 @@ export async function fuzz(args) {
     ) {
       const isOfShim = name.startsWith("shim/");
       const fuzzShim = hasLibFuzzer ? fuzzWithLibFuzzer : fuzzWithDriver;
+      const begin = performance.now();
       const account = await (isOfShim ? fuzzShim : fuzzInNode)(name, seed, seconds);
+      account.seconds = Math.round((performance.now() - begin) / 1_000);
       accounts.push(account);
       printAccount(account, seed);
     }

@@ -8,11 +8,6 @@
 #include "order.h"
 #include "target.h"
 
-static void put_pair(struct buffer *out, const char *key, const char *value) {
-  msgpack_put_text(out, key);
-  msgpack_put_text(out, value);
-}
-
 static void seed(struct buffer *out, uint64_t which) {
   msgpack_put_map(out, 6);
   put_pair(out, "CNI_COMMAND", which % 2 == 0 ? "ADD" : "DEL");

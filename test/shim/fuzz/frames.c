@@ -93,11 +93,6 @@ void orders_describe(struct bytes stream, struct buffer *line) { frames_check(st
 
 static void check(struct bytes input) { frames_check(input, FRAMES_SAY_NOTHING, NULL); }
 
-static void put_pair(struct buffer *out, const char *key, const char *value) {
-  msgpack_put_text(out, key);
-  msgpack_put_text(out, value);
-}
-
 /* One good frame of each kind. */
 static void append_frame(struct buffer *out, enum frame_type type, uint32_t gateways) {
   size_t begin = frame_begin(out, type, 7);
