@@ -25,7 +25,7 @@ const processScript = join(projectDirectory, "test", "fuzz", "engine", "process.
 const hangSeconds = 60;
 const lookEveryMs = 5_000;
 const longestInput = 4_096;
-/** Milliseconds that a target gets at the least: below it a process does little but start. */
+/** What a target gets at the least: below it a process does little but start. */
 const leastSeconds = 3;
 
 /** Builds what runs the shim's decoders. @returns {Promise<boolean>} is it libFuzzer? */
