@@ -1,18 +1,23 @@
 /** libcni's result cache: `<cniDir>/results/<network>-<containerId>-<ifName>`, in Go's form both ways. */
 
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "../log/logger.ts";
 import { removeFile, writeFileAtomically } from "./atomic-file.ts";
+import { directoryEntries, Slices } from "./directory.ts";
 import { CniError, CniErrorCode, ioFailure, isMissingFile } from "./errors.ts";
+import type { FollowedDirectory } from "./followed-results.ts";
 import { memberValue, objectMembers, wholeMembers } from "./json.ts";
 import {
   attachmentNameProblem,
   checkContainerId,
   checkIfName,
   checkNetworkName,
+  ifNameProblem,
+  isContainerId,
+  networkNameProblem,
   resultFileName,
 } from "./names.ts";
+import { readRegularFile } from "./regular-file.ts";
 
 /** Which attachment. */
 export interface AttachmentKey {
@@ -40,17 +45,28 @@ export const resultsDirectory = "results";
 /** What `kind` says in files of the form that libcni writes today. */
 const currentKind = "cniCacheV1";
 
+/** Bytes of a file. A configuration and a result are some megabytes at most, and the configuration is there in base64. */
+const maxFileSize = 16 * 1024 ** 2;
+
+/** Files of one listing that are reported one by one; the others are only counted. */
+const reportedFiles = 20;
+
 const nothing = new Uint8Array();
 
-/** The cache of one cniDir. Synchronous, for the reason that writeFileAtomically gives. */
+/** The cache of one cniDir. Single files are read and written synchronously, for the reason that writeFileAtomically gives. */
 export class ResultCache {
   readonly #directory: string;
   readonly #log: Logger;
+  readonly #followed: FollowedDirectory | undefined;
 
-  /** @param cniDir the netconf's cniDir; files are in its `results` */
-  constructor(cniDir: string, log: Logger) {
+  /**
+   * @param cniDir the netconf's cniDir; files are in its `results`
+   * @param followed of that directory, to find what one container has; undefined: it is listed for that
+   */
+  constructor(cniDir: string, log: Logger, followed?: FollowedDirectory) {
     this.#directory = join(cniDir, resultsDirectory);
     this.#log = log;
+    this.#followed = followed;
   }
 
   /**
@@ -88,25 +104,82 @@ export class ResultCache {
   }
 
   /**
-   * All entries, or those of one container, in file name order. A torn file whose attachment cannot be told is left out and reported.
-   * Never throws.
+   * The entries of one container, in file name order: all that were there when this was called. Never throws.
    * @param known attachments whose entries are left out, unread
    */
-  list(containerId?: string, known: readonly AttachmentKey[] = []): CachedAttachment[] {
+  async list(containerId: string, known: readonly AttachmentKey[] = []): Promise<CachedAttachment[]> {
+    const slices = new Slices();
     const attachments: CachedAttachment[] = [];
     const passedOver = new Set(known.map(fileName));
-    for (const name of this.#fileNames()) {
+    for (const name of await this.#namesOf(containerId)) {
       if (passedOver.has(name)) continue;
-      if (containerId !== undefined && !name.includes(`-${containerId}-`)) continue;
-      const path = join(this.#directory, name);
-      const bytes = this.#readFile(path);
-      if (bytes === undefined) continue;
-      const decoded = { ...keyFromFileName(name, containerId), ...this.#decode(bytes, path) };
-      if (containerId !== undefined && decoded.containerId !== containerId) continue;
-      if (isWholeKey(decoded)) attachments.push(decoded);
-      else this.#log.error("result cache: it cannot be told whose file this is; leaving it", { file: path });
+      const attachment = this.readAs(name, containerId);
+      if (attachment !== undefined) attachments.push(attachment);
+      await slices.pause();
     }
     return attachments;
+  }
+
+  /**
+   * All entries, in no order, each read when it is its turn; those that come or go meanwhile may be among them or not. Gives way to
+   * other work. Never throws.
+   * @param onUnknown told of files that do not say whose they are, or are not named after it; without it they are reported
+   */
+  async *entries(onUnknown?: (name: string) => void): AsyncGenerator<CachedAttachment> {
+    const log = new CountingLog(this.#log, reportedFiles);
+    for await (const name of this.#allNames()) {
+      const path = join(this.#directory, name);
+      const bytes = this.#readFile(path, log);
+      if (bytes === undefined) continue;
+      const decoded = this.#decode(bytes, path, log);
+      if (isWholeKey(decoded) && fileName(decoded) === name) yield decoded;
+      else if (onUnknown !== undefined) onUnknown(name);
+      else log.error("result cache: it cannot be told whose file this is; leaving it", { file: path });
+    }
+    if (log.passedOver > 0) {
+      this.#log.error("result cache: further files have such problems", {
+        directory: this.#directory,
+        count: log.passedOver,
+      });
+    }
+  }
+
+  /**
+   * Reads a file as one of a container that its name says it may be of.
+   * @param name of the file, with `-<containerId>-` in it
+   * @returns undefined where the file is gone, or says that it is another container's. Never throws.
+   */
+  readAs(name: string, containerId: string): CachedAttachment | undefined {
+    const path = join(this.#directory, name);
+    const bytes = this.#readFile(path);
+    if (bytes === undefined) return undefined;
+    const decoded = { ...keyFromFileName(name, containerId), ...this.#decode(bytes, path) };
+    return decoded.containerId === containerId ? decoded : undefined;
+  }
+
+  async #namesOf(containerId: string): Promise<string[]> {
+    try {
+      if (this.#followed !== undefined) return await this.#followed.namesOf(containerId);
+    } catch (error) {
+      this.#reportListing(error);
+      return [];
+    }
+    const names: string[] = [];
+    for await (const name of this.#allNames()) if (name.includes(`-${containerId}-`)) names.push(name);
+    return names.sort();
+  }
+
+  async *#allNames(): AsyncGenerator<string> {
+    try {
+      // A name with a dot is no entry's: a file that is being written has one.
+      for await (const { name } of directoryEntries(this.#directory)) if (!name.startsWith(".")) yield name;
+    } catch (error) {
+      this.#reportListing(error);
+    }
+  }
+
+  #reportListing(error: unknown): void {
+    this.#log.error("result cache: cannot list", { directory: this.#directory, error: String(error) });
   }
 
   #path(key: AttachmentKey): string {
@@ -125,25 +198,12 @@ export class ResultCache {
     return join(this.#directory, `.${key.containerId}-${key.ifName}`);
   }
 
-  #fileNames(): string[] {
+  #readFile(path: string, log: Pick<Logger, "error"> = this.#log): Uint8Array | undefined {
     try {
-      return readdirSync(this.#directory)
-        .filter((name) => !name.startsWith("."))
-        .sort();
+      return readRegularFile(path, maxFileSize);
     } catch (error) {
       if (!isMissingFile(error)) {
-        this.#log.error("result cache: cannot list", { directory: this.#directory, error: String(error) });
-      }
-      return [];
-    }
-  }
-
-  #readFile(path: string): Uint8Array | undefined {
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      if (!isMissingFile(error)) {
-        this.#log.error("result cache: cannot read", { file: path, error: String(error) });
+        log.error("result cache: cannot read", { file: path, error: String(error) });
       }
       return undefined;
     }
@@ -152,6 +212,7 @@ export class ResultCache {
   #decode(
     bytes: Uint8Array,
     path: string,
+    log: Pick<Logger, "error"> = this.#log,
   ): Omit<CachedAttachment, keyof AttachmentKey> & Partial<AttachmentKey> {
     let members: ReadonlyMap<string, Uint8Array>;
     try {
@@ -159,7 +220,7 @@ export class ResultCache {
     } catch (error) {
       if (!(error instanceof CniError)) throw error;
       members = wholeMembers(bytes);
-      this.#log.error("result cache: torn file; going on with what is left of it", {
+      log.error("result cache: torn file; going on with what is left of it", {
         file: path,
         error: error.message,
         left: [...members.keys()].join(","),
@@ -170,7 +231,7 @@ export class ResultCache {
     if (!members.has("kind")) return { ...unknownAttachment, result: bytes };
     const kind = textMember(members, "kind");
     if (kind !== currentKind) {
-      this.#log.error("result cache: file of an unknown kind", { file: path, kind });
+      log.error("result cache: file of an unknown kind", { file: path, kind });
       return unknownAttachment;
     }
     return {
@@ -216,11 +277,32 @@ function fileName({ networkName, containerId, ifName }: AttachmentKey): string {
 }
 
 /** The attachment that a file of a known container is named after. */
-function keyFromFileName(name: string, containerId: string | undefined): Partial<AttachmentKey> {
-  if (containerId === undefined) return {};
+function keyFromFileName(name: string, containerId: string): AttachmentKey {
   const middle = `-${containerId}-`;
   const at = name.lastIndexOf(middle);
   return { networkName: name.slice(0, at), containerId, ifName: name.slice(at + middle.length) };
+}
+
+/** Hands on the first errors and counts the others. */
+class CountingLog {
+  readonly #log: Logger;
+  readonly #limit: number;
+  #count = 0;
+
+  constructor(log: Logger, limit: number) {
+    this.#log = log;
+    this.#limit = limit;
+  }
+
+  /** Errors that were not handed on. */
+  get passedOver(): number {
+    return Math.max(0, this.#count - this.#limit);
+  }
+
+  error: Logger["error"] = (message, fields) => {
+    this.#count += 1;
+    if (this.#count <= this.#limit) this.#log.error(message, fields);
+  };
 }
 
 function ownKey(members: ReadonlyMap<string, Uint8Array>): Partial<AttachmentKey> {
@@ -234,8 +316,15 @@ function ownKey(members: ReadonlyMap<string, Uint8Array>): Partial<AttachmentKey
   };
 }
 
+/** Only names that are allowed: no other attachment was ever written. */
 function isWholeKey(attachment: Partial<CachedAttachment>): attachment is CachedAttachment {
-  return Boolean(attachment.networkName && attachment.containerId && attachment.ifName);
+  const { networkName, containerId, ifName } = attachment;
+  if (networkName === undefined || containerId === undefined || ifName === undefined) return false;
+  return (
+    networkNameProblem(networkName) === undefined &&
+    isContainerId(containerId) &&
+    ifNameProblem(ifName) === undefined
+  );
 }
 
 function textMember(members: ReadonlyMap<string, Uint8Array>, name: string): string | undefined {

@@ -143,7 +143,7 @@ export async function statusNetworkList(
 }
 
 /**
- * GC: DELs the network's cached attachments that are not valid, then GC of each plugin (from 1.1.0 on). Nothing to do with disableGC.
+ * GC of each plugin, in order. Nothing to do below 1.1.0, and with disableGC. What is cached and not valid is the caller's to DEL before.
  * @param path CNI_PATH for the plugins
  * @param valid the attachments that the runtime still knows
  * @throws {CniError} all that failed in one, with the code of the first
@@ -154,32 +154,17 @@ export async function gcNetworkList(
   path: string,
   valid: readonly ValidAttachment[],
 ): Promise<void> {
-  if (list.disableGC) return;
+  if (list.disableGC || !supportsStatusAndGc(list.cniVersion)) return;
   const failures: CniError[] = [];
-  const collect = async (work: () => Promise<unknown>) => {
+  const validAttachments = Buffer.from(JSON.stringify(valid));
+  for (const plugin of runnable(context, "GC", list)) {
     try {
-      await work();
+      const input = { ...networkOf(list), plugin: plugin.bytes, validAttachments };
+      const stdin = pluginStdin(context.kernels, input);
+      await runToSuccess(context, networkRun(context, "GC", plugin, path, stdin));
     } catch (error) {
       if (!(error instanceof CniError)) throw error;
       failures.push(error);
-    }
-  };
-
-  for (const { networkName, containerId, ifName, netns, args, capabilityArgs } of context.cache.list()) {
-    if (networkName !== list.name) continue;
-    if (valid.some((one) => one.containerID === containerId && one.ifname === ifName)) continue;
-    const runtime = { containerId, ifName, netns, args, capabilityArgs, path };
-    await collect(() => deleteNetworkList(context, list, runtime));
-  }
-
-  if (supportsStatusAndGc(list.cniVersion)) {
-    const validAttachments = Buffer.from(JSON.stringify(valid));
-    for (const plugin of runnable(context, "GC", list)) {
-      await collect(async () => {
-        const input = { ...networkOf(list), plugin: plugin.bytes, validAttachments };
-        const stdin = pluginStdin(context.kernels, input);
-        await runToSuccess(context, networkRun(context, "GC", plugin, path, stdin));
-      });
     }
   }
 

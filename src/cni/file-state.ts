@@ -35,6 +35,26 @@ export function fileState(path: string): FileState | undefined {
   return { path, identity: isSettled ? `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}` : "" };
 }
 
+/** A directory as it is now. */
+export interface DirectoryState {
+  /** Differs for another directory of that path: one that was removed and made again may have the number of the old one, but not its birth. */
+  readonly identity: string;
+  /** When a name in it was last made, changed or removed: nanoseconds since 1970, in the steps of the kernel's clock. */
+  readonly modified: bigint;
+}
+
+/**
+ * The state of a directory, also behind a symbolic link.
+ * @returns undefined if there is none of that path
+ * @throws {Error} of node:fs
+ */
+export function directoryState(path: string): DirectoryState | undefined {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stats === undefined || !stats.isDirectory()) return undefined;
+  const { dev, ino, birthtimeNs, mtimeNs } = stats;
+  return { identity: `${dev} ${ino} ${birthtimeNs}`, modified: mtimeNs };
+}
+
 /**
  * The states of a directory's regular files whose names have one of `extensions`, in the order of their names.
  * @returns [] if there is no such directory

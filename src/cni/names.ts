@@ -7,7 +7,7 @@ import { CniError, CniErrorCode, textError } from "./errors.ts";
 const identifier = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /** Linux's IFNAMSIZ without the terminating NUL. */
-const maximalIfNameLength = 15;
+export const maximalIfNameLength = 15;
 /** Linux's NAME_MAX, in bytes. */
 const longestFileName = 255;
 
@@ -22,6 +22,11 @@ const usualContainerIdLength = 64;
 /** Of this length no container has any state here, and none is given any. */
 export function isContainerIdTooLong(containerId: string): boolean {
   return containerId.length > longestContainerId;
+}
+
+/** Is it an alphanumeric followed by `[A-Za-z0-9_.-]*`, of at most 228 characters? */
+export function isContainerId(text: string): boolean {
+  return identifier.test(text) && !isContainerIdTooLong(text);
 }
 
 /** @throws {CniError} 4: empty, not an alphanumeric followed by `[A-Za-z0-9_.-]*`, or longer than 228 characters */

@@ -182,7 +182,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => ending.stop(signal));
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
-  sayWhatWaits(cniDir, log);
+  void sayWhatWaits(cniDir, log);
   // Not before: a runtime that sees the file calls at once.
   runtimeConfig?.start();
   idleEnd.begin();
@@ -191,10 +191,10 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   if (cluster !== undefined) multus.restoreStatuses(cluster);
 }
 
-/** DELs that came while no daemon was there: shims see to them, and each for itself could say so only again and again. */
-function sayWhatWaits(cniDir: string, log: DaemonLogger): void {
+/** DELs that came while no daemon was there: shims see to them, and each for itself could say so only again and again. Never throws. */
+async function sayWhatWaits(cniDir: string, log: DaemonLogger): Promise<void> {
   try {
-    const { directory, waiting, obstacle: error } = readSpool(cniDir);
+    const { directory, waiting, obstacle: error } = await readSpool(cniDir);
     if (waiting === 0) return;
     if (error === undefined) {
       log.verbose("recorded DELs wait for the next call of the plugin", { directory, waiting });

@@ -70,19 +70,35 @@ async function openMetrics(
     import("./metrics/registry.ts"),
     import("./metrics/server.ts"),
   ]);
+  let spool: SpoolFigures | undefined;
   const metrics = createMetrics({ version, protocol: protocolVersion }, () => ({
     ...state(),
-    spool: spoolFigures(cniDir, log),
+    spool,
     spans: queue?.counts,
   }));
-  const server = new MetricsServer(metrics, metricsAddress, metricsPort, log);
+  /** Scrapes at the same time look once. */
+  let looking: Promise<void> | undefined;
+  const look = async () => {
+    spool = await spoolFigures(cniDir, log);
+    looking = undefined;
+  };
+  const served = {
+    contentType: metrics.contentType,
+    observer: metrics.observer,
+    text: async () => {
+      looking ??= look();
+      await looking;
+      return metrics.text();
+    },
+  };
+  const server = new MetricsServer(served, metricsAddress, metricsPort, log);
   server.listen();
   return { observer: metrics.observer, close: () => server.close() };
 }
 
-function spoolFigures(cniDir: string, log: Logger): SpoolFigures | undefined {
+async function spoolFigures(cniDir: string, log: Logger): Promise<SpoolFigures | undefined> {
   try {
-    return readSpool(cniDir);
+    return await readSpool(cniDir);
   } catch (error) {
     log.error("the DELs that were put by cannot be counted", { error: errorText(error) });
     return undefined;

@@ -1,11 +1,13 @@
 /** GC: what the runtime no longer counts valid is undone, and every network's plugins are told what is left (behaviour page, section 9; CNI spec, "GC"). */
 
-import type { CachedAttachment } from "../cni/cache.ts";
-import { gcNetworkList } from "../cni/chain.ts";
+import { type CachedAttachment, ResultCache } from "../cni/cache.ts";
+import { gcNetworkList, type ValidAttachment } from "../cni/chain.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { objectMembers, parseJson } from "../cni/json.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
+import { silentLogger } from "../log/logger.ts";
+import type { BusyContainers } from "./busy.ts";
 import type { RequestContext } from "./context.ts";
 import { usualClusterIfName } from "./delegate.ts";
 import { deleteAttachments, oneError } from "./detach.ts";
@@ -15,49 +17,115 @@ import { podReference } from "./pod.ts";
 import { recoverAttachments } from "./recover.ts";
 import { clusterNetwork } from "./status-command.ts";
 
+/** Networks whose plugins are asked: nodes have some, and foreign files in the cache can name any number. */
+const maxNetworks = 256;
+/** Errors that are told one by one; the others are only counted. */
+const maxErrors = 20;
+
 /**
- * Collects what is stale on this node.
- * @param busy containers that a request is being worked on for: what is found of them is not stale
+ * Collects what is stale on this node. The result cache is gone through twice, an entry at a time, and may hold far more than is valid.
+ * @param containers in which those that have a request meanwhile are noted: what is found of them is not stale
  * @throws {CniError} all that failed in one
  */
-export async function collectGarbage(context: RequestContext, busy: ReadonlySet<string>): Promise<void> {
-  const { netconf, chain, path } = context;
+export async function collectGarbage(context: RequestContext, containers: BusyContainers): Promise<void> {
   const valid = validContainers(context.request.config);
-  const errors: CniError[] = [];
-  const cached = chain.cache.list();
-  const containers = new Set([
-    ...cached.map(({ containerId }) => containerId),
-    ...plannedContainers(netconf.cniDir),
-  ]);
-  const stale = new Set([...containers].filter((id) => !valid.has(id) && !busy.has(id)));
-  for (const containerId of stale) {
-    if (busy.has(containerId)) {
-      stale.delete(containerId);
-      continue;
+  const touched = containers.touched();
+  const isStale = (containerId: string) => !valid.has(containerId) && !touched.has(containerId);
+  const failures = new Failures();
+  try {
+    const networks = await dropStale(context, isStale, failures);
+    const attachments = await attachmentsByNetwork(context, (containerId) => !isStale(containerId));
+    for (const network of networks.all) {
+      const known = attachments.get(network.name) ?? new Map<string, ValidAttachment>();
+      // An ADD may have come since they were gone through.
+      for (const containerId of touched) {
+        // GC itself is about none.
+        if (containerId === "") continue;
+        for (const cached of await context.chain.cache.list(containerId)) {
+          if (cached.networkName === network.name) note(known, cached);
+        }
+      }
+      try {
+        await gcNetworkList(context.chain, network, context.path, [...known.values()]);
+      } catch (error) {
+        failures.add(
+          error instanceof CniError
+            ? error
+            : new CniError(CniErrorCode.internal, String(error), "", { cause: error }),
+        );
+      }
     }
-    const own = cached.filter((attachment) => attachment.containerId === containerId);
-    errors.push(...(await dropContainer(context, containerId, own)));
+  } finally {
+    touched.end();
   }
-  for (const network of await networksOf(context, cached)) {
-    // Looked up for each network anew: an ADD may have come meanwhile.
-    const attachments = chain.cache
-      .list()
-      .filter((attachment) => attachment.networkName === network.name && !stale.has(attachment.containerId))
-      .map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }));
-    try {
-      await gcNetworkList(chain, network, path, attachments);
-    } catch (error) {
-      errors.push(
-        error instanceof CniError
-          ? error
-          : new CniError(CniErrorCode.internal, String(error), "", { cause: error }),
-      );
+  failures.throwAny();
+}
+
+/** What failed, as far as it is told. */
+class Failures {
+  readonly #errors: CniError[] = [];
+  #passedOver = 0;
+
+  add(...errors: readonly CniError[]): void {
+    for (const error of errors) {
+      if (this.#errors.length < maxErrors) this.#errors.push(error);
+      else this.#passedOver += 1;
     }
   }
-  const failure = oneError(errors);
-  if (failure !== undefined) {
-    throw failure;
+
+  /** @throws {CniError} all in one, if there are any */
+  throwAny(): void {
+    const rest = new CniError(CniErrorCode.internal, `${this.#passedOver} further failures`);
+    const failure = oneError(this.#passedOver > 0 ? [...this.#errors, rest] : this.#errors);
+    if (failure !== undefined) throw failure;
   }
+}
+
+/** Takes away what stale containers have. @returns the networks that the node had state of, and the cluster network */
+async function dropStale(
+  context: RequestContext,
+  isStale: (containerId: string) => boolean,
+  failures: Failures,
+): Promise<NetworksOfNode> {
+  const { netconf, chain } = context;
+  const networks = await NetworksOfNode.withCluster(context);
+  /** Stale containers of which something stays. */
+  const tried = new Set<string>();
+  const drop = async (containerId: string, found?: CachedAttachment) => {
+    if (tried.has(containerId) || !isStale(containerId)) return;
+    const { errors, isGone } = await dropContainer(context, containerId, found);
+    if (!isGone) tried.add(containerId);
+    failures.add(...errors);
+  };
+  for await (const attachment of chain.cache.entries()) {
+    networks.add(attachment);
+    await drop(attachment.containerId, attachment);
+  }
+  for await (const containerId of plannedContainers(netconf.cniDir)) await drop(containerId);
+  networks.reportRest();
+  return networks;
+}
+
+/** The attachments in the result cache that are valid, by network, each once. */
+async function attachmentsByNetwork(
+  context: RequestContext,
+  isValid: (containerId: string) => boolean,
+): Promise<Map<string, Map<string, ValidAttachment>>> {
+  const attachments = new Map<string, Map<string, ValidAttachment>>();
+  // What is wrong with files was reported when they were first gone through.
+  const cache = new ResultCache(context.netconf.cniDir, silentLogger);
+  for await (const cached of cache.entries()) {
+    const { networkName, containerId } = cached;
+    if (!isValid(containerId)) continue;
+    const known = attachments.get(networkName) ?? new Map<string, ValidAttachment>();
+    attachments.set(networkName, known);
+    note(known, cached);
+  }
+  return attachments;
+}
+
+function note(known: Map<string, ValidAttachment>, { containerId, ifName }: CachedAttachment): void {
+  known.set(`${containerId} ${ifName}`, { containerID: containerId, ifname: ifName });
 }
 
 /** Containers with an attachment that the runtime counts valid. @throws {CniError} 7 without a list of them */
@@ -82,13 +150,18 @@ function validContainers(config: Uint8Array): Set<string> {
   return new Set(containers);
 }
 
-/** Takes away what a container still has, but for networks that want no garbage collection. */
+/**
+ * Takes away what a container still has, but for networks that want no garbage collection.
+ * @param found an entry of it in the result cache; undefined: it has a plan
+ * @returns what failed, and whether nothing of it is left
+ */
 async function dropContainer(
   context: RequestContext,
   containerId: string,
-  cached: readonly CachedAttachment[],
-): Promise<readonly CniError[]> {
-  const known = cached[0];
+  found: CachedAttachment | undefined,
+): Promise<{ readonly errors: readonly CniError[]; readonly isGone: boolean }> {
+  const cached = await context.chain.cache.list(containerId);
+  const known = cached[0] ?? found;
   const args = known?.args ?? [];
   const pod = podReference(args);
   const stale: RequestContext = {
@@ -111,45 +184,67 @@ async function dropContainer(
   });
   const collected = attachments.filter(({ network }) => !network.disableGC);
   const errors = await deleteAttachments(stale, collected);
-  for (const { networkName, ifName } of cached) {
+  // Of a torn file only the name says whose it is, and a name can be read in more than one way.
+  const whole = cached.filter(({ config }) => config.length > 0);
+  for (const { networkName, ifName } of found === undefined ? whole : [...whole, found]) {
     if (!attachments.some((known) => known.network.name === networkName && known.ifName === ifName)) {
       // Nothing can be made of it, now or later.
       context.chain.cache.remove({ networkName, containerId, ifName });
     }
   }
-  if (hasPlan && errors.length === 0 && collected.length === attachments.length) {
-    removePlan(context.netconf.cniDir, containerId);
-  }
-  return errors;
+  const isGone = errors.length === 0 && collected.length === attachments.length;
+  if (hasPlan && isGone) removePlan(context.netconf.cniDir, containerId);
+  return { errors, isGone };
 }
 
 /** The networks that this node had state of, and the cluster network. */
-async function networksOf(
-  context: RequestContext,
-  cached: readonly CachedAttachment[],
-): Promise<NetworkConfigList[]> {
-  const networks = new Map<string, NetworkConfigList>();
-  try {
-    const { network } = await clusterNetwork(context);
-    networks.set(network.name, network);
-  } catch (error) {
-    context.log.error("GC without the cluster network", { error: String(error) });
+class NetworksOfNode {
+  readonly #context: RequestContext;
+  readonly #networks = new Map<string, NetworkConfigList>();
+  #passedOver = 0;
+
+  private constructor(context: RequestContext) {
+    this.#context = context;
   }
-  for (const { networkName, config } of cached) {
-    if (networks.has(networkName)) {
-      continue;
+
+  static async withCluster(context: RequestContext): Promise<NetworksOfNode> {
+    const networks = new NetworksOfNode(context);
+    try {
+      const { network } = await clusterNetwork(context);
+      networks.#networks.set(network.name, network);
+    } catch (error) {
+      context.log.error("GC without the cluster network", { error: String(error) });
     }
+    return networks;
+  }
+
+  get all(): readonly NetworkConfigList[] {
+    return [...this.#networks.values()];
+  }
+
+  /** Adds the network of an attachment, as the first one has it. */
+  add({ networkName, config }: CachedAttachment): void {
+    if (this.#networks.has(networkName)) return;
+    if (this.#networks.size >= maxNetworks) {
+      this.#passedOver += 1;
+      return;
+    }
+    const { log, netconf, chain } = this.#context;
     try {
       const where = `network ${networkName} of the result cache`;
-      const { cniVersion } = context.netconf;
-      const network = parseNetworkConfig(config, where, context.chain.kernels, {
-        cniVersion,
-        toBeUndone: true,
-      });
-      networks.set(networkName, network);
+      const { cniVersion } = netconf;
+      const known = { cniVersion, toBeUndone: true };
+      this.#networks.set(networkName, parseNetworkConfig(config, where, chain.kernels, known));
     } catch (error) {
-      context.log.error("GC passes over an attachment", { error: String(error) });
+      log.error("GC passes over an attachment", { error: String(error) });
     }
   }
-  return [...networks.values()];
+
+  reportRest(): void {
+    if (this.#passedOver === 0) return;
+    this.#context.log.error("GC does not ask the plugins of all networks: there are too many", {
+      asked: this.#networks.size,
+      attachmentsOfOthers: this.#passedOver,
+    });
+  }
 }

@@ -1,17 +1,20 @@
 /** The face of this room: one CNI request in, one reply out. Everything that goes wrong becomes a CNI error object. */
 
+import { join } from "node:path";
 import type { Executor } from "../agent/executor.ts";
 import { parseCniArgs } from "../cni/args.ts";
-import { ResultCache } from "../cni/cache.ts";
+import { ResultCache, resultsDirectory } from "../cni/cache.ts";
 import { statusNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
 import { NetworkConfigFiles } from "../cni/files.ts";
+import { FollowedResults } from "../cni/followed-results.ts";
 import { isContainerIdTooLong } from "../cni/names.ts";
 import { type CniReply, type CniRequest, versionAskedFor } from "../cni/request.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { attach } from "./attach.ts";
+import { BusyContainers } from "./busy.ts";
 import { check } from "./check.ts";
 import type { Cluster, Clusters } from "./cluster.ts";
 import type { RequestContext } from "./context.ts";
@@ -100,8 +103,8 @@ export function createMultus(options: MultusOptions): Multus {
   const { kernels, nads, clock = systemClock, delegateTimeoutMs = defaultDelegateTimeoutMs } = options;
   const files = new NetworkConfigFiles(kernels, (problem) => options.log.error(problem.message));
   const catalog = new NetworkCatalog(kernels, files);
-  /** Containers that a request is being worked on for. */
-  const busy = new Set<string>();
+  const busy = new BusyContainers();
+  const followed = new FollowedResults(options.log);
   /** Containers whose ADD ended before its first delegate, the oldest first. */
   const neverStarted = new Set<string>();
   const restorer = new StatusRestorer({ kernels, busy, log: options.log });
@@ -132,6 +135,13 @@ export function createMultus(options: MultusOptions): Multus {
 
   function nadsOf(cluster: Cluster): NadSource {
     return nads === undefined ? cluster.nads : firstOf([cluster.nads, nads]);
+  }
+
+  /** The result cache of a cniDir. What it has of a container is found by an index, which is made from the first request on. */
+  function cacheOf(cniDir: string, log: Logger): ResultCache {
+    const directory = followed.of(join(cniDir, resultsDirectory));
+    directory.begin();
+    return new ResultCache(cniDir, log, directory);
   }
 
   async function contextOf(
@@ -168,7 +178,7 @@ export function createMultus(options: MultusOptions): Multus {
       chain: {
         executor: withPassthru(executor),
         kernels,
-        cache: new ResultCache(netconf.cniDir, log),
+        cache: cacheOf(netconf.cniDir, log),
         timeoutMs: delegateTimeoutMs,
         refusal: (plugin) => refusedPlugin(plugin, netconf.type),
         log,
@@ -268,7 +278,7 @@ export function createMultus(options: MultusOptions): Multus {
     work: (report: RequestReport) => Promise<Uint8Array>,
   ): Promise<HandledRequest> {
     const report = newReport();
-    busy.add(request.containerId);
+    busy.begin(request.containerId);
     try {
       return { exitCode: 0, stdout: await work(report), report, error: undefined };
     } catch (caught) {
@@ -277,7 +287,7 @@ export function createMultus(options: MultusOptions): Multus {
       const stdout = Buffer.from(errorJson(error, versionAskedFor(request)));
       return { exitCode: 1, stdout, report, error };
     } finally {
-      busy.delete(request.containerId);
+      busy.end(request.containerId);
     }
   }
 

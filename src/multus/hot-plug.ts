@@ -108,7 +108,7 @@ export async function plug(
  */
 export async function unplug(context: RequestContext, { network }: PluggedNetwork): Promise<void> {
   const { report, pod } = context;
-  const attachment = asPlugged(context, network);
+  const attachment = await asPlugged(context, network);
   if (findPlace(context, network.name) === 0) {
     throw new CniError(
       CniErrorCode.invalidNetworkConfig,
@@ -131,7 +131,7 @@ export async function unplug(context: RequestContext, { network }: PluggedNetwor
 /** CHECK of this attachment with its cached result. @throws {CniError} 3 where there is none; the first plugin's that fails */
 export async function checkPlugged(context: RequestContext, { network }: PluggedNetwork): Promise<void> {
   const { request, report, pod, netconf } = context;
-  const attachment = asPlugged(context, network);
+  const attachment = await asPlugged(context, network);
   if (cachedOf(context, network.name)?.result === undefined) {
     throw new CniError(
       CniErrorCode.unknownContainer,
@@ -207,14 +207,13 @@ function cachedOf({ chain, request }: RequestContext, networkName: string): Cach
  * The attachment as it was plugged in: the cache knows which configuration and which capability arguments it had then.
  * @throws {CniError} 7 where the interface is another network's: it would lose its link
  */
-function asPlugged(context: RequestContext, network: NetworkConfigList): Attachment {
+async function asPlugged(context: RequestContext, network: NetworkConfigList): Promise<Attachment> {
   const { request, netconf, chain } = context;
   const { containerId, ifName } = request;
+  const cachedOnes = await chain.cache.list(containerId);
   const entries = readPlan(netconf.cniDir, containerId)?.entries ?? [];
   const owners = [
-    ...chain.cache
-      .list(containerId)
-      .flatMap((cached) => (cached.ifName === ifName ? cached.networkName : [])),
+    ...cachedOnes.flatMap((cached) => (cached.ifName === ifName ? cached.networkName : [])),
     ...entries.flatMap((entry, place) =>
       plannedInterface(entry, place) === ifName ? plannedNetwork(entry) : [],
     ),

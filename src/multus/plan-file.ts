@@ -3,9 +3,10 @@
  * (behaviour page, section 8).
  */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile, writeFileAtomically } from "../cni/atomic-file.ts";
+import { directoryEntries } from "../cni/directory.ts";
 import { CniError, CniErrorCode, ioFailure, isMissingFile } from "../cni/errors.ts";
 import {
   arrayElements,
@@ -15,7 +16,7 @@ import {
   joinMembers,
   objectMembers,
 } from "../cni/json.ts";
-import { checkContainerId } from "../cni/names.ts";
+import { isContainerId } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { gatewayFilter } from "./default-route.ts";
 import { type AttachmentRequest, type Delegate, interfaceName, usualClusterIfName } from "./delegate.ts";
@@ -346,24 +347,16 @@ function writtenName(configuration: Uint8Array): string {
   }
 }
 
-/** Ids of the containers that have a plan, whole or not, in order of the file names. Never throws: a directory that cannot be read has none. */
-export function plannedContainers(cniDir: string): string[] {
+/**
+ * Ids of the containers that have a plan, whole or not, in no order; those whose plan comes or goes meanwhile may be among them or not. Gives way to other work.
+ * Never throws: a directory that cannot be read has none.
+ */
+export async function* plannedContainers(cniDir: string): AsyncGenerator<string> {
+  const entries = directoryEntries(cniDir);
   try {
-    return readdirSync(cniDir, { withFileTypes: true })
-      .filter((entry) => entry.isFile() && isContainerId(entry.name))
-      .map((entry) => entry.name)
-      .sort();
+    for await (const entry of entries) if (entry.isFile() && isContainerId(entry.name)) yield entry.name;
   } catch {
-    return [];
-  }
-}
-
-function isContainerId(name: string): boolean {
-  try {
-    checkContainerId(name);
-    return true;
-  } catch {
-    return false;
+    // As documented.
   }
 }
 

@@ -49,7 +49,7 @@ export async function recoverAttachments(
   );
   const problem = plan?.problem ?? "";
   if (plan !== undefined && problem === "" && planned.length === plan.entries.length) {
-    const unplanned = withUnplanned ? unplannedAttachments(context, planned) : [];
+    const unplanned = withUnplanned ? await unplannedAttachments(context, planned) : [];
     return { attachments: [...planned, ...unplanned], hasPlan: true };
   }
   if (plan !== undefined) {
@@ -57,7 +57,7 @@ export async function recoverAttachments(
       problem: problem === "" ? "entries without a usable configuration" : problem,
     });
   }
-  const cached = context.chain.cache.list(request.containerId);
+  const cached = await context.chain.cache.list(request.containerId);
   const hasTraces = plan !== undefined || cached.length > 0;
   if (!hasTraces && neverStarted) {
     return { attachments: [], hasPlan: false };
@@ -79,12 +79,14 @@ export async function recoverAttachments(
   return { attachments: [...rebuilt.values()], hasPlan: plan !== undefined };
 }
 
-function unplannedAttachments(context: RequestContext, planned: readonly Attachment[]): Attachment[] {
+async function unplannedAttachments(
+  context: RequestContext,
+  planned: readonly Attachment[],
+): Promise<Attachment[]> {
   const { containerId, ifName: clusterIfName } = context.request;
   const known = planned.map(({ network, ifName }) => ({ networkName: network.name, containerId, ifName }));
-  return inOrder(context.chain.cache.list(containerId, known), clusterIfName).flatMap(
-    (cached) => fromCache(context, cached) ?? [],
-  );
+  const unknown = await context.chain.cache.list(containerId, known);
+  return inOrder(unknown, clusterIfName).flatMap((cached) => fromCache(context, cached) ?? []);
 }
 
 function keyOf({ network, ifName }: Attachment): string {

@@ -10,6 +10,7 @@ import { isMissingFile } from "../cni/errors.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
+import type { Containers } from "./busy.ts";
 import type { Cluster } from "./cluster.ts";
 import type { LastingKeys } from "./netconf.ts";
 import { hasStatus, sendNetworkStatus } from "./network-status.ts";
@@ -26,7 +27,7 @@ import { type PodReference, podReference } from "./pod.ts";
 export interface RestorerOptions {
   readonly kernels: Kernels;
   /** Containers that a request is being worked on for: their status is the request's. */
-  readonly busy: ReadonlySet<string>;
+  readonly busy: Containers;
   readonly log: Logger;
 }
 
@@ -69,10 +70,11 @@ export class StatusRestorer {
     if (!(await cluster.pods.untilWatched())) return;
     const { cniDir } = keys;
     const cache = new ResultCache(cniDir, this.#options.log);
-    const containers = plannedContainers(cniDir);
+    let plans = 0;
     /** By `namespace/name`: an old sandbox that was not taken away yet says nothing about the pod as it is. */
     const newest = new Map<string, Candidate>();
-    for (const containerId of containers) {
+    for await (const containerId of plannedContainers(cniDir)) {
+      plans += 1;
       await giveWay();
       const candidate = candidateOf(cluster, keys, cache, containerId);
       if (candidate === undefined) continue;
@@ -86,7 +88,7 @@ export class StatusRestorer {
     }
     this.#options.log.verbose("network-statuses of earlier pods were checked", {
       cniDir,
-      plans: containers.length,
+      plans,
       missing: newest.size,
       restored,
     });

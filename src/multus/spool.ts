@@ -1,7 +1,8 @@
 /** What waits in the spool of DELs that shims recorded while no daemon was there (docs/wire.md, "DELs while no daemon is there"). Only looked at: shims do the rest. */
 
-import { accessSync, constants, lstatSync, readdirSync } from "node:fs";
+import { accessSync, constants, lstatSync } from "node:fs";
 import { join } from "node:path";
+import { directoryEntries } from "../cni/directory.ts";
 import { isMissingFile } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
 
@@ -48,12 +49,12 @@ export function spoolNameKind(name: string): SpoolName {
 }
 
 /**
- * Looks at the names in the spool of a cniDir; no file is read.
+ * Looks at the names in the spool of a cniDir; no file is read. Gives way to other work: a daemon that was away for long finds many.
  * @param cniDir the netconf's
  * @param now milliseconds since 1970
  * @throws {Error} of node:fs where the directory is there and cannot be read
  */
-export function readSpool(cniDir: string, now: number = Date.now()): SpoolState {
+export async function readSpool(cniDir: string, now: number = Date.now()): Promise<SpoolState> {
   const directory = join(cniDir, spoolDirectory);
   let waiting = 0;
   let retried = 0;
@@ -61,7 +62,7 @@ export function readSpool(cniDir: string, now: number = Date.now()): SpoolState 
   let broken = 0;
   let bytes = 0;
   let oldest: number | undefined;
-  for (const name of namesIn(directory)) {
+  for await (const { name } of directoryEntries(directory)) {
     bytes += lstatSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0;
     const file = spoolNameKind(name);
     if (file.kind === "record") {
@@ -84,14 +85,5 @@ function obstacleIn(directory: string): string | undefined {
     return undefined;
   } catch (error) {
     return isMissingFile(error) ? undefined : errorText(error);
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isMissingFile(error)) return [];
-    throw error;
   }
 }

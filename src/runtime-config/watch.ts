@@ -1,6 +1,7 @@
 /** Watches directories by inotify, those too that are not there yet or are made anew. */
 
-import { statSync, watch } from "node:fs";
+import { watch } from "node:fs";
+import { directoryState } from "../cni/file-state.ts";
 
 /**
  * Calls `onChange` after something in the directory has changed, and `onLost` when it will never do so again.
@@ -66,11 +67,9 @@ export class DirectoryWatches {
   }
 }
 
-/** A directory that was removed and made again may have the number of the old one, but not its birth. @returns undefined if there is no such directory */
 function directoryIdentity(path: string): string | undefined {
   try {
-    const stats = statSync(path, { throwIfNoEntry: false });
-    return stats?.isDirectory() ? `${stats.dev} ${stats.ino} ${stats.birthtimeMs}` : undefined;
+    return directoryState(path)?.identity;
   } catch {
     return undefined;
   }

@@ -61,14 +61,14 @@ describe.each(runtimes)("a node with $about", (options) => {
     );
     expect(failed).toEqual([]);
     expect((await node.traces()).reservations).toEqual(running.reservations);
-    expect(readSpool(node.cniDir)).toMatchObject({ waiting: names.length, failed: 0, broken: 0 });
+    expect(await readSpool(node.cniDir)).toMatchObject({ waiting: names.length, failed: 0, broken: 0 });
 
     await node.daemon.start();
     await node.applyPod("default", "other", "storage");
     await node.waitForPod("default", "other");
     await node.deletePods("default", "other");
     await node.untilNothingIsLeft(before);
-    expect(readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0, broken: 0 });
+    expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0, broken: 0 });
   });
 
   test("pods that are created while the daemon is away run once it is back", async () => {

@@ -63,7 +63,7 @@ test(`the daemon is replaced ${restarts} times while ${waves * podsOfWave} pods 
       const isKilled = restarted % killedEvery === killedEvery - 1;
       await node.daemon.stop(isKilled ? "SIGKILL" : "SIGTERM");
       if (isKilled) await sleep(awayMs);
-      mostRecorded = Math.max(mostRecorded, readSpool(node.cniDir).waiting);
+      mostRecorded = Math.max(mostRecorded, (await readSpool(node.cniDir)).waiting);
       await node.daemon.start();
     }
   };
@@ -86,12 +86,12 @@ test(`the daemon is replaced ${restarts} times while ${waves * podsOfWave} pods 
 
   await Promise.all([comeAndGo(), replaceDaemon()]);
   expect({ served, restarted }).toEqual({ served: waves * podsOfWave, restarted: restarts });
-  for (let index = 0; readSpool(node.cniDir).waiting > 0; index++) {
+  for (let index = 0; (await readSpool(node.cniDir)).waiting > 0; index++) {
     expect(index).toBeLessThan(20);
     await sweep(index);
     await sleep(1000);
   }
-  expect(readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0, broken: 0 });
+  expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0, broken: 0 });
   await node.untilNothingIsLeft(before);
   expect(mostRecorded).toBeGreaterThan(0);
 });

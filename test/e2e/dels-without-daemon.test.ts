@@ -41,7 +41,7 @@ describe("a node whose daemon is away", () => {
     expect((await node.call("CHECK", pod, netconf)).error.code).toBe(3);
   }
 
-  const waiting = () => readSpool(node.cniDir).waiting;
+  const waiting = async () => (await readSpool(node.cniDir)).waiting;
 
   /** Plugins that run: children that replay, where no call is under way. */
   const replayers = () =>
@@ -51,8 +51,8 @@ describe("a node whose daemon is away", () => {
 
   /** Waits until nothing is recorded any more, and who did it is gone. */
   const untilReplayed = () =>
-    vi.waitFor(() => {
-      expect(waiting()).toBe(0);
+    vi.waitFor(async () => {
+      expect(await waiting()).toBe(0);
       expect(replayers()).toEqual([]);
     }, patience);
 
@@ -71,7 +71,7 @@ describe("a node whose daemon is away", () => {
     // Runtimes repeat it, with no namespace.
     const again = await node.call("DEL", pod, netconf, { netns: "" });
     again.expectSuccess();
-    expect(readSpool(node.cniDir)).toMatchObject({ waiting: 1, failed: 0, broken: 0 });
+    expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 1, failed: 0, broken: 0 });
     expect(reservations(node)).toEqual(expect.arrayContaining(had));
 
     await node.daemon.start();
@@ -93,7 +93,7 @@ describe("a node whose daemon is away", () => {
     expect((await node.call("ADD", further, netconf)).exitCode).not.toBe(0);
     await node.daemon.stop("SIGKILL");
     await Promise.all(pods.map(remove));
-    expect(waiting()).toBe(5);
+    expect(await waiting()).toBe(5);
     await node.daemon.start();
     // As a runtime does: DEL after an ADD that failed, then the ADD again.
     (await node.call("DEL", further, netconf)).expectSuccess();
@@ -113,26 +113,26 @@ describe("a node whose daemon is away", () => {
     );
     await node.daemon.stop("SIGKILL");
     await Promise.all(pods.map(remove));
-    expect(waiting()).toBe(30);
+    expect(await waiting()).toBe(30);
 
     await node.daemon.start();
     await using other = await node.pod("other");
     await reachDaemon(other);
-    await vi.waitFor(() => expect(waiting()).toBeLessThan(28), patience);
+    await vi.waitFor(async () => expect(await waiting()).toBeLessThan(28), patience);
     // All at once, as a power cut: the child, its plugins, the daemon.
     const killed = replayers();
     expect(killed).toHaveLength(1);
     for (const { pid } of killed) process.kill(pid, "SIGKILL");
     await node.daemon.stop("SIGKILL");
-    const left = waiting();
+    const left = await waiting();
     expect(left).toBeGreaterThan(0);
     await sleep(300);
-    expect(waiting()).toBe(left);
+    expect(await waiting()).toBe(left);
 
     await node.daemon.start();
     await reachDaemon(other);
     await untilReplayed();
-    expect(readSpool(node.cniDir)).toMatchObject({ failed: 0, broken: 0 });
+    expect(await readSpool(node.cniDir)).toMatchObject({ failed: 0, broken: 0 });
     expect(await traces(node)).toEqual(before);
   });
 
@@ -151,7 +151,7 @@ describe("a node whose daemon is away", () => {
       await pod[Symbol.asyncDispose]();
       // Runtimes repeat it.
       (await node.call("DEL", pod, netconf, { netns: "" })).expectSuccess();
-      expect(waiting()).toBe(1);
+      expect(await waiting()).toBe(1);
     } finally {
       process.kill(node.daemon.pid, "SIGCONT");
     }
@@ -186,7 +186,7 @@ describe("a node whose daemon is away", () => {
     await using other = await node.pod("other");
     await reachDaemon(other);
     await vi.waitFor(
-      () => expect(readSpool(node.cniDir)).toMatchObject({ waiting: 1, retried: 1 }),
+      async () => expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 1, retried: 1 }),
       patience,
     );
     expect(reservations(node)).toEqual(before.reservations);

@@ -120,7 +120,7 @@ async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
       daemon.status?.nodeName || nodeNameIn(process.env),
       now,
     ),
-    ...checkNodeState(options.cniDir ?? netconf?.cniDir ?? defaultCniDir, kernels),
+    ...(await checkNodeState(options.cniDir ?? netconf?.cniDir ?? defaultCniDir, kernels)),
     ...checkGoMultus(cniConfDir, kubeconfig, processes, now),
     ...(cluster
       ? await clusterFindings(options, kubeconfig, {

@@ -1,11 +1,9 @@
 /** The node's state: plans and results, DELs that wait, room on the disk, and who may write there. */
 
 import { existsSync, lstatSync, statfsSync } from "node:fs";
-import { ResultCache } from "../../cni/cache.ts";
 import { isMissingFile } from "../../cni/errors.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
-import { silentLogger } from "../../log/logger.ts";
 import { readSpool } from "../../multus/spool.ts";
 import { readAttachments } from "../ls/attachments.ts";
 import { formatAge } from "../status/report.ts";
@@ -15,8 +13,10 @@ import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 const littleLeft = 0.1;
 const nothingLeft = 0.02;
 const shown = 5;
+/** Files with a problem that are named. */
+const shownProblems = 20;
 
-export function checkNodeState(cniDir: string, kernels: Kernels): Finding[] {
+export async function checkNodeState(cniDir: string, kernels: Kernels): Promise<Finding[]> {
   try {
     lstatSync(cniDir);
   } catch (error) {
@@ -26,16 +26,16 @@ export function checkNodeState(cniDir: string, kernels: Kernels): Finding[] {
       : [skip(check, errorText(error), "run it with sudo")];
   }
   return [
-    ...attempt("state/directory", () => checkModes(cniDir)),
-    ...attempt("state/attachments", () => checkAttachments(cniDir, kernels)),
-    ...attempt("state/spool", () => checkSpool(cniDir)),
-    ...attempt("state/disk", () => checkDisk(cniDir)),
+    ...(await attempt("state/directory", () => checkModes(cniDir))),
+    ...(await attempt("state/attachments", () => checkAttachments(cniDir, kernels))),
+    ...(await attempt("state/spool", () => checkSpool(cniDir))),
+    ...(await attempt("state/disk", () => checkDisk(cniDir))),
   ];
 }
 
-function attempt(check: string, look: () => Finding[]): Finding[] {
+async function attempt(check: string, look: () => Finding[] | Promise<Finding[]>): Promise<Finding[]> {
   try {
-    return look();
+    return await look();
   } catch (error) {
     return [skip(check, errorText(error), "run it with sudo")];
   }
@@ -55,22 +55,28 @@ function checkModes(cniDir: string): Finding[] {
   ];
 }
 
-function checkAttachments(cniDir: string, kernels: Kernels): Finding[] {
+async function checkAttachments(cniDir: string, kernels: Kernels): Promise<Finding[]> {
   const check = "state/attachments";
-  const { attachments, problems } = readAttachments(cniDir, kernels);
-  const findings = problems.map(({ file, problem }) =>
-    warn(
-      check,
-      `${file}: ${problem}`,
-      "its DEL makes do with what can be read; when its pod is gone remove the file",
-    ),
-  );
-  const results = new ResultCache(cniDir, silentLogger).list();
-  const withNamespace = results.filter(({ netns }) => netns !== "");
-  const isSeen = withNamespace.some(({ netns }) => existsSync(netns));
-  const stale = new Set(
-    withNamespace.filter(({ netns }) => !existsSync(netns)).map(({ containerId }) => containerId),
-  );
+  const { attachments, problems, namespaces } = await readAttachments(cniDir, kernels);
+  const findings = problems
+    .slice(0, shownProblems)
+    .map(({ file, problem }) =>
+      warn(
+        check,
+        `${file}: ${problem}`,
+        "its DEL makes do with what can be read; when its pod is gone remove the file",
+      ),
+    );
+  if (problems.length > shownProblems) {
+    const rest = problems.length - shownProblems;
+    findings.push(warn(check, `${rest} further files cannot be read whole`, "multusctl ls shows them"));
+  }
+  const stale = new Set<string>();
+  let isSeen = false;
+  for (const [netns, containers] of namespaces) {
+    if (existsSync(netns)) isSeen = true;
+    else for (const containerId of containers) stale.add(containerId);
+  }
   if (stale.size > 0 && isSeen) {
     findings.push(
       warn(
@@ -110,9 +116,9 @@ function checkAttachments(cniDir: string, kernels: Kernels): Finding[] {
   ];
 }
 
-function checkSpool(cniDir: string): Finding[] {
+async function checkSpool(cniDir: string): Promise<Finding[]> {
   const check = "state/spool";
-  const { directory, waiting, failed, broken, retried, oldestMs, obstacle } = readSpool(cniDir);
+  const { directory, waiting, failed, broken, retried, oldestMs, obstacle } = await readSpool(cniDir);
   const findings: Finding[] = [];
   if (failed + broken > 0) {
     findings.push(

@@ -70,7 +70,7 @@ async function run(options: UninstallCommandOptions): Promise<void> {
     process.stdout.write(`${path}: ${outcome}${because === "" ? "" : `; ${because}`}\n`);
   }
   if (files.length === 0) process.stdout.write("There is nothing of Multus.\n");
-  process.stdout.write(stateLeft(cniDir));
+  process.stdout.write(await stateLeft(cniDir));
   const pending = files.filter(({ isPending }) => isPending);
   if (pending.length === 0) return;
   throw new UserError(
@@ -82,9 +82,10 @@ async function run(options: UninstallCommandOptions): Promise<void> {
 }
 
 /** What of cniDir is for pods, and stays. @returns text that ends with a newline; "" where there is nothing @throws {UserError} */
-function stateLeft(cniDir: string): string {
-  const pods = plannedContainers(cniDir).length;
-  const dels = recordsIn(cniDir);
+async function stateLeft(cniDir: string): Promise<string> {
+  let pods = 0;
+  for await (const _containerId of plannedContainers(cniDir)) pods += 1;
+  const dels = await recordsIn(cniDir);
   const left = [
     ...(pods > 0 ? [`the networks of ${pods === 1 ? "one pod" : `${pods} pods`}`] : []),
     ...(dels > 0 ? [`${dels === 1 ? "one DEL" : `${dels} DELs`} to be done by a daemon`] : []),
@@ -97,9 +98,9 @@ function stateLeft(cniDir: string): string {
 }
 
 /** @returns number of DELs that wait, or were given up @throws {UserError} */
-function recordsIn(cniDir: string): number {
+async function recordsIn(cniDir: string): Promise<number> {
   try {
-    const { waiting, failed } = readSpool(cniDir);
+    const { waiting, failed } = await readSpool(cniDir);
     return waiting + failed;
   } catch (error) {
     throw new UserError(`${cniDir} cannot be looked at: ${errorText(error)}`, "run it as root");

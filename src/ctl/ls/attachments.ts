@@ -1,6 +1,7 @@
 /** The attachments of this node as its cache has them: plans and results put together, whoever wrote them. */
 
 import { type CachedAttachment, ResultCache } from "../../cni/cache.ts";
+import { maximalIfNameLength } from "../../cni/names.ts";
 import { KernelError, type Kernels } from "../../kernels/index.ts";
 import { interfaceName } from "../../multus/delegate.ts";
 import { plannedContainers, planPath, readPlan } from "../../multus/plan-file.ts";
@@ -35,6 +36,8 @@ export interface CacheProblem {
 export interface NodeAttachments {
   readonly attachments: readonly Attachment[];
   readonly problems: readonly CacheProblem[];
+  /** Containers by the path of their network namespace. */
+  readonly namespaces: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** What a configuration says, as far as it is listed. */
@@ -43,33 +46,98 @@ interface NetworkFacts {
   readonly plugins: readonly string[];
 }
 
-/**
- * Reads a cache directory. Files of Go multus read the same; torn ones as far as they make sense.
- * @param cniDir the netconf's cniDir
- */
-export function readAttachments(cniDir: string, kernels: Kernels): NodeAttachments {
-  const problems: CacheProblem[] = [];
-  const cache = new ResultCache(cniDir, problemLog(problems));
-  const withResults = cache.list().map((result) => result.containerId);
-  const containers = new Set([...plannedContainers(cniDir), ...withResults]);
-  const attachments = [...containers].sort().flatMap((containerId) =>
-    // Read for the container: where it is known, the name of a torn file says the rest of what it belongs to.
-    attachmentsOf(cniDir, containerId, cache.list(containerId), kernels, problems),
-  );
-  return { attachments, problems: firstOfEachFile(problems, cniDir) };
+/** What is listed of an entry of the result cache. The entry itself may be large, and there may be very many. */
+interface ResultFacts extends Pick<Attachment, "ifName" | "pod" | "addresses" | "mac" | "plugins"> {
+  readonly networkName: string;
 }
 
-/** The cache is read twice: each file is reported once. What is said of the directory is said once anyway. */
+/**
+ * Reads a cache directory, each file once. Files of Go multus read the same; torn ones as far as they make sense.
+ * @param cniDir the netconf's cniDir
+ */
+export async function readAttachments(cniDir: string, kernels: Kernels): Promise<NodeAttachments> {
+  const problems: CacheProblem[] = [];
+  const cache = new ResultCache(cniDir, problemLog(problems));
+  const results = new Map<string, ResultFacts[]>();
+  const namespaces = new Map<string, Set<string>>();
+  const note = (cached: CachedAttachment) => {
+    const { containerId, netns } = cached;
+    const onProblem = (problem: string) =>
+      problems.push({ file: cniDir, problem: `${containerId}: ${problem}` });
+    valueAt(results, containerId, () => []).push(factsOfResult(cached, kernels, onProblem));
+    if (netns !== "") valueAt(namespaces, netns, () => new Set<string>()).add(containerId);
+  };
+  const unknown: string[] = [];
+  for await (const cached of cache.entries((name) => unknown.push(name))) note(cached);
+  const containers = new Set(results.keys());
+  for await (const containerId of plannedContainers(cniDir)) containers.add(containerId);
+  for (const name of unknown) {
+    // Where the container is known, the name of a torn file says the rest of what it belongs to.
+    const owner = possibleContainers(name).find((containerId) => containers.has(containerId));
+    const cached = owner === undefined ? undefined : cache.readAs(name, owner);
+    if (cached !== undefined) note(cached);
+  }
+  const attachments = [...containers].sort().flatMap((containerId) => {
+    const own = (results.get(containerId) ?? []).sort(byFileName);
+    return attachmentsOf(cniDir, containerId, own, kernels, problems);
+  });
+  return { attachments, problems: firstOfEachFile(problems, cniDir), namespaces };
+}
+
+function valueAt<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
+/** In one container the names of files differ in network and interface only. */
+function byFileName(left: ResultFacts, right: ResultFacts): number {
+  const name = ({ networkName, ifName }: ResultFacts) => `${networkName}-${ifName}`;
+  return name(left) < name(right) ? -1 : 1;
+}
+
+/** Ids that the name of a cache's file may be read to have, the longest first: networks, ids and interfaces may all have dashes. */
+function possibleContainers(name: string): string[] {
+  const parts = name.split("-");
+  const ids: string[] = [];
+  for (let end = parts.length - 1; end > 1; end--) {
+    if (parts.slice(end).join("-").length > maximalIfNameLength) break;
+    for (let start = 1; start < end; start++) ids.push(parts.slice(start, end).join("-"));
+  }
+  return ids.sort((left, right) => right.length - left.length);
+}
+
+/** A file that is read twice is reported once. What is said of the directory is said once anyway. */
 function firstOfEachFile(problems: readonly CacheProblem[], cniDir: string): CacheProblem[] {
-  return problems.filter(
-    ({ file }, index) => file === cniDir || problems.findIndex((other) => other.file === file) === index,
-  );
+  const seen = new Set<string>();
+  return problems.filter(({ file }) => {
+    if (file === cniDir) return true;
+    if (seen.has(file)) return false;
+    seen.add(file);
+    return true;
+  });
+}
+
+function factsOfResult(
+  cached: CachedAttachment,
+  kernels: Kernels,
+  onProblem: (problem: string) => void,
+): ResultFacts {
+  return {
+    networkName: cached.networkName,
+    ifName: cached.ifName,
+    pod: podOf(cached),
+    ...addressesOf(cached, kernels, onProblem),
+    plugins: factsOf([cached.config], kernels).plugins,
+  };
 }
 
 function attachmentsOf(
   cniDir: string,
   containerId: string,
-  results: readonly CachedAttachment[],
+  results: readonly ResultFacts[],
   kernels: Kernels,
   problems: CacheProblem[],
 ): Attachment[] {
@@ -77,9 +145,7 @@ function attachmentsOf(
   if (plan !== undefined && plan.problem !== "") {
     problems.push({ file: planPath(cniDir, containerId), problem: plan.problem });
   }
-  const onProblem = (problem: string) =>
-    problems.push({ file: cniDir, problem: `${containerId}: ${problem}` });
-  const pod = results.map(podOf).find((name) => name !== "") ?? "";
+  const pod = results.find((result) => result.pod !== "")?.pod ?? "";
   const unclaimed = new Set(results);
   const planned = (plan?.entries ?? []).map((entry, position) => {
     const facts = factsOf(entry.configurations, kernels);
@@ -90,22 +156,16 @@ function attachmentsOf(
     if (result !== undefined) unclaimed.delete(result);
     const network = entry.name === "" ? facts.name : entry.name;
     const state = result === undefined ? ("planned" as const) : ("attached" as const);
-    return {
-      ...{ containerId, pod, ifName, network },
-      ...addressesOf(result, kernels, onProblem),
-      plugins: facts.plugins,
-      state,
-    };
+    const { addresses = [], mac = "" } = result ?? {};
+    return { containerId, pod, ifName, network, addresses, mac, plugins: facts.plugins, state };
   });
-  const unplanned = [...unclaimed].map((result) => ({
-    containerId,
-    pod: podOf(result),
-    ifName: result.ifName,
-    network: result.networkName,
-    ...addressesOf(result, kernels, onProblem),
-    plugins: factsOf([result.config], kernels).plugins,
-    state: "unplanned" as const,
-  }));
+  const unplanned = Array.from(
+    unclaimed,
+    ({ networkName: network, pod, ifName, addresses, mac, plugins }) => {
+      const state = "unplanned" as const;
+      return { containerId, pod, ifName, network, addresses, mac, plugins, state };
+    },
+  );
   return [...planned, ...unplanned];
 }
 
@@ -130,11 +190,11 @@ function factsOf(configurations: readonly Uint8Array[], kernels: Kernels): Netwo
 
 /** Addresses and MAC of the pod's interface in a result of any version. */
 function addressesOf(
-  attachment: CachedAttachment | undefined,
+  attachment: CachedAttachment,
   kernels: Kernels,
   onProblem: (problem: string) => void,
 ): Pick<Attachment, "addresses" | "mac"> {
-  if (attachment?.result === undefined) return { addresses: [], mac: "" };
+  if (attachment.result === undefined) return { addresses: [], mac: "" };
   try {
     const converted = kernels.convertResult({
       result: attachment.result,

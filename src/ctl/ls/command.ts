@@ -1,6 +1,6 @@
 /** `multusctl ls`: the attachments on this node, from the cache. */
 
-import { readdirSync } from "node:fs";
+import { opendirSync } from "node:fs";
 import { Command } from "commander";
 import { isMissingFile } from "../../cni/errors.ts";
 import { loadKernels } from "../../kernels/load.ts";
@@ -42,17 +42,20 @@ Examples:
 /** @throws {UserError} where the directory is not there or cannot be read */
 async function list({ cniDir, json }: ListOptions): Promise<void> {
   checkReadable(cniDir);
-  const found = readAttachments(cniDir, loadKernels());
+  const found = await readAttachments(cniDir, loadKernels());
+  const { attachments, problems } = found;
   process.stdout.write(
-    json ? `${JSON.stringify({ cniDir, ...found }, undefined, 2)}\n` : formatTable(columns, rowsOf(found)),
+    json
+      ? `${JSON.stringify({ cniDir, attachments, problems }, undefined, 2)}\n`
+      : formatTable(columns, rowsOf(found)),
   );
-  for (const { file, problem } of json ? [] : found.problems) process.stderr.write(`! ${file}: ${problem}\n`);
+  for (const { file, problem } of json ? [] : problems) process.stderr.write(`! ${file}: ${problem}\n`);
 }
 
 /** @throws {UserError} */
 function checkReadable(directory: string): void {
   try {
-    readdirSync(directory);
+    opendirSync(directory).closeSync();
   } catch (error) {
     if (isMissingFile(error)) {
       throw new UserError(

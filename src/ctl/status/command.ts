@@ -54,7 +54,10 @@ async function showStatus({ socketDir, cniDir, json, watch }: StatusOptions): Pr
   const kernels = loadKernels();
   const seconds = watch === true ? watchSeconds : watch;
   for (;;) {
-    const status: NodeStatus = { ...(await askForStatus(socketDir)), node: summarizeNode(cniDir, kernels) };
+    const status: NodeStatus = {
+      ...(await askForStatus(socketDir)),
+      node: await summarizeNode(cniDir, kernels),
+    };
     process.exitCode = status.daemon === undefined ? 1 : 0;
     if (seconds === undefined) {
       print(status, json === true);

@@ -3,7 +3,7 @@
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { readSpool } from "../../multus/spool.ts";
-import { readAttachments } from "../ls/attachments.ts";
+import { type NodeAttachments, readAttachments } from "../ls/attachments.ts";
 
 export interface NodeSummary {
   readonly cniDir: string;
@@ -20,9 +20,9 @@ export interface NodeSummary {
 }
 
 /** Never throws: what cannot be read is among the problems. */
-export function summarizeNode(cniDir: string, kernels: Kernels): NodeSummary {
+export async function summarizeNode(cniDir: string, kernels: Kernels): Promise<NodeSummary> {
   const problems: string[] = [];
-  const { attachments, problems: ofFiles } = attempt(
+  const { attachments, problems: ofFiles } = await attempt<Pick<NodeAttachments, "attachments" | "problems">>(
     () => readAttachments(cniDir, kernels),
     { attachments: [], problems: [] },
     problems,
@@ -30,7 +30,7 @@ export function summarizeNode(cniDir: string, kernels: Kernels): NodeSummary {
   problems.push(...ofFiles.map(({ file, problem }) => `${file}: ${problem}`));
   const counts = new Map<string, number>();
   for (const { network } of attachments) counts.set(network, (counts.get(network) ?? 0) + 1);
-  const spool = attempt(() => readSpool(cniDir), undefined, problems);
+  const spool = await attempt(() => readSpool(cniDir), undefined, problems);
   return {
     cniDir,
     containers: new Set(attachments.map(({ containerId }) => containerId)).size,
@@ -50,9 +50,13 @@ export function summarizeNode(cniDir: string, kernels: Kernels): NodeSummary {
   };
 }
 
-function attempt<Value>(read: () => Value, otherwise: Value, problems: string[]): Value {
+async function attempt<Value>(
+  read: () => Promise<Value>,
+  otherwise: Value,
+  problems: string[],
+): Promise<Value> {
   try {
-    return read();
+    return await read();
   } catch (error) {
     problems.push(errorText(error));
     return otherwise;

@@ -259,7 +259,7 @@ class Trial {
 
   /** Looks into the pod's namespace; the cache says whose the interfaces are. */
   async #look(): Promise<void> {
-    const known = this.#networksByInterface();
+    const known = await this.#networksByInterface();
     this.interfaces = (await linksOf(this.#scratch.podNamespace)).map((link) => {
       const times = this.#networkTimes.get(link.name) ?? [];
       return {
@@ -274,9 +274,9 @@ class Trial {
   }
 
   /** Networks by interface. Empty where a running daemon's cache is elsewhere. */
-  #networksByInterface(): Map<string, string> {
+  async #networksByInterface(): Promise<Map<string, string>> {
     if (!existsSync(this.#cniDir)) return new Map();
-    const { attachments } = readAttachments(this.#cniDir, loadKernels());
+    const { attachments } = await readAttachments(this.#cniDir, loadKernels());
     const own = attachments.filter((attachment) => attachment.containerId === this.#containerId);
     return new Map(own.map(({ ifName, network }) => [ifName, network]));
   }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type CachedAttachment, ResultCache } from "../../../src/cni/cache.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
+import { collected } from "../../support/collected.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 const identifier = fc.stringMatching(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,30}$/);
@@ -55,19 +56,19 @@ function meaning(attachment: CachedAttachment | undefined): unknown {
 }
 
 describe("the result cache", () => {
-  it("gives back what it was given, and reads what Go writes", () => {
+  it("gives back what it was given, and reads what Go writes", async () => {
     using directory = new ScratchDirectory();
     const cache = new ResultCache(directory.path, silentLogger);
-    fc.assert(
-      fc.property(attachments, (attachment) => {
+    await fc.assert(
+      fc.asyncProperty(attachments, async (attachment) => {
         cache.write(attachment);
         expect(meaning(cache.read(attachment))).toEqual(meaning(attachment));
-        expect(cache.list(attachment.containerId).map(meaning)).toEqual([meaning(attachment)]);
+        expect((await cache.list(attachment.containerId)).map(meaning)).toEqual([meaning(attachment)]);
         const file = `results/${attachment.networkName}-${attachment.containerId}-${attachment.ifName}`;
         directory.write(file, goText(attachment));
         expect(meaning(cache.read(attachment))).toEqual(meaning(attachment));
         cache.remove(attachment);
-        expect(cache.list()).toEqual([]);
+        expect(await collected(cache.entries())).toEqual([]);
       }),
     );
   });
@@ -94,7 +95,7 @@ describe("the result cache", () => {
     );
   });
 
-  it("reads any bytes without an exception", () => {
+  it("reads any bytes without an exception", async () => {
     using directory = new ScratchDirectory();
     const cache = new ResultCache(directory.path, silentLogger);
     const key = { networkName: "n", containerId: "c", ifName: "eth0" };
@@ -104,12 +105,12 @@ describe("the result cache", () => {
         fc.jsonValue(),
       )
       .map((members) => Buffer.from(JSON.stringify({ kind: "cniCacheV1", ...members })));
-    fc.assert(
-      fc.property(fc.oneof(fc.uint8Array(), nearly), (bytes) => {
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.uint8Array(), nearly), async (bytes) => {
         directory.write("results/n-c-eth0", bytes);
         expect(cache.read(key)).toMatchObject(key);
-        cache.list();
-        cache.list("c");
+        await collected(cache.entries());
+        await cache.list("c");
       }),
     );
   });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type CachedAttachment, ResultCache } from "../../../src/cni/cache.ts";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
+import { collected } from "../../support/collected.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
@@ -27,6 +28,14 @@ const attachment: CachedAttachment = {
 };
 const key = { networkName: "cbr0", containerId: "c0ffee", ifName: "eth0" };
 const fileName = "results/cbr0-c0ffee-eth0";
+
+/** Sorted, as entries come in no order. */
+async function allOf(cache: ResultCache): Promise<CachedAttachment[]> {
+  const found = await collected(cache.entries());
+  return found.sort((left, right) =>
+    `${left.networkName} ${left.containerId}` < `${right.networkName} ${right.containerId}` ? -1 : 1,
+  );
+}
 
 describe("the result cache", () => {
   it("writes Go's form, with the result's bytes as they are", () => {
@@ -58,7 +67,7 @@ describe("the result cache", () => {
     expect(log.errors).toEqual([]);
   });
 
-  it("lists a container's entries only, in file name order", () => {
+  it("lists a container's entries only, in file name order", async () => {
     using directory = new ScratchDirectory();
     const cache = new ResultCache(directory.path, new RecordingLogger());
     for (const [networkName, containerId, ifName] of [
@@ -71,15 +80,15 @@ describe("the result cache", () => {
     }
     const names = (found: CachedAttachment[]) =>
       found.map((one) => `${one.networkName} ${one.containerId} ${one.ifName}`);
-    expect(names(cache.list("c1"))).toEqual(["a c1 eth0", "b c1 net1"]);
-    expect(names(cache.list())).toEqual(["a c1 eth0", "a c2 eth0", "b c1 net1", "x-c1-y c3 eth0"]);
-    expect(cache.list("nothing")).toEqual([]);
+    expect(names(await cache.list("c1"))).toEqual(["a c1 eth0", "b c1 net1"]);
+    expect(names(await allOf(cache))).toEqual(["a c1 eth0", "a c2 eth0", "b c1 net1", "x-c1-y c3 eth0"]);
+    expect(await cache.list("nothing")).toEqual([]);
   });
 
-  it("has nothing where there is no directory", () => {
+  it("has nothing where there is no directory", async () => {
     using directory = new ScratchDirectory();
     const cache = new ResultCache(join(directory.path, "none"), new RecordingLogger());
-    expect([cache.list(), cache.read(key)]).toEqual([[], undefined]);
+    expect([await allOf(cache), cache.read(key)]).toEqual([[], undefined]);
     cache.remove(key);
     expect(existsSync(join(directory.path, "none"))).toBe(false);
   });
@@ -103,7 +112,7 @@ describe("the result cache", () => {
     ['{"kind":"other","config":"e30=","result":{}}', undefined, ""],
     ["\0\0\0\0", undefined, ""],
     ["[]", undefined, ""],
-  ])("takes what is left of %j, and says so", (text, result, config) => {
+  ])("takes what is left of %j, and says so", async (text, result, config) => {
     using directory = new ScratchDirectory();
     const log = new RecordingLogger();
     directory.write(fileName, text);
@@ -113,22 +122,22 @@ describe("the result cache", () => {
     expect([textOf(read?.result), textOf(read?.config)]).toEqual([result, config]);
     expect(log.errors).toHaveLength(1);
     // Whose file it is stands in its name.
-    expect(cache.list("c0ffee")).toEqual([read]);
+    expect(await cache.list("c0ffee")).toEqual([read]);
   });
 
-  it("leaves out a torn file where nobody can tell whose it is", () => {
+  it("leaves out a torn file where nobody can tell whose it is", async () => {
     using directory = new ScratchDirectory();
     const log = new RecordingLogger();
     directory.write(fileName, '{"kind":"cniCacheV1","containerId":"c0ffee"');
-    expect(new ResultCache(directory.path, log).list()).toEqual([]);
+    expect(await allOf(new ResultCache(directory.path, log))).toEqual([]);
     expect(log.errors).toContain("result cache: it cannot be told whose file this is; leaving it");
   });
 
-  it("does not count what a crash left of a write, and removes it with the entry", () => {
+  it("does not count what a crash left of a write, and removes it with the entry", async () => {
     using directory = new ScratchDirectory();
     const cache = new ResultCache(directory.path, new RecordingLogger());
     directory.write("results/.c0ffee-eth0", '{"kind":"cniCacheV1"');
-    expect(cache.list()).toEqual([]);
+    expect(await allOf(cache)).toEqual([]);
     cache.remove(key);
     expect(readdirSync(join(directory.path, "results"))).toEqual([]);
   });
@@ -164,13 +173,13 @@ describe("the result cache", () => {
     expect(readdirSync(join(directory.path, "results"))).toEqual(["cbr0-c0ffee-eth0"]);
   });
 
-  it("does not stop at a file that cannot be read", () => {
+  it("does not stop at a file that cannot be read", async () => {
     using directory = new ScratchDirectory();
     const log = new RecordingLogger();
     const cache = new ResultCache(directory.path, log);
     cache.write(attachment);
     symlinkSync("cbr0-c0ffee-net1", join(directory.path, "results/cbr0-c0ffee-net1"));
-    expect(cache.list("c0ffee").map(({ ifName }) => ifName)).toEqual(["eth0"]);
+    expect((await cache.list("c0ffee")).map(({ ifName }) => ifName)).toEqual(["eth0"]);
     expect(cache.read({ ...key, ifName: "net1" })).toBeUndefined();
     expect(log.errors).toEqual(["result cache: cannot read", "result cache: cannot read"]);
   });

@@ -20,12 +20,12 @@ describe("recorded result caches", () => {
     expect(recorded.length).toBeGreaterThan(20);
   });
 
-  it.each(recorded)("$name", ({ file, content }) => {
+  it.each(recorded)("$name", async ({ file, content }) => {
     using directory = new ScratchDirectory();
     const path = directory.write(file, JSON.stringify(content));
     const cache = new ResultCache(directory.path, silentLogger);
     const expected = content as JsonObject;
-    const [attachment, ...others] = cache.list(String(expected.containerId));
+    const [attachment, ...others] = await cache.list(String(expected.containerId));
     expect(others).toEqual([]);
     if (attachment === undefined) throw new Error("not read");
     expect(cache.read(attachment)).toEqual(attachment);

@@ -41,8 +41,8 @@ function cacheOf(name: string): string {
 }
 
 describe.each(["three-nads", "three-nads-4.3.0"])("%s", (name) => {
-  it("lists the pod's four networks", () => {
-    const { attachments, problems } = readAttachments(cacheOf(name), kernels);
+  it("lists the pod's four networks", async () => {
+    const { attachments, problems } = await readAttachments(cacheOf(name), kernels);
     expect(problems).toEqual([]);
     expect(
       attachments.map(({ ifName, network, plugins, state }) => ({ ifName, network, plugins, state })),
@@ -66,8 +66,8 @@ describe("every golden case", () => {
     .filter((file) => file.endsWith(".json"))
     .map((file) => file.slice(0, -".json".length));
 
-  it.each(names)("%s: an attachment for every result and every planned network", (name) => {
-    const { attachments } = readAttachments(cacheOf(name), kernels);
+  it.each(names)("%s: an attachment for every result and every planned network", async (name) => {
+    const { attachments } = await readAttachments(cacheOf(name), kernels);
     const results = readdirSync(cniDir, { recursive: true }).filter((file) =>
       String(file).includes("results/"),
     );
@@ -76,10 +76,10 @@ describe("every golden case", () => {
 });
 
 describe("a torn cache", () => {
-  it("gives the results where the plan is torn, and says that it is", () => {
+  it("gives the results where the plan is torn, and says that it is", async () => {
     const directory = cacheOf("three-nads");
     truncateSync(join(directory, containerId), 700);
-    const { attachments, problems } = readAttachments(directory, kernels);
+    const { attachments, problems } = await readAttachments(directory, kernels);
     expect(problems).toEqual([
       { file: join(directory, containerId), problem: expect.stringContaining("torn") },
     ]);
@@ -88,11 +88,11 @@ describe("a torn cache", () => {
     expect(attachments.map(({ state }) => state)).toContain("unplanned");
   });
 
-  it("gives the plan where a result is torn, and says that it is", () => {
+  it("gives the plan where a result is torn, and says that it is", async () => {
     const directory = cacheOf("three-nads");
     const result = join(directory, "results", `mv1-${containerId}-net1`);
     truncateSync(result, 300);
-    const { attachments, problems } = readAttachments(directory, kernels);
+    const { attachments, problems } = await readAttachments(directory, kernels);
     expect(problems).toHaveLength(1);
     expect(`${problems[0]?.file} ${problems[0]?.problem}`).toContain(result);
     expect(attachments.map(({ network }) => network)).toEqual([
@@ -103,10 +103,10 @@ describe("a torn cache", () => {
     ]);
   });
 
-  it("lists a plan whose results are gone as planned", () => {
+  it("lists a plan whose results are gone as planned", async () => {
     const directory = cacheOf("three-nads");
     rmSync(join(directory, "results"), { recursive: true });
-    const { attachments } = readAttachments(directory, kernels);
+    const { attachments } = await readAttachments(directory, kernels);
     expect(attachments.map(({ state }) => state)).toEqual(["planned", "planned", "planned", "planned"]);
     expect(attachments.map(({ plugins }) => plugins)).toEqual([
       ["bridge"],
@@ -116,14 +116,14 @@ describe("a torn cache", () => {
     ]);
   });
 
-  it("survives whatever else is in the directory", () => {
+  it("survives whatever else is in the directory", async () => {
     const directory = cacheOf("three-nads");
     writeFileSync(join(directory, "feed"), "");
     writeFileSync(join(directory, "beef"), "\u0000\u0001");
     writeFileSync(join(directory, ".hidden"), "x");
     writeFileSync(join(directory, "results", "stray"), "not a result");
     mkdirSync(join(directory, "directory"));
-    const { attachments, problems } = readAttachments(directory, kernels);
+    const { attachments, problems } = await readAttachments(directory, kernels);
     expect(attachments).toHaveLength(4);
     expect(problems.map(({ file }) => file)).toEqual(
       expect.arrayContaining([join(directory, "feed"), join(directory, "beef")]),

@@ -596,8 +596,11 @@ describe("DEL", () => {
       cluster.watched.clear();
       cluster.definitions.clear();
       cluster.away = "never";
+      cluster.trace.length = 0;
       vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
       const handled = rig.run("DEL", given);
+      const asked = expect.stringMatching(/^(ask|nad) /);
+      await vi.waitFor(() => expect(cluster.trace).toContainEqual(asked));
       await vi.advanceTimersByTimeAsync(10_000);
       expect((await handled).exitCode).toBe(0);
       expect(rig.plugins.trace).toEqual(deletions);

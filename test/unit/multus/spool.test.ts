@@ -12,7 +12,7 @@ const now = 1_800_000_000_000;
 const name = (age: number, tries = "00", containerId = "c1") => `${now - age}000-${tries}-${containerId}`;
 
 describe("the spool of a cniDir", () => {
-  test("is empty where no shim ever made it", () => {
+  test("is empty where no shim ever made it", async () => {
     using scratch = new ScratchDirectory();
     const directory = join(scratch.path, ".spool");
     const nothing = {
@@ -24,11 +24,11 @@ describe("the spool of a cniDir", () => {
       bytes: 0,
       obstacle: undefined,
     };
-    expect(readSpool(scratch.path)).toEqual({ directory, ...nothing });
-    expect(readSpool(join(scratch.path, "not", "there"))).toMatchObject(nothing);
+    expect(await readSpool(scratch.path)).toEqual({ directory, ...nothing });
+    expect(await readSpool(join(scratch.path, "not", "there"))).toMatchObject(nothing);
   });
 
-  test("counts records, those set aside, and what is none", () => {
+  test("counts records, those set aside, and what is none", async () => {
     using scratch = new ScratchDirectory();
     scratch.write(`.spool/${name(1000)}`, "12");
     scratch.write(`.spool/${name(60_000, "03", "0a_B.-c")}`, "345");
@@ -41,7 +41,7 @@ describe("the spool of a cniDir", () => {
     scratch.write(`.spool/${name(9, "00", "c".repeat(229))}`, "a");
     // As a link that leads to itself: no file is followed.
     symlinkSync("loop", join(scratch.path, ".spool", "loop"));
-    expect(readSpool(scratch.path, now)).toMatchObject({
+    expect(await readSpool(scratch.path, now)).toMatchObject({
       waiting: 2,
       retried: 1,
       failed: 1,
@@ -51,19 +51,19 @@ describe("the spool of a cniDir", () => {
     });
   });
 
-  test("has no age below zero where the clock was set back", () => {
+  test("has no age below zero where the clock was set back", async () => {
     using scratch = new ScratchDirectory();
     scratch.write(`.spool/${name(-5000)}`, "");
-    expect(readSpool(scratch.path, now).oldestMs).toBe(0);
+    expect((await readSpool(scratch.path, now)).oldestMs).toBe(0);
   });
 
-  test.skipIf(process.geteuid?.() !== 0)("says why nothing can be removed from it", () => {
+  test.skipIf(process.geteuid?.() !== 0)("says why nothing can be removed from it", async () => {
     using scratch = new ScratchDirectory();
     scratch.write(`.spool/${name(1000)}`, "");
-    expect(readSpool(scratch.path, now).obstacle).toBeUndefined();
+    expect((await readSpool(scratch.path, now)).obstacle).toBeUndefined();
     execFileSync("mount", ["--bind", "-o", "ro", scratch.path, scratch.path]);
     try {
-      expect(readSpool(scratch.path, now)).toMatchObject({
+      expect(await readSpool(scratch.path, now)).toMatchObject({
         waiting: 1,
         obstacle: expect.stringMatching(/EROFS/),
       });
@@ -72,9 +72,9 @@ describe("the spool of a cniDir", () => {
     }
   });
 
-  test("says when it cannot be read", () => {
+  test("says when it cannot be read", async () => {
     using scratch = new ScratchDirectory();
     scratch.write(".spool", "");
-    expect(() => readSpool(scratch.path)).toThrow(/ENOTDIR/);
+    await expect(readSpool(scratch.path)).rejects.toThrow(/ENOTDIR/);
   });
 });

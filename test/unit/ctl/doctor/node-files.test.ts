@@ -73,11 +73,11 @@ describe("the plugin's programs", () => {
 });
 
 describe("the node's state", () => {
-  it("passes where nothing was attached yet", () => {
-    expect(checkNodeState("/nowhere/multus", kernels)).toMatchObject([{ verdict: "pass" }]);
+  it("passes where nothing was attached yet", async () => {
+    expect(await checkNodeState("/nowhere/multus", kernels)).toMatchObject([{ verdict: "pass" }]);
   });
 
-  it("names torn files, results without plan, and DELs that wait or were given up", () => {
+  it("names torn files, results without plan, and DELs that wait or were given up", async () => {
     using directory = new ScratchDirectory();
     directory.write("c1", '[{"net');
     const result = {
@@ -91,7 +91,7 @@ describe("the node's state", () => {
     directory.write("results/n-c2-eth0", JSON.stringify(result));
     directory.write(".spool/1700000000000000-01-c3", "x");
     directory.write(".spool/failed-1700000000000000-10-c4", "x");
-    const findings = checkNodeState(directory.path, kernels);
+    const findings = await checkNodeState(directory.path, kernels);
     expect(findings).toContainEqual(say("warn", /\/c1: /));
     expect(findings).toContainEqual(say("warn", /1 containers have results without a plan: c2/));
     expect(findings).toContainEqual(say("skip", /none of the network namespaces of 1 containers is visible/));
@@ -105,7 +105,7 @@ describe("the node's state", () => {
     expect(findings).toContainEqual(say("fail", /1 recorded DELs in .* were given up/));
   });
 
-  it("names containers whose namespace is gone, where others are seen", () => {
+  it("names containers whose namespace is gone, where others are seen", async () => {
     using directory = new ScratchDirectory();
     for (const [id, netns] of [
       ["c1", "/proc/self/ns/net"],
@@ -121,15 +121,17 @@ describe("the node's state", () => {
       };
       directory.write(`results/n-${id}-eth0`, JSON.stringify(result));
     }
-    expect(checkNodeState(directory.path, kernels)).toContainEqual(
+    expect(await checkNodeState(directory.path, kernels)).toContainEqual(
       say("warn", /1 containers have state and no network namespace any more: c2$/),
     );
   });
 
-  it("fails where others can write it", () => {
+  it("fails where others can write it", async () => {
     using directory = new ScratchDirectory();
     chmodSync(directory.path, 0o777);
-    expect(checkNodeState(directory.path, kernels)).toContainEqual(say("fail", /mode 777: others can write/));
+    expect(await checkNodeState(directory.path, kernels)).toContainEqual(
+      say("fail", /mode 777: others can write/),
+    );
   });
 });
 
