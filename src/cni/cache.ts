@@ -14,6 +14,7 @@ import {
   checkNetworkName,
   ifNameProblem,
   isContainerId,
+  maximalIfNameLength,
   networkNameProblem,
   resultFileName,
 } from "./names.ts";
@@ -49,7 +50,7 @@ const currentKind = "cniCacheV1";
 const maxFileSize = 16 * 1024 ** 2;
 
 /** Files of one listing that are reported one by one; the others are only counted. */
-const reportedFiles = 20;
+export const reportedFiles = 20;
 
 const nothing = new Uint8Array();
 
@@ -114,7 +115,11 @@ export class ResultCache {
     for (const name of await this.#namesOf(containerId)) {
       if (passedOver.has(name)) continue;
       const attachment = this.readAs(name, containerId);
-      if (attachment !== undefined) attachments.push(attachment);
+      // A copy of a file says that it is what the file is.
+      if (attachment !== undefined && !passedOver.has(fileName(attachment))) {
+        passedOver.add(fileName(attachment));
+        attachments.push(attachment);
+      }
       await slices.pause();
     }
     return attachments;
@@ -123,11 +128,19 @@ export class ResultCache {
   /**
    * All entries, in no order, each read when it is its turn; those that come or go meanwhile may be among them or not. Gives way to
    * other work. Never throws.
-   * @param onUnknown told of files that do not say whose they are, or are not named after it; without it they are reported
+   * @param options.onUnknown told of files that do not say whose they are, or are not named after it; without it they are reported
+   * @param options.mayBe files whose names cannot be those of such containers are left out, unread; default: all containers
    */
-  async *entries(onUnknown?: (name: string) => void): AsyncGenerator<CachedAttachment> {
+  async *entries(
+    options: {
+      readonly onUnknown?: (name: string) => void;
+      readonly mayBe?: (containerId: string) => boolean;
+    } = {},
+  ): AsyncGenerator<CachedAttachment> {
+    const { onUnknown, mayBe } = options;
     const log = new CountingLog(this.#log, reportedFiles);
     for await (const name of this.#allNames()) {
+      if (mayBe !== undefined && !possibleContainers(name).some(mayBe)) continue;
       const path = join(this.#directory, name);
       const bytes = this.#readFile(path, log);
       if (bytes === undefined) continue;
@@ -274,6 +287,18 @@ function cacheText(attachment: CachedAttachment): Uint8Array {
 
 function fileName({ networkName, containerId, ifName }: AttachmentKey): string {
   return resultFileName(networkName, containerId, ifName);
+}
+
+/** Ids that the name of a file may be read to have, the longest first: networks, ids and interfaces may all have dashes. */
+export function possibleContainers(name: string): string[] {
+  const ids: string[] = [];
+  let end = name.lastIndexOf("-");
+  for (; end > 0 && name.length - end - 1 <= maximalIfNameLength; end = name.lastIndexOf("-", end - 1)) {
+    let start = name.indexOf("-", 1);
+    for (; start >= 0 && start < end; start = name.indexOf("-", start + 1))
+      ids.push(name.slice(start + 1, end));
+  }
+  return ids.sort((left, right) => right.length - left.length);
 }
 
 /** The attachment that a file of a known container is named after. */

@@ -114,7 +114,7 @@ async function attachmentsByNetwork(
   const attachments = new Map<string, Map<string, ValidAttachment>>();
   // What is wrong with files was reported when they were first gone through.
   const cache = new ResultCache(context.netconf.cniDir, silentLogger);
-  for await (const cached of cache.entries()) {
+  for await (const cached of cache.entries({ mayBe: isValid })) {
     const { networkName, containerId } = cached;
     if (!isValid(containerId)) continue;
     const known = attachments.get(networkName) ?? new Map<string, ValidAttachment>();

@@ -1,7 +1,13 @@
 /** The attachments of this node as its cache has them: plans and results put together, whoever wrote them. */
 
-import { type CachedAttachment, ResultCache } from "../../cni/cache.ts";
-import { maximalIfNameLength } from "../../cni/names.ts";
+import { join } from "node:path";
+import {
+  type CachedAttachment,
+  possibleContainers,
+  ResultCache,
+  reportedFiles,
+  resultsDirectory,
+} from "../../cni/cache.ts";
 import { KernelError, type Kernels } from "../../kernels/index.ts";
 import { interfaceName } from "../../multus/delegate.ts";
 import { plannedContainers, planPath, readPlan } from "../../multus/plan-file.ts";
@@ -68,14 +74,24 @@ export async function readAttachments(cniDir: string, kernels: Kernels): Promise
     if (netns !== "") valueAt(namespaces, netns, () => new Set<string>()).add(containerId);
   };
   const unknown: string[] = [];
-  for await (const cached of cache.entries((name) => unknown.push(name))) note(cached);
+  for await (const cached of cache.entries({ onUnknown: (name) => unknown.push(name) })) note(cached);
   const containers = new Set(results.keys());
   for await (const containerId of plannedContainers(cniDir)) containers.add(containerId);
+  const ownerless: string[] = [];
   for (const name of unknown) {
     // Where the container is known, the name of a torn file says the rest of what it belongs to.
     const owner = possibleContainers(name).find((containerId) => containers.has(containerId));
     const cached = owner === undefined ? undefined : cache.readAs(name, owner);
     if (cached !== undefined) note(cached);
+    else ownerless.push(name);
+  }
+  const resultsDir = join(cniDir, resultsDirectory);
+  for (const name of ownerless.slice(0, reportedFiles)) {
+    problems.push({ file: join(resultsDir, name), problem: "it cannot be told whose file this is" });
+  }
+  if (ownerless.length > reportedFiles) {
+    const count = ownerless.length - reportedFiles;
+    problems.push({ file: resultsDir, problem: `it cannot be told whose ${count} further files are` });
   }
   const attachments = [...containers].sort().flatMap((containerId) => {
     const own = (results.get(containerId) ?? []).sort(byFileName);
@@ -96,17 +112,6 @@ function valueAt<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value):
 function byFileName(left: ResultFacts, right: ResultFacts): number {
   const name = ({ networkName, ifName }: ResultFacts) => `${networkName}-${ifName}`;
   return name(left) < name(right) ? -1 : 1;
-}
-
-/** Ids that the name of a cache's file may be read to have, the longest first: networks, ids and interfaces may all have dashes. */
-function possibleContainers(name: string): string[] {
-  const parts = name.split("-");
-  const ids: string[] = [];
-  for (let end = parts.length - 1; end > 1; end--) {
-    if (parts.slice(end).join("-").length > maximalIfNameLength) break;
-    for (let start = 1; start < end; start++) ids.push(parts.slice(start, end).join("-"));
-  }
-  return ids.sort((left, right) => right.length - left.length);
 }
 
 /** A file that is read twice is reported once. What is said of the directory is said once anyway. */

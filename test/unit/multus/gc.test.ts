@@ -1,4 +1,13 @@
-import { existsSync, readdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kernels } from "../../../src/kernels/index.ts";
@@ -141,6 +150,102 @@ describe("an ADD that is being worked on", () => {
     expect(rig.plugins.trace.filter((call) => call.startsWith("DEL"))).toEqual([]);
     expect(existsSync(join(rig.cniDir, "comes"))).toBe(true);
   });
+});
+
+test("what is no cache file is left alone, and holds nothing up: a FIFO, a directory, a link to nowhere, a huge file", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  const results = join(rig.cniDir, "results");
+  execFileSync("mkfifo", [join(results, "fifo-gone-net1")]);
+  mkdirSync(join(results, "directory-gone-net2"));
+  symlinkSync("nowhere", join(results, "link-gone-net3"));
+  writeFileSync(join(results, "huge-gone-net4"), "");
+  truncateSync(join(results, "huge-gone-net4"), 1024 ** 4);
+  expect((await rig.run("GC", { netconf: valid("stays"), request: gcRequest })).exitCode).toBe(0);
+  expect(rig.plugins.trace).toEqual(["DEL macvlan net1", "DEL bridge eth0", "GC bridge ", "GC macvlan "]);
+  expect(readdirSync(results).sort()).toEqual([
+    "cluster-stays-eth0",
+    "directory-gone-net2",
+    "extra-stays-net1",
+    "fifo-gone-net1",
+    "huge-gone-net4",
+    "link-gone-net3",
+  ]);
+});
+
+test("a container is undone once, though copies of its file are there under other names", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  const results = join(rig.cniDir, "results");
+  for (const copy of ["cluster-gone-eth0.bak", "a-copy", "extra-stays-net9"]) {
+    copyFileSync(join(results, "cluster-gone-eth0"), join(results, copy));
+  }
+  expect((await rig.run("GC", { netconf: valid("stays"), request: gcRequest })).exitCode).toBe(0);
+  expect(rig.plugins.trace).toEqual(["DEL macvlan net1", "DEL bridge eth0", "GC bridge ", "GC macvlan "]);
+});
+
+test("a file that says it is of a container with a path for an id touches nothing else", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  rig.writeFile("precious", "[]");
+  const entry = {
+    kind: "cniCacheV1",
+    containerId: "../precious",
+    ifName: "eth0",
+    networkName: "n",
+    config: "e30=",
+  };
+  rig.writeFile("cni/results/n-x-eth0", entry);
+  expect((await rig.run("GC", { netconf: valid("stays", "gone"), request: gcRequest })).exitCode).toBe(0);
+  expect(existsSync(rig.path("precious"))).toBe(true);
+});
+
+test("plugins are told of a pod that was added while others were collected", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  let adding: Promise<unknown> | undefined;
+  rig.plugins.behaviour = ({ command }) => {
+    if (command === "GC") {
+      adding ??= rig.run("ADD", { netconf: { delegates }, request: { containerId: "comes" } });
+    }
+    return undefined;
+  };
+  await rig.run("GC", { netconf: valid("stays"), request: gcRequest });
+  await adding;
+  const [, ofExtra] = rig.plugins.calls.filter(({ command }) => command === "GC");
+  expect(ofExtra?.stdin["cni.dev/valid-attachments"]).toEqual([{ containerID: "stays", ifname: "net1" }]);
+  rig.plugins.calls.length = 0;
+  rig.plugins.behaviour = ({ command }) => {
+    if (command === "DEL") {
+      adding = rig.run("ADD", { netconf: { delegates }, request: { containerId: "late" } });
+    }
+    return undefined;
+  };
+  await rig.run("GC", { netconf: valid("comes"), request: gcRequest });
+  await adding;
+  const [ofCluster] = rig.plugins.calls.filter(({ command }) => command === "GC");
+  expect(ofCluster?.stdin["cni.dev/valid-attachments"]).toContainEqual({
+    containerID: "late",
+    ifname: "eth0",
+  });
+  expect(existsSync(join(rig.cniDir, "late"))).toBe(true);
+});
+
+test("of very many failures the first are told, and the others counted", async () => {
+  using rig = new Rig(kernels);
+  const config = Buffer.from(JSON.stringify(cluster)).toString("base64");
+  for (let index = 0; index < 50; index++) {
+    const entry = {
+      kind: "cniCacheV1",
+      containerId: `c${index}`,
+      ifName: "eth0",
+      networkName: "cluster",
+      config,
+    };
+    rig.writeFile(`cni/results/cluster-c${index}-eth0`, entry);
+  }
+  rig.plugins.behaviour = ({ command }) =>
+    command === "DEL" ? { exitCode: 1, stdout: { code: 100, msg: "stuck" } } : undefined;
+  const { msg } = answerOf(await rig.run("GC", { netconf: valid(), request: gcRequest }));
+  expect(String(msg).match(/stuck/g)).toHaveLength(20);
+  expect(msg).toContain("30 further failures");
+  expect(rig.plugins.calls.filter(({ command }) => command === "DEL")).toHaveLength(50);
 });
 
 test("without the list of valid attachments nothing is done: code 7", async () => {
