@@ -24,8 +24,8 @@ import { ResultNameTable } from "./result-name-table.ts";
 const maxEvents = 4096;
 /** Names that are looked at in one turn. */
 const namesAtOnce = 64;
-/** Slots of the table, 16 bytes each. A directory with more names is listed for each container. */
-const maxSlots = 1_500_000;
+/** Slots of the table, 16 bytes each: the next larger table would take the event loop 50 ms to make. A directory with more names is listed for each container. */
+const maxSlots = 700_000;
 /** Milliseconds after which an index is made again, in the background. */
 const maxAgeMs = 10 * 60_000;
 /** Milliseconds for which a directory that is too large, or changes too fast, is listed for each container before an index is tried again. */

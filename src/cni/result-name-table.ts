@@ -121,8 +121,9 @@ export class ResultNameTable {
     while (size * maxLoad < (live + 1) * 1.5) size *= 2;
     const slots = new Uint32Array(size * slotSize);
     for (let slot = 0; slot < old.length; slot += slotSize) {
-      const [first = 0, second = 0, before = 0, after = 0] = old.subarray(slot, slot + slotSize);
-      if (isLive(after)) place(slots, first, second, before, after);
+      // No array for each slot: all of this is one turn of the event loop.
+      const after = old[slot + 3] ?? unused;
+      if (isLive(after)) place(slots, old[slot] ?? 0, old[slot + 1] ?? 0, old[slot + 2] ?? 0, after);
     }
     this.#slots = slots;
     this.#taken = live;
@@ -201,5 +202,8 @@ function nextSlot(slot: number, slots: Uint32Array): number {
 function place(slots: Uint32Array, first: number, second: number, before: number, after: number): void {
   let slot = slotOf(first, slots);
   while (slots[slot + 3] !== unused) slot = nextSlot(slot, slots);
-  slots.set([first, second, before, after], slot);
+  slots[slot] = first;
+  slots[slot + 1] = second;
+  slots[slot + 2] = before;
+  slots[slot + 3] = after;
 }
