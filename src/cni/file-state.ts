@@ -61,18 +61,28 @@ export function directoryState(path: string): DirectoryState | undefined {
  * @throws {CniError} 5
  */
 export function fileStates(directory: string, extensions: readonly string[]): FileState[] {
+  return Array.from(statesIn(directory, extensions));
+}
+
+/** The first of them; the others are not looked at. @returns undefined if there is none @throws {CniError} 5 */
+export function firstFileState(directory: string, extensions: readonly string[]): FileState | undefined {
+  for (const state of statesIn(directory, extensions)) return state;
+  return undefined;
+}
+
+function* statesIn(directory: string, extensions: readonly string[]): Generator<FileState> {
   let names: string[];
   try {
     names = readdirSync(directory);
   } catch (error) {
-    if (isMissingFile(error)) return [];
+    if (isMissingFile(error)) return;
     throw ioFailure("list", directory, error);
   }
-  return names
-    .filter((name) => extensions.some((extension) => name.endsWith(extension)))
-    .sort()
-    .map((name) => fileState(join(directory, name)))
-    .filter((state) => state !== undefined);
+  const named = names.filter((name) => extensions.some((extension) => name.endsWith(extension)));
+  for (const name of named.sort()) {
+    const state = fileState(join(directory, name));
+    if (state !== undefined) yield state;
+  }
 }
 
 /** Values made from files, each kept until one of its files is in another state. */

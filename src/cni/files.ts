@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import type { Kernels } from "../kernels/index.ts";
 import { parseNetworkConfig } from "./config.ts";
 import { CniError, CniErrorCode, ioFailure } from "./errors.ts";
-import { FileMemory, type FileState, fileState, fileStates } from "./file-state.ts";
+import { FileMemory, type FileState, fileState, fileStates, firstFileState } from "./file-state.ts";
 import { arrayElements, joinElements, joinMembers, memberValue, objectMembers } from "./json.ts";
 import { checkNetworkName } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";
@@ -77,7 +77,7 @@ export class NetworkConfigFiles {
    * @throws {CniError} 5 unreadable; 6, 7, 1 that file is broken
    */
   first(directory: string): NetworkConfigList | undefined {
-    const [state] = fileStates(directory, firstExtensions);
+    const state = firstFileState(directory, firstExtensions);
     return state === undefined ? undefined : this.#load(state);
   }
 

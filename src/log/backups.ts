@@ -1,10 +1,12 @@
 /** Names and removal of rotated log files. The names are those that Go multus's library gives, so that files of either are found and removed by both. */
 
-import { readdir, unlink } from "node:fs/promises";
+import { opendir, unlink } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import type { LogOptions } from "./settings.ts";
 
 const millisecondsPerDay = 24 * 60 * 60 * 1000;
+/** Entries that the kernel is asked for at once. */
+const entriesAtOnce = 512;
 /** `2026-11-23T12-34-56.789`: UTC. */
 const timestamp = /^(\d{4}-\d{2}-\d{2}T)(\d{2})-(\d{2})-(\d{2}\.\d{3})$/;
 
@@ -35,12 +37,13 @@ function rotationTime(logFile: string, name: string): number | undefined {
  */
 export async function removeOldBackups(logFile: string, options: LogOptions, now: Date): Promise<void> {
   const directory = dirname(logFile);
-  const backups = (await readdir(directory))
-    .flatMap((name) => {
-      const time = rotationTime(logFile, name);
-      return time === undefined ? [] : [{ name, time }];
-    })
-    .sort((left, right) => right.time - left.time);
+  const backups: { readonly name: string; readonly time: number }[] = [];
+  // In slices: the directory may be everybody's, and hold any number of files.
+  for await (const { name } of await opendir(directory, { bufferSize: entriesAtOnce })) {
+    const time = rotationTime(logFile, name);
+    if (time !== undefined) backups.push({ name, time });
+  }
+  backups.sort((left, right) => right.time - left.time);
   const oldest = options.maxAge > 0 ? now.getTime() - options.maxAge * millisecondsPerDay : -Infinity;
   const kept = options.maxBackups > 0 ? options.maxBackups : backups.length;
   for (const [index, { name, time }] of backups.entries()) {
