@@ -110,7 +110,7 @@ export class FollowedDirectory {
 
   /** An index that has all that was in the directory when this was called; undefined: there can be none at the moment. */
   async #current(): Promise<NameIndex | undefined> {
-    for (let tries = 0; tries < 2; tries++) {
+    for (let tries = 0; ; tries++) {
       const state = directoryState(this.#path);
       if (state === undefined) {
         this.#put(undefined);
@@ -120,13 +120,9 @@ export class FollowedDirectory {
         await pastEvents();
         if (this.#index?.has(state)) return this.#index;
       }
-      if (performance.now() < this.#restsUntil) return undefined;
+      if (tries === 2 || performance.now() < this.#restsUntil) return undefined;
       await this.#make();
     }
-    const state = directoryState(this.#path);
-    if (state === undefined || this.#index === undefined) return undefined;
-    await pastEvents();
-    return this.#index?.has(state) ? this.#index : undefined;
   }
 
   /** Puts a new index in the place of the one that is there. Never throws: there is none, then. */

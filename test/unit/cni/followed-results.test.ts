@@ -10,6 +10,7 @@ import {
   rmSync,
   symlinkSync,
   unlinkSync,
+  utimesSync,
   watch,
   writeFileSync,
 } from "node:fs";
@@ -90,6 +91,20 @@ describe("what others do", () => {
     for (let index = 0; index < 20; index++) {
       spawnSync("touch", [join(path, `n-c${index}-eth0`)]);
       expect(await followed.namesOf(`c${index}`)).toEqual([`n-c${index}-eth0`]);
+    }
+  });
+
+  test("is known where the directory had been still for long, whatever its stamp", async () => {
+    put("a-c1-eth0");
+    for (const stamp of [new Date(Date.now() - 3_600_000), new Date(1_700_000_000_000)]) {
+      utimesSync(path, stamp, stamp);
+      await followed.namesOf("c1");
+      put("b-c1-net1");
+      expect(await followed.namesOf("c1")).toEqual(["a-c1-eth0", "b-c1-net1"]);
+      unlinkSync(join(path, "b-c1-net1"));
+      await followed.namesOf("c1");
+      await new Promise(setImmediate);
+      expect(await followed.namesOf("c1")).toEqual(["a-c1-eth0"]);
     }
   });
 
