@@ -50,25 +50,26 @@ async function cpuOf(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe("foreign files in the results directory", () => {
-  test("do not make an ADD or a DEL slower", async () => {
+  test("do not make a DEL slower", async () => {
     using small = rigWith(few);
     using large = rigWith(many);
     for (const rig of [small, large]) await rig.run("DEL", { netconf });
-    const times = new Map<string, number[]>();
+    const ofSmall: number[] = [];
+    const ofLarge: number[] = [];
     for (let round = 0; round < rounds; round++) {
-      const turns = Object.entries({ small, large });
-      for (const [size, rig] of round % 2 === 0 ? turns : turns.reverse()) {
-        for (const command of ["ADD", "DEL"]) {
-          const run = () => rig.run(command, { netconf, request: { containerId: `c${round}` } });
-          const key = `${command} ${size}`;
-          times.set(key, [...(times.get(key) ?? []), await cpuOf(run)]);
-        }
-      }
+      const turns = [() => del(small, ofSmall), () => del(large, ofLarge)] as const;
+      for (const turn of round % 2 === 0 ? turns : turns.toReversed()) await turn();
     }
-    for (const command of ["ADD", "DEL"]) {
-      // Listing them would cost eight times as much.
-      const [large = [], small = []] = ["large", "small"].map((size) => times.get(`${command} ${size}`));
-      expect(median(large) / median(small)).toBeLessThan(2);
+    // Listing them would cost eight times as much.
+    expect(median(ofLarge) / median(ofSmall)).toBeLessThan(2);
+
+    /** Of a container that was never added: what a file system takes to make files, which differs by directory, is not measured. */
+    async function del(rig: Rig, costs: number[]): Promise<void> {
+      const request = { containerId: `c${costs.length}` };
+      const cost = await cpuOf(async () => {
+        expect((await rig.run("DEL", { netconf, request })).exitCode).toBe(0);
+      });
+      costs.push(cost);
     }
   });
 
