@@ -22,6 +22,13 @@ export interface CniRequest {
   readonly traceparent?: string | undefined;
 }
 
+const commandsOfContainers: readonly string[] = ["ADD", "DEL", "CHECK"];
+
+/** The container that a request works on; "" for GC and STATUS, whatever their CNI_CONTAINERID says, and for what is no command. */
+export function containerOf({ command, containerId }: CniRequest): string {
+  return commandsOfContainers.includes(command) ? containerId : "";
+}
+
 /** What the plugin process answers. */
 export interface CniReply {
   /** Exit code: 0, or 1 with an error object on stdout. */

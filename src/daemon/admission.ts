@@ -1,90 +1,205 @@
 /**
- * Who is worked on when: a bounded number of requests at once, one at a time for each container in the order they came, and what frees
- * resources before what takes them.
+ * When each request is worked on. Each kind of command has a lane of its own, so that a DEL or a STATUS never waits for ADDs; inside a lane slots are
+ * shared out between namespaces. Requests of one container are worked on one at a time, in the order that they came, across lanes.
  */
 
-/** Lower goes first. A DEL must not wait behind a node full of ADDs; STATUS has a runtime waiting that takes a slow answer for a broken network. */
-const ranks: Readonly<Record<string, number>> = { DEL: 0, STATUS: 1 };
-const otherRank = 2;
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { ContainerOrder } from "./container-order.ts";
+import { Lane, type LaneEntry } from "./lane.ts";
+import { Room, type RoomLimits } from "./room.ts";
 
-/** A request's place: in the line, then among those worked on. */
-interface Place {
-  readonly rank: number;
-  /** "": belongs to no container and waits for none. */
+/** What admission has to know of a request. */
+export interface Entrant {
+  /** CNI_COMMAND as it came, which may be no command. */
+  readonly command: string;
+  /** The container whose other requests it must not run beside; "": none. */
   readonly containerId: string;
-  readonly start: () => void;
+  /** Namespace of its pod, as {@link podNamespaceIn} has it. */
+  readonly share: string;
+  /** Memory that it holds, about. */
+  readonly bytes: number;
+}
+
+/** A request's place, once it has started. */
+export interface Turn {
+  /**
+   * Waits for an answer of the API, or for a file, without a slot. A slot is waited for again afterwards. An answer that is there at once costs nothing.
+   * @returns what `answer` does, or throws
+   */
+  pause<Answer>(answer: Promise<Answer>): Promise<Answer>;
+  /** To be called when the request is done. A second call has no effect. */
+  leave(): void;
+}
+
+/** A lane at a moment. */
+export interface LaneState {
+  readonly lane: LaneName;
+  /** Requests that have a slot. */
+  readonly running: number;
+  /** Those that wait for a slot, or for an earlier request of their container. */
+  readonly waiting: number;
+  /** Those that have started, and wait for the API or a file without a slot. */
+  readonly paused: number;
+  /** Slots that one namespace gets, and all of them. */
+  readonly slots: number;
+  readonly allSlots: number;
+}
+
+export const laneNames = ["add", "del", "check", "status", "gc"] as const;
+export type LaneName = (typeof laneNames)[number];
+
+const mebibyte = 1024 * 1024;
+/** A node has some hundred pods. Netconfs have some kilobytes, or 256 KiB more where a runtime puts the pod's annotations into them. */
+const roomOfPods: RoomLimits = { requests: 1024, bytes: 24 * mebibyte };
+const roomOfOthers: RoomLimits = { requests: 256, bytes: 12 * mebibyte };
+
+/** A request that is waiting or worked on. */
+interface Place extends Entrant {
+  readonly lane: LaneWithRoom;
+  /** Its entry in the lane, whenever it needs a slot. */
+  readonly order: number;
+  entry: LaneEntry | undefined;
+  state: "behind another" | "waiting" | "running" | "paused" | "gone";
+  readonly begin: () => void;
+}
+
+interface LaneWithRoom {
+  readonly name: LaneName;
+  readonly lane: Lane;
+  readonly room: Room;
+  readonly places: Set<Place>;
 }
 
 export class Admission {
-  readonly #limit: number;
-  /** In order of arrival. */
-  readonly #waiting = new Set<Place>();
-  readonly #running = new Set<Place>();
-  /** Containers that a request is being worked on for. */
-  readonly #busy = new Set<string>();
+  /** Requests of one namespace and one kind that are worked on at once. */
+  readonly limit: number;
+  readonly #lanes: Readonly<Record<LaneName, LaneWithRoom>>;
+  readonly #containers = new ContainerOrder<Place>();
+  #entered = 0;
 
-  /** @param limit requests worked on at once, at least 1 */
+  /** @param limit ADDs of one namespace that are worked on at once, at least 1; as many DELs, a quarter as many CHECKs and STATUSes */
   constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  get limit(): number {
-    return this.#limit;
+    this.limit = limit;
+    const few = Math.ceil(limit / 4);
+    this.#lanes = {
+      add: makeLane("add", limit, roomOfPods),
+      del: makeLane("del", limit, roomOfPods),
+      check: makeLane("check", few, roomOfOthers),
+      status: makeLane("status", few, roomOfOthers),
+      // Two at once would undo the same attachments.
+      gc: makeLane("gc", 1, roomOfOthers),
+    };
   }
 
   get waiting(): number {
-    return this.#waiting.size;
+    return this.lanes.reduce((sum, { waiting }) => sum + waiting, 0);
   }
 
   get running(): number {
-    return this.#running.size;
+    return this.lanes.reduce((sum, { running }) => sum + running, 0);
+  }
+
+  get lanes(): readonly LaneState[] {
+    return laneNames.map((name) => stateOf(this.#lanes[name]));
   }
 
   /**
-   * Puts a request in the line.
-   * @param command CNI_COMMAND
-   * @param containerId "" for a command that belongs to no container
+   * Puts a request in the line of its lane.
    * @param start is called when its turn comes: at once, before this returns, where nothing is in the way
-   * @returns the same function that `start` is given, to be called when the request is done, or is wanted no more while it
-   * waits; a second call has no effect
+   * @returns gives the request up: to be called where it is wanted no more while it waits. It is the same as the turn's `leave`
+   * @throws {CniError} where too much waits already: 50 for STATUS, 11 for all others. Nothing was begun
    */
-  enter(command: string, containerId: string, start: (leave: () => void) => void): () => void {
-    const leave = () => this.#leave(place);
-    const place = { rank: ranks[command] ?? otherRank, containerId, start: () => start(leave) };
-    this.#waiting.add(place);
-    this.#startNext();
-    return leave;
+  enter(entrant: Entrant, start: (turn: Turn) => void): () => void {
+    const lane = this.#lanes[laneOf(entrant.command)];
+    const { share, bytes } = entrant;
+    if (!lane.room.take(share, bytes)) throw noRoom(lane.name, share);
+    const turn: Turn = {
+      leave: () => this.#leave(place),
+      pause: (answer) => pause(place, answer),
+    };
+    this.#entered += 1;
+    const place: Place = {
+      ...entrant,
+      lane,
+      order: this.#entered,
+      entry: undefined,
+      state: "behind another",
+      begin: () => start(turn),
+    };
+    lane.places.add(place);
+    if (this.#containers.enter(place.containerId, place)) waitForSlot(place, place.begin);
+    return turn.leave;
   }
 
   #leave(place: Place): void {
-    this.#waiting.delete(place);
-    if (this.#running.delete(place)) this.#busy.delete(place.containerId);
-    this.#startNext();
+    const { state, lane, entry, share, bytes, containerId } = place;
+    if (state === "gone") return;
+    place.state = "gone";
+    lane.places.delete(place);
+    lane.room.give(share, bytes);
+    const next = this.#containers.leave(containerId, place);
+    if (state === "running") lane.lane.release(share);
+    else if (state === "waiting" && entry !== undefined) lane.lane.withdraw(entry);
+    if (next !== undefined) waitForSlot(next, next.begin);
   }
+}
 
-  #startNext(): void {
-    while (this.#running.size < this.#limit) {
-      const place = this.#next();
-      if (place === undefined) return;
-      this.#waiting.delete(place);
-      this.#running.add(place);
-      if (place.containerId !== "") this.#busy.add(place.containerId);
-      place.start();
-    }
-  }
+function makeLane(name: LaneName, slots: number, limits: RoomLimits): LaneWithRoom {
+  return { name, lane: new Lane(slots), room: new Room(limits), places: new Set() };
+}
 
-  /** The first of the lowest rank that waits for no other request of its container. */
-  #next(): Place | undefined {
-    const notFirst = new Set(this.#busy);
-    let best: Place | undefined;
-    for (const place of this.#waiting) {
-      if (place.containerId !== "") {
-        if (notFirst.has(place.containerId)) continue;
-        notFirst.add(place.containerId);
-      }
-      if (best === undefined || place.rank < best.rank) best = place;
-      if (best.rank === 0) break;
-    }
-    return best;
+/** What is no command fails at once, in whatever lane. */
+function laneOf(command: string): LaneName {
+  return laneNames.find((name) => name.toUpperCase() === command) ?? "check";
+}
+
+function waitForSlot(place: Place, onStart: () => void): void {
+  place.state = "waiting";
+  place.entry = {
+    share: place.share,
+    order: place.order,
+    start() {
+      place.state = "running";
+      onStart();
+    },
+  };
+  place.lane.lane.enter(place.entry);
+}
+
+async function pause<Answer>(place: Place, answer: Promise<Answer>): Promise<Answer> {
+  // Caches answer at once: a slot that is given back for that would only mix up the order.
+  if ((await isThereAtOnce(answer)) || place.state !== "running") return answer;
+  place.state = "paused";
+  place.lane.lane.release(place.share);
+  try {
+    return await answer;
+  } finally {
+    if (place.state === "paused") await new Promise<void>((resolve) => waitForSlot(place, resolve));
   }
+}
+
+/** Does it settle without anything having to happen outside of this process? Never throws. */
+function isThereAtOnce(answer: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const tooLate = setImmediate(() => resolve(false));
+    const settled = () => {
+      clearImmediate(tooLate);
+      resolve(true);
+    };
+    answer.then(settled, settled);
+  });
+}
+
+function stateOf({ name, lane, places }: LaneWithRoom): LaneState {
+  const { running, slots, allSlots } = lane;
+  const paused = Array.from(places).filter(({ state }) => state === "paused").length;
+  return { lane: name, running, waiting: places.size - running - paused, paused, slots, allSlots };
+}
+
+function noRoom(lane: LaneName, share: string): CniError {
+  const whose = share === "" ? "" : ` of namespace ${share}`;
+  return new CniError(
+    lane === "status" ? CniErrorCode.pluginNotAvailable : CniErrorCode.tryAgainLater,
+    `too many requests wait already in lane ${lane}${whose}; try again`,
+  );
 }

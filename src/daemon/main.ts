@@ -123,6 +123,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     waiting: admission.waiting,
     running: admission.running,
     limit: admission.limit,
+    lanes: admission.lanes,
     isReady: server.notReady === undefined,
     isStopping: server.isStopping,
     configFiles: multus.configFiles,
@@ -139,15 +140,15 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const { tracer, observer } = telemetry;
   const failures = new RecentFailures();
   const isOnDemand = config.idleExitSeconds !== undefined;
-  const handle = failures.of((request, executor, own) =>
-    idleEnd.during(request.command, () => multus.handle(request, executor, own)),
+  const handle = failures.of((request, executor, own, _arrived, pause) =>
+    idleEnd.during(request.command, () => multus.handle(request, executor, own, pause)),
   );
   const server: DaemonServer = new DaemonServer(
     { handle: observed(handle, tracer, observer), admission, loggers, observer },
     {
       handleDelegate: observed(
-        failures.of<DelegateRequest>((request, executor, own) =>
-          idleEnd.during(request.command, () => multus.handleDelegate(request, executor, own)),
+        failures.of<DelegateRequest>((request, executor, own, _arrived, pause) =>
+          idleEnd.during(request.command, () => multus.handleDelegate(request, executor, own, pause)),
         ),
         tracer,
         observer,

@@ -13,12 +13,12 @@ export function observed<Request extends CniRequest>(
   observer: Observer | undefined,
 ): RequestHandler<Request> {
   const onRun = observer === undefined ? undefined : observer.delegateRan.bind(observer);
-  return async (request, executor, log, arrived) => {
+  return async (request, executor, log, arrived, pause) => {
     const trace = tracer.begin(request);
     const started = trace.began.monotonic;
     const id = tracer.idFor(trace);
     const ownLog = id === "" ? log : log.with({ trace: id });
-    const handled = await handle(request, observedExecutor(executor, trace, onRun), ownLog, arrived);
+    const handled = await handle(request, observedExecutor(executor, trace, onRun), ownLog, arrived, pause);
     handled.report.trace = id;
     tracer.end(trace, request, handled, arrived);
     observer?.answered(request.command, handled, {

@@ -1,13 +1,15 @@
 /** What becomes of a request, whichever way it has come: its place in the line, its work, its answer, its log line. */
 
 import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
-import { type CniReply, type CniRequest, versionAskedFor } from "../cni/request.ts";
+import { type CniReply, type CniRequest, containerOf, versionAskedFor } from "../cni/request.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { bounded } from "../log/quoted.ts";
 import type { HandledRequest } from "../multus/handler.ts";
-import type { Admission } from "./admission.ts";
+import type { Pause } from "../multus/pause.ts";
+import type { Admission, Turn } from "./admission.ts";
 import type { Observer } from "./observer.ts";
+import { podNamespaceIn } from "./pod-namespace.ts";
 import { logRequest } from "./request-line.ts";
 import type { RequestLoggers } from "./request-loggers.ts";
 import type { Stopping } from "./stopping.ts";
@@ -28,8 +30,12 @@ export interface Answer extends CniReply {
 /** A request, and the way back to who asked. */
 export interface ArrivedRequest {
   readonly request: CniRequest;
+  /** Whose share of the daemon it takes where it names no pod. */
+  readonly otherShare: string;
+  /** Memory that it holds beside its `config`, in bytes. */
+  readonly furtherBytes: number;
   /** Works on it; never throws. @param arrived when it came, in milliseconds of `performance.now()` */
-  handle(log: Logger, arrived: number): Promise<HandledRequest>;
+  handle(log: Logger, arrived: number, pause: Pause): Promise<HandledRequest>;
   /** Called once, unless it was given up before its turn came. */
   answer(answer: Answer): void;
   /** Is nobody left to read the answer? */
@@ -43,24 +49,44 @@ export interface ArrivedRequest {
 export function takeIn(context: WorkContext, arrived: ArrivedRequest): () => void {
   const since = performance.now();
   const { admission, loggers, stopping, observer } = context;
-  const { command, containerId } = arrived.request;
+  const { request } = arrived;
+  const { command, args, config } = request;
   const comeAgain = stopping.answerTo(command);
   if (comeAgain !== undefined) {
     observer?.refused(command, comeAgain.code);
-    arrived.answer({ ...errorReply(comeAgain, versionAskedFor(arrived.request)), retry: true });
+    arrived.answer({ ...errorReply(comeAgain, versionAskedFor(request)), retry: true });
     return () => {};
   }
-  let hasStarted = false;
-  const leave = admission.enter(command, containerId, (leave) => {
-    hasStarted = true;
-    work(loggers, arrived, since).then(leave, leave);
-  });
-  return () => {
-    if (!hasStarted) leave();
+  const entrant = {
+    command,
+    containerId: containerOf(request),
+    share: podNamespaceIn(args) || arrived.otherShare,
+    bytes: config.length + args.length + arrived.furtherBytes,
   };
+  let hasStarted = false;
+  try {
+    const leave = admission.enter(entrant, (turn) => {
+      hasStarted = true;
+      work(loggers, arrived, since, turn).then(turn.leave, turn.leave);
+    });
+    return () => {
+      if (!hasStarted) leave();
+    };
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    observer?.refused(command, error.code);
+    loggers.daemon.error(`${command} is refused`, { container: request.containerId, error: error.message });
+    arrived.answer(errorReply(error, versionAskedFor(request)));
+    return () => {};
+  }
 }
 
-async function work(loggers: RequestLoggers, arrived: ArrivedRequest, since: number): Promise<void> {
+async function work(
+  loggers: RequestLoggers,
+  arrived: ArrivedRequest,
+  since: number,
+  turn: Turn,
+): Promise<void> {
   const { request } = arrived;
   const { command, containerId: container, ifName } = request;
   const log = loggers.for(request.config);
@@ -68,7 +94,7 @@ async function work(loggers: RequestLoggers, arrived: ArrivedRequest, since: num
   log.debug(`${bounded(command)} begins`, { container, ifName, queue: started - since });
   try {
     // Many requests write to one log: each of their lines says whose it is.
-    const handled = await arrived.handle(container === "" ? log : log.with({ container }), since);
+    const handled = await arrived.handle(container === "" ? log : log.with({ container }), since, turn.pause);
     arrived.answer(handled);
     const times = { queue: started - since, total: performance.now() - since, gone: arrived.isGone() };
     logRequest(log, request, handled, times);

@@ -11,14 +11,20 @@ import type { CniRequest } from "../cni/request.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoted } from "../log/quoted.ts";
 import type { HandledRequest } from "../multus/handler.ts";
+import type { Pause } from "../multus/pause.ts";
 import { type Answer, refusal, takeIn, type WorkContext } from "./request-work.ts";
 
-/** Works on one request; never throws. @param arrived when it came, in milliseconds of `performance.now()` */
+/**
+ * Works on one request; never throws.
+ * @param arrived when it came, in milliseconds of `performance.now()`
+ * @param pause waits without the request's slot
+ */
 export type RequestHandler<Request extends CniRequest = CniRequest> = (
   request: Request,
   executor: Executor,
   log: Logger,
   arrived: number,
+  pause: Pause,
 ) => Promise<HandledRequest>;
 
 /** What requests are served with. */
@@ -107,7 +113,9 @@ export class ShimSession {
     const executor = new ShimExecutor(this.#orders);
     this.#giveUp = takeIn(this.#context, {
       request,
-      handle: (log, arrived) => this.#context.handle(request, executor, log, arrived),
+      otherShare: "",
+      furtherBytes: 0,
+      handle: (log, arrived, pause) => this.#context.handle(request, executor, log, arrived, pause),
       answer: (answer) => {
         // It is not waited for, however long its shim stays.
         if (answer.retry === true) this.#state = "turned away";

@@ -23,7 +23,7 @@ export function daemonStatus({
   notReady,
   failures,
 }: StatusSources): DaemonStatus<ClusterState> {
-  const { running, waiting, limit, configFiles, clusters } = state();
+  const { running, waiting, limit, lanes, configFiles, clusters } = state();
   const uptime = process.uptime();
   return {
     version,
@@ -35,7 +35,7 @@ export function daemonStatus({
     uptimeSeconds: Math.floor(uptime),
     ready: notReady === undefined,
     notReady: notReady ?? "",
-    requests: { running, waiting, limit },
+    requests: { running, waiting, limit, lanes },
     memoryBytes: process.memoryUsage.rss(),
     configFiles,
     clusters,

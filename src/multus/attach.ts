@@ -41,11 +41,11 @@ interface PlannedAttachment extends Attachment {
  * @throws {CniError} naming the pod and the network; nothing is left behind then but the plan, which the runtime's DEL removes
  */
 export async function attach(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
-  const { netconf, request, chain, clock, report } = context;
+  const { netconf, request, chain, clock, pause, report } = context;
   if (netconf.readinessIndicatorFile !== "") {
     const since = performance.now();
     if (!isReady(netconf.readinessIndicatorFile)) refuseOwnClusterNetwork(context.catalog, netconf);
-    await waitUntilReady(netconf.readinessIndicatorFile, clock);
+    await pause(waitUntilReady(netconf.readinessIndicatorFile, clock));
     endPhase(report, "ready", since);
   }
   const known = await withPod(context);
@@ -66,7 +66,7 @@ async function withPod(context: RequestContext): Promise<RequestContext | undefi
     return context;
   }
   const since = performance.now();
-  const found = await findPod(cluster.pods, pod, annotations, log);
+  const found = await context.pause(findPod(cluster.pods, pod, annotations, log));
   endPhase(report, "pod-lookup", since);
   if (found === undefined) {
     log.verbose("the pod is gone: nothing is attached");
@@ -78,7 +78,9 @@ async function withPod(context: RequestContext): Promise<RequestContext | undefi
 async function attachPod(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
   const { netconf, request, report } = context;
   let since = performance.now();
-  const delegates = await makePlan(context.catalog, { ...context, nads: nadsWithEvents(context) });
+  const delegates = await context.pause(
+    makePlan(context.catalog, { ...context, nads: nadsWithEvents(context) }),
+  );
   const planned = delegates.map((delegate, position) => ({
     ...delegate,
     delegate,

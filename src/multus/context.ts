@@ -12,6 +12,7 @@ import type { AttachmentRequest } from "./delegate.ts";
 import type { NadSource } from "./nads.ts";
 import type { Netconf } from "./netconf.ts";
 import type { NetworkCatalog, ReportedNads } from "./networks.ts";
+import type { Pause } from "./pause.ts";
 import type { PodReference } from "./pod.ts";
 import type { Clock } from "./readiness.ts";
 import type { RequestReport } from "./report.ts";
@@ -36,6 +37,8 @@ export interface RequestContext {
   /** NetworkAttachmentDefinitions: the cluster's, then those of files; undefined: there is nothing to look them up in. */
   readonly nads: NadSource | undefined;
   readonly clock: Clock;
+  /** For everything that is waited for but the plugins. */
+  readonly pause: Pause;
   readonly report: RequestReport;
   readonly log: Logger;
 }

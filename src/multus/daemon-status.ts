@@ -14,6 +14,21 @@ export interface RecentFailure {
   readonly message: string;
 }
 
+/** Requests of one kind. */
+export interface LaneStatus {
+  /** `add`, `del`, `check`, `status`, `gc` */
+  readonly lane: string;
+  readonly running: number;
+  /** For a slot, or for an earlier request of their container. */
+  readonly waiting: number;
+  /** For the API or a file, without a slot. */
+  readonly paused: number;
+  /** How many of one namespace may run. */
+  readonly slots: number;
+  /** How many of all namespaces. */
+  readonly allSlots: number;
+}
+
 /** The page; members may be added. @typeParam Cluster what is said of each cluster */
 export interface DaemonStatus<Cluster> {
   readonly version: string;
@@ -34,8 +49,10 @@ export interface DaemonStatus<Cluster> {
   readonly requests: {
     readonly running: number;
     readonly waiting: number;
-    /** Of those running. */
+    /** Of those running, of one namespace and one kind. */
     readonly limit: number;
+    /** By kind; a daemon of an older build does not say it. */
+    readonly lanes?: readonly LaneStatus[];
   };
   readonly memoryBytes: number;
   /** Network configuration files that are kept parsed. */

@@ -210,7 +210,7 @@ class NetworksOfNode {
   static async withCluster(context: RequestContext): Promise<NetworksOfNode> {
     const networks = new NetworksOfNode(context);
     try {
-      const { network } = await clusterNetwork(context);
+      const { network } = await context.pause(clusterNetwork(context));
       networks.#networks.set(network.name, network);
     } catch (error) {
       context.log.error("GC without the cluster network", { error: String(error) });

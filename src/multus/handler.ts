@@ -9,7 +9,7 @@ import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
 import { NetworkConfigFiles } from "../cni/files.ts";
 import { FollowedResults } from "../cni/followed-results.ts";
 import { isContainerIdTooLong } from "../cni/names.ts";
-import { type CniReply, type CniRequest, versionAskedFor } from "../cni/request.ts";
+import { type CniReply, type CniRequest, containerOf, versionAskedFor } from "../cni/request.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
@@ -34,6 +34,7 @@ import { NetworkCatalog } from "./networks.ts";
 import { refusedPlugin } from "./own-plugin.ts";
 import { withPassthru } from "./passthru.ts";
 import { withinPatience } from "./patience.ts";
+import { type Pause, plainPause } from "./pause.ts";
 import { pluginArgs, pluginPath } from "./plugin-environment.ts";
 import { hasName, podReference } from "./pod.ts";
 import { podError } from "./pod-error.ts";
@@ -69,10 +70,16 @@ export interface Multus {
    * Works on one request. Never throws. Requests for one container are expected one after the other.
    * @param executor runs plugins for this request
    * @param log of this request
+   * @param pause waits for the API and for files; without it other requests are not given way to
    */
-  handle(request: CniRequest, executor: Executor, log: Logger): Promise<HandledRequest>;
+  handle(request: CniRequest, executor: Executor, log: Logger, pause?: Pause): Promise<HandledRequest>;
   /** The same for one attachment of a pod that runs, with a network that the request brings. */
-  handleDelegate(request: DelegateRequest, executor: Executor, log: Logger): Promise<HandledRequest>;
+  handleDelegate(
+    request: DelegateRequest,
+    executor: Executor,
+    log: Logger,
+    pause?: Pause,
+  ): Promise<HandledRequest>;
   /**
    * Makes the network-statuses again that a daemon which was killed had not delivered, in the background. Done without being asked as well: for
    * each cluster and cniDir when the first request names them.
@@ -80,6 +87,13 @@ export interface Multus {
   restoreStatuses(cluster: Cluster): void;
   /** Configuration files that are kept parsed. */
   readonly configFiles: number;
+}
+
+/** What a request comes with beside itself. */
+interface RequestSurroundings {
+  readonly executor: Executor;
+  readonly log: Logger;
+  readonly pause: Pause;
 }
 
 const defaultDelegateTimeoutMs = 90_000;
@@ -147,8 +161,7 @@ export function createMultus(options: MultusOptions): Multus {
   async function contextOf(
     request: CniRequest,
     netconfOf: () => Netconf,
-    executor: Executor,
-    log: Logger,
+    { executor, log, pause }: RequestSurroundings,
     report: RequestReport,
   ): Promise<RequestContext> {
     const start = performance.now();
@@ -158,7 +171,7 @@ export function createMultus(options: MultusOptions): Multus {
     report.podNamespace = pod.namespace;
     report.podName = pod.name;
     report.podUid = pod.uid;
-    const cluster = await clusterOf(request, netconf.kubeconfig, log);
+    const cluster = await pause(clusterOf(request, netconf.kubeconfig, log));
     for (const warning of netconf.warnings) {
       log.verbose(warning);
     }
@@ -186,6 +199,7 @@ export function createMultus(options: MultusOptions): Multus {
       catalog,
       nads: cluster === undefined ? nads : nadsOf(cluster),
       clock,
+      pause,
       report,
       log,
     };
@@ -216,14 +230,13 @@ export function createMultus(options: MultusOptions): Multus {
 
   async function carryOut(
     request: CniRequest,
-    executor: Executor,
-    log: Logger,
+    surroundings: RequestSurroundings,
     report: RequestReport,
   ): Promise<Uint8Array> {
-    if (isForNothing(request, log)) return nothing;
+    if (isForNothing(request, surroundings.log)) return nothing;
     const command = checkEnvironment(request);
     const netconfOf = () => parseNetconf(request.config, options.overrides);
-    const context = await contextOf(request, netconfOf, executor, log, report);
+    const context = await contextOf(request, netconfOf, surroundings, report);
     checkCommandVersion(command, context.netconf.cniVersion);
     switch (command) {
       case "ADD":
@@ -244,14 +257,14 @@ export function createMultus(options: MultusOptions): Multus {
 
   async function carryOutDelegate(
     request: DelegateRequest,
-    executor: Executor,
-    log: Logger,
+    surroundings: RequestSurroundings,
     report: RequestReport,
   ): Promise<Uint8Array> {
-    if (isForNothing(request, log)) return nothing;
+    if (isForNothing(request, surroundings.log)) return nothing;
     const command = checkEnvironment(request, { withoutPath: true });
     const plugged = pluggedNetwork(request, kernels);
-    const context = await contextOf(request, () => netconfOfDaemon(options.overrides), executor, log, report);
+    const netconfOf = () => netconfOfDaemon(options.overrides);
+    const context = await contextOf(request, netconfOf, surroundings, report);
     switch (command) {
       case "ADD":
         return plug(context, plugged, () => neverStarted.delete(request.containerId));
@@ -278,7 +291,8 @@ export function createMultus(options: MultusOptions): Multus {
     work: (report: RequestReport) => Promise<Uint8Array>,
   ): Promise<HandledRequest> {
     const report = newReport();
-    busy.begin(request.containerId);
+    const containerId = containerOf(request);
+    busy.begin(containerId);
     try {
       return { exitCode: 0, stdout: await work(report), report, error: undefined };
     } catch (caught) {
@@ -287,7 +301,7 @@ export function createMultus(options: MultusOptions): Multus {
       const stdout = Buffer.from(errorJson(error, versionAskedFor(request)));
       return { exitCode: 1, stdout, report, error };
     } finally {
-      busy.end(request.containerId);
+      busy.end(containerId);
     }
   }
 
@@ -298,9 +312,9 @@ export function createMultus(options: MultusOptions): Multus {
     restoreStatuses(cluster) {
       restorer.begin(cluster, keysOfDaemon(options.overrides));
     },
-    handle: (request, executor, log) =>
-      handled(request, (report) => carryOut(request, executor, log, report)),
-    handleDelegate: (request, executor, log) =>
-      handled(request, (report) => carryOutDelegate(request, executor, log, report)),
+    handle: (request, executor, log, pause = plainPause) =>
+      handled(request, (report) => carryOut(request, { executor, log, pause }, report)),
+    handleDelegate: (request, executor, log, pause = plainPause) =>
+      handled(request, (report) => carryOutDelegate(request, { executor, log, pause }, report)),
   };
 }

@@ -154,7 +154,7 @@ async function withPod(context: RequestContext): Promise<RequestContext> {
   const { cluster, pod, report, log } = context;
   if (cluster === undefined || !hasName(pod)) return context;
   const since = performance.now();
-  const found = await findPod(cluster.pods, pod, undefined, log);
+  const found = await context.pause(findPod(cluster.pods, pod, undefined, log));
   endPhase(report, "pod-lookup", since);
   if (found === undefined) {
     throw new CniError(

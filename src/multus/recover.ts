@@ -103,7 +103,7 @@ async function withPodOfCluster(context: RequestContext): Promise<RequestContext
   try {
     // The API first, as the pod may be gone, and nothing is waited for then; the watch's memory where it does not answer.
     const answer = pods.ask(pod).catch(() => pods.find(pod, { retry: false }));
-    const details = await withinPatience(answer, "the pod");
+    const details = await context.pause(withinPatience(answer, "the pod"));
     if (details === undefined) {
       return context;
     }
@@ -130,7 +130,7 @@ async function remade(context: RequestContext, hasTraces: boolean): Promise<read
     }
     try {
       const plan = makePlan(context.catalog, { ...context, annotations, nads, toBeUndone: true });
-      const delegates = await withinPatience(plan, "the pod's networks");
+      const delegates = await context.pause(withinPatience(plan, "the pod's networks"));
       return delegates.map((delegate, position) => ({
         ...delegate,
         ifName: interfaceName(delegate, position, context.request.ifName),

@@ -10,19 +10,19 @@ import { isReady } from "./readiness.ts";
 
 /** @throws {CniError} 50 where the cluster network is not there or the Kubernetes cluster cannot serve, or what the network's plugins say */
 export async function status(context: RequestContext): Promise<void> {
-  const { netconf, chain, path, cluster } = context;
+  const { netconf, chain, path, cluster, pause } = context;
   if (!isReady(netconf.readinessIndicatorFile)) {
     throw new CniError(
       CniErrorCode.pluginNotAvailable,
       `readinessindicatorfile ${netconf.readinessIndicatorFile} is not there: the cluster network is not ready`,
     );
   }
-  await cluster?.untilListed();
+  if (cluster !== undefined) await pause(cluster.untilListed());
   const problem = cluster?.problem();
   if (problem !== undefined) {
     throw new CniError(CniErrorCode.pluginNotAvailable, problem);
   }
-  const { network } = await clusterNetwork(context);
+  const { network } = await pause(clusterNetwork(context));
   const nameProblem = usualNameProblem(network.name, usualClusterIfName);
   if (nameProblem !== undefined) throw new CniError(CniErrorCode.pluginNotAvailable, nameProblem);
   await statusNetworkList(chain, network, path);

@@ -1,5 +1,6 @@
 /** The status of a node as text: what one glance should see. */
 
+import type { LaneStatus } from "../../multus/daemon-status.ts";
 import type { DaemonStatus } from "../daemon-socket.ts";
 import { formatTable } from "../table.ts";
 import type { NodeSummary } from "./node-summary.ts";
@@ -57,7 +58,8 @@ function daemonRows(daemon: DaemonStatus): string[][] {
       "daemon",
       `${version}${where}, ${state}, up ${formatAge(uptimeSeconds)}, ${Math.round(memoryBytes / 1e6)} MB, process ${pid}`,
     ],
-    ["requests", `${requests.running} of ${requests.limit} under way, ${requests.waiting} waiting`],
+    ["requests", `${requests.running} under way, ${requests.waiting} waiting`],
+    ...(requests.lanes ?? []).flatMap(laneRow),
     ...(clusters.length === 0 ? [["cluster", "none is open"]] : []),
     ...clusters.flatMap(({ server, watches, deliveries }) => [
       ["cluster", server],
@@ -68,6 +70,13 @@ function daemonRows(daemon: DaemonStatus): string[][] {
       ]),
     ]),
   ];
+}
+
+/** A kind of request that there are any of. */
+function laneRow({ lane, running, waiting, paused, slots, allSlots }: LaneStatus): string[][] {
+  if (running + waiting + paused === 0) return [];
+  const limits = `${slots} for one namespace, ${allSlots} for all`;
+  return [["", `${lane}: ${running} running (${limits}), ${waiting} waiting, ${paused} paused`]];
 }
 
 function watchText({

@@ -147,10 +147,14 @@ export class HttpSide {
     const executor = new AgentExecutor(agents, { environment, path: request.path });
     const giveUp = takeIn(this.#context, {
       request,
-      handle: (log, arrived) =>
+      // A controller that names no pod is not to stand in the line of the runtime.
+      otherShare: path === "/cni" ? "" : path,
+      // Its environment, and more.
+      furtherBytes: body.length,
+      handle: (log, arrived, pause) =>
         path === "/cni"
-          ? handle(request, executor, log, arrived)
-          : handleDelegate(request, executor, log, arrived),
+          ? handle(request, executor, log, arrived, pause)
+          : handleDelegate(request, executor, log, arrived, pause),
       answer: (reply) => send(response, httpAnswer(reply, kernels)),
       isGone: () => response.destroyed,
     });

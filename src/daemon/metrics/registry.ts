@@ -181,9 +181,38 @@ function addStateMetrics(registry: Registry, state: () => DaemonState): void {
       },
     });
 
-  gauge("multus_requests_waiting", "CNI requests in the line.", ({ waiting }) => waiting);
+  gauge("multus_requests_waiting", "CNI requests in the lines.", ({ waiting }) => waiting);
   gauge("multus_requests_in_flight", "CNI requests that are worked on.", ({ running }) => running);
-  gauge("multus_requests_limit", "CNI requests that are worked on at once, at most.", ({ limit }) => limit);
+  gauge(
+    "multus_requests_limit",
+    "CNI requests of one kind and one namespace that are worked on at once, at most.",
+    ({ limit }) => limit,
+  );
+  figures(
+    Gauge,
+    "multus_lane_requests",
+    "CNI requests by kind: running (have a slot), waiting (for one, or for their container), paused (wait for the API or a file without one).",
+    ["lane", "state"],
+    function* ({ lanes }) {
+      for (const { lane, running, waiting, paused } of lanes) {
+        yield [{ lane, state: "running" }, running];
+        yield [{ lane, state: "waiting" }, waiting];
+        yield [{ lane, state: "paused" }, paused];
+      }
+    },
+  );
+  figures(
+    Gauge,
+    "multus_lane_slots",
+    "CNI requests of a kind that are worked on at once, at most: of one namespace (one) and of all (all).",
+    ["lane", "of"],
+    function* ({ lanes }) {
+      for (const { lane, slots, allSlots } of lanes) {
+        yield [{ lane, of: "one" }, slots];
+        yield [{ lane, of: "all" }, allSlots];
+      }
+    },
+  );
   gauge(
     "multus_ready",
     "1 while the daemon is ready: what leads a runtime to it is in place.",

@@ -2,6 +2,7 @@
 
 import type { ClusterState } from "../../kube/cluster-state.ts";
 import type { SpanCounts } from "../../telemetry/span-queue.ts";
+import type { LaneState } from "../admission.ts";
 
 /** DELs that plugins have put by while no daemon was there. */
 export interface SpoolFigures {
@@ -17,10 +18,12 @@ export interface SpoolFigures {
 
 /** What the daemon itself knows. */
 export interface OwnState {
-  /** Requests in the line, those worked on, and how many of these there may be. */
+  /** Requests in the lines, those worked on, and how many of these one namespace may have of one kind. */
   readonly waiting: number;
   readonly running: number;
   readonly limit: number;
+  /** The same for each lane. */
+  readonly lanes: readonly LaneState[];
   /** Does it say in /readyz that it can be given work? */
   readonly isReady: boolean;
   /** Has it been told to stop? */

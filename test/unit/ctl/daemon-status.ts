@@ -17,7 +17,15 @@ export const goodStatus: DaemonStatus = {
   uptimeSeconds: 3_700,
   ready: true,
   notReady: "",
-  requests: { running: 1, waiting: 0, limit: 16 },
+  requests: {
+    running: 1,
+    waiting: 0,
+    limit: 16,
+    lanes: [
+      { lane: "add", running: 1, waiting: 0, paused: 0, slots: 16, allSlots: 24 },
+      { lane: "del", running: 0, waiting: 0, paused: 0, slots: 16, allSlots: 24 },
+    ],
+  },
   memoryBytes: 68_400_000,
   configFiles: 2,
   clusters: [

@@ -9,6 +9,7 @@ import { MetricsServer } from "../../../src/daemon/metrics/server.ts";
 import type { DaemonState } from "../../../src/daemon/metrics/state.ts";
 import { observed } from "../../../src/daemon/observed-handler.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
+import { plainPause } from "../../../src/multus/pause.ts";
 import { newReport } from "../../../src/multus/report.ts";
 import { Tracer } from "../../../src/telemetry/tracer.ts";
 import { freePort } from "../../support/cluster/ports.ts";
@@ -123,6 +124,12 @@ describe("what is counted", () => {
         "multus_spool_oldest_age_seconds",
       ].map((name) => at(name)[""]),
     ).toEqual([3, 16, 16, 0, 1, 90]);
+    expect(at("multus_lane_requests")).toEqual({
+      'lane="add",state="running"': 16,
+      'lane="add",state="waiting"': 3,
+      'lane="add",state="paused"': 5,
+    });
+    expect(at("multus_lane_slots")).toEqual({ 'lane="add",of="one"': 16, 'lane="add",of="all"': 24 });
     expect(at("multus_cache_entries")).toEqual({ 'cache="config-files"': 4, 'cache="pods"': 250 });
     const watch = `resource="pods",${cluster}`;
     expect(at("multus_watch_connected")).toEqual({ [watch]: 1 });
@@ -190,7 +197,8 @@ test("a handler that is observed does what it did, and is counted with its plugi
     new Tracer(undefined),
     observer,
   );
-  expect(await handle(requestIn(traceparent), executor, new RecordingLogger(), performance.now() - 100)).toBe(
+  const arrived = performance.now() - 100;
+  expect(await handle(requestIn(traceparent), executor, new RecordingLogger(), arrived, plainPause)).toBe(
     answer,
   );
   expect(answer.report.trace).toBe(traceId);

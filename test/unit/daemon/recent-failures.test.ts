@@ -7,6 +7,7 @@ import type { CniRequest } from "../../../src/cni/request.ts";
 import { RecentFailures } from "../../../src/daemon/recent-failures.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import type { DelegateRequest } from "../../../src/multus/hot-plug.ts";
+import { plainPause } from "../../../src/multus/pause.ts";
 import { newReport } from "../../../src/multus/report.ts";
 import { usedHeap } from "../../support/used-heap.ts";
 
@@ -38,10 +39,10 @@ test("the last 20 that failed, the newest first, of the runtime's requests and o
   let message = "";
   const cni = failures.of(async () => handled(message));
   const delegate = failures.of<DelegateRequest>(async () => handled(message));
-  await cni(request, noExecutor, silentLogger, 0);
+  await cni(request, noExecutor, silentLogger, 0, plainPause);
   expect(failures.list).toEqual([]);
   message = "m".repeat(2_000);
-  await delegate({ ...request, attributes: undefined }, noExecutor, silentLogger, 0);
+  await delegate({ ...request, attributes: undefined }, noExecutor, silentLogger, 0, plainPause);
   expect(failures.list).toEqual([
     {
       at: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
@@ -53,7 +54,7 @@ test("the last 20 that failed, the newest first, of the runtime's requests and o
     },
   ]);
   for (message of Array.from({ length: 25 }, (_, index) => `failure ${index}`)) {
-    await cni(request, noExecutor, silentLogger, 0);
+    await cni(request, noExecutor, silentLogger, 0, plainPause);
   }
   expect(failures.list.map((failure) => failure.message)).toEqual(
     Array.from({ length: 20 }, (_, index) => `failure ${24 - index}`),
@@ -65,7 +66,13 @@ test("end where values do, and keep nothing alive that they are a part of", asyn
   const long = "l".repeat(240_000);
   const report = { ...newReport(), podNamespace: long, podName: long };
   const fail = (message: string, request_: CniRequest = request) =>
-    failures.of(async () => ({ ...handled(message), report }))(request_, noExecutor, silentLogger, 0);
+    failures.of(async () => ({ ...handled(message), report }))(
+      request_,
+      noExecutor,
+      silentLogger,
+      0,
+      plainPause,
+    );
   await fail("short", { ...request, command: long, containerId: long });
   const [failure] = failures.list;
   expect(JSON.stringify(failure).length).toBeLessThan(2_000);

@@ -32,7 +32,8 @@ test("with a daemon it has both", () => {
   };
   const text = formatStatus({ daemon, problem: "", advice: "", node }).replace(/, heard of [^\n]* ago/g, "");
   expect(text).toBe(`daemon       0.1.0 on node-1, ready, up 1 h 1 min, 68 MB, process 77
-requests     1 of 16 under way, 0 waiting
+requests     1 under way, 0 waiting
+             add: 1 running (16 for one namespace, 24 for all), 0 waiting, 0 paused
 cluster      https://10.96.0.1
              network-attachment-definitions: 12 known, watched
              pods: 30 known, watched
