@@ -25,8 +25,11 @@ export interface Turn {
   /**
    * Waits for an answer of the API, or for a file, without a slot. A slot is waited for again afterwards. An answer that is there at once costs nothing.
    * @returns what `answer` does, or throws
+   * @throws {CniError} 11 where the request is abandoned before
    */
   pause<Answer>(answer: Promise<Answer>): Promise<Answer>;
+  /** To be called where nobody is left to read the answer: what it pauses for is not waited for any longer. */
+  abandon(): void;
   /** To be called when the request is done. A second call has no effect. */
   leave(): void;
 }
@@ -61,6 +64,8 @@ interface Place extends Entrant {
   entry: LaneEntry | undefined;
   state: "behind another" | "waiting" | "running" | "paused" | "gone";
   readonly begin: () => void;
+  /** Aborted where nobody is left to read the answer. */
+  readonly abandoned: AbortController;
 }
 
 interface LaneWithRoom {
@@ -115,6 +120,7 @@ export class Admission {
     if (!lane.room.take(share, bytes)) throw noRoom(lane.name, share);
     const turn: Turn = {
       leave: () => this.#leave(place),
+      abandon: () => place.abandoned.abort(),
       pause: (answer) => pause(place, answer),
     };
     this.#entered += 1;
@@ -125,6 +131,7 @@ export class Admission {
       entry: undefined,
       state: "behind another",
       begin: () => start(turn),
+      abandoned: new AbortController(),
     };
     lane.places.add(place);
     if (this.#containers.enter(place.containerId, place)) waitForSlot(place, place.begin);
@@ -172,10 +179,20 @@ async function pause<Answer>(place: Place, answer: Promise<Answer>): Promise<Ans
   place.state = "paused";
   place.lane.lane.release(place.share);
   try {
-    return await answer;
+    return await orAbandoned(answer, place.abandoned.signal);
   } finally {
     if (place.state === "paused") await new Promise<void>((resolve) => waitForSlot(place, resolve));
   }
+}
+
+/** @throws {CniError} 11 as soon as the signal says so */
+function orAbandoned<Answer>(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const abandon = () => reject(new CniError(CniErrorCode.tryAgainLater, "the one who asked is gone"));
+    if (signal.aborted) abandon();
+    signal.addEventListener("abort", abandon);
+    answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", abandon));
+  });
 }
 
 /** Does it settle without anything having to happen outside of this process? Never throws. */

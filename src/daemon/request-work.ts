@@ -44,7 +44,8 @@ export interface ArrivedRequest {
 
 /**
  * Takes a request in line, and works on it when its turn comes.
- * @returns gives it up, where its turn has not come: who asked is gone. One that is being worked on leaves the line when its handler has cleaned up
+ * @returns gives it up: who asked is gone. One whose turn has not come leaves the line; one that is being worked on waits no longer for anything but its plugins, and leaves
+ *   when its handler has cleaned up
  */
 export function takeIn(context: WorkContext, arrived: ArrivedRequest): () => void {
   const since = performance.now();
@@ -63,14 +64,15 @@ export function takeIn(context: WorkContext, arrived: ArrivedRequest): () => voi
     share: podNamespaceIn(args) || arrived.otherShare,
     bytes: config.length + args.length + arrived.furtherBytes,
   };
-  let hasStarted = false;
+  let started: Turn | undefined;
   try {
     const leave = admission.enter(entrant, (turn) => {
-      hasStarted = true;
+      started = turn;
       work(loggers, arrived, since, turn).then(turn.leave, turn.leave);
     });
     return () => {
-      if (!hasStarted) leave();
+      if (started === undefined) leave();
+      else started.abandon();
     };
   } catch (error) {
     if (!(error instanceof CniError)) throw error;

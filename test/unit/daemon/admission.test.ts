@@ -248,6 +248,20 @@ describe("a request that pauses", () => {
     expect(line.started).toEqual(["add", "del"]);
   });
 
+  test("for what nobody waits for any more goes on at once, without an answer", async () => {
+    const line = new Line(1);
+    line.enter("a", "ADD", entering);
+    const never = new Promise<void>(() => {});
+    const paused = line.turn("a").pause(never);
+    await immediately();
+    await immediately();
+    expect(line.lane("add")).toMatchObject({ paused: 1 });
+    line.turn("a").abandon();
+    await expect(paused).rejects.toThrow("the one who asked is gone");
+    await expect(line.turn("a").pause(never)).rejects.toThrow("the one who asked is gone");
+    expect(line.lane("add")).toMatchObject({ running: 1, paused: 0 });
+  });
+
   test("and is done meanwhile leaves nothing behind", async () => {
     const line = new Line(1);
     line.enter("a", "ADD", entering);
