@@ -4,17 +4,27 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
+import { ConnectionLimits } from "../connection-limits.ts";
 import type { Metrics } from "./registry.ts";
+import { SharedCollection } from "./shared-collection.ts";
 
 /** A port that another daemon still has: of the pod that this one replaces, on the host's network. */
 const tryAgainMs = 5_000;
-/** Scrapers send a line or two; whoever sends none holds a connection. */
-const headersWithinMs = 10_000;
-/** The port is open to everybody: descriptors are the daemon's for its pods. */
-const mostConnections = 32;
+/** The port is open to everybody. A scraper has one connection or two; it sends a line or two, and reads some kilobytes. */
+const bounds = {
+  most: 64,
+  mostOfPeer: 8,
+  requestWithinMs: 5_000,
+  answerWithinMs: 10_000,
+  readFirst: false,
+} as const;
+/** Of the request's line and headers together. */
+const mostHeaderBytes = 8 * 1024;
 
 export class MetricsServer {
-  readonly #metrics: Metrics;
+  readonly #contentType: string;
+  readonly #collection: SharedCollection;
+  readonly #connections = new ConnectionLimits(bounds);
   readonly #address: string;
   readonly #port: number;
   readonly #log: Logger;
@@ -25,20 +35,20 @@ export class MetricsServer {
 
   /** @param address to listen on; "": every one of this host @param port 0: any that is free */
   constructor(metrics: Metrics, address: string, port: number, log: Logger) {
-    this.#metrics = metrics;
+    this.#contentType = metrics.contentType;
+    this.#collection = new SharedCollection(() => metrics.text());
     this.#address = address;
     this.#port = port;
     this.#log = log;
     // Not imported: an `import` of node:http brings a WebSocket client along (6 MB).
     const { createServer } = process.getBuiltinModule("node:http");
-    this.#server = createServer((request, response) => {
+    this.#server = createServer({ maxHeaderSize: mostHeaderBytes }, (request, response) => {
       this.#answer(request, response).catch((error: unknown) => {
         log.error("metrics could not be served", { error: errorText(error) });
         response.destroy();
       });
     });
-    this.#server.headersTimeout = headersWithinMs;
-    this.#server.maxConnections = mostConnections;
+    this.#server.on("connection", (socket) => this.#connections.add(socket, socket.remoteAddress ?? ""));
     this.#server.on("error", (error) => this.#failed(error));
     this.#server.on("listening", () => {
       this.#complained = false;
@@ -74,8 +84,16 @@ export class MetricsServer {
     return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
   }
 
-  async #answer({ method = "", url = "" }: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "", url = "", headers, socket } = request;
+    this.#connections.hasRequest(socket);
+    // One request each: a connection that is kept would be one that is idle.
+    response.setHeader("Connection", "close");
     const [path = ""] = url.split("?", 1);
+    if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) !== 0) {
+      response.writeHead(413).end();
+      return;
+    }
     if (path !== "/metrics") {
       response.writeHead(404, { "Content-Type": "text/plain; charset=utf-8" }).end("there is GET /metrics\n");
       return;
@@ -85,7 +103,7 @@ export class MetricsServer {
       return;
     }
     this.#complained = false;
-    const text = await this.#metrics.text();
-    response.writeHead(200, { "Content-Type": this.#metrics.contentType }).end(text);
+    const text = await this.#collection.text();
+    response.writeHead(200, { "Content-Type": this.#contentType }).end(text);
   }
 }
