@@ -2,6 +2,7 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ConnectionLimits } from "./connection-limits.ts";
 import { type HttpServices, HttpSide } from "./http/http-side.ts";
 import { type ServingContext, type SessionContext, ShimSession } from "./shim-session.ts";
 import { listenOn, type SocketFile } from "./socket-file.ts";
@@ -14,6 +15,14 @@ const arrivalSteps = 4;
 const arrivalStepMs = 25;
 /** A connection to a daemon that retires, and brings nothing, is nobody who would miss it. */
 const silenceMs = 10_000;
+/** Connections whose request is not there yet. A shim sends its HELLO and REQUEST in its first write, so that the rest are of no use. */
+const arrivalBounds = {
+  most: 256,
+  mostOfPeer: 256,
+  requestWithinMs: 10_000,
+  answerWithinMs: 10_000,
+  readFirst: true,
+} as const;
 
 export class DaemonServer {
   readonly #context: SessionContext;
@@ -22,6 +31,7 @@ export class DaemonServer {
   /** Connections that are not a shim's, or not yet known. */
   readonly #others = new Set<Socket>();
   readonly #sessions = new Set<ShimSession>();
+  readonly #arriving: ConnectionLimits;
   #socketFile: SocketFile | undefined;
   readonly #stopping = new Stopping();
   /** Called whenever a request ends while the daemon stops. */
@@ -29,9 +39,15 @@ export class DaemonServer {
 
   constructor(context: ServingContext, httpServices: HttpServices) {
     this.#context = { ...context, stopping: this.#stopping };
+    const log = context.loggers.daemon;
+    this.#arriving = new ConnectionLimits({
+      ...arrivalBounds,
+      onLate: (milliseconds) => log.error("a connection brought no request", { milliseconds }),
+    });
     this.#http = new HttpSide({
       ...this.#context,
       ...httpServices,
+      requestArrived: (socket) => this.#arriving.release(socket),
       requestEnded: () => this.#requestEnded(),
     });
     this.#server = createServer((socket) => this.#connected(socket));
@@ -136,6 +152,7 @@ export class DaemonServer {
 
   #connected(socket: Socket): void {
     this.#others.add(socket);
+    this.#arriving.add(socket, "");
     socket.on("error", () => {});
     socket.on("close", () => this.#others.delete(socket));
     socket.once("data", (first) => {
@@ -155,9 +172,12 @@ export class DaemonServer {
   }
 
   #openSession(socket: Socket, first: Buffer): void {
-    const session = new ShimSession(this.#context, socket, first, () => {
-      this.#sessions.delete(session);
-      this.#requestEnded();
+    const session = new ShimSession(this.#context, socket, first, {
+      requested: () => this.#arriving.release(socket),
+      closed: () => {
+        this.#sessions.delete(session);
+        this.#requestEnded();
+      },
     });
     this.#sessions.add(session);
   }

@@ -34,8 +34,13 @@ export interface ServingContext extends Omit<WorkContext, "stopping"> {
 
 export type SessionContext = ServingContext & WorkContext;
 
-/** A shim sends HELLO and REQUEST in its first write. */
-const requestWithinMs = 10_000;
+/** What the server is told of a session. */
+export interface SessionListener {
+  /** Its REQUEST is there. */
+  requested(): void;
+  /** Is called once, last. */
+  closed(): void;
+}
 
 const restartHint =
   "after an update restart the multusd that serves this socket, or install the multus binary of the same release on the node";
@@ -44,21 +49,16 @@ export class ShimSession {
   readonly #context: SessionContext;
   readonly #connection: FrameConnection;
   readonly #orders: Orders;
-  readonly #onClosed: () => void;
-  readonly #requestTimer: NodeJS.Timeout;
+  readonly #listener: SessionListener;
   #state: "hello" | "request" | "orders" | "turned away" = "hello";
   /** Gives up the request's place in the line; nothing before it has one. */
   #giveUp: () => void = () => {};
   #gone = false;
 
-  /** @param stream a connection whose first bytes are a frame's @param first what was already read from it @param onClosed is called once, last */
-  constructor(context: SessionContext, stream: Duplex, first: Buffer, onClosed: () => void) {
+  /** @param stream a connection whose first bytes are a frame's @param first what was already read from it */
+  constructor(context: SessionContext, stream: Duplex, first: Buffer, listener: SessionListener) {
     this.#context = context;
-    this.#onClosed = onClosed;
-    this.#requestTimer = setTimeout(() => {
-      context.loggers.daemon.error("a connection brought no request", { milliseconds: requestWithinMs });
-      this.destroy();
-    }, requestWithinMs);
+    this.#listener = listener;
     this.#connection = new FrameConnection(stream, {
       frame: (frame) => this.#frame(frame),
       malformed: (error) => this.#malformed(error),
@@ -108,7 +108,7 @@ export class ShimSession {
   }
 
   #request(request: CniRequest): void {
-    clearTimeout(this.#requestTimer);
+    this.#listener.requested();
     this.#state = "orders";
     const executor = new ShimExecutor(this.#orders);
     this.#giveUp = takeIn(this.#context, {
@@ -142,11 +142,10 @@ export class ShimSession {
   }
 
   #closed(): void {
-    clearTimeout(this.#requestTimer);
     this.#gone = true;
     this.#orders.end("the multus process that asked is gone");
     this.#giveUp();
-    this.#onClosed();
+    this.#listener.closed();
   }
 }
 

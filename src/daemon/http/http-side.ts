@@ -30,6 +30,8 @@ export interface HttpServices {
 }
 
 export interface HttpContext extends SessionContext, HttpServices {
+  /** Called when a request of `/cni` or `/delegate` is there as a whole: its work may take longer than others have for all of it. */
+  requestArrived(socket: Socket): void;
   /** Called when a request of `/cni` or `/delegate` has had its answer, or nobody waits for it any more. */
   requestEnded(): void;
 }
@@ -139,8 +141,8 @@ export class HttpSide {
     response: ServerResponse,
   ): Promise<void> {
     const body = await readBody(message);
-    // Its work may take longer than any silence.
     message.socket.setTimeout(0);
+    this.#context.requestArrived(message.socket);
     if (body === undefined || response.destroyed) return;
     const { request, environment } = parseHttpRequest(body);
     const { agents, kernels, handle, handleDelegate } = this.#context;
@@ -155,7 +157,11 @@ export class HttpSide {
         path === "/cni"
           ? handle(request, executor, log, arrived, pause)
           : handleDelegate(request, executor, log, arrived, pause),
-      answer: (reply) => send(response, httpAnswer(reply, kernels)),
+      answer(reply) {
+        // Of silence again: a client that does not read its answer holds a descriptor.
+        message.socket.setTimeout(requestWithinMs);
+        send(response, httpAnswer(reply, kernels));
+      },
       isGone: () => response.destroyed,
     });
     response.once("close", () => {

@@ -100,7 +100,10 @@ test("whatever a shim sends and in whatever pieces, it gets one REPLY at most, a
               };
             },
           };
-          new ShimSession(context, daemonEnd, bytes.subarray(0, size), resolve);
+          new ShimSession(context, daemonEnd, bytes.subarray(0, size), {
+            requested() {},
+            closed: resolve,
+          });
         });
         for (let start = size; start < bytes.length; start += size)
           shimEnd.write(bytes.subarray(start, start + size));
