@@ -34,7 +34,7 @@ async function opened(socketPath: string): Promise<Socket> {
 test.each([
   ["nothing", ""],
   ["a part of a frame", "\0\0\x40\0\x93"],
-  ["a part of an HTTP request", "POST /cni HTTP/1.1\r\nContent-Length: 100\r\n\r\nx"],
+  ["a part of an HTTP request", "POST /cni HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx"],
 ])("1,000 that bring %s leave room for a pod's calls", async (_, bytes) => {
   await using node = await TestNode.start({
     daemonSurroundings: { through: ["prlimit", `--nofile=${descriptors}:${descriptors}`] },

@@ -76,6 +76,23 @@ function newPool(idleMs = 60_000, problem?: Error): { pool: AgentPool; agents: P
 const look = (executor: Executor) => executor.linkExists("/n", "i");
 
 describe("a pool", () => {
+  test("starts another agent where one has as many orders under way as leave room on its stream", async () => {
+    const { pool, agents } = newPool();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const hanging = Array.from({ length: 49 }, () => pool.use("/a", () => promise));
+    await vi.waitFor(
+      () => expect(agents.map(({ directories }) => directories)).toEqual([["/a"], ["/a"]]),
+      patience,
+    );
+    expect(await pool.use("/a", look)).toBe(true);
+    resolve();
+    await Promise.all(hanging);
+    expect(await pool.use("/a", look)).toBe(true);
+    expect(agents).toHaveLength(2);
+    await pool.close();
+    expect(agents.map(({ isClosed }) => isClosed)).toEqual([true, true]);
+  });
+
   test("starts an agent with the first order, one for each set of directories", async () => {
     const { pool, agents } = newPool();
     expect(pool.anyPath).toBeUndefined();
