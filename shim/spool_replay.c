@@ -206,14 +206,27 @@ static bool has_work(int directory, const struct spool_list *list, const struct 
   return false;
 }
 
-/* Does all that is due. Containers with one that is not, or that cannot be done, go into `passed_over`. False: that was all for now. */
-static bool replay_due(int directory, const struct spool_list *list, const struct spool_peer *peer, int64_t begins_until,
-                       struct buffer *passed_over) {
+/* Appends the containers of records that were tried and failed. */
+static void append_tried(const struct spool_list *list, struct buffer *containers) {
+  for (size_t i = 0; i < list->count; i++) {
+    const struct spool_entry *entry = &list->entries[i];
+    if (entry->kind != SPOOL_RECORD || entry->tries == 0) continue;
+    const char *container_id = spool_entry_container(entry);
+    if (!is_among(containers, container_id)) buffer_append(containers, container_id, strlen(container_id) + 1);
+  }
+}
+
+/*
+ * Does all that is due, but for the containers among `later`. Containers with one that is not, or that cannot be done, go into `passed_over`. False: that was all
+ * for now.
+ */
+static bool replay_due_but(int directory, const struct spool_list *list, const struct spool_peer *peer, int64_t begins_until,
+                           const struct buffer *later, struct buffer *passed_over) {
   for (size_t i = 0; i < list->count; i++) {
     const struct spool_entry *entry = &list->entries[i];
     if (entry->kind != SPOOL_RECORD) continue;
     const char *container_id = spool_entry_container(entry);
-    if (is_among(passed_over, container_id)) continue;
+    if (is_among(later, container_id) || is_among(passed_over, container_id)) continue;
     enum outcome outcome = LEFT;
     if (spool_entry_is_due(directory, entry)) {
       int64_t now = clock_micros();
@@ -227,6 +240,25 @@ static bool replay_due(int directory, const struct spool_list *list, const struc
     if (outcome != DONE) buffer_append(passed_over, container_id, strlen(container_id) + 1);
   }
   return true;
+}
+
+/*
+ * Those that were never tried first: two that hang each time would use up the child's time again and again, and with it that of all others. What a first round has
+ * done is gone in the second, which says nothing of it.
+ */
+static bool replay_due(int directory, const struct spool_list *list, const struct spool_peer *peer, int64_t begins_until,
+                       struct buffer *passed_over) {
+  const struct buffer none = {0};
+  struct buffer tried = {0};
+  append_tried(list, &tried);
+  bool goes_on = replay_due_but(directory, list, peer, begins_until, &tried, passed_over);
+  if (goes_on && tried.length > 0) {
+    struct spool_list rest;
+    goes_on = spool_list_read(directory, &rest) && replay_due_but(directory, &rest, peer, begins_until, &none, passed_over);
+    spool_list_free(&rest);
+  }
+  buffer_free(&tried);
+  return goes_on;
 }
 
 /* The whole life of the child; it holds the lock on the directory. */

@@ -160,6 +160,21 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
     expect(idsOf(requests)).toEqual(expected);
   });
 
+  test("that were never tried go before those that failed: two that hang are not to use up the time of all", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const spool = new Spool(daemon.cniDir);
+    const failed = spool.add(1, { containerId: "failed" }, 1);
+    spool.add(2, { containerId: "failed", ifName: "net1" });
+    spool.add(3, { containerId: "new" });
+    spool.add(4, { containerId: "new", ifName: "net1" });
+    const longAgo = Date.now() / 1000 - 3_600;
+    utimesSync(spool.path(failed), longAgo, longAgo);
+    const requests = answerAll(daemon, () => 0);
+    expect((await daemon.run({ env: status }).outcome).exitCode).toBe(0);
+    await vi.waitFor(() => expect(spool.names()).toEqual([]), patience);
+    expect(idsOf(requests)).toEqual(["new eth0", "new net1", "failed eth0", "failed net1"]);
+  });
+
   test("two hundred, while ten calls come at once: each exactly once", async () => {
     await using daemon = await ShimDaemon.create(binary);
     const spool = new Spool(daemon.cniDir);
