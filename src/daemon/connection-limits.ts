@@ -12,10 +12,10 @@ export interface ConnectionBounds {
   /** Milliseconds from then on until the answer has to be read. */
   readonly answerWithinMs: number;
   /**
-   * A connection is closed for a newer one only after it could have been read from once. For a server whose clients send at once and may all come at
-   * once; there may be more than `most` for that moment.
+   * Milliseconds in which a connection is not closed for a newer one, as its request is on its way, and how many there may be with those that are
+   * younger. Without it there are never more than `most`.
    */
-  readonly readFirst: boolean;
+  readonly grace?: { readonly milliseconds: number; readonly most: number };
   /** Told of a connection that is closed as it is late. */
   readonly onLate?: (milliseconds: number) => void;
 }
@@ -25,7 +25,10 @@ interface Connection {
   readonly peer: string;
   /** Its request is there. */
   hasRequest: boolean;
-  canBeClosed: boolean;
+  /** What it has sent so far has been read. */
+  wasRead: boolean;
+  isInGrace: boolean;
+  graceTimer: NodeJS.Timeout | undefined;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -48,22 +51,28 @@ export class ConnectionLimits {
    * @param peer its address
    */
   add(socket: Socket, peer: string): void {
-    const { readFirst, requestWithinMs } = this.#bounds;
+    const { grace, requestWithinMs } = this.#bounds;
     const connection: Connection = {
       socket,
       peer,
       hasRequest: false,
-      canBeClosed: !readFirst,
+      wasRead: grace === undefined,
+      isInGrace: grace !== undefined,
+      graceTimer: undefined,
       timer: undefined,
     };
     this.#connections.set(socket, connection);
     socket.once("close", () => this.release(socket));
     this.#closeAfter(connection, requestWithinMs);
-    if (readFirst) {
+    if (grace !== undefined) {
       afterNextRead(() => {
-        connection.canBeClosed = true;
+        connection.wasRead = true;
         this.#makeRoom(peer);
       });
+      connection.graceTimer = setTimeout(() => {
+        connection.isInGrace = false;
+        this.#makeRoom(peer);
+      }, grace.milliseconds).unref();
     }
     this.#makeRoom(peer);
   }
@@ -78,7 +87,9 @@ export class ConnectionLimits {
 
   /** It is no longer bounded here. */
   release(socket: Socket): void {
-    clearTimeout(this.#connections.get(socket)?.timer);
+    const connection = this.#connections.get(socket);
+    clearTimeout(connection?.timer);
+    clearTimeout(connection?.graceTimer);
     this.#connections.delete(socket);
   }
 
@@ -101,14 +112,20 @@ export class ConnectionLimits {
 
   /** @param peer the one that has come last */
   #makeRoom(peer: string): void {
-    const { most, mostOfPeer } = this.#bounds;
-    while (this.#of(peer).length > mostOfPeer && this.#closeOne(this.#of(peer))) {}
-    while (this.#connections.size > most && this.#closeOne(this.#ofLargestPeers())) {}
+    const { most, mostOfPeer, grace } = this.#bounds;
+    const isOld = ({ isInGrace }: Connection) => !isInGrace;
+    while (this.#of(peer).length > mostOfPeer && this.#closeOne(this.#of(peer), isOld)) {}
+    while (this.#connections.size > most && this.#closeOne(this.#ofLargestPeers(), isOld)) {}
+    const mostAtAll = grace?.most ?? most;
+    while (
+      this.#connections.size > mostAtAll &&
+      this.#closeOne(this.#ofLargestPeers(), ({ wasRead }) => wasRead)
+    ) {}
   }
 
   /** @param candidates in order of arrival @returns false: none of them can be closed yet */
-  #closeOne(candidates: readonly Connection[]): boolean {
-    const closable = candidates.filter(({ canBeClosed }) => canBeClosed);
+  #closeOne(candidates: readonly Connection[], canBeClosed: (connection: Connection) => boolean): boolean {
+    const closable = candidates.filter(canBeClosed);
     const victim = closable.find(({ hasRequest }) => !hasRequest) ?? closable.at(-1);
     if (victim !== undefined) this.#close(victim);
     return victim !== undefined;

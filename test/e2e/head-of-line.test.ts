@@ -4,10 +4,13 @@
  */
 
 import { randomBytes, randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setImmediate as immediately } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { systemErrorCode } from "../../src/cni/errors.ts";
+import type { CniRequest } from "../../src/cni/request.ts";
 import type { LaneName } from "../../src/daemon/admission.ts";
 import type { LaneStatus } from "../../src/multus/daemon-status.ts";
 import { getFromSocket } from "../../src/multus/socket-client.ts";
@@ -33,7 +36,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 const patience = 60_000;
 /** Of each kind of call, on each node. */
-const rounds = 21;
+const rounds = 15;
 const slots = 16;
 
 /** A node with delegates that answer at once, and others that never do. */
@@ -149,11 +152,16 @@ class Burden implements AsyncDisposable {
   }
 }
 
-/** The kernel's queue of connections may be full: a shim waits for it, a socket of Node's does not. */
-async function connected(socket: string): Promise<WirePeer> {
+/** Brings a request. The kernel's queue of connections may be full: a shim waits for it, a socket of Node's does not. */
+async function bring(socketPath: string, request: Partial<CniRequest>): Promise<WirePeer> {
   for (;;) {
     try {
-      return await WirePeer.connect(socket);
+      const socket = connect(socketPath);
+      const peer = new WirePeer(socket);
+      // At once, as a shim does.
+      peer.request(request);
+      await once(socket, "connect");
+      return peer;
     } catch (error) {
       if (systemErrorCode(error) !== "EAGAIN") throw error;
       await immediately();
@@ -178,21 +186,24 @@ async function measure(target: Target, into: Measured): Promise<void> {
   into.DEL.push(deleted.milliseconds);
 }
 
-const median = (values: readonly number[]) =>
-  values.toSorted((left, right) => left - right)[values.length >> 1] ?? 0;
+/** What a quarter of them took at most: what else the machine does makes some longer, and none shorter. */
+const quartile = (values: readonly number[]) =>
+  values.toSorted((left, right) => left - right)[values.length >> 2] ?? 0;
 
+/** Measures until it is so, a few times at most: what hangs would be longer each time, other load is not. */
 async function expectAsFast(burdened: Target, quiet: Target): Promise<void> {
   const newMeasured = (): Measured => ({ STATUS: [], ADD: [], DEL: [] });
   const [slow, fast] = [newMeasured(), newMeasured()];
-  for (let round = 0; round < rounds; round++) {
-    const first = round % 2 === 0;
-    await (first ? measure(burdened, slow) : measure(quiet, fast));
-    await (first ? measure(quiet, fast) : measure(burdened, slow));
+  const ratios = () =>
+    (["STATUS", "ADD", "DEL"] as const).map((command) => quartile(slow[command]) / quartile(fast[command]));
+  for (let time = 0; time < 4 && !(Math.max(...ratios()) < 2); time++) {
+    for (let round = 0; round < rounds; round++) {
+      const first = round % 2 === 0;
+      await (first ? measure(burdened, slow) : measure(quiet, fast));
+      await (first ? measure(quiet, fast) : measure(burdened, slow));
+    }
   }
-  for (const command of ["STATUS", "ADD", "DEL"] as const) {
-    const [with_, without] = [median(slow[command]), median(fast[command])];
-    expect(with_, `${command}: ${with_} ms, ${without} ms where nothing hangs`).toBeLessThan(2 * without);
-  }
+  expect(Math.max(...ratios()), `STATUS, ADD, DEL: ${ratios().join(", ")} times`).toBeLessThan(2);
 }
 
 const callsOf = (target: Target, plugin: string, command: string) =>
@@ -258,12 +269,12 @@ describe("DEL and STATUS of others, and an ADD of another namespace, are as fast
   test("beside a thousand requests of one namespace, of which those that find no room are refused at once", async () => {
     await using burden = new Burden(burdened);
     const refused: string[] = [];
+    const config = Buffer.from(JSON.stringify(burdened.netconf("hangs")));
     for (let index = 0; index < 1_000; index++) {
-      const call = burdened.callOf("ADD", "hostile", {});
+      // One process that opens them all before it writes would not be like a thousand shims.
+      const peer = await bring(burdened.socket, { ...burdened.callOf("ADD", "hostile", {}), config });
       burden.until(async (signal) => {
-        const peer = await connected(burdened.socket);
         signal.addEventListener("abort", () => peer.close());
-        peer.request({ ...call, config: Buffer.from(JSON.stringify(burdened.netconf("hangs"))) });
         // An order is never answered: it is a plugin that hangs.
         for (let frame = await peer.next(); frame !== undefined; frame = await peer.next()) {
           if ("stdout" in frame.body) refused.push(String(frame.body.stdout));

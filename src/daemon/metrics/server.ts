@@ -16,7 +16,6 @@ const bounds = {
   mostOfPeer: 8,
   requestWithinMs: 5_000,
   answerWithinMs: 10_000,
-  readFirst: false,
 } as const;
 /** Of the request's line and headers together. */
 const mostHeaderBytes = 8 * 1024;

@@ -12,7 +12,6 @@ const bounds: ConnectionBounds = {
   mostOfPeer: 3,
   requestWithinMs: 60_000,
   answerWithinMs: 60_000,
-  readFirst: false,
 };
 
 let directory: ScratchDirectory;
@@ -113,12 +112,32 @@ test("one whose request has come has time for its answer", async () => {
   await vi.waitFor(() => expect([closed(answered), late]).toEqual([[true], [100, 1_000]]), patience);
 });
 
-test("none is closed for another before it could be read, and then there are no more than may be", async () => {
-  limits = new ConnectionLimits({ ...bounds, most: 2, readFirst: true });
+test("none is closed for another while its request may be on its way, and then there are no more than may be", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  limits = new ConnectionLimits({
+    ...bounds,
+    most: 2,
+    mostOfPeer: 2,
+    grace: { milliseconds: 500, most: 100 },
+  });
   const sockets = [await open(), await open(), await open(), await open()];
   for (const socket of sockets) limits.add(socket, "");
   expect(closed(...sockets)).toEqual([false, false, false, false]);
   const [first] = sockets;
   if (first !== undefined) limits.release(first);
-  await vi.waitFor(() => expect(closed(...sockets)).toEqual([false, true, false, false]), patience);
+  vi.advanceTimersByTime(499);
+  await immediately();
+  await immediately();
+  await immediately();
+  expect(closed(...sockets)).toEqual([false, false, false, false]);
+  vi.advanceTimersByTime(1);
+  expect(closed(...sockets)).toEqual([false, true, false, false]);
+});
+
+test("there is a bound for those whose request may be on its way, too: they are closed when what came has been read", async () => {
+  limits = new ConnectionLimits({ ...bounds, grace: { milliseconds: 60_000, most: 3 } });
+  const sockets = [await open(), await open(), await open(), await open()];
+  for (const socket of sockets) limits.add(socket, "");
+  expect(closed(...sockets)).toEqual([false, false, false, false]);
+  await vi.waitFor(() => expect(closed(...sockets)).toEqual([true, false, false, false]), patience);
 });
