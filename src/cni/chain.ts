@@ -24,6 +24,12 @@ export interface ChainContext {
   readonly log: Logger;
 }
 
+/**
+ * Bytes that the plugins of one list are given on stdin in an ADD, together. Each plugin gets the result of the one before and the capability arguments, so that both
+ * count as often as there are plugins.
+ */
+const longestInputs = 32 * 1024 * 1024;
+
 /** An attachment as GC counts it, in the spec's spelling. */
 export interface ValidAttachment {
   readonly containerID: string;
@@ -50,6 +56,7 @@ export async function addNetworkList(
   requireRunnable(context, list, CniErrorCode.invalidNetworkConfig);
 
   let result: Uint8Array | undefined;
+  let given = 0;
   for (const plugin of list.plugins) {
     const isFirst = result === undefined;
     const run = {
@@ -58,8 +65,13 @@ export async function addNetworkList(
         ? { absentLink: { netns: runtime.netns, ifName: runtime.ifName } }
         : {}),
     };
+    given += run.stdin.length;
+    if (given > longestInputs) throw tooMuchInput(list, given);
     const { stdout } = await runToSuccess(context, run);
     result = checkResult(context, list, run, stdout);
+    // CHECK and DEL give the last result to every plugin.
+    const ofResult = result.length * list.plugins.length;
+    if (ofResult > longestInputs) throw tooMuchInput(list, ofResult);
   }
   if (result === undefined) {
     throw new CniError(CniErrorCode.invalidNetworkConfig, `network ${list.name} has no plugins`);
@@ -201,6 +213,13 @@ function runnable(context: ChainContext, command: string, list: NetworkConfigLis
     });
     return false;
   });
+}
+
+function tooMuchInput({ name, plugins }: NetworkConfigList, bytes: number): CniError {
+  return new CniError(
+    CniErrorCode.invalidNetworkConfig,
+    `network ${name}: its ${plugins.length} plugins would be given ${bytes} bytes (configurations, results and capability arguments), and at most ${longestInputs} are allowed`,
+  );
 }
 
 function networkOf(list: NetworkConfigList): { name: string; cniVersion: string } {

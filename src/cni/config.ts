@@ -87,7 +87,23 @@ function fillDefaults(
     set.set("cniVersion", defaults.cniVersion);
   }
   if (set.size === 0) return bytes;
+  const written = objectMembers(bytes, where, (key) => set.has(key));
+  if (written.size === 0) return withMembers(bytes, set);
   const members = objectMembers(bytes, where);
   for (const [key, value] of set) members.set(key, Buffer.from(JSON.stringify(value)));
   return joinMembers(members);
+}
+
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const space = 0x20;
+
+/** An object with members at its end that it does not have yet. The rest stays as it is written: a configuration can have a hundred thousand keys. @param object checked */
+function withMembers(object: Uint8Array, added: ReadonlyMap<string, string>): Uint8Array {
+  const end = object.lastIndexOf(closeBrace);
+  let last = end - 1;
+  while ((object[last] ?? openBrace) <= space) last -= 1;
+  const members = Array.from(added, ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+  const comma = object[last] === openBrace ? "" : ",";
+  return Buffer.concat([object.subarray(0, end), Buffer.from(`${comma}${members.join()}}`)]);
 }

@@ -47,26 +47,20 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
 }
 
 /**
- * The members of a JSON object as raw bytes (views into `bytes`); the last of duplicate keys wins. What is in strings need not be UTF-8.
+ * The members of a JSON object as raw bytes (views into `bytes`); the last of duplicate keys wins.
+ * @param isWanted tells those that are wanted by their names; undefined: all. A text of some megabytes can have a million
  * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
  */
-export function objectMembers(bytes: Uint8Array, where: string): Map<string, Uint8Array> {
+export function objectMembers(
+  bytes: Uint8Array,
+  where: string,
+  isWanted?: (name: string) => boolean,
+): Map<string, Uint8Array> {
   const members = new Map<string, Uint8Array>();
   scan(bytes, where, openBrace, "object", (start) => {
-    const end = scanMembers(bytes, start, (name, from, to) => members.set(name, bytes.subarray(from, to)));
-    scanEnd(bytes, end);
-  });
-  return members;
-}
-
-/**
- * The members of a JSON object as raw bytes, in the order of the text; of duplicate keys every one.
- * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
- */
-function everyMember(bytes: Uint8Array, where: string): [name: string, raw: Uint8Array][] {
-  const members: [string, Uint8Array][] = [];
-  scan(bytes, where, openBrace, "object", (start) => {
-    const end = scanMembers(bytes, start, (name, from, to) => members.push([name, bytes.subarray(from, to)]));
+    const end = scanMembers(bytes, start, (name, from, to) => {
+      if (isWanted === undefined || isWanted(name)) members.set(name, bytes.subarray(from, to));
+    });
     scanEnd(bytes, end);
   });
   return members;
@@ -98,15 +92,27 @@ export function arrayElements(bytes: Uint8Array, where: string): Uint8Array[] {
   return elements;
 }
 
+/** How many elements an array has, without making anything of them; 0 where the bytes are no whole JSON array. */
+export function elementCount(bytes: Uint8Array): number {
+  const start = skipSpace(bytes, 0);
+  if (bytes[start] !== openBracket) return 0;
+  let count = 0;
+  try {
+    const end = scanElements(bytes, start, () => {
+      count += 1;
+    });
+    scanEnd(bytes, end);
+  } catch (error) {
+    if (!(error instanceof JsonProblem)) throw error;
+    return 0;
+  }
+  return count;
+}
+
 /** The parsed value of a member; undefined if it is missing. @param members as objectMembers or wholeMembers gave them, so known to be JSON */
 export function memberValue(members: ReadonlyMap<string, Uint8Array>, name: string): unknown {
   const raw = members.get(name);
   return raw === undefined ? undefined : JSON.parse(decoder.decode(raw));
-}
-
-/** Is this raw value null? */
-export function isNull(json: Uint8Array): boolean {
-  return json.length === 4 && json[0] === 0x6e;
 }
 
 /** A parsed JSON object. */
@@ -137,20 +143,13 @@ export function joinElements(elements: Iterable<Uint8Array>): Uint8Array {
 
 /** Brings keys into the case in which they should be written. */
 export interface KeySpelling {
+  /** Is it one of the keys, in any case? */
+  readonly isKnown: (key: string) => boolean;
   members(members: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Array>;
   /** @param value anything; what is no object is given back as it is */
   object(value: unknown): unknown;
-  /**
-   * Reads an object as Go reads one into a type: a member that is null counts as absent, and of those that mean the same key the last one counts.
-   * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
-   */
-  present(bytes: Uint8Array, where: string): PresentMembers;
-}
-
-/** Members of an object by their keys, each as value and as raw bytes (a view into the text). */
-export interface PresentMembers {
-  readonly object: JsonObject;
-  readonly members: ReadonlyMap<string, Uint8Array>;
+  /** The same without keys that are not known. */
+  known(value: unknown): unknown;
 }
 
 /**
@@ -160,28 +159,19 @@ export interface PresentMembers {
 export function keySpelling(known: readonly string[]): KeySpelling {
   const spellings = new Map(known.map((key) => [key.toLowerCase(), key]));
   const spell = (key: string) => spellings.get(key.toLowerCase()) ?? key;
+  const isKnown = (key: string) => spellings.has(key.toLowerCase());
   return {
+    isKnown,
     members: (members) => new Map(Array.from(members, ([key, raw]) => [spell(key), raw])),
     object: (value) =>
       isJsonObject(value)
         ? Object.fromEntries(Object.entries(value).map(([key, member]) => [spell(key), member]))
         : value,
-    present(bytes, where) {
-      const value = parseJson(bytes, where);
-      const last = new Map<string, Uint8Array>();
-      const members = new Map<string, Uint8Array>();
-      const values = new Map<string, () => unknown>();
-      for (const [name, raw] of everyMember(bytes, where)) {
-        last.set(name, raw);
-        if (isNull(raw)) continue;
-        members.set(spell(name), raw);
-        // JSON.parse has kept the last of those that are written alike.
-        values.set(spell(name), () =>
-          isJsonObject(value) && last.get(name) === raw ? value[name] : JSON.parse(decoder.decode(raw)),
-        );
-      }
-      const object = Object.fromEntries(Array.from(values, ([key, read]) => [key, read()]));
-      return { object, members };
+    known: (value) => {
+      if (!isJsonObject(value)) return value;
+      const found: [string, unknown][] = [];
+      for (const key of Object.keys(value)) if (isKnown(key)) found.push([spell(key), value[key]]);
+      return Object.fromEntries(found);
     },
   };
 }

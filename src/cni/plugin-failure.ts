@@ -4,12 +4,17 @@ import type { ExecutorError, ExecutorErrorCode, PluginOutcome, PluginRun } from 
 import type { KernelError } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
-import { isJsonObject } from "./json.ts";
+import { memberValue, objectMembers } from "./json.ts";
 
 /** Characters of a plugin's output that are quoted. */
 const outputShown = 300;
 /** Characters of a plugin's own message that go on to the runtime; its details may be longer. */
 const messageShown = 3_000;
+/** Bytes at the start of a plugin's output that are looked at to quote it. A character has four bytes at most. */
+const outputRead = 4 * 1024;
+const errorKeys: ReadonlySet<string> = new Set(["code", "msg", "details"]);
+const openBrace = 0x7b;
+const openBracket = 0x5b;
 
 /**
  * Codes for orders that were not carried out. A plugin that is not there, or has no proper name, is an error of the
@@ -33,7 +38,7 @@ export function pluginFailure(run: PluginRun, outcome: PluginOutcome): CniError 
   if (own !== undefined) {
     return new CniError(own.code, `${subject(run)} failed: ${own.message}`, own.details);
   }
-  const stdout = Buffer.from(outcome.stdout).toString().trim();
+  const stdout = startOf(outcome.stdout).trim();
   const said = [
     stdout === "" ? "nothing on stdout" : `no error object on stdout but ${quoted(stdout, outputShown)}`,
     ...(outcome.stderrTail.trim() === ""
@@ -60,7 +65,7 @@ export function orderFailure(run: PluginRun, error: ExecutorError): CniError {
 export function resultFailure(run: PluginRun, stdout: Uint8Array, error: KernelError): CniError {
   return new CniError(
     CniErrorCode.decodingFailure,
-    `${subject(run)} answered with no valid result: ${error.message}, of ${quoted(Buffer.from(stdout).toString(), outputShown)}`,
+    `${subject(run)} answered with no valid result: ${error.message}, of ${quoted(startOf(stdout), outputShown)}`,
     "",
     { cause: error },
   );
@@ -85,16 +90,21 @@ function orderText(run: PluginRun, error: ExecutorError): string {
   }
 }
 
-/** The error object on a plugin's stdout; undefined if there is none. */
+/**
+ * The error object on a plugin's stdout; undefined if there is none. Only the members that matter become values: a text of 8 MiB, which a plugin may print, would take 20 times as
+ * much memory as a whole.
+ */
 function errorObject(stdout: Uint8Array): { code: number; message: string; details: string } | undefined {
-  let value: unknown;
+  let members: ReadonlyMap<string, Uint8Array>;
   try {
-    value = JSON.parse(Buffer.from(stdout).toString());
-  } catch {
-    return undefined;
+    members = objectMembers(stdout, "error object", (name) => errorKeys.has(name));
+  } catch (error) {
+    if (error instanceof CniError) return undefined;
+    throw error;
   }
-  if (!isJsonObject(value)) return undefined;
-  const { code, msg, details } = value;
+  const code = scalarMember(members, "code");
+  const msg = scalarMember(members, "msg");
+  const details = scalarMember(members, "details");
   const text = (field: unknown) => (typeof field === "string" ? field : "");
   if (text(msg) === "" && text(details) === "" && typeof code !== "number") return undefined;
   return {
@@ -103,4 +113,14 @@ function errorObject(stdout: Uint8Array): { code: number; message: string; detai
     message: bounded(text(msg) || text(details) || "no message", messageShown),
     details: text(details),
   };
+}
+
+/** A text or a number; undefined for anything else. */
+function scalarMember(members: ReadonlyMap<string, Uint8Array>, name: string): unknown {
+  const first = members.get(name)?.[0];
+  return first === openBrace || first === openBracket ? undefined : memberValue(members, name);
+}
+
+function startOf(output: Uint8Array): string {
+  return Buffer.from(output.subarray(0, outputRead)).toString();
 }

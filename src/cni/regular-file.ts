@@ -2,27 +2,44 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 
+/** What was read of a file. */
+export interface FileStart {
+  readonly bytes: Buffer;
+  /** False: the file goes on behind them. */
+  readonly isWhole: boolean;
+}
+
 /**
- * Reads a regular file, also behind a symbolic link. Never waits for the other end of a FIFO or a device.
- * @param limit bytes; a file that is larger is not read
- * @throws {Error} of node:fs; or saying that it is no regular file, or too large
+ * Reads a regular file from its start, also behind a symbolic link. Never waits for the other end of a FIFO or a device.
+ * @param most bytes
+ * @throws {Error} of node:fs; or saying that it is no regular file
  */
-export function readRegularFile(path: string, limit: number): Uint8Array {
+export function readFileStart(path: string, most: number): FileStart {
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
     const stats = fstatSync(file);
     if (!stats.isFile()) throw new Error("it is no regular file");
-    if (stats.size > limit) throw new Error(`its ${stats.size} bytes are more than ${limit}`);
     // Files of ours and of Go multus are renamed into place or written at once; one that grows meanwhile is read as it was.
-    const bytes = Buffer.allocUnsafe(stats.size);
+    const bytes = Buffer.allocUnsafe(Math.min(stats.size, most));
     let length = 0;
     while (length < bytes.length) {
       const read = readSync(file, bytes, length, bytes.length - length, null);
       if (read === 0) break;
       length += read;
     }
-    return bytes.subarray(0, length);
+    return { bytes: bytes.subarray(0, length), isWhole: stats.size <= most };
   } finally {
     closeSync(file);
   }
+}
+
+/**
+ * Reads a regular file as a whole, like readFileStart.
+ * @param limit bytes; a file that is larger is not used
+ * @throws {Error} of node:fs; or saying that it is no regular file, or too large
+ */
+export function readRegularFile(path: string, limit: number): Uint8Array {
+  const { bytes, isWhole } = readFileStart(path, limit);
+  if (!isWhole) throw new Error(`its bytes are more than ${limit}`);
+  return bytes;
 }

@@ -2,6 +2,7 @@
 
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";
+import { longestAnnotation } from "../multus/bounds.ts";
 import type { PodReference } from "../multus/pod.ts";
 import { type Api, ApiError, ApiUnreachable } from "./api.ts";
 import { lacksRight } from "./forbidden.ts";
@@ -164,7 +165,8 @@ const jsonToken = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},:]|[^\s"[\]{},:]+/g;
 
 /**
  * A network-status as Go multus lays it out: every value of an entry on a line of its own, four blanks a level. `kubectl describe` cuts lines
- * at 140 characters, and would show little of the same text in one line. Values stay as they are written.
+ * at 140 characters, and would show little of the same text in one line. Values stay as they are written. Where that would be longer than an annotation can be, and the
+ * text is not, it stays as it is.
  * @param status JSON text, a list
  */
 export function layOutStatus(status: Uint8Array): string {
@@ -185,5 +187,5 @@ export function layOutStatus(status: Uint8Array): string {
     if (afterOpening) depth++;
     laidOut += token === ":" ? ": " : token === "," ? `,${newLine()}` : token;
   }
-  return laidOut;
+  return Buffer.byteLength(laidOut) > longestAnnotation ? text : laidOut;
 }

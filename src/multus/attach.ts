@@ -14,7 +14,7 @@ import {
   sendEvent,
   timed,
 } from "./context.ts";
-import { defaultRouteEdit } from "./default-route.ts";
+import { type AskedRoutes, askedRoutes, defaultRouteEdit } from "./default-route.ts";
 import { type Delegate, interfaceName } from "./delegate.ts";
 import { resultForGonePod } from "./gone-pod.ts";
 import { podAnnotationsKey } from "./netconf.ts";
@@ -27,6 +27,7 @@ import { podError } from "./pod-error.ts";
 import { findPod } from "./pod-lookup.ts";
 import { isReady, waitUntilReady } from "./readiness.ts";
 import { endPhase } from "./report.ts";
+import { checkResultBytes } from "./sizes.ts";
 import { invalidNetwork } from "./status-sink.ts";
 
 /** A delegate at its interface. */
@@ -92,17 +93,21 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
   onStarted();
   since = endPhase(report, "plan-file", since);
 
+  const asked = askedRoutes(delegates);
   const done: PlannedAttachment[] = [];
   const status: StatusInput[] = [];
   let answer: Uint8Array | undefined;
+  let resultBytes = 0;
   try {
     for (const attachment of planned) {
       done.push(attachment);
       try {
         const result = await timed(report, attachment, () => add(context, attachment));
+        resultBytes += result.length;
+        checkResultBytes(resultBytes);
         answer ??= inVersion(result, attachment, context);
         sendAddedInterface(context, attachment.name, attachment.ifName, result);
-        const kept = await editDefaultRoutes(context, attachment, delegates, result);
+        const kept = await editDefaultRoutes(context, attachment, asked, result);
         status.push({ name: attachment.name, isDefault: attachment.delegate.isCluster, result: kept });
       } catch (error) {
         if (executorErrorCode(error) === "link-exists") {
@@ -162,10 +167,10 @@ function add(context: RequestContext, attachment: PlannedAttachment): Promise<Ui
 async function editDefaultRoutes(
   context: RequestContext,
   attachment: PlannedAttachment,
-  delegates: readonly Delegate[],
+  asked: AskedRoutes,
   result: Uint8Array,
 ): Promise<Uint8Array> {
-  const edit = defaultRouteEdit(attachment, delegates);
+  const edit = defaultRouteEdit(attachment, asked);
   if (edit === undefined || !resultAddresses(result).isAttachment) {
     return result;
   }

@@ -47,8 +47,12 @@ export function deviceInfoProblem(
     : `${quoted(identity.name)} is ${excess} characters too long for the name of its device's file (CNIDeviceInfoFile)`;
 }
 
+/** Bytes of what may be nothing: an empty list may have blanks in it, of which nobody writes more than a few. */
+const longestNothing = 1024;
+
 /** A null, and an empty list or text, are no argument at all. */
 function isNothing(value: Uint8Array): boolean {
+  if (value.length > longestNothing) return false;
   const text = decoder.decode(value).trim();
   return text === "null" || text === '""' || /^\[\s*\]$/u.test(text);
 }
@@ -90,6 +94,13 @@ function requested(request: AttachmentRequest): ReadonlyMap<string, Uint8Array> 
   return members;
 }
 
+/** The capabilities of all plugins: a configuration can have a hundred thousand, and a runtime may send as many arguments. */
+function supportedBy({ plugins }: NetworkConfigList): ReadonlySet<string> {
+  const supported = new Set<string>();
+  for (const { capabilities } of plugins) for (const name of capabilities) supported.add(name);
+  return supported;
+}
+
 /**
  * The capability arguments of one attachment.
  * @param runtimeConfig the netconf's, each value raw JSON
@@ -102,9 +113,10 @@ export function capabilityArgs(
   identity: AttachmentIdentity,
 ): Uint8Array | undefined {
   const members = new Map<string, Uint8Array>();
+  let supported: ReadonlySet<string> | undefined;
   for (const [key, value] of runtimeConfig) {
-    const wanted =
-      commonCapabilities.has(key) || network.plugins.some((plugin) => plugin.capabilities.includes(key));
+    if (!commonCapabilities.has(key)) supported ??= supportedBy(network);
+    const wanted = commonCapabilities.has(key) || supported?.has(key);
     if (wanted && !isNothing(value)) {
       members.set(key, key === "portMappings" ? tidyPortMappings(value) : value);
     }

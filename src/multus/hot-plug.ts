@@ -24,6 +24,7 @@ import { hasName } from "./pod.ts";
 import { podError } from "./pod-error.ts";
 import { findPod } from "./pod-lookup.ts";
 import { endPhase } from "./report.ts";
+import { checkCniArgs, checkResultBytes } from "./sizes.ts";
 
 /** One call. Its `config` is the network's, and `ifName` the one interface that it is about. */
 export interface DelegateRequest extends CniRequest {
@@ -48,6 +49,7 @@ export function pluggedNetwork(
   if (command !== "DEL") refuseOwnPlugins(network, where);
   const { cniArgs } = attributes;
   if (cniArgs === undefined) return { network, attributes };
+  checkCniArgs(network, cniArgs, where);
   const adjusted = adjustedConfig(kernels, { config: network.bytes, cniArgs }, where);
   return { network: parseNetworkConfig(adjusted, where, kernels), attributes };
 }
@@ -90,6 +92,7 @@ export async function plug(
     const result = await timed(report, attachment, () =>
       addNetworkList(chain, network, runtime, { refuseExistingLink: true }),
     );
+    checkResultBytes(result.length);
     sendAddedInterface(known, attachment.name, ifName, result);
     endPhase(report, "delegates", since);
     return result;

@@ -5,8 +5,8 @@ import type { Document } from "yaml";
 import { CniError, CniErrorCode, ioFailure, textError } from "../cni/errors.ts";
 import { FileMemory, type FileState, fileState, fileStates } from "../cni/file-state.ts";
 import { isJsonObject, type JsonObject, parseJson } from "../cni/json.ts";
-import { lineColumn } from "../kernels/index.ts";
 import type { Logger } from "../log/logger.ts";
+import { TextPlaces } from "./text-places.ts";
 
 /** A NetworkAttachmentDefinition, as much of it as matters here. */
 export interface Nad {
@@ -165,8 +165,8 @@ function mentions(text: string, name: string): boolean {
 interface Located {
   readonly path: string;
   readonly document: Document.Parsed;
-  /** Of the whole file. */
-  readonly text: string;
+  /** In the whole file. */
+  readonly places: TextPlaces;
 }
 
 function readManifests(path: string): string {
@@ -188,13 +188,19 @@ export function parseManifests(yaml: Yaml, text: string, path: string): Manifest
 
   const entries = new Map<string, Nad | CniError>();
   const broken: CniError[] = [];
-  // Its warnings would go to stderr past every log.
-  const documents = yaml.parseAllDocuments(text, { prettyErrors: false, logLevel: "error" });
+  const places = new TextPlaces(text);
+  // The parser's own look for a key that is there twice compares each with all others.
+  const documents = yaml.parseAllDocuments(text, { prettyErrors: false, uniqueKeys: false });
   for (const document of Array.isArray(documents) ? documents : []) {
-    const located = { path, document, text };
+    const located = { path, document, places };
     const [problem] = document.errors;
     if (problem !== undefined) {
       broken.push(invalidAt(located, problem.pos[0], `not valid YAML: ${problem.message}`));
+      continue;
+    }
+    const repeated = repeatedKey(yaml, document);
+    if (repeated !== undefined) {
+      broken.push(invalidAt(located, repeated, "not valid YAML: Map keys must be unique"));
       continue;
     }
     try {
@@ -205,6 +211,26 @@ export function parseManifests(yaml: Yaml, text: string, path: string): Manifest
     }
   }
   return { entries, broken, text };
+}
+
+/** Where a key begins that its map has already; undefined: there is none. */
+function repeatedKey(yaml: Yaml, document: Document.Parsed): number | undefined {
+  let found: number | undefined;
+  yaml.visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        if (!yaml.isScalar(key)) continue;
+        if (seen.has(key.value)) {
+          found = key.range?.[0] ?? 0;
+          return yaml.visit.BREAK;
+        }
+        seen.add(key.value);
+      }
+      return undefined;
+    },
+  });
+  return found;
 }
 
 function jsonProblem(text: string, path: string): CniError | undefined {
@@ -294,7 +320,6 @@ function invalid(located: Located, at: readonly (string | number)[], what: strin
 }
 
 /** @param offset in the file's text, where YAML's own counter of lines goes wrong in texts that do not end */
-function invalidAt({ path, text }: Located, offset: number, what: string): CniError {
-  const place = lineColumn(Buffer.from(text), Buffer.byteLength(text.slice(0, offset)));
-  return textError(CniErrorCode.invalidNetworkConfig, path, [{ message: what, ...place }]);
+function invalidAt({ path, places }: Located, offset: number, what: string): CniError {
+  return textError(CniErrorCode.invalidNetworkConfig, path, [{ message: what, ...places.at(offset) }]);
 }

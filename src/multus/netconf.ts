@@ -2,12 +2,13 @@
 
 import validateNetconf from "../../build/validators/netconf.validator.mjs";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { arrayElements, isNull, keySpelling, objectMembers, type PresentMembers } from "../cni/json.ts";
+import { arrayElements, keySpelling, objectMembers, parseJson } from "../cni/json.ts";
 import { checkNetworkName } from "../cni/names.ts";
 import { checkSchema } from "../cni/schema.ts";
 import { checkVersion, versionWhenMissing } from "../cni/versions.ts";
 import { quoted } from "../log/quoted.ts";
 import { type LogKeys, type LogSettings, logLevels, logSettings, parseLogLevel } from "../log/settings.ts";
+import { usualNetworksPerPod } from "./bounds.ts";
 import schema from "./netconf.schema.json" with { type: "json" };
 
 /** A checked netconf; every key has its default where the text says nothing. */
@@ -33,6 +34,8 @@ export interface Netconf extends LogSettings {
   readonly nonIsolatedNamespaces: readonly string[];
   readonly systemNamespaces: readonly string[];
   readonly multusNamespace: string;
+  /** Networks that a pod's annotation may select. */
+  readonly maxNetworksPerPod: number;
   readonly retryDeleteOnError: boolean;
   /** "" if none. */
   readonly auxiliaryCniChainName: string;
@@ -69,6 +72,7 @@ interface NetconfKeys extends LogKeys {
   readonly globalNamespaces?: string;
   readonly systemNamespaces?: readonly string[];
   readonly multusNamespace?: string;
+  readonly maxNetworksPerPod?: number;
   readonly retryDeleteOnError?: boolean;
   readonly auxiliaryCNIChainName?: string;
   readonly runtimeConfig?: Readonly<Record<string, unknown>>;
@@ -169,6 +173,7 @@ function withDefaults(keys: NetconfKeys): Netconf {
     namespaceIsolation: keys.namespaceIsolation ?? false,
     nonIsolatedNamespaces: nonIsolatedNamespaces(keys.globalNamespaces ?? ""),
     multusNamespace: keys.multusNamespace ?? "kube-system",
+    maxNetworksPerPod: keys.maxNetworksPerPod ?? usualNetworksPerPod,
     retryDeleteOnError: keys.retryDeleteOnError ?? false,
     auxiliaryCniChainName: "",
     runtimeConfig: new Map(),
@@ -190,23 +195,17 @@ function lastingKeys(keys: NetconfKeys): LastingKeys {
   };
 }
 
-/**
- * The keys of a netconf as it writes them, checked; also those that are the shim's alone. As for Go, they may be in any case, one that is null counts as absent,
- * and of those that mean the same the last one counts. The shim reads its keys in the same way (shim/json.c).
- * @throws {CniError} 6 not JSON (line, column), 7 with the JSON path
- */
-export function checkedNetconfKeys(bytes: Uint8Array, where: string): PresentMembers {
-  const read = spelling.present(bytes, where);
-  checkSchema(validateNetconf, read.object, bytes, where);
-  return read;
-}
-
+/** Parses and checks the keys. As for Go, they may be in any case, and one that is null counts as absent. */
 function readKeys(
   bytes: Uint8Array,
   where: string,
 ): { keys: NetconfKeys; members: ReadonlyMap<string, Uint8Array> } {
-  const { object, members } = checkedNetconfKeys(bytes, where);
-  return { keys: object as NetconfKeys, members };
+  const value = parseJson(bytes, where);
+  const members = spelling.members(objectMembers(bytes, where));
+  const given = Object.entries(value as object).filter(([, member]) => member !== null);
+  const present = spelling.object(Object.fromEntries(given));
+  checkSchema(validateNetconf, present, bytes, where);
+  return { keys: present as NetconfKeys, members };
 }
 
 function rawDelegates(
@@ -220,10 +219,14 @@ function rawDelegates(
 
 function rawRuntimeConfig(members: ReadonlyMap<string, Uint8Array>, where: string): Map<string, Uint8Array> {
   const raw = members.get("runtimeConfig");
-  if (raw === undefined) return new Map();
+  if (raw === undefined || isNull(raw)) return new Map();
   const values = objectMembers(raw, where);
   for (const [key, value] of values) if (isNull(value)) values.delete(key);
   return values;
+}
+
+function isNull(json: Uint8Array): boolean {
+  return json.length === 4 && json[0] === 0x6e;
 }
 
 function podAnnotations(keys: NetconfKeys): Record<string, string> | undefined {

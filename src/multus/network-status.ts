@@ -1,7 +1,9 @@
 /** A pod's network-status and events from its results (behaviour page, section 6). */
 
 import type { ChainContext } from "../cni/chain.ts";
-import type { StatusInput } from "../kernels/index.ts";
+import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { KernelError, type Kernels, type StatusInput } from "../kernels/index.ts";
+import { longestStatus } from "./bounds.ts";
 import { type RequestContext, sendEvent } from "./context.ts";
 import type { Netconf } from "./netconf.ts";
 import type { PodReference } from "./pod.ts";
@@ -62,10 +64,35 @@ export function hasStatus(pod: PodReference, systemNamespaces: readonly string[]
   return !systemNamespaces.includes(pod.namespace);
 }
 
-/** Hands the pod's network-status over, where there is somewhere to write it and the pod is not one of the system's. */
+/**
+ * Hands the pod's network-status over, where there is somewhere to write it and the pod is not one of the system's.
+ * @throws {CniError} 6 one that no pod can have: Go multus fails the ADD as well, with what the API says to it
+ */
 export function sendNetworkStatus(context: StatusContext, inputs: readonly StatusInput[]): void {
   const { cluster, podObject, netconf, chain } = context;
   if (cluster !== undefined && podObject !== undefined && hasStatus(podObject, netconf.systemNamespaces)) {
-    cluster.sink.networkStatus(podObject, chain.kernels.networkStatus(inputs));
+    cluster.sink.networkStatus(podObject, statusOf(chain.kernels, inputs));
   }
+}
+
+function statusOf(kernels: Kernels, inputs: readonly StatusInput[]): Uint8Array {
+  const refuse = (has: string, options?: ErrorOptions) =>
+    new CniError(
+      CniErrorCode.decodingFailure,
+      `the pod's network-status has ${has}, and an annotation can have at most ${longestStatus}: the plugins' results list too many interfaces or addresses`,
+      "",
+      options,
+    );
+  let status: Uint8Array;
+  try {
+    status = kernels.networkStatus(inputs);
+  } catch (error) {
+    // Several interfaces repeat what their result says of all: the text may be much longer than the results.
+    if (error instanceof KernelError && error.code === "output-too-large") {
+      throw refuse("more than 16 MiB", { cause: error });
+    }
+    throw error;
+  }
+  if (status.length > longestStatus) throw refuse(`${status.length} bytes`);
+  return status;
 }

@@ -11,7 +11,9 @@ import type { Kernels } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
 import { type Nad, type NadSource, nadConfigProblem } from "./nads.ts";
 import type { Netconf } from "./netconf.ts";
+import { memoryOf, type ParsedNetwork, ParsedNetworks } from "./parsed-networks.ts";
 import { passthruType } from "./passthru.ts";
+import { checkCniArgs } from "./sizes.ts";
 
 /** A network that was found. */
 export interface FoundNetwork {
@@ -50,15 +52,15 @@ const nadProblems: readonly number[] = [
   CniErrorCode.invalidNetworkConfig,
 ];
 
-/** Configurations given in netconfs that are kept parsed: a node has one netconf, a changed one now and then. */
-const inlineLimit = 64;
+/** Bytes of memory for configurations given in netconfs: a node has one netconf, a changed one now and then. */
+const inlineRoom = 4 * 1024 * 1024;
 
 /** What became of a NetworkAttachmentDefinition's configuration. */
 interface ParsedNad {
   /** What it was parsed for, beside its text. */
   readonly cniVersion: string;
   readonly where: string;
-  readonly network: NetworkConfigList | CniError;
+  readonly network: ParsedNetwork;
 }
 
 /**
@@ -74,8 +76,8 @@ function mayStandForFile({ namespace }: Nad, netconf: Netconf): boolean {
 export class NetworkCatalog {
   readonly #kernels: Kernels;
   readonly #files: NetworkConfigFiles;
-  readonly #parsedNads = new WeakMap<Uint8Array, ParsedNad>();
-  readonly #parsedInline = new Map<string, NetworkConfigList>();
+  readonly #parsedNads = new ParsedNetworks<Uint8Array, ParsedNad>();
+  readonly #parsedInline = new ParsedNetworks<string, NetworkConfigList>(inlineRoom);
 
   constructor(kernels: Kernels, files: NetworkConfigFiles) {
     this.#kernels = kernels;
@@ -167,10 +169,7 @@ export class NetworkCatalog {
     let network = this.#parsedInline.get(key);
     if (network === undefined) {
       network = this.#parse(config, where, "", netconf);
-      if (this.#parsedInline.size >= inlineLimit) {
-        this.#parsedInline.clear();
-      }
-      this.#parsedInline.set(key, network);
+      this.#parsedInline.set(key, network, memoryOf(network, key.length));
     }
     return { name: network.name, network, isChainFile: false, where };
   }
@@ -236,6 +235,7 @@ export class NetworkCatalog {
       return { name, network: written, isChainFile: false, where: nad.where };
     }
     const where = `${nad.where} with what is selected for it`;
+    checkCniArgs(written, cniArgs, where);
     const adjusted = adjustedConfig(this.#kernels, { config: written.bytes, cniArgs, deviceId }, where);
     const network = this.#parse(adjusted, where, nad.name, netconf);
     return { name, network, isChainFile: false, where };
@@ -251,7 +251,7 @@ export class NetworkCatalog {
     let parsed = this.#parsedNads.get(config);
     if (parsed === undefined || parsed.cniVersion !== cniVersion || parsed.where !== where) {
       parsed = { cniVersion, where, network: this.#parseNad(nad, netconf) };
-      this.#parsedNads.set(config, parsed);
+      this.#parsedNads.set(config, parsed, memoryOf(parsed.network, config.length));
     }
     if (parsed.network instanceof CniError) {
       throw parsed.network;

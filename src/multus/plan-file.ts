@@ -3,7 +3,6 @@
  * (behaviour page, section 8).
  */
 
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile, writeFileAtomically } from "../cni/atomic-file.ts";
 import { directoryEntries } from "../cni/directory.ts";
@@ -14,11 +13,14 @@ import {
   type JsonObject,
   joinElements,
   joinMembers,
+  memberValue,
   objectMembers,
 } from "../cni/json.ts";
 import { isContainerId } from "../cni/names.ts";
+import { readFileStart } from "../cni/regular-file.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
-import { gatewayFilter } from "./default-route.ts";
+import { longestPlan, longestPlanRead, mostEntriesRead } from "./bounds.ts";
+import { type AskedRoutes, askedRoutes, gatewayFilter } from "./default-route.ts";
 import { type AttachmentRequest, type Delegate, interfaceName, usualClusterIfName } from "./delegate.ts";
 import { readArrayPrefix } from "./torn-array.ts";
 
@@ -39,6 +41,9 @@ export interface PlanFile {
   readonly problem: string;
 }
 
+const openBracket = 0x5b;
+const openBrace = 0x7b;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -49,35 +54,59 @@ function isNonEmpty(value: unknown): boolean {
   return isJsonObject(value) ? Object.keys(value).length > 0 : typeof value === "string" && value !== "";
 }
 
-/** The keys that Go's types know of a plugin's configuration, as it writes them: without what is empty, `ipam` always. */
-function pluginProjection(plugin: JsonObject): JsonObject {
+const pluginKeys = ["cniVersion", "name", "type", "capabilities", "dns", "prevResult"];
+
+/**
+ * The keys that Go's types know of a plugin's configuration, as it writes them: without what is empty, `ipam` always. Only these become values: a configuration of 1 MiB would take 20 times
+ * as much memory as a whole.
+ */
+function pluginProjection(plugin: Uint8Array): JsonObject {
+  const members = objectMembers(plugin, "plugin", (key) => key === "ipam" || pluginKeys.includes(key));
   const projection: Record<string, unknown> = {};
-  for (const key of ["cniVersion", "name", "type", "capabilities", "dns", "prevResult"]) {
-    if (isNonEmpty(plugin[key])) {
-      projection[key] = plugin[key];
+  for (const key of pluginKeys) {
+    const value = memberValue(members, key);
+    if (isNonEmpty(value)) {
+      projection[key] = value;
     }
   }
-  const ipam = plugin.ipam;
-  projection.ipam = isJsonObject(ipam) && isNonEmpty(ipam.type) ? { type: ipam.type } : {};
+  const ipam = members.get("ipam");
+  const type = ipam !== undefined && isObjectText(ipam) ? ipamType(ipam) : undefined;
+  projection.ipam = isNonEmpty(type) ? { type } : {};
   return projection;
 }
 
+function ipamType(ipam: Uint8Array): unknown {
+  return memberValue(
+    objectMembers(ipam, "ipam", (key) => key === "type"),
+    "type",
+  );
+}
+
+const listKeys = ["cniVersion", "name", "disableCheck", "disableGC", "plugins"];
+
 /** The same of a list. */
-function listProjection(list: JsonObject): JsonObject {
+function listProjection(list: Uint8Array): JsonObject {
+  const members = objectMembers(list, "list", (key) => listKeys.includes(key));
   const projection: Record<string, unknown> = {};
   for (const key of ["cniVersion", "name"]) {
-    if (isNonEmpty(list[key])) {
-      projection[key] = list[key];
+    const value = memberValue(members, key);
+    if (isNonEmpty(value)) {
+      projection[key] = value;
     }
   }
   for (const key of ["disableCheck", "disableGC"]) {
-    if (list[key] === true) {
+    if (memberValue(members, key) === true) {
       projection[key] = true;
     }
   }
-  const plugins = list.plugins;
-  projection.plugins = Array.isArray(plugins) ? plugins.filter(isJsonObject).map(pluginProjection) : [];
+  const plugins = members.get("plugins");
+  const elements = plugins?.[0] === openBracket ? arrayElements(plugins, "plugins") : [];
+  projection.plugins = elements.filter(isObjectText).map(pluginProjection);
   return projection;
+}
+
+function isObjectText(json: Uint8Array): boolean {
+  return json[0] === openBrace;
 }
 
 /** The parts of an entry that depend on nothing but the network, so that they are made once for each. */
@@ -87,6 +116,8 @@ interface NetworkText {
   readonly other: string;
   /** `"Bytes":…` */
   readonly bytes: string;
+  /** Of the longer form and of the configuration, in UTF-8. */
+  readonly length: number;
 }
 
 const texts = new WeakMap<NetworkConfigList, NetworkText>();
@@ -96,15 +127,12 @@ function networkText(network: NetworkConfigList): NetworkText {
   if (known !== undefined) {
     return known;
   }
-  const parsed: unknown = JSON.parse(decoder.decode(network.bytes));
-  const config = isJsonObject(parsed) ? parsed : {};
-  const conf = projectionText(network, pluginProjection(config));
-  const list = network.isList ? projectionText(network, listProjection(config)) : "{}";
-  const text = {
-    chainFile: `"Conf":{"ipam":{}},"ConfList":${list}`,
-    other: `"Conf":${conf},"ConfList":${list}`,
-    bytes: `"Bytes":"${Buffer.from(network.bytes).toString("base64")}"`,
-  };
+  const conf = projectionText(network, pluginProjection(network.bytes));
+  const list = network.isList ? projectionText(network, listProjection(network.bytes)) : "{}";
+  const other = `"Conf":${conf},"ConfList":${list}`;
+  const bytes = `"Bytes":"${Buffer.from(network.bytes).toString("base64")}"`;
+  const length = Buffer.byteLength(other) + bytes.length;
+  const text = { chainFile: `"Conf":{"ipam":{}},"ConfList":${list}`, other, bytes, length };
   texts.set(network, text);
   return text;
 }
@@ -130,27 +158,53 @@ function member(key: string, value: string | readonly string[] | undefined): str
 
 /** The plan as text. @param delegates in order @throws {CniError} 7 a configuration that does not go into it */
 export function encodePlan(delegates: readonly Delegate[]): string {
-  return `[${delegates.map((delegate) => encodeEntry(delegate, delegates)).join(",")}]`;
+  const asked = askedRoutes(delegates);
+  return `[${delegates.map((delegate) => encodeEntry(delegate, asked)).join(",")}]`;
 }
 
-/** One entry as text. @param delegates all whose default routes it shares */
-function encodeEntry(delegate: Delegate, delegates: readonly Delegate[]): string {
-  const { request } = delegate;
+/** One entry as text. @param asked over all delegates whose default routes it shares */
+function encodeEntry(delegate: Delegate, asked: AskedRoutes): string {
   const text = networkText(delegate.network);
-  const filter = gatewayFilter(delegate, delegates);
+  const { ipv4, ipv6 } = gatewayFilter(delegate, asked);
+  const marks = `"IsFilterV4Gateway":${ipv4},"IsFilterV6Gateway":${ipv6},`;
+  return `{${delegate.isChainFile ? text.chainFile : text.other},${requestText(delegate, marks)}${text.bytes}}`;
+}
+
+/** What an entry says beside its network. @param marks of the gateways, in Go's place among the keys */
+function requestText({ name, request, resourceName }: Delegate, marks: string): string {
   return [
-    `{${delegate.isChainFile ? text.chainFile : text.other},`,
-    member("Name", delegate.name),
+    member("Name", name),
     member("ifnameRequest", request.ifName),
     member("macRequest", request.mac),
     member("infinibandGUIDRequest", request.infinibandGUID),
     member("ipRequest", request.ips),
     member("default-route", request.defaultRoute),
-    `"IsFilterV4Gateway":${filter.ipv4},"IsFilterV6Gateway":${filter.ipv6},`,
+    marks,
     member("deviceID", request.deviceID),
-    member("resourceName", delegate.resourceName),
-    `${text.bytes}}`,
+    member("resourceName", resourceName),
   ].join("");
+}
+
+/** Braces, the marks of the gateways and commas, at most. */
+const entryFrame = 80;
+
+/** The error for a plan that becomes too large. @param name of the network that it does with @param has how much it has then */
+export function planTooLarge(name: string, has: string, most: number): CniError {
+  return new CniError(
+    CniErrorCode.invalidNetworkConfig,
+    `network ${name}: the pod's plan has ${has} with it, and at most ${most} are allowed`,
+  );
+}
+
+/**
+ * How many bytes an entry takes, within a few of it. The first look is at the configuration alone: of one that is too long for any plan no text is made.
+ * @throws {CniError} 7 a configuration that does not go into a plan
+ */
+export function entryLength(delegate: Delegate): number {
+  const { bytes } = delegate.network;
+  const written = Math.ceil((bytes.length * 4) / 3);
+  const ofNetwork = written > longestPlan ? written : networkText(delegate.network).length;
+  return ofNetwork + Buffer.byteLength(requestText(delegate, "")) + entryFrame;
 }
 
 function text(entry: JsonObject, key: string): string | undefined {
@@ -194,9 +248,14 @@ function configurationOf430(value: unknown): Uint8Array | undefined {
 function projectedConfiguration(entry: JsonObject): Uint8Array | undefined {
   const list = entry.ConfList;
   const conf = isJsonObject(list) && isNonEmpty(list.plugins) ? list : entry.Conf;
-  return isJsonObject(conf) && (isNonEmpty(conf.type) || isNonEmpty(conf.plugins))
-    ? encoder.encode(JSON.stringify(conf))
-    : undefined;
+  if (!isJsonObject(conf) || !(isNonEmpty(conf.type) || isNonEmpty(conf.plugins))) return undefined;
+  try {
+    return encoder.encode(JSON.stringify(conf));
+  } catch (error) {
+    // Nested too deeply to be written: `Bytes` of the same entry may be whole.
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 function decodeEntry(value: unknown): PlanEntry | undefined {
@@ -229,6 +288,9 @@ export function decodePlan(content: string): PlanFile {
   const entries: PlanEntry[] = [];
   let problem = "";
   for (const element of elements) {
+    if (entries.length === mostEntriesRead) {
+      return { entries, problem: `more than ${mostEntriesRead} entries` };
+    }
     const entry = decodeEntry(element);
     // Places count (net<i>), so nothing after an entry that makes no sense can be used.
     if (entry === undefined) {
@@ -265,7 +327,9 @@ export function writePlan(cniDir: string, containerId: string, delegates: readon
 /** The plan of a container; undefined if there is none. A file that cannot be read is a plan with a problem. Never throws. */
 export function readPlan(cniDir: string, containerId: string): PlanFile | undefined {
   try {
-    return decodePlan(readFileSync(planPath(cniDir, containerId), "utf8"));
+    const { bytes, isWhole } = readFileStart(planPath(cniDir, containerId), longestPlanRead);
+    const plan = decodePlan(bytes.toString("utf8"));
+    return isWhole ? plan : { ...plan, problem: `longer than ${longestPlanRead} bytes; ${plan.problem}` };
   } catch (error) {
     return isMissingFile(error) ? undefined : { entries: [], problem: String(error) };
   }
@@ -280,7 +344,10 @@ export function readPlan(cniDir: string, containerId: string): PlanFile | undefi
 export function addToPlan(cniDir: string, containerId: string, delegate: Delegate): boolean {
   const entries = rawEntries(cniDir, containerId);
   if (entries === undefined) return false;
-  rewritePlan(cniDir, containerId, [...entries, encoder.encode(encodeEntry(delegate, [delegate]))]);
+  const length = entries.reduce((sum, entry) => sum + entry.length, entryLength(delegate));
+  if (length > longestPlan) throw planTooLarge(delegate.name, `${length} bytes`, longestPlan);
+  const added = encoder.encode(encodeEntry(delegate, askedRoutes([delegate])));
+  rewritePlan(cniDir, containerId, [...entries, added]);
   return true;
 }
 
@@ -311,9 +378,9 @@ function withInterface(entry: Uint8Array, place: number): Uint8Array {
 
 /** The elements of a plan as they are written; undefined where there is no whole one. */
 function rawEntries(cniDir: string, containerId: string): Uint8Array[] | undefined {
-  const path = planPath(cniDir, containerId);
   if (readPlan(cniDir, containerId)?.problem !== "") return undefined;
-  return arrayElements(readFileSync(path), path);
+  const path = planPath(cniDir, containerId);
+  return arrayElements(readFileStart(path, longestPlanRead).bytes, path);
 }
 
 function rewritePlan(cniDir: string, containerId: string, entries: readonly Uint8Array[]): void {

@@ -6,6 +6,7 @@ import type { AttachmentRequest, Delegate } from "./delegate.ts";
 import type { Netconf } from "./netconf.ts";
 import type { FoundNetwork, NetworkCatalog, ReportedNads } from "./networks.ts";
 import { refuseOwnPlugins } from "./own-plugin.ts";
+import { PlanSize } from "./plan-size.ts";
 import type { PodReference } from "./pod.ts";
 import { podError } from "./pod-error.ts";
 import {
@@ -34,11 +35,13 @@ export interface PlanInput {
 export async function makePlan(catalog: NetworkCatalog, input: PlanInput): Promise<Delegate[]> {
   const { netconf, pod } = input;
   try {
-    const delegates = [...(await baseNetworks(catalog, input)), ...(await selectedNetworks(catalog, input))];
+    const size = new PlanSize();
+    const delegates = (await baseNetworks(catalog, input)).map((delegate) => size.add(delegate));
+    delegates.push(...(await selectedNetworks(catalog, input, size)));
     checkDefaultRoutes(delegates);
     const auxiliary = netconf.auxiliaryCniChainName === "" ? undefined : catalog.auxiliary(netconf);
     if (auxiliary !== undefined) {
-      delegates.push(delegateOf(auxiliary, {}, input));
+      delegates.push(size.add(delegateOf(auxiliary, {}, input)));
     }
     return delegates;
   } catch (error) {
@@ -94,7 +97,11 @@ async function replacedCluster(catalog: NetworkCatalog, input: PlanInput): Promi
   return selectedNetwork(catalog, selection, input, true);
 }
 
-async function selectedNetworks(catalog: NetworkCatalog, input: PlanInput): Promise<Delegate[]> {
+async function selectedNetworks(
+  catalog: NetworkCatalog,
+  input: PlanInput,
+  size: PlanSize,
+): Promise<Delegate[]> {
   const annotation = input.annotations?.[networksAnnotation] ?? "";
   if (annotation === "") {
     return [];
@@ -107,9 +114,13 @@ async function selectedNetworks(catalog: NetworkCatalog, input: PlanInput): Prom
     );
   }
   const delegates: Delegate[] = [];
-  for (const selection of parseNetworkSelections(annotation, pod.namespace)) {
+  for (const selection of parseNetworkSelections(
+    annotation,
+    pod.namespace,
+    input.netconf.maxNetworksPerPod,
+  )) {
     checkIsolation(selection, input);
-    delegates.push(await selectedNetwork(catalog, selection, input, false));
+    delegates.push(size.add(await selectedNetwork(catalog, selection, input, false)));
   }
   return delegates;
 }

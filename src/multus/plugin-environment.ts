@@ -17,13 +17,18 @@ export function pluginArgs(pod: PodReference, runtimeArgs: CniArgs): CniArgs {
     ["K8S_POD_INFRA_CONTAINER_ID", pod.sandboxId],
     ["K8S_POD_UID", pod.uid],
   ];
+  const written = new Set(args.map(([key, value]) => `${key}=${value}`));
+  const empty = new Map(args.filter(([, value]) => value === "").map((pair) => [pair[0], pair]));
   for (const [key, value] of runtimeArgs) {
-    const empty = args.find((pair) => pair[0] === key && pair[1] === "");
-    if (empty !== undefined) {
-      empty[1] = value;
-    } else if (!args.some((pair) => pair[0] === key && pair[1] === value)) {
-      args.push([key, value]);
-    }
+    const unset = empty.get(key);
+    const text = `${key}=${value}`;
+    if (unset === undefined && written.has(text)) continue;
+    const pair: [string, string] = unset ?? [key, value];
+    pair[1] = value;
+    written.add(text);
+    if (unset === undefined) args.push(pair);
+    if (value === "") empty.set(key, pair);
+    else empty.delete(key);
   }
   return args;
 }

@@ -3,10 +3,18 @@
 import { isIP } from "node:net";
 import validateSelections from "../../build/validators/selection.validator.mjs";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { arrayElements, keySpelling, objectMembers, parseJson } from "../cni/json.ts";
+import {
+  arrayElements,
+  elementCount,
+  isJsonObject,
+  keySpelling,
+  objectMembers,
+  parseJson,
+} from "../cni/json.ts";
 import { ifNameProblem } from "../cni/names.ts";
 import { checkSchema, invalidValue } from "../cni/schema.ts";
 import { quoted } from "../log/quoted.ts";
+import { longestAnnotation, usualNetworksPerPod } from "./bounds.ts";
 import schema from "./selection.schema.json" with { type: "json" };
 
 /** Annotation with a pod's networks. */
@@ -58,16 +66,37 @@ const label = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
 const subdomain = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 const longestName = 253;
 
+/** Items of the lists in one selection. A pod maps ranges of ports one by one; it has one gateway of a family. */
+const longestLists: readonly (readonly [keyof SelectionItem | "portMappings", number])[] = [
+  ["ips", 256],
+  ["default-route", 256],
+  ["portMappings", 4096],
+];
+
 const spelling = keySpelling(Object.keys(schema.items.properties));
 
 /**
- * Parses annotation `k8s.v1.cni.cncf.io/networks`: comma form, or JSON where the text has one of `[ { "`.
+ * Parses annotation `k8s.v1.cni.cncf.io/networks`: comma form, or JSON where the text has one of `[ { "`. The items are counted before anything is made of them.
  * @param text the annotation's value; "" selects nothing
  * @param podNamespace namespace of an item that names none
- * @throws {CniError} 7 naming annotation, item, field and value; 6 with line and column for broken JSON
+ * @param most items: the netconf's maxNetworksPerPod
+ * @throws {CniError} 7 naming annotation, item, field and value; too many items, or too long a text; 6 with line and column for broken JSON
  */
-export function parseNetworkSelections(text: string, podNamespace: string): NetworkSelection[] {
-  return text === "" ? [] : parseSelections(text, podNamespace, `annotation ${networksAnnotation}`);
+export function parseNetworkSelections(
+  text: string,
+  podNamespace: string,
+  most: number = usualNetworksPerPod,
+): NetworkSelection[] {
+  if (text === "") return [];
+  const where = `annotation ${networksAnnotation}`;
+  const count = selectionCount(text, where, most);
+  if (count > most) {
+    throw new CniError(
+      CniErrorCode.invalidNetworkConfig,
+      `${where}: selects ${count} networks, and a pod may have at most ${most} (key maxNetworksPerPod)`,
+    );
+  }
+  return parseSelections(text, podNamespace, where);
 }
 
 /**
@@ -77,18 +106,40 @@ export function parseNetworkSelections(text: string, podNamespace: string): Netw
  */
 export function parseDefaultNetworkSelection(text: string, multusNamespace: string): NetworkSelection {
   const where = `annotation ${defaultNetworkAnnotation}`;
-  const [selection, ...others] = parseSelections(text, multusNamespace, where);
-  if (selection === undefined || others.length > 0) {
+  const count = selectionCount(text, where, 1);
+  const [selection] = count > 1 ? [] : parseSelections(text, multusNamespace, where);
+  if (selection === undefined) {
     throw new CniError(
       CniErrorCode.invalidNetworkConfig,
-      `${where}: must name exactly one network, names ${selection === undefined ? "none" : others.length + 1}`,
+      `${where}: must name exactly one network, names ${count > 1 ? count : "none"}`,
     );
   }
   return selection;
 }
 
+const jsonForm = /[[{"]/;
+
+/**
+ * How many items a text has, without making anything of them: a JSON text of 256 KiB can have 85,000.
+ * @param most so many commas need no second look; below it the count may be too high
+ * @returns 0 or 1 for a JSON text that is no list: parsing says what is wrong with it
+ * @throws {CniError} 7 a text that is longer than an annotation can be
+ */
+function selectionCount(text: string, where: string, most: number): number {
+  const length = Buffer.byteLength(text);
+  if (length > longestAnnotation) {
+    throw new CniError(
+      CniErrorCode.invalidNetworkConfig,
+      `${where}: has ${length} bytes, and at most ${longestAnnotation} are allowed`,
+    );
+  }
+  let pieces = 1;
+  for (let comma = text.indexOf(","); comma >= 0; comma = text.indexOf(",", comma + 1)) pieces++;
+  return pieces > most && jsonForm.test(text) ? elementCount(Buffer.from(text)) : pieces;
+}
+
 function parseSelections(text: string, defaultNamespace: string, where: string): NetworkSelection[] {
-  return /[[{"]/.test(text)
+  return jsonForm.test(text)
     ? parseJsonForm(text, defaultNamespace, where)
     : text.split(",").map((item, index) => parseCommaItem(item.trim(), index, defaultNamespace, where));
 }
@@ -127,12 +178,13 @@ function parseCommaItem(
 function parseJsonForm(text: string, defaultNamespace: string, where: string): NetworkSelection[] {
   const bytes = Buffer.from(text);
   const parsed = parseJson(bytes, where);
-  const value = Array.isArray(parsed) ? parsed.map(spelling.object) : parsed;
+  const value = Array.isArray(parsed) ? parsed.map(spelling.known) : parsed;
+  checkLists(value, bytes, where);
   checkSchema(validateSelections, value, bytes, where);
   const raw = arrayElements(bytes, where);
   return (value as SelectionItem[]).map((item, index) => {
     checkItem(item, index, bytes, where);
-    const members = spelling.members(objectMembers(raw[index] ?? new Uint8Array(), where));
+    const members = spelling.members(objectMembers(raw[index] ?? new Uint8Array(), where, spelling.isKnown));
     return {
       name: item.name,
       namespace: item.namespace || defaultNamespace,
@@ -150,6 +202,18 @@ function parseJsonForm(text: string, defaultNamespace: string, where: string): N
   });
 }
 
+/** So that the schema, which says what is wrong with each item of a list, has not a hundred thousand of them. */
+function checkLists(items: unknown, bytes: Uint8Array, where: string): void {
+  for (const [index, item] of Array.isArray(items) ? items.entries() : []) {
+    for (const [field, most] of isJsonObject(item) ? longestLists : []) {
+      const list = item[field];
+      if (!Array.isArray(list) || list.length <= most) continue;
+      const message = `must have at most ${most} items and has ${list.length}`;
+      throw invalidValue(bytes, where, [String(index), field], message, list);
+    }
+  }
+}
+
 /** A member as it is written; null counts as absent. */
 function rawMember(members: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array | undefined {
   const raw = members.get(name);
@@ -161,7 +225,7 @@ function checkItem(item: SelectionItem, index: number, bytes: Uint8Array, where:
   const refuse = (path: string[], message: string, value: unknown) =>
     invalidValue(bytes, where, [String(index), ...path], message, value);
 
-  if (!subdomain.test(item.name) || item.name.length > longestName) {
+  if (item.name.length > longestName || !subdomain.test(item.name)) {
     throw refuse(["name"], "must be a DNS-1123 name", item.name);
   }
   if (item.namespace && !isLabel(item.namespace)) {

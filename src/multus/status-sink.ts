@@ -1,5 +1,6 @@
 /** Where a pod's network-status and events go. Narrow on purpose: this room knows the texts, not Kubernetes. */
 
+import { mostAddressesNamed } from "./bounds.ts";
 import type { PodReference } from "./pod.ts";
 
 export interface PodEvent {
@@ -30,10 +31,12 @@ export interface StatusSink {
 /** The event for an attachment that is there (behaviour page, section 6). @param addresses CIDRs of its result */
 export function addedInterface(ifName: string, addresses: readonly string[], network: string): PodEvent {
   const from = network === "" ? "" : ` from ${network}`;
+  const others = addresses.length - mostAddressesNamed;
+  const named = addresses.slice(0, mostAddressesNamed).join(" ");
   return {
     type: "Normal",
     reason: "AddedInterface",
-    message: `Add ${ifName} [${addresses.join(" ")}]${from}`,
+    message: `Add ${ifName} [${named}${others > 0 ? ` and ${others} more` : ""}]${from}`,
   };
 }
 

@@ -120,6 +120,33 @@ describe("ADD", () => {
     expect(cluster.status).toBeUndefined();
   });
 
+  test.each([
+    [
+      "is longer than an annotation can be",
+      3_000,
+      "",
+      /network-status has \d{6} bytes, and an annotation can have at most 262144/,
+    ],
+    [
+      "repeats so much that no kernel writes it",
+      2_000,
+      "x".repeat(10_000),
+      /network-status has more than 16 MiB/,
+    ],
+  ])("fails where the network-status %s, and undoes everything", async (_, count, domain, message) => {
+    using rig = rigWith(selecting("a"));
+    cluster.addNad("default/a", macvlan);
+    const interfaces = Array.from({ length: count }, (_, index) => {
+      return { name: `if${index}`, mac: "02:00:00:00:00:01", sandbox: "/n", mtu: 9000 };
+    });
+    const stdout = { cniVersion: "1.0.0", interfaces, dns: { domain: `${domain}a-domain-for-all-of-them` } };
+    rig.plugins.behaviour = ({ plugin, command }) =>
+      plugin === "macvlan" && command === "ADD" ? { stdout } : undefined;
+    expect(answerOf(await rig.run("ADD"))).toMatchObject({ code: 6, msg: expect.stringMatching(message) });
+    expect(cluster.status).toBeUndefined();
+    expect(rig.plugins.trace.slice(2)).toEqual(["DEL macvlan net1", "DEL bridge eth0"]);
+  });
+
   test("hands no status over where its answer cannot be given, and undoes everything", async () => {
     cluster.addPod("default/web", {});
     const unable: Kernels = {

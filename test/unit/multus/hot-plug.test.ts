@@ -207,6 +207,33 @@ describe("a network of the pod's own", () => {
   });
 });
 
+test("a network that makes too much of the pod's plan, of its plugins or of a result is refused, and leaves the plan as it was", async () => {
+  using rig = await attached();
+  const before = readPlan(rig);
+  const large = { ...video, note: "x".repeat(3_200_000) };
+  expect(answerOf(await rig.delegate("ADD", "net7", large))).toMatchObject({
+    code: 7,
+    msg: expect.stringMatching(
+      /network video: the pod's plan has 42\d{5} bytes with it, and at most 4194304/,
+    ),
+  });
+  const many = { cniVersion: "1.0.0", name: "video", plugins: Array(100).fill({ type: "macvlan" }) };
+  const args = { "cni-args": { a: "x".repeat(50_000) } };
+  expect(answerOf(await rig.delegate("ADD", "net7", many, args))).toMatchObject({
+    code: 7,
+    msg: expect.stringContaining("cni-args go into each of its 100 plugins"),
+  });
+  expect(rig.plugins.calls).toEqual([]);
+  rig.plugins.behaviour = ({ command }) =>
+    command === "ADD" ? { stdout: { note: "x".repeat(1_100_000) } } : undefined;
+  expect(answerOf(await rig.delegate("ADD", "net7", video))).toMatchObject({
+    code: 6,
+    msg: expect.stringContaining("at most 1048576 are allowed"),
+  });
+  expect(rig.plugins.trace).toEqual(["ADD macvlan net7", "DEL macvlan net7"]);
+  expect(readPlan(rig)).toBe(before);
+});
+
 describe("an ADD that fails", () => {
   const failing = ({ command }: { readonly command: string }) =>
     command === "ADD" ? { exitCode: 1, stdout: { code: 101, msg: "no" } } : undefined;

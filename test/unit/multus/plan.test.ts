@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { netconfOverrides } from "../../../src/multus/netconf.ts";
 import { answerOf, containerId, type Json, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
@@ -12,6 +13,46 @@ beforeAll(() => {
 });
 
 const macvlan: Json = { cniVersion: "1.0.0", type: "macvlan" };
+
+describe("maxNetworksPerPod", () => {
+  const annotations = selecting("mv,mv,mv");
+  const tooMany =
+    /^\[default\/web\/u-1\]: annotation k8s\.v1\.cni\.cncf\.io\/networks: selects 3 networks, and a pod may have at most 2 \(key maxNetworksPerPod\)$/;
+
+  test("bounds what a pod selects; cluster network and default networks do not count", async () => {
+    using rig = new Rig(kernels);
+    rig.writeFile("net.d/cluster.conf", { ...macvlan, name: "cluster", type: "bridge" });
+    rig.writeFile("net.d/second.conf", { ...macvlan, name: "second" });
+    rig.addNad("default/mv", macvlan);
+    const networks = { delegates: undefined, clusterNetwork: "cluster", defaultNetworks: ["second"] };
+    const most = (maxNetworksPerPod: number) => ({ ...networks, maxNetworksPerPod });
+    expect(answerOf(await rig.run("ADD", { netconf: most(2), annotations }))).toMatchObject({
+      code: 7,
+      msg: expect.stringMatching(tooMany),
+    });
+    expect(rig.plugins.calls).toEqual([]);
+    expect((await rig.run("ADD", { netconf: most(3), annotations })).exitCode).toBe(0);
+    expect(rig.plugins.trace).toHaveLength(5);
+  });
+
+  test("of the daemon's configuration goes before the netconf's", async () => {
+    const overrides = netconfOverrides(Buffer.from('{"maxNetworksPerPod":2}'), "daemon");
+    using rig = new Rig(kernels, { overrides });
+    rig.addNad("default/mv", macvlan);
+    const netconf = { maxNetworksPerPod: 100 };
+    expect(answerOf(await rig.run("ADD", { netconf, annotations }))).toMatchObject({
+      msg: expect.stringMatching(tooMany),
+    });
+  });
+
+  test.each([0, 1025, 1.5, "64"])("cannot be %j", async (maxNetworksPerPod) => {
+    using rig = new Rig(kernels);
+    expect(answerOf(await rig.run("ADD", { netconf: { maxNetworksPerPod } }))).toMatchObject({
+      code: 7,
+      msg: expect.stringContaining("maxNetworksPerPod must be"),
+    });
+  });
+});
 
 describe("the order of a pod's networks", () => {
   test("is cluster network, default networks, selections, auxiliary chain", async () => {
