@@ -36,6 +36,8 @@ export interface ClusterQuestions {
   /** Of the node in the cluster; "" where it is not known. */
   readonly nodeName: string;
   readonly multusNamespace: string;
+  /** The netconf's; undefined: not set. */
+  readonly maxNetworksPerPod?: number | undefined;
   readonly context: CheckContext;
 }
 
@@ -169,10 +171,12 @@ async function checkDefinition(api: Api): Promise<Finding> {
   }
 }
 
-async function checkNads({ api, server, multusNamespace, context }: ClusterQuestions): Promise<Finding[]> {
+async function checkNads(questions: ClusterQuestions): Promise<Finding[]> {
+  const { api, server, multusNamespace, maxNetworksPerPod, context } = questions;
   const check = "cluster/networks";
   try {
-    const report = await checkDefinitions(api, { server, namespace: undefined, multusNamespace }, context);
+    const scope = { server, namespace: undefined, multusNamespace, maxNetworksPerPod };
+    const report = await checkDefinitions(api, scope, context);
     const wrong = report.findings.filter(({ severity }) => severity !== "note");
     if (wrong.length === 0)
       return [

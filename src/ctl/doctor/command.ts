@@ -126,6 +126,7 @@ async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
       ? await clusterFindings(options, kubeconfig, {
           nodeName: daemon.status?.nodeName ?? "",
           multusNamespace: netconf?.multusNamespace ?? "kube-system",
+          maxNetworksPerPod: netconf?.maxNetworksPerPod,
           context: { kernels, binDirs: [] },
         })
       : [skip("cluster/api", "the cluster was not asked (--no-cluster)")]),
@@ -136,7 +137,10 @@ async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
 async function clusterFindings(
   { kubeconfig, context }: DoctorOptions,
   configured: string,
-  questions: Pick<Parameters<typeof checkCluster>[0], "nodeName" | "multusNamespace" | "context">,
+  questions: Pick<
+    Parameters<typeof checkCluster>[0],
+    "nodeName" | "multusNamespace" | "maxNetworksPerPod" | "context"
+  >,
 ): Promise<Finding[]> {
   const own = configured !== "" && existsSync(configured) ? configured : undefined;
   try {

@@ -1,7 +1,11 @@
 /** Checks one NetworkAttachmentDefinition as the API has it, with the daemon's own rules. */
 
+import { parseNetworkConfig } from "../../cni/config.ts";
+import { CniError } from "../../cni/errors.ts";
 import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 import { keptNad } from "../../kube/nads.ts";
+import type { Nad } from "../../multus/nads.ts";
+import { entryLength } from "../../multus/plan-file.ts";
 import type { ClusterFinding } from "./cluster-finding.ts";
 import { type CheckContext, checkNetworkConfiguration } from "./configuration.ts";
 import type { Places } from "./finding.ts";
@@ -19,11 +23,23 @@ export function aboutDefinition(
   return { severity, kind: "NetworkAttachmentDefinition", namespace, name, message, pods: [] };
 }
 
-/** @param object anything @returns its `namespace/name`, and what is wrong with it */
-export function checkDefinition(
-  object: JsonObject,
-  context: CheckContext,
-): { readonly key: string; readonly findings: readonly ClusterFinding[] } {
+/** What was found out about a definition. */
+export interface CheckedDefinition {
+  /** `namespace/name` */
+  readonly key: string;
+  readonly findings: readonly ClusterFinding[];
+  /** What it takes of a pod's plan; undefined where it cannot be used, or a node's file stands in for it. */
+  readonly weight?: DefinitionWeight | undefined;
+}
+
+/** How much of a pod's plan a network takes. */
+export interface DefinitionWeight {
+  readonly bytes: number;
+  readonly plugins: number;
+}
+
+/** @param object anything @returns what is wrong with it */
+export function checkDefinition(object: JsonObject, context: CheckContext): CheckedDefinition {
   const metadata = isJsonObject(object.metadata) ? object.metadata : {};
   const namespace = typeof metadata.namespace === "string" ? metadata.namespace : "";
   const name = typeof metadata.name === "string" ? metadata.name : "";
@@ -42,7 +58,20 @@ export function checkDefinition(
       column,
     }),
   );
-  return { key, findings };
+  return { key, findings, weight: weightOf(nad, context) };
+}
+
+function weightOf(nad: Nad, { kernels }: CheckContext): DefinitionWeight | undefined {
+  try {
+    const network = parseNetworkConfig(nad.config, nad.where, kernels, { name: nad.name });
+    const name = `${nad.namespace}/${nad.name}`;
+    const delegate = { name, network, isCluster: false, request: {}, isChainFile: false };
+    return { bytes: entryLength(delegate), plugins: network.plugins.length };
+  } catch (error) {
+    // It is among the findings.
+    if (error instanceof CniError) return undefined;
+    throw error;
+  }
 }
 
 /** Places in a text by itself. It is taken apart once a place is asked for: few configurations have something wrong with them. */

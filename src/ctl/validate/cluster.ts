@@ -2,7 +2,9 @@
 
 import type { JsonObject } from "../../cni/json.ts";
 import { type Api, ApiError, listMetadataOnly } from "../../kube/api.ts";
-import { aboutDefinition, checkDefinition } from "./cluster-definition.ts";
+import { longestPlan, mostPlugins, usualNetworksPerPod } from "../../multus/bounds.ts";
+import { networksAnnotation } from "../../multus/selection.ts";
+import { aboutDefinition, checkDefinition, type DefinitionWeight } from "./cluster-definition.ts";
 import { type ClusterFinding, type ClusterReport, compareFindings } from "./cluster-finding.ts";
 import {
   actionText,
@@ -14,7 +16,7 @@ import {
   pods,
 } from "./cluster-objects.ts";
 import type { CheckContext } from "./configuration.ts";
-import { podNetworks } from "./pod-networks.ts";
+import { type PodNetworks, podNetworks, type SelectedDefinition } from "./pod-networks.ts";
 
 export interface ClusterScope {
   /** Address of the API server, for messages. */
@@ -23,6 +25,8 @@ export interface ClusterScope {
   readonly namespace: string | undefined;
   /** Of a default network that names no namespace: the netconf's multusNamespace. */
   readonly multusNamespace: string;
+  /** The netconf's; undefined: not set. */
+  readonly maxNetworksPerPod?: number | undefined;
 }
 
 /** A pod that has ended gets no networks any more. */
@@ -42,9 +46,11 @@ export async function checkCluster(
   const { server, namespace } = scope;
   /** By `namespace/name`: what is wrong with a definition; nothing where it is all right. */
   const checked = new Map<string, readonly ClusterFinding[]>();
+  const weights = new Map<string, DefinitionWeight>();
   const check = (object: JsonObject) => {
-    const { key, findings } = checkDefinition(object, context);
+    const { key, findings, weight } = checkDefinition(object, context);
     checked.set(key, findings);
+    if (weight !== undefined) weights.set(key, weight);
   };
   try {
     await forEachObject(api, definitions, { namespace }, check);
@@ -57,7 +63,7 @@ export async function checkCluster(
     users,
     selecting,
     findings: ofPods,
-  } = await readPods(api, scope, (key) => isUsable(checked.get(key)));
+  } = await readPods(api, scope, (key) => isUsable(checked.get(key)), weights);
   // Named, but not in the list: of another namespace, made since, or not there at all.
   for (const [key, named] of users) {
     if (!checked.has(key)) checked.set(key, await lookUp(api, scope, key, named, context));
@@ -83,11 +89,12 @@ interface PodFindings {
   readonly findings: readonly ClusterFinding[];
 }
 
-/** Goes through the pods. @param isKnownUsable of a definition, by `namespace/name` */
+/** Goes through the pods. @param isKnownUsable of a definition, by `namespace/name` @param weights of definitions, as far as they are known */
 async function readPods(
   api: Api,
-  { server, namespace, multusNamespace }: ClusterScope,
+  { server, namespace, multusNamespace, maxNetworksPerPod }: ClusterScope,
   isKnownUsable: (key: string) => boolean,
+  weights: ReadonlyMap<string, DefinitionWeight>,
 ): Promise<PodFindings> {
   const users = new Map<string, string[]>();
   /** Replicas have one annotation, and one problem, in common. */
@@ -96,14 +103,14 @@ async function readPods(
   let selecting = 0;
   try {
     await forEachPod(api, namespace, (object) => {
-      const pod = podNetworks(object, multusNamespace);
+      const pod = podNetworks(object, multusNamespace, maxNetworksPerPod ?? usualNetworksPerPod);
       if (pod === undefined) return;
       selecting += 1;
       const podName = `${pod.namespace}/${pod.name}`;
       for (const key of pod.definitions) {
         if (!isKnownUsable(key)) entry(users, key, () => []).push(podName);
       }
-      for (const problem of pod.problems) {
+      for (const problem of [...pod.problems, ...planProblems(pod.selected, weights)]) {
         const { line, column, message } = problem;
         const same = `${pod.namespace} ${line} ${column} ${message}`;
         entry(problems, same, () => ({
@@ -123,6 +130,31 @@ async function readPods(
     refusals.push(aboutCluster("error", `which pods use what is not known: not allowed to ${action}`));
   }
   return { users, selecting, findings: [...problems.values(), ...refusals] };
+}
+
+/** What is too large in the plan that a daemon would make of a pod's selections; without the cluster network, which is the nodes' matter. */
+function planProblems(
+  selected: readonly SelectedDefinition[],
+  weights: ReadonlyMap<string, DefinitionWeight>,
+): PodNetworks["problems"] {
+  let bytes = 0;
+  let plugins = 0;
+  for (const { key, cniArgs } of selected) {
+    const weight = weights.get(key);
+    // In the plan they are in base64.
+    bytes += (weight?.bytes ?? 0) + Math.ceil((cniArgs * (weight?.plugins ?? 0) * 4) / 3);
+    plugins += weight?.plugins ?? 0;
+  }
+  const tooMuch: readonly (readonly [number, number, string])[] = [
+    [bytes, longestPlan, "bytes"],
+    [plugins, mostPlugins, "plugins"],
+  ];
+  return tooMuch
+    .filter(([has, most]) => has > most)
+    .map(([has, most, what]) => {
+      const message = `annotation ${networksAnnotation}: its networks make a plan of ${has} ${what}, and at most ${most} are allowed`;
+      return { message, line: 1, column: 1 };
+    });
 }
 
 /** Calls `visit` with every pod that may have networks: with its metadata, or all of it where the server is too old to leave out pods in the host's network. */

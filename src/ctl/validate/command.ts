@@ -1,8 +1,10 @@
 /** `multusctl validate`: what is wrong in configuration files and in a cluster's NetworkAttachmentDefinitions, and where. */
 
 import { resolve } from "node:path";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { loadKernels } from "../../kernels/load.ts";
+import { usualNetworksPerPod } from "../../multus/bounds.ts";
+import schema from "../../multus/netconf.schema.json" with { type: "json" };
 import { isNode, usualBinDirs } from "../installation.ts";
 import { aboutCluster, checkCluster } from "./cluster.ts";
 import { openApi } from "./cluster-access.ts";
@@ -18,6 +20,7 @@ interface ValidateOptions {
   readonly kubeconfig?: string;
   readonly context?: string;
   readonly multusNamespace: string;
+  readonly maxNetworksPerPod: number;
   readonly binDir?: readonly string[];
   readonly json?: boolean;
 }
@@ -48,6 +51,11 @@ export function validateCommand(): Command {
       "--multus-namespace <namespace>",
       "the netconf's multusNamespace, for default networks that name no namespace",
       "kube-system",
+    )
+    .addOption(
+      new Option("--max-networks-per-pod <number>", "the netconf's maxNetworksPerPod")
+        .default(usualNetworksPerPod)
+        .argParser(networksNumber),
     )
     .option(
       "--bin-dir <directory...>",
@@ -84,6 +92,14 @@ Examples:
     });
 }
 
+/** As the netconf takes it. @throws {InvalidArgumentError} */
+function networksNumber(text: string): number {
+  const { minimum, maximum } = schema.properties.maxNetworksPerPod;
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= minimum && number <= maximum) return number;
+  throw new InvalidArgumentError(`It must be a number from ${minimum} to ${maximum}.`);
+}
+
 /** @throws {UserError} for a file that cannot be read, a cluster that cannot be asked */
 async function validate(
   files: readonly string[],
@@ -112,13 +128,14 @@ async function validate(
 
 /** @throws {UserError} where it cannot be asked */
 async function validateCluster(
-  { namespace, kubeconfig, context: contextName, multusNamespace }: ValidateOptions,
+  { namespace, kubeconfig, context: contextName, multusNamespace, maxNetworksPerPod }: ValidateOptions,
   context: CheckContext,
 ): Promise<ClusterReport> {
   const { api, server, warning, close } = await openApi(kubeconfig, contextName, process.env);
   if (warning !== "") process.stderr.write(`! ${warning}\n`);
   try {
-    const report = await checkCluster(api, { server, namespace, multusNamespace }, context);
+    const scope = { server, namespace, multusNamespace, maxNetworksPerPod };
+    const report = await checkCluster(api, scope, context);
     if (context.binDirs.length > 0) return report;
     const note =
       "whether plugins are installed is not checked, as this machine is no node; --bin-dir names a directory to look in";

@@ -41,6 +41,9 @@ const knownCapabilities = [
   podAnnotationsKey,
 ];
 
+/** Unknown capabilities of one plugin that get a warning each. */
+const capabilitiesNamed = 20;
+
 /** The name that parseNetconf gives its source in errors. */
 const netconfSource = "netconf on stdin";
 
@@ -194,12 +197,16 @@ function capabilitiesOf(bytes: Uint8Array, file: string): JsonObject {
 }
 
 function capabilityWarnings(bytes: Uint8Array, file: string, places: Places): Finding[] {
-  return Object.keys(capabilitiesOf(bytes, file))
-    .filter((name) => !knownCapabilities.includes(name))
-    .map((name) => {
-      const message = `capability ${name} is not known: nobody fills it (known: ${knownCapabilities.join(", ")})`;
-      return warningAt(file, message, places, ["capabilities", name]);
-    });
+  const unknown = Object.keys(capabilitiesOf(bytes, file)).filter(
+    (name) => !knownCapabilities.includes(name),
+  );
+  const named = unknown.slice(0, capabilitiesNamed).map((name) => {
+    const message = `capability ${name} is not known: nobody fills it (known: ${knownCapabilities.join(", ")})`;
+    return warningAt(file, message, places, ["capabilities", name]);
+  });
+  if (unknown.length === named.length) return named;
+  const message = `${unknown.length - named.length} more capabilities are not known`;
+  return [...named, warningAt(file, message, places, ["capabilities"])];
 }
 
 function warningAt(file: string, message: string, places: Places, path: ValuePath): Finding {

@@ -16,7 +16,16 @@ export interface PodNetworks {
   readonly name: string;
   /** `namespace/name` of each definition, once. */
   readonly definitions: ReadonlySet<string>;
+  /** Each selection. */
+  readonly selected: readonly SelectedDefinition[];
   readonly problems: readonly (Position & { readonly message: string })[];
+}
+
+export interface SelectedDefinition {
+  /** `namespace/name` */
+  readonly key: string;
+  /** Bytes of `cni-args`, which go into each plugin. */
+  readonly cniArgs: number;
 }
 
 const start: Position = { line: 1, column: 1 };
@@ -24,9 +33,14 @@ const start: Position = { line: 1, column: 1 };
 /**
  * @param pod as the API has it, spec is not needed; nothing of it is kept
  * @param multusNamespace of a default network that names none
+ * @param maxNetworks that a pod may select
  * @returns undefined where the pod selects no networks, or is on the host's
  */
-export function podNetworks(pod: JsonObject, multusNamespace: string): PodNetworks | undefined {
+export function podNetworks(
+  pod: JsonObject,
+  multusNamespace: string,
+  maxNetworks: number,
+): PodNetworks | undefined {
   const { metadata, spec } = pod;
   if (!isJsonObject(metadata) || !isJsonObject(metadata.annotations)) return undefined;
   // Where the server has not left it out already.
@@ -45,12 +59,14 @@ export function podNetworks(pod: JsonObject, multusNamespace: string): PodNetwor
             parseDefaultNetworkSelection(text, multusNamespace),
           ]),
         ]),
-    read(networksAnnotation, networks, (text) => parseNetworkSelections(text, namespace)),
+    read(networksAnnotation, networks, (text) => parseNetworkSelections(text, namespace, maxNetworks)),
   ];
+  const selected = found.flatMap((each) => each.selected);
   return {
     namespace,
     name,
-    definitions: new Set(found.flatMap(({ definitions }) => definitions)),
+    definitions: new Set(selected.map(({ key }) => key)),
+    selected,
     problems: found.flatMap(({ problems }) => problems),
   };
 }
@@ -59,13 +75,16 @@ function read(
   annotation: string,
   value: unknown,
   parse: (text: string) => readonly NetworkSelection[],
-): { readonly definitions: readonly string[]; readonly problems: PodNetworks["problems"] } {
+): Pick<PodNetworks, "selected" | "problems"> {
   const where = `annotation ${annotation}`;
   if (typeof value !== "string") {
-    return { definitions: [], problems: [{ message: `${where}: must be a text`, ...start }] };
+    return { selected: [], problems: [{ message: `${where}: must be a text`, ...start }] };
   }
   try {
-    return { definitions: parse(value).map(({ namespace, name }) => `${namespace}/${name}`), problems: [] };
+    const selected = parse(value).map(({ namespace, name, cniArgs }) => {
+      return { key: `${namespace}/${name}`, cniArgs: cniArgs?.length ?? 0 };
+    });
+    return { selected, problems: [] };
   } catch (error) {
     const places = { whole: start, of: () => undefined, inside: (place: Position) => place };
     const problems = problemsOf(error, where, places).map((problem) => ({
@@ -73,7 +92,7 @@ function read(
       ...itemPosition(value, problem.message),
       message: `${where}: ${problem.message}`,
     }));
-    return { definitions: [], problems };
+    return { selected: [], problems };
   }
 }
 

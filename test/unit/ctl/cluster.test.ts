@@ -26,10 +26,10 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-async function check(namespace?: string, binDirs: readonly string[] = []) {
+async function check(namespace?: string, binDirs: readonly string[] = [], maxNetworksPerPod?: number) {
   const { api, server: address, close } = await openApi(kubeconfig, undefined, {});
   try {
-    const scope = { server: address, namespace, multusNamespace: "kube-system" };
+    const scope = { server: address, namespace, multusNamespace: "kube-system", maxNetworksPerPod };
     return await checkCluster(api, scope, { kernels, binDirs });
   } finally {
     close();
@@ -64,6 +64,34 @@ describe("definitions", () => {
       "nad a/torn:3:11: error: spec.config: not valid JSON: a value is expected",
       "  used by 2 pods: b/far, a/near",
     ]);
+  });
+
+  it("names the pods that select more than the daemon takes: networks, bytes, plugins", async () => {
+    const large = good.replace("{", `{"note":"${"x".repeat(1_000_000)}",`);
+    const long = `{"cniVersion":"1.0.0","plugins":[${Array(600).fill('{"type":"a"}').join()}]}`;
+    server.definitions = [
+      definition("a", "one", good),
+      definition("a", "large", large),
+      definition("a", "long", long),
+    ];
+    const args = { "cni-args": { a: "x".repeat(10_000) } };
+    server.pods = [
+      pod("a", "many", Array(65).fill("one").join()),
+      pod("a", "heavy", Array(4).fill("large").join()),
+      pod("a", "plugins", "long,long"),
+      pod("a", "args", JSON.stringify([{ name: "long", ...args }])),
+      pod("a", "fine", `large,large,long,${Array(61).fill("one").join()}`),
+    ];
+    const messages = (await check()).findings.map(({ name, message }) => `${name}: ${message}`);
+    const of = "annotation k8s.v1.cni.cncf.io/networks:";
+    expect(messages.sort()).toEqual([
+      expect.stringMatching(/^args: .* make a plan of 80\d{5} bytes, and at most 4194304 are allowed$/),
+      expect.stringMatching(/^heavy: .* make a plan of 53\d{5} bytes, and at most 4194304 are allowed$/),
+      `many: ${of} selects 65 networks, and a pod may have at most 64 (key maxNetworksPerPod)`,
+      `plugins: ${of} its networks make a plan of 1200 plugins, and at most 1024 are allowed`,
+    ]);
+    const withMore = (await check(undefined, [], 65)).findings.map(({ name }) => name);
+    expect(withMore).not.toContain("many");
   });
 
   it("says that one is larger than the daemon takes", async () => {
