@@ -47,7 +47,7 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
 }
 
 /**
- * The members of a JSON object as raw bytes (views into `bytes`); the last of duplicate keys wins.
+ * The members of a JSON object as raw bytes (views into `bytes`); the last of duplicate keys wins. What is in strings need not be UTF-8.
  * @param isWanted tells those that are wanted by their names; undefined: all. A text of some megabytes can have a million
  * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
  */
@@ -61,6 +61,19 @@ export function objectMembers(
     const end = scanMembers(bytes, start, (name, from, to) => {
       if (isWanted === undefined || isWanted(name)) members.set(name, bytes.subarray(from, to));
     });
+    scanEnd(bytes, end);
+  });
+  return members;
+}
+
+/**
+ * The members of a JSON object as raw bytes, in the order of the text; of duplicate keys every one.
+ * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
+ */
+function everyMember(bytes: Uint8Array, where: string): [name: string, raw: Uint8Array][] {
+  const members: [string, Uint8Array][] = [];
+  scan(bytes, where, openBrace, "object", (start) => {
+    const end = scanMembers(bytes, start, (name, from, to) => members.push([name, bytes.subarray(from, to)]));
     scanEnd(bytes, end);
   });
   return members;
@@ -115,6 +128,11 @@ export function memberValue(members: ReadonlyMap<string, Uint8Array>, name: stri
   return raw === undefined ? undefined : JSON.parse(decoder.decode(raw));
 }
 
+/** Is this raw value null? */
+export function isNull(json: Uint8Array): boolean {
+  return json.length === 4 && json[0] === 0x6e;
+}
+
 /** A parsed JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -150,6 +168,17 @@ export interface KeySpelling {
   object(value: unknown): unknown;
   /** The same without keys that are not known. */
   known(value: unknown): unknown;
+  /**
+   * Reads an object as Go reads one into a type: a member that is null counts as absent, and of those that mean the same key the last one counts.
+   * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
+   */
+  present(bytes: Uint8Array, where: string): PresentMembers;
+}
+
+/** Members of an object by their keys, each as value and as raw bytes (a view into the text). */
+export interface PresentMembers {
+  readonly object: JsonObject;
+  readonly members: ReadonlyMap<string, Uint8Array>;
 }
 
 /**
@@ -172,6 +201,23 @@ export function keySpelling(known: readonly string[]): KeySpelling {
       const found: [string, unknown][] = [];
       for (const key of Object.keys(value)) if (isKnown(key)) found.push([spell(key), value[key]]);
       return Object.fromEntries(found);
+    },
+    present(bytes, where) {
+      const value = parseJson(bytes, where);
+      const last = new Map<string, Uint8Array>();
+      const members = new Map<string, Uint8Array>();
+      const values = new Map<string, () => unknown>();
+      for (const [name, raw] of everyMember(bytes, where)) {
+        last.set(name, raw);
+        if (isNull(raw)) continue;
+        members.set(spell(name), raw);
+        // JSON.parse has kept the last of those that are written alike.
+        values.set(spell(name), () =>
+          isJsonObject(value) && last.get(name) === raw ? value[name] : JSON.parse(decoder.decode(raw)),
+        );
+      }
+      const object = Object.fromEntries(Array.from(values, ([key, read]) => [key, read()]));
+      return { object, members };
     },
   };
 }

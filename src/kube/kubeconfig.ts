@@ -325,7 +325,7 @@ async function parseYaml<Value>(
   const { LineCounter, parseDocument } = await import("yaml");
   const lineCounter = new LineCounter();
   try {
-    const document = parseDocument(text, { prettyErrors: false, lineCounter });
+    const document = parseDocument(text, { prettyErrors: false, logLevel: "error", lineCounter });
     if (document.errors.length > 0) return undefined;
     return read(document, (offset) => {
       const { line, col } = lineCounter.linePos(offset);

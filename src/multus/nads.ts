@@ -189,8 +189,13 @@ export function parseManifests(yaml: Yaml, text: string, path: string): Manifest
   const entries = new Map<string, Nad | CniError>();
   const broken: CniError[] = [];
   const places = new TextPlaces(text);
-  // The parser's own look for a key that is there twice compares each with all others.
-  const documents = yaml.parseAllDocuments(text, { prettyErrors: false, uniqueKeys: false });
+  const documents = yaml.parseAllDocuments(text, {
+    prettyErrors: false,
+    // Its warnings would go to stderr past every log.
+    logLevel: "error",
+    // The parser's own look for a key that is there twice compares each with all others.
+    uniqueKeys: false,
+  });
   for (const document of Array.isArray(documents) ? documents : []) {
     const located = { path, document, places };
     const [problem] = document.errors;

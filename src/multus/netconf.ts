@@ -2,7 +2,7 @@
 
 import validateNetconf from "../../build/validators/netconf.validator.mjs";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { arrayElements, keySpelling, objectMembers, parseJson } from "../cni/json.ts";
+import { arrayElements, isNull, keySpelling, objectMembers, type PresentMembers } from "../cni/json.ts";
 import { checkNetworkName } from "../cni/names.ts";
 import { checkSchema } from "../cni/schema.ts";
 import { checkVersion, versionWhenMissing } from "../cni/versions.ts";
@@ -195,17 +195,23 @@ function lastingKeys(keys: NetconfKeys): LastingKeys {
   };
 }
 
-/** Parses and checks the keys. As for Go, they may be in any case, and one that is null counts as absent. */
+/**
+ * The keys of a netconf as it writes them, checked; also those that are the shim's alone. As for Go, they may be in any case, one that is null counts as absent,
+ * and of those that mean the same the last one counts. The shim reads its keys in the same way (shim/json.c).
+ * @throws {CniError} 6 not JSON (line, column), 7 with the JSON path
+ */
+export function checkedNetconfKeys(bytes: Uint8Array, where: string): PresentMembers {
+  const read = spelling.present(bytes, where);
+  checkSchema(validateNetconf, read.object, bytes, where);
+  return read;
+}
+
 function readKeys(
   bytes: Uint8Array,
   where: string,
 ): { keys: NetconfKeys; members: ReadonlyMap<string, Uint8Array> } {
-  const value = parseJson(bytes, where);
-  const members = spelling.members(objectMembers(bytes, where));
-  const given = Object.entries(value as object).filter(([, member]) => member !== null);
-  const present = spelling.object(Object.fromEntries(given));
-  checkSchema(validateNetconf, present, bytes, where);
-  return { keys: present as NetconfKeys, members };
+  const { object, members } = checkedNetconfKeys(bytes, where);
+  return { keys: object as NetconfKeys, members };
 }
 
 function rawDelegates(
@@ -219,14 +225,10 @@ function rawDelegates(
 
 function rawRuntimeConfig(members: ReadonlyMap<string, Uint8Array>, where: string): Map<string, Uint8Array> {
   const raw = members.get("runtimeConfig");
-  if (raw === undefined || isNull(raw)) return new Map();
+  if (raw === undefined) return new Map();
   const values = objectMembers(raw, where);
   for (const [key, value] of values) if (isNull(value)) values.delete(key);
   return values;
-}
-
-function isNull(json: Uint8Array): boolean {
-  return json.length === 4 && json[0] === 0x6e;
 }
 
 function podAnnotations(keys: NetconfKeys): Record<string, string> | undefined {

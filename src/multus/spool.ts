@@ -34,6 +34,20 @@ const recordName = /^(\d{16})-(\d{2})-[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 /** A name can still be given the prefix of what is set aside. */
 const maxNameLength = 248;
 
+/** What a file in the spool is by its name. `broken`: set aside as no record, or will be; `hidden`: no file that a shim looks at. */
+export type SpoolName =
+  | { readonly kind: "record"; readonly microseconds: number; readonly tries: number }
+  | { readonly kind: "failed" | "broken" | "hidden" };
+
+/** As the shim reads it (shim/spool_directory.c). */
+export function spoolNameKind(name: string): SpoolName {
+  if (name.startsWith(".")) return { kind: "hidden" };
+  if (name.startsWith("failed-")) return { kind: "failed" };
+  const [, time, tries] = (name.length <= maxNameLength && recordName.exec(name)) || [];
+  if (time === undefined) return { kind: "broken" };
+  return { kind: "record", microseconds: Number(time), tries: Number(tries) };
+}
+
 /**
  * Looks at the names in the spool of a cniDir; no file is read. Gives way to other work: a daemon that was away for long finds many.
  * @param cniDir the netconf's
@@ -50,14 +64,14 @@ export async function readSpool(cniDir: string, now: number = Date.now()): Promi
   let oldest: number | undefined;
   for await (const { name } of directoryEntries(directory)) {
     bytes += lstatSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0;
-    const [, time, tries] = (name.length <= maxNameLength && recordName.exec(name)) || [];
-    if (time !== undefined) {
+    const file = spoolNameKind(name);
+    if (file.kind === "record") {
       waiting++;
-      if (Number(tries) > 0) retried++;
-      oldest = Math.min(oldest ?? Number.POSITIVE_INFINITY, Number(time) / 1000);
-    } else if (name.startsWith("failed-")) {
+      if (file.tries > 0) retried++;
+      oldest = Math.min(oldest ?? Number.POSITIVE_INFINITY, file.microseconds / 1000);
+    } else if (file.kind === "failed") {
       failed++;
-    } else if (!name.startsWith(".")) {
+    } else if (file.kind === "broken") {
       broken++;
     }
   }

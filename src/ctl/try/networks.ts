@@ -78,7 +78,7 @@ function readText(file: string): string {
 
 /** Documents of a YAML or JSON text; none where it cannot be parsed: what is wrong with it is the daemon's to say. */
 function parseLeniently(text: string): unknown[] {
-  const documents = parseAllDocuments(text);
+  const documents = parseAllDocuments(text, { logLevel: "error" });
   return Array.isArray(documents) ? documents.map(documentValue).filter((value) => value !== undefined) : [];
 }
 

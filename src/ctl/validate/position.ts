@@ -36,6 +36,8 @@ export interface LocatedDocument {
 export function locateDocuments(text: string): LocatedDocument[] {
   const parsed = parseAllDocuments(text, {
     prettyErrors: false,
+    // Its warnings would go to stderr past every log.
+    logLevel: "error",
     uniqueKeys: false,
   });
   const documents = Array.isArray(parsed) ? parsed : [];

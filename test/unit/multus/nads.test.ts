@@ -3,7 +3,7 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import { NadFiles } from "../../../src/multus/nads.ts";
@@ -24,6 +24,18 @@ const configOf = async (source: NadFiles, name: string, namespace = "default") =
 };
 
 describe("NAD manifests", () => {
+  it("say nothing past the log, whatever the parser has to warn of", async () => {
+    using directory = new ScratchDirectory();
+    directory.write("a.yaml", `? {c: d}\n: x\nkind: List\nitems: [${manifest("one")}]\n`);
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    try {
+      expect(await configOf(new NadFiles(directory.path, silentLogger), "one")).toBe("{}");
+      expect(warn).not.toHaveBeenCalled();
+    } finally {
+      warn.mockRestore();
+    }
+  });
+
   it("are taken from YAML and JSON, several in a file, and from lists", async () => {
     using directory = new ScratchDirectory();
     directory.write(

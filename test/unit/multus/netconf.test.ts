@@ -92,6 +92,26 @@ describe("the netconf", () => {
     expect(parseNetconf(Buffer.from(text)).cniVersion).toBe("0.1.0");
   });
 
+  it("takes the last that is not null of keys that mean the same, as Go does", () => {
+    const text =
+      '{"name":"n","binDir":"/a","BINDIR":"/b","binDir":null,"prevResult":{"a":1},"PrevResult":null,' +
+      '"confDir":"/1","CONFDIR":"/2","confDir":"/3","delegates":[{"type":"a"}],"Delegates":null,"runtimeConfig":{"mac":"x"},"RuntimeConfig":null}';
+    const { binDir, confDir, prevResult, delegates, runtimeConfig } = parseNetconf(bytesOf(text));
+    expect([binDir, confDir, textOf(prevResult)]).toEqual(["/b", "/3", '{"a":1}']);
+    expect([delegates.map(textOf), textOf(runtimeConfig.get("mac"))]).toEqual([['{"type":"a"}'], '"x"']);
+  });
+
+  it.each([
+    { binDir: "/a\0" },
+    { cniDir: "/a\0b" },
+    { daemonSocketDir: "/\0" },
+    { daemonCommand: ["/a", "\0"] },
+  ])("refuses the zero byte that the shim refuses, in %j", (keys) => {
+    expect(() => parseNetconf(netconf(keys))).toThrow(
+      expect.objectContaining({ code: CniErrorCode.invalidNetworkConfig }),
+    );
+  });
+
   it("takes a null key for absent, as Go does", () => {
     const parsed = parseNetconf(
       netconf({
@@ -211,12 +231,12 @@ describe("the netconf", () => {
     [
       '{"name":"n","clusterNetwork":"c","cniDir":"var/lib/cni"}',
       CniErrorCode.invalidNetworkConfig,
-      'cniDir must match pattern "^/", is "var/lib/cni" (line 1, column 43)',
+      'cniDir must match pattern "^/[^\\u0000]*$", is "var/lib/cni" (line 1, column 43)',
     ],
     [
       '{"name": "n", "clusterNetwork": "c", "daemonCommand": ["multusd", 1], "daemonStartTimeoutMs": 0}',
       CniErrorCode.invalidNetworkConfig,
-      'daemonCommand[1] must be string, is 1 (line 1, column 67); daemonCommand[0] must match pattern "^/", is "multusd" (line 1, column 56); daemonStartTimeoutMs must be >= 1, is 0 (line 1, column 95)',
+      'daemonCommand[1] must be string, is 1 (line 1, column 67); daemonCommand[0] must match pattern "^/[^\\u0000]*$", is "multusd" (line 1, column 56); daemonStartTimeoutMs must be >= 1, is 0 (line 1, column 95)',
     ],
     [
       '{"name":"n","clusterNetwork":"c","auxiliaryCNIChainName":"../x"}',
