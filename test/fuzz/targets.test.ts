@@ -45,6 +45,8 @@ const parserName = /^export (?:async )?function ((?:parse|decode|read|split|kept
 
 /** Those that get no text from outside by themselves. */
 const noParsers: Readonly<Record<string, string>> = {
+  "src/cni/regular-file.ts readFileStart": "reads bytes for others",
+  "src/cni/regular-file.ts readRegularFile": "reads bytes for others",
   "src/daemon/config.ts readDaemonConfig": "reads the file for parseDaemonConfig",
   "src/daemon/http/request-body.ts readBody": "collects a body; the suite fuzz sends some to the server",
   "src/multus/plan-file.ts readPlan": "reads the file for decodePlan",
