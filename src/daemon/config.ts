@@ -29,6 +29,8 @@ export interface DaemonConfig {
   readonly delegateTimeoutMs: number | undefined;
   /** The daemon ends when it had nothing to do for so many seconds; undefined: never. */
   readonly idleExitSeconds: number | undefined;
+  /** Bytes that the NetworkAttachmentDefinitions of a cluster may take in memory. */
+  readonly nadCacheBytes: number;
   /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
   readonly nadDir: string;
   /** Path of the `multus` binary to run as agent; undefined: where the daemon's installation has it. */
@@ -66,6 +68,7 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly maxConcurrent?: number;
   readonly delegateTimeoutMs?: number;
   readonly idleExitSeconds?: number;
+  readonly nadCacheBytes?: number;
   readonly nadDir?: string;
   readonly agentPath?: string;
   readonly chrootDir?: string;
@@ -81,6 +84,9 @@ const defaultSocketDir = "/run/multus";
 /** Measured on two cores with 110 pods of four networks: from 4 to 110 at once take the same time. So: few enough that the node is not full of plugins. */
 const defaultMaxConcurrent = 16;
 
+/** 2,000 ordinary NADs are counted as 2 MB. An eighth of the container's limit of memory. */
+const defaultNadCacheBytes = 32 << 20;
+
 const netconfKeys = Object.keys(netconfSchema.properties);
 const daemonKeys = Object.keys(daemonSchema.properties);
 /** Keys may be in any case, as for Go. */
@@ -91,6 +97,7 @@ const usedKeys = [
   "maxConcurrent",
   "delegateTimeoutMs",
   "idleExitSeconds",
+  "nadCacheBytes",
   "nadDir",
   "nodeName",
   "perNodeCertificate",
@@ -132,6 +139,7 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
     delegateTimeoutMs: keys.delegateTimeoutMs,
     idleExitSeconds: keys.idleExitSeconds,
+    nadCacheBytes: keys.nadCacheBytes ?? defaultNadCacheBytes,
     nadDir: keys.nadDir ?? "",
     agentPath: keys.agentPath,
     // Go multus has none where it says nothing.

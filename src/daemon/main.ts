@@ -213,7 +213,7 @@ async function sayWhatWaits(cniDir: string, log: DaemonLogger): Promise<void> {
 
 /** What speaks to a cluster is loaded when there is one: a daemon without does without. @throws {Error} where perNodeCertificate lacks the node's name */
 async function kubeClusters(
-  { kubeconfig, nodeName, nodeCertificate }: DaemonConfig,
+  { kubeconfig, nodeName, nodeCertificate, nadCacheBytes }: DaemonConfig,
   log: DaemonLogger,
 ): Promise<KubeClusters> {
   const { KUBERNETES_SERVICE_HOST } = process.env;
@@ -230,7 +230,12 @@ async function kubeClusters(
     kubeconfig: nodeCertificate?.bootstrapKubeconfig ?? kubeconfig,
     isInCluster: () => isInCluster(),
     open: async (path) =>
-      (await import("../kube/cluster.ts")).openCluster(path, nodeName, log, nodeCertificate),
+      (await import("../kube/cluster.ts")).openCluster(path, {
+        nodeName,
+        nodeCertificate,
+        nadCacheBytes,
+        log,
+      }),
     log,
   });
 }

@@ -16,6 +16,16 @@ export interface WatchState {
   readonly lists: number;
   readonly watches: number;
   readonly failures: number;
+  readonly memory: WatchMemory;
+}
+
+/** What a watch's objects take in memory, as it is counted: an object is its name and what else is kept of it. */
+export interface WatchMemory {
+  /** At most `limit`. */
+  readonly bytes: number;
+  readonly limit: number;
+  /** Objects that memory has no room for, or only for their names: they are asked of the API when they are needed. */
+  readonly leftOut: number;
 }
 
 /** What is delivered to the API behind the back of requests, of one kind. */

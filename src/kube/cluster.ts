@@ -28,31 +28,34 @@ export interface KubeClusterOptions {
   readonly server: string;
   /** "" if it is not known; then no pods are watched. */
   readonly nodeName: string;
+  /** Bytes that the NetworkAttachmentDefinitions may take in memory. */
+  readonly nadCacheBytes: number;
   readonly log: Logger;
+}
+
+export interface ClusterSettings extends Pick<KubeClusterOptions, "nodeName" | "nadCacheBytes" | "log"> {
+  /** A certificate of the node is shown to the cluster; the kubeconfig's user only asks for the first one. */
+  readonly nodeCertificate?: NodeCertificateSettings | undefined;
 }
 
 /**
  * Opens a cluster. Whether its server can be reached is not waited for.
  * @param kubeconfig path; "": the cluster that this process is a pod of
- * @param nodeCertificate a certificate of the node is shown to it; the kubeconfig's user only asks for the first one
  * @throws {CniError} 5, 7 where there are no credentials that could be shown to it
  */
-export async function openCluster(
-  kubeconfig: string,
-  nodeName: string,
-  log: Logger,
-  nodeCertificate?: NodeCertificateSettings,
-): Promise<OpenCluster> {
+export async function openCluster(kubeconfig: string, settings: ClusterSettings): Promise<OpenCluster> {
+  const { nodeCertificate, ...options } = settings;
+  const { nodeName, log } = options;
   const credentials = kubeconfig === "" ? inClusterCredentials(log) : kubeconfigCredentials(kubeconfig, log);
   if (nodeCertificate === undefined) {
     const { server } = await credentials.access();
-    return new KubeCluster({ api: new ApiClient(credentials), server: server.origin, nodeName, log });
+    return new KubeCluster({ ...options, api: new ApiClient(credentials), server: server.origin });
   }
   // Its user may be away while there is a certificate.
   const server = await kubeconfigServer(kubeconfig);
   const { connectWithNodeCertificate } = await import("./certificates/connection.ts");
   const api = connectWithNodeCertificate({ ...nodeCertificate, kubeconfig, nodeName, log }, credentials);
-  return new KubeCluster({ api, server: server.origin, nodeName, log });
+  return new KubeCluster({ ...options, api, server: server.origin });
 }
 
 /** A runtime that asks for the STATUS of a daemon which has just started gets its answer after so many milliseconds at most. */
@@ -66,7 +69,7 @@ export class KubeCluster implements OpenCluster {
 
   /** Begins to watch at once. */
   constructor(options: KubeClusterOptions) {
-    const { api, server, nodeName, log } = options;
+    const { api, server, nodeName, nadCacheBytes, log } = options;
     this.#options = options;
     log.verbose("cluster: connecting", { server, node: nodeName === "" ? undefined : nodeName });
     if (nodeName === "") {
@@ -74,7 +77,7 @@ export class KubeCluster implements OpenCluster {
         "cluster: MULTUS_NODE_NAME is not set, nor nodeName: pods are not watched, each is asked for",
       );
     }
-    this.nads = new KubeNads(api, log);
+    this.nads = new KubeNads(api, log, nadCacheBytes);
     this.pods = new KubePods(api, nodeName, log);
     this.sink = new ClusterStatusSink({
       api,
@@ -94,10 +97,9 @@ export class KubeCluster implements OpenCluster {
   }
 
   get state(): ClusterState {
-    const watches = [this.nads.watch, this.pods.watch].filter((watch) => watch !== undefined);
     return {
       server: this.#options.server,
-      watches: watches.map((watch) => watch.state),
+      watches: [this.nads.state, this.pods.state].filter((state) => state !== undefined),
       deliveries: this.sink.deliveries,
     };
   }

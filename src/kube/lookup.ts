@@ -6,6 +6,7 @@ import { isJsonObject } from "../cni/json.ts";
 import { errorText } from "../log/error-text.ts";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from "./api.ts";
 import { isNamespaceName, isObjectName } from "./object-names.ts";
+import type { Turns } from "./turns.ts";
 
 /** For how long an API server that cannot answer is asked again, and a watch may lag behind, in milliseconds (behaviour page, section 7). */
 export const patienceMs = 2_500;
@@ -21,6 +22,10 @@ export interface LookupOptions<Found> {
   readonly path: (namespace: string, name: string) => string;
   /** As in {@link ApiRequest}. */
   readonly accept?: string;
+  /** As in {@link ApiRequest}. */
+  readonly maxBytes?: number;
+  /** Bounds how many are asked for at once, by namespace; undefined: no bound. */
+  readonly turns?: Turns;
   /** Is a 404 believed that does not say what was not found? An API server answers so where the kind is not defined; for a kind that always is, something else does. */
   readonly mayBeUndefined: boolean;
   /** What is kept of the answer. */
@@ -59,17 +64,19 @@ export class Lookup<Found> {
   }
 
   async #ask(namespace: string, name: string, patience: Patience): Promise<Found | undefined> {
-    const { api, kind, path, accept, mayBeUndefined, keep } = this.#options;
+    const { api, kind, path, accept, maxBytes, turns, mayBeUndefined, keep } = this.#options;
     const request: ApiRequest = {
       method: "GET",
       path: path(namespace, name),
       ...(accept === undefined ? {} : { accept }),
+      ...(maxBytes === undefined ? {} : { maxBytes }),
       ...(patience.timeoutMs === undefined ? {} : { timeoutMs: patience.timeoutMs }),
     };
-    const ask = async (): Promise<unknown> => {
+    // What is kept is taken out before the next one's turn.
+    const ask = async (): Promise<Found | undefined> => {
       try {
         const object = await api.request(request);
-        if (nameOf(object) === name) return object;
+        if (nameOf(object) === name) return keep(object, namespace, name);
         throw new ApiUnreachable(`the answer to GET ${request.path} is another object`);
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 404) throw error;
@@ -78,8 +85,7 @@ export class Lookup<Found> {
       }
     };
     try {
-      const object = await retried(patience.retry ? patienceMs : 0, ask);
-      return object === undefined ? undefined : keep(object, namespace, name);
+      return await retried(patience.retry ? patienceMs : 0, () => turns?.run(namespace, ask) ?? ask());
     } catch (error) {
       throw new CniError(
         CniErrorCode.tryAgainLater,

@@ -5,8 +5,11 @@ import { isJsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";
 import { type Nad, type NadSource, nadConfigProblem } from "../multus/nads.ts";
 import type { Api } from "./api.ts";
+import { BodyBudget, type Budgeted } from "./body-budget.ts";
+import type { WatchState } from "./cluster-state.ts";
 import { Lookup, patienceMs } from "./lookup.ts";
-import { Reflector } from "./reflector.ts";
+import { type ObjectMeta, Reflector } from "./reflector.ts";
+import { Turns } from "./turns.ts";
 
 const kind = "NetworkAttachmentDefinition";
 const group = "/apis/k8s.cni.cncf.io/v1";
@@ -18,32 +21,64 @@ const resourceNameKey = "k8s.v1.cni.cncf.io/resourceName";
 const rememberedLimit = 512;
 /** For how long it is believed that the API has no such NAD, in milliseconds, while a watch would say otherwise. */
 const missingForMs = 5_000;
+/** Characters of the longest resource name that Kubernetes has: a prefix of 253, and a name. */
+const longestResourceName = 317;
+/** Bytes of an answer with one NAD: etcd takes 1.5 MiB. */
+const longestAnswer = 4 << 20;
+/** An answer takes some four times its size in memory until what matters was taken out of it. */
+const lookupLimits = { atOnce: 6, ofGroup: 2, waitMs: 10_000 };
 
 const encoder = new TextEncoder();
 
 /** A NAD as it is kept: two thousand of them should cost little more than their configurations. */
-export class KubeNad implements Nad {
+export class KubeNad implements Budgeted {
   readonly namespace: string;
   readonly name: string;
+  /** Of the object when it was last seen. */
+  resourceVersion: string;
   /** "" if there is none. */
   readonly resourceName: string;
   /** What is wrong with the object; "": nothing. */
   readonly problem: string;
-  /** The text until somebody asks for bytes, then those: most NADs of a cluster are not used on a node. */
-  #config: string | Uint8Array;
+  /** The text until somebody asks for bytes, then those: most NADs of a cluster are not used on a node. undefined: left out. */
+  #config: string | Uint8Array | undefined;
 
-  constructor(namespace: string, name: string, config: string, resourceName: string, problem: string) {
+  constructor(
+    { namespace, name, resourceVersion }: ObjectMeta,
+    config: string,
+    resourceName: string,
+    problem: string,
+  ) {
     this.namespace = namespace;
     this.name = name;
+    this.resourceVersion = resourceVersion;
     this.resourceName = resourceName;
     this.problem = problem;
-    this.#config = config;
+    // In memory a text has one byte a character, or two if one of them is beyond Latin-1.
+    this.#config = Buffer.byteLength(config) === config.length ? config : encoder.encode(config);
   }
 
+  /** Is its configuration here? */
+  get isHeld(): boolean {
+    return this.#config !== undefined;
+  }
+
+  /** @throws {Error} where the configuration was left out */
   get config(): Uint8Array {
     // Not Buffer.from(): its small buffers are slices of larger ones, which would be kept with them.
     if (typeof this.#config === "string") this.#config = encoder.encode(this.#config);
+    if (this.#config === undefined) throw new Error(`the configuration of ${this.where} is not in memory`);
     return this.#config;
+  }
+
+  /** Once it is used, as much again is kept of what is parsed. */
+  get bodyBytes(): number {
+    const length = this.#config?.length ?? 0;
+    return this.resourceName.length + (typeof this.#config === "string" ? length : 2 * length);
+  }
+
+  dropBody(): void {
+    this.#config = undefined;
   }
 
   get annotations(): Readonly<Record<string, string>> {
@@ -54,20 +89,33 @@ export class KubeNad implements Nad {
     return `${kind} ${this.namespace}/${this.name}`;
   }
 
-  /** Is it, in all that is kept, the same as `other`? */
+  /** The NAD for those who use it: it stays whole when the configuration is left out here. */
+  opened(): Nad {
+    const { namespace, name, config, annotations, where } = this;
+    return { namespace, name, config, annotations, where };
+  }
+
+  /** Is it, in all that is kept, the same as `other`? Where a configuration was left out there is no saying. */
   equals(other: KubeNad): boolean {
     return (
       this.namespace === other.namespace &&
       this.name === other.name &&
       this.resourceName === other.resourceName &&
       this.problem === other.problem &&
-      this.#text() === other.#text()
+      this.#isSameText(other)
     );
   }
 
-  #text(): string {
-    return typeof this.#config === "string" ? this.#config : Buffer.from(this.#config).toString();
+  #isSameText(other: KubeNad): boolean {
+    const [one, another] = [this.#config, other.#config];
+    if (one === undefined || another === undefined) return false;
+    if (typeof one === "string" && typeof another === "string") return one === another;
+    return Buffer.compare(bytesOf(one), bytesOf(another)) === 0;
   }
+}
+
+function bytesOf(config: string | Uint8Array): Uint8Array {
+  return typeof config === "string" ? encoder.encode(config) : config;
 }
 
 /**
@@ -76,7 +124,7 @@ export class KubeNad implements Nad {
  */
 export function keptNad(object: unknown, namespace: string, name: string): KubeNad {
   const { metadata, spec } = isJsonObject(object) ? object : {};
-  const annotations = isJsonObject(metadata) ? metadata.annotations : undefined;
+  const { annotations, resourceVersion } = isJsonObject(metadata) ? metadata : {};
   const resourceName = isJsonObject(annotations) ? annotations[resourceNameKey] : undefined;
   const config = isJsonObject(spec) ? (spec.config ?? "") : "";
   const problem =
@@ -84,24 +132,34 @@ export function keptNad(object: unknown, namespace: string, name: string): KubeN
       ? (nadConfigProblem(Buffer.byteLength(config)) ?? "")
       : "spec.config must be a text with JSON in it";
   return new KubeNad(
-    namespace,
-    name,
+    { namespace, name, resourceVersion: typeof resourceVersion === "string" ? resourceVersion : "" },
     // What cannot be used is not kept, and may be large.
     typeof config === "string" && problem === "" ? config : "",
-    typeof resourceName === "string" ? resourceName : "",
+    typeof resourceName === "string" && resourceName.length <= longestResourceName ? resourceName : "",
     problem,
   );
 }
 
 export class KubeNads implements NadSource {
   readonly watch: Reflector<KubeNad>;
+  readonly #budget: BodyBudget<KubeNad>;
   readonly #lookup: Lookup<KubeNad>;
   /** By `namespace/name`: what the watch did not have, so that it stays the same object for as long as its content does. */
   readonly #asked = new Map<string, KubeNad>();
   /** By `namespace/name`: when the API said last that there is none. */
   readonly #missing = new Map<string, number>();
 
-  constructor(api: Api, log: Logger) {
+  /** @param cacheBytes that the NADs may take in memory; configurations beyond are asked of the API when they are needed */
+  constructor(api: Api, log: Logger, cacheBytes: number) {
+    this.#budget = new BodyBudget({
+      limit: cacheBytes,
+      kind: plural,
+      setting: "nadCacheBytes",
+      forget: (nad) => this.#forget(nad),
+      // Before the watch is there nothing was forgotten.
+      forgotten: () => this.watch?.forgotten ?? 0,
+      log,
+    });
     this.watch = new Reflector({
       api,
       path: `${group}/${plural}`,
@@ -110,36 +168,55 @@ export class KubeNads implements NadSource {
       keep: (object, { namespace, name }) => {
         const before = this.watch.get(`${namespace}/${name}`);
         const nad = keptNad(object, namespace, name);
-        return before?.equals(nad) ? before : nad;
+        if (before?.equals(nad) !== true) return nad;
+        before.resourceVersion = nad.resourceVersion;
+        return before;
       },
+      onChange: (key, nad, before) => this.#changed(key, nad, before),
       log,
     });
     this.#lookup = new Lookup({
       api,
       kind,
       path: (namespace, name) => `${group}/namespaces/${namespace}/${plural}/${name}`,
+      maxBytes: longestAnswer,
+      turns: new Turns(lookupLimits),
       mayBeUndefined: true,
       keep: keptNad,
     });
   }
 
+  get state(): WatchState {
+    return { ...this.watch.state, memory: this.#budget.state };
+  }
+
   /**
-   * From the watch, also while it is interrupted. What it does not have is asked of the API.
-   * @returns the same object for as long as its configuration stays the same
+   * From the watch, also while it is interrupted. What it does not have, and configurations that memory had no room for, are asked of the API.
+   * @returns one with the same `config` for as long as its configuration stays the same and is kept
    * @throws {CniError} 7 where spec.config cannot be a configuration; 11 where the API would have to be asked and does not answer
    */
   async get(namespace: string, name: string): Promise<Nad | undefined> {
     const nad = await this.#find(namespace, name);
-    if (nad === undefined || nad.problem === "") return nad;
-    throw new CniError(CniErrorCode.invalidNetworkConfig, `${nad.where}: ${nad.problem}`);
+    if (nad === undefined) return undefined;
+    if (nad.problem !== "") {
+      throw new CniError(CniErrorCode.invalidNetworkConfig, `${nad.where}: ${nad.problem}`);
+    }
+    // Before it is counted: it may be what has to make room.
+    const opened = nad.opened();
+    this.#keepUsed(`${namespace}/${name}`, nad);
+    return opened;
   }
 
+  /** @returns one whose configuration is here */
   async #find(namespace: string, name: string): Promise<KubeNad | undefined> {
     const key = `${namespace}/${name}`;
     const watched = this.watch.get(key);
-    if (watched !== undefined && !this.watch.refused) return watched;
+    if (watched !== undefined && !this.watch.refused) {
+      return watched.isHeld ? watched : this.#fetch(watched);
+    }
     if (this.watch.connected && this.#wasJustMissing(key)) return undefined;
-    const known = watched ?? this.#asked.get(key);
+    const inMemory = watched ?? this.#asked.get(key);
+    const known = inMemory?.isHeld === true ? inMemory : undefined;
     // What it said before is good enough while it is away: neither networks nor files in their place are to be lost with it.
     const isKnown = known !== undefined || (this.watch.synced && this.#missing.has(key));
     try {
@@ -155,6 +232,47 @@ export class KubeNads implements NadSource {
     }
   }
 
+  /** The NAD of the API for one whose configuration memory had no room for. @throws {CniError} 11 */
+  async #fetch({ namespace, name }: KubeNad): Promise<KubeNad | undefined> {
+    try {
+      return await this.#lookup.get(namespace, name, { retry: true });
+    } catch (error) {
+      if (!(error instanceof CniError)) throw error;
+      const { limit } = this.#budget.state;
+      const why = `its configuration is not in memory, as those of all together need more than nadCacheBytes (${limit})`;
+      throw new CniError(error.code, `${error.message}; ${why}`, error.details, { cause: error });
+    }
+  }
+
+  /** A configuration that is used on this node stays longest. */
+  #keepUsed(key: string, nad: KubeNad): void {
+    const watched = this.watch.get(key);
+    if (watched === nad || this.#asked.get(key) === nad) {
+      this.#budget.count(nad, true);
+    } else if (watched?.isHeld === false && watched.resourceVersion === nad.resourceVersion) {
+      this.#budget.count(watched, true);
+      this.watch.replace(key, nad);
+    }
+  }
+
+  #changed(key: string, nad: KubeNad | undefined, before: KubeNad | undefined): void {
+    this.#missing.delete(key);
+    this.#dropAsked(key);
+    if (nad === before) {
+      this.#budget.report();
+      return;
+    }
+    const isUsed = before !== undefined && this.#budget.isUsed(before);
+    if (before !== undefined) this.#budget.release(before);
+    if (nad !== undefined) this.#budget.count(nad, isUsed);
+  }
+
+  #forget(nad: KubeNad): void {
+    const key = `${nad.namespace}/${nad.name}`;
+    if (this.watch.get(key) === nad) this.watch.forget(key);
+    else if (this.#asked.get(key) === nad) this.#asked.delete(key);
+  }
+
   /** A name that is looked up in files after the cluster is not to cost every pod a request. */
   #wasJustMissing(key: string): boolean {
     const since = this.#missing.get(key);
@@ -164,21 +282,32 @@ export class KubeNads implements NadSource {
   #remember(key: string, found: KubeNad): KubeNad {
     const before = this.#asked.get(key);
     const nad = before?.equals(found) ? before : found;
-    rememberIn(this.#asked, key, nad);
+    if (before !== undefined && before !== nad) this.#budget.release(before);
+    const oldest = rememberIn(this.#asked, key, nad);
+    if (oldest !== undefined) this.#budget.release(oldest);
     this.#missing.delete(key);
     return nad;
   }
 
   #rememberMissing(key: string): undefined {
     rememberIn(this.#missing, key, performance.now());
+    this.#dropAsked(key);
+  }
+
+  #dropAsked(key: string): void {
+    const before = this.#asked.get(key);
+    if (before === undefined) return;
     this.#asked.delete(key);
+    this.#budget.release(before);
   }
 }
 
-/** Sets a value, as the newest; the oldest goes where there are too many. */
-function rememberIn<Value>(map: Map<string, Value>, key: string, value: Value): void {
+/** Sets a value, as the newest. @returns the oldest, which goes where there are too many */
+function rememberIn<Value>(map: Map<string, Value>, key: string, value: Value): Value | undefined {
   map.delete(key);
   map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > rememberedLimit && oldest !== undefined) map.delete(oldest);
+  const [oldest] = map;
+  if (map.size <= rememberedLimit || oldest === undefined) return undefined;
+  map.delete(oldest[0]);
+  return oldest[1];
 }

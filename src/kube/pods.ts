@@ -7,13 +7,19 @@ import type { PodReference } from "../multus/pod.ts";
 import { configSourceAnnotation, isAnotherPod, isStaticPod } from "../multus/pod-lookup.ts";
 import { podAnnotationsRead } from "../multus/selection.ts";
 import { type Api, metadataOnly } from "./api.ts";
+import { BodyBudget, type Budgeted } from "./body-budget.ts";
+import type { WatchState } from "./cluster-state.ts";
 import { Lookup, patienceMs } from "./lookup.ts";
 import { statusAnnotation } from "./network-status.ts";
-import { Reflector, syncPatienceMs } from "./reflector.ts";
+import { type ObjectMeta, Reflector, syncPatienceMs } from "./reflector.ts";
 
 const keptAnnotations = [...podAnnotationsRead, configSourceAnnotation];
 /** What most pods of a node have in common. */
 const noAnnotations: Readonly<Record<string, string>> = {};
+/** Bytes that the pods of a node may take. An annotation may have 256 KiB; those of 250 ordinary pods that are kept have 50 KB. */
+const usualPodBytes = 8 << 20;
+/** Bytes of an answer with one pod's metadata: etcd takes 1.5 MiB. */
+const longestAnswer = 4 << 20;
 
 export interface KeptPod extends PodDetails {
   /** Whoever wrote it, and whatever it says. */
@@ -46,28 +52,82 @@ function texts(annotations: unknown): Readonly<Record<string, string>> {
   return Object.keys(kept).length === 0 ? noAnnotations : kept;
 }
 
+/** A pod of the watch. Annotations that memory has no room for are left out. */
+class WatchedPod implements Budgeted {
+  readonly namespace: string;
+  readonly name: string;
+  #details: KeptPod;
+  #isWhole = true;
+
+  constructor({ namespace, name }: ObjectMeta, details: KeptPod) {
+    this.namespace = namespace;
+    this.name = name;
+    this.#details = details;
+  }
+
+  get details(): KeptPod {
+    return this.#details;
+  }
+
+  /** Are its annotations here? */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  get bodyBytes(): number {
+    const texts = Object.values(this.#details.annotations);
+    return texts.reduce((sum, text) => sum + memoryOf(text), 0);
+  }
+
+  dropBody(): void {
+    this.#isWhole = false;
+    this.#details = { ...this.#details, annotations: noAnnotations };
+  }
+}
+
+/** Bytes: a text has one a character, or two if one of them is beyond Latin-1. */
+function memoryOf(text: string): number {
+  return Buffer.byteLength(text) === text.length ? text.length : 2 * text.length;
+}
+
 export class KubePods implements PodSource {
   /** undefined where the node's name is not known. */
-  readonly watch: Reflector<KeptPod> | undefined;
+  readonly watch: Reflector<WatchedPod> | undefined;
+  readonly #budget: BodyBudget<WatchedPod>;
   readonly #lookup: Lookup<PodDetails>;
   readonly #nodeName: string;
   readonly #log: Logger;
   /** That is said once: it may be a watch that lags. */
   #isNodeNameDoubted = false;
 
-  /** @param nodeName of the node whose pods are watched; "": none are, and each is asked for */
-  constructor(api: Api, nodeName: string, log: Logger) {
+  /**
+   * @param nodeName of the node whose pods are watched; "": none are, and each is asked for
+   * @param memoryBytes that the watched pods may take; annotations beyond are asked of the API when they are needed
+   */
+  constructor(api: Api, nodeName: string, log: Logger, memoryBytes = usualPodBytes) {
     this.#nodeName = nodeName;
     this.#log = log;
+    this.#budget = new BodyBudget({
+      limit: memoryBytes,
+      kind: "pods",
+      forget: ({ namespace, name }) => this.watch?.forget(`${namespace}/${name}`),
+      forgotten: () => this.watch?.forgotten ?? 0,
+      log,
+    });
     this.watch =
       nodeName === ""
         ? undefined
-        : new Reflector({
+        : new Reflector<WatchedPod>({
             api,
             path: `/api/v1/pods?fieldSelector=${encodeURIComponent(`spec.nodeName=${nodeName}`)}`,
             kind: "pods",
             metadataOnly: true,
-            keep: keptPod,
+            keep: (object, meta) => new WatchedPod(meta, keptPod(object)),
+            onChange: (_key, watched, before) => {
+              if (before !== undefined) this.#budget.release(before);
+              if (watched !== undefined) this.#budget.count(watched, false);
+              this.#budget.report();
+            },
             log,
           });
     this.#lookup = new Lookup({
@@ -75,18 +135,28 @@ export class KubePods implements PodSource {
       kind: "pod",
       path: (namespace, name) => `/api/v1/namespaces/${namespace}/pods/${name}`,
       accept: metadataOnly,
+      maxBytes: longestAnswer,
       mayBeUndefined: false,
       keep: keptPod,
     });
   }
 
+  /** undefined: they are not watched. */
+  get state(): WatchState | undefined {
+    return this.watch && { ...this.watch.state, memory: this.#budget.state };
+  }
+
   async find(pod: PodReference, { retry }: { readonly retry: boolean }): Promise<PodDetails | undefined> {
     const isSame = (known: PodDetails) => !isAnotherPod(pod, known);
-    const watched = await this.watch?.waitFor(`${pod.namespace}/${pod.name}`, isSame, patienceMs);
-    if (watched !== undefined) return watched;
+    const watched = await this.watch?.waitFor(
+      `${pod.namespace}/${pod.name}`,
+      ({ details }) => isSame(details),
+      patienceMs,
+    );
+    if (watched?.isWhole) return watched.details;
     const isWatching = this.watch?.connected ?? false;
     const found = await (retry ? this.#lookup.get(pod.namespace, pod.name, { retry }) : this.ask(pod));
-    if (isWatching && found !== undefined && isSame(found)) this.#doubtNodeName(pod);
+    if (isWatching && watched === undefined && found !== undefined && isSame(found)) this.#doubtNodeName(pod);
     return found;
   }
 
@@ -114,7 +184,7 @@ export class KubePods implements PodSource {
   }
 
   withoutStatus(pod: PodReference): PodReference | undefined {
-    const known = this.watch?.get(`${pod.namespace}/${pod.name}`);
+    const known = this.watch?.get(`${pod.namespace}/${pod.name}`)?.details;
     return known === undefined || known.hasNetworkStatus || isAnotherPod(pod, known)
       ? undefined
       : { ...pod, uid: known.uid };

@@ -31,8 +31,12 @@ export interface ReflectorOptions<Kept> {
    * there is another one. It must not keep parts of `object`, as they keep all of it in memory.
    */
   readonly keep: (object: JsonObject, meta: ObjectMeta) => Kept | undefined;
-  /** An object is new, changed or gone (undefined); the reflector has it already. @param key `namespace/name` */
-  readonly onChange?: (key: string, kept: Kept | undefined) => void;
+  /**
+   * An object is new, changed or gone (undefined); the reflector has it already.
+   * @param key `namespace/name`
+   * @param before what was kept of it until now; undefined: nothing, also where it was forgotten
+   */
+  readonly onChange?: (key: string, kept: Kept | undefined, before: Kept | undefined) => void;
   readonly log: Logger;
   /** Objects in a page of the list; default 50. */
   readonly pageSize?: number;
@@ -67,6 +71,13 @@ interface Waiter<Kept> {
  * 250 pods a daemon has 79 MB after its lists, not 85 MB as with pages of 100 or more, and the lists take 20 ms longer, 150 ms in all.
  */
 const defaultPageSize = 50;
+/**
+ * Of a page with more than one object. A page is read, decoded and parsed as a whole: it takes some four times its size in memory, and the time of
+ * parsing it is time in which no request is worked on. Fifty ordinary objects have 100 KB.
+ */
+const longestPageBytes = 2 << 20;
+/** After a page that was too long, so many pages stay as small as the one that was not. */
+const pagesUntilLarger = 8;
 const listTimeoutMs = 30_000;
 /** The server sends a bookmark about once a minute. */
 const longestSilenceMs = 100_000;
@@ -95,7 +106,13 @@ export class Reflector<Kept> {
   readonly #options: ReflectorOptions<Kept>;
   readonly #backOff: BackOff;
   readonly #closing = new AbortController();
-  #items = new Map<string, Item<Kept>>();
+  readonly #items = new Map<string, Item<Kept>>();
+  /** Objects that exist, and of which nothing is kept since `forget`. */
+  #forgotten = 0;
+  /** Objects in the next page of a list. */
+  #pageSize: number;
+  /** Pages until a larger one is tried. */
+  #pagesUntilLarger = 0;
   readonly #waiters = new Map<string, Set<Waiter<Kept>>>();
   readonly #syncWaiters = new Set<() => void>();
   /** From where to watch; "": a list is needed first. */
@@ -112,6 +129,7 @@ export class Reflector<Kept> {
   /** Begins at once; nothing is there before the first list. */
   constructor(options: ReflectorOptions<Kept>) {
     this.#options = options;
+    this.#pageSize = options.pageSize ?? defaultPageSize;
     this.#backOff = new BackOff(options.random);
     this.#run().catch((error: unknown) => {
       // Whatever can fail is caught where it is tried.
@@ -147,7 +165,12 @@ export class Reflector<Kept> {
     return this.#items.size;
   }
 
-  get state(): WatchState {
+  /** How many objects there are of which nothing is kept since `forget`. */
+  get forgotten(): number {
+    return this.#forgotten;
+  }
+
+  get state(): Omit<WatchState, "memory"> {
     const { kind: resource } = this.#options;
     const { connected, synced, size } = this;
     return { resource, connected, synced, size, heardAt: this.#heardAt, ...this.#counts };
@@ -156,6 +179,19 @@ export class Reflector<Kept> {
   /** @param key `namespace/name` */
   get(key: string): Kept | undefined {
     return this.#items.get(key)?.kept;
+  }
+
+  /** Keeps nothing of an object any more, as if it did not exist, until it is changed or listed again. @param key `namespace/name` */
+  forget(key: string): void {
+    if (this.#items.delete(key)) this.#forgotten += 1;
+  }
+
+  /** Keeps something else of an object, as long as it does not change. It must be of the same resourceVersion. @param key `namespace/name` */
+  replace(key: string, kept: Kept): void {
+    const before = this.#items.get(key);
+    if (before === undefined) return;
+    this.#items.set(key, { resourceVersion: before.resourceVersion, kept });
+    this.#changed(key, kept, before.kept);
   }
 
   *values(): Generator<Kept> {
@@ -224,39 +260,26 @@ export class Reflector<Kept> {
     }
   }
 
-  /** Lists; in smaller pages where some are too long: etcd takes objects of 1.5 MB. @throws {ApiError} {@link ApiUnreachable} */
+  /**
+   * Reads every page. What a page has counts at once: a copy of all that is known, until the list is complete, would be as large again. What was
+   * deleted is known at the end.
+   * @throws {ApiError} {@link ApiUnreachable}
+   */
   async #list(): Promise<void> {
-    for (let pageSize = this.#options.pageSize ?? defaultPageSize; ; pageSize = Math.ceil(pageSize / 2)) {
-      try {
-        return await this.#listInPages(pageSize);
-      } catch (error) {
-        if (pageSize === 1 || !(error instanceof ApiError && error.reason === answerTooLong)) throw error;
-      }
-    }
-  }
-
-  /** Reads every page, then replaces what is kept. @throws {ApiError} {@link ApiUnreachable} */
-  async #listInPages(pageSize: number): Promise<void> {
-    const { api, path } = this.#options;
-    const items = new Map<string, Item<Kept>>();
+    const listed = new Set<string>();
     let resourceVersion = "";
     let continueAt = "";
+    this.#forgotten = 0;
     do {
-      const query = new URLSearchParams({ limit: String(pageSize) });
-      if (continueAt !== "") query.set("continue", continueAt);
-      const page = listPage(
-        await api.request({
-          method: "GET",
-          path: withQuery(path, query),
-          timeoutMs: listTimeoutMs,
-          signal: this.#closing.signal,
-          ...(this.#options.metadataOnly === true ? { accept: listMetadataOnly } : {}),
-        }),
-      );
-      for (const object of page.items) this.#take(items, object, this.#items);
+      const page = await this.#page(continueAt);
+      for (const object of page.items) listed.add(this.#update(object));
       ({ resourceVersion, continueAt } = page);
     } while (continueAt !== "");
-    this.#replace(items);
+    for (const [key, { kept }] of this.#items) {
+      if (listed.has(key)) continue;
+      this.#items.delete(key);
+      this.#changed(key, undefined, kept);
+    }
     this.#resourceVersion = resourceVersion;
     this.#heardAt = Date.now();
     this.#counts.lists += 1;
@@ -264,40 +287,64 @@ export class Reflector<Kept> {
     for (const end of this.#syncWaiters) end();
   }
 
-  /** Puts what `keep` makes of an object into `items`. @returns its key */
-  #take(items: Map<string, Item<Kept>>, object: JsonObject, known: ReadonlyMap<string, Item<Kept>>): string {
-    const { keep, log, kind } = this.#options;
+  /** A page of the list; a smaller one where it is too long, as etcd takes objects of 1.5 MB. @throws {ApiError} {@link ApiUnreachable} */
+  async #page(continueAt: string): Promise<ListPage> {
+    const { pageSize: largest = defaultPageSize } = this.#options;
+    for (;;) {
+      try {
+        const page = await this.#pageOf(this.#pageSize, continueAt);
+        this.#pagesUntilLarger -= 1;
+        if (this.#pagesUntilLarger < 0) this.#pageSize = Math.min(largest, this.#pageSize * 2);
+        return page;
+      } catch (error) {
+        const isTooLong = error instanceof ApiError && error.reason === answerTooLong;
+        if (!isTooLong || this.#pageSize === 1) throw error;
+        this.#pageSize = Math.ceil(this.#pageSize / 2);
+        this.#pagesUntilLarger = pagesUntilLarger;
+      }
+    }
+  }
+
+  async #pageOf(pageSize: number, continueAt: string): Promise<ListPage> {
+    const { api, path } = this.#options;
+    const query = new URLSearchParams({ limit: String(pageSize) });
+    if (continueAt !== "") query.set("continue", continueAt);
+    const answer = await api.request({
+      method: "GET",
+      path: withQuery(path, query),
+      timeoutMs: listTimeoutMs,
+      signal: this.#closing.signal,
+      ...(pageSize === 1 ? {} : { maxBytes: longestPageBytes }),
+      ...(this.#options.metadataOnly === true ? { accept: listMetadataOnly } : {}),
+    });
+    return listPage(answer);
+  }
+
+  /** Has what `keep` makes of an object. @returns its key */
+  #update(object: JsonObject): string {
     const meta = objectMeta(object);
     const key = `${meta.namespace}/${meta.name}`;
-    const before = known.get(key);
-    if (before !== undefined && before.resourceVersion === meta.resourceVersion) {
-      items.set(key, before);
-      return key;
-    }
-    let kept: Kept | undefined;
-    try {
-      kept = keep(object, meta);
-    } catch (error) {
-      log.error(`${kind}: an object cannot be used`, { object: key, error: errorText(error) });
-    }
-    if (kept === undefined) items.delete(key);
-    else items.set(key, { resourceVersion: meta.resourceVersion, kept });
+    const before = this.#items.get(key);
+    if (before?.resourceVersion === meta.resourceVersion) return key;
+    const kept = this.#keep(object, meta, key);
+    if (kept === undefined) this.#items.delete(key);
+    else this.#items.set(key, { resourceVersion: meta.resourceVersion, kept });
+    if (kept !== undefined || before !== undefined) this.#changed(key, kept, before?.kept);
     return key;
   }
 
-  #replace(items: Map<string, Item<Kept>>): void {
-    const before = this.#items;
-    this.#items = items;
-    for (const [key, item] of items) {
-      if (before.get(key) !== item) this.#changed(key, item.kept);
-    }
-    for (const key of before.keys()) {
-      if (!items.has(key)) this.#changed(key, undefined);
+  #keep(object: JsonObject, meta: ObjectMeta, key: string): Kept | undefined {
+    const { keep, log, kind } = this.#options;
+    try {
+      return keep(object, meta);
+    } catch (error) {
+      log.error(`${kind}: an object cannot be used`, { object: key, error: errorText(error) });
+      return undefined;
     }
   }
 
-  #changed(key: string, kept: Kept | undefined): void {
-    this.#options.onChange?.(key, kept);
+  #changed(key: string, kept: Kept | undefined, before: Kept | undefined): void {
+    this.#options.onChange?.(key, kept, before);
     if (kept === undefined) return;
     for (const waiter of this.#waiters.get(key) ?? []) {
       if (waiter.accept(kept)) waiter.resolve(kept);
@@ -345,19 +392,24 @@ export class Reflector<Kept> {
     if (type === "ERROR") throw statusError(object);
     const { resourceVersion } = type === "BOOKMARK" ? bookmarkMeta(object) : objectMeta(object);
     if (type === "ADDED" || type === "MODIFIED") {
-      const meta = objectMeta(object);
-      const before = this.#items.get(`${meta.namespace}/${meta.name}`);
-      const key = this.#take(this.#items, object, this.#items);
-      const after = this.#items.get(key);
-      if (after !== before) this.#changed(key, after?.kept);
+      if (type === "MODIFIED" && !this.#items.has(keyOf(object))) this.#unforget();
+      this.#update(object);
     } else if (type === "DELETED") {
-      const meta = objectMeta(object);
-      const key = `${meta.namespace}/${meta.name}`;
-      if (this.#items.delete(key)) this.#changed(key, undefined);
+      const key = keyOf(object);
+      const before = this.#items.get(key);
+      this.#items.delete(key);
+      if (before !== undefined || this.#unforget()) this.#changed(key, undefined, before?.kept);
     } else if (type !== "BOOKMARK") {
       throw new ApiError(500, "", `an event of unknown type ${quoted(String(type))}`);
     }
     this.#resourceVersion = resourceVersion;
+  }
+
+  /** An event is about an object that is not kept. @returns whether it is one that was forgotten, as far as can be said */
+  #unforget(): boolean {
+    if (this.#forgotten === 0) return false;
+    this.#forgotten -= 1;
+    return true;
   }
 
   #opened(): void {
@@ -469,6 +521,12 @@ function objectMeta(object: JsonObject): ObjectMeta {
     throw new ApiError(500, "", "an object without name or resourceVersion");
   }
   return { name, namespace, resourceVersion };
+}
+
+/** @throws {ApiError} */
+function keyOf(object: JsonObject): string {
+  const { namespace, name } = objectMeta(object);
+  return `${namespace}/${name}`;
 }
 
 function bookmarkMeta(object: JsonObject): { readonly resourceVersion: string } {

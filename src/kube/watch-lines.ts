@@ -9,6 +9,8 @@ export class WatchLines {
   /** Of the line that has not ended yet. */
   #pieces: Buffer[] = [];
   #length = 0;
+  /** Where the pieces of a line become one: the same memory for all lines, as a collector of garbage hurries for no buffer. */
+  #whole = Buffer.alloc(0);
 
   /**
    * @param limit bytes of the longest line
@@ -30,12 +32,20 @@ export class WatchLines {
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
       this.#add(chunk.subarray(start, end));
       start = end + 1;
-      const line = this.#pieces.length === 1 ? this.#pieces[0] : Buffer.concat(this.#pieces, this.#length);
+      const line = this.#line();
       this.#pieces = [];
       this.#length = 0;
       if (line !== undefined && line.length > 0) this.#onLine(line);
     }
     this.#add(chunk.subarray(start));
+  }
+
+  #line(): Buffer | undefined {
+    if (this.#pieces.length < 2) return this.#pieces[0];
+    if (this.#whole.length < this.#length) this.#whole = Buffer.allocUnsafeSlow(this.#length);
+    let at = 0;
+    for (const piece of this.#pieces) at += piece.copy(this.#whole, at);
+    return this.#whole.subarray(0, this.#length);
   }
 
   #add(piece: Buffer): void {

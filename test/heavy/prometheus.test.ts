@@ -160,6 +160,7 @@ test.each([
     "MultusStatusesGivenUp",
     { 'multus_deliveries_total{kind="status",outcome="given-up",server="s"}': "0x80 1x40" },
   ],
+  ["MultusObjectsLeftOut", { 'multus_watch_left_out{resource="pods",server="s"}': "0x70 3x50" }],
   ["MultusMemory", { process_resident_memory_bytes: "60000000x60 200000000x60" }],
   ["MultusSpansLost", { 'multus_trace_spans_total{outcome="dropped"}': "0x60 1+1x60" }],
 ])("%s fires for what it is about, and no other one", async (alert, ill) => {

@@ -38,6 +38,7 @@ export const busyState: DaemonState = {
           lists: 1,
           watches: 2,
           failures: 3,
+          memory: { bytes: 50_000, limit: 8 << 20, leftOut: 4 },
         },
       ],
       deliveries: [{ kind: "status", pending: 5, delivered: 6, givenUp: 7 }],

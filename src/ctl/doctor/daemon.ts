@@ -129,6 +129,16 @@ export function judge(status: DaemonStatus, now: number): Finding[] {
         ),
       );
     }
+    for (const { resource, memory } of watches) {
+      if (memory.leftOut === 0) continue;
+      findings.push(
+        warn(
+          cluster,
+          `${server}: ${memory.leftOut} ${resource} have no room in the daemon's memory (${memory.limit} bytes): the API is asked for them when a pod needs them`,
+          "the daemon's log names the namespace that takes the most; key nadCacheBytes has the limit for networks",
+        ),
+      );
+    }
     const givenUp = deliveries.filter((delivery) => delivery.givenUp > 0);
     for (const delivery of givenUp) {
       findings.push(

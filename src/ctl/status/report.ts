@@ -85,10 +85,12 @@ function watchText({
   connected,
   synced,
   heardAt,
+  memory,
 }: DaemonStatus["clusters"][number]["watches"][number]): string {
   const state = !synced ? "not listed yet" : connected ? "watched" : "NOT watched: what is kept may be old";
   const heard = heardAt === undefined ? "" : `, heard of ${formatAge((Date.now() - heardAt) / 1000)} ago`;
-  return `${resource}: ${size} known, ${state}${heard}`;
+  const leftOut = memory.leftOut === 0 ? "" : `, ${memory.leftOut} have no room in memory`;
+  return `${resource}: ${size} known, ${state}${heard}${leftOut}`;
 }
 
 function spoolText({ spool }: NodeSummary): string {

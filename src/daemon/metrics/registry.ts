@@ -280,6 +280,27 @@ function addStateMetrics(registry: Registry, state: () => DaemonState): void {
     watchLabels,
     ofWatches(({ failures }) => failures),
   );
+  watch(
+    Gauge,
+    "multus_watch_memory_bytes",
+    "Memory that a watch's objects take, as it is counted against its limit.",
+    watchLabels,
+    ofWatches(({ memory }) => memory.bytes),
+  );
+  watch(
+    Gauge,
+    "multus_watch_memory_limit_bytes",
+    "Memory that a watch's objects may take.",
+    watchLabels,
+    ofWatches(({ memory }) => memory.limit),
+  );
+  watch(
+    Gauge,
+    "multus_watch_left_out",
+    "Objects that memory has no room for, or only for their names: the API is asked for them when a pod needs them.",
+    watchLabels,
+    ofWatches(({ memory }) => memory.leftOut),
+  );
 
   const deliveryLabels: ("server" | "kind")[] = ["server", "kind"];
   figures(

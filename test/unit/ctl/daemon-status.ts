@@ -5,7 +5,15 @@ import type { DaemonStatus } from "../../../src/ctl/daemon-socket.ts";
 /** Milliseconds since the epoch. */
 export const now = Date.UTC(2026, 10, 23, 20, 11, 12);
 
-const watch = { connected: true, synced: true, heardAt: now, lists: 1, watches: 1, failures: 0 };
+const watch = {
+  connected: true,
+  synced: true,
+  heardAt: now,
+  lists: 1,
+  watches: 1,
+  failures: 0,
+  memory: { bytes: 30_000, limit: 8 << 20, leftOut: 0 },
+};
 
 export const goodStatus: DaemonStatus = {
   version: "0.1.0",

@@ -35,7 +35,7 @@ class TestCluster implements AsyncDisposable {
       this.logged += text;
     });
     const log = loggers.get(logSettings({ logLevel: "verbose" }));
-    const cluster = await openCluster(this.kubeconfig, nodeName, log);
+    const cluster = await openCluster(this.kubeconfig, { nodeName, nadCacheBytes: 32 << 20, log });
     this.#opened.push(cluster);
     return cluster;
   }

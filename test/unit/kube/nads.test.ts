@@ -1,14 +1,22 @@
 import { describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { KubeNads } from "../../../src/kube/nads.ts";
-import { silentLogger } from "../../../src/log/logger.ts";
+import { type Logger, silentLogger } from "../../../src/log/logger.ts";
 import type { Nad } from "../../../src/multus/nads.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
 import { type KubeObject, nadsPath } from "./api-server.ts";
 import { ServerWithClient } from "./server-with-client.ts";
 
 /** With its watch open, unless the server does not let it. */
-async function openNads(at: ServerWithClient, { connected = true } = {}): Promise<KubeNads> {
-  const nads = new KubeNads(at.api, silentLogger);
+async function openNads(
+  at: ServerWithClient,
+  {
+    connected = true,
+    cacheBytes = 32 << 20,
+    log = silentLogger,
+  }: { connected?: boolean; cacheBytes?: number; log?: Logger } = {},
+): Promise<KubeNads> {
+  const nads = new KubeNads(at.api, log, cacheBytes);
   at.opened.defer(() => nads.watch.close());
   if (connected) await vi.waitFor(() => expect(nads.watch.connected).toBe(true), 10_000);
   return nads;
@@ -274,5 +282,123 @@ describe.concurrent("where the API lets nobody watch", () => {
     await vi.waitFor(() => expect(nads.watch.refused).toBe(true), 10_000);
     at.server.set(nadsPath, nad("a", "{}"));
     expect(configOf(await nads.get("default", "a"))).toBe("{}");
+  });
+});
+
+describe.concurrent("where configurations are larger than memory may be", () => {
+  const cacheBytes = 1 << 20;
+  const largeBytes = 300_000;
+  const large = (name: string, namespace = "greedy") => nad(name, "x".repeat(largeBytes), { namespace });
+
+  async function crowded(at: ServerWithClient, log: Logger = silentLogger): Promise<KubeNads> {
+    at.server.set(nadsPath, nad("ordinary"));
+    for (let index = 0; index < 20; index++) at.server.set(nadsPath, large(`large-${index}`));
+    return openNads(at, { cacheBytes, log });
+  }
+
+  test("memory has no more than it may, every object is known, and those of other namespaces are kept", async () => {
+    await using at = await ServerWithClient.start();
+    const log = new RecordingLogger();
+    const nads = await crowded(at, log);
+    expect(nads.state.size).toBe(21);
+    expect(nads.state.memory.bytes).toBeLessThanOrEqual(cacheBytes);
+    expect(nads.state.memory.leftOut).toBeGreaterThanOrEqual(17);
+    expect(configOf(await nads.get("default", "ordinary"))).toBe(macvlan);
+    expect(at.server.lookups).toEqual([]);
+    expect(log.errors).toHaveLength(1);
+  });
+
+  test("a configuration that was left out is asked for when it is needed, and kept from then on, until it changes", async () => {
+    await using at = await ServerWithClient.start();
+    const nads = await crowded(at);
+    const [leftOut] = [...nads.watch.values()].filter(({ isHeld }) => !isHeld);
+    const name = leftOut?.name ?? "";
+    const first = await nads.get("greedy", name);
+    expect(first?.config).toHaveLength(largeBytes);
+    expect(at.server.lookups).toHaveLength(1);
+    expect((await nads.get("greedy", name))?.config).toBe(first?.config);
+    expect(at.server.lookups).toHaveLength(1);
+    expect(nads.state.memory.bytes).toBeLessThanOrEqual(cacheBytes);
+    at.server.set(nadsPath, nad(name, "{}", { namespace: "greedy" }));
+    await vi.waitFor(async () => expect(configOf(await nads.get("greedy", name))).toBe("{}"), 10_000);
+    expect(first?.config).toHaveLength(largeBytes);
+  });
+
+  test("what the API has is used, not what the watch was told before", async () => {
+    await using at = await ServerWithClient.start();
+    const nads = await crowded(at);
+    const [leftOut] = [...nads.watch.values()].filter(({ isHeld }) => !isHeld);
+    const name = leftOut?.name ?? "";
+    at.server.set(nadsPath, nad(name, "{}", { namespace: "greedy" }), { seen: false });
+    expect(configOf(await nads.get("greedy", name))).toBe("{}");
+    // The watch will bring it; until then it is asked for again.
+    expect(nads.watch.get(`greedy/${name}`)?.isHeld).toBe(false);
+  });
+
+  test("without the API an error says why it is asked, and what is kept is used", async () => {
+    await using at = await ServerWithClient.start();
+    const nads = await crowded(at);
+    const [leftOut] = [...nads.watch.values()].filter(({ isHeld }) => !isHeld);
+    at.server.fault = () => "reset";
+    at.server.cut();
+    const error = await failure(nads.get("greedy", leftOut?.name ?? ""));
+    expect(error.code).toBe(11);
+    expect(error.message).toMatch(
+      /cannot be looked up: .*; its configuration is not in memory, .* nadCacheBytes \(1048576\)$/,
+    );
+    expect(configOf(await nads.get("default", "ordinary"))).toBe(macvlan);
+  });
+
+  test("one namespace has two of the API's answers at once, and another one gets its own meanwhile", async () => {
+    await using at = await ServerWithClient.start();
+    const nads = await openNads(at);
+    at.server.fault = (path) => (path.includes("/namespaces/greedy/") ? "silence" : undefined);
+    const waiting = Array.from({ length: 20 }, (_, index) =>
+      nads.get("greedy", `slow-${index}`).catch(() => undefined),
+    );
+    at.server.set(nadsPath, nad("late"), { seen: false });
+    expect(configOf(await nads.get("default", "late"))).toBe(macvlan);
+    expect(at.server.lookups.filter((path) => path.includes("/greedy/"))).toHaveLength(2);
+    at.server.fault = () => ({ status: 403 });
+    at.server.cut();
+    await Promise.all(waiting);
+  });
+
+  test("names beyond that are asked for as if the watch had not brought them", async () => {
+    await using at = await ServerWithClient.start();
+    for (let index = 0; index < 4_000; index++)
+      at.server.set(nadsPath, nad(`many-${index}`, "{}", { namespace: "greedy" }));
+    at.server.set(nadsPath, nad("ordinary"));
+    const nads = await openNads(at, { cacheBytes });
+    const { size, memory } = nads.state;
+    expect(memory.bytes).toBeLessThanOrEqual(cacheBytes);
+    expect(size).toBeLessThanOrEqual(cacheBytes / 512);
+    expect(size + nads.watch.forgotten).toBe(4_001);
+    for (const name of ["many-0", "many-3999"]) expect(configOf(await nads.get("greedy", name))).toBe("{}");
+    expect(configOf(await nads.get("default", "ordinary"))).toBe(macvlan);
+    for (let index = 0; index < 4_000; index++) at.server.delete(nadsPath, "greedy", `many-${index}`);
+    await vi.waitFor(() => expect(nads.state).toMatchObject({ size: 1, memory: { leftOut: 0 } }), 20_000);
+  });
+
+  test("and nothing may be watched, what is asked for stays within that too", async () => {
+    await using at = await ServerWithClient.start();
+    at.server.fault = (path) => (path.includes("/namespaces/") ? undefined : { status: 403 });
+    for (let index = 0; index < 20; index++) at.server.set(nadsPath, large(`large-${index}`));
+    const nads = await openNads(at, { connected: false, cacheBytes });
+    await vi.waitFor(() => expect(nads.watch.refused).toBe(true), 10_000);
+    for (let index = 0; index < 20; index++) {
+      expect((await nads.get("greedy", `large-${index}`))?.config).toHaveLength(largeBytes);
+      expect(nads.state.memory.bytes).toBeLessThanOrEqual(cacheBytes);
+    }
+  });
+
+  test("the annotation with a resource's name is kept as long as Kubernetes has one, and not longer", async () => {
+    await using at = await ServerWithClient.start();
+    const key = "k8s.v1.cni.cncf.io/resourceName";
+    at.server.set(nadsPath, nad("longest", macvlan, { annotations: { [key]: "a".repeat(317) } }));
+    at.server.set(nadsPath, nad("endless", macvlan, { annotations: { [key]: "a".repeat(200_000) } }));
+    const nads = await openNads(at);
+    expect((await nads.get("default", "longest"))?.annotations[key]).toHaveLength(317);
+    expect((await nads.get("default", "endless"))?.annotations).toEqual({});
   });
 });

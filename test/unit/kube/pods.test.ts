@@ -291,3 +291,35 @@ describe.concurrent("an API that does not answer", () => {
     expect((await failure(pods.find(asked("web"), retry))).message).toContain(`this is answer ${status}`);
   });
 });
+
+describe.concurrent("pods whose annotations are larger than memory may be", () => {
+  test("are known, and asked for when their annotations are needed; those of other namespaces are kept", async () => {
+    await using at = await ServerWithClient.start();
+    const long = "a,".repeat(50_000);
+    for (let index = 0; index < 20; index++) {
+      const { metadata } = pod(`large-${index}`, `u${index}`, { [networks]: long });
+      at.server.set(podsPath, { metadata: { ...metadata, namespace: "greedy" } });
+    }
+    at.server.set(podsPath, pod("web", "u1", { [networks]: "a" }));
+    const log = new RecordingLogger();
+    const limit = 1 << 20;
+    const pods = new KubePods(at.api, "node-1", log, limit);
+    at.opened.defer(() => pods.watch?.close());
+    await vi.waitFor(() => expect(pods.watch?.connected).toBe(true), 10_000);
+    expect(pods.state?.size).toBe(21);
+    expect(pods.state?.memory.bytes).toBeLessThanOrEqual(limit);
+    expect(pods.state?.memory.leftOut).toBeGreaterThanOrEqual(10);
+    expect(log.errors).toHaveLength(1);
+    expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ annotations: { [networks]: "a" } });
+    expect(at.server.lookups).toEqual([]);
+    for (let index = 0; index < 20; index++) {
+      const found = await pods.find({ ...asked(`large-${index}`, `u${index}`), namespace: "greedy" }, retry);
+      expect(found?.annotations[networks]).toBe(long);
+    }
+    expect(at.server.lookups.length).toBe(pods.state?.memory.leftOut);
+    expect(log.errors).toHaveLength(1);
+    expect(pods.withoutStatus({ ...asked("large-0", "u0"), namespace: "greedy" })).toMatchObject({
+      uid: "u0",
+    });
+  });
+});

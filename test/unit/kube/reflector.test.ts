@@ -189,6 +189,61 @@ describe("a reflector", () => {
     expect(rig.pauses).toEqual([]);
   });
 
+  it("has objects of any number and size that a page may have, goes on where a page was too long, and tries larger ones again", async () => {
+    const longest = 2 << 20;
+    const bodies = new Map<string, number>();
+    const prepare = (server: ObjectServer) => {
+      for (let index = 0; index < 30; index++) server.set(`a/small-${index}`, "small");
+      for (let index = 0; index < 12; index++) server.set(`b/large-${index}`, "x".repeat(1 << 20));
+      for (let index = 0; index < 300; index++) server.set(`c/small-${index}`, "small");
+    };
+    await using rig = await Rig.start(prepare, {
+      keep: (object: JsonObject, { name, resourceVersion }: ObjectMeta) => {
+        bodies.set(name, String(object.value).length);
+        return { value: "", resourceVersion };
+      },
+    });
+    await rig.watching();
+    expect(rig.reflector.size).toBe(342);
+    expect(bodies.get("large-11")).toBe(1 << 20);
+    const asked = rig.server.lists.map(({ searchParams }) => ({
+      limit: Number(searchParams.get("limit")),
+      from: Number(searchParams.get("continue")?.split(".")[0] ?? 0),
+    }));
+    // No page a second time but in smaller parts, none of more than the longest, and large ones again at the end.
+    const seen = new Map<number, number>();
+    for (const { from, limit } of asked) {
+      expect(limit).toBeLessThan(seen.get(from) ?? 1_000);
+      seen.set(from, limit);
+    }
+    const read = [...seen].filter(([from]) => from >= 30 && from < 42).map(([, limit]) => limit * (1 << 20));
+    expect(Math.max(...read)).toBeLessThan(longest);
+    expect(asked.at(-1)?.limit).toBeGreaterThanOrEqual(32);
+    expect(rig.log.errors).toEqual([]);
+  });
+
+  it("has what a page brought at once, and not both that and what was known before", async () => {
+    await using rig = await Rig.start(
+      (server) => {
+        for (let index = 0; index < 6; index++) server.set(`a/thing-${index}`, "old");
+      },
+      { pageSize: 2 },
+    );
+    await rig.watching();
+    const known: number[] = [];
+    rig.server.beforePage = () => {
+      known.push([...rig.reflector.values()].filter(({ value }) => value === "new").length);
+    };
+    const release = rig.hold();
+    rig.server.cut();
+    await rig.until(() => expect(rig.pauses).toHaveLength(1));
+    for (let index = 0; index < 6; index++) rig.server.set(`a/thing-${index}`, "new");
+    rig.server.compact();
+    release();
+    await rig.until(() => expect(rig.reflector.counts.lists).toBe(2));
+    expect(known).toEqual([0, 2, 4]);
+  });
+
   it("tells of a single object that is longer than the client takes", async () => {
     const prepare = (server: ObjectServer) => {
       server.intercept = (_url, response) => {
@@ -222,8 +277,9 @@ describe("a reflector", () => {
       "4.106",
     ]);
     expect(rig.kept).toEqual(["a/thing-0=0b", "a/thing-1=1", "a/thing-2=2", "a/thing-3=3", "a/thing-4=4"]);
-    // Nothing was known before the list was complete.
-    expect(rig.changes).toHaveLength(5);
+    // What a page has is known at once: of what changed between the two lists both are reported.
+    expect(rig.changes.slice(0, 3)).toEqual(["a/thing-0=0", "a/thing-1=1", "a/thing-0=0b"]);
+    expect(rig.changes).toHaveLength(6);
     expect(rig.log.errors).toEqual([]);
   });
 
