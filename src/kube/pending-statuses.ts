@@ -12,17 +12,20 @@ import type { NetworkStatusWriter } from "./network-status.ts";
 export interface StatusBounds {
   readonly keptMs: number;
   readonly most: number;
+  /** Bytes of all that wait. */
+  readonly mostBytes: number;
   /** How long a missing right is not believed. */
   readonly forbiddenMs: number;
 }
 
 /**
  * Ten minutes: API servers are restarted and upgraded in less, and nobody who waits for a network-status waits longer. A node has some hundred
- * pods: a thousand are those of a node that is emptied and filled again meanwhile.
+ * pods: a thousand are those of a node that is emptied and filled again meanwhile, with 8 KiB each. One may have 256 KiB.
  */
 export const usualStatusBounds: StatusBounds = {
   keptMs: 10 * 60_000,
   most: 1_000,
+  mostBytes: 8 << 20,
   forbiddenMs: usualForbiddenMs,
 };
 
@@ -106,11 +109,21 @@ export class PendingStatuses implements Lane {
     const older = this.#underWay.get(key);
     if (older !== undefined) older.isWanted = false;
     this.#waiting.delete(key);
-    const [oldest] = this.#waiting.values();
-    if (oldest !== undefined && this.#waiting.size >= this.#bounds.most) {
-      this.#giveUp(oldest, `${this.#bounds.most} others are waiting`);
+    const status = new PendingStatus(pod, text, this.#bounds.keptMs, this.#writer, this.#log);
+    this.#makeRoom(status.text.length);
+    this.#waiting.set(key, status);
+  }
+
+  #makeRoom(bytes: number): void {
+    const { most, mostBytes } = this.#bounds;
+    let waitingBytes = bytes;
+    for (const { text } of this.#waiting.values()) waitingBytes += text.length;
+    for (const oldest of this.#waiting.values()) {
+      if (this.#waiting.size < most && waitingBytes <= mostBytes) return;
+      const others = this.#waiting.size;
+      waitingBytes -= oldest.text.length;
+      this.#giveUp(oldest, `${others} others are waiting`);
     }
-    this.#waiting.set(key, new PendingStatus(pod, text, this.#bounds.keptMs, this.#writer, this.#log));
   }
 
   /** Drops the status of this sandbox; one of another sandbox of the pod stays. */

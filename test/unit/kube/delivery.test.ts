@@ -158,6 +158,16 @@ test("no more statuses than the bound are kept: the one that waits longest is gi
   expect(reasonsOf(rig)).toEqual(["NetworkStatusNotWritten", "NetworkStatusNotWritten"]);
 });
 
+test("nor more bytes of them: those that wait longest are given up", async () => {
+  await using rig = await sinkRig({ statusBounds: { ...usualStatusBounds, mostBytes: 10_000 } });
+  const pods = names(6);
+  uidsOf(rig, pods);
+  for (const name of pods) rig.sink.networkStatus(podNamed(name), statusOf(name.padEnd(3_000, "x")));
+  expect(rig.log.causes).toEqual(Array(3).fill("3 others are waiting"));
+  await delivered(rig);
+  expect(pods.filter((name) => rig.server.statusOf(name) !== undefined)).toEqual(pods.slice(3));
+});
+
 test("a newer status of a pod takes the place of the one that waits", async () => {
   await using rig = await sinkRig();
   uidsOf(rig, ["web"]);
