@@ -1,6 +1,6 @@
 /** NetworkAttachmentDefinitions: where they come from, as far as this room cares, and the source that reads manifests from a directory. */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { Document } from "yaml";
 import { CniError, CniErrorCode, ioFailure, textError } from "../cni/errors.ts";
 import { FileMemory, type FileState, fileState, fileStates } from "../cni/file-state.ts";
@@ -136,9 +136,7 @@ export class NadFiles implements NadSource {
   #read(yaml: Yaml, state: FileState): Manifests {
     let manifests: Manifests;
     try {
-      manifests = this.#manifests.get(state.path, [state], () =>
-        parseManifests(yaml, readManifests(state.path), state.path),
-      );
+      manifests = this.#manifests.get(state.path, [state], () => manifestsOf(yaml, state.path));
     } catch (error) {
       if (!(error instanceof CniError)) throw error;
       this.#report(error);
@@ -154,6 +152,26 @@ export class NadFiles implements NadSource {
     this.#reported.add(error);
     this.#log.error("NAD manifests: passing over what is broken", { error: error.message });
   }
+}
+
+/** Bytes of a file with manifests: some ten thousand networks. It is kept with all that is in it, and parsed on the event loop. */
+const longestManifests = 8 * 1024 * 1024;
+
+/** @throws {CniError} 5 */
+function lengthOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch (error) {
+    throw ioFailure("read", path, error);
+  }
+}
+
+/** @throws {CniError} 5 */
+function manifestsOf(yaml: Yaml, path: string): Manifests {
+  const length = lengthOf(path);
+  if (length <= longestManifests) return parseManifests(yaml, readManifests(path), path);
+  const message = `${path}: has ${length} bytes, and at most ${longestManifests} are allowed`;
+  return { entries: new Map(), broken: [new CniError(CniErrorCode.invalidNetworkConfig, message)], text: "" };
 }
 
 /** Is `name` in `text` as a word of its own? */

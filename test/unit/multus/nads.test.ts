@@ -156,6 +156,23 @@ metadata: {name: two, namespace: other}
     expect(await configOf(source, "bad")).toBe("8");
   });
 
+  it("of a file that is longer than any should be are not read, which is said once, and hold no others up", async () => {
+    using directory = new ScratchDirectory();
+    directory.write("a.json", manifest("large", " ".repeat(8 * 1024 * 1024)));
+    directory.write("b.json", manifest("good"));
+    // A file that has just changed is looked at each time.
+    await setTimeout(200);
+    const log = new RecordingLogger();
+    const source = new NadFiles(directory.path, log);
+    for (let ask = 0; ask < 3; ask++) {
+      expect(await configOf(source, "good")).toBe("{}");
+      expect(await configOf(source, "large")).toBeUndefined();
+    }
+    expect(log.causes).toEqual([
+      expect.stringMatching(/a\.json: has 8388\d\d\d bytes, and at most 8388608 are allowed$/),
+    ]);
+  });
+
   it("report a broken file once for each state of it", async () => {
     using directory = new ScratchDirectory();
     directory.write("broken.json", '{"kind": }');
