@@ -7,6 +7,7 @@ import { formatCniArgs } from "./args.ts";
 import type { ResultCache } from "./cache.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { pluginStdin } from "./kernel-failure.ts";
+import { largeWork } from "./large-work.ts";
 import { attachmentNameProblem, checkContainerId, checkIfName, checkNetworkName } from "./names.ts";
 import { orderFailure, pluginFailure, resultFailure } from "./plugin-failure.ts";
 import type { NetworkConfigList, RuntimeConf } from "./types.ts";
@@ -59,8 +60,11 @@ export async function addNetworkList(
   let given = 0;
   for (const plugin of list.plugins) {
     const isFirst = result === undefined;
+    const prevResult = result;
     const run = {
-      ...attachmentRun(context, "ADD", list, plugin, runtime, result),
+      ...(await largeWork.run(list.bytes.length, () =>
+        attachmentRun(context, "ADD", list, plugin, runtime, prevResult),
+      )),
       ...(isFirst && options.refuseExistingLink
         ? { absentLink: { netns: runtime.netns, ifName: runtime.ifName } }
         : {}),
@@ -77,7 +81,7 @@ export async function addNetworkList(
     throw new CniError(CniErrorCode.invalidNetworkConfig, `network ${list.name} has no plugins`);
   }
 
-  context.cache.write({
+  const attached = {
     networkName: list.name,
     containerId: runtime.containerId,
     ifName: runtime.ifName,
@@ -86,7 +90,8 @@ export async function addNetworkList(
     args: runtime.args,
     capabilityArgs: runtime.capabilityArgs,
     result,
-  });
+  };
+  await largeWork.run(list.bytes.length, () => context.cache.write(attached));
   return result;
 }
 
@@ -281,7 +286,9 @@ function networkRun(
 async function runToSuccess(context: ChainContext, run: PluginRun): Promise<PluginOutcome> {
   let outcome: PluginOutcome;
   try {
-    outcome = await context.executor.runPlugin(run);
+    // Its turn ends when the order is sent, not when the plugin ends.
+    const [running] = await largeWork.run(run.stdin.length, () => [context.executor.runPlugin(run)]);
+    outcome = await running;
   } catch (error) {
     if (error instanceof ExecutorError) throw orderFailure(run, error);
     throw error;

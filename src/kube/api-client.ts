@@ -3,6 +3,7 @@
 import type { Agent, IncomingMessage } from "node:http";
 import packageJson from "../../package.json" with { type: "json" };
 import { systemErrorCode } from "../cni/errors.ts";
+import { largeWork } from "../cni/large-work.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Access, Credentials } from "./access.ts";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable, answerTooLong } from "./api.ts";
@@ -64,8 +65,9 @@ export class ApiClient implements Api {
       const message = `${method} ${path}: the answer has more than ${maxBytes} bytes`;
       throw new ApiError(status, answerTooLong, message);
     }
+    const parse = () => (body.length === 0 ? undefined : JSON.parse(body.toString("utf8"))) as Answer;
     try {
-      return (body.length === 0 ? undefined : JSON.parse(body.toString("utf8"))) as Answer;
+      return await (request.isPaced === true ? largeWork.run(body.length, parse) : parse());
     } catch (error) {
       // Whatever said so, it was no API server.
       throw new ApiUnreachable(

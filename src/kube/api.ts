@@ -14,6 +14,8 @@ export interface ApiRequest {
   readonly timeoutMs?: number;
   /** Bytes of the longest answer; default 8 MiB. A watch has no such limit. */
   readonly maxBytes?: number;
+  /** A large answer is parsed when it is its turn ({@link largeWork}): what a pod or its author has the daemon ask for. */
+  readonly isPaced?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -68,6 +68,7 @@ export class Lookup<Found> {
     const request: ApiRequest = {
       method: "GET",
       path: path(namespace, name),
+      isPaced: true,
       ...(accept === undefined ? {} : { accept }),
       ...(maxBytes === undefined ? {} : { maxBytes }),
       ...(patience.timeoutMs === undefined ? {} : { timeoutMs: patience.timeoutMs }),

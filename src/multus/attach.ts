@@ -2,6 +2,7 @@
 
 import { addNetworkList, deleteNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { largeWork } from "../cni/large-work.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import type { StatusInput } from "../kernels/index.ts";
 import { deviceInfoProblem } from "./capability-args.ts";
@@ -89,7 +90,8 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
   }));
   checkFileNames(context, planned);
   since = endPhase(report, "plan", since);
-  writePlan(netconf.cniDir, request.containerId, delegates);
+  const bytes = delegates.reduce((sum, { network }) => sum + network.bytes.length, 0);
+  await largeWork.run(bytes, () => writePlan(netconf.cniDir, request.containerId, delegates));
   onStarted();
   since = endPhase(report, "plan-file", since);
 

@@ -6,6 +6,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import type { NetworkConfigFiles } from "../cni/files.ts";
 import { joinElements, joinMembers } from "../cni/json.ts";
 import { adjustedConfig } from "../cni/kernel-failure.ts";
+import { largeWork } from "../cni/large-work.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
@@ -218,7 +219,8 @@ export class NetworkCatalog {
         onMissing(namespace, name);
         return undefined;
       }
-      return this.#ofNad(nad, netconf, additions);
+      const length = nad.config.length + (additions.cniArgs?.length ?? 0);
+      return await largeWork.run(length, () => this.#ofNad(nad, netconf, additions));
     } catch (error) {
       if (error instanceof CniError && nadProblems.includes(error.code)) {
         onInvalid(error);

@@ -3,6 +3,7 @@
  * (behaviour page, section 8).
  */
 
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile, writeFileAtomically } from "../cni/atomic-file.ts";
 import { directoryEntries } from "../cni/directory.ts";
@@ -322,6 +323,15 @@ export function writePlan(cniDir: string, containerId: string, delegates: readon
     encoder.encode(encodePlan(delegates)),
     temporaryPath(cniDir, containerId),
   );
+}
+
+/** Bytes of a container's plan on disk; 0 where there is none, or it cannot be looked at. */
+export function planLength(cniDir: string, containerId: string): number {
+  try {
+    return statSync(planPath(cniDir, containerId), { throwIfNoEntry: false })?.size ?? 0;
+  } catch {
+    return 0;
+  }
 }
 
 /** The plan of a container; undefined if there is none. A file that cannot be read is a plan with a problem. Never throws. */

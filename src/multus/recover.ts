@@ -5,13 +5,14 @@
 
 import type { CachedAttachment } from "../cni/cache.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
+import { largeWork } from "../cni/large-work.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { errorText } from "../log/error-text.ts";
 import { type Attachment, nadsWithEvents, type RequestContext } from "./context.ts";
 import { interfaceName } from "./delegate.ts";
 import { withinPatience } from "./patience.ts";
 import { makePlan } from "./plan.ts";
-import { type PlanEntry, readPlan } from "./plan-file.ts";
+import { type PlanEntry, planLength, readPlan } from "./plan-file.ts";
 import { hasName } from "./pod.ts";
 import { isAnotherPod } from "./pod-lookup.ts";
 
@@ -43,7 +44,9 @@ export async function recoverAttachments(
   { neverStarted, podCanBeAsked, withUnplanned }: RecoverOptions,
 ): Promise<Recovered> {
   const { netconf, request, log } = context;
-  const plan = readPlan(netconf.cniDir, request.containerId);
+  const { cniDir } = netconf;
+  const { containerId } = request;
+  const plan = await largeWork.run(planLength(cniDir, containerId), () => readPlan(cniDir, containerId));
   const planned = (plan?.entries ?? []).flatMap(
     (entry, position) => fromPlan(context, entry, position) ?? [],
   );

@@ -1,0 +1,71 @@
+/** Large texts leave most of the time to everything else. */
+
+import { describe, expect, test } from "vitest";
+import { LargeWork, largeText } from "../../../src/cni/large-work.ts";
+
+/** Keeps the event loop busy. */
+function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
+
+describe("work on large texts", () => {
+  test("takes no more than its share of the time, whoever has it done", async () => {
+    const work = new LargeWork({ share: 0.1, burstMs: 0 });
+    const begin = performance.now();
+    let busy = 0;
+    await Promise.all(
+      Array.from({ length: 30 }, () =>
+        work.run(largeText, () => {
+          const since = process.threadCpuUsage().user;
+          block(3);
+          busy += (process.threadCpuUsage().user - since) / 1_000;
+        }),
+      ),
+    );
+    // After the last one nobody waits.
+    expect(busy / (performance.now() - begin)).toBeLessThan(0.13);
+  });
+
+  test("is done one after the other, in the order in which it came, and others in between", async () => {
+    const work = new LargeWork({ share: 0.5, burstMs: 0 });
+    const done: string[] = [];
+    const large = ["a", "b", "c"].map((name) =>
+      work.run(largeText, () => {
+        block(5);
+        done.push(name);
+      }),
+    );
+    const small = work.run(largeText - 1, () => done.push("small"));
+    await Promise.all([...large, small]);
+    expect(done).toEqual(["small", "a", "b", "c"]);
+  });
+
+  test("waits for nothing after a quiet time, as long as the burst lasts", async () => {
+    const work = new LargeWork({ share: 0.001, burstMs: 1_000 });
+    const begin = performance.now();
+    for (let piece = 0; piece < 4; piece++) await work.run(largeText, () => block(5));
+    // With no burst each of them would have to be made up for by five seconds.
+    expect(performance.now() - begin).toBeLessThan(5_000);
+  });
+
+  test("gives what it gives, and what it throws goes to who has it done alone", async () => {
+    const work = new LargeWork({ share: 1, burstMs: 0 });
+    const failing = work.run(largeText, () => {
+      throw new Error("no");
+    });
+    const next = work.run(largeText, () => 7);
+    await expect(failing).rejects.toThrow("no");
+    expect(await next).toBe(7);
+    expect(await work.run(largeText, async () => "later")).toBe("later");
+  });
+
+  test("does not hold the line while a promise that it returns is waited for", async () => {
+    const work = new LargeWork({ share: 1, burstMs: 0 });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const first = work.run(largeText, () => promise);
+    expect(await work.run(largeText, () => "second")).toBe("second");
+    resolve("first");
+    expect(await first).toBe("first");
+  });
+});
