@@ -1,6 +1,7 @@
 /** The plan: which networks a pod gets, in order (behaviour page, sections 3 and 4). */
 
 import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { largeWork } from "../cni/large-work.ts";
 import { checkDefaultRoutes } from "./default-route.ts";
 import type { AttachmentRequest, Delegate } from "./delegate.ts";
 import type { Netconf } from "./netconf.ts";
@@ -120,7 +121,8 @@ async function selectedNetworks(
     input.netconf.maxNetworksPerPod,
   )) {
     checkIsolation(selection, input);
-    delegates.push(size.add(await selectedNetwork(catalog, selection, input, false)));
+    const delegate = await selectedNetwork(catalog, selection, input, false);
+    delegates.push(await largeWork.run(delegate.network.bytes.length, () => size.add(delegate)));
   }
   return delegates;
 }
