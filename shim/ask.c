@@ -24,15 +24,20 @@ void ask_append_hello(struct buffer *out, const char *role) {
 }
 
 /* Everything of a REQUEST but the bytes of its config, which come right behind. */
-static void append_request(struct buffer *out, const struct request *request) {
+static void append_request(struct buffer *out, const struct request *request, const struct plugin_directories *directories) {
   bool is_traced = request->traceparent[0] != 0;
   size_t begin = frame_begin(out, FRAME_REQUEST, 0);
-  msgpack_put_map(out, REQUEST_VARIABLES + 1 + (is_traced ? 1 : 0));
+  msgpack_put_map(out, REQUEST_VARIABLES + 2 + (is_traced ? 1 : 0));
   request_put_variables(request, out);
   if (is_traced) {
     msgpack_put_text(out, "traceparent");
     msgpack_put_text(out, request->traceparent);
   }
+  struct buffer list = {0};
+  plugin_directories_append(directories, &list);
+  msgpack_put_text(out, "pluginDirectories");
+  msgpack_put_text(out, buffer_text(&list));
+  buffer_free(&list);
   msgpack_put_text(out, "config");
   msgpack_put_binary_head(out, request->config.length);
   frame_end(out, begin, request->config.length);
@@ -43,11 +48,12 @@ struct serve_result ask_daemon(int fd, const struct request *request, const stru
   struct connection connection = {.fd = fd};
   struct buffer hello_and_request = {0}, config = {0};
   ask_append_hello(&hello_and_request, "plugin");
-  append_request(&hello_and_request, request);
+  append_request(&hello_and_request, request, directories);
   buffer_append(&config, request->config.data, request->config.length);
   connection_queue(&connection, &hello_and_request, &config);
-  struct serve_result result = serve(&connection, directories, ENVIRONMENT_OF_RUNTIME, signals,
-                                     request_needs_daemon(request) ? 0 : UNREAD_PATIENCE);
+  struct permissions permissions = permissions_of_call(request, directories);
+  struct serve_result result = serve(&connection, &permissions, signals, request_needs_daemon(request) ? 0 : UNREAD_PATIENCE);
+  permissions_free(&permissions);
   connection_free(&connection);
   (void)close(fd);
   return result;

@@ -75,16 +75,24 @@ const char *buffer_text(struct buffer *buffer) {
   return (const char *)buffer->data;
 }
 
+bool buffer_has_text(const struct buffer *texts, struct bytes text) {
+  for (size_t at = 0; at < texts->length;) {
+    const char *known = (const char *)texts->data + at;
+    if (bytes_equal_text(text, known)) return true;
+    at += strlen(known) + 1;
+  }
+  return false;
+}
+
 size_t buffers_held(void) { return held; }
 
 struct bytes bytes_of_text(const char *text) {
   return (struct bytes){(const uint8_t *)text, strlen(text)};
 }
 
-bool bytes_equal_text(struct bytes bytes, const char *text) {
-  size_t length = strlen(text);
-  return bytes.length == length && (length == 0 || memcmp(bytes.data, text, length) == 0);
-}
+bool bytes_equal(struct bytes a, struct bytes b) { return a.length == b.length && (a.length == 0 || memcmp(a.data, b.data, a.length) == 0); }
+
+bool bytes_equal_text(struct bytes bytes, const char *text) { return bytes_equal(bytes, bytes_of_text(text)); }
 
 char *bytes_copy_text(struct bytes bytes) {
   char *copy = memory_take(bytes.length + 1);

@@ -36,12 +36,15 @@ void buffer_consume(struct buffer *buffer, size_t count);
 void buffer_free(struct buffer *buffer);
 /* The content with a zero byte behind it (which is not counted). Good until the buffer changes. */
 const char *buffer_text(struct buffer *buffer);
+/* Is `text` one of the zero terminated texts that the buffer holds one after the other? */
+bool buffer_has_text(const struct buffer *texts, struct bytes text);
 /* Bytes that all buffers hold at the moment. */
 size_t buffers_held(void);
 
 #define buffer_say(buffer, ...) buffer_append_texts((buffer), (const char *const[]){__VA_ARGS__, NULL})
 
 struct bytes bytes_of_text(const char *text);
+bool bytes_equal(struct bytes a, struct bytes b);
 bool bytes_equal_text(struct bytes bytes, const char *text);
 /* A zero terminated copy, freed with free(). */
 char *bytes_copy_text(struct bytes bytes);

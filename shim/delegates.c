@@ -222,7 +222,7 @@ static void report_spawn_error(struct delegates *delegates, uint32_t id, const c
 static bool may_start(struct delegates *delegates, uint32_t id, const struct order_exec *order, char **file) {
   struct buffer problem = {0};
   const char *error = NULL;
-  switch (plugin_find(delegates->directories, order->plugin, order->path, file, &problem)) {
+  switch (plugin_find(delegates->permissions->directories, order->plugin, order->path, file, &problem)) {
     case PLUGIN_FOUND:
       break;
     case PLUGIN_NOT_FOUND:
@@ -268,7 +268,7 @@ void delegates_exec(struct delegates *delegates, uint32_t id, const struct order
   delegate->status = 0;
   delegate->timeout_ms = order->timeout_ms;
   delegate->file = file;
-  delegate->environment = environment_make(delegates->environment_base, order->environment);
+  delegate->environment = environment_make(delegates->permissions->environment_base, order->environment, order->without_netns);
   delegate->spawn = (struct spawn){
       .file = file,
       .environment = delegate->environment.list,

@@ -5,9 +5,7 @@
 #include <poll.h>
 
 #include "connection.h"
-#include "environment.h"
-#include "order.h"
-#include "plugin_path.h"
+#include "permissions.h"
 
 enum {
   /* Delegates at once. Further orders wait in the socket. */
@@ -20,14 +18,13 @@ struct delegate;
 
 struct delegates {
   struct connection *connection;
-  const struct plugin_directories *directories;
-  enum environment_base environment_base;
+  const struct permissions *permissions;
   sigset_t signal_mask;
   struct delegate *running[DELEGATES_MAX];
   size_t count;
 };
 
-/* Carries out an EXEC: DONE follows, now or when the plugin has ended. */
+/* Carries out an EXEC that is permitted: DONE follows, now or when the plugin has ended. */
 void delegates_exec(struct delegates *delegates, uint32_t id, const struct order_exec *order);
 
 /* Adds what has to be polled, at most DELEGATES_MAX * DELEGATE_DESCRIPTORS + 1 entries. Returns their number. */

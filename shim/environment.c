@@ -6,12 +6,19 @@
 
 extern char **environ;
 
-/* CNI spec, section 2 "Parameters". Others that start with CNI_ are the runtime's word to every plugin and stay. */
-static const char *const parameters[] = {"CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH"};
+const char *const environment_settable[ENVIRONMENT_SETTABLE] = {
+    [ENVIRONMENT_COMMAND] = "CNI_COMMAND", [ENVIRONMENT_CONTAINER_ID] = "CNI_CONTAINERID", [ENVIRONMENT_NETNS] = "CNI_NETNS",
+    [ENVIRONMENT_IF_NAME] = "CNI_IFNAME",  [ENVIRONMENT_ARGS] = "CNI_ARGS",                [ENVIRONMENT_PATH] = "CNI_PATH",
+    [ENVIRONMENT_TRACEPARENT] = "TRACEPARENT", [ENVIRONMENT_TRACESTATE] = "TRACESTATE",
+};
 
+static char mark[] = ENVIRONMENT_DELEGATE_MARK "=1";
+static char no_netns[] = "CNI_NETNS=";
+
+/* Others that start with CNI_ are the runtime's word to every plugin and stay. */
 static bool is_parameter(struct bytes name) {
-  for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
-    if (bytes_equal_text(name, parameters[i])) return true;
+  for (size_t i = 0; i < ENVIRONMENT_PARAMETERS; i++) {
+    if (bytes_equal_text(name, environment_settable[i])) return true;
   }
   return false;
 }
@@ -21,21 +28,22 @@ static bool names(struct msgpack_value over, struct bytes name) {
   struct bytes rest = over.content;
   struct msgpack_value key, value;
   while (msgpack_take(&rest, &key) && msgpack_take(&rest, &value)) {
-    if (key.content.length == name.length && memcmp(key.content.data, name.data, name.length) == 0) return true;
+    if (bytes_equal(key.content, name)) return true;
   }
   return false;
 }
 
 static bool keeps(enum environment_base base, struct bytes name) {
-  return base == ENVIRONMENT_OF_AGENT ? bytes_equal_text(name, "PATH") : !is_parameter(name);
+  if (base != ENVIRONMENT_OF_RUNTIME) return bytes_equal_text(name, "PATH");
+  return !is_parameter(name) && !bytes_equal_text(name, ENVIRONMENT_DELEGATE_MARK);
 }
 
-struct environment environment_make(enum environment_base base, struct msgpack_value over) {
+struct environment environment_make(enum environment_base base, struct msgpack_value over, bool without_netns) {
   size_t own = 0;
   while (environ[own] != NULL) own++;
   /* Every text of `over` has a head of at least one byte, which makes room for its `=` or zero byte. */
   struct environment made = {
-      .list = memory_take((own + (size_t)over.number + 1) * sizeof(char *)),
+      .list = memory_take((own + (size_t)over.number + 2) * sizeof(char *)),
       .texts = memory_take(over.content.length),
   };
   size_t count = 0;
@@ -48,7 +56,11 @@ struct environment environment_make(enum environment_base base, struct msgpack_v
   struct msgpack_value key, value;
   while (msgpack_take(&rest, &key) && msgpack_take(&rest, &value)) {
     /* Of equal keys the last one counts. A program would find the first, or the last: which one depends on its language. */
-    if (names((struct msgpack_value){.content = rest}, key.content)) continue;
+    if (names((struct msgpack_value){.content = rest}, key.content) || bytes_equal_text(key.content, ENVIRONMENT_DELEGATE_MARK)) continue;
+    if (without_netns && bytes_equal_text(key.content, environment_settable[ENVIRONMENT_NETNS])) {
+      made.list[count++] = no_netns;
+      continue;
+    }
     made.list[count++] = at;
     memcpy(at, key.content.data, key.content.length);
     at += key.content.length;
@@ -57,6 +69,7 @@ struct environment environment_make(enum environment_base base, struct msgpack_v
     at += value.content.length;
     *at++ = 0;
   }
+  if (base != ENVIRONMENT_OF_PLAYED_RUNTIME) made.list[count++] = mark;
   made.list[count] = NULL;
   return made;
 }

@@ -225,6 +225,30 @@ bool json_read_strings(struct bytes value, struct buffer *texts, size_t *count) 
   return is_good && value.length == 0;
 }
 
+bool json_read_members(struct bytes value, const char *key, struct buffer *texts) {
+  struct json_wanted wanted = {.key = key};
+  bool is_good = take_byte(&value, '[');
+  if (is_good && !take_byte(&value, ']')) {
+    do {
+      struct bytes object = value;
+      skip_space(&object);
+      is_good = object.length > 0 && object.data[0] == '{' && skip_value(&value);
+      if (!is_good) break;
+      object.length -= value.length;
+      wanted.found = false;
+      wanted.value.length = 0;
+      json_find_strings(object, &wanted, 1);
+      is_good = wanted.found && (wanted.value.length == 0 || memchr(wanted.value.data, 0, wanted.value.length) == NULL);
+      if (!is_good) break;
+      buffer_append(texts, wanted.value.data, wanted.value.length);
+      buffer_append_byte(texts, 0);
+    } while (take_byte(&value, ','));
+    is_good = is_good && take_byte(&value, ']');
+  }
+  buffer_free(&wanted.value);
+  return is_good && value.length == 0;
+}
+
 bool json_read_unsigned(struct bytes value, uint32_t max, uint32_t *number) {
   uint64_t read = 0;
   if (value.length == 0 || (value.length > 1 && value.data[0] == '0')) return false;

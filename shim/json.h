@@ -25,6 +25,10 @@ bool json_find_value(struct bytes document, const char *key, struct bytes *value
  * False where the value is anything else, or a string has a zero byte in it. */
 bool json_read_strings(struct bytes value, struct buffer *texts, size_t *count);
 
+/* Reads an array of objects: appends to `texts` the string that each has as its member `key`, decoded, with a zero byte behind it.
+ * False where the value is anything else, or a string has a zero byte in it. */
+bool json_read_members(struct bytes value, const char *key, struct buffer *texts);
+
 /* Reads a whole number without sign, fraction and exponent. False where the value is anything else, or more than `max`. */
 bool json_read_unsigned(struct bytes value, uint32_t max, uint32_t *number);
 

@@ -79,6 +79,11 @@ static uint32_t read_daemon_wait(struct bytes config) {
   return seconds;
 }
 
+/* Ends the process where it cannot be told which file must not be run as a plugin. */
+static void leave_out_own(struct plugin_directories *directories) {
+  if (!plugin_directories_leave_out_own(directories)) fail_errno(CNI_IO_FAILURE, "the plugin's own file (/proc/self/exe)", errno);
+}
+
 static struct netconf read_netconf(const struct request *request) {
   enum { CNI_VERSION, SOCKET_DIRECTORY, PLUGIN_DIRECTORY, CNI_DIRECTORY, DEL_ON_DAEMON_DOWN, KEYS };
   struct json_wanted wanted[KEYS] = {
@@ -91,6 +96,7 @@ static struct netconf read_netconf(const struct request *request) {
   if (wanted[CNI_VERSION].found) failure_set_cni_version((struct bytes){version->data, version->length});
 
   struct netconf netconf = {0};
+  leave_out_own(&netconf.directories);
   plugin_directories_allow(&netconf.directories, bytes_of_text(request->path));
   plugin_directories_allow(&netconf.directories, bytes_of_text(default_plugin_directory));
   if (wanted[PLUGIN_DIRECTORY].found) plugin_directories_allow(&netconf.directories, bytes_of_text(buffer_text(plugins)));
@@ -287,8 +293,9 @@ static void change_root(const char *directory) {
   fail_errno(CNI_IO_FAILURE, buffer_text(&problem), error);
 }
 
-/* Serves orders on an open socket until it ends. With `root` NULL the root directory stays what it is. */
-static int run_agent(int fd, const char *path, const char *root) {
+/* Serves orders on an open socket until it ends. With `root` NULL the root directory stays what it is; `plays_runtime`: what it runs is
+ * no delegate, and may be this file. */
+static int run_agent(int fd, const char *path, const char *root, bool plays_runtime) {
   struct signals signals;
   struct plugin_directories directories = {0};
   struct connection connection = {.fd = fd};
@@ -297,6 +304,8 @@ static int run_agent(int fd, const char *path, const char *root) {
   int type;
   socklen_t length = sizeof type;
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0) fail_errno(CNI_IO_FAILURE, "the descriptor of multus agent", errno);
+  /* There need be no /proc below `root`. */
+  if (!plays_runtime) leave_out_own(&directories);
   if (root != NULL) change_root(root);
   signals_take(&signals);
   plugin_directories_allow(&directories, bytes_of_text(path));
@@ -304,7 +313,9 @@ static int run_agent(int fd, const char *path, const char *root) {
   ask_append_hello(&hello, "agent");
   connection_queue(&connection, &hello, &nothing);
 
-  struct serve_result result = serve(&connection, &directories, ENVIRONMENT_OF_AGENT, &signals, 0);
+  struct permissions permissions =
+      permissions_of_agent(&directories, plays_runtime ? ENVIRONMENT_OF_PLAYED_RUNTIME : ENVIRONMENT_OF_AGENT);
+  struct serve_result result = serve(&connection, &permissions, &signals, 0);
   int exit_code = 0;
   switch (result.end) {
     case SERVE_REPLIED:
@@ -323,6 +334,7 @@ static int run_agent(int fd, const char *path, const char *root) {
   buffer_free(&result.output);
   buffer_free(&result.problem);
   buffer_free(&directories.allowed);
+  permissions_free(&permissions);
   connection_free(&connection);
   return exit_code;
 }
@@ -338,7 +350,13 @@ static int usage(const char *problem) {
 static int read_agent_options(int count, char **values) {
   int fd = STDIN_FILENO;
   const char *path = NULL, *root = NULL;
+  bool plays_runtime = false;
   for (int i = 0; i < count; i += 2) {
+    if (strcmp(values[i], "--as-runtime") == 0) {
+      plays_runtime = true;
+      i--;
+      continue;
+    }
     if (i + 1 == count) return usage("an option of agent has no value");
     if (strcmp(values[i], "--path") == 0) {
       path = values[i + 1];
@@ -352,11 +370,21 @@ static int read_agent_options(int count, char **values) {
       if (errno != 0 || end == values[i + 1] || *end != 0 || number < 0 || number > 65535) return usage("--fd is not a descriptor");
       fd = (int)number;
     } else {
-      return usage("agent has the options --path, --chroot and --fd");
+      return usage("agent has the options --path, --chroot, --fd and --as-runtime");
     }
   }
   if (path == NULL) return usage("agent needs --path");
-  return run_agent(fd, path, root);
+  return run_agent(fd, path, root, plays_runtime);
+}
+
+/* Answers a plugin that took us for one of its own, before anything of its configuration is read, and gives the exit code: it may come
+ * from the author of a network, and we would run what it names. */
+static int refuse_delegate(const char *command) {
+  /* No ADD has succeeded, so there is nothing to undo, and a pod must be deletable. */
+  if (strcmp(command, "DEL") == 0) return 0;
+  fail(CNI_INVALID_NETWORK_CONFIG, "Multus cannot be a delegate of Multus: a plugin that Multus runs has started it",
+       "A network configuration names this plugin as its type, as a plugin of its list, as its IPAM or as its delegate (the environment "
+       "has " ENVIRONMENT_DELEGATE_MARK ").");
 }
 
 int main(int count, char **values) {
@@ -384,5 +412,6 @@ int main(int count, char **values) {
     version_append_result(&text);
     return print(STDOUT_FILENO, &text);
   }
+  if (getenv(ENVIRONMENT_DELEGATE_MARK) != NULL) return refuse_delegate(command);
   return run_plugin();
 }

@@ -23,6 +23,13 @@ bool netns_open_own(struct buffer *problem) {
   return false;
 }
 
+bool netns_stat_own(struct stat *file) {
+  struct buffer ignored = {0};
+  bool is_open = netns_open_own(&ignored);
+  buffer_free(&ignored);
+  return is_open && fstat(own_netns, file) == 0;
+}
+
 int netns_socket(struct bytes netns, int family, int type, int protocol, struct buffer *problem) {
   if (!netns_open_own(problem)) return -1;
   char *path = bytes_copy_text(netns);

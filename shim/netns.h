@@ -2,11 +2,16 @@
 #ifndef MULTUS_NETNS_H
 #define MULTUS_NETNS_H
 
+#include <sys/stat.h>
+
 #include "buffer.h"
 
 /* Notes this process's own namespace, for the way back: the first socket does that, unless /proc will be out of reach by then.
  * False: `problem` says why. */
 bool netns_open_own(struct buffer *problem);
+
+/* Which file this process's own namespace is. False: that cannot be told. */
+bool netns_stat_own(struct stat *file);
 
 /* Opens a socket in the namespace at path `netns` (a text without zero bytes); it stays a socket of that namespace,
  * while this process is back in its own before the function returns. If it cannot get back, the process ends.

@@ -6,13 +6,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "netns.h"
+#include "netns_use.h"
 
-/* linux/magic.h and asm-generic/socket.h, which the compiler's machine may have older than the node's kernel. */
-#define NAMESPACE_FILE_SYSTEM 0x6e736673
+/* asm-generic/socket.h, which the compiler's machine may have older than the node's kernel. */
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
@@ -43,18 +42,14 @@ static uint64_t read_cookie(const char *path) {
 
 struct netns_identity netns_identify(const char *path) {
   struct netns_identity identity = {0};
-  /* O_NONBLOCK: the path may be anything, and a FIFO would keep us waiting. */
-  int fd = path[0] == 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return identity;
   struct stat file;
-  struct statfs system;
   /* A runtime's path is an ordinary empty file once the namespace has been unmounted from it. */
-  if (fstat(fd, &file) == 0 && fstatfs(fd, &system) == 0 && system.f_type == NAMESPACE_FILE_SYSTEM) {
-    identity.device = file.st_dev;
-    identity.inode = file.st_ino;
-    identity.cookie = read_cookie(path);
-    read_boot_id(&identity);
-  }
+  int fd = netns_open(path, &file);
+  if (fd < 0) return identity;
+  identity.device = file.st_dev;
+  identity.inode = file.st_ino;
+  identity.cookie = read_cookie(path);
+  read_boot_id(&identity);
   (void)close(fd);
   return identity;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "environment.h"
 #include "inherited.h"
 
 extern char **environ;
@@ -24,6 +25,7 @@ static char usual_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 
 static bool is_kept(const char *entry) {
   struct bytes name = {(const uint8_t *)entry, strcspn(entry, "=")};
+  if (bytes_equal_text(name, ENVIRONMENT_DELEGATE_MARK)) return false;
   if (strncmp(entry, kept_prefix, sizeof kept_prefix - 1) == 0) return true;
   for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
     if (bytes_equal_text(name, kept[i])) return true;

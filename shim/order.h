@@ -5,8 +5,8 @@
 #include "frame.h"
 
 enum {
-  /* Entries that `env` of an EXEC may have: an agent gets the whole environment of a runtime. */
-  ORDER_MAX_ENVIRONMENT = 4096,
+  /* Entries that `env` of an EXEC may have; how many variables an order may set is another matter (environment.h). */
+  ORDER_MAX_ENVIRONMENT = 64,
   /* Addresses that `add` of a DEFAULT_ROUTE may have. */
   ORDER_MAX_GATEWAYS = 16,
   /* IFNAMSIZ without the zero byte. */
@@ -25,6 +25,8 @@ struct order_exec {
   struct bytes path;
   /* Pairs of texts; the names are not empty and have no `=`. */
   struct msgpack_value environment;
+  /* CNI_NETNS of `environment` leads nowhere any more: the plugin gets an empty one. */
+  bool without_netns;
   struct bytes input;
   uint64_t timeout_ms;
   bool has_absent_link;

@@ -35,7 +35,7 @@ bool request_is_container_id(const char *id) {
 }
 
 /* What the kernel takes as the name of a link, as it is: from "eth%d" it would make a name that nobody finds again. */
-static bool is_if_name(const char *name) {
+bool request_is_if_name(const char *name) {
   size_t length = strlen(name);
   return length > 0 && length <= IF_NAME_MAX_BYTES && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
          strcspn(name, "/:% \t\n\v\f\r") == length;
@@ -88,7 +88,7 @@ void request_read_environment(struct request *request) {
   if (has_attachment && !request_is_container_id(request->container_id)) {
     fail(CNI_INVALID_ENVIRONMENT, "invalid characters in CNI_CONTAINERID", request->container_id);
   }
-  if (has_attachment && !is_if_name(request->if_name)) {
+  if (has_attachment && !request_is_if_name(request->if_name)) {
     fail(CNI_INVALID_ENVIRONMENT, "CNI_IFNAME is not the name of an interface (1 to 15 bytes, no slash, colon, percent sign or space)",
          request->if_name);
   }

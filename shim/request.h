@@ -32,8 +32,9 @@ bool request_has_attachment(const struct request *request);
 /* False for DEL and STATUS. Without a daemon a DEL is recorded, or tried again by the runtime, and STATUS says so: both are answered at once. */
 bool request_needs_daemon(const struct request *request);
 
-/* Can this be a container id (CNI spec, section 2)? */
+/* Can this be a container id (CNI spec, section 2), the name of an interface? */
 bool request_is_container_id(const char *id);
+bool request_is_if_name(const char *name);
 
 /* Reads stdin to its end, at most 4 MiB. Ends the process with CNI error 5, 7 or, on a signal, 11. */
 void request_read_config(struct request *request, const struct signals *signals);

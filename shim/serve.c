@@ -64,6 +64,7 @@ static void set_default_route(struct connection *connection, uint32_t id, const 
 
 static void carry_out(struct delegates *delegates, const struct frame *frame) {
   struct connection *connection = delegates->connection;
+  const struct permissions *permissions = delegates->permissions;
   struct buffer problem = {0};
   struct order_exec exec;
   struct order_link link;
@@ -71,7 +72,7 @@ static void carry_out(struct delegates *delegates, const struct frame *frame) {
   switch (frame->type) {
     case FRAME_EXEC:
       buffer_say(&problem, "EXEC: ");
-      if (!order_read_exec(frame->body, &exec, &problem)) {
+      if (!order_read_exec(frame->body, &exec, &problem) || !permissions_exec(permissions, &exec, &problem)) {
         refuse(connection, frame->id, &problem);
       } else {
         delegates_exec(delegates, frame->id, &exec);
@@ -79,7 +80,7 @@ static void carry_out(struct delegates *delegates, const struct frame *frame) {
       break;
     case FRAME_LINK_EXISTS:
       buffer_say(&problem, "LINK_EXISTS: ");
-      if (!order_read_link(frame->body, &link, &problem)) {
+      if (!order_read_link(frame->body, &link, &problem) || !permissions_link(permissions, &link, &problem)) {
         refuse(connection, frame->id, &problem);
       } else {
         look_for_link(connection, frame->id, &link, &problem);
@@ -87,7 +88,8 @@ static void carry_out(struct delegates *delegates, const struct frame *frame) {
       break;
     case FRAME_DEFAULT_ROUTE:
       buffer_say(&problem, "DEFAULT_ROUTE: ");
-      if (!order_read_default_route(frame->body, &default_route, &problem)) {
+      if (!order_read_default_route(frame->body, &default_route, &problem) ||
+          !permissions_default_route(permissions, &default_route, &problem)) {
         refuse(connection, frame->id, &problem);
       } else {
         set_default_route(connection, frame->id, &default_route, &problem);
@@ -163,13 +165,12 @@ static int wait_for_something(struct delegates *delegates, const struct signals 
   return ready;
 }
 
-struct serve_result serve(struct connection *connection, const struct plugin_directories *directories,
-                          enum environment_base environment_base, const struct signals *signals, int64_t unread_patience) {
+struct serve_result serve(struct connection *connection, const struct permissions *permissions, const struct signals *signals,
+                          int64_t unread_patience) {
   struct serve_result result = {.end = SERVE_DAEMON_GONE};
   struct delegates delegates = {
       .connection = connection,
-      .directories = directories,
-      .environment_base = environment_base,
+      .permissions = permissions,
       .signal_mask = signals->original_mask,
   };
   struct pollfd polls[POLL_MAX];

@@ -3,8 +3,7 @@
 #define MULTUS_SERVE_H
 
 #include "connection.h"
-#include "environment.h"
-#include "plugin_path.h"
+#include "permissions.h"
 
 enum serve_end {
   /* The daemon has answered: exit code and stdout. */
@@ -32,7 +31,7 @@ struct serve_result {
 
 /* Sends what is queued, then carries out orders until there is an end. Nothing that it started runs afterwards.
  * A daemon that leaves unread what it was sent, for `unread_patience` microseconds, is waited for no longer; 0: it is, however long that takes. */
-struct serve_result serve(struct connection *connection, const struct plugin_directories *directories,
-                          enum environment_base environment_base, const struct signals *signals, int64_t unread_patience);
+struct serve_result serve(struct connection *connection, const struct permissions *permissions, const struct signals *signals,
+                          int64_t unread_patience);
 
 #endif

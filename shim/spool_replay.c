@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "inherited.h"
+#include "netns_use.h"
 #include "notice.h"
 
 enum {
@@ -67,6 +68,13 @@ static enum outcome judge(int directory, int fd, const struct spool_entry *entry
   return LEFT;
 }
 
+/* Is what is at the path of its namespace still that one, and left to it? The daemon can write to the directory of the records: one that
+ * names a namespace in which processes run would give it a running pod's. */
+static bool has_still_its_netns(const struct spool_record *record) {
+  struct netns_identity now = netns_identify(record->request.netns);
+  return netns_identity_equals(&now, &record->netns) && netns_use_of(record->request.netns) == NETNS_LEFT;
+}
+
 /* Does a record that is ours: locked, and still of its name. */
 static enum outcome replay_locked(int directory, int fd, const struct spool_entry *entry, const struct spool_peer *peer,
                                   int64_t connect_until, int64_t limit) {
@@ -85,10 +93,8 @@ static enum outcome replay_locked(int directory, int fd, const struct spool_entr
   int connection = connection_open(peer->socket_path, connect_until, peer->signals);
   int error = errno;
   if (connection >= 0) {
-    struct netns_identity now = netns_identify(record.request.netns);
     struct request request = record.request;
-    /* What is there now is somebody else's. */
-    if (!netns_identity_equals(&now, &record.netns)) request.netns = "";
+    if (!has_still_its_netns(&record)) request.netns = "";
     struct serve_result result = ask_daemon(connection, &request, peer->directories, peer->signals);
     outcome = judge(directory, fd, entry, &result, clock_micros() >= limit);
     error = errno;
@@ -183,19 +189,9 @@ static bool detach(void) {
          setsid() >= 0 && chdir("/") == 0;
 }
 
-/* Is the container among these zero terminated texts? */
-static bool is_among(const struct buffer *containers, const char *container_id) {
-  for (size_t at = 0; at < containers->length;) {
-    const char *text = (const char *)containers->data + at;
-    if (strcmp(text, container_id) == 0) return true;
-    at += strlen(text) + 1;
-  }
-  return false;
-}
-
 /* Nothing is said of one that cannot be removed: every call would. */
 static bool is_to_do(int directory, const struct spool_entry *entry, const struct buffer *passed_over) {
-  return spool_entry_is_due(directory, entry) && !is_among(passed_over, spool_entry_container(entry)) &&
+  return spool_entry_is_due(directory, entry) && !buffer_has_text(passed_over, bytes_of_text(spool_entry_container(entry))) &&
          spool_can_remove(directory, entry->name);
 }
 
@@ -212,7 +208,7 @@ static void append_tried(const struct spool_list *list, struct buffer *container
     const struct spool_entry *entry = &list->entries[i];
     if (entry->kind != SPOOL_RECORD || entry->tries == 0) continue;
     const char *container_id = spool_entry_container(entry);
-    if (!is_among(containers, container_id)) buffer_append(containers, container_id, strlen(container_id) + 1);
+    if (!buffer_has_text(containers, bytes_of_text(container_id))) buffer_append(containers, container_id, strlen(container_id) + 1);
   }
 }
 
@@ -226,7 +222,8 @@ static bool replay_due_but(int directory, const struct spool_list *list, const s
     const struct spool_entry *entry = &list->entries[i];
     if (entry->kind != SPOOL_RECORD) continue;
     const char *container_id = spool_entry_container(entry);
-    if (is_among(later, container_id) || is_among(passed_over, container_id)) continue;
+    struct bytes container = bytes_of_text(container_id);
+    if (buffer_has_text(later, container) || buffer_has_text(passed_over, container)) continue;
     enum outcome outcome = LEFT;
     if (spool_entry_is_due(directory, entry)) {
       int64_t now = clock_micros();

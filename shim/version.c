@@ -37,8 +37,9 @@ void version_append_help(struct buffer *out) {
              "\n"
              "  multus --version            print this binary's version\n"
              "  multus --help               print this text\n"
-             "  multus agent --path DIR[:DIR] [--chroot ROOT] [--fd N]\n"
+             "  multus agent --path DIR[:DIR] [--chroot ROOT] [--fd N] [--as-runtime]\n"
              "                              serve orders on the socket that is open as N (0 if not given),\n"
              "                              with plugins from these directories, all paths below ROOT; used\n"
-             "                              by multusd\n");
+             "                              by multusd. With --as-runtime they are no delegates, and\n"
+             "                              multus may be one of them; used by multusctl try\n");
 }

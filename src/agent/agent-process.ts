@@ -16,6 +16,8 @@ export interface AgentOptions {
   readonly directories: readonly string[];
   /** Absolute path of the directory that is its root: plugins, what they read, and namespaces are looked for below it. Without it: this process's. */
   readonly root?: string | undefined;
+  /** It plays the runtime: what it runs is no delegate, and may be the `multus` binary itself. */
+  readonly asRuntime?: boolean;
   /** Puts a command somewhere else, into a namespace say: gives the command that does that. Without it the agent is where this process is. */
   readonly wrap?: (command: readonly string[]) => readonly string[];
   /** Takes what the agent and its plugins print on stderr. Without it that goes to this process's. */
@@ -64,9 +66,21 @@ export class AgentProcess implements AsyncDisposable {
     return agent;
   }
 
-  private constructor({ binary, directories, root, wrap = (command) => command, onStderr }: AgentOptions) {
-    const ownRoot = root === undefined ? [] : ["--chroot", root];
-    const agent = [binary, "agent", "--path", directories.join(":"), ...ownRoot, "--fd", String(streamFd)];
+  private constructor({
+    binary,
+    directories,
+    root,
+    asRuntime = false,
+    wrap = (command) => command,
+    onStderr,
+  }: AgentOptions) {
+    const options = [
+      ...["--path", directories.join(":")],
+      ...(root === undefined ? [] : ["--chroot", root]),
+      ...(asRuntime ? ["--as-runtime"] : []),
+      ...["--fd", String(streamFd)],
+    ];
+    const agent = [binary, "agent", ...options];
     const [command = "", ...args] = wrap(agent);
     this.#child = spawn(command, args, {
       stdio: ["ignore", "ignore", onStderr === undefined ? "inherit" : "pipe", "pipe"],
@@ -99,7 +113,7 @@ export class AgentProcess implements AsyncDisposable {
       closed: () => void this.ended.then(() => this.#fail(this.#why ?? new Error(this.#epitaph(binary)))),
     });
     this.#orders = new Orders((type, id, body, onLost) => this.#connection.send(type, id, body, onLost));
-    this.executor = new ShimExecutor(this.#orders);
+    this.executor = new ShimExecutor(this.#orders, directories);
   }
 
   /** Ends the agent, and with it every plugin that it still runs. One that hangs is killed. */

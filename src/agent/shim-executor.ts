@@ -3,6 +3,7 @@
 import type { Executor, PluginOutcome, PluginRun } from "./executor.ts";
 import { FrameType } from "./frames.ts";
 import type { Orders } from "./orders.ts";
+import { allowedPath } from "./plugin-variables.ts";
 
 /**
  * Beyond what the shim itself allows: SIGTERM, 2 s, SIGKILL, and orders that wait behind others (docs/wire.md). Only a shim that hangs
@@ -14,14 +15,20 @@ const shortOrderMs = 60_000;
 
 export class ShimExecutor implements Executor {
   readonly #orders: Orders;
+  readonly #directories: readonly string[] | undefined;
 
-  /** @param orders of the stream to the shim */
-  constructor(orders: Orders) {
+  /**
+   * @param orders of the stream to the shim
+   * @param directories that plugins may be in, as far as they are known: others are left out of CNI_PATH, with which the order would be refused
+   */
+  constructor(orders: Orders, directories?: readonly string[]) {
     this.#orders = orders;
+    this.#directories = directories;
   }
 
   runPlugin(run: PluginRun): Promise<PluginOutcome> {
-    const { plugin, path, env, stdin, timeoutMs, absentLink } = run;
+    const { plugin, path, stdin, timeoutMs, absentLink } = run;
+    const env = this.#withAllowedPath(run.env);
     return this.#orders.issue({
       type: FrameType.exec,
       name: "EXEC",
@@ -34,6 +41,13 @@ export class ShimExecutor implements Executor {
         milliseconds: answer.unsigned("micros") / 1000,
       }),
     });
+  }
+
+  #withAllowedPath(env: PluginRun["env"]): PluginRun["env"] {
+    const { CNI_PATH } = env;
+    return this.#directories === undefined || CNI_PATH === undefined
+      ? env
+      : { ...env, CNI_PATH: allowedPath(CNI_PATH, this.#directories) };
   }
 
   linkExists(netns: string, ifName: string): Promise<boolean> {

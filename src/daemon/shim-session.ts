@@ -82,7 +82,8 @@ export class ShimSession {
     if (this.#state === "hello" && frame.type === FrameType.hello) {
       this.#hello(new Fields("HELLO", frame.body));
     } else if (this.#state === "request" && frame.type === FrameType.request) {
-      this.#request(readRequest(new Fields("REQUEST", frame.body)));
+      const body = new Fields("REQUEST", frame.body);
+      this.#request(readRequest(body), readPluginDirectories(body));
     } else if (this.#state === "orders" && frame.type === FrameType.done) {
       this.#orders.done(frame);
     } else {
@@ -107,10 +108,10 @@ export class ShimSession {
     this.#state = "request";
   }
 
-  #request(request: CniRequest): void {
+  #request(request: CniRequest, pluginDirectories: readonly string[] | undefined): void {
     this.#listener.requested();
     this.#state = "orders";
-    const executor = new ShimExecutor(this.#orders);
+    const executor = new ShimExecutor(this.#orders, pluginDirectories);
     this.#giveUp = takeIn(this.#context, {
       request,
       otherShare: "",
@@ -161,4 +162,9 @@ function readRequest(body: Fields): CniRequest {
     config: body.bytes("config"),
     ...(body.has("traceparent") ? { traceparent: body.text("traceparent") } : {}),
   };
+}
+
+/** The directories that the shim runs plugins from; undefined: it does not say. @throws {FrameError} */
+function readPluginDirectories(body: Fields): readonly string[] | undefined {
+  return body.has("pluginDirectories") ? body.text("pluginDirectories").split(":") : undefined;
 }

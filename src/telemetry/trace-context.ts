@@ -1,6 +1,7 @@
 /** W3C Trace Context, level 1: what TRACEPARENT says, and how it is written (https://www.w3.org/TR/trace-context/#traceparent-header). */
 
 import { randomFillSync } from "node:crypto";
+import { traceparentForm } from "../agent/plugin-variables.ts";
 
 /** Where in a trace something happens: as a `traceparent` says it. */
 export interface TraceContext {
@@ -13,14 +14,12 @@ export interface TraceContext {
 }
 
 const sampledFlag = 1;
-/** version "-" trace id "-" parent id "-" flags, and what versions to come may put behind another "-". */
-const form = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/s;
 const traceIdBytes = 16;
 const spanIdBytes = 8;
 
 /** @returns undefined where it is not one by the letter of the specification: it must be ignored then */
 export function parseTraceparent(text: string): TraceContext | undefined {
-  const [, version, traceId = "", spanId = "", flags = "", more] = form.exec(text) ?? [];
+  const [, version, traceId = "", spanId = "", flags = "", more] = traceparentForm.exec(text) ?? [];
   if (version === undefined || version === "ff" || (version === "00" && more !== undefined)) return undefined;
   if (isZero(traceId) || isZero(spanId)) return undefined;
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & sampledFlag) !== 0 };

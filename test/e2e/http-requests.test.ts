@@ -89,7 +89,11 @@ describe("a request over HTTP", () => {
     node.writeMacvlan("storage", "10.91.0.0/16");
     installDelegate(node, "bad-error", badBehaviour.error);
     node.writeNetwork("default/bad", { cniVersion: "1.0.0", name: "bad", type: "bad-error" });
-    installDelegate(node, "says", "cat > /dev/null\necho 'a word' >&2\nenv > \"$TOLD\"\necho '{}'");
+    installDelegate(
+      node,
+      "says",
+      `cat > /dev/null\necho 'a word' >&2\nenv > ${join(node.directory, "told")}\necho '{}'`,
+    );
     node.writeNetwork("default/says", { cniVersion: "1.0.0", name: "says", type: "says" });
     const untilReleased = `until [ -e ${releaseFile(node, "$CNI_CONTAINERID")} ]; do sleep 0.02; done`;
     installDelegate(node, "held", `cat > /dev/null\n${untilReleased}\necho '{}'`);
@@ -158,23 +162,46 @@ describe("a request over HTTP", () => {
     });
   });
 
-  test("gives the delegates the runtime's environment and nothing of the daemon's", async () => {
+  test("gives the delegates the parameters and the trace, and of the client's and the daemon's environment no more", async () => {
     await using pod = await node.pod("web", "says");
     const told = join(node.directory, "told");
-    const environment = { TOLD: told, RUNTIME_SAYS: "a=b\nc", CNI_EXTRA: "stays", PATH: "/usr/bin:/bin" };
+    const environment = {
+      LD_PRELOAD: join(node.directory, "evil.so"),
+      NODE_OPTIONS: "--require=/evil.js",
+      CNI_EXTRA: "away",
+      PATH: "/evil",
+      TRACEPARENT: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+      TRACESTATE: "vendor=1",
+    };
     expect(await send(node, "ADD", pod, netconf, environment)).toMatchObject({ status: 200 });
     const variables = readFileSync(told, "utf8").split("\n");
     expect(variables).toEqual(
       expect.arrayContaining([
-        "RUNTIME_SAYS=a=b",
-        "CNI_EXTRA=stays",
-        "PATH=/usr/bin:/bin",
+        `PATH=${process.env.PATH}`,
+        expect.stringMatching(/^TRACEPARENT=00-0af7651916cd43dd8448eb211c80319c-/),
+        "TRACESTATE=vendor=1",
         "CNI_COMMAND=ADD",
         "CNI_IFNAME=net1",
         `CNI_PATH=${node.binDir}:${debianPlugins}`,
       ]),
     );
-    expect(variables.join()).not.toContain("MULTUS_TEST_SESSION");
+    const names = variables.flatMap((line) => (line === "" ? [] : [line.replace(/=.*/s, "")]));
+    const parameters = ["COMMAND", "CONTAINERID", "NETNS", "IFNAME", "ARGS", "PATH"].map(
+      (name) => `CNI_${name}`,
+    );
+    // What the plugin's shell adds is its own.
+    const expected = [
+      ...parameters,
+      "MULTUS_DELEGATE",
+      "PATH",
+      "TRACEPARENT",
+      "TRACESTATE",
+      "PWD",
+      "_",
+      "OLDPWD",
+      "SHLVL",
+    ];
+    expect(names.filter((name) => !expected.includes(name))).toEqual([]);
     await vi.waitFor(() => expect(node.daemon.output).toContain('text="a word"'), patience);
     await send(node, "DEL", pod, netconf, environment);
   });

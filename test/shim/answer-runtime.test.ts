@@ -77,6 +77,7 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
         args: env.CNI_ARGS,
         path: env.CNI_PATH,
         traceparent: env.TRACEPARENT,
+        pluginDirectories: env.CNI_PATH,
         config: Buffer.from(config),
       },
     });
@@ -381,11 +382,11 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
       daemon.addPlugin("plugin", `echo runs >&2; sleep 0.3; echo "$CNI_IFNAME" >> ${ended}`);
       const { stream, outcome, child } = await daemon.connected();
       const runs = new Promise((resolve) => child.stderr?.once("data", resolve));
-      void exec(daemon, stream, "plugin", { env: { CNI_IFNAME: "first" } });
+      void exec(daemon, stream, "plugin", { env: { CNI_COMMAND: "ADD", CNI_IFNAME: "first" } });
       await runs;
       child.kill(signal);
       await sleep(50);
-      void exec(daemon, stream, "plugin", { env: { CNI_IFNAME: "second" } });
+      void exec(daemon, stream, "plugin", { env: { CNI_COMMAND: "ADD", CNI_IFNAME: "second" } });
       expect(errorOf(await outcome)).toMatchObject({ code: 11, msg: expect.stringContaining("signal") });
       expect(readFileSync(ended, "utf8")).toBe("first\n");
     },

@@ -129,7 +129,7 @@ describe("the decoders of the shim", () => {
       isText(order.plugin) &&
       isText(order.path) &&
       isRecord(order.env) &&
-      Object.keys(order.env).length <= 4096 &&
+      Object.keys(order.env).length <= 64 &&
       Object.entries(order.env).every(
         ([key, value]) => key !== "" && !key.includes("=") && isText(key) && isText(value),
       ) &&

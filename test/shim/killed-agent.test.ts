@@ -31,10 +31,7 @@ beforeEach(() => {
     idleMs: 60_000,
     start: (directories) => AgentProcess.start({ binary, directories }),
   });
-  executor = new AgentExecutor(pool, {
-    environment: { PATH: String(process.env.PATH) },
-    path: directory.path,
-  });
+  executor = new AgentExecutor(pool, { environment: {}, path: directory.path });
 });
 
 afterEach(async () => {

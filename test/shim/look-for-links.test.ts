@@ -13,20 +13,20 @@ import { errorOf, ShimDaemon } from "./support/shim-daemon.ts";
 describe.runIf(isRoot).each(shims)("links, $name shim", ({ binary }) => {
   test("sees the links of the namespace it is asked about, also by an alternative name, and of no other", async () => {
     await using namespace = await Namespace.create("links");
-    await using other = await Namespace.create("other");
     await addLink(namespace, "net1");
     await namespace.ip("link", "property", "add", "dev", "net1", "altname", "alternative");
-    await addLink(other, "net2");
     await using daemon = await ShimDaemon.create(binary);
-    const { stream } = await daemon.connected();
-    const exists = (netns: string, ifName: string) => stream.order(FrameType.linkExists, { netns, ifName });
+    const own = "/proc/self/ns/net";
+    const { stream } = await daemon.connected({ env: { CNI_NETNS: namespace.path } });
+    const call = await daemon.connected({ env: { CNI_NETNS: own } });
+    const exists = (netns: string, ifName: string) =>
+      (netns === own ? call.stream : stream).order(FrameType.linkExists, { netns, ifName });
     expect(await exists(namespace.path, "net1")).toEqual({ exists: true });
     expect(await exists(namespace.path, "alternative")).toEqual({ exists: true });
     expect(await exists(namespace.path, "net2")).toEqual({ exists: false });
     expect(await exists(namespace.path, "net")).toEqual({ exists: false });
-    expect(await exists(other.path, "net2")).toEqual({ exists: true });
-    expect(await exists("/proc/self/ns/net", "lo")).toEqual({ exists: true });
-    expect(await exists("/proc/self/ns/net", "net1")).toEqual({ exists: false });
+    expect(await exists(own, "lo")).toEqual({ exists: true });
+    expect(await exists(own, "net1")).toEqual({ exists: false });
     await namespace.ip("link", "del", "net1");
     expect(await exists(namespace.path, "net1")).toEqual({ exists: false });
   });
@@ -36,7 +36,7 @@ describe.runIf(isRoot).each(shims)("links, $name shim", ({ binary }) => {
     await addLink(namespace, "net1");
     await using daemon = await ShimDaemon.create(binary);
     daemon.addPlugin("plugin", "readlink /proc/self/ns/net");
-    const { stream } = await daemon.connected();
+    const { stream } = await daemon.connected({ env: { CNI_NETNS: namespace.path } });
     const attach = (ifName: string) =>
       exec(daemon, stream, "plugin", { absentLink: { netns: namespace.path, ifName } });
     expect(await attach("net1")).toEqual({
@@ -51,27 +51,28 @@ describe.runIf(isRoot).each(shims)("links, $name shim", ({ binary }) => {
     await using daemon = await ShimDaemon.create(binary);
     daemon.addPlugin("plugin", "echo ran");
     await runOrThrow(["mkfifo", daemon.path("fifo")]);
-    const { stream } = await daemon.connected();
     for (const [netns, says] of [
       ["/run/netns/mwt-never-made", "No such file or directory"],
       [daemon.pluginDirectory, "Invalid argument"],
       [daemon.path("fifo"), "Invalid argument"],
       ["/proc/self/ns/mnt", "Invalid argument"],
     ] as const) {
+      const { stream } = await daemon.connected({ env: { CNI_NETNS: netns } });
       const expected = { error: "netns", message: expect.stringContaining(`${netns}: ${says}`) };
       expect(await stream.order(FrameType.linkExists, { netns, ifName: "eth0" })).toEqual(expected);
       expect(await exec(daemon, stream, "plugin", { absentLink: { netns, ifName: "eth0" } })).toEqual(
         expected,
       );
+      stream.reply(1, '{"code":3,"msg":"done"}');
     }
-    stream.reply(1, '{"code":3,"msg":"done"}');
   });
 
   test("leaves no descriptor open, however often it looks", async () => {
     await using namespace = await Namespace.create("often");
     await using daemon = await ShimDaemon.create(binary);
     daemon.addPlugin("plugin", "true");
-    const { stream, child, outcome } = await daemon.connected();
+    const env = { CNI_NETNS: namespace.path };
+    const { stream, child, outcome } = await daemon.connected({ env });
     const descriptors = async () =>
       (await runOrThrow(["ls", `/proc/${child.pid}/fd`])).trim().split("\n").length;
     const look = async () => {

@@ -11,7 +11,7 @@ import { framed, frameWith } from "./support/shim-stream.ts";
 const goodExec = {
   plugin: "plugin",
   path: "/opt/cni/bin",
-  env: {},
+  env: { CNI_COMMAND: "ADD" },
   stdin: Buffer.alloc(0),
   timeoutMs: 0,
 } satisfies FrameBody;
@@ -132,7 +132,7 @@ describe.each(shims)("frames to the $name shim", ({ binary }) => {
     [
       "too many variables",
       FrameType.exec,
-      { ...goodExec, env: Object.fromEntries(Array.from({ length: 4097 }, (_, index) => [`v${index}`, ""])) },
+      { ...goodExec, env: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`v${index}`, ""])) },
       /`env` has too many/,
     ],
     [

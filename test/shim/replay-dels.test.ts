@@ -8,6 +8,7 @@ import {
   readFileSync,
   readlinkSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -17,7 +18,7 @@ import { describe, expect, test, vi } from "vitest";
 import type { FrameBody } from "../../src/agent/frames.ts";
 import { runCommand, runOrThrow } from "../support/command.ts";
 import { Namespace } from "../support/namespace.ts";
-import { markedProcesses, session } from "../support/session.ts";
+import { markedProcesses, session, sessionVariable } from "../support/session.ts";
 import { shims } from "./support/binaries.ts";
 import { exec } from "./support/exec-order.ts";
 import { isRoot } from "./support/links.ts";
@@ -97,7 +98,9 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
       expect((await outcome).stdout.toString()).toBe(`{"answer":"to ${command}"}`);
       const { bootId, netnsDevice, netnsInode, netnsCookie, ...request } = recorded;
       // Its namespace is gone, and something else may be there by the time a plugin looks.
-      expect(replayed.request).toEqual({ ...request, netns: "" });
+      // Plugins may be in the directories of the call that replays.
+      const pluginDirectories = `${daemon.pluginDirectory}:/opt/cni/bin`;
+      expect(replayed.request).toEqual({ ...request, netns: "", pluginDirectories });
       expect(spool.names()).toHaveLength(1);
       replayed.stream.reply(0, "");
       await noReplayer();
@@ -557,6 +560,42 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
     } finally {
       await runCommand(["umount", "--lazy", place]);
     }
+  });
+
+  test.skipIf(!isRoot)("give up a namespace in which processes run, or that a link leads to", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const spool = new Spool(daemon.cniDir);
+    await using pod = await Namespace.create("pod");
+    writeFileSync(daemon.path("no-directory"), "");
+    const away = daemon.config({ daemonSocketDir: daemon.path("no-directory") });
+    const link = daemon.path("link");
+    symlinkSync(pod.path, link);
+    const replayedNetns = async (netns: string) => {
+      await daemon.run({ env: { CNI_COMMAND: "DEL", CNI_NETNS: netns }, config: away }).outcome;
+      // It is recorded as what it is: who wrote the record is not known when it is replayed.
+      expect(spool.records()).toMatchObject([{ netns, netnsInode: statSync(pod.path).ino }]);
+      const call = await daemon.connected({ env: status });
+      call.stream.reply(0, "");
+      const { request, stream } = await arrival(daemon);
+      stream.reply(0, "");
+      await noReplayer();
+      return request.netns;
+    };
+    expect(await replayedNetns(pod.path)).toBe(pod.path);
+    expect(await replayedNetns(link)).toBe("");
+    const running = spawn("ip", ["netns", "exec", pod.name, "sh", "-c", "echo; exec sleep 3600"], {
+      env: { ...process.env, [sessionVariable]: session },
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    try {
+      await once(running.stdout, "data");
+      expect(await replayedNetns(pod.path)).toBe("");
+      expect(await replayedNetns(`/proc/${running.pid}/ns/net`)).toBe("");
+    } finally {
+      running.kill("SIGKILL");
+    }
+    await once(running, "close");
+    expect(await replayedNetns(pod.path)).toBe(pod.path);
   });
 });
 

@@ -26,7 +26,7 @@ describe.concurrent.each(shims)("EXEC, $name shim", ({ binary }) => {
   test("hands over stdin and environment, and brings back stdout, stderr and exit code", async () => {
     await using daemon = await ShimDaemon.create(binary);
     daemon.addPlugin("plugin", 'cat; echo "$CNI_COMMAND $CNI_IFNAME" >&2; exit 3');
-    const { stream, outcome } = await daemon.connected();
+    const { stream, outcome } = await daemon.connected({ env: { CNI_COMMAND: "CHECK" } });
     const done = await exec(daemon, stream, "plugin", {
       env: { CNI_COMMAND: "CHECK", CNI_IFNAME: "net1" },
       stdin: Buffer.from('{"a":1}'),
@@ -49,10 +49,10 @@ describe.concurrent.each(shims)("EXEC, $name shim", ({ binary }) => {
     await using daemon = await ShimDaemon.create(binary);
     daemon.addPlugin("plugin", "env");
     const { stream } = await daemon.connected({
-      env: { RUNTIME: "a=b", CNI_NETNS_OVERRIDE: "1", OVERRIDDEN: "old" },
+      env: { CNI_COMMAND: "DEL", RUNTIME: "a=b", CNI_NETNS_OVERRIDE: "1", TRACESTATE: "old=1" },
     });
     const done = await exec(daemon, stream, "plugin", {
-      env: { CNI_COMMAND: "DEL", CNI_ARGS: "K=v;E=", OVERRIDDEN: "new", EMPTY: "" },
+      env: { CNI_COMMAND: "DEL", CNI_ARGS: "K=v;E=", CNI_IFNAME: "", TRACESTATE: "new=1" },
     });
     const lines = stdoutOf(done).split("\n");
     expect(lines).toEqual(
@@ -61,12 +61,13 @@ describe.concurrent.each(shims)("EXEC, $name shim", ({ binary }) => {
         "CNI_NETNS_OVERRIDE=1",
         "CNI_COMMAND=DEL",
         "CNI_ARGS=K=v;E=",
-        "OVERRIDDEN=new",
-        "EMPTY=",
+        "CNI_IFNAME=",
+        "TRACESTATE=new=1",
+        "MULTUS_DELEGATE=1",
       ]),
     );
-    expect(lines.filter((line) => line.startsWith("OVERRIDDEN="))).toHaveLength(1);
-    for (const name of ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"]) {
+    expect(lines.filter((line) => line.startsWith("TRACESTATE="))).toHaveLength(1);
+    for (const name of ["CNI_CONTAINERID", "CNI_NETNS", "CNI_PATH"]) {
       expect(lines.filter((line) => line.startsWith(`${name}=`))).toEqual([]);
     }
   });
@@ -233,13 +234,13 @@ describe.concurrent.each(shims)("EXEC, $name shim", ({ binary }) => {
 
   test("passes all of stderr on as it comes, and keeps the last 4 KiB", async () => {
     await using daemon = await ShimDaemon.create(binary);
-    daemon.addPlugin("plugin", 'echo first >&2; read line < "$GATE"; seq 10000 >&2');
+    daemon.addPlugin("plugin", 'echo first >&2; read line < "$CNI_ARGS"; seq 10000 >&2');
     const gate = daemon.path("gate");
     daemon.addPlugin("makegate", `mkfifo ${gate}`);
     const { stream, outcome, child } = await daemon.connected();
     await exec(daemon, stream, "makegate");
     const seen = new Promise<void>((resolve) => child.stderr?.once("data", () => resolve()));
-    const answer = exec(daemon, stream, "plugin", { env: { GATE: gate } });
+    const answer = exec(daemon, stream, "plugin", { env: { CNI_COMMAND: "ADD", CNI_ARGS: gate } });
     await seen;
     writeFileSync(gate, "go\n");
     const done = await answer;
@@ -273,7 +274,7 @@ describe.concurrent.each(shims)("EXEC, $name shim", ({ binary }) => {
 
   test("runs many at once, and answers in the order in which they end", async () => {
     await using daemon = await ShimDaemon.create(binary);
-    daemon.addPlugin("waits", 'echo "$GATE" >&2; while [ ! -e "$GATE" ]; do sleep 0.01; done');
+    daemon.addPlugin("waits", 'echo "$CNI_ARGS" >&2; while [ ! -e "$CNI_ARGS" ]; do sleep 0.01; done');
     daemon.addPlugin("plugin", "cat; sleep 0.01");
     const { stream, child } = await daemon.connected();
     let running = "";
@@ -283,7 +284,7 @@ describe.concurrent.each(shims)("EXEC, $name shim", ({ binary }) => {
     const gates = ["first", "second", "third"].map((name) => daemon.path(name));
     const ended: string[] = [];
     const runs = gates.map(async (gate) => {
-      await exec(daemon, stream, "waits", { env: { GATE: gate } });
+      await exec(daemon, stream, "waits", { env: { CNI_COMMAND: "ADD", CNI_ARGS: gate } });
       ended.push(gate);
     });
     await vi.waitFor(() => {

@@ -4,10 +4,12 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
 import { runCommand } from "../support/command.ts";
+import { Namespace } from "../support/namespace.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { type Agent, spawnAgent } from "./support/agent.ts";
 import { shims } from "./support/binaries.ts";
 import { stdoutOf } from "./support/exec-order.ts";
+import { isRoot } from "./support/links.ts";
 import { hasEnded } from "./support/process-state.ts";
 
 /** Starts an agent; a shell moves its socket to descriptor 0 where that is asked for. */
@@ -46,13 +48,9 @@ describe.concurrent.each(shims)("agent, $name shim", ({ binary }) => {
       .match(/^[A-Z_]+(?==)/gm);
     expect(names?.filter((name) => !["PWD", "_", "OLDPWD", "SHLVL"].includes(name))).toEqual([
       "CNI_COMMAND",
+      "MULTUS_DELEGATE",
       "PATH",
     ]);
-    expect(
-      await agent.stream.order(FrameType.linkExists, { netns: "/proc/self/ns/net", ifName: "lo" }),
-    ).toEqual({
-      exists: true,
-    });
     agent.stream.destroy();
     expect(await agent.end).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/^said\n/) });
   });
@@ -85,14 +83,38 @@ describe.concurrent.each(shims)("agent, $name shim", ({ binary }) => {
     expect(await hasEnded(running, 30_000)).toBe(true);
   });
 
-  test("gives a plugin as many variables as a runtime may have", async () => {
+  test.runIf(isRoot)("looks into any network namespace but its own", async () => {
+    await using namespace = await Namespace.create("agent");
+    const agent = startAgent(binary, "/nonexistent", 0);
+    await agent.stream.greet("agent");
+    const exists = (netns: string) => agent.stream.order(FrameType.linkExists, { netns, ifName: "lo" });
+    expect(await exists(namespace.path)).toEqual({ exists: true });
+    expect(await exists("/run/netns/mwt-never-made")).toMatchObject({ error: "netns" });
+    expect(await exists("/proc/self/ns/net")).toMatchObject({ error: "refused" });
+    agent.stream.destroy();
+    await agent.end;
+  });
+
+  test("runs a DEL where a network namespace was, and no ADD in what is none", async () => {
     using directory = new ScratchDirectory("agent");
-    addPlugin(directory, "plugin", "env | grep -c '^MANY_'");
+    addPlugin(directory, "plugin", 'echo "<$CNI_NETNS>"');
     const agent = startAgent(binary, directory.path, 0);
     await agent.stream.greet("agent");
-    const env = Object.fromEntries(Array.from({ length: 4096 }, (_, index) => [`MANY_${index}`, "x"]));
-    const done = await agent.stream.order(FrameType.exec, { ...order(directory, "plugin"), env });
-    expect(stdoutOf(done)).toBe("4096\n");
+    const file = directory.write("left", "");
+    const run = (command: string, netns: string) =>
+      agent.stream.order(FrameType.exec, {
+        ...order(directory, "plugin"),
+        env: { CNI_COMMAND: command, CNI_NETNS: netns },
+      });
+    for (const netns of [file, "/run/netns/mwt-never-made"]) {
+      expect(stdoutOf(await run("DEL", netns))).toBe(`<${netns}>\n`);
+    }
+    for (const netns of [file, directory.path, "/dev/null", "/proc/self/ns/mnt"]) {
+      expect(await run("ADD", netns)).toMatchObject({
+        error: "refused",
+        message: expect.stringContaining("is no network namespace"),
+      });
+    }
     agent.stream.destroy();
     await agent.end;
   });
@@ -110,7 +132,7 @@ describe.concurrent.each(shims)("agent, $name shim", ({ binary }) => {
     [["agent", "--path"], 2, /no value/],
     [["agent", "--path", "/x", "--fd", "3x"], 2, /not a descriptor/],
     [["agent", "--path", "/x", "--chroot", "x"], 2, /not an absolute path/],
-    [["agent", "--what", "/x"], 2, /options --path, --chroot and --fd/],
+    [["agent", "--what", "/x"], 2, /options --path, --chroot, --fd and --as-runtime/],
     [["agent", "--path", "/x", "--fd", "77"], 1, /Bad file descriptor/],
     [["agent", "--path", "/x"], 1, /Socket operation on non-socket/],
   ])("%j is refused", async (args, exitCode, says) => {

@@ -80,7 +80,7 @@ describe.runIf(isRoot).each(shims)("default routes, $name shim", ({ binary }) =>
       await namespace.ip(family, "route", "add", ...words);
     }
     await using daemon = await ShimDaemon.create(binary);
-    const { stream } = await daemon.connected();
+    const { stream } = await daemon.connected({ env: { CNI_NETNS: namespace.path } });
 
     expect(await set(stream, namespace, { clear: [4] })).toEqual({});
     expect(await summary(namespace, 4)).toEqual(
@@ -125,7 +125,7 @@ describe.runIf(isRoot).each(shims)("default routes, $name shim", ({ binary }) =>
     await namespace.ip("-6", "route", "add", "default", ...hops("fd00:a::1", "fd00:b::1"));
     await namespace.ip("-4", "route", "add", "default", "via", "10.0.0.9", "dev", "eth0", "metric", "7");
     await using daemon = await ShimDaemon.create(binary);
-    const { stream } = await daemon.connected();
+    const { stream } = await daemon.connected({ env: { CNI_NETNS: namespace.path } });
     expect(await set(stream, namespace, { ifName: "net1", clear: [4, 6] })).toEqual({});
     expect(await summary(namespace, 4)).toEqual(["10.0.0.9 eth0 7"]);
     expect(await summary(namespace, 6)).toEqual([]);
@@ -140,7 +140,7 @@ describe.runIf(isRoot).each(shims)("default routes, $name shim", ({ binary }) =>
     await namespace.ip("-4", "route", "add", "default", "nhid", "2", "metric", "5");
     await namespace.ip("-6", "route", "add", "default", "nhid", "6");
     await using daemon = await ShimDaemon.create(binary);
-    const { stream } = await daemon.connected();
+    const { stream } = await daemon.connected({ env: { CNI_NETNS: namespace.path } });
     expect(await set(stream, namespace, { clear: [4, 6] })).toEqual({});
     expect(await summary(namespace, 4)).toEqual(["10.0.1.1 net1 5"]);
     expect(await summary(namespace, 6)).toEqual([]);
@@ -150,7 +150,7 @@ describe.runIf(isRoot).each(shims)("default routes, $name shim", ({ binary }) =>
     await using namespace = await podNamespace();
     await namespace.ip("-4", "route", "add", "default", "via", "10.0.1.9", "dev", "net1");
     await using daemon = await ShimDaemon.create(binary);
-    const { stream } = await daemon.connected();
+    const { stream } = await daemon.connected({ env: { CNI_NETNS: namespace.path } });
     const order = { ifName: "net1", clear: [4, 6], add: ["10.0.1.1", "fd00:b::1"] };
     for (let time = 0; time < 2; time++) {
       expect(await set(stream, namespace, order)).toEqual({});
@@ -166,7 +166,7 @@ describe.runIf(isRoot).each(shims)("default routes, $name shim", ({ binary }) =>
   test("takes a gateway outside the interface's prefixes to be on the link", async () => {
     await using namespace = await podNamespace();
     await using daemon = await ShimDaemon.create(binary);
-    const { stream } = await daemon.connected();
+    const { stream } = await daemon.connected({ env: { CNI_NETNS: namespace.path } });
     expect(await set(stream, namespace, { add: ["169.254.1.1", "fd99::1"] })).toEqual({});
     for (const family of [4, 6] as const) {
       expect(await defaultRoutes(namespace, family)).toMatchObject([{ dev: "eth0", flags: ["onlink"] }]);
@@ -180,7 +180,7 @@ describe.runIf(isRoot).each(shims)("default routes, $name shim", ({ binary }) =>
     await using namespace = await podNamespace();
     await namespace.ip("-4", "route", "add", "default", "via", "10.0.0.1", "dev", "eth0");
     await using daemon = await ShimDaemon.create(binary);
-    const { stream } = await daemon.connected();
+    const { stream } = await daemon.connected({ env: { CNI_NETNS: namespace.path } });
     expect(await set(stream, namespace, { ifName: "net1", add: ["10.0.1.1"] })).toEqual({
       error: "failed",
       message: expect.stringMatching(/default routes of net1 in .*: adding a default route.*: File exists/),
@@ -191,7 +191,7 @@ describe.runIf(isRoot).each(shims)("default routes, $name shim", ({ binary }) =>
     await using namespace = await podNamespace();
     await namespace.ip("link", "set", "net1", "down");
     await using daemon = await ShimDaemon.create(binary);
-    const { stream } = await daemon.connected();
+    const { stream } = await daemon.connected({ env: { CNI_NETNS: namespace.path } });
     expect(await set(stream, namespace, { ifName: "absent", clear: [4] })).toEqual({
       error: "failed",
       message: expect.stringMatching(/absent in .*: No such device/),
@@ -206,8 +206,9 @@ describe.runIf(isRoot).each(shims)("default routes, $name shim", ({ binary }) =>
         message: expect.stringContaining(`gateway "${gateway}" is not an address`),
       });
     }
+    const missing = await daemon.connected({ env: { CNI_NETNS: "/nonexistent" } });
     expect(
-      await stream.order(FrameType.defaultRoute, {
+      await missing.stream.order(FrameType.defaultRoute, {
         netns: "/nonexistent",
         ifName: "eth0",
         clear: [4],
@@ -232,7 +233,7 @@ describe.runIf(isRoot).each(shims)("default routes, $name shim", ({ binary }) =>
     const outcome = await namespace.run(["ip", "-batch", "-"], { stdin: `${lines}\n` });
     expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
     await using daemon = await ShimDaemon.create(binary);
-    const { stream } = await daemon.connected();
+    const { stream } = await daemon.connected({ env: { CNI_NETNS: namespace.path } });
     expect(await set(stream, namespace, { clear: [4, 6], add: ["10.0.0.1"] })).toEqual({});
     expect(await summary(namespace, 4)).toEqual(["10.0.0.1 eth0 0"]);
     expect(await namespace.routes()).toHaveLength(3000 + 2 + 1);

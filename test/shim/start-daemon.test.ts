@@ -155,8 +155,9 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
     second.reply(0, "served");
     expect(await outcome).toMatchObject({ exitCode: 0, stdout: Buffer.from("served") });
 
-    const begun = await daemon.connected({ config });
-    const link = { netns: "/proc/self/ns/net", ifName: "mwt-none" };
+    const netns = "/proc/self/ns/net";
+    const begun = await daemon.connected({ config, env: { CNI_NETNS: netns } });
+    const link = { netns, ifName: "mwt-none" };
     expect(await begun.stream.order(FrameType.linkExists, link)).toEqual({ exists: false });
     begun.stream.destroy();
     expect(errorOf(await begun.outcome)).toMatchObject({

@@ -57,7 +57,8 @@ export class ScratchRuntime {
     try {
       const agent = await AgentProcess.start({
         binary: shim,
-        directories: [dirname(shim)],
+        directories: [dirname(shim), ...binDirs],
+        asRuntime: true,
         wrap: (command) => scratch.command(command),
         onStderr: (text) => said.push(text),
       });

@@ -1,6 +1,7 @@
 /** What a client of POST /cni or POST /delegate sends, as a request like a shim's: Go multus's JSON, checked (docs/wire.md, "HTTP"). */
 
 import validateRequest from "../../../build/validators/http-request.validator.mjs";
+import { traceVariables } from "../../agent/plugin-variables.ts";
 import { keySpelling, objectMembers, parseJson } from "../../cni/json.ts";
 import { checkSchema, invalidValue } from "../../cni/schema.ts";
 import type { DelegateRequest } from "../../multus/hot-plug.ts";
@@ -10,7 +11,7 @@ import { TooLargeError } from "./request-body.ts";
 export interface HttpRequest {
   /** Its `attributes` count for POST /delegate. */
   readonly request: DelegateRequest;
-  /** What the delegates find in their environment: the runtime's, without what it said to this plugin alone. */
+  /** What the delegates find in their environment beside the CNI_ parameters: what the client says of the request's trace. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -23,8 +24,6 @@ interface RequestKeys {
 /** What a shim takes from stdin at the most. */
 const maxConfigBytes = 4 * 1024 * 1024;
 const spelling = keySpelling(Object.keys(schema.properties));
-/** CNI spec, section 2 "Parameters". Others that start with CNI_ are the runtime's word to every plugin. */
-const parameters = ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH"];
 
 /**
  * Keys may be in any case, as for Go. The CNI_ variables are checked where a shim's are.
@@ -50,7 +49,8 @@ export function parseHttpRequest(body: Uint8Array): HttpRequest {
       traceparent: variables.TRACEPARENT,
       attributes,
     },
-    environment: Object.fromEntries(Object.entries(variables).filter(([name]) => !parameters.includes(name))),
+    // Go multus's daemon hands none of a client's variables on either.
+    environment: traceVariables(variables),
   };
 }
 

@@ -50,7 +50,7 @@ static void check(struct bytes input) {
   if (msgpack_take(&whole, &map) && order_read_exec(map, &order, &problem)) {
     static const enum environment_base bases[] = {ENVIRONMENT_OF_AGENT, ENVIRONMENT_OF_RUNTIME};
     for (size_t i = 0; i < 2; i++) {
-      struct environment environment = environment_make(bases[i], order.environment);
+      struct environment environment = environment_make(bases[i], order.environment, i == 1);
       check_environment(&environment);
       environment_free(&environment);
     }

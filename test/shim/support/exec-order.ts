@@ -14,7 +14,7 @@ export function exec(
   return stream.order(FrameType.exec, {
     plugin,
     path: daemon.pluginDirectory,
-    env: { CNI_COMMAND: "ADD" },
+    env: { CNI_COMMAND: stream.command },
     stdin: Buffer.from("{}"),
     timeoutMs: 10_000,
     ...over,

@@ -26,6 +26,7 @@ export class ShimStream implements Disposable {
   readonly #waiting: ((frame: Frame | undefined) => void)[] = [];
   readonly #answers = new Map<number, (body: FrameBody) => void>();
   #lastId = 0;
+  #command = "ADD";
   #ended = false;
 
   constructor(stream: Duplex) {
@@ -67,7 +68,13 @@ export class ShimStream implements Disposable {
     if (role === "agent") return hello.body;
     const request = await this.next();
     if (request?.type !== FrameType.request) throw new Error(`no REQUEST but ${JSON.stringify(request)}`);
+    this.#command = String(request.body.command);
     return request.body;
+  }
+
+  /** CNI_COMMAND of the REQUEST that has come: what its orders are about. */
+  get command(): string {
+    return this.#command;
   }
 
   /** Sends an order and waits for its DONE. */

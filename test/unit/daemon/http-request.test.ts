@@ -3,6 +3,7 @@ import { CniError } from "../../../src/cni/errors.ts";
 import { parseHttpRequest } from "../../../src/daemon/http/http-request.ts";
 import { refusal } from "../../support/refusal.ts";
 
+const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const parse = (text: string) => parseHttpRequest(Buffer.from(text));
 const refused = (text: string) => {
   const { code, message } = refusal(() => parse(text), CniError);
@@ -19,7 +20,9 @@ test("a request is taken apart: CNI_ variables, configuration, and the environme
     CNI_PATH: "/opt/cni/bin",
     CNI_EXTRA: "every plugin's",
     PATH: "/bin",
-    TRACEPARENT: "00-1-2-01",
+    LD_PRELOAD: "/tmp/evil.so",
+    TRACEPARENT: traceparent,
+    TRACESTATE: "vendor=1",
   };
   expect(parse(JSON.stringify({ env, config: "eyJuYW1lIjoibiJ9" }))).toEqual({
     request: {
@@ -30,12 +33,20 @@ test("a request is taken apart: CNI_ variables, configuration, and the environme
       args: "A=b",
       path: "/opt/cni/bin",
       config: Buffer.from('{"name":"n"}'),
-      traceparent: "00-1-2-01",
+      traceparent,
       attributes: undefined,
     },
-    environment: { CNI_EXTRA: "every plugin's", PATH: "/bin", TRACEPARENT: "00-1-2-01" },
+    environment: { TRACEPARENT: traceparent, TRACESTATE: "vendor=1" },
   });
 });
+
+test.each(["00-1-2-01", `${traceparent}\n`, `01${traceparent.slice(2)}-${"x".repeat(500)}`, "() { :; }"])(
+  "a TRACEPARENT that an agent would refuse is not handed on: %j",
+  (TRACEPARENT) => {
+    const { environment } = parse(JSON.stringify({ env: { TRACEPARENT, TRACESTATE: "a\u001bb" } }));
+    expect(environment).toEqual({});
+  },
+);
 
 test("attributes are kept as they are written, and keys may be in any case", () => {
   const { request } = parse(

@@ -1,0 +1,271 @@
+/* What the orders of one call may ask for (docs/wire.md, "What the shim refuses"). */
+#define _GNU_SOURCE
+#include "permissions.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "netns_use.h"
+
+enum {
+  /* Of a value that the daemon sent, so much is repeated in a message. */
+  QUOTED_MAX_BYTES = 200,
+  /* W3C Trace Context: a traceparent of version 00 has exactly so many; later versions may append to it. */
+  TRACEPARENT_BYTES = 55,
+  TRACEPARENT_MAX_BYTES = 512,
+  TRACESTATE_MAX_BYTES = 4096,
+};
+
+/* A variable of an order's `env`. */
+struct variable {
+  bool is_set;
+  struct bytes value;
+};
+
+static void quote(struct buffer *problem, struct bytes value) {
+  bool is_long = value.length > QUOTED_MAX_BYTES;
+  buffer_say(problem, "\"");
+  buffer_append_bytes(problem, (struct bytes){value.data, is_long ? QUOTED_MAX_BYTES : value.length});
+  buffer_say(problem, is_long ? "…\"" : "\"");
+}
+
+/* Appends "`env` sets NAME to "value"". */
+static void say_setting(struct buffer *problem, size_t index, struct bytes value) {
+  buffer_say(problem, "`env` sets ", environment_settable[index], " to ");
+  quote(problem, value);
+}
+
+struct permissions permissions_of_call(const struct request *call, const struct plugin_directories *directories) {
+  struct permissions permissions = {.directories = directories, .call = call, .environment_base = ENVIRONMENT_OF_RUNTIME};
+  if (strcmp(call->command, "GC") != 0) return permissions;
+  /* CNI spec 1.1.0, "GC". libcni sends the list under both keys. */
+  static const char *const keys[] = {"cni.dev/valid-attachments", "cni.dev/attachments"};
+  struct bytes netconf = {call->config.data, call->config.length}, list;
+  for (size_t i = 0; i < 2; i++) {
+    if (!json_find_value(netconf, keys[i], &list)) continue;
+    permissions.has_valid_containers = json_read_members(list, "containerID", &permissions.valid_containers);
+    if (!permissions.has_valid_containers) break;
+  }
+  return permissions;
+}
+
+struct permissions permissions_of_agent(const struct plugin_directories *directories, enum environment_base base) {
+  return (struct permissions){.directories = directories, .environment_base = base};
+}
+
+void permissions_free(struct permissions *permissions) { buffer_free(&permissions->valid_containers); }
+
+static bool is_call(const struct permissions *permissions, const char *command) {
+  return permissions->call != NULL && strcmp(permissions->call->command, command) == 0;
+}
+
+static bool read_variables(struct msgpack_value environment, struct variable *variables, struct buffer *problem) {
+  struct bytes rest = environment.content;
+  struct msgpack_value key, value;
+  while (rest.length > 0 && msgpack_take(&rest, &key) && msgpack_take(&rest, &value)) {
+    size_t index = 0;
+    while (index < ENVIRONMENT_SETTABLE && !bytes_equal_text(key.content, environment_settable[index])) index++;
+    if (index == ENVIRONMENT_SETTABLE || variables[index].is_set) {
+      buffer_say(problem, "`env` sets ");
+      quote(problem, key.content);
+      buffer_say(problem, index == ENVIRONMENT_SETTABLE ? ", which no order may set" : " twice");
+      return false;
+    }
+    variables[index] = (struct variable){true, value.content};
+  }
+  return true;
+}
+
+static bool may_run(const struct permissions *permissions, struct bytes command) {
+  if (permissions->call != NULL) {
+    /* An ADD that fails undoes what it has done, and a GC deletes what is stale. */
+    return bytes_equal_text(command, permissions->call->command) ||
+           (bytes_equal_text(command, "DEL") && (is_call(permissions, "ADD") || is_call(permissions, "GC")));
+  }
+  static const char *const commands[] = {"ADD", "DEL", "CHECK", "GC", "STATUS"};
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    if (bytes_equal_text(command, commands[i])) return true;
+  }
+  return false;
+}
+
+static bool check_command(const struct permissions *permissions, const struct variable *command, struct buffer *problem) {
+  if (!command->is_set) {
+    buffer_say(problem, "`env` does not set CNI_COMMAND");
+    return false;
+  }
+  if (may_run(permissions, command->value)) return true;
+  say_setting(problem, ENVIRONMENT_COMMAND, command->value);
+  if (permissions->call == NULL) {
+    buffer_say(problem, ", which is no command of a plugin");
+  } else {
+    buffer_say(problem, ", which does not belong to the runtime's ", permissions->call->command);
+  }
+  return false;
+}
+
+static bool has_form(struct bytes value, bool (*is_form)(const char *text)) {
+  char *text = bytes_copy_text(value);
+  bool has = is_form(text);
+  free(text);
+  return has;
+}
+
+static bool check_container(const struct permissions *permissions, struct bytes container_id, struct buffer *problem) {
+  const struct request *call = permissions->call;
+  const char *reason = NULL;
+  if (container_id.length == 0) return true;
+  if (call != NULL && !is_call(permissions, "GC")) {
+    bool is_own = request_has_attachment(call) && bytes_equal_text(container_id, call->container_id);
+    reason = is_own ? NULL : ", which is not the container of the runtime's call";
+  } else if (!has_form(container_id, request_is_container_id)) {
+    reason = ", which is no container id";
+  } else if (call != NULL && !permissions->has_valid_containers) {
+    reason = ", but the runtime has not said which containers are valid";
+  } else if (call != NULL && buffer_has_text(&permissions->valid_containers, container_id)) {
+    reason = ", which the runtime counts valid";
+  }
+  if (reason == NULL) return true;
+  say_setting(problem, ENVIRONMENT_CONTAINER_ID, container_id);
+  buffer_say(problem, reason);
+  return false;
+}
+
+static bool check_if_name(struct bytes if_name, struct buffer *problem) {
+  if (if_name.length == 0 || has_form(if_name, request_is_if_name)) return true;
+  say_setting(problem, ENVIRONMENT_IF_NAME, if_name);
+  buffer_say(problem, ", which is not the name of an interface");
+  return false;
+}
+
+/* A namespace that the runtime has named itself needs no further look. NULL: it may be named, else why not. */
+static const char *refusal_in_call(const struct request *call, struct bytes netns) {
+  bool is_own = request_has_attachment(call) && bytes_equal_text(netns, call->netns);
+  return is_own ? NULL : "is not the network namespace of the runtime's call";
+}
+
+/* The same for a GC, which is about no namespace; the attachments that it deletes had some. */
+static const char *refusal_in_gc(struct bytes netns, bool *is_gone) {
+  char *path = bytes_copy_text(netns);
+  enum netns_use use = netns_use_of(path);
+  free(path);
+  switch (use) {
+    case NETNS_GONE:
+      *is_gone = true;
+      return NULL;
+    case NETNS_LEFT:
+      return NULL;
+    case NETNS_OWN:
+      return "is the plugin's own network namespace";
+    case NETNS_INDIRECT:
+      return "leads to a network namespace through a symbolic link";
+    case NETNS_BUSY:
+      break;
+  }
+  return "is a network namespace in which processes run";
+}
+
+/* The same for an agent. A path at which nothing is does no harm: a plugin, or the look for a link, says that it is missing. `may_be_left`:
+ * so may what a runtime leaves where a namespace was, an ordinary file. */
+static const char *refusal_in_agent(struct bytes netns, bool may_be_left) {
+  char *path = bytes_copy_text(netns);
+  enum netns_use use = netns_place_of(path);
+  bool is_other_file = use == NETNS_GONE && access(path, F_OK) == 0;
+  free(path);
+  if (use == NETNS_OWN) return "is the agent's own network namespace";
+  return is_other_file && !may_be_left ? "is no network namespace" : NULL;
+}
+
+static bool check_netns(const struct permissions *permissions, struct order_exec *order, const struct variable *variables,
+                        struct buffer *problem) {
+  struct bytes netns = variables[ENVIRONMENT_NETNS].value;
+  if (netns.length == 0) return true;
+  const char *reason;
+  if (permissions->call == NULL) {
+    reason = refusal_in_agent(netns, bytes_equal_text(variables[ENVIRONMENT_COMMAND].value, "DEL"));
+  } else if (is_call(permissions, "GC")) {
+    reason = refusal_in_gc(netns, &order->without_netns);
+  } else {
+    reason = refusal_in_call(permissions->call, netns);
+  }
+  if (reason == NULL) return true;
+  say_setting(problem, ENVIRONMENT_NETNS, netns);
+  buffer_say(problem, ", which ", reason);
+  return false;
+}
+
+static bool check_path(const struct permissions *permissions, struct bytes path, struct buffer *problem) {
+  struct bytes foreign;
+  if (plugin_directories_hold(permissions->directories, path, &foreign)) return true;
+  buffer_say(problem, "`env` has ");
+  quote(problem, foreign);
+  buffer_say(problem, " in CNI_PATH, which is no directory that plugins may be in");
+  return false;
+}
+
+static bool is_printable(struct bytes text) {
+  for (size_t i = 0; i < text.length; i++) {
+    if (text.data[i] < ' ' || text.data[i] > '~') return false;
+  }
+  return true;
+}
+
+/* version "-" trace id "-" parent id "-" flags, and what later versions put behind another "-". */
+static bool is_traceparent(struct bytes text) {
+  static const char form[] = "hh-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+  if (text.length < TRACEPARENT_BYTES || text.length > TRACEPARENT_MAX_BYTES || !is_printable(text)) return false;
+  for (size_t i = 0; i < TRACEPARENT_BYTES; i++) {
+    uint8_t byte = text.data[i];
+    bool is_digit = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f');
+    if (form[i] == 'h' ? !is_digit : byte != '-') return false;
+  }
+  return text.length == TRACEPARENT_BYTES || text.data[TRACEPARENT_BYTES] == '-';
+}
+
+static bool check_trace(const struct variable *variables, struct buffer *problem) {
+  struct bytes parent = variables[ENVIRONMENT_TRACEPARENT].value, state = variables[ENVIRONMENT_TRACESTATE].value;
+  if (parent.length > 0 && !is_traceparent(parent)) {
+    say_setting(problem, ENVIRONMENT_TRACEPARENT, parent);
+    buffer_say(problem, ", which is no traceparent");
+    return false;
+  }
+  if (state.length <= TRACESTATE_MAX_BYTES && is_printable(state)) return true;
+  say_setting(problem, ENVIRONMENT_TRACESTATE, state);
+  buffer_say(problem, ", which is no tracestate");
+  return false;
+}
+
+bool permissions_exec(const struct permissions *permissions, struct order_exec *order, struct buffer *problem) {
+  struct variable variables[ENVIRONMENT_SETTABLE] = {0};
+  if (!read_variables(order->environment, variables, problem)) return false;
+  if (!check_command(permissions, &variables[ENVIRONMENT_COMMAND], problem) ||
+      !check_container(permissions, variables[ENVIRONMENT_CONTAINER_ID].value, problem) ||
+      !check_if_name(variables[ENVIRONMENT_IF_NAME].value, problem) ||
+      !check_path(permissions, variables[ENVIRONMENT_PATH].value, problem) || !check_trace(variables, problem) ||
+      !check_netns(permissions, order, variables, problem)) {
+    return false;
+  }
+  if (!order->has_absent_link || permissions_link(permissions, &order->absent_link, problem)) return true;
+  buffer_say(problem, " (in `absentLink`)");
+  return false;
+}
+
+bool permissions_link(const struct permissions *permissions, const struct order_link *order, struct buffer *problem) {
+  const char *reason =
+      permissions->call == NULL ? refusal_in_agent(order->netns, false) : refusal_in_call(permissions->call, order->netns);
+  if (reason == NULL) return true;
+  buffer_say(problem, "`netns` ");
+  quote(problem, order->netns);
+  buffer_say(problem, " ", reason);
+  return false;
+}
+
+bool permissions_default_route(const struct permissions *permissions, const struct order_default_route *order, struct buffer *problem) {
+  if (permissions->call != NULL && !is_call(permissions, "ADD")) {
+    buffer_say(problem, "it does not belong to the runtime's ", permissions->call->command);
+    return false;
+  }
+  return permissions_link(permissions, &order->link, problem);
+}

@@ -1,0 +1,34 @@
+/* What the orders of one call may ask for (docs/wire.md, "What the shim refuses"). */
+#ifndef MULTUS_PERMISSIONS_H
+#define MULTUS_PERMISSIONS_H
+
+#include "environment.h"
+#include "order.h"
+#include "plugin_path.h"
+#include "request.h"
+
+struct permissions {
+  const struct plugin_directories *directories;
+  /* The runtime's call that the orders belong to. NULL for an agent, whose orders belong to calls that it does not see. */
+  const struct request *call;
+  enum environment_base environment_base;
+  /* Of a GC: the containers that the runtime counts valid, zero terminated texts. */
+  struct buffer valid_containers;
+  /* Of a GC: the runtime has sent such a list. */
+  bool has_valid_containers;
+};
+
+/* Those of a runtime's call; `call` and `directories` have to outlive them. Freed with permissions_free(). */
+struct permissions permissions_of_call(const struct request *call, const struct plugin_directories *directories);
+
+/* Those of an agent, whose plugins get the environment `base`. */
+struct permissions permissions_of_agent(const struct plugin_directories *directories, enum environment_base base);
+
+void permissions_free(struct permissions *permissions);
+
+/* Each returns false where the order asks for more than it may, and appends to `problem` what that is. */
+bool permissions_exec(const struct permissions *permissions, struct order_exec *order, struct buffer *problem);
+bool permissions_link(const struct permissions *permissions, const struct order_link *order, struct buffer *problem);
+bool permissions_default_route(const struct permissions *permissions, const struct order_default_route *order, struct buffer *problem);
+
+#endif

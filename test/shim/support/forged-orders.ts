@@ -1,0 +1,251 @@
+/** What a daemon gone bad might order, by the rows of the table in docs/wire.md, "What the shim refuses". */
+
+import { Packr } from "msgpackr";
+import { type FrameBody, FrameType } from "../../../src/agent/frames.ts";
+import { framed } from "./shim-stream.ts";
+
+/** Whose orders they are: those of a runtime's call, by its CNI_COMMAND, or an agent's. */
+export type Asker = "ADD" | "CHECK" | "DEL" | "GC" | "STATUS" | "agent";
+
+/** What the orders are about. */
+export interface Scene {
+  readonly asker: Asker;
+  /** Of the call: the plugins' directory, the container, its network namespace. */
+  readonly plugins: string;
+  readonly containerId: string;
+  readonly netns: string;
+  /** A container that the runtime of a GC counts valid. */
+  readonly validContainer: string;
+  /** Another pod's network namespace, in which a process runs. */
+  readonly foreignNetns: string;
+  /** The pod's network namespace through a symbolic link, which the daemon could point elsewhere. */
+  readonly linkToNetns: string;
+  /** A directory that the daemon can write to, with an executable `planted`. */
+  readonly cniDir: string;
+  /** Names under which the shim's own file is among the plugins. */
+  readonly ownNames: readonly string[];
+}
+
+/** One that is not refused by its asker. */
+export function goodExec(scene: Scene): FrameBody & { readonly env: Readonly<Record<string, string>> } {
+  const { asker, containerId, netns, plugins } = scene;
+  const attachment = {
+    CNI_CONTAINERID: containerId,
+    CNI_NETNS: netns,
+    CNI_IFNAME: "net1",
+    CNI_ARGS: "K8S_POD_NAME=p",
+  };
+  return {
+    plugin: "plugin",
+    path: plugins,
+    env: {
+      CNI_COMMAND: asker === "GC" || asker === "agent" ? "DEL" : asker,
+      ...(asker === "STATUS" ? {} : attachment),
+      CNI_PATH: plugins,
+      TRACEPARENT: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+      TRACESTATE: "vendor=1",
+    },
+    stdin: Buffer.from("{}"),
+    timeoutMs: 10_000,
+  };
+}
+
+interface Order {
+  /** Type and body, or the bytes of a frame with id `rawId`. */
+  readonly order: readonly [number, FrameBody] | Buffer;
+  readonly says: RegExp;
+}
+
+/** Of a frame that is sent as bytes. */
+export const rawId = 99;
+
+interface Attack {
+  /** First column of the table. */
+  readonly about: string;
+  readonly orders: (scene: Scene) => readonly Order[];
+}
+
+const commands = ["ADD", "CHECK", "DEL", "GC", "STATUS", "VERSION", "add", " ADD", ""];
+const isAboutAttachment = (asker: Asker) => ["ADD", "CHECK", "DEL"].includes(asker);
+
+const execWith = (scene: Scene, over: FrameBody, says: RegExp): Order => ({
+  order: [FrameType.exec, { ...goodExec(scene), ...over }],
+  says,
+});
+const execIn = (scene: Scene, env: Readonly<Record<string, string>>, says: RegExp): Order =>
+  execWith(scene, { env: { ...goodExec(scene).env, ...env } }, says);
+
+/** Commands that the asker's orders may run. */
+function ownCommands(asker: Asker): readonly string[] {
+  if (asker === "agent") return ["ADD", "CHECK", "DEL", "GC", "STATUS"];
+  return asker === "ADD" || asker === "GC" ? [asker, "DEL"] : [asker];
+}
+
+/** Namespaces that are not the asker's. */
+function foreignNamespaces(scene: Scene): readonly string[] {
+  const { asker, netns, foreignNetns, linkToNetns } = scene;
+  const own = ["/proc/self/ns/net", "/proc/thread-self/ns/net"];
+  if (asker === "agent") return own;
+  if (asker === "GC") return [...own, foreignNetns, linkToNetns];
+  const others = ["/proc/1/ns/net", "/dev/null", "/nonexistent", "net1", foreignNetns, linkToNetns];
+  return [...own, ...others, `${netns}/`, `/.${netns}`, `${netns}2`];
+}
+
+/** An EXEC whose `env` has CNI_NETNS twice, which no object can say. */
+function execWithVariableTwice(scene: Scene): Buffer {
+  const packr = new Packr({ useRecords: false, variableMapSize: true });
+  const { env, ...others } = goodExec(scene);
+  const variables = [...Object.entries(env), ["CNI_COMMAND", env.CNI_COMMAND ?? ""]];
+  const fields = Object.entries(others).flatMap((pair) => pair.map((part) => packr.pack(part)));
+  return framed(
+    Buffer.concat([
+      Buffer.of(0x93, FrameType.exec, rawId, 0x80 + Object.keys(others).length + 1),
+      ...fields.map((field) => Buffer.from(field)),
+      Buffer.from(packr.pack("env")),
+      Buffer.of(0x80 + variables.length),
+      ...variables.flat().map((text) => Buffer.from(packr.pack(text))),
+    ]),
+  );
+}
+
+export const attacks: readonly Attack[] = [
+  {
+    about: "any other variable in `env`",
+    orders: (scene) =>
+      [
+        ...["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "GLIBC_TUNABLES", "GCONV_PATH", "ld_preload"],
+        ...["PATH", "HOME", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "PS4", "TMPDIR"],
+        ...["NODE_OPTIONS", "PYTHONSTARTUP", "PERL5OPT", "RUBYOPT", "GODEBUG", "GOTRACEBACK", "HTTPS_PROXY"],
+        ...["CNI_NETNS_OVERRIDE", "CNI_", "CNI_COMMAND ", "MULTUS_DELEGATE", "KUBECONFIG", "TRACEPARENT2"],
+      ].map((name) => execIn(scene, { [name]: "/x" }, new RegExp(`sets "${name}", which no order may set`))),
+  },
+  {
+    about: "a variable of `env` twice",
+    orders: (scene) => [{ order: execWithVariableTwice(scene), says: /sets "CNI_COMMAND" twice/ }],
+  },
+  {
+    about: "CNI_COMMAND that is missing, or does not belong to the call",
+    orders: (scene) => {
+      const { CNI_COMMAND, ...others } = goodExec(scene).env;
+      const foreign = commands.filter((command) => !ownCommands(scene.asker).includes(command));
+      return [
+        execWith(scene, { env: others }, /does not set CNI_COMMAND/),
+        ...foreign.map((command) =>
+          execIn(scene, { CNI_COMMAND: command }, /sets CNI_COMMAND to ".*", which/),
+        ),
+      ];
+    },
+  },
+  {
+    about: "CNI_CONTAINERID of another container",
+    orders: (scene) => {
+      const { asker, containerId, validContainer } = scene;
+      const malformed = ["../../etc", "-c", ".spool", "a b", "é", "x".repeat(100_000).concat("/")];
+      const wellFormed =
+        isAboutAttachment(asker) || asker === "STATUS" ? [validContainer, `${containerId}2`, "0"] : [];
+      const valid = asker === "GC" ? [validContainer] : [];
+      return [...malformed, ...wellFormed, ...valid].map((id) =>
+        execIn(scene, { CNI_CONTAINERID: id }, /sets CNI_CONTAINERID to ".*", which/),
+      );
+    },
+  },
+  {
+    about: "CNI_NETNS that is not the call's",
+    orders: (scene) =>
+      foreignNamespaces(scene).map((netns) =>
+        execIn(scene, { CNI_NETNS: netns }, /sets CNI_NETNS to ".*", which (is|leads)/),
+      ),
+  },
+  {
+    about: "CNI_IFNAME that no interface can have",
+    orders: (scene) =>
+      ["../../x", "a/b", "sixteen-bytes-is", "eth%d", "a b", "a:b", ".", "..", "\n"].map((ifName) =>
+        execIn(scene, { CNI_IFNAME: ifName }, /which is not the name of an interface/),
+      ),
+  },
+  {
+    about: "CNI_PATH with another directory",
+    orders: (scene) => {
+      const { cniDir, plugins } = scene;
+      const foreign = [
+        cniDir,
+        "/bin",
+        "",
+        ".",
+        "relative",
+        `${plugins}/..`,
+        `${plugins}/.`,
+        `${plugins}/../cni`,
+      ];
+      return [
+        ...foreign.flatMap((one) => [`${plugins}:${one}`, `${one}:${plugins}`]),
+        cniDir,
+        `${plugins}::`,
+      ].map((path) =>
+        execIn(scene, { CNI_PATH: path }, /in CNI_PATH, which is no directory that plugins may be in/),
+      );
+    },
+  },
+  {
+    about: "TRACEPARENT or TRACESTATE that is none",
+    orders: (scene) => [
+      ...["() { :; }; touch /x", "00-1-2-01", `00-${"0".repeat(600)}`, "x".repeat(55), "\x7f".repeat(55)].map(
+        (value) => execIn(scene, { TRACEPARENT: value }, /which is no traceparent/),
+      ),
+      ...["a\nb", "\x1b[0m", "é", "x".repeat(5000)].map((value) =>
+        execIn(scene, { TRACESTATE: value }, /which is no tracestate/),
+      ),
+    ],
+  },
+  {
+    about: "`absentLink` or LINK_EXISTS in another network namespace",
+    orders: (scene) =>
+      (scene.asker === "GC" ? [scene.netns, ...foreignNamespaces(scene)] : foreignNamespaces(scene)).flatMap(
+        (netns) => [
+          execWith(scene, { absentLink: { netns, ifName: "net1" } }, /`netns` ".*" (is|leads).*absentLink/),
+          {
+            order: [FrameType.linkExists, { netns, ifName: "lo" }],
+            says: /LINK_EXISTS: `netns` ".*" (is|leads)/,
+          },
+        ],
+      ),
+  },
+  {
+    about: "DEFAULT_ROUTE in another network namespace, or not in an ADD",
+    orders: (scene) => {
+      const { asker, netns } = scene;
+      const isAdd = asker === "ADD" || asker === "agent";
+      return [...foreignNamespaces(scene), ...(isAdd ? [] : [netns])].map((place) => ({
+        order: [FrameType.defaultRoute, { netns: place, ifName: "lo", clear: [4, 6], add: [] }],
+        says: isAdd ? /DEFAULT_ROUTE: `netns` ".*" is/ : /DEFAULT_ROUTE: it does not belong to the runtime's/,
+      }));
+    },
+  },
+  {
+    about: "a plugin that is not the name of a file",
+    orders: (scene) =>
+      ["", ".", "..", "a/b", "../sh", "/bin/sh", `${scene.plugins}/plugin`].map((plugin) =>
+        execWith(scene, { plugin, path: `${scene.plugins}:/bin` }, /is not the file name of a plugin/),
+      ),
+  },
+  {
+    about: "a plugin in a directory that is not allowed",
+    orders: (scene) =>
+      [scene.cniDir, `${scene.plugins}/../cni`, "/bin:/usr/bin"].map((path) =>
+        execWith(
+          scene,
+          { plugin: path.startsWith("/bin") ? "sh" : "planted", path },
+          /passed over, as neither/,
+        ),
+      ),
+  },
+  {
+    about: "the plugin binary itself, under any name",
+    orders: (scene) =>
+      scene.ownNames.map((plugin) => execWith(scene, { plugin }, /Multus cannot be a delegate of Multus/)),
+  },
+  {
+    about: "an order that the shim does not know",
+    orders: () => [19, 255, 2 ** 32 - 1].map((type) => ({ order: [type, {}], says: /unknown order/ })),
+  },
+];
