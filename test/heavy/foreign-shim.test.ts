@@ -7,6 +7,7 @@ import { architectureOf, isOurs, thisArchitecture } from "../../src/ctl/install/
 import { buildShim } from "../../tools/build/shim.mjs";
 import { compilers } from "../../tools/setup/compilers.mjs";
 import { runCommand, runOrThrow } from "../support/command.ts";
+import { elfFacts } from "../support/elf.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { shim, TestNode } from "../support/test-node.ts";
 
@@ -22,6 +23,10 @@ describe(`the plugin binary for ${architecture}`, () => {
   test("is for it, and is known as ours", () => {
     expect(architectureOf(foreign)).toBe(architecture);
     expect(isOurs(foreign, "multus")).toBe(true);
+  });
+
+  test("is as hard to misuse as the other one", () => {
+    expect(elfFacts(foreign)).toEqual(elfFacts(shim));
   });
 
   test("says the same of itself", async () => {

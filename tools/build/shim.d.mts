@@ -1,5 +1,9 @@
 /** Types of shim.mjs, for tests that build the shim themselves. */
 
+/** The compiler's words for every build, and for the plugin binary. */
+export const commonFlags: readonly string[];
+export const releaseFlags: readonly string[];
+
 /** See shim.mjs. */
 export function buildShim(options?: {
   readonly architecture?: "amd64" | "arm64";
