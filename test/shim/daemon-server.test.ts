@@ -260,6 +260,17 @@ describe.concurrent.each(shims)("the $name shim at the daemon's server", ({ bina
     expect((await sentOn).stdout).toBe("second late");
   });
 
+  test("is told no directory in CNI_PATH that it would refuse", async () => {
+    await using server = new TestServer();
+    server.addPlugin("plugin", 'echo "$CNI_PATH"');
+    const searched = `/elsewhere:${server.plugins}//:relative:/opt/cni/bin`;
+    await server.serve(async (_, executor) => {
+      const env = { CNI_COMMAND: "ADD", CNI_PATH: searched };
+      return Buffer.from((await executor.runPlugin(server.order({ path: searched, env }))).stdout).toString();
+    });
+    expect((await server.call(binary)).stdout).toBe(`${server.plugins}//:/opt/cni/bin\n`);
+  });
+
   test("is served, with a hundred others at once", async () => {
     await using server = new TestServer();
     server.addPlugin("plugin", 'echo "$CNI_CONTAINERID"');
