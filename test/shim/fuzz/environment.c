@@ -1,4 +1,4 @@
-/* Target: `env` of an EXEC and the environment that becomes of it (shim/order.c, environment.c). */
+/* Target: `env` of an EXEC, whether it is permitted, and the environment that becomes of it (shim/order.c, permissions.c, environment.c). */
 #define _GNU_SOURCE
 #include "environment.h"
 
@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "order.h"
+#include "permissions.h"
 #include "target.h"
 
 static void seed(struct buffer *out, uint64_t which) {
@@ -32,6 +33,24 @@ static void check_environment(const struct environment *environment) {
   }
 }
 
+/* Whatever an order says: an ADD, a GC or an agent permits it, or says why not. */
+static void check_permissions(const struct order_exec *order) {
+  static const struct plugin_directories no_directories;
+  struct request calls[] = {
+      {.command = "ADD", .container_id = "c", .netns = "/nowhere", .if_name = "eth0"},
+      {.command = "GC", .container_id = "", .netns = "", .if_name = ""},
+  };
+  for (size_t i = 0; i < 3; i++) {
+    struct permissions permissions = i < 2 ? permissions_of_call(&calls[i], &no_directories)
+                                           : permissions_of_agent(&no_directories, ENVIRONMENT_OF_AGENT);
+    struct order_exec checked = *order;
+    struct buffer problem = {0};
+    MUST(permissions_exec(&permissions, &checked, &problem) == (problem.length == 0));
+    buffer_free(&problem);
+    permissions_free(&permissions);
+  }
+}
+
 static void check(struct bytes input) {
   if (setenv("CNI_COMMAND", "GC", 1) != 0 || setenv("CNI_NETNS", "/own", 1) != 0 || setenv("OWN", "1", 1) != 0) abort();
   struct buffer body = {0}, problem = {0};
@@ -48,6 +67,7 @@ static void check(struct bytes input) {
   struct msgpack_value map;
   struct order_exec order;
   if (msgpack_take(&whole, &map) && order_read_exec(map, &order, &problem)) {
+    check_permissions(&order);
     static const enum environment_base bases[] = {ENVIRONMENT_OF_AGENT, ENVIRONMENT_OF_RUNTIME};
     for (size_t i = 0; i < 2; i++) {
       struct environment environment = environment_make(bases[i], order.environment, i == 1);

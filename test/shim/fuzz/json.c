@@ -24,6 +24,11 @@ static void check(struct bytes text) {
       MUST(ends == count && value.data[0] == '[' && value.data[value.length - 1] == ']');
       MUST(texts.length == 0 || texts.data[texts.length - 1] == 0);
     }
+    texts.length = 0;
+    if (json_read_members(value, "k", &texts)) {
+      MUST(value.data[0] == '[' && value.data[value.length - 1] == ']');
+      MUST(texts.length == 0 || texts.data[texts.length - 1] == 0);
+    }
     buffer_free(&texts);
   }
   /* Any bytes become a string that can be read again. */
@@ -45,6 +50,7 @@ static const char *const seed_texts[] = {
     "{\"k\":\"\\u00e\"",
     "{\"\":\"\\ud83d\\u\"",
     "{\"k\": [\"/a\", \"--b\\n\", \"\" ] , \"cniVersion\":\"1.1.0\"}",
+    "{\"k\": [{\"k\":\"c1\",\"ifname\":\"eth0\"}, { \"x\" : [1] , \"K\" : \"c\\u0032\" } ] }",
     "{\"K\":600000}",
 };
 enum { SEED_TEXTS = sizeof seed_texts / sizeof seed_texts[0] };
