@@ -41,6 +41,16 @@ async function arrival(daemon: ShimDaemon): Promise<Arrival> {
   return { stream, request: await stream.greet() };
 }
 
+/** Has the one DEL that is recorded replayed. @returns the network namespace that it names then */
+async function netnsOfReplay(daemon: ShimDaemon): Promise<unknown> {
+  const call = await daemon.connected({ env: status });
+  call.stream.reply(0, "");
+  const { request, stream } = await arrival(daemon);
+  stream.reply(0, "");
+  await noReplayer();
+  return request.netns;
+}
+
 /** Answers whoever comes, each after `answer` says how. @returns what has come so far */
 function answerAll(
   daemon: ShimDaemon,
@@ -529,14 +539,6 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
     const place = daemon.path("netns");
     writeFileSync(place, "");
     const record = () => daemon.run({ env: { CNI_COMMAND: "DEL", CNI_NETNS: place }, config: away }).outcome;
-    const replayedNetns = async () => {
-      const call = await daemon.connected({ env: status });
-      call.stream.reply(0, "");
-      const { request, stream } = await arrival(daemon);
-      stream.reply(0, "");
-      await noReplayer();
-      return request.netns;
-    };
     await runOrThrow(["mount", "--bind", pod.path, place]);
     try {
       await record();
@@ -545,18 +547,18 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
       expect(bootId).toBe(readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
       expect(netnsInode).toBeGreaterThan(0);
       expect(netnsCookie).toBeGreaterThan(0);
-      expect(await replayedNetns()).toBe(place);
+      expect(await netnsOfReplay(daemon)).toBe(place);
       // The same namespace, but a boot that is over: the numbers mean nothing.
       spool.add(1, { ...recorded, bootId: "00000000-0000-0000-0000-000000000000" });
-      expect(await replayedNetns()).toBe("");
+      expect(await netnsOfReplay(daemon)).toBe("");
       await record();
       await runOrThrow(["umount", place]);
       await runOrThrow(["mount", "--bind", other.path, place]);
-      expect(await replayedNetns()).toBe("");
+      expect(await netnsOfReplay(daemon)).toBe("");
       await record();
       await runOrThrow(["umount", place]);
       // What a runtime leaves where a namespace was: an ordinary file.
-      expect(await replayedNetns()).toBe("");
+      expect(await netnsOfReplay(daemon)).toBe("");
     } finally {
       await runCommand(["umount", "--lazy", place]);
     }
@@ -574,12 +576,7 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
       await daemon.run({ env: { CNI_COMMAND: "DEL", CNI_NETNS: netns }, config: away }).outcome;
       // It is recorded as what it is: who wrote the record is not known when it is replayed.
       expect(spool.records()).toMatchObject([{ netns, netnsInode: statSync(pod.path).ino }]);
-      const call = await daemon.connected({ env: status });
-      call.stream.reply(0, "");
-      const { request, stream } = await arrival(daemon);
-      stream.reply(0, "");
-      await noReplayer();
-      return request.netns;
+      return netnsOfReplay(daemon);
     };
     expect(await replayedNetns(pod.path)).toBe(pod.path);
     expect(await replayedNetns(link)).toBe("");
