@@ -5,17 +5,27 @@ import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 import { type Api, ApiError } from "../../kube/api.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "../../kube/back-off.ts";
 import { signerName, signingRequestsPath } from "../../kube/certificates/identity.ts";
+import { lacksRight, MissingRight, usualForbiddenMs } from "../../kube/forbidden.ts";
 import { Reflector } from "../../kube/reflector.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
-import { type Decision, decide } from "./decision.ts";
+import { decide } from "./decision.ts";
 
 const afterFailure: BackOffLimits = { first: 500, most: 30_000 };
+
+const hint = "deploy/components/per-node-certificate/rbac.yaml has the rights that the approver needs";
 
 export interface ApproverOptions {
   readonly api: Api;
   readonly log: Logger;
+  /** The longest certificate that is approved, in seconds. */
+  readonly mostSeconds: number;
+  /** How long a missing right to get nodes is not believed, in milliseconds. */
+  readonly forbiddenMs?: number;
 }
+
+/** Whether the cluster has a node. `unknown`: the approver has no right to look. `later`: so it seems, but the server may only be starting. */
+type NodeSighting = "there" | "absent" | "unknown" | "later";
 
 /** Two at the same time do each other no harm: what one has decided, the other finds decided. */
 export class Approver {
@@ -24,17 +34,22 @@ export class Approver {
   readonly #reflector: Reflector<string>;
   /** Names of what is to be decided, in the order in which it came. */
   readonly #waiting = new Set<string>();
+  readonly #rightToNodes: MissingRight;
+  /** The missing right to get nodes has been logged. */
+  #isBlind = false;
   #wake: () => void = () => {};
 
   /** Begins at once. */
   constructor(options: ApproverOptions) {
     this.#options = options;
+    this.#rightToNodes = new MissingRight(options.forbiddenMs ?? usualForbiddenMs);
     const query = new URLSearchParams({ fieldSelector: `spec.signerName=${signerName}` });
     this.#reflector = new Reflector<string>({
       api: options.api,
       path: `${signingRequestsPath}?${query}`,
       kind: "certificatesigningrequests",
-      keep: (object, { name }) => (decide(object).verdict === "ignore" ? undefined : name),
+      keep: (object, { name }) =>
+        decide(object, options.mostSeconds).verdict === "ignore" ? undefined : name,
       onChange: (_key, name) => {
         if (name === undefined) return;
         this.#waiting.add(name);
@@ -68,9 +83,13 @@ export class Approver {
       }
       this.#waiting.delete(name);
       try {
-        await this.#settle(name);
-        backOff.reset();
-        complaints.delete(name);
+        if (await this.#settle(name)) {
+          backOff.reset();
+          complaints.delete(name);
+          continue;
+        }
+        this.#waiting.add(name);
+        await wait(backOff.next(afterFailure), undefined, { signal });
       } catch (error) {
         if (signal.aborted) return;
         // Behind the others: what is wrong may be about this one alone.
@@ -89,17 +108,30 @@ export class Approver {
     }
   }
 
-  /** Decides about the object as it is now. @throws {ApiError} {@link ApiUnreachable} */
-  async #settle(name: string): Promise<void> {
-    const { api, log } = this.#options;
+  /**
+   * Decides about the object as it is now.
+   * @returns false: it cannot be decided yet, and there is nothing to complain about
+   * @throws {ApiError} {@link ApiUnreachable}
+   */
+  async #settle(name: string): Promise<boolean> {
+    const { api, log, mostSeconds } = this.#options;
     const { signal } = this.#closing;
     const path = `${signingRequestsPath}/${encodeURIComponent(name)}`;
     const object = await found(api.request<unknown>({ method: "GET", path, signal }));
-    if (!isJsonObject(object)) return;
-    const decision = await this.#checkNode(decide(object));
-    if (decision.verdict === "ignore") return;
-    const isApproved = decision.verdict === "approve";
-    const reason = isApproved ? `the node ${decision.nodeName} may have it` : decision.reason;
+    if (!isJsonObject(object)) return true;
+    const decision = decide(object, mostSeconds);
+    if (decision.verdict === "ignore") return true;
+    let isApproved = false;
+    let reason = "";
+    if (decision.verdict === "deny") {
+      reason = decision.reason;
+    } else {
+      const { nodeName } = decision;
+      const sighting = await this.#lookForNode(nodeName);
+      if (sighting === "later") return false;
+      isApproved = sighting !== "absent";
+      reason = reasons[sighting](nodeName);
+    }
     try {
       const body = withCondition(object, isApproved, reason);
       await found(api.request<unknown>({ method: "PUT", path: `${path}/approval`, body, signal }));
@@ -107,24 +139,46 @@ export class Approver {
       // Somebody has written to it meanwhile, perhaps decided: it comes again with the watch, too.
       if (!(error instanceof ApiError && error.status === 409)) throw error;
       this.#waiting.add(name);
-      return;
+      return true;
     }
     const { username } = isJsonObject(object.spec) ? object.spec : {};
     log.verbose(isApproved ? "approved" : "denied", { request: name, requestor: String(username), reason });
+    return true;
   }
 
-  async #checkNode(decision: Decision): Promise<Decision> {
-    if (decision.verdict !== "approve") return decision;
-    const { nodeName } = decision;
+  /** Without the right to get nodes, as with Go multus's role, requests are decided by what is in them. @throws {ApiError} {@link ApiUnreachable} */
+  async #lookForNode(nodeName: string): Promise<NodeSighting> {
+    const { api, log } = this.#options;
     const path = `/api/v1/nodes/${encodeURIComponent(nodeName)}`;
-    const node = await found(
-      this.#options.api.request<unknown>({ method: "GET", path, signal: this.#closing.signal }),
-    );
-    return node === undefined
-      ? { verdict: "deny", reason: `there is no node ${nodeName} in the cluster` }
-      : decision;
+    try {
+      const node = await found(api.request<unknown>({ method: "GET", path, signal: this.#closing.signal }));
+      this.#rightToNodes.present();
+      this.#isBlind = false;
+      return node === undefined ? "absent" : "there";
+    } catch (error) {
+      if (!lacksRight(error)) throw error;
+      if (!this.#isBlind && !this.#rightToNodes.missing()) return "later";
+      if (!this.#isBlind) {
+        log.error(
+          "no right to get nodes: certificates are approved without looking whether the node exists",
+          {
+            error: errorText(error),
+            hint,
+          },
+        );
+      }
+      this.#isBlind = true;
+      return "unknown";
+    }
   }
 }
+
+/** Of the condition. */
+const reasons: Readonly<Record<Exclude<NodeSighting, "later">, (nodeName: string) => string>> = {
+  there: (nodeName) => `the node ${nodeName} may have it`,
+  absent: (nodeName) => `there is no node ${nodeName} in the cluster`,
+  unknown: (nodeName) => `the node ${nodeName} may have it; whether it exists could not be looked up`,
+};
 
 /** @returns undefined where there is no such object */
 async function found(answer: Promise<unknown>): Promise<unknown> {
@@ -151,7 +205,5 @@ function withCondition(object: JsonObject, isApproved: boolean, message: string)
 }
 
 function hintOf(error: unknown): string | undefined {
-  return error instanceof ApiError && error.status === 403
-    ? "deploy/components/per-node-certificate/rbac.yaml has the rights that the approver needs"
-    : undefined;
+  return error instanceof ApiError && error.status === 403 ? hint : undefined;
 }

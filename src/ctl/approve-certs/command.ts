@@ -2,15 +2,19 @@
 
 import { Command, Option } from "commander";
 import packageJson from "../../../package.json" with { type: "json" };
+import { defaultLongestDuration } from "../../kube/certificates/duration.ts";
 import { multusGroup, signerName } from "../../kube/certificates/identity.ts";
 import type { LogLevel } from "../../log/logger.ts";
 import { Loggers } from "../../log/loggers.ts";
 import { logLevels, logSettings } from "../../log/settings.ts";
+import { parseCertificateDuration } from "../certificate-duration.ts";
 import { openApi } from "../validate/cluster-access.ts";
 
 interface ApproveOptions {
   readonly kubeconfig?: string;
   readonly context?: string;
+  /** Seconds. */
+  readonly maxDuration: number;
   readonly logLevel: LogLevel;
 }
 
@@ -28,6 +32,14 @@ export function approveCertsCommand(): Command {
     )
     .option("--context <name>", "context of the kubeconfig (default: its current one)")
     .addOption(
+      new Option(
+        "--max-duration <duration>",
+        "the longest certificate that is approved; longer ones are denied",
+      )
+        .argParser(parseCertificateDuration)
+        .default(parseCertificateDuration(defaultLongestDuration), defaultLongestDuration),
+    )
+    .addOption(
       new Option("--log-level <level>", "what is said on stderr").choices(logLevels).default("verbose"),
     )
     .addHelpText(
@@ -36,12 +48,13 @@ export function approveCertsCommand(): Command {
 A request is approved where all of this is so, and denied, with the reason in its condition, where something is not:
   - it was made by the node itself (system:node:NODE in group system:nodes), or by its daemon (${multusGroup}:NODE in group ${multusGroup})
   - its subject is CN=${multusGroup}:NODE, O=${multusGroup} for the same NODE, and there is such a node in the cluster
-  - its signer is ${signerName}, its usages are digital signature and client auth, and it asks for a year at most
+  - its signer is ${signerName}, its usages are digital signature and client auth, and it asks for --max-duration at most
   - its key is strong, its signature is that of the key, and it asks for no extensions
 Requests of others, and those for other signers, are left alone.
 
 It is the same as Go multus's cert-approver, also called by that name, and may stand in for it. Needed rights: get, list and watch on certificatesigningrequests, update on
-certificatesigningrequests/approval, approve on the signer ${signerName}, get on nodes.
+certificatesigningrequests/approval, approve on the signer ${signerName}, get on nodes. Without the last one, which Go multus's role has not, it says so once and does not look for
+the node. Go multus's approves certificates of up to a year: --max-duration 8760h does.
 
 Examples:
   multusctl approve-certs
@@ -52,14 +65,14 @@ Examples:
 }
 
 /** Ends with a signal. @throws {UserError} where there is no kubeconfig, or it cannot be used */
-async function approve({ kubeconfig, context, logLevel }: ApproveOptions): Promise<void> {
+async function approve({ kubeconfig, context, maxDuration, logLevel }: ApproveOptions): Promise<void> {
   const { api, server, warning, close } = await openApi(kubeconfig, context, process.env);
   const log = new Loggers().get(logSettings({ logLevel, logToStderr: true }));
   if (warning !== "") log.error(warning);
-  log.verbose("approver starts", { version: packageJson.version, server });
+  log.verbose("approver starts", { version: packageJson.version, server, maxDuration: `${maxDuration}s` });
   // Not imported above: it brings what speaks ASN.1.
   const { Approver } = await import("./approver.ts");
-  const approver = new Approver({ api, log });
+  const approver = new Approver({ api, log, mostSeconds: maxDuration });
   await new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.once(signal, () => {

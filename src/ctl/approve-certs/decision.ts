@@ -24,13 +24,14 @@ const requestors: ReadonlyMap<string, string> = new Map([
   [multusGroup, multusGroup],
 ]);
 const everybody = "system:authenticated";
-/** As Go multus has it: a year. */
-const mostSeconds = 365 * 24 * 60 * 60;
 const leastRsaBits = 2_048;
 const curves = ["prime256v1", "secp384r1", "secp521r1"];
 
-/** @param object a CertificateSigningRequest, as the API gives it */
-export function decide(object: JsonObject): Decision {
+/**
+ * @param object a CertificateSigningRequest, as the API gives it
+ * @param mostSeconds the longest certificate that is approved
+ */
+export function decide(object: JsonObject, mostSeconds: number): Decision {
   const spec = isJsonObject(object.spec) ? object.spec : {};
   if (isDecided(object.status)) return { verdict: "ignore", reason: "it is decided already" };
   if (spec.signerName !== signerName) return { verdict: "ignore", reason: "it is for another signer" };
@@ -44,7 +45,7 @@ export function decide(object: JsonObject): Decision {
   if (!request.commonNames.some(isMultusName)) {
     return { verdict: "ignore", reason: `it is not for ${multusGroup}` };
   }
-  return decideOurs(spec, request);
+  return decideOurs(spec, request, mostSeconds);
 }
 
 function isDecided(status: unknown): boolean {
@@ -57,7 +58,7 @@ function isMultusName(name: string): boolean {
   return name === multusGroup || name.startsWith(`${multusGroup}:`);
 }
 
-function decideOurs(spec: JsonObject, request: SigningRequest): Decision {
+function decideOurs(spec: JsonObject, request: SigningRequest, mostSeconds: number): Decision {
   const deny = (reason: string): Decision => ({ verdict: "deny", reason });
   const username = textOf(spec.username);
   const colon = username.lastIndexOf(":");
@@ -90,11 +91,19 @@ function decideOurs(spec: JsonObject, request: SigningRequest): Decision {
   ) {
     return deny(`its usages have to be ${certificateUsages.join(" and ")}`);
   }
-  const { expirationSeconds } = spec;
-  if (typeof expirationSeconds !== "number" || !(expirationSeconds > 0 && expirationSeconds <= mostSeconds)) {
-    return deny("expirationSeconds has to be there, and at most a year");
+  const lifeProblem = problemOfLife(spec.expirationSeconds, mostSeconds);
+  return lifeProblem === "" ? { verdict: "approve", nodeName } : deny(lifeProblem);
+}
+
+/** @returns "" for a certificate that ends soon enough. The daemon that asked logs it: the text names what to change. */
+function problemOfLife(expirationSeconds: unknown, mostSeconds: number): string {
+  if (typeof expirationSeconds !== "number" || !(expirationSeconds > 0)) {
+    return "expirationSeconds has to be there: without it the signer decides, usually for a year";
   }
-  return { verdict: "approve", nodeName };
+  return expirationSeconds <= mostSeconds
+    ? ""
+    : `expirationSeconds is ${expirationSeconds}, and certificates of at most ${mostSeconds} s are approved: ` +
+        "perNodeCertificate.certDuration of the daemon has to be less, or --max-duration of the approver more";
 }
 
 /** @returns "" for a key that is strong enough */

@@ -1,13 +1,14 @@
 /** `multusctl kubeconfig`: a kubeconfig for a process outside of pods, for as long as this runs. */
 
 import { resolve } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { removeFile } from "../../cni/atomic-file.ts";
-import { certificateSeconds, defaultDuration } from "../../kube/certificates/duration.ts";
+import { defaultDuration } from "../../kube/certificates/duration.ts";
 import { nodeNameIn } from "../../kube/node-name.ts";
 import { errorText } from "../../log/error-text.ts";
 import { Loggers } from "../../log/loggers.ts";
 import { logSettings } from "../../log/settings.ts";
+import { parseCertificateDuration } from "../certificate-duration.ts";
 import { Interruption, untilInterrupted } from "../interruption.ts";
 import { UserError } from "../user-error.ts";
 import { KeptKubeconfig, type KeptKubeconfigOptions } from "./kept-kubeconfig.ts";
@@ -44,8 +45,8 @@ export function kubeconfigCommand(): Command {
     .option("--certdir <directory>", "with --bootstrap-config: where certificate and key go", "/tmp")
     .addOption(
       new Option("--cert-duration <duration>", "with --bootstrap-config: how long a certificate is valid")
-        .argParser(parseDuration)
-        .default(parseDuration(defaultDuration), defaultDuration),
+        .argParser(parseCertificateDuration)
+        .default(parseCertificateDuration(defaultDuration), defaultDuration),
     )
     .addHelpText(
       "after",
@@ -61,15 +62,6 @@ Examples:
   multusctl kubeconfig --bootstrap-config /etc/kubernetes/kubelet.conf --certdir /var/lib/multus`,
     )
     .action((options: KubeconfigOptions) => run(options));
-}
-
-/** @returns seconds */
-function parseDuration(text: string): number {
-  try {
-    return certificateSeconds(text, "It");
-  } catch (error) {
-    throw new InvalidArgumentError(`${errorText(error)}.`);
-  }
 }
 
 /** @throws {UserError} */

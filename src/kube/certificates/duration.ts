@@ -4,8 +4,10 @@ import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import { quoted } from "../../log/quoted.ts";
 import { parseGoDuration } from "./go-duration.ts";
 
-/** Go multus's. */
+/** How long daemons ask for if nothing is configured; Go multus's. */
 export const defaultDuration = "10m";
+/** The longest that the approver grants if nothing else is asked of it: what a thief has of a certificate ends within a day. */
+export const defaultLongestDuration = "24h";
 /** The API takes whole seconds in 32 bits, and ten minutes at the least. */
 const leastSeconds = 600;
 const mostSeconds = 2 ** 31 - 1;

@@ -101,7 +101,7 @@ describe("an object", () => {
     fc.assert(
       fc.property(spec, anything, (parts, status) => {
         const object = { ...certificateRequest(parts), status };
-        const decision = decide(object);
+        const decision = decide(object, 86_400);
         if (decision.verdict !== "approve") return;
         approvals += 1;
         const { username, groups, request } = object.spec;

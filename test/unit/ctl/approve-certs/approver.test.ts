@@ -59,10 +59,25 @@ afterEach(() => {
   for (const approver of opened.splice(0)) approver.close();
 });
 
-function start(cluster: Cluster, log = new RecordingLogger()): RecordingLogger {
-  opened.push(new Approver({ api: cluster, log }));
+function start(cluster: Cluster, log = new RecordingLogger(), forbiddenMs?: number): RecordingLogger {
+  opened.push(
+    new Approver({
+      api: cluster,
+      log,
+      mostSeconds: 86_400,
+      ...(forbiddenMs !== undefined && { forbiddenMs }),
+    }),
+  );
   return log;
 }
+
+/** As an API server says it. */
+const nodesForbidden = new ApiError(
+  403,
+  "Forbidden",
+  'nodes "node-1" is forbidden: User "approver" cannot get resource "nodes" in API group "" at the cluster scope',
+);
+const blind = "no right to get nodes: certificates are approved without looking whether the node exists";
 
 describe("the approver", () => {
   it("decides about what is there and what comes, and leaves the rest alone", async () => {
@@ -136,6 +151,53 @@ describe("the approver", () => {
     await expect.poll(() => cluster.objects.has("a"), patience).toBe(false);
     cluster.put("b");
     await expect.poll(() => cluster.written, patience).toEqual([["b", ["Approved"]]]);
+    expect(log.errors).toEqual([]);
+  });
+
+  it("without the right to get nodes says so once, and decides by what is in the requests", async () => {
+    const cluster = new Cluster();
+    cluster.fault = ({ path }) => (path.startsWith("/api/v1/nodes/") ? nodesForbidden : undefined);
+    cluster.put("first");
+    cluster.put("second");
+    cluster.put("of-another", { username: "admin" });
+    const log = start(cluster, new RecordingLogger(), 0);
+    await expect.poll(() => cluster.written.length, patience).toBe(3);
+    expect(Object.fromEntries(cluster.written)).toEqual({
+      first: ["Approved"],
+      second: ["Approved"],
+      "of-another": ["Denied"],
+    });
+    expect(cluster.objects.get("first")?.status).toMatchObject({
+      conditions: [{ message: "the node node-1 may have it; whether it exists could not be looked up" }],
+    });
+    expect(log.errors).toEqual([blind]);
+  });
+
+  it("looks for nodes again as soon as it has the right", async () => {
+    const cluster = new Cluster();
+    let isForbidden = true;
+    cluster.fault = ({ path }) =>
+      path.startsWith("/api/v1/nodes/") && isForbidden ? nodesForbidden : undefined;
+    cluster.put("before");
+    const log = start(cluster, new RecordingLogger(), 0);
+    await expect.poll(() => cluster.written, patience).toEqual([["before", ["Approved"]]]);
+    isForbidden = false;
+    cluster.nodes.clear();
+    cluster.put("after");
+    await expect.poll(() => cluster.written.length, patience).toBe(2);
+    expect(cluster.written[1]).toEqual(["after", ["Denied"]]);
+    expect(log.errors).toEqual([blind]);
+  });
+
+  it("does not believe a server that is only starting: the node is looked for when it can be", async () => {
+    const cluster = new Cluster();
+    cluster.nodes.clear();
+    let refusals = 3;
+    cluster.fault = ({ path }) =>
+      path.startsWith("/api/v1/nodes/") && refusals-- > 0 ? nodesForbidden : undefined;
+    cluster.put("a");
+    const log = start(cluster);
+    await expect.poll(() => cluster.written, patience).toEqual([["a", ["Denied"]]]);
     expect(log.errors).toEqual([]);
   });
 });

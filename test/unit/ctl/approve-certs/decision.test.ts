@@ -9,6 +9,8 @@ import { runCommand } from "../../../support/command.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
 
 const group = "system:multus";
+/** The approver's default. */
+const day = 24 * 60 * 60;
 const daemon = { username: "system:multus:node-1", groups: ["system:multus", "system:authenticated"] };
 
 const requestFor = (commonName: string, organization = group, key = requestKey) => ({
@@ -34,9 +36,9 @@ test.each([
   ["a kubelet's", {}],
   ["its daemon's own, to renew", daemon],
   ["one with its groups the other way round", { groups: ["system:authenticated", "system:nodes"] }],
-  ["one for a year", { expirationSeconds: 31_536_000 }],
+  ["one for a day", { expirationSeconds: day }],
 ])("%s request is approved", (_, spec) => {
-  expect(decide(certificateRequest(spec))).toEqual({ verdict: "approve", nodeName: "node-1" });
+  expect(decide(certificateRequest(spec), day)).toEqual({ verdict: "approve", nodeName: "node-1" });
 });
 
 describe("denied is", () => {
@@ -77,8 +79,15 @@ describe("denied is", () => {
     ["a use as server", { usages: ["digital signature", "client auth", "server auth"] }, /usages/],
     ["no use as client", { usages: ["digital signature"] }, /usages/],
     ["two uses of one kind", { usages: ["client auth", "client auth"] }, /usages/],
-    ["no time", { expirationSeconds: undefined }, /expirationSeconds/],
-    ["more than a year", { expirationSeconds: 31_536_001 }, /expirationSeconds/],
+    ["no time", { expirationSeconds: undefined }, /expirationSeconds has to be there/],
+    ["a time that is no number", { expirationSeconds: "600" }, /expirationSeconds has to be there/],
+    ["a time in the past", { expirationSeconds: -1 }, /expirationSeconds has to be there/],
+    [
+      "a second more than a day",
+      { expirationSeconds: day + 1 },
+      /expirationSeconds is 86401, .* at most 86400 s .*certDuration .*--max-duration/,
+    ],
+    ["a year, to renew", { ...daemon, expirationSeconds: 31_536_000 }, /at most 86400 s/],
     [
       "a weak key of a curve",
       requestFor(
@@ -89,7 +98,7 @@ describe("denied is", () => {
       /key/,
     ],
   ])("%s", (_, spec, reason) => {
-    expect(decide(certificateRequest(spec))).toEqual({
+    expect(decide(certificateRequest(spec), day)).toEqual({
       verdict: "deny",
       reason: expect.stringMatching(reason),
     });
@@ -106,16 +115,24 @@ describe("denied is", () => {
       /no other subject/,
     ],
   ])("a subject with %s", async (_, subject, more, reason) => {
-    const decision = decide(certificateRequest(await opensslRequest(subject, ...more)));
+    const decision = decide(certificateRequest(await opensslRequest(subject, ...more)), day);
     expect(decision).toEqual({ verdict: "deny", reason: expect.stringMatching(reason) });
   });
 });
 
+test("another longest duration counts", () => {
+  const year = certificateRequest({ expirationSeconds: 365 * day });
+  expect(decide(year, 365 * day)).toEqual({ verdict: "approve", nodeName: "node-1" });
+  expect(decide(certificateRequest(), 599)).toMatchObject({ verdict: "deny" });
+});
+
 test("openssl's request is approved where ours would be, and denied where it asks for further names", async () => {
   const subject = `/O=${group}/CN=system:multus:node-1`;
-  expect(decide(certificateRequest(await opensslRequest(subject)))).toMatchObject({ verdict: "approve" });
+  expect(decide(certificateRequest(await opensslRequest(subject)), day)).toMatchObject({
+    verdict: "approve",
+  });
   const more = await opensslRequest(subject, "-addext", "subjectAltName=DNS:kubernetes.default");
-  expect(decide(certificateRequest(more))).toEqual({
+  expect(decide(certificateRequest(more), day)).toEqual({
     verdict: "deny",
     reason: "it asks for extensions or other attributes, and there must be none",
   });
@@ -132,7 +149,7 @@ describe("left alone is", () => {
     ["no PKCS#10", { request: encodedRequest("x") }, {}, /not a PKCS#10 request/],
     ["nothing", { request: undefined }, {}, /not a PKCS#10 request/],
   ])("%s", (_, spec, status, reason) => {
-    expect(decide(certificateRequest(spec, status))).toEqual({
+    expect(decide(certificateRequest(spec, status), day)).toEqual({
       verdict: "ignore",
       reason: expect.stringMatching(reason),
     });
