@@ -1,8 +1,11 @@
 # The image of daemon, multusctl and plugin: docker buildx build --platform linux/amd64,linux/arm64 --tag REGISTRY/multus-wasm:0.1.0 --push .
 # Each architecture is built as itself: native, or emulated by the builder.
 ARG NODE_VERSION=24.21.0
+# The index of that image, for both architectures: what counts, whatever the tag becomes. docker-library/repo-info has it (repos/node/remote/24.21.0-slim.md), or
+# docker buildx imagetools inspect node:24.21.0-slim
+ARG NODE_DIGEST=sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 
-FROM node:${NODE_VERSION}-slim AS build
+FROM node:${NODE_VERSION}-slim@${NODE_DIGEST} AS build
 WORKDIR /src
 # npm packages first: they change least.
 COPY package.json package-lock.json .npmrc ./

@@ -1,5 +1,5 @@
 /**
- * Builds build/: wasm kernels, shim, validators, bundles, each only where its inputs have changed since it was last built; the shim for each
+ * Builds build/: wasm kernels, shim, validators, bundles, notices, each only where its inputs have changed since it was last built; the shim for each
  * architecture only when asked to by name.
  * `node tools/build.mjs [--force] [--quiet] [--without STEP] [STEP…]`
  */
@@ -50,6 +50,12 @@ const steps = [
     ],
     outputs: ["build/multusd.mjs", "build/multusctl.mjs"],
     build: async () => (await import("./build/bundles.mjs")).buildBundles(),
+  },
+  {
+    name: "notices",
+    inputs: ["src", "tools/build", "package.json", "package-lock.json"],
+    outputs: ["build/THIRD-PARTY-NOTICES.txt", "build/sbom.cdx.json"],
+    build: async () => (await import("./build/notices.mjs")).buildNotices(),
   },
 ];
 

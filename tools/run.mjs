@@ -92,6 +92,11 @@ const tasks = {
       return onPinnedNode(inProject("tools", "build.mjs"), "shim-amd64", "shim-arm64", ...args);
     },
   },
+  notices: {
+    about:
+      "build/THIRD-PARTY-NOTICES.txt and build/sbom.cdx.json (CycloneDX): what of others is in the product",
+    run: (args) => build("validators", "notices", ...args),
+  },
   demo: {
     about: "a pod with its cluster network and two macvlan networks, in a scratch namespace",
     async run(args) {

@@ -1,8 +1,10 @@
 /** The image: what the Dockerfile does is done here step by step, in a copy of what it copies; then what is in it runs, with nothing else around it. */
 
-import { cpSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Bill } from "../../tools/build/sbom.mjs";
+import { problemsOfBill } from "../support/bill-of-materials.ts";
 import { runCommand } from "../support/command.ts";
 import { stages } from "../support/dockerfile.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
@@ -49,7 +51,7 @@ test("has Node with its libraries and what was built, and no shell", () => {
   const files = readdirSync(image, { recursive: true, withFileTypes: true })
     .filter((entry) => !entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name).slice(image.length));
-  const others = files.filter((file) => !/^\/lib(64)?\/.*\.so(\.\d+)*$/.test(file));
+  const others = files.filter((file) => !/^\/lib(64)?\/.*\.so(\.\d+)*$|^\/usr\/share\//.test(file));
   expect(others.sort()).toEqual([
     "/LICENSE",
     "/cert-approver",
@@ -69,6 +71,42 @@ test("has Node with its libraries and what was built, and no shell", () => {
     "/usr/src/multus-cni/bin/multus-daemon",
   ]);
   expect(files.some((file) => file.includes("libc.so"))).toBe(true);
+});
+
+describe("what is in it of others", () => {
+  const documentation = (...path: string[]) => readFileSync(join(image, "usr/share/doc", ...path), "utf8");
+  const bill = (): Bill => JSON.parse(documentation("multus-wasm", "sbom.cdx.json"));
+
+  test("a valid bill of materials, with Node, its libraries and the C library in the plugin", () => {
+    expect(problemsOfBill(bill())).toEqual([]);
+    const further = bill().components.filter(({ purl }) => !purl.startsWith("pkg:npm/"));
+    expect(further.map(({ name, scope, properties }) => [name, scope, properties?.[0]?.value])).toEqual(
+      expect.arrayContaining([
+        ["node", "required", undefined],
+        ["libc6", "required", "shared libraries of Node"],
+        ["libstdc++6", "required", "shared libraries of Node"],
+        ["libc6-dev", "required", "linked statically into the plugin"],
+      ]),
+    );
+    expect(further.find(({ name }) => name === "node")?.version).toBe(process.versions.node);
+    const own = bill().dependencies.find(({ ref }) => ref.startsWith("multus-wasm@"));
+    for (const component of further) expect(own?.dependsOn).toContain(component["bom-ref"]);
+  });
+
+  test("the notices, and the copyright of the package of every library", () => {
+    expect(documentation("multus-wasm", "THIRD-PARTY-NOTICES.txt")).toContain(
+      "GNU LESSER GENERAL PUBLIC LICENSE",
+    );
+    const libraries = bill().components.filter(({ properties }) =>
+      properties?.some(({ value }) => value === "shared libraries of Node"),
+    );
+    expect(libraries.length).toBeGreaterThan(1);
+    for (const { name } of libraries) expect(documentation(name, "copyright")).toMatch(/copyright/i);
+    // Texts that those name instead of repeating them.
+    expect(readdirSync(join(image, "usr/share/common-licenses"))).toEqual(
+      expect.arrayContaining(["GPL-3", "LGPL-2.1"]),
+    );
+  });
 });
 
 describe("what manifests start runs in it alone", () => {

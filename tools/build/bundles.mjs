@@ -8,7 +8,8 @@ import { buildValidators } from "./validators.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 
-const entryPoints = {
+/** By the bundle's name. */
+export const entryPoints = {
   multusd: "src/daemon/main.ts",
   multusctl: "src/ctl/main.ts",
 };

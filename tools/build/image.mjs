@@ -4,10 +4,13 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { projectDirectory } from "../setup/project.mjs";
+import { commonLicenses, describePackage, packageOfFile } from "./debian-packages.mjs";
+import { billName, noticesName } from "./notices.mjs";
+import { billOfMaterials, debianComponent, nodeComponent } from "./sbom.mjs";
 
 /** Where the image has Node, and what its launchers name. */
 const node = "/usr/local/bin/node";
@@ -51,6 +54,7 @@ function librariesOf(program) {
 }
 
 const buildDirectory = join(projectDirectory, "build");
+const documentation = "/usr/share/doc";
 
 /**
  * @param {string} directory of the image; what is there already stays
@@ -71,14 +75,44 @@ export function writeImageRoot(directory, executable = join(buildDirectory, "mul
   const text = (path, content, mode) => add(path, (target) => writeFileSync(target, content), mode);
 
   copy(node, process.execPath, 0o755);
-  for (const library of librariesOf(process.execPath)) copy(library, realpathSync(library), 0o755);
+  const libraries = librariesOf(process.execPath);
+  for (const library of libraries) copy(library, realpathSync(library), 0o755);
   for (const { name, mode } of built) copy(join(programs, name), join(buildDirectory, name), mode);
   copy(join(programs, "multusd"), executable, 0o755);
   for (const [path, program] of Object.entries(launchers)) text(path, launcher(program), 0o755);
   // Without it names are looked up in DNS before /etc/hosts.
   text("/etc/nsswitch.conf", "hosts: files dns\n", 0o644);
   copy("/LICENSE", join(projectDirectory, "LICENSE"), 0o644);
+  const packages = [...new Set(libraries.map((library) => packageOfFile(realpathSync(library))))].map(
+    describePackage,
+  );
+  for (const { name, copyright } of packages) text(join(documentation, name, "copyright"), copyright, 0o644);
+  for (const name of commonLicenses(packages.map(({ copyright }) => copyright))) {
+    const path = join("/usr/share/common-licenses", name);
+    copy(path, realpathSync(path), 0o644);
+  }
+  const own = join(documentation, "multus-wasm");
+  copy(join(own, noticesName), join(buildDirectory, noticesName), 0o644);
+  text(join(own, billName), billOfImage(packages), 0o644);
   return files.sort();
+}
+
+/** That of the build, with what the image has beside it. @param {ReturnType<typeof describePackage>[]} packages of the libraries */
+function billOfImage(packages) {
+  const lock = JSON.parse(readFileSync(join(projectDirectory, "package-lock.json"), "utf8"));
+  const { components } = JSON.parse(readFileSync(join(buildDirectory, billName), "utf8"));
+  const bundled = new Map(
+    components.flatMap(({ "bom-ref": key, properties }) => {
+      const part = properties.find(({ name }) => name === "multus-wasm:part");
+      return part === undefined ? [] : [[key, part.value]];
+    }),
+  );
+  const further = [
+    nodeComponent(process.versions.node),
+    ...packages.map((each) => debianComponent(each, "shared libraries of Node")),
+    debianComponent(describePackage("libc6-dev"), "linked statically into the plugin"),
+  ];
+  return `${JSON.stringify(billOfMaterials(lock, bundled, further), null, 2)}\n`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { Ajv } from "ajv";
 import ajvStandalone from "ajv/dist/standalone/index.js";
 import { build } from "esbuild";
+import { packagesIn } from "./metafile.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 
@@ -32,22 +33,28 @@ export async function buildValidators() {
   const directory = join(root, "build/validators");
   await mkdir(directory, { recursive: true });
   const written = [];
+  const packages = new Set();
   for (const file of files) {
     const validate = ajv.getSchema(basename(file));
     const outfile = join(directory, basename(file).replace(/\.schema\.json$/, ".validator.mjs"));
     // What ajv writes asks for pieces of ajv's runtime by require(); bundling makes it a module that stands alone.
-    const { outputFiles } = await build({
+    const { outputFiles, metafile } = await build({
       stdin: { contents: ajvStandalone.default(ajv, validate), resolveDir: root, loader: "js" },
       bundle: true,
       format: "esm",
       platform: "node",
       target: "node24",
+      absWorkingDir: root,
+      metafile: true,
       write: false,
       outfile,
     });
+    for (const name of packagesIn(metafile)) packages.add(name);
     await writeFile(outfile, outputFiles[0].contents);
     written.push(outfile);
   }
+  // Whose code they contain, for the notices.
+  await writeFile(join(directory, "packages.json"), JSON.stringify([...packages].sort()));
   return written;
 }
 

@@ -39,7 +39,19 @@ test("everything that it copies is there, and is all that .dockerignore lets thr
 test("it builds on the Node that everything is tested with", () => {
   const [version] = lines("Dockerfile").flatMap((line) => /^ARG NODE_VERSION=(.*)$/.exec(line)?.[1] ?? []);
   expect(new Set([version, ...Object.values(packageJson.optionalDependencies)]).size).toBe(1);
-  expect(stages()[0]?.[0]?.arguments[0]).toBe(`node:\${NODE_VERSION}-slim`);
+  expect(stages()[0]?.[0]?.arguments[0]).toBe(`node:\${NODE_VERSION}-slim@\${NODE_DIGEST}`);
+});
+
+test("what it builds on is named by its digest: a tag can become another image", () => {
+  const bases = stages().map(([from]) => from?.arguments[0] ?? "");
+  const defaults = new Map(
+    lines("Dockerfile").flatMap((line) => {
+      const [, name, value] = /^ARG ([A-Z_]+)=(.*)$/.exec(line) ?? [];
+      return name === undefined || value === undefined ? [] : [[name, value] as const];
+    }),
+  );
+  const named = bases.map((base) => base.replace(/\$\{([A-Z_]+)\}/g, (_, name) => defaults.get(name) ?? ""));
+  expect(named.filter((base) => base !== "scratch" && !/@sha256:[0-9a-f]{64}$/.test(base))).toEqual([]);
 });
 
 test("the last stage is what the build has put together, and nothing runs in it", () => {

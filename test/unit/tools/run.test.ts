@@ -14,6 +14,7 @@ test("--help lists every npm script's task", async () => {
     "setup",
     "build",
     "build:shims",
+    "notices",
     "demo",
     "test",
     "test:heavy",
