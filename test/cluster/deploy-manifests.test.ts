@@ -164,6 +164,44 @@ describe("the chart renders what kustomize puts together", () => {
   });
 });
 
+/** Pods with it go nowhere else. */
+const onNodesWith = (label: string) => ({
+  nodeAffinity: {
+    requiredDuringSchedulingIgnoredDuringExecution: {
+      nodeSelectorTerms: [{ matchExpressions: [{ key: label, operator: "Exists" }] }],
+    },
+  },
+});
+
+describe("the approver of certificates", () => {
+  const specOf = (text: string) =>
+    byName(manifests(text))["Deployment multus-cert-approver"] as unknown as {
+      readonly spec: { readonly template: { readonly spec: Readonly<Record<string, unknown>> } };
+    };
+  const enabled = ["--set", "perNodeCertificate.enabled=true"];
+
+  test("goes to control-plane nodes and to no others", async () => {
+    const { affinity, tolerations } = specOf(await renderChart(...enabled)).spec.template.spec;
+    expect(affinity).toEqual(onNodesWith("node-role.kubernetes.io/control-plane"));
+    expect(tolerations).toContainEqual({ key: "node-role.kubernetes.io/control-plane", operator: "Exists" });
+  });
+
+  test("goes to any node where the label is empty", async () => {
+    const values = [...enabled, "--set", "perNodeCertificate.approver.nodeLabel="];
+    expect(specOf(await renderChart(...values)).spec.template.spec).not.toHaveProperty("affinity");
+  });
+
+  test("approves what daemons ask for by default", async () => {
+    const text = await renderChart(...enabled);
+    const file =
+      byName(manifests(text))["ConfigMap multus-daemon-config"]?.data?.["daemon-config.json"] ?? "";
+    const { certDuration } = JSON.parse(file).perNodeCertificate;
+    expect(specOf(text).spec.template.spec).toMatchObject({
+      containers: [{ args: [`--max-duration=${certDuration}`] }],
+    });
+  });
+});
+
 describe("the chart's values", () => {
   const everything = ["--values", join(chart, "ci", "everything-values.yaml")];
 
@@ -215,7 +253,15 @@ describe("the chart's values", () => {
         template: {
           spec: {
             imagePullSecrets: [{ name: "registry" }],
-            containers: [{ image: "registry.test:5000/team/multus-wasm:1", imagePullPolicy: "Always" }],
+            affinity: onNodesWith("example.test/trusted"),
+            tolerations: [{ key: "example.test/trusted", operator: "Exists" }],
+            containers: [
+              {
+                image: "registry.test:5000/team/multus-wasm:1",
+                imagePullPolicy: "Always",
+                args: ["--max-duration=13h"],
+              },
+            ],
           },
         },
       },
@@ -306,6 +352,7 @@ describe("the chart's values", () => {
     ["metrics.port=70000", "port"],
     ["hostPaths.cniBinDir=opt/cni/bin", "cniBinDir"],
     ["perNodeCertificate.kubeletPki=pki", "kubeletPki"],
+    ["perNodeCertificate.approver.maxDuration=", "maxDuration"],
   ])("%s is refused", async (value, named) => {
     await expect(renderChart("--set", value)).rejects.toThrow(named);
   });

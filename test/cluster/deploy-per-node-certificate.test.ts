@@ -1,6 +1,7 @@
 /**
  * The DaemonSet with components/per-node-certificate, unchanged, on a node with a kubelet's files as kubeadm leaves them: the approver runs in a pod, the daemon's pod gets a
- * certificate of its node, and works as that user: the rights of the service account that all nodes share are taken away before.
+ * certificate of its node, and works as that user: the rights of the service account that all nodes share are taken away before. The node is made one of the control plane's
+ * for it: before, the approver goes nowhere.
  */
 
 import { X509Certificate } from "node:crypto";
@@ -10,13 +11,15 @@ import { Controllers } from "../support/cluster/controllers.ts";
 import { DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
 import { kustomizeOwn } from "../support/cluster/deployment.ts";
 import { writeKubeletFiles } from "../support/cluster/kubelet-files.ts";
-import { ClusterNode, type ClusterPod, isRunning } from "../support/cluster/node.ts";
+import { ClusterNode, type ClusterPod, isRunning, nodeName } from "../support/cluster/node.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 
 const resources = new AsyncDisposableStack();
 let node: ClusterNode;
 let approver: ClusterPod;
 let daemon: ClusterPod;
+/** What the scheduler said of the approver while the node was like any other. */
+let unplaced: string | undefined;
 
 /** Waits for a pod that a controller has made and the scheduler has placed. @param but names of others */
 function podOf(controller: string, ...but: readonly string[]): Promise<ClusterPod> {
@@ -44,6 +47,9 @@ async function requests(): Promise<unknown> {
 }
 
 async function expectNetworks(pod: string): Promise<void> {
+  // Between two daemons it is not there, and a pod would get the cluster network alone.
+  const runtimeFile = node.hostPath("/etc/cni/net.d/00-multus.conf");
+  await node.until("00-multus.conf", async () => existsSync(runtimeFile));
   await node.applyPod("default", pod, "storage");
   await node.waitForPod("default", pod);
   expect(await node.waitForNetworkStatus("default", pod)).toMatchObject([
@@ -65,10 +71,28 @@ beforeAll(async () => {
   await node.api.kubectl("delete", "clusterrolebinding", "multus-wasm");
   await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
   resources.use(await Controllers.start(node.api));
+  unplaced = await node.until("the scheduler's word on the approver", async () => {
+    const { items } = await node.api.request<{
+      readonly items: readonly {
+        readonly status: {
+          readonly conditions?: readonly { readonly message?: string }[];
+        };
+      }[];
+    }>("GET", "/api/v1/namespaces/kube-system/pods?labelSelector=app%3Dmultus-cert-approver");
+    return items
+      .flatMap(({ status }) => status.conditions ?? [])
+      .find(({ message }) => message?.includes("node(s)"))?.message;
+  });
+  await node.api.kubectl("label", "node", nodeName, "node-role.kubernetes.io/control-plane=");
+  await node.api.kubectl("taint", "node", nodeName, "node-role.kubernetes.io/control-plane=:NoSchedule");
   [approver, daemon] = await Promise.all([podOf("multus-cert-approver"), podOf("kube-multus-ds")]);
 });
 
 afterAll(() => resources.disposeAsync());
+
+test("the approver goes to no node that is not the control plane's", () => {
+  expect(unplaced).toMatch(/didn't match Pod's node affinity/);
+});
 
 test("the approver in its pod, nobody on the node, approves what the daemon asks for as its kubelet", async () => {
   await node.until("the certificate", async () =>
@@ -90,8 +114,6 @@ test("certificate and key are on the node, root's alone", () => {
 });
 
 test("a pod gets its networks, its network-status and events by it", async () => {
-  const runtimeFile = node.hostPath("/etc/cni/net.d/00-multus.conf");
-  await node.until("00-multus.conf", async () => existsSync(runtimeFile));
   await expectNetworks("first");
 });
 

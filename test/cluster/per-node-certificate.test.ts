@@ -38,12 +38,19 @@ interface SigningRequestObject {
 
 const resources = new AsyncDisposableStack();
 let api: ApiServer;
+/** With the rights of deploy/. */
+let approver: ServerProcess;
 
 const requests = async () =>
   (await api.request<{ readonly items: SigningRequestObject[] }>("GET", requestsPath)).items;
 
 /** Asks for a certificate with a kubeconfig's credentials. @returns what becomes of it, as soon as something has */
-async function decided(kubeconfig: string, commonName: string, organization = "system:multus") {
+async function decided(
+  kubeconfig: string,
+  commonName: string,
+  organization = "system:multus",
+  expirationSeconds = 600,
+) {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const manifest = {
     apiVersion: "certificates.k8s.io/v1",
@@ -53,7 +60,7 @@ async function decided(kubeconfig: string, commonName: string, organization = "s
       request: encodedRequest(makeSigningRequest(commonName, organization, privateKey)),
       signerName: "kubernetes.io/kube-apiserver-client",
       usages: ["digital signature", "client auth"],
-      expirationSeconds: 600,
+      expirationSeconds,
     },
   };
   const created = await api.kubectlOutcome(["create", "-o", "jsonpath={.metadata.name}", "-f", "-"], {
@@ -83,22 +90,24 @@ beforeAll(async () => {
 
   const token = await api.createToken("kube-system", "multus-cert-approver");
   await api.untilServed(`${requestsPath}?limit=1`, token);
-  const approver = resources.use(
-    new ServerProcess(
-      [
-        ...[process.execPath, join(root, "build", "multusctl.mjs"), "approve-certs"],
-        ...["--kubeconfig", api.kubeconfigFor({ token })],
-      ],
-      join(api.directory, "approver.log"),
-    ),
-  );
-  await approver.start(async () => approver.log().includes("approver starts"));
+  approver = resources.use(approverProcess("approver", token));
+  await startApprover(approver);
 });
+
+/** `multusctl approve-certs`, not started. @param name of its log @param token whose rights it has */
+function approverProcess(name: string, token: string): ServerProcess {
+  const command = [process.execPath, join(root, "build", "multusctl.mjs"), "approve-certs"];
+  const kubeconfig = ["--kubeconfig", api.kubeconfigFor({ token })];
+  return new ServerProcess([...command, ...kubeconfig], join(api.directory, `${name}.log`));
+}
+
+const startApprover = (process: ServerProcess) =>
+  process.start(async () => process.log().includes("approver starts"));
 
 afterAll(() => resources.disposeAsync());
 
 /** A node whose daemon knows its kubelet's kubeconfig and nothing else. */
-async function startNode(nodeName: string, certDir: string): Promise<TestNode> {
+async function startNode(nodeName: string, certDir: string, certDuration = "10m"): Promise<TestNode> {
   return TestNode.start({
     daemonConfig: {
       nadDir: undefined,
@@ -106,7 +115,7 @@ async function startNode(nodeName: string, certDir: string): Promise<TestNode> {
         enabled: true,
         bootstrapKubeconfig: await api.kubeletKubeconfig(nodeName),
         certDir,
-        certDuration: "10m",
+        certDuration,
       },
     },
     daemonSurroundings: { environment: { MULTUS_NODE_NAME: nodeName } },
@@ -236,6 +245,47 @@ describe("the approver", () => {
     ]);
   });
 
+  test.each([
+    [86_400, "Approved"],
+    [86_401, "Denied"],
+    [31_536_000, "Denied"],
+  ])("of a certificate for %d seconds: %s", async (seconds, type) => {
+    const kubelet = await api.kubeletKubeconfig("node-1");
+    const object = await decided(kubelet, "system:multus:node-1", "system:multus", seconds);
+    expect(object?.status?.conditions).toEqual([expect.objectContaining({ type })]);
+  });
+
+  test("is out of a worker's reach: its kubelet neither makes its node one of the control plane's, nor gets the approver's token", async () => {
+    const kubeconfig = await api.kubeletKubeconfig("node-2");
+    const { metadata } = await api.request<{ readonly metadata: { readonly uid: string } }>(
+      "POST",
+      "/api/v1/namespaces/kube-system/pods",
+      {
+        metadata: { name: "approver" },
+        spec: {
+          nodeName: "node-1",
+          serviceAccountName: "multus-cert-approver",
+          containers: [{ name: "main", image: pauseImageName }],
+        },
+      },
+    );
+    const token = ["create", "token", "multus-cert-approver", "--namespace", "kube-system"];
+    const ofPod = ["--bound-object-kind", "Pod", "--bound-object-name", "approver"];
+    const bound = [...token, ...ofPod, "--bound-object-uid", metadata.uid];
+    for (const args of [
+      ["label", "node", "node-2", "node-role.kubernetes.io/control-plane="],
+      token,
+      bound,
+    ]) {
+      const { exitCode, stderr } = await api.kubectlOutcome(args, { kubeconfig });
+      expect(exitCode, args.join(" ")).not.toBe(0);
+      expect(stderr, args.join(" ")).toMatch(/forbidden|not allowed/i);
+    }
+    // Who has the approver's pod on his node gets it: that is why it is on no worker.
+    const own = await api.kubeletKubeconfig("node-1");
+    expect((await api.kubectlOutcome(bound, { kubeconfig: own })).exitCode).toBe(0);
+  });
+
   test("denies an administrator what is a node's", async () => {
     const object = await decided(api.adminKubeconfig, "system:multus:node-1");
     expect(object?.status?.conditions).toEqual([
@@ -266,6 +316,61 @@ describe("the approver", () => {
       },
     );
     expect(review.status.allowed).toBe(allowed);
+  });
+});
+
+describe("a daemon that asks for more than the approver grants", () => {
+  test("says so, with what to change", async () => {
+    await using node = await startNode("node-1", join(api.directory, "certs-long"), "8760h");
+    await expect
+      .poll(() => node.daemon.output, patience)
+      .toContain("expirationSeconds is 31536000, and certificates of at most 86400 s are approved");
+    expect(node.daemon.output).toContain("perNodeCertificate.certDuration of the daemon has to be less");
+  });
+});
+
+describe("an approver by Go multus's role, which has no get on nodes", () => {
+  test("says so once, and approves", async () => {
+    await using stack = new AsyncDisposableStack();
+    const account = "/api/v1/namespaces/kube-system/serviceaccounts";
+    await api.request("POST", account, { metadata: { name: "go-approver" } });
+    const csrs = "certificatesigningrequests";
+    const rule = (resources: string, verbs: readonly string[], more: object = {}) => ({
+      apiGroups: ["certificates.k8s.io"],
+      resources: [resources],
+      verbs,
+      ...more,
+    });
+    const rbac = "/apis/rbac.authorization.k8s.io/v1";
+    await api.request("POST", `${rbac}/clusterroles`, {
+      metadata: { name: "go-approver" },
+      rules: [
+        rule(csrs, ["get", "list", "watch"]),
+        rule(`${csrs}/approval`, ["update"]),
+        rule("signers", ["approve"], { resourceNames: ["kubernetes.io/kube-apiserver-client"] }),
+      ],
+    });
+    await api.request("POST", `${rbac}/clusterrolebindings`, {
+      metadata: { name: "go-approver" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "go-approver" },
+      subjects: [{ kind: "ServiceAccount", namespace: "kube-system", name: "go-approver" }],
+    });
+    const token = await api.createToken("kube-system", "go-approver");
+    await api.untilServed(`${requestsPath}?limit=1`, token);
+    await approver.stop();
+    stack.defer(() => startApprover(approver));
+    const other = stack.use(approverProcess("go-approver", token));
+    await startApprover(other);
+    for (const nodeName of ["node-1", "node-2"]) {
+      const object = await decided(await api.kubeletKubeconfig(nodeName), `system:multus:${nodeName}`);
+      expect(object?.status?.conditions).toEqual([
+        expect.objectContaining({
+          type: "Approved",
+          message: expect.stringContaining("could not be looked up"),
+        }),
+      ]);
+    }
+    expect(other.log().match(/no right to get nodes/g)).toHaveLength(1);
   });
 });
 

@@ -12,6 +12,8 @@ import type { Logger } from "../../log/logger.ts";
 import { decide } from "./decision.ts";
 
 const afterFailure: BackOffLimits = { first: 500, most: 30_000 };
+/** While the server may only be starting, which is a matter of seconds. */
+const whileStarting: BackOffLimits = { first: 500, most: 2_000 };
 
 const hint = "deploy/components/per-node-certificate/rbac.yaml has the rights that the approver needs";
 
@@ -89,7 +91,7 @@ export class Approver {
           continue;
         }
         this.#waiting.add(name);
-        await wait(backOff.next(afterFailure), undefined, { signal });
+        await wait(backOff.next(whileStarting), undefined, { signal });
       } catch (error) {
         if (signal.aborted) return;
         // Behind the others: what is wrong may be about this one alone.
