@@ -20,7 +20,7 @@ import {
 import { goDaemonSet } from "../support/cluster/go-daemon-set.ts";
 import { HostPlaces } from "../support/cluster/host-places.ts";
 import { inPodWith, ServiceAccountFiles } from "../support/cluster/service-account-files.ts";
-import { runCommand } from "../support/command.ts";
+import { runCommand, runOrThrow } from "../support/command.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { session, sessionVariable } from "../support/session.ts";
 
@@ -154,7 +154,9 @@ describe("the chart renders what kustomize puts together", () => {
       ["http-clients", "per-node-certificate"],
       ["httpClients.enabled=true", "perNodeCertificate.enabled=true"],
     ],
+    ["thick", ["kubernetes-before-1.30"], ["admissionPolicies.enabled=false"]],
     ["thin", [], ["mode=thin"]],
+    ["thin", ["kubernetes-before-1.30"], ["mode=thin", "admissionPolicies.enabled=false"]],
   ])("%s with components %j and values %j", async (directory, components, values) => {
     const own = join(scratch.path, [directory, ...components].join("+"));
     mkdirSync(own);
@@ -199,6 +201,29 @@ describe("the approver of certificates", () => {
     expect(specOf(text).spec.template.spec).toMatchObject({
       containers: [{ args: [`--max-duration=${certDuration}`] }],
     });
+  });
+});
+
+describe("admission policies", () => {
+  const policies = (text: string) =>
+    manifests(text)
+      .filter(({ kind }) => kind.startsWith("ValidatingAdmissionPolicy"))
+      .map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+  const all = ["pods", "events"].flatMap((name) => [
+    `ValidatingAdmissionPolicy multus-wasm-${name}`,
+    `ValidatingAdmissionPolicyBinding multus-wasm-${name}`,
+  ]);
+
+  test("are there by default from Kubernetes 1.30 on, and not for servers that do not know them", async () => {
+    expect(policies(await renderChart()).sort()).toEqual(all.sort());
+    expect(policies(await renderChart("--kube-version", "1.30.0")).sort()).toEqual(all.sort());
+    expect(policies(await renderChart("--kube-version", "1.29.15"))).toEqual([]);
+  });
+
+  test("name the service account by the namespace that the chart is installed in", async () => {
+    const text = await runOrThrow([helmProgram(), "template", "multus", chart, "--namespace", "networks"]);
+    expect(text).toContain("system:serviceaccount:networks:multus");
+    expect(text).not.toContain("system:serviceaccount:kube-system");
   });
 });
 
@@ -353,6 +378,7 @@ describe("the chart's values", () => {
     ["hostPaths.cniBinDir=opt/cni/bin", "cniBinDir"],
     ["perNodeCertificate.kubeletPki=pki", "kubeletPki"],
     ["perNodeCertificate.approver.maxDuration=", "maxDuration"],
+    ["admissionPolicies.enabled=perhaps", "admissionPolicies"],
   ])("%s is refused", async (value, named) => {
     await expect(renderChart("--set", value)).rejects.toThrow(named);
   });

@@ -363,12 +363,26 @@ export class ApiServer implements AsyncDisposable {
     await this.#populate(name);
   }
 
-  /** A token as kubelets get it for containers. @param seconds at least 600: the server gives none that is shorter */
-  async createToken(namespace: string, serviceAccount: string, seconds = 3_600): Promise<string> {
+  /**
+   * A token of a service account.
+   * @param seconds at least 600: the server gives none that is shorter
+   * @param pod of that namespace that it is bound to, as kubelets ask for it; undefined: to nothing, as `kubectl create token` does
+   */
+  async createToken(
+    namespace: string,
+    serviceAccount: string,
+    seconds = 3_600,
+    pod?: string,
+  ): Promise<string> {
     const answer = await this.request<{ readonly status: { readonly token: string } }>(
       "POST",
       `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}/token`,
-      { spec: { expirationSeconds: seconds } },
+      {
+        spec: {
+          expirationSeconds: seconds,
+          ...(pod !== undefined && { boundObjectRef: { apiVersion: "v1", kind: "Pod", name: pod } }),
+        },
+      },
     );
     return answer.status.token;
   }
