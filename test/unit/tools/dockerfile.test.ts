@@ -52,6 +52,9 @@ test("what it builds on is named by its digest: a tag can become another image",
   );
   const named = bases.map((base) => base.replace(/\$\{([A-Z_]+)\}/g, (_, name) => defaults.get(name) ?? ""));
   expect(named.filter((base) => base !== "scratch" && !/@sha256:[0-9a-f]{64}$/.test(base))).toEqual([]);
+  // Where that digest is from: another version of Node has another one.
+  const source = `repos/node/remote/${defaults.get("NODE_VERSION")}-slim.md`;
+  expect(readFileSync(dockerfile, "utf8")).toContain(source);
 });
 
 test("the last stage is what the build has put together, and nothing runs in it", () => {
