@@ -8,7 +8,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { pluginTypeProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import type { PluginParts } from "../kernels/index.ts";
-import { quoted } from "../log/quoted.ts";
+import { bounded, quoted } from "../log/quoted.ts";
 
 /** The plugin binary under the names that configurations call it by: Go multus's thin plugin has the first, its thick one the second. */
 export const multusPluginNames: readonly string[] = ["multus", "multus-shim"];
@@ -92,7 +92,7 @@ function nestedProblem(configuration: Uint8Array): string | undefined {
   const bytes = Buffer.from(buffer, byteOffset, byteLength);
   if (!isSuspicious(bytes)) return undefined;
   for (const { owner, value } of typesWithin(bytes)) {
-    if (isMultus(value)) return isMultusItself(value, owner === "" ? "a type within it," : `${owner}.type`);
+    if (isMultus(value)) return isMultusItself(value, owner === "" ? "a type within it," : `${bounded(owner)}.type`);
     const problem = furtherPlugins.includes(owner) ? nameProblem(`${owner}.type`, value) : undefined;
     if (problem !== undefined) return problem;
   }
@@ -111,29 +111,50 @@ function isSuspicious(bytes: Buffer): boolean {
  * @returns `owner`: the key of the object that the member is in, or of the array of such objects, in lower case; "" for the outermost
  */
 function* typesWithin(bytes: Buffer): Generator<{ readonly owner: string; readonly value: string }> {
-  /** Where the keys of the containers around the place are; -1 for none. */
-  const owners: number[] = [];
-  let key = -1;
+  /** Of the containers around the place. */
+  const owners: (Key | undefined)[] = [];
+  let key: Key | undefined;
   for (let index = 0; index < bytes.length; index++) {
     const byte = bytes[index];
     if (byte === openBrace || byte === openBracket) {
-      owners.push(key < 0 ? (owners.at(-1) ?? -1) : key);
-      key = -1;
+      owners.push(key ?? owners.at(-1));
+      key = undefined;
     } else if (byte === closeBrace || byte === closeBracket) {
       owners.pop();
-      key = -1;
+      key = undefined;
     } else if (byte === quote) {
       const start = index;
       index = closingQuote(bytes, start);
       if (isBeforeColon(bytes, index + 1)) {
-        key = start;
+        key = new Key(bytes, start, index + 1);
       } else {
-        if (mayBeRefused(bytes[start + 1]) && keyAt(bytes, key) === "type") {
-          yield { owner: keyAt(bytes, owners.at(-1) ?? -1), value: stringAt(bytes, start) };
+        if (mayBeRefused(bytes[start + 1]) && key?.text === "type") {
+          yield { owner: owners.at(-1)?.text ?? "", value: textOf(bytes, start, index + 1) };
         }
-        key = -1;
+        key = undefined;
       }
     }
+  }
+}
+
+/** A key where it stands. It may be as long as the configuration, and be that of ten thousands of objects. */
+class Key {
+  readonly #bytes: Buffer;
+  readonly #start: number;
+  readonly #end: number;
+  #text: string | undefined;
+
+  /** @param start of its opening quote @param end behind the closing one */
+  constructor(bytes: Buffer, start: number, end: number) {
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  /** In lower case, as Go takes keys in any. */
+  get text(): string {
+    this.#text ??= textOf(this.#bytes, this.#start, this.#end).toLowerCase();
+    return this.#text;
   }
 }
 
@@ -142,13 +163,9 @@ function mayBeRefused(first: number | undefined): boolean {
   return first === 0x6d || first === 0x5f || first === 0x2e || first === backslash;
 }
 
-/** A key in lower case, as Go takes keys in any; "" for none. @param start of its opening quote; -1: there is none */
-function keyAt(bytes: Buffer, start: number): string {
-  return start < 0 ? "" : stringAt(bytes, start).toLowerCase();
-}
-
-function stringAt(bytes: Buffer, start: number): string {
-  const raw = bytes.toString("utf8", start, closingQuote(bytes, start) + 1);
+/** A string of JSON without its quotes and escapes. */
+function textOf(bytes: Buffer, start: number, end: number): string {
+  const raw = bytes.toString("utf8", start, end);
   return raw.includes("\\") ? String(JSON.parse(raw)) : raw.slice(1, -1);
 }
 

@@ -9,6 +9,7 @@ import { keptNad } from "../../../src/kube/nads.ts";
 import { type Nad, parseManifests } from "../../../src/multus/nads.ts";
 import { parseNetconf } from "../../../src/multus/netconf.ts";
 import { NetworkCatalog } from "../../../src/multus/networks.ts";
+import { refusedPlugin } from "../../../src/multus/own-plugin.ts";
 import { memoryOf, ParsedNetworks } from "../../../src/multus/parsed-networks.ts";
 import { entryLength } from "../../../src/multus/plan-file.ts";
 import { growth, linear, refused, type Work } from "../../support/growth.ts";
@@ -61,6 +62,36 @@ describe("spec.config", () => {
     ["with lines", (length) => `{"type":"a"${"\n".repeat(length - 12)}}`],
   ])("%s is taken in proportion to its length", (_, textOf) => {
     expect(growth({ sizes, work: (size) => used(encode(textOf(size))) })).toBeLessThan(linear);
+  });
+
+  test.each<readonly [string, (length: number) => string]>([
+    ["of one object", (length) => filled('{"type":"a","x":{', () => '"type":"m"', "}}", length)],
+    ["of many objects", (length) => filled('{"type":"a","x":[', () => '{"type":"m"}', "]}", length)],
+    [
+      "of objects below a long key",
+      (length) => {
+        const key = "k".repeat(length / 2);
+        return filled(`{"type":"a","${key}":[`, () => '{"type":"m"}', "]}", length);
+      },
+    ],
+    [
+      "of objects below long keys in turn",
+      (length) => {
+        const key = "k".repeat(length / 2);
+        return filled(`{"type":"a","${key}":[`, () => '{"type":"m","i":{"type":"m"}}', "]}", length);
+      },
+    ],
+    [
+      "with a long key for each",
+      (length) => filled('{"type":"a","x":{', () => `"${"k".repeat(1_000)}":{"type":"m"}`, "}}", length),
+    ],
+  ])("is looked through for types %s in proportion to its length", (_, textOf) => {
+    const suspicious = (length: number) => encode(textOf(length - 16).replace("{", '{"y":"multus",'));
+    const work = (length: number) => {
+      const bytes = suspicious(length);
+      return () => refusedPlugin({ type: "a", bytes, capabilities: [], ipamType: "" });
+    };
+    expect(growth({ sizes: [longest / 64, longest / 8], work })).toBeLessThan(linear);
   });
 
   test.each<readonly [string, (length: number) => string]>([
