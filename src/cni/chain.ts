@@ -7,7 +7,7 @@ import { formatCniArgs } from "./args.ts";
 import type { ResultCache } from "./cache.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { pluginStdin } from "./kernel-failure.ts";
-import { largeWork } from "./large-work.ts";
+import type { LargeTurns } from "./large-work.ts";
 import { attachmentNameProblem, checkContainerId, checkIfName, checkNetworkName } from "./names.ts";
 import { orderFailure, pluginFailure, resultFailure } from "./plugin-failure.ts";
 import type { NetworkConfigList, RuntimeConf } from "./types.ts";
@@ -22,6 +22,7 @@ export interface ChainContext {
   readonly timeoutMs: number;
   /** Why a plugin is never run, whoever names it; undefined: it may be. */
   readonly refusal: (plugin: PluginParts) => string | undefined;
+  readonly largeWork: LargeTurns;
   readonly log: Logger;
 }
 
@@ -62,7 +63,7 @@ export async function addNetworkList(
     const isFirst = result === undefined;
     const prevResult = result;
     const run = {
-      ...(await largeWork.run(list.bytes.length, () =>
+      ...(await context.largeWork.run(list.bytes.length, () =>
         attachmentRun(context, "ADD", list, plugin, runtime, prevResult),
       )),
       ...(isFirst && options.refuseExistingLink
@@ -91,7 +92,7 @@ export async function addNetworkList(
     capabilityArgs: runtime.capabilityArgs,
     result,
   };
-  await largeWork.run(list.bytes.length, () => context.cache.write(attached));
+  await context.largeWork.run(list.bytes.length, () => context.cache.write(attached));
   return result;
 }
 
@@ -287,7 +288,7 @@ async function runToSuccess(context: ChainContext, run: PluginRun): Promise<Plug
   let outcome: PluginOutcome;
   try {
     // Its turn ends when the order is sent, not when the plugin ends.
-    const [running] = await largeWork.run(run.stdin.length, () => [context.executor.runPlugin(run)]);
+    const [running] = await context.largeWork.run(run.stdin.length, () => [context.executor.runPlugin(run)]);
     outcome = await running;
   } catch (error) {
     if (error instanceof ExecutorError) throw orderFailure(run, error);

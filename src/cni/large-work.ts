@@ -1,6 +1,7 @@
 /**
  * Work on large texts takes its turn. All requests share one event loop: while a configuration of 1 MiB is parsed nothing else is worked on, and authors of
  * such configurations could have one after the other parsed. So such pieces of work are done one at a time, and most of the time between them belongs to everything else.
+ * Namespaces take turns, and what frees resources does not wait for ADDs.
  */
 
 /** Bytes from which a text is large: hundreds of times as many as an ordinary network has. A piece of work on fewer takes about a millisecond at most. */
@@ -20,10 +21,25 @@ export interface LargeWorkLimits {
  */
 const usualLimits: LargeWorkLimits = { share: 0.05, burstMs: 50 };
 
+/** Whose work it is. */
+export interface LargeWorkOf {
+  /** Groups take turns, each in the order in which its work came. */
+  readonly group?: string;
+  /** Aborted where nobody wants the work any more: what is not begun by then is not done. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The work of one request. */
+export interface LargeTurns {
+  /** As {@link LargeWork.run} does it. @param signal as in {@link LargeWorkOf} */
+  run<Result>(bytes: number, work: () => Result, signal?: AbortSignal): Promise<Awaited<Result>>;
+}
+
 export class LargeWork {
   readonly #limits: LargeWorkLimits;
-  /** The end of the line. */
-  #last: Promise<void> = Promise.resolve();
+  /** By group, the one whose turn is next first; no line is empty. */
+  readonly #lines = new Map<string, Set<() => void>>();
+  #isServing = false;
   /** When the time that was used is made up for, on the clock of `performance.now()`. */
   #evenAt = Number.NEGATIVE_INFINITY;
 
@@ -35,24 +51,61 @@ export class LargeWork {
    * Does the work: at once where the text is not large, else when it is its turn.
    * @param bytes of the text
    * @param work what it does until it returns counts. A promise that it returns is not waited for by the next one
-   * @returns what it returns @throws what it throws
+   * @returns what it returns @throws what it throws; the signal's reason where that comes first
    */
-  async run<Result>(bytes: number, work: () => Result): Promise<Awaited<Result>> {
+  async run<Result>(
+    bytes: number,
+    work: () => Result,
+    { group = "", signal }: LargeWorkOf = {},
+  ): Promise<Awaited<Result>> {
+    signal?.throwIfAborted();
     if (bytes < largeText) return await work();
-    const before = this.#last;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last = promise;
-    await before;
-    await this.#untilEven();
-    const begin = cpuMilliseconds();
-    let result: Result;
-    try {
-      result = work();
-    } finally {
+    const { promise, resolve, reject } = Promise.withResolvers<Awaited<Result>>();
+    const leave = () => {
+      this.#takeOut(group, begin);
+      reject(signal?.reason);
+    };
+    const begin = () => {
+      signal?.removeEventListener("abort", leave);
+      // What it throws is the promise's.
+      new Promise<Awaited<Result>>((done) => done(work() as Awaited<Result>)).then(resolve, reject);
+    };
+    signal?.addEventListener("abort", leave);
+    const line = this.#lines.get(group) ?? new Set();
+    this.#lines.set(group, line.add(begin));
+    void this.#serve();
+    return promise;
+  }
+
+  async #serve(): Promise<void> {
+    if (this.#isServing) return;
+    this.#isServing = true;
+    while (this.#lines.size > 0) {
+      await this.#untilEven();
+      const next = this.#next();
+      const begin = cpuMilliseconds();
+      next?.();
       this.#count(cpuMilliseconds() - begin);
-      resolve();
     }
-    return await result;
+    this.#isServing = false;
+  }
+
+  /** Takes out the work whose turn it is. @returns undefined: all of it was given up meanwhile */
+  #next(): (() => void) | undefined {
+    const [first] = this.#lines;
+    if (first === undefined) return undefined;
+    const [group, line] = first;
+    const [next] = line;
+    this.#lines.delete(group);
+    this.#lines.set(group, line);
+    if (next !== undefined) this.#takeOut(group, next);
+    return next;
+  }
+
+  #takeOut(group: string, work: () => void): void {
+    const line = this.#lines.get(group);
+    line?.delete(work);
+    if (line?.size === 0) this.#lines.delete(group);
   }
 
   async #untilEven(): Promise<void> {
@@ -75,5 +128,16 @@ function cpuMilliseconds(): number {
   return (user + system) / 1_000;
 }
 
-/** Of this process: it has one event loop. */
+/** Of this process, as it has one event loop: the work of ADDs, which any pod can have done. */
 export const largeWork = new LargeWork();
+/** All other commands' work: a DEL is not to wait for ADDs. */
+const workOfOthers = new LargeWork();
+
+/**
+ * @param command CNI_COMMAND that the work is for
+ * @param group namespace of the pod
+ */
+export function largeTurnsOf(command: string, group: string): LargeTurns {
+  const line = command === "ADD" ? largeWork : workOfOthers;
+  return { run: (bytes, work, signal) => line.run(bytes, work, { group, signal }) };
+}

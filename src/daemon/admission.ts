@@ -4,6 +4,7 @@
  */
 
 import { CniError, CniErrorCode } from "../cni/errors.ts";
+import type { Pause } from "../multus/pause.ts";
 import { ContainerOrder } from "./container-order.ts";
 import { Lane, type LaneEntry } from "./lane.ts";
 import { Room, type RoomLimits } from "./room.ts";
@@ -24,11 +25,10 @@ export interface Entrant {
 export interface Turn {
   /**
    * Waits for an answer of the API, or for a file, without a slot. A slot is waited for again afterwards. An answer that is there at once costs nothing.
-   * @returns what `answer` does, or throws
-   * @throws {CniError} 11 where the request is abandoned before
+   * It throws a {@link CniError} 11 where the request is abandoned before it has its slot again.
    */
-  pause<Answer>(answer: Promise<Answer>): Promise<Answer>;
-  /** To be called where nobody is left to read the answer: what it pauses for is not waited for any longer. */
+  readonly pause: Pause;
+  /** To be called where nobody is left to read the answer: neither what it pauses for nor a slot is waited for any longer, and it can only end. */
   abandon(): void;
   /** To be called when the request is done. A second call has no effect. */
   leave(): void;
@@ -65,7 +65,7 @@ interface Place extends Entrant {
   state: "behind another" | "waiting" | "running" | "paused" | "gone";
   readonly begin: () => void;
   /** Aborted where nobody is left to read the answer. */
-  readonly abandoned: AbortController;
+  readonly abandoned: AbortSignal;
 }
 
 interface LaneWithRoom {
@@ -118,10 +118,12 @@ export class Admission {
     const lane = this.#lanes[laneOf(entrant.command)];
     const { share, bytes } = entrant;
     if (!lane.room.take(share, bytes)) throw noRoom(lane.name, share);
+    const abandoned = new AbortController();
+    const waiting = <Answer>(answer: Promise<Answer>) => pause(place, answer);
     const turn: Turn = {
       leave: () => this.#leave(place),
-      abandon: () => place.abandoned.abort(),
-      pause: (answer) => pause(place, answer),
+      abandon: () => abandoned.abort(nobodyLeft()),
+      pause: Object.assign(waiting, { signal: abandoned.signal }),
     };
     this.#entered += 1;
     const place: Place = {
@@ -131,7 +133,7 @@ export class Admission {
       entry: undefined,
       state: "behind another",
       begin: () => start(turn),
-      abandoned: new AbortController(),
+      abandoned: abandoned.signal,
     };
     lane.places.add(place);
     if (this.#containers.enter(place.containerId, place)) waitForSlot(place, place.begin);
@@ -175,24 +177,44 @@ function waitForSlot(place: Place, onStart: () => void): void {
 
 async function pause<Answer>(place: Place, answer: Promise<Answer>): Promise<Answer> {
   // Caches answer at once: a slot that is given back for that would only mix up the order.
-  if ((await isThereAtOnce(answer)) || place.state !== "running") return answer;
+  const isThere = await isThereAtOnce(answer);
+  if (place.abandoned.aborted) throw nobodyLeft();
+  if (isThere || place.state !== "running") return answer;
   place.state = "paused";
   place.lane.lane.release(place.share);
   try {
-    return await orAbandoned(answer, place.abandoned.signal);
+    return await orAbandoned(answer, place.abandoned);
   } finally {
-    if (place.state === "paused") await new Promise<void>((resolve) => waitForSlot(place, resolve));
+    // One that is abandoned can only end. A DEL of its container may wait for that, and is not to wait for other ADDs.
+    if (place.state === "paused" && !place.abandoned.aborted) await slotAgain(place);
+  }
+}
+
+/** @throws {CniError} 11 where it is abandoned before it has its slot */
+async function slotAgain(place: Place): Promise<void> {
+  try {
+    await orAbandoned(new Promise<void>((resolve) => waitForSlot(place, resolve)), place.abandoned);
+  } catch (error) {
+    if (place.state === "waiting" && place.entry !== undefined) {
+      place.lane.lane.withdraw(place.entry);
+      place.state = "paused";
+    }
+    throw error;
   }
 }
 
 /** @throws {CniError} 11 as soon as the signal says so */
 function orAbandoned<Answer>(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const abandon = () => reject(new CniError(CniErrorCode.tryAgainLater, "the one who asked is gone"));
+    const abandon = () => reject(nobodyLeft());
     if (signal.aborted) abandon();
     signal.addEventListener("abort", abandon);
     answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", abandon));
   });
+}
+
+function nobodyLeft(): CniError {
+  return new CniError(CniErrorCode.tryAgainLater, "the one who asked is gone");
 }
 
 /** Does it settle without anything having to happen outside of this process? Never throws. */

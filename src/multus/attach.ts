@@ -2,7 +2,6 @@
 
 import { addNetworkList, deleteNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { largeWork } from "../cni/large-work.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import type { StatusInput } from "../kernels/index.ts";
 import { deviceInfoProblem } from "./capability-args.ts";
@@ -78,7 +77,7 @@ async function withPod(context: RequestContext): Promise<RequestContext | undefi
 }
 
 async function attachPod(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
-  const { netconf, request, report } = context;
+  const { netconf, request, report, chain } = context;
   let since = performance.now();
   const delegates = await context.pause(
     makePlan(context.catalog, { ...context, nads: nadsWithEvents(context) }),
@@ -91,7 +90,7 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
   checkFileNames(context, planned);
   since = endPhase(report, "plan", since);
   const bytes = delegates.reduce((sum, { network }) => sum + network.bytes.length, 0);
-  await largeWork.run(bytes, () => writePlan(netconf.cniDir, request.containerId, delegates));
+  await chain.largeWork.run(bytes, () => writePlan(netconf.cniDir, request.containerId, delegates));
   onStarted();
   since = endPhase(report, "plan-file", since);
 

@@ -85,6 +85,7 @@ export function sendEvent({ cluster, pod, podObject }: RequestContext, event: Po
 
 /** The request's NetworkAttachmentDefinitions. What is wrong with one becomes an event, once in a request. */
 export function nadsWithEvents(context: RequestContext): ReportedNads {
+  const { chain, pause } = context;
   const sent = new Set<string>();
   const once = (event: PodEvent) => {
     if (!sent.has(event.message)) {
@@ -96,6 +97,7 @@ export function nadsWithEvents(context: RequestContext): ReportedNads {
     source: context.nads,
     onMissing: (namespace, name) => once(noNetworkFound(namespace, name)),
     onInvalid: (problem) => once(invalidNetwork(problem.message)),
+    largeWork: { run: (bytes, work) => chain.largeWork.run(bytes, work, pause.signal) },
   };
 }
 

@@ -8,6 +8,7 @@ import { statusNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
 import { NetworkConfigFiles } from "../cni/files.ts";
 import { FollowedResults } from "../cni/followed-results.ts";
+import { largeTurnsOf } from "../cni/large-work.ts";
 import { isContainerIdTooLong } from "../cni/names.ts";
 import { type CniReply, type CniRequest, containerOf, versionAskedFor } from "../cni/request.ts";
 import type { Kernels } from "../kernels/index.ts";
@@ -194,6 +195,7 @@ export function createMultus(options: MultusOptions): Multus {
         cache: cacheOf(netconf.cniDir, log),
         timeoutMs: delegateTimeoutMs,
         refusal: (plugin) => refusedPlugin(plugin, netconf.type),
+        largeWork: largeTurnsOf(request.command, pod.namespace),
         log,
       },
       catalog,

@@ -6,7 +6,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import type { NetworkConfigFiles } from "../cni/files.ts";
 import { joinElements, joinMembers } from "../cni/json.ts";
 import { adjustedConfig } from "../cni/kernel-failure.ts";
-import { largeWork } from "../cni/large-work.ts";
+import type { LargeTurns } from "../cni/large-work.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
@@ -43,6 +43,8 @@ export interface ReportedNads {
   onMissing(namespace: string, name: string): void;
   /** Told of one that is there and cannot be used; the error's text names it. */
   onInvalid(problem: CniError): void;
+  /** Does what is to be done with large ones when it is their turn. It throws where nobody is left who wants the networks. */
+  readonly largeWork: Pick<LargeTurns, "run">;
 }
 
 /** What is wrong with a NetworkAttachmentDefinition itself; other codes are about the way to it, or are a runtime's to try again. */
@@ -204,7 +206,7 @@ export class NetworkCatalog {
 
   /** @returns undefined if there is none */
   async #nad(
-    { source, onMissing, onInvalid }: ReportedNads,
+    { source, onMissing, onInvalid, largeWork }: ReportedNads,
     namespace: string,
     name: string,
     netconf: Netconf,

@@ -92,7 +92,8 @@ function nestedProblem(configuration: Uint8Array): string | undefined {
   const bytes = Buffer.from(buffer, byteOffset, byteLength);
   if (!isSuspicious(bytes)) return undefined;
   for (const { owner, value } of typesWithin(bytes)) {
-    if (isMultus(value)) return isMultusItself(value, owner === "" ? "a type within it," : `${bounded(owner)}.type`);
+    if (isMultus(value))
+      return isMultusItself(value, owner === "" ? "a type within it," : `${bounded(owner)}.type`);
     const problem = furtherPlugins.includes(owner) ? nameProblem(`${owner}.type`, value) : undefined;
     if (problem !== undefined) return problem;
   }

@@ -1,7 +1,6 @@
 /** The plan: which networks a pod gets, in order (behaviour page, sections 3 and 4). */
 
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { largeWork } from "../cni/large-work.ts";
 import { checkDefaultRoutes } from "./default-route.ts";
 import type { AttachmentRequest, Delegate } from "./delegate.ts";
 import type { Netconf } from "./netconf.ts";
@@ -122,7 +121,8 @@ async function selectedNetworks(
   )) {
     checkIsolation(selection, input);
     const delegate = await selectedNetwork(catalog, selection, input, false);
-    delegates.push(await largeWork.run(delegate.network.bytes.length, () => size.add(delegate)));
+    const { length } = delegate.network.bytes;
+    delegates.push(await input.nads.largeWork.run(length, () => size.add(delegate)));
   }
   return delegates;
 }
@@ -156,7 +156,9 @@ async function selectedNetwork(
   const { name, namespace, cniArgs } = selection;
   try {
     const found = await catalog.selected(namespace, name, { cniArgs }, netconf, nads);
-    return reported(nads, () => delegateOf(found, requestOf(selection), input, isCluster));
+    return await nads.largeWork.run(found.network.bytes.length, () =>
+      reported(nads, () => delegateOf(found, requestOf(selection), input, isCluster)),
+    );
   } catch (error) {
     throw podError(error, pod, `${namespace}/${name}`);
   }

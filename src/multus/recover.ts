@@ -5,14 +5,13 @@
 
 import type { CachedAttachment } from "../cni/cache.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
-import { largeWork } from "../cni/large-work.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { errorText } from "../log/error-text.ts";
 import { type Attachment, nadsWithEvents, type RequestContext } from "./context.ts";
 import { interfaceName } from "./delegate.ts";
 import { withinPatience } from "./patience.ts";
 import { makePlan } from "./plan.ts";
-import { type PlanEntry, planLength, readPlan } from "./plan-file.ts";
+import { type PlanEntry, type PlanFile, planLength, readPlan } from "./plan-file.ts";
 import { hasName } from "./pod.ts";
 import { isAnotherPod } from "./pod-lookup.ts";
 
@@ -46,10 +45,8 @@ export async function recoverAttachments(
   const { netconf, request, log } = context;
   const { cniDir } = netconf;
   const { containerId } = request;
-  const plan = await largeWork.run(planLength(cniDir, containerId), () => readPlan(cniDir, containerId));
-  const planned = (plan?.entries ?? []).flatMap(
-    (entry, position) => fromPlan(context, entry, position) ?? [],
-  );
+  const length = planLength(cniDir, containerId);
+  const { plan, planned } = await context.chain.largeWork.run(length, () => planOnDisk(context));
   const problem = plan?.problem ?? "";
   if (plan !== undefined && problem === "" && planned.length === plan.entries.length) {
     const unplanned = withUnplanned ? await unplannedAttachments(context, planned) : [];
@@ -80,6 +77,13 @@ export async function recoverAttachments(
     }
   }
   return { attachments: [...rebuilt.values()], hasPlan: plan !== undefined };
+}
+
+/** The container's plan, and those of its entries that can be used. */
+function planOnDisk(context: RequestContext): { plan: PlanFile | undefined; planned: Attachment[] } {
+  const plan = readPlan(context.netconf.cniDir, context.request.containerId);
+  const entries = plan?.entries ?? [];
+  return { plan, planned: entries.flatMap((entry, position) => fromPlan(context, entry, position) ?? []) };
 }
 
 async function unplannedAttachments(

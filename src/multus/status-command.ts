@@ -29,8 +29,18 @@ export async function status(context: RequestContext): Promise<void> {
 }
 
 /** The cluster network of the netconf. @throws {CniError} 50 where there is none, or it cannot be used */
-export async function clusterNetwork({ netconf, catalog, nads }: RequestContext): Promise<FoundNetwork> {
-  const unreported: ReportedNads = { source: nads, onMissing() {}, onInvalid() {} };
+export async function clusterNetwork({
+  netconf,
+  catalog,
+  nads,
+  chain,
+}: RequestContext): Promise<FoundNetwork> {
+  const unreported: ReportedNads = {
+    source: nads,
+    onMissing() {},
+    onInvalid() {},
+    largeWork: chain.largeWork,
+  };
   try {
     const [inline] = netconf.delegates;
     return inline === undefined

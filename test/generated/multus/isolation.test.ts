@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { NetworkConfigFiles } from "../../../src/cni/files.ts";
+import { largeTurnsOf } from "../../../src/cni/large-work.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { parseNetconf } from "../../../src/multus/netconf.ts";
 import { NetworkCatalog } from "../../../src/multus/networks.ts";
@@ -59,6 +60,7 @@ const nads = {
   },
   onMissing() {},
   onInvalid() {},
+  largeWork: largeTurnsOf("ADD", ""),
 };
 
 /** The plugins of the pod's plan: the cluster network's, and the others'; undefined: the ADD is refused. */

@@ -21,6 +21,7 @@ import {
 } from "../../../src/cni/chain.ts";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
+import { largeTurnsOf } from "../../../src/cni/large-work.ts";
 import type { NetworkConfigList, RuntimeConf } from "../../../src/cni/types.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
@@ -111,6 +112,7 @@ class Setup implements Disposable {
       cache: this.cache,
       timeoutMs: 5000,
       refusal: ({ type }) => (type === "refused" ? `type "${type}" is never run` : undefined),
+      largeWork: largeTurnsOf("ADD", ""),
       log: silentLogger,
     };
   }

@@ -1,12 +1,17 @@
 /** Large texts leave most of the time to everything else. */
 
 import { describe, expect, test } from "vitest";
-import { LargeWork, largeText } from "../../../src/cni/large-work.ts";
+import { LargeWork, largeText, largeTurnsOf } from "../../../src/cni/large-work.ts";
 
 /** Keeps the event loop busy. */
 function block(milliseconds: number): void {
   const end = performance.now() + milliseconds;
   while (performance.now() < end);
+}
+
+function abortable() {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: (reason: Error) => controller.abort(reason) };
 }
 
 describe("work on large texts", () => {
@@ -47,6 +52,42 @@ describe("work on large texts", () => {
     for (let piece = 0; piece < 4; piece++) await work.run(largeText, () => block(5));
     // With no burst each of them would have to be made up for by five seconds.
     expect(performance.now() - begin).toBeLessThan(5_000);
+  });
+
+  test("of a group with much of it leaves every second turn to another", async () => {
+    const work = new LargeWork({ share: 1, burstMs: 0 });
+    const done: string[] = [];
+    const run = (group: string, name: string) => work.run(largeText, () => done.push(name), { group });
+    const flood = Array.from({ length: 20 }, (_, index) => run("flood", `flood ${index}`));
+    await Promise.all([run("other", "other 0"), run("other", "other 1"), run("", "alone")]);
+    expect(done.filter((name) => name.startsWith("flood")).length).toBeLessThanOrEqual(2);
+    await Promise.all(flood);
+    expect(done.length).toBe(23);
+  });
+
+  test("that nobody wants any more is not done, and costs the others nothing", async () => {
+    const work = new LargeWork({ share: 0.5, burstMs: 0 });
+    const { signal, abort } = abortable();
+    const done: string[] = [];
+    const first = work.run(largeText, () => done.push("first"));
+    const unwanted = work.run(largeText, () => done.push("unwanted"), { signal });
+    const last = work.run(largeText, () => done.push("last"));
+    abort(new Error("gone"));
+    await expect(unwanted).rejects.toThrow("gone");
+    await Promise.all([first, last]);
+    expect(done).toEqual(["first", "last"]);
+    await expect(work.run(1, () => done.push("small"), { signal })).rejects.toThrow("gone");
+    expect(done).toEqual(["first", "last"]);
+  });
+
+  test("of a DEL does not wait for that of ADDs", async () => {
+    const done: string[] = [];
+    const adds = Array.from({ length: 50 }, () =>
+      largeTurnsOf("ADD", "one").run(largeText, () => done.push("ADD")),
+    );
+    await largeTurnsOf("DEL", "one").run(largeText, () => done.push("DEL"));
+    expect(done.indexOf("DEL")).toBeLessThan(3);
+    await Promise.all(adds);
   });
 
   test("gives what it gives, and what it throws goes to who has it done alone", async () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import * as yaml from "yaml";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { NetworkConfigFiles } from "../../../src/cni/files.ts";
+import { largeTurnsOf } from "../../../src/cni/large-work.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { keptNad } from "../../../src/kube/nads.ts";
 import { type Nad, parseManifests } from "../../../src/multus/nads.ts";
@@ -139,7 +140,8 @@ describe("cni-args", () => {
 
   async function select(config: string, cniArgs: string) {
     const catalog = new NetworkCatalog(kernels, new NetworkConfigFiles(kernels, () => {}));
-    const nads = { source: { get: async () => nadOf(config) }, onMissing: () => {}, onInvalid: () => {} };
+    const source = { get: async () => nadOf(config) };
+    const nads = { source, onMissing() {}, onInvalid() {}, largeWork: largeTurnsOf("ADD", "") };
     return catalog.selected("default", "a", { cniArgs: encode(cniArgs) }, netconf, nads);
   }
 

@@ -259,8 +259,42 @@ describe("a request that pauses", () => {
     line.turn("a").abandon();
     await expect(paused).rejects.toThrow("the one who asked is gone");
     await expect(line.turn("a").pause(never)).rejects.toThrow("the one who asked is gone");
-    expect(line.lane("add")).toMatchObject({ running: 1, paused: 0 });
+    expect(line.lane("add")).toMatchObject({ running: 0, paused: 1 });
+    line.leave("a");
+    expect(line.lane("add")).toMatchObject({ running: 0, paused: 0 });
   });
+
+  test.each(["before its answer comes", "while it waits for a slot again"])(
+    "and is given up %s waits for no slot, and a DEL of its container comes after it",
+    async (when) => {
+      const line = new Line(1);
+      line.enter("add", "ADD", { containerId: "1", share: "one" });
+      line.enter("hangs", "ADD", entering);
+      line.enter("del", "DEL", { containerId: "1", share: "one" });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const paused = line.turn("add").pause(promise);
+      await immediately();
+      await immediately();
+      expect(line.started).toEqual(["add", "hangs"]);
+      if (when !== "before its answer comes") {
+        resolve();
+        await immediately();
+        expect(line.lane("add")).toMatchObject({ running: 1, waiting: 1, paused: 0 });
+      }
+      let answer: unknown = "none";
+      const answered = paused.catch((error: unknown) => {
+        answer = error;
+      });
+      line.turn("add").abandon();
+      await immediately();
+      expect(String(answer)).toContain("the one who asked is gone");
+      await answered;
+      line.leave("add");
+      expect(line.started).toEqual(["add", "hangs", "del"]);
+      line.leave("hangs");
+      expect(line.lane("add")).toMatchObject({ running: 0, waiting: 0, paused: 0 });
+    },
+  );
 
   test("and is done meanwhile leaves nothing behind", async () => {
     const line = new Line(1);

@@ -19,6 +19,7 @@ import {
 } from "../../../src/multus/handler.ts";
 import type { Nad, NadSource } from "../../../src/multus/nads.ts";
 import { netconfOverrides } from "../../../src/multus/netconf.ts";
+import type { Pause } from "../../../src/multus/pause.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -111,6 +112,7 @@ export interface RequestOptions {
   readonly runtimeConfig?: Json;
   readonly request?: Partial<CniRequest>;
   readonly log?: Logger;
+  readonly pause?: Pause;
 }
 
 export const containerId = "c0ffee0123456789";
@@ -188,7 +190,8 @@ export class Rig implements Disposable {
       },
     };
     const request = { ...usualRequest, command, config: Buffer.from(JSON.stringify(config)) };
-    return this.multus.handle({ ...request, ...options.request }, this.plugins, options.log ?? silentLogger);
+    const { request: changes, log = silentLogger, pause } = options;
+    return this.multus.handle({ ...request, ...changes }, this.plugins, log, pause);
   }
 
   /** A request about one network that is plugged into the pod. @param attributes of the interface */
