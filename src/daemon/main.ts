@@ -140,8 +140,8 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const { tracer, observer } = telemetry;
   const failures = new RecentFailures();
   const isOnDemand = config.idleExitSeconds !== undefined;
-  const handle = failures.of((request, executor, own, _arrived, pause) =>
-    idleEnd.during(request.command, () => multus.handle(request, executor, own, pause)),
+  const handle = failures.of((request, executor, own, arrived, pause) =>
+    idleEnd.during(request.command, () => multus.handle(request, executor, own, pause, arrived)),
   );
   const server: DaemonServer = new DaemonServer(
     { handle: observed(handle, tracer, observer), admission, loggers, observer },

@@ -7,7 +7,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { objectMembers, parseJson } from "../cni/json.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { silentLogger } from "../log/logger.ts";
-import type { BusyContainers } from "./busy.ts";
+import type { TouchedContainers } from "./busy.ts";
 import type { RequestContext } from "./context.ts";
 import { usualClusterIfName } from "./delegate.ts";
 import { deleteAttachments, oneError } from "./detach.ts";
@@ -24,39 +24,34 @@ const maxErrors = 20;
 
 /**
  * Collects what is stale on this node. The result cache is gone through twice, an entry at a time, and may hold far more than is valid.
- * @param containers in which those that have a request meanwhile are noted: what is found of them is not stale
+ * @param touched containers that have had a request since the runtime made its list: what is found of them is not stale
  * @throws {CniError} all that failed in one
  */
-export async function collectGarbage(context: RequestContext, containers: BusyContainers): Promise<void> {
+export async function collectGarbage(context: RequestContext, touched: TouchedContainers): Promise<void> {
   const valid = validContainers(context.request.config);
-  const touched = containers.touched();
   const isStale = (containerId: string) => !valid.has(containerId) && !touched.has(containerId);
   const failures = new Failures();
-  try {
-    const networks = await dropStale(context, isStale, failures);
-    const attachments = await attachmentsByNetwork(context, (containerId) => !isStale(containerId));
-    for (const network of networks.all) {
-      const known = attachments.get(network.name) ?? new Map<string, ValidAttachment>();
-      // An ADD may have come since they were gone through.
-      for (const containerId of touched) {
-        // GC itself is about none.
-        if (containerId === "") continue;
-        for (const cached of await context.chain.cache.list(containerId)) {
-          if (cached.networkName === network.name) note(known, cached);
-        }
-      }
-      try {
-        await gcNetworkList(context.chain, network, context.path, [...known.values()]);
-      } catch (error) {
-        failures.add(
-          error instanceof CniError
-            ? error
-            : new CniError(CniErrorCode.internal, String(error), "", { cause: error }),
-        );
+  const networks = await dropStale(context, isStale, failures);
+  const attachments = await attachmentsByNetwork(context, (containerId) => !isStale(containerId));
+  for (const network of networks.all) {
+    const known = attachments.get(network.name) ?? new Map<string, ValidAttachment>();
+    // An ADD may have come since they were gone through.
+    for (const containerId of touched) {
+      // GC itself is about none.
+      if (containerId === "") continue;
+      for (const cached of await context.chain.cache.list(containerId)) {
+        if (cached.networkName === network.name) note(known, cached);
       }
     }
-  } finally {
-    touched.end();
+    try {
+      await gcNetworkList(context.chain, network, context.path, [...known.values()]);
+    } catch (error) {
+      failures.add(
+        error instanceof CniError
+          ? error
+          : new CniError(CniErrorCode.internal, String(error), "", { cause: error }),
+      );
+    }
   }
   failures.throwAny();
 }

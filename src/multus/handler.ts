@@ -72,8 +72,15 @@ export interface Multus {
    * @param executor runs plugins for this request
    * @param log of this request
    * @param pause waits for the API and for files; without it other requests are not given way to
+   * @param arrived when it came, in milliseconds of `performance.now()`: it may have waited for its turn. Default: just now
    */
-  handle(request: CniRequest, executor: Executor, log: Logger, pause?: Pause): Promise<HandledRequest>;
+  handle(
+    request: CniRequest,
+    executor: Executor,
+    log: Logger,
+    pause?: Pause,
+    arrived?: number,
+  ): Promise<HandledRequest>;
   /** The same for one attachment of a pod that runs, with a network that the request brings. */
   handleDelegate(
     request: DelegateRequest,
@@ -230,10 +237,22 @@ export function createMultus(options: MultusOptions): Multus {
     return nothing;
   }
 
+  /** The runtime's list is from before the request came: it does not have what was added while that waited. */
+  async function gc(context: RequestContext, arrived: number): Promise<Uint8Array> {
+    const touched = busy.touched(arrived);
+    try {
+      await collectGarbage(context, touched);
+    } finally {
+      touched.end();
+    }
+    return nothing;
+  }
+
   async function carryOut(
     request: CniRequest,
     surroundings: RequestSurroundings,
     report: RequestReport,
+    arrived: number,
   ): Promise<Uint8Array> {
     if (isForNothing(request, surroundings.log)) return nothing;
     const command = checkEnvironment(request);
@@ -249,8 +268,7 @@ export function createMultus(options: MultusOptions): Multus {
         await check(context);
         return nothing;
       case "GC":
-        await collectGarbage(context, busy);
-        return nothing;
+        return gc(context, arrived);
       case "STATUS":
         await status(context);
         return nothing;
@@ -314,8 +332,8 @@ export function createMultus(options: MultusOptions): Multus {
     restoreStatuses(cluster) {
       restorer.begin(cluster, keysOfDaemon(options.overrides));
     },
-    handle: (request, executor, log, pause = plainPause) =>
-      handled(request, (report) => carryOut(request, { executor, log, pause }, report)),
+    handle: (request, executor, log, pause = plainPause, arrived = performance.now()) =>
+      handled(request, (report) => carryOut(request, { executor, log, pause }, report, arrived)),
     handleDelegate: (request, executor, log, pause = plainPause) =>
       handled(request, (report) => carryOutDelegate(request, { executor, log, pause }, report)),
   };

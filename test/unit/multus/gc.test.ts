@@ -12,6 +12,8 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { BusyContainers } from "../../../src/multus/busy.ts";
+import type { Clusters } from "../../../src/multus/cluster.ts";
 import { answerOf, type Json, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
@@ -195,6 +197,47 @@ test("a file that says it is of a container with a path for an id touches nothin
   rig.writeFile("cni/results/n-x-eth0", entry);
   expect((await rig.run("GC", { netconf: valid("stays", "gone"), request: gcRequest })).exitCode).toBe(0);
   expect(existsSync(rig.path("precious"))).toBe(true);
+});
+
+test("what was added while GC waited for the cluster is not stale", async () => {
+  const { promise: opened, resolve: open } = Promise.withResolvers<undefined>();
+  const kubeconfig = "/slow";
+  const clusters: Clusters = { of: async (path) => (path === kubeconfig ? opened : undefined) };
+  using rig = new Rig(kernels, { clusters });
+  const collected = rig.run("GC", { netconf: { ...valid(), kubeconfig }, request: gcRequest });
+  await rig.run("ADD", { netconf: { delegates }, request: { containerId: "new" } });
+  open(undefined);
+  expect((await collected).exitCode).toBe(0);
+  expect(rig.plugins.trace).toEqual(["ADD bridge eth0", "GC bridge "]);
+  expect(readdirSync(rig.cniDir).sort()).toEqual(["new", "results"]);
+});
+
+test("nor is what was added before its turn came", async () => {
+  using rig = new Rig(kernels);
+  const arrived = performance.now();
+  await rig.run("ADD", { netconf: { delegates }, request: { containerId: "new" } });
+  const late = await rig.run("GC", { netconf: valid(), request: gcRequest, arrived });
+  expect(late.exitCode).toBe(0);
+  expect(rig.plugins.trace).toEqual(["ADD bridge eth0", "GC bridge "]);
+  const next = await rig.run("GC", { netconf: valid(), request: gcRequest });
+  expect(next.exitCode).toBe(0);
+  expect(rig.plugins.trace.slice(2)).toEqual(["DEL bridge eth0", "GC bridge "]);
+});
+
+test("a GC that waited while thousands of containers had requests is to be tried again", () => {
+  const containers = new BusyContainers();
+  const arrived = performance.now();
+  const have = (count: number) => {
+    for (let index = 0; index < count; index++) {
+      containers.begin(`c${index}`);
+      containers.end(`c${index}`);
+    }
+  };
+  have(8192);
+  expect(Array.from(containers.touched(arrived))).toHaveLength(8192);
+  have(8193);
+  expect(() => containers.touched(arrived)).toThrow("more than 8192 containers had requests");
+  expect(Array.from(containers.touched(performance.now()))).toEqual([]);
 });
 
 test("plugins are told of a pod that was added while others were collected", async () => {

@@ -113,6 +113,7 @@ export interface RequestOptions {
   readonly request?: Partial<CniRequest>;
   readonly log?: Logger;
   readonly pause?: Pause;
+  readonly arrived?: number;
 }
 
 export const containerId = "c0ffee0123456789";
@@ -190,8 +191,8 @@ export class Rig implements Disposable {
       },
     };
     const request = { ...usualRequest, command, config: Buffer.from(JSON.stringify(config)) };
-    const { request: changes, log = silentLogger, pause } = options;
-    return this.multus.handle({ ...request, ...changes }, this.plugins, log, pause);
+    const { request: changes, log = silentLogger, pause, arrived } = options;
+    return this.multus.handle({ ...request, ...changes }, this.plugins, log, pause, arrived);
   }
 
   /** A request about one network that is plugged into the pod. @param attributes of the interface */
