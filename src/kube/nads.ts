@@ -36,8 +36,8 @@ export class KubeNad implements Budgeted {
   readonly name: string;
   /** Of the object when it was last seen. */
   resourceVersion: string;
-  /** "" if there is none. */
-  readonly resourceName: string;
+  /** "" if there is none. It is left out with the configuration. */
+  #resourceName: string;
   /** What is wrong with the object; "": nothing. */
   readonly problem: string;
   /** The text until somebody asks for bytes, then those: most NADs of a cluster are not used on a node. undefined: left out. */
@@ -52,7 +52,7 @@ export class KubeNad implements Budgeted {
     this.namespace = namespace;
     this.name = name;
     this.resourceVersion = resourceVersion;
-    this.resourceName = resourceName;
+    this.#resourceName = resourceName;
     this.problem = problem;
     // In memory a text has one byte a character, or two if one of them is beyond Latin-1.
     this.#config = Buffer.byteLength(config) === config.length ? config : encoder.encode(config);
@@ -74,15 +74,16 @@ export class KubeNad implements Budgeted {
   /** Once it is used, as much again is kept of what is parsed. */
   get bodyBytes(): number {
     const length = this.#config?.length ?? 0;
-    return this.resourceName.length + (typeof this.#config === "string" ? length : 2 * length);
+    return this.#resourceName.length + (typeof this.#config === "string" ? length : 2 * length);
   }
 
   dropBody(): void {
     this.#config = undefined;
+    this.#resourceName = "";
   }
 
   get annotations(): Readonly<Record<string, string>> {
-    return this.resourceName === "" ? {} : { [resourceNameKey]: this.resourceName };
+    return this.#resourceName === "" ? {} : { [resourceNameKey]: this.#resourceName };
   }
 
   get where(): string {
@@ -100,7 +101,7 @@ export class KubeNad implements Budgeted {
     return (
       this.namespace === other.namespace &&
       this.name === other.name &&
-      this.resourceName === other.resourceName &&
+      this.#resourceName === other.#resourceName &&
       this.problem === other.problem &&
       this.#isSameText(other)
     );

@@ -380,6 +380,24 @@ describe.concurrent("where configurations are larger than memory may be", () => 
     await vi.waitFor(() => expect(nads.state).toMatchObject({ size: 1, memory: { leftOut: 0 } }), 20_000);
   });
 
+  test("the names of their resources go with them, and the daemon goes on", async () => {
+    await using at = await ServerWithClient.start();
+    const key = "k8s.v1.cni.cncf.io/resourceName";
+    const annotations = { [key]: "r".repeat(317) };
+    for (let index = 0; index < 2_000; index++)
+      at.server.set(nadsPath, nad(`many-${index}`, macvlan, { namespace: "greedy", annotations }));
+    const nads = await openNads(at, { cacheBytes });
+    const { size, memory } = nads.state;
+    expect(size).toBe(2_000);
+    expect(memory.bytes).toBeLessThanOrEqual(cacheBytes);
+    expect(memory.leftOut).toBe([...nads.watch.values()].filter(({ isHeld }) => !isHeld).length);
+    for (const name of ["many-0", "many-1999"]) {
+      const found = await nads.get("greedy", name);
+      expect(configOf(found)).toBe(macvlan);
+      expect(found?.annotations).toEqual(annotations);
+    }
+  });
+
   test("and nothing may be watched, what is asked for stays within that too", async () => {
     await using at = await ServerWithClient.start();
     at.server.fault = (path) => (path.includes("/namespaces/") ? undefined : { status: 403 });
