@@ -8,7 +8,13 @@ import type { ResultCache } from "./cache.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { pluginStdin } from "./kernel-failure.ts";
 import type { LargeTurns } from "./large-work.ts";
-import { attachmentNameProblem, checkContainerId, checkIfName, checkNetworkName } from "./names.ts";
+import {
+  attachmentNameProblem,
+  checkContainerId,
+  checkIfName,
+  checkNetworkName,
+  ifNameProblem,
+} from "./names.ts";
 import { orderFailure, pluginFailure, resultFailure } from "./plugin-failure.ts";
 import type { NetworkConfigList, RuntimeConf } from "./types.ts";
 import { supportsCheck, supportsStatusAndGc } from "./versions.ts";
@@ -98,7 +104,7 @@ export async function addNetworkList(
 
 /**
  * DEL: each plugin in reverse order with the cached result (from 0.4.0 on). The cache entry goes when all have succeeded. A plugin that is refused is passed over: nothing
- * of it is there, and a DEL that fails for ever would leave its pod Terminating.
+ * of it is there, and a DEL that fails for ever would leave its pod Terminating. So is the whole network at what is no name of an interface, which a plan of Go multus may have.
  * @param options.passOverMissing go on where a plugin is not installed: to undo an ADD that failed on that, and in which it so did nothing
  * @throws {CniError} of the first plugin that fails; the others are not run
  */
@@ -108,6 +114,16 @@ export async function deleteNetworkList(
   runtime: RuntimeConf,
   options: { readonly passOverMissing?: boolean } = {},
 ): Promise<void> {
+  const problem = ifNameProblem(runtime.ifName);
+  if (problem !== undefined) {
+    const { ifName } = runtime;
+    context.log.error("DEL passes over a network: no interface has such a name", {
+      network: list.name,
+      ifName,
+      problem,
+    });
+    return;
+  }
   const prevResult = supportsCheck(list.cniVersion) ? usableCachedResult(context, list, runtime) : undefined;
   for (const plugin of runnable(context, "DEL", list).toReversed()) {
     try {

@@ -245,6 +245,22 @@ test("a selection's cni-args may be nested as deep as anything that ADD takes", 
   });
 });
 
+test.each(["averyveryverylonginterface", "a/b", "..", "a b", "a\u0000b"])(
+  "a plan of Go multus with interface %j, which no ADD can have made, does not keep the pod",
+  async (ifName) => {
+    using rig = await attached();
+    const plan = join(rig.cniDir, containerId);
+    const [cluster, first, second] = JSON.parse(readFileSync(plan, "utf8"));
+    const entry = { ...first, ifnameRequest: ifName };
+    writeFileSync(plan, JSON.stringify([cluster, entry, second]));
+    rmSync(join(rig.cniDir, "results", `a-${containerId}-net1`));
+    const handled = await rig.run("DEL", { annotations });
+    expect(handled.exitCode).toBe(0);
+    expect(rig.plugins.trace).toEqual(["DEL sriov net2", "DEL bridge eth0"]);
+    expect(stateOf(rig)).toEqual([]);
+  },
+);
+
 test("plans are for the owner only", async () => {
   using rig = await attached();
   const { statSync } = await import("node:fs");
