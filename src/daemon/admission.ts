@@ -4,6 +4,7 @@
  */
 
 import { CniError, CniErrorCode } from "../cni/errors.ts";
+import type { LaneStatus } from "../multus/daemon-status.ts";
 import type { Pause } from "../multus/pause.ts";
 import { ContainerOrder } from "./container-order.ts";
 import { Lane, type LaneEntry } from "./lane.ts";
@@ -34,22 +35,13 @@ export interface Turn {
   leave(): void;
 }
 
-/** A lane at a moment. */
-export interface LaneState {
-  readonly lane: LaneName;
-  /** Requests that have a slot. */
-  readonly running: number;
-  /** Those that wait for a slot, or for an earlier request of their container. */
-  readonly waiting: number;
-  /** Those that have started, and wait for the API or a file without a slot. */
-  readonly paused: number;
-  /** Slots that one namespace gets, and all of them. */
-  readonly slots: number;
-  readonly allSlots: number;
-}
-
-export const laneNames = ["add", "del", "check", "status", "gc"] as const;
+const laneNames = ["add", "del", "check", "status", "gc"] as const;
 export type LaneName = (typeof laneNames)[number];
+
+/** A lane at a moment. */
+interface LaneState extends LaneStatus {
+  readonly lane: LaneName;
+}
 
 const mebibyte = 1024 * 1024;
 /** A node has some hundred pods. Netconfs have some kilobytes, or 256 KiB more where a runtime puts the pod's annotations into them. */

@@ -76,18 +76,11 @@ async function openMetrics(
     spool,
     spans: queue?.counts,
   }));
-  /** Scrapes at the same time look once. */
-  let looking: Promise<void> | undefined;
-  const look = async () => {
-    spool = await spoolFigures(cniDir, log);
-    looking = undefined;
-  };
   const served = {
     contentType: metrics.contentType,
     observer: metrics.observer,
     text: async () => {
-      looking ??= look();
-      await looking;
+      spool = await spoolFigures(cniDir, log);
       return metrics.text();
     },
   };

@@ -18,10 +18,11 @@ export interface RecentFailure {
 export interface LaneStatus {
   /** `add`, `del`, `check`, `status`, `gc` */
   readonly lane: string;
+  /** Requests that have a slot. */
   readonly running: number;
-  /** For a slot, or for an earlier request of their container. */
+  /** Those that wait for a slot, or for an earlier request of their container. */
   readonly waiting: number;
-  /** For the API or a file, without a slot. */
+  /** Those that have started, and wait for the API or a file without a slot. */
   readonly paused: number;
   /** How many of one namespace may run. */
   readonly slots: number;

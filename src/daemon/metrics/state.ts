@@ -1,8 +1,8 @@
 /** What the daemon is like at a moment: asked for when metrics are fetched, and at no other time. */
 
 import type { ClusterState } from "../../kube/cluster-state.ts";
+import type { LaneStatus } from "../../multus/daemon-status.ts";
 import type { SpanCounts } from "../../telemetry/span-queue.ts";
-import type { LaneState } from "../admission.ts";
 
 /** DELs that plugins have put by while no daemon was there. */
 export interface SpoolFigures {
@@ -23,7 +23,7 @@ export interface OwnState {
   readonly running: number;
   readonly limit: number;
   /** The same for each lane. */
-  readonly lanes: readonly LaneState[];
+  readonly lanes: readonly LaneStatus[];
   /** Does it say in /readyz that it can be given work? */
   readonly isReady: boolean;
   /** Has it been told to stop? */
