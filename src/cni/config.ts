@@ -3,6 +3,7 @@
 import { KernelError, type Kernels, lineColumn } from "../kernels/index.ts";
 import { CniErrorCode, textError } from "./errors.ts";
 import { joinMembers, objectMembers, valueOffset } from "./json.ts";
+import { closeBrace, openBrace, space } from "./json-bytes.ts";
 import { configFailure } from "./kernel-failure.ts";
 import { networkNameProblem, pluginTypeProblem } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";
@@ -93,10 +94,6 @@ function fillDefaults(
   for (const [key, value] of set) members.set(key, Buffer.from(JSON.stringify(value)));
   return joinMembers(members);
 }
-
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
-const space = 0x20;
 
 /** An object with members at its end that it does not have yet. The rest stays as it is written: a configuration can have a hundred thousand keys. @param object checked */
 function withMembers(object: Uint8Array, added: ReadonlyMap<string, string>): Uint8Array {

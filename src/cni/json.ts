@@ -3,20 +3,20 @@
 import { isUtf8 } from "node:buffer";
 import { lineColumn } from "../kernels/index.ts";
 import { type CniError, CniErrorCode, textError } from "./errors.ts";
-
-/** Byte values of JSON's punctuation. */
-const quote = 0x22;
-const comma = 0x2c;
-const minus = 0x2d;
-const point = 0x2e;
-const zero = 0x30;
-const nine = 0x39;
-const colon = 0x3a;
-const openBracket = 0x5b;
-const backslash = 0x5c;
-const closeBracket = 0x5d;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
+import {
+  backslash,
+  closeBrace,
+  closeBracket,
+  colon,
+  comma,
+  minus,
+  nine,
+  openBrace,
+  openBracket,
+  point,
+  quote,
+  zero,
+} from "./json-bytes.ts";
 
 /** Where the text stops being JSON. */
 class JsonProblem extends Error {
@@ -246,12 +246,6 @@ export function valueOffset(bytes: Uint8Array, path: readonly string[]): number 
     offset = found;
   }
   return offset;
-}
-
-/** "line 3, column 7" of a byte offset; both from 1, columns in characters. */
-export function linePosition(bytes: Uint8Array, offset: number): string {
-  const { line, column } = lineColumn(bytes, offset);
-  return `line ${line}, column ${column}`;
 }
 
 function decodingFailure(what: string, bytes: Uint8Array, offset: number, where: string): CniError {

@@ -5,6 +5,7 @@ import type { KernelError } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { memberValue, objectMembers } from "./json.ts";
+import { openBrace, openBracket } from "./json-bytes.ts";
 
 /** Characters of a plugin's output that are quoted. */
 const outputShown = 300;
@@ -13,8 +14,6 @@ const messageShown = 3_000;
 /** Bytes at the start of a plugin's output that are looked at to quote it. A character has four bytes at most. */
 const outputRead = 4 * 1024;
 const errorKeys: ReadonlySet<string> = new Set(["code", "msg", "details"]);
-const openBrace = 0x7b;
-const openBracket = 0x5b;
 
 /**
  * Codes for orders that were not carried out. A plugin that is not there, or has no proper name, is an error of the

@@ -5,6 +5,16 @@
  */
 
 import { CniError, CniErrorCode } from "../cni/errors.ts";
+import {
+  backslash,
+  closeBrace,
+  closeBracket,
+  colon,
+  openBrace,
+  openBracket,
+  quote,
+  space,
+} from "../cni/json-bytes.ts";
 import { pluginTypeProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import type { PluginParts } from "../kernels/index.ts";
@@ -19,21 +29,11 @@ const multusName = /^_?multus(?:-cni|-shim|-daemon|d|ctl)?(?:[.~].*)?$/;
 /** Keys whose object is the configuration of a further plugin, which the plugin runs itself. In lower case: Go takes keys in any. */
 const furtherPlugins: readonly string[] = ["ipam", "delegate"];
 
-const quote = 0x22;
-const colon = 0x3a;
-const openBracket = 0x5b;
-const backslash = 0x5c;
-const closeBracket = 0x5d;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
-/** No byte of JSON's blanks is above it. */
-const space = 0x20;
-
 /** What was found; undefined: the plugin may be run. Recovered networks are parsed for each request, so nothing is kept of them. */
 const known = new WeakMap<PluginParts, string | undefined>();
 
 /** Is a plugin of this name Multus? */
-export function isMultus(type: string): boolean {
+function isMultus(type: string): boolean {
   return multusName.test(type);
 }
 

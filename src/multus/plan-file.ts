@@ -17,6 +17,7 @@ import {
   memberValue,
   objectMembers,
 } from "../cni/json.ts";
+import { openBrace, openBracket } from "../cni/json-bytes.ts";
 import { isContainerId } from "../cni/names.ts";
 import { readFileStart } from "../cni/regular-file.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
@@ -41,9 +42,6 @@ export interface PlanFile {
   /** What is wrong with the file; "" if nothing is. */
   readonly problem: string;
 }
-
-const openBracket = 0x5b;
-const openBrace = 0x7b;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -5,6 +5,7 @@
 
 import type { CachedAttachment } from "../cni/cache.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
+import { backslash, quote, space } from "../cni/json-bytes.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { errorText } from "../log/error-text.ts";
 import { type Attachment, nadsWithEvents, type RequestContext } from "./context.ts";
@@ -22,10 +23,6 @@ export interface Recovered {
   /** There was a plan, whole or not. */
   readonly hasPlan: boolean;
 }
-
-const quotationMark = 0x22;
-const backslash = 0x5c;
-const space = 0x20;
 
 /** What is known, or allowed, beyond what is on disk. */
 export interface RecoverOptions {
@@ -258,7 +255,7 @@ function compactLength({ bytes }: NetworkConfigList): number {
   let inString = false;
   for (let index = 0; index < bytes.length; index++) {
     const byte = bytes[index] ?? 0;
-    if (byte === quotationMark) {
+    if (byte === quote) {
       inString = !inString;
     } else if (byte === backslash) {
       index++;

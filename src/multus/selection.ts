@@ -7,6 +7,7 @@ import {
   arrayElements,
   elementCount,
   isJsonObject,
+  isNull,
   keySpelling,
   objectMembers,
   parseJson,
@@ -217,7 +218,7 @@ function checkLists(items: unknown, bytes: Uint8Array, where: string): void {
 /** A member as it is written; null counts as absent. */
 function rawMember(members: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array | undefined {
   const raw = members.get(name);
-  return raw === undefined || raw[0] === 0x6e ? undefined : raw;
+  return raw === undefined || isNull(raw) ? undefined : raw;
 }
 
 /** What the schema cannot say. An empty text counts as absent, but for the name. */
