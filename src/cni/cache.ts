@@ -3,10 +3,11 @@
 import { join } from "node:path";
 import type { Logger } from "../log/logger.ts";
 import { removeFile, writeFileAtomically } from "./atomic-file.ts";
-import { directoryEntries, Slices } from "./directory.ts";
+import { Slices } from "./directory.ts";
 import { CniError, CniErrorCode, ioFailure, isMissingFile } from "./errors.ts";
 import type { FollowedDirectory } from "./followed-results.ts";
 import { memberValue, objectMembers, wholeMembers } from "./json.ts";
+import { openBrace } from "./json-bytes.ts";
 import {
   attachmentNameProblem,
   checkContainerId,
@@ -19,6 +20,7 @@ import {
   resultFileName,
 } from "./names.ts";
 import { readRegularFile } from "./regular-file.ts";
+import { listedNamesOf, resultNames } from "./result-names.ts";
 
 /** Which attachment. */
 export interface AttachmentKey {
@@ -172,20 +174,16 @@ export class ResultCache {
 
   async #namesOf(containerId: string): Promise<string[]> {
     try {
-      if (this.#followed !== undefined) return await this.#followed.namesOf(containerId);
+      return await (this.#followed?.namesOf(containerId) ?? listedNamesOf(this.#directory, containerId));
     } catch (error) {
       this.#reportListing(error);
       return [];
     }
-    const names: string[] = [];
-    for await (const name of this.#allNames()) if (name.includes(`-${containerId}-`)) names.push(name);
-    return names.sort();
   }
 
   async *#allNames(): AsyncGenerator<string> {
     try {
-      // A name with a dot is no entry's: a file that is being written has one.
-      for await (const { name } of directoryEntries(this.#directory)) if (!name.startsWith(".")) yield name;
+      yield* resultNames(this.#directory);
     } catch (error) {
       this.#reportListing(error);
     }
@@ -368,5 +366,5 @@ function argsMember(members: ReadonlyMap<string, Uint8Array>): [string, string][
 
 function objectMember(members: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array | undefined {
   const raw = members.get(name);
-  return raw?.[0] === 0x7b ? raw : undefined;
+  return raw?.[0] === openBrace ? raw : undefined;
 }

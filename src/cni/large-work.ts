@@ -4,6 +4,8 @@
  * Namespaces take turns, and what frees resources does not wait for ADDs.
  */
 
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+
 /** Bytes from which a text is large: hundreds of times as many as an ordinary network has. A piece of work on fewer takes about a millisecond at most. */
 export const largeText = 128 * 1024;
 
@@ -110,9 +112,9 @@ export class LargeWork {
 
   async #untilEven(): Promise<void> {
     const waitMs = this.#evenAt - performance.now();
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    if (waitMs > 0) await sleep(waitMs);
     // What has come meanwhile goes first.
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
 
   #count(milliseconds: number): void {

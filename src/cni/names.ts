@@ -143,8 +143,8 @@ export function usualNameProblem(networkName: string, ifName: string): string | 
 /** A plugin is a file name in a directory of CNI_PATH. @returns what is wrong with it: empty, `.`, `..`, too long, or with a slash or a NUL; undefined: nothing */
 export function pluginTypeProblem(type: string): string | undefined {
   if (type === "") return "type is missing";
-  const isLong = Buffer.byteLength(type) > longestFileName;
-  if (type !== "." && type !== ".." && !isLong && !type.includes("/") && !type.includes("\0"))
+  const isTooLong = excessOfFileName(type) > 0;
+  if (type !== "." && type !== ".." && !isTooLong && !type.includes("/") && !type.includes("\0"))
     return undefined;
   return `type ${quoted(type)} must be the file name of a plugin, without a path`;
 }
