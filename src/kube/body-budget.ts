@@ -128,7 +128,7 @@ export class BodyBudget<Entry extends Budgeted> {
 
   #shrink(): void {
     while (this.#bytes > this.#options.limit) {
-      const share = this.#largest();
+      const [, share] = this.#largest() ?? [];
       if (share === undefined) return;
       const victim = bodyToDrop(share);
       if (victim !== undefined) {
@@ -147,10 +147,11 @@ export class BodyBudget<Entry extends Budgeted> {
     }
   }
 
-  #largest(): Share<Entry> | undefined {
-    let largest: Share<Entry> | undefined;
-    for (const share of this.#shares.values()) {
-      if (largest === undefined || share.bytes > largest.bytes) largest = share;
+  /** The namespace that takes the most, and what it takes; undefined: there are none. */
+  #largest(): readonly [namespace: string, share: Share<Entry>] | undefined {
+    let largest: readonly [string, Share<Entry>] | undefined;
+    for (const entry of this.#shares) {
+      if (largest === undefined || entry[1].bytes > largest[1].bytes) largest = entry;
     }
     return largest;
   }
@@ -167,21 +168,12 @@ export class BodyBudget<Entry extends Budgeted> {
       log.verbose(`${kind}: all are kept in memory again`, { bytes, limit });
       return;
     }
-    const namespace = this.#largestNamespace();
+    const [largestNamespace] = this.#largest() ?? [];
     log.error(`${kind}: too large to be kept in memory, some are asked of the API when a pod needs them`, {
       limit,
       setting,
-      largestNamespace: namespace,
+      largestNamespace,
     });
-  }
-
-  #largestNamespace(): string | undefined {
-    let found: string | undefined;
-    let most = 0;
-    for (const [namespace, { bytes }] of this.#shares) {
-      if (bytes > most) [found, most] = [namespace, bytes];
-    }
-    return found;
   }
 }
 
