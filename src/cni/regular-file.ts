@@ -5,8 +5,8 @@ import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 /** What was read of a file. */
 export interface FileStart {
   readonly bytes: Buffer;
-  /** False: the file goes on behind them. */
-  readonly isWhole: boolean;
+  /** Bytes of the whole file. */
+  readonly size: number;
 }
 
 /**
@@ -27,7 +27,7 @@ export function readFileStart(path: string, most: number): FileStart {
       if (read === 0) break;
       length += read;
     }
-    return { bytes: bytes.subarray(0, length), isWhole: stats.size <= most };
+    return { bytes: bytes.subarray(0, length), size: stats.size };
   } finally {
     closeSync(file);
   }
@@ -39,7 +39,7 @@ export function readFileStart(path: string, most: number): FileStart {
  * @throws {Error} of node:fs; or saying that it is no regular file, or too large
  */
 export function readRegularFile(path: string, limit: number): Uint8Array {
-  const { bytes, isWhole } = readFileStart(path, limit);
-  if (!isWhole) throw new Error(`its bytes are more than ${limit}`);
+  const { bytes, size } = readFileStart(path, limit);
+  if (size > limit) throw new Error(`it has ${size} bytes, and at most ${limit} are allowed`);
   return bytes;
 }

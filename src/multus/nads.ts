@@ -1,10 +1,10 @@
 /** NetworkAttachmentDefinitions: where they come from, as far as this room cares, and the source that reads manifests from a directory. */
 
-import { readFileSync, statSync } from "node:fs";
 import type { Document } from "yaml";
 import { CniError, CniErrorCode, ioFailure, textError } from "../cni/errors.ts";
 import { FileMemory, type FileState, fileState, fileStates } from "../cni/file-state.ts";
 import { isJsonObject, type JsonObject, parseJson } from "../cni/json.ts";
+import { type FileStart, readFileStart } from "../cni/regular-file.ts";
 import type { Logger } from "../log/logger.ts";
 import { TextPlaces } from "./text-places.ts";
 
@@ -158,19 +158,10 @@ export class NadFiles implements NadSource {
 const longestManifests = 8 * 1024 * 1024;
 
 /** @throws {CniError} 5 */
-function lengthOf(path: string): number {
-  try {
-    return statSync(path).size;
-  } catch (error) {
-    throw ioFailure("read", path, error);
-  }
-}
-
-/** @throws {CniError} 5 */
 function manifestsOf(yaml: Yaml, path: string): Manifests {
-  const length = lengthOf(path);
-  if (length <= longestManifests) return parseManifests(yaml, readManifests(path), path);
-  const message = `${path}: has ${length} bytes, and at most ${longestManifests} are allowed`;
+  const { bytes, size } = readManifests(path);
+  if (size <= longestManifests) return parseManifests(yaml, bytes.toString("utf8"), path);
+  const message = `${path}: has ${size} bytes, and at most ${longestManifests} are allowed`;
   return { entries: new Map(), broken: [new CniError(CniErrorCode.invalidNetworkConfig, message)], text: "" };
 }
 
@@ -187,9 +178,9 @@ interface Located {
   readonly places: TextPlaces;
 }
 
-function readManifests(path: string): string {
+function readManifests(path: string): FileStart {
   try {
-    return readFileSync(path, "utf8");
+    return readFileStart(path, longestManifests);
   } catch (error) {
     throw ioFailure("read", path, error);
   }

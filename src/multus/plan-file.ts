@@ -335,9 +335,11 @@ export function planLength(cniDir: string, containerId: string): number {
 /** The plan of a container; undefined if there is none. A file that cannot be read is a plan with a problem. Never throws. */
 export function readPlan(cniDir: string, containerId: string): PlanFile | undefined {
   try {
-    const { bytes, isWhole } = readFileStart(planPath(cniDir, containerId), longestPlanRead);
+    const { bytes, size } = readFileStart(planPath(cniDir, containerId), longestPlanRead);
     const plan = decodePlan(bytes.toString("utf8"));
-    return isWhole ? plan : { ...plan, problem: `longer than ${longestPlanRead} bytes; ${plan.problem}` };
+    return size <= longestPlanRead
+      ? plan
+      : { ...plan, problem: `longer than ${longestPlanRead} bytes; ${plan.problem}` };
   } catch (error) {
     return isMissingFile(error) ? undefined : { entries: [], problem: String(error) };
   }

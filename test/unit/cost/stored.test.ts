@@ -28,14 +28,14 @@ beforeEach(() => {
 });
 afterEach(() => scratch[Symbol.dispose]());
 
-test("of a file at most so many bytes are read, and whether that is all", () => {
+test("of a file at most so many bytes are read, and how many it has", () => {
   for (const length of [0, 1, 4_095, 4_096, 4_097, 100_000]) {
     const path = scratch.write("file", "x".repeat(length));
-    expect(readFileStart(path, length)).toMatchObject({ isWhole: true, bytes: { length } });
-    expect(readFileStart(path, length + 1)).toMatchObject({ isWhole: true, bytes: { length } });
+    expect(readFileStart(path, length)).toMatchObject({ size: length, bytes: { length } });
+    expect(readFileStart(path, length + 1)).toMatchObject({ size: length, bytes: { length } });
     if (length > 0) {
       expect(readFileStart(path, length - 1)).toMatchObject({
-        isWhole: false,
+        size: length,
         bytes: { length: length - 1 },
       });
     }
