@@ -24,12 +24,13 @@ async function leastTimes(works: readonly (() => Promise<unknown>)[], turns: num
   return least;
 }
 
-describe.each(attacks)("$name", ({ prepare, code, message }) => {
-  test("is refused with an error that says why, and a DEL leaves nothing", async () => {
+describe.each(attacks)("$name", ({ prepare, runsPlugins, code, message }) => {
+  test("is refused with an error that says why, before plugins run where they are not the cause, and a DEL leaves nothing", async () => {
     using rig = new Rig(kernels);
     const handled = await prepare(rig)();
     expect(answerOf(handled)).toMatchObject({ code, msg: expect.stringContaining(message) });
     expect(handled.stdout.length).toBeLessThan(4_096);
+    expect(rig.plugins.calls.length > 0).toBe(runsPlugins);
     rig.plugins.behaviour = () => undefined;
     expect((await rig.run("DEL")).error).toBeUndefined();
     expect(existsSync(join(rig.cniDir, containerId))).toBe(false);

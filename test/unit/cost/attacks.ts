@@ -41,6 +41,8 @@ export interface Attack {
   readonly name: string;
   /** Gets all ready that is not the daemon's: the texts, and what plugins do. */
   readonly prepare: (rig: Rig) => Ready;
+  /** Plugins have run by then: it is in what they print. */
+  readonly runsPlugins: boolean;
   /** The code that it is answered with, and a part of the message. */
   readonly code: number;
   readonly message: string;
@@ -50,42 +52,49 @@ export const attacks: readonly Attack[] = [
   {
     name: "an annotation of 240 KB with 120,000 names",
     prepare: (rig) => annotated(rig, Array(120_000).fill("a").join()),
+    runsPlugins: false,
     code: 7,
     message: "selects 120000 networks, and a pod may have at most 64 (key maxNetworksPerPod)",
   },
   {
     name: "an annotation of 240 KB with 80,000 objects",
     prepare: (rig) => annotated(rig, `[${Array(80_000).fill("{}").join()}]`),
+    runsPlugins: false,
     code: 7,
     message: "selects 80000 networks",
   },
   {
     name: "150 selections of a definition of 1 MB",
     prepare: (rig) => addOf(rig, large, 150),
+    runsPlugins: false,
     code: 7,
     message: "selects 150 networks",
   },
   {
     name: "64 selections of a definition of 1 MB",
     prepare: (rig) => addOf(rig, large, 64),
+    runsPlugins: false,
     code: 7,
     message: "network default/a: the pod's plan has",
   },
   {
     name: "64 selections of a definition of 1 MB, each with cni-args",
     prepare: (rig) => addOf(rig, large, 64, { "cni-args": { a: "b" } }),
+    runsPlugins: false,
     code: 7,
     message: "network default/a: the pod's plan has",
   },
   {
     name: "cni-args of 200 KB for each of a thousand plugins",
     prepare: (rig) => addOf(rig, manyPlugins, 1, { "cni-args": { a: "x".repeat(200_000) } }),
+    runsPlugins: false,
     code: 7,
     message: "cni-args go into each of its 1000 plugins",
   },
   {
     name: "64 selections of a thousand plugins",
     prepare: (rig) => addOf(rig, manyPlugins, 64),
+    runsPlugins: false,
     code: 7,
     message: "plugins with it, and at most 1024 are allowed",
   },
@@ -97,6 +106,7 @@ export const attacks: readonly Attack[] = [
         largest('{"plugins":[', () => '{"type":"a"}', "]}"),
         64,
       ),
+    runsPlugins: false,
     code: 7,
     message: "more than 1024 plugins",
   },
@@ -108,12 +118,14 @@ export const attacks: readonly Attack[] = [
         largest('{"type":"a","dns":{"search":[', () => "{}", "]}}"),
         64,
       ),
+    runsPlugins: false,
     code: 7,
     message: "network default/a: the pod's plan has",
   },
   {
     name: "64 results of 1 MiB",
     prepare: (rig) => printing(rig, JSON.stringify({ note: "x".repeat(mebibyte - 64) }), small, 64),
+    runsPlugins: true,
     code: 6,
     message: "the results of the pod's networks have",
   },
@@ -124,6 +136,7 @@ export const attacks: readonly Attack[] = [
         rig,
         filled('{"x":[', () => "{}", "]}", 4 * mebibyte),
       ),
+    runsPlugins: true,
     code: 6,
     message: "the results of the pod's networks have",
   },
@@ -134,12 +147,14 @@ export const attacks: readonly Attack[] = [
         rig,
         filled('{"x":[', () => "{}", "]}", 8 * mebibyte),
       ),
+    runsPlugins: true,
     code: 6,
     message: "bytes are more than the 4194304",
   },
   {
     name: "a result for each of a thousand plugins",
     prepare: (rig) => printing(rig, JSON.stringify({ note: "x".repeat(500_000) }), manyPlugins),
+    runsPlugins: true,
     code: 7,
     message: "its 1000 plugins would be given",
   },
@@ -153,6 +168,7 @@ export const attacks: readonly Attack[] = [
         1,
         1,
       ),
+    runsPlugins: true,
     code: 101,
     message: 'plugin "a" (ADD) failed: m',
   },
