@@ -1,4 +1,4 @@
-/* What becomes of a network namespace that an order or a recorded DEL names, and that the runtime's call does not. */
+/* Which network namespaces an order or a recorded DEL may name that the runtime's call does not. */
 #define _GNU_SOURCE
 #include "netns_use.h"
 

@@ -1,4 +1,4 @@
-/* What becomes of a network namespace that an order or a recorded DEL names, and that the runtime's call does not. */
+/* Which network namespaces an order or a recorded DEL may name that the runtime's call does not. */
 #ifndef MULTUS_NETNS_USE_H
 #define MULTUS_NETNS_USE_H
 
@@ -13,7 +13,7 @@ enum netns_use {
   NETNS_INDIRECT,
   /* Processes run in it, or that cannot be told. */
   NETNS_BUSY,
-  /* It is nobody's: no process runs in it. */
+  /* No process runs in it. */
   NETNS_LEFT,
 };
 

@@ -24,7 +24,7 @@ interface PooledAgent {
   idleTimer: NodeJS.Timeout | undefined;
 }
 
-/** An agent runs 64 plugins at once (docs/wire.md, "Frames"); behind them everything waits, whatever it is. */
+/** An agent runs 64 plugins at once (docs/wire.md, "Frames"); all further orders wait behind them. */
 const mostOrders = 48;
 /** A node has one set of directories, or two. Agents beyond that many end as soon as they are idle. */
 const keptWhenIdle = 4;

@@ -26,7 +26,7 @@ export interface ChainContext {
   readonly cache: ResultCache;
   /** Milliseconds for each plugin; 0: none. */
   readonly timeoutMs: number;
-  /** Why a plugin is never run, whoever names it; undefined: it may be. */
+  /** Why a plugin is never run, wherever its name comes from; undefined: it may be run. */
   readonly refusal: (plugin: PluginParts) => string | undefined;
   readonly largeWork: LargeTurns;
   readonly log: Logger;

@@ -2,7 +2,7 @@
  * Which files of a results directory are a container's, without listing it: others write there too (Go multus, a runtime that shares it), and what they
  * leave stays for the life of the node.
  *
- * An index of the names is made by one listing and follows the directory by inotify, whoever changes it. An event may be lost, when its queue is
+ * An index of the names is made by one listing and follows the directory by inotify, also where other programs change it. An event may be lost, when its queue is
  * full, so nothing depends on the events alone: a directory whose time stamp has moved without an event, too many events at once, and age have
  * the index made again. What the index names may be gone; what is there, it names.
  */

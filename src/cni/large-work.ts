@@ -52,7 +52,7 @@ export class LargeWork {
   /**
    * Does the work: at once where the text is not large, else when it is its turn.
    * @param bytes of the text
-   * @param work what it does until it returns counts. A promise that it returns is not waited for by the next one
+   * @param work its time until it returns counts. The next one does not wait for a promise that it returns
    * @returns what it returns @throws what it throws; the signal's reason where that comes first
    */
   async run<Result>(

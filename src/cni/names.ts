@@ -135,7 +135,7 @@ export const usualNetworkNameLengths = {
   atMost: longestFileName - resultFileName("", "i".repeat(usualContainerIdLength), "i").length,
 } as const;
 
-/** Can a network of this name never be the one at an interface of a container of a usual runtime? @returns what is wrong; undefined: it can */
+/** What is wrong with the length of a network's name at an interface of containers with ids of the usual length; undefined: nothing. */
 export function usualNameProblem(networkName: string, ifName: string): string | undefined {
   return attachmentNameProblem(networkName, "i".repeat(usualContainerIdLength), ifName);
 }

@@ -22,7 +22,7 @@ const firstSlots = 64;
 /** Parts of the table in use above which a larger one is made. */
 const maxLoad = 0.7;
 
-/** What the table has of a container. */
+/** The names that the table has of a container. */
 export interface ContainerNames {
   /** In no order. */
   readonly names: readonly string[];

@@ -29,7 +29,7 @@ export interface Turn {
    * It throws a {@link CniError} 11 where the request is abandoned before it has its slot again.
    */
   readonly pause: Pause;
-  /** To be called where nobody is left to read the answer: neither what it pauses for nor a slot is waited for any longer, and it can only end. */
+  /** To be called when the client is gone: a pause and a wait for a slot end at once, and the request can only end. */
   abandon(): void;
   /** To be called when the request is done. A second call has no effect. */
   leave(): void;
@@ -56,7 +56,7 @@ interface Place extends Entrant {
   entry: LaneEntry | undefined;
   state: "behind another" | "waiting" | "running" | "paused" | "gone";
   readonly begin: () => void;
-  /** Aborted where nobody is left to read the answer. */
+  /** Aborted when the client is gone. */
   readonly abandoned: AbortSignal;
 }
 
@@ -114,7 +114,7 @@ export class Admission {
     const waiting = <Answer>(answer: Promise<Answer>) => pause(place, answer);
     const turn: Turn = {
       leave: () => this.#leave(place),
-      abandon: () => abandoned.abort(nobodyLeft()),
+      abandon: () => abandoned.abort(clientGone()),
       pause: Object.assign(waiting, { signal: abandoned.signal }),
     };
     this.#entered += 1;
@@ -149,7 +149,7 @@ function makeLane(name: LaneName, slots: number, limits: RoomLimits): LaneWithRo
   return { name, lane: new Lane(slots), room: new Room(limits), places: new Set() };
 }
 
-/** What is no command fails at once, in whatever lane. */
+/** A request with an unknown command fails at once, so that its lane does not matter. */
 function laneOf(command: string): LaneName {
   return laneNames.find((name) => name.toUpperCase() === command) ?? "check";
 }
@@ -170,7 +170,7 @@ function waitForSlot(place: Place, onStart: () => void): void {
 async function pause<Answer>(place: Place, answer: Promise<Answer>): Promise<Answer> {
   // Caches answer at once: a slot that is given back for that would only mix up the order.
   const isThere = await isThereAtOnce(answer);
-  if (place.abandoned.aborted) throw nobodyLeft();
+  if (place.abandoned.aborted) throw clientGone();
   if (isThere || place.state !== "running") return answer;
   place.state = "paused";
   place.lane.lane.release(place.share);
@@ -198,15 +198,15 @@ async function slotAgain(place: Place): Promise<void> {
 /** @throws {CniError} 11 as soon as the signal says so */
 function orAbandoned<Answer>(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const abandon = () => reject(nobodyLeft());
+    const abandon = () => reject(clientGone());
     if (signal.aborted) abandon();
     signal.addEventListener("abort", abandon);
     answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", abandon));
   });
 }
 
-function nobodyLeft(): CniError {
-  return new CniError(CniErrorCode.tryAgainLater, "the one who asked is gone");
+function clientGone(): CniError {
+  return new CniError(CniErrorCode.tryAgainLater, "the client is gone");
 }
 
 /** Does it settle without anything having to happen outside of this process? Never throws. */

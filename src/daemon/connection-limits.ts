@@ -1,4 +1,4 @@
-/** Bounds for the connections of a server: how many there are, of one peer and in all, and how long each may take. Descriptors are the daemon's for its pods. */
+/** Bounds for the connections of a server: how many there are, of one peer and in all, and how long each may take. The daemon needs its descriptors for pods. */
 
 import type { Socket } from "node:net";
 
@@ -47,7 +47,7 @@ export class ConnectionLimits {
 
   /**
    * Takes a connection in. Where there are too many, one is closed: of those peers that have most (of this one's, where that has too many) the connection that has been
-   * without a request for longest, so that who waits and says nothing never keeps another out. Where all have theirs the newest is closed.
+   * without a request for longest: a connection that brings none never keeps another out. Where all have brought theirs the newest is closed.
    * @param peer its address
    */
   add(socket: Socket, peer: string): void {

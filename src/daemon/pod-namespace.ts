@@ -1,4 +1,4 @@
-/** Whose share of the daemon a request takes: the namespace of its pod. */
+/** The share of the daemon that a request takes: the namespace of its pod. */
 
 import { isNamespaceName } from "../kube/object-names.ts";
 

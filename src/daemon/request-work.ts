@@ -30,7 +30,7 @@ export interface Answer extends CniReply {
 /** A request, and the way back to who asked. */
 export interface ArrivedRequest {
   readonly request: CniRequest;
-  /** Whose share of the daemon it takes where it names no pod. */
+  /** The share of the daemon that it takes where it names no pod. */
   readonly otherShare: string;
   /** Memory that it holds beside its `config`, in bytes. */
   readonly furtherBytes: number;
@@ -44,8 +44,8 @@ export interface ArrivedRequest {
 
 /**
  * Takes a request in line, and works on it when its turn comes.
- * @returns gives it up: who asked is gone. One whose turn has not come leaves the line; one that is being worked on waits no longer for anything but its plugins, and leaves
- *   when its handler has cleaned up
+ * @returns gives the request up: to be called when the client is gone. One whose turn has not come leaves the line; one that is being worked on waits no longer for anything but
+ *   its plugins, and leaves when its handler has cleaned up
  */
 export function takeIn(context: WorkContext, arrived: ArrivedRequest): () => void {
   const since = performance.now();

@@ -38,7 +38,7 @@ function rotationTime(logFile: string, name: string): number | undefined {
 export async function removeOldBackups(logFile: string, options: LogOptions, now: Date): Promise<void> {
   const directory = dirname(logFile);
   const backups: { readonly name: string; readonly time: number }[] = [];
-  // In slices: the directory may be everybody's, and hold any number of files.
+  // In slices: other programs may write to the directory, and leave any number of files.
   for await (const { name } of await opendir(directory, { bufferSize: entriesAtOnce })) {
     const time = rotationTime(logFile, name);
     if (time !== undefined) backups.push({ name, time });

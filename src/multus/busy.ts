@@ -5,7 +5,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 /** Containers that are remembered after their request: a node has some hundred pods, and a GC waits for some minutes at most. */
 const endedLimit = 8192;
 
-/** Containers that are somebody's at the moment. */
+/** A set of containers. */
 export interface Containers {
   has(containerId: string): boolean;
 }

@@ -47,7 +47,7 @@ export function deviceInfoProblem(
     : `${quoted(identity.name)} is ${excess} characters too long for the name of its device's file (CNIDeviceInfoFile)`;
 }
 
-/** Bytes of what may be nothing: an empty list may have blanks in it, of which nobody writes more than a few. */
+/** Bytes of a value that may be nothing: an empty list may have blanks in it, usually a few. */
 const longestNothing = 1024;
 
 /** A null, and an empty list or text, are no argument at all. */

@@ -29,7 +29,7 @@ const multusName = /^_?multus(?:-cni|-shim|-daemon|d|ctl)?(?:[.~].*)?$/;
 /** Keys whose object is the configuration of a further plugin, which the plugin runs itself. In lower case: Go takes keys in any. */
 const furtherPlugins: readonly string[] = ["ipam", "delegate"];
 
-/** What was found; undefined: the plugin may be run. Recovered networks are parsed for each request, so nothing is kept of them. */
+/** Why a plugin is not run; undefined: it may be. For as long as its network is kept parsed. */
 const known = new WeakMap<PluginParts, string | undefined>();
 
 /** Is a plugin of this name Multus? */

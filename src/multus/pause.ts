@@ -1,4 +1,4 @@
-/** Waiting that costs nothing but time: what a request waits for while the daemon could work on another one. */
+/** Waiting that needs no slot: for answers of the API and for files, while the daemon works on other requests. */
 
 /** Waits for an answer that comes from elsewhere, and gives way to other requests meanwhile. Returns what `answer` does, or throws. */
 export interface Pause {
@@ -7,5 +7,5 @@ export interface Pause {
   readonly signal?: AbortSignal;
 }
 
-/** Gives way to nobody: for who has no other requests. */
+/** Waits without giving way: for callers that have no other requests. */
 export const plainPause: Pause = (answer) => answer;

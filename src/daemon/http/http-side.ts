@@ -149,7 +149,7 @@ export class HttpSide {
     const executor = new AgentExecutor(agents, { environment, path: request.path });
     const giveUp = takeIn(this.#context, {
       request,
-      // A controller that names no pod is not to stand in the line of the runtime.
+      // A controller that names no pod takes no slots from the runtime's requests that name none.
       otherShare: path === "/cni" ? "" : path,
       // Its environment, and more.
       furtherBytes: body.length,

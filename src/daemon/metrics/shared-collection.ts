@@ -1,4 +1,4 @@
-/** Collecting costs the event loop milliseconds that are the pods': those who ask at the same time share one collection, and those who ask without end wait. */
+/** One collection for all scrapes of a moment, and a pause after each: collecting takes time of the event loop that the requests of pods need. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -17,7 +17,7 @@ export class SharedCollection {
     this.#collect = collect;
   }
 
-  /** What is collected next, or just now. */
+  /** The text of the collection that is under way, or of the next one. */
   text(): Promise<string> {
     this.#next ??= this.#begin();
     return this.#next;

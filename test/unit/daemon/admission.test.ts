@@ -257,8 +257,8 @@ describe("a request that pauses", () => {
     await immediately();
     expect(line.lane("add")).toMatchObject({ paused: 1 });
     line.turn("a").abandon();
-    await expect(paused).rejects.toThrow("the one who asked is gone");
-    await expect(line.turn("a").pause(never)).rejects.toThrow("the one who asked is gone");
+    await expect(paused).rejects.toThrow("the client is gone");
+    await expect(line.turn("a").pause(never)).rejects.toThrow("the client is gone");
     expect(line.lane("add")).toMatchObject({ running: 0, paused: 1 });
     line.leave("a");
     expect(line.lane("add")).toMatchObject({ running: 0, paused: 0 });
@@ -287,7 +287,7 @@ describe("a request that pauses", () => {
       });
       line.turn("add").abandon();
       await immediately();
-      expect(String(answer)).toContain("the one who asked is gone");
+      expect(String(answer)).toContain("the client is gone");
       await answered;
       line.leave("add");
       expect(line.started).toEqual(["add", "hangs", "del"]);
