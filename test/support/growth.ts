@@ -5,6 +5,8 @@
  * cost as well. (The kernel counts a single thread's only in ticks.)
  */
 
+import { cpuTime } from "./cpu-time.ts";
+
 /** A piece of work of one size, ready to run. It may throw: what is refused costs too. */
 export type Work = () => unknown;
 
@@ -25,11 +27,6 @@ const shortestBlock = 1_000;
 
 /** Growth that linear work may show: caches of the processor and the collector see larger pieces too. Quadratic work over sizes of 1 and 8 shows 8. */
 export const linear = 3;
-
-function cpuTime(): number {
-  const { user, system } = process.cpuUsage();
-  return user + system;
-}
 
 function timeOf(work: Work, times: number): number {
   const start = cpuTime();

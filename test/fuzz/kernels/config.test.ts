@@ -6,10 +6,10 @@ import { KernelError } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { configText, pluginText } from "../../generated/arbitraries/config.ts";
 import { jsonText } from "../../generated/arbitraries/json.ts";
+import { isJson } from "../../support/is-json.ts";
 
 const kernels = loadKernels();
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const runs = { numRuns: 4000 };
 
 /** Codes of errors that say "not JSON". */
@@ -26,15 +26,6 @@ const syntaxCodes = new Set([
   "bad-utf8",
   "trailing-bytes",
 ]);
-
-function isJson(bytes: Uint8Array): boolean {
-  try {
-    JSON.parse(decoder.decode(bytes));
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** What happens to a text on its way: bytes changed, inserted, repeated, lost, cut off. */
 function mutated(text: fc.Arbitrary<string>): fc.Arbitrary<Uint8Array> {

@@ -6,6 +6,7 @@ import { loadKernels } from "../../../src/kernels/load.ts";
 import * as configTwin from "../../reference/config.ts";
 import * as resultTwin from "../../reference/result.ts";
 import * as statusTwin from "../../reference/status.ts";
+import { isJson } from "../../support/is-json.ts";
 import { goldenConfigs, goldenResults } from "../engine/golden.ts";
 import { BrokenPromise, type FuzzTarget, must } from "../engine/target.ts";
 
@@ -13,15 +14,6 @@ const kernels = loadKernels();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const versions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 const refused = "refused";
-
-function isJson(bytes: Uint8Array): boolean {
-  try {
-    JSON.parse(decoder.decode(bytes));
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** JSON with its keys in order, as a kernel may write them in another. */
 function canonical(value: unknown): string {

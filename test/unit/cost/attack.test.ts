@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { runOrThrow } from "../../support/command.ts";
+import { cpuTimeOf } from "../../support/cpu-time.ts";
 import { answerOf, containerId, Rig, selecting } from "../multus/rig.ts";
 import { attacks } from "./attacks.ts";
 
@@ -15,10 +16,7 @@ async function leastTimes(works: readonly (() => Promise<unknown>)[], turns: num
   const least = works.map(() => Infinity);
   for (let turn = 0; turn < turns; turn++) {
     for (const [index, work] of works.entries()) {
-      const before = process.cpuUsage();
-      await work();
-      const { user, system } = process.cpuUsage(before);
-      least[index] = Math.min(least[index] ?? Infinity, user + system);
+      least[index] = Math.min(least[index] ?? Infinity, await cpuTimeOf(work));
     }
   }
   return least;

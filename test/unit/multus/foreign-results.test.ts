@@ -11,6 +11,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { readAttachments } from "../../../src/ctl/ls/attachments.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { cpuTimeOf } from "../../support/cpu-time.ts";
 import { Rig } from "./rig.ts";
 
 const few = 600;
@@ -42,13 +43,6 @@ function rigWith(files: number): Rig {
 const median = (numbers: readonly number[]) =>
   numbers.toSorted((left, right) => left - right)[numbers.length >> 1] ?? Number.NaN;
 
-async function cpuOf(work: () => Promise<unknown>): Promise<number> {
-  const before = process.cpuUsage();
-  await work();
-  const { user, system } = process.cpuUsage(before);
-  return user + system;
-}
-
 describe("foreign files in the results directory", () => {
   test("do not make a DEL slower", async () => {
     using small = rigWith(few);
@@ -66,7 +60,7 @@ describe("foreign files in the results directory", () => {
     /** Of a container that was never added: what a file system takes to make files, which differs by directory, is not measured. */
     async function del(rig: Rig, costs: number[]): Promise<void> {
       const request = { containerId: `c${costs.length}` };
-      const cost = await cpuOf(async () => {
+      const cost = await cpuTimeOf(async () => {
         expect((await rig.run("DEL", { netconf, request })).exitCode).toBe(0);
       });
       costs.push(cost);
@@ -115,7 +109,7 @@ describe("foreign files in the results directory", () => {
   async function lowestCost(cniDir: string, expected: number): Promise<number> {
     let lowest = Number.POSITIVE_INFINITY;
     for (let round = 0; round < 2; round++) {
-      const cost = await cpuOf(async () => {
+      const cost = await cpuTimeOf(async () => {
         expect((await readAttachments(cniDir, kernels)).attachments).toHaveLength(expected);
       });
       lowest = Math.min(lowest, cost);
