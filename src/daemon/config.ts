@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import validateDaemonConfig from "../../build/validators/daemon-config.validator.mjs";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { keySpelling, parseJson } from "../cni/json.ts";
+import { parseJson } from "../cni/json.ts";
+import { keySpelling } from "../cni/key-spelling.ts";
 import { checkSchema } from "../cni/schema.ts";
 import { errorText } from "../log/error-text.ts";
 import type { LogKeys } from "../log/settings.ts";

@@ -2,7 +2,7 @@
 
 import { isAbsolute } from "node:path";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { keySpelling } from "../cni/json.ts";
+import { keySpelling } from "../cni/key-spelling.ts";
 import { certificateSeconds, defaultDuration } from "../kube/certificates/duration.ts";
 
 /** As the schema has it, keys in any case. */

@@ -1,6 +1,7 @@
 /** Which log a request's lines go to: the daemon's own keys first, then those of the request's netconf (behaviour page, section 2). */
 
-import { isJsonObject, keySpelling, memberValue, wholeMembers } from "../cni/json.ts";
+import { isJsonObject, memberValue, wholeMembers } from "../cni/json.ts";
+import { keySpelling } from "../cni/key-spelling.ts";
 import type { Logger } from "../log/logger.ts";
 import type { DaemonLogger, Loggers } from "../log/loggers.ts";
 import { type LogKeys, type LogOptions, logSettings } from "../log/settings.ts";

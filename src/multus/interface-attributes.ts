@@ -1,6 +1,7 @@
 /** What a controller asks of one attachment that it plugs into a running pod: Go multus's `interfaceAttributes` (behaviour page, section 11). */
 
-import { isJsonObject, keySpelling, objectMembers, parseJson } from "../cni/json.ts";
+import { isJsonObject, objectMembers, parseJson } from "../cni/json.ts";
+import { keySpelling } from "../cni/key-spelling.ts";
 import { invalidValue } from "../cni/schema.ts";
 import { isAddressOrCidr, isHardwareAddress } from "./selection.ts";
 

@@ -2,7 +2,8 @@
 
 import validateNetconf from "../../build/validators/netconf.validator.mjs";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { arrayElements, isNull, keySpelling, objectMembers, type PresentMembers } from "../cni/json.ts";
+import { arrayElements, isNull, objectMembers } from "../cni/json.ts";
+import { keySpelling, type PresentMembers } from "../cni/key-spelling.ts";
 import { checkNetworkName } from "../cni/names.ts";
 import { checkSchema } from "../cni/schema.ts";
 import { checkVersion, versionWhenMissing } from "../cni/versions.ts";

@@ -3,15 +3,8 @@
 import { isIP } from "node:net";
 import validateSelections from "../../build/validators/selection.validator.mjs";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import {
-  arrayElements,
-  elementCount,
-  isJsonObject,
-  isNull,
-  keySpelling,
-  objectMembers,
-  parseJson,
-} from "../cni/json.ts";
+import { arrayElements, elementCount, isJsonObject, isNull, objectMembers, parseJson } from "../cni/json.ts";
+import { keySpelling } from "../cni/key-spelling.ts";
 import { ifNameProblem } from "../cni/names.ts";
 import { checkSchema, invalidValue } from "../cni/schema.ts";
 import { quoted } from "../log/quoted.ts";

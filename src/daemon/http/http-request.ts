@@ -2,7 +2,8 @@
 
 import validateRequest from "../../../build/validators/http-request.validator.mjs";
 import { traceVariables } from "../../agent/plugin-variables.ts";
-import { keySpelling, objectMembers, parseJson } from "../../cni/json.ts";
+import { objectMembers, parseJson } from "../../cni/json.ts";
+import { keySpelling } from "../../cni/key-spelling.ts";
 import { checkSchema, invalidValue } from "../../cni/schema.ts";
 import type { DelegateRequest } from "../../multus/hot-plug.ts";
 import schema from "./http-request.schema.json" with { type: "json" };
