@@ -2,7 +2,7 @@
 
 import { longestPlan, mostPlugins } from "./bounds.ts";
 import type { Delegate } from "./delegate.ts";
-import { entryLength, planTooLarge } from "./plan-file.ts";
+import { entryLength, planTooLarge } from "./plan-encoding.ts";
 
 /** What a plan has so far. */
 export class PlanSize {

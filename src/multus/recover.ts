@@ -12,7 +12,8 @@ import { type Attachment, nadsWithEvents, type RequestContext } from "./context.
 import { interfaceName } from "./delegate.ts";
 import { withinPatience } from "./patience.ts";
 import { makePlan } from "./plan.ts";
-import { type PlanEntry, type PlanFile, planLength, readPlan } from "./plan-file.ts";
+import type { PlanEntry, PlanFile } from "./plan-decoding.ts";
+import { planLength, readPlan } from "./plan-file.ts";
 import { hasName } from "./pod.ts";
 import { isAnotherPod } from "./pod-lookup.ts";
 

@@ -14,14 +14,8 @@ import type { Containers } from "./busy.ts";
 import type { Cluster } from "./cluster.ts";
 import type { LastingKeys } from "./netconf.ts";
 import { hasStatus, sendNetworkStatus } from "./network-status.ts";
-import {
-  type PlanEntry,
-  plannedContainers,
-  plannedInterface,
-  plannedNetwork,
-  planPath,
-  readPlan,
-} from "./plan-file.ts";
+import type { PlanEntry } from "./plan-decoding.ts";
+import { plannedContainers, plannedInterface, plannedNetwork, planPath, readPlan } from "./plan-file.ts";
 import { type PodReference, podReference } from "./pod.ts";
 
 export interface RestorerOptions {

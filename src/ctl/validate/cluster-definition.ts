@@ -5,7 +5,7 @@ import { CniError } from "../../cni/errors.ts";
 import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 import { keptNad } from "../../kube/nads.ts";
 import type { Nad } from "../../multus/nads.ts";
-import { entryLength } from "../../multus/plan-file.ts";
+import { entryLength } from "../../multus/plan-encoding.ts";
 import type { ClusterFinding } from "./cluster-finding.ts";
 import { type CheckContext, checkNetworkConfiguration } from "./configuration.ts";
 import type { Places } from "./finding.ts";

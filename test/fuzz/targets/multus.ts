@@ -7,7 +7,8 @@ import { parseInterfaceAttributes } from "../../../src/multus/interface-attribut
 import { parseManifests } from "../../../src/multus/nads.ts";
 import { parseNetconf } from "../../../src/multus/netconf.ts";
 import { resultAddresses } from "../../../src/multus/network-status.ts";
-import { decodePlan, plannedInterface, plannedNetwork } from "../../../src/multus/plan-file.ts";
+import { decodePlan } from "../../../src/multus/plan-decoding.ts";
+import { plannedInterface, plannedNetwork } from "../../../src/multus/plan-file.ts";
 import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/selection.ts";
 import { statusPage } from "../../../src/multus/socket-client.ts";
 import { spoolNameKind } from "../../../src/multus/spool.ts";
@@ -98,7 +99,11 @@ export const attributesTarget: FuzzTarget = {
 
 export const planTarget: FuzzTarget = {
   name: "multus/plan-file",
-  covers: ["src/multus/plan-file.ts decodePlan", "src/multus/torn-array.ts readArrayPrefix"],
+  covers: [
+    "src/multus/plan-decoding.ts decodePlan",
+    "src/multus/plan-decoding.ts decodeEntry",
+    "src/multus/torn-array.ts readArrayPrefix",
+  ],
   seeds: () =>
     goldenTexts(
       (key, value) => /^[0-9a-f]{10,}$/.test(key) && (typeof value === "string" || Array.isArray(value)),

@@ -6,7 +6,8 @@ import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import type { Delegate } from "../../../src/multus/delegate.ts";
-import { decodePlan, encodePlan } from "../../../src/multus/plan-file.ts";
+import { decodePlan } from "../../../src/multus/plan-decoding.ts";
+import { encodePlan } from "../../../src/multus/plan-encoding.ts";
 import { readArrayPrefix } from "../../../src/multus/torn-array.ts";
 
 let kernels: Kernels;

@@ -12,7 +12,7 @@ import { parseNetconf } from "../../../src/multus/netconf.ts";
 import { NetworkCatalog } from "../../../src/multus/networks.ts";
 import { refusedPlugin } from "../../../src/multus/own-plugin.ts";
 import { memoryOf, ParsedNetworks } from "../../../src/multus/parsed-networks.ts";
-import { entryLength } from "../../../src/multus/plan-file.ts";
+import { entryLength } from "../../../src/multus/plan-encoding.ts";
 import { growth, linear, refused, type Work } from "../../support/growth.ts";
 import { filled } from "./filled.ts";
 

@@ -8,7 +8,8 @@ import { longestPlan, mostEntriesRead, mostPlugins } from "../../../src/multus/b
 import { capabilityArgs } from "../../../src/multus/capability-args.ts";
 import { askedRoutes, checkDefaultRoutes, defaultRouteEdit } from "../../../src/multus/default-route.ts";
 import type { AttachmentRequest, Delegate } from "../../../src/multus/delegate.ts";
-import { decodePlan, encodePlan, entryLength, type PlanFile } from "../../../src/multus/plan-file.ts";
+import { decodePlan, type PlanFile } from "../../../src/multus/plan-decoding.ts";
+import { encodePlan, entryLength } from "../../../src/multus/plan-encoding.ts";
 import { PlanSize } from "../../../src/multus/plan-size.ts";
 import { pluginArgs } from "../../../src/multus/plugin-environment.ts";
 import { growth, linear, refused } from "../../support/growth.ts";
