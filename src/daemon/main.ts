@@ -11,7 +11,7 @@ import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { quoted } from "../log/quoted.ts";
 import { createMultus } from "../multus/handler.ts";
 import type { DelegateRequest } from "../multus/hot-plug.ts";
-import { NadFiles } from "../multus/nads.ts";
+import { NadFiles } from "../multus/nad-files.ts";
 import { keysOfDaemon } from "../multus/netconf.ts";
 import { readSpool } from "../multus/spool.ts";
 import { Admission } from "./admission.ts";

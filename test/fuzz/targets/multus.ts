@@ -4,7 +4,7 @@ import * as yaml from "yaml";
 import { CniError } from "../../../src/cni/errors.ts";
 import { isJsonObject } from "../../../src/cni/json.ts";
 import { parseInterfaceAttributes } from "../../../src/multus/interface-attributes.ts";
-import { parseManifests } from "../../../src/multus/nads.ts";
+import { parseManifests } from "../../../src/multus/manifests.ts";
 import { parseNetconf } from "../../../src/multus/netconf.ts";
 import { resultAddresses } from "../../../src/multus/network-status.ts";
 import { decodePlan } from "../../../src/multus/plan-decoding.ts";
@@ -131,7 +131,7 @@ export const planTarget: FuzzTarget = {
 
 export const manifestsTarget: FuzzTarget = {
   name: "multus/manifests",
-  covers: ["src/multus/nads.ts parseManifests"],
+  covers: ["src/multus/manifests.ts parseManifests"],
   seeds: () => [
     "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata:\n  name: one\n  annotations: {a: b}\nspec:\n  config: |\n    { }\n---\nkind: List\nitems:\n  - kind: NetworkAttachmentDefinition\n",
     '{"apiVersion":"k8s.cni.cncf.io/v1","kind":"NetworkAttachmentDefinition","metadata":{"name":"two","namespace":"x"},"spec":{"config":"{}"}}',

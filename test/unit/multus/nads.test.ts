@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
-import { NadFiles } from "../../../src/multus/nads.ts";
+import { NadFiles } from "../../../src/multus/nad-files.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
