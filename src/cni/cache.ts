@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import type { Logger } from "../log/logger.ts";
 import { removeFile, writeFileAtomically } from "./atomic-file.ts";
+import { decodeBase64 } from "./base64.ts";
 import { Slices } from "./directory.ts";
 import { CniError, CniErrorCode, ioFailure, isMissingFile } from "./errors.ts";
 import type { FollowedDirectory } from "./followed-results.ts";
@@ -31,7 +32,7 @@ export interface AttachmentKey {
 
 /** What is kept of an attachment. */
 export interface CachedAttachment extends AttachmentKey {
-  /** The network's configuration as JSON text; empty if the file is of the old form (a bare result) or torn before it. */
+  /** The network's configuration as JSON text; empty if the file is of the old form (a bare result), or torn before it or in it. */
   readonly config: Uint8Array;
   /** "" if not known. */
   readonly netns: string;
@@ -247,7 +248,7 @@ export class ResultCache {
     }
     return {
       ...ownKey(members),
-      config: Buffer.from(textMember(members, "config") ?? "", "base64"),
+      config: decodeBase64(textMember(members, "config") ?? "") ?? nothing,
       netns: textMember(members, "netns") ?? "",
       args: argsMember(members),
       capabilityArgs: objectMember(members, "capabilityArgs"),

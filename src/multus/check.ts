@@ -2,9 +2,9 @@
 
 import { checkNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import type { RuntimeConf } from "../cni/types.ts";
 import { supportsCheck } from "../cni/versions.ts";
-import { type Attachment, type RequestContext, runtimeConf, timed } from "./context.ts";
+import { runtimeConfThen } from "./configuration-then.ts";
+import { type RequestContext, timed } from "./context.ts";
 import { podError } from "./pod-error.ts";
 import { recoverAttachments } from "./recover.ts";
 import { endPhase } from "./report.ts";
@@ -34,25 +34,11 @@ export async function check(context: RequestContext): Promise<void> {
     }
     try {
       await timed(report, attachment, () =>
-        checkNetworkList(context.chain, attachment.network, asAdded(context, attachment)),
+        checkNetworkList(context.chain, attachment.network, runtimeConfThen(context, attachment)),
       );
     } catch (error) {
       throw podError(error, context.pod, attachment.name);
     }
   }
   endPhase(report, "delegates", since);
-}
-
-/**
- * What the attachment was ADDed with. The plan, in Go multus's form, does not say which port mappings and which bandwidth a selection
- * asked for; the result cache does, and a plugin checks against them.
- */
-function asAdded(context: RequestContext, attachment: Attachment): RuntimeConf {
-  const { request, chain } = context;
-  const { network, ifName } = attachment;
-  const cached = chain.cache.read({ networkName: network.name, containerId: request.containerId, ifName });
-  return runtimeConf(context, {
-    ...attachment,
-    knownCapabilityArgs: cached?.capabilityArgs ?? attachment.knownCapabilityArgs,
-  });
 }

@@ -2,7 +2,8 @@
 
 import { deleteNetworkList } from "../cni/chain.ts";
 import { type CniError, CniErrorCode } from "../cni/errors.ts";
-import { type Attachment, executorErrorCode, type RequestContext, runtimeConf, timed } from "./context.ts";
+import { runtimeConfThen } from "./configuration-then.ts";
+import { type Attachment, executorErrorCode, type RequestContext, timed } from "./context.ts";
 import { removePlan } from "./plan-file.ts";
 import { PodError, podError } from "./pod-error.ts";
 import { recoverAttachments } from "./recover.ts";
@@ -45,7 +46,7 @@ export async function deleteAttachments(
   for (const attachment of attachments.toReversed()) {
     try {
       await timed(context.report, attachment, () =>
-        deleteNetworkList(context.chain, attachment.network, runtimeConf(context, attachment)),
+        deleteNetworkList(context.chain, attachment.network, runtimeConfThen(context, attachment)),
       );
     } catch (error) {
       errors.push(podError(error, context.pod, attachment.name));

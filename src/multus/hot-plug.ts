@@ -11,13 +11,15 @@ import { adjustedConfig } from "../cni/kernel-failure.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import type { CniRequest } from "../cni/request.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
+import { versionWhenMissing } from "../cni/versions.ts";
 import type { Kernels } from "../kernels/index.ts";
-import { errorText } from "../log/error-text.ts";
+import { cachedConfiguration, wholeConfiguration } from "./configuration-then.ts";
 import { type Attachment, executorErrorCode, type RequestContext, runtimeConf, timed } from "./context.ts";
 import type { Delegate } from "./delegate.ts";
 import { type InterfaceAttributes, parseInterfaceAttributes } from "./interface-attributes.ts";
 import { sendAddedInterface } from "./network-status.ts";
 import { refuseOwnPlugins } from "./own-plugin.ts";
+import type { PlanEntry } from "./plan-decoding.ts";
 import { addToPlan, plannedInterface, plannedNetwork, readPlan, removeFromPlan } from "./plan-file.ts";
 import { withAddressArgs } from "./plugin-environment.ts";
 import { hasName } from "./pod.ts";
@@ -45,7 +47,9 @@ export function pluggedNetwork(
 ): PluggedNetwork {
   const where = "config of the request";
   const attributes = command === "ADD" ? parseInterfaceAttributes(bytes) : {};
-  const network = parseNetworkConfig(config, where, kernels, { toBeUndone: command === "DEL" });
+  // Written into the configuration: plan and cache have to say what it was plugged in with.
+  const cniVersion = versionWhenMissing;
+  const network = parseNetworkConfig(config, where, kernels, { cniVersion, toBeUndone: command === "DEL" });
   if (command !== "DEL") refuseOwnPlugins(network, where);
   const { cniArgs } = attributes;
   if (cniArgs === undefined) return { network, attributes };
@@ -188,11 +192,15 @@ function noteDown(context: RequestContext, delegate: Delegate, runtime: RuntimeC
 /** The place of the network at the request's interface in the pod's plan; undefined: it is not in it. */
 function findPlace({ netconf, request }: RequestContext, networkName: string): number | undefined {
   const entries = readPlan(netconf.cniDir, request.containerId)?.entries ?? [];
-  const place = entries.findIndex(
-    (entry, index) =>
-      plannedInterface(entry, index) === request.ifName && plannedNetwork(entry) === networkName,
-  );
+  const place = placeOf(entries, request.ifName, networkName);
   return place < 0 ? undefined : place;
+}
+
+/** -1: there is no such entry. */
+function placeOf(entries: readonly PlanEntry[], ifName: string, networkName: string): number {
+  return entries.findIndex(
+    (entry, place) => plannedInterface(entry, place) === ifName && plannedNetwork(entry) === networkName,
+  );
 }
 
 /** Takes the attachment out of the plan, if it is in it. */
@@ -207,7 +215,8 @@ function cachedOf({ chain, request }: RequestContext, networkName: string): Cach
 }
 
 /**
- * The attachment as it was plugged in: the cache knows which configuration and which capability arguments it had then.
+ * The attachment as it was plugged in: plan and cache know which configuration it had then, and the cache which capability arguments. What Go's types kept of a configuration says less
+ * than the request's own.
  * @throws {CniError} 7 where the interface is another network's: it would lose its link
  */
 async function asPlugged(context: RequestContext, network: NetworkConfigList): Promise<Attachment> {
@@ -227,31 +236,17 @@ async function asPlugged(context: RequestContext, network: NetworkConfigList): P
       `${ifName} of container ${containerId} belongs to network ${owners[0]}, not to ${network.name}`,
     );
   }
+  const planned = entries[placeOf(entries, ifName, network.name)];
   const cached = cachedOf(context, network.name);
+  const then =
+    (planned && wholeConfiguration(context, planned)) ?? (cached && cachedConfiguration(context, cached));
   return {
     name: network.name,
     ifName,
-    network: (cached && configurationThen(context, cached)) ?? network,
+    network: then ?? network,
     request: {},
     knownCapabilityArgs: cached?.capabilityArgs,
   };
-}
-
-function configurationThen(
-  { chain, log }: RequestContext,
-  cached: CachedAttachment,
-): NetworkConfigList | undefined {
-  try {
-    return parseNetworkConfig(
-      cached.config,
-      `network ${cached.networkName} of the result cache`,
-      chain.kernels,
-      { toBeUndone: true },
-    );
-  } catch (error) {
-    log.error("a saved configuration cannot be used", { error: errorText(error) });
-    return undefined;
-  }
 }
 
 /** DELs what an ADD that failed has done. @returns false: it is not all undone, and the plan has to keep it for the pod's DEL */

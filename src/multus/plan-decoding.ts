@@ -1,10 +1,22 @@
 /** A plan's text as it was found: Go multus's of any release, ours, whole or torn (behaviour page, section 8). */
 
+import { decodeBase64 } from "../cni/base64.ts";
 import { isJsonObject, type JsonObject, joinElements, joinMembers, objectMembers } from "../cni/json.ts";
 import { mostEntriesRead } from "./bounds.ts";
 import type { AttachmentRequest } from "./delegate.ts";
 import { isNonEmpty } from "./plan-encoding.ts";
 import { readArrayPrefix } from "./torn-array.ts";
+
+/** A configuration of a network as an entry has it. */
+export interface PlannedConfiguration {
+  /**
+   * `whole`: the one that the delegate was run with, byte for byte. `as-read`: without the plugins of its list's subdirectory. `projection`: only the keys that Go's types
+   * know, with an `ipam` for each plugin; those that a plugin alone knows are lost.
+   */
+  readonly kind: "whole" | "as-read" | "projection";
+  /** JSON text, not checked. */
+  readonly text: Uint8Array;
+}
 
 /** What a plan says of one delegate. */
 export interface PlanEntry {
@@ -12,8 +24,8 @@ export interface PlanEntry {
   readonly name: string;
   readonly request: AttachmentRequest;
   readonly resourceName: string | undefined;
-  /** Configurations of the network that the entry holds, JSON text, none of them checked; the one that the delegate was run with is the fullest. */
-  readonly configurations: readonly Uint8Array[];
+  /** Those that the entry holds, the one to be preferred first. */
+  readonly configurations: readonly PlannedConfiguration[];
 }
 
 /** A plan as it was found. */
@@ -35,31 +47,48 @@ function textList(entry: JsonObject, key: string): readonly string[] | undefined
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : undefined;
 }
 
-function decodeBase64(value: unknown): Uint8Array | undefined {
-  return typeof value === "string" && value !== "" ? Buffer.from(value, "base64") : undefined;
+/** undefined for what is empty or damaged. */
+function bytesOf(value: unknown): Uint8Array | undefined {
+  return typeof value === "string" && value !== "" ? decodeBase64(value) : undefined;
 }
 
-/** Release 4.3.0 wrote libcni's list beside `Bytes`: the list as read, and each plugin with those of the subdirectory. */
-function configurationOf430(value: unknown): Uint8Array | undefined {
-  if (!isJsonObject(value)) {
+/**
+ * Release 4.3.0 made `Bytes` of a chain file from what its types know, so that it is a projection too, and wrote libcni's list beside it: the list as it was read, and each plugin with
+ * those of the subdirectory. Of other networks that list is empty.
+ * @returns undefined where the entry is not one of a chain file by that release
+ */
+function configurationsOf430(entry: JsonObject): PlannedConfiguration[] | undefined {
+  const list = entry.CNINetworkConfigList;
+  if (!isJsonObject(list) || !["Name", "Plugins", "Bytes"].some((key) => isNonEmpty(list[key]))) {
     return undefined;
   }
-  const list = decodeBase64(value.Bytes);
-  const plugins = value.Plugins;
-  if (list === undefined || !Array.isArray(plugins)) {
-    return list;
-  }
-  const bytes = plugins.map((plugin) => (isJsonObject(plugin) ? decodeBase64(plugin.Bytes) : undefined));
+  const read = bytesOf(list.Bytes);
+  return [
+    ...configuration("whole", read && withPlugins(read, list.Plugins)),
+    ...configuration("as-read", read),
+    ...configuration("projection", bytesOf(entry.Bytes)),
+  ];
+}
+
+/** libcni's list with libcni's plugins; undefined where one of them is damaged. */
+function withPlugins(list: Uint8Array, plugins: unknown): Uint8Array | undefined {
+  if (!Array.isArray(plugins)) return undefined;
+  const bytes = plugins.map((plugin) => (isJsonObject(plugin) ? bytesOf(plugin.Bytes) : undefined));
   const whole = bytes.filter((plugin) => plugin !== undefined);
-  if (whole.length === 0 || whole.length !== bytes.length) {
-    return list;
-  }
+  if (whole.length === 0 || whole.length !== bytes.length) return undefined;
   try {
     const members = objectMembers(list, "CNINetworkConfigList");
     return joinMembers(members.set("plugins", joinElements(whole)));
   } catch {
-    return list;
+    return undefined;
   }
+}
+
+function configuration(
+  kind: PlannedConfiguration["kind"],
+  text: Uint8Array | undefined,
+): PlannedConfiguration[] {
+  return text === undefined ? [] : [{ kind, text }];
 }
 
 /** What Go's types kept of the configuration: the last resort where the bytes themselves are unusable. */
@@ -82,10 +111,9 @@ export function decodeEntry(value: unknown): PlanEntry | undefined {
     return undefined;
   }
   const configurations = [
-    decodeBase64(value.Bytes),
-    configurationOf430(value.CNINetworkConfigList),
-    projectedConfiguration(value),
-  ].filter((configuration) => configuration !== undefined);
+    ...(configurationsOf430(value) ?? configuration("whole", bytesOf(value.Bytes))),
+    ...configuration("projection", projectedConfiguration(value)),
+  ];
   return {
     name: text(value, "Name") ?? "",
     request: {

@@ -119,8 +119,8 @@ export function plannedInterface({ request }: PlanEntry, place: number): string 
 
 /** The configuration's name; of an entry that has lost it, that of the NetworkAttachmentDefinition, which is the same but for rare cases. */
 export function plannedNetwork({ name, configurations }: PlanEntry): string {
-  for (const configuration of configurations) {
-    const written = writtenName(configuration);
+  for (const { text } of configurations) {
+    const written = writtenName(text);
     if (written !== "") return written;
   }
   return name.slice(name.lastIndexOf("/") + 1);

@@ -4,10 +4,8 @@
  */
 
 import type { CachedAttachment } from "../cni/cache.ts";
-import { parseNetworkConfig } from "../cni/config.ts";
-import { backslash, quote, space } from "../cni/json-bytes.ts";
-import type { NetworkConfigList } from "../cni/types.ts";
 import { errorText } from "../log/error-text.ts";
+import { cachedConfiguration, plannedConfiguration, withFurtherPlugins } from "./configuration-then.ts";
 import { type Attachment, nadsWithEvents, type RequestContext } from "./context.ts";
 import { interfaceName } from "./delegate.ts";
 import { withinPatience } from "./patience.ts";
@@ -151,25 +149,14 @@ async function remade(context: RequestContext, hasTraces: boolean): Promise<read
 
 /** The plan's entry as an attachment; undefined, and reported, if none of its configurations can be used. */
 function fromPlan(context: RequestContext, entry: PlanEntry, position: number): Attachment | undefined {
-  const { request, chain, log } = context;
   const ifName = interfaceName(
     { request: entry.request, isCluster: position === 0 },
     position,
-    request.ifName,
+    context.request.ifName,
   );
-  const where = `network ${entry.name} of the plan`;
-  let network = fullest(context, entry.configurations, where);
-  // Release 4.3.0 lost most of a chain in its plan, and a plan that was damaged may have lost anything; the result cache still has it.
-  const networkName = network?.name ?? entry.name.slice(entry.name.lastIndexOf("/") + 1);
-  const cached =
-    networkName === ""
-      ? undefined
-      : chain.cache.read({ networkName, containerId: request.containerId, ifName });
-  if (cached !== undefined) {
-    network = fuller(network, parse(context, cached.config, where));
-  }
+  const network = plannedConfiguration(context, entry, ifName);
   if (network === undefined) {
-    log.error("nothing of a network's configuration is left: it cannot be undone", {
+    context.log.error("nothing of a network's configuration is left: it cannot be undone", {
       network: entry.name,
       ifName,
     });
@@ -180,7 +167,7 @@ function fromPlan(context: RequestContext, entry: PlanEntry, position: number): 
 
 function fromCache(context: RequestContext, cached: CachedAttachment): Attachment | undefined {
   const { networkName: name, ifName, capabilityArgs } = cached;
-  const network = parse(context, cached.config, `network ${name} of the result cache`);
+  const network = cachedConfiguration(context, cached);
   return network === undefined
     ? undefined
     : { name, ifName, network, request: {}, knownCapabilityArgs: capabilityArgs };
@@ -198,9 +185,10 @@ function withCached(
   const own = cached.find(
     ({ networkName, ifName }) => networkName === attachment.network.name && ifName === attachment.ifName,
   );
-  const then = own && parse(context, own.config, `network ${attachment.name} of the result cache`);
-  const isWhole = then !== undefined && then.plugins.length >= attachment.network.plugins.length;
-  return isWhole ? { ...attachment, network: then } : attachment;
+  const then = own && cachedConfiguration(context, own);
+  return then === undefined
+    ? attachment
+    : { ...attachment, network: withFurtherPlugins(context, then, attachment.network) };
 }
 
 /** The cache does not keep the order of the ADDs: the cluster network's interface is first, then they go by name, net2 before net10. */
@@ -210,61 +198,4 @@ function inOrder(cached: readonly CachedAttachment[], clusterIfName: string): Ca
       Number(right.ifName === clusterIfName) - Number(left.ifName === clusterIfName) ||
       left.ifName.localeCompare(right.ifName, "en", { numeric: true }),
   );
-}
-
-function parse(context: RequestContext, bytes: Uint8Array, where: string): NetworkConfigList | undefined {
-  try {
-    return parseNetworkConfig(bytes, where, context.chain.kernels, {
-      cniVersion: context.netconf.cniVersion,
-      toBeUndone: true,
-    });
-  } catch (error) {
-    context.log.error("a saved configuration cannot be used", {
-      error: errorText(error),
-    });
-    return undefined;
-  }
-}
-
-/** The one that says most, of those that can be used. */
-function fullest(
-  context: RequestContext,
-  configurations: readonly Uint8Array[],
-  where: string,
-): NetworkConfigList | undefined {
-  return configurations
-    .map((configuration) => parse(context, configuration, where))
-    .reduce(fuller, undefined);
-}
-
-/** The one with more plugins, or with more said about them; the first if they say the same. */
-function fuller(
-  first: NetworkConfigList | undefined,
-  second: NetworkConfigList | undefined,
-): NetworkConfigList | undefined {
-  if (first === undefined || second === undefined) {
-    return first ?? second;
-  }
-  const difference =
-    first.plugins.length - second.plugins.length || compactLength(first) - compactLength(second);
-  return difference < 0 ? second : first;
-}
-
-/** Length of the configuration without its white space. Not by JSON.stringify: it has no stack for the nesting that a configuration may have. */
-function compactLength({ bytes }: NetworkConfigList): number {
-  let length = 0;
-  let inString = false;
-  for (let index = 0; index < bytes.length; index++) {
-    const byte = bytes[index] ?? 0;
-    if (byte === quote) {
-      inString = !inString;
-    } else if (byte === backslash) {
-      index++;
-      length++;
-    } else if (!inString && byte <= space) {
-      continue;
-    }
-    length++;
-  }
-  return length;
 }

@@ -152,4 +152,31 @@ describe.each(["0.3.1", "0.4.0", "1.0.0"])("networks at %s", (cniVersion) => {
     expect(await pod.network.links()).toEqual([]);
     expect(await traces(node)).toEqual(before);
   });
+
+  test("a list without IPAM whose plugins have few keys: the host's link comes back", async () => {
+    node.writeNetwork("default/card", {
+      cniVersion,
+      name: "card",
+      // Shorter than what a plan in Go's form keeps of it, which has an `ipam` for each.
+      plugins: [
+        { type: "host-device", device: "card0" },
+        { type: "tuning", mtu: 1300 },
+        { type: "tuning" },
+        { type: "tuning" },
+      ],
+    });
+    await node.network.ip("link", "add", "card0", "type", "veth", "peer", "name", "card1");
+    await using pod = await node.pod("client", "card");
+    (await node.call("ADD", pod, netconf)).expectSuccess();
+    expect((await pod.network.link("net1")).mtu).toBe(1300);
+    if (cniVersion !== "0.3.1") {
+      (await node.call("CHECK", pod, netconf)).expectSuccess();
+      await pod.network.ip("link", "set", "net1", "mtu", "1400");
+      expect((await node.call("CHECK", pod, netconf)).error.msg).toMatch(/tuning.*MTU/);
+    }
+    (await node.call("DEL", pod, netconf)).expectSuccess();
+    expect(await pod.network.links()).toEqual([]);
+    expect((await node.network.link("card0")).ifname).toBe("card0");
+    await node.network.ip("link", "del", "card0");
+  });
 });

@@ -153,7 +153,8 @@ function attachmentsOf(
   const pod = results.find((result) => result.pod !== "")?.pod ?? "";
   const unclaimed = new Set(results);
   const planned = (plan?.entries ?? []).map((entry, position) => {
-    const facts = factsOf(entry.configurations, kernels);
+    const configurations = entry.configurations.map(({ text }) => text);
+    const facts = factsOf(configurations, kernels);
     // The plan does not say what CNI_IFNAME was; the cluster network's result does.
     const cniIfName = results.find((result) => result.networkName === facts.name)?.ifName ?? "";
     const ifName = interfaceName({ request: entry.request, isCluster: position === 0 }, position, cniIfName);

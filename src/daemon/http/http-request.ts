@@ -2,6 +2,7 @@
 
 import validateRequest from "../../../build/validators/http-request.validator.mjs";
 import { traceVariables } from "../../agent/plugin-variables.ts";
+import { decodeBase64 } from "../../cni/base64.ts";
 import { objectMembers, parseJson } from "../../cni/json.ts";
 import { keySpelling } from "../../cni/key-spelling.ts";
 import { checkSchema, invalidValue } from "../../cni/schema.ts";
@@ -55,11 +56,12 @@ export function parseHttpRequest(body: Uint8Array): HttpRequest {
   };
 }
 
-/** Go writes its bytes as base64 with padding. @throws {CniError} 7, TooLargeError */
+/** @throws {CniError} 7, TooLargeError */
 function decodeConfig(base64: string, body: Uint8Array, where: string): Buffer {
-  const isBase64 = base64.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(base64);
-  if (!isBase64) throw invalidValue(body, where, ["config"], "must be base64 with padding", base64);
-  const config = Buffer.from(base64, "base64");
+  const config = decodeBase64(base64);
+  if (config === undefined) {
+    throw invalidValue(body, where, ["config"], "must be base64 with padding", base64);
+  }
   if (config.length > maxConfigBytes) throw new TooLargeError("config of the request", maxConfigBytes);
   return config;
 }

@@ -2,6 +2,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { findCniArg, formatCniArgs, parseCniArgs } from "../../../src/cni/args.ts";
+import { decodeBase64 } from "../../../src/cni/base64.ts";
 import { ResultCache } from "../../../src/cni/cache.ts";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { CniError, errorJson } from "../../../src/cni/errors.ts";
@@ -84,6 +85,22 @@ export const jsonTarget: FuzzTarget = {
     '[1,"\\ud83d\\ude00",{"a":[]}]',
   ],
   run: runJson,
+};
+
+export const base64Target: FuzzTarget = {
+  name: "cni/base64",
+  covers: ["src/cni/base64.ts decodeBase64"],
+  seeds: () => ["", "QQ==", "QUI=", "QUJD", "QU_D", "QQ=\n=", "Q==="],
+  words: ["=", "==", "_", "-", "\n"],
+  run(input) {
+    const text = input.toString("latin1");
+    const bytes = decodeBase64(text);
+    if (bytes !== undefined) {
+      const padding = text.length - text.replace(/=+$/, "").length;
+      mustEqual(bytes.length, (text.length / 4) * 3 - padding, "each character counts");
+    }
+    must(decodeBase64(input.toString("base64"))?.equals(input) === true, "what was written is read again");
+  },
 };
 
 export const configTarget: FuzzTarget = {

@@ -63,7 +63,7 @@ describe("a plan", () => {
         expect(plan.entries.map(({ name, request: asked }) => ({ name, request: asked }))).toEqual(
           delegates.map(({ name, request: asked }) => ({ name, request: asked })),
         );
-        expect(plan.entries.map(({ configurations: [first] }) => Buffer.from(first ?? []))).toEqual(
+        expect(plan.entries.map(({ configurations: [first] }) => Buffer.from(first?.text ?? []))).toEqual(
           delegates.map(({ network }) => Buffer.from(network.bytes)),
         );
       }),

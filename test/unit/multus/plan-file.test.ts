@@ -90,34 +90,93 @@ describe("a plan in Go multus's form", () => {
   });
 });
 
-describe("release 4.3.0's plan", () => {
+describe("the configurations of an entry", () => {
   const bytes = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64");
 
-  test("gives the list that libcni read, with the plugins of its subdirectory", () => {
-    const plugins = [{ type: "bridge", isGateway: true }, { type: "firewall" }];
-    const entry = {
-      Name: "l",
-      Bytes: bytes({ name: "l", plugins: [{ type: "bridge" }, { type: "firewall" }] }),
-      CNINetworkConfigList: {
-        Bytes: bytes({ name: "l", extra: 1, plugins: [plugins[0]] }),
-        Plugins: plugins.map((plugin) => ({ Bytes: bytes(plugin) })),
-      },
-    };
-    const [found] = decodePlan(JSON.stringify([entry])).entries;
-    const configurations = found?.configurations.map((configuration) =>
-      JSON.parse(Buffer.from(configuration).toString("utf8")),
-    );
-    expect(configurations).toContainEqual({ name: "l", extra: 1, plugins });
+  /** Kind and value of each, in order. */
+  function configurationsOf(entry: object): [string, unknown][] {
+    const plan = decodePlan(JSON.stringify([entry]));
+    return (plan.entries[0]?.configurations ?? []).map(({ kind, text }) => [
+      kind,
+      JSON.parse(Buffer.from(text).toString("utf8")),
+    ]);
+  }
+
+  test("are Bytes, then what Go's types kept of them", () => {
+    const [entry] = JSON.parse(encodePlan([delegateOf(list)]));
+    expect(configurationsOf(entry)).toEqual([
+      ["whole", list],
+      ["projection", entry.ConfList],
+    ]);
+  });
+
+  test.each([
+    ["with another character", (text: string) => text.replace(/^./u, "-")],
+    ["with a line end", (text: string) => `${text.slice(0, 4)}\n${text.slice(4)}`],
+    ["cut", (text: string) => text.slice(0, -1)],
+    ["empty", () => ""],
+    ["no text", (text: string) => [text]],
+  ])("are not Bytes that are %s", (_what, damage) => {
+    const [entry] = JSON.parse(encodePlan([delegateOf(list)]));
+    expect(configurationsOf({ ...entry, Bytes: damage(entry.Bytes) })).toEqual([
+      ["projection", entry.ConfList],
+    ]);
+  });
+
+  const plugins = [{ type: "bridge", isGateway: true }, { type: "firewall" }];
+  const projection = {
+    name: "l",
+    plugins: [
+      { type: "bridge", ipam: {} },
+      { type: "firewall", ipam: {} },
+    ],
+  };
+  const read = { name: "l", extra: 1, plugins: [plugins[0]] };
+  const chainFileOf430 = {
+    Name: "l",
+    Conf: { ipam: {} },
+    ConfList: projection,
+    Bytes: bytes(projection),
+    CNINetworkConfigList: {
+      Bytes: bytes(read),
+      Plugins: plugins.map((plugin) => ({ Bytes: bytes(plugin) })),
+    },
+  };
+
+  test("of a chain file by release 4.3.0 are libcni's list with the plugins of its subdirectory; Bytes are a projection", () => {
+    expect(configurationsOf(chainFileOf430)).toEqual([
+      ["whole", { ...read, plugins }],
+      ["as-read", read],
+      ["projection", projection],
+      ["projection", projection],
+    ]);
+  });
+
+  test("of a chain file by release 4.3.0 with a damaged plugin are the list as it was read, and the projection", () => {
+    const Plugins = [{ Bytes: bytes(plugins[0]) }, { Bytes: "eyJ" }];
+    const entry = { ...chainFileOf430, CNINetworkConfigList: { Bytes: bytes(read), Plugins } };
+    expect(configurationsOf(entry)).toEqual([
+      ["as-read", read],
+      ["projection", projection],
+      ["projection", projection],
+    ]);
+  });
+
+  test("of a chain file by release 4.3.0 with a torn list are projections", () => {
+    const CNINetworkConfigList = { Bytes: "eyJ", Plugins: [{ Bytes: "e30=" }] };
+    expect(configurationsOf({ ...chainFileOf430, CNINetworkConfigList })).toEqual([
+      ["projection", projection],
+      ["projection", projection],
+    ]);
   });
 
   test.each([
     ["null", null],
-    ["empty, as of a single plugin", { Name: "", Plugins: null, Bytes: null }],
-    ["torn", { Bytes: "eyJ", Plugins: [{ Bytes: "e30=" }] }],
-  ])("with a list that is %s still gives the rest", (_what, CNINetworkConfigList) => {
-    const plan = decodePlan(JSON.stringify([{ Name: "a", Bytes: bytes(single), CNINetworkConfigList }]));
-    expect(plan.problem).toBe("");
-    expect(plan.entries[0]?.configurations[0]).toEqual(Buffer.from(JSON.stringify(single)));
+    ["empty, as of all that are no chain files", { Name: "", CNIVersion: "", Plugins: null, Bytes: null }],
+  ])("with a list of release 4.3.0 that is %s begin with Bytes", (_what, CNINetworkConfigList) => {
+    expect(configurationsOf({ Name: "a", Bytes: bytes(single), CNINetworkConfigList })).toEqual([
+      ["whole", single],
+    ]);
   });
 });
 

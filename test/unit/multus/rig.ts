@@ -31,6 +31,8 @@ export interface PluginCall {
   readonly ifName: string;
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: Json;
+  /** As it came: keys repeat, and numbers say more than a double holds. */
+  readonly stdinText: string;
   readonly path: string;
   readonly timeoutMs: number;
 }
@@ -64,13 +66,14 @@ export class PretendedPlugins implements Executor {
       throw new ExecutorError("link-exists", `${run.absentLink.ifName} is there already`);
     }
     const { plugin, env, path, timeoutMs } = run;
-    const stdin = JSON.parse(Buffer.from(run.stdin).toString("utf8")) as Json;
+    const stdinText = Buffer.from(run.stdin).toString("utf8");
     const call = {
       plugin,
       command: env.CNI_COMMAND ?? "",
       ifName: env.CNI_IFNAME ?? "",
       env,
-      stdin,
+      stdin: JSON.parse(stdinText) as Json,
+      stdinText,
       path,
       timeoutMs,
     };
@@ -132,7 +135,8 @@ export class Rig implements Disposable {
   readonly plugins = new PretendedPlugins();
   readonly confDir: string;
   readonly cniDir: string;
-  readonly multus: Multus;
+  readonly #options: MultusOptions;
+  #multus: Multus;
   readonly #scratch = new ScratchDirectory("rig");
   readonly #nads = new Map<string, Nad>();
 
@@ -143,20 +147,30 @@ export class Rig implements Disposable {
     // Where requests without a netconf have it from.
     const overrides = netconfOverrides(Buffer.from(JSON.stringify({ cniDir: this.cniDir })), "daemon");
     const nads: NadSource = { get: async (namespace, name) => this.#nads.get(`${namespace}/${name}`) };
-    this.multus = createMultus({ kernels, log: silentLogger, nads, overrides, ...options });
+    this.#options = { kernels, log: silentLogger, nads, overrides, ...options };
+    this.#multus = createMultus(this.#options);
+  }
+
+  get multus(): Multus {
+    return this.#multus;
+  }
+
+  /** A daemon that has seen nothing of what is on disk. */
+  restart(): void {
+    this.#multus = createMultus(this.#options);
   }
 
   path(...parts: string[]): string {
     return join(this.#scratch.path, ...parts);
   }
 
-  /** @param name `namespace/name` @param config spec.config; undefined: none */
-  addNad(name: string, config: Json | undefined): void {
+  /** @param name `namespace/name` @param config spec.config, a value or its text; undefined: none */
+  addNad(name: string, config: Json | string | undefined): void {
     const [namespace = "", object = ""] = name.split("/");
     this.#nads.set(name, {
       namespace,
       name: object,
-      config: config === undefined ? new Uint8Array() : Buffer.from(JSON.stringify(config)),
+      config: config === undefined ? new Uint8Array() : Buffer.from(textOf(config)),
       annotations: {},
       where: `NAD ${name}`,
     });
@@ -170,7 +184,7 @@ export class Rig implements Disposable {
   writeFile(path: string, content: unknown): string {
     const file = this.path(path);
     mkdirSync(join(file, ".."), { recursive: true });
-    writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
+    writeFileSync(file, textOf(content));
     return file;
   }
 
@@ -218,6 +232,10 @@ export class Rig implements Disposable {
   [Symbol.dispose](): void {
     this.#scratch[Symbol.dispose]();
   }
+}
+
+function textOf(content: unknown): string {
+  return typeof content === "string" ? content : JSON.stringify(content);
 }
 
 /** Networks annotation. */

@@ -1,0 +1,70 @@
+/** Over all recorded cases: what a plugin got at ADD it gets at CHECK and DEL, plus prevResult, and nothing else. */
+
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Kernels } from "../../src/kernels/index.ts";
+import { loadKernels } from "../../src/kernels/load.ts";
+import { cases, type JsonObject } from "./cases.ts";
+import type { ComparableCall } from "./expectation.ts";
+import { Replay } from "./replay.ts";
+import { ScratchHost } from "./scratch-host.ts";
+import { surroundings } from "./surroundings.ts";
+
+let kernels: Kernels;
+
+beforeAll(() => {
+  kernels = loadKernels();
+});
+
+function withoutResult({ stdin }: ComparableCall): JsonObject {
+  const { prevResult: _result, ...given } = stdin;
+  return given;
+}
+
+const keyOf = ({ plugin, ifName }: ComparableCall) => `${plugin} ${ifName}`;
+
+/** What each plugin was given at each interface, in the order of the calls: a list may have a plugin twice. */
+function givenBy(calls: readonly ComparableCall[]): ReadonlyMap<string, readonly JsonObject[]> {
+  const given = new Map<string, JsonObject[]>();
+  for (const call of calls) {
+    given.set(keyOf(call), [...(given.get(keyOf(call)) ?? []), withoutResult(call)]);
+  }
+  return given;
+}
+
+/** Cases in which a plugin that was ADDed is asked again. */
+const comparable = cases.filter(({ steps }) => {
+  const keys = (isAdd: boolean) =>
+    steps.flatMap(({ calls }) =>
+      calls
+        .filter(({ env }) => (env.CNI_COMMAND === "ADD") === isAdd)
+        .map(({ plugin, env }) => `${plugin} ${env.CNI_IFNAME}`),
+    );
+  return keys(false).some((key) => keys(true).includes(key));
+});
+
+describe.each(["one daemon", "a daemon that is restarted before each step"])("with %s", (daemon) => {
+  describe.each(surroundings)("and %s", (where) => {
+    test.each(comparable)("$name", async (golden) => {
+      using host = new ScratchHost(golden);
+      let replay = new Replay(golden, host, kernels, where);
+      let added: ReadonlyMap<string, readonly JsonObject[]> = new Map();
+      let compared = 0;
+      for (const [index, step] of golden.steps.entries()) {
+        if (daemon !== "one daemon") replay = new Replay(golden, host, kernels, where);
+        const { calls } = await replay.run(step);
+        const additions = calls.filter(({ command }) => command === "ADD");
+        if (additions.length > 0) added = givenBy(additions);
+        for (const command of ["CHECK", "DEL"]) {
+          const asked = calls.filter((call) => call.command === command);
+          for (const [key, given] of givenBy(command === "DEL" ? asked.toReversed() : asked)) {
+            // An ADD that failed before this plugin has still to be undone.
+            if (!added.has(key)) continue;
+            expect(given, `${command} of ${key} in step ${index}`).toEqual(added.get(key));
+            compared += given.length;
+          }
+        }
+      }
+      expect(compared).toBeGreaterThan(0);
+    });
+  });
+});
