@@ -6,7 +6,7 @@ import type { Kernels } from "../kernels/index.ts";
 import { parseNetworkConfig } from "./config.ts";
 import { CniError, CniErrorCode, ioFailure } from "./errors.ts";
 import { FileMemory, type FileState, fileState, fileStates, firstFileState } from "./file-state.ts";
-import { arrayElements, joinElements, joinMembers, memberValue, objectMembers } from "./json.ts";
+import { arrayElements, joinElements, joinMembers, memberValue, objectMembers, scalarText } from "./json.ts";
 import { checkNetworkName } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";
 
@@ -177,7 +177,7 @@ function readListFile(path: string): ListFile {
   const members = objectMembers(bytes, path);
   const name = memberValue(members, "name");
   const inlinedOnly = memberValue(members, "loadOnlyInlinedPlugins");
-  if (typeof name !== "string" || String(inlinedOnly).toLowerCase() === "true") {
+  if (typeof name !== "string" || scalarText(inlinedOnly).toLowerCase() === "true") {
     return { members, bytes, pluginDirectory: undefined };
   }
   checkNetworkName(name, path);

@@ -133,6 +133,12 @@ export function isNull(json: Uint8Array): boolean {
   return json.length === 4 && json[0] === 0x6e;
 }
 
+/** A scalar as text, and of an object or array what it is: one with a member `toString` cannot be turned into text by String. @param value parsed JSON */
+export function scalarText(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  return isJsonObject(value) ? "an object" : String(value);
+}
+
 /** A parsed JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 

@@ -6,7 +6,7 @@
 import { lineColumn } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
 import { type CniError, CniErrorCode, type TextProblem, textError } from "./errors.ts";
-import { valueOffset } from "./json.ts";
+import { scalarText, valueOffset } from "./json.ts";
 
 /** One thing wrong, as ajv reports it with `verbose`. */
 export interface SchemaProblem {
@@ -95,7 +95,5 @@ function pointerSteps(pointer: string): string[] {
 
 /** A value as it may stand in a message. Containers by kind only: their text may be long or too deep to write. */
 function shorten(value: unknown): string {
-  if (Array.isArray(value)) return "an array";
-  if (typeof value === "object" && value !== null) return "an object";
-  return typeof value === "string" ? quoted(value) : String(value);
+  return typeof value === "string" ? quoted(value) : scalarText(value);
 }

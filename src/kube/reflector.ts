@@ -1,7 +1,7 @@
 /** Keeps what matters of all objects of a kind, as the API server has them: a list, then a watch, and again whatever happens to either. */
 
 import { setTimeout as wait } from "node:timers/promises";
-import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import { isJsonObject, type JsonObject, scalarText } from "../cni/json.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoted } from "../log/quoted.ts";
@@ -400,7 +400,7 @@ export class Reflector<Kept> {
       this.#items.delete(key);
       if (before !== undefined || this.#unforget()) this.#changed(key, undefined, before?.kept);
     } else if (type !== "BOOKMARK") {
-      throw new ApiError(500, "", `an event of unknown type ${quoted(String(type))}`);
+      throw new ApiError(500, "", `an event of unknown type ${quoted(scalarText(type))}`);
     }
     this.#resourceVersion = resourceVersion;
   }

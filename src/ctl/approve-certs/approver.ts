@@ -1,7 +1,7 @@
 /** Watches the cluster's requests for certificates, and says yes or no to those of our daemons. */
 
 import { setTimeout as wait } from "node:timers/promises";
-import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import { isJsonObject, type JsonObject, scalarText } from "../../cni/json.ts";
 import { type Api, ApiError } from "../../kube/api.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "../../kube/back-off.ts";
 import { signerName, signingRequestsPath } from "../../kube/certificates/identity.ts";
@@ -144,7 +144,11 @@ export class Approver {
       return true;
     }
     const { username } = isJsonObject(object.spec) ? object.spec : {};
-    log.verbose(isApproved ? "approved" : "denied", { request: name, requestor: String(username), reason });
+    log.verbose(isApproved ? "approved" : "denied", {
+      request: name,
+      requestor: scalarText(username),
+      reason,
+    });
     return true;
   }
 

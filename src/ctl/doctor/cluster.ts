@@ -1,7 +1,7 @@
 /** The cluster: is the API there, may the daemon do its work, are the definitions right, does the clock agree? */
 
 import { systemErrorCode } from "../../cni/errors.ts";
-import { isJsonObject } from "../../cni/json.ts";
+import { isJsonObject, scalarText } from "../../cni/json.ts";
 import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
 import { checkCluster as checkDefinitions } from "../validate/cluster.ts";
@@ -90,7 +90,10 @@ async function checkApi(api: Api, server: string): Promise<Finding[]> {
   const { creationTimestamp } = isJsonObject(metadata) ? metadata : {};
   const { userInfo } = isJsonObject(status) ? status : {};
   const { username } = isJsonObject(userInfo) ? userInfo : {};
-  return [pass(check, `${server} answers, to ${String(username)}`), ...checkClock(creationTimestamp, before)];
+  return [
+    pass(check, `${server} answers, to ${scalarText(username)}`),
+    ...checkClock(creationTimestamp, before),
+  ];
 }
 
 /** Was a server's certificate refused for its time? */

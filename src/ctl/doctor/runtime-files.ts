@@ -3,7 +3,14 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CniError } from "../../cni/errors.ts";
-import { isJsonObject, type JsonObject, memberValue, objectMembers, parseJson } from "../../cni/json.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  memberValue,
+  objectMembers,
+  parseJson,
+  scalarText,
+} from "../../cni/json.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type Netconf, parseNetconf } from "../../multus/netconf.ts";
@@ -112,7 +119,7 @@ export function checkRuntimeFiles(
     file: {
       path: file,
       netconf,
-      type: String(plugin.type),
+      type: scalarText(plugin.type),
       socketDir: socketDirOf(plugin),
       daemonCommand: daemonCommandOf(plugin),
     },

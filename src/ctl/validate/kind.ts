@@ -1,6 +1,6 @@
 /** What a document is, told from its keys. */
 
-import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import { isJsonObject, type JsonObject, scalarText } from "../../cni/json.ts";
 import { multusPluginNames } from "../../multus/own-plugin.ts";
 
 /** `other`: an object of Kubernetes that is none of Multus's, as manifests have them beside. `unknown`: nothing that Multus reads. */
@@ -22,7 +22,7 @@ export function documentKind(value: unknown): DocumentKind {
   if (!isJsonObject(value)) return "unknown";
   if ("apiVersion" in value || "kind" in value) {
     if (value.kind === "NetworkAttachmentDefinition") return "nad";
-    if (["List", "NetworkAttachmentDefinitionList"].includes(String(value.kind))) return "nad-list";
+    if (["List", "NetworkAttachmentDefinitionList"].includes(scalarText(value.kind))) return "nad-list";
     return isOtherObject(value) ? "other" : "unknown";
   }
   if ("plugins" in value) return "conflist";

@@ -118,6 +118,21 @@ describe("network configuration files", () => {
     expect(types(configFiles().files.load(path))).toEqual(["bridge"]);
   });
 
+  it.each(['{"toString":null}', "[]"])(
+    "of a list with loadOnlyInlinedPlugins %s are an error with its place",
+    (value) => {
+      using directory = new ScratchDirectory();
+      const path = directory.write(
+        "10.conflist",
+        `{"cniVersion":"1.0.0","name":"cbr0","loadOnlyInlinedPlugins":${value},"plugins":[{"type":"bridge"}]}`,
+      );
+      directory.write("cbr0/10.conf", '{"type":"portmap"}');
+      expect(() => configFiles().files.load(path)).toThrow(
+        "loadOnlyInlinedPlugins must be true or false (line 1, column 62)",
+      );
+    },
+  );
+
   it("of a list may have all plugins in the subdirectory", () => {
     using directory = new ScratchDirectory();
     const path = directory.write("10.conflist", '{"cniVersion":"1.0.0","name":"cbr0"}');

@@ -17,6 +17,7 @@ describe("documentKind", () => {
     ["unknown", { apiVersion: "k8s.cni.cncf.io/v1", kind: "NetworkAttachmentDefinitions" }],
     ["unknown", { apiVersion: "v1" }],
     ["unknown", { kind: "Pod" }],
+    ["unknown", { kind: { toString: null } }],
     ["unknown", { name: "a" }],
     ["unknown", []],
     ["unknown", null],
