@@ -2,13 +2,13 @@
 
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { NetworkConfigFiles } from "../../../src/cni/files.ts";
 import type { NetworkConfigList } from "../../../src/cni/types.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
+import { untilSettled } from "../../support/settled-files.ts";
 
 const kernels = loadKernels();
 
@@ -46,8 +46,7 @@ describe("network configuration files", () => {
     directory.write("02.conflist", '{"name":"b"}');
     symlinkSync("03.conf", join(directory.path, "03.conf"));
     mkdirSync(join(directory.path, "04.conf"));
-    directory.write("10.conf", single("a"));
-    await setTimeout(150);
+    await untilSettled(directory.write("10.conf", single("a")));
     const { files, problems } = configFiles();
     expect(types(files.findByName(directory.path, "a"))).toEqual(["bridge"]);
     expect(problems).toEqual([
@@ -183,7 +182,7 @@ describe("network configuration files", () => {
     expect(types(files.load(path))).toEqual(["a"]);
     directory.write("10.conflist", list("cbr0", "b"));
     expect(types(files.load(path))).toEqual(["b"]);
-    await setTimeout(150);
+    await untilSettled(path);
     const settled = files.load(path);
     expect(files.load(path)).toBe(settled);
     const plugin = directory.write("cbr0/10.conf", '{"type":"c"}');
@@ -220,8 +219,7 @@ describe("network configuration files", () => {
     const files = new NetworkConfigFiles(counting, () => {});
     directory.write("00.conf", "{");
     directory.write("10.conflist", list("cbr0", "a"));
-    directory.write("cbr0/10.conf", '{"type":"c"}');
-    await setTimeout(150);
+    await untilSettled(directory.write("cbr0/10.conf", '{"type":"c"}'));
     files.findByName(directory.path, "cbr0");
     const first = parsed;
     for (let times = 0; times < 10; times++) files.findByName(directory.path, "cbr0");

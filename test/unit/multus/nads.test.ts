@@ -2,13 +2,13 @@
 
 import { mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import { NadFiles } from "../../../src/multus/nad-files.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
+import { untilSettled } from "../../support/settled-files.ts";
 
 const manifest = (name: string, config = "{}", namespace = "default") =>
   JSON.stringify({
@@ -99,7 +99,7 @@ metadata: {name: two, namespace: other}
       directory.write("a.json", manifest("a", config));
       expect(await configOf(source, "a")).toBe(config);
     }
-    await setTimeout(150);
+    await untilSettled(join(directory.path, "a.json"));
     expect(await configOf(source, "a")).toBe("4");
     directory.write("b.json", manifest("b", "5"));
     renameSync(path, join(directory.path, "z.json"));
@@ -114,7 +114,7 @@ metadata: {name: two, namespace: other}
     directory.write("..2/a.json", manifest("a", "2"));
     symlinkSync("..1", join(directory.path, "..data"));
     symlinkSync("..data/a.json", join(directory.path, "a.json"));
-    await setTimeout(150);
+    await untilSettled(join(directory.path, "a.json"));
     const source = new NadFiles(directory.path, silentLogger);
     expect(await configOf(source, "a")).toBe("1");
     symlinkSync("..2", join(directory.path, "..new"));
@@ -159,9 +159,7 @@ metadata: {name: two, namespace: other}
   it("of a file that is longer than any should be are not read, which is said once, and hold no others up", async () => {
     using directory = new ScratchDirectory();
     directory.write("a.json", manifest("large", " ".repeat(8 * 1024 * 1024)));
-    directory.write("b.json", manifest("good"));
-    // A file that has just changed is looked at each time.
-    await setTimeout(200);
+    await untilSettled(directory.write("b.json", manifest("good")));
     const log = new RecordingLogger();
     const source = new NadFiles(directory.path, log);
     for (let ask = 0; ask < 3; ask++) {
@@ -175,8 +173,7 @@ metadata: {name: two, namespace: other}
 
   it("report a broken file once for each state of it", async () => {
     using directory = new ScratchDirectory();
-    directory.write("broken.json", '{"kind": }');
-    await setTimeout(150);
+    await untilSettled(directory.write("broken.json", '{"kind": }'));
     const log = new RecordingLogger();
     const source = new NadFiles(directory.path, log);
     for (let times = 0; times < 3; times++) await source.get("default", "x");
