@@ -19,6 +19,7 @@ import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 import { Ending } from "./ending.ts";
+import { collectAfterStart } from "./first-collection.ts";
 import { IdleEnd } from "./idle-end.ts";
 import type { OwnState } from "./metrics/state.ts";
 import { observed } from "./observed-handler.ts";
@@ -187,6 +188,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   // Not before: a runtime that sees the file calls at once.
   runtimeConfig?.start();
   idleEnd.begin();
+  collectAfterStart();
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
   const cluster = await clusters.warm();
   if (cluster !== undefined) multus.restoreStatuses(cluster);
