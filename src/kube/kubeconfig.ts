@@ -228,8 +228,14 @@ function execPlugin(exec: unknown, { path, directory }: Base, steps: readonly St
   };
 }
 
+/** Go multus has long written the server as `https://[HOST]:PORT`, whatever HOST is, and Go's URLs take it. */
+const bracketedName = /^(https?:\/\/)\[([A-Za-z0-9._-]+)\](?=[:/]|$)/i;
+
+/** @throws {FieldProblem} */
 function serverUrl(text: string, steps: readonly Step[]): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // An IPv6 address has colons, and keeps its brackets.
+  const unbracketed = text.replace(bracketedName, "$1$2");
+  const url = URL.canParse(unbracketed) ? new URL(unbracketed) : undefined;
   if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) {
     throw new FieldProblem(steps, "must be a URL: https://host:port");
   }

@@ -58,6 +58,30 @@ describe("a kubeconfig", () => {
     expect(config).toMatchObject({ clientCertificate: undefined, clientKey: undefined, exec: undefined });
   });
 
+  it.each([
+    ["https://[198.51.100.1]:443", "https://198.51.100.1/"],
+    ["https://[api.example]:6443", "https://api.example:6443/"],
+    ["http://[API_1.example]:8080/k8s", "http://api_1.example:8080/k8s"],
+    ["https://[fd00::1]:6443", "https://[fd00::1]:6443/"],
+    ["https://[::ffff:10.0.0.1]:6443", "https://[::ffff:a00:1]:6443/"],
+  ])("names a server with brackets around any host, as Go multus writes it: %s", async (server, href) => {
+    expect((await parse(kubeconfig({ cluster: { server } }))).server.href).toBe(href);
+  });
+
+  it.each([
+    "https://[]:443",
+    "https://[a/b]:443",
+    "https://[a@b]:443",
+    "https://[a?]:443",
+    "https://[a]b:443",
+    "https://x[10.0.0.1]:443",
+    "https://[10.0.0.1",
+  ])("is refused where brackets hold anything else: %s", async (server) => {
+    expect((await refusalOf(kubeconfig({ cluster: { server } }))).message).toContain(
+      'clusters["prod"].cluster.server must be a URL: https://host:port',
+    );
+  });
+
   it("has those of another context that is named, whatever is wrong with the current one", async () => {
     const text = kubeconfig({ user: { token: "abc" }, top: { "current-context": "elsewhere" } });
     expect((await parse(text, "admin@prod")).token?.text).toBe("abc");
