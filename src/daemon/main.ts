@@ -1,8 +1,10 @@
 /** multusd: reads its configuration, serves its socket, stops in order. */
 
+import { lstatSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import packageJson from "../../package.json" with { type: "json" };
+import { isMissingFile } from "../cni/errors.ts";
 import { loadKernels } from "../kernels/load.ts";
 import { KubeClusters } from "../kube/clusters.ts";
 import { nodeNameIn } from "../kube/node-name.ts";
@@ -161,6 +163,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
         daemonStatus({
           version: packageJson.version,
           nodeName: config.nodeName,
+          missingKubeconfig: clusters.missingKubeconfig,
           onDemand: isOnDemand,
           state: daemonState,
           notReady: server.notReady,
@@ -230,6 +233,8 @@ async function kubeClusters(
       : (await import("../kube/credentials.ts")).isInCluster;
   return new KubeClusters({
     kubeconfig: nodeCertificate?.bootstrapKubeconfig ?? kubeconfig,
+    // The service account is no substitute for the node's certificate.
+    isThere: (path) => nodeCertificate !== undefined || hasEntry(path),
     isInCluster: () => isInCluster(),
     open: async (path) =>
       (await import("../kube/cluster.ts")).openCluster(path, {
@@ -240,6 +245,16 @@ async function kubeClusters(
       }),
     log,
   });
+}
+
+/** Has something that name? A link counts as it is: a kubeconfig that leads nowhere is a broken one. */
+function hasEntry(path: string): boolean {
+  try {
+    lstatSync(path);
+    return true;
+  } catch (error) {
+    return !isMissingFile(error);
+  }
 }
 
 /**

@@ -8,6 +8,8 @@ import type { OwnState } from "./metrics/state.ts";
 export interface StatusSources {
   readonly version: string;
   readonly nodeName: string;
+  /** The configuration's kubeconfig that is not there; undefined: it is, or names none. */
+  readonly missingKubeconfig: string | undefined;
   readonly onDemand: boolean;
   readonly state: () => OwnState;
   /** Why the daemon should get nothing to do; undefined: it is ready. */
@@ -18,6 +20,7 @@ export interface StatusSources {
 export function daemonStatus({
   version,
   nodeName,
+  missingKubeconfig,
   onDemand,
   state,
   notReady,
@@ -30,6 +33,7 @@ export function daemonStatus({
     protocol: protocolVersion,
     pid: process.pid,
     nodeName,
+    ...(missingKubeconfig === undefined ? {} : { missingKubeconfig }),
     onDemand,
     startedAt: new Date(Date.now() - uptime * 1000).toISOString(),
     uptimeSeconds: Math.floor(uptime),

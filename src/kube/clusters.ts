@@ -14,6 +14,11 @@ const maxClusters = 4;
 export interface KubeClustersOptions {
   /** Path of the daemon's own kubeconfig; "" if it has none. It is every request's cluster. */
   readonly kubeconfig: string;
+  /**
+   * Is there a file of that name, usable or not? Asked for `kubeconfig` until it is open. Where there is none, and this process is a pod's, the pod's service account is used
+   * in its place: Go multus's daemon does not look at the key, and ConfigMaps carry paths of the node.
+   */
+  readonly isThere: (path: string) => boolean;
   /** Is this process a pod's? Then its cluster is every request's, unless `kubeconfig` says otherwise. Asked until it is. */
   readonly isInCluster: () => boolean;
   /** Opens a cluster. @param kubeconfig path; "": that of the pod which this process belongs to */
@@ -28,6 +33,7 @@ export class KubeClusters implements Clusters {
   /** Those that are, and not only being opened. */
   readonly #opened = new Set<OpenCluster>();
   #refusalLogged = false;
+  #missing: string | undefined;
 
   constructor(options: KubeClustersOptions) {
     this.#options = options;
@@ -46,6 +52,11 @@ export class KubeClusters implements Clusters {
   async of(kubeconfig: string): Promise<OpenCluster | undefined> {
     const key = this.#choose(kubeconfig);
     return key === undefined ? undefined : (this.#open.get(key) ?? this.#begin(key));
+  }
+
+  /** Path of the daemon's own kubeconfig that is not there, so that the pod's service account is used; undefined where it is not so. */
+  get missingKubeconfig(): string | undefined {
+    return this.#missing;
   }
 
   get states(): readonly ClusterState[] {
@@ -82,9 +93,21 @@ export class KubeClusters implements Clusters {
 
   #choose(kubeconfig: string): string | undefined {
     const own = this.#options.kubeconfig;
-    if (own !== "") return own;
+    if (own !== "" && !this.#isReplaced(own)) return own;
     if (this.#open.has("") || this.#options.isInCluster()) return "";
     return kubeconfig === "" ? undefined : kubeconfig;
+  }
+
+  /** Is the pod's service account used in place of the daemon's own kubeconfig? Once it is, until the daemon ends: a file that comes later would split its pods between two clusters. */
+  #isReplaced(own: string): boolean {
+    if (this.#missing !== undefined) return true;
+    if (this.#open.has(own) || this.#options.isThere(own) || !this.#options.isInCluster()) return false;
+    this.#missing = own;
+    this.#options.log.error(
+      "the kubeconfig of the configuration is not there: the pod's service account is used",
+      { kubeconfig: own },
+    );
+    return true;
   }
 
   #begin(key: string): Promise<OpenCluster> {

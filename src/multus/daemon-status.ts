@@ -38,6 +38,8 @@ export interface DaemonStatus<Cluster> {
   readonly pid: number;
   /** In its cluster; "" where it is not known. */
   readonly nodeName: string;
+  /** Path of the configuration's kubeconfig that is not there, so that the pod's service account is used. Only where it is so. */
+  readonly missingKubeconfig?: string;
   /** Does it end by itself when it has had nothing to do for a while? */
   readonly onDemand: boolean;
   /** ISO 8601, UTC. */

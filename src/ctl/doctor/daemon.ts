@@ -118,6 +118,15 @@ export function judge(status: DaemonStatus, now: number): Finding[] {
       ),
     );
   }
+  if (status.missingKubeconfig !== undefined) {
+    findings.push(
+      warn(
+        "daemon/kubeconfig",
+        `its configuration names a kubeconfig that its pod does not have, ${status.missingKubeconfig}: the pod's service account is used`,
+        "take the key kubeconfig out of daemon-config.json; or mount the file into the pod at that path, and restart the daemon",
+      ),
+    );
+  }
   for (const { server, watches, deliveries } of clusters) {
     const broken = watches.filter(({ connected }) => !connected);
     for (const { resource, synced } of broken) {

@@ -6,6 +6,7 @@ import { RecordingLogger } from "../../support/recording-logger.ts";
 
 interface Surroundings {
   readonly kubeconfig?: string;
+  readonly isThere?: () => boolean;
   readonly isInCluster?: () => boolean;
   readonly fails?: () => boolean;
   /** Is a cluster never open? */
@@ -21,12 +22,14 @@ class Opened {
 
   constructor({
     kubeconfig = "",
+    isThere = () => true,
     isInCluster = () => false,
     fails = () => false,
     hangs = () => false,
   }: Surroundings = {}) {
     this.clusters = new KubeClusters({
       kubeconfig,
+      isThere,
       isInCluster,
       log: this.log,
       open: async (path) => {
@@ -87,6 +90,39 @@ describe("a request's cluster", () => {
     expect(await opened.which("/netconf")).toBe("");
     expect(await opened.which("")).toBe("");
     expect(opened.paths).toEqual([""]);
+  });
+
+  test("is the pod's own in place of a kubeconfig of the daemon's that is not there, for good, which is logged once", async () => {
+    let isThere = false;
+    const opened = new Opened({ kubeconfig: "/own", isThere: () => isThere, isInCluster: () => true });
+    expect(opened.clusters.missingKubeconfig).toBeUndefined();
+    expect(await opened.which("/netconf")).toBe("");
+    isThere = true;
+    expect(await opened.which("")).toBe("");
+    expect(opened.paths).toEqual([""]);
+    expect(opened.log.errors).toEqual([
+      "the kubeconfig of the configuration is not there: the pod's service account is used",
+    ]);
+    expect(opened.clusters.missingKubeconfig).toBe("/own");
+  });
+
+  test("is an error where a kubeconfig of the daemon's is there and broken, in a pod as well, and where it is not there outside of one", async () => {
+    for (const surroundings of [
+      { isThere: () => true, isInCluster: () => true },
+      { isThere: () => false, isInCluster: () => false },
+    ]) {
+      const opened = new Opened({ kubeconfig: "/own", fails: () => true, ...surroundings });
+      await expect(opened.which("/netconf")).rejects.toThrow("kubeconfig /own: no clusters");
+      expect(opened.log.errors).toEqual([]);
+    }
+  });
+
+  test("stays that of a kubeconfig of the daemon's whose file goes once it is used", async () => {
+    let isThere = true;
+    const opened = new Opened({ kubeconfig: "/own", isThere: () => isThere, isInCluster: () => true });
+    expect(await opened.which("")).toBe("/own");
+    isThere = false;
+    expect(await opened.which("")).toBe("/own");
   });
 
   test("stays the pod's own if its files go for a moment", async () => {

@@ -46,6 +46,12 @@ describe("a daemon", () => {
       "warn",
       /2 status deliveries were given up/,
     ],
+    [
+      "does not have its kubeconfig",
+      { missingKubeconfig: "/etc/cni/net.d/multus.d/multus.kubeconfig" },
+      "warn",
+      /does not have, \/etc\/cni\/net\.d\/multus\.d\/multus\.kubeconfig: the pod's service account is used$/,
+    ],
     ["does not know its node", { nodeName: "" }, "warn", /MULTUS_NODE_NAME is not set/],
     ["has failed lately", { failures: [failure] }, "warn", /ADD default\/web: error 7: no such network/],
   ])("that %s", (_, keys, verdict, finding) => {
