@@ -40,6 +40,12 @@ bool write_all(int fd, const void *data, size_t length) {
   return true;
 }
 
+int print_text(int fd, struct buffer *text) {
+  bool written = write_all(fd, text->data, text->length);
+  buffer_free(text);
+  return written ? 0 : 1;
+}
+
 _Noreturn void fail(enum cni_error code, const char *message, const char *details) {
   struct buffer json = {0};
   buffer_say(&json, "{");

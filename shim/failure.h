@@ -6,6 +6,7 @@
 
 /* Codes of the CNI spec, section 5 "Error". */
 enum cni_error {
+  CNI_INCOMPATIBLE_VERSION = 1,
   CNI_INVALID_ENVIRONMENT = 4,
   CNI_IO_FAILURE = 5,
   CNI_INVALID_NETWORK_CONFIG = 7,
@@ -28,5 +29,8 @@ _Noreturn void fail_errno(enum cni_error code, const char *what, int error);
 
 /* Writes everything, waiting where that is needed. False if it cannot be written (nobody reads, the disk is full). */
 bool write_all(int fd, const void *data, size_t length);
+
+/* Prints for people or runtimes, frees the text, and gives the exit code. */
+int print_text(int fd, struct buffer *text);
 
 #endif

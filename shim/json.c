@@ -173,6 +173,14 @@ static bool take_member(struct bytes *members, struct buffer *key, struct bytes 
   return true;
 }
 
+bool json_is_object(struct bytes document) {
+  skip_space(&document);
+  if (document.length == 0 || document.data[0] != '{' || !skip_value(&document)) return false;
+  bool is_closed = document.data[-1] == '}';
+  skip_space(&document);
+  return is_closed && document.length == 0;
+}
+
 void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t count) {
   struct buffer key = {0};
   struct bytes value, raw;

@@ -10,9 +10,11 @@
 #include "ask.h"
 #include "connection.h"
 #include "failure.h"
+#include "flags.h"
 #include "json.h"
 #include "netns.h"
 #include "on_demand.h"
+#include "passthru.h"
 #include "plugin_path.h"
 #include "spool.h"
 #include "spool_replay.h"
@@ -37,13 +39,6 @@ static void open_standard_descriptors(void) {
     /* The lowest free number is this one. */
     if (open("/dev/null", O_RDWR) != fd) _exit(1);
   }
-}
-
-/* Prints for people or runtimes and gives the exit code. */
-static int print(int fd, struct buffer *text) {
-  bool written = write_all(fd, text->data, text->length);
-  buffer_free(text);
-  return written ? 0 : 1;
 }
 
 /* What the shim itself has to know of the netconf. */
@@ -343,7 +338,7 @@ static int usage(const char *problem) {
   struct buffer text = {0};
   buffer_say(&text, "multus: ", problem, "\n\n");
   version_append_help(&text);
-  (void)print(STDERR_FILENO, &text);
+  (void)print_text(STDERR_FILENO, &text);
   return EXIT_USAGE;
 }
 
@@ -390,27 +385,32 @@ static int refuse_delegate(const char *command) {
 int main(int count, char **values) {
   struct buffer text = {0};
   open_standard_descriptors();
+  /* Before all that makes this file Multus: under that name it asks no daemon, whatever its environment and its configuration say. */
+  if (count > 0 && passthru_is(values[0])) return passthru_run(count - 1, values + 1);
   if (count > 1) {
     if (strcmp(values[1], "agent") == 0) return read_agent_options(count - 2, values + 2);
-    if (strcmp(values[1], "--version") == 0 || strcmp(values[1], "-v") == 0) {
-      version_append_about(&text);
-      return print(STDOUT_FILENO, &text);
+    switch (flags_read(count - 1, values + 1)) {
+      case FLAGS_NONE:
+        break;
+      case FLAGS_VERSION:
+        version_append_about(&text);
+        return print_text(STDOUT_FILENO, &text);
+      case FLAGS_HELP:
+        version_append_help(&text);
+        return print_text(STDOUT_FILENO, &text);
+      case FLAGS_UNKNOWN:
+        return usage("unknown argument");
     }
-    if (strcmp(values[1], "--help") == 0 || strcmp(values[1], "-h") == 0) {
-      version_append_help(&text);
-      return print(STDOUT_FILENO, &text);
-    }
-    return usage("unknown argument");
   }
   const char *command = getenv("CNI_COMMAND");
   if (command == NULL || command[0] == 0) {
     /* As libcni's plugins do: a person has typed our name. */
     version_append_about(&text);
-    return print(STDERR_FILENO, &text);
+    return print_text(STDERR_FILENO, &text);
   }
   if (strcmp(command, "VERSION") == 0) {
     version_append_result(&text);
-    return print(STDOUT_FILENO, &text);
+    return print_text(STDOUT_FILENO, &text);
   }
   if (getenv(ENVIRONMENT_DELEGATE_MARK) != NULL) return refuse_delegate(command);
   return run_plugin();

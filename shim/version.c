@@ -17,11 +17,22 @@ void version_append_result(struct buffer *out) {
   buffer_say(out, "]}\n");
 }
 
+bool version_is_supported(struct bytes version) {
+  for (size_t i = 0; i < SUPPORTED; i++) {
+    if (bytes_equal_text(version, supported[i])) return true;
+  }
+  return false;
+}
+
+void version_append_supported(struct buffer *out) {
+  for (size_t i = 0; i < SUPPORTED; i++) buffer_say(out, i == 0 ? "" : ", ", supported[i]);
+}
+
 void version_append_about(struct buffer *out) {
   buffer_say(out, "multus ", version_of_shim,
              " (multus-wasm): CNI plugin that attaches a pod to several networks\n"
              "CNI spec versions supported: ");
-  for (size_t i = 0; i < SUPPORTED; i++) buffer_say(out, i == 0 ? "" : ", ", supported[i]);
+  version_append_supported(out);
   buffer_say(out, "\n");
 }
 
@@ -34,6 +45,9 @@ void version_append_help(struct buffer *out) {
              "multus.sock in the directory that `daemonSocketDir` of the configuration names) and carries out\n"
              "what multusd orders. Where nobody serves the socket, it starts what `daemonCommand` of the\n"
              "configuration names.\n"
+             "\n"
+             "Installed as passthru it is another plugin: one that hands on the result of the plugin before\n"
+             "it, and nothing else.\n"
              "\n"
              "  multus --version            print this binary's version\n"
              "  multus --help               print this text\n"

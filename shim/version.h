@@ -10,6 +10,11 @@ extern const char version_of_shim[];
 /* Answer to CNI_COMMAND=VERSION (CNI spec, section 5 "VERSION Success"), with its line end. */
 void version_append_result(struct buffer *out);
 
+/* Is it one of the supported versions of the spec? */
+bool version_is_supported(struct bytes version);
+/* The supported versions of the spec, separated by commas. */
+void version_append_supported(struct buffer *out);
+
 /* For people: name, version, supported versions of the spec. */
 void version_append_about(struct buffer *out);
 

@@ -46,8 +46,8 @@ function peakBytes(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 }
 
-test("the init container has put the plugin where the runtime looks for it, under both names", () => {
-  for (const name of ["multus", "multus-shim"]) {
+test("the init container has put the plugin where the runtime looks for it, under all its names", () => {
+  for (const name of ["multus", "multus-shim", "passthru"]) {
     const path = join(binDir, name);
     expect(readFileSync(path).equals(readFileSync(shim)), name).toBe(true);
     const { uid, gid, mode } = statSync(path);
@@ -55,7 +55,7 @@ test("the init container has put the plugin where the runtime looks for it, unde
   }
   // Nothing half-done stays there.
   expect(readdirSync(binDir).sort()).toEqual(
-    ["bridge", "host-local", "loopback", "macvlan", "multus", "multus-shim"].sort(),
+    ["bridge", "host-local", "loopback", "macvlan", "multus", "multus-shim", "passthru"].sort(),
   );
 });
 

@@ -35,7 +35,7 @@ afterAll(async () => {
 
 test("the pod, with no capability, has put everything onto the node, and stays within its memory", () => {
   expect(readFileSync(`/proc/${installer.pid}/status`, "utf8")).toMatch(/^CapBnd:\s+0000000000000000$/m);
-  for (const name of ["multus", "multus-shim", "multusd"]) {
+  for (const name of ["multus", "multus-shim", "passthru", "multusd"]) {
     expect(statSync(join(binDir, name)).mode & 0o7777, name).toBe(0o755);
   }
   for (const name of ["00-multus.conflist", "multus.d/multus.kubeconfig"]) {

@@ -116,9 +116,9 @@ describe("install", () => {
       Array.from({ length: 24 }, (_, index) => releases[index % 2]?.install()),
     );
     expect(outcomes.map((outcome) => outcome?.stderr)).toEqual(Array(24).fill(""));
-    expect(readdirSync(scratch.binDir).sort()).toEqual([former, "multus", "multus-shim"]);
+    expect(readdirSync(scratch.binDir).sort()).toEqual([former, "multus", "multus-shim", "passthru"]);
     expect(readFileSync(join(scratch.binDir, former), "utf8")).toBe(goBinary);
-    for (const name of ["multus", "multus-shim"]) {
+    for (const name of ["multus", "multus-shim", "passthru"]) {
       expect(releases.some(({ plugin }) => plugin.equals(installed(name)))).toBe(true);
     }
   });
@@ -160,7 +160,7 @@ describe("install", () => {
   });
 
   it("on a full disk changes nothing, and says so", async () => {
-    await runOrThrow(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", scratch.binDir]);
+    await runOrThrow(["mount", "-t", "tmpfs", "-o", "size=3m,mode=755", "tmpfs", scratch.binDir]);
     try {
       writeFileSync(join(scratch.binDir, "multus"), goBinary, { mode: 0o755 });
       const { bavail, bsize } = statfsSync(scratch.binDir);
@@ -212,7 +212,7 @@ describe("install", () => {
       "thick",
     ]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
-    expect(readdirSync(scratch.binDir).sort()).toEqual(["multus", "multus-shim"]);
+    expect(readdirSync(scratch.binDir).sort()).toEqual(["multus", "multus-shim", "passthru"]);
   });
 });
 
@@ -369,7 +369,7 @@ describe("thin_entrypoint", () => {
         readdirSync(scratch.binDir)
           .filter((name) => name !== "multusd")
           .sort(),
-      ).toEqual(["multus", "multus-shim"]);
+      ).toEqual(["multus", "multus-shim", "passthru"]);
     } finally {
       entrypoint.kill("SIGTERM");
       await closed;

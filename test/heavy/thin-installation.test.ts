@@ -143,7 +143,14 @@ test("the executable puts itself, the plugin that is inside, kubeconfig and conf
     () => expect(existsSync(join(confDir, "00-multus.conf")), entrypointLog).toBe(true),
     patience,
   );
-  expect(readdirSync(binDir).sort()).toEqual(["bridge", "macvlan", "multus", "multus-shim", "multusd"]);
+  expect(readdirSync(binDir).sort()).toEqual([
+    "bridge",
+    "macvlan",
+    "multus",
+    "multus-shim",
+    "multusd",
+    "passthru",
+  ]);
   const executable = readFileSync(join(scratch.path, "multusd"));
   expect(readFileSync(join(binDir, "multusd")).equals(executable)).toBe(true);
   expect(JSON.parse(readFileSync(onDemandFile, "utf8"))).toEqual({

@@ -31,20 +31,27 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
   });
 
   test("says what it is", async () => {
-    for (const option of ["--version", "-v"]) {
+    for (const option of ["--version", "-v", "-version", "--v", "-version=true", "-v=1"]) {
       const { exitCode, stdout } = await runCommand([binary, option], { env: {} });
       expect(exitCode).toBe(0);
       expect(stdout.toString()).toContain(`multus ${project.version}`);
       expect(stdout.toString()).toContain(specVersions.join(", "));
     }
-    const help = await runCommand([binary, "--help"], { env: {} });
-    expect(help.stdout.toString()).toContain("multus agent --path");
+    for (const option of ["--help", "-help", "-h"]) {
+      const help = await runCommand([binary, option], { env: {} });
+      expect(help.stdout.toString()).toContain("multus agent --path");
+    }
+    const plugin = { env: { CNI_COMMAND: "VERSION" } };
+    const unset = await runCommand([binary, "-version=false", "--v=0"], plugin);
+    expect(JSON.parse(unset.stdout.toString())).toMatchObject({ supportedVersions: specVersions });
     // As libcni's plugins: nothing on stdout, which is for results.
     const bare = await runCommand([binary], { env: {} });
     expect(bare).toMatchObject({ exitCode: 0, stderr: expect.stringContaining(specVersions.join(", ")) });
     expect(bare.stdout).toHaveLength(0);
-    const wrong = await runCommand([binary, "--wrong"], { env: {} });
-    expect(wrong).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("unknown argument") });
+    for (const argument of ["--wrong", "-versions", "---v", "-version=maybe", "-", "--", "-=", "x", ""]) {
+      const wrong = await runCommand([binary, argument], { env: {} });
+      expect(wrong).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("unknown argument") });
+    }
   });
 
   test("relays the CNI variables and stdin as they came", async () => {

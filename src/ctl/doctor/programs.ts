@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
+import { passthruType } from "../../multus/passthru.ts";
+import { installedPluginNames } from "../install/install.ts";
 import { architectureOf, machineOf, ownArchitecture } from "../install/program.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 
@@ -17,7 +19,7 @@ const versionWithinMs = 5_000;
  * @param daemonVersion "" where no daemon says it
  */
 export async function checkPrograms(binDir: string, type: string, daemonVersion: string): Promise<Finding[]> {
-  const names = [...new Set([type, "multus", "multus-shim"])];
+  const names = [...new Set([type, ...installedPluginNames])];
   const findings = await Promise.all(
     names.map((name) => checkProgram(join(binDir, name), name, name === type, daemonVersion)),
   );
@@ -64,7 +66,9 @@ async function checkProgram(
     ];
   }
   const said = await versionOf(path);
-  const [, version] = /^multus (\S+) \(multus-wasm\)/.exec(said) ?? [];
+  const [, version] = /^(?:multus|passthru) (\S+) \(multus-wasm\)/.exec(said) ?? [];
+  // Anybody's passthru does.
+  if (version === undefined && name === passthruType) return [];
   if (version === undefined) {
     const what = /multus/i.test(said) ? "Go multus's" : "not ours";
     const finding = `${path} is ${what} (${JSON.stringify(said.split("\n", 1)[0]?.slice(0, 80) ?? "")})`;

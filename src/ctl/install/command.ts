@@ -2,6 +2,7 @@
 
 import { Command, InvalidArgumentError, Option } from "commander";
 import { multusPluginNames } from "../../multus/own-plugin.ts";
+import { passthruType } from "../../multus/passthru.ts";
 import { partPath } from "../installation.ts";
 import { type InstalledFile, installDaemon, installPlugin } from "./install.ts";
 import { defaultCniBinDir } from "./node-paths.ts";
@@ -20,7 +21,7 @@ export function installCommand(): Command {
     new Command("install")
       .summary("put the plugin binary onto a node")
       .description(
-        `Copies the plugin binary into the directory from which a container runtime starts its plugins, as ${multusPluginNames.join(" and as ")}. It does nothing else: ` +
+        `Copies the plugin binary into the directory from which a container runtime starts its plugins, as ${multusPluginNames.join(" and as ")}, and as ${passthruType}. It does nothing else: ` +
           "no configuration is written, nothing is started, and of privileges it needs none but that to write there.",
       )
       .option("--cni-bin-dir <directory>", "the directory; it has to be there", defaultCniBinDir)
@@ -40,11 +41,13 @@ export function installCommand(): Command {
 Plugins may be running: a file is never written to where it is in use, but takes the place of the old one, whole, on the disk, and after it has said its version. Where it
 fails (a full disk, say) the old files are still there. It may run any number of times, also at once.
 
-Upgrade from Go multus, and back: a multus or multus-shim that is not ours is kept beside, as .multus.before-multus-wasm and .multus-shim.before-multus-wasm, and
-"multusctl uninstall" puts it back. Go multus's own installer can also be run over ours at any time. Its passthru is neither installed nor touched: multusd does what it
-does by itself. Only a configuration outside of Multus that names the type passthru needs Go multus's binary.
+Under the name passthru it is the plugin that does nothing: ADD gives the result of the plugin before it, or an empty one. multusd needs no file for it; it is for
+configurations that others run.
 
-Called as install_multus it takes that program's options (--dest-dir, --type; both types get both names).
+Upgrade from Go multus, and back: a multus, multus-shim or passthru that is not ours is kept beside, as .multus.before-multus-wasm and so on, and "multusctl uninstall"
+puts it back. Go multus's own installer can also be run over ours at any time.
+
+Called as install_multus it takes that program's options (--dest-dir, --type; both types get all names).
 
 Examples:
   multusctl install

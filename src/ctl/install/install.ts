@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import { multusPluginNames } from "../../multus/own-plugin.ts";
+import { passthruType } from "../../multus/passthru.ts";
 import { UserError } from "../user-error.ts";
 import { formerPath, keepFormer } from "./former-file.ts";
 import { NewFile, programMode, removeAbandoned } from "./new-file.ts";
@@ -12,6 +13,9 @@ import { tryPluginBinary } from "./plugin-binary.ts";
 import { haveSameContent, type ProgramName } from "./program.ts";
 
 export const daemonName = "multusd";
+
+/** The names that the plugin binary gets: Multus's, and that of the plugin which Go multus's installer puts beside it. Which name it has says what it does. */
+export const installedPluginNames: readonly string[] = [...multusPluginNames, passthruType];
 
 interface Installation {
   readonly program: ProgramName;
@@ -34,7 +38,13 @@ export interface InstalledFile {
 /** @param source a plugin binary @param directory from which a runtime starts its plugins @throws {UserError} where nothing was changed */
 export function installPlugin(source: string, directory: string): InstalledFile[] {
   checkDirectory(directory, "--cni-bin-dir");
-  return install({ program: "multus", source, directory, names: multusPluginNames, check: tryPluginBinary });
+  return install({
+    program: "multus",
+    source,
+    directory,
+    names: installedPluginNames,
+    check: tryPluginBinary,
+  });
 }
 
 /** @param source the daemon as one executable @throws {UserError} where nothing was changed */

@@ -18,7 +18,7 @@ import { isGenerated } from "../../runtime-config/ownership.ts";
 import { socketPath } from "../daemon-socket.ts";
 import { UserError } from "../user-error.ts";
 import { forgetFormer, formerPath, isFormerKept, restoreFormer } from "./former-file.ts";
-import { daemonName } from "./install.ts";
+import { daemonName, installedPluginNames } from "./install.ts";
 import { isOurKubeconfig } from "./kubeconfig-text.ts";
 import { removeAbandoned } from "./new-file.ts";
 import { kubeconfigPath, multusDirectory, onDemandConfigPath } from "./node-paths.ts";
@@ -52,7 +52,7 @@ export interface UninstalledFile {
 const staysCodes = ["ENOENT", "ENOTEMPTY", "EEXIST", "EBUSY", "ENOTDIR", "EROFS"];
 /** A runtime reads files with these endings. */
 const configurationNames = /\.(?:conf|conflist|json)$/;
-const multusType = /"type"\s*:\s*"(multus|multus-shim)"/g;
+const pluginType = new RegExp(`"type"\\s*:\\s*"(${installedPluginNames.join("|")})"`, "g");
 
 /**
  * Configuration goes first: as long as there is some, the runtime calls the binaries.
@@ -64,11 +64,11 @@ export function uninstall(options: UninstallOptions): UninstalledFile[] {
     // What installers that were killed left.
     for (const directory of new Set([cniBinDir, daemonBinDir])) removeAbandoned(directory);
     const configurations = ownFileNames.flatMap((name) => takeConfiguration(join(cniConfDir, name)));
-    const users = configurationsWithMultus(cniConfDir);
-    const allUsers = Array.from(users.values()).flat();
+    const users = configurationsWithPlugins(cniConfDir);
+    const allUsers = multusPluginNames.flatMap((name) => users.get(name) ?? []);
     return [
       ...configurations,
-      ...multusPluginNames.flatMap((name) =>
+      ...installedPluginNames.flatMap((name) =>
         takeProgram(join(cniBinDir, name), "multus", users.get(name) ?? []),
       ),
       ...takeProgram(join(daemonBinDir, daemonName), "multusd", []),
@@ -104,12 +104,12 @@ function takeConfiguration(path: string): UninstalledFile[] {
   return [removed(path)];
 }
 
-/** Files of the runtime's directory by the name of the plugin that they call. */
-function configurationsWithMultus(directory: string): Map<string, string[]> {
+/** Files of the runtime's directory by the name of our plugin that they call. */
+function configurationsWithPlugins(directory: string): Map<string, string[]> {
   const users = new Map<string, string[]>();
   for (const name of namesIn(directory).filter((each) => configurationNames.test(each))) {
     const path = join(directory, name);
-    for (const [, type = ""] of (readIfThere(path) ?? "").matchAll(multusType)) {
+    for (const [, type = ""] of (readIfThere(path) ?? "").matchAll(pluginType)) {
       users.set(type, [...(users.get(type) ?? []), path]);
     }
   }

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "json.h"
 
+#include <string.h>
+
 #include "target.h"
 
 static void check(struct bytes text) {
@@ -10,6 +12,13 @@ static void check(struct bytes text) {
   for (size_t i = 0; i < 3; i++) {
     touch((struct bytes){wanted[i].value.data, wanted[i].value.length});
     buffer_free(&wanted[i].value);
+  }
+  if (json_is_object(text)) {
+    static const char around[] = " \t\r\n";
+    size_t first = 0, last = text.length;
+    while (memchr(around, text.data[first], 4) != NULL) first++;
+    while (memchr(around, text.data[last - 1], 4) != NULL) last--;
+    MUST(text.data[first] == '{' && last - first >= 2 && text.data[last - 1] == '}');
   }
   struct bytes value;
   if (json_find_value(text, "k", &value)) {

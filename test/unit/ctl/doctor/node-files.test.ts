@@ -72,6 +72,18 @@ describe("the plugin's programs", () => {
   });
 });
 
+describe("the plugin passthru", () => {
+  it("is looked at where it is ours, and left alone where it is Go multus's", async () => {
+    using directory = new ScratchDirectory();
+    for (const name of ["multus", "passthru"])
+      copyFileSync(join(import.meta.dirname, "../../../../build/multus"), join(directory.path, name));
+    const findings = await checkPrograms(directory.path, "multus", "0.1.0");
+    expect(findings).toEqual([say("pass", /multus is/), say("pass", /passthru is/)]);
+    copyFileSync("/bin/true", join(directory.path, "passthru"));
+    expect(await checkPrograms(directory.path, "multus", "")).toEqual([say("pass", /multus is/)]);
+  });
+});
+
 describe("the node's state", () => {
   it("passes where nothing was attached yet", async () => {
     expect(await checkNodeState("/nowhere/multus", kernels)).toMatchObject([{ verdict: "pass" }]);

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -37,6 +38,9 @@ const take = () => uninstall(scratch.uninstallOptions);
 const brief = (files: readonly UninstalledFile[]) =>
   Object.fromEntries(files.map(({ path, outcome }) => [path.slice(scratch.path.length + 1), outcome]));
 
+/** That the plugin binary gets, sorted. */
+const names = ["multus", "multus-shim", "passthru"];
+
 /** An executable of the daemon, as far as an installation knows it. */
 function daemonExecutable(): string {
   const header = Buffer.from("\x7fELF\x02\x01\x01", "latin1");
@@ -44,23 +48,22 @@ function daemonExecutable(): string {
 }
 
 describe("install", () => {
-  it("puts the plugin there under both names, for everybody to run, each a file of its own", () => {
+  it("puts the plugin there under all its names, for everybody to run, each a file of its own", () => {
     const files = installPlugin(shim, binDir);
-    expect(files).toEqual(
-      ["multus", "multus-shim"].map((name) => ({ path: inBin(name), outcome: "installed", former: "" })),
-    );
-    expect(readdirSync(binDir).sort()).toEqual(["multus", "multus-shim"]);
-    for (const name of ["multus", "multus-shim"]) {
+    expect(files).toEqual(names.map((name) => ({ path: inBin(name), outcome: "installed", former: "" })));
+    expect(readdirSync(binDir).sort()).toEqual(names);
+    for (const name of names) {
       expect(readFileSync(inBin(name)).equals(readFileSync(shim))).toBe(true);
       expect(statSync(inBin(name)).mode & 0o7777).toBe(0o755);
     }
-    expect(statSync(inBin("multus")).ino).not.toBe(statSync(inBin("multus-shim")).ino);
+    // The plugin refuses its own file, whatever its name: passthru has to be another one.
+    expect(new Set(names.map((name) => statSync(inBin(name)).ino)).size).toBe(names.length);
   });
 
   it("leaves a file alone that is as it has to be", () => {
     installPlugin(shim, binDir);
     const before = statSync(inBin("multus"));
-    expect(installPlugin(shim, binDir).map(({ outcome }) => outcome)).toEqual(["up to date", "up to date"]);
+    expect(installPlugin(shim, binDir).map(({ outcome }) => outcome)).toEqual(names.map(() => "up to date"));
     expect(statSync(inBin("multus"))).toMatchObject({ ino: before.ino, ctimeMs: before.ctimeMs });
   });
 
@@ -69,7 +72,11 @@ describe("install", () => {
     chmodSync(inBin("multus"), 0o700);
     copyFileSync(shim, inBin("elsewhere"));
     symlinkSync("elsewhere", inBin("link"));
-    expect(installPlugin(shim, binDir).map(({ outcome }) => outcome)).toEqual(["installed", "up to date"]);
+    expect(installPlugin(shim, binDir).map(({ outcome }) => outcome)).toEqual([
+      "installed",
+      "up to date",
+      "up to date",
+    ]);
     expect(statSync(inBin("multus")).mode & 0o777).toBe(0o755);
   });
 
@@ -100,7 +107,7 @@ describe("install", () => {
     // As an installer leaves it that was killed between keeping and replacing.
     linkSync(inBin("multus"), inBin(former));
     installPlugin(shim, binDir);
-    expect(readdirSync(binDir).sort()).toEqual([former, "multus", "multus-shim"]);
+    expect(readdirSync(binDir).sort()).toEqual([former, ...names]);
   });
 
   it("keeps a link as a link", () => {
@@ -134,7 +141,7 @@ describe("install", () => {
     } finally {
       Date.now = now;
     }
-    expect(readdirSync(binDir).sort()).toEqual([".multus.tmp.new", "multus", "multus-shim"]);
+    expect(readdirSync(binDir).sort()).toEqual([".multus.tmp.new", ...names]);
   });
 
   it.each([
@@ -161,6 +168,7 @@ describe("uninstall", () => {
     expect(brief(take())).toEqual({
       "bin/multus": "removed",
       "bin/multus-shim": "removed",
+      "bin/passthru": "removed",
       "bin/multusd": "removed",
     });
     expect(readdirSync(binDir)).toEqual([]);
@@ -171,10 +179,30 @@ describe("uninstall", () => {
     writeFileSync(inBin("multus-shim"), goBinary, { mode: 0o755 });
     utimesSync(inBin("multus-shim"), 1000, 1000);
     installPlugin(shim, binDir);
-    expect(brief(take())).toEqual({ "bin/multus": "removed", "bin/multus-shim": "restored" });
+    expect(brief(take())).toEqual({
+      "bin/multus": "removed",
+      "bin/multus-shim": "restored",
+      "bin/passthru": "removed",
+    });
     expect(readFileSync(inBin("multus-shim"), "utf8")).toBe(goBinary);
     expect(statSync(inBin("multus-shim")).mtimeMs).toBe(1_000_000);
     expect(readdirSync(binDir)).toEqual(["multus-shim"]);
+  });
+
+  it("puts back Go multus's passthru, and keeps ours for as long as a configuration of the runtime's calls it", () => {
+    writeFileSync(inBin("passthru"), goBinary, { mode: 0o755 });
+    installPlugin(shim, binDir);
+    expect(brief(take())).toMatchObject({ "bin/passthru": "restored" });
+    expect(readFileSync(inBin("passthru"), "utf8")).toBe(goBinary);
+    rmSync(inBin("passthru"));
+    installPlugin(shim, binDir);
+    scratch.write("net.d/10-chain.conflist", '{"plugins":[{"type":"bridge"},{"type":"passthru"}]}');
+    scratch.write("net.d/multus.d/multus.kubeconfig", "# Written by multusctl (multus-wasm) from\n");
+    expect(brief(take())).toMatchObject({
+      "bin/multus": "removed",
+      "bin/passthru": "left",
+      "net.d/multus.d/multus.kubeconfig": "removed",
+    });
   });
 
   it("leaves Go multus's files alone, and forgets what is older than they", () => {
@@ -192,6 +220,7 @@ describe("uninstall", () => {
       "net.d/00-multus.conf": "left",
       "bin/multus": "left",
       "bin/multus-shim": "removed",
+      "bin/passthru": "removed",
       "bin/multusd": "left",
       "net.d/multus.d/multus.kubeconfig": "left",
     });
@@ -224,6 +253,7 @@ describe("uninstall", () => {
     expect(brief(files)).toEqual({
       "bin/multus": "removed",
       "bin/multus-shim": "left",
+      "bin/passthru": "removed",
       "net.d/multus.d/multus.kubeconfig": "left",
     });
     expect(files.filter(({ isPending }) => isPending).map(({ because }) => because)).toEqual([

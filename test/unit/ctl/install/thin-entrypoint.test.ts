@@ -112,7 +112,7 @@ describe("thin-entrypoint", () => {
     expect(statSync(inConf("00-multus.conf")).mode & 0o777).toBe(0o600);
     expect(statSync(inConf("multus.d/multus.kubeconfig")).mode & 0o777).toBe(0o600);
     expect(readFileSync(inConf("multus.d/multus.kubeconfig"), "utf8")).toContain("token-1");
-    expect(readdirSync(binDir).sort()).toEqual(["multus", "multus-shim"]);
+    expect(readdirSync(binDir).sort()).toEqual(["multus", "multus-shim", "passthru"]);
     await stop();
     expect(readdirSync(confDir).sort()).toEqual(["00-multus.conf", "10-cluster.conf", "multus.d"]);
     // All of it is known as ours again.
@@ -236,11 +236,11 @@ describe("thin-entrypoint", () => {
   });
 
   it.each([
-    ["--daemon-command=none", undefined, ["multus", "multus-shim"]],
+    ["--daemon-command=none", undefined, ["multus", "multus-shim", "passthru"]],
     [
       "--daemon-command=/opt/own --idle-exit 60",
       ["/opt/own", "--idle-exit", "60"],
-      ["multus", "multus-shim"],
+      ["multus", "multus-shim", "passthru"],
     ],
   ])("with %s puts no daemon there", async (argument, command, names) => {
     writeCluster();
