@@ -1,27 +1,166 @@
-/** The names under which Go multus's images have what multusctl does: a manifest's `command` stays as it is. */
+/** The programs of Go multus's images that multusctl stands in for: by their names and with their arguments, so that a manifest's `command` and `args` stay as they are. */
 
-import { basename } from "node:path";
+import { basename, dirname, join } from "node:path";
+import type { Command } from "commander";
+import { formerDaemonSwitches, formerDaemonValues, isFormerDaemon } from "../command-line/former-daemon.ts";
+import { type KnownOption, withGoFlags } from "../command-line/go-flags.ts";
+import { multusPluginNames } from "../multus/own-plugin.ts";
+import { passthruType } from "../multus/passthru.ts";
+import { UserError } from "./user-error.ts";
 
-/** For each of them multusctl's command, with what is that program's default and not the command's. */
-const commands: Readonly<Record<string, readonly string[]>> = {
+/** A call in multusctl's own words. */
+export interface GoProgramCall {
+  /** Command and options. */
+  readonly args: readonly string[];
+  /** What is said before it runs, a line each. */
+  readonly warnings: readonly string[];
+  /** Variables that count as if they were in the environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** By program: multusctl's command with what is that program's default and not the command's, or what makes a call of its arguments. */
+const programs: Readonly<
+  Record<string, readonly string[] | ((args: readonly string[], root: Command) => GoProgramCall)>
+> = {
   install_multus: ["install"],
   thin_entrypoint: ["thin-entrypoint"],
   "cert-approver": ["approve-certs"],
   kubeconfig_generator: ["kubeconfig", "--bootstrap-config", "/tmp/kubeconfig"],
+  // Of releases before 4.0.
+  "entrypoint.sh": entrypointScript,
+  "generate-kubeconfig": generateKubeconfig,
+  "multus-daemon": formerDaemon,
+  // What manifests of releases before 4.2 have the init container run.
+  cp: copyOfPlugin,
 };
 
-/** Does a program of that name do what one of multusctl's commands does? @param program path */
-export function isGoProgram(program: string): boolean {
-  return Object.hasOwn(commands, basename(program));
+/** Commands that such programs became: their options are taken in Go's forms, whatever multusctl is called as. */
+const commandsWithGoFlags = ["install", "thin-entrypoint", "approve-certs", "kubeconfig"];
+
+/** Does a program of that name do what one of multusctl's commands does? `multus-daemon` does with the flags that it had in 3.9, and is multusd otherwise. @param args behind it */
+export function isGoProgram(program: string, args: readonly string[]): boolean {
+  const name = basename(program);
+  return name === "multus-daemon" ? isFormerDaemon(program, args) : Object.hasOwn(programs, name);
 }
 
 /**
- * A process's arguments with the command that its program's name stands for.
+ * A process's arguments as a call of multusctl.
  * @param argv Node, program, arguments
+ * @param root multusctl, with all its commands
+ * @throws {UserError} for a call that Go multus's images take and ours cannot
  */
-export function withCommandOfName(argv: readonly string[]): string[] {
-  const [node = "", program = "", ...args] = argv;
-  const name = basename(program);
-  const command = isGoProgram(name) ? commands[name] : undefined;
-  return [node, program, ...(command ?? []), ...args];
+export function callOfProgram(argv: readonly string[], root: Command): GoProgramCall {
+  const [, program = "", ...args] = argv;
+  const known = isGoProgram(program, args) ? programs[basename(program)] : undefined;
+  if (typeof known === "function") return known(args, root);
+  return { args: [...(known ?? []), ...args], warnings: [] };
+}
+
+/** The same with the options of commands that Go multus has, in any of the forms of Go's flags. @param root multusctl, with all its commands */
+export function inPlainForm(args: readonly string[], root: Command): string[] {
+  const [name = "", ...rest] = args;
+  const command = commandsWithGoFlags.includes(name)
+    ? root.commands.find((each) => each.name() === name)
+    : undefined;
+  if (command === undefined) return [...args];
+  return [name, ...withGoFlags(rest, [...optionsOf(command), ...optionsOf(root), help])];
+}
+
+const help: KnownOption = { name: "help", short: "h", takes: "switch" };
+
+function optionsOf(command: Command): KnownOption[] {
+  return command.options.map((option) => ({
+    name: option.long?.replace(/^--/, "") ?? "",
+    short: option.short?.replace(/^-/, ""),
+    takes: option.required ? "value" : option.optional ? "boolean" : "switch",
+  }));
+}
+
+/** 3.9's script says of an argument that it does not know that it does not, and goes on. A value is behind `=` there, never in the next argument. */
+function entrypointScript(args: readonly string[], root: Command): GoProgramCall {
+  const command = root.commands.find((each) => each.name() === "thin-entrypoint");
+  const known = ["-h", "--help", ...(command?.options ?? []).map(({ long }) => long)];
+  const isKnown = (argument: string) => known.includes(argument.split("=", 1)[0] ?? "");
+  return {
+    args: ["thin-entrypoint", ...args.filter(isKnown)],
+    warnings: args.filter((argument) => !isKnown(argument)).map((argument) => `unknown argument ${argument}`),
+  };
+}
+
+/** Each argument of a program in 3.9, whose flags Go's package flag has read. @throws {UserError} for one that it would not have taken */
+function flagsOf(
+  program: string,
+  args: readonly string[],
+  valued: readonly string[],
+  switches: readonly string[],
+): (readonly [name: string, value: string])[] {
+  const known: KnownOption[] = [
+    ...valued.map((name) => ({ name, takes: "value" as const })),
+    ...switches.map((name) => ({ name, takes: "boolean" as const })),
+  ];
+  return withGoFlags(args, known).map((argument) => {
+    const [, name = "", value = ""] = /^--([^=]+)=(.*)$/s.exec(argument) ?? [];
+    if (known.some((option) => option.name === name)) return [name, value];
+    throw new UserError(`${program}: unknown argument ${argument}`);
+  });
+}
+
+function formerDaemon(args: readonly string[]): GoProgramCall {
+  const names = { ...formerDaemonValues, ...formerDaemonSwitches };
+  const flags = flagsOf(
+    "multus-daemon",
+    args,
+    Object.keys(formerDaemonValues),
+    Object.keys(formerDaemonSwitches),
+  );
+  return {
+    args: [
+      "thin-entrypoint",
+      ...flags.flatMap(([name, value]) => (names[name] === undefined ? [] : [`--${names[name]}=${value}`])),
+    ],
+    warnings: [
+      "multus-daemon has arguments of Go multus 3.9, where it was an installer: this is thin-entrypoint",
+      ...flags.flatMap(([name]) =>
+        names[name] === undefined ? [`--${name} has no effect: the log's size is not set here`] : [],
+      ),
+    ],
+  };
+}
+
+function generateKubeconfig(args: readonly string[]): GoProgramCall {
+  const valued = ["k8s-service-host", "k8s-service-port", "kube-ca-file", "cni-config-dir"];
+  const flags = new Map(flagsOf("generate-kubeconfig", args, valued, ["skip-tls-verify"]));
+  const { "k8s-service-host": host, "k8s-service-port": port } = Object.fromEntries(flags);
+  const directory = flags.get("cni-config-dir") ?? "/host/etc/cni/net.d";
+  return {
+    args: [
+      "kubeconfig",
+      "--once",
+      `--kubeconfig=${join(directory, "multus.d", "multus.kubeconfig")}`,
+      ...(flags.get("skip-tls-verify") === "true" ? ["--skip-tls-verify"] : []),
+    ],
+    warnings: flags.has("kube-ca-file")
+      ? ["--kube-ca-file has no effect: the service account's ca.crt is used"]
+      : [],
+    environment: {
+      ...(host === undefined ? {} : { KUBERNETES_SERVICE_HOST: host }),
+      ...(port === undefined ? {} : { KUBERNETES_SERVICE_PORT: port }),
+    },
+  };
+}
+
+/** @throws {UserError} for everything else than the plugin: there is no such program in the image */
+function copyOfPlugin(args: readonly string[]): GoProgramCall {
+  const [source = "", target = "", ...others] = args.filter((argument) => argument !== "-f");
+  const names = [...multusPluginNames, passthruType];
+  const isPlugin = dirname(source) === "/usr/src/multus-cni/bin" && names.includes(basename(source));
+  if (!isPlugin || target === "" || others.length > 0) {
+    throw new UserError(
+      `cp ${args.join(" ")}: this image has no cp, and stands in for it only where it copies Multus's plugin`,
+      "multusctl install puts the plugin onto a node",
+    );
+  }
+  // As cp: a directory, or the file's own name.
+  const directory = names.includes(basename(target)) ? dirname(target) : target;
+  return { args: ["install", `--cni-bin-dir=${directory}`], warnings: [] };
 }

@@ -4,7 +4,7 @@ import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { errorStack, errorText } from "../log/error-text.ts";
 import { commands } from "./commands.ts";
-import { withCommandOfName } from "./go-programs.ts";
+import { callOfProgram, inPlainForm } from "./go-programs.ts";
 import { UserError } from "./user-error.ts";
 
 const program = new Command("multusctl")
@@ -64,7 +64,14 @@ for (const command of commands()) {
   program.addCommand(command.showHelpAfterError(`(multusctl ${command.name()} --help shows what there is)`));
 }
 
-program.parseAsync(withCommandOfName(process.argv)).catch((error: unknown) => {
+async function main(): Promise<void> {
+  const { args, warnings, environment } = callOfProgram(process.argv, program);
+  for (const warning of warnings) process.stderr.write(`! ${warning}\n`);
+  Object.assign(process.env, environment);
+  await program.parseAsync(inPlainForm(args, program), { from: "user" });
+}
+
+main().catch((error: unknown) => {
   report(error);
   process.exitCode = 1;
 });

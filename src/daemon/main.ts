@@ -1,10 +1,14 @@
 /** multusd: reads its configuration, serves its socket, stops in order. */
 
 import { lstatSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import packageJson from "../../package.json" with { type: "json" };
 import { isMissingFile } from "../cni/errors.ts";
+import { isFormerDaemon } from "../command-line/former-daemon.ts";
+import { type KnownOption, withGoFlags } from "../command-line/go-flags.ts";
 import { loadKernels } from "../kernels/load.ts";
 import { KubeClusters } from "../kube/clusters.ts";
 import { nodeNameIn } from "../kube/node-name.ts";
@@ -45,6 +49,7 @@ const usage = `multusd ${packageJson.version}: the Multus daemon
   --version             print the version
   --help                print this
 
+One dash does as well, as for Go multus's daemon: -config FILE, -config=FILE.
 MULTUS_NODE_NAME in the environment is the name of this node in its cluster, unless the configuration has nodeName; OTEL_EXPORTER_OTLP_ENDPOINT has spans exported.
 `;
 
@@ -57,6 +62,14 @@ function saveMemory(): void {
   setFlagsFromString("--semi-space-growth-factor=1");
   setFlagsFromString("--no-maglev");
 }
+
+/** As parseArgs has them; `-v` and `-h` are for these, too. */
+const options: readonly KnownOption[] = [
+  { name: "config", takes: "value" },
+  { name: "idle-exit", takes: "value" },
+  { name: "version", short: "v", takes: "switch" },
+  { name: "help", short: "h", takes: "switch" },
+];
 
 /** How it was called is wrong. */
 class UsageError extends Error {
@@ -74,13 +87,20 @@ function parseIdleExit(text: string): number {
 }
 
 async function main(): Promise<void> {
+  const [, program = "", ...args] = process.argv;
+  if (isFormerDaemon(program, args)) {
+    // Beside this bundle; it reads its own words from where Node leaves them. The single-file executable has looked before.
+    await import(pathToFileURL(join(import.meta.dirname, "multusctl.mjs")).href);
+    return;
+  }
   saveMemory();
   const { values } = parseArgs({
+    args: withGoFlags(args, options),
     options: {
       config: { type: "string", default: defaultConfigFile },
       "idle-exit": { type: "string" },
-      version: { type: "boolean", short: "v", default: false },
-      help: { type: "boolean", short: "h", default: false },
+      version: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
     },
   });
   if (values.help || values.version) {

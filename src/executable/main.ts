@@ -4,9 +4,10 @@ import { basename } from "node:path";
 import { isGoProgram } from "../ctl/go-programs.ts";
 
 /** The file itself, and what it was called as: a link may have another name. */
-const [, calledAs = "", firstWord] = process.argv;
+const [, calledAs = "", ...args] = process.argv;
+const [firstWord] = args;
 const isRole = firstWord === "ctl" || firstWord === "daemon";
-const isCtlByName = basename(calledAs) === "multusctl" || isGoProgram(calledAs);
+const isCtlByName = basename(calledAs) === "multusctl" || isGoProgram(calledAs, args);
 const role = isRole ? firstWord : isCtlByName ? "ctl" : "daemon";
 // Both read their own words from where Node leaves them.
 if (isRole) process.argv.splice(2, 1);

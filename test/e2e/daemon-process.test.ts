@@ -318,6 +318,13 @@ describe.concurrent("the daemon", () => {
       const wrong = await run("--idle-exit", seconds);
       expect([wrong.exitCode, wrong.stderr]).toEqual([2, expect.stringContaining(`not "${seconds}"`)]);
     }
+    for (const form of [["-config", host.path("missing.json")], [`-config=${host.path("missing.json")}`]]) {
+      const one = await run(...form);
+      expect([one.exitCode, one.stderr]).toEqual([1, expect.stringContaining("missing.json")]);
+    }
+    for (const form of ["-version", "-v", "--version=true"]) {
+      expect((await run(form)).stdout.toString()).toMatch(/^multusd \d+\.\d+\.\d+\n$/);
+    }
     const help = await run("--help");
     expect([help.exitCode, help.stdout.toString()]).toEqual([0, expect.stringContaining("--config FILE")]);
     const version = await run("--version");

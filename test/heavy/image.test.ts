@@ -55,6 +55,7 @@ test("has Node with its libraries and what was built, and no shell", () => {
   expect(others.sort()).toEqual([
     "/LICENSE",
     "/cert-approver",
+    "/entrypoint.sh",
     "/etc/nsswitch.conf",
     "/install_multus",
     "/kubeconfig_generator",
@@ -64,11 +65,16 @@ test("has Node with its libraries and what was built, and no shell", () => {
     "/opt/multus/multusd",
     "/opt/multus/multusd.mjs",
     "/thin_entrypoint",
+    "/usr/local/bin/cp",
     "/usr/local/bin/multusctl",
     "/usr/local/bin/multusd",
     "/usr/local/bin/node",
+    "/usr/src/multus-cni/bin/cert-approver",
+    "/usr/src/multus-cni/bin/generate-kubeconfig",
     "/usr/src/multus-cni/bin/install_multus",
+    "/usr/src/multus-cni/bin/kubeconfig_generator",
     "/usr/src/multus-cni/bin/multus-daemon",
+    "/usr/src/multus-cni/bin/thin_entrypoint",
   ]);
   expect(files.some((file) => file.includes("libc.so"))).toBe(true);
 });
@@ -125,6 +131,7 @@ describe("what manifests start runs in it alone", () => {
   test.each([
     [["/usr/local/bin/multusctl", "thin-entrypoint"], "multusctl thin-entrypoint"],
     [["/thin_entrypoint"], "thin-entrypoint"],
+    [["/entrypoint.sh"], "thin-entrypoint"],
     [["/install_multus"], "install"],
     [["/kubeconfig_generator"], "kubeconfig"],
     [["/cert-approver"], "approve-certs"],
@@ -138,6 +145,7 @@ describe("what manifests start runs in it alone", () => {
     [["/usr/local/bin/multusctl", "install", "--cni-bin-dir=/host/opt/cni/bin"]],
     [["/usr/src/multus-cni/bin/install_multus", "-d", "/host/opt/cni/bin", "-t", "thick"]],
     [["/install_multus", "--type", "thin"]],
+    [["/usr/local/bin/cp", "/usr/src/multus-cni/bin/multus-shim", "/host/opt/cni/bin/multus-shim"]],
   ])("%j installs the plugin", async (command) => {
     const directory = join(image, "host", "opt", "cni", "bin");
     mkdirSync(directory, { recursive: true });

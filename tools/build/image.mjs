@@ -40,7 +40,15 @@ const launchers = {
   "/kubeconfig_generator": "multusctl.mjs",
   "/thin_entrypoint": "multusctl.mjs",
   "/usr/src/multus-cni/bin/install_multus": "multusctl.mjs",
+  "/usr/src/multus-cni/bin/thin_entrypoint": "multusctl.mjs",
+  "/usr/src/multus-cni/bin/kubeconfig_generator": "multusctl.mjs",
+  "/usr/src/multus-cni/bin/cert-approver": "multusctl.mjs",
   "/usr/src/multus-cni/bin/multus-daemon": "multusd.mjs",
+  // Of releases before 4.0: its script, and what is beside its first multus-daemon.
+  "/entrypoint.sh": "multusctl.mjs",
+  "/usr/src/multus-cni/bin/generate-kubeconfig": "multusctl.mjs",
+  // Before 4.2 an init container copies the plugin with it; found in PATH.
+  "/usr/local/bin/cp": "multusctl.mjs",
 };
 
 /**

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { JsonObject } from "../../cni/json.ts";
+import { goBoolean } from "../../command-line/go-flags.ts";
 import { parseLogLevel } from "../../log/settings.ts";
 import { defaultPluginType, type GeneratorOptions } from "../../runtime-config/generate.ts";
 import { ownershipKeys } from "../../runtime-config/ownership.ts";
@@ -118,10 +119,9 @@ function flag(name: string, description: string, standard = false): Option {
   return new Option(`${name} [boolean]`, description).argParser(boolean).preset("true").default(standard);
 }
 
-/** What Go's strconv.ParseBool takes. */
 function boolean(text: string): boolean {
-  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
-  if (/^(?:0|f|F|FALSE|false|False)$/.test(text)) return false;
+  const value = goBoolean(text);
+  if (value !== undefined) return value;
   throw new InvalidArgumentError("It is true or false.");
 }
 

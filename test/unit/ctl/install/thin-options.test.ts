@@ -2,7 +2,6 @@
 
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { withCommandOfName } from "../../../../src/ctl/go-programs.ts";
 import {
   addThinOptions,
   generatorOptions,
@@ -144,27 +143,5 @@ describe("generatorOptions", () => {
     expect(generatorOptions(parse(), ["/opt/cni/bin/multusd"]).netconfKeys.daemonCommand).toEqual([
       "/opt/cni/bin/multusd",
     ]);
-  });
-});
-
-describe("the name of the program", () => {
-  it.each([
-    [
-      ["/thin_entrypoint", "--multus-conf-file=auto"],
-      ["thin-entrypoint", "--multus-conf-file=auto"],
-    ],
-    [
-      ["/usr/src/multus-cni/bin/install_multus", "-t", "thick"],
-      ["install", "-t", "thick"],
-    ],
-    [
-      ["/kubeconfig_generator", "--bootstrap-config=/b"],
-      ["kubeconfig", "--bootstrap-config", "/tmp/kubeconfig", "--bootstrap-config=/b"],
-    ],
-    [["/cert-approver"], ["approve-certs"]],
-    [["/opt/multus/multusctl.mjs", "ls"], ["ls"]],
-    [["/toString"], []],
-  ])("of %j stands for %j", ([program = "", ...args], expected) => {
-    expect(withCommandOfName(["node", program, ...args])).toEqual(["node", program, ...expected]);
   });
 });

@@ -1,0 +1,51 @@
+/** Command lines as Go's packages flag and pflag take them, for programs that stand in for those of Go multus: made into what any parser of options takes. */
+
+/** An option that a program has. */
+export interface KnownOption {
+  /** Without dashes. */
+  readonly name: string;
+  /** Of one letter, without a dash. */
+  readonly short?: string | undefined;
+  /** `switch`: is there or not; `boolean`: has the value true or false. */
+  readonly takes: "value" | "switch" | "boolean";
+}
+
+/** What Go's strconv.ParseBool takes. @returns undefined for everything else */
+export function goBoolean(text: string): boolean | undefined {
+  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
+  if (/^(?:0|f|F|FALSE|false|False)$/.test(text)) return false;
+  return undefined;
+}
+
+/**
+ * Each option as `--name` or `--name=value`: `-name` is `--name`, the argument behind an option with a value belongs to it whatever it looks like, and `--switch=false` is as if it were not
+ * there. What is no known option stays as it is, for the program's own parser to judge, and so does everything behind `--`.
+ * @param args without the program
+ */
+export function withGoFlags(args: readonly string[], known: readonly KnownOption[]): string[] {
+  const plain: string[] = [];
+  for (let at = 0; at < args.length; at += 1) {
+    const argument = args[at] ?? "";
+    if (argument === "--") return [...plain, ...args.slice(at)];
+    const [, name = "", value] = /^--?([A-Za-z0-9][\w-]*)(?:=(.*))?$/s.exec(argument) ?? [];
+    const option = known.find((each) => each.name === name || each.short === name);
+    if (option === undefined) plain.push(argument);
+    else if (option.takes !== "value") plain.push(...booleanOption(option, value));
+    else if (value !== undefined) plain.push(`--${option.name}=${value}`);
+    else {
+      at += 1;
+      const next = args[at];
+      // The parser says that it is missing.
+      plain.push(next === undefined ? `--${option.name}` : `--${option.name}=${next}`);
+    }
+  }
+  return plain;
+}
+
+function booleanOption({ name, takes }: KnownOption, value = "true"): string[] {
+  const isSet = goBoolean(value);
+  // The parser says what is wrong with it.
+  if (isSet === undefined) return [`--${name}=${value}`];
+  if (takes === "boolean") return [`--${name}=${isSet}`];
+  return isSet ? [`--${name}`] : [];
+}
