@@ -1,5 +1,7 @@
 /** How an API server is reached and what is shown to it, as those who have credentials say. */
 
+import type { Agent, AgentOptions } from "node:http";
+import type { AgentOptions as SecureAgentOptions } from "node:https";
 import type { SecureContext } from "node:tls";
 
 /** For https. The same object for as long as nothing in it changes: connections made with another one are not used any more. */
@@ -11,6 +13,23 @@ export interface TlsSettings {
   readonly verify: boolean;
 }
 
+/** The same as options of an agent. */
+export function tlsOptions({ secureContext, serverName, verify }: TlsSettings): SecureAgentOptions {
+  const options = { secureContext, rejectUnauthorized: verify };
+  return serverName === undefined ? options : { ...options, servername: serverName };
+}
+
+/** What stands between us and a server. */
+export interface ServerProxy {
+  /** For errors: without name and password. */
+  readonly address: string;
+  /** Does it take requests of plain http as they are, with the server in their first line and {@link headers}? */
+  readonly takesRequests: boolean;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Makes connections to a server through it. @param tls undefined: plain http */
+  agent(options: AgentOptions, tls: TlsSettings | undefined): Agent;
+}
+
 /** What is valid now. The same object for as long as nothing in it changes. */
 export interface Access {
   /** Its path, if it has one, goes before every request's. */
@@ -18,6 +37,8 @@ export interface Access {
   /** undefined: plain http. */
   readonly tls: TlsSettings | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  /** undefined: none. */
+  readonly proxy?: ServerProxy | undefined;
 }
 
 export interface Credentials {

@@ -5,7 +5,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { systemErrorCode } from "../cni/errors.ts";
 import { largeWork } from "../cni/large-work.ts";
 import { errorText } from "../log/error-text.ts";
-import type { Access, Credentials } from "./access.ts";
+import { type Access, type Credentials, tlsOptions } from "./access.ts";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable, answerTooLong } from "./api.ts";
 import { answerError } from "./api-answer.ts";
 import { WatchLines } from "./watch-lines.ts";
@@ -32,6 +32,7 @@ const maxErrorBytes = 1 << 20;
 interface Pool {
   readonly origin: string;
   readonly tls: Access["tls"];
+  readonly proxy: Access["proxy"];
   readonly http: Pick<typeof import("node:http"), "request">;
   readonly agent: Agent;
   readonly watches: Set<IncomingMessage>;
@@ -41,10 +42,7 @@ interface Pool {
 /** The connection was kept, and turned out to be closed by the server before it could have read the request. */
 class LostConnection extends Error {}
 
-/**
- * Speaks HTTP/1.1 and JSON. Proxies that the environment names (HTTPS_PROXY) are not used: an API server is reached without one from its own nodes,
- * and a NO_PROXY that misses it is a classic.
- */
+/** Speaks HTTP/1.1 and JSON. */
 export class ApiClient implements Api {
   readonly #credentials: Credentials;
   readonly #closing = new AbortController();
@@ -158,16 +156,17 @@ export class ApiClient implements Api {
     }
   }
 
-  #poolOf({ server, tls }: Access): Pool {
+  #poolOf({ server, tls, proxy }: Access): Pool {
     const before = this.#pool;
-    if (before !== undefined && before.origin === server.origin && before.tls === tls) return before;
+    const isSame = before?.origin === server.origin && before.tls === tls && before.proxy === proxy;
+    if (before !== undefined && isSame) return before;
     if (before !== undefined) retire(before);
-    this.#pool = makePool(server, tls);
+    this.#pool = makePool(server, tls, proxy);
     return this.#pool;
   }
 }
 
-function makePool(server: URL, tls: Access["tls"]): Pool {
+function makePool({ origin }: URL, tls: Access["tls"], proxy: Access["proxy"]): Pool {
   const options = {
     keepAlive: true,
     maxSockets,
@@ -176,19 +175,14 @@ function makePool(server: URL, tls: Access["tls"]): Pool {
     scheduling: "lifo",
   } as const;
   // Not imported: a daemon without a cluster does without TLS (7 MB); and an `import` of node:http brings a WebSocket client along (6 MB).
+  const shared = { origin, tls, proxy, watches: new Set<IncomingMessage>(), isRetired: false };
   if (tls === undefined) {
     const http = process.getBuiltinModule("node:http");
-    const agent = new http.Agent(options);
-    return { origin: server.origin, tls, http, agent, watches: new Set(), isRetired: false };
+    return { ...shared, http, agent: proxy?.agent(options, tls) ?? new http.Agent(options) };
   }
   const https = process.getBuiltinModule("node:https");
-  const agent = new https.Agent({
-    ...options,
-    secureContext: tls.secureContext,
-    rejectUnauthorized: tls.verify,
-    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
-  });
-  return { origin: server.origin, tls, http: https, agent, watches: new Set(), isRetired: false };
+  const agent = proxy?.agent(options, tls) ?? new https.Agent({ ...options, ...tlsOptions(tls) });
+  return { ...shared, http: https, agent };
 }
 
 /** Requests under way go on; their connections are not kept. */
@@ -208,21 +202,25 @@ function destroyIdle(agent: Agent): void {
 /** Resolves with the headers of the answer. @throws {LostConnection} where it is safe to send the same again @throws what went wrong otherwise */
 function send(
   request: ApiRequest,
-  { server, headers }: Access,
+  { server, headers, tls, proxy }: Access,
   { http, agent }: Pool,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
+  const forwarder = tls === undefined && proxy?.takesRequests === true ? proxy : undefined;
   const body = request.body === undefined ? undefined : JSON.stringify(request.body);
   return new Promise((resolve, reject) => {
     const outgoing = http.request({
       agent,
       host: server.hostname.replace(/^\[(.*)\]$/, "$1"),
       port: server.port || (server.protocol === "http:" ? 80 : 443),
-      path: server.pathname.replace(/\/$/, "") + request.path,
+      // In absolute form for a proxy (RFC 9112, section 3.2.2).
+      path:
+        (forwarder === undefined ? "" : server.origin) + server.pathname.replace(/\/$/, "") + request.path,
       method: request.method,
       signal,
       headers: {
         ...headers,
+        ...forwarder?.headers,
         accept: request.accept ?? "application/json",
         "user-agent": userAgent,
         ...(body === undefined

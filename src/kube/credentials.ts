@@ -6,10 +6,11 @@ import type { SecureContextOptions } from "node:tls";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Access, Credentials, TlsSettings } from "./access.ts";
+import type { Access, Credentials, ServerProxy, TlsSettings } from "./access.ts";
 import { type ExecCredential, runExecPlugin } from "./exec-credential.ts";
 import { FollowedFile, FollowedFiles } from "./followed-file.ts";
 import { type ExecPlugin, type Kubeconfig, parseKubeconfig, type TextOrFile } from "./kubeconfig.ts";
+import { environmentProxy, namesProxy, type ProxyChoice } from "./proxy-environment.ts";
 
 export const serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -22,6 +23,8 @@ interface Sourced {
 /** What an Access is made of. */
 interface Parts {
   readonly server: URL;
+  /** That goes before the environment's. */
+  readonly proxy: ProxyChoice | undefined;
   readonly certificateAuthority: Sourced | undefined;
   readonly clientCertificate: Sourced | undefined;
   readonly clientKey: Sourced | undefined;
@@ -31,7 +34,7 @@ interface Parts {
 }
 
 /** Of these, what is about the server. */
-type ServerParts = Pick<Parts, "server" | "certificateAuthority" | "serverName" | "verify">;
+type ServerParts = Pick<Parts, "server" | "proxy" | "certificateAuthority" | "serverName" | "verify">;
 
 /** Where the parts come from. */
 interface Source {
@@ -55,16 +58,22 @@ export function inClusterCredentials(
   env: NodeJS.ProcessEnv = process.env,
   directory: string = serviceAccountDirectory,
 ): Credentials {
-  return new FollowingCredentials(new ServiceAccount(env, directory), log);
+  return new FollowingCredentials(new ServiceAccount(env, directory), log, env);
 }
 
 /**
  * Credentials of a context of a kubeconfig.
  * @param path of the file; it is read at first use, and whenever it has changed
  * @param context its name; the file's current one if undefined
+ * @param env whose HTTPS_PROXY, HTTP_PROXY and NO_PROXY count where the kubeconfig has no proxy-url
  */
-export function kubeconfigCredentials(path: string, log: Logger, context?: string): Credentials {
-  return new FollowingCredentials(new KubeconfigFile(path, context), log);
+export function kubeconfigCredentials(
+  path: string,
+  log: Logger,
+  context?: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Credentials {
+  return new FollowingCredentials(new KubeconfigFile(path, context), log, env);
 }
 
 /**
@@ -73,7 +82,7 @@ export function kubeconfigCredentials(path: string, log: Logger, context?: strin
  * @param certificate path of the file with certificate and key
  */
 export function certificateCredentials(path: string, certificate: string, log: Logger): Credentials {
-  return new FollowingCredentials(new CertificateFile(path, certificate), log);
+  return new FollowingCredentials(new CertificateFile(path, certificate), log, process.env);
 }
 
 /** The server that a kubeconfig's current context names. @param path of the kubeconfig @throws {CniError} 5, 7 */
@@ -89,17 +98,23 @@ export async function kubeconfigServer(path: string): Promise<URL> {
 class FollowingCredentials implements Credentials {
   readonly #source: Source;
   readonly #log: Logger;
+  /** undefined: it names no proxy. */
+  readonly #environment: NodeJS.ProcessEnv | undefined;
+  #proxy: { readonly key: string; readonly proxy: ServerProxy } | undefined;
   #last: { readonly access: Access; readonly tlsKey: string; readonly key: string } | undefined;
   #complaint = "";
 
-  constructor(source: Source, log: Logger) {
+  constructor(source: Source, log: Logger, env: NodeJS.ProcessEnv) {
     this.#source = source;
     this.#log = log;
+    this.#environment = namesProxy(env) ? env : undefined;
   }
 
   async access(): Promise<Access> {
     try {
-      const access = this.#accessOf(await this.#source.parts());
+      const parts = await this.#source.parts();
+      const isDirect = parts.proxy === undefined && this.#environment === undefined;
+      const access = this.#accessOf(parts, isDirect ? undefined : await this.#proxyFor(parts));
       this.#complaint = "";
       return access;
     } catch (error) {
@@ -118,15 +133,38 @@ class FollowingCredentials implements Credentials {
     return this.access();
   }
 
-  #accessOf(parts: Parts): Access {
+  /** The same object for as long as the proxy is, and how it is known. @throws {CniError} 7 */
+  async #proxyFor({
+    server,
+    proxy: own,
+    certificateAuthority,
+    verify,
+  }: ServerParts): Promise<ServerProxy | undefined> {
+    const choice = own ?? (this.#environment && environmentProxy(server, this.#environment));
+    if (choice === undefined) return undefined;
+    const key = JSON.stringify([choice.url.href, certificateAuthority?.text, verify]);
+    if (this.#proxy?.key === key) return this.#proxy.proxy;
+    checkCertificate(certificateAuthority);
+    const { makeProxy } = await import("./proxy.ts");
+    const proxy = proxyOrProblem(choice, () =>
+      makeProxy(choice, { certificateAuthority: certificateAuthority?.text, verify }),
+    );
+    // Somebody may have made it meanwhile.
+    if (this.#proxy?.key !== key) this.#proxy = { key, proxy };
+    return this.#proxy?.proxy;
+  }
+
+  #accessOf(parts: Parts, proxy: ServerProxy | undefined): Access {
     const { server, certificateAuthority, clientCertificate, clientKey, serverName, verify, headers } = parts;
     const pems = [certificateAuthority?.text, clientCertificate?.text, clientKey?.text];
     const tlsKey = JSON.stringify([server.protocol, serverName, verify, ...pems]);
     const key = JSON.stringify([server.href, headers]);
     const last = this.#last;
-    if (last !== undefined && last.tlsKey === tlsKey && last.key === key) return last.access;
+    if (last !== undefined && last.tlsKey === tlsKey && last.key === key && last.access.proxy === proxy) {
+      return last.access;
+    }
     const tls = last?.tlsKey === tlsKey ? last.access.tls : tlsSettings(parts);
-    const access = { server, tls, headers };
+    const access = { server, tls, headers, proxy };
     this.#last = { access, tlsKey, key };
     return access;
   }
@@ -165,6 +203,7 @@ class ServiceAccount implements Source {
     const token = this.#read(this.#token);
     return {
       server: address,
+      proxy: undefined,
       certificateAuthority: {
         text: this.#read(this.#certificateAuthority),
         where: this.#certificateAuthority,
@@ -236,6 +275,7 @@ class KubeconfigFile implements Source {
   #server(config: Kubeconfig): ServerParts {
     return {
       server: config.server,
+      proxy: config.proxy,
       certificateAuthority: config.insecureSkipTlsVerify
         ? undefined
         : this.#sourced(config.certificateAuthority),
@@ -308,6 +348,7 @@ class KubeconfigFile implements Source {
       config,
       credential: runExecPlugin(plugin, {
         server: config.server.href,
+        proxyUrl: config.proxy?.url.href,
         tlsServerName: config.tlsServerName,
         insecureSkipTlsVerify: config.insecureSkipTlsVerify,
         certificateAuthority,
@@ -381,6 +422,17 @@ function tlsSettings(parts: Parts): TlsSettings | undefined {
     throw new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${errorText(error)}`, "", {
       cause: error,
     });
+  }
+}
+
+/** @throws {CniError} 7 naming what names the proxy */
+function proxyOrProblem({ where }: ProxyChoice, make: () => ServerProxy): ServerProxy {
+  try {
+    return make();
+  } catch (error) {
+    // Not what it says: it may cite name and password.
+    const message = `${where}: name or password of the proxy cannot be decoded, or its authority not be read`;
+    throw new CniError(CniErrorCode.invalidNetworkConfig, message, "", { cause: error });
   }
 }
 

@@ -19,6 +19,8 @@ export interface ExecCredential {
 /** What a program that wants to know its cluster is told; PEM, not base64. */
 export interface ExecCluster {
   readonly server: string;
+  /** `proxy-url`. */
+  readonly proxyUrl: string | undefined;
   readonly tlsServerName: string | undefined;
   readonly insecureSkipTlsVerify: boolean;
   readonly certificateAuthority: string | undefined;
@@ -67,9 +69,10 @@ export function runExecPlugin(plugin: ExecPlugin, cluster: ExecCluster): Promise
 }
 
 function clusterInfo(cluster: ExecCluster): Record<string, unknown> {
-  const { server, tlsServerName, insecureSkipTlsVerify, certificateAuthority } = cluster;
+  const { server, proxyUrl, tlsServerName, insecureSkipTlsVerify, certificateAuthority } = cluster;
   return {
     server,
+    ...(proxyUrl === undefined ? {} : { "proxy-url": proxyUrl }),
     ...(tlsServerName === undefined ? {} : { "tls-server-name": tlsServerName }),
     ...(insecureSkipTlsVerify ? { "insecure-skip-tls-verify": true } : {}),
     ...(certificateAuthority === undefined

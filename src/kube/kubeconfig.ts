@@ -7,6 +7,7 @@ import type { Document } from "yaml";
 import { CniErrorCode, type TextPlace, type TextProblem, textError } from "../cni/errors.ts";
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import { quoted } from "../log/quoted.ts";
+import { type ProxyChoice, proxyUrl, wantedUrl } from "./proxy-environment.ts";
 
 /** A text given in the kubeconfig itself, or the path of a file that has it. */
 export interface TextOrFile {
@@ -35,6 +36,8 @@ export interface ExecPlugin {
 /** What a context says. */
 export interface Kubeconfig {
   readonly server: URL;
+  /** `proxy-url`: by which the server is asked, whatever the environment says. */
+  readonly proxy: ProxyChoice | undefined;
   readonly certificateAuthority: TextOrFile | undefined;
   readonly tlsServerName: string | undefined;
   readonly insecureSkipTlsVerify: boolean;
@@ -119,12 +122,6 @@ function contextOf(
   const user = userName === undefined ? undefined : config.getUser(userName);
   if (user === null) throw new FieldProblem(userSteps, "is missing");
 
-  if (textAt(cluster.proxyUrl, [...clusterSteps, "proxy-url"]) !== undefined) {
-    throw new FieldProblem(
-      [...clusterSteps, "proxy-url"],
-      "is not supported: the server is asked without a proxy",
-    );
-  }
   if (user?.authProvider) {
     const what = "is not supported, as Kubernetes has none any more: use exec";
     throw new FieldProblem([...userSteps, "auth-provider"], what);
@@ -148,6 +145,7 @@ function contextOf(
       cluster.caData,
       cluster.caFile,
     ),
+    proxy: proxyOf(cluster.proxyUrl, path, [...clusterSteps, "proxy-url"]),
     tlsServerName: textAt(cluster.tlsServerName, [...clusterSteps, "tls-server-name"]),
     insecureSkipTlsVerify: cluster.skipTLSVerify,
     token:
@@ -240,6 +238,15 @@ function serverUrl(text: string, steps: readonly Step[]): URL {
     throw new FieldProblem(steps, "must be a URL: https://host:port");
   }
   return url;
+}
+
+/** @throws {FieldProblem} without the text, which may have a password */
+function proxyOf(value: unknown, path: string, steps: readonly Step[]): ProxyChoice | undefined {
+  const text = textAt(value, steps);
+  if (text === undefined) return undefined;
+  const url = proxyUrl(text);
+  if (url === undefined) throw new FieldProblem(steps, wantedUrl);
+  return { url, where: fieldName(path, steps) };
 }
 
 /** @returns undefined: it is not there, or empty @throws {FieldProblem} */

@@ -73,6 +73,7 @@ async function textOf(bootstrapConfig: string, certificate: string): Promise<str
     return kubeconfigText({
       about: "with a certificate of the node's own, which is renewed where it is.",
       server: config.server,
+      proxy: config.proxy?.url,
       certificateAuthority: text ?? (file === undefined ? undefined : read(file).toString()),
       user: { "client-certificate": certificate, "client-key": certificate },
     });

@@ -9,6 +9,8 @@ export interface KubeconfigParts {
   /** What the first line says further: where it comes from. */
   readonly about: string;
   readonly server: URL;
+  /** By which it is asked; undefined: what the environment says. */
+  readonly proxy?: URL | undefined;
   /** PEM; undefined: whoever answers is believed. */
   readonly certificateAuthority: string | undefined;
   /** The user's entries, as a kubeconfig has them. */
@@ -16,11 +18,18 @@ export interface KubeconfigParts {
 }
 
 /** @returns YAML */
-export function kubeconfigText({ about, server, certificateAuthority, user }: KubeconfigParts): string {
+export function kubeconfigText({
+  about,
+  server,
+  proxy,
+  certificateAuthority,
+  user,
+}: KubeconfigParts): string {
   const name = "multus";
   const cluster = {
     // Its path goes before every request's.
     server: server.href.replace(/\/$/, ""),
+    ...(proxy === undefined ? {} : { "proxy-url": proxy.href }),
     ...(certificateAuthority === undefined
       ? { "insecure-skip-tls-verify": true }
       : { "certificate-authority-data": Buffer.from(certificateAuthority).toString("base64") }),

@@ -38,7 +38,7 @@ export async function openApi(
   const credentials =
     path === ""
       ? inClusterCredentials(silentLogger, environment)
-      : kubeconfigCredentials(path, silentLogger, context);
+      : kubeconfigCredentials(path, silentLogger, context, environment);
   try {
     const { server } = await credentials.access();
     const client = new ApiClient(credentials);

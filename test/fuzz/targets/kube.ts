@@ -16,6 +16,7 @@ import { parseKubeconfig } from "../../../src/kube/kubeconfig.ts";
 import { keptNad } from "../../../src/kube/nads.ts";
 import { isNamespaceName, isObjectName } from "../../../src/kube/object-names.ts";
 import { keptPod } from "../../../src/kube/pods.ts";
+import { environmentProxy } from "../../../src/kube/proxy-environment.ts";
 import { WatchLines } from "../../../src/kube/watch-lines.ts";
 import { requestKey } from "../../support/certificate-request.ts";
 import { goldenTexts } from "../engine/golden.ts";
@@ -50,10 +51,35 @@ export const kubeconfigTarget: FuzzTarget = {
     "username: a",
     "file:///",
     "proxy-url: x",
+    "proxy-url: socks5://a:b@c:1",
+    "server: 'https://[10.0.0.1]:443'",
   ],
   async run(input) {
     const config = await attemptLater(input, [CniError], () => parseKubeconfig(input, "/k/config"));
     must(config === undefined || /^https?:$/.test(config.server.protocol), "another protocol");
+    must(config?.proxy === undefined || isProxy(config.proxy.url), "another protocol of a proxy");
+  },
+};
+
+function isProxy({ protocol, hostname }: URL): boolean {
+  return /^(?:https?|socks5h?):$/.test(protocol) && hostname !== "";
+}
+
+/** The server, the proxy and NO_PROXY, a line each. */
+export const proxyEnvironmentTarget: FuzzTarget = {
+  name: "kube/proxy-environment",
+  covers: [],
+  seeds: () => [
+    "https://10.96.0.1:443\nhttp://us:pw@proxy.example:3128\n10.0.0.0/8,.svc,*.example,[fd00::1]:443,fd00::/8",
+    "http://[fd00::1]:8080\nproxy:3128\n*",
+  ],
+  words: ["socks5://", "/33", "::ffff:10.0.0.1", ":443", ",,", "*.", "[", "]", "%zz@"],
+  run(input) {
+    const [address = "", proxy = "", noProxy = ""] = input.toString("utf8").split("\n");
+    if (!/^https?:/.test(address) || !URL.canParse(address)) return;
+    const env = { HTTPS_PROXY: proxy, HTTP_PROXY: proxy, NO_PROXY: noProxy };
+    const choice = attempt(input, [CniError], () => environmentProxy(new URL(address), env));
+    must(choice === undefined || isProxy(choice.url), "another protocol of a proxy");
   },
 };
 

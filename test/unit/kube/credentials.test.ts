@@ -235,7 +235,11 @@ describe("a program's credentials", () => {
     const path = writeKubeconfig(
       directory,
       execOf(command, { args: ["7"], env: [{ name: "PROFILE", value: "p" }], provideClusterInfo: true }),
-      { "certificate-authority-data": Buffer.from(authority).toString("base64"), "tls-server-name": "api" },
+      {
+        "certificate-authority-data": Buffer.from(authority).toString("base64"),
+        "tls-server-name": "api",
+        "proxy-url": "http://proxy:3128",
+      },
     );
     const credentials = kubeconfigCredentials(path, silentLogger);
     const accesses = await Promise.all([credentials.access(), credentials.access(), credentials.access()]);
@@ -249,6 +253,7 @@ describe("a program's credentials", () => {
         interactive: false,
         cluster: {
           server: "https://127.0.0.1:6443/",
+          "proxy-url": "http://proxy:3128/",
           "tls-server-name": "api",
           "certificate-authority-data": Buffer.from(authority).toString("base64"),
         },

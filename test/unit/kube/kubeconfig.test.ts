@@ -227,8 +227,8 @@ describe("a kubeconfig is refused", () => {
     ],
     [
       "a proxy",
-      kubeconfig({ cluster: { "proxy-url": "http://proxy:3128" } }),
-      'clusters["prod"].cluster.proxy-url is not supported: the server is asked without a proxy',
+      kubeconfig({ cluster: { "proxy-url": "ftp://us:pw@proxy:3128" } }),
+      'clusters["prod"].cluster.proxy-url must be a URL of a proxy: http://, https:// or socks5://host:port',
     ],
     [
       "an auth-provider",

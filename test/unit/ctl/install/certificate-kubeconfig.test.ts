@@ -19,10 +19,11 @@ const user = "system:multus:node-1";
 const hour = 3_600_000;
 /** Nobody is there: a certificate comes from elsewhere. */
 const server = "https://127.0.0.1:1";
+const proxy = "http://127.0.0.1:2/";
 const bootstrap = JSON.stringify({
   "current-context": "c",
   contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
-  clusters: [{ name: "c", cluster: { server } }],
+  clusters: [{ name: "c", cluster: { server, "proxy-url": proxy } }],
   users: [{ name: "u", user: { token: "t" } }],
 });
 
@@ -50,8 +51,9 @@ describe("a certificate from before", () => {
     storeCertificate(source.certDir, before.certificate, before.key, now - hour);
     const given = withNodeCertificate(source, AbortSignal.timeout(60_000), async (text) => {
       expect(readCurrentCertificate(source.certDir, user)?.until).toBeGreaterThan(Date.now());
-      const { server: address, clientCertificate } = await parseKubeconfig(Buffer.from(text), "kubeconfig");
-      expect(address.origin).toBe(server);
+      const config = await parseKubeconfig(Buffer.from(text), "kubeconfig");
+      const { server: address, proxy: asked, clientCertificate } = config;
+      expect([address.origin, asked?.url.href]).toEqual([server, proxy]);
       expect(clientCertificate?.file).toBe(currentCertificatePath(source.certDir));
     });
     // In this time it would be given out, if it were.
