@@ -334,16 +334,15 @@ export class ApiServer implements AsyncDisposable {
     await this.untilDefinitionsServed();
   }
 
-  /** Waits until what somebody applied of deploy/ counts: the custom resource is served, and the daemon's service account has its rights. */
-  async untilDefinitionsServed(): Promise<void> {
+  /** Waits until what somebody applied of deploy/ counts: the custom resource is served, and the daemon's service account has its rights. @param listsPods may it list pods? Roles of Go multus do not all say so */
+  async untilDefinitionsServed(listsPods = true): Promise<void> {
     const definition = "crd/network-attachment-definitions.k8s.cni.cncf.io";
     await this.kubectl("wait", "--for=condition=Established", "--timeout=60s", definition);
     const token = await this.createToken("kube-system", "multus", 600);
     // The group's own path is what kubectl finds the resource by.
     const networks = "/apis/k8s.cni.cncf.io/v1";
-    for (const path of [networks, `${networks}/network-attachment-definitions`, "/api/v1/pods"]) {
-      await this.untilServed(path, token);
-    }
+    const paths = [networks, `${networks}/network-attachment-definitions`];
+    for (const path of listsPods ? [...paths, "/api/v1/pods"] : paths) await this.untilServed(path, token);
   }
 
   /** What the controllers of a whole cluster put into a namespace, and a pod with a service account needs. */

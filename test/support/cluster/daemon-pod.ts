@@ -28,10 +28,10 @@ export class DeployedDaemonSet {
     return DeployedDaemonSet.applyOnly(node, text);
   }
 
-  /** Applies the manifests where the image is on the node already. */
-  static async applyOnly(node: ClusterNode, text: string): Promise<DeployedDaemonSet> {
+  /** Applies the manifests where the image is on the node already. @param listsPods does their role say so? */
+  static async applyOnly(node: ClusterNode, text: string, listsPods = true): Promise<DeployedDaemonSet> {
     await node.apply(text);
-    await node.api.untilDefinitionsServed();
+    await node.api.untilDefinitionsServed(listsPods);
     return new DeployedDaemonSet(node, daemonSetOf(manifests(text)));
   }
 
