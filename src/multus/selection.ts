@@ -176,7 +176,8 @@ function parseJsonForm(text: string, defaultNamespace: string, where: string): N
   checkLists(value, bytes, where);
   checkSchema(validateSelections, value, bytes, where);
   const raw = arrayElements(bytes, where);
-  return (value as SelectionItem[]).map((item, index) => {
+  return (value as SelectionItem[]).map((written, index) => {
+    const item = withNamespace(written);
     checkItem(item, index, bytes, where);
     const members = spelling.members(objectMembers(raw[index] ?? new Uint8Array(), where, spelling.isKnown));
     return {
@@ -194,6 +195,17 @@ function parseJsonForm(text: string, defaultNamespace: string, where: string): N
       ipamClaimReference: item["ipam-claim-reference"] || undefined,
     };
   });
+}
+
+/** `{"name":"ns/net"}` is `net` of namespace `ns`, as in the comma form. What is not of this form stays as it is, for checkItem to refuse. */
+function withNamespace(item: SelectionItem): SelectionItem {
+  const slash = item.name.indexOf("/");
+  if (slash < 0) return item;
+  const namespace = item.name.slice(0, slash);
+  const name = item.name.slice(slash + 1);
+  return namespace === "" || (item.namespace && item.namespace !== namespace)
+    ? item
+    : { ...item, name, namespace };
 }
 
 /** So that the schema, which says what is wrong with each item of a list, has not a hundred thousand of them. */
@@ -220,7 +232,8 @@ function checkItem(item: SelectionItem, index: number, bytes: Uint8Array, where:
     invalidValue(bytes, where, [String(index), ...path], message, value);
 
   if (item.name.length > longestName || !subdomain.test(item.name)) {
-    throw refuse(["name"], "must be a DNS-1123 name", item.name);
+    const form = item.name.includes("/") ? " or namespace/name, without another namespace beside it" : "";
+    throw refuse(["name"], `must be a DNS-1123 name${form}`, item.name);
   }
   if (item.namespace && !isLabel(item.namespace)) {
     throw refuse(["namespace"], "must be a DNS-1123 label", item.namespace);

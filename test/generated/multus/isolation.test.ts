@@ -204,6 +204,12 @@ const examples: [Record<string, string>, string][] = [
       own,
     ]),
   ),
+  ...[shared, "secret"].flatMap((namespace) =>
+    [networksAnnotation, defaultNetworkAnnotation].map((key): [Record<string, string>, string] => [
+      { [key]: `[{"name":"${namespace}/vault"}]` },
+      own,
+    ]),
+  ),
   [{ [defaultNetworkAnnotation]: "vault" }, own],
   [{ [defaultNetworkAnnotation]: standIn }, ""],
   [{ [networksAnnotation]: `${shared}/${standIn}` }, own],

@@ -95,6 +95,30 @@ describe("the JSON form", () => {
     expect(() => parseNetworkSelections('[{"name":"a","MAC":"zz"}]', "pods")).toThrow("(line 1, column 20)");
   });
 
+  it.each(["", ',"namespace":""', ',"namespace":null', ',"namespace":"other"'])(
+    "takes a name with a namespace for what it looks like, beside %j",
+    (beside) => {
+      const [selection] = parseNetworkSelections(`[{"name":"other/a.b"${beside}}]`, "pods");
+      expect(selection).toEqual({ name: "a.b", namespace: "other" });
+    },
+  );
+
+  it.each([
+    ['"other/a","namespace":"pods"', '"other/a"'],
+    ['"other/a/b"', '"a/b"'],
+    ['"/a"', '"/a"'],
+    ['"other/"', '""'],
+    ['"Other/a"', '"Other"'],
+    ['"../a"', '".."'],
+  ])("refuses name %s", (name, value) => {
+    expect(() => parseNetworkSelections(`[{"name":${name}}]`, "pods")).toThrow(
+      expect.objectContaining({
+        code: CniErrorCode.invalidNetworkConfig,
+        message: expect.stringContaining(`, is ${value}`),
+      }),
+    );
+  });
+
   it("tells an empty list of default routes from none", () => {
     expect(parseNetworkSelections('[{"name":"a","default-route":[]}]', "pods")[0]?.defaultRoute).toEqual([]);
     expect(parseNetworkSelections('[{"name":"a"}]', "pods")[0]?.defaultRoute).toBeUndefined();
