@@ -4,7 +4,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { type JsonObject, objectMembers } from "../cni/json.ts";
 import { pluginTypeProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
-import { checkVersion, compareVersions, supportsCheck } from "../cni/versions.ts";
+import { checkVersion, compareVersions } from "../cni/versions.ts";
 import { parseNetconf, podAnnotationsKey } from "../multus/netconf.ts";
 import { refuseOwnPlugins } from "../multus/own-plugin.ts";
 import { listFileName, pluginFileName } from "./files.ts";
@@ -58,8 +58,7 @@ type Members = Map<string, Uint8Array>;
 
 /**
  * Makes the runtime's configuration. What comes out, parseNetconf takes.
- * @throws {CniError} 1 a version that is not supported, or one that knows CHECK over a cluster network of one that does not; 7 options or a cluster network that cannot be
- *   used, with the name of the key or the file
+ * @throws {CniError} 1 a version that is not supported; 7 options or a cluster network that cannot be used, with the name of the key or the file
  */
 export function generateRuntimeConfig(options: GeneratorOptions, cluster: ClusterNetwork): RuntimeConfig {
   const { form, type, overrideNetworkName, netconfKeys } = options;
@@ -114,11 +113,10 @@ const madeKeys: readonly string[] = [
 const isGiven = (value: unknown) => value !== undefined && value !== null;
 
 /**
- * A runtime that knows CHECK (0.4.0) expects it of every plugin: over a cluster network that does not it would fail, so that this is refused like in Go multus.
+ * The runtime's version, whatever the cluster network's is (Calico's is 0.3.1): the answer is converted, and CHECK, STATUS and GC pass over a network whose version has none.
  * @throws {CniError} 1, 7
  */
-function versionOf({ cniVersion, forceCniVersion }: GeneratorOptions, cluster: ClusterNetwork): string {
-  const { path, network } = cluster;
+function versionOf({ cniVersion, forceCniVersion }: GeneratorOptions, { network }: ClusterNetwork): string {
   if (cniVersion === "") {
     if (!forceCniVersion) return network.cniVersion;
     throw new CniError(
@@ -127,12 +125,6 @@ function versionOf({ cniVersion, forceCniVersion }: GeneratorOptions, cluster: C
     );
   }
   checkVersion(cniVersion, "Multus's own configuration");
-  if (!forceCniVersion && supportsCheck(cniVersion) && !supportsCheck(network.cniVersion)) {
-    throw new CniError(
-      CniErrorCode.incompatibleVersion,
-      `${path}: its cniVersion is ${network.cniVersion}, while Multus's is ${cniVersion}: from 0.4.0 on the cluster network has to have 0.4.0 or later too`,
-    );
-  }
   return cniVersion;
 }
 

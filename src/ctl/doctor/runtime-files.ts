@@ -3,14 +3,7 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CniError } from "../../cni/errors.ts";
-import {
-  isJsonObject,
-  type JsonObject,
-  memberValue,
-  objectMembers,
-  parseJson,
-  scalarText,
-} from "../../cni/json.ts";
+import { isJsonObject, type JsonObject, parseJson, scalarText } from "../../cni/json.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type Netconf, parseNetconf } from "../../multus/netconf.ts";
@@ -256,30 +249,11 @@ function checkClusterNetwork(netconf: Netconf, kernels: Kernels, binDirs: readon
         : "the cluster network's own installer writes this file: mend it there",
     ),
   );
-  if (!report.findings.some(({ severity }) => severity === "error")) {
-    findings.push(...checkVersions(netconf, path));
-  }
   const plugins =
     binDirs.length > 0
       ? "and its plugins are there"
       : "whether its plugins are there cannot be seen from here";
   return findings.length > 0 ? findings : [pass(network, `${path} is valid, ${plugins}`)];
-}
-
-/** CHECK needs 0.4.0 of both. */
-function checkVersions({ cniVersion }: Netconf, path: string): Finding[] {
-  const version = memberValue(objectMembers(readFileSync(path), path), "cniVersion");
-  const own = typeof version === "string" ? version : "0.1.0";
-  const isOld = (text: string) => text.startsWith("0.") && text < "0.4.0";
-  return !isOld(cniVersion) && isOld(own)
-    ? [
-        warn(
-          network,
-          `cniVersion ${cniVersion} of Multus's file is above ${own} of ${path}: CHECK and STATUS skip that network`,
-          "raise the cluster network's cniVersion to 0.4.0 or later, if its plugins know it",
-        ),
-      ]
-    : [];
 }
 
 /** Of a directory the first network file. */
