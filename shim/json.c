@@ -160,6 +160,15 @@ static bool is_key(const struct buffer *key, const char *wanted) {
   return key->length == strlen(wanted) && (key->length == 0 || strncasecmp((const char *)key->data, wanted, key->length) == 0);
 }
 
+/* Does a member count? One in the key's own case does, another one where there is none such. `is_exact`: whether the one before was such. */
+static bool counts(const struct buffer *key, const char *wanted, bool *is_exact) {
+  if (!is_key(key, wanted)) return false;
+  bool is_same = key->length == 0 || memcmp(key->data, wanted, key->length) == 0;
+  if (*is_exact && !is_same) return false;
+  *is_exact = is_same;
+  return true;
+}
+
 static bool is_null(struct bytes value) { return bytes_equal_text(value, "null"); }
 
 /* Takes a member off the front of what an object's braces hold. `key` is decoded, `value` the text of the value. */
@@ -188,7 +197,7 @@ void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t
     do {
       if (!take_member(&document, &key, &value)) break;
       for (size_t i = 0; i < count; i++) {
-        if (!is_key(&key, wanted[i].key) || is_null(value)) continue;
+        if (is_null(value) || !counts(&key, wanted[i].key, &wanted[i].is_exact)) continue;
         struct bytes rest = value;
         wanted[i].found = take_string(&rest, &raw) && decode(raw, &wanted[i].value);
       }
@@ -200,10 +209,10 @@ void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t
 bool json_find_value(struct bytes document, const char *key, struct bytes *value) {
   struct buffer found = {0};
   struct bytes candidate;
-  bool is_there = false;
+  bool is_there = false, is_exact = false;
   if (take_byte(&document, '{')) {
     while (take_member(&document, &found, &candidate)) {
-      if (is_key(&found, key) && !is_null(candidate)) {
+      if (!is_null(candidate) && counts(&found, key, &is_exact)) {
         is_there = true;
         *value = candidate;
       }
@@ -244,6 +253,7 @@ bool json_read_members(struct bytes value, const char *key, struct buffer *texts
       if (!is_good) break;
       object.length -= value.length;
       wanted.found = false;
+      wanted.is_exact = false;
       wanted.value.length = 0;
       json_find_strings(object, &wanted, 1);
       is_good = wanted.found && (wanted.value.length == 0 || memchr(wanted.value.data, 0, wanted.value.length) == NULL);

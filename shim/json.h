@@ -8,6 +8,8 @@
 struct json_wanted {
   const char *key;
   bool found;
+  /* Found in the key's own case. */
+  bool is_exact;
   /* The decoded string, UTF-8. */
   struct buffer value;
 };
@@ -16,7 +18,7 @@ struct json_wanted {
 bool json_is_object(struct bytes document);
 
 /* Looks through the top level of an object for string values. As for the daemon (checkedNetconfKeys() in src/multus/netconf.ts), keys may be in any case,
- * one that is null counts as absent, and of those that mean the same the last one counts.
+ * one that is null counts as absent, and of those that mean the same the one in the key's own case counts, else the last one.
  * Does not validate: it stops where the text makes no sense, and what was found before that stays found.
  * (The daemon validates, and says where the text is wrong.) */
 void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t count);

@@ -94,7 +94,7 @@ static struct netconf read_netconf(const struct request *request) {
   leave_out_own(&netconf.directories);
   plugin_directories_allow(&netconf.directories, bytes_of_text(request->path));
   plugin_directories_allow(&netconf.directories, bytes_of_text(default_plugin_directory));
-  if (wanted[PLUGIN_DIRECTORY].found) plugin_directories_allow(&netconf.directories, bytes_of_text(buffer_text(plugins)));
+  if (wanted[PLUGIN_DIRECTORY].found && plugins->length > 0) plugin_directories_allow(&netconf.directories, bytes_of_text(buffer_text(plugins)));
 
   read_directory(&wanted[SOCKET_DIRECTORY], default_socket_directory, &netconf.socket_path);
   buffer_say(&netconf.socket_path, socket_name);
@@ -106,8 +106,9 @@ static struct netconf read_netconf(const struct request *request) {
   read_directory(&wanted[CNI_DIRECTORY], default_cni_directory, &cni_directory);
   netconf.spool.cni_dir = bytes_copy_text((struct bytes){cni_directory.data, cni_directory.length});
   buffer_free(&cni_directory);
-  if (wanted[DEL_ON_DAEMON_DOWN].found) {
-    struct buffer *word = &wanted[DEL_ON_DAEMON_DOWN].value;
+  struct buffer *word = &wanted[DEL_ON_DAEMON_DOWN].value;
+  /* An empty string is an unset key, as for the daemon. */
+  if (wanted[DEL_ON_DAEMON_DOWN].found && word->length > 0) {
     spool_take_setting(&netconf.spool, (struct bytes){word->data, word->length});
   }
   for (size_t i = 0; i < KEYS; i++) buffer_free(&wanted[i].value);

@@ -5,14 +5,14 @@ import { Status } from "../status";
 import { Character } from "../json/characters";
 import { addKey, createKeyTable, findKey, KeyEntry, KeyTable } from "../json/key-table";
 import { enterObject, finish, nextMember, readKey, skipValue } from "../json/scan";
-import { keyIs } from "../json/text";
+import { keyIsExact, keyIsInAnyCase } from "../json/text";
 import { writeByte, writeBytes, writeString, writeText } from "../json/write";
 import { Field } from "./fields";
 import { isList, Member, Outline, outlineOf } from "./outline";
 import { enterInput, expectArray, expectObject, expectString, isNull } from "./shape";
 
 /*
- * The output is the input with some members left out and others put in, always right after an object's opening brace. What lies
+ * The output is the input with some members left out, in any case of their keys, and others put in, always right after an object's opening brace. What lies
  * between is copied as it is: `from` is the first byte of the input that is not in the output yet.
  */
 let outputStart: usize = 0;
@@ -255,7 +255,7 @@ function writeArgs(plugin: Outline, comma: bool): bool {
   while (load<u8>(p) != Character.CLOSE_BRACE) {
     const value = readKey(p);
     if (!value) return false;
-    const isCni = keyIs("cni");
+    const isCni = keyIsInAnyCase("cni");
     const end = skipValue(value, 0);
     if (!isCni && !put(p, end, true)) return false;
     p = nextMember(end);
@@ -263,15 +263,19 @@ function writeArgs(plugin: Outline, comma: bool): bool {
   return putByte(Character.CLOSE_BRACE);
 }
 
-/** The last value of `cni` in a valid object; 0 if there is none or it is null, or after fail(). */
+/** The value of `cni` in a valid object that counts, as Outline.find has it; 0 if there is none or it is null, or after fail(). */
 function findCni(args: usize): usize {
-  let found: usize = 0;
+  let exact: usize = 0;
+  let other: usize = 0;
   let p = enterObject(args);
   while (load<u8>(p) != Character.CLOSE_BRACE) {
     const value = readKey(p);
     if (!value) return 0;
-    if (keyIs("cni")) found = value;
+    if (keyIsInAnyCase("cni")) {
+      if (keyIsExact) exact = value;
+      else if (!isNull(value)) other = value;
+    }
     p = nextMember(skipValue(value, 0));
   }
-  return found && !isNull(found) ? found : 0;
+  return exact && !isNull(exact) ? exact : other;
 }

@@ -7,6 +7,7 @@ import { findKey, KeyTable } from "../json/key-table";
 import { finish, nextMember, readKey, skipValue } from "../json/scan";
 import { writeByte, writeBytes, writeString, writeText } from "../json/write";
 import { readCapabilities } from "./capabilities";
+import { keyIsExact } from "../json/text";
 import { Field, fieldOfKey } from "./fields";
 import { enterInput, expectObject, inputEnd, isNull, openInput } from "./shape";
 
@@ -14,7 +15,8 @@ import { enterInput, expectObject, inputEnd, isNull, openInput } from "./shape";
  * See MergeInput in src/kernels/index.ts. An optional input that is not given has address 0.
  *
  * In one pass over the plugin's configuration: runs of members that stay are copied as they were written, those that are
- * set anew are left out. Name and version come first in the output, the rest of what is set last.
+ * set anew are left out. Name and version come first in the output, the rest of what is set last. Members whose key is that of such a one in another case stay, as Go
+ * leaves them; plugins in Go take the last one, so that name and version come last where there is any.
  */
 export function mergeConfig(
   plugin: usize,
@@ -30,26 +32,29 @@ export function mergeConfig(
   validAttachments: usize,
   validAttachmentsLength: usize,
 ): Status {
-  // Every input appears once in the output, the attachments twice; 256 bytes are more than all the keys set.
+  // Every input appears once in the output, the attachments, name and version twice; 256 bytes are more than all the keys set.
   const output = allocate(
     pluginLength +
-      6 * (nameLength + cniVersionLength) +
+      12 * (nameLength + cniVersionLength) +
       prevResultLength +
       runtimeConfigLength +
       2 * validAttachmentsLength +
       256,
   );
   if (!output) return failure();
-  let out = writeText(output, '{"name":');
-  out = writeString(out, name, name + nameLength);
-  out = writeText(out, ',"cniVersion":');
-  out = writeString(out, cniVersion, cniVersion + cniVersionLength);
+  let out = writeNetwork(writeByte(output, Character.OPEN_BRACE), name, nameLength, cniVersion, cniVersionLength);
+  const networkEnd = out;
 
   /** First byte of the run of members that stay, 0 where there is none; and the byte after its last. */
   let run: usize = 0;
   let runEnd: usize = 0;
+  /** As `capabilities`, and as a key in another case, which counts where the first is missing or null. */
   let capabilities: usize = 0;
   let capabilitiesEnd: usize = 0;
+  let otherCapabilities: usize = 0;
+  let otherCapabilitiesEnd: usize = 0;
+  /** Whether a key that stays is that of name or version in another case. */
+  let hasOtherNetwork = false;
   let ownRuntimeConfig: usize = 0;
   let ownRuntimeConfigEnd: usize = 0;
 
@@ -59,20 +64,27 @@ export function mergeConfig(
     const value = readKey(p);
     if (!value) return failure();
     const field = fieldOfKey();
+    const isExact = keyIsExact;
     const end = skipValue(value, 1);
     if (!end) return failure();
     let stays = true;
     if (field == Field.NAME || field == Field.CNI_VERSION) {
-      stays = false;
+      stays = !isExact;
+      if (stays) hasOtherNetwork = true;
     } else if (field == Field.CAPABILITIES) {
-      capabilities = value;
-      capabilitiesEnd = end;
+      if (isExact) {
+        capabilities = value;
+        capabilitiesEnd = end;
+      } else if (!isNull(value)) {
+        otherCapabilities = value;
+        otherCapabilitiesEnd = end;
+      }
       stays = false;
     } else if (field == Field.PREV_RESULT) {
-      stays = prevResult == 0;
+      stays = prevResult == 0 || !isExact;
     } else if (field == Field.ATTACHMENTS) {
       stays = validAttachments == 0;
-    } else if (field == Field.RUNTIME_CONFIG && runtimeConfig != 0) {
+    } else if (field == Field.RUNTIME_CONFIG && runtimeConfig != 0 && isExact) {
       ownRuntimeConfig = value;
       ownRuntimeConfigEnd = end;
       stays = false;
@@ -89,12 +101,23 @@ export function mergeConfig(
   }
   if (!finish(p + 1, plugin + pluginLength)) return failure();
   if (run) out = writeBytes(writeByte(out, Character.COMMA), run, runEnd);
+  let start = output;
+  if (hasOtherNetwork) {
+    // The comma before the first member that stays becomes the brace.
+    start = networkEnd;
+    store<u8>(start, Character.OPEN_BRACE);
+    out = writeNetwork(writeByte(out, Character.COMMA), name, nameLength, cniVersion, cniVersionLength);
+  }
+  if (!capabilities || isNull(capabilities)) {
+    capabilities = otherCapabilities;
+    capabilitiesEnd = otherCapabilitiesEnd;
+  }
   if (capabilities && !expectObject(capabilities, "capabilities")) return failure();
 
   if (prevResult) {
-    const start = openInput(prevResult, prevResultLength, Character.OPEN_BRACE);
-    if (!start) return failure();
-    out = writeBytes(writeText(out, ',"prevResult":'), start, inputEnd);
+    const value = openInput(prevResult, prevResultLength, Character.OPEN_BRACE);
+    if (!value) return failure();
+    out = writeBytes(writeText(out, ',"prevResult":'), value, inputEnd);
   }
   if (runtimeConfig) {
     const before = out;
@@ -111,13 +134,25 @@ export function mergeConfig(
     }
   }
   if (validAttachments) {
-    const start = openInput(validAttachments, validAttachmentsLength, Character.OPEN_BRACKET);
-    if (!start) return failure();
-    out = writeBytes(writeText(out, ',"cni.dev/valid-attachments":'), start, inputEnd);
-    out = writeBytes(writeText(out, ',"cni.dev/attachments":'), start, inputEnd);
+    const value = openInput(validAttachments, validAttachmentsLength, Character.OPEN_BRACKET);
+    if (!value) return failure();
+    out = writeBytes(writeText(out, ',"cni.dev/valid-attachments":'), value, inputEnd);
+    out = writeBytes(writeText(out, ',"cni.dev/attachments":'), value, inputEnd);
   }
   out = writeByte(out, Character.CLOSE_BRACE);
-  return succeed(output, out - output);
+  return succeed(start, out - start);
+}
+
+/** Writes `"name":…,"cniVersion":…`. Returns the address after it. */
+function writeNetwork(
+  to: usize,
+  name: usize,
+  nameLength: usize,
+  cniVersion: usize,
+  cniVersionLength: usize,
+): usize {
+  to = writeString(writeText(to, '"name":'), name, name + nameLength);
+  return writeString(writeText(to, ',"cniVersion":'), cniVersion, cniVersion + cniVersionLength);
 }
 
 /** Notes the members of the runtimeConfig input whose keys are marked. False after fail(). */

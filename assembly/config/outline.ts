@@ -16,7 +16,7 @@ import {
   skipBlanks,
   skipValue,
 } from "../json/scan";
-import { keyIs } from "../json/text";
+import { keyIsExact, keyIsInAnyCase } from "../json/text";
 import { Field, fieldOfKey } from "./fields";
 import { expectString, isNull } from "./shape";
 
@@ -27,6 +27,8 @@ const MAX_PLUGINS: i32 = 1024;
 @unmanaged
 export class Member {
   field: Field;
+  /** Its key is written in the field's own case. */
+  isExact: bool;
   /** The key's opening quote. */
   start: usize;
   /** First byte of the value, and the byte after its last. */
@@ -38,7 +40,7 @@ export class Member {
   next: Member | null;
   /** Of a `plugins` that is an array: its plugins. */
   plugins: Outline | null;
-  /** Of an `ipam` that is an object: the value of its last `type`, 0 if there is none. */
+  /** Of an `ipam` that is an object: the value of its `type` (the last one; one in another case where there is none), 0 if there is none. */
   ipamType: usize;
 }
 
@@ -54,14 +56,18 @@ export class Outline {
   /** The next plugin of the list. */
   next: Outline | null;
 
-  /** The last appearance of a field, which is the one that counts; null too where its value is null. */
+  /**
+   * The appearance of a field that counts: the last one. One in the field's own case goes before those in another, as long as it is not null. Null where there is none, or its
+   * value is null.
+   */
   find(field: Field): Member | null {
-    const found = load<Member | null>(lastMembers(this) + (field << 2));
-    return found === null || isNull(found.valueStart) ? null : found;
+    const place = lastMembers(this) + (field << 2);
+    const exact = load<Member | null>(place);
+    return exact === null || isNull(exact.valueStart) ? load<Member | null>(place, LAST_MEMBERS_LENGTH) : exact;
   }
 }
 
-/** Behind each Outline: for every field the address of its last member, or 0. 20 words hold all fields. */
+/** Behind each Outline: for every field the address of its last member, or 0; and of its last one in another case that is not null. 20 words hold all fields. */
 const LAST_MEMBERS_LENGTH: usize = 80;
 
 @inline
@@ -92,11 +98,11 @@ export function isList(outline: Outline): bool {
 }
 
 function outlineValue(start: usize, depth: i32): Outline | null {
-  const address = allocate(offsetof<Outline>() + LAST_MEMBERS_LENGTH);
+  const address = allocate(offsetof<Outline>() + 2 * LAST_MEMBERS_LENGTH);
   if (!address) return null;
   const outline = changetype<Outline>(address);
   const found = lastMembers(outline);
-  for (let offset: usize = 0; offset < LAST_MEMBERS_LENGTH; offset += 16) {
+  for (let offset: usize = 0; offset < 2 * LAST_MEMBERS_LENGTH; offset += 16) {
     v128.store(found + offset, i64x2.splat(0));
   }
   outline.start = start;
@@ -126,8 +132,9 @@ function outlineValue(start: usize, depth: i32): Outline | null {
       if (last === null) outline.members = member;
       else last.next = member;
       last = member;
-      store<Member>(found + (field << 2), member);
       const first = load<u8>(value);
+      if (member.isExact) store<Member>(found + (field << 2), member);
+      else if (first != Character.LOWER_N) store<Member>(found + (field << 2), member, LAST_MEMBERS_LENGTH);
       if (field == Field.PLUGINS && depth == 0 && first == Character.OPEN_BRACKET) {
         end = outlinePlugins(member, value);
       } else if (field == Field.IPAM && first == Character.OPEN_BRACE) {
@@ -154,6 +161,8 @@ function addMember(field: Field): Member | null {
   if (!address) return null;
   const member = changetype<Member>(address);
   member.field = field;
+  // The attachments of a GC are compared in no other way.
+  member.isExact = field == Field.ATTACHMENTS || keyIsExact;
   member.next = null;
   member.plugins = null;
   member.ipamType = 0;
@@ -161,17 +170,23 @@ function addMember(field: Field): Member | null {
 }
 
 function outlineIpam(member: Member, ipam: usize, depth: i32): usize {
+  let exact: usize = 0;
+  let other: usize = 0;
   let p = enterObject(ipam);
   if (!p) return 0;
   while (load<u8>(p) != Character.CLOSE_BRACE) {
     const value = readKey(p);
     if (!value) return 0;
-    if (keyIs("type")) member.ipamType = value;
+    if (keyIsInAnyCase("type")) {
+      if (keyIsExact) exact = value;
+      else if (!isNull(value)) other = value;
+    }
     const end = skipValue(value, depth + 1);
     if (!end) return 0;
     p = nextMember(end);
     if (!p) return 0;
   }
+  member.ipamType = exact && !isNull(exact) ? exact : other;
   return p + 1;
 }
 

@@ -120,3 +120,29 @@ export function textIs(start: usize, end: usize, text: string): bool {
 export function keyIs(text: string): bool {
   return textIs(keyStart, keyEnd, text);
 }
+
+/** Whether the key of the last keyIsInAnyCase that was true is written exactly so. */
+export let keyIsExact: bool = false;
+
+/** In each byte the bit in which a letter's two cases differ. */
+const CASE_BITS: u64 = 0x2020202020202020;
+
+/**
+ * The same in any case: Go's encoding/json takes the keys of its types so. keyIsExact says which it was.
+ * @param text ASCII letters only: of other characters that bit makes others
+ */
+export function keyIsInAnyCase(text: string): bool {
+  const length = <usize>text.length;
+  if (keyEnd - keyStart != length) return false;
+  const expected = changetype<usize>(text);
+  let differences: u64 = 0;
+  for (let offset: usize = 0; offset < length; offset += 8) {
+    const units = v128.load(expected + (offset << 1));
+    let difference = load<u64>(keyStart + offset) ^ i64x2.extract_lane(i8x16.narrow_i16x8_u(units, units), 0);
+    if (length - offset < 8) difference <<= (8 - (length - offset)) << 3;
+    if (difference & ~CASE_BITS) return false;
+    differences |= difference;
+  }
+  keyIsExact = !differences;
+  return true;
+}

@@ -1,8 +1,8 @@
 /** Network configurations: bytes to NetworkConfigList, checked (spec, section 1). */
 
-import { KernelError, type Kernels, lineColumn } from "../kernels/index.ts";
+import { type ConfigParts, KernelError, type Kernels, lineColumn } from "../kernels/index.ts";
 import { CniErrorCode, textError } from "./errors.ts";
-import { joinMembers, objectMembers, valueOffset } from "./json.ts";
+import { isNull, joinMembers, objectMembers, valueOffset } from "./json.ts";
 import { closeBrace, openBrace, space } from "./json-bytes.ts";
 import { configFailure } from "./kernel-failure.ts";
 import { networkNameProblem, pluginTypeProblem } from "./names.ts";
@@ -11,7 +11,7 @@ import { versionProblem, versionWhenMissing } from "./versions.ts";
 
 /** What a configuration takes where it does not say. */
 export interface ConfigDefaults {
-  /** For a missing or empty `name`. */
+  /** For a missing or empty `name`, and for one whose key is in another case, as Go multus fills in a definition's. */
   readonly name?: string | undefined;
   /** For a list without `cniVersion`; a single plugin without it is 0.1.0 as the spec says. */
   readonly cniVersion?: string | undefined;
@@ -83,7 +83,7 @@ function fillDefaults(
 ): Uint8Array {
   const parts = kernels.splitConfig(bytes);
   const set = new Map<string, string>();
-  if (parts.name === "" && defaults.name !== undefined) set.set("name", defaults.name);
+  if (defaults.name !== undefined && !hasName(bytes, where, parts)) set.set("name", defaults.name);
   if (parts.isList && parts.cniVersion === "" && defaults.cniVersion !== undefined) {
     set.set("cniVersion", defaults.cniVersion);
   }
@@ -93,6 +93,13 @@ function fillDefaults(
   const members = objectMembers(bytes, where);
   for (const [key, value] of set) members.set(key, Buffer.from(JSON.stringify(value)));
   return joinMembers(members);
+}
+
+/** Has the configuration a `name` whose key is written so? */
+function hasName(bytes: Uint8Array, where: string, { name }: ConfigParts): boolean {
+  if (name === "") return false;
+  const written = objectMembers(bytes, where, (key) => key === "name").get("name");
+  return written !== undefined && !isNull(written);
 }
 
 /** An object with members at its end that it does not have yet. The rest stays as it is written: a configuration can have a hundred thousand keys. @param object checked */

@@ -7,6 +7,7 @@ import { parseNetworkConfig } from "./config.ts";
 import { CniError, CniErrorCode, ioFailure } from "./errors.ts";
 import { FileMemory, type FileState, fileState, fileStates, firstFileState } from "./file-state.ts";
 import { arrayElements, joinElements, joinMembers, memberValue, objectMembers, scalarText } from "./json.ts";
+import { keySpelling } from "./key-spelling.ts";
 import { checkNetworkName } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";
 
@@ -17,8 +18,11 @@ const firstExtensions = [".conf", ".conflist"];
 /** Extension of the files of a list's subdirectory, one plugin each. */
 const pluginExtensions = [".conf"];
 
+const listSpelling = keySpelling(["name", "loadOnlyInlinedPlugins", "plugins"]);
+
 /** A .conflist as far as it must be known before its subdirectory is. */
 interface ListFile {
+  /** Those that are looked at spelled as they should be. */
   readonly members: ReadonlyMap<string, Uint8Array>;
   readonly bytes: Uint8Array;
   /** Where further plugins are; undefined: nowhere. */
@@ -174,7 +178,7 @@ export class NetworkConfigFiles {
 
 function readListFile(path: string): ListFile {
   const bytes = readFile(path);
-  const members = objectMembers(bytes, path);
+  const members = listSpelling.members(objectMembers(bytes, path));
   const name = memberValue(members, "name");
   const inlinedOnly = memberValue(members, "loadOnlyInlinedPlugins");
   if (typeof name !== "string" || scalarText(inlinedOnly).toLowerCase() === "true") {

@@ -6,6 +6,7 @@ import { bounded, quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { memberValue, objectMembers } from "./json.ts";
 import { openBrace, openBracket } from "./json-bytes.ts";
+import { keySpelling } from "./key-spelling.ts";
 
 /** Characters of a plugin's output that are quoted. */
 const outputShown = 300;
@@ -13,7 +14,7 @@ const outputShown = 300;
 const messageShown = 3_000;
 /** Bytes at the start of a plugin's output that are looked at to quote it. A character has four bytes at most. */
 const outputRead = 4 * 1024;
-const errorKeys: ReadonlySet<string> = new Set(["code", "msg", "details"]);
+const spelling = keySpelling(["code", "msg", "details"]);
 
 /**
  * Codes for orders that were not carried out. A plugin that is not there, or has no proper name, is an error of the
@@ -96,7 +97,7 @@ function orderText(run: PluginRun, error: ExecutorError): string {
 function errorObject(stdout: Uint8Array): { code: number; message: string; details: string } | undefined {
   let members: ReadonlyMap<string, Uint8Array>;
   try {
-    members = objectMembers(stdout, "error object", (name) => errorKeys.has(name));
+    members = spelling.members(objectMembers(stdout, "error object", spelling.isKnown));
   } catch (error) {
     if (error instanceof CniError) return undefined;
     throw error;

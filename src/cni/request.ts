@@ -1,6 +1,7 @@
 /** What a runtime asks of a CNI plugin, and what it gets back: environment and stdin as one value, exit code and stdout as another. */
 
 import { memberValue, objectMembers } from "./json.ts";
+import { keySpelling } from "./key-spelling.ts";
 
 /** One call of the plugin. The texts are the CNI_ variables as they came, "" where unset; nothing has been checked yet. */
 export interface CniRequest {
@@ -40,10 +41,13 @@ export interface CniReply {
 /** What is longer is no version, and would be most of the error object. */
 const longestVersion = 64;
 
+const spelling = keySpelling(["cniVersion"]);
+
 /** The version that the runtime's netconf names, "" if it cannot be read: for an error object. */
 export function versionAskedFor({ config }: CniRequest): string {
   try {
-    const version = memberValue(objectMembers(config, "netconf"), "cniVersion");
+    const members = objectMembers(config, "netconf", spelling.isKnown);
+    const version = memberValue(spelling.members(members), "cniVersion");
     return typeof version === "string" && version.length <= longestVersion ? version : "";
   } catch {
     return "";

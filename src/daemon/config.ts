@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import validateDaemonConfig from "../../build/validators/daemon-config.validator.mjs";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { parseJson } from "../cni/json.ts";
+import { isJsonObject, parseJson } from "../cni/json.ts";
 import { keySpelling } from "../cni/key-spelling.ts";
 import { checkSchema } from "../cni/schema.ts";
 import { errorText } from "../log/error-text.ts";
@@ -125,13 +125,14 @@ export function readDaemonConfig(file: string): DaemonConfig {
 
 /** @param where the file's path, for errors @throws {CniError} 6, 7 */
 export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfig {
-  const value = spelling.object(parseJson(bytes, where));
+  const given = spelling.object(parseJson(bytes, where));
+  const value = isJsonObject(given) ? spelling.set(given) : given;
   checkSchema(validateDaemonConfig, value, bytes, where);
   // Checks the netconf keys, those of the log among them.
   const overrides = netconfOverrides(bytes, where);
   const keys = value as DaemonConfigKeys;
   const { logFile, logLevel, logToStderr, logOptions } = keys;
-  const given = Object.keys(keys);
+  const names = Object.keys(keys);
   const runtimeConfig = runtimeConfigSettings(keys, where);
   const used = [...usedKeys, ...runtimeConfigKeys];
   const unneeded = unneededKeys(runtimeConfig);
@@ -154,9 +155,9 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
     runtimeConfig,
-    unused: given.filter(
+    unused: names.filter(
       (key) => unneeded.includes(key) || (daemonKeys.includes(key) && !used.includes(key)),
     ),
-    unknown: given.filter((key) => !netconfKeys.includes(key) && !daemonKeys.includes(key)),
+    unknown: names.filter((key) => !netconfKeys.includes(key) && !daemonKeys.includes(key)),
   };
 }

@@ -1,7 +1,7 @@
 /** Which log a request's lines go to: the daemon's own keys first, then those of the request's netconf (behaviour page, section 2). */
 
 import { isJsonObject, memberValue, wholeMembers } from "../cni/json.ts";
-import { keySpelling } from "../cni/key-spelling.ts";
+import { type KeySpelling, keySpelling } from "../cni/key-spelling.ts";
 import type { Logger } from "../log/logger.ts";
 import type { DaemonLogger, Loggers } from "../log/loggers.ts";
 import { type LogKeys, type LogOptions, logSettings } from "../log/settings.ts";
@@ -9,6 +9,7 @@ import { type LogKeys, type LogOptions, logSettings } from "../log/settings.ts";
 /** No netconf without this text has a key for the log. */
 const anyLogKey = /"log/i;
 const spelling = keySpelling(["logFile", "logLevel", "logToStderr", "logOptions"]);
+const optionSpelling = keySpelling(["maxAge", "maxSize", "maxBackups", "compress"]);
 
 export class RequestLoggers {
   readonly #loggers: Loggers;
@@ -35,7 +36,7 @@ export class RequestLoggers {
         logFile: logFile ?? member(members, "logFile", isText),
         logLevel: logLevel ?? member(members, "logLevel", isText),
         logToStderr: logToStderr ?? member(members, "logToStderr", isBoolean),
-        logOptions: logOptions ?? member(members, "logOptions", isLogOptions),
+        logOptions: logOptions ?? member(members, "logOptions", isLogOptions, optionSpelling),
       }),
     );
   }
@@ -45,8 +46,10 @@ function member<Value>(
   members: ReadonlyMap<string, Uint8Array>,
   key: string,
   isValid: (value: unknown) => value is Value,
+  within?: KeySpelling,
 ): Value | undefined {
-  const value = memberValue(members, key);
+  const written = memberValue(members, key);
+  const value = within === undefined ? written : within.object(written);
   return isValid(value) ? value : undefined;
 }
 

@@ -16,7 +16,7 @@ export interface PluginParts {
 
 /**
  * A network configuration, single (`type` present) or list, taken apart without turning it into objects. A field that is null counts
- * as missing; of duplicate keys the last one counts.
+ * as missing; of duplicate keys the last one counts. Keys may be in any case: one that is written exactly as here goes before the others.
  */
 export interface ConfigParts {
   /** A list: there is no top-level `type`, or it is empty. */
@@ -36,7 +36,7 @@ export interface ConfigParts {
 export interface MergeInput {
   /** The plugin's configuration object as written. */
   readonly plugin: Uint8Array;
-  /** Network name; replaces the object's `name`. */
+  /** Network name; replaces the object's `name`. A key in another case stays, before it. */
   readonly name: string;
   /** Network version; replaces the object's `cniVersion`. */
   readonly cniVersion: string;

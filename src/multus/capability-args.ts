@@ -1,6 +1,7 @@
 /** Capability arguments: the runtime's own (runtimeConfig of the netconf) with a selection's over them, key by key (behaviour page, section 5). */
 
 import { arrayElements, joinElements, joinMembers, objectMembers } from "../cni/json.ts";
+import { keySpelling } from "../cni/key-spelling.ts";
 import { excessOfFileName } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { quoted } from "../log/quoted.ts";
@@ -57,6 +58,8 @@ function isNothing(value: Uint8Array): boolean {
   return text === "null" || text === '""' || /^\[\s*\]$/u.test(text);
 }
 
+const mayBeEmpty = keySpelling(["protocol", "hostIP"]);
+
 /** Port mappings without their empty `protocol` and `hostIP`: plugins take an empty hostIP for one that cannot be parsed. */
 function tidyPortMappings(value: Uint8Array): Uint8Array {
   const text = decoder.decode(value);
@@ -65,9 +68,8 @@ function tidyPortMappings(value: Uint8Array): Uint8Array {
   }
   const entries = arrayElements(value, "runtimeConfig.portMappings").map((entry) => {
     const members = objectMembers(entry, "runtimeConfig.portMappings");
-    for (const key of ["protocol", "hostIP"]) {
-      const member = members.get(key);
-      if (member !== undefined && isNothing(member)) {
+    for (const [key, member] of members) {
+      if (mayBeEmpty.isKnown(key) && isNothing(member)) {
         members.delete(key);
       }
     }

@@ -90,6 +90,11 @@ export const podAnnotationsKey = "io.kubernetes.cri.pod-annotations";
 const notOverridable = ["name", "type", "cniVersion", "capabilities", "runtimeConfig", "prevResult"];
 
 const spelling = keySpelling(Object.keys(schema.properties));
+/** Of the objects among the values that have keys of Multus's. */
+const spellingWithin = {
+  runtimeConfig: keySpelling(Object.keys(schema.properties.runtimeConfig.properties)),
+  logOptions: keySpelling(Object.keys(schema.properties.logOptions.properties)),
+};
 
 const noOverrides: NetconfOverrides = { keys: {}, delegates: undefined };
 
@@ -197,14 +202,22 @@ function lastingKeys(keys: NetconfKeys): LastingKeys {
 }
 
 /**
- * The keys of a netconf as it writes them, checked; also those that are the shim's alone. As for Go, they may be in any case, one that is null counts as absent,
- * and of those that mean the same the last one counts. The shim reads its keys in the same way (shim/json.c).
+ * The keys of a netconf as it writes them, checked; also those that are the shim's alone. They may be in any case (see keySpelling); as for Go, one that is null or an empty
+ * string counts as absent. The shim reads its keys in the same way (shim/json.c).
  * @throws {CniError} 6 not JSON (line, column), 7 with the JSON path
  */
 export function checkedNetconfKeys(bytes: Uint8Array, where: string): PresentMembers {
-  const read = spelling.present(bytes, where);
-  checkSchema(validateNetconf, read.object, bytes, where);
-  return read;
+  const { object: present, members } = spelling.present(bytes, where);
+  const { runtimeConfig, logOptions, ...others } = spelling.set(present);
+  const object = {
+    ...others,
+    ...(runtimeConfig === undefined
+      ? {}
+      : { runtimeConfig: spellingWithin.runtimeConfig.object(runtimeConfig) }),
+    ...(logOptions === undefined ? {} : { logOptions: spellingWithin.logOptions.object(logOptions) }),
+  };
+  checkSchema(validateNetconf, object, bytes, where);
+  return { object, members };
 }
 
 function readKeys(
@@ -227,7 +240,7 @@ function rawDelegates(
 function rawRuntimeConfig(members: ReadonlyMap<string, Uint8Array>, where: string): Map<string, Uint8Array> {
   const raw = members.get("runtimeConfig");
   if (raw === undefined) return new Map();
-  const values = objectMembers(raw, where);
+  const values = spellingWithin.runtimeConfig.members(objectMembers(raw, where));
   for (const [key, value] of values) if (isNull(value)) values.delete(key);
   return values;
 }

@@ -3,6 +3,7 @@
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { arrayElements, isJsonObject, type JsonObject, memberValue, objectMembers } from "../cni/json.ts";
 import { openBrace, openBracket } from "../cni/json-bytes.ts";
+import { keySpelling } from "../cni/key-spelling.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { longestPlan } from "./bounds.ts";
 import { type AskedRoutes, askedRoutes, gatewayFilter } from "./default-route.ts";
@@ -17,13 +18,15 @@ export function isNonEmpty(value: unknown): boolean {
 }
 
 const pluginKeys = ["cniVersion", "name", "type", "capabilities", "dns", "prevResult"];
+const pluginSpelling = keySpelling([...pluginKeys, "ipam"]);
+const ipamSpelling = keySpelling(["type"]);
 
 /**
  * The keys that Go's types know of a plugin's configuration, as it writes them: without what is empty, `ipam` always. Only these become values: a configuration of 1 MiB would take 20 times
  * as much memory as a whole.
  */
 function pluginProjection(plugin: Uint8Array): JsonObject {
-  const members = objectMembers(plugin, "plugin", (key) => key === "ipam" || pluginKeys.includes(key));
+  const members = pluginSpelling.members(objectMembers(plugin, "plugin", pluginSpelling.isKnown));
   const projection: Record<string, unknown> = {};
   for (const key of pluginKeys) {
     const value = memberValue(members, key);
@@ -38,17 +41,14 @@ function pluginProjection(plugin: Uint8Array): JsonObject {
 }
 
 function ipamType(ipam: Uint8Array): unknown {
-  return memberValue(
-    objectMembers(ipam, "ipam", (key) => key === "type"),
-    "type",
-  );
+  return memberValue(ipamSpelling.members(objectMembers(ipam, "ipam", ipamSpelling.isKnown)), "type");
 }
 
-const listKeys = ["cniVersion", "name", "disableCheck", "disableGC", "plugins"];
+const listSpelling = keySpelling(["cniVersion", "name", "disableCheck", "disableGC", "plugins"]);
 
 /** The same of a list. */
 function listProjection(list: Uint8Array): JsonObject {
-  const members = objectMembers(list, "list", (key) => listKeys.includes(key));
+  const members = listSpelling.members(objectMembers(list, "list", listSpelling.isKnown));
   const projection: Record<string, unknown> = {};
   for (const key of ["cniVersion", "name"]) {
     const value = memberValue(members, key);

@@ -3,8 +3,17 @@
 import { isIP } from "node:net";
 import validateSelections from "../../build/validators/selection.validator.mjs";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { arrayElements, elementCount, isJsonObject, isNull, objectMembers, parseJson } from "../cni/json.ts";
-import { keySpelling } from "../cni/key-spelling.ts";
+import {
+  arrayElements,
+  elementCount,
+  isJsonObject,
+  isNull,
+  joinElements,
+  joinMembers,
+  objectMembers,
+  parseJson,
+} from "../cni/json.ts";
+import { type KeySpelling, keySpelling } from "../cni/key-spelling.ts";
 import { ifNameProblem } from "../cni/names.ts";
 import { checkSchema, invalidValue } from "../cni/schema.ts";
 import { quoted } from "../log/quoted.ts";
@@ -67,7 +76,10 @@ const longestLists: readonly (readonly [keyof SelectionItem | "portMappings", nu
   ["portMappings", 4096],
 ];
 
-const spelling = keySpelling(Object.keys(schema.items.properties));
+const fields = schema.items.properties;
+const spelling = keySpelling(Object.keys(fields));
+const mappingSpelling = keySpelling(Object.keys(fields.portMappings.items.properties));
+const bandwidthSpelling = keySpelling(Object.keys(fields.bandwidth.properties));
 
 /**
  * Parses annotation `k8s.v1.cni.cncf.io/networks`: comma form, or JSON where the text has one of `[ { "`. The items are counted before anything is made of them.
@@ -172,7 +184,7 @@ function parseCommaItem(
 function parseJsonForm(text: string, defaultNamespace: string, where: string): NetworkSelection[] {
   const bytes = Buffer.from(text);
   const parsed = parseJson(bytes, where);
-  const value = Array.isArray(parsed) ? parsed.map(spelling.known) : parsed;
+  const value = Array.isArray(parsed) ? parsed.map(spelledItem) : parsed;
   checkLists(value, bytes, where);
   checkSchema(validateSelections, value, bytes, where);
   const raw = arrayElements(bytes, where);
@@ -187,14 +199,47 @@ function parseJsonForm(text: string, defaultNamespace: string, where: string): N
       ips: item.ips ?? undefined,
       mac: item.mac || undefined,
       infinibandGUID: item["infiniband-guid"] || undefined,
-      portMappings: rawMember(members, "portMappings"),
-      bandwidth: rawMember(members, "bandwidth"),
+      portMappings: spelledMappings(rawMember(members, "portMappings"), where),
+      bandwidth: spelledWithin(bandwidthSpelling, rawMember(members, "bandwidth"), where),
       defaultRoute: item["default-route"] ?? undefined,
       cniArgs: rawMember(members, "cni-args"),
       deviceID: item.deviceID || undefined,
       ipamClaimReference: item["ipam-claim-reference"] || undefined,
     };
   });
+}
+
+/** The keys of an item that count, those of its port mappings and its bandwidth among them. */
+function spelledItem(item: unknown): unknown {
+  const spelled = spelling.known(item);
+  if (!isJsonObject(spelled)) return spelled;
+  const { portMappings, bandwidth } = spelled;
+  return {
+    ...spelled,
+    ...(Array.isArray(portMappings) ? { portMappings: portMappings.map(mappingSpelling.object) } : {}),
+    ...(isJsonObject(bandwidth) ? { bandwidth: bandwidthSpelling.object(bandwidth) } : {}),
+  };
+}
+
+/** An object as it is written, or, where keys of it are not, with these as plugins know them: not all are in Go. */
+function spelledWithin(
+  within: KeySpelling,
+  raw: Uint8Array | undefined,
+  where: string,
+): Uint8Array | undefined {
+  if (raw === undefined) return undefined;
+  const members = objectMembers(raw, where);
+  const spelled = within.members(members);
+  return [...spelled.keys()].every((key) => members.has(key)) && spelled.size === members.size
+    ? raw
+    : joinMembers(spelled);
+}
+
+function spelledMappings(raw: Uint8Array | undefined, where: string): Uint8Array | undefined {
+  if (raw === undefined) return undefined;
+  const mappings = arrayElements(raw, where);
+  const spelled = mappings.map((mapping) => spelledWithin(mappingSpelling, mapping, where) ?? mapping);
+  return spelled.every((mapping, index) => mapping === mappings[index]) ? raw : joinElements(spelled);
 }
 
 /** `{"name":"ns/net"}` is `net` of namespace `ns`, as in the comma form. What is not of this form stays as it is, for checkItem to refuse. */

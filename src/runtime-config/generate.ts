@@ -2,6 +2,7 @@
 
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { type JsonObject, objectMembers } from "../cni/json.ts";
+import { keySpelling } from "../cni/key-spelling.ts";
 import { pluginTypeProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { checkVersion, compareVersions } from "../cni/versions.ts";
@@ -141,12 +142,14 @@ function capabilitiesOf(
   return Object.fromEntries(Array.from(names, (name) => [name, true]));
 }
 
+const versions = keySpelling(["cniVersion", "cniVersions"]);
+
 /** The cluster network's configuration, its values as they were written. @param cniVersion replaces its version; undefined: it stays */
 function copyOf({ path, network }: ClusterNetwork, cniVersion: string | undefined): Uint8Array {
   const members = objectMembers(network.bytes, path);
   if (cniVersion !== undefined) {
-    // Of a list with both, the highest would count.
-    members.delete("cniVersions");
+    // Of a list with both, the highest would count. A plugin in Go takes a key in another case for its own.
+    for (const key of members.keys()) if (versions.isKnown(key)) members.delete(key);
     members.set("cniVersion", json(cniVersion));
   }
   return writeObject(members, "    ");

@@ -7,6 +7,7 @@
  * What is parsed, is rounded: 18446744073709551615 comes out as 18446744073709552000.
  */
 
+import { arrayElements, everyMember } from "../../src/cni/json.ts";
 import {
   type AdjustInput,
   type ConfigParts,
@@ -36,25 +37,66 @@ function parseObject(input: string, bytes: Uint8Array): JsonObject {
     throw refuse(input, String(error));
   }
   if (!isObject(value)) throw refuse(input, "must be an object");
-  return value;
+  return inOrder(bytes, 4) as JsonObject;
+}
+
+/** The value of a checked text, whose members are in the order of their last appearances down to a depth. JSON.parse has them in that of the first. */
+function inOrder(bytes: Uint8Array, depth: number): unknown {
+  const text = decoder.decode(bytes);
+  const [first] = text.trimStart();
+  if (depth > 0 && first === "[") {
+    return arrayElements(bytes, "it").map((element) => inOrder(element, depth - 1));
+  }
+  if (depth === 0 || first !== "{") return JSON.parse(text);
+  const members = new Map<string, unknown>();
+  for (const [name, raw] of everyMember(bytes, "it")) {
+    members.delete(name);
+    members.set(name, inOrder(raw, depth - 1));
+  }
+  return Object.fromEntries(members);
+}
+
+const lowerCase = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+
+/** Is it the key in any case? */
+const isKey = (key: string) => {
+  const lower = lowerCase(key);
+  return (other: string) => lowerCase(other) === lower;
+};
+
+/** The value of a key in any case: of the key as it is written here, where that is not null; else the last of the others that is not. */
+function memberOf(object: JsonObject, key: string): unknown {
+  const isSame = isKey(key);
+  return (
+    object[key] ??
+    Object.entries(object)
+      .filter(([other, value]) => isSame(other) && value !== null)
+      .at(-1)?.[1]
+  );
+}
+
+/** An object without keys, in any case. */
+function without(object: JsonObject, ...keys: string[]): JsonObject {
+  const entries = Object.entries(object).filter(([other]) => !keys.some((key) => isKey(key)(other)));
+  return Object.fromEntries(entries);
 }
 
 /** A string field; "" where it is missing or null. */
 function textField(object: JsonObject, field: string): string {
-  const value = object[field] ?? "";
+  const value = memberOf(object, field) ?? "";
   if (typeof value !== "string") throw refuse("config", `${field} must be a string`);
   return value.toWellFormed();
 }
 
 /** An object field; empty where it is missing or null. */
 function objectField(object: JsonObject, field: string): JsonObject {
-  const value = object[field] ?? {};
+  const value = memberOf(object, field) ?? {};
   if (!isObject(value)) throw refuse("config", `${field} must be an object`);
   return value;
 }
 
 function booleanField(object: JsonObject, field: string): boolean {
-  const value = object[field] ?? false;
+  const value = memberOf(object, field) ?? false;
   if (typeof value === "boolean") return value;
   const word = typeof value === "string" ? value.toLowerCase() : "";
   if (word !== "true" && word !== "false") throw refuse("config", `${field} must be true or false`);
@@ -62,7 +104,7 @@ function booleanField(object: JsonObject, field: string): boolean {
 }
 
 function pluginsField(list: JsonObject): JsonObject[] {
-  const plugins = list.plugins ?? [];
+  const plugins = memberOf(list, "plugins") ?? [];
   if (!Array.isArray(plugins)) throw refuse("config", "plugins must be an array");
   if (plugins.length > 1024) throw refuse("config", "more than 1024 plugins");
   return plugins.map((plugin: unknown) => {
@@ -97,7 +139,7 @@ function compareVersions(left: string, right: string): number {
 
 function listVersion(list: JsonObject): string {
   const single = textField(list, "cniVersion");
-  const versions = list.cniVersions ?? undefined;
+  const versions = memberOf(list, "cniVersions") ?? undefined;
   if (versions === undefined) return single;
   if (!Array.isArray(versions)) throw refuse("config", "cniVersions must be an array");
   const candidates = versions.map((version: unknown) => {
@@ -135,40 +177,44 @@ export function splitConfig(bytes: Uint8Array): ConfigParts {
 
 /** See Kernels.adjustConfig. */
 export function adjustConfig(input: AdjustInput): Uint8Array {
-  const config = parseObject("config", input.config);
+  let config = parseObject("config", input.config);
   const cniArgs = input.cniArgs === undefined ? undefined : parseObject("cniArgs", input.cniArgs);
   const { defaultName = "", deviceId = "" } = input;
   const isList = textField(config, "type") === "";
-  if (textField(config, "name") === "" && defaultName !== "") config.name = defaultName;
-  if (cniArgs !== undefined || deviceId !== "") {
-    if (isList && (config.plugins ?? null) === null) throw refuse("config", "plugins is missing");
-    for (const plugin of isList ? pluginsField(config) : [config]) {
-      if (deviceId !== "") {
-        plugin.deviceID = deviceId;
-        plugin.pciBusID = deviceId;
-      }
-      if (cniArgs !== undefined) {
-        const args = objectField(plugin, "args");
-        plugin.args = { ...args, cni: { ...objectField(args, "cni"), ...cniArgs } };
-      }
-    }
+  if (textField(config, "name") === "" && defaultName !== "") {
+    config = { ...without(config, "name"), name: defaultName };
   }
-  return encoder.encode(JSON.stringify(config));
+  if (cniArgs === undefined && deviceId === "") return encoder.encode(JSON.stringify(config));
+  const adjusted = (plugin: JsonObject): JsonObject => {
+    const device = deviceId === "" ? {} : { deviceID: deviceId, pciBusID: deviceId };
+    const changed = deviceId === "" ? plugin : { ...without(plugin, "deviceID", "pciBusID"), ...device };
+    if (cniArgs === undefined) return changed;
+    const args = objectField(plugin, "args");
+    const cni = { ...objectField(args, "cni"), ...cniArgs };
+    return { ...without(changed, "args"), args: { ...without(args, "cni"), cni } };
+  };
+  if (!isList) return encoder.encode(JSON.stringify(adjusted(config)));
+  const written = memberOf(config, "plugins");
+  if ((written ?? null) === null) throw refuse("config", "plugins is missing");
+  const plugins = pluginsField(config).map(adjusted);
+  const entries = Object.entries(config).map(([key, value]) => [key, value === written ? plugins : value]);
+  return encoder.encode(JSON.stringify(Object.fromEntries(entries)));
 }
 
 /** See Kernels.mergeConfig. */
 export function mergeConfig(input: MergeInput): Uint8Array {
-  const { capabilities, ...plugin } = parseObject("plugin", input.plugin);
+  const written = parseObject("plugin", input.plugin);
+  const plugin = without(written, "capabilities");
   plugin.name = input.name;
   plugin.cniVersion = input.cniVersion;
   if (input.runtimeConfig !== undefined) {
     const given = parseObject("runtimeConfig", input.runtimeConfig);
-    const supported = supportedCapabilities({ capabilities }).filter((name) => Object.hasOwn(given, name));
+    const supported = supportedCapabilities(written).filter((name) => Object.hasOwn(given, name));
     if (supported.length > 0) {
       plugin.runtimeConfig = Object.fromEntries(supported.map((name) => [name, given[name]]));
     }
   } else {
-    objectField({ capabilities }, "capabilities");
+    objectField(written, "capabilities");
   }
   const spliced: string[] = [];
   if (input.prevResult !== undefined) {

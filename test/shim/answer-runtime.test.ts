@@ -465,6 +465,19 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
     expect(errorOf(await outcome)).toMatchObject({ cniVersion: "0.4.0", code: 7, details: "relative" });
   });
 
+  test.each([
+    '{"cniVersion":"0.4.0","CNIVersion":"0.3.1","daemonSocketDir":"own","DaemonSocketDir":"/other"}',
+    '{"CNIVersion":"0.3.1","cniVersion":"0.4.0","DaemonSocketDir":"/other","daemonSocketDir":"own"}',
+    '{"CNIVersion":"0.3.1","CNIVERSION":"0.4.0","cniVersion":null,"DaemonSocketDir":"/other","DAEMONSOCKETDIR":"own"}',
+  ])("takes the key that is written exactly, else the last that is not null: %s", async (config) => {
+    await using daemon = await ShimDaemon.create(binary, { listening: false });
+    expect(errorOf(await daemon.run({ config }).outcome)).toMatchObject({
+      cniVersion: "0.4.0",
+      code: 7,
+      details: "own",
+    });
+  });
+
   test("finds the strings that it needs in any netconf, and repeats any text in an error", async () => {
     await using daemon = await ShimDaemon.create(binary, { listening: false });
     const texts = fc.string({

@@ -57,17 +57,22 @@ it.each([
 
 it.each([
   ['{"binDir":"/a","BINDIR":null}', { binDir: "/a" }],
-  ['{"binDir":"/a","binDir":null,"BinDir":"/b"}', { binDir: "/b" }],
+  ['{"binDir":"/a","binDir":null,"BinDir":"/b"}', { binDir: "/a" }],
+  ['{"BINDIR":"/a","BinDir":"/b","binDir":null}', { binDir: "/b" }],
+  ['{"DaemonCommand":["/a"],"daemonCommand":["/b"],"DAEMONCOMMAND":["/c"]}', { daemonCommand: ["/b"] }],
   ['{"daemonCommand":["/a"],"DaemonCommand":null}', { daemonCommand: ["/a"] }],
   ['{"daemonStartTimeoutMs":null,"cniDir":null}', { daemonStartTimeoutMs: null, cniDir: null }],
-])("of keys that mean the same the last that is not null counts: %s", async (text, expected) => {
-  const reader = new ShimReader("netconf");
-  try {
-    expect(JSON.parse(await reader.ask(Buffer.from(text)))).toMatchObject(expected);
-  } finally {
-    reader.close();
-  }
-});
+])(
+  "of keys that mean the same the exact one counts, else the last that is not null: %s",
+  async (text, expected) => {
+    const reader = new ShimReader("netconf");
+    try {
+      expect(JSON.parse(await reader.ask(Buffer.from(text)))).toMatchObject(expected);
+    } finally {
+      reader.close();
+    }
+  },
+);
 
 it.each(both)("$name is the same for the daemon", async (target) => {
   try {

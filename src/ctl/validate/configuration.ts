@@ -6,6 +6,7 @@ import { parseNetworkConfig } from "../../cni/config.ts";
 import { CniError } from "../../cni/errors.ts";
 import { NetworkConfigFiles } from "../../cni/files.ts";
 import { isJsonObject, type JsonObject, memberValue, objectMembers } from "../../cni/json.ts";
+import { keySpelling } from "../../cni/key-spelling.ts";
 import { usualNetworkNameLengths } from "../../cni/names.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import type { Kernels, PluginParts } from "../../kernels/index.ts";
@@ -190,9 +191,12 @@ function warningsOf(plugin: PluginParts, file: string, places: Places, context: 
     : [...missing, ...capabilityWarnings(plugin.bytes, file, places)];
 }
 
+const spelling = keySpelling(["capabilities"]);
+
 /** `capabilities` of a configuration that has been checked. */
 function capabilitiesOf(bytes: Uint8Array, file: string): JsonObject {
-  const value = memberValue(objectMembers(bytes, file), "capabilities");
+  const members = objectMembers(bytes, file, spelling.isKnown);
+  const value = memberValue(spelling.members(members), "capabilities");
   return isJsonObject(value) ? value : {};
 }
 

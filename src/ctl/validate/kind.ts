@@ -1,14 +1,20 @@
 /** What a document is, told from its keys. */
 
 import { isJsonObject, type JsonObject, scalarText } from "../../cni/json.ts";
+import { keySpelling } from "../../cni/key-spelling.ts";
 import { multusPluginNames } from "../../multus/own-plugin.ts";
 
 /** `other`: an object of Kubernetes that is none of Multus's, as manifests have them beside. `unknown`: nothing that Multus reads. */
 export type DocumentKind = "netconf" | "nad" | "nad-list" | "conflist" | "conf" | "other" | "unknown";
 
+const spelling = keySpelling(["type", "plugins", "clusterNetwork", "delegates"]);
+
 /** Is this plugin's configuration one of Multus itself? */
 export function isNetconf(value: unknown): boolean {
-  return isJsonObject(value) && typeof value.type === "string" && multusPluginNames.includes(value.type);
+  const spelled = spelling.known(value);
+  return (
+    isJsonObject(spelled) && typeof spelled.type === "string" && multusPluginNames.includes(spelled.type)
+  );
 }
 
 /** With a name for its kind. One of the group that NetworkAttachmentDefinitions are of is a misspelt one. */
@@ -25,9 +31,11 @@ export function documentKind(value: unknown): DocumentKind {
     if (["List", "NetworkAttachmentDefinitionList"].includes(scalarText(value.kind))) return "nad-list";
     return isOtherObject(value) ? "other" : "unknown";
   }
-  if ("plugins" in value) return "conflist";
-  if (isNetconf(value) || "clusterNetwork" in value || "delegates" in value) return "netconf";
-  return "type" in value ? "conf" : "unknown";
+  const spelled = spelling.known(value);
+  const has = (key: string) => isJsonObject(spelled) && key in spelled;
+  if (has("plugins")) return "conflist";
+  if (isNetconf(value) || has("clusterNetwork") || has("delegates")) return "netconf";
+  return has("type") ? "conf" : "unknown";
 }
 
 /** How a kind is called in the report. */

@@ -93,6 +93,8 @@ export const splitTarget: FuzzTarget = {
     '"ipam":{"type":"x"}',
     '"disableCheck":"TRUE"',
     '"cniVersions":["1.0.0"]',
+    '"Type":"b",',
+    '"CNIVersion":"0.3.1",',
   ],
   run: (input) =>
     mustAgree(
@@ -106,7 +108,7 @@ export const adjustTarget: FuzzTarget = {
   name: "kernels/adjust",
   covers: [],
   seeds: () => goldenConfigs().map((config) => `${config}\n---\n{"a":{"b":1}}\n---\n0000:00:1f.6`),
-  words: ["\n---\n", '"args":{"cni":{}}', '"plugins":[{}]'],
+  words: ["\n---\n", '"args":{"cni":{}}', '"plugins":[{}]', '"Args":{"CNI":{}},', '"DeviceID":"x",'],
   run(input) {
     const [config = Buffer.alloc(0), cniArgs, device] = pieces(input);
     const given = { config, cniArgs, deviceId: device?.toString("utf8") ?? "", defaultName: "given" };
@@ -129,7 +131,14 @@ export const mergeTarget: FuzzTarget = {
         `${config}\n---\n${result}\n---\n{"mac":"0a:00:00:00:00:01","ips":["10.0.0.1/24"]}\n---\n[{"containerID":"c","ifname":"i"}]`,
     );
   },
-  words: ["\n---\n", '"capabilities":{"mac":true,"ips":true}', '"runtimeConfig":{}', '"prevResult":{}'],
+  words: [
+    "\n---\n",
+    '"capabilities":{"mac":true,"ips":true}',
+    '"runtimeConfig":{}',
+    '"prevResult":{}',
+    '"Capabilities":{"mac":true},',
+    '"Name":"b",',
+  ],
   run(input) {
     const [plugin = Buffer.alloc(0), prevResult, runtimeConfig, validAttachments] = pieces(input);
     const given = { plugin, name: "net", cniVersion: "1.0.0", prevResult, runtimeConfig, validAttachments };

@@ -3,7 +3,17 @@
 import fc from "fast-check";
 import { characters, containerText, jsonText, keys, memberText, objectText, stringText } from "./json.ts";
 
-const key = (name: string) => fc.constant(name);
+/** A key as it should be written, now and then in another case. */
+const key = (name: string) =>
+  fc.oneof(
+    { weight: 12, arbitrary: fc.constant(name) },
+    fc.constantFrom(name.toUpperCase(), name.toLowerCase(), name.charAt(0).toUpperCase() + name.slice(1)),
+    fc
+      .array(fc.boolean(), { minLength: name.length, maxLength: name.length })
+      .map((upper) =>
+        Array.from(name, (letter, index) => (upper[index] ? letter.toUpperCase() : letter)).join(""),
+      ),
+  );
 const text = stringText(fc.oneof(fc.constantFrom("", "net-a", "macvlan", 'n"1', "é"), characters));
 const booleanText = fc.constantFrom("true", "false", "null", '"true"', '"FALSE"', '"tr\\u0075e"');
 const capabilityName = fc.constantFrom("mac", "ips", "portMappings", "deviceID", "a", "b");

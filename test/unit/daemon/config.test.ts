@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { parseDaemonConfig, readDaemonConfig } from "../../../src/daemon/config.ts";
 import daemonSchema from "../../../src/daemon/daemon-config.schema.json" with { type: "json" };
-import { parseNetconf } from "../../../src/multus/netconf.ts";
+import { netconfOfDaemon, parseNetconf } from "../../../src/multus/netconf.ts";
 import { refusal } from "../../support/refusal.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
@@ -156,6 +156,18 @@ describe("the daemon's configuration", () => {
     });
   });
 
+  test("takes an empty string for an unset key", () => {
+    const own = ["socketDir", "nadDir", "agentPath", "chrootDir", "nodeName", "metricsAddress"];
+    const ofFile = ["cniConfigDir", "multusConfigFile", "multusMasterCNI", "daemonSocketDir", "CniVersion"];
+    const ofNetconf = ["binDir", "multusNamespace", "logLevel", "delOnDaemonDown", "kubeconfig"];
+    const keys = [...own, ...ofFile, ...ofNetconf];
+    const empty = Object.fromEntries(keys.map((key) => [key, ""]));
+    // The overrides are the netconf's, whose own test looks at them.
+    const { overrides, ...parsed } = parse(JSON.stringify(empty));
+    expect({ ...parsed, overrides: parse("{}").overrides }).toEqual(parse("{}"));
+    expect(netconfOfDaemon(overrides)).toEqual(netconfOfDaemon());
+  });
+
   test("names keys that nobody knows", () => {
     expect(parse('{"socketDirectory": "/run/x", "socketDir": "/run/y"}').unknown).toEqual([
       "socketDirectory",
@@ -167,11 +179,6 @@ describe("the daemon's configuration", () => {
       '{"socketDir": "run"}',
       7,
       /daemon-config\.json: socketDir must match pattern .*, is "run" \(line 1, column 15\)/,
-    ],
-    [
-      '{"nodeName": ""}',
-      7,
-      /daemon-config\.json: nodeName must match pattern .*, is "" \(line 1, column 14\)/,
     ],
     ['{"nodeName": "Node_1"}', 7, /nodeName must match pattern/],
     ['{"socketDir": 5}', 7, /daemon-config\.json: socketDir must be string, is 5/],

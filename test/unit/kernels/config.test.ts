@@ -126,6 +126,73 @@ describe("splitConfig", () => {
   });
 });
 
+describe("keys in another case", () => {
+  const list =
+    '{"CNIVersion":"1.0.0","Name":"net-a","DISABLECHECK":"true","disablegc":true,"LoadOnlyInlinedPlugins":true,' +
+    '"Plugins":[{"Type":"macvlan","Capabilities":{"mac":true},"IPAM":{"TYPE":"dhcp"}}]}';
+
+  it("say what they say in their own", () => {
+    const { plugins, ...rest } = split(list);
+    expect(rest).toEqual({
+      isList: true,
+      name: "net-a",
+      cniVersion: "1.0.0",
+      disableCheck: true,
+      disableGC: true,
+      loadOnlyInlinedPlugins: true,
+    });
+    expect(plugins).toMatchObject([{ type: "macvlan", ipamType: "dhcp", capabilities: ["mac"] }]);
+    expect(split('{"TYPE":"a"}').isList).toBe(false);
+    expect(split('{"CNIVersions":["0.4.0"],"plugins":[]}').cniVersion).toBe("0.4.0");
+  });
+
+  it.each([
+    ['{"type":"a","Type":"b"}', "a"],
+    ['{"Type":"b","type":"a"}', "a"],
+    ['{"Type":"b","TYPE":"c","Type":"d","tYPE":null}', "d"],
+    ['{"type":null,"Type":"b"}', "b"],
+    ['{"Type":"b","type":null}', "b"],
+    ['{"T\\u0079pe":"b","typ\\u0045":null}', "b"],
+    ['{"Typ\\u00e9":"b","type\\u0000":"c","plugins":[{"type":"p"}]}', "p"],
+    ['{"tyqe":"b","plugins":[{"Type":"p"}]}', "p"],
+  ])("of %s count where the exact one is missing or null", (config, type) => {
+    expect(split(config).plugins[0]?.type).toBe(type);
+  });
+
+  it("stay in a plugin's stdin, before name and version, which a plugin in Go would else take from them", () => {
+    expect(merge('{"CNIVersion":"0.3.1","Name":"cs","Type":"a","PrevResult":{}}', { prevResult: "{}" })).toBe(
+      '{"CNIVersion":"0.3.1","Name":"cs","Type":"a","PrevResult":{},"name":"net-a","cniVersion":"1.1.0","prevResult":{}}',
+    );
+    expect(merge('{"Type":"a","RuntimeConfig":{"q":1}}')).toBe(
+      '{"name":"net-a","cniVersion":"1.1.0","Type":"a","RuntimeConfig":{"q":1}}',
+    );
+    expect(merge('{"name":"x" , "NAME":"y"}')).toBe('{"NAME":"y","name":"net-a","cniVersion":"1.1.0"}');
+  });
+
+  it("say which capabilities a plugin has, and are not handed on", () => {
+    const runtimeConfig = '{"mac":1,"ips":2}';
+    const withArguments = (argument: string) =>
+      `{"name":"net-a","cniVersion":"1.1.0","runtimeConfig":{${argument}}}`;
+    expect(merge('{"Capabilities":{"mac":true}}', { runtimeConfig })).toBe(withArguments('"mac":1'));
+    expect(merge('{"capabilities":{"ips":true},"Capabilities":{"mac":true}}', { runtimeConfig })).toBe(
+      withArguments('"ips":2'),
+    );
+    expect(() => merge('{"Capabilities":3}')).toThrow(expect.objectContaining({ code: "not-an-object" }));
+  });
+
+  it("are replaced by what a selection asks for", () => {
+    expect(
+      adjust('{"Type":"a","DeviceID":"old","PCIBusID":"old","Args":{"x":1,"CNI":{"a":1,"b":2}}}', {
+        deviceId: "d",
+        cniArgs: '{"b":3}',
+      }),
+    ).toBe('{"deviceID":"d","pciBusID":"d","args":{"cni":{"b":3,"a":1},"x":1},"Type":"a"}');
+    expect(adjust('{"Plugins":[{"Type":"a"}]}', { deviceId: "d" })).toBe(
+      '{"Plugins":[{"deviceID":"d","pciBusID":"d","Type":"a"}]}',
+    );
+  });
+});
+
 describe("adjustConfig", () => {
   it("gives back the same bytes where there is nothing to do", () => {
     const config = ' { "name" : "net-a" , "type":"a" } ';

@@ -92,12 +92,12 @@ describe("the netconf", () => {
     expect(parseNetconf(Buffer.from(text)).cniVersion).toBe("0.1.0");
   });
 
-  it("takes the last that is not null of keys that mean the same, as Go does", () => {
+  it("takes what is not null of keys that mean the same", () => {
     const text =
       '{"name":"n","binDir":"/a","BINDIR":"/b","binDir":null,"prevResult":{"a":1},"PrevResult":null,' +
       '"confDir":"/1","CONFDIR":"/2","confDir":"/3","delegates":[{"type":"a"}],"Delegates":null,"runtimeConfig":{"mac":"x"},"RuntimeConfig":null}';
     const { binDir, confDir, prevResult, delegates, runtimeConfig } = parseNetconf(bytesOf(text));
-    expect([binDir, confDir, textOf(prevResult)]).toEqual(["/b", "/3", '{"a":1}']);
+    expect([binDir, confDir, textOf(prevResult)]).toEqual(["/a", "/3", '{"a":1}']);
     expect([delegates.map(textOf), textOf(runtimeConfig.get("mac"))]).toEqual([['{"type":"a"}'], '"x"']);
   });
 
@@ -123,6 +123,56 @@ describe("the netconf", () => {
       }),
     );
     expect(parsed).toMatchObject({ binDir: "/opt/cni/bin", prevResult: undefined, runtimeConfig: new Map() });
+  });
+
+  it("takes an empty string for an unset key", () => {
+    const texts = [
+      "kubeconfig",
+      "binDir",
+      "confDir",
+      "cniDir",
+      "multusNamespace",
+      "logFile",
+      "logLevel",
+      "readinessindicatorfile",
+      "globalNamespaces",
+      "delOnDaemonDown",
+      "auxiliaryCNIChainName",
+      "daemonSocketDir",
+      "cniVersion",
+      "Type",
+    ];
+    const netconf = JSON.stringify({
+      ...Object.fromEntries(texts.map((key) => [key, ""])),
+      name: "n",
+      clusterNetwork: "c",
+    });
+    expect(parseNetconf(bytesOf(netconf))).toEqual(
+      parseNetconf(bytesOf('{"name":"n","clusterNetwork":"c"}')),
+    );
+    const overrides = netconfOverrides(bytesOf('{"binDir":"","ConfDir":""}'), "daemon");
+    const own = bytesOf('{"name":"n","clusterNetwork":"c","binDir":"/own","confDir":"/own"}');
+    expect(parseNetconf(own, overrides)).toMatchObject({ binDir: "/own", confDir: "/own" });
+    expect(() => parseNetconf(bytesOf('{"name":"","clusterNetwork":"c"}'))).toThrow("name");
+  });
+
+  it("takes the keys of runtimeConfig and logOptions in any case", () => {
+    const text =
+      '{"name":"n","clusterNetwork":"c","runtimeConfig":{"MAC":"x","portmappings":[]},"logOptions":{"MAXAGE":7}}';
+    const { runtimeConfig, logOptions } = parseNetconf(bytesOf(text));
+    expect([[...runtimeConfig.keys()], logOptions.maxAge]).toEqual([["mac", "portMappings"], 7]);
+    expect(() =>
+      parseNetconf(bytesOf('{"name":"n","clusterNetwork":"c","runtimeConfig":{"MAC":1}}')),
+    ).toThrow("runtimeConfig.mac must be string");
+  });
+
+  it.each([
+    '"binDir":"/own","BinDir":"/other","BINDIR":"/third"',
+    '"BinDir":"/other","binDir":"/own"',
+    '"BinDir":"/other","binDir":null,"BINDIR":"/own","binDIR":null',
+  ])("takes the key that is written exactly, else the last that is not null: %s", (text) => {
+    const netconf = `{"name":"n","clusterNetwork":"c",${text}}`;
+    expect(parseNetconf(Buffer.from(netconf)).binDir).toBe("/own");
   });
 
   it("takes keys in any case, as Go does: a misspelt namespaceIsolation must not be none", () => {

@@ -92,6 +92,15 @@ describe("the JSON form", () => {
     const [selection] = parseNetworkSelections(JSON.stringify([item]), "pods");
     expect(selection).toMatchObject({ name: "a", interfaceRequest: "data0", ips: ["10.0.0.1/24"] });
     expect(Buffer.from(selection?.portMappings ?? []).toString()).toBe('[{"hostPort":1}]');
+    const [nested] = parseNetworkSelections(
+      '[{"name":"a","portMappings":[{"hostPort":1},{"HostPort": 2,"x":1.0}],"Bandwidth":{"IngressRate":18446744073709551615}}]',
+      "pods",
+    );
+    expect(textOf(nested?.portMappings)).toBe('[{"hostPort":1},{"hostPort":2,"x":1.0}]');
+    expect(textOf(nested?.bandwidth)).toBe('{"ingressRate":18446744073709551615}');
+    expect(() => parseNetworkSelections('[{"name":"a","portMappings":[{"HostPort":"x"}]}]', "pods")).toThrow(
+      'portMappings[0].hostPort must be integer, is "x"',
+    );
     expect(() => parseNetworkSelections('[{"name":"a","MAC":"zz"}]', "pods")).toThrow("(line 1, column 20)");
   });
 
@@ -117,6 +126,16 @@ describe("the JSON form", () => {
         message: expect.stringContaining(`, is ${value}`),
       }),
     );
+  });
+
+  it.each([
+    '"name":"a","Name":"b","NAME":"c"',
+    '"Name":"b","name":"a"',
+    '"Name":"b","name":null,"NAME":"a","nAme":null',
+  ])("takes the key that is written exactly, else the last that is not null: %s", (keys) => {
+    const item = `{${keys},"CNI-Args":{"a":1},"cni-args":{"b":2}}`;
+    const [selection] = parseNetworkSelections(`[${item}]`, "pods");
+    expect([selection?.name, textOf(selection?.cniArgs)]).toEqual(["a", '{"b":2}']);
   });
 
   it("tells an empty list of default routes from none", () => {

@@ -179,6 +179,14 @@ describe("the version for the runtime", () => {
   );
 });
 
+test("a forced version is the only one of the copy, in any case of the keys", () => {
+  const { value } = generate(
+    { cniVersion: "1.1.0", forceCniVersion: true },
+    { name: "n", CNIVersion: "0.3.1", CniVersions: ["0.4.0"], Plugins: [{ Type: "bridge" }] },
+  );
+  expect(value.delegates).toEqual([{ name: "n", Plugins: [{ Type: "bridge" }], cniVersion: "1.1.0" }]);
+});
+
 describe("what cannot be", () => {
   test.each([
     [{ cniVersion: "2.0.0" }, flannel, 1, /own configuration: cniVersion "2\.0\.0" is not supported/],
