@@ -97,6 +97,10 @@ export function nadsWithEvents(context: RequestContext): ReportedNads {
     source: context.nads,
     onMissing: (namespace, name) => once(noNetworkFound(namespace, name)),
     onInvalid: (problem) => once(invalidNetwork(problem.message)),
+    onPassedOver: ({ message }) => {
+      once(invalidNetwork(message));
+      context.log.error("a broken network-attachment-definition is passed over", { error: message });
+    },
     largeWork: { run: (bytes, work) => chain.largeWork.run(bytes, work, pause.signal) },
   };
 }

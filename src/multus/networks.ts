@@ -39,10 +39,12 @@ export interface ConfigAdditions {
 export interface ReportedNads {
   /** undefined: there is nothing to look them up in. */
   readonly source: NadSource | undefined;
-  /** Told of one that was looked for and is not there. */
+  /** Told of one that was looked for and is not there, and for which no file stands. */
   onMissing(namespace: string, name: string): void;
   /** Told of one that is there and cannot be used; the error's text names it. */
   onInvalid(problem: CniError): void;
+  /** Told of one that is broken, and in whose place a file of the node is used; the error's text names both. */
+  onPassedOver(problem: CniError): void;
   /** Does what is to be done with large ones when it is their turn. It throws where nobody is left who wants the networks. */
   readonly largeWork: Pick<LargeTurns, "run">;
 }
@@ -54,6 +56,12 @@ const nadProblems: readonly number[] = [
   CniErrorCode.decodingFailure,
   CniErrorCode.invalidNetworkConfig,
 ];
+
+/**
+ * Of these, what makes a definition broken: it is no JSON, or no network configuration. A version that is not supported is not among them: such a definition is whole, and
+ * another network in its place would be a surprise.
+ */
+const brokenNad: readonly number[] = [CniErrorCode.decodingFailure, CniErrorCode.invalidNetworkConfig];
 
 /** Bytes of memory for configurations given in netconfs: a node has one netconf, a changed one now and then. */
 const inlineRoom = 4 * 1024 * 1024;
@@ -75,6 +83,14 @@ function mayStandForFile({ namespace }: Nad, netconf: Netconf): boolean {
   return !namespaceIsolation || namespace === multusNamespace || nonIsolatedNamespaces.includes(namespace);
 }
 
+/** Tells of what is wrong with a definition itself. @returns the error */
+function reported(error: unknown, { onInvalid }: ReportedNads): unknown {
+  if (error instanceof CniError && nadProblems.includes(error.code)) {
+    onInvalid(error);
+  }
+  return error;
+}
+
 /** Finds networks, and keeps what it parsed for as long as its source stays the same. */
 export class NetworkCatalog {
   readonly #kernels: Kernels;
@@ -88,8 +104,8 @@ export class NetworkCatalog {
   }
 
   /**
-   * What `clusterNetwork` or an item of `defaultNetworks` names: a NetworkAttachmentDefinition of multusNamespace, else a
-   * configuration of that name in confDir; with a slash, a directory or a file.
+   * What `clusterNetwork` or an item of `defaultNetworks` names: a NetworkAttachmentDefinition of multusNamespace; a configuration of that name in confDir where there is none, or it
+   * is broken; with a slash, a directory or a file.
    * @param key of the netconf, for errors
    * @throws {CniError} 7 if there is no such network; whatever is wrong with its configuration; 11 where nobody can say whether there is a
    *   NetworkAttachmentDefinition: a file of that name may be another network
@@ -106,18 +122,45 @@ export class NetworkCatalog {
       }
       return found;
     }
-    const found = await this.#nad(nads, netconf.multusNamespace, value, netconf, {});
-    if (found !== undefined) {
-      return found;
+    const { multusNamespace, confDir } = netconf;
+    let broken: CniError | undefined;
+    try {
+      const found = await this.#nad(nads, multusNamespace, value, netconf, {});
+      if (found !== undefined) return found;
+    } catch (error) {
+      // Where nobody can say whether there is one, a file of that name may be another network.
+      if (!(error instanceof CniError && brokenNad.includes(error.code))) throw reported(error, nads);
+      broken = error;
     }
-    const network = this.#files.findByName(netconf.confDir, value);
+    const network = this.#inPlaceOf(broken, confDir, value, nads);
     if (network === undefined) {
+      if (nads.source !== undefined) nads.onMissing(multusNamespace, value);
       throw new CniError(
         CniErrorCode.invalidNetworkConfig,
         `${where}: neither a network-attachment-definition of namespace ${netconf.multusNamespace} nor the name of a configuration in ${netconf.confDir}`,
       );
     }
     return { name: network.name, network, isChainFile: false, where };
+  }
+
+  /** The file for a name. @param broken the definition of that name, which is told of @throws {CniError} that, where no file can stand for it; what is wrong with files */
+  #inPlaceOf(
+    broken: CniError | undefined,
+    confDir: string,
+    name: string,
+    nads: ReportedNads,
+  ): NetworkConfigList | undefined {
+    if (broken === undefined) return this.#files.findByName(confDir, name);
+    let network: NetworkConfigList | undefined;
+    try {
+      network = this.#files.findByName(confDir, name);
+    } catch (error) {
+      if (!(error instanceof CniError)) throw error;
+    }
+    if (network === undefined) throw reported(broken, nads);
+    const message = `${broken.message}; the file of ${confDir} with the name ${name} is used instead`;
+    nads.onPassedOver(new CniError(broken.code, message, "", { cause: broken }));
+    return network;
   }
 
   /**
@@ -131,8 +174,14 @@ export class NetworkCatalog {
     netconf: Netconf,
     nads: ReportedNads,
   ): Promise<FoundNetwork> {
-    const found = await this.#nad(nads, namespace, name, netconf, additions);
+    let found: FoundNetwork | undefined;
+    try {
+      found = await this.#nad(nads, namespace, name, netconf, additions);
+    } catch (error) {
+      throw reported(error, nads);
+    }
     if (found === undefined) {
+      if (nads.source !== undefined) nads.onMissing(namespace, name);
       throw new CniError(
         CniErrorCode.invalidNetworkConfig,
         `there is no network-attachment-definition ${name} in namespace ${namespace}`,
@@ -206,7 +255,7 @@ export class NetworkCatalog {
 
   /** @returns undefined if there is none */
   async #nad(
-    { source, onMissing, onInvalid, largeWork }: ReportedNads,
+    { source, largeWork }: ReportedNads,
     namespace: string,
     name: string,
     netconf: Netconf,
@@ -215,20 +264,12 @@ export class NetworkCatalog {
     if (source === undefined) {
       return undefined;
     }
-    try {
-      const nad = await source.get(namespace, name);
-      if (nad === undefined) {
-        onMissing(namespace, name);
-        return undefined;
-      }
-      const length = nad.config.length + (additions.cniArgs?.length ?? 0);
-      return await largeWork.run(length, () => this.#ofNad(nad, netconf, additions));
-    } catch (error) {
-      if (error instanceof CniError && nadProblems.includes(error.code)) {
-        onInvalid(error);
-      }
-      throw error;
+    const nad = await source.get(namespace, name);
+    if (nad === undefined) {
+      return undefined;
     }
+    const length = nad.config.length + (additions.cniArgs?.length ?? 0);
+    return await largeWork.run(length, () => this.#ofNad(nad, netconf, additions));
   }
 
   #ofNad(nad: Nad, netconf: Netconf, additions: ConfigAdditions): FoundNetwork {

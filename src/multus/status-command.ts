@@ -39,6 +39,7 @@ export async function clusterNetwork({
     source: nads,
     onMissing() {},
     onInvalid() {},
+    onPassedOver() {},
     largeWork: chain.largeWork,
   };
   try {

@@ -60,6 +60,7 @@ const nads = {
   },
   onMissing() {},
   onInvalid() {},
+  onPassedOver() {},
   largeWork: largeTurnsOf("ADD", ""),
 };
 

@@ -142,7 +142,13 @@ describe("cni-args", () => {
   async function select(config: string, cniArgs: string) {
     const catalog = new NetworkCatalog(kernels, new NetworkConfigFiles(kernels, () => {}));
     const source = { get: async () => nadOf(config) };
-    const nads = { source, onMissing() {}, onInvalid() {}, largeWork: largeTurnsOf("ADD", "") };
+    const nads = {
+      source,
+      onMissing() {},
+      onInvalid() {},
+      onPassedOver() {},
+      largeWork: largeTurnsOf("ADD", ""),
+    };
     return catalog.selected("default", "a", { cniArgs: encode(cniArgs) }, netconf, nads);
   }
 

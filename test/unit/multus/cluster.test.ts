@@ -8,6 +8,7 @@ import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { type LogFields, type Logger, silentLogger } from "../../../src/log/logger.ts";
 import { apiIsAway, PretendedCluster } from "../../support/pretended-cluster.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
 import { answerOf, containerId, type Json, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
@@ -278,10 +279,99 @@ describe("networks of the cluster", () => {
       { name: "networks/second" },
       { name: "third" },
     ]);
-    // As of Go multus: the file is found, and still there is an event about the NAD that is not.
-    expect(cluster.reasons.filter((text) => text.startsWith("No"))).toEqual([
-      "NoNetworkFound cannot find a network-attachment-definition (third) in namespace (networks)",
+    // What is found in a file is not missing.
+    expect(cluster.reasons.filter((text) => !text.startsWith("AddedInterface"))).toEqual([]);
+  });
+
+  test("are missing where neither a definition nor a file has the name: one event", async () => {
+    using rig = rigWith({});
+    expect(answerOf(await rig.run("ADD", { netconf: named }))).toMatchObject({ code: 7 });
+    expect(cluster.reasons).toEqual([
+      "NoNetworkFound cannot find a network-attachment-definition (flat) in namespace (kube-system)",
     ]);
+  });
+
+  describe("have a broken definition", () => {
+    let log: RecordingLogger;
+    beforeEach(() => {
+      log = new RecordingLogger();
+    });
+    const withFiles = () => {
+      const rig = rigWith({});
+      for (const name of ["flat", "second"]) {
+        rig.writeFile(`net.d/${name}.conf`, { ...macvlan, name, type: "ipvlan" });
+      }
+      return rig;
+    };
+    const netconf = { ...named, defaultNetworks: ["second"] };
+    const run = (rig: Rig) => rig.run("ADD", { netconf, log });
+
+    test.each([
+      ["is no JSON", '{"type":', "not valid JSON"],
+      ["has neither type nor plugins", '{"cniVersion":"1.0.0"}', "must have a type"],
+      ["has a plugin without a type", '{"cniVersion":"1.0.0","plugins":[{}]}', "plugins[0]"],
+    ])("that %s: the file is used, and an event and the log say so", async (_, config, problem) => {
+      using rig = withFiles();
+      cluster.addNad("kube-system/flat", config);
+      cluster.addNad("kube-system/second", config);
+      expect((await run(rig)).exitCode).toBe(0);
+      expect(rig.plugins.trace).toEqual(["ADD ipvlan eth0", "ADD ipvlan net1"]);
+      const said = ["flat", "second"].map((name) =>
+        expect.stringMatching(
+          new RegExp(
+            `^InvalidNetwork .*kube-system/${name}.*the file of .*net\\.d with the name ${name} is used instead$`,
+          ),
+        ),
+      );
+      const events = cluster.reasons.filter((text) => !text.startsWith("AddedInterface"));
+      expect(events).toEqual(said);
+      expect(events.join()).toContain(problem);
+      const passedOver = "a broken network-attachment-definition is passed over";
+      expect(log.errors.filter((message) => message === passedOver)).toHaveLength(2);
+      expect(log.causes).toEqual(expect.arrayContaining(events.map((text) => text.replace(/^\w+ /, ""))));
+    });
+
+    test("and no file: the ADD fails with what is wrong with the definition", async () => {
+      using rig = rigWith({});
+      cluster.addNad("kube-system/flat", '{"type":');
+      expect(answerOf(await run(rig))).toMatchObject({
+        code: 6,
+        msg: expect.stringContaining("kube-system/flat"),
+      });
+      expect(cluster.reasons).toEqual([expect.stringMatching(/^InvalidNetwork .*kube-system\/flat/)]);
+      expect(cluster.reasons.join()).not.toContain("instead");
+    });
+
+    test("and a broken file: the definition's own error", async () => {
+      using rig = rigWith({});
+      rig.writeFile("net.d/broken.conf", "{");
+      cluster.addNad("kube-system/flat", '{"type":');
+      expect(answerOf(await run(rig))).toMatchObject({
+        code: 6,
+        msg: expect.stringContaining("kube-system/flat"),
+      });
+    });
+
+    test.each([
+      ["an API that does not answer", () => Promise.reject(new CniError(11, "the API does not answer"))],
+      ["one in a version that is not supported", undefined],
+      ["one that is refused, as it runs Multus", { ...macvlan, type: "multus" }],
+    ])("does not mean %s: no file stands for it", async (_, odd) => {
+      using rig = withFiles();
+      if (typeof odd === "function") cluster.nads.get = odd;
+      else cluster.addNad("kube-system/flat", odd ?? { ...macvlan, cniVersion: "9.0.0" });
+      expect((await run(rig)).exitCode).toBe(1);
+      expect(rig.plugins.calls).toEqual([]);
+      expect(cluster.reasons.join()).not.toContain("instead");
+    });
+
+    test("a pod's annotation that names one fails: no file of the node stands for it", async () => {
+      using rig = rigWith(selecting("kube-system/flat"));
+      rig.writeFile("net.d/flat.conf", { ...macvlan, name: "flat", type: "ipvlan" });
+      cluster.addNad("kube-system/flat", '{"type":');
+      expect(answerOf(await rig.run("ADD"))).toMatchObject({ code: 6 });
+      expect(rig.plugins.calls).toEqual([]);
+    });
   });
 
   test("default ones are left out for pods of systemNamespaces", async () => {
@@ -368,19 +458,12 @@ describe("a network that is no use", () => {
     },
   );
 
-  test("says so also as cluster network, and no file is taken instead", async () => {
+  test("is one event in an ADD that looks for it twice", async () => {
     using rig = rigWith();
     cluster.addNad("kube-system/flat", "{");
     rig.writeFile("net.d/flat.conf", { ...macvlan, name: "flat" });
-    expect(answerOf(await rig.run("ADD", { netconf: named }))).toMatchObject({ code: 6 });
-    expect(cluster.reasons).toEqual([expect.stringContaining("kube-system/flat")]);
-  });
-
-  test("is one event in an ADD that looks for it twice", async () => {
-    using rig = rigWith();
-    rig.writeFile("net.d/flat.conf", { ...macvlan, name: "flat" });
     await rig.run("ADD", { netconf: { ...named, defaultNetworks: ["flat"] } });
-    expect(cluster.reasons.filter((text) => text.startsWith("No"))).toHaveLength(1);
+    expect(cluster.reasons.filter((text) => text.startsWith("InvalidNetwork"))).toHaveLength(1);
   });
 
   test("is no event where the cluster has no such pod", async () => {
