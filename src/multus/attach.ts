@@ -14,11 +14,12 @@ import {
   sendEvent,
   timed,
 } from "./context.ts";
-import { type AskedRoutes, askedRoutes, defaultRouteEdit } from "./default-route.ts";
+import { askedRoutes } from "./default-route.ts";
+import { type AttachedNetwork, editDefaultRoutes, giveWay } from "./default-route-edits.ts";
 import { type Delegate, interfaceName } from "./delegate.ts";
 import { resultForGonePod } from "./gone-pod.ts";
 import { podAnnotationsKey } from "./netconf.ts";
-import { resultAddresses, sendAddedInterface, sendNetworkStatus } from "./network-status.ts";
+import { sendAddedInterface, sendNetworkStatus } from "./network-status.ts";
 import { makePlan, refuseOwnClusterNetwork } from "./plan.ts";
 import { writePlan } from "./plan-file.ts";
 import { withAddressArgs } from "./plugin-environment.ts";
@@ -96,7 +97,7 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
 
   const asked = askedRoutes(delegates);
   const done: PlannedAttachment[] = [];
-  const status: StatusInput[] = [];
+  const attached: AttachedNetwork[] = [];
   let answer: Uint8Array | undefined;
   let resultBytes = 0;
   try {
@@ -108,8 +109,8 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
         checkResultBytes(resultBytes);
         answer ??= inVersion(result, attachment, context);
         sendAddedInterface(context, attachment.name, attachment.ifName, result);
-        const kept = await editDefaultRoutes(context, attachment, asked, result);
-        status.push({ name: attachment.name, isDefault: attachment.delegate.isCluster, result: kept });
+        const kept = await editDefaultRoutes(context, { ...attachment, result }, asked);
+        attached.push(kept);
       } catch (error) {
         if (executorErrorCode(error) === "link-exists") {
           // Nothing of it ran, and the link is somebody else's: a DEL would take it away.
@@ -118,9 +119,10 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
         throw podError(error, context.pod, attachment.name);
       }
     }
+    const networks = await giveWay(context, attached, asked);
     since = endPhase(report, "delegates", since);
     // The last that can fail, and nothing is undone after it: what was handed over is true.
-    sendNetworkStatus(context, status);
+    sendNetworkStatus(context, networks.map(statusOf));
     endPhase(report, "status", since);
   } catch (error) {
     since = endPhase(report, "delegates", since);
@@ -145,6 +147,10 @@ function checkFileNames(context: RequestContext, planned: readonly PlannedAttach
   }
 }
 
+function statusOf({ name, isCluster, result }: AttachedNetwork): StatusInput {
+  return { name, isDefault: isCluster, result };
+}
+
 /** The cluster network's result as the runtime's netconf wants it. */
 function inVersion(
   result: Uint8Array,
@@ -162,38 +168,6 @@ function add(context: RequestContext, attachment: PlannedAttachment): Promise<Ui
   const args = withAddressArgs(context.args, attachment.request);
   const runtime = runtimeConf(context, attachment, args);
   return addNetworkList(context.chain, attachment.network, runtime, { refuseExistingLink: true });
-}
-
-/** Sets the interface's default routes as the selections ask, in the kernel and in the cached result. @returns the result as it is now */
-async function editDefaultRoutes(
-  context: RequestContext,
-  attachment: PlannedAttachment,
-  asked: AskedRoutes,
-  result: Uint8Array,
-): Promise<Uint8Array> {
-  const edit = defaultRouteEdit(attachment, asked);
-  if (edit === undefined || !resultAddresses(result).isAttachment) {
-    return result;
-  }
-  const { chain, request } = context;
-  const { ifName, network } = attachment;
-  await chain.executor.setDefaultRoutes(request.netns, ifName, edit.clear, edit.add);
-  const edited = chain.kernels.convertResult({
-    result,
-    configVersion: network.cniVersion,
-    targetVersion: network.cniVersion,
-    defaultRoutes: {
-      removeIPv4: edit.clear.includes(4),
-      removeIPv6: edit.clear.includes(6),
-      add: edit.add,
-    },
-  });
-  const key = { networkName: network.name, containerId: request.containerId, ifName };
-  const cached = chain.cache.read(key);
-  if (cached !== undefined) {
-    chain.cache.write({ ...cached, result: edited });
-  }
-  return edited;
 }
 
 /** DELs what an ADD that failed has done, in reverse. What fails is only logged: the runtime's DEL tries it again. */

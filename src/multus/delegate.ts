@@ -14,7 +14,7 @@ export interface AttachmentRequest {
   /** Raw JSON object. */
   readonly bandwidth?: Uint8Array | undefined;
   readonly deviceID?: string | undefined;
-  /** Gateways of the default routes; an empty list keeps those that the network itself sets. */
+  /** Gateways of the default routes; an empty list asks for those that the network brings itself. */
   readonly defaultRoute?: readonly string[] | undefined;
 }
 

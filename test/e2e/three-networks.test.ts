@@ -26,6 +26,14 @@ describe.each(["0.4.0", "1.0.0"])("bridge and two macvlan networks at %s", (cniV
         ipam: node.hostLocal(subnet),
       });
     }
+    node.writeNetwork("default/uplink", {
+      cniVersion,
+      name: "uplink",
+      type: "macvlan",
+      master: masterLink,
+      mode: "bridge",
+      ipam: node.hostLocal("10.73.0.0/24", [{ dst: "0.0.0.0/0" }]),
+    });
     clusterNetwork = {
       cniVersion,
       name: "cluster",
@@ -120,6 +128,31 @@ describe.each(["0.4.0", "1.0.0"])("bridge and two macvlan networks at %s", (cniV
     expect(routes.filter(({ dst }) => dst === "default")).toEqual([
       expect.objectContaining({ gateway: "10.72.0.1", dev: "net2" }),
     ]);
+    (await node.call("DEL", pod, netconf)).expectSuccess();
+    expect(await traces(node)).toEqual(before);
+  });
+
+  test("an empty default-route takes nothing away on a network without one", async () => {
+    const before = await traces(node);
+    await using pod = await node.pod("kept", JSON.stringify([{ name: "storage", "default-route": [] }]));
+    (await node.call("ADD", pod, netconf)).expectSuccess();
+    const routes = await pod.network.routes();
+    expect(routes.filter(({ dst }) => dst === "default")).toEqual([
+      expect.objectContaining({ gateway: "10.70.0.1", dev: "eth0" }),
+    ]);
+    (await node.call("DEL", pod, netconf)).expectSuccess();
+    expect(await traces(node)).toEqual(before);
+  });
+
+  test("an empty default-route gives the pod the network's own in place of the cluster network's", async () => {
+    const before = await traces(node);
+    await using pod = await node.pod("uplink", JSON.stringify([{ name: "uplink", "default-route": [] }]));
+    (await node.call("ADD", pod, netconf)).expectSuccess();
+    const routes = await pod.network.routes();
+    expect(routes.filter(({ dst }) => dst === "default")).toEqual([
+      expect.objectContaining({ gateway: "10.73.0.1", dev: "net1" }),
+    ]);
+    (await node.call("CHECK", pod, netconf)).expectSuccess();
     (await node.call("DEL", pod, netconf)).expectSuccess();
     expect(await traces(node)).toEqual(before);
   });

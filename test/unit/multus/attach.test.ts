@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ExecutorError } from "../../../src/agent/executor.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { answerOf, containerId, type Json, Rig, selecting } from "./rig.ts";
+import { answerOf, type Behaviour, containerId, type Json, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
 
@@ -205,11 +205,117 @@ describe("default routes", () => {
     ]);
   });
 
-  test("asked for by an empty list stay as the network itself sets them", async () => {
-    using rig = new Rig(kernels);
-    rig.addNad("default/a", macvlan);
-    await rig.run("ADD", { annotations: selecting([{ name: "a", "default-route": [] }]) });
-    expect(rig.plugins.routes).toEqual([["eth0", [4, 6], []]]);
+  describe("asked for by an empty list", () => {
+    /** Results with these routes, by the interface. */
+    const bringing = (routes: Readonly<Record<string, readonly Json[]>>): Behaviour => {
+      return ({ ifName, stdin, command }) =>
+        command === "ADD"
+          ? {
+              stdout: {
+                cniVersion: stdin.cniVersion,
+                interfaces: [{ name: ifName, sandbox: "/run/netns/pod" }],
+                ips: [
+                  { address: "10.7.0.5/16", gateway: "10.7.0.1", interface: 0 },
+                  { address: "fd07::5/64", gateway: "fd07::1", interface: 0 },
+                ],
+                routes: routes[ifName] ?? [],
+              },
+            }
+          : undefined;
+    };
+    const v4 = { dst: "0.0.0.0/0", gw: "10.1.0.1" };
+    const v6 = { dst: "::/0", gw: "fd01::1" };
+    const emptyList = { name: "a", "default-route": [] };
+
+    async function added(
+      routes: Readonly<Record<string, readonly Json[]>>,
+      selections: readonly Json[],
+    ): Promise<{ rig: Rig; kept: Record<string, unknown> } & Disposable> {
+      const rig = new Rig(kernels);
+      rig.addNad("default/a", macvlan);
+      rig.addNad("default/b", macvlan);
+      rig.plugins.behaviour = bringing(routes);
+      expect((await rig.run("ADD", { annotations: selecting(selections) })).exitCode).toBe(0);
+      const files = readdirSync(join(rig.cniDir, "results"));
+      const results = files.map((file) =>
+        JSON.parse(readFileSync(join(rig.cniDir, "results", file), "utf8")),
+      );
+      const kept = Object.fromEntries(
+        results.map(({ ifName, result }) => [ifName, (result.routes ?? []).map(({ dst }: Json) => dst)]),
+      );
+      return { rig, kept, [Symbol.dispose]: () => rig[Symbol.dispose]() };
+    }
+
+    test("take nothing away where the network has none", async () => {
+      using pod = await added({ eth0: [v4, v6] }, [emptyList, { name: "b" }]);
+      expect(pod.rig.plugins.routes).toEqual([]);
+      expect(pod.kept).toEqual({ eth0: ["0.0.0.0/0", "::/0"], net1: [], net2: [] });
+    });
+
+    test("of a family that the network brings are its own, and are set again: the kernel may have refused them", async () => {
+      using pod = await added({ eth0: [v4, v6], net1: [v4], net2: [v4, v6] }, [emptyList, { name: "b" }]);
+      expect(pod.rig.plugins.routes).toEqual([
+        ["eth0", [4], []],
+        ["net2", [4], []],
+        ["net1", [4], ["10.1.0.1"]],
+      ]);
+      expect(pod.kept).toEqual({ eth0: ["::/0"], net1: ["0.0.0.0/0"], net2: ["::/0"] });
+    });
+
+    test.each([
+      ["the address's gateway where the route names none", [{ dst: "::/0" }], [[6], ["fd07::1"]]],
+      ["the first of two", [{ dst: "0.0.0.0/0", gw: "10.1.0.2" }, v4], [[4], ["10.1.0.2"]]],
+    ] as const)("go through %s", async (_, brought, [clear, add]) => {
+      using pod = await added({ eth0: [v4, v6], net1: brought }, [emptyList]);
+      expect(pod.rig.plugins.routes).toEqual([
+        ["eth0", clear, []],
+        ["net1", clear, add],
+      ]);
+    });
+
+    test.each([
+      ["in another table", { ...v4, table: 100 }],
+      ["to a part of the addresses", { dst: "0.0.0.0/1", gw: "10.1.0.1" }],
+    ])("are not a route %s", async (_, route) => {
+      using pod = await added({ eth0: [v4], net1: [route] }, [emptyList]);
+      expect(pod.rig.plugins.routes).toEqual([]);
+    });
+
+    test("give way to a gateway of the family that another selection names, and keep what the network brings", async () => {
+      const named = { name: "b", "default-route": ["10.2.0.1"] };
+      using pod = await added({ eth0: [v4, v6], net1: [v4, v6], net2: [v6] }, [emptyList, named]);
+      expect(pod.rig.plugins.routes).toEqual([
+        ["eth0", [4], []],
+        ["net2", [4], ["10.2.0.1"]],
+        ["eth0", [6], []],
+        ["net2", [6], []],
+        ["net1", [6], ["fd01::1"]],
+      ]);
+      expect(pod.kept).toEqual({ eth0: [], net1: ["0.0.0.0/0", "::/0"], net2: ["0.0.0.0/0"] });
+    });
+
+    test("are those of the first of two such networks", async () => {
+      using pod = await added({ eth0: [v4], net1: [v4], net2: [v4] }, [
+        emptyList,
+        { ...emptyList, name: "b" },
+      ]);
+      expect(pod.rig.plugins.routes).toEqual([
+        ["eth0", [4], []],
+        ["net1", [4], ["10.1.0.1"]],
+      ]);
+    });
+
+    test("that cannot be set undo the ADD, and the error names the network", async () => {
+      using rig = new Rig(kernels);
+      rig.addNad("default/a", macvlan);
+      rig.plugins.behaviour = bringing({ eth0: [v4], net1: [v4] });
+      rig.plugins.setDefaultRoutes = async (_netns, ifName) => {
+        if (ifName === "net1") throw new ExecutorError("failed", "network is unreachable");
+      };
+      const handled = await rig.run("ADD", { annotations: selecting([emptyList]) });
+      expect(answerOf(handled)).toMatchObject({ msg: expect.stringMatching(/default\/a.*unreachable/) });
+      expect(rig.plugins.trace.slice(2)).toEqual(["DEL macvlan net1", "DEL bridge eth0"]);
+    });
   });
 
   test("in the cached result are what the kernel has", async () => {

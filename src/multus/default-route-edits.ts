@@ -1,0 +1,93 @@
+/** Carries out what selections ask with `default-route`: in the kernel, and in the cached results (behaviour page, section 6). */
+
+import type { Attachment, RequestContext } from "./context.ts";
+import { type AskedRoutes, type DefaultRouteEdit, defaultRouteEdit, laterEdits } from "./default-route.ts";
+import { resultAddresses } from "./network-status.ts";
+import { podError } from "./pod-error.ts";
+
+/** A network that is there. */
+export interface AttachedNetwork extends Attachment {
+  /** The pod's cluster network. */
+  readonly isCluster: boolean;
+  /** As it is in the result cache, JSON text. */
+  readonly result: Uint8Array;
+}
+
+/** For a network that has just been attached: sets its default routes as selections with gateways ask. @returns the network with its result as it is now @throws {CniError} */
+export async function editDefaultRoutes(
+  context: RequestContext,
+  network: AttachedNetwork,
+  asked: AskedRoutes,
+): Promise<AttachedNetwork> {
+  const edit = defaultRouteEdit(network, asked);
+  return edit === undefined ? network : await edited(context, network, edit);
+}
+
+/**
+ * When all are attached: the default routes of the others go where a network that is selected with an empty list has brought one.
+ * @returns the networks with their results as they are now
+ * @throws {CniError} naming the pod and the network
+ */
+export async function giveWay(
+  context: RequestContext,
+  attached: readonly AttachedNetwork[],
+  asked: AskedRoutes,
+): Promise<readonly AttachedNetwork[]> {
+  const { clear, from, set } = laterEdits(attached, asked);
+  if (clear.length === 0) return attached;
+  const changed = new Map<AttachedNetwork, AttachedNetwork>();
+  for (const network of from) {
+    const work = edited(context, network, { clear, add: [] });
+    changed.set(network, await ofNetwork(context, network, work));
+  }
+  for (const { attached: network, edit } of set) {
+    await ofNetwork(context, network, setRoutes(context, network, edit));
+  }
+  return attached.map((network) => changed.get(network) ?? network);
+}
+
+async function ofNetwork<Result>(
+  { pod }: RequestContext,
+  { name }: AttachedNetwork,
+  work: Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    throw podError(error, pod, name);
+  }
+}
+
+function setRoutes(
+  { chain, request }: RequestContext,
+  { ifName }: AttachedNetwork,
+  { clear, add }: DefaultRouteEdit,
+): Promise<void> {
+  return chain.executor.setDefaultRoutes(request.netns, ifName, clear, add);
+}
+
+/** Sets the interface's default routes in the kernel and in the cached result. A network without an interface has none. */
+async function edited(
+  context: RequestContext,
+  attached: AttachedNetwork,
+  edit: DefaultRouteEdit,
+): Promise<AttachedNetwork> {
+  const { ifName, network } = attached;
+  if (!resultAddresses(attached.result).isAttachment) return attached;
+  await setRoutes(context, attached, edit);
+  const { chain, request } = context;
+  const result = chain.kernels.convertResult({
+    result: attached.result,
+    configVersion: network.cniVersion,
+    targetVersion: network.cniVersion,
+    defaultRoutes: {
+      removeIPv4: edit.clear.includes(4),
+      removeIPv6: edit.clear.includes(6),
+      add: edit.add,
+    },
+  });
+  const key = { networkName: network.name, containerId: request.containerId, ifName };
+  const cached = chain.cache.read(key);
+  if (cached !== undefined) chain.cache.write({ ...cached, result });
+  return { ...attached, result };
+}
