@@ -10,6 +10,8 @@ enum cni_error {
   CNI_INVALID_ENVIRONMENT = 4,
   CNI_IO_FAILURE = 5,
   CNI_INVALID_NETWORK_CONFIG = 7,
+  /* Not in the spec: libcni's ErrInvalidNetNS. */
+  CNI_INVALID_NETNS = 8,
   CNI_TRY_AGAIN_LATER = 11,
   CNI_PLUGIN_NOT_AVAILABLE = 50,
   CNI_INTERNAL = 999,

@@ -13,6 +13,7 @@
 #include "flags.h"
 #include "json.h"
 #include "netns.h"
+#include "notice.h"
 #include "on_demand.h"
 #include "passthru.h"
 #include "plugin_path.h"
@@ -244,6 +245,20 @@ static int64_t waits_until(const struct request *request, const struct netconf *
   return clock_micros() + (request_needs_daemon(request) ? (int64_t)netconf->daemon_wait_seconds * MICROS_PER_SECOND : 0);
 }
 
+/* A call for the plugin's own namespace, which is the host's: its plugins would make and take away the host's links. libcni's plugins refuse
+ * ADD and DEL there, but only after they have run. Here an ADD is refused before anything runs; a DEL, which must stay possible, is done as for
+ * a namespace that is gone, and releases what is not in it. */
+static void keep_out_of_own_netns(struct request *request) {
+  if (!netns_is_own(request->netns)) return;
+  if (strcmp(request->command, "ADD") == 0) {
+    fail(CNI_INVALID_NETNS, "plugin's netns and netns from CNI_NETNS should not be the same", request->netns);
+  }
+  if (strcmp(request->command, "DEL") == 0) {
+    notice("CNI_NETNS is the plugin's own network namespace", "; this DEL is done without a namespace");
+    request->netns = "";
+  }
+}
+
 static int run_plugin(void) {
   struct signals signals;
   struct request request;
@@ -251,6 +266,7 @@ static int run_plugin(void) {
   signals_take(&signals);
   request_read_config(&request, &signals);
   struct netconf netconf = read_netconf(&request);
+  keep_out_of_own_netns(&request);
 
   int64_t until = waits_until(&request, &netconf);
   struct spool_peer peer = {buffer_text(&netconf.socket_path), &netconf.directories, &signals};

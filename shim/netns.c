@@ -30,6 +30,11 @@ bool netns_stat_own(struct stat *file) {
   return is_open && fstat(own_netns, file) == 0;
 }
 
+bool netns_is_own(const char *path) {
+  struct stat file, own;
+  return stat(path, &file) == 0 && netns_stat_own(&own) && file.st_dev == own.st_dev && file.st_ino == own.st_ino;
+}
+
 int netns_socket(struct bytes netns, int family, int type, int protocol, struct buffer *problem) {
   if (!netns_open_own(problem)) return -1;
   char *path = bytes_copy_text(netns);

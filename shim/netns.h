@@ -13,6 +13,9 @@ bool netns_open_own(struct buffer *problem);
 /* Which file this process's own namespace is. False: that cannot be told. */
 bool netns_stat_own(struct stat *file);
 
+/* Does the path lead to this process's own namespace, for certain? */
+bool netns_is_own(const char *path);
+
 /* Opens a socket in the namespace at path `netns` (a text without zero bytes); it stays a socket of that namespace,
  * while this process is back in its own before the function returns. If it cannot get back, the process ends.
  * Returns the socket, or -1 with what is wrong appended to `problem`. */

@@ -13,6 +13,7 @@ import { DaemonServer } from "../../src/daemon/server.ts";
 import { Loggers } from "../../src/log/loggers.ts";
 import { newReport } from "../../src/multus/report.ts";
 import { httpServices } from "../support/http-services.ts";
+import { EmptyNamespace } from "../support/namespace.ts";
 import { type CniCommand, callPlugin, type PluginAnswer } from "../support/plugin.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { shims } from "./support/binaries.ts";
@@ -24,6 +25,8 @@ const patience = 30_000;
 class TestServer implements AsyncDisposable {
   readonly #directory = new ScratchDirectory("daemon-server");
   /** CNI_PATH of every call. */
+  readonly #namespace = new EmptyNamespace();
+  readonly netns = this.#namespace.path;
   readonly plugins = this.path("plugins");
   #server: DaemonServer | undefined;
 
@@ -81,7 +84,7 @@ class TestServer implements AsyncDisposable {
     return callPlugin([binary], {
       command,
       containerId,
-      netns: "/proc/self/ns/net",
+      netns: this.netns,
       ifName: "eth0",
       args: "IgnoreUnknown=1;K8S_POD_NAME=p=q",
       path: this.plugins,
@@ -103,6 +106,7 @@ class TestServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server?.stop(0);
+    this.#namespace[Symbol.dispose]();
     this.#directory[Symbol.dispose]();
   }
 }
@@ -128,7 +132,7 @@ describe.concurrent.each(shims)("the $name shim at the daemon's server", ({ bina
     expect(seen).toMatchObject({
       command: "ADD",
       containerId: "c1",
-      netns: "/proc/self/ns/net",
+      netns: server.netns,
       ifName: "eth0",
       args: "IgnoreUnknown=1;K8S_POD_NAME=p=q",
       path: server.plugins,
@@ -195,7 +199,7 @@ describe.concurrent.each(shims)("the $name shim at the daemon's server", ({ bina
         netns: executor.linkExists("/nonexistent", "eth0"),
         command: executor.runPlugin(server.order({ env: { CNI_COMMAND: "CHECK" } })),
         link: executor.runPlugin(
-          server.order({ plugin: "large", absentLink: { netns: "/proc/self/ns/net", ifName: "lo" } }),
+          server.order({ plugin: "large", absentLink: { netns: server.netns, ifName: "lo" } }),
         ),
       };
       await Promise.all(

@@ -17,6 +17,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
 import { runCommand } from "../support/command.ts";
+import { EmptyNamespace } from "../support/namespace.ts";
 import { OnDemandHost, resultOfDelegate } from "../support/on-demand-host.ts";
 import { shims } from "./support/binaries.ts";
 import { hasEnded, isRunning, membersOfGroup } from "./support/process-state.ts";
@@ -155,7 +156,8 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
     second.reply(0, "served");
     expect(await outcome).toMatchObject({ exitCode: 0, stdout: Buffer.from("served") });
 
-    const netns = "/proc/self/ns/net";
+    using namespace = new EmptyNamespace();
+    const netns = namespace.path;
     const begun = await daemon.connected({ config, env: { CNI_NETNS: netns } });
     const link = { netns, ifName: "mwt-none" };
     expect(await begun.stream.order(FrameType.linkExists, link)).toEqual({ exists: false });

@@ -42,6 +42,23 @@ process.on("exit", () => {
   }
 });
 
+/** A namespace with nothing in it that is not the caller's: for calls of a plugin that leave it so. Made and removed at once, for what is no promise. */
+export class EmptyNamespace implements Disposable {
+  readonly #name = uniqueName("empty");
+  /** What CNI_NETNS says. */
+  readonly path = `/run/netns/${this.#name}`;
+
+  constructor() {
+    open.add(this.#name);
+    execFileSync("ip", ["netns", "add", this.#name]);
+  }
+
+  [Symbol.dispose](): void {
+    execFileSync("ip", ["netns", "del", this.#name]);
+    open.delete(this.#name);
+  }
+}
+
 export class Namespace implements AsyncDisposable {
   readonly name: string;
   /** What CNI_NETNS says. */

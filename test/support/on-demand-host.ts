@@ -3,6 +3,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { EmptyNamespace } from "./namespace.ts";
 import { type CniCommand, callPlugin, type PluginAnswer } from "./plugin.ts";
 import { ScratchDirectory } from "./scratch-directory.ts";
 import { session, sessionVariable } from "./session.ts";
@@ -33,6 +34,7 @@ export class OnDemandHost implements Disposable {
   readonly cniDir: string;
   readonly command: readonly string[];
   readonly #plugin: string;
+  readonly #namespace = new EmptyNamespace();
 
   constructor(options: OnDemandHostOptions) {
     const { plugin, daemon = [process.execPath, bundle], config = {}, idleExitSeconds = 600 } = options;
@@ -89,7 +91,7 @@ export class OnDemandHost implements Disposable {
       PATH: process.env.PATH ?? "",
       CNI_COMMAND: command,
       CNI_CONTAINERID: containerId,
-      CNI_NETNS: "/proc/self/ns/net",
+      CNI_NETNS: this.#namespace.path,
       CNI_IFNAME: "mwt-none",
       CNI_ARGS: "",
       CNI_PATH: join(this.directory.path, "bin"),
@@ -129,7 +131,7 @@ export class OnDemandHost implements Disposable {
     return callPlugin([this.#plugin], {
       command,
       containerId,
-      netns: "/proc/self/ns/net",
+      netns: this.#namespace.path,
       ifName: "mwt-none",
       args,
       path: join(this.directory.path, "bin"),
@@ -145,6 +147,7 @@ export class OnDemandHost implements Disposable {
         // It has ended.
       }
     }
+    this.#namespace[Symbol.dispose]();
     this.directory[Symbol.dispose]();
   }
 }
