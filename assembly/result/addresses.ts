@@ -12,6 +12,7 @@ import {
   gatewayIsCanonical,
   gatewayWritten,
   ipInterface,
+  NO_INTERFACE,
   readAddress,
   readCidr,
 } from "./readers";
@@ -24,12 +25,17 @@ export class Address {
   textEnd: usize;
   /** Where it is written: the opening quote. */
   written: usize;
-  /** Place in `interfaces`, -1 if it does not say. */
+  /** Place in `interfaces`; NO_PLACE if it does not say; ELSEWHERE for what is no place in any list. */
   place: i32;
   hasGateway: u32;
   /** The next address of the same interface, 0 at the end; for whoever puts them in order. */
   next: usize;
 }
+
+/** The address does not say which interface has it. Plugins of 0.3.0 wrote -1 themselves where they meant none. */
+export const NO_PLACE: i32 = -1;
+/** The address names a place that no list has. */
+export const ELSEWHERE: i32 = -2;
 
 /** Size of an Address in bytes. */
 export const ADDRESS_SIZE: usize = offsetof<Address>();
@@ -65,10 +71,14 @@ export function collectAddress(): bool {
   address.text = addressIsCanonical && startOf(Field.ADDRESS) == addressWritten + 1 ? addressWritten + 1 : 0;
   address.textEnd = slash;
   address.written = addressWritten;
-  address.place = <i32>ipInterface;
+  address.place = ipInterface == NO_INTERFACE ? NO_PLACE : placeOf(ipInterface);
   address.hasGateway = startOf(Field.GATEWAY) != 0;
   end += ADDRESS_SIZE;
   return true;
+}
+
+function placeOf(index: i64): i32 {
+  return index < 0 || index > i32.MAX_VALUE ? ELSEWHERE : <i32>index;
 }
 
 /** Notes the gateway of the route read last, if that is a default route with a gateway. */

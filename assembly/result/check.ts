@@ -13,10 +13,7 @@ import { endList, endRoutes, printDns, printInterface, printIp, printRoute, star
 import { endOf, Field, field, fieldKey, isNull, Kind, readField, startOf } from "./fields";
 import {
   addressFamily,
-  addressWritten,
   familyRoutesSeen,
-  ipInterface,
-  NO_INTERFACE,
   readObject,
   readText,
   readVersion,
@@ -75,10 +72,6 @@ export let memberCount: i32 = 0;
 /** The closing brace. */
 export let closingBrace: usize = 0;
 
-/** The greatest place in `interfaces` that an address names, and where it does. */
-let greatestInterface: i64 = NO_INTERFACE;
-let greatestInterfaceAt: usize = 0;
-
 /**
  * Checks a result.
  * @param p its opening brace
@@ -92,7 +85,7 @@ export function checkResult(p: usize, otherwise: i32, targetVersion: i32, collec
   if (!findVersion(p, otherwise)) return 0;
   let once = true;
   while (true) {
-    purpose = collects ? Purpose.COLLECT : Purpose.CHECK;
+    purpose = collects && shape != SHAPE_FAMILIES ? Purpose.COLLECT : Purpose.CHECK;
     if (targetVersion != NO_VERSION && shape != SHAPE_FAMILIES) {
       const target = shapeOf(targetVersion);
       if (target != shape && target != SHAPE_FAMILIES) {
@@ -101,7 +94,8 @@ export function checkResult(p: usize, otherwise: i32, targetVersion: i32, collec
       }
     }
     const end = checkMembers(p, once);
-    if (end || !isVersionTwice) return end;
+    if (end) return collects && shape == SHAPE_FAMILIES && !collectFamilies() ? 0 : end;
+    if (!isVersionTwice) return 0;
     // A second cniVersion, which is the one that counts: find the last before anything is read by it.
     if (!findLastVersion(p, otherwise)) return 0;
     once = false;
@@ -160,11 +154,12 @@ function noVersion(): void {
   version = NO_VERSION;
 }
 
-/** Takes the value of a cniVersion member. */
+/** Takes the value of a cniVersion member. As libcni has it, one that is no string says nothing. */
 function takeVersion(p: usize): usize {
-  const end = readText(p, Field.CNI_VERSION, 1);
+  const isText = load<u8>(p) == Character.QUOTE;
+  const end = isText ? readText(p, Field.CNI_VERSION, 1) : skipValue(p, 1);
   if (!end) return 0;
-  version = readVersion(startOf(Field.CNI_VERSION), end);
+  version = isText ? readVersion(startOf(Field.CNI_VERSION), end) : NO_VERSION;
   versionAt = p;
   versionEnd = end;
   return end;
@@ -197,7 +192,6 @@ function checkMembers(p: usize, once: bool): usize {
   noRoutes(routes4);
   noRoutes(routes6);
   memberCount = 0;
-  greatestInterface = NO_INTERFACE;
   isVersionTwice = false;
 
   const hasLists = shape != SHAPE_FAMILIES;
@@ -218,7 +212,8 @@ function checkMembers(p: usize, once: bool): usize {
           isVersionTwice = true;
           return 0;
         }
-        end = readText(value, Field.CNI_VERSION, 1);
+        // What it says is known.
+        end = skipValue(value, 1);
         break;
       case Field.DNS:
         dnsAt = value;
@@ -254,7 +249,6 @@ function checkMembers(p: usize, once: bool): usize {
     p = nextMember(end);
     if (!p) return 0;
   }
-  if (greatestInterface >= interfaceCount) return fail(Status.INTERFACE_OUT_OF_RANGE, greatestInterfaceAt);
   closingBrace = p;
   return p + 1;
 }
@@ -296,7 +290,6 @@ function checkInterfaces(list: usize): usize {
 
 function checkIps(list: usize): usize {
   let ipCount = 0;
-  greatestInterface = NO_INTERFACE;
   ip4At = 0;
   ip6At = 0;
   if (purpose == Purpose.COLLECT) startCollection(Field.IPS);
@@ -307,12 +300,6 @@ function checkIps(list: usize): usize {
     while (load<u8>(p) != Character.CLOSE_BRACKET) {
       end = readObject(p, kind, 2);
       if (!end) return 0;
-      if (ipInterface > greatestInterface) {
-        greatestInterface = ipInterface;
-        greatestInterfaceAt = startOf(Field.INTERFACE);
-      } else if (ipInterface < NO_INTERFACE) {
-        return fail(Status.INTERFACE_OUT_OF_RANGE, startOf(Field.INTERFACE));
-      }
       if (addressFamily == 4) {
         if (!ip4At) ip4At = p;
       } else if (!ip6At) {
@@ -375,7 +362,7 @@ function checkRoutes(list: usize, member: Routes, depth: i32): usize {
   return end;
 }
 
-/** Checks ip4 or ip6. */
+/** Checks ip4 or ip6. As libcni has it, an address of the other family is one too. */
 function checkFamily(p: usize, family: i32): usize {
   const isNothing = isNull(p);
   if (family == 4) ip4At = isNothing ? 0 : p;
@@ -384,13 +371,39 @@ function checkFamily(p: usize, family: i32): usize {
   if (isNothing) return p + 4;
   const end = readObject(p, Kind.FAMILY, 1);
   if (!end) return 0;
-  if (addressFamily != family) return fail(Status.WRONG_FAMILY, addressWritten);
   const list = startOf(Field.FAMILY_ROUTES);
   if (!list) return end;
   const member = family == 4 ? routes4 : routes6;
   member.key = endOf(Field.FAMILY_ROUTES);
   member.seen = familyRoutesSeen;
   return checkRoutes(list, member, 2) ? end : 0;
+}
+
+/** Notes the addresses of ip4 and ip6, and the gateways of their default routes: of ip4 first, however they are written. */
+function collectFamilies(): bool {
+  startCollection(Field.IPS);
+  if (ip4At && !collectFamily(ip4At)) return false;
+  if (ip6At && !collectFamily(ip6At)) return false;
+  if (!endCollection()) return false;
+  startCollection(Field.ROUTES);
+  if (ip4At && !collectRoutes(routes4)) return false;
+  if (ip6At && !collectRoutes(routes6)) return false;
+  return endCollection();
+}
+
+function collectFamily(p: usize): bool {
+  readObject(p, Kind.FAMILY, 1);
+  return collectAddress();
+}
+
+function collectRoutes(member: Routes): bool {
+  if (!member.value || !isList(member.value)) return true;
+  let p = enterArray(member.value);
+  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+    p = nextElement(readObject(p, Kind.ROUTE, 2));
+    if (!collectGateway()) return false;
+  }
+  return true;
 }
 
 /** What an element of `interfaces` is in a shape. */

@@ -36,12 +36,15 @@ import { goOn, makeRoom, out, startOutput } from "./output";
 import { writeFamilyStart, writeRoute } from "./print";
 import { isNull, Kind } from "./fields";
 import { addressFamily, readObject, refuseInput } from "./readers";
-import { SHAPE_CURRENT, SHAPE_FAMILIES, shapeOf, writeVersion } from "./versions";
+import { NO_VERSION, SHAPE_CURRENT, SHAPE_FAMILIES, shapeOf, UNKNOWN_VERSION, writeVersion } from "./versions";
 
 /** The input up to here is in the output, or is not to get there. */
 let copied: usize = 0;
 
-/** See ConvertInput in src/kernels/index.ts. Versions are numbers; gateways are a JSON array, or nothing. */
+/**
+ * See ConvertInput in src/kernels/index.ts. Versions are numbers, and the target NO_VERSION where the result's own stays; gateways are a JSON array, or
+ * nothing.
+ */
 export function convertResult(
   result: usize,
   resultLength: usize,
@@ -57,9 +60,13 @@ export function convertResult(
 
   const end = result + resultLength;
   const start = skipBlanks(result);
-  const target = shapeOf(targetVersion);
   if (start >= end || isNull(start)) {
     if (start < end && !finish(start + 4, end)) return failure();
+    if (targetVersion == NO_VERSION) targetVersion = configVersion;
+    if (targetVersion == UNKNOWN_VERSION) {
+      fail(Status.UNSUPPORTED_CONFIG_VERSION, start);
+      return failure();
+    }
     if (!printEmpty(targetVersion)) return failure();
   } else if (load<u8>(start) != Character.OPEN_BRACE) {
     refuseInput(start, end);
@@ -67,6 +74,8 @@ export function convertResult(
   } else {
     const objectEnd = checkResult(start, configVersion, targetVersion, false);
     if (!objectEnd || !finish(objectEnd, end)) return failure();
+    if (targetVersion == NO_VERSION) targetVersion = version;
+    const target = shapeOf(targetVersion);
     if (shape == target) {
       startOutput();
       copied = start;

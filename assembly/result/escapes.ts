@@ -3,7 +3,7 @@
 import { Character } from "../json/characters";
 import { decodeText } from "../json/text";
 
-/** The longest text that can mean something, a MAC of 59 characters, is written with 6 bytes each and two quotes. */
+/** More than the longest text that can mean something, an address with its prefix length, has, at 6 bytes for each character and two quotes. */
 const LONGEST_WRITTEN: usize = 59 * 6 + 2;
 
 /** Room for the decoded text of a key (or a version), of a value and of a gateway: all three are in use at once. */

@@ -10,7 +10,6 @@ import { Character } from "../json/characters";
 import { enterArray, enterObject, finish, nextElement, nextMember, skipString, skipValue } from "../json/scan";
 import { fail } from "../memory";
 import { family, isCanonical, prefixLength, scanAddress, scanCidr } from "../net/address";
-import { isMac } from "../net/mac";
 import { Status } from "../status";
 import { gatewayText, keyText, unescape, valueText } from "./escapes";
 import {
@@ -67,9 +66,6 @@ export function readObject(p: usize, kind: Kind, depth: i32): usize {
     if (!startOf(Field.DST)) return fail(Status.MISSING, start, "dst");
   } else if (kind == Kind.IP || kind == Kind.OLD_IP || kind == Kind.FAMILY) {
     if (!startOf(Field.ADDRESS)) return fail(Status.MISSING, start, kind == Kind.FAMILY ? "ip" : "address");
-    if (kind == Kind.OLD_IP && startOf(Field.VERSION) && !isVersionOf(startOf(Field.VERSION), addressFamily)) {
-      return fail(Status.WRONG_FAMILY, startOf(Field.VERSION));
-    }
   }
   return p + 1;
 }
@@ -118,8 +114,6 @@ function readValue(p: usize, depth: i32): usize {
     case Field.GATEWAY:
     case Field.GW:
       return readAddress(p, known, depth);
-    case Field.MAC:
-      return readMac(p, depth);
     case Field.INTERFACE:
     case Field.MTU:
     case Field.ROUTE_MTU:
@@ -218,24 +212,7 @@ export function readAddress(p: usize, known: Field, depth: i32): usize {
   return end;
 }
 
-/** Reads a hardware address; null and an empty string are none. */
-@inline
-function readMac(p: usize, depth: i32): usize {
-  // The usual one first: six bytes.
-  if (load<u8>(p) == Character.QUOTE && load<u8>(p, 18) == Character.QUOTE && isMac(p + 1, 17)) {
-    setSpan(Field.MAC, p, p + 19);
-    return p + 19;
-  }
-  const end = readText(p, Field.MAC, depth);
-  if (!end || !startOf(Field.MAC) || isMac(p + 1, end - p - 2)) return end;
-  const textEnd = unescape(valueText, p, end);
-  return textEnd && isMac(valueText, textEnd - valueText) ? end : fail(Status.NOT_A_MAC, p);
-}
-
-/** Largest integer that every reader of JSON has exactly: 2^53 - 1. */
-const MAX_SAFE_INTEGER: u64 = 0x1f_ffff_ffff_ffff;
-
-/** Reads an integer without fraction or exponent, or null. 0 counts as missing where Go leaves it out. */
+/** Reads an integer of 64 bits without fraction or exponent, or null. 0 counts as missing where Go leaves it out. */
 @inline
 function readInteger(p: usize, known: Field, depth: i32): usize {
   let at = p;
@@ -252,8 +229,10 @@ function readInteger(p: usize, known: Field, depth: i32): usize {
     while (true) {
       const digit = <u64>load<u8>(at) - Character.ZERO;
       if (digit > 9) break;
+      // Of negative ones there is one more.
+      const most = <u64>i64.MAX_VALUE + <u64>isNegative;
+      if (value > (most - digit) / 10) return wrongType(Status.NOT_AN_INTEGER, p, depth);
       value = value * 10 + digit;
-      if (value > MAX_SAFE_INTEGER) return wrongType(Status.NOT_AN_INTEGER, p, depth);
       at++;
     }
   }
@@ -268,7 +247,7 @@ function readInteger(p: usize, known: Field, depth: i32): usize {
   return at;
 }
 
-/** Reads a list of strings, or null. */
+/** Reads a list of strings, or null. Go's types take a null among them too. */
 function readTexts(p: usize, known: Field, depth: i32): usize {
   setSpan(known, 0, 0);
   if (load<u8>(p) != Character.OPEN_BRACKET) {
@@ -276,21 +255,15 @@ function readTexts(p: usize, known: Field, depth: i32): usize {
   }
   let at = enterArray(p);
   while (load<u8>(at) != Character.CLOSE_BRACKET) {
-    if (load<u8>(at) != Character.QUOTE) return wrongType(Status.NOT_A_STRING, at, depth + 1);
-    setSpan(known, p, p);
-    at = skipString(at);
+    if (load<u8>(at) == Character.QUOTE) at = skipString(at);
+    else at = isNull(at) ? at + 4 : wrongType(Status.NOT_A_STRING, at, depth + 1);
     if (!at) return 0;
+    setSpan(known, p, p);
     at = nextElement(at);
     if (!at) return 0;
   }
   if (startOf(known)) setSpan(known, p, at + 1);
   return at + 1;
-}
-
-/** Does a string say the IP version that an address is of? */
-function isVersionOf(p: usize, version: i32): bool {
-  const text = unescape(keyText, p, endOf(Field.VERSION)) ? keyText : p + 1;
-  return load<u8>(text) == Character.ZERO + version && load<u8>(text, 1) == Character.QUOTE;
 }
 
 /** Number of the version that a string says: NO_VERSION if it is empty (start 0), UNKNOWN_VERSION if it is none. */

@@ -1,6 +1,7 @@
 /**
- * The results of all delegates of a pod, aggregated into network-status: a list with one entry for each interface that a pod
- * got (k8s.v1.cni.cncf.io/network-status of the NPWG multi-network specification, as Go multus writes it).
+ * The results of all delegates of a pod, aggregated into network-status: a list with an entry for each interface that a pod
+ * got (k8s.v1.cni.cncf.io/network-status of the NPWG multi-network specification, as Go multus writes it), and one for each
+ * delegate whose result lists none of the pod: with the interface asked for (5.1.1 there).
  */
 
 import { Character } from "../json/characters";
@@ -12,9 +13,11 @@ import {
   ADDRESS_SIZE,
   addresses,
   addressesEnd,
+  ELSEWHERE,
   forgetCollections,
   gateways,
   gatewaysEnd,
+  NO_PLACE,
   writeAddressOf,
   writeGatewayOf,
 } from "../result/addresses";
@@ -26,11 +29,14 @@ import { readObject, refuseInput } from "../result/readers";
 import { NEWEST_VERSION, NO_VERSION } from "../result/versions";
 import { Status } from "../status";
 
-/** One input as the host writes it: the eight words of StatusInput. */
+/** One input as the host writes it: the ten words of StatusInput. */
 @unmanaged
 class Input {
   name: usize;
   nameLength: usize;
+  /** The interface asked for; its length is 0 if that is not known. */
+  ifName: usize;
+  ifNameLength: usize;
   result: usize;
   resultLength: usize;
   /** Its length is 0 if there is none. */
@@ -68,6 +74,9 @@ class Place {
   isListed: u32;
 }
 
+/** Place of the interface that is the pod's default one; 0 if it is none of these. */
+let defaultPlace: usize = 0;
+
 /** What comes before the next entry. */
 let separator: u32 = Character.OPEN_BRACKET;
 
@@ -98,8 +107,10 @@ export function networkStatus(inputs: usize, count: u32): Status {
     tail = 0;
     if (parts.interfaceCount == 1) {
       if (!writeOnly(input, parts)) return failure();
-    } else if (parts.interfaceCount > 1) {
-      if (!writeEach(input, parts, list, places)) return failure();
+    } else if (parts.interfaceCount == 0 || !placeAddresses(input, parts, places)) {
+      if (!writeUnlisted(input, parts)) return failure();
+    } else if (!writeEach(input, parts, list, places)) {
+      return failure();
     }
     if (!hasRoom(list)) return failure();
   }
@@ -116,11 +127,16 @@ function takeApart(input: Input, parts: Parts): bool {
   terminate(input.result, input.resultLength);
   const end = input.result + input.resultLength;
   const start = skipBlanks(input.result);
+  forgetCollections();
   parts.interfaceCount = 0;
+  parts.addresses = 0;
+  parts.addressesEnd = 0;
+  parts.gateways = 0;
+  parts.gatewaysEnd = 0;
+  parts.dns = 0;
   if (start >= end) return true;
   if (isNull(start)) return finish(start + 4, end);
   if (load<u8>(start) != Character.OPEN_BRACE) return refuseInput(start, end);
-  forgetCollections();
   // A result of the newest version has all that any has.
   const objectEnd = checkResult(start, NEWEST_VERSION, NO_VERSION, true);
   if (!objectEnd || !finish(objectEnd, end)) return false;
@@ -159,18 +175,33 @@ function writeOnly(input: Input, parts: Parts): bool {
   readObject(enterArray(parts.interfaces), interfaceKind(parts.shape), 2);
   const isPod = startOf(Field.SANDBOX) != 0;
   if (!startEntry(input, isPod)) return false;
+  return writeAll(parts) && endEntry(input, parts, isPod, input.isDefault != 0);
+}
+
+/** Prints the entry of a result that lists no interface of the pod: all addresses are those of the interface asked for. */
+function writeUnlisted(input: Input, parts: Parts): bool {
+  if (!startEntry(input, false)) return false;
+  if (input.ifNameLength != 0) {
+    if (!makeRoom(6 * input.ifNameLength)) return false;
+    const to = writeText(out, ',"interface":');
+    goOn(writeString(to, input.ifName, input.ifName + input.ifNameLength));
+  }
+  return writeAll(parts) && endEntry(input, parts, false, input.isDefault != 0);
+}
+
+/** Prints all addresses of a result as `ips`. */
+function writeAll(parts: Parts): bool {
   let isFirst = true;
   for (let address = parts.addresses; address < parts.addressesEnd; address += ADDRESS_SIZE) {
     if (!writeAddress(changetype<Address>(address), isFirst)) return false;
     isFirst = false;
   }
   if (!isFirst) goOn(writeByte(out, Character.CLOSE_BRACKET));
-  return endEntry(input, parts, isPod, input.isDefault != 0);
+  return true;
 }
 
-/** Prints an entry for each of the pod's interfaces of a result that has several. */
+/** Prints an entry for each of the pod's interfaces of a result that has several, after placeAddresses. */
 function writeEach(input: Input, parts: Parts, list: usize, places: usize): bool {
-  const defaultPlace = placeAddresses(input, parts, places);
   const kind = interfaceKind(parts.shape);
   let place = places;
   let p = enterArray(parts.interfaces);
@@ -195,10 +226,12 @@ function writeEach(input: Input, parts: Parts, list: usize, places: usize): bool
 }
 
 /**
- * Finds out which addresses each interface has. An address that does not say its interface is the last one's.
- * @returns the place of the interface that is the pod's default one; 0 if it is none of these
+ * Finds out which addresses each interface has, and the place of the one that is the pod's default: `defaultPlace`. An address that does not say its interface
+ * is the last one's; one that names a place that is not there is none's.
+ * @returns false: none of the interfaces is the pod's
  */
-function placeAddresses(input: Input, parts: Parts, places: usize): usize {
+function placeAddresses(input: Input, parts: Parts, places: usize): bool {
+  defaultPlace = 0;
   let first: usize = 0;
   let last: usize = 0;
   let place = places;
@@ -215,12 +248,13 @@ function placeAddresses(input: Input, parts: Parts, places: usize): usize {
     }
     place += offsetof<Place>();
   }
-  if (!first) return 0;
+  if (!first) return false;
 
   let withGateway: usize = 0;
   for (let at = parts.addresses; at < parts.addressesEnd; at += ADDRESS_SIZE) {
     const address = changetype<Address>(at);
-    const ownAt = address.place < 0 ? last : places + <usize>address.place * offsetof<Place>();
+    if (address.place == ELSEWHERE || address.place >= <i32>parts.interfaceCount) continue;
+    const ownAt = address.place == NO_PLACE ? last : places + <usize>address.place * offsetof<Place>();
     const own = changetype<Place>(ownAt);
     if (!own.isListed) continue;
     address.next = 0;
@@ -229,8 +263,8 @@ function placeAddresses(input: Input, parts: Parts, places: usize): usize {
     own.lastAddress = at;
     if (address.place >= 0 && address.hasGateway && !withGateway) withGateway = ownAt;
   }
-  if (!input.isDefault) return 0;
-  return withGateway ? withGateway : first;
+  if (input.isDefault) defaultPlace = withGateway ? withGateway : first;
+  return true;
 }
 
 /** Prints an entry up to its addresses. The interface has just been read. */

@@ -41,6 +41,7 @@ function networksOf(length: number): StatusInput[] {
   return Array.from({ length: count }, (_, index) => ({
     name: `default/network-${index}`,
     isDefault: index === 0,
+    ifName: `net${index}`,
     result: encode(resultOf("1.0.0", Math.floor(length / count))),
   }));
 }

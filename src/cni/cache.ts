@@ -39,7 +39,7 @@ export interface CachedAttachment extends AttachmentKey {
   readonly args: readonly (readonly [string, string])[];
   /** A JSON object as text. */
   readonly capabilityArgs: Uint8Array | undefined;
-  /** The last plugin's result as JSON text, in the network's version. */
+  /** The last plugin's result as JSON text, in the version that it says. */
   readonly result: Uint8Array | undefined;
 }
 

@@ -38,6 +38,9 @@ export interface ChainContext {
  */
 const longestInputs = 32 * 1024 * 1024;
 
+/** Code of the kernel for a result without addresses, which the versions below 0.3.0 cannot say. */
+export const noFormCode = "no-address";
+
 /** An attachment as GC counts it, in the spec's spelling. */
 export interface ValidAttachment {
   readonly containerID: string;
@@ -47,7 +50,7 @@ export interface ValidAttachment {
 /**
  * ADD: each plugin in order with the result of the one before; the last result is cached.
  * @param options.refuseExistingLink the first plugin is not started if `ifName` is in the namespace already
- * @returns the result in the network's version, JSON text
+ * @returns the result as the last plugin printed it: in the version that it says itself, else in the network's. JSON text
  * @throws {CniError} the plugin's own code and message, with its type before it; 7, before any is run, where one of them is refused, or the name is too long
  */
 export async function addNetworkList(
@@ -67,7 +70,7 @@ export async function addNetworkList(
   let given = 0;
   for (const plugin of list.plugins) {
     const isFirst = result === undefined;
-    const prevResult = result;
+    const prevResult = result && prevResultOf(context, list, result);
     const run = {
       ...(await context.largeWork.run(list.bytes.length, () =>
         attachmentRun(context, "ADD", list, plugin, runtime, prevResult),
@@ -320,7 +323,7 @@ function isNotInstalled(error: unknown): boolean {
   );
 }
 
-/** A plugin's answer, checked, in the network's version. */
+/** A plugin's answer, checked. It stays as it came, but for a version that it does not say. */
 function checkResult(
   context: ChainContext,
   list: NetworkConfigList,
@@ -328,7 +331,11 @@ function checkResult(
   stdout: Uint8Array,
 ): Uint8Array {
   try {
-    return inNetworkVersion(context, list, stdout);
+    return context.kernels.convertResult({
+      result: stdout,
+      configVersion: list.cniVersion,
+      targetVersion: undefined,
+    });
   } catch (error) {
     if (error instanceof KernelError) throw resultFailure(run, stdout, error);
     throw error;
@@ -366,6 +373,16 @@ function usableCachedResult(
     return cachedResult(context, list, runtime);
   } catch (error) {
     if (error instanceof CniError) return undefined;
+    throw error;
+  }
+}
+
+/** The result for the next plugin of the chain, which libcni's types read as one of the network's version. One that has no form in that version is handed on as it is. */
+function prevResultOf(context: ChainContext, list: NetworkConfigList, result: Uint8Array): Uint8Array {
+  try {
+    return inNetworkVersion(context, list, result);
+  } catch (error) {
+    if (error instanceof KernelError && error.code === noFormCode) return result;
     throw error;
   }
 }

@@ -66,8 +66,8 @@ export interface ConvertInput {
   readonly result: Uint8Array;
   /** Version taken where the result has no `cniVersion`. */
   readonly configVersion: string;
-  /** Version of the output: 0.1.0 … 1.1.0. */
-  readonly targetVersion: string;
+  /** Version of the output: 0.1.0 … 1.1.0. undefined: that of the result. */
+  readonly targetVersion: string | undefined;
   /** Edits of default routes (0.0.0.0/0, ::/0). */
   readonly defaultRoutes?:
     | {
@@ -85,10 +85,9 @@ export interface StatusInput {
   readonly name: string;
   /** The cluster network: `default` is true. */
   readonly isDefault: boolean;
-  /**
-   * Its (converted) result, any spec version. One that lists no interface (always so with 0.1.0/0.2.0) has no part in
-   * network-status.
-   */
+  /** The interface asked for, which a result that lists none of the pod's (always so with 0.1.0 and 0.2.0) is about. */
+  readonly ifName: string;
+  /** Its result, any spec version. */
   readonly result: Uint8Array;
   /** JSON object set as `device-info`. */
   readonly deviceInfo?: Uint8Array | undefined;

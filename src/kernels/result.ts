@@ -16,6 +16,7 @@ const versions: ReadonlyMap<string, number> = new Map([
   ["1.0.0", 5],
   ["1.1.0", 6],
 ]);
+const noVersion = -1;
 const unknownVersion = -2;
 
 /** What errors call the gateways to add. */
@@ -29,7 +30,7 @@ const removeIPv6 = 4;
 /** Checks a result and prints it in another version; see ConvertInput. */
 export function convertResult(context: WasmContext, input: ConvertInput): Uint8Array {
   const { result, configVersion, targetVersion, defaultRoutes } = input;
-  const target = versions.get(targetVersion);
+  const target = targetVersion === undefined ? noVersion : versions.get(targetVersion);
   if (target === undefined) {
     const what = `targetVersion: "${targetVersion}" is not a supported version`;
     throw new KernelError("unsupported-version", what, "targetVersion", 0);

@@ -4,14 +4,15 @@ import type { WasmContext } from "./context.ts";
 import type { StatusInput } from "./index.ts";
 
 /** 32-bit words of one input in memory, see Input in assembly/status/status.ts. */
-const wordsPerInput = 8;
+const wordsPerInput = 10;
 
 /** Aggregates the results of a pod's delegates; see StatusInput. */
 export function networkStatus(context: WasmContext, inputs: readonly StatusInput[]): Uint8Array {
   const tableLength = inputs.length * wordsPerInput * Uint32Array.BYTES_PER_ELEMENT;
   let room = tableLength;
-  for (const { name, result, deviceInfo } of inputs) {
+  for (const { name, ifName, result, deviceInfo } of inputs) {
     room += context.roomFor("name", name);
+    room += context.roomFor("ifName", ifName);
     room += context.roomFor("result", result);
     room += context.roomFor("deviceInfo", deviceInfo);
   }
@@ -19,8 +20,10 @@ export function networkStatus(context: WasmContext, inputs: readonly StatusInput
   const table = context.leaveRoom(tableLength);
   const { words } = context;
   let word = table >>> 2;
-  for (const { name, isDefault, result, deviceInfo, mtu } of inputs) {
+  for (const { name, isDefault, ifName, result, deviceInfo, mtu } of inputs) {
     words[word++] = context.putText(name);
+    words[word++] = context.textLength;
+    words[word++] = context.putText(ifName);
     words[word++] = context.textLength;
     words[word++] = context.putBytes(`result of ${name}`, result);
     words[word++] = result.length;

@@ -1,9 +1,9 @@
 /** ADD: the plan's delegates in order, and everything undone in reverse if one of them fails (behaviour page, sections 5 and 6). */
 
-import { addNetworkList, deleteNetworkList } from "../cni/chain.ts";
+import { addNetworkList, deleteNetworkList, noFormCode } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
-import type { StatusInput } from "../kernels/index.ts";
+import { KernelError } from "../kernels/index.ts";
 import { deviceInfoProblem } from "./capability-args.ts";
 import {
   type Attachment,
@@ -19,7 +19,7 @@ import { type AttachedNetwork, editDefaultRoutes, giveWay } from "./default-rout
 import { type Delegate, interfaceName } from "./delegate.ts";
 import { resultForGonePod } from "./gone-pod.ts";
 import { podAnnotationsKey } from "./netconf.ts";
-import { sendAddedInterface, sendNetworkStatus } from "./network-status.ts";
+import { type StatusPart, sendAddedInterface, sendNetworkStatus } from "./network-status.ts";
 import { makePlan, refuseOwnClusterNetwork } from "./plan.ts";
 import { writePlan } from "./plan-file.ts";
 import { withAddressArgs } from "./plugin-environment.ts";
@@ -122,7 +122,7 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
     const networks = await giveWay(context, attached, asked);
     since = endPhase(report, "delegates", since);
     // The last that can fail, and nothing is undone after it: what was handed over is true.
-    sendNetworkStatus(context, networks.map(statusOf));
+    sendNetworkStatus(context, networks.map(statusPart));
     endPhase(report, "status", since);
   } catch (error) {
     since = endPhase(report, "delegates", since);
@@ -131,6 +131,10 @@ async function attachPod(context: RequestContext, onStarted: () => void): Promis
     throw error;
   }
   return answer ?? new Uint8Array();
+}
+
+function statusPart({ name, ifName, network, isCluster, result }: AttachedNetwork): StatusPart {
+  return { name, ifName, result, isDefault: isCluster, firstPlugin: network.plugins[0]?.type ?? "" };
 }
 
 /** Before anything is run: what a plugin has made could not be remembered. @throws {CniError} 7 a network's name that is too long for the files of its attachment */
@@ -147,21 +151,22 @@ function checkFileNames(context: RequestContext, planned: readonly PlannedAttach
   }
 }
 
-function statusOf({ name, isCluster, result }: AttachedNetwork): StatusInput {
-  return { name, isDefault: isCluster, result };
-}
-
-/** The cluster network's result as the runtime's netconf wants it. */
+/**
+ * The cluster network's result in the version that the runtime's netconf names; where it names none, in the cluster network's. A result that has no form in that version is
+ * answered as it is: libcni reads it by its own.
+ */
 function inVersion(
   result: Uint8Array,
   { network }: Attachment,
   { chain, netconf }: RequestContext,
 ): Uint8Array {
-  return chain.kernels.convertResult({
-    result,
-    configVersion: network.cniVersion,
-    targetVersion: netconf.cniVersion,
-  });
+  const asked = { result, configVersion: network.cniVersion };
+  try {
+    return chain.kernels.convertResult({ ...asked, targetVersion: netconf.cniVersion || network.cniVersion });
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.code !== noFormCode) throw error;
+    return chain.kernels.convertResult({ ...asked, targetVersion: undefined });
+  }
 }
 
 function add(context: RequestContext, attachment: PlannedAttachment): Promise<Uint8Array> {

@@ -79,7 +79,7 @@ async function edited(
   const result = chain.kernels.convertResult({
     result: attached.result,
     configVersion: network.cniVersion,
-    targetVersion: network.cniVersion,
+    targetVersion: undefined,
     defaultRoutes: {
       removeIPv4: edit.clear.includes(4),
       removeIPv6: edit.clear.includes(6),

@@ -62,7 +62,7 @@ export function pluggedNetwork(
  * ADD. The network is in the pod's plan before its first plugin runs, so that the pod's own DEL takes it away as well, ours or Go multus's, also where the daemon is killed
  * meanwhile. Of a pod without a whole plan DEL goes by the result cache: there it is before, still without a result.
  * @param onStarted called when there may be something to undo
- * @returns the result in the network's version, JSON text
+ * @returns the result as the last plugin printed it, JSON text
  * @throws {CniError} naming the pod and the network; nothing is left behind then
  */
 export async function plug(

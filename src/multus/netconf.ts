@@ -80,8 +80,8 @@ interface NetconfKeys extends LogKeys {
   readonly prevResult?: object;
 }
 
-/** Keys about what outlives a request: state on disk, and whose pods get a network-status. */
-export type LastingKeys = Pick<Netconf, "cniDir" | "systemNamespaces">;
+/** Keys about what outlives a request: state on disk. */
+export type LastingKeys = Pick<Netconf, "cniDir">;
 
 /** Capability, and key of runtimeConfig, with which containerd and CRI-O send the pod's annotations. */
 export const podAnnotationsKey = "io.kubernetes.cri.pod-annotations";
@@ -175,6 +175,7 @@ function withDefaults(keys: NetconfKeys): Netconf {
     kubeconfig: keys.kubeconfig ?? "",
     ...logSettings(keys),
     ...lastingKeys(keys),
+    systemNamespaces: keys.systemNamespaces ?? ["kube-system"],
     readinessIndicatorFile: keys.readinessindicatorfile ?? "",
     namespaceIsolation: keys.namespaceIsolation ?? false,
     nonIsolatedNamespaces: nonIsolatedNamespaces(keys.globalNamespaces ?? ""),
@@ -195,10 +196,7 @@ export function keysOfDaemon({ keys }: NetconfOverrides = noOverrides): LastingK
 }
 
 function lastingKeys(keys: NetconfKeys): LastingKeys {
-  return {
-    cniDir: keys.cniDir ?? "/var/lib/cni/multus",
-    systemNamespaces: keys.systemNamespaces ?? ["kube-system"],
-  };
+  return { cniDir: keys.cniDir ?? "/var/lib/cni/multus" };
 }
 
 /**

@@ -5,8 +5,7 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { KernelError, type Kernels, type StatusInput } from "../kernels/index.ts";
 import { longestStatus } from "./bounds.ts";
 import { type RequestContext, sendEvent } from "./context.ts";
-import type { Netconf } from "./netconf.ts";
-import type { PodReference } from "./pod.ts";
+import { passthruType } from "./passthru.ts";
 import { addedInterface } from "./status-sink.ts";
 
 interface ResultAddresses {
@@ -55,24 +54,32 @@ export function sendAddedInterface(
 
 /** What a network-status is made and handed over with. */
 export interface StatusContext extends Pick<RequestContext, "cluster" | "podObject"> {
-  readonly netconf: Pick<Netconf, "systemNamespaces">;
   readonly chain: Pick<ChainContext, "kernels">;
 }
 
-/** Pods of the system have none. */
-export function hasStatus(pod: PodReference, systemNamespaces: readonly string[]): boolean {
-  return !systemNamespaces.includes(pod.namespace);
+/** A delegate that ran, for network-status. */
+export interface StatusPart extends StatusInput {
+  /** `type` of its first plugin. */
+  readonly firstPlugin: string;
 }
 
 /**
- * Hands the pod's network-status over, where there is somewhere to write it and the pod is not one of the system's.
+ * Every attachment has an entry (multi-network specification, 5.1.1), also one whose result is empty. The auxiliary chain, which starts with passthru, is none unless its result lists
+ * something.
+ */
+function hasEntry({ firstPlugin, result }: StatusPart): boolean {
+  return firstPlugin !== passthruType || resultAddresses(result).isAttachment;
+}
+
+/**
+ * Hands the pod's network-status over, where there is somewhere to write it. Pods of systemNamespaces have one too, as with Go multus in effect; a list of nothing is not written.
  * @throws {CniError} 6 one that no pod can have: Go multus fails the ADD as well, with what the API says to it
  */
-export function sendNetworkStatus(context: StatusContext, inputs: readonly StatusInput[]): void {
-  const { cluster, podObject, netconf, chain } = context;
-  if (cluster !== undefined && podObject !== undefined && hasStatus(podObject, netconf.systemNamespaces)) {
-    cluster.sink.networkStatus(podObject, statusOf(chain.kernels, inputs));
-  }
+export function sendNetworkStatus(context: StatusContext, parts: readonly StatusPart[]): void {
+  const { cluster, podObject, chain } = context;
+  if (cluster === undefined || podObject === undefined) return;
+  const inputs = parts.filter(hasEntry);
+  if (inputs.length > 0) cluster.sink.networkStatus(podObject, statusOf(chain.kernels, inputs));
 }
 
 function statusOf(kernels: Kernels, inputs: readonly StatusInput[]): Uint8Array {

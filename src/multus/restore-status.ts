@@ -7,13 +7,13 @@ import { statSync } from "node:fs";
 import { setImmediate as giveWay } from "node:timers/promises";
 import { type CachedAttachment, ResultCache } from "../cni/cache.ts";
 import { isMissingFile } from "../cni/errors.ts";
-import type { Kernels } from "../kernels/index.ts";
+import { KernelError, type Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Containers } from "./busy.ts";
 import type { Cluster } from "./cluster.ts";
 import type { LastingKeys } from "./netconf.ts";
-import { hasStatus, sendNetworkStatus } from "./network-status.ts";
+import { type StatusPart, sendNetworkStatus } from "./network-status.ts";
 import type { PlanEntry } from "./plan-decoding.ts";
 import { plannedContainers, plannedInterface, plannedNetwork, planPath, readPlan } from "./plan-file.ts";
 import { type PodReference, podReference } from "./pod.ts";
@@ -44,7 +44,7 @@ export class StatusRestorer {
   }
 
   /** Begins in the background, once for each cluster and directory. Never throws. */
-  begin(cluster: Cluster, { cniDir, systemNamespaces }: LastingKeys): void {
+  begin(cluster: Cluster, { cniDir }: LastingKeys): void {
     let directories = this.#begun.get(cluster);
     if (directories === undefined) {
       directories = new Set();
@@ -52,7 +52,7 @@ export class StatusRestorer {
     }
     if (directories.has(cniDir)) return;
     directories.add(cniDir);
-    this.#restore(cluster, { cniDir, systemNamespaces }).catch((error: unknown) => {
+    this.#restore(cluster, cniDir).catch((error: unknown) => {
       this.#options.log.error("network-statuses that are missing could not be made again", {
         cniDir,
         error: errorText(error),
@@ -60,9 +60,8 @@ export class StatusRestorer {
     });
   }
 
-  async #restore(cluster: Cluster, keys: LastingKeys): Promise<void> {
+  async #restore(cluster: Cluster, cniDir: string): Promise<void> {
     if (!(await cluster.pods.untilWatched())) return;
-    const { cniDir } = keys;
     const cache = new ResultCache(cniDir, this.#options.log);
     let plans = 0;
     /** By `namespace/name`: an old sandbox that was not taken away yet says nothing about the pod as it is. */
@@ -70,7 +69,7 @@ export class StatusRestorer {
     for await (const containerId of plannedContainers(cniDir)) {
       plans += 1;
       await giveWay();
-      const candidate = candidateOf(cluster, keys, cache, containerId);
+      const candidate = candidateOf(cluster, cniDir, cache, containerId);
       if (candidate === undefined) continue;
       const key = `${candidate.podObject.namespace}/${candidate.podObject.name}`;
       if (candidate.plannedAt >= (newest.get(key)?.plannedAt ?? 0)) newest.set(key, candidate);
@@ -78,7 +77,7 @@ export class StatusRestorer {
     let restored = 0;
     for (const candidate of newest.values()) {
       await giveWay();
-      if (this.#send(cluster, keys, cache, candidate)) restored += 1;
+      if (this.#send(cluster, cniDir, cache, candidate)) restored += 1;
     }
     this.#options.log.verbose("network-statuses of earlier pods were checked", {
       cniDir,
@@ -91,21 +90,21 @@ export class StatusRestorer {
   /** Nothing else runs meanwhile: what is handed over is what the disk says at that moment. @returns false: there is no status to hand over */
   #send(
     cluster: Cluster,
-    { cniDir, systemNamespaces }: LastingKeys,
+    cniDir: string,
     cache: ResultCache,
     { containerId, podObject }: Candidate,
   ): boolean {
     const { kernels, busy, log } = this.#options;
     if (busy.has(containerId)) return false;
     const entries = wholePlan(cniDir, containerId);
-    const inputs = entries.flatMap((entry, position) => {
+    const parts = entries.flatMap((entry, position): StatusPart | [] => {
       const result = cachedOf(cache, containerId, entry, position)?.result;
-      return result === undefined ? [] : { name: statusName(entry), isDefault: isCluster(position), result };
+      return result === undefined ? [] : statusPart(kernels, entry, position, result);
     });
     // An ADD that is not finished, or a DEL.
-    if (entries.length === 0 || inputs.length < entries.length) return false;
+    if (entries.length === 0 || parts.length < entries.length) return false;
     try {
-      sendNetworkStatus({ cluster, podObject, netconf: { systemNamespaces }, chain: { kernels } }, inputs);
+      sendNetworkStatus({ cluster, podObject, chain: { kernels } }, parts);
       return true;
     } catch (error) {
       log.error("a network-status that is missing cannot be made again", {
@@ -118,10 +117,10 @@ export class StatusRestorer {
   }
 }
 
-/** @returns undefined where the container's pod needs no status, or it cannot be told whose it is */
+/** @returns undefined where the container's pod has its status, or it cannot be told whose it is */
 function candidateOf(
   { pods }: Cluster,
-  { cniDir, systemNamespaces }: LastingKeys,
+  cniDir: string,
   cache: ResultCache,
   containerId: string,
 ): Candidate | undefined {
@@ -130,7 +129,7 @@ function candidateOf(
   if (cached === undefined) return undefined;
   const pod = podReference(cached.args);
   // Without a UID it may be another pod of that name.
-  if (pod.uid === "" || !hasStatus(pod, systemNamespaces)) return undefined;
+  if (pod.uid === "") return undefined;
   const podObject = pods.withoutStatus(pod);
   if (podObject === undefined) return undefined;
   const plannedAt = plannedAtOf(cniDir, containerId);
@@ -168,6 +167,23 @@ function cachedOf(
   return cache.read({ networkName: plannedNetwork(entry), containerId, ifName });
 }
 
-function statusName(entry: PlanEntry): string {
-  return entry.name === "" ? plannedNetwork(entry) : entry.name;
+function statusPart(kernels: Kernels, entry: PlanEntry, position: number, result: Uint8Array): StatusPart {
+  return {
+    name: entry.name === "" ? plannedNetwork(entry) : entry.name,
+    ifName: plannedInterface(entry, position),
+    isDefault: isCluster(position),
+    result,
+    firstPlugin: firstPlugin(kernels, entry),
+  };
+}
+
+/** "" where the configuration is damaged. */
+function firstPlugin(kernels: Kernels, { configurations }: PlanEntry): string {
+  try {
+    const [configuration] = configurations;
+    return (configuration && kernels.splitConfig(configuration.text).plugins[0]?.type) ?? "";
+  } catch (error) {
+    if (error instanceof KernelError) return "";
+    throw error;
+  }
 }

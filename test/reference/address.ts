@@ -41,13 +41,6 @@ export function printCidr(cidr: Cidr): string {
   return `${cidr.text}/${cidr.prefixLength}`;
 }
 
-/** Is the text a hardware address of 6, 8 or 20 bytes as Go's net.ParseMAC takes them? */
-export function isMac(text: string): boolean {
-  return /^(?:(?:[\da-f]{2}([:-])[\da-f]{2}(?:\1[\da-f]{2}){4}(?:(?:\1[\da-f]{2}){2}(?:(?:\1[\da-f]{2}){12})?)?)|(?:[\da-f]{4}\.){2}[\da-f]{4}(?:\.[\da-f]{4}(?:(?:\.[\da-f]{4}){6})?)?)$/i.test(
-    text,
-  );
-}
-
 /** RFC 5952 text of a valid IPv6 address; IPv4 for a mapped one. */
 function canonicalIPv6(text: string): Address {
   const groups = groupsOf(text);

@@ -5,15 +5,14 @@ import { checkResult, type Result, type ResultInterface, readObject, shapeOf, ve
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
-/** Network-status of a pod: one entry per pod interface of each delegate's result. */
+/** Network-status of a pod: one entry per pod interface of each delegate's result, and at least one of each delegate. */
 export function networkStatus(inputs: readonly StatusInput[]): Uint8Array {
   return encoder.encode(JSON.stringify(inputs.flatMap(entriesOf)));
 }
 
 function entriesOf(input: StatusInput): unknown[] {
   const deviceInfo = input.deviceInfo?.length ? parseDeviceInfo(input.deviceInfo) : undefined;
-  const value = readObject(input.result);
-  if (value === undefined) return [];
+  const value = readObject(input.result) ?? {};
   const version = versionOf(value) || "1.1.0";
   const shape = shapeOf(version);
   if (shape === undefined) {
@@ -28,9 +27,14 @@ function entriesOf(input: StatusInput): unknown[] {
   const gateways = result.routes
     .filter((route) => route.dst.prefixLength === 0 && route.gw !== undefined)
     .map((route) => route.gw?.text);
-  const entry = (isDefault: boolean, pod: ResultInterface | undefined, ips: readonly string[]) => ({
+  const entry = (
+    isDefault: boolean,
+    pod: ResultInterface | undefined,
+    ips: readonly string[],
+    ifName = "",
+  ) => ({
     name: input.name,
-    interface: pod?.name || undefined,
+    interface: pod?.name || ifName || undefined,
     ips: ips.length > 0 ? ips : undefined,
     mac: pod?.mac || undefined,
     mtu: pod?.mtu || (pod === undefined ? undefined : input.mtu) || undefined,
@@ -51,6 +55,10 @@ function entriesOf(input: StatusInput): unknown[] {
   }
   const places = result.interfaces.flatMap((item, index) => (item.sandbox === "" ? [] : [index]));
   const last = places.at(-1);
+  if (last === undefined) {
+    const ips = result.ips.map((ip) => ip.address.text);
+    return [entry(input.isDefault, undefined, ips, input.ifName)];
+  }
   const ipsOf = new Map<number | undefined, string[]>(places.map((place) => [place, []]));
   for (const ip of result.ips) {
     const place = ip.interface === undefined || ip.interface === -1 ? last : ip.interface;

@@ -109,6 +109,7 @@ test("networkStatus survives any bytes", () => {
         fc.record({
           name: fc.string(),
           isDefault: fc.boolean(),
+          ifName: fc.string(),
           result: anyBytes,
           deviceInfo: fc.option(fc.oneof(fc.constant(Buffer.from('{"a":1}')), anyBytes), { nil: undefined }),
         }),
@@ -174,7 +175,10 @@ describe("large inputs", () => {
       () => kernels.convertResult({ result, configVersion: "", targetVersion: "1.0.0", defaultRoutes }),
       [result.length],
     );
-    survive(() => kernels.networkStatus([{ name: "a", isDefault: true, result }]), [result.length]);
+    survive(
+      () => kernels.networkStatus([{ name: "a", isDefault: true, ifName: "net1", result }]),
+      [result.length],
+    );
   });
 
   test("what is above 4 MiB is refused", () => {
@@ -189,7 +193,7 @@ describe("large inputs", () => {
     const result = Buffer.from(
       JSON.stringify({ cniVersion: "1.0.0", interfaces: new Array(1000).fill({ sandbox: "x" }) }),
     );
-    expect(() => kernels.networkStatus([{ name, isDefault: false, result }])).toThrow(
+    expect(() => kernels.networkStatus([{ name, isDefault: false, ifName: "net1", result }])).toThrow(
       expect.objectContaining({ code: "output-too-large" }),
     );
   });
@@ -202,8 +206,8 @@ describe("large inputs", () => {
     expect(Buffer.from(convert(9_999)).toString()).toBe(nested(9_999).toString().replace("1.0.0", "1.1.0"));
     expect(() => convert(10_000)).toThrow(expect.objectContaining({ code: "too-deep" }));
     const status = (depth: number) =>
-      kernels.networkStatus([{ name: "a", isDefault: false, result: nested(depth) }]);
-    expect(Buffer.from(status(9_999)).toString()).toBe("[]");
+      kernels.networkStatus([{ name: "a", isDefault: false, ifName: "net1", result: nested(depth) }]);
+    expect(Buffer.from(status(9_999)).toString()).toBe('[{"name":"a","interface":"net1","dns":{}}]');
     expect(() => status(10_000)).toThrow(expect.objectContaining({ code: "too-deep" }));
   });
 });

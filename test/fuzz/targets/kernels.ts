@@ -199,6 +199,7 @@ export const statusTarget: FuzzTarget = {
       (result, index): StatusInput => ({
         name: `default/n${index}`,
         isDefault: index === 0,
+        ifName: `net${index}`,
         result,
         mtu: index * 100,
       }),

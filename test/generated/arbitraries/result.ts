@@ -46,23 +46,22 @@ const text = ([ip, length]: readonly [string, number]) => `${ip}/${length}`;
 export const cidr = fc.oneof(cidr4, cidr6).map(text);
 const defaultDestination = fc.constantFrom("0.0.0.0/0", "::/0", "0::0/0", "::0/0", "10.1.2.3/0");
 
-const hexByte = fc.integer({ min: 0, max: 255 }).map((byte) => byte.toString(16).padStart(2, "0"));
-export const mac = fc
-  .tuple(fc.constantFrom(6, 8, 20), fc.constantFrom(":", "-", "."), fc.boolean())
-  .chain(([length, separator, upper]) =>
-    fc.array(hexByte, { minLength: length, maxLength: length }).map((bytes) => {
-      const joined =
-        separator === "." ? (bytes.join("").match(/.{4}/g) ?? []).join(".") : bytes.join(separator);
-      return upper ? joined.toUpperCase() : joined;
-    }),
-  );
-
 const anyText = fc.oneof(
   fc.string(),
   fc.string({ unit: "grapheme" }),
   fc.constantFrom("", "eth0", 'a"b\\c\n'),
 );
 const integer = fc.oneof(fc.integer({ min: 0, max: 4096 }), fc.maxSafeInteger());
+
+/** What plugins have put where a MAC belongs. */
+const mac = fc.oneof(fc.constantFrom("02:e5:13:9f:76:d9", "0", "", "not a MAC"), anyText);
+/** Go's types take a null in a list of strings. */
+const texts = fc.array(
+  fc.oneof({ weight: 9, arbitrary: anyText }, { weight: 1, arbitrary: fc.constant(null) }),
+  {
+    maxLength: 3,
+  },
+);
 
 const route = sparse(
   {
@@ -81,10 +80,10 @@ const routes = fc.array(route, { maxLength: 5 });
 
 const dns = sparse(
   {
-    nameservers: fc.array(anyText, { maxLength: 3 }),
+    nameservers: texts,
     domain: anyText,
-    search: fc.array(anyText, { maxLength: 3 }),
-    options: fc.array(anyText, { maxLength: 3 }),
+    search: texts,
+    options: texts,
     futureDnsField: fc.jsonValue({ maxDepth: 1 }),
   },
   [],
@@ -100,18 +99,29 @@ const unknown = fc.dictionary(
   { maxKeys: 2 },
 );
 
+/** Libcni takes an address of either family in either member. */
 function family(cidrs: fc.Arbitrary<string>) {
-  return sparse({ ip: cidrs, gateway: fc.oneof(address, fc.constant("")), routes }, ["ip"]);
+  return sparse(
+    {
+      ip: fc.oneof({ weight: 8, arbitrary: cidrs }, { weight: 1, arbitrary: cidr }),
+      gateway: fc.oneof(address, fc.constant("")),
+      routes,
+    },
+    ["ip"],
+  );
 }
 
-const oldResult = sparse(
-  { ip4: family(cidr4.map(text)), ip6: family(cidr6.map(text).filter((value) => !isMapped(value))), dns },
-  [],
-);
+const oldResult = sparse({ ip4: family(cidr4.map(text)), ip6: family(cidr6.map(text)), dns }, []);
 
-/** fc.ipV6 may hit on a mapped address by itself. */
-function isMapped(value: string): boolean {
-  return /^(?:0*:)*:?(?:0+:)*ffff:(?:\d+\.|[\da-f]+:[\da-f]+\/)/i.test(value);
+/** An index into a list, or any other. */
+export function placeIn(list: readonly unknown[]): fc.Arbitrary<number> {
+  return fc.oneof(
+    { weight: 9, arbitrary: fc.integer({ min: -1, max: list.length - 1 }) },
+    {
+      weight: 1,
+      arbitrary: fc.oneof(fc.constantFrom(-2, list.length, 2 ** 31, 2 ** 32), fc.maxSafeInteger()),
+    },
+  );
 }
 
 function listResult(version: Version): fc.Arbitrary<JsonObject> {
@@ -119,7 +129,7 @@ function listResult(version: Version): fc.Arbitrary<JsonObject> {
   const netInterface = sparse(
     {
       name: anyText,
-      mac: fc.oneof(mac, fc.constant("")),
+      mac,
       sandbox: fc.oneof(fc.constantFrom("/var/run/netns/cni-1", ""), anyText),
       ...(newer
         ? { mtu: integer, socketPath: anyText, pciID: anyText }
@@ -133,23 +143,24 @@ function listResult(version: Version): fc.Arbitrary<JsonObject> {
       .tuple(
         fc.oneof(
           cidr4.map((value) => ["4", text(value)] as const),
-          cidr6
-            .map(text)
-            .filter((value) => !isMapped(value))
-            .map((value) => ["6", value] as const),
+          cidr6.map((value) => ["6", text(value)] as const),
         ),
         sparse(
           {
-            interface: fc.integer({ min: -1, max: interfaces.length - 1 }),
+            interface: placeIn(interfaces),
             gateway: fc.oneof(address, fc.constant("")),
             futureIpField: fc.jsonValue({ maxDepth: 1 }),
           },
           [],
         ),
-        fc.boolean(),
+        // The version of the spec before 1.0.0 has one in each; any text is taken, or none, and later ones do not know it.
+        fc.oneof(
+          fc.constantFrom<unknown>("as is", undefined, null),
+          newer ? fc.jsonValue({ maxDepth: 1 }) : anyText,
+        ),
       )
-      .map(([[ipVersion, value], rest, versioned]) => ({
-        ...(newer || !versioned ? undefined : { version: ipVersion }),
+      .map(([[ipVersion, value], rest, version]) => ({
+        ...(version === undefined ? undefined : { version: version === "as is" ? ipVersion : version }),
         address: value,
         ...rest,
       }));
@@ -163,13 +174,14 @@ function listResult(version: Version): fc.Arbitrary<JsonObject> {
 export function resultOf(version: Version): fc.Arbitrary<JsonObject> {
   const body = version.startsWith("0.1") || version.startsWith("0.2") ? oldResult : listResult(version);
   return fc
-    .tuple(body, unknown, fc.constantFrom("first", "last", "missing", "empty"))
+    .tuple(body, unknown, fc.constantFrom("first", "last", "missing", "empty", "no text"))
     .map(([known, extra, place]) => ({
       ...(place === "first" ? { cniVersion: version } : undefined),
       ...extra,
       ...known,
       ...(place === "last" ? { cniVersion: version } : undefined),
       ...(place === "empty" ? { cniVersion: "" } : undefined),
+      ...(place === "no text" ? { cniVersion: [1] } : undefined),
     }));
 }
 

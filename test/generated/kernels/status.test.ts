@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { KernelError, type StatusInput } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { networkStatus as twin } from "../../reference/status.ts";
-import { resultOf, spell, spelling, VERSIONS } from "../arbitraries/result.ts";
+import { placeIn, resultOf, spell, spelling, VERSIONS } from "../arbitraries/result.ts";
 
 const kernels = loadKernels();
 
@@ -41,7 +41,7 @@ const several = fc
         fc.record(
           {
             address: fc.constantFrom("10.0.0.1/8", "FD00::0:1/64", "::ffff:10.0.0.1/104"),
-            interface: fc.integer({ min: -1, max: interfaces.length - 1 }),
+            interface: placeIn(interfaces),
             gateway: fc.constantFrom("10.0.0.254", ""),
           },
           { requiredKeys: ["address"] },
@@ -63,6 +63,7 @@ const several = fc
 const input: fc.Arbitrary<StatusInput> = fc.record({
   name: fc.oneof(fc.constant("default/net1"), fc.string(), fc.string({ unit: "grapheme" })),
   isDefault: fc.boolean(),
+  ifName: fc.oneof(fc.constantFrom("net1", ""), fc.string({ unit: "grapheme" })),
   result: fc
     .tuple(fc.oneof(several, fc.constantFrom(...VERSIONS).chain(resultOf), fc.constant(null)), spelling)
     .map(([value, style]) => spell(value, style)),

@@ -68,7 +68,7 @@ describe("a result", () => {
 
   test.each(results)("of many %s is put into network-status in proportion to its length", (_, textOf) => {
     const work = (size: number) => {
-      const inputs = [{ name: "default/a", isDefault: true, result: encode(textOf(size)) }];
+      const inputs = [{ name: "default/a", isDefault: true, ifName: "net1", result: encode(textOf(size)) }];
       return () => kernels.networkStatus(inputs);
     };
     expect(growth({ sizes, work })).toBeLessThan(linear);
@@ -79,7 +79,7 @@ describe("a result", () => {
       const interfaces = Array.from({ length: size }, (_, index) => ({ name: `a${index}`, sandbox: "/n" }));
       const ips = interfaces.map((_, index) => ({ address: "10.0.0.1/8", interface: index }));
       const result = encode(JSON.stringify({ cniVersion: "1.0.0", interfaces, ips }));
-      return () => kernels.networkStatus([{ name: "default/a", isDefault: true, result }]);
+      return () => kernels.networkStatus([{ name: "default/a", isDefault: true, ifName: "net1", result }]);
     };
     expect(growth({ sizes: [500, 4000], work })).toBeLessThan(linear);
   });

@@ -35,21 +35,26 @@ describe("errors name the field, what it holds, and the place", () => {
   });
 
   test("line and column of pretty-printed JSON", () => {
-    const text = '{\n  "cniVersion": "1.0.0",\n  "interfaces": [\n    { "mac": "02:11" }\n  ]\n}';
+    const text = '{\n  "cniVersion": "1.0.0",\n  "interfaces": [\n    { "mac": 2 }\n  ]\n}';
     expect(refusal(text).message).toBe(
-      'result: interfaces[0].mac is not a MAC address: "02:11" at byte 58 (line 4, column 14)',
+      "result: interfaces[0].mac must be a string at byte 58 (line 4, column 14)",
     );
   });
 
   test.each([
     ['{"ips":[{"gateway":"10.0.0.1"}]}', "ips[0].address is missing at byte 8"],
+    ['{"ips":[{"address":null}]}', "ips[0].address is not a CIDR: null at byte 19"],
     [
-      '{"ips":[{"address":"10.0.0.1/8","interface":0}]}',
-      "ips[0].interface is not the index of an interface: 0 at",
+      '{"ips":[{"address":"10.0.0.1/8","interface":9223372036854775808}]}',
+      "ips[0].interface must be an integer: 9223372036854775808 at",
     ],
     [
-      '{"ips":[{"address":"10.0.0.1/8","interface":-2}]}',
-      "ips[0].interface is not the index of an interface: -2",
+      '{"ips":[{"address":"10.0.0.1/8","interface":-9223372036854775809}]}',
+      "ips[0].interface must be an integer: -9223372036854775809 at",
+    ],
+    [
+      '{"cniVersion":"0.4.0","ips":[{"address":"10.0.0.1/8","version":4}]}',
+      "ips[0].version must be a string at",
     ],
     ['{"routes":[{"dst":"0.0.0.0/0","mtu":1.5}]}', "routes[0].mtu must be an integer: 1.5 at"],
     ['{"routes":{}}', "routes must be an array at byte 10"],
@@ -79,9 +84,54 @@ describe("errors name the field, what it holds, and the place", () => {
   });
 });
 
+describe("what libcni's types take stays as it is written", () => {
+  const address = '"address":"10.0.0.1/8"';
+  test.each([
+    [
+      "any text as mac",
+      '{"cniVersion":"1.0.0","interfaces":[{"name":"dummy0","mac":"0","sandbox":"0"},{"mac":"x\\u0000"}]}',
+    ],
+    ["any index", `{"cniVersion":"1.0.0","ips":[{${address},"interface":5},{${address},"interface":-2}]}`],
+    [
+      "integers of 64 bits",
+      `{"cniVersion":"1.0.0","ips":[{${address},"interface":9223372036854775807},{${address},"interface":-9223372036854775808}]}`,
+    ],
+    ["a null in a list of texts", '{"cniVersion":"1.0.0","dns":{"search":[null,"a"]}}'],
+    [
+      "members of any type that the version does not know",
+      `{"cniVersion":"1.0.0","ips":[{${address},"version":[4]}],"ip4":1,"x":[{}]}`,
+    ],
+    [
+      "any IP version",
+      `{"cniVersion":"0.4.0","ips":[{${address},"version":"6"},{${address},"version":"IPv4"},{${address},"version":null}],"dns":{}}`,
+    ],
+    ["an address of the other family", '{"cniVersion":"0.2.0","ip4":{"ip":"fd00::1/64"},"dns":{}}'],
+  ])("%s", (_what, text) => {
+    expect(convert(text, { targetVersion: undefined })).toBe(text);
+  });
+
+  test("a cniVersion that is no text says nothing", () => {
+    expect(convert('{"cniVersion":1.0,"x":1}', { targetVersion: undefined })).toBe(
+      '{"cniVersion":"1.0.0","x":1}',
+    );
+  });
+
+  test("a result's own version is taken before the configuration's", () => {
+    const own = '{"cniVersion":"0.3.1","dns":{}}';
+    expect(convert(own, { targetVersion: undefined })).toBe(own);
+    expect(convert("{}", { configVersion: "0.2.0", targetVersion: undefined })).toBe(
+      '{"cniVersion":"0.2.0","dns":{}}',
+    );
+  });
+});
+
 describe("an empty result", () => {
   test.each(["", " \n", "null", " null\t"])("%j", (text) => {
     expect(convert(text)).toBe('{"cniVersion":"1.0.0"}');
+    expect(convert(text, { targetVersion: undefined })).toBe('{"cniVersion":"1.0.0"}');
+    expect(refusal(text, { configVersion: "2.0.0", targetVersion: undefined }).code).toBe(
+      "unsupported-config-version",
+    );
     expect(convert(text, { targetVersion: "0.2.0" })).toBe('{"cniVersion":"0.2.0","dns":{}}');
   });
 });

@@ -9,6 +9,7 @@ function status(...inputs: (Partial<Omit<StatusInput, "result">> & { result: unk
   const given = inputs.map((input) => ({
     name: "default/net1",
     isDefault: false,
+    ifName: "net7",
     ...input,
     result: Buffer.from(JSON.stringify({ cniVersion: "1.0.0", ...(input.result as object) })),
   }));
@@ -90,12 +91,88 @@ test("several pod interfaces: an entry each, addresses by index, those without o
   ]);
 });
 
-test("a result without interfaces has no entry: 0.2.0 knows none", () => {
-  expect(status({ result: { cniVersion: "0.2.0", ip4: { ip: "10.0.0.5/8" } } }, { result: {} })).toEqual([]);
+test("an index that no interface has leaves the address to none, and to the only one", () => {
+  const ips = [5, -2, 2 ** 40].map((place) => ({
+    address: "10.0.0.5/8",
+    gateway: "10.0.0.1",
+    interface: place,
+  }));
+  const name = "default/net1";
+  const a = { name: "a", sandbox };
+  expect(status({ isDefault: true, result: { interfaces: [a, { name: "b", sandbox }], ips } })).toEqual([
+    { name, interface: "a", default: true, dns: {} },
+    { name, interface: "b", dns: {} },
+  ]);
+  expect(status({ result: { interfaces: [a], ips: ips.slice(0, 1) } })).toEqual([
+    { name, interface: "a", ips: ["10.0.0.5"], dns: {} },
+  ]);
+});
+
+test("what EKS keeps in an interface of its own is an entry, as Go multus has it", () => {
+  const result = {
+    cniVersion: "0.4.0",
+    interfaces: [{ name: "eni1" }, { name: "eth0", sandbox }, { name: "dummy1", mac: "0", sandbox: "0" }],
+    ips: [{ version: "4", interface: 1, address: "192.0.2.194/32" }],
+  };
+  expect(status({ name: "cbr0", isDefault: true, result })).toEqual([
+    { name: "cbr0", interface: "eth0", ips: ["192.0.2.194"], default: true, dns: {} },
+    { name: "cbr0", interface: "dummy1", mac: "0", dns: {} },
+  ]);
+});
+
+test("an only interface without sandbox gives its addresses to the network", () => {
+  const result = { interfaces: [{ name: "cali1" }], ips: [{ address: "10.0.0.5/32" }] };
+  expect(status({ isDefault: true, result })).toEqual([
+    { name: "default/net1", ips: ["10.0.0.5"], default: true, dns: {} },
+  ]);
+});
+
+test("a result that lists no interface of the pod has an entry with the interface asked for", () => {
+  const name = "default/net1";
+  const listed = { interface: "net7", ips: ["10.0.0.5"] };
+  const ips = [{ address: "10.0.0.5/8", gateway: "10.0.0.1" }];
+  expect(status({ isDefault: true, result: { ips, dns: { domain: "a" } } })).toEqual([
+    { name, ...listed, default: true, dns: { domain: "a" } },
+  ]);
+  expect(status({ result: { interfaces: [{ name: "a" }, { name: "b" }], ips } })).toEqual([
+    { name, ...listed, dns: {} },
+  ]);
+  expect(status({ result: {} }, { ifName: "", result: {} })).toEqual([
+    { name, interface: "net7", dns: {} },
+    { name, dns: {} },
+  ]);
+  const nothing = { name, isDefault: false, ifName: "net7", result: Buffer.from("null") };
+  expect(JSON.parse(Buffer.from(kernels.networkStatus([nothing])).toString())).toEqual([
+    { name, interface: "net7", dns: {} },
+  ]);
+});
+
+test("0.2.0 knows no interfaces: IPv4 is first, with the gateways of both", () => {
+  const result = {
+    cniVersion: "0.2.0",
+    ip6: { ip: "FD00::0:5/64", routes: [{ dst: "::/0", gw: "fd00::1" }] },
+    ip4: {
+      ip: "10.0.0.5/8",
+      routes: [
+        { dst: "10.9.0.0/16", gw: "10.0.0.9" },
+        { dst: "0.0.0.0/0", gw: "10.0.0.1" },
+      ],
+    },
+  };
+  expect(status({ isDefault: true, result })).toEqual([
+    {
+      name: "default/net1",
+      interface: "net7",
+      ips: ["10.0.0.5", "fd00::5"],
+      default: true,
+      dns: {},
+      gateway: ["10.0.0.1", "fd00::1"],
+    },
+  ]);
 });
 
 test("an invalid result is refused with the network's name", () => {
-  expect(() => status({ result: { interfaces: [{ mac: "x" }] } })).toThrow(
-    'result of default/net1: interfaces[0].mac is not a MAC address: "x" at byte',
+  expect(() => status({ result: { interfaces: [{ mac: 1 }] } })).toThrow(
+    "result of default/net1: interfaces[0].mac must be a string at byte",
   );
 });

@@ -77,6 +77,39 @@ describe("ADD", () => {
     ]);
   });
 
+  test("has an entry in the status for each attachment, whatever its result lists", async () => {
+    using rig = rigWith(selecting("a,b,c@if3"));
+    const results: Readonly<Record<string, string>> = {
+      eth0: '{"cniVersion":"0.2.0","ip4":{"ip":"10.0.0.5/8","routes":[{"dst":"0.0.0.0/0","gw":"10.0.0.1"}]}}',
+      net1: '{"cniVersion":"0.4.0","ips":[{"version":"4","address":"10.0.0.6/8"}]}',
+      net2: "null",
+      if3: '{"interfaces":[{"name":"host1"},{"name":"host2"}],"ips":[{"address":"10.0.0.7/8","interface":9}]}',
+    };
+    for (const name of ["a", "b", "c"]) cluster.addNad(`default/${name}`, macvlan);
+    rig.plugins.behaviour = ({ ifName, command }) =>
+      command === "ADD" ? { stdout: results[ifName] } : undefined;
+    expect((await rig.run("ADD")).error).toBeUndefined();
+    expect(cluster.status).toEqual([
+      {
+        name: "cluster",
+        interface: "eth0",
+        ips: ["10.0.0.5"],
+        default: true,
+        dns: {},
+        gateway: ["10.0.0.1"],
+      },
+      { name: "default/a", interface: "net1", ips: ["10.0.0.6"], dns: {} },
+      { name: "default/b", interface: "net2", dns: {} },
+      { name: "default/c", interface: "if3", ips: ["10.0.0.7"], dns: {} },
+    ]);
+    // Nothing was made that could be told of.
+    expect(cluster.reasons).toEqual([
+      "AddedInterface Add eth0 [10.0.0.5/8] from cluster",
+      "AddedInterface Add net1 [10.0.0.6/8] from default/a",
+      "AddedInterface Add if3 [10.0.0.7/8] from default/c",
+    ]);
+  });
+
   test("does not wait for the sink", async () => {
     using rig = rigWith();
     cluster.sink.networkStatus = () => new Promise(() => {});
@@ -92,12 +125,13 @@ describe("ADD", () => {
     expect(cluster.subjects).toMatchObject([{ uid: "u-1" }]);
   });
 
-  test("writes no status of a system's pod, but sends its events", async () => {
+  test("writes the status of a system's pod too, as Go multus in effect does", async () => {
     using rig = rigWith();
     cluster.addPod("kube-system/dns", {}, "u-9");
     const request = { args: "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=dns" };
     await rig.run("ADD", { request });
-    expect(cluster.trace).toEqual(["find dns retry", "event AddedInterface"]);
+    expect(cluster.trace).toEqual(["find dns retry", "event AddedInterface", "status"]);
+    expect(cluster.status).toMatchObject([{ name: "cluster", interface: "eth0", default: true }]);
     // The runtime names no UID.
     expect(cluster.subjects).toMatchObject([{ uid: "u-9" }]);
   });
@@ -383,7 +417,7 @@ describe("networks of the cluster", () => {
     const request = { args: "K8S_POD_NAMESPACE=infra;K8S_POD_NAME=dns" };
     await rig.run("ADD", { netconf, request });
     expect(rig.plugins.trace).toEqual(["ADD macvlan eth0"]);
-    expect(cluster.status).toBeUndefined();
+    expect(cluster.status).toMatchObject([{ name: "kube-system/flat", default: true }]);
   });
 
   test("one replaces the cluster network where the pod's annotation says so", async () => {

@@ -8,6 +8,7 @@ import { loadKernels } from "../../../src/kernels/load.ts";
 import { type LogFields, type Logger, silentLogger } from "../../../src/log/logger.ts";
 import { createMultus, type Multus } from "../../../src/multus/handler.ts";
 import { netconfOverrides } from "../../../src/multus/netconf.ts";
+import { expectation } from "../../golden/allowed-differences.ts";
 import { cases } from "../../golden/cases.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
@@ -48,8 +49,8 @@ function recordingLog(): Logger {
 }
 
 /** The next daemon. @param cniDir of its own configuration */
-function nextDaemon(cniDir = rig.cniDir, keys: Json = {}): Multus {
-  const overrides = netconfOverrides(Buffer.from(JSON.stringify({ cniDir, ...keys })), "daemon-config.json");
+function nextDaemon(cniDir = rig.cniDir): Multus {
+  const overrides = netconfOverrides(Buffer.from(JSON.stringify({ cniDir })), "daemon-config.json");
   return createMultus({ kernels, log: recordingLog(), overrides, clusters: cluster });
 }
 
@@ -63,8 +64,8 @@ async function done(cniDir = rig.cniDir): Promise<LogFields> {
 }
 
 /** The next daemon starts, and has looked through what is there. */
-async function restart(keys?: Json): Promise<LogFields> {
-  nextDaemon(rig.cniDir, keys).restoreStatuses(cluster);
+async function restart(): Promise<LogFields> {
+  nextDaemon().restoreStatuses(cluster);
   return done();
 }
 
@@ -103,8 +104,9 @@ describe("a status that was not delivered", () => {
     before.addPod("default/web", selecting("a"));
     cluster.addPod("default/web", {});
     before.addNad("default/a", macvlan);
+    // The auxiliary chain is no network: without a result of its own there is nothing to tell.
     rig.plugins.behaviour = ({ plugin, command, stdin }) =>
-      plugin === "macvlan" && command === "ADD" ? { stdout: { cniVersion: stdin.cniVersion } } : undefined;
+      plugin !== "bridge" && command === "ADD" ? { stdout: { cniVersion: stdin.cniVersion } } : undefined;
     const netconf = {
       delegates: undefined,
       clusterNetwork: rig.path("net.d/10-flat.conflist"),
@@ -112,7 +114,11 @@ describe("a status that was not delivered", () => {
     };
     expect((await rig.run("ADD", { netconf })).error).toBeUndefined();
     expect(await restart()).toMatchObject({ restored: 1 });
-    expect(before.status).toBeDefined();
+    expect(before.status).toMatchObject([
+      { name: "flat", interface: "eth0" },
+      { name: "default/a", interface: "net1" },
+    ]);
+    expect(before.status).toHaveLength(2);
     expect(cluster.status).toEqual(before.status);
   });
 
@@ -126,11 +132,13 @@ describe("a status that was not delivered", () => {
   });
 
   // Where a selection takes over the default route, our statuses differ from Go multus's on purpose.
-  const written = cases.flatMap(({ name, pod, steps }) => {
-    const step = steps.find(({ command, networkStatus }) => command === "ADD" && networkStatus);
+  const written = cases.flatMap((golden) => {
+    const { name, pod, steps } = golden;
+    const index = steps.findIndex(({ command, networkStatus }) => command === "ADD" && networkStatus);
+    const step = steps[index];
     return step === undefined || name === "default-route"
       ? []
-      : [{ name, pod, files: step.files, status: step.networkStatus }];
+      : [{ name, pod, files: step.files, status: expectation(golden, index).networkStatus }];
   });
 
   test("may be Go multus's: there are recorded cases", () => {
@@ -172,11 +180,6 @@ describe("nothing is written", () => {
     await rig.run("ADD", { request: { args: "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web" } });
     expect(before.status).toBeDefined();
     expect(await restart()).toMatchObject({ plans: 1, missing: 0 });
-  });
-
-  test("about the system's pods", async () => {
-    await added();
-    expect(await restart({ systemNamespaces: ["kube-system", "default"] })).toMatchObject({ missing: 0 });
   });
 
   test("while the pods of the node are not known, and where they are not watched", async () => {
