@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "done.h"
 #include "failure.h"
+#include "file_state.h"
 #include "netns.h"
 #include "spawn.h"
 
@@ -50,6 +51,8 @@ struct delegate {
   struct spawn spawn;
   char *file;
   struct environment environment;
+  /* Of the file when it was found; "" where it is not asked for. */
+  char file_state[FILE_STATE_BYTES];
 
   /* Our ends of its pipes, -1 when closed. */
   int input_fd;
@@ -218,11 +221,13 @@ static void report_spawn_error(struct delegates *delegates, uint32_t id, const c
   buffer_free(&message);
 }
 
-/* Looks for the file and, where that is asked for, for the link. False: DONE has been sent. */
-static bool may_start(struct delegates *delegates, uint32_t id, const struct order_exec *order, char **file) {
+/* Looks for the file and, where that is asked for, at its state and for the link. False: DONE has been sent. */
+static bool may_start(struct delegates *delegates, uint32_t id, const struct order_exec *order, char **file,
+                      char file_state[FILE_STATE_BYTES]) {
+  struct stat status;
   struct buffer problem = {0};
   const char *error = NULL;
-  switch (plugin_find(delegates->permissions->directories, order->plugin, order->path, file, &problem)) {
+  switch (plugin_find(delegates->permissions->directories, order->plugin, order->path, file, &status, &problem)) {
     case PLUGIN_FOUND:
       break;
     case PLUGIN_NOT_FOUND:
@@ -254,12 +259,21 @@ static bool may_start(struct delegates *delegates, uint32_t id, const struct ord
   }
   if (error != NULL) done_error(delegates->connection, id, error, buffer_text(&problem));
   buffer_free(&problem);
-  return error == NULL;
+  file_state[0] = '\0';
+  if (error != NULL) return false;
+  if (!order->has_file_state) return true;
+  file_state_write(&status, file_state);
+  if (file_state[0] == '\0' || !bytes_equal_text(order->file_state, file_state)) return true;
+  struct buffer nothing = {0};
+  done_exec(delegates->connection, id, 0, 0, 0, (struct bytes){0}, file_state, &nothing);
+  free(*file);
+  return false;
 }
 
 void delegates_exec(struct delegates *delegates, uint32_t id, const struct order_exec *order) {
   char *file;
-  if (!may_start(delegates, id, order, &file)) return;
+  char file_state[FILE_STATE_BYTES];
+  if (!may_start(delegates, id, order, &file, file_state)) return;
   struct delegate *delegate = memory_take(sizeof *delegate);
   /* Field by field: the large arrays need no zeroes. */
   delegate->id = id;
@@ -268,6 +282,7 @@ void delegates_exec(struct delegates *delegates, uint32_t id, const struct order
   delegate->status = 0;
   delegate->timeout_ms = order->timeout_ms;
   delegate->file = file;
+  memcpy(delegate->file_state, file_state, sizeof file_state);
   delegate->environment = environment_make(delegates->permissions->environment_base, order->environment, order->without_netns);
   delegate->spawn = (struct spawn){
       .file = file,
@@ -390,7 +405,7 @@ static void report(struct delegates *delegates, struct delegate *delegate) {
       int exit_code = signal != 0 ? 128 + signal : WEXITSTATUS(delegate->status);
       struct bytes tail = {delegate->tail, delegate->tail_length};
       uint64_t micros = (uint64_t)(delegate->ended - delegate->started);
-      done_exec(delegates->connection, delegate->id, exit_code, signal, micros, tail, &delegate->output);
+      done_exec(delegates->connection, delegate->id, exit_code, signal, micros, tail, delegate->file_state, &delegate->output);
       return;
     }
     case STOPPED_BY_TIMEOUT:

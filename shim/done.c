@@ -26,17 +26,22 @@ void done_error(struct connection *connection, uint32_t id, const char *code, co
 }
 
 void done_exec(struct connection *connection, uint32_t id, int exit_code, int signal, uint64_t micros, struct bytes stderr_tail,
-               struct buffer *output) {
+               const char *file_state, struct buffer *output) {
   struct buffer frame = {0};
   uint32_t pairs = 3;
   if (signal != 0) pairs++;
   if (stderr_tail.length > 0) pairs++;
+  if (file_state[0] != '\0') pairs++;
   size_t at = begin(&frame, id, pairs);
   msgpack_put_text(&frame, "exitCode");
   msgpack_put_unsigned(&frame, (uint64_t)exit_code);
   if (signal != 0) {
     msgpack_put_text(&frame, "signal");
     msgpack_put_unsigned(&frame, (uint64_t)signal);
+  }
+  if (file_state[0] != '\0') {
+    msgpack_put_text(&frame, "fileState");
+    msgpack_put_text(&frame, file_state);
   }
   msgpack_put_text(&frame, "micros");
   msgpack_put_unsigned(&frame, micros);

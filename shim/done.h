@@ -7,9 +7,9 @@
 /* The order was not carried out. `code` is one of the table in docs/wire.md. */
 void done_error(struct connection *connection, uint32_t id, const char *code, const char *message);
 
-/* A plugin has run to its end. Takes `output` over. `signal` is 0 if none ended it. */
+/* A plugin has run to its end. Takes `output` over. `signal` is 0 if none ended it, `file_state` "" if it is not to be said or not known. */
 void done_exec(struct connection *connection, uint32_t id, int exit_code, int signal, uint64_t micros, struct bytes stderr_tail,
-               struct buffer *output);
+               const char *file_state, struct buffer *output);
 
 void done_link_exists(struct connection *connection, uint32_t id, bool exists);
 void done_nothing_to_say(struct connection *connection, uint32_t id);

@@ -50,8 +50,9 @@ bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct
       {.name = "plugin", .kind = MSGPACK_TEXT},   {.name = "path", .kind = MSGPACK_TEXT},
       {.name = "env", .kind = MSGPACK_MAP},       {.name = "stdin", .kind = MSGPACK_BINARY},
       {.name = "timeoutMs", .kind = MSGPACK_UNSIGNED}, {.name = "absentLink", .kind = MSGPACK_MAP, .optional = true},
+      {.name = "fileState", .kind = MSGPACK_TEXT, .optional = true},
   };
-  if (!fields_read(body, fields, 6, problem)) return false;
+  if (!fields_read(body, fields, 7, problem)) return false;
   *order = (struct order_exec){
       .plugin = fields[0].value.content,
       .path = fields[1].value.content,
@@ -59,6 +60,8 @@ bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct
       .input = fields[3].value.content,
       .timeout_ms = fields[4].value.number,
       .has_absent_link = fields[5].present,
+      .has_file_state = fields[6].present,
+      .file_state = fields[6].value.content,
   };
   if (!check_environment(order->environment, problem)) return false;
   if (order->timeout_ms > UINT32_MAX) {

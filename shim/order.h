@@ -31,6 +31,9 @@ struct order_exec {
   uint64_t timeout_ms;
   bool has_absent_link;
   struct order_link absent_link;
+  /* The plugin is not started where its file is in the state `file_state`, and the answer says in which it is. */
+  bool has_file_state;
+  struct bytes file_state;
 };
 
 struct order_default_route {

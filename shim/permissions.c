@@ -80,11 +80,11 @@ static bool read_variables(struct msgpack_value environment, struct variable *va
 
 static bool may_run(const struct permissions *permissions, struct bytes command) {
   if (permissions->call != NULL) {
-    /* An ADD that fails undoes what it has done, and a GC deletes what is stale. */
-    return bytes_equal_text(command, permissions->call->command) ||
+    /* An ADD that fails undoes what it has done, and a GC deletes what is stale. Which versions a plugin knows may be asked at any time. */
+    return bytes_equal_text(command, permissions->call->command) || bytes_equal_text(command, "VERSION") ||
            (bytes_equal_text(command, "DEL") && (is_call(permissions, "ADD") || is_call(permissions, "GC")));
   }
-  static const char *const commands[] = {"ADD", "DEL", "CHECK", "GC", "STATUS"};
+  static const char *const commands[] = {"ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"};
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     if (bytes_equal_text(command, commands[i])) return true;
   }

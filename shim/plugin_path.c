@@ -78,7 +78,7 @@ static bool is_plugin_name(struct bytes plugin) {
 }
 
 enum plugin_search plugin_find(const struct plugin_directories *directories, struct bytes plugin, struct bytes path,
-                               char **file, struct buffer *problem) {
+                               char **file, struct stat *status, struct buffer *problem) {
   if (!is_plugin_name(plugin)) {
     buffer_say(problem, "\"");
     buffer_append_bytes(problem, plugin);
@@ -98,10 +98,9 @@ enum plugin_search plugin_find(const struct plugin_directories *directories, str
     buffer_append_bytes(&candidate, directory);
     buffer_say(&candidate, "/");
     buffer_append_bytes(&candidate, plugin);
-    struct stat status;
     const char *name = buffer_text(&candidate);
-    if (stat(name, &status) == 0 && S_ISREG(status.st_mode) && access(name, X_OK) == 0) {
-      if (is_own(directories, &status)) {
+    if (stat(name, status) == 0 && S_ISREG(status->st_mode) && access(name, X_OK) == 0) {
+      if (is_own(directories, status)) {
         buffer_say(problem, name, " is the Multus plugin itself: Multus cannot be a delegate of Multus");
         outcome = PLUGIN_REFUSED;
         break;

@@ -2,6 +2,7 @@
 #ifndef MULTUS_PLUGIN_PATH_H
 #define MULTUS_PLUGIN_PATH_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "buffer.h"
@@ -31,8 +32,8 @@ bool plugin_directories_hold(const struct plugin_directories *directories, struc
 bool plugin_directories_leave_out_own(struct plugin_directories *directories);
 
 /* Finds the first executable regular file called `plugin` in the allowed directories of the colon separated `path`.
- * PLUGIN_FOUND: `*file` is its path, freed by the caller with free(). Otherwise `problem` says why not. */
+ * PLUGIN_FOUND: `*file` is its path, freed by the caller with free(), and `*status` what stat() says of it. Otherwise `problem` says why not. */
 enum plugin_search plugin_find(const struct plugin_directories *directories, struct bytes plugin, struct bytes path,
-                               char **file, struct buffer *problem);
+                               char **file, struct stat *status, struct buffer *problem);
 
 #endif

@@ -13,6 +13,11 @@ export interface PluginRun {
   readonly timeoutMs: number;
   /** Do not start the plugin if this link is there: fails with code "link-exists". */
   readonly absentLink?: { readonly netns: string; readonly ifName: string } | undefined;
+  /**
+   * Do not start the plugin if its file is in this state: the outcome has the same `fileState` then, and says nothing else. "" for a file that is not known yet;
+   * undefined: the state does not matter.
+   */
+  readonly fileState?: string | undefined;
 }
 
 /** A plugin that ran to its end, whatever it says. */
@@ -24,6 +29,8 @@ export interface PluginOutcome {
   readonly stderrTail: string;
   /** Spawn to exit. */
   readonly milliseconds: number;
+  /** In which state the plugin's file is, a text that differs whenever the file may; undefined: not asked, or it is changing at this moment. */
+  readonly fileState?: string | undefined;
 }
 
 export type ExecutorErrorCode =

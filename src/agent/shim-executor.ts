@@ -27,18 +27,27 @@ export class ShimExecutor implements Executor {
   }
 
   runPlugin(run: PluginRun): Promise<PluginOutcome> {
-    const { plugin, path, stdin, timeoutMs, absentLink } = run;
+    const { plugin, path, stdin, timeoutMs, absentLink, fileState } = run;
     const env = this.#withAllowedPath(run.env);
     return this.#orders.issue({
       type: FrameType.exec,
       name: "EXEC",
-      body: { plugin, path, env, stdin, timeoutMs, ...(absentLink === undefined ? {} : { absentLink }) },
+      body: {
+        plugin,
+        path,
+        env,
+        stdin,
+        timeoutMs,
+        ...(absentLink === undefined ? {} : { absentLink }),
+        ...(fileState === undefined ? {} : { fileState }),
+      },
       patienceMs: timeoutMs === 0 ? 0 : timeoutMs + beyondTimeoutMs,
       read: (answer) => ({
         exitCode: answer.unsigned("exitCode"),
         stdout: answer.bytes("stdout"),
         stderrTail: answer.has("stderrTail") ? answer.bytes("stderrTail").toString("utf8") : "",
         milliseconds: answer.unsigned("micros") / 1000,
+        fileState: answer.has("fileState") ? answer.text("fileState") : undefined,
       }),
     });
   }

@@ -106,6 +106,7 @@ describe("the decoders of the shim", () => {
       stdin: fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
       timeoutMs: u32,
       absentLink: fc.option(fc.record({ netns: text, ifName: text })),
+      fileState: fc.option(text),
     };
     const field = (key: keyof typeof good) =>
       fc.oneof({ weight: 30, arbitrary: good[key] }, { weight: 1, arbitrary: values });
@@ -116,6 +117,7 @@ describe("the decoders of the shim", () => {
       stdin: field("stdin"),
       timeoutMs: field("timeoutMs"),
       absentLink: field("absentLink"),
+      fileState: field("fileState"),
       other: values,
     });
     const isText = (value: unknown): boolean => typeof value === "string" && !value.includes("\0");
@@ -136,7 +138,8 @@ describe("the decoders of the shim", () => {
       order.stdin instanceof Uint8Array &&
       kindOf(order.timeoutMs) === "unsigned" &&
       Number(order.timeoutMs) < 2 ** 32 &&
-      (order.absentLink === null || isLink(order.absentLink));
+      (order.absentLink === null || isLink(order.absentLink)) &&
+      (order.fileState === null || isText(order.fileState));
     let accepted = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(orders, { minLength: 20, maxLength: 60 }), async (bodies) => {

@@ -98,7 +98,7 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
   size_t begin = frame_begin(out, type, 7);
   switch (type) {
     case FRAME_EXEC:
-      msgpack_put_map(out, 7);
+      msgpack_put_map(out, 8);
       put_pair(out, "plugin", "bridge");
       put_pair(out, "path", "/opt/cni/bin:/usr/lib/cni");
       msgpack_put_text(out, "env");
@@ -115,6 +115,7 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
       msgpack_put_map(out, 2);
       put_pair(out, "netns", "/run/netns/pod");
       put_pair(out, "ifName", "net1");
+      put_pair(out, "fileState", "2049 131 4096 1 2 3 4");
       msgpack_put_text(out, "unknown");
       msgpack_put_array(out, 2);
       msgpack_put_boolean(out, true);

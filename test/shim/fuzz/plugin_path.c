@@ -23,8 +23,9 @@ static void check(struct bytes input) {
   struct plugin_directories directories = {0};
   struct buffer problem = {0};
   char *file = NULL;
+  struct stat status;
   plugin_directories_allow(&directories, list);
-  enum plugin_search outcome = plugin_find(&directories, plugin, path, &file, &problem);
+  enum plugin_search outcome = plugin_find(&directories, plugin, path, &file, &status, &problem);
   if (outcome == PLUGIN_FOUND) {
     /* One of the allowed directories, as it is written there, and behind it the name, without a slash. */
     size_t length = strlen(file), directory_length = length - plugin.length - 1;

@@ -77,8 +77,8 @@ const execIn = (scene: Scene, env: Readonly<Record<string, string>>, says: RegEx
 
 /** Commands that the asker's orders may run. */
 function ownCommands(asker: Asker): readonly string[] {
-  if (asker === "agent") return ["ADD", "CHECK", "DEL", "GC", "STATUS"];
-  return asker === "ADD" || asker === "GC" ? [asker, "DEL"] : [asker];
+  if (asker === "agent") return ["ADD", "CHECK", "DEL", "GC", "STATUS", "VERSION"];
+  return asker === "ADD" || asker === "GC" ? [asker, "DEL", "VERSION"] : [asker, "VERSION"];
 }
 
 /** Namespaces that are not the asker's. */
