@@ -1,13 +1,11 @@
 /** Plugin chains as libcni runs them: ADD, DEL, CHECK, STATUS and GC over a network's list of plugins (spec, sections 3 and 4). */
 
-import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
-import { KernelError, type Kernels, type PluginParts } from "../kernels/index.ts";
-import type { Logger } from "../log/logger.ts";
+import { ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
+import { KernelError, type PluginParts } from "../kernels/index.ts";
 import { formatCniArgs } from "./args.ts";
 import type { ResultCache } from "./cache.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { pluginStdin } from "./kernel-failure.ts";
-import type { LargeTurns } from "./large-work.ts";
 import {
   attachmentNameProblem,
   checkContainerId,
@@ -16,20 +14,15 @@ import {
   ifNameProblem,
 } from "./names.ts";
 import { orderFailure, pluginFailure, resultFailure } from "./plugin-failure.ts";
+import type { VersionContext } from "./plugin-versions.ts";
 import type { NetworkConfigList, RuntimeConf } from "./types.ts";
 import { supportsCheck, supportsStatusAndGc } from "./versions.ts";
 
 /** What a chain is run with. */
-export interface ChainContext {
-  readonly executor: Executor;
-  readonly kernels: Kernels;
+export interface ChainContext extends VersionContext {
   readonly cache: ResultCache;
   /** Milliseconds for each plugin; 0: none. */
   readonly timeoutMs: number;
-  /** Why a plugin is never run, wherever its name comes from; undefined: it may be run. */
-  readonly refusal: (plugin: PluginParts) => string | undefined;
-  readonly largeWork: LargeTurns;
-  readonly log: Logger;
 }
 
 /**

@@ -13,7 +13,7 @@ import { versionProblem, versionWhenMissing } from "./versions.ts";
 export interface ConfigDefaults {
   /** For a missing or empty `name`, and for one whose key is in another case, as Go multus fills in a definition's. */
   readonly name?: string | undefined;
-  /** For a list without `cniVersion`; a single plugin without it is 0.1.0 as the spec says. */
+  /** For a list without `cniVersion`. Go multus's DEL fills the netconf's in there, and nothing for a single plugin. */
   readonly cniVersion?: string | undefined;
   /**
    * It is only there to be taken away: a plugin whose type is no file name, and a name that is too long for the files of an attachment, are let through. Such a
@@ -59,6 +59,7 @@ export function parseNetworkConfig(
     return {
       name: parts.name,
       cniVersion,
+      saysVersion: parts.cniVersion !== "",
       disableCheck: parts.disableCheck,
       disableGC: parts.disableGC,
       plugins: parts.plugins,
@@ -69,6 +70,18 @@ export function parseNetworkConfig(
     if (error instanceof KernelError) throw configFailure(error, bytes, where);
     throw error;
   }
+}
+
+/** A network whose configuration names no version, with one written in. @param cniVersion one of supportedVersions */
+export function networkInVersion(
+  network: NetworkConfigList,
+  cniVersion: string,
+  kernels: Kernels,
+): NetworkConfigList {
+  const where = `network ${network.name}`;
+  const bytes = withTexts(network.bytes, where, new Map([["cniVersion", cniVersion]]));
+  // It is checked: what may only be undone was let through before.
+  return parseNetworkConfig(bytes, where, kernels, { toBeUndone: true });
 }
 
 /**
@@ -87,7 +100,11 @@ function fillDefaults(
   if (parts.isList && parts.cniVersion === "" && defaults.cniVersion !== undefined) {
     set.set("cniVersion", defaults.cniVersion);
   }
-  if (set.size === 0) return bytes;
+  return set.size === 0 ? bytes : withTexts(bytes, where, set);
+}
+
+/** An object with members that it does not have yet, or has as something that counts for nothing. @param object checked @throws {CniError} 6, 7 */
+function withTexts(bytes: Uint8Array, where: string, set: ReadonlyMap<string, string>): Uint8Array {
   const written = objectMembers(bytes, where, (key) => set.has(key));
   if (written.size === 0) return withMembers(bytes, set);
   const members = objectMembers(bytes, where);

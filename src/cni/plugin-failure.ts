@@ -94,7 +94,9 @@ function orderText(run: PluginRun, error: ExecutorError): string {
  * The error object on a plugin's stdout; undefined if there is none. Only the members that matter become values: a text of 8 MiB, which a plugin may print, would take 20 times as
  * much memory as a whole.
  */
-function errorObject(stdout: Uint8Array): { code: number; message: string; details: string } | undefined {
+export function errorObject(
+  stdout: Uint8Array,
+): { code: number; message: string; details: string } | undefined {
   let members: ReadonlyMap<string, Uint8Array>;
   try {
     members = spelling.members(objectMembers(stdout, "error object", spelling.isKnown));

@@ -20,6 +20,7 @@ import { type Delegate, interfaceName } from "./delegate.ts";
 import { resultForGonePod } from "./gone-pod.ts";
 import { podAnnotationsKey } from "./netconf.ts";
 import { type StatusPart, sendAddedInterface, sendNetworkStatus } from "./network-status.ts";
+import { delegatesWithVersions } from "./network-version.ts";
 import { makePlan, refuseOwnClusterNetwork } from "./plan.ts";
 import { writePlan } from "./plan-file.ts";
 import { withAddressArgs } from "./plugin-environment.ts";
@@ -80,9 +81,8 @@ async function withPod(context: RequestContext): Promise<RequestContext | undefi
 async function attachPod(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
   const { netconf, request, report, chain } = context;
   let since = performance.now();
-  const delegates = await context.pause(
-    makePlan(context.catalog, { ...context, nads: nadsWithEvents(context) }),
-  );
+  const plan = await context.pause(makePlan(context.catalog, { ...context, nads: nadsWithEvents(context) }));
+  const delegates = await delegatesWithVersions(context, plan);
   const planned = delegates.map((delegate, position) => ({
     ...delegate,
     delegate,

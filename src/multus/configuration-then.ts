@@ -103,7 +103,7 @@ function firstUsable(
 function parse(context: RequestContext, bytes: Uint8Array, where: string): NetworkConfigList | undefined {
   try {
     return parseNetworkConfig(bytes, where, context.chain.kernels, {
-      cniVersion: context.netconf.cniVersion,
+      cniVersion: context.netconf.cniVersion || undefined,
       toBeUndone: true,
     });
   } catch (error) {

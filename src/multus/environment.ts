@@ -4,7 +4,7 @@ import { resultsDirectory } from "../cni/cache.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { checkContainerId, checkIfName } from "../cni/names.ts";
 import type { CniRequest } from "../cni/request.ts";
-import { compareVersions } from "../cni/versions.ts";
+import { compareVersions, versionWhenMissing } from "../cni/versions.ts";
 import { quoted } from "../log/quoted.ts";
 import { spoolDirectory } from "./spool.ts";
 
@@ -76,13 +76,13 @@ export function checkEnvironment(request: CniRequest, { withoutPath = false } = 
   return command;
 }
 
-/** @param cniVersion the netconf's @throws {CniError} 1 where that version of the spec does not have the command */
+/** @param cniVersion the netconf's, "" where it names none @throws {CniError} 1 where that version of the spec does not have the command */
 export function checkCommandVersion(command: Command, cniVersion: string): void {
   const first = since[command];
-  if (first !== undefined && compareVersions(cniVersion, first) < 0) {
+  if (first !== undefined && compareVersions(cniVersion || versionWhenMissing, first) < 0) {
     throw new CniError(
       CniErrorCode.incompatibleVersion,
-      `${command} came with spec version ${first}, but the netconf says cniVersion ${cniVersion}`,
+      `${command} came with spec version ${first}, but the netconf says ${cniVersion === "" ? "no cniVersion" : `cniVersion ${cniVersion}`}`,
     );
   }
 }

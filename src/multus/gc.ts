@@ -205,7 +205,7 @@ class NetworksOfNode {
   static async withCluster(context: RequestContext): Promise<NetworksOfNode> {
     const networks = new NetworksOfNode(context);
     try {
-      const { network } = await context.pause(clusterNetwork(context));
+      const network = await clusterNetwork(context);
       networks.#networks.set(network.name, network);
     } catch (error) {
       context.log.error("GC without the cluster network", { error: String(error) });
@@ -227,8 +227,7 @@ class NetworksOfNode {
     const { log, netconf, chain } = this.#context;
     try {
       const where = `network ${networkName} of the result cache`;
-      const { cniVersion } = netconf;
-      const known = { cniVersion, toBeUndone: true };
+      const known = { cniVersion: netconf.cniVersion || undefined, toBeUndone: true };
       this.#networks.set(networkName, parseNetworkConfig(config, where, chain.kernels, known));
     } catch (error) {
       log.error("GC passes over an attachment", { error: String(error) });

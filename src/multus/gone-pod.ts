@@ -1,14 +1,13 @@
 /** The answer to the ADD of a pod that is gone: a success in which nothing was done (behaviour page, section 7). */
 
 import type { CniRequest } from "../cni/request.ts";
+import { commonVersion } from "../cni/versions.ts";
 import type { Kernels } from "../kernels/index.ts";
-
-const resultVersion = "1.0.0";
 
 /**
  * A result with the interface that the runtime asked for and the address 0.0.0.0/0. An error would have the kubelet try again and
  * again for a pod that nobody misses; its DEL comes soon.
- * @param cniVersion the netconf's
+ * @param cniVersion the netconf's, "" where it names none
  * @returns JSON text
  */
 export function resultForGonePod(
@@ -17,13 +16,13 @@ export function resultForGonePod(
   kernels: Kernels,
 ): Uint8Array {
   const result = {
-    cniVersion: resultVersion,
+    cniVersion: commonVersion,
     interfaces: [{ name: ifName, sandbox: netns }],
     ips: [{ address: "0.0.0.0/0", gateway: "0.0.0.0" }],
   };
   return kernels.convertResult({
     result: Buffer.from(JSON.stringify(result)),
-    configVersion: resultVersion,
-    targetVersion: cniVersion,
+    configVersion: commonVersion,
+    targetVersion: cniVersion || commonVersion,
   });
 }

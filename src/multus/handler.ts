@@ -10,6 +10,7 @@ import { NetworkConfigFiles } from "../cni/files.ts";
 import { FollowedResults } from "../cni/followed-results.ts";
 import { largeTurnsOf } from "../cni/large-work.ts";
 import { isContainerIdTooLong } from "../cni/names.ts";
+import { PluginVersions } from "../cni/plugin-versions.ts";
 import { type CniReply, type CniRequest, containerOf, versionAskedFor } from "../cni/request.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
@@ -31,6 +32,7 @@ import {
   netconfOfDaemon,
   parseNetconf,
 } from "./netconf.ts";
+import { networkWithVersion } from "./network-version.ts";
 import { NetworkCatalog } from "./networks.ts";
 import { refusedPlugin } from "./own-plugin.ts";
 import { withPassthru } from "./passthru.ts";
@@ -125,6 +127,7 @@ export function createMultus(options: MultusOptions): Multus {
   const { kernels, nads, clock = systemClock, delegateTimeoutMs = defaultDelegateTimeoutMs } = options;
   const files = new NetworkConfigFiles(kernels, (problem) => options.log.error(problem.message));
   const catalog = new NetworkCatalog(kernels, files);
+  const versions = new PluginVersions();
   const busy = new BusyContainers();
   const followed = new FollowedResults(options.log);
   /** Containers whose ADD ended before its first delegate, the oldest first. */
@@ -201,6 +204,7 @@ export function createMultus(options: MultusOptions): Multus {
         kernels,
         cache: cacheOf(netconf.cniDir, log),
         timeoutMs: delegateTimeoutMs,
+        versions,
         refusal: (plugin) => refusedPlugin(plugin, netconf.type),
         largeWork: largeTurnsOf(request.command, pod.namespace),
         log,
@@ -295,7 +299,11 @@ export function createMultus(options: MultusOptions): Multus {
         await checkPlugged(context, plugged);
         return nothing;
       case "STATUS":
-        await statusNetworkList(context.chain, plugged.network, context.path);
+        await statusNetworkList(
+          context.chain,
+          await networkWithVersion(context, plugged.network),
+          context.path,
+        );
         return nothing;
       case "GC":
         throw new CniError(

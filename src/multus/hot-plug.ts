@@ -11,13 +11,13 @@ import { adjustedConfig } from "../cni/kernel-failure.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import type { CniRequest } from "../cni/request.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
-import { versionWhenMissing } from "../cni/versions.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { cachedConfiguration, wholeConfiguration } from "./configuration-then.ts";
 import { type Attachment, executorErrorCode, type RequestContext, runtimeConf, timed } from "./context.ts";
 import type { Delegate } from "./delegate.ts";
 import { type InterfaceAttributes, parseInterfaceAttributes } from "./interface-attributes.ts";
 import { sendAddedInterface } from "./network-status.ts";
+import { networkWithVersion } from "./network-version.ts";
 import { refuseOwnPlugins } from "./own-plugin.ts";
 import type { PlanEntry } from "./plan-decoding.ts";
 import { addToPlan, plannedInterface, plannedNetwork, readPlan, removeFromPlan } from "./plan-file.ts";
@@ -47,9 +47,7 @@ export function pluggedNetwork(
 ): PluggedNetwork {
   const where = "config of the request";
   const attributes = command === "ADD" ? parseInterfaceAttributes(bytes) : {};
-  // Written into the configuration: plan and cache have to say what it was plugged in with.
-  const cniVersion = versionWhenMissing;
-  const network = parseNetworkConfig(config, where, kernels, { cniVersion, toBeUndone: command === "DEL" });
+  const network = parseNetworkConfig(config, where, kernels, { toBeUndone: command === "DEL" });
   if (command !== "DEL") refuseOwnPlugins(network, where);
   const { cniArgs } = attributes;
   if (cniArgs === undefined) return { network, attributes };
@@ -67,11 +65,13 @@ export function pluggedNetwork(
  */
 export async function plug(
   context: RequestContext,
-  { network, attributes }: PluggedNetwork,
+  { network: asBrought, attributes }: PluggedNetwork,
   onStarted: () => void,
 ): Promise<Uint8Array> {
   const known = await withPod(context);
   const { request, chain, report } = known;
+  // Plan and cache have to say what it was plugged in with.
+  const network = await networkWithVersion(known, asBrought);
   const { ifName } = request;
   const { ips, mac } = attributes;
   const delegate: Delegate = {
@@ -243,7 +243,7 @@ async function asPlugged(context: RequestContext, network: NetworkConfigList): P
   return {
     name: network.name,
     ifName,
-    network: then ?? network,
+    network: then ?? (await networkWithVersion(context, network, { isForgiving: true })),
     request: {},
     knownCapabilityArgs: cached?.capabilityArgs,
   };

@@ -6,7 +6,7 @@ import { arrayElements, isNull, objectMembers } from "../cni/json.ts";
 import { keySpelling, type PresentMembers } from "../cni/key-spelling.ts";
 import { checkNetworkName } from "../cni/names.ts";
 import { checkSchema } from "../cni/schema.ts";
-import { checkVersion, versionWhenMissing } from "../cni/versions.ts";
+import { checkVersion } from "../cni/versions.ts";
 import { quoted } from "../log/quoted.ts";
 import { type LogKeys, type LogSettings, logLevels, logSettings, parseLogLevel } from "../log/settings.ts";
 import { usualNetworksPerPod } from "./bounds.ts";
@@ -16,7 +16,7 @@ import schema from "./netconf.schema.json" with { type: "json" };
 export interface Netconf extends LogSettings {
   readonly name: string;
   readonly type: string;
-  /** The version that the runtime wants its answer in; "0.1.0" if missing. */
+  /** The version that the runtime wants its answer in; "" where it names none: the cluster network's. */
   readonly cniVersion: string;
   readonly binDir: string;
   readonly confDir: string;
@@ -123,8 +123,8 @@ export function parseNetconf(bytes: Uint8Array, overrides: NetconfOverrides = no
   const read = readKeys(bytes, where);
   const keys: NetconfKeys = { ...read.keys, ...overrides.keys };
 
-  const cniVersion = keys.cniVersion || versionWhenMissing;
-  checkVersion(cniVersion, where);
+  const cniVersion = keys.cniVersion ?? "";
+  if (cniVersion !== "") checkVersion(cniVersion, where);
   const name = keys.name ?? "";
   checkNetworkName(name, where);
   const auxiliaryCniChainName = keys.auxiliaryCNIChainName ?? "";
@@ -166,7 +166,7 @@ function withDefaults(keys: NetconfKeys): Netconf {
   return {
     name: "",
     type: keys.type ?? "",
-    cniVersion: versionWhenMissing,
+    cniVersion: "",
     binDir: keys.binDir ?? "/opt/cni/bin",
     confDir: keys.confDir ?? "/etc/cni/multus/net.d",
     delegates: [],

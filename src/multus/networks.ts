@@ -69,7 +69,6 @@ const inlineRoom = 4 * 1024 * 1024;
 /** What became of a NetworkAttachmentDefinition's configuration. */
 interface ParsedNad {
   /** What it was parsed for, beside its text. */
-  readonly cniVersion: string;
   readonly where: string;
   readonly network: ParsedNetwork;
 }
@@ -203,7 +202,7 @@ export class NetworkCatalog {
       }
     };
     if (clusterNetwork.includes("/")) add(() => this.#atPath(clusterNetwork, "clusterNetwork"));
-    for (const [index, config] of delegates.entries()) add(() => this.inline(config, index, netconf));
+    for (const [index, config] of delegates.entries()) add(() => this.inline(config, index));
     return found;
   }
 
@@ -215,12 +214,12 @@ export class NetworkCatalog {
   }
 
   /** A configuration given in the netconf itself. @param index its place in `delegates` */
-  inline(config: Uint8Array, index: number, netconf: Netconf): FoundNetwork {
-    const key = `${netconf.cniVersion}\n${Buffer.from(config).toString("latin1")}`;
+  inline(config: Uint8Array, index: number): FoundNetwork {
+    const key = Buffer.from(config).toString("latin1");
     const where = `delegates[${index}] of the netconf`;
     let network = this.#parsedInline.get(key);
     if (network === undefined) {
-      network = this.#parse(config, where, "", netconf);
+      network = this.#parse(config, where, "");
       this.#parsedInline.set(key, network, memoryOf(network, key.length));
     }
     return { name: network.name, network, isChainFile: false, where };
@@ -244,12 +243,14 @@ export class NetworkCatalog {
       return undefined;
     }
     const bytes = joinMembers([
-      ["cniVersion", Buffer.from(JSON.stringify(netconf.cniVersion))],
+      ...(netconf.cniVersion === ""
+        ? []
+        : ([["cniVersion", Buffer.from(JSON.stringify(netconf.cniVersion))]] as const)),
       ["name", Buffer.from(JSON.stringify(name))],
       ["plugins", joinElements([Buffer.from(`{"type":"${passthruType}"}`), ...plugins])],
     ]);
     const where = `auxiliary chain ${name}`;
-    const network = this.#parse(bytes, where, name, netconf);
+    const network = this.#parse(bytes, where, name);
     return { name, network, isChainFile: true, where };
   }
 
@@ -282,7 +283,7 @@ export class NetworkCatalog {
     const where = `${nad.where} with what is selected for it`;
     checkCniArgs(written, cniArgs, where);
     const adjusted = adjustedConfig(this.#kernels, { config: written.bytes, cniArgs, deviceId }, where);
-    const network = this.#parse(adjusted, where, nad.name, netconf);
+    const network = this.#parse(adjusted, where, nad.name);
     return { name, network, isChainFile: false, where };
   }
 
@@ -291,11 +292,10 @@ export class NetworkCatalog {
     if (nad.config.length === 0) {
       return this.#standIn(nad, netconf);
     }
-    const { cniVersion } = netconf;
     const { config, where } = nad;
     let parsed = this.#parsedNads.get(config);
-    if (parsed === undefined || parsed.cniVersion !== cniVersion || parsed.where !== where) {
-      parsed = { cniVersion, where, network: this.#parseNad(nad, netconf) };
+    if (parsed === undefined || parsed.where !== where) {
+      parsed = { where, network: this.#parseNad(nad) };
       this.#parsedNads.set(config, parsed, memoryOf(parsed.network, config.length));
     }
     if (parsed.network instanceof CniError) {
@@ -305,13 +305,13 @@ export class NetworkCatalog {
   }
 
   /** An object with an error in it is as much work as one without, and as many pods may name it. */
-  #parseNad({ config, where, name }: Nad, netconf: Netconf): NetworkConfigList | CniError {
+  #parseNad({ config, where, name }: Nad): NetworkConfigList | CniError {
     const problem = nadConfigProblem(config.length);
     if (problem !== undefined) {
       return new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${problem}`);
     }
     try {
-      return this.#parse(config, where, name, netconf);
+      return this.#parse(config, where, name);
     } catch (error) {
       if (error instanceof CniError) {
         return error;
@@ -346,7 +346,7 @@ export class NetworkCatalog {
     return network;
   }
 
-  #parse(bytes: Uint8Array, where: string, name: string, netconf: Netconf): NetworkConfigList {
-    return parseNetworkConfig(bytes, where, this.#kernels, { name, cniVersion: netconf.cniVersion });
+  #parse(bytes: Uint8Array, where: string, name: string): NetworkConfigList {
+    return parseNetworkConfig(bytes, where, this.#kernels, { name });
   }
 }

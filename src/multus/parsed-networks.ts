@@ -69,12 +69,12 @@ const perNetwork = 1024;
  */
 export function memoryOf(parsed: ParsedNetwork, text: number): number {
   if (parsed instanceof Error) return perNetwork + text;
+  // Of one without a version there is a second, with the version that was found for it.
+  const copies = parsed.saysVersion ? 1 : 2;
   const capabilities = parsed.plugins.reduce((sum, plugin) => sum + plugin.capabilities.length, 0);
   return (
     perNetwork +
     text +
-    4 * parsed.bytes.length +
-    perPlugin * parsed.plugins.length +
-    perCapability * capabilities
+    copies * (4 * parsed.bytes.length + perPlugin * parsed.plugins.length + perCapability * capabilities)
   );
 }

@@ -2,12 +2,20 @@
 
 import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
 import { objectMembers } from "../cni/json.ts";
+import { supportedVersions } from "../cni/versions.ts";
 
 /** Its `type` in configurations. */
 export const passthruType = "passthru";
 
 const nothing = new Uint8Array();
 const encoder = new TextEncoder();
+
+/** Its answer to VERSION: it reads none of what it hands on. */
+const knownVersions = JSON.stringify({ cniVersion: supportedVersions.at(-1), supportedVersions });
+
+function said(stdout: Uint8Array): PluginOutcome {
+  return { exitCode: 0, stdout, stderrTail: "", milliseconds: 0 };
+}
 
 /** prevResult as it came, or an empty result of the configuration's version. */
 function passThrough(stdin: Uint8Array): Uint8Array {
@@ -28,12 +36,12 @@ export function withPassthru(executor: Executor): Executor {
       if (run.plugin !== passthruType) {
         return executor.runPlugin(run);
       }
+      if (run.env.CNI_COMMAND === "VERSION") return said(encoder.encode(knownVersions));
       const link = run.absentLink;
       if (link !== undefined && (await executor.linkExists(link.netns, link.ifName))) {
         throw new ExecutorError("link-exists", `${link.ifName} is there already`);
       }
-      const stdout = run.env.CNI_COMMAND === "ADD" ? passThrough(run.stdin) : nothing;
-      return { exitCode: 0, stdout, stderrTail: "", milliseconds: 0 };
+      return said(run.env.CNI_COMMAND === "ADD" ? passThrough(run.stdin) : nothing);
     },
     linkExists: (netns, ifName) => executor.linkExists(netns, ifName),
     setDefaultRoutes: (netns, ifName, clear, gateways) =>

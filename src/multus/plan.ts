@@ -68,7 +68,7 @@ async function baseNetworks(catalog: NetworkCatalog, input: PlanInput): Promise<
     return netconf.delegates.map((config, index) =>
       index === 0 && replacement !== undefined
         ? replacement
-        : delegateOf(catalog.inline(config, index, netconf), {}, input, index === 0),
+        : delegateOf(catalog.inline(config, index), {}, input, index === 0),
     );
   }
   const cluster =

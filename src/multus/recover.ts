@@ -8,6 +8,7 @@ import { errorText } from "../log/error-text.ts";
 import { cachedConfiguration, plannedConfiguration, withFurtherPlugins } from "./configuration-then.ts";
 import { type Attachment, nadsWithEvents, type RequestContext } from "./context.ts";
 import { interfaceName } from "./delegate.ts";
+import { delegatesWithVersions } from "./network-version.ts";
 import { withinPatience } from "./patience.ts";
 import { makePlan } from "./plan.ts";
 import type { PlanEntry, PlanFile } from "./plan-decoding.ts";
@@ -133,7 +134,8 @@ async function remade(context: RequestContext, hasTraces: boolean): Promise<read
     }
     try {
       const plan = makePlan(context.catalog, { ...context, annotations, nads, toBeUndone: true });
-      const delegates = await context.pause(withinPatience(plan, "the pod's networks"));
+      const found = await context.pause(withinPatience(plan, "the pod's networks"));
+      const delegates = await delegatesWithVersions(context, found, true);
       return delegates.map((delegate, position) => ({
         ...delegate,
         ifName: interfaceName(delegate, position, context.request.ifName),

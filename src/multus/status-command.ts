@@ -3,8 +3,10 @@
 import { statusNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { usualNameProblem } from "../cni/names.ts";
+import type { NetworkConfigList } from "../cni/types.ts";
 import type { RequestContext } from "./context.ts";
 import { usualClusterIfName } from "./delegate.ts";
+import { networkWithVersion } from "./network-version.ts";
 import type { FoundNetwork, ReportedNads } from "./networks.ts";
 import { isReady } from "./readiness.ts";
 
@@ -22,19 +24,23 @@ export async function status(context: RequestContext): Promise<void> {
   if (problem !== undefined) {
     throw new CniError(CniErrorCode.pluginNotAvailable, problem);
   }
-  const { network } = await pause(clusterNetwork(context));
+  const network = await clusterNetwork(context);
   const nameProblem = usualNameProblem(network.name, usualClusterIfName);
   if (nameProblem !== undefined) throw new CniError(CniErrorCode.pluginNotAvailable, nameProblem);
   await statusNetworkList(chain, network, path);
 }
 
-/** The cluster network of the netconf. @throws {CniError} 50 where there is none, or it cannot be used */
-export async function clusterNetwork({
-  netconf,
-  catalog,
-  nads,
-  chain,
-}: RequestContext): Promise<FoundNetwork> {
+/** The cluster network of the netconf, with the version that it is run in. @throws {CniError} 50 where there is none, or it cannot be used */
+export async function clusterNetwork(context: RequestContext): Promise<NetworkConfigList> {
+  const { network } = await context.pause(foundClusterNetwork(context));
+  try {
+    return await networkWithVersion(context, network);
+  } catch (error) {
+    throw notAvailable(error);
+  }
+}
+
+async function foundClusterNetwork({ netconf, catalog, nads, chain }: RequestContext): Promise<FoundNetwork> {
   const unreported: ReportedNads = {
     source: nads,
     onMissing() {},
@@ -46,7 +52,7 @@ export async function clusterNetwork({
     const [inline] = netconf.delegates;
     return inline === undefined
       ? await catalog.named(netconf.clusterNetwork, "clusterNetwork", netconf, unreported)
-      : catalog.inline(inline, 0, netconf);
+      : catalog.inline(inline, 0);
   } catch (error) {
     throw notAvailable(error);
   }

@@ -5,7 +5,7 @@ import { type JsonObject, objectMembers } from "../cni/json.ts";
 import { keySpelling } from "../cni/key-spelling.ts";
 import { pluginTypeProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
-import { checkVersion, compareVersions } from "../cni/versions.ts";
+import { checkVersion, commonVersion, compareVersions } from "../cni/versions.ts";
 import { parseNetconf, podAnnotationsKey } from "../multus/netconf.ts";
 import { refuseOwnPlugins } from "../multus/own-plugin.ts";
 import { listFileName, pluginFileName } from "./files.ts";
@@ -119,7 +119,7 @@ const isGiven = (value: unknown) => value !== undefined && value !== null;
  */
 function versionOf({ cniVersion, forceCniVersion }: GeneratorOptions, { network }: ClusterNetwork): string {
   if (cniVersion === "") {
-    if (!forceCniVersion) return network.cniVersion;
+    if (!forceCniVersion) return network.saysVersion ? network.cniVersion : commonVersion;
     throw new CniError(
       CniErrorCode.invalidNetworkConfig,
       "forceCNIVersion needs cniVersion, the version to force",

@@ -85,7 +85,15 @@ export function checkNetworkConfiguration(
       : [];
     return [...own, ...warningsOf(plugin, file, at, context)];
   });
-  return [...nameFindings(network, text), ...ofPlugins];
+  return [...nameFindings(network, text), ...versionFindings(network, text), ...ofPlugins];
+}
+
+/** Without a version it runs, but in one that changes with the plugins and with Multus's own configuration. */
+function versionFindings({ saysVersion }: NetworkConfigList, { file, places }: LocatedText): Finding[] {
+  if (saysVersion) return [];
+  const message =
+    "names no cniVersion: it is run in the highest version that Multus's own configuration and all its plugins know";
+  return [warningAt(file, message, places, ["cniVersion"])];
 }
 
 /** A name that is too long for the file of a result with the container ids of usual runtimes: for every interface, or for one of a long name. */

@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import { AgentExecutor } from "../../agent/agent-executor.ts";
 import type { AgentPool } from "../../agent/agent-pool.ts";
 import { CniError, CniErrorCode, errorJson } from "../../cni/errors.ts";
+import { versionAskedFor } from "../../cni/request.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorStack, errorText } from "../../log/error-text.ts";
 import { bounded } from "../../log/quoted.ts";
@@ -160,7 +161,7 @@ export class HttpSide {
       answer(reply) {
         // Of silence again: a client that does not read its answer holds a descriptor.
         message.socket.setTimeout(requestWithinMs);
-        send(response, httpAnswer(reply, kernels));
+        send(response, httpAnswer(reply, kernels, versionAskedFor(request)));
       },
       isGone: () => response.destroyed,
     });

@@ -22,6 +22,7 @@ import {
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { largeTurnsOf } from "../../../src/cni/large-work.ts";
+import { PluginVersions } from "../../../src/cni/plugin-versions.ts";
 import type { NetworkConfigList, RuntimeConf } from "../../../src/cni/types.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
@@ -112,6 +113,7 @@ class Setup implements Disposable {
       cache: this.cache,
       timeoutMs: 5000,
       refusal: ({ type }) => (type === "refused" ? `type "${type}" is never run` : undefined),
+      versions: new PluginVersions(),
       largeWork: largeTurnsOf("ADD", ""),
       log: silentLogger,
     };

@@ -35,6 +35,15 @@ describe("network configurations", () => {
     expect(kinds(text)).toEqual(["conflist"]);
   });
 
+  it.each(['"type":"bridge"', '"plugins":[{"type":"bridge"}]', '"cniVersion":"","type":"bridge"'])(
+    "says what happens to one without cniVersion: {%s}",
+    (rest) => {
+      expect(findings(`{"name":"net",${rest}}`)).toEqual([
+        expect.stringMatching(/^f:1:\d+: warning: names no cniVersion: it is run in the highest version/),
+      ]);
+    },
+  );
+
   it("points at the character that is no JSON", () => {
     expect(findings('{\n  "name": "net",\n  "type": bridge\n}')).toEqual([
       expect.stringMatching(/^f:3:11: error: not valid JSON/),

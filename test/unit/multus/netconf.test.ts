@@ -15,7 +15,7 @@ describe("the netconf", () => {
     expect(parseNetconf(netconf({}))).toEqual({
       name: "n",
       type: "multus",
-      cniVersion: "0.1.0",
+      cniVersion: "",
       binDir: "/opt/cni/bin",
       confDir: "/etc/cni/multus/net.d",
       cniDir: "/var/lib/cni/multus",
@@ -87,9 +87,9 @@ describe("the netconf", () => {
     });
   });
 
-  it.each([undefined, "", null])("is of 0.1.0 where its cniVersion is %j", (cniVersion) => {
+  it.each([undefined, "", null])("names no version where its cniVersion is %j", (cniVersion) => {
     const text = JSON.stringify({ name: "m", clusterNetwork: "c", cniVersion });
-    expect(parseNetconf(Buffer.from(text)).cniVersion).toBe("0.1.0");
+    expect(parseNetconf(Buffer.from(text)).cniVersion).toBe("");
   });
 
   it("takes what is not null of keys that mean the same", () => {

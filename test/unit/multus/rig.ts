@@ -9,6 +9,7 @@ import {
   type PluginRun,
 } from "../../../src/agent/executor.ts";
 import type { CniRequest } from "../../../src/cni/request.ts";
+import { supportedVersions } from "../../../src/cni/versions.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { type Logger, silentLogger } from "../../../src/log/logger.ts";
 import {
@@ -55,6 +56,12 @@ function usualResult({ ifName, env, stdin }: PluginCall): Json {
 /** Runs no process: asks the test. */
 export class PretendedPlugins implements Executor {
   readonly calls: PluginCall[] = [];
+  /** Plugins that were asked which versions they know: those runs are not among the calls. */
+  readonly asked: string[] = [];
+  /** What they answer to that, by type; those that are not here know all versions. */
+  readonly versions = new Map<string, readonly string[] | Partial<PluginOutcome> | ExecutorError>();
+  /** States of the plugins' files, by type. */
+  readonly fileStates = new Map<string, string>();
   /** Orders about default routes: interface, families, gateways. */
   readonly routes: (readonly [string, readonly (4 | 6)[], readonly string[]])[] = [];
   /** Links in the namespace. */
@@ -66,6 +73,7 @@ export class PretendedPlugins implements Executor {
       throw new ExecutorError("link-exists", `${run.absentLink.ifName} is there already`);
     }
     const { plugin, env, path, timeoutMs } = run;
+    if (env.CNI_COMMAND === "VERSION") return this.#versionsOf(run);
     const stdinText = Buffer.from(run.stdin).toString("utf8");
     const call = {
       plugin,
@@ -89,6 +97,23 @@ export class PretendedPlugins implements Executor {
     };
   }
 
+  #versionsOf({ plugin, fileState }: PluginRun): PluginOutcome {
+    const outcome = {
+      exitCode: 0,
+      stdout: new Uint8Array(),
+      stderrTail: "",
+      milliseconds: 0,
+      fileState: this.fileStates.get(plugin),
+    };
+    if (fileState !== undefined && fileState !== "" && fileState === outcome.fileState) return outcome;
+    this.asked.push(plugin);
+    const known = this.versions.get(plugin) ?? supportedVersions;
+    if (known instanceof ExecutorError) throw known;
+    if (!isVersions(known)) return { ...outcome, ...known };
+    const answer = { cniVersion: known.at(-1), supportedVersions: known };
+    return { ...outcome, stdout: Buffer.from(JSON.stringify(answer)) };
+  }
+
   async linkExists(_netns: string, ifName: string): Promise<boolean> {
     return this.links.has(ifName);
   }
@@ -106,6 +131,10 @@ export class PretendedPlugins implements Executor {
   get trace(): string[] {
     return this.calls.map(({ command, plugin, ifName }) => `${command} ${plugin} ${ifName}`);
   }
+}
+
+function isVersions(known: readonly string[] | Partial<PluginOutcome>): known is readonly string[] {
+  return Array.isArray(known);
 }
 
 /** What a request says beyond what every one does. */

@@ -1,0 +1,194 @@
+/**
+ * Which versions of the spec plugins know: CNI_COMMAND=VERSION (spec, section 2, "VERSION"), asked once for each state of a plugin's file. For networks whose configuration
+ * names no version: these are run in the highest that the runtime's netconf and all their plugins know.
+ */
+
+import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
+import type { Kernels, PluginParts } from "../kernels/index.ts";
+import type { Logger } from "../log/logger.ts";
+import { networkInVersion } from "./config.ts";
+import { CniError, CniErrorCode } from "./errors.ts";
+import { isJsonObject, parseJson } from "./json.ts";
+import type { LargeTurns } from "./large-work.ts";
+import { errorObject, orderFailure } from "./plugin-failure.ts";
+import type { NetworkConfigList } from "./types.ts";
+import { compareVersions, supportedVersions, versionWhenMissing } from "./versions.ts";
+
+/** What plugins are asked with. */
+export interface VersionContext {
+  readonly executor: Executor;
+  readonly kernels: Kernels;
+  /** Why a plugin is never run; undefined: it may be run. */
+  readonly refusal: (plugin: PluginParts) => string | undefined;
+  readonly versions: PluginVersions;
+  readonly largeWork: LargeTurns;
+  readonly log: Logger;
+}
+
+/** How the plugins of a network are asked. */
+export interface VersionQuestion {
+  /** CNI_ variables of the call, but for the command. CNI_PATH is where plugins are looked for. */
+  readonly env: Readonly<Record<string, string>> & { readonly CNI_PATH: string };
+  /** The newest version that the netconf allows: one of supportedVersions. */
+  readonly newest: string;
+  /** A plugin that cannot be asked counts as one that knows the oldest version only: the network is only to be taken away, or looked at. */
+  readonly isForgiving?: boolean | undefined;
+}
+
+/** Plugins that are remembered: a node has some dozens. */
+const mostPlugins = 256;
+/** Milliseconds for an answer: nothing is to be done for it. */
+const patienceMs = 10_000;
+/** Bytes of an answer that are read. */
+const longestAnswer = 64 * 1024;
+
+/** As libcni asks. */
+const question = Buffer.from(JSON.stringify({ cniVersion: supportedVersions.at(-1) }));
+/** A plugin that says nothing of itself, as libcni has it. */
+const oldest: readonly string[] = [versionWhenMissing];
+/** What libcni takes for the answer of a plugin from before VERSION. */
+const unknownCommand = "unknown CNI_COMMAND: VERSION";
+
+/** What a plugin said, and of which file. */
+interface Kept {
+  readonly fileState: string;
+  readonly versions: readonly string[];
+}
+
+/** What plugins have said, for as long as their files stay the same. Of the daemon's whole life. */
+export class PluginVersions {
+  /** By plugin and path, the one that was not asked for longest first. */
+  readonly #kept = new Map<string, Kept>();
+  /** Questions under way. A request that comes meanwhile waits for that answer first, and mostly finds it kept. */
+  readonly #asked = new Map<string, Promise<unknown>>();
+
+  /**
+   * The versions that a plugin knows, of supportedVersions.
+   * @throws {ExecutorError} where it cannot be asked
+   */
+  async of(executor: Executor, run: PluginRun, log: Logger): Promise<readonly string[]> {
+    const key = `${run.plugin}\n${run.path}`;
+    const underWay = this.#asked.get(key);
+    if (underWay !== undefined) await underWay.catch(() => {});
+    const asking = this.#ask(executor, run, key, log);
+    this.#asked.set(key, asking);
+    try {
+      return await asking;
+    } finally {
+      if (this.#asked.get(key) === asking) this.#asked.delete(key);
+    }
+  }
+
+  async #ask(executor: Executor, run: PluginRun, key: string, log: Logger): Promise<readonly string[]> {
+    const kept = this.#kept.get(key);
+    const outcome = await executor.runPlugin({ ...run, fileState: kept?.fileState ?? "" });
+    const { fileState } = outcome;
+    this.#kept.delete(key);
+    if (kept !== undefined && fileState === kept.fileState) {
+      this.#kept.set(key, kept);
+      return kept.versions;
+    }
+    const said = versionsSaid(outcome);
+    if (said === undefined) {
+      log.error("a plugin does not say which versions of the CNI spec it knows: taking the oldest", {
+        plugin: run.plugin,
+        exitCode: outcome.exitCode,
+      });
+      return oldest;
+    }
+    if (fileState !== undefined) {
+      this.#kept.set(key, { fileState, versions: said });
+      for (const [first] of this.#kept) {
+        if (this.#kept.size <= mostPlugins) break;
+        this.#kept.delete(first);
+      }
+    }
+    return said;
+  }
+}
+
+/** @returns undefined: that is no answer */
+function versionsSaid({ exitCode, stdout }: PluginOutcome): readonly string[] | undefined {
+  if (stdout.length > longestAnswer) return undefined;
+  if (exitCode !== 0) return errorObject(stdout)?.message === unknownCommand ? oldest : undefined;
+  let answer: unknown;
+  try {
+    answer = parseJson(stdout, "answer to VERSION");
+  } catch (error) {
+    if (error instanceof CniError) return undefined;
+    throw error;
+  }
+  if (!isJsonObject(answer)) return undefined;
+  const { supportedVersions: said, cniVersion } = answer;
+  if (Array.isArray(said) && said.length > 0) {
+    const known = supportedVersions.filter((version) => said.includes(version));
+    return known.length > 0 ? known : undefined;
+  }
+  // The list came with 0.2.0, and was not required there.
+  return cniVersion === "0.2.0" ? ["0.1.0", "0.2.0"] : undefined;
+}
+
+/** Networks in the version that was found for them: as long as their plugins know it, they need not be parsed again. */
+const versioned = new WeakMap<NetworkConfigList, NetworkConfigList>();
+
+/**
+ * The network in the version that it is run in: its own; where its configuration names none, the highest that `newest` allows and all its plugins know, else the lowest that all of them
+ * know. It is written into the configuration, so that plan and result cache, and with them DEL, CHECK and GC, have the version of the ADD.
+ * @throws {CniError} 1 where the plugins have no version in common; that of a plugin that is not there or does not answer
+ */
+export async function withVersion(
+  context: VersionContext,
+  network: NetworkConfigList,
+  asking: VersionQuestion,
+): Promise<NetworkConfigList> {
+  if (network.saysVersion) return network;
+  let common = supportedVersions;
+  const plugins = network.plugins.filter((plugin) => context.refusal(plugin) === undefined);
+  for (const plugin of new Set(plugins.map(({ type }) => type))) {
+    const known = await versionsOf(context, plugin, asking);
+    common = common.filter((version) => known.includes(version));
+  }
+  const version =
+    common.findLast((candidate) => compareVersions(candidate, asking.newest) <= 0) ??
+    common[0] ??
+    (asking.isForgiving ? versionWhenMissing : undefined);
+  if (version === undefined) {
+    throw new CniError(
+      CniErrorCode.incompatibleVersion,
+      `network ${network.name}: its configuration names no cniVersion, and its plugins know none that all of them know`,
+    );
+  }
+  const known = versioned.get(network);
+  if (known?.cniVersion === version) return known;
+  const written = await context.largeWork.run(network.bytes.length, () =>
+    networkInVersion(network, version, context.kernels),
+  );
+  versioned.set(network, written);
+  return written;
+}
+
+async function versionsOf(
+  { executor, versions, log }: VersionContext,
+  plugin: string,
+  { env, isForgiving = false }: VersionQuestion,
+): Promise<readonly string[]> {
+  const run: PluginRun = {
+    plugin,
+    path: env.CNI_PATH,
+    env: { ...env, CNI_COMMAND: "VERSION" },
+    stdin: question,
+    timeoutMs: patienceMs,
+  };
+  try {
+    return await versions.of(executor, run, log);
+  } catch (error) {
+    if (!(error instanceof ExecutorError)) throw error;
+    // A shim of an earlier release does not ask.
+    if (!isForgiving && error.code !== "refused") throw orderFailure(run, error);
+    log.verbose("a plugin cannot be asked which versions of the CNI spec it knows: taking the oldest", {
+      plugin,
+      error: error.message,
+    });
+    return oldest;
+  }
+}
