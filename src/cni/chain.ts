@@ -31,9 +31,6 @@ export interface ChainContext extends VersionContext {
  */
 const longestInputs = 32 * 1024 * 1024;
 
-/** Code of the kernel for a result without addresses, which the versions below 0.3.0 cannot say. */
-export const noFormCode = "no-address";
-
 /** An attachment as GC counts it, in the spec's spelling. */
 export interface ValidAttachment {
   readonly containerID: string;
@@ -63,7 +60,7 @@ export async function addNetworkList(
   let given = 0;
   for (const plugin of list.plugins) {
     const isFirst = result === undefined;
-    const prevResult = result && prevResultOf(context, list, result);
+    const prevResult = result;
     const run = {
       ...(await context.largeWork.run(list.bytes.length, () =>
         attachmentRun(context, "ADD", list, plugin, runtime, prevResult),
@@ -366,16 +363,6 @@ function usableCachedResult(
     return cachedResult(context, list, runtime);
   } catch (error) {
     if (error instanceof CniError) return undefined;
-    throw error;
-  }
-}
-
-/** The result for the next plugin of the chain, which libcni's types read as one of the network's version. One that has no form in that version is handed on as it is. */
-function prevResultOf(context: ChainContext, list: NetworkConfigList, result: Uint8Array): Uint8Array {
-  try {
-    return inNetworkVersion(context, list, result);
-  } catch (error) {
-    if (error instanceof KernelError && error.code === noFormCode) return result;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** ADD: the plan's delegates in order, and everything undone in reverse if one of them fails (behaviour page, sections 5 and 6). */
 
-import { addNetworkList, deleteNetworkList, noFormCode } from "../cni/chain.ts";
+import { addNetworkList, deleteNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import { KernelError } from "../kernels/index.ts";
@@ -150,6 +150,9 @@ function checkFileNames(context: RequestContext, planned: readonly PlannedAttach
     throw podError(new CniError(CniErrorCode.invalidNetworkConfig, problem), pod, name);
   }
 }
+
+/** Code of the kernel for a result without addresses, which versions below 0.3.0 cannot say. */
+const noFormCode = "no-address";
 
 /**
  * The cluster network's result in the version that the runtime's netconf names; where it names none, in the cluster network's. A result that has no form in that version is

@@ -216,13 +216,22 @@ describe("ADD", () => {
     expect(parsed(result)).toMatchObject({ cniVersion: version });
   });
 
-  it("turns a plugin's answer into the network's version", async () => {
-    using setup = new Setup({ a: '{"cniVersion":"0.2.0","ip4":{"ip":"10.0.0.9/24"}}' });
-    const result = await addNetworkList(setup.context, network("1.0.0", "a", "b"), runtime);
-    expect(parsed(setup.executor.runs[1]?.stdin)).toMatchObject({
+  it("hands a plugin's answer on as it came, in the version that it says; DEL gets it in the network's, as libcni has it", async () => {
+    const answer = '{ "ip4": {"ip":"10.0.0.9/24"},"cniVersion":"0.2.0", "dns":{}}';
+    using setup = new Setup({ "a ADD": answer, "b ADD": answer });
+    const list = network("1.0.0", "a", "b");
+    expect(Buffer.from(await addNetworkList(setup.context, list, runtime)).toString()).toBe(answer);
+    expect(Buffer.from(setup.executor.runs[1]?.stdin ?? []).toString()).toContain(`"prevResult":${answer}`);
+    await deleteNetworkList(setup.context, list, runtime);
+    expect(parsed(setup.executor.runs[2]?.stdin)).toMatchObject({
       prevResult: { cniVersion: "1.0.0", ips: [{ address: "10.0.0.9/24" }] },
     });
-    expect(parsed(result)).toMatchObject({ cniVersion: "1.0.0" });
+  });
+
+  it("says the network's version in an answer that says none", async () => {
+    using setup = new Setup({ a: "{}" });
+    const result = await addNetworkList(setup.context, network("1.0.0", "a"), runtime);
+    expect(parsed(result)).toEqual({ cniVersion: "1.0.0" });
   });
 
   it("stops at the first plugin that fails, and caches nothing", async () => {

@@ -261,7 +261,7 @@ describe("a result's own version", () => {
     expect(cached).toContain(`"result":${text}`);
   });
 
-  test("is the network's for the next plugin, where it has a form in that", async () => {
+  test("goes on to the next plugin; DEL gets the result in the network's", async () => {
     using rig = rigWith("l2");
     cluster.addNad("default/l2", { cniVersion: "0.4.0", plugins: [{ type: "macvlan" }, { type: "tuning" }] });
     rig.plugins.behaviour = ({ plugin, command, stdin }) =>
@@ -271,8 +271,9 @@ describe("a result's own version", () => {
           ? { stdout: stdin.prevResult }
           : undefined;
     expect((await rig.run("ADD")).error).toBeUndefined();
-    const next = rig.plugins.calls.find(({ plugin }) => plugin === "tuning");
-    expect(next?.stdin.prevResult).toEqual({ ...l2, cniVersion: "0.4.0", dns: {} });
+    await rig.run("DEL");
+    const given = rig.plugins.calls.filter(({ plugin }) => plugin === "tuning");
+    expect(given.map(({ stdin }) => stdin.prevResult)).toEqual([l2, { ...l2, cniVersion: "0.4.0", dns: {} }]);
   });
 
   test("is the answer's where it has no form in the netconf's", async () => {
