@@ -88,7 +88,7 @@ export class PluginVersions {
       this.#kept.set(key, kept);
       return kept.versions;
     }
-    const said = versionsSaid(outcome);
+    const said = parseVersionAnswer(outcome);
     if (said === undefined) {
       log.error("a plugin does not say which versions of the CNI spec it knows: taking the oldest", {
         plugin: run.plugin,
@@ -107,8 +107,14 @@ export class PluginVersions {
   }
 }
 
-/** @returns undefined: that is no answer */
-function versionsSaid({ exitCode, stdout }: PluginOutcome): readonly string[] | undefined {
+/**
+ * The versions that a plugin's answer to VERSION names, of supportedVersions and in their order.
+ * @returns undefined: that is no answer
+ */
+export function parseVersionAnswer({
+  exitCode,
+  stdout,
+}: Pick<PluginOutcome, "exitCode" | "stdout">): readonly string[] | undefined {
   if (stdout.length > longestAnswer) return undefined;
   if (exitCode !== 0) return errorObject(stdout)?.message === unknownCommand ? oldest : undefined;
   let answer: unknown;

@@ -22,6 +22,8 @@ import {
   pluginTypeProblem,
 } from "../../../src/cni/names.ts";
 import { pluginFailure } from "../../../src/cni/plugin-failure.ts";
+import { parseVersionAnswer } from "../../../src/cni/plugin-versions.ts";
+import { supportedVersions } from "../../../src/cni/versions.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import { parseNetconf } from "../../../src/multus/netconf.ts";
@@ -219,6 +221,30 @@ export const pluginFailureTarget: FuzzTarget = {
 };
 
 /** The runtime's file, made of the cluster network's. */
+export const versionAnswerTarget: FuzzTarget = {
+  name: "cni/version-answer",
+  covers: ["src/cni/plugin-versions.ts parseVersionAnswer"],
+  seeds: () => [
+    '{"cniVersion":"1.0.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0"]}',
+    '{"cniVersion":"0.2.0"}',
+    '{"cniVersion":"0.3.1","code":4,"msg":"unknown CNI_COMMAND: VERSION"}',
+  ],
+  words: ['"supportedVersions":[', '"1.1.0"', '"9.9.9"', "null", "unknown CNI_COMMAND: VERSION"],
+  run(input) {
+    for (const exitCode of [0, 1]) {
+      const versions = parseVersionAnswer({ exitCode, stdout: input });
+      if (versions === undefined) continue;
+      mustEqual(
+        versions,
+        supportedVersions.filter((version) => versions.includes(version)),
+        "versions",
+      );
+      must(versions.length > 0, "an answer without a version");
+    }
+    mustKeepPrototypes({});
+  },
+};
+
 export const runtimeConfigTarget: FuzzTarget = {
   name: "cni/runtime-config",
   covers: [],
