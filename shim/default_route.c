@@ -2,15 +2,15 @@
 #define _GNU_SOURCE
 #include "default_route.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ip_address.h"
+#include "link_find.h"
 #include "netns.h"
 #include "route_dump.h"
 #include "rtnetlink.h"
@@ -54,7 +54,7 @@ static int clear_family(int descriptor, uint8_t family, uint32_t if_index, struc
   return error;
 }
 
-static int add_route(int descriptor, const struct gateway *gateway, uint32_t if_index, unsigned flags, struct buffer *explanation) {
+static int add_route(int descriptor, const struct ip_address *gateway, uint32_t if_index, unsigned flags, struct buffer *explanation) {
   struct rtmsg fixed = {
       .rtm_family = gateway->family,
       .rtm_table = RT_TABLE_MAIN,
@@ -66,14 +66,14 @@ static int add_route(int descriptor, const struct gateway *gateway, uint32_t if_
   struct buffer message = {0};
   explanation->length = 0;
   rtnetlink_begin(&message, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &fixed, sizeof fixed);
-  rtnetlink_attribute(&message, RTA_GATEWAY, gateway->address, gateway->length);
+  rtnetlink_attribute(&message, RTA_GATEWAY, gateway->bytes, gateway->length);
   rtnetlink_attribute(&message, RTA_OIF, &if_index, sizeof if_index);
   int error = rtnetlink_ask(descriptor, &message, NULL, NULL, explanation);
   buffer_free(&message);
   return error;
 }
 
-static int add_gateway(int descriptor, const struct gateway *gateway, uint32_t if_index, struct buffer *explanation) {
+static int add_gateway(int descriptor, const struct ip_address *gateway, uint32_t if_index, struct buffer *explanation) {
   int error = add_route(descriptor, gateway, if_index, 0, explanation);
   /* A gateway outside every prefix of the interface: the kernel believes us that it is on the link if we say so. */
   if (error == ENETUNREACH || error == EHOSTUNREACH || error == EINVAL) {
@@ -88,38 +88,17 @@ static int add_gateway(int descriptor, const struct gateway *gateway, uint32_t i
   return dump.has_wanted ? 0 : EEXIST;
 }
 
-static bool read_gateway(struct bytes text, struct gateway *gateway) {
-  char *address = bytes_copy_text(text);
-  gateway->family = strchr(address, ':') == NULL ? AF_INET : AF_INET6;
-  gateway->length = gateway->family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
-  bool valid = inet_pton(gateway->family, address, gateway->address) == 1;
-  free(address);
-  return valid;
-}
-
-static int find_link(int descriptor, struct bytes if_name, uint32_t *if_index, struct buffer *explanation) {
-  struct ifinfomsg fixed = {.ifi_family = AF_UNSPEC};
-  struct buffer message = {0};
-  char name[ORDER_MAX_IF_NAME + 1] = {0};
-  memcpy(name, if_name.data, if_name.length);
-  *if_index = 0;
-  rtnetlink_begin(&message, RTM_GETLINK, 0, &fixed, sizeof fixed);
-  rtnetlink_attribute(&message, IFLA_IFNAME, name, if_name.length + 1);
-  int error = rtnetlink_ask(descriptor, &message, route_dump_take_link, if_index, explanation);
-  buffer_free(&message);
-  return error == 0 && *if_index == 0 ? ENODEV : error;
-}
-
 /* Everything that needs the open socket. 0, or an errno with what was being done in `*doing`. */
-static int change_routes(int descriptor, const struct order_default_route *order, const struct gateway *gateways,
+static int change_routes(int descriptor, const struct order_default_route *order, const struct ip_address *gateways,
                          const char **doing, struct buffer *explanation) {
-  uint32_t if_index;
+  struct found_link link;
   *doing = "preparing a netlink socket";
   int error = rtnetlink_prepare(descriptor);
   if (error != 0) return error;
   *doing = "looking for the interface";
-  error = find_link(descriptor, order->link.if_name, &if_index, explanation);
+  error = link_find(descriptor, order->link.if_name, &link, explanation);
   if (error != 0) return error;
+  uint32_t if_index = link.index;
   *doing = "removing its IPv4 default routes";
   if (order->clear_ipv4) error = clear_family(descriptor, AF_INET, if_index, explanation);
   if (error != 0) return error;
@@ -134,9 +113,9 @@ static int change_routes(int descriptor, const struct order_default_route *order
 }
 
 enum default_route_outcome default_route_set(const struct order_default_route *order, struct buffer *problem) {
-  struct gateway gateways[ORDER_MAX_GATEWAYS];
+  struct ip_address gateways[ORDER_MAX_GATEWAYS];
   for (size_t i = 0; i < order->gateway_count; i++) {
-    if (read_gateway(order->gateways[i], &gateways[i])) continue;
+    if (ip_address_read(order->gateways[i], &gateways[i])) continue;
     buffer_say(problem, "gateway \"");
     buffer_append_bytes(problem, order->gateways[i]);
     buffer_say(problem, "\" is not an address");

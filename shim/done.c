@@ -64,6 +64,37 @@ void done_link_exists(struct connection *connection, uint32_t id, bool exists) {
   finish(connection, &frame, at);
 }
 
+static uint32_t absent_count(const struct seen_link *state) {
+  uint32_t count = 0;
+  for (size_t i = 0; i < state->address_count; i++) count += (state->present >> i & 1) == 0;
+  return count;
+}
+
+static void put_seen_link(struct buffer *frame, const struct seen_link *state) {
+  bool exists = state->link.index != 0;
+  msgpack_put_map(frame, exists ? 3 : 1);
+  msgpack_put_text(frame, "exists");
+  msgpack_put_boolean(frame, exists);
+  if (!exists) return;
+  msgpack_put_text(frame, "mac");
+  msgpack_put_binary_head(frame, state->link.address_length);
+  buffer_append(frame, state->link.address, state->link.address_length);
+  msgpack_put_text(frame, "absent");
+  msgpack_put_array(frame, absent_count(state));
+  for (size_t i = 0; i < state->address_count; i++) {
+    if ((state->present >> i & 1) == 0) msgpack_put_unsigned(frame, i);
+  }
+}
+
+void done_link_states(struct connection *connection, uint32_t id, const struct link_states *states) {
+  struct buffer frame = {0};
+  size_t at = begin(&frame, id, 1);
+  msgpack_put_text(&frame, "links");
+  msgpack_put_array(&frame, (uint32_t)states->count);
+  for (size_t i = 0; i < states->count; i++) put_seen_link(&frame, &states->list[i]);
+  finish(connection, &frame, at);
+}
+
 void done_nothing_to_say(struct connection *connection, uint32_t id) {
   struct buffer frame = {0};
   finish(connection, &frame, begin(&frame, id, 0));

@@ -3,6 +3,7 @@
 #define MULTUS_DONE_H
 
 #include "connection.h"
+#include "link_states.h"
 
 /* The order was not carried out. `code` is one of the table in docs/wire.md. */
 void done_error(struct connection *connection, uint32_t id, const char *code, const char *message);
@@ -12,6 +13,7 @@ void done_exec(struct connection *connection, uint32_t id, int exit_code, int si
                const char *file_state, struct buffer *output);
 
 void done_link_exists(struct connection *connection, uint32_t id, bool exists);
+void done_link_states(struct connection *connection, uint32_t id, const struct link_states *states);
 void done_nothing_to_say(struct connection *connection, uint32_t id);
 
 #endif

@@ -16,6 +16,7 @@ enum frame_type {
   FRAME_EXEC = 16,
   FRAME_LINK_EXISTS = 17,
   FRAME_DEFAULT_ROUTE = 18,
+  FRAME_LINK_STATES = 19,
 };
 
 struct frame {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fields.h"
+#include "ip_address.h"
 
 /* Is this the name of something in a map of environment variables? */
 static bool is_variable_name(struct msgpack_value key) {
@@ -26,6 +27,18 @@ static bool check_environment(struct msgpack_value environment, struct buffer *p
   return true;
 }
 
+static bool check_if_name(struct bytes if_name, struct buffer *problem) {
+  if (if_name.length > 0 && if_name.length <= ORDER_MAX_IF_NAME) return true;
+  buffer_say(problem, "`ifName` is not 1 to 15 bytes long");
+  return false;
+}
+
+static bool check_netns(struct bytes netns, struct buffer *problem) {
+  if (netns.length > 0) return true;
+  buffer_say(problem, "`netns` is empty");
+  return false;
+}
+
 bool order_read_link(struct msgpack_value body, struct order_link *order, struct buffer *problem) {
   struct field fields[] = {
       {.name = "netns", .kind = MSGPACK_TEXT},
@@ -34,15 +47,7 @@ bool order_read_link(struct msgpack_value body, struct order_link *order, struct
   if (!fields_read(body, fields, 2, problem)) return false;
   order->netns = fields[0].value.content;
   order->if_name = fields[1].value.content;
-  if (order->netns.length == 0) {
-    buffer_say(problem, "`netns` is empty");
-    return false;
-  }
-  if (order->if_name.length == 0 || order->if_name.length > ORDER_MAX_IF_NAME) {
-    buffer_say(problem, "`ifName` is not 1 to 15 bytes long");
-    return false;
-  }
-  return true;
+  return check_netns(order->netns, problem) && check_if_name(order->if_name, problem);
 }
 
 bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct buffer *problem) {
@@ -101,6 +106,64 @@ bool order_read_default_route(struct msgpack_value body, struct order_default_ro
     order->gateways[order->gateway_count++] = element.content;
   }
   return true;
+}
+
+static bool read_expected_link(struct msgpack_value element, struct order_expected_link *link, size_t *address_count, struct buffer *problem) {
+  struct field fields[] = {
+      {.name = "ifName", .kind = MSGPACK_TEXT},
+      {.name = "addresses", .kind = MSGPACK_ARRAY},
+  };
+  if (!fields_read(element, fields, 2, problem)) return false;
+  *link = (struct order_expected_link){fields[0].value.content, fields[1].value.content};
+  if (!check_if_name(link->if_name, problem)) return false;
+  if (fields[1].value.number > ORDER_MAX_LINK_ADDRESSES) {
+    buffer_say(problem, "`addresses` has too many elements");
+    return false;
+  }
+  struct bytes rest = link->addresses;
+  struct msgpack_value text;
+  struct ip_address address;
+  while (rest.length > 0 && msgpack_take(&rest, &text)) {
+    if (!msgpack_is_text(text) || !ip_address_read(text.content, &address)) {
+      buffer_say(problem, "`addresses` has an element that is not an address");
+      return false;
+    }
+  }
+  *address_count += fields[1].value.number;
+  return true;
+}
+
+bool order_read_link_states(struct msgpack_value body, struct order_link_states *order, struct buffer *problem) {
+  struct field fields[] = {
+      {.name = "netns", .kind = MSGPACK_TEXT},
+      {.name = "links", .kind = MSGPACK_ARRAY},
+  };
+  if (!fields_read(body, fields, 2, problem)) return false;
+  *order = (struct order_link_states){
+      .netns = fields[0].value.content, .links = fields[1].value, .count = fields[1].value.number};
+  if (!check_netns(order->netns, problem)) return false;
+  if (order->count == 0 || order->count > ORDER_MAX_LINKS) {
+    buffer_say(problem, "`links` has no elements, or too many");
+    return false;
+  }
+  struct bytes rest = order->links.content;
+  struct msgpack_value element;
+  struct order_expected_link link;
+  while (rest.length > 0 && msgpack_take(&rest, &element)) {
+    if (read_expected_link(element, &link, &order->address_count, problem)) continue;
+    buffer_say(problem, " (in `links`)");
+    return false;
+  }
+  return true;
+}
+
+bool order_take_expected_link(struct bytes *links, struct order_expected_link *link) {
+  struct msgpack_value element;
+  struct buffer ignored = {0};
+  size_t address_count = 0;
+  bool taken = links->length > 0 && msgpack_take(links, &element) && read_expected_link(element, link, &address_count, &ignored);
+  buffer_free(&ignored);
+  return taken;
 }
 
 bool order_read_reply(struct msgpack_value body, struct order_reply *reply, struct buffer *problem) {

@@ -9,6 +9,9 @@ enum {
   ORDER_MAX_ENVIRONMENT = 64,
   /* Addresses that `add` of a DEFAULT_ROUTE may have. */
   ORDER_MAX_GATEWAYS = 16,
+  /* Links of a LINK_STATES, and addresses of each: a bit of link_states.h for each of these. */
+  ORDER_MAX_LINKS = 1024,
+  ORDER_MAX_LINK_ADDRESSES = 64,
   /* IFNAMSIZ without the zero byte. */
   ORDER_MAX_IF_NAME = 15,
 };
@@ -44,6 +47,22 @@ struct order_default_route {
   struct bytes gateways[ORDER_MAX_GATEWAYS];
 };
 
+struct order_link_states {
+  struct bytes netns;
+  /* Its elements, taken off with order_take_expected_link(). */
+  struct msgpack_value links;
+  size_t count;
+  /* Of all links together. */
+  size_t address_count;
+};
+
+/* A link of a LINK_STATES. */
+struct order_expected_link {
+  struct bytes if_name;
+  /* Elements of a MessagePack array: texts, each an address that ip_address_read() reads. */
+  struct bytes addresses;
+};
+
 struct order_reply {
   int exit_code;
   bool retry;
@@ -54,6 +73,10 @@ struct order_reply {
 bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct buffer *problem);
 bool order_read_link(struct msgpack_value body, struct order_link *order, struct buffer *problem);
 bool order_read_default_route(struct msgpack_value body, struct order_default_route *order, struct buffer *problem);
+bool order_read_link_states(struct msgpack_value body, struct order_link_states *order, struct buffer *problem);
 bool order_read_reply(struct msgpack_value body, struct order_reply *reply, struct buffer *problem);
+
+/* Takes the next link off the elements of an order that order_read_link_states() has read. False at their end. */
+bool order_take_expected_link(struct bytes *links, struct order_expected_link *link);
 
 #endif

@@ -237,6 +237,23 @@ static bool check_trace(const struct variable *variables, struct buffer *problem
   return false;
 }
 
+/* May an order look into this namespace itself? */
+static bool check_look(const struct permissions *permissions, struct bytes netns, struct buffer *problem) {
+  const char *reason = permissions->call == NULL ? refusal_in_agent(netns, false) : refusal_in_call(permissions->call, netns);
+  if (reason == NULL) return true;
+  buffer_say(problem, "`netns` ");
+  quote(problem, netns);
+  buffer_say(problem, " ", reason);
+  return false;
+}
+
+/* Orders that belong to one command of the runtime's. An agent does not see its calls. */
+static bool check_call(const struct permissions *permissions, const char *command, struct buffer *problem) {
+  if (permissions->call == NULL || is_call(permissions, command)) return true;
+  buffer_say(problem, "it does not belong to the runtime's ", permissions->call->command);
+  return false;
+}
+
 bool permissions_exec(const struct permissions *permissions, struct order_exec *order, struct buffer *problem) {
   struct variable variables[ENVIRONMENT_SETTABLE] = {0};
   if (!read_variables(order->environment, variables, problem)) return false;
@@ -253,19 +270,13 @@ bool permissions_exec(const struct permissions *permissions, struct order_exec *
 }
 
 bool permissions_link(const struct permissions *permissions, const struct order_link *order, struct buffer *problem) {
-  const char *reason =
-      permissions->call == NULL ? refusal_in_agent(order->netns, false) : refusal_in_call(permissions->call, order->netns);
-  if (reason == NULL) return true;
-  buffer_say(problem, "`netns` ");
-  quote(problem, order->netns);
-  buffer_say(problem, " ", reason);
-  return false;
+  return check_look(permissions, order->netns, problem);
+}
+
+bool permissions_link_states(const struct permissions *permissions, const struct order_link_states *order, struct buffer *problem) {
+  return check_call(permissions, "CHECK", problem) && check_look(permissions, order->netns, problem);
 }
 
 bool permissions_default_route(const struct permissions *permissions, const struct order_default_route *order, struct buffer *problem) {
-  if (permissions->call != NULL && !is_call(permissions, "ADD")) {
-    buffer_say(problem, "it does not belong to the runtime's ", permissions->call->command);
-    return false;
-  }
-  return permissions_link(permissions, &order->link, problem);
+  return check_call(permissions, "ADD", problem) && permissions_link(permissions, &order->link, problem);
 }

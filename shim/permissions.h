@@ -29,6 +29,7 @@ void permissions_free(struct permissions *permissions);
 /* Each returns false where the order asks for more than it may, and appends to `problem` what that is. */
 bool permissions_exec(const struct permissions *permissions, struct order_exec *order, struct buffer *problem);
 bool permissions_link(const struct permissions *permissions, const struct order_link *order, struct buffer *problem);
+bool permissions_link_states(const struct permissions *permissions, const struct order_link_states *order, struct buffer *problem);
 bool permissions_default_route(const struct permissions *permissions, const struct order_default_route *order, struct buffer *problem);
 
 #endif

@@ -98,14 +98,11 @@ static void append_deletion(struct buffer *deletions, const struct route *route)
   buffer_free(&message);
 }
 
-static bool leads_to(const struct route *route, const struct gateway *gateway) {
+static bool leads_to(const struct route *route, const struct ip_address *gateway) {
   struct bytes attributes = route->attributes, content;
   uint16_t type;
   while (rtnetlink_take_attribute(&attributes, &type, &content)) {
-    if (type == RTA_GATEWAY && content.length == gateway->length &&
-        memcmp(content.data, gateway->address, gateway->length) == 0) {
-      return true;
-    }
+    if (type == RTA_GATEWAY && ip_address_is(gateway, route->fixed.rtm_family, content)) return true;
   }
   return false;
 }
@@ -119,11 +116,4 @@ void route_dump_take(const struct nlmsghdr *header, struct bytes payload, void *
   if (!is_ours(&route, dump)) return;
   if (dump->wanted != NULL && leads_to(&route, dump->wanted)) dump->has_wanted = true;
   append_deletion(&dump->deletions, &route);
-}
-
-void route_dump_take_link(const struct nlmsghdr *header, struct bytes payload, void *context) {
-  struct ifinfomsg link;
-  if (header->nlmsg_type != RTM_NEWLINK || payload.length < sizeof link) return;
-  memcpy(&link, payload.data, sizeof link);
-  *(uint32_t *)context = (uint32_t)link.ifi_index;
 }

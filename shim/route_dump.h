@@ -2,17 +2,9 @@
 #ifndef MULTUS_ROUTE_DUMP_H
 #define MULTUS_ROUTE_DUMP_H
 
-#include <netinet/in.h>
-
-#include "buffer.h"
+#include "ip_address.h"
 
 struct nlmsghdr;
-
-struct gateway {
-  uint8_t family;
-  uint8_t length;
-  uint8_t address[sizeof(struct in6_addr)];
-};
 
 /* What a dump collects. */
 struct route_dump {
@@ -21,14 +13,11 @@ struct route_dump {
   /* One RTM_DELROUTE after the other, each with its whole length in its header. */
   struct buffer deletions;
   /* Is a route to this gateway among them? */
-  const struct gateway *wanted;
+  const struct ip_address *wanted;
   bool has_wanted;
 };
 
 /* Takes one message of the dump; an rtnetlink_receive whose context is a struct route_dump. */
 void route_dump_take(const struct nlmsghdr *header, struct bytes payload, void *context);
-
-/* The index of the link that an answer to RTM_GETLINK describes; an rtnetlink_receive whose context is a uint32_t. */
-void route_dump_take_link(const struct nlmsghdr *header, struct bytes payload, void *context);
 
 #endif

@@ -9,9 +9,12 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "clock.h"
+
 enum {
   /* The kernel fills at most this much of a dump at once. */
   RECEIVE_BYTES = 32 * 1024,
+  /* For the next datagram of an answer, and for all of it: a namespace's owner may fill it with addresses and routes. */
   ANSWER_SECONDS = 5,
 };
 
@@ -148,7 +151,12 @@ int rtnetlink_ask(int descriptor, struct buffer *message, rtnetlink_receive *rec
   buffer_reserve(&received, RECEIVE_BYTES);
   struct rtnetlink_answer answer = {0};
   bool complete = false;
+  int64_t until = clock_micros() + ANSWER_SECONDS * MICROS_PER_SECOND;
   while (!complete) {
+    if (clock_micros() >= until) {
+      answer.error = ETIMEDOUT;
+      break;
+    }
     ssize_t length = receive_datagram(descriptor, &received);
     if (length < 0) {
       answer.error = errno == EAGAIN ? ETIMEDOUT : errno;

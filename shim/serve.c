@@ -10,6 +10,7 @@
 #include "delegates.h"
 #include "done.h"
 #include "failure.h"
+#include "link_states.h"
 #include "netns.h"
 #include "order.h"
 
@@ -62,6 +63,22 @@ static void set_default_route(struct connection *connection, uint32_t id, const 
   }
 }
 
+static void look_at_links(struct connection *connection, uint32_t id, const struct order_link_states *order, struct buffer *problem) {
+  struct link_states states = {0};
+  switch (link_states_look(order, &states, problem)) {
+    case LINK_STATES_SEEN:
+      done_link_states(connection, id, &states);
+      link_states_free(&states);
+      return;
+    case LINK_STATES_NO_NETNS:
+      done_error(connection, id, "netns", buffer_text(problem));
+      return;
+    case LINK_STATES_FAILED:
+      done_error(connection, id, "failed", buffer_text(problem));
+      return;
+  }
+}
+
 static void carry_out(struct delegates *delegates, const struct frame *frame) {
   struct connection *connection = delegates->connection;
   const struct permissions *permissions = delegates->permissions;
@@ -69,6 +86,7 @@ static void carry_out(struct delegates *delegates, const struct frame *frame) {
   struct order_exec exec;
   struct order_link link;
   struct order_default_route default_route;
+  struct order_link_states link_states;
   switch (frame->type) {
     case FRAME_EXEC:
       buffer_say(&problem, "EXEC: ");
@@ -93,6 +111,14 @@ static void carry_out(struct delegates *delegates, const struct frame *frame) {
         refuse(connection, frame->id, &problem);
       } else {
         set_default_route(connection, frame->id, &default_route, &problem);
+      }
+      break;
+    case FRAME_LINK_STATES:
+      buffer_say(&problem, "LINK_STATES: ");
+      if (!order_read_link_states(frame->body, &link_states, &problem) || !permissions_link_states(permissions, &link_states, &problem)) {
+        refuse(connection, frame->id, &problem);
+      } else {
+        look_at_links(connection, frame->id, &link_states, &problem);
       }
       break;
     default:

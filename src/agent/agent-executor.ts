@@ -1,7 +1,14 @@
 /** An Executor for one request whose asker has no shim: an agent of this process carries its orders out, in the environment that came with the request. */
 
 import type { AgentPool } from "./agent-pool.ts";
-import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "./executor.ts";
+import {
+  type Executor,
+  ExecutorError,
+  type ExpectedLink,
+  type LinkState,
+  type PluginOutcome,
+  type PluginRun,
+} from "./executor.ts";
 
 export interface AgentRequest {
   /** What plugins find in their environment beside what each run says: the runtime's. */
@@ -41,6 +48,10 @@ export class AgentExecutor implements Executor {
 
   linkExists(netns: string, ifName: string): Promise<boolean> {
     return this.#order(this.#anyPath, true, (executor) => executor.linkExists(netns, ifName));
+  }
+
+  linkStates(netns: string, links: readonly ExpectedLink[]): Promise<readonly LinkState[]> {
+    return this.#order(this.#anyPath, true, (executor) => executor.linkStates(netns, links));
   }
 
   setDefaultRoutes(

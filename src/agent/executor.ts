@@ -59,11 +59,38 @@ export class ExecutorError extends Error {
   }
 }
 
+/** A link that should be in a namespace. */
+export interface ExpectedLink {
+  readonly ifName: string;
+  /** Addresses that it should have, as text, without a prefix length or a zone. At most mostAddressesOfLink. */
+  readonly addresses: readonly string[];
+}
+
+/** A link as it is. */
+export interface LinkState {
+  readonly exists: boolean;
+  /** Its hardware address; empty: it has none, or is not there, or the other end cannot tell. */
+  readonly mac: Uint8Array;
+  /** Those of the addresses asked about that it does not have; empty where it is not there. */
+  readonly absent: readonly string[];
+}
+
+/** Links that are asked about in one order, and addresses of each of them (docs/wire.md, LINK_STATES). */
+export const mostLinks = 1024;
+export const mostAddressesOfLink = 64;
+
 export interface Executor {
   /** Runs a plugin. @throws {ExecutorError} where it was not run to its end. A non-zero exit is not an error here. */
   runPlugin(run: PluginRun): Promise<PluginOutcome>;
   /** Is there a link `ifName` in the namespace at path `netns`? @throws {ExecutorError} */
   linkExists(netns: string, ifName: string): Promise<boolean>;
+  /**
+   * Looks at links of the namespace at path `netns`, in one order.
+   * @param links at most mostLinks
+   * @returns what each is like, in the same order
+   * @throws {ExecutorError}
+   */
+  linkStates(netns: string, links: readonly ExpectedLink[]): Promise<readonly LinkState[]>;
   /** Removes the default routes of the families (4, 6) through `ifName`, whatever their metric, then adds one per gateway. @throws {ExecutorError} */
   setDefaultRoutes(
     netns: string,

@@ -33,15 +33,35 @@ export class Fields {
   /** An integer from 0 to 2^53 - 1. @throws {FrameError} field */
   unsigned(name: string): number {
     const value = this.#value(name);
-    return typeof value === "number" && Number.isSafeInteger(value) && value >= 0
-      ? value
-      : this.#refuse(name, "an unsigned integer");
+    return isUnsigned(value) ? value : this.#refuse(name, "an unsigned integer");
   }
 
   /** @throws {FrameError} field */
   boolean(name: string): boolean {
     const value = this.#value(name);
     return typeof value === "boolean" ? value : this.#refuse(name, "a boolean");
+  }
+
+  /** Each element a map. @throws {FrameError} field */
+  maps(name: string): Fields[] {
+    return this.#elements(name, "an array of maps", isBody).map(
+      (body, index) => new Fields(`${this.#frame}, ${name}[${index}]`, body),
+    );
+  }
+
+  /** Each element an integer from 0 to 2^53 - 1. @throws {FrameError} field */
+  unsignedList(name: string): number[] {
+    return this.#elements(name, "an array of unsigned integers", isUnsigned);
+  }
+
+  /** @throws {FrameError} field */
+  #elements<Element>(
+    name: string,
+    expected: string,
+    isElement: (value: unknown) => value is Element,
+  ): Element[] {
+    const value = this.#value(name);
+    return Array.isArray(value) && value.every(isElement) ? value : this.#refuse(name, expected);
   }
 
   #value(name: string): unknown {
@@ -54,6 +74,10 @@ export class Fields {
       `frame ${this.#frame}: field ${name} must be ${expected}, ${kindOf(this.#value(name))}`,
     );
   }
+}
+
+function isUnsigned(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
 function kindOf(value: unknown): string {

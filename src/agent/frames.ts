@@ -16,6 +16,7 @@ export const FrameType = {
   exec: 16,
   linkExists: 17,
   defaultRoute: 18,
+  linkStates: 19,
 } as const;
 
 /** Of a frame's type and id. */

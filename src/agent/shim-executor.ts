@@ -1,7 +1,15 @@
 /** An Executor whose orders are carried out by a shim or an agent at the other end of a stream. */
 
-import type { Executor, PluginOutcome, PluginRun } from "./executor.ts";
-import { FrameType } from "./frames.ts";
+import {
+  type Executor,
+  ExecutorError,
+  type ExpectedLink,
+  type LinkState,
+  type PluginOutcome,
+  type PluginRun,
+} from "./executor.ts";
+import type { Fields } from "./frame-fields.ts";
+import { FrameError, FrameType } from "./frames.ts";
 import type { Orders } from "./orders.ts";
 import { allowedPath } from "./plugin-variables.ts";
 
@@ -12,6 +20,39 @@ import { allowedPath } from "./plugin-variables.ts";
 const beyondTimeoutMs = 30_000;
 /** Orders that are a few system calls, once their turn comes. */
 const shortOrderMs = 60_000;
+
+const nothing = new Uint8Array();
+
+/** A shim refuses the orders that it does not know, and says so (docs/wire.md). */
+function isUnknownOrder(error: unknown): boolean {
+  return (
+    error instanceof ExecutorError && error.code === "refused" && error.message.startsWith("unknown order")
+  );
+}
+
+/** @throws {FrameError} an answer about other links, or about addresses that were not asked about */
+function readLinkStates(answer: Fields, links: readonly ExpectedLink[]): LinkState[] {
+  const states = answer.maps("links");
+  if (states.length !== links.length) {
+    throw new FrameError(
+      "field",
+      `DONE of LINK_STATES tells of ${states.length} links, not of ${links.length}`,
+    );
+  }
+  return links.map(({ ifName, addresses }, index) => {
+    const state = states[index];
+    if (state?.boolean("exists") !== true) return { exists: false, mac: nothing, absent: [] };
+    const absent = state.unsignedList("absent").map((place) => {
+      const address = addresses[place];
+      if (address !== undefined) return address;
+      throw new FrameError(
+        "field",
+        `DONE of LINK_STATES tells of address ${place} of ${ifName}, which has no such`,
+      );
+    });
+    return { exists: true, mac: state.bytes("mac"), absent };
+  });
+}
 
 export class ShimExecutor implements Executor {
   readonly #orders: Orders;
@@ -67,6 +108,23 @@ export class ShimExecutor implements Executor {
       patienceMs: shortOrderMs,
       read: (answer) => answer.boolean("exists"),
     });
+  }
+
+  async linkStates(netns: string, links: readonly ExpectedLink[]): Promise<readonly LinkState[]> {
+    try {
+      return await this.#orders.issue({
+        type: FrameType.linkStates,
+        name: "LINK_STATES",
+        body: { netns, links },
+        patienceMs: shortOrderMs,
+        read: (answer) => readLinkStates(answer, links),
+      });
+    } catch (error) {
+      if (!isUnknownOrder(error)) throw error;
+      // A shim from before LINK_STATES, as long as the node is upgraded.
+      const exist = await Promise.all(links.map(({ ifName }) => this.linkExists(netns, ifName)));
+      return exist.map((exists) => ({ exists, mac: nothing, absent: [] }));
+    }
   }
 
   setDefaultRoutes(

@@ -44,6 +44,7 @@ export function withPassthru(executor: Executor): Executor {
       return said(run.env.CNI_COMMAND === "ADD" ? passThrough(run.stdin) : nothing);
     },
     linkExists: (netns, ifName) => executor.linkExists(netns, ifName),
+    linkStates: (netns, links) => executor.linkStates(netns, links),
     setDefaultRoutes: (netns, ifName, clear, gateways) =>
       executor.setDefaultRoutes(netns, ifName, clear, gateways),
   };

@@ -55,6 +55,7 @@ export function observedExecutor(
       return spanId === "" && onRun === undefined ? executor.runPlugin(traced) : run(traced, spanId);
     },
     linkExists: (netns, ifName) => executor.linkExists(netns, ifName),
+    linkStates: (netns, links) => executor.linkStates(netns, links),
     setDefaultRoutes: (netns, ifName, clear, gateways) =>
       executor.setDefaultRoutes(netns, ifName, clear, gateways),
   };

@@ -3,6 +3,8 @@
 import {
   type Executor,
   ExecutorError,
+  type ExpectedLink,
+  type LinkState,
   type PluginOutcome,
   type PluginRun,
 } from "../../src/agent/executor.ts";
@@ -41,6 +43,11 @@ export class ReplayExecutor implements Executor {
 
   async linkExists(): Promise<boolean> {
     return false;
+  }
+
+  /** The recorded delegates make no links: all are taken to be as they should be. */
+  async linkStates(_netns: string, links: readonly ExpectedLink[]): Promise<readonly LinkState[]> {
+    return links.map(() => ({ exists: true, mac: new Uint8Array(), absent: [] }));
   }
 
   async setDefaultRoutes(

@@ -48,6 +48,8 @@ function readFields(body: Readonly<Record<string, unknown>>, input: Buffer): voi
     "exitCode",
     "stdout",
     "exists",
+    "links",
+    "absent",
     "error",
     "__proto__",
     "constructor",
@@ -58,6 +60,9 @@ function readFields(body: Readonly<Record<string, unknown>>, input: Buffer): voi
     attempt(input, [FrameError], () => fields.bytes(name));
     attempt(input, [FrameError], () => fields.unsigned(name));
     attempt(input, [FrameError], () => fields.boolean(name));
+    const numbers = attempt(input, [FrameError], () => fields.unsignedList(name)) ?? [];
+    must(numbers.every(Number.isSafeInteger), "no integers");
+    for (const inner of attempt(input, [FrameError], () => fields.maps(name)) ?? []) inner.has("exists");
   }
 }
 
@@ -98,6 +103,10 @@ export const framesTarget: FuzzTarget = {
       message: "x",
       exists: true,
       other: [1.5, -1, null, { a: [] }],
+    }),
+    encodeFrame(FrameType.done, 9, {
+      links: [{ exists: true, mac: Buffer.from("x"), absent: [0, 63] }, { exists: false }],
+      absent: [1, 2],
     }),
   ],
   words: ["\xdf\xff\xff\xff\xff", "\xa9__proto__", "\xdc\x00\x03", "\xc7\x01\x00", "\xd4\x72\x40", "\xcf"],

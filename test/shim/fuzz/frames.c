@@ -2,9 +2,13 @@
 #define _GNU_SOURCE
 #include <string.h>
 
+#include "ip_address.h"
 #include "order.h"
 #include "readers.h"
 #include "target.h"
+
+/* The readers of bodies: those of the orders by their types, and the one of REPLY. */
+enum { READER_OF_REPLY = 4, READERS = 5 };
 
 /* What is said of a stream. */
 enum frames_say { FRAMES_SAY_NOTHING, FRAMES_SAY_HEADS, FRAMES_SAY_ORDERS };
@@ -17,18 +21,43 @@ static void check_exec(const struct order_exec *order) {
   if (order->has_absent_link) touch(order->absent_link.netns);
 }
 
+/* As many links and addresses can be taken off as the order says. */
+static void check_link_states(const struct order_link_states *order) {
+  struct bytes rest = order->links.content;
+  struct order_expected_link link;
+  size_t count = 0, address_count = 0;
+  MUST(order->netns.length > 0 && order->count > 0 && order->count <= ORDER_MAX_LINKS);
+  while (order_take_expected_link(&rest, &link)) {
+    MUST(link.if_name.length > 0 && link.if_name.length <= ORDER_MAX_IF_NAME);
+    touch(link.if_name);
+    size_t own = 0;
+    struct msgpack_value text;
+    struct ip_address address;
+    while (link.addresses.length > 0 && msgpack_take(&link.addresses, &text)) {
+      MUST(ip_address_read(text.content, &address));
+      own++;
+    }
+    MUST(own <= ORDER_MAX_LINK_ADDRESSES);
+    address_count += own;
+    count++;
+  }
+  MUST(rest.length == 0 && count == order->count && address_count == order->address_count);
+}
+
 /* Takes a body apart as every order. Appends what the order of this type says. */
 static void check_body(const struct frame *frame, struct buffer *verdict) {
-  struct buffer problems[4] = {{0}};
+  struct buffer problems[READERS] = {{0}};
   struct order_exec exec;
   struct order_link link;
   struct order_default_route route;
+  struct order_link_states link_states;
   struct order_reply reply;
-  bool good[4] = {
+  bool good[READERS] = {
       order_read_exec(frame->body, &exec, &problems[0]),
       order_read_link(frame->body, &link, &problems[1]),
       order_read_default_route(frame->body, &route, &problems[2]),
-      order_read_reply(frame->body, &reply, &problems[3]),
+      order_read_link_states(frame->body, &link_states, &problems[3]),
+      order_read_reply(frame->body, &reply, &problems[READER_OF_REPLY]),
   };
   if (good[0]) check_exec(&exec);
   if (good[1]) {
@@ -39,11 +68,12 @@ static void check_body(const struct frame *frame, struct buffer *verdict) {
     MUST(good[1] && route.gateway_count <= ORDER_MAX_GATEWAYS);
     for (size_t i = 0; i < route.gateway_count; i++) touch(route.gateways[i]);
   }
-  if (good[3]) touch(reply.output);
-  for (size_t i = 0; i < 4; i++) MUST(good[i] == (problems[i].length == 0));
-  size_t own = frame->type == FRAME_REPLY ? 3 : (size_t)(frame->type - FRAME_FIRST_ORDER);
-  if (own < 4) buffer_say(verdict, good[own] ? "ok" : buffer_text(&problems[own]));
-  for (size_t i = 0; i < 4; i++) buffer_free(&problems[i]);
+  if (good[3]) check_link_states(&link_states);
+  if (good[READER_OF_REPLY]) touch(reply.output);
+  for (size_t i = 0; i < READERS; i++) MUST(good[i] == (problems[i].length == 0));
+  size_t own = frame->type == FRAME_REPLY ? READER_OF_REPLY : (size_t)(frame->type - FRAME_FIRST_ORDER);
+  if (own < READERS) buffer_say(verdict, good[own] ? "ok" : buffer_text(&problems[own]));
+  for (size_t i = 0; i < READERS; i++) buffer_free(&problems[i]);
 }
 
 static const char *const kind_names[] = {"nil", "boolean", "unsigned", "text", "binary", "array", "map", "other"};
@@ -138,6 +168,19 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
       msgpack_put_array(out, gateways);
       for (uint32_t i = 0; i < gateways; i++) msgpack_put_text(out, i % 2 == 0 ? "10.0.0.1" : "fd00::1");
       break;
+    case FRAME_LINK_STATES:
+      msgpack_put_map(out, 2);
+      put_pair(out, "netns", "/run/netns/pod");
+      msgpack_put_text(out, "links");
+      msgpack_put_array(out, 2);
+      for (uint32_t i = 0; i < 2; i++) {
+        msgpack_put_map(out, 2);
+        put_pair(out, "ifName", i == 0 ? "net1" : "net2");
+        msgpack_put_text(out, "addresses");
+        msgpack_put_array(out, i * gateways);
+        for (uint32_t j = 0; j < i * gateways; j++) msgpack_put_text(out, j % 2 == 0 ? "10.0.0.1" : "fd00::1");
+      }
+      break;
     case FRAME_REPLY:
     case FRAME_HELLO:
     case FRAME_REQUEST:
@@ -154,10 +197,11 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
 }
 
 static void seed(struct buffer *out, uint64_t which) {
-  static const enum frame_type types[] = {FRAME_EXEC, FRAME_LINK_EXISTS, FRAME_DEFAULT_ROUTE, FRAME_REPLY, FRAME_HELLO};
+  static const enum frame_type types[] = {FRAME_EXEC, FRAME_LINK_EXISTS, FRAME_DEFAULT_ROUTE, FRAME_LINK_STATES, FRAME_REPLY, FRAME_HELLO};
+  static const size_t type_count = sizeof types / sizeof types[0];
   uint32_t gateways = (uint32_t)(which / 50 % (ORDER_MAX_GATEWAYS + 3));
-  append_frame(out, types[which % 5], gateways);
-  if (which / 5 % 2 == 1) append_frame(out, types[which / 10 % 5], gateways);
+  append_frame(out, types[which % type_count], gateways);
+  if (which / 5 % 2 == 1) append_frame(out, types[which / 10 % type_count], gateways);
 }
 
 /* The first frame's length becomes that of everything. */

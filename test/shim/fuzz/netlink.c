@@ -1,4 +1,5 @@
-/* Target: the kernel's answers (shim/rtnetlink.c, route_dump.c): a datagram as dump of IPv4 and IPv6 routes, and as description of a link. */
+/* Target: the kernel's answers (shim/rtnetlink.c, route_dump.c, link_find.c, link_states.c): a datagram as dump of IPv4 and IPv6 routes, as description of
+ * a link, and as dump of addresses. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -6,6 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
+#include "link_states.h"
 #include "route_dump.h"
 #include "rtnetlink.h"
 #include "target.h"
@@ -68,11 +70,25 @@ static void seed_link(struct buffer *out) {
   struct ifinfomsg fixed = {.ifi_index = IF_INDEX};
   rtnetlink_begin(&message, RTM_NEWLINK, 0, &fixed, sizeof fixed);
   rtnetlink_attribute(&message, IFLA_IFNAME, "eth0", 5);
+  rtnetlink_attribute(&message, IFLA_ADDRESS, "\2\0\0\0\0\1", 6);
+  end_message(out, &message);
+  buffer_free(&message);
+}
+
+static void seed_address(struct buffer *out, uint8_t family, uint64_t which) {
+  static const uint8_t address[16] = {10, 0, 0, 1}, other[16] = {10, 0, 0, 2};
+  uint16_t bytes = family == AF_INET ? 4 : 16;
+  struct buffer message = {0};
+  struct ifaddrmsg fixed = {.ifa_family = family, .ifa_prefixlen = 24, .ifa_index = IF_INDEX};
+  rtnetlink_begin(&message, RTM_NEWADDR, NLM_F_MULTI, &fixed, sizeof fixed);
+  rtnetlink_attribute(&message, IFA_ADDRESS, which % 2 == 0 ? address : other, bytes);
+  if (which % 2 == 1) rtnetlink_attribute(&message, IFA_LOCAL, address, bytes);
   end_message(out, &message);
   buffer_free(&message);
 }
 
 static void seed(struct buffer *out, uint64_t which) {
+  if (which % 7 == 6) seed_address(out, which / 5 % 2 == 0 ? AF_INET : AF_INET6, which / 10);
   if (which % 5 == 4) seed_link(out);
   for (uint64_t i = 0; i < which % 5; i++) seed_route(out, which / 5 % 2 == 0 ? AF_INET : AF_INET6, which / 10 + i);
   if (which / 10 % 3 > 0) seed_end(out, which / 10 % 3 == 1);
@@ -123,8 +139,8 @@ static void take(struct bytes datagram, rtnetlink_receive *receive, void *contex
 }
 
 static void check(struct bytes datagram) {
-  static const struct gateway gateways[] = {{.family = AF_INET, .length = 4, .address = {10, 0, 0, 1}},
-                                            {.family = AF_INET6, .length = 16, .address = {10, 0, 0, 1}}};
+  static const struct ip_address gateways[] = {{.family = AF_INET, .length = 4, .bytes = {10, 0, 0, 1}},
+                                               {.family = AF_INET6, .length = 16, .bytes = {10, 0, 0, 1}}};
   for (size_t i = 0; i < 2; i++) {
     struct route_dump dump = {.if_index = IF_INDEX, .family = gateways[i].family, .wanted = &gateways[i]};
     take(datagram, route_dump_take, &dump);
@@ -134,8 +150,18 @@ static void check(struct bytes datagram) {
     check_deletions(&dump);
     buffer_free(&dump.deletions);
   }
-  uint32_t if_index = 0;
-  take(datagram, route_dump_take_link, &if_index);
+  struct found_link link = {0};
+  take(datagram, link_find_take, &link);
+  MUST(link.address_length <= sizeof link.address);
+  struct seen_link list[2] = {{.address_count = 2}, {.address_count = 1}};
+  struct expected_address addresses[] = {{.if_index = IF_INDEX, .address = gateways[0], .link = 0, .place = 1},
+                                         {.if_index = IF_INDEX, .address = gateways[1], .link = 1, .place = 0},
+                                         {.if_index = IF_INDEX + 1, .address = gateways[1], .link = 0, .place = 0}};
+  struct link_states states = {2, list, 3, addresses};
+  link_states_sort(&states);
+  take(datagram, link_states_take_address, &states);
+  /* No bit but those of its addresses. */
+  MUST(list[0].present < 4 && list[1].present < 2);
   take(datagram, NULL, NULL);
 }
 

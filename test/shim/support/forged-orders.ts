@@ -222,6 +222,18 @@ export const attacks: readonly Attack[] = [
     },
   },
   {
+    about: "LINK_STATES in another network namespace, or not in a CHECK",
+    orders: (scene) => {
+      const { asker, netns } = scene;
+      const isCheck = asker === "CHECK" || asker === "agent";
+      const links = [{ ifName: "lo", addresses: ["127.0.0.1"] }];
+      return [...foreignNamespaces(scene), ...(isCheck ? [] : [netns])].map((place) => ({
+        order: [FrameType.linkStates, { netns: place, links }],
+        says: isCheck ? /LINK_STATES: `netns` ".*" is/ : /LINK_STATES: it does not belong to the runtime's/,
+      }));
+    },
+  },
+  {
     about: "a plugin that is not the name of a file",
     orders: (scene) =>
       ["", ".", "..", "a/b", "../sh", "/bin/sh", `${scene.plugins}/plugin`].map((plugin) =>
@@ -246,6 +258,6 @@ export const attacks: readonly Attack[] = [
   },
   {
     about: "an order that the shim does not know",
-    orders: () => [19, 255, 2 ** 32 - 1].map((type) => ({ order: [type, {}], says: /unknown order/ })),
+    orders: () => [20, 255, 2 ** 32 - 1].map((type) => ({ order: [type, {}], says: /unknown order/ })),
   },
 ];

@@ -35,6 +35,8 @@ class PretendedAgent {
         });
       },
       linkExists: async () => true,
+      linkStates: async (_netns, links) =>
+        links.map(() => ({ exists: true, mac: new Uint8Array(), absent: [] })),
       setDefaultRoutes: () =>
         Promise.reject(new ExecutorError("netns", "cannot enter x: Operation not permitted")),
     };
@@ -178,6 +180,9 @@ describe("an executor of one request", () => {
     expect((await outcome).exitCode).toBe(0);
     // Any agent will do for this one.
     expect(await executor.linkExists("/n", "i")).toBe(true);
+    expect(await executor.linkStates("/n", [{ ifName: "i", addresses: [] }])).toMatchObject([
+      { exists: true },
+    ]);
     expect(agents).toHaveLength(1);
   });
 

@@ -114,6 +114,81 @@ describe("an order", () => {
     expect(await set).toBeUndefined();
   });
 
+  const links = [
+    { ifName: "net1", addresses: ["10.0.0.1", "fd00::1"] },
+    { ifName: "net2", addresses: [] },
+    { ifName: "net3", addresses: ["10.0.0.3"] },
+  ];
+
+  test("to look at links carries all of them, and tells what each is like", async () => {
+    const looked = executor.linkStates("/n", links);
+    expect(await peer.next()).toEqual({
+      type: FrameType.linkStates,
+      id: 1,
+      body: { netns: "/n", links },
+    });
+    const mac = Buffer.from("020000000001", "hex");
+    peer.send(FrameType.done, 1, {
+      links: [
+        { exists: true, mac, absent: [1], further: 1 },
+        { exists: false },
+        { exists: true, mac, absent: [] },
+      ],
+    });
+    expect(await looked).toEqual([
+      { exists: true, mac, absent: ["fd00::1"] },
+      { exists: false, mac: new Uint8Array(), absent: [] },
+      { exists: true, mac, absent: [] },
+    ]);
+  });
+
+  test("to look at links becomes one for each where the shim is older", async () => {
+    const looked = executor.linkStates("/n", links);
+    const order = await peer.next();
+    peer.send(FrameType.done, order?.id ?? 0, { error: "refused", message: "unknown order 19" });
+    for (const { ifName } of links) {
+      const next = await peer.next();
+      expect(next).toMatchObject({ type: FrameType.linkExists, body: { netns: "/n", ifName } });
+      peer.send(FrameType.done, next?.id ?? 0, { exists: ifName !== "net2" });
+    }
+    expect((await looked).map(({ exists }) => exists)).toEqual([true, false, true]);
+  });
+
+  test("to look at links that is refused for another reason fails", async () => {
+    const failed = failure(executor.linkStates("/n", links));
+    await peer.next();
+    peer.send(FrameType.done, 1, { error: "refused", message: "LINK_STATES: no" });
+    expect(await failed).toMatchObject({ code: "refused", message: "LINK_STATES: no" });
+  });
+
+  test.each<{ about: string; answer: Readonly<Record<string, unknown>> }>([
+    { about: "no links", answer: {} },
+    { about: "links that are no maps", answer: { links: [1, 2, 3] } },
+    { about: "links that are no array", answer: { links: { 0: { exists: false } } } },
+    { about: "too few links", answer: { links: [{ exists: false }, { exists: false }] } },
+    {
+      about: "a link that is neither there nor not",
+      answer: { links: [{}, { exists: false }, { exists: false }] },
+    },
+    {
+      about: "a MAC address that is text",
+      answer: { links: [{ exists: true, mac: "02", absent: [] }, { exists: false }, { exists: false }] },
+    },
+    ...[[2], [-1], ["0"], [0.5], 0].map((absent) => ({
+      about: `absent addresses ${JSON.stringify(absent)}`,
+      answer: { links: [{ exists: true, mac: Buffer.of(2), absent }, { exists: false }, { exists: false }] },
+    })),
+  ])("to look at links whose answer has $about fails, and the stream with it", async ({ answer }) => {
+    const failed = failure(executor.linkStates("/n", links));
+    await peer.next();
+    peer.send(FrameType.done, 1, answer);
+    expect(await failed).toMatchObject({
+      code: "failed",
+      message: expect.stringContaining("DONE of LINK_STATES"),
+    });
+    expect(malformed.map(({ code }) => code)).toEqual(["field"]);
+  });
+
   test("is answered in any order", async () => {
     const links = ["a", "b", "c"].map((name) => executor.linkExists("/n", name));
     const ids = new Map<unknown, number>();

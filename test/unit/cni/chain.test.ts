@@ -56,6 +56,10 @@ class ScriptedExecutor implements Executor {
     return false;
   }
 
+  async linkStates(): Promise<never[]> {
+    return [];
+  }
+
   async setDefaultRoutes(): Promise<void> {}
 
   /** Command, plugin and stdin of each run. */

@@ -178,6 +178,7 @@ test("a handler that is observed does what it did, and is counted with its plugi
   const executor = {
     runPlugin: async () => ({ exitCode: 0, stdout: Buffer.from("ok"), stderrTail: "", milliseconds: 1 }),
     linkExists: async () => false,
+    linkStates: async () => [],
     setDefaultRoutes: async () => {},
   };
   const answer = handled();

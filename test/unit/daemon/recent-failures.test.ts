@@ -23,6 +23,7 @@ const request: CniRequest = {
 
 const noExecutor: Executor = {
   runPlugin: () => Promise.reject(new Error("nothing is run here")),
+  linkStates: () => Promise.reject(new Error("nothing is run here")),
   linkExists: () => Promise.reject(new Error("nothing is run here")),
   setDefaultRoutes: () => Promise.reject(new Error("nothing is run here")),
 };

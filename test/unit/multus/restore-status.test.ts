@@ -231,6 +231,7 @@ describe("nothing is written", () => {
         await held;
         return plugins.runPlugin(run);
       },
+      linkStates: plugins.linkStates.bind(plugins),
       linkExists: plugins.linkExists.bind(plugins),
       setDefaultRoutes: plugins.setDefaultRoutes.bind(plugins),
     };

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import {
   type Executor,
   ExecutorError,
+  type ExpectedLink,
+  type LinkState,
   type PluginOutcome,
   type PluginRun,
 } from "../../../src/agent/executor.ts";
@@ -67,6 +69,11 @@ export class PretendedPlugins implements Executor {
   /** Links in the namespace. */
   readonly links = new Set<string>();
   behaviour: Behaviour = () => undefined;
+  /** Orders to look at links. */
+  readonly looks: { readonly netns: string; readonly links: readonly ExpectedLink[] }[] = [];
+  /** What links are like: as the usual results say, if a test says nothing else. */
+  look = (links: readonly ExpectedLink[]): readonly LinkState[] =>
+    links.map(() => ({ exists: true, mac: Buffer.from("020000000001", "hex"), absent: [] }));
 
   async runPlugin(run: PluginRun): Promise<PluginOutcome> {
     if (run.absentLink !== undefined && this.links.has(run.absentLink.ifName)) {
@@ -116,6 +123,11 @@ export class PretendedPlugins implements Executor {
 
   async linkExists(_netns: string, ifName: string): Promise<boolean> {
     return this.links.has(ifName);
+  }
+
+  async linkStates(netns: string, links: readonly ExpectedLink[]): Promise<readonly LinkState[]> {
+    this.looks.push({ netns, links });
+    return this.look(links);
   }
 
   async setDefaultRoutes(

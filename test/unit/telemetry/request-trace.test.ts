@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { type Executor, ExecutorError, type PluginRun } from "../../../src/agent/executor.ts";
+import {
+  type Executor,
+  ExecutorError,
+  type ExpectedLink,
+  type LinkState,
+  type PluginRun,
+} from "../../../src/agent/executor.ts";
 import { CniError } from "../../../src/cni/errors.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
 import { newReport } from "../../../src/multus/report.ts";
@@ -33,6 +39,10 @@ class Plugins implements Executor {
     return true;
   }
 
+  async linkStates(_netns: string, links: readonly ExpectedLink[]): Promise<LinkState[]> {
+    return links.map(() => ({ exists: true, mac: Buffer.from("02", "hex"), absent: [] }));
+  }
+
   async setDefaultRoutes(): Promise<void> {}
 }
 
@@ -42,6 +52,7 @@ describe("what plugins are told of their trace", () => {
     const executor = observedExecutor(plugins, trace, undefined);
     for (const ifName of ["eth0", "net1"]) await executor.runPlugin(order("bridge", ifName));
     expect(await executor.linkExists("/n", "i")).toBe(true);
+    expect(await executor.linkStates("/n", [{ ifName: "i", addresses: [] }])).toHaveLength(1);
     return plugins.environments;
   }
 

@@ -1,0 +1,26 @@
+/* Addresses of IPv4 and IPv6 as text and as the kernel has them. */
+#ifndef MULTUS_IP_ADDRESS_H
+#define MULTUS_IP_ADDRESS_H
+
+#include <netinet/in.h>
+
+#include "buffer.h"
+
+struct ip_address {
+  /* AF_INET or AF_INET6. */
+  uint8_t family;
+  /* Bytes of `bytes` that count, 4 or 16; the others are zero. */
+  uint8_t length;
+  uint8_t bytes[sizeof(struct in6_addr)];
+};
+
+/* Reads an address as inet_pton() does: no prefix length, no zone. False: `text` is none. */
+bool ip_address_read(struct bytes text, struct ip_address *address);
+
+/* Takes the kernel's `content` bytes of an attribute of `family`. False: they are no address. */
+bool ip_address_take(uint8_t family, struct bytes content, struct ip_address *address);
+
+/* Are the kernel's `content` bytes, of an attribute of `family`, this address? */
+bool ip_address_is(const struct ip_address *address, uint8_t family, struct bytes content);
+
+#endif

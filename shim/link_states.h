@@ -1,0 +1,53 @@
+/* Whether links are there, with which hardware address, and with the addresses that they should have. */
+#ifndef MULTUS_LINK_STATES_H
+#define MULTUS_LINK_STATES_H
+
+#include "ip_address.h"
+#include "link_find.h"
+#include "order.h"
+
+struct nlmsghdr;
+
+/* One link of the order. */
+struct seen_link {
+  /* Its index is 0 where the link is not there. */
+  struct found_link link;
+  /* Addresses that it should have. */
+  size_t address_count;
+  /* Bit n: the link has the nth of them. */
+  uint64_t present;
+};
+
+/* An address that a link should have. */
+struct expected_address {
+  /* The kernel's index of the link. */
+  uint32_t if_index;
+  struct ip_address address;
+  /* Which link of the order, and which of its addresses. */
+  uint16_t link;
+  uint8_t place;
+};
+
+struct link_states {
+  size_t count;
+  struct seen_link *list;
+  size_t address_count;
+  /* Of all links that are there, in the order of link_states_sort(). */
+  struct expected_address *addresses;
+};
+
+enum link_states_outcome { LINK_STATES_SEEN, LINK_STATES_NO_NETNS, LINK_STATES_FAILED };
+
+/* Carries out a LINK_STATES; nothing is changed. LINK_STATES_SEEN: `states` has the links in the order's order, and is freed with link_states_free().
+ * Else what is wrong is appended to `problem`. */
+enum link_states_outcome link_states_look(const struct order_link_states *order, struct link_states *states, struct buffer *problem);
+
+void link_states_free(struct link_states *states);
+
+/* Puts the addresses into the order in which link_states_take_address() finds them. */
+void link_states_sort(struct link_states *states);
+
+/* Takes one message of a dump of addresses; an rtnetlink_receive whose context is a struct link_states. */
+void link_states_take_address(const struct nlmsghdr *header, struct bytes payload, void *context);
+
+#endif
