@@ -32,6 +32,11 @@ const orderCodes: Record<ExecutorErrorCode, number> = {
   gone: CniErrorCode.tryAgainLater,
 };
 
+/** The code for an order that was not carried out. */
+export function orderCode({ code }: ExecutorError): number {
+  return orderCodes[code];
+}
+
 /** The error of a plugin that ended with a non-zero exit code (spec, section 5, "Error"). */
 export function pluginFailure(run: PluginRun, outcome: PluginOutcome): CniError {
   const own = errorObject(outcome.stdout);
@@ -57,7 +62,7 @@ export function orderFailure(run: PluginRun, error: ExecutorError): CniError {
   const code =
     error.code === "not-found" && run.env.CNI_COMMAND === "STATUS"
       ? CniErrorCode.pluginNotAvailable
-      : orderCodes[error.code];
+      : orderCode(error);
   return new CniError(code, `${subject(run)}: ${orderText(run, error)}`, "", { cause: error });
 }
 

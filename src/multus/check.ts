@@ -3,15 +3,18 @@
 import { checkNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { supportsCheck } from "../cni/versions.ts";
+import { checkLinks } from "./check-links.ts";
 import { runtimeConfThen } from "./configuration-then.ts";
-import { type RequestContext, timed } from "./context.ts";
+import { type Attachment, type RequestContext, timed } from "./context.ts";
+import { oneError } from "./detach.ts";
 import { podError } from "./pod-error.ts";
 import { recoverAttachments } from "./recover.ts";
 import { endPhase } from "./report.ts";
 
 /**
- * Checks the container's attachments in order; networks below 0.4.0, or with disableCheck, are passed over.
- * @throws {CniError} 3 for a container that nothing is known of, else the first plugin's that fails
+ * Checks the container's attachments; networks below 0.4.0, or with disableCheck, are passed over. First, in order, the plugins of those that the runtime would run without Multus; then
+ * the interfaces of all others are looked at, without their plugins. With `checkDelegates` "all" the plugins of all are run.
+ * @throws {CniError} 3 for a container that nothing is known of; else the first plugin's that fails; else 999 with all interfaces that are not as they should be
  */
 export async function check(context: RequestContext): Promise<void> {
   const { netconf, request, report } = context;
@@ -28,8 +31,13 @@ export async function check(context: RequestContext): Promise<void> {
       `nothing is known of container ${request.containerId}: no plan and no results in ${netconf.cniDir}`,
     );
   }
-  for (const attachment of attachments) {
-    if (!supportsCheck(attachment.network.cniVersion)) {
+  const checkable = attachments.filter(
+    ({ network }) => supportsCheck(network.cniVersion) && !network.disableCheck,
+  );
+  const further: Attachment[] = [];
+  for (const attachment of checkable) {
+    if (!runsPlugins(context, attachment)) {
+      further.push(attachment);
       continue;
     }
     try {
@@ -40,5 +48,18 @@ export async function check(context: RequestContext): Promise<void> {
       throw podError(error, context.pod, attachment.name);
     }
   }
-  endPhase(report, "delegates", since);
+  since = endPhase(report, "delegates", since);
+  if (further.length === 0) return;
+  const failure = oneError(await checkLinks(context, further));
+  endPhase(report, "links", since);
+  if (failure !== undefined) throw failure;
+}
+
+/**
+ * Are the plugins run? Those of the cluster network and of the netconf's delegates: the networks that come first in a pod. Of an attachment whose place is not known the interface tells
+ * whether it is the cluster network's.
+ */
+function runsPlugins({ netconf, request }: RequestContext, { place, ifName }: Attachment): boolean {
+  if (netconf.checkDelegates === "all") return true;
+  return place === undefined ? ifName === request.ifName : place < Math.max(1, netconf.delegates.length);
 }

@@ -50,6 +50,8 @@ export interface Attachment {
   readonly ifName: string;
   readonly network: NetworkConfigList;
   readonly request: AttachmentRequest;
+  /** Its place among the pod's networks, the cluster network's is 0; undefined where that is not known. */
+  readonly place?: number | undefined;
   /** Capability arguments as they are known from ADD; undefined: they follow from `request`. */
   readonly knownCapabilityArgs?: Uint8Array | undefined;
 }

@@ -38,6 +38,8 @@ export interface Netconf extends LogSettings {
   /** Networks that a pod's annotation may select. */
   readonly maxNetworksPerPod: number;
   readonly retryDeleteOnError: boolean;
+  /** Whose plugins CHECK runs: those of the cluster network and of `delegates`, or of all networks. */
+  readonly checkDelegates: "cluster" | "all";
   /** "" if none. */
   readonly auxiliaryCniChainName: string;
   /** runtimeConfig by key, each value raw JSON text (portMappings, bandwidth, ips, mac, …). */
@@ -75,6 +77,7 @@ interface NetconfKeys extends LogKeys {
   readonly multusNamespace?: string;
   readonly maxNetworksPerPod?: number;
   readonly retryDeleteOnError?: boolean;
+  readonly checkDelegates?: "" | "cluster" | "all";
   readonly auxiliaryCNIChainName?: string;
   readonly runtimeConfig?: Readonly<Record<string, unknown>>;
   readonly prevResult?: object;
@@ -182,6 +185,7 @@ function withDefaults(keys: NetconfKeys): Netconf {
     multusNamespace: keys.multusNamespace ?? "kube-system",
     maxNetworksPerPod: keys.maxNetworksPerPod ?? usualNetworksPerPod,
     retryDeleteOnError: keys.retryDeleteOnError ?? false,
+    checkDelegates: keys.checkDelegates || "cluster",
     auxiliaryCniChainName: "",
     runtimeConfig: new Map(),
     podAnnotations: undefined,

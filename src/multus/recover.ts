@@ -80,7 +80,7 @@ export async function recoverAttachments(
 function planOnDisk(context: RequestContext): { plan: PlanFile | undefined; planned: Attachment[] } {
   const plan = readPlan(context.netconf.cniDir, context.request.containerId);
   const entries = plan?.entries ?? [];
-  return { plan, planned: entries.flatMap((entry, position) => fromPlan(context, entry, position) ?? []) };
+  return { plan, planned: entries.flatMap((entry, place) => fromPlan(context, entry, place) ?? []) };
 }
 
 async function unplannedAttachments(
@@ -136,9 +136,10 @@ async function remade(context: RequestContext, hasTraces: boolean): Promise<read
       const plan = makePlan(context.catalog, { ...context, annotations, nads, toBeUndone: true });
       const found = await context.pause(withinPatience(plan, "the pod's networks"));
       const delegates = await delegatesWithVersions(context, found, true);
-      return delegates.map((delegate, position) => ({
+      return delegates.map((delegate, place) => ({
         ...delegate,
-        ifName: interfaceName(delegate, position, context.request.ifName),
+        ifName: interfaceName(delegate, place, context.request.ifName),
+        place,
       }));
     } catch (error) {
       context.log.error("cannot make the pod's plan again", {
@@ -150,10 +151,10 @@ async function remade(context: RequestContext, hasTraces: boolean): Promise<read
 }
 
 /** The plan's entry as an attachment; undefined, and reported, if none of its configurations can be used. */
-function fromPlan(context: RequestContext, entry: PlanEntry, position: number): Attachment | undefined {
+function fromPlan(context: RequestContext, entry: PlanEntry, place: number): Attachment | undefined {
   const ifName = interfaceName(
-    { request: entry.request, isCluster: position === 0 },
-    position,
+    { request: entry.request, isCluster: place === 0 },
+    place,
     context.request.ifName,
   );
   const network = plannedConfiguration(context, entry, ifName);
@@ -164,7 +165,13 @@ function fromPlan(context: RequestContext, entry: PlanEntry, position: number): 
     });
     return undefined;
   }
-  return { name: entry.name === "" ? network.name : entry.name, ifName, network, request: entry.request };
+  return {
+    name: entry.name === "" ? network.name : entry.name,
+    ifName,
+    network,
+    request: entry.request,
+    place,
+  };
 }
 
 function fromCache(context: RequestContext, cached: CachedAttachment): Attachment | undefined {

@@ -170,9 +170,10 @@ describe.each(["0.3.1", "0.4.0", "1.0.0"])("networks at %s", (cniVersion) => {
     (await node.call("ADD", pod, netconf)).expectSuccess();
     expect((await pod.network.link("net1")).mtu).toBe(1300);
     if (cniVersion !== "0.3.1") {
-      (await node.call("CHECK", pod, netconf)).expectSuccess();
+      const withPlugins = { ...netconf, checkDelegates: "all" };
+      (await node.call("CHECK", pod, withPlugins)).expectSuccess();
       await pod.network.ip("link", "set", "net1", "mtu", "1400");
-      expect((await node.call("CHECK", pod, netconf)).error.msg).toMatch(/tuning.*MTU/);
+      expect((await node.call("CHECK", pod, withPlugins)).error.msg).toMatch(/tuning.*MTU/);
     }
     (await node.call("DEL", pod, netconf)).expectSuccess();
     expect(await pod.network.links()).toEqual([]);

@@ -28,14 +28,32 @@ export function socketDir(host: ScratchHost): string {
   return join(host.root, "run");
 }
 
+/** Makes the link of a delegate that made none, as its result says: CHECK looks at those of further networks. */
+function resultLinkCommands({ stdout, env }: Call, namespace: Namespace): string {
+  const ip = `ip -n ${namespace.name}`;
+  const ifName = env.CNI_IFNAME;
+  // A chain's plugins have one interface, and the first of its DELs takes it away.
+  if (env.CNI_COMMAND === "DEL") return `${ip} link del ${ifName} 2>/dev/null || true\n`;
+  const { interfaces, ips } = stdout as {
+    readonly interfaces?: readonly { readonly name: string; readonly mac?: string }[];
+    readonly ips?: readonly { readonly address: string }[];
+  };
+  const mac = interfaces?.find(({ name }) => name === ifName)?.mac;
+  return [
+    `${ip} link show dev ${ifName} >/dev/null 2>&1 || ${ip} link add ${ifName} ${mac === undefined ? "" : `address ${mac}`} type veth peer name peer-${ifName}`,
+    ...(ips ?? []).map(({ address }) => `${ip} addr replace ${address} dev ${ifName}`),
+    "",
+  ].join("\n");
+}
+
 /** What the recording delegate did to the namespace where its configuration asked for a real link. */
-function linkCommands({ stdin, stdout, env }: Call, namespace: Namespace): string {
+function linkCommands(call: Call, namespace: Namespace, isChecked: boolean): string {
+  const { stdin, stdout, env } = call;
   const wants = typeof stdin.rec === "object" && (stdin.rec as JsonObject).link === true;
   const ip = `ip -n ${namespace.name}`;
   const ifName = env.CNI_IFNAME;
-  if (!wants || env.CNI_COMMAND === "CHECK") {
-    return "";
-  }
+  if (env.CNI_COMMAND === "CHECK" || call.exit !== 0) return "";
+  if (!wants) return isChecked ? resultLinkCommands(call, namespace) : "";
   if (env.CNI_COMMAND === "DEL") {
     // The second DEL finds none, as a plugin must stand.
     return `${ip} link del ${ifName} 2>/dev/null || true\n`;
@@ -55,7 +73,8 @@ function linkCommands({ stdin, stdout, env }: Call, namespace: Namespace): strin
   ].join("\n");
 }
 
-function writeAnswers(step: Step, directory: string, namespace: Namespace): void {
+/** @param isChecked the case has a CHECK that succeeds */
+function writeAnswers(step: Step, directory: string, namespace: Namespace, isChecked: boolean): void {
   mkdirSync(directory);
   for (const call of step.calls) {
     const { plugin, env, exit, stdout } = call;
@@ -63,7 +82,7 @@ function writeAnswers(step: Step, directory: string, namespace: Namespace): void
     mkdirSync(answer);
     writeFileSync(join(answer, "exit"), String(exit));
     writeFileSync(join(answer, "stdout"), typeof stdout === "string" ? stdout : JSON.stringify(stdout));
-    const links = linkCommands(call, namespace);
+    const links = linkCommands(call, namespace, isChecked);
     if (links !== "") {
       writeFileSync(join(answer, "links"), links);
     }
@@ -131,7 +150,8 @@ export async function runStep(
 ): Promise<SeenOnHost> {
   host.prepare(step);
   const directory = join(host.root, `step-${number}`);
-  writeAnswers(step, directory, namespace);
+  const isChecked = golden.steps.some(({ command, exit }) => command === "CHECK" && exit === 0);
+  writeAnswers(step, directory, namespace, isChecked);
   const { env } = step.given;
   const answer = await callPlugin(["env", `GOLDEN_STEP=${directory}`, shim], {
     command: env.CNI_COMMAND as CniCommand,

@@ -1,11 +1,13 @@
 /** Targets: what the shim and the daemon both read, the one in C and the other in TypeScript, must be the same for both. */
 
+import { encodeFrame, FrameType } from "../../../src/agent/frames.ts";
 import { CniError } from "../../../src/cni/errors.ts";
 import { isJsonObject } from "../../../src/cni/json.ts";
+import { readResultLink } from "../../../src/multus/expected-link.ts";
 import { checkedNetconfKeys } from "../../../src/multus/netconf.ts";
 import { spoolNameKind } from "../../../src/multus/spool.ts";
 import { ShimReader } from "../../support/shim-reader.ts";
-import { goldenNetconfs } from "../engine/golden.ts";
+import { goldenNetconfs, goldenResults } from "../engine/golden.ts";
 import { attempt, type FuzzTarget, must, mustEqual } from "../engine/target.ts";
 
 const netconfReader = new ShimReader("netconf");
@@ -66,6 +68,40 @@ function wellFormed(value: unknown): unknown {
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, wellFormed(member)]));
 }
+
+const linkNetns = "/run/netns/pod";
+const orderReader = new ShimReader("orders");
+
+export const linkStatesTarget: FuzzTarget = {
+  name: "both/link-states",
+  covers: ["src/multus/expected-link.ts readResultLink"],
+  needsShim: true,
+  seeds: () => [
+    ...goldenResults(),
+    `{"interfaces":[{"name":"net1","mac":"02:00:00:00:00:01","sandbox":"${linkNetns}"}],"ips":[{"interface":0,"address":"10.0.0.1/24"},{"interface":0,"address":"fd00::1/64"}]}`,
+    `{"interfaces":[{"name":"net1","mac":"0","sandbox":"${linkNetns}","pciID":"0000:00:1f.6"}],"ips":[{"version":"6","interface":0,"address":"::10.0.0.1"}]}`,
+  ],
+  words: [
+    '"interface":0,',
+    '"name":"net1"',
+    `"sandbox":"${linkNetns}"`,
+    "::ffff:",
+    "%eth0",
+    "/24",
+    "0x",
+    "010.",
+  ],
+  async run(input) {
+    const link = attempt(input, [CniError], () => readResultLink(input, "net1", [linkNetns]));
+    if (link === undefined) return;
+    must(link.mac === undefined || /^[0-9a-f]{12}$/.test(link.mac), `MAC address ${link.mac}`);
+    // A result that made an order which the shim refuses would fail each CHECK of its pod.
+    const { ifName, addresses } = link;
+    const order = encodeFrame(FrameType.linkStates, 1, { netns: linkNetns, links: [{ ifName, addresses }] });
+    mustEqual((await orderReader.ask(order)).split("\t"), ["ok", "end"], "the order");
+  },
+  close: () => orderReader.close(),
+};
 
 const nameReader = new ShimReader("spool-name");
 

@@ -784,7 +784,7 @@ describe("DEL", () => {
 });
 
 describe("CHECK, GC and STATUS", () => {
-  const netconf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": [] };
+  const netconf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": [], checkDelegates: "all" };
 
   test.each(["CHECK", "GC"])(
     "%s asks the cluster for no pod, whatever is left of the plan",

@@ -29,6 +29,9 @@ async function attached(): Promise<Rig> {
   return rig;
 }
 
+/** CHECK runs the plugins of further networks too. */
+const all = { checkDelegates: "all" };
+
 const planOf = (rig: Rig) => join(rig.cniDir, containerId);
 const cacheOf = (rig: Rig) => join(rig.cniDir, "results", `hd-${containerId}-net1`);
 
@@ -73,7 +76,7 @@ const damages: readonly (readonly [string, (text: string) => unknown])[] = [
 describe.each(["DEL", "CHECK"])("%s", (command) => {
   test("of plugins with few keys and without IPAM has all of them", async () => {
     using rig = await attached();
-    expect((await rig.run(command)).exitCode).toBe(0);
+    expect((await rig.run(command, { netconf: all })).exitCode).toBe(0);
     expect(given(rig)).toEqual(hostDevice.plugins);
   });
 
@@ -81,14 +84,14 @@ describe.each(["DEL", "CHECK"])("%s", (command) => {
     using rig = await attached();
     const other = { ...hostDevice, plugins: [...hostDevice.plugins, { type: "sbr", note: "x".repeat(99) }] };
     edit(cacheOf(rig), (cached) => ({ ...cached, config: base64(other) }));
-    await rig.run(command);
+    await rig.run(command, { netconf: all });
     expect(given(rig)).toEqual(hostDevice.plugins);
   });
 
   test.each(damages)("goes by the result cache where Bytes of the plan are %s", async (_what, damage) => {
     using rig = await attached();
     editEntry(rig, (entry) => ({ ...entry, Bytes: damage(String(entry.Bytes)) }));
-    await rig.run(command);
+    await rig.run(command, { netconf: all });
     expect(given(rig)).toEqual(hostDevice.plugins);
   });
 
@@ -98,7 +101,7 @@ describe.each(["DEL", "CHECK"])("%s", (command) => {
     const [first, ...further] = hostDevice.plugins;
     editEntry(rig, (entry) => ({ ...entry, Bytes: "" }));
     edit(cacheOf(rig), (cached) => ({ ...cached, config: base64({ ...hostDevice, plugins: [first] }) }));
-    await rig.run(command, { log });
+    await rig.run(command, { netconf: all, log });
     expect(log.errors).toContainEqual(expect.stringContaining("is lost in the plan and in the result cache"));
     expect(given(rig)).toEqual([first, ...further.map(({ type }) => ({ type, ipam: {} }))]);
   });
@@ -110,7 +113,7 @@ describe.each(["DEL", "CHECK"])("%s", (command) => {
       const log = new RecordingLogger();
       editEntry(rig, (entry) => ({ ...entry, Bytes: damage(String(entry.Bytes)) }));
       edit(cacheOf(rig), (cached) => ({ ...cached, config: damage(String(cached.config)) }));
-      await rig.run(command, { log });
+      await rig.run(command, { netconf: all, log });
       expect(given(rig)).toEqual(hostDevice.plugins.map(({ type }) => ({ type, ipam: {} })));
       expect(log.errors).toContainEqual(
         expect.stringContaining("is lost in the plan and in the result cache"),
@@ -121,7 +124,7 @@ describe.each(["DEL", "CHECK"])("%s", (command) => {
   test("says nothing of the kind where the configuration is there", async () => {
     using rig = await attached();
     const log = new RecordingLogger();
-    await rig.run(command, { log });
+    await rig.run(command, { netconf: all, log });
     expect(log.errors).toEqual([]);
   });
 });
@@ -146,7 +149,7 @@ describe("a chain file in a plan of release 4.3.0, whose Bytes are a projection"
 
   test.each(["DEL", "CHECK"])("has its own keys at %s", async (command) => {
     using rig = await attachedBy430({ Name: "hd", Plugins, Bytes: base64(read) });
-    await rig.run(command);
+    await rig.run(command, { netconf: all });
     expect(given(rig)).toEqual(hostDevice.plugins);
   });
 

@@ -34,6 +34,7 @@ describe("the netconf", () => {
       multusNamespace: "kube-system",
       maxNetworksPerPod: 64,
       retryDeleteOnError: false,
+      checkDelegates: "cluster",
       auxiliaryCniChainName: "",
       runtimeConfig: new Map(),
       podAnnotations: undefined,
