@@ -206,13 +206,14 @@ void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t
   buffer_free(&key);
 }
 
-bool json_find_value(struct bytes document, const char *key, struct bytes *value) {
+/* The value of the last of the members that are null, or that are not. */
+static bool find_last(struct bytes document, const char *key, bool null, struct bytes *value) {
   struct buffer found = {0};
   struct bytes candidate;
   bool is_there = false, is_exact = false;
   if (take_byte(&document, '{')) {
     while (take_member(&document, &found, &candidate)) {
-      if (!is_null(candidate) && counts(&found, key, &is_exact)) {
+      if (is_null(candidate) == null && counts(&found, key, &is_exact)) {
         is_there = true;
         *value = candidate;
       }
@@ -221,6 +222,13 @@ bool json_find_value(struct bytes document, const char *key, struct bytes *value
   }
   buffer_free(&found);
   return is_there;
+}
+
+bool json_find_value(struct bytes document, const char *key, struct bytes *value) { return find_last(document, key, false, value); }
+
+bool json_is_null(struct bytes document, const char *key) {
+  struct bytes value;
+  return find_last(document, key, true, &value) && !find_last(document, key, false, &value);
 }
 
 bool json_read_strings(struct bytes value, struct buffer *texts, size_t *count) {

@@ -26,6 +26,9 @@ void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t
 /* Looks for the value of a top-level key in the same way. `*value` is its text, white space around it not counted. */
 bool json_find_value(struct bytes document, const char *key, struct bytes *value);
 
+/* Is the top-level key there, and null wherever it is? */
+bool json_is_null(struct bytes document, const char *key);
+
 /* Reads an array of strings: appends each to `texts`, decoded, with a zero byte behind it.
  * False where the value is anything else, or a string has a zero byte in it. */
 bool json_read_strings(struct bytes value, struct buffer *texts, size_t *count);

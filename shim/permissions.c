@@ -40,10 +40,11 @@ static void say_setting(struct buffer *problem, size_t index, struct bytes value
 struct permissions permissions_of_call(const struct request *call, const struct plugin_directories *directories) {
   struct permissions permissions = {.directories = directories, .call = call, .environment_base = ENVIRONMENT_OF_RUNTIME};
   if (strcmp(call->command, "GC") != 0) return permissions;
-  /* CNI spec 1.1.0, "GC". libcni sends the list under both keys. */
+  /* CNI spec 1.1.0, "GC". libcni sends the list under both keys, and null where it is empty. */
   static const char *const keys[] = {"cni.dev/valid-attachments", "cni.dev/attachments"};
   struct bytes netconf = {call->config.data, call->config.length}, list;
   for (size_t i = 0; i < 2; i++) {
+    if (json_is_null(netconf, keys[i])) permissions.has_valid_containers = true;
     if (!json_find_value(netconf, keys[i], &list)) continue;
     permissions.has_valid_containers = json_read_members(list, "containerID", &permissions.valid_containers);
     if (!permissions.has_valid_containers) break;

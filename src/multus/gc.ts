@@ -17,6 +17,9 @@ import { podReference } from "./pod.ts";
 import { recoverAttachments } from "./recover.ts";
 import { clusterNetwork } from "./status-command.ts";
 
+/** Key of the attachments that the runtime counts valid (CNI spec 1.1.0, section 2, "GC"). */
+const validAttachmentsKey = "cni.dev/valid-attachments";
+
 /** Networks whose plugins are asked: nodes have some, and foreign files in the cache can name any number. */
 const maxNetworks = 256;
 /** Errors that are told one by one; the others are only counted. */
@@ -29,6 +32,12 @@ const maxErrors = 20;
  */
 export async function collectGarbage(context: RequestContext, touched: TouchedContainers): Promise<void> {
   const valid = validContainers(context.request.config);
+  if (valid === undefined) {
+    context.log.error(
+      `GC without ${validAttachmentsKey}: nothing is known to be stale, nothing is collected`,
+    );
+    return;
+  }
   const isStale = (containerId: string) => !valid.has(containerId) && !touched.has(containerId);
   const failures = new Failures();
   const networks = await dropStale(context, isStale, failures);
@@ -123,12 +132,17 @@ function note(known: Map<string, ValidAttachment>, { containerId, ifName }: Cach
   known.set(`${containerId} ${ifName}`, { containerID: containerId, ifname: ifName });
 }
 
-/** Containers with an attachment that the runtime counts valid. @throws {CniError} 7 without a list of them */
-function validContainers(config: Uint8Array): Set<string> {
-  const key = "cni.dev/valid-attachments";
+/**
+ * Containers with an attachment that the runtime counts valid. A list that is null is empty: libcni makes that of one without elements.
+ * @returns undefined where the runtime sends no list, as cnitool does: all that the node has may be valid
+ * @throws {CniError} 7 where the list is something else
+ */
+function validContainers(config: Uint8Array): Set<string> | undefined {
+  const key = validAttachmentsKey;
   const members = objectMembers(config, "netconf on stdin");
   const list = members.get(key) ?? members.get("cni.dev/attachments");
-  const attachments: unknown = list === undefined ? undefined : parseJson(list, key);
+  if (list === undefined) return undefined;
+  const attachments: unknown = parseJson(list, key) ?? [];
   if (!Array.isArray(attachments)) {
     throw new CniError(CniErrorCode.invalidNetworkConfig, `GC needs ${key}: a list of attachments`);
   }

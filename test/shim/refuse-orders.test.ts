@@ -162,7 +162,7 @@ describe.runIf(isRoot).each(shims)("orders of a forged daemon, $name shim", ({ b
   test("of a GC name no container, where the runtime has not said which are valid", async () => {
     await using stage = await Stage.create(binary);
     await using daemon = await ShimDaemon.create(stage.binary);
-    for (const list of [undefined, null, {}, [1], [{ ifname: "eth0" }], [{ containerID: 1 }], "valid1"]) {
+    for (const list of [undefined, {}, [1], [{ ifname: "eth0" }], [{ containerID: 1 }], "valid1"]) {
       const config = daemon.config({ "cni.dev/valid-attachments": list });
       const { stream } = await daemon.connected({
         env: { CNI_COMMAND: "GC", CNI_PATH: stage.plugins },
@@ -174,6 +174,30 @@ describe.runIf(isRoot).each(shims)("orders of a forged daemon, $name shim", ({ b
       });
     }
     expect(stage.files()).not.toContain("executed");
+  });
+
+  test("of a GC name any container, where the runtime counts none valid", async () => {
+    await using stage = await Stage.create(binary);
+    await using daemon = await ShimDaemon.create(stage.binary);
+    for (const lists of [
+      { "cni.dev/valid-attachments": [] },
+      { "cni.dev/valid-attachments": null, "cni.dev/attachments": null },
+    ]) {
+      const { stream } = await daemon.connected({
+        env: { CNI_COMMAND: "GC", CNI_PATH: stage.plugins },
+        config: daemon.config(lists),
+      });
+      expect(await stream.order(16, goodExec(stage.scene("GC")))).toMatchObject({ exitCode: 0 });
+    }
+    // The list under the other key counts.
+    const { stream } = await daemon.connected({
+      env: { CNI_COMMAND: "GC", CNI_PATH: stage.plugins },
+      config: daemon.config({
+        "cni.dev/valid-attachments": null,
+        "cni.dev/attachments": [{ containerID: "container1", ifname: "eth0" }],
+      }),
+    });
+    expect(await stream.order(16, goodExec(stage.scene("GC")))).toMatchObject({ error: "refused" });
   });
 
   test("of a GC give a plugin no path at which no network namespace is any more", async () => {

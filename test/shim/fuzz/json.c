@@ -21,6 +21,7 @@ static void check(struct bytes text) {
     MUST(text.data[first] == '{' && last - first >= 2 && text.data[last - 1] == '}');
   }
   struct bytes value;
+  MUST(!json_is_null(text, "k") || !json_find_value(text, "k", &value));
   if (json_find_value(text, "k", &value)) {
     uint32_t number;
     struct buffer texts = {0};

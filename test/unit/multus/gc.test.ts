@@ -14,6 +14,7 @@ import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { BusyContainers } from "../../../src/multus/busy.ts";
 import type { Clusters } from "../../../src/multus/cluster.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
 import { answerOf, type Json, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
@@ -291,10 +292,34 @@ test("of very many failures the first are told, and the others counted", async (
   expect(rig.plugins.calls.filter(({ command }) => command === "DEL")).toHaveLength(50);
 });
 
-test("without the list of valid attachments nothing is done: code 7", async () => {
+test.each<{ sent: Json }>([
+  { sent: { "cni.dev/valid-attachments": null, "cni.dev/attachments": null } },
+  { sent: { "cni.dev/valid-attachments": [], "cni.dev/attachments": [] } },
+  { sent: { "cni.dev/attachments": null } },
+])("no attachment is valid where the runtime says $sent", async ({ sent }) => {
   using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
-  const handled = await rig.run("GC", { netconf: { cniVersion: "1.1.0", delegates }, request: gcRequest });
-  expect(answerOf(handled)).toMatchObject({
+  const netconf = { cniVersion: "1.1.0", delegates, ...sent };
+  expect((await rig.run("GC", { netconf, request: gcRequest })).exitCode).toBe(0);
+  expect(rig.plugins.calls.filter(({ command }) => command === "DEL")).toHaveLength(4);
+  const collections = rig.plugins.calls.filter(({ command }) => command === "GC");
+  expect(collections.map(({ stdin }) => stdin["cni.dev/valid-attachments"])).toEqual([[], []]);
+  expect(readdirSync(rig.cniDir)).toEqual(["results"]);
+});
+
+test("without a list of valid attachments nothing is collected, and the log says so", async () => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  const log = new RecordingLogger();
+  const netconf = { cniVersion: "1.1.0", delegates };
+  expect((await rig.run("GC", { netconf, request: gcRequest, log })).exitCode).toBe(0);
+  expect(rig.plugins.calls).toEqual([]);
+  expect(readdirSync(rig.cniDir).sort()).toEqual(["gone", "results", "stays"]);
+  expect(log.errors).toContainEqual(expect.stringContaining("GC without cni.dev/valid-attachments"));
+});
+
+test.each(["valid", {}, 1, true])("a list of valid attachments that is %j: code 7", async (list) => {
+  using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
+  const netconf = { cniVersion: "1.1.0", delegates, "cni.dev/valid-attachments": list };
+  expect(answerOf(await rig.run("GC", { netconf, request: gcRequest }))).toMatchObject({
     code: 7,
     msg: expect.stringContaining("cni.dev/valid-attachments"),
   });
