@@ -31,7 +31,9 @@ const members = fc.oneof(
   memberText(fc.constantFrom("ipam", "IPAM", "Ipam"), ipamText),
   // Those in another case stand beside the exact ones.
   memberText(fc.constantFrom("Type", "TYPE"), stringText(pluginTypes)),
-  memberText(fc.constantFrom("Name", "CNIVersion"), stringText(fc.constantFrom("other", "1.0.0"))),
+  memberText(fc.constant("Name"), stringText(fc.constantFrom("other", "1.0.0"))),
+  // Without an exact one, as in the files of the subdirectory, it is the version.
+  memberText(fc.constant("CNIVersion"), stringText(fc.constantFrom("0.4.0", "1.0.0"))),
   fc.constantFrom('"capabilities":{"mac":true}', '"capabilities":{"mac":true,"portMappings":true}'),
 );
 const pluginText = fc
