@@ -11,15 +11,19 @@ enum {
   UNREAD_PATIENCE = 10 * MICROS_PER_SECOND,
 };
 
-void ask_append_hello(struct buffer *out, const char *role) {
+void ask_append_hello(struct buffer *out, const char *role, const char *question) {
   size_t begin = frame_begin(out, FRAME_HELLO, 0);
-  msgpack_put_map(out, 3);
+  msgpack_put_map(out, question == NULL ? 3 : 4);
   msgpack_put_text(out, "protocol");
   msgpack_put_unsigned(out, FRAME_PROTOCOL);
   msgpack_put_text(out, "version");
   msgpack_put_text(out, version_of_shim);
   msgpack_put_text(out, "role");
   msgpack_put_text(out, role);
+  if (question != NULL) {
+    msgpack_put_text(out, "question");
+    msgpack_put_text(out, question);
+  }
   frame_end(out, begin, 0);
 }
 
@@ -47,7 +51,7 @@ struct serve_result ask_daemon(int fd, const struct request *request, const stru
                                const struct signals *signals) {
   struct connection connection = {.fd = fd};
   struct buffer hello_and_request = {0}, config = {0};
-  ask_append_hello(&hello_and_request, "plugin");
+  ask_append_hello(&hello_and_request, "plugin", NULL);
   append_request(&hello_and_request, request, directories);
   buffer_append(&config, request->config.data, request->config.length);
   connection_queue(&connection, &hello_and_request, &config);

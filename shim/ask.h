@@ -5,8 +5,8 @@
 #include "request.h"
 #include "serve.h"
 
-/* Appends HELLO. `role` is "plugin" or "agent". */
-void ask_append_hello(struct buffer *out, const char *role);
+/* Appends HELLO. `role` is "plugin", "agent" or "probe"; `question` is a probe's, NULL for the others. */
+void ask_append_hello(struct buffer *out, const char *role, const char *question);
 
 /* Brings a request over a fresh connection, carries out what is ordered for it from these directories, and closes the connection. */
 struct serve_result ask_daemon(int fd, const struct request *request, const struct plugin_directories *directories,

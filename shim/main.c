@@ -17,6 +17,7 @@
 #include "on_demand.h"
 #include "passthru.h"
 #include "plugin_path.h"
+#include "probe.h"
 #include "spool.h"
 #include "spool_replay.h"
 #include "version.h"
@@ -322,7 +323,7 @@ static int run_agent(int fd, const char *path, const char *root, bool plays_runt
   signals_take(&signals);
   plugin_directories_allow(&directories, bytes_of_text(path));
   struct buffer hello = {0}, nothing = {0};
-  ask_append_hello(&hello, "agent");
+  ask_append_hello(&hello, "agent", NULL);
   connection_queue(&connection, &hello, &nothing);
 
   struct permissions permissions =
@@ -389,6 +390,17 @@ static int read_agent_options(int count, char **values) {
   return run_agent(fd, path, root, plays_runtime);
 }
 
+static int run_probe(int count, char **values) {
+  struct probe probe = {.socket_directory = default_socket_directory};
+  const char *problem = probe_read_options(count, values, &probe);
+  if (problem != NULL) return usage(problem);
+  struct buffer socket_path = {0};
+  buffer_say(&socket_path, probe.socket_directory, socket_name);
+  int exit_code = probe_run(&probe, buffer_text(&socket_path));
+  buffer_free(&socket_path);
+  return exit_code;
+}
+
 /* Answers a plugin that took us for one of its own, before anything of its configuration is read, and gives the exit code: it may come
  * from the author of a network, and we would run what it names. */
 static int refuse_delegate(const char *command) {
@@ -406,6 +418,7 @@ int main(int count, char **values) {
   if (count > 0 && passthru_is(values[0])) return passthru_run(count - 1, values + 1);
   if (count > 1) {
     if (strcmp(values[1], "agent") == 0) return read_agent_options(count - 2, values + 2);
+    if (strcmp(values[1], "probe") == 0) return run_probe(count - 2, values + 2);
     switch (flags_read(count - 1, values + 1)) {
       case FLAGS_NONE:
         break;

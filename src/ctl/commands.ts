@@ -8,6 +8,7 @@ import { kubeconfigCommand } from "./install/kubeconfig-command.ts";
 import { thinEntrypointCommand } from "./install/thin-command.ts";
 import { uninstallCommand } from "./install/uninstall-command.ts";
 import { listCommand } from "./ls/command.ts";
+import { probeCommand } from "./probe/command.ts";
 import { statusCommand } from "./status/command.ts";
 import { tryCommand } from "./try/command.ts";
 import { validateCommand } from "./validate/command.ts";
@@ -18,6 +19,7 @@ export function commands(): Command[] {
     validateCommand(),
     listCommand(),
     statusCommand(),
+    probeCommand(),
     doctorCommand(),
     approveCertsCommand(),
     installCommand(),

@@ -25,8 +25,15 @@ const arrivalBounds = {
   grace: { milliseconds: 1_000, most: 640 },
 } as const;
 
+/** What the server serves requests over HTTP with, and what it says of the daemon. */
+export interface ServerServices extends HttpServices {
+  /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
+  readonly notReady?: (() => string | undefined) | undefined;
+}
+
 export class DaemonServer {
   readonly #context: SessionContext;
+  readonly #services: ServerServices;
   readonly #server: Server;
   readonly #http: HttpSide;
   /** Connections that are not a shim's, or not yet known. */
@@ -38,16 +45,17 @@ export class DaemonServer {
   /** Called whenever a request ends while the daemon stops. */
   #requestEnded: () => void = () => {};
 
-  constructor(context: ServingContext, httpServices: HttpServices) {
-    this.#context = { ...context, stopping: this.#stopping };
+  constructor(context: ServingContext, services: ServerServices) {
+    this.#services = services;
+    this.#context = { ...context, stopping: this.#stopping, notReady: () => this.notReady };
     const log = context.loggers.daemon;
     this.#arriving = new ConnectionLimits({
       ...arrivalBounds,
       onLate: (milliseconds) => log.error("a connection brought no request", { milliseconds }),
     });
     this.#http = new HttpSide({
+      ...services,
       ...this.#context,
-      ...httpServices,
       requestArrived: (socket) => this.#arriving.release(socket),
       requestEnded: () => this.#requestEnded(),
     });
@@ -129,9 +137,9 @@ export class DaemonServer {
     return sessions.length + this.#http.underWay;
   }
 
-  /** Why it should get nothing to do, as `GET /readyz` says it; undefined: it is ready. */
+  /** Why it should get nothing to do, as `GET /readyz` and probes say it; undefined: it is ready. */
   get notReady(): string | undefined {
-    return this.#http.notReady;
+    return this.#stopping.isStopping ? "shutting down" : this.#services.notReady?.();
   }
 
   get isStopping(): boolean {

@@ -9,7 +9,7 @@ import { Orders } from "../agent/orders.ts";
 import { ShimExecutor } from "../agent/shim-executor.ts";
 import type { CniRequest } from "../cni/request.ts";
 import type { Logger } from "../log/logger.ts";
-import { quoted } from "../log/quoted.ts";
+import { bounded, quoted } from "../log/quoted.ts";
 import type { HandledRequest } from "../multus/handler.ts";
 import type { Pause } from "../multus/pause.ts";
 import { type Answer, refusal, takeIn, type WorkContext } from "./request-work.ts";
@@ -32,7 +32,10 @@ export interface ServingContext extends Omit<WorkContext, "stopping"> {
   readonly handle: RequestHandler;
 }
 
-export type SessionContext = ServingContext & WorkContext;
+export interface SessionContext extends ServingContext, WorkContext {
+  /** Why the daemon should get nothing to do, for probes; undefined: it is ready. */
+  readonly notReady: () => string | undefined;
+}
 
 /** What the server is told of a session. */
 export interface SessionListener {
@@ -41,6 +44,12 @@ export interface SessionListener {
   /** Is called once, last. */
   closed(): void;
 }
+
+/** What a kubelet wants to know (`multus probe`). */
+const probeQuestions: readonly string[] = ["live", "ready", "startup"];
+
+/** Characters of what it is told: the kubelet puts it into an event. */
+const longestAnswer = 800;
 
 const restartHint =
   "after an update restart the multusd that serves this socket, or install the multus binary of the same release on the node";
@@ -101,6 +110,10 @@ export class ShimSession {
       return;
     }
     const role = hello.text("role");
+    if (role === "probe") {
+      this.#answerProbe(hello.text("question"));
+      return;
+    }
     if (role !== "plugin") {
       this.#refuse(`the daemon's socket is for role plugin, not for role ${quoted(role)}`);
       return;
@@ -125,6 +138,20 @@ export class ShimSession {
         this.#context.observer?.httpAnswered("/cni", "POST", answer.exitCode === 0 ? 200 : 400);
       },
       isGone: () => this.#gone,
+    });
+  }
+
+  /** Takes no slot and waits for nothing: that the answer comes at all says that the event loop goes on. */
+  #answerProbe(question: string): void {
+    this.#listener.requested();
+    if (!probeQuestions.includes(question)) {
+      this.#refuse(`a probe asks for ${probeQuestions.join(", ")}, not for ${quoted(question)}`);
+      return;
+    }
+    const problem = question === "ready" ? this.#context.notReady() : undefined;
+    this.#reply({
+      exitCode: problem === undefined ? 0 : 1,
+      stdout: Buffer.from(bounded(problem ?? "ok", longestAnswer)),
     });
   }
 

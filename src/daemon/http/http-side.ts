@@ -24,8 +24,6 @@ export interface HttpServices {
   readonly handleDelegate: RequestHandler<DelegateRequest>;
   readonly agents: AgentPool;
   readonly kernels: Pick<Kernels, "convertResult">;
-  /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
-  readonly notReady?: (() => string | undefined) | undefined;
   /** What `GET /status` answers, as JSON; without it it is not served. */
   readonly status?: (() => unknown) | undefined;
 }
@@ -55,11 +53,6 @@ export class HttpSide {
   /** Requests of `/cni` and `/delegate` that are not answered yet. */
   get underWay(): number {
     return this.#underWay;
-  }
-
-  /** Why the daemon should get nothing to do, as `GET /readyz` says it; undefined: it is ready. */
-  get notReady(): string | undefined {
-    return this.#context.stopping.isStopping ? "shutting down" : this.#context.notReady?.();
   }
 
   /** Takes over a connection. @param first what was already read from it */
@@ -110,7 +103,7 @@ export class HttpSide {
       say(request, response.setHeader("Allow", probeMethods), 405, "use GET");
       return;
     }
-    const problem = path === "/healthz" ? undefined : this.notReady;
+    const problem = path === "/healthz" ? undefined : this.#context.notReady();
     say(request, response, problem === undefined ? 200 : 500, problem ?? "ok");
   }
 

@@ -87,6 +87,7 @@ test("whatever a shim sends and in whatever pieces, it gets one REPLY at most, a
             admission,
             loggers,
             stopping,
+            notReady: () => undefined,
             handle: async (
               _: unknown,
               executor: { linkExists(netns: string, ifName: string): Promise<boolean> },

@@ -1,0 +1,44 @@
+/** `multusctl probe`: what the kubelet's probes ask a daemon, for people. The plugin binary asks, as it does for the kubelet. */
+
+import { spawnSync } from "node:child_process";
+import { Command } from "commander";
+import { pluginBinary } from "../install/plugin-binary.ts";
+import { thisArchitecture } from "../install/program.ts";
+import { defaultSocketDir } from "../installation.ts";
+import { UserError } from "../user-error.ts";
+
+interface ProbeOptions {
+  readonly socketDir: string;
+  readonly timeout: string;
+}
+
+export function probeCommand(): Command {
+  return new Command("probe")
+    .summary("ask the daemon what the kubelet's probes ask it")
+    .description(
+      "live, startup: does the daemon answer? ready: can it serve, or why not? Prints one line. Exit code 0 is yes, 1 is no or no answer in time.",
+    )
+    .argument("<question>", "live, ready or startup")
+    .option("--socket-dir <directory>", "socketDir of the daemon's configuration", defaultSocketDir)
+    .option("--timeout <seconds>", "until the answer has to be there, 1 to 60", "5")
+    .addHelpText(
+      "after",
+      `
+The pods' probes run the plugin itself, which starts in a millisecond: /opt/multus/multus probe ready --socket-dir /host/run/multus
+
+Examples:
+  sudo multusctl probe ready
+  multusctl probe live --socket-dir /host/run/multus --timeout 10        (in the daemon's pod)`,
+    )
+    .action((question: string, options: ProbeOptions) => ask(question, options));
+}
+
+/** @throws {UserError} where there is no plugin binary that could ask */
+function ask(question: string, { socketDir, timeout }: ProbeOptions): void {
+  const words = ["probe", question, "--socket-dir", socketDir, "--timeout", timeout];
+  const { status, error } = spawnSync(pluginBinary(thisArchitecture()), words, { stdio: "inherit", env: {} });
+  if (error !== undefined) {
+    throw new UserError(`the plugin cannot be run: ${error.message}`, "is it for this machine?");
+  }
+  process.exitCode = status ?? 1;
+}
