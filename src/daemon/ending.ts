@@ -4,6 +4,7 @@ import type { KubeClusters } from "../kube/clusters.ts";
 import { errorText } from "../log/error-text.ts";
 import type { DaemonLogger } from "../log/loggers.ts";
 import type { RuntimeConfigKeeper } from "../runtime-config/keeper.ts";
+import type { ConfigRemoval } from "../runtime-config/removal.ts";
 import type { DaemonServer } from "./server.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -24,6 +25,8 @@ export interface EndingParts {
   readonly telemetry: Pick<Telemetry, "close">;
   /** undefined: there is no file that leads a runtime here. */
   readonly runtimeConfig: Pick<RuntimeConfigKeeper, "freeze" | "leave"> | undefined;
+  /** Whether that file goes. */
+  readonly removal: Pick<ConfigRemoval, "answer" | "settle">;
   readonly log: DaemonLogger;
   /** Resolves when every line is in its file. */
   closeLogs(): Promise<void>;
@@ -70,16 +73,20 @@ export class Ending {
 
   /** @param requests resolves when they have ended */
   async #end(requests: Promise<unknown>): Promise<void> {
-    const { agents, clusters, telemetry, runtimeConfig, log, closeLogs, exit } = this.#parts;
+    const { agents, clusters, telemetry, runtimeConfig, removal, log, closeLogs, exit } = this.#parts;
     runtimeConfig?.freeze();
     await requests;
     // A daemon that ends of itself may have been told to stop meanwhile.
     const unfinished = (await this.#stopping) ?? 0;
+    // Not before: a DaemonSet may be deleted while the last requests are served.
+    const asked =
+      runtimeConfig === undefined || this.#stopping === undefined ? undefined : removal.settle(restWithinMs);
     const [undelivered] = await Promise.all([
-      clusters.close(restWithinMs),
+      clusters.close(restWithinMs, asked),
       telemetry.close(restWithinMs),
       // One that takes longer ends when its stream does.
       Promise.race([agents.close(), new Promise((resolve) => setTimeout(resolve, restWithinMs))]),
+      asked,
     ]);
     this.#leave();
     log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
@@ -96,10 +103,10 @@ export class Ending {
     this.#parts.exit(1);
   }
 
-  /** Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone. */
+  /** Last: with the file gone a runtime takes the next one, and gives its pods the cluster network alone. An answer that is not there by now is not waited for. */
   #leave(): void {
     if (this.#stopping === undefined || this.#hasLeft) return;
     this.#hasLeft = true;
-    this.#parts.runtimeConfig?.leave();
+    this.#parts.runtimeConfig?.leave(this.#parts.removal.answer);
   }
 }

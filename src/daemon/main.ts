@@ -12,6 +12,7 @@ import { type KnownOption, withGoFlags } from "../command-line/go-flags.ts";
 import { loadKernels } from "../kernels/load.ts";
 import { KubeClusters } from "../kube/clusters.ts";
 import { nodeNameIn } from "../kube/node-name.ts";
+import { ownDaemonSetIn } from "../kube/own-daemon-set.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { quoted } from "../log/quoted.ts";
@@ -20,6 +21,7 @@ import type { DelegateRequest } from "../multus/hot-plug.ts";
 import { NadFiles } from "../multus/nad-files.ts";
 import { keysOfDaemon } from "../multus/netconf.ts";
 import { readSpool } from "../multus/spool.ts";
+import { ConfigRemoval } from "../runtime-config/removal.ts";
 import { Admission } from "./admission.ts";
 import { makeAgents } from "./agents.ts";
 import { type DaemonConfig, readDaemonConfig } from "./config.ts";
@@ -178,7 +180,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
       ),
       agents,
       kernels,
-      notReady: () => runtimeConfig?.notInPlace,
+      notReady: () => runtimeConfig?.notInPlace ?? clusters.problem(),
       status: () =>
         daemonStatus({
           version: packageJson.version,
@@ -192,6 +194,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     },
   );
   const listening = server.listen(config.socketDir, isOnDemand);
+  const daemonSet = ownDaemonSetIn(process.env);
   const ending = new Ending({
     listening,
     server,
@@ -199,6 +202,14 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     clusters,
     telemetry,
     runtimeConfig,
+    removal: new ConfigRemoval(
+      config.runtimeConfig?.removeOnExit ?? "auto",
+      daemonSet &&
+        (async (withinMs) => {
+          const { isEnding, because } = await clusters.fateOfDaemonSet(daemonSet, withinMs);
+          return { isWanted: isEnding, because };
+        }),
+    ),
     log,
     closeLogs: () => allLoggers.close(),
     exit: (code) => process.exit(code),

@@ -9,6 +9,7 @@ import { namedClusterNetwork } from "../runtime-config/files.ts";
 import { defaultPluginType, type GeneratorOptions } from "../runtime-config/generate.ts";
 import { RuntimeConfigKeeper } from "../runtime-config/keeper.ts";
 import { ownershipKeys } from "../runtime-config/ownership.ts";
+import type { CleanupOnExit } from "../runtime-config/removal.ts";
 import {
   type ClusterNetworkKeys,
   ClusterNetworkSource,
@@ -24,20 +25,19 @@ export interface RuntimeConfigKeys {
   readonly multusMasterCNI?: string;
   readonly forceCNIVersion?: boolean;
   readonly overrideNetworkName?: boolean;
-  readonly cleanupConfigOnExit?: boolean;
+  readonly cleanupConfigOnExit?: CleanupOnExit;
   readonly readinessindicatorfile?: string;
   readonly cniVersion?: string;
   readonly type?: string;
   readonly capabilities?: Readonly<Record<string, boolean>>;
   readonly daemonSocketDir?: string;
-  readonly daemonCommand?: unknown;
 }
 
 export interface RuntimeConfigSettings {
   /** cniConfigDir. */
   readonly directory: string;
   readonly readinessIndicatorFile: string;
-  readonly removeOnExit: boolean;
+  readonly removeOnExit: CleanupOnExit;
   readonly from: MadeFrom | CopiedFrom;
 }
 
@@ -118,8 +118,7 @@ export function runtimeConfigSettings(
   const shared = {
     directory: cniConfigDir,
     readinessIndicatorFile: keys.readinessindicatorfile ?? "",
-    // The file of a daemon that plugins start is how it is found again.
-    removeOnExit: keys.cleanupConfigOnExit ?? (keys.daemonCommand ?? undefined) === undefined,
+    removeOnExit: keys.cleanupConfigOnExit ?? "auto",
   };
   if (configFile !== "auto") return { ...shared, from: { file: configFile } };
   const clusterNetwork = { directory: multusAutoconfigDir || cniConfigDir, name: keys.multusMasterCNI ?? "" };
@@ -177,7 +176,7 @@ export function createRuntimeConfigKeeper(
   log: Logger,
 ): RuntimeConfigKeeper | undefined {
   if (settings === undefined) return undefined;
-  const { from, ...others } = settings;
+  const { from, removeOnExit: _, ...others } = settings;
   if (!("file" in from)) {
     const source = new ClusterNetworkSource(from.clusterNetwork, from.options, kernels);
     return new RuntimeConfigKeeper({ ...others, source, log });

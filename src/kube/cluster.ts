@@ -7,19 +7,24 @@ import { ApiClient } from "./api-client.ts";
 import type { NodeCertificateSettings } from "./certificates/connection.ts";
 import type { ClusterState } from "./cluster-state.ts";
 import { inClusterCredentials, kubeconfigCredentials, kubeconfigServer } from "./credentials.ts";
+import type { DaemonSetFate } from "./daemon-set.ts";
 import { KubeNads } from "./nads.ts";
+import type { OwnDaemonSet } from "./own-daemon-set.ts";
 import { KubePods } from "./pods.ts";
 import { syncPatienceMs } from "./reflector.ts";
 import { ClusterStatusSink } from "./status-sink.ts";
 
 export interface OpenCluster extends Cluster {
   readonly state: ClusterState;
+  /** Is the DaemonSet gone that the daemon is a pod of? Never throws. @param withinMs milliseconds until there has to be an answer */
+  fateOfDaemonSet(own: OwnDaemonSet, withinMs: number): Promise<DaemonSetFate>;
   /**
    * Waits until statuses and events are delivered, then ends watches and connections.
    * @param limitMs milliseconds to wait at most
+   * @param until a question that is still to be answered; it has a limit of its own
    * @returns how many were not delivered
    */
-  close(limitMs: number): Promise<number>;
+  close(limitMs: number, until?: Promise<unknown>): Promise<number>;
 }
 
 export interface KubeClusterOptions {
@@ -109,8 +114,15 @@ export class KubeCluster implements OpenCluster {
     if (!watch.refused && watch.lastProblem === undefined) await watch.waitUntilSynced(firstListMs);
   }
 
-  async close(limitMs: number): Promise<number> {
+  async fateOfDaemonSet(own: OwnDaemonSet, withinMs: number): Promise<DaemonSetFate> {
+    const { fateOfDaemonSet } = await import("./daemon-set.ts");
+    const isPodEnding = () => this.pods.isBeingDeleted(own.namespace, own.pod);
+    return fateOfDaemonSet({ api: this.#options.api, own, isPodEnding, withinMs });
+  }
+
+  async close(limitMs: number, until?: Promise<unknown>): Promise<number> {
     const undelivered = await this.sink.flush(limitMs);
+    await until;
     this.sink.close();
     this.nads.watch.close();
     this.pods.watch?.close();

@@ -7,6 +7,8 @@ import type { Logger } from "../log/logger.ts";
 import type { Clusters } from "../multus/cluster.ts";
 import type { OpenCluster } from "./cluster.ts";
 import type { ClusterState } from "./cluster-state.ts";
+import type { DaemonSetFate } from "./daemon-set.ts";
+import type { OwnDaemonSet } from "./own-daemon-set.ts";
 
 /** A node belongs to one cluster. A netconf that names another one now and then is a file being moved; more are a mistake. */
 const maxClusters = 4;
@@ -31,7 +33,9 @@ export class KubeClusters implements Clusters {
   /** By kubeconfig; "" is the pod's own. */
   readonly #open = new Map<string, Promise<OpenCluster>>();
   /** Those that are, and not only being opened. */
-  readonly #opened = new Set<OpenCluster>();
+  readonly #opened = new Map<string, OpenCluster>();
+  /** Why the last try to open the cluster failed that is every request's. */
+  #failure = "its credentials are not there yet";
   #refusalLogged = false;
   #missing: string | undefined;
 
@@ -60,7 +64,27 @@ export class KubeClusters implements Clusters {
   }
 
   get states(): readonly ClusterState[] {
-    return Array.from(this.#opened, (cluster) => cluster.state);
+    return Array.from(this.#opened.values(), (cluster) => cluster.state);
+  }
+
+  /**
+   * Why the cluster that is every request's could not serve an ADD now; undefined: it could, or there is no such cluster. One that could not be opened is tried again, and not waited for.
+   */
+  problem(): string | undefined {
+    const key = this.#choose("");
+    if (key === undefined) return undefined;
+    const opened = this.#opened.get(key);
+    if (opened !== undefined) return opened.problem();
+    void this.#openOwn();
+    return `the cluster cannot be used: ${this.#failure}`;
+  }
+
+  /** As {@link OpenCluster.fateOfDaemonSet} of the cluster that is every request's. */
+  async fateOfDaemonSet(own: OwnDaemonSet, withinMs: number): Promise<DaemonSetFate> {
+    const cluster = this.#opened.get(this.#choose("") ?? "");
+    return (
+      cluster?.fateOfDaemonSet(own, withinMs) ?? { isEnding: false, because: "there is no cluster to ask" }
+    );
   }
 
   /** Opens the cluster that is every request's, if there is one, so that its caches are warm when the first request comes. Never throws: a problem goes to the log. @returns undefined: there is none, or it could not be opened */
@@ -68,7 +92,8 @@ export class KubeClusters implements Clusters {
     try {
       return await this.of("");
     } catch (error) {
-      this.#options.log.error("the cluster cannot be used", { error: errorText(error) });
+      this.#failure = errorText(error);
+      this.#options.log.error("the cluster cannot be used", { error: this.#failure });
       return undefined;
     }
   }
@@ -76,19 +101,28 @@ export class KubeClusters implements Clusters {
   /**
    * Delivers what is to be delivered, and closes all.
    * @param limitMs milliseconds for it
+   * @param until a question that is still to be answered, before connections end; it has a limit of its own
    * @returns how many were not delivered
    */
-  async close(limitMs: number): Promise<number> {
+  async close(limitMs: number, until?: Promise<unknown>): Promise<number> {
     // One that is still being opened, by a program that makes its credentials, has nothing to deliver.
     const givenUp = new AbortController();
     const tooLate = sleep(limitMs, undefined, { signal: givenUp.signal }).catch(() => undefined);
     const closing = Array.from(this.#open.values(), async (opening) => {
       const cluster = await Promise.race([opening.catch(() => undefined), tooLate]);
-      return cluster?.close(limitMs) ?? 0;
+      return cluster?.close(limitMs, until) ?? 0;
     });
     const undelivered = await Promise.all(closing);
     givenUp.abort();
     return undelivered.reduce((sum, count) => sum + count, 0);
+  }
+
+  async #openOwn(): Promise<void> {
+    try {
+      await this.of("");
+    } catch (error) {
+      this.#failure = errorText(error);
+    }
   }
 
   #choose(kubeconfig: string): string | undefined {
@@ -122,7 +156,7 @@ export class KubeClusters implements Clusters {
     this.#open.set(key, opening);
     // What could not be opened is tried again by the next who asks: the file may be there by then.
     opening.then(
-      (cluster) => this.#opened.add(cluster),
+      (cluster) => this.#opened.set(key, cluster),
       () => this.#open.delete(key),
     );
     return opening;

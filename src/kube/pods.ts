@@ -24,6 +24,8 @@ const longestAnswer = 4 << 20;
 export interface KeptPod extends PodDetails {
   /** Whoever wrote it, and whatever it says. */
   readonly hasNetworkStatus: boolean;
+  /** Its deletion has begun (metadata.deletionTimestamp). */
+  readonly isBeingDeleted: boolean;
 }
 
 /**
@@ -39,6 +41,7 @@ export function keptPod(object: unknown): KeptPod {
     annotations,
     isStatic: isStaticPod(annotations),
     hasNetworkStatus: isJsonObject(metadata.annotations) && statusAnnotation in metadata.annotations,
+    isBeingDeleted: typeof metadata.deletionTimestamp === "string",
   };
 }
 
@@ -181,6 +184,11 @@ export class KubePods implements PodSource {
 
   async untilWatched(): Promise<boolean> {
     return (await this.watch?.waitUntilSynced(syncPatienceMs)) ?? false;
+  }
+
+  /** Does the watch have the pod as one that is being deleted? Nothing is asked. */
+  isBeingDeleted(namespace: string, name: string): boolean {
+    return this.watch?.get(`${namespace}/${name}`)?.details.isBeingDeleted ?? false;
   }
 
   withoutStatus(pod: PodReference): PodReference | undefined {

@@ -10,6 +10,7 @@ import { CniError, ioFailure } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { ownFileNames } from "./files.ts";
+import type { Removal } from "./removal.ts";
 import type { RuntimeConfigSource, WantedFile } from "./sources.ts";
 import { DirectoryWatches, type WatchDirectory, watchDirectory } from "./watch.ts";
 
@@ -34,8 +35,6 @@ export interface KeeperOptions {
   readonly source: RuntimeConfigSource;
   /** Absolute path of a file without which the cluster network cannot be used; "" for none. */
   readonly readinessIndicatorFile: string;
-  /** Take the file away when the daemon ends in order. */
-  readonly removeOnExit: boolean;
   readonly log: Logger;
   readonly watch?: WatchDirectory;
 }
@@ -101,15 +100,22 @@ export class RuntimeConfigKeeper {
   }
 
   /** The daemon ends in order: the file goes, if that is wanted and it is still the one that this process wrote. */
-  leave(): void {
+  leave({ isWanted, because }: Removal): void {
     this.freeze();
     const written = this.#written;
-    if (written === undefined || !this.#options.removeOnExit) return;
+    if (written === undefined) return;
     const { log } = this.#options;
+    if (!isWanted) {
+      log.verbose("runtime configuration stays: pods wait for the next daemon", {
+        file: written.path,
+        because,
+      });
+      return;
+    }
     try {
       if (written.identity === undefined || identityOf(statsOf(written.path)) !== written.identity) return;
       removeFile(written.path);
-      log.verbose("runtime configuration removed", { file: written.path, because: "cleanup on exit" });
+      log.verbose("runtime configuration removed", { file: written.path, because });
     } catch (error) {
       this.#complain(ioFailure("remove", written.path, error));
     }

@@ -2,9 +2,15 @@
 
 import { Command } from "commander";
 import { loadKernels } from "../../kernels/load.ts";
+import { ApiClient } from "../../kube/api-client.ts";
+import { inClusterCredentials, isInCluster } from "../../kube/credentials.ts";
+import { fateOfDaemonSet } from "../../kube/daemon-set.ts";
 import { nodeNameIn } from "../../kube/node-name.ts";
+import { ownDaemonSetIn } from "../../kube/own-daemon-set.ts";
+import type { Logger } from "../../log/logger.ts";
 import { Loggers } from "../../log/loggers.ts";
 import { logSettings } from "../../log/settings.ts";
+import type { AskForDaemonSet } from "../../runtime-config/removal.ts";
 import { findPart } from "../installation.ts";
 import { Interruption } from "../interruption.ts";
 import { pluginBinary } from "./plugin-binary.ts";
@@ -42,6 +48,19 @@ Examples:
     .action((options: ThinOptions) => run(options));
 }
 
+/** @returns undefined: this is no pod of a DaemonSet that says so */
+function askForDaemonSet(log: Logger): AskForDaemonSet | undefined {
+  const own = ownDaemonSetIn(process.env);
+  if (own === undefined || !isInCluster()) return undefined;
+  return async (withinMs) => {
+    const api = new ApiClient(inClusterCredentials(log));
+    // Nothing watches pods here: a refusal is no answer.
+    const fate = await fateOfDaemonSet({ api, own, isPodEnding: () => false, withinMs });
+    api.close();
+    return { isWanted: fate.isEnding, because: fate.because };
+  };
+}
+
 async function run(options: ThinOptions): Promise<void> {
   const log = new Loggers().get(logSettings({ logLevel: "verbose" }));
   using interruption = new Interruption();
@@ -56,6 +75,7 @@ async function run(options: ThinOptions): Promise<void> {
       pluginBinary: () => pluginBinary(thisArchitecture()),
       daemonExecutable: findPart("multusd"),
       nodeName: nodeNameIn(process.env),
+      daemonSet: askForDaemonSet(log),
     },
     interruption.signal,
   );

@@ -5,6 +5,7 @@ import { checkVersion } from "../../cni/versions.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import type { Logger } from "../../log/logger.ts";
 import { RuntimeConfigKeeper } from "../../runtime-config/keeper.ts";
+import { type AskForDaemonSet, ConfigRemoval } from "../../runtime-config/removal.ts";
 import {
   ClusterNetworkSource,
   CopiedFileSource,
@@ -22,6 +23,8 @@ import { generatorOptions, namedPluginBinary, type ThinOptions } from "./thin-op
 
 /** How often it is looked whether what was asked for once is done. */
 const lookEveryMs = 200;
+/** A pod has 30 s between SIGTERM and SIGKILL. */
+const answerWithinMs = 20_000;
 
 /** What this build and this pod have. */
 export interface ThinSurroundings {
@@ -33,6 +36,8 @@ export interface ThinSurroundings {
   readonly daemonExecutable: string | undefined;
   /** Of the node, in its cluster; "" if it is not known. */
   readonly nodeName: string;
+  /** Asks for the DaemonSet; undefined: the pod knows of none. */
+  readonly daemonSet?: AskForDaemonSet | undefined;
 }
 
 /** Until the signal is aborted. @throws {UserError} what a restart of the pod would not make good */
@@ -94,7 +99,7 @@ function prepareDaemon(
 async function keepConfiguration(
   options: ThinOptions,
   daemonCommand: readonly string[],
-  { kernels, log }: ThinSurroundings,
+  { kernels, log, daemonSet }: ThinSurroundings,
   signal: AbortSignal,
 ): Promise<void> {
   const { cniConfDir, cleanupConfigOnExit, skipConfigWatch, renameConfFile } = options;
@@ -110,9 +115,9 @@ async function keepConfiguration(
     source: renamed ?? found,
     // It is looked for by the plugin, on the node.
     readinessIndicatorFile: "",
-    removeOnExit: cleanupConfigOnExit,
     log,
   });
+  const removal = new ConfigRemoval(cleanupConfigOnExit, daemonSet);
   let complaint = "";
   const inPlace = setInterval(() => {
     if (keeper.notInPlace !== undefined) return;
@@ -124,8 +129,9 @@ async function keepConfiguration(
     await untilInterrupted(signal);
   } finally {
     clearInterval(inPlace);
-    if (renamed !== undefined && cleanupConfigOnExit) logFailure(log, () => renamed.restore());
-    keeper.leave();
+    await removal.settle(answerWithinMs);
+    if (renamed !== undefined && removal.answer.isWanted) logFailure(log, () => renamed.restore());
+    keeper.leave(removal.answer);
   }
 }
 

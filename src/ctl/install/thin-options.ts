@@ -7,6 +7,7 @@ import { goBoolean } from "../../command-line/go-flags.ts";
 import { parseLogLevel } from "../../log/settings.ts";
 import { defaultPluginType, type GeneratorOptions } from "../../runtime-config/generate.ts";
 import { ownershipKeys } from "../../runtime-config/ownership.ts";
+import type { CleanupOnExit } from "../../runtime-config/removal.ts";
 import { defaultCniBinDir, defaultCniConfDir, pathOnNode } from "./node-paths.ts";
 
 export interface ThinOptions {
@@ -30,7 +31,7 @@ export interface ThinOptions {
   readonly multusLogLevel: string;
   readonly multusLogFile: string;
   readonly overrideNetworkName: boolean;
-  readonly cleanupConfigOnExit: boolean;
+  readonly cleanupConfigOnExit: CleanupOnExit;
   readonly skipConfigWatch: boolean;
   readonly renameConfFile: boolean;
   readonly readinessIndicatorFile: string;
@@ -101,7 +102,15 @@ export function addThinOptions(command: Command): Command {
     .option("--multus-bin-file <file>", "another plugin binary than this build's")
     .addOption(flag("--skip-multus-binary-copy", "put no plugin binary onto the node"))
     .addOption(flag("--skip-config-watch", "do not follow the cluster network's file and the token"))
-    .addOption(flag("--cleanup-config-on-exit", "remove the runtime's configuration when it is stopped"))
+    .addOption(
+      new Option(
+        "--cleanup-config-on-exit [when]",
+        "remove the runtime's configuration when it is stopped: true, false, or auto: if the DaemonSet is deleted",
+      )
+        .argParser((text) => (text === "auto" ? text : boolean(text)))
+        .preset("true")
+        .default(false),
+    )
     .addOption(flag("--skip-tls-verify", "kubeconfig: believe whoever answers for the API server"))
     .option(
       "--daemon-command <words>",

@@ -85,7 +85,7 @@ describe("the daemon's configuration", () => {
     expect(config.runtimeConfig).toEqual({
       directory: "/host/etc/cni/net.d",
       readinessIndicatorFile: "",
-      removeOnExit: true,
+      removeOnExit: "auto",
       from: {
         clusterNetwork: { directory: "/host/etc/cni/net.d", name: "" },
         options: {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Ending, type EndingParts } from "../../../src/daemon/ending.ts";
+import { ConfigRemoval, type Removal } from "../../../src/runtime-config/removal.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 
 /** Kubernetes sends SIGKILL so many milliseconds after SIGTERM. */
@@ -31,7 +32,11 @@ function newEnding(over: Partial<EndingParts> = {}) {
     agents: { close: async () => {} },
     clusters: { close: async () => 0 },
     telemetry: { close: async () => {} },
-    runtimeConfig: { freeze: () => events.push("freeze"), leave: () => events.push("leave") },
+    runtimeConfig: {
+      freeze: () => events.push("freeze"),
+      leave: ({ isWanted }) => events.push(isWanted ? "leave" : "keep"),
+    },
+    removal: { answer: { isWanted: true, because: "a test" }, settle: async () => {} },
     log: Object.assign(new RecordingLogger(), { panic: () => {} }),
     closeLogs: async () => {},
     exit: (code) => {
@@ -107,6 +112,89 @@ describe("a daemon that is told to stop", () => {
     await settle();
     ending.stop("SIGINT");
     expect(events).toEqual(["freeze", "leave", "exit 1"]);
+  });
+});
+
+/** What the API says of the DaemonSet, some time after it is asked. */
+const deleted = { isWanted: true, because: "the DaemonSet is deleted" };
+const there = { isWanted: false, because: "the DaemonSet is there" };
+
+describe("a daemon whose file goes with its DaemonSet alone", () => {
+  test.each([
+    [deleted, "leave"],
+    [there, "keep"],
+  ])("%j: %s", async (answer, event) => {
+    const { ending, events } = newEnding({ removal: new ConfigRemoval("auto", async () => answer) });
+    ending.stop("SIGTERM");
+    await settle();
+    expect(events).toEqual(["freeze", event, "exit 0"]);
+  });
+
+  test("asks when its requests have ended, and while the connection to the API is there", async () => {
+    const order: string[] = [];
+    const requests = Promise.withResolvers<number>();
+    const answer = Promise.withResolvers<Removal>();
+    const { ending, events } = newEnding({
+      server: { stop: () => requests.promise, retire: never },
+      clusters: {
+        close: async (_limitMs, until) => {
+          order.push("flush");
+          await until;
+          order.push("closed");
+          return 0;
+        },
+      },
+      removal: new ConfigRemoval("auto", () => {
+        order.push("asked");
+        return answer.promise;
+      }),
+    });
+    ending.stop("SIGTERM");
+    await settle();
+    expect(order).toEqual([]);
+    requests.resolve(0);
+    await settle();
+    expect(order).toEqual(["asked", "flush"]);
+    answer.resolve(deleted);
+    await settle();
+    expect(order).toEqual(["asked", "flush", "closed"]);
+    expect(events).toEqual(["freeze", "leave", "exit 0"]);
+  });
+
+  test("keeps it where no answer comes, and has ended before it would be killed", async () => {
+    const { ending, events, endedAfter } = newEnding({
+      server: { stop: slowly(3), retire: never },
+      clusters: { close: slowly(2) },
+      removal: new ConfigRemoval("auto", never),
+    });
+    ending.stop("SIGTERM");
+    await vi.advanceTimersByTimeAsync(graceMs);
+    expect(events).toEqual(["freeze", "keep", "exit 1"]);
+    expect(endedAfter()).toBeLessThan(graceMs - 3_000);
+  });
+
+  test("keeps it where the daemon is told twice to stop", async () => {
+    const { ending, events } = newEnding({ removal: new ConfigRemoval("auto", never) });
+    ending.stop("SIGTERM");
+    await settle();
+    ending.stop("SIGINT");
+    expect(events).toEqual(["freeze", "keep", "exit 1"]);
+  });
+
+  test("keeps it where it knows of no DaemonSet", async () => {
+    const { ending, events } = newEnding({ removal: new ConfigRemoval("auto", undefined) });
+    ending.stop("SIGTERM");
+    await settle();
+    expect(events).toEqual(["freeze", "keep", "exit 0"]);
+  });
+
+  test.each([true, false])("does not ask where cleanupConfigOnExit is %s", async (setting) => {
+    const ask = vi.fn(never);
+    const { ending, events } = newEnding({ removal: new ConfigRemoval(setting, ask) });
+    ending.stop("SIGTERM");
+    await settle();
+    expect(events).toEqual(["freeze", setting ? "leave" : "keep", "exit 0"]);
+    expect(ask).not.toHaveBeenCalled();
   });
 });
 

@@ -120,11 +120,11 @@ describe("what goes into the file", () => {
 
 describe("at a daemon's end", () => {
   test.each([
-    [{}, true],
+    [{}, "auto"],
+    [{ cleanupConfigOnExit: "auto" }, "auto"],
     [{ cleanupConfigOnExit: false }, false],
-    // Such a daemon ends when it has nothing to do; by the file it is started again.
-    [{ daemonCommand: ["/opt/multus/multusd"] }, false],
-    [{ daemonCommand: ["/opt/multus/multusd"], cleanupConfigOnExit: true }, true],
+    [{ cleanupConfigOnExit: true }, true],
+    [{ daemonCommand: ["/opt/multus/multusd"] }, "auto"],
   ])("%j: the file goes: %s", (keys, removeOnExit) => {
     expect(settings({ multusConfigFile: "auto", ...keys }).removeOnExit).toBe(removeOnExit);
   });

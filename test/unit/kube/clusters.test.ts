@@ -50,6 +50,7 @@ class Opened {
       sink: { event: unused, networkStatus: unused, withdraw: unused },
       problem: () => path,
       untilListed: unused,
+      fateOfDaemonSet: unused,
       state: {
         server: path,
         watches: [],

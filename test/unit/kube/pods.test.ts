@@ -96,6 +96,7 @@ describe.concurrent("a pod of the node", () => {
     expect(await pods.find(asked("web", "u1"), retry)).toEqual({
       uid: "u1",
       isStatic: false,
+      isBeingDeleted: false,
       hasNetworkStatus: false,
       annotations: { [networks]: "a,b", "v1.multus-cni.io/default-network": "c" },
     });

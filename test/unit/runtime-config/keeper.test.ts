@@ -37,11 +37,14 @@ class Log extends RecordingLogger {
   readonly writes: string[] = [];
   readonly waits: string[] = [];
   removals = 0;
+  /** Field `because` of what was left. */
+  readonly stays: string[] = [];
 
   override verbose(message?: string, fields: LogFields = {}): void {
     if (message === "runtime configuration written") this.writes.push(String(fields.because));
     if (message === "runtime configuration waits") this.waits.push(String(fields.for));
     if (message === "runtime configuration removed") this.removals += 1;
+    if (message?.startsWith("runtime configuration stays")) this.stays.push(String(fields.because));
   }
 }
 
@@ -61,6 +64,7 @@ afterEach(() => {
   scratch[Symbol.dispose]();
 });
 
+const toGo = { isWanted: true, because: "a test" };
 const path = (name: string) => join(scratch.path, name);
 const target = () => path("net.d/00-multus.conf");
 const read = () => JSON.parse(readFileSync(target(), "utf8"));
@@ -91,7 +95,6 @@ function keeper(options: Partial<KeeperOptions> = {}, clusterNetwork = ""): Runt
     directory,
     source,
     readinessIndicatorFile: "",
-    removeOnExit: true,
     log,
     ...options,
   });
@@ -468,26 +471,27 @@ describe("what others do to the runtime's file", () => {
 describe("at the daemon's end", () => {
   test("the file goes", () => {
     install("10-cluster.conflist");
-    started().leave();
+    started().leave(toGo);
     expect(others("10-cluster.conflist")).toEqual([]);
   });
 
   test("it stays where it is not to go, and where it is another daemon's by now", () => {
     install("10-cluster.conflist");
-    started({ removeOnExit: false }).leave();
+    started().leave({ isWanted: false, because: "a test" });
+    expect(log.stays).toEqual(["a test"]);
     expect(existsSync(target())).toBe(true);
     const old = started();
     const next = started();
-    old.leave();
+    old.leave(toGo);
     expect(existsSync(target())).toBe(true);
     writeFileSync(target(), readFileSync(target()));
-    next.leave();
+    next.leave(toGo);
     expect(existsSync(target())).toBe(true);
   });
 
   test("what this one did not write stays", () => {
     writeFileSync(target(), "{}");
-    started().leave();
+    started().leave(toGo);
     expect(readFileSync(target(), "utf8")).toBe("{}");
   });
 
@@ -595,7 +599,7 @@ describe("a file that the user provides", () => {
     expect(others("05-mine.conflist")).toEqual([]);
     writeFileSync(userFile(), ` ${network("ips")}\n`);
     await vi.waitFor(() => expect(readFileSync(copied(), "utf8")).toBe(` ${network("ips")}\n`), patience);
-    kept.leave();
+    kept.leave(toGo);
     expect(others()).toEqual([]);
     expect(existsSync(userFile())).toBe(true);
   });

@@ -1,0 +1,44 @@
+/** Does the runtime's file go with a process that has been told to stop (cleanupConfigOnExit)? With the file gone a runtime gives new pods the cluster network alone. */
+
+/** `auto`: where the DaemonSet is gone or being deleted. */
+export type CleanupOnExit = boolean | "auto";
+
+/** Does the file go? */
+export interface Removal {
+  readonly isWanted: boolean;
+  /** For the log. */
+  readonly because: string;
+}
+
+/** Is the DaemonSet gone or being deleted? Never throws. @param withinMs milliseconds until there has to be an answer */
+export type AskForDaemonSet = (withinMs: number) => Promise<Removal>;
+
+export class ConfigRemoval {
+  readonly #ask: AskForDaemonSet | undefined;
+  #answer: Removal;
+
+  /** @param ask undefined: the process is of no DaemonSet that it knows */
+  constructor(setting: CleanupOnExit, ask: AskForDaemonSet | undefined) {
+    this.#ask = setting === "auto" ? ask : undefined;
+    this.#answer =
+      setting === "auto" ? unasked(ask) : { isWanted: setting, because: `cleanupConfigOnExit is ${setting}` };
+  }
+
+  /** As far as it is known. Until the API has been asked, the file stays: pods wait for the next daemon. */
+  get answer(): Removal {
+    return this.#answer;
+  }
+
+  /** Asks, where it depends on the DaemonSet. Never throws. @param withinMs milliseconds until there has to be an answer */
+  async settle(withinMs: number): Promise<void> {
+    if (this.#ask !== undefined) this.#answer = await this.#ask(withinMs);
+  }
+}
+
+function unasked(ask: AskForDaemonSet | undefined): Removal {
+  const because =
+    ask === undefined
+      ? "no DaemonSet is known that owns this pod (MULTUS_NAMESPACE, MULTUS_DAEMONSET, MULTUS_POD)"
+      : "the API has not said whether the DaemonSet is deleted";
+  return { isWanted: false, because };
+}
