@@ -1,11 +1,12 @@
 /**
- * The daemon is replaced again and again, in order and by kill, while pods come and go: no pod fails for good, and at the end nothing is left of any of
- * them, neither of those whose DEL found no daemon.
+ * The daemon is replaced again and again, in order and by kill, while pods come and go: no pod fails for good, none runs without its networks, and at the end nothing is left of any of
+ * them, neither of those whose DEL found no daemon. The runtime's file is the one that the daemon itself keeps.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readSpool } from "../../src/multus/spool.ts";
+import { daemonSetOf, kustomize, manifests } from "../support/cluster/deployment.ts";
 import { documents } from "../support/cluster/manifests.ts";
 import { ClusterNode } from "../support/cluster/node.ts";
 import { cidrs } from "../support/namespace.ts";
@@ -20,7 +21,9 @@ const awayMs = 2000;
 let node: ClusterNode;
 
 beforeAll(async () => {
-  node = await ClusterNode.start();
+  node = await ClusterNode.start({ keepsRuntimeFile: true });
+  // No controller runs: it makes no pods. But it is there, so that a daemon that ends leaves 00-multus.conf.
+  await node.apply(JSON.stringify(daemonSetOf(manifests(await kustomize("thick")))));
   await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
   await node.applyNetwork("default", "video", node.macvlan(["10.131.0.0/24"]));
 });

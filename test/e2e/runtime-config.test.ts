@@ -137,13 +137,14 @@ describe("a file made from the cluster network's", () => {
     expect(await traces(node)).toEqual(before);
   });
 
-  test("is removed when the daemon stops, stays when it is killed, and is the next one's then", async () => {
+  test("is removed when the daemon stops and is told to remove it, stays when it is killed, and is the next one's then", async () => {
     writeClusterNetwork("10.140.0.0/24");
+    await restart({ cleanupConfigOnExit: true });
     await expectWritten();
     const { ino } = statSync(target());
     await node.daemon.stop("SIGKILL");
     expect(existsSync(target())).toBe(true);
-    await restart();
+    await restart({ cleanupConfigOnExit: true });
     await vi.waitFor(() => expect(statSync(target()).ino).not.toBe(ino), patience);
     expect(await node.daemon.stop("SIGTERM")).toBe(0);
     expect(existsSync(target())).toBe(false);
@@ -151,9 +152,8 @@ describe("a file made from the cluster network's", () => {
     expect(readdirSync(runtimeDirectory())).toEqual(["10-cluster.conflist"]);
   });
 
-  test("stays at the daemon's end where it is told to: a pod that comes then waits for the next one, and gets all its networks", async () => {
+  test("stays at the daemon's end where no DaemonSet is known: a pod that comes then waits for the next one, and gets all its networks", async () => {
     writeClusterNetwork("10.140.0.0/24");
-    await restart({ cleanupConfigOnExit: false });
     await expectWritten();
     expect(await node.daemon.stop("SIGTERM")).toBe(0);
     expect(readdirSync(runtimeDirectory()).sort()).toEqual(["00-multus.conf", "10-cluster.conflist"]);
@@ -170,8 +170,8 @@ describe("a file made from the cluster network's", () => {
   test("with a forced version has a copy of the cluster network, whose file stays as it was", async () => {
     const old = { cniVersion: "0.3.1", name: "old", type: "bridge", bridge: "cni0", isGateway: true };
     const content = JSON.stringify({ ...old, ipam: node.hostLocal("10.143.0.0/24") });
-    writeFileSync(inRuntimeDirectory("10-old.conf"), content);
     await restart({ cniVersion: "1.0.0" });
+    writeFileSync(inRuntimeDirectory("10-old.conf"), content);
     await vi.waitFor(
       () => expect(node.daemon.output).toContain("its cniVersion is 0.3.1, while Multus's is 1.0.0"),
       patience,
@@ -193,7 +193,7 @@ test("a file that the user wrote is copied, serves pods, and goes with the daemo
   const file = join(node.directory, "05-mine.conf");
   const clusterNetwork = inRuntimeDirectory("50-cluster.conflist");
   writeFileSync(file, JSON.stringify(node.netconf({}, { delegates: undefined, clusterNetwork })));
-  await restart({ multusConfigFile: file });
+  await restart({ multusConfigFile: file, cleanupConfigOnExit: true });
   const copy = inRuntimeDirectory("05-mine.conf");
   await vi.waitFor(() => expect(readFileSync(copy)).toEqual(readFileSync(file)), patience);
   await using pod = await node.pod("web", "storage");

@@ -18,6 +18,9 @@ export interface DaemonFindings {
 const answers = "daemon/answers";
 const cluster = "daemon/cluster";
 const failuresShown = 3;
+/** The runtime's file outlives a daemon that could not ask whether its DaemonSet is deleted. */
+const ofDeletedDaemonSet =
+  "where Multus's DaemonSet is deleted for good, multusctl uninstall: no pod starts here while the runtime's file calls Multus";
 /** Older failures are history. */
 const recentMs = 60 * 60 * 1000;
 
@@ -59,6 +62,7 @@ export async function checkDaemon(
 
 function judgeSilence({ state, message, advice }: NoAnswer, [program = ""]: readonly string[]): Finding {
   if (state === "forbidden") return skip(answers, message, advice);
+  if (state === "absent" && program === "") return fail(answers, message, `${advice}; ${ofDeletedDaemonSet}`);
   if (state === "silent" || program === "") return fail(answers, message, advice);
   if (!existsSync(dirname(program))) {
     return skip(

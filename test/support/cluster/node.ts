@@ -43,6 +43,13 @@ export const nodeName = "node-1";
 /** What a pod selects networks with. */
 export const networksAnnotation = "k8s.v1.cni.cncf.io/networks";
 
+/** What a daemon finds in the environment of its pod. */
+const ownDaemonSet = {
+  MULTUS_NAMESPACE: "kube-system",
+  MULTUS_DAEMONSET: "kube-multus-ds",
+  MULTUS_POD: "kube-multus-ds-1",
+};
+
 const serviceAccount = { namespace: "kube-system", name: "multus" };
 
 /** Deadlines are for a machine that does much else; nothing waits longer than it has to. */
@@ -58,6 +65,8 @@ export interface ClusterNodeOptions {
   readonly netconf?: Json;
   /** Further keys of the daemon's configuration. */
   readonly daemonConfig?: Json;
+  /** The daemon itself makes 00-multus.conf from the cluster network's file, which is beside it, and is told that it is a pod of the DaemonSet of deploy/thick. `netconf` and `cniVersion` are for nothing. */
+  readonly keepsRuntimeFile?: boolean;
   /**
    * A node as it is before anybody installs multus: neither plugin nor netconf nor daemon of the test's. Containerd and kubelet have the usual places of a node, with Debian's
    * plugins and the cluster network's configuration in them; pods in the host's network reach the API server at its Service's address, also with certificates of theirs.
@@ -229,6 +238,15 @@ class NodeFiles {
     writeFileSync(join(this.runtimeConfDir, "00-multus.conf"), JSON.stringify(netconf, undefined, 2));
   }
 
+  /** What a node has whose daemon keeps the runtime's file. @returns keys of its configuration */
+  writeKept(): Json {
+    this.writeBare();
+    for (const directory of [this.confDir, this.cniDir]) mkdirSync(directory, { recursive: true });
+    copyFileSync(shim, this.plugin);
+    const { confDir, cniDir, runtimeConfDir: cniConfigDir } = this;
+    return { multusConfigFile: "auto", cniConfigDir, binDir: debianPlugins, confDir, cniDir };
+  }
+
   /** What a node has that knows nothing of multus. */
   writeBare(): void {
     for (const directory of [this.runtimeBinDir, this.runtimeConfDir, this.ipamDir]) {
@@ -302,10 +320,11 @@ export class ClusterNode implements AsyncDisposable {
       for (const { pid } of onDemandDaemons()) process.kill(pid, "SIGKILL");
       while (onDemandDaemons().length > 0) await sleep(20);
     });
-    const { bare = false } = options;
+    const { bare = false, keepsRuntimeFile = false } = options;
     const files = new NodeFiles(scratch.path);
+    const keptKeys = keepsRuntimeFile ? files.writeKept() : {};
     if (bare) files.writeBare();
-    else files.write(options.cniVersion ?? "1.0.0", options.netconf ?? {});
+    else if (!keepsRuntimeFile) files.write(options.cniVersion ?? "1.0.0", options.netconf ?? {});
 
     const network = resources.use(await Namespace.create("node"));
     await network.ip("link", "add", masterLink, "type", "veth", "peer", "name", "wire0");
@@ -316,7 +335,12 @@ export class ClusterNode implements AsyncDisposable {
     const api = await step("etcd and kube-apiserver", async () => resources.use(await ApiServer.start()));
     if (!bare) await step("the manifests of deploy/", () => api.applyDeployment());
     const proxy = resources.use(await FaultProxy.start(api));
-    const daemonConfig = { socketDir: files.socketDir, logLevel: "debug", ...options.daemonConfig };
+    const daemonConfig = {
+      socketDir: files.socketDir,
+      logLevel: "debug",
+      ...keptKeys,
+      ...options.daemonConfig,
+    };
     let daemon: Daemon | undefined;
     let through: readonly string[] = [];
     if (bare) {
@@ -332,6 +356,7 @@ export class ClusterNode implements AsyncDisposable {
             KUBERNETES_SERVICE_HOST: "127.0.0.1",
             KUBERNETES_SERVICE_PORT: String(proxy.port),
             MULTUS_NODE_NAME: nodeName,
+            ...(keepsRuntimeFile ? ownDaemonSet : {}),
           },
           through: inPodWith(credentials.directory),
           ...(options.onLog && { onOutput: options.onLog }),
