@@ -5,7 +5,8 @@
  */
 
 import { X509Certificate } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Controllers } from "../support/cluster/controllers.ts";
 import { DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
@@ -16,6 +17,7 @@ import { ScratchDirectory } from "../support/scratch-directory.ts";
 
 const resources = new AsyncDisposableStack();
 let node: ClusterNode;
+let manifests: string;
 let approver: ClusterPod;
 let daemon: ClusterPod;
 /** What the scheduler said of the approver while the node was like any other. */
@@ -46,10 +48,10 @@ async function requests(): Promise<unknown> {
   ]);
 }
 
+const runtimeFile = () => node.hostPath("/etc/cni/net.d/00-multus.conf");
+
 async function expectNetworks(pod: string): Promise<void> {
-  // Between two daemons it is not there, and a pod would get the cluster network alone.
-  const runtimeFile = node.hostPath("/etc/cni/net.d/00-multus.conf");
-  await node.until("00-multus.conf", async () => existsSync(runtimeFile));
+  await node.until("00-multus.conf", async () => existsSync(runtimeFile()));
   await node.applyPod("default", pod, "storage");
   await node.waitForPod("default", pod);
   expect(await node.waitForNetworkStatus("default", pod)).toMatchObject([
@@ -67,7 +69,8 @@ beforeAll(async () => {
   const scratch = resources.use(new ScratchDirectory("kustomization"));
   node = resources.use(await ClusterNode.start({ bare: true, containerd: "2.4" }));
   await writeKubeletFiles(node);
-  await DeployedDaemonSet.apply(node, await kustomizeOwn(scratch.path, "thick", ["per-node-certificate"]));
+  manifests = await kustomizeOwn(scratch.path, "thick", ["per-node-certificate"]);
+  await DeployedDaemonSet.apply(node, manifests);
   await node.api.kubectl("delete", "clusterrolebinding", "multus-wasm");
   await node.applyNetwork("default", "storage", node.macvlan(["10.130.0.0/24"]));
   resources.use(await Controllers.start(node.api));
@@ -125,4 +128,14 @@ test("the next daemon pod goes on with it, without an approver", async () => {
   await expectNetworks("second");
   expect(certificateFile()).toBe(before);
   expect(await requests()).toEqual([["system:node:node-1", "Approved"]]);
+});
+
+test("deleted with all its manifests, roles first, it takes 00-multus.conf away: its certificate is good, and has no rights any more", async () => {
+  const file = join(node.directory, "per-node-certificate.yaml");
+  writeFileSync(file, manifests);
+  await node.api.kubectl("delete", "--ignore-not-found", "--filename", file);
+  await node.until("no daemon's pod", async () =>
+    (await node.pods("kube-system")).every(({ metadata }) => !metadata.name.startsWith("kube-multus-ds-")),
+  );
+  expect(existsSync(runtimeFile())).toBe(false);
 });

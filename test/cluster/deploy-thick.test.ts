@@ -1,6 +1,6 @@
 /**
  * The DaemonSet of deploy/thick on a node that knows nothing of multus, unchanged: the real kubelet and containerd start its pod, unprivileged; it installs the plugin,
- * makes 00-multus.conf, and pods get their networks; with the pod goes what it made.
+ * makes 00-multus.conf, and pods get their networks; with the DaemonSet goes what it made.
  */
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -162,7 +162,7 @@ test("while twenty pods of three networks come and go at once it stays within wh
   expect(cpus).toBeGreaterThan(0);
 });
 
-test("with the pod go 00-multus.conf and the socket; the next one makes both again, and takes away what is left of pods", async () => {
+test("with the pod goes the socket, and 00-multus.conf stays for the next one, which takes away what is left of pods; with the DaemonSet it goes", async () => {
   // Without the daemon's own sandbox, which is another one then.
   const ofPods = async () => {
     const { links, reservations, state } = await node.traces();
@@ -173,7 +173,7 @@ test("with the pod go 00-multus.conf and the socket; the next one makes both aga
   await node.waitForPod("default", "lasting");
   expect(await ofPods()).not.toEqual(before);
   await daemon.delete();
-  expect(readdirSync(confDir)).toEqual(["10-cluster.conflist"]);
+  expect(readdirSync(confDir)).toEqual(["00-multus.conf", "10-cluster.conflist"]);
   expect(readdirSync(socketDir)).toEqual([]);
   expect(existsSync(join(binDir, "multus"))).toBe(true);
 
@@ -182,4 +182,8 @@ test("with the pod go 00-multus.conf and the socket; the next one makes both aga
   expect(daemon.log("install-multus-binary")).toContain("multus: up to date");
   await node.deletePods("default", "lasting");
   await expect.poll(ofPods, { timeout: 60_000 }).toEqual(before);
+
+  await node.api.kubectl("delete", "--namespace", "kube-system", "daemonset/kube-multus-ds");
+  await daemon.delete();
+  expect(readdirSync(confDir)).toEqual(["10-cluster.conflist"]);
 });

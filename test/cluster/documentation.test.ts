@@ -104,7 +104,8 @@ test("roll back, and change over again: what was there before makes the socket's
   expect(await follow("upgrade.md", "Roll back")).toContain("successfully rolled out");
   const isEmpty = () => existsSync(socketDirectory) && readdirSync(socketDirectory).length === 0;
   await expect.poll(isEmpty, { timeout: 30_000 }).toBe(true);
-  expect(readdirSync(runtimeDirectory)).toEqual(["10-cluster.conflist"]);
+  // What was there before writes its own over it.
+  expect(readdirSync(runtimeDirectory).sort()).toEqual(["00-multus.conf", "10-cluster.conflist"]);
   expect(await player.shell("kubectl get clusterroles --output name")).not.toContain("multus-wasm");
 
   await follow("upgrade.md", "Change over");
