@@ -41,7 +41,8 @@ export function uninstallCommand(): Command {
     .addHelpText(
       "after",
       `
-First remove the DaemonSet: it would install again, and a multusd that runs keeps its 00-multus.conf.
+First remove the DaemonSet: it would install again, and a multusd that runs keeps its 00-multus.conf. Where the DaemonSet is gone and new pods wait ("multusd cannot be reached"), no daemon was there to
+remove that file, or none could ask whether its DaemonSet is deleted: this removes it, and new pods get the cluster network.
 
 Pods that run keep all their interfaces. The runtime does not call Multus for them any more: with a pod its network namespace goes, and so do its links, but what plugins keep
 elsewhere (addresses of host-local, say) is released only by a DEL through Multus. So drain the node first, or go over to Go multus, which reads the same plans. Plans, results, and

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import type { OpenCluster } from "../../../src/kube/cluster.ts";
 import { KubeClusters } from "../../../src/kube/clusters.ts";
@@ -50,7 +50,7 @@ class Opened {
       sink: { event: unused, networkStatus: unused, withdraw: unused },
       problem: () => path,
       untilListed: unused,
-      fateOfDaemonSet: unused,
+      fateOfDaemonSet: async ({ name }, withinMs) => ({ isEnding: true, because: `${name} ${withinMs}` }),
       state: {
         server: path,
         watches: [],
@@ -180,6 +180,33 @@ describe("the daemon's clusters", () => {
     const failing = new Opened({ kubeconfig: "/own", fails: () => true });
     await failing.clusters.warm();
     expect(failing.log.causes).toEqual(["kubeconfig /own: no clusters"]);
+  });
+
+  test("have a problem while the daemon's own cannot serve, or cannot be opened; then it is tried again", async () => {
+    let fails = true;
+    const opened = new Opened({ kubeconfig: "/own", fails: () => fails });
+    await opened.clusters.warm();
+    expect(opened.clusters.problem()).toBe("the cluster cannot be used: kubeconfig /own: no clusters");
+    fails = false;
+    opened.clusters.problem();
+    // That of the cluster, which is open by then.
+    await vi.waitFor(() => expect(opened.clusters.problem()).toBe("/own"));
+    expect(new Opened().clusters.problem()).toBeUndefined();
+    expect(new Opened({ kubeconfig: "/own", hangs: () => true }).clusters.problem()).toBe(
+      "the cluster cannot be used: its credentials are not there yet",
+    );
+  });
+
+  test("answer for the DaemonSet where one is open that is every request's", async () => {
+    const own = { namespace: "kube-system", name: "ds", pod: "ds-1" };
+    const none = { isEnding: false, because: "there is no cluster to ask" };
+    const opened = new Opened({ kubeconfig: "/own" });
+    expect(await opened.clusters.fateOfDaemonSet(own, 5)).toEqual(none);
+    await opened.clusters.warm();
+    expect(await opened.clusters.fateOfDaemonSet(own, 5)).toEqual({ isEnding: true, because: "ds 5" });
+    const others = new Opened();
+    await others.which("/netconf");
+    expect(await others.clusters.fateOfDaemonSet(own, 5)).toEqual(none);
   });
 
   test("are not waited for when they should close and are not even open", async () => {

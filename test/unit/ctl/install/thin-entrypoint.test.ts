@@ -10,6 +10,7 @@ import { addThinOptions, type ThinOptions } from "../../../../src/ctl/install/th
 import { uninstall } from "../../../../src/ctl/install/uninstall.ts";
 import { readDaemonConfig } from "../../../../src/daemon/config.ts";
 import { loadKernels } from "../../../../src/kernels/load.ts";
+import type { AskForDaemonSet } from "../../../../src/runtime-config/removal.ts";
 import { ServiceAccountFiles } from "../../../support/cluster/service-account-files.ts";
 import { Installation } from "../../../support/installation.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";
@@ -57,7 +58,12 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 }
 
 /** @param daemonExecutable of the image */
-function start(args: readonly string[], daemonExecutable?: string, nodeName = "") {
+function start(
+  args: readonly string[],
+  daemonExecutable?: string,
+  nodeName = "",
+  daemonSet?: AskForDaemonSet,
+) {
   const options = addThinOptions(new Command())
     .parse(
       [`--cni-bin-dir=${binDir}`, `--cni-conf-dir=${confDir}`, `--multus-autoconfig-dir=${confDir}`, ...args],
@@ -79,6 +85,7 @@ function start(args: readonly string[], daemonExecutable?: string, nodeName = ""
       pluginBinary: () => shim,
       daemonExecutable,
       nodeName,
+      daemonSet,
     },
     stopping.signal,
   );
@@ -140,6 +147,36 @@ describe("thin-entrypoint", () => {
     );
     await stop();
     expect(readdirSync(confDir).sort()).toEqual(["10-cluster.conf", "multus.d"]);
+  });
+
+  it.each([
+    [true, ["10-cluster.conf", "multus.d"]],
+    [false, ["00-multus.conf", "10-cluster.conf.old", "multus.d"]],
+  ])(
+    "with --cleanup-config-on-exit=auto cleans up where its DaemonSet is deleted: %s",
+    async (isWanted, left) => {
+      writeCluster();
+      const { stop } = start(
+        ["--cleanup-config-on-exit=auto", "--rename-conf-file"],
+        undefined,
+        "",
+        async () => ({
+          isWanted,
+          because: "a test",
+        }),
+      );
+      await until("the renaming", () => existsSync(inConf("10-cluster.conf.old")));
+      await stop();
+      expect(readdirSync(confDir).sort()).toEqual(left);
+    },
+  );
+
+  it("with --cleanup-config-on-exit=auto leaves all of it where it knows of no DaemonSet", async () => {
+    writeCluster();
+    const { stop } = start(["--cleanup-config-on-exit=auto"]);
+    await until("the configuration", () => existsSync(inConf("00-multus.conf")));
+    await stop();
+    expect(existsSync(inConf("00-multus.conf"))).toBe(true);
   });
 
   it("follows neither with --skip-config-watch", async () => {

@@ -85,6 +85,15 @@ describe("options", () => {
     expect(parse(...args).multusLogToStderr).toBe(value);
   });
 
+  it.each([
+    ["--cleanup-config-on-exit", true],
+    ["--cleanup-config-on-exit=true", true],
+    ["--cleanup-config-on-exit=false", false],
+    ["--cleanup-config-on-exit=auto", "auto"],
+  ])("takes %s for the end: %s", (argument, value) => {
+    expect(parse(argument).cleanupConfigOnExit).toBe(value);
+  });
+
   it("takes a value with = and without", () => {
     expect(parse("--cni-conf-dir", "/a", "--cni-bin-dir=/b=c")).toMatchObject({
       cniConfDir: "/a",
@@ -98,6 +107,7 @@ describe("options", () => {
 
   it.each([
     ["--namespace-isolation=yes", "true or false"],
+    ["--cleanup-config-on-exit=later", "true or false"],
     ["--multus-log-level=chatty", "debug, verbose, error or panic"],
     ["--no-such-option", "unknown option"],
   ])("refuses %s", (argument, message) => {
