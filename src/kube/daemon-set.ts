@@ -28,47 +28,72 @@ export interface DaemonSetQuestion {
   readonly isPodEnding: () => boolean;
   /** Milliseconds until there has to be an answer. */
   readonly withinMs: number;
-  /** Milliseconds for which a refusal has to last; for tests. */
-  readonly refusedForMs?: number;
+  /** For tests. */
+  readonly lastingMs?: LastingMs;
 }
 
-/** A server that starts, and a role that is replaced, refuse for a moment. */
-const refusedForMs = 2_500;
+/** Milliseconds for which an answer has to stay the same. */
+export interface LastingMs {
+  /** `kubectl replace --force` deletes the object, and creates it again. */
+  readonly gone: number;
+  /** A server that starts, and a role that is replaced, refuse for a moment. */
+  readonly refused: number;
+}
+
+const usualLastingMs: LastingMs = { gone: 1_500, refused: 2_500 };
 const pauseMs = 300;
 /** For one answer: a server that takes longer is asked once more. */
 const answerMs = 2_000;
 
+/** What one request has brought. */
+interface Answer {
+  readonly kind: "there" | "being deleted" | "gone" | "refused" | "none";
+  readonly text: string;
+}
+
 /** Asks until there is an answer, or the time is over. Never throws. */
 export async function fateOfDaemonSet(question: DaemonSetQuestion): Promise<DaemonSetFate> {
-  const { own, isPodEnding, withinMs, refusedForMs: lasting = refusedForMs } = question;
+  const { own, isPodEnding, withinMs, lastingMs = usualLastingMs } = question;
   const what = `DaemonSet ${own.namespace}/${own.name}`;
   const deadline = performance.now() + withinMs;
-  let refusedSince: number | undefined;
-  let problem = "no answer";
-  for (;;) {
-    const left = deadline - performance.now();
-    if (left <= 0) return { isEnding: false, because: `${what} cannot be asked for: ${problem}` };
-    try {
-      const isEnding = await isBeingDeleted(question, Math.min(left, answerMs));
-      return { isEnding, because: `${what} is ${isEnding ? "being deleted" : "there"}` };
-    } catch (error) {
-      if (isGone(error)) return { isEnding: true, because: `${what} is deleted` };
-      problem = errorText(error);
-      if (await isRefused(error, question, Math.min(deadline - performance.now(), answerMs))) {
-        refusedSince ??= performance.now();
-        if (performance.now() - refusedSince >= lasting && isPodEnding()) {
-          return { isEnding: true, because: `the daemon's rights are deleted, and its pod: ${problem}` };
-        }
-      } else {
-        refusedSince = undefined;
-      }
+  let last: Answer = { kind: "none", text: "no answer" };
+  let since = 0;
+  for (let left = withinMs; left > 0; left = deadline - performance.now()) {
+    const answer = await ask(question, deadline);
+    if (answer.kind === "there" || answer.kind === "being deleted") {
+      return { isEnding: answer.kind === "being deleted", because: `${what} is ${answer.kind}` };
+    }
+    if (answer.kind !== last.kind) since = performance.now();
+    last = answer;
+    const lasted = performance.now() - since;
+    if (last.kind === "gone" && lasted >= lastingMs.gone) break;
+    if (last.kind === "refused" && lasted >= lastingMs.refused && isPodEnding()) {
+      return { isEnding: true, because: `the daemon's rights are deleted, and its pod: ${last.text}` };
     }
     await sleep(Math.max(0, Math.min(pauseMs, deadline - performance.now())));
+  }
+  return last.kind === "gone"
+    ? { isEnding: true, because: `${what} is deleted` }
+    : { isEnding: false, because: `${what} cannot be asked for: ${last.text}` };
+}
+
+/** One request, or two. Never throws. @param deadline on the clock of `performance.now()` */
+async function ask(question: DaemonSetQuestion, deadline: number): Promise<Answer> {
+  const timeoutMs = () => Math.max(1, Math.min(answerMs, deadline - performance.now()));
+  try {
+    return { kind: await stateOf(question, timeoutMs()), text: "" };
+  } catch (error) {
+    const text = errorText(error);
+    if (isGone(error)) return { kind: "gone", text };
+    return { kind: (await isRefused(error, question, timeoutMs())) ? "refused" : "none", text };
   }
 }
 
 /** @throws {ApiError} {@link ApiUnreachable} */
-async function isBeingDeleted({ api, own }: DaemonSetQuestion, timeoutMs: number): Promise<boolean> {
+async function stateOf(
+  { api, own }: DaemonSetQuestion,
+  timeoutMs: number,
+): Promise<"there" | "being deleted"> {
   const object = await api.request<unknown>({
     method: "GET",
     path: `/apis/apps/v1/namespaces/${own.namespace}/daemonsets/${own.name}`,
@@ -77,7 +102,7 @@ async function isBeingDeleted({ api, own }: DaemonSetQuestion, timeoutMs: number
   });
   const metadata = isJsonObject(object) && isJsonObject(object.metadata) ? object.metadata : {};
   if (metadata.name !== own.name) throw new Error("the answer is another object");
-  return (metadata.deletionTimestamp ?? undefined) !== undefined;
+  return typeof metadata.deletionTimestamp === "string" ? "being deleted" : "there";
 }
 
 /** Only by a Status object that says so: a proxy, or a server without that API, answers 404 as well. */
@@ -91,7 +116,7 @@ async function isRefused(
   { api, own }: DaemonSetQuestion,
   timeoutMs: number,
 ): Promise<boolean> {
-  if (!(error instanceof ApiError) || timeoutMs <= 0) return false;
+  if (!(error instanceof ApiError)) return false;
   if (error.status === 401) return true;
   if (error.status !== 403) return false;
   try {

@@ -243,8 +243,15 @@ class NodeFiles {
     this.writeBare();
     for (const directory of [this.confDir, this.cniDir]) mkdirSync(directory, { recursive: true });
     copyFileSync(shim, this.plugin);
-    const { confDir, cniDir, runtimeConfDir: cniConfigDir } = this;
-    return { multusConfigFile: "auto", cniConfigDir, binDir: debianPlugins, confDir, cniDir };
+    const { confDir, cniDir, runtimeConfDir: cniConfigDir, socketDir: daemonSocketDir } = this;
+    return {
+      multusConfigFile: "auto",
+      cniConfigDir,
+      binDir: debianPlugins,
+      confDir,
+      cniDir,
+      daemonSocketDir,
+    };
   }
 
   /** What a node has that knows nothing of multus. */

@@ -44,14 +44,14 @@ class AnsweringApi implements Api {
 }
 
 /** @param podEnding what the watch of pods says */
-async function fate(answers: Answers, { podEnding = true, withinMs = 1_500, refusedForMs = 400 } = {}) {
+async function fate(answers: Answers, { podEnding = true, withinMs = 1_500, lastingMs = 400 } = {}) {
   const api = new AnsweringApi(answers);
   const { isEnding, because } = await fateOfDaemonSet({
     api,
     own,
     isPodEnding: () => podEnding,
     withinMs,
-    refusedForMs,
+    lastingMs: { gone: lastingMs, refused: lastingMs },
   });
   return { isEnding, because, api };
 }
@@ -86,6 +86,18 @@ describe.concurrent("a DaemonSet", () => {
     });
   });
 
+  test("that is deleted and created again is there, as with kubectl replace --force", async () => {
+    expect((await fate({ object: [refused(404, "NotFound"), there] })).isEnding).toBe(false);
+    const { isEnding, api } = await fate({ object: [refused(404, "NotFound")] });
+    expect(isEnding).toBe(true);
+    expect(api.requests.length).toBeGreaterThan(1);
+  });
+
+  test("that is deleted is ending, too, where the API has no time to say it again", async () => {
+    const { isEnding } = await fate({ object: [refused(404, "NotFound")] }, { lastingMs: 60_000 });
+    expect(isEnding).toBe(true);
+  });
+
   test.each([
     ["no answer", new ApiUnreachable("https://127.0.0.1:6443: ECONNREFUSED")],
     ["a 404 that is no Status", refused(404, "")],
@@ -112,17 +124,17 @@ describe.concurrent("an API that refuses", () => {
     });
   });
 
-  test.each<[string, Answers, { podEnding?: boolean; refusedForMs?: number }]>([
+  test.each<[string, Answers, { podEnding?: boolean; lastingMs?: number }]>([
     ["a pod that was deleted by force", { object: [unauthorized] }, { podEnding: false }],
     ["a container that is restarted", { object: [forbidden], rights: [review(false)] }, { podEnding: false }],
     ["the one right, and no other", { object: [forbidden], rights: [review(true)] }, {}],
     ["everybody, as its roles are not loaded", { object: [forbidden], rights: [forbidden] }, {}],
     ["for a moment only", { object: [unauthorized, there] }, {}],
-    ["for shorter than it takes", { object: [unauthorized] }, { refusedForMs: 60_000 }],
+    ["for shorter than it takes", { object: [unauthorized] }, { lastingMs: 60_000 }],
     [
       "now and then",
       { object: [unauthorized, new ApiUnreachable("away"), unauthorized, new ApiUnreachable("away")] },
-      { refusedForMs: 300 },
+      { lastingMs: 300 },
     ],
   ])("%s: the DaemonSet counts as there", async (_, answers, options) => {
     expect((await fate(answers, options)).isEnding).toBe(false);
