@@ -54,7 +54,7 @@ class Host implements Disposable {
       "runtime/10-cluster.conflist",
       JSON.stringify({ cniVersion: "1.0.0", name: "cluster", plugins: [{ type: "delegate" }] }),
     );
-    return { multusConfigFile: "auto", cniConfigDir: this.path("runtime") };
+    return { multusConfigFile: "auto", cniConfigDir: this.path("runtime"), cleanupConfigOnExit: true };
   }
 
   get hasRuntimeFile(): boolean {

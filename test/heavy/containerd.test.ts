@@ -176,6 +176,7 @@ test.each(["0.4.0", "1.0.0"])(
       logLevel: "debug",
       cniConfigDir: configDirectory,
       multusConfigFile: "auto",
+      cleanupConfigOnExit: true,
     });
     await node.daemon.start();
     await expectLinks("eth0", "net1");
