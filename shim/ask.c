@@ -28,14 +28,19 @@ void ask_append_hello(struct buffer *out, const char *role, const char *question
 }
 
 /* Everything of a REQUEST but the bytes of its config, which come right behind. */
-static void append_request(struct buffer *out, const struct request *request, const struct plugin_directories *directories) {
+static void append_request(struct buffer *out, const struct request *request, const struct plugin_directories *directories,
+                           unsigned tries_left) {
   bool is_traced = request->traceparent[0] != 0;
   size_t begin = frame_begin(out, FRAME_REQUEST, 0);
-  msgpack_put_map(out, REQUEST_VARIABLES + 2 + (is_traced ? 1 : 0));
+  msgpack_put_map(out, REQUEST_VARIABLES + 2U + (is_traced ? 1 : 0) + (tries_left > 0 ? 1 : 0));
   request_put_variables(request, out);
   if (is_traced) {
     msgpack_put_text(out, "traceparent");
     msgpack_put_text(out, request->traceparent);
+  }
+  if (tries_left > 0) {
+    msgpack_put_text(out, "triesLeft");
+    msgpack_put_unsigned(out, tries_left);
   }
   struct buffer list = {0};
   plugin_directories_append(directories, &list);
@@ -48,11 +53,11 @@ static void append_request(struct buffer *out, const struct request *request, co
 }
 
 struct serve_result ask_daemon(int fd, const struct request *request, const struct plugin_directories *directories,
-                               const struct signals *signals) {
+                               const struct signals *signals, unsigned tries_left) {
   struct connection connection = {.fd = fd};
   struct buffer hello_and_request = {0}, config = {0};
   ask_append_hello(&hello_and_request, "plugin", NULL);
-  append_request(&hello_and_request, request, directories);
+  append_request(&hello_and_request, request, directories, tries_left);
   buffer_append(&config, request->config.data, request->config.length);
   connection_queue(&connection, &hello_and_request, &config);
   struct permissions permissions = permissions_of_call(request, directories);

@@ -121,6 +121,7 @@ static struct netconf read_netconf(const struct request *request) {
 }
 
 static bool is_status(const struct request *request) { return strcmp(request->command, "STATUS") == 0; }
+static bool is_del(const struct request *request) { return strcmp(request->command, "DEL") == 0; }
 
 /* STATUS has a code of its own for a plugin that cannot serve (CNI spec, section 2 "STATUS"). */
 static enum cni_error unavailable(const struct request *request) {
@@ -180,6 +181,7 @@ static int finish_plugin(const struct request *request, struct netconf *netconf,
         buffer_say(&message, "multusd on ", socket_path, " is stopping");
         return finish_without_answer(request, netconf, &message);
       }
+      if (result->record && is_del(request) && spool_take_failed(&netconf->spool, request)) return 0;
       return write_all(STDOUT_FILENO, result->output.data, result->output.length) ? result->exit_code : 1;
     case SERVE_DAEMON_GONE:
       buffer_say(&message, "multusd on ", socket_path, " went away before it answered");
@@ -201,19 +203,19 @@ static int ask_and_finish(const struct request *request, struct netconf *netconf
                           struct on_demand_problem *problem, bool *answered) {
   int fd = open_daemon(request, netconf, until, signals, problem);
   if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
-  struct serve_result result = ask_daemon(fd, request, &netconf->directories, signals);
+  struct serve_result result = ask_daemon(fd, request, &netconf->directories, signals, 0);
   if (netconf->on_demand.count > 0 && result.end == SERVE_DAEMON_GONE && !result.has_begun) {
     /* It was just ending, whatever of, and has ordered nothing: the next one begins anew. */
     buffer_free(&result.problem);
     fd = open_daemon(request, netconf, until, signals, problem);
     if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
-    result = ask_daemon(fd, request, &netconf->directories, signals);
+    result = ask_daemon(fd, request, &netconf->directories, signals, 0);
   }
   /* A daemon that stops has told us to ask the next one. It may not come in time: then this is the answer. */
   while (result.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, problem)) >= 0) {
     buffer_free(&result.output);
     buffer_free(&result.problem);
-    result = ask_daemon(fd, request, &netconf->directories, signals);
+    result = ask_daemon(fd, request, &netconf->directories, signals, 0);
   }
   int exit_code = finish_plugin(request, netconf, &result);
   *answered = result.end == SERVE_REPLIED && !result.retry;

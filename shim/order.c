@@ -171,8 +171,9 @@ bool order_read_reply(struct msgpack_value body, struct order_reply *reply, stru
       {.name = "exitCode", .kind = MSGPACK_UNSIGNED},
       {.name = "stdout", .kind = MSGPACK_BINARY},
       {.name = "retry", .kind = MSGPACK_BOOLEAN, .optional = true},
+      {.name = "record", .kind = MSGPACK_BOOLEAN, .optional = true},
   };
-  if (!fields_read(body, fields, 3, problem)) return false;
+  if (!fields_read(body, fields, sizeof fields / sizeof fields[0], problem)) return false;
   if (fields[0].value.number > 255) {
     buffer_say(problem, "`exitCode` is larger than 255");
     return false;
@@ -180,5 +181,6 @@ bool order_read_reply(struct msgpack_value body, struct order_reply *reply, stru
   reply->exit_code = (int)fields[0].value.number;
   reply->output = fields[1].value.content;
   reply->retry = fields[2].present && fields[2].value.number != 0;
+  reply->record = fields[3].present && fields[3].value.number != 0;
   return true;
 }

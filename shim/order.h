@@ -66,6 +66,7 @@ struct order_expected_link {
 struct order_reply {
   int exit_code;
   bool retry;
+  bool record;
   struct bytes output;
 };
 

@@ -25,6 +25,8 @@ struct serve_result {
   bool has_begun;
   /* The daemon has replied that another one should be asked, and nothing was begun. */
   bool retry;
+  /* The daemon has replied that this DEL, which has failed, is to be recorded and done in the background. */
+  bool record;
   struct buffer output;
   struct buffer problem;
 };

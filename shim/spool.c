@@ -1,4 +1,4 @@
-/* What becomes of a DEL that no daemon has answered (docs/wire.md, "DELs while no daemon is there"). */
+/* What becomes of a DEL that no daemon has answered, or that fails again and again (docs/wire.md, "DELs while no daemon is there"). */
 #define _GNU_SOURCE
 #include "spool.h"
 
@@ -27,7 +27,7 @@ void spool_stand_in(const struct spool_settings *settings, const struct request 
   }
   struct buffer place = {0}, obstacle = {0};
   spool_directory_path(settings->cni_dir, &place);
-  if (!spool_write(settings->cni_dir, request, &obstacle)) {
+  if (!spool_write(settings->cni_dir, request, 0, &obstacle)) {
     struct buffer details = {0};
     buffer_say(&details, "The DEL cannot be recorded in ", buffer_text(&place), " either: ", buffer_text(&obstacle));
     fail(CNI_TRY_AGAIN_LATER, problem, buffer_text(&details));
@@ -35,4 +35,18 @@ void spool_stand_in(const struct spool_settings *settings, const struct request 
   notice(problem, "; this DEL is recorded in ", buffer_text(&place), " for the next call that reaches the daemon");
   buffer_free(&place);
   buffer_free(&obstacle);
+}
+
+bool spool_take_failed(const struct spool_settings *settings, const struct request *request) {
+  struct buffer place = {0}, obstacle = {0};
+  spool_directory_path(settings->cni_dir, &place);
+  bool recorded = spool_write(settings->cni_dir, request, 1, &obstacle);
+  if (recorded) {
+    notice("this DEL has failed again and is recorded in ", buffer_text(&place), ": it is done in the background, and the daemon's log says why it fails");
+  } else {
+    notice("this DEL has failed again and cannot be recorded in ", buffer_text(&place), ": ", buffer_text(&obstacle));
+  }
+  buffer_free(&place);
+  buffer_free(&obstacle);
+  return recorded;
 }

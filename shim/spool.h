@@ -1,4 +1,4 @@
-/* What becomes of a DEL that no daemon has answered (docs/wire.md, "DELs while no daemon is there"). */
+/* What becomes of a DEL that no daemon has answered, or that fails again and again (docs/wire.md, "DELs while no daemon is there"). */
 #ifndef MULTUS_SPOOL_H
 #define MULTUS_SPOOL_H
 
@@ -23,5 +23,8 @@ bool spool_stands_for(const struct spool_settings *settings, const struct reques
 /* Deals with a DEL that spool_stands_for() and no daemon has answered; `problem` says why none has. Says on stderr what it has done.
  * When it returns, the runtime may be told success; otherwise the process ends with CNI error 11. */
 void spool_stand_in(const struct spool_settings *settings, const struct request *request, const char *problem);
+
+/* Records a DEL that has failed too often for the runtime to be told again (the daemon's `delOnFailure`). Says on stderr what it has done. False: it is not recorded. */
+bool spool_take_failed(const struct spool_settings *settings, const struct request *request);
 
 #endif

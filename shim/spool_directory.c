@@ -25,7 +25,7 @@ enum {
   ENTRIES_FIRST = 64,
   /* Seconds from the first try that failed to the next; doubled with each. */
   AGAIN_AFTER = 10,
-  AGAIN_AFTER_MOST = 600,
+  AGAIN_AFTER_MOST = 1200,
   /* `-`, and a checksum in hexadecimal. */
   ASIDE_TAIL_BYTES = 1 + 8,
 };
@@ -235,14 +235,15 @@ static bool rename_file(int directory, const char *old_name, const char *new_nam
   return renameat(directory, old_name, directory, new_name) == 0 && fsync(directory) == 0;
 }
 
-void spool_count_try(int directory, int fd, const struct spool_entry *entry) {
+void spool_count_try(int directory, int fd, const struct spool_entry *entry, unsigned most) {
   struct buffer name = {0};
   unsigned tries = entry->tries + 1;
-  if (tries >= SPOOL_TRIES_MAX) buffer_say(&name, failed_prefix);
+  bool is_aside = tries >= most;
+  if (is_aside) buffer_say(&name, failed_prefix);
   spool_name_make(entry->time, tries, spool_entry_container(entry), &name);
   if (futimens(fd, NULL) != 0 || !rename_file(directory, entry->name, buffer_text(&name))) {
     notice("cannot count a try of the recorded DEL ", entry->name, ": ", strerror(errno));
-  } else if (tries >= SPOOL_TRIES_MAX) {
+  } else if (is_aside) {
     notice("a recorded DEL has failed too often, and is set aside as ", buffer_text(&name));
   }
   buffer_free(&name);

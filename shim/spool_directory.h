@@ -13,8 +13,10 @@ enum {
   SPOOL_CONTAINER_ID_AT = SPOOL_TIME_DIGITS + 1 + SPOOL_TRIES_DIGITS + 1,
   /* A name can still be given the prefix of what is set aside. */
   SPOOL_NAME_MAX = NAME_MAX - 7,
-  /* After so many a record is set aside. */
-  SPOOL_TRIES_MAX = 16,
+  /* After so many a record is set aside: with the pauses between them that is a day. */
+  SPOOL_TRIES_MAX = 79,
+  /* After so many, where the last one has ended the daemon: two hours. */
+  SPOOL_CRASHES_MAX = 16,
 };
 
 /* Where a record is written until it is whole. */
@@ -81,8 +83,8 @@ bool spool_file_read(int fd, const struct spool_entry *entry, struct spool_recor
 
 /* Is the record to be tried now? One that has failed waits, the longer the more often it has. */
 bool spool_entry_is_due(int directory, const struct spool_entry *entry);
-/* Counts a try that failed, in the name and in the file's time; after SPOOL_TRIES_MAX of them sets the record aside. Says on stderr where that cannot be done. */
-void spool_count_try(int directory, int fd, const struct spool_entry *entry);
+/* Counts a try that failed, in the name and in the file's time; after `most` of them sets the record aside. Says on stderr where that cannot be done. */
+void spool_count_try(int directory, int fd, const struct spool_entry *entry, unsigned most);
 /* Could the file be removed? Nothing that could not is carried out: it would be again and again. False, with errno: on a read-only file system, say. */
 bool spool_can_remove(int directory, const char *name);
 /* Removes a record that is done with, for good. False, with errno, if that cannot be done. */

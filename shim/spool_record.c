@@ -75,6 +75,56 @@ static bool take_body(struct bytes content, struct bytes *body, struct buffer *p
   return true;
 }
 
+/* The value of K8S_POD_NAMESPACE in CNI_ARGS; of several the last one counts. */
+static bool find_namespace(struct bytes args, struct bytes *namespace) {
+  static const char name[] = "K8S_POD_NAMESPACE=";
+  const size_t name_length = sizeof name - 1;
+  bool found = false;
+  while (args.length > 0) {
+    const uint8_t *semicolon = memchr(args.data, ';', args.length);
+    size_t length = semicolon == NULL ? args.length : (size_t)(semicolon - args.data);
+    if (length > name_length && memcmp(args.data, name, name_length) == 0) {
+      *namespace = (struct bytes){args.data + name_length, length - name_length};
+      found = true;
+    }
+    size_t taken = semicolon == NULL ? length : length + 1;
+    args = (struct bytes){args.data + taken, args.length - taken};
+  }
+  return found;
+}
+
+/* Takes the head of a map off a body that may be cut off behind it: the format's three forms. */
+static bool take_map_head(struct bytes *body, uint32_t *pairs) {
+  const uint8_t *data = body->data;
+  size_t length = 1;
+  if (body->length >= 1 && (data[0] & 0xf0) == 0x80) {
+    *pairs = data[0] & 0x0f;
+  } else if (body->length >= 3 && data[0] == 0xde) {
+    *pairs = (uint32_t)data[1] << 8 | data[2];
+    length = 3;
+  } else if (body->length >= 5 && data[0] == 0xdf) {
+    *pairs = get_word(data + 1);
+    length = 5;
+  } else {
+    return false;
+  }
+  *body = (struct bytes){data + length, body->length - length};
+  return true;
+}
+
+bool spool_record_find_namespace(struct bytes head, struct bytes *namespace) {
+  struct msgpack_value key, value;
+  uint32_t pairs;
+  if (head.length < SPOOL_RECORD_HEADER_BYTES) return false;
+  struct bytes body = {head.data + SPOOL_RECORD_HEADER_BYTES, head.length - SPOOL_RECORD_HEADER_BYTES};
+  if (!take_map_head(&body, &pairs)) return false;
+  for (; pairs > 0 && msgpack_take(&body, &key) && msgpack_take(&body, &value); pairs--) {
+    if (key.kind != MSGPACK_TEXT || value.kind != MSGPACK_TEXT || !bytes_equal_text(key.content, "args")) continue;
+    return find_namespace(value.content, namespace);
+  }
+  return false;
+}
+
 /* In the order of the members of struct request, then those of struct netns_identity. */
 enum {
   COMMAND,

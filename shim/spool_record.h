@@ -26,6 +26,9 @@ bool spool_record_decode(struct bytes content, struct spool_record *record, stru
 
 void spool_record_free(struct spool_record *record);
 
+/* The pod's namespace in the first bytes of a file's content, of which nothing else is checked. False: it is not among them. */
+bool spool_record_find_namespace(struct bytes head, struct bytes *namespace);
+
 /* Would a replay of `recorded` do all that `request` asks for? Its network namespace may be gone by now, which is said with an empty path. */
 bool spool_record_covers(const struct spool_record *recorded, const struct request *request);
 

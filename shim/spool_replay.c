@@ -14,6 +14,7 @@
 #include "inherited.h"
 #include "netns_use.h"
 #include "notice.h"
+#include "spool_turns.h"
 
 enum {
   /* How long one that another process is doing is waited for. */
@@ -42,8 +43,10 @@ static enum outcome unreachable(int error) {
   return UNREACHABLE;
 }
 
-/* What the end of a replayed request means for its record. `timed_out`: the signal that ended it was our own. */
-static enum outcome judge(int directory, int fd, const struct spool_entry *entry, const struct serve_result *result, bool timed_out) {
+/* What the end of a replayed request means for its record. `timed_out`: the signal that ended it was our own. `is_due`: a try before its time is not counted, as a
+ * runtime that repeats its DEL would use them all up in minutes. */
+static enum outcome judge(int directory, int fd, const struct spool_entry *entry, const struct serve_result *result, bool timed_out,
+                          bool is_due) {
   switch (result->end) {
     case SERVE_REPLIED:
       if (result->retry) return unreachable(ECONNREFUSED);
@@ -54,17 +57,17 @@ static enum outcome judge(int directory, int fd, const struct spool_entry *entry
       break;
     case SERVE_DAEMON_HANGS:
       /* It knows nothing of it, or hangs over it. */
-      if (result->has_begun) spool_count_try(directory, fd, entry);
+      if (result->has_begun && is_due) spool_count_try(directory, fd, entry, SPOOL_TRIES_MAX);
       return unreachable(ETIMEDOUT);
     case SERVE_DAEMON_GONE:
     case SERVE_BROKEN:
-      spool_count_try(directory, fd, entry);
+      if (is_due) spool_count_try(directory, fd, entry, SPOOL_CRASHES_MAX);
       return unreachable(ECONNRESET);
     case SERVE_SIGNALLED:
       if (timed_out) break;
       return unreachable(EINTR);
   }
-  spool_count_try(directory, fd, entry);
+  if (is_due) spool_count_try(directory, fd, entry, SPOOL_TRIES_MAX);
   return LEFT;
 }
 
@@ -95,8 +98,10 @@ static enum outcome replay_locked(int directory, int fd, const struct spool_entr
   if (connection >= 0) {
     struct request request = record.request;
     if (!has_still_its_netns(&record)) request.netns = "";
-    struct serve_result result = ask_daemon(connection, &request, peer->directories, peer->signals);
-    outcome = judge(directory, fd, entry, &result, clock_micros() >= limit);
+    bool is_due = spool_entry_is_due(directory, entry);
+    unsigned tries_left = is_due && entry->tries < SPOOL_TRIES_MAX ? SPOOL_TRIES_MAX - entry->tries : SPOOL_TRIES_MAX;
+    struct serve_result result = ask_daemon(connection, &request, peer->directories, peer->signals, tries_left);
+    outcome = judge(directory, fd, entry, &result, clock_micros() >= limit, is_due);
     error = errno;
     buffer_free(&result.output);
     buffer_free(&result.problem);
@@ -202,59 +207,45 @@ static bool has_work(int directory, const struct spool_list *list, const struct 
   return false;
 }
 
-/* Appends the containers of records that were tried and failed. */
-static void append_tried(const struct spool_list *list, struct buffer *containers) {
-  for (size_t i = 0; i < list->count; i++) {
-    const struct spool_entry *entry = &list->entries[i];
-    if (entry->kind != SPOOL_RECORD || entry->tries == 0) continue;
-    const char *container_id = spool_entry_container(entry);
-    if (!buffer_has_text(containers, bytes_of_text(container_id))) buffer_append(containers, container_id, strlen(container_id) + 1);
-  }
-}
-
-/*
- * Does all that is due, but for the containers among `later`. Containers with one that is not, or that cannot be done, go into `passed_over`. False: that was all
- * for now.
- */
-static bool replay_due_but(int directory, const struct spool_list *list, const struct spool_peer *peer, int64_t begins_until,
-                           const struct buffer *later, struct buffer *passed_over) {
-  for (size_t i = 0; i < list->count; i++) {
-    const struct spool_entry *entry = &list->entries[i];
-    if (entry->kind != SPOOL_RECORD) continue;
-    const char *container_id = spool_entry_container(entry);
-    struct bytes container = bytes_of_text(container_id);
-    if (buffer_has_text(later, container) || buffer_has_text(passed_over, container)) continue;
-    enum outcome outcome = LEFT;
-    if (spool_entry_is_due(directory, entry)) {
-      int64_t now = clock_micros();
-      if (now >= begins_until) return false;
-      (void)alarm(CHILD_RECORD_SECONDS);
-      outcome = replay(directory, entry, peer, now + CHILD_CONNECT_PATIENCE, now,
-                       now + (int64_t)CHILD_RECORD_SECONDS * MICROS_PER_SECOND);
-      (void)alarm(0);
+/* Does what is due, but for the containers in `passed_over`. False: that was all for now. */
+static bool replay_turns(int directory, struct spool_turns *turns, const struct spool_peer *peer, int64_t begins_until,
+                         const struct buffer *passed_over) {
+  struct spool_turn *turn;
+  while ((turn = spool_turns_next(turns)) != NULL) {
+    const char *container_id = spool_entry_container(turn->entry);
+    if (buffer_has_text(passed_over, bytes_of_text(container_id))) {
+      turn->state = TURN_LEFT;
+      continue;
     }
+    int64_t now = clock_micros();
+    if (now >= begins_until) return false;
+    (void)alarm(CHILD_RECORD_SECONDS);
+    enum outcome outcome = replay(directory, turn->entry, peer, now + CHILD_CONNECT_PATIENCE, now,
+                                  now + (int64_t)CHILD_RECORD_SECONDS * MICROS_PER_SECOND);
+    (void)alarm(0);
     if (outcome == UNREACHABLE) return false;
-    if (outcome != DONE) buffer_append(passed_over, container_id, strlen(container_id) + 1);
+    spool_turns_note(turns, turn, outcome == DONE);
   }
   return true;
 }
 
-/*
- * Those that were never tried first: two that hang each time would use up the child's time again and again, and with it that of all others. What a first round has
- * done is gone in the second, which says nothing of it.
- */
+/* Appends the containers of which a record was left: not due, failed, or behind such a one. */
+static void append_left(const struct spool_turns *turns, struct buffer *containers) {
+  for (size_t i = 0; i < turns->count; i++) {
+    if (turns->turns[i].state != TURN_LEFT) continue;
+    const char *container_id = spool_entry_container(turns->turns[i].entry);
+    if (!buffer_has_text(containers, bytes_of_text(container_id))) buffer_append(containers, container_id, strlen(container_id) + 1);
+  }
+}
+
+/* The same for a list. Containers of which a record was left go into `passed_over`. */
 static bool replay_due(int directory, const struct spool_list *list, const struct spool_peer *peer, int64_t begins_until,
                        struct buffer *passed_over) {
-  const struct buffer none = {0};
-  struct buffer tried = {0};
-  append_tried(list, &tried);
-  bool goes_on = replay_due_but(directory, list, peer, begins_until, &tried, passed_over);
-  if (goes_on && tried.length > 0) {
-    struct spool_list rest;
-    goes_on = spool_list_read(directory, &rest) && replay_due_but(directory, &rest, peer, begins_until, &none, passed_over);
-    spool_list_free(&rest);
-  }
-  buffer_free(&tried);
+  struct spool_turns turns;
+  spool_turns_make(directory, list, &turns);
+  bool goes_on = replay_turns(directory, &turns, peer, begins_until, passed_over);
+  append_left(&turns, passed_over);
+  spool_turns_free(&turns);
   return goes_on;
 }
 

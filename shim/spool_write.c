@@ -101,13 +101,13 @@ static uint64_t bytes_in(int directory, const struct spool_list *list) {
 }
 
 /* The name of the next record: behind all that are there, whatever the clock says. */
-static bool make_name(const struct spool_list *list, const char *container_id, struct buffer *name, struct buffer *problem) {
+static bool make_name(const struct spool_list *list, const char *container_id, unsigned tries, struct buffer *name, struct buffer *problem) {
   uint64_t time = (uint64_t)clock_wall_micros();
   for (size_t i = 0; i < list->count; i++) {
     const struct spool_entry *entry = &list->entries[i];
     if (entry->kind == SPOOL_RECORD && entry->time >= time) time = entry->time + 1;
   }
-  spool_name_make(time, 0, container_id, name);
+  spool_name_make(time, tries, container_id, name);
   if (time > time_max || name->length > SPOOL_NAME_MAX) {
     buffer_say(problem, "it can have no name: ", time > time_max ? "there is one later than all" : "the container id is too long");
     return false;
@@ -127,7 +127,7 @@ static bool write_record(int directory, int fd, const struct buffer *content, co
 }
 
 /* With the lock held. */
-static bool record(int directory, int fd, const struct request *request, struct buffer *problem) {
+static bool record(int directory, int fd, const struct request *request, unsigned tries, struct buffer *problem) {
   struct spool_list list;
   struct buffer content = {0}, name = {0};
   if (!spool_list_read(directory, &list)) {
@@ -144,7 +144,7 @@ static bool record(int directory, int fd, const struct request *request, struct 
     if (list.count >= FILES_MAX || bytes_in(directory, &list) + content.length > BYTES_MAX) {
       buffer_say(problem, "there are 4096 files or 64 MiB already");
     } else {
-      recorded = make_name(&list, request->container_id, &name, problem) &&
+      recorded = make_name(&list, request->container_id, tries, &name, problem) &&
                  write_record(directory, fd, &content, buffer_text(&name), problem);
     }
   }
@@ -156,11 +156,11 @@ static bool record(int directory, int fd, const struct request *request, struct 
   return recorded;
 }
 
-bool spool_write(const char *cni_dir, const struct request *request, struct buffer *problem) {
+bool spool_write(const char *cni_dir, const struct request *request, unsigned tries, struct buffer *problem) {
   int directory = spool_directory_make(cni_dir);
   if (directory < 0) return fail_with(problem, "cannot open or make the directory", errno);
   int fd = open_recording(directory, problem);
-  bool recorded = fd >= 0 && record(directory, fd, request, problem);
+  bool recorded = fd >= 0 && record(directory, fd, request, tries, problem);
   if (fd >= 0) (void)close(fd);
   (void)close(directory);
   return recorded;

@@ -7,11 +7,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { type CommandOutcome, runCommand } from "../support/command.ts";
@@ -236,6 +238,47 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
     ended.child.kill("SIGTERM");
     expect(errorOf(await ended.outcome).code).toBe(11);
     expect(spool.names()).toEqual([]);
+  });
+
+  test("that fails is recorded where the daemon says so, with a try that counts: it waits for its time, and the runtime is told success", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const spool = new Spool(daemon.cniDir);
+    const failed = '{"code":100,"msg":"Link not found"}';
+    for (let repeated = 0; repeated < 2; repeated++) {
+      const { stream, outcome } = await daemon.connected({ env: del });
+      stream.reply(1, failed, { record: true });
+      expect(await outcome).toMatchObject({ exitCode: 0, stdout: Buffer.alloc(0) });
+      expect((await outcome).stderr).toContain(`is recorded in ${daemon.cniDir}/.spool`);
+      expect(spool.names()).toEqual([expect.stringMatching(/^\d{16}-01-container1$/)]);
+      expect(spool.records()).toMatchObject([{ command: "DEL", args: "A=b" }]);
+      if (repeated > 0) break;
+      // A runtime that repeats it has the record done before.
+      const again = daemon.run({ env: del });
+      const replayed = await daemon.accept();
+      expect(await replayed.greet()).toMatchObject({ containerId: "container1", triesLeft: 79 });
+      replayed.reply(1, failed, { record: true });
+      const own = await daemon.accept();
+      expect(await own.greet()).not.toHaveProperty("triesLeft");
+      own.reply(0, "");
+      expect((await again.outcome).exitCode).toBe(0);
+      expect(spool.names()).toEqual([expect.stringMatching(/-01-container1$/)]);
+      for (const name of spool.names()) rmSync(spool.path(name));
+    }
+  });
+
+  test("that fails and cannot be recorded is the error that it was; so is an ADD, whatever a daemon says", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    mkdirSync(daemon.cniDir);
+    writeFileSync(join(daemon.cniDir, ".spool"), "");
+    for (const env of [del, {}]) {
+      const { stream, outcome } = await daemon.connected({ env });
+      stream.reply(1, '{"code":100,"msg":"Link not found"}', { record: true });
+      expect(errorOf(await outcome)).toMatchObject({ code: 100, msg: "Link not found" });
+      if (env === del) expect((await outcome).stderr).toContain("cannot be recorded in");
+    }
+    const { stream, outcome } = await daemon.connected({ env: { ...del, CNI_CONTAINERID: "done" } });
+    stream.reply(0, "", { record: true });
+    expect((await outcome).exitCode).toBe(0);
   });
 
   test("is recorded where a daemon that stops leaves it to one that does not come", async () => {

@@ -110,7 +110,7 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
       // Its namespace is gone, and something else may be there by the time a plugin looks.
       // Plugins may be in the directories of the call that replays.
       const pluginDirectories = `${daemon.pluginDirectory}:/opt/cni/bin`;
-      expect(replayed.request).toEqual({ ...request, netns: "", pluginDirectories });
+      expect(replayed.request).toEqual({ ...request, netns: "", pluginDirectories, triesLeft: 79 });
       expect(spool.names()).toHaveLength(1);
       replayed.stream.reply(0, "");
       await noReplayer();
@@ -188,6 +188,39 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
     expect(idsOf(requests)).toEqual(["new eth0", "new net1", "failed eth0", "failed net1"]);
   });
 
+  test("of a namespace whose DELs fail, however many and however long they take, let those of others have every second turn", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const spool = new Spool(daemon.cniDir);
+    const longAgo = Date.now() / 1000 - 3_600;
+    // The newest try of a namespace says when it last had its turn.
+    const add = (time: number, containerId: string, namespace: string, agoSeconds: number | undefined) => {
+      const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${containerId}`;
+      const name = spool.add(time, { containerId, args }, agoSeconds === undefined ? 0 : 1);
+      if (agoSeconds !== undefined) utimesSync(spool.path(name), longAgo, longAgo - agoSeconds);
+    };
+    for (let index = 1; index <= 6; index++)
+      add(index, `evil${index}`, "evil", index === 1 ? undefined : index);
+    add(10, "good1", "good", 100);
+    add(11, "good2", "good", 101);
+    add(12, "other1", "other", undefined);
+    const requests = answerAll(daemon, ({ containerId }) => (String(containerId).startsWith("evil") ? 1 : 0));
+    expect((await daemon.run({ env: status }).outcome).exitCode).toBe(0);
+    await vi.waitFor(() => expect(spool.names()).toHaveLength(6), patience);
+    await noReplayer();
+    const order = idsOf(requests).map((text) => text.split(" ")[0]);
+    expect(order).toEqual(["other1", "good1", "good2", "evil1", "evil2", "evil3", "evil4", "evil5", "evil6"]);
+    // Those that fail go behind all that wait, and the next child begins with the others.
+    for (const [index, name] of spool.names().entries())
+      utimesSync(spool.path(name), longAgo, longAgo + index);
+    add(20, "good3", "good", 200);
+    add(21, "new1", "evil", undefined);
+    const before = requests.length;
+    expect((await daemon.run({ env: status }).outcome).exitCode).toBe(0);
+    await noReplayer();
+    const second = idsOf(requests.slice(before)).map((text) => text.split(" ")[0]);
+    expect(second.slice(0, 3)).toEqual(["good3", "new1", "evil1"]);
+  });
+
   test("two hundred, while ten calls come at once: each exactly once", async () => {
     await using daemon = await ShimDaemon.create(binary);
     const spool = new Spool(daemon.cniDir);
@@ -244,8 +277,9 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
     for (const [tries, seconds] of [
       ["01", 10],
       ["02", 20],
-      ["07", 600],
-      ["15", 600],
+      ["07", 640],
+      ["08", 1200],
+      ["78", 1200],
     ] as const) {
       const [first = ""] = spool.names();
       const due = `0000000000000001-${tries}-bad`;
@@ -258,12 +292,15 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
       utimesSync(spool.path(due), now, now - seconds - 1);
       await call();
       expect(idsOf(requests.slice(before))[0]).toEqual("bad eth0");
+      // The daemon says so when the last one fails.
+      const replayed = requests.slice(before).find(({ command }) => command === "DEL");
+      expect(replayed).toMatchObject({ triesLeft: 79 - Number(tries) });
     }
     // That was the last try. The next call goes on with what waited.
-    expect(spool.names()).toContain("failed-0000000000000001-16-bad");
+    expect(spool.names()).toContain("failed-0000000000000001-79-bad");
     await call();
     expect(idsOf(requests).at(-1)).toBe("bad net1");
-    expect(spool.names()).toEqual(["0000000000000003-01-bad", "failed-0000000000000001-16-bad"]);
+    expect(spool.names()).toEqual(["0000000000000003-01-bad", "failed-0000000000000001-79-bad"]);
   });
 
   test("a daemon that goes away in the middle is a try and the end; one that is not there, or stops, is none", async () => {
@@ -281,12 +318,24 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
     (await arrival(daemon)).stream.destroy();
     await noReplayer();
     expect(spool.names()).toEqual(["0000000000000001-01-first", "0000000000000002-00-second"]);
+    // One that brings daemons down does not do so for a day.
+    const often = spool.path("0000000000000001-15-first");
+    await runOrThrow(["mv", spool.path("0000000000000001-01-first"), often]);
+    utimesSync(often, 1, 1);
+    // In a namespace that is not the other one's, so that it is its turn.
+    await runOrThrow(["rm", spool.path("0000000000000002-00-second")]);
+    const crash = await daemon.connected({ env: status });
+    crash.stream.reply(0, "");
+    (await arrival(daemon)).stream.destroy();
+    await noReplayer();
+    expect(spool.names()).toEqual(["failed-0000000000000001-16-first"]);
+    spool.add(1, { containerId: "first" });
     const three = await daemon.connected({ env: status });
     daemon.stopListening();
     three.stream.reply(0, "");
     await three.outcome;
     await noReplayer();
-    expect(spool.names()).toEqual(["0000000000000001-01-first", "0000000000000002-00-second"]);
+    expect(spool.names()).toEqual(["0000000000000001-00-first", "failed-0000000000000001-16-first"]);
   });
 
   test("those of a container come before its own request, due or not", async () => {
@@ -330,7 +379,9 @@ describe.each(shims)("recorded DELs, $name shim", ({ name, binary }) => {
       ["DEL", "A=b"],
       ["DEL", "OWN=call"],
     ]);
-    expect(spool.names()).toEqual(["0000000000000001-02-container1"]);
+    // It was tried before its time, as often as the runtime asks: that uses up no try.
+    expect(spool.names()).toEqual(["0000000000000001-01-container1"]);
+    expect(requests[1]).toMatchObject({ triesLeft: 79 });
   });
 
   test("one that another process is just doing is waited for, and not done again", async () => {

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "spool_record.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "target.h"
@@ -15,7 +16,7 @@ static void seed(struct buffer *out, uint64_t which) {
               .container_id = "0123456789abcdef",
               .netns = "/run/netns/pod",
               .if_name = "eth0",
-              .args = "K8S_POD_NAME=pod-with-a-name-that-is-longer-than-thirty-one-bytes",
+              .args = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod-with-a-name-that-is-longer-than-thirty-one-bytes",
               .path = "/opt/cni/bin:/usr/lib/cni",
               .traceparent = "",
           },
@@ -43,8 +44,19 @@ static void fit(struct buffer *file) {
   for (size_t i = 0; i < 8; i++) file->data[8 + i] = (uint8_t)(words[i / 4] >> (8 * (3 - i % 4)));
 }
 
+/* The namespace that is found in a record's first bytes is the one in its arguments. */
+static void check_namespace(struct bytes file, const struct request *request) {
+  struct bytes namespace;
+  if (!spool_record_find_namespace(file, &namespace)) return;
+  char *copy = bytes_copy_text(namespace);
+  MUST(namespace.length > 0 && strstr(request->args, copy) != NULL);
+  free(copy);
+}
+
 /* A file is a record, which is the same once it has been written and read again, or `problem` says why it is none. */
 static void check(struct bytes file) {
+  struct bytes namespace;
+  (void)spool_record_find_namespace(file, &namespace);
   struct spool_record record, again;
   struct buffer problem = {0}, written = {0};
   if (spool_record_decode(file, &record, &problem)) {
@@ -52,6 +64,7 @@ static void check(struct bytes file) {
     spool_record_encode(&record, &written);
     MUST(spool_record_decode((struct bytes){written.data, written.length}, &again, &problem));
     MUST(spool_record_covers(&again, &record.request) && again.netns.cookie == record.netns.cookie);
+    check_namespace((struct bytes){written.data, written.length}, &record.request);
     spool_record_free(&record);
     spool_record_free(&again);
   } else {
