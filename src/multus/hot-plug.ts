@@ -163,7 +163,7 @@ async function withPod(context: RequestContext): Promise<RequestContext> {
   const since = performance.now();
   const found = await context.pause(findPod(cluster.pods, pod, undefined, log));
   endPhase(report, "pod-lookup", since);
-  if (found === undefined) {
+  if (found?.object === undefined) {
     throw new CniError(
       CniErrorCode.invalidEnvironment,
       `CNI_ARGS: there is no pod ${pod.namespace}/${pod.name} in the cluster`,

@@ -25,6 +25,11 @@ export function isStaticPod(annotations: Annotations): boolean {
   return source !== undefined && source !== "api";
 }
 
+/**
+ * The UID that the kubelet makes of a static pod's manifest where that has none: an MD5 in hexadecimal digits. UIDs of the API are those of RFC 4122, with dashes.
+ */
+const staticUid = /^[0-9a-f]{32}$/;
+
 /** Is what the cluster has of this name another pod than the runtime's? A static pod's mirror is not, though its UID is another. */
 export function isAnotherPod(pod: PodReference, details: PodDetails): boolean {
   return pod.uid !== "" && details.uid !== "" && pod.uid !== details.uid && !details.isStatic;
@@ -49,9 +54,10 @@ export async function findPod(
 ): Promise<FoundPod | undefined> {
   if (given === undefined) {
     const details = await pods.find(pod, { retry: true });
-    return details && objectOf(pod, details, details.annotations);
+    if (details !== undefined) return objectOf(pod, details, details.annotations);
+    return staticUid.test(pod.uid) ? withoutMirror(log) : undefined;
   }
-  const isStatic = isStaticPod(given);
+  const isStatic = isStaticPod(given) || staticUid.test(pod.uid);
   let details: PodDetails | undefined;
   try {
     details = await pods.find(pod, { retry: false });
@@ -69,6 +75,14 @@ export async function findPod(
   const found = objectOf(pod, details, given);
   const differing = differingAnnotations(given, details.annotations);
   return differing.length === 0 ? found : newer(pods, pod, found, differing, log);
+}
+
+/** A static pod that the cluster has no mirror of, and may never have: its namespace does not exist, or an admission policy refuses the mirror. */
+function withoutMirror(log: Logger): FoundPod {
+  log.error(
+    "a static pod has no mirror in the cluster: its annotations are not known, and it gets no networks of its own",
+  );
+  return { annotations: {}, object: undefined };
 }
 
 /** What the API says at this moment decides between request and watch; it is newer than both. Where it does not answer, the request's count. */

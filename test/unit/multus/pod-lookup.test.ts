@@ -45,6 +45,47 @@ describe("without annotations in the request", () => {
   });
 });
 
+describe("a static pod without a mirror, whose UID is a hash of its manifest", () => {
+  const ofFile = { ...pod, uid: "9c3f6a0e5b7d41f28a6b0c1d2e3f4a5b" };
+
+  test("is no pod that is gone: it has no annotations that are known, and the log says so", async () => {
+    expect(await find(undefined, ofFile)).toEqual({ annotations: {}, object: undefined });
+    expect(cluster.trace).toEqual(["find web retry"]);
+    expect(lines).toEqual([expect.stringContaining("no mirror in the cluster")]);
+  });
+
+  test("has the annotations of the request, whatever they say of where it is from", async () => {
+    expect(await find(selecting("a"), ofFile)).toEqual({ annotations: selecting("a"), object: undefined });
+  });
+
+  test("has its mirror's annotations, where that is there", async () => {
+    cluster.addPod("default/web", selecting("a"), "u-mirror", true);
+    expect(await find(undefined, ofFile)).toMatchObject({ annotations: selecting("a") });
+    expect(lines).toEqual([]);
+  });
+
+  test("waits for the API: it may have a mirror with annotations", async () => {
+    cluster.away = true;
+    await expect(find(undefined, ofFile)).rejects.toMatchObject({ code: 11 });
+  });
+
+  test("is another pod than one of the API that has its name", async () => {
+    cluster.addPod("default/web", selecting("a"), "u-2");
+    await expect(find(undefined, ofFile)).rejects.toMatchObject({ code: 4 });
+  });
+
+  test.each([
+    "00000000-0000-0000-0000-000000000001",
+    "9C3F6A0E5B7D41F28A6B0C1D2E3F4A5B",
+    "9c3f6a0e5b7d41f28a6b0c1d2e3f4a5",
+    "9c3f6a0e5b7d41f28a6b0c1d2e3f4a5b0",
+    "9c3f6a0e5b7d41f28a6b0c1d2e3f4a5b\n",
+    "",
+  ])("not with UID %j: that pod is gone", async (uid) => {
+    expect(await find(undefined, { ...pod, uid })).toBeUndefined();
+  });
+});
+
 describe("with annotations in the request", () => {
   test("that are the watch's, nothing else is asked", async () => {
     cluster.addPod("default/web", selecting("a"));
