@@ -21,6 +21,10 @@ export interface CniRequest {
   readonly config: Uint8Array;
   /** TRACEPARENT of the runtime's environment. */
   readonly traceparent?: string | undefined;
+  /** Can the other end record a DEL that fails, and have it done later? */
+  readonly canRecord?: true | undefined;
+  /** Of a recorded DEL: how often it is tried at most, this time included. undefined: a runtime's call. */
+  readonly triesLeft?: number | undefined;
 }
 
 const commandsOfContainers: readonly string[] = ["ADD", "DEL", "CHECK"];

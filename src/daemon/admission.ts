@@ -6,9 +6,9 @@
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import type { LaneStatus } from "../multus/daemon-status.ts";
 import type { Pause } from "../multus/pause.ts";
+import { Room, type RoomLimits } from "../multus/room.ts";
 import { ContainerOrder } from "./container-order.ts";
 import { Lane, type LaneEntry } from "./lane.ts";
-import { Room, type RoomLimits } from "./room.ts";
 
 /** What admission has to know of a request. */
 export interface Entrant {

@@ -152,6 +152,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     isReady: server.notReady === undefined,
     isStopping: server.isStopping,
     configFiles: multus.configFiles,
+    failedDels: multus.failedDels,
     clusters: clusters.states,
   });
   const { cniDir } = keysOfDaemon(config.overrides);
@@ -219,6 +220,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
   void sayWhatWaits(cniDir, log);
+  void multus.readFailedDels(cniDir);
   // Not before: a runtime that sees the file calls at once.
   runtimeConfig?.start();
   idleEnd.begin();

@@ -25,6 +25,8 @@ export interface WorkContext {
 export interface Answer extends CniReply {
   /** Nothing was begun, and the next daemon may do it. */
   readonly retry?: true;
+  /** The DEL has failed, and the shim is to record it and to answer success. */
+  readonly record?: true;
 }
 
 /** A request, and the way back to who asked. */
@@ -97,7 +99,7 @@ async function work(
   try {
     // Many requests write to one log: each of their lines says whose it is.
     const handled = await arrived.handle(container === "" ? log : log.with({ container }), since, turn.pause);
-    arrived.answer(handled);
+    arrived.answer(handled.report.isRecorded ? { ...handled, record: true } : handled);
     const times = { queue: started - since, total: performance.now() - since, gone: arrived.isGone() };
     logRequest(log, request, handled, times);
   } catch (error) {

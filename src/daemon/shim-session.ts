@@ -164,8 +164,9 @@ export class ShimSession {
     this.#reply(refusal(message));
   }
 
-  #reply({ exitCode, stdout, retry }: Answer): void {
-    this.#connection.send(FrameType.reply, 0, { exitCode, stdout, ...(retry === true ? { retry } : {}) });
+  #reply({ exitCode, stdout, retry, record }: Answer): void {
+    const more = { ...(retry === true ? { retry } : {}), ...(record === true ? { record } : {}) };
+    this.#connection.send(FrameType.reply, 0, { exitCode, stdout, ...more });
     this.#connection.end();
   }
 
@@ -179,14 +180,17 @@ export class ShimSession {
 
 /** @throws {FrameError} */
 function readRequest(body: Fields): CniRequest {
+  const command = body.text("command");
   return {
-    command: body.text("command"),
+    command,
     containerId: body.text("containerId"),
     netns: body.text("netns"),
     ifName: body.text("ifName"),
     args: body.text("args"),
     path: body.text("path"),
     config: body.bytes("config"),
+    ...(command === "DEL" ? { canRecord: true } : {}),
+    ...(body.has("triesLeft") ? { triesLeft: body.unsigned("triesLeft") } : {}),
     ...(body.has("traceparent") ? { traceparent: body.text("traceparent") } : {}),
   };
 }

@@ -23,6 +23,8 @@ const actions: Readonly<Record<ReportedEvent["reason"], string>> = {
   AddedInterface: "Attach",
   NoNetworkFound: "Attach",
   InvalidNetwork: "Attach",
+  NetworkDeleteRecorded: "Detach",
+  NetworkDeleteGivenUp: "Detach",
   NetworkStatusNotWritten: "WriteNetworkStatus",
 };
 

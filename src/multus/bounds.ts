@@ -32,3 +32,12 @@ export const mostAddressesNamed = 32;
 
 /** Entries of a plan that are read. */
 export const mostEntriesRead = 4096;
+
+/** Containers whose failed DELs are counted. */
+export const mostFailedDels = 4096;
+
+/** Containers of which records, plans and results are kept after their DELs have failed. A namespace may have as many as it leaves free: alone half of them. */
+export const mostFailedDelsKept = 1024;
+
+/** Bytes of all of these; half of what the spool takes. */
+export const mostFailedDelsKeptBytes = 32 * 1024 * 1024;

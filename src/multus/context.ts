@@ -54,6 +54,8 @@ export interface Attachment {
   readonly place?: number | undefined;
   /** Capability arguments as they are known from ADD; undefined: they follow from `request`. */
   readonly knownCapabilityArgs?: Uint8Array | undefined;
+  /** Nothing on disk says that it was ever attached: it is what the pod would get today. */
+  readonly isGuessed?: true;
 }
 
 /** libcni's RuntimeConf of an attachment. @param args CNI_ARGS where they differ from the request's */

@@ -9,12 +9,29 @@ import { PodError, podError } from "./pod-error.ts";
 import { recoverAttachments } from "./recover.ts";
 import { endPhase } from "./report.ts";
 
-/**
- * Takes all attachments of the container away. Any number of times, with or without a namespace.
- * @param neverStarted an ADD of the container is known to have ended before its first delegate
- * @throws {CniError} all that failed in one
- */
-export async function detach(context: RequestContext, neverStarted: boolean): Promise<void> {
+/** What is known, or wanted, of a DEL. */
+export interface DetachOptions {
+  /** An ADD of the container is known to have ended before its first delegate. */
+  readonly neverStarted: boolean;
+  /** The plan stays where something has failed: it is tried again. */
+  readonly keepsPlan: boolean;
+}
+
+/** What a DEL has come to. */
+export interface Detached {
+  /** All that failed in one; undefined: nothing has. */
+  readonly failure: CniError | undefined;
+  /** Can another DEL do more than this one? The plan is still there then, if it was. */
+  readonly isLeft: boolean;
+  /** Nobody is there to run a plugin any more, or to be answered. */
+  readonly isGone: boolean;
+}
+
+/** Takes all attachments of the container away. Any number of times, with or without a namespace. */
+export async function detach(
+  context: RequestContext,
+  { neverStarted, keepsPlan }: DetachOptions,
+): Promise<Detached> {
   const { netconf, request, report } = context;
   let since = performance.now();
   const { attachments } = await recoverAttachments(context, {
@@ -27,17 +44,21 @@ export async function detach(context: RequestContext, neverStarted: boolean): Pr
   since = endPhase(report, "delegates", since);
   // A DEL whose shim is gone is answered to nobody, and comes again.
   const isGone = errors.some((error) => executorErrorCode(error) === "gone");
-  if (!isGone && (errors.length === 0 || !netconf.retryDeleteOnError)) {
+  const isLeft = isGone || (errors.length > 0 && keepsPlan && (await mayBeLeft(context, errors)));
+  if (!isLeft && (errors.length === 0 || !netconf.retryDeleteOnError)) {
     removePlan(netconf.cniDir, request.containerId);
     endPhase(report, "plan-file", since);
   }
-  const failure = oneError(errors);
-  if (failure !== undefined) {
-    throw failure;
-  }
+  return { failure: oneError(errors), isLeft, isGone };
 }
 
-/** DELs attachments in reverse order. @returns what failed */
+/** Of plugins that are not installed, and a container without a result, nothing is there: its ADD has failed on just that, and was undone. */
+async function mayBeLeft({ chain, request }: RequestContext, errors: readonly CniError[]): Promise<boolean> {
+  if (errors.some((error) => executorErrorCode(error) !== "not-found")) return true;
+  return (await chain.cache.list(request.containerId)).length > 0;
+}
+
+/** DELs attachments in reverse order. One that was only guessed may fail: that is logged. @returns what failed */
 export async function deleteAttachments(
   context: RequestContext,
   attachments: readonly Attachment[],
@@ -49,8 +70,18 @@ export async function deleteAttachments(
         deleteNetworkList(context.chain, attachment.network, runtimeConfThen(context, attachment)),
       );
     } catch (error) {
-      errors.push(podError(error, context.pod, attachment.name));
-      if (executorErrorCode(error) === "gone") {
+      const failure = podError(error, context.pod, attachment.name);
+      const isGone = executorErrorCode(error) === "gone";
+      if (attachment.isGuessed && !isGone) {
+        context.log.error("a network that the container may never have had cannot be undone", {
+          network: attachment.name,
+          ifName: attachment.ifName,
+          error: failure.message,
+        });
+        continue;
+      }
+      errors.push(failure);
+      if (isGone) {
         break;
       }
     }

@@ -20,8 +20,9 @@ import { BusyContainers } from "./busy.ts";
 import { check } from "./check.ts";
 import type { Cluster, Clusters } from "./cluster.ts";
 import type { RequestContext } from "./context.ts";
-import { detach } from "./detach.ts";
+import { del as deleteAll } from "./del.ts";
 import { checkCommandVersion, checkEnvironment } from "./environment.ts";
+import { type FailedDelCounts, FailedDels } from "./failed-dels.ts";
 import { collectGarbage } from "./gc.ts";
 import { checkPlugged, type DelegateRequest, plug, pluggedNetwork, unplug } from "./hot-plug.ts";
 import { firstOf, type NadSource } from "./nads.ts";
@@ -57,6 +58,8 @@ export interface MultusOptions {
   /** NetworkAttachmentDefinitions beside a cluster's own, which come first; undefined: none. */
   readonly nads?: NadSource | undefined;
   readonly clock?: Clock | undefined;
+  /** Milliseconds since 1970, for what outlives the daemon. */
+  readonly wallClock?: (() => number) | undefined;
   /** Milliseconds for each run of a plugin; 0: no limit. Below what runtimes wait for (kubelet: two minutes), so that there is time to undo. */
   readonly delegateTimeoutMs?: number | undefined;
 }
@@ -97,6 +100,10 @@ export interface Multus {
   restoreStatuses(cluster: Cluster): void;
   /** Configuration files that are kept parsed. */
   readonly configFiles: number;
+  /** Reads which DELs have failed before this daemon started. Done without being asked when the first DEL names the cniDir. Never throws. */
+  readFailedDels(cniDir: string): Promise<void>;
+  /** Containers whose DEL has failed, as far as that is read. */
+  readonly failedDels: FailedDelCounts;
 }
 
 /** What a request comes with beside itself. */
@@ -132,6 +139,8 @@ export function createMultus(options: MultusOptions): Multus {
   const followed = new FollowedResults(options.log);
   /** Containers whose ADD ended before its first delegate, the oldest first. */
   const neverStarted = new Set<string>();
+  /** By cniDir: a node has one, or few. */
+  const failedDels = new Map<string, FailedDels | Promise<FailedDels>>();
   const restorer = new StatusRestorer({ kernels, busy, log: options.log });
 
   /** The cluster that a request belongs to. What needs none goes on without one that cannot be used. */
@@ -160,6 +169,19 @@ export function createMultus(options: MultusOptions): Multus {
 
   function nadsOf(cluster: Cluster): NadSource {
     return nads === undefined ? cluster.nads : firstOf([cluster.nads, nads]);
+  }
+
+  /** Read when the first DEL names the cniDir. */
+  function failedDelsOf(cniDir: string): FailedDels | Promise<FailedDels> {
+    const known = failedDels.get(cniDir);
+    if (known !== undefined) return known;
+    const { wallClock: now = Date.now } = options;
+    const opening = FailedDels.open({ cniDir, log: options.log, now }).then((opened) => {
+      failedDels.set(cniDir, opened);
+      return opened;
+    });
+    failedDels.set(cniDir, opening);
+    return opening;
   }
 
   /** The result cache of a cniDir. What it has of a container is found by an index, which is made from the first request on. */
@@ -237,7 +259,7 @@ export function createMultus(options: MultusOptions): Multus {
     if (hasName(context.pod)) {
       context.cluster?.sink.withdraw(context.pod);
     }
-    await detach(context, neverStarted.has(containerId));
+    await deleteAll(context, neverStarted.has(containerId), await failedDelsOf(context.netconf.cniDir));
     return nothing;
   }
 
@@ -336,6 +358,20 @@ export function createMultus(options: MultusOptions): Multus {
   return {
     get configFiles() {
       return files.size;
+    },
+    async readFailedDels(cniDir) {
+      await failedDelsOf(cniDir);
+    },
+    get failedDels() {
+      const sum = { failing: 0, recorded: 0, "given-up": 0 };
+      for (const opened of failedDels.values()) {
+        if (opened instanceof Promise) continue;
+        const { failing, recorded, "given-up": givenUp } = opened.counts;
+        sum.failing += failing;
+        sum.recorded += recorded;
+        sum["given-up"] += givenUp;
+      }
+      return sum;
     },
     restoreStatuses(cluster) {
       restorer.begin(cluster, keysOfDaemon(options.overrides));

@@ -12,6 +12,12 @@ import { type LogKeys, type LogSettings, logLevels, logSettings, parseLogLevel }
 import { usualNetworksPerPod } from "./bounds.ts";
 import schema from "./netconf.schema.json" with { type: "json" };
 
+/**
+ * `retry`: the runtime is told, which tries again; after some tries the DEL is recorded and done in the background. `fail`: the runtime is always told. `ignore`: it is told success,
+ * and nothing is tried again (docs/configuration.md, "A DEL that fails").
+ */
+export type DelOnFailure = "retry" | "fail" | "ignore";
+
 /** A checked netconf; every key has its default where the text says nothing. */
 export interface Netconf extends LogSettings {
   readonly name: string;
@@ -40,6 +46,8 @@ export interface Netconf extends LogSettings {
   readonly retryDeleteOnError: boolean;
   /** Whose plugins CHECK runs: those of the cluster network and of `delegates`, or of all networks. */
   readonly checkDelegates: "cluster" | "all";
+  /** What becomes of a DEL whose plugins fail. */
+  readonly delOnFailure: DelOnFailure;
   /** "" if none. */
   readonly auxiliaryCniChainName: string;
   /** runtimeConfig by key, each value raw JSON text (portMappings, bandwidth, ips, mac, …). */
@@ -78,6 +86,7 @@ interface NetconfKeys extends LogKeys {
   readonly maxNetworksPerPod?: number;
   readonly retryDeleteOnError?: boolean;
   readonly checkDelegates?: "" | "cluster" | "all";
+  readonly delOnFailure?: DelOnFailure;
   readonly auxiliaryCNIChainName?: string;
   readonly runtimeConfig?: Readonly<Record<string, unknown>>;
   readonly prevResult?: object;
@@ -186,6 +195,7 @@ function withDefaults(keys: NetconfKeys): Netconf {
     maxNetworksPerPod: keys.maxNetworksPerPod ?? usualNetworksPerPod,
     retryDeleteOnError: keys.retryDeleteOnError ?? false,
     checkDelegates: keys.checkDelegates || "cluster",
+    delOnFailure: keys.delOnFailure ?? "retry",
     auxiliaryCniChainName: "",
     runtimeConfig: new Map(),
     podAnnotations: undefined,

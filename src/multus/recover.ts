@@ -64,7 +64,8 @@ export async function recoverAttachments(
   for (const attachment of await remade(asked, hasTraces)) {
     const key = keyOf(attachment);
     if (!rebuilt.has(key)) {
-      rebuilt.set(key, withCached(context, attachment, cached));
+      const known = withCached(context, attachment, cached);
+      rebuilt.set(key, plan === undefined && known === attachment ? { ...known, isGuessed: true } : known);
     }
   }
   for (const attachment of inOrder(cached, request.ifName)) {

@@ -31,6 +31,8 @@ export interface RequestReport {
   readonly phases: Map<string, number>;
   /** The same as it went. */
   readonly timeline: PhaseReport[];
+  /** The DEL has failed, and is to be recorded in place of telling the runtime. */
+  isRecorded: boolean;
   /** Id of the trace that the request belongs to; "" where nobody could look it up. */
   trace: string;
 }
@@ -44,6 +46,7 @@ export function newReport(): RequestReport {
     networks: [],
     phases: new Map(),
     timeline: [],
+    isRecorded: false,
     trace: "",
   };
 }

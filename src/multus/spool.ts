@@ -1,7 +1,11 @@
-/** What waits in the spool of DELs that shims recorded while no daemon was there (docs/wire.md, "DELs while no daemon is there"). Only looked at: shims do the rest. */
+/**
+ * What waits in the spool of DELs that shims recorded: because no daemon was there, or because they fail (docs/wire.md, "DELs while no daemon is there", "DELs that fail").
+ * Only looked at: shims do the rest.
+ */
 
 import { accessSync, constants, lstatSync } from "node:fs";
 import { join } from "node:path";
+import { removeFile } from "../cni/atomic-file.ts";
 import { directoryEntries } from "../cni/directory.ts";
 import { isMissingFile } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
@@ -30,22 +34,32 @@ export interface SpoolState {
 }
 
 /** Microseconds since 1970, tries, container id. */
-const recordName = /^(\d{16})-(\d{2})-[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+const recordName = /^(\d{16})-(\d{2})-([A-Za-z0-9][A-Za-z0-9_.-]*)$/;
+const failedPrefix = "failed-";
 /** A name can still be given the prefix of what is set aside. */
 const maxNameLength = 248;
 
 /** What a file in the spool is by its name. `broken`: set aside as no record, or will be; `hidden`: no file that a shim looks at. */
 export type SpoolName =
-  | { readonly kind: "record"; readonly microseconds: number; readonly tries: number }
-  | { readonly kind: "failed" | "broken" | "hidden" };
+  | {
+      readonly kind: "record";
+      readonly microseconds: number;
+      readonly tries: number;
+      readonly containerId: string;
+    }
+  /** `containerId`: "" where what is behind the prefix is no record's name. */
+  | { readonly kind: "failed"; readonly containerId: string }
+  | { readonly kind: "broken" | "hidden" };
 
 /** As the shim reads it (shim/spool_directory.c). */
 export function spoolNameKind(name: string): SpoolName {
   if (name.startsWith(".")) return { kind: "hidden" };
-  if (name.startsWith("failed-")) return { kind: "failed" };
-  const [, time, tries] = (name.length <= maxNameLength && recordName.exec(name)) || [];
+  if (name.startsWith(failedPrefix)) {
+    return { kind: "failed", containerId: recordName.exec(name.slice(failedPrefix.length))?.[3] ?? "" };
+  }
+  const [, time, tries, containerId = ""] = (name.length <= maxNameLength && recordName.exec(name)) || [];
   if (time === undefined) return { kind: "broken" };
-  return { kind: "record", microseconds: Number(time), tries: Number(tries) };
+  return { kind: "record", microseconds: Number(time), tries: Number(tries), containerId };
 }
 
 /**
@@ -79,11 +93,42 @@ export async function readSpool(cniDir: string, now: number = Date.now()): Promi
   return { directory, waiting, retried, failed, broken, oldestMs, bytes, obstacle: obstacleIn(directory) };
 }
 
+/** What the spool says of a container: `recorded`: its DEL is still tried; `given-up`: it was set aside after too many tries. */
+export type RecordedState = "recorded" | "given-up";
+
+/**
+ * Containers with a record in the spool of a cniDir. No file is read.
+ * @throws {Error} of node:fs where the directory is there and cannot be read
+ */
+export async function recordedContainers(cniDir: string): Promise<ReadonlyMap<string, RecordedState>> {
+  const recorded = new Map<string, RecordedState>();
+  for await (const { name } of directoryEntries(join(cniDir, spoolDirectory))) {
+    const file = spoolNameKind(name);
+    if (file.kind === "record") recorded.set(file.containerId, "recorded");
+    if (file.kind === "failed" && file.containerId !== "" && !recorded.has(file.containerId)) {
+      recorded.set(file.containerId, "given-up");
+    }
+  }
+  return recorded;
+}
+
 function obstacleIn(directory: string): string | undefined {
   try {
     accessSync(directory, constants.W_OK | constants.X_OK);
     return undefined;
   } catch (error) {
     return isMissingFile(error) ? undefined : errorText(error);
+  }
+}
+
+/**
+ * Removes what is set aside of a container: a DEL that was given up, and that there is no room for any more.
+ * @throws {Error} of node:fs
+ */
+export async function removeSetAside(cniDir: string, containerId: string): Promise<void> {
+  const directory = join(cniDir, spoolDirectory);
+  for await (const { name } of directoryEntries(directory)) {
+    const file = spoolNameKind(name);
+    if (file.kind === "failed" && file.containerId === containerId) removeFile(join(directory, name));
   }
 }

@@ -5,7 +5,12 @@ import type { PodReference } from "./pod.ts";
 
 export interface PodEvent {
   readonly type: "Normal" | "Warning";
-  readonly reason: "AddedInterface" | "NoNetworkFound" | "InvalidNetwork";
+  readonly reason:
+    | "AddedInterface"
+    | "NoNetworkFound"
+    | "InvalidNetwork"
+    | "NetworkDeleteRecorded"
+    | "NetworkDeleteGivenUp";
   readonly message: string;
 }
 
@@ -52,4 +57,22 @@ export function noNetworkFound(namespace: string, name: string): PodEvent {
 /** The event for a NetworkAttachmentDefinition that is there and cannot be used. @param problem the error's text, which names the object and the place */
 export function invalidNetwork(problem: string): PodEvent {
   return { type: "Warning", reason: "InvalidNetwork", message: problem };
+}
+
+/** The event for a DEL that is done in the background from now on. @param problem of the last try @param tries that failed */
+export function deleteRecorded(tries: number, problem: string): PodEvent {
+  return {
+    type: "Warning",
+    reason: "NetworkDeleteRecorded",
+    message: `the pod's networks cannot be deleted (${tries} tries); it goes, and this is tried again in the background for a day: ${problem}`,
+  };
+}
+
+/** The event for a DEL that was tried in the background for a day. @param problem of the last try */
+export function deleteGivenUp(problem: string): PodEvent {
+  return {
+    type: "Warning",
+    reason: "NetworkDeleteGivenUp",
+    message: `the pod's networks could not be deleted for a day and are not tried again; addresses may stay reserved: ${problem}`,
+  };
 }

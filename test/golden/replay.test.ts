@@ -63,7 +63,8 @@ const states: readonly StateOfGo[] = cases.flatMap((golden) => {
   const index = golden.steps.findIndex((step) => step.command === "DEL");
   const before = golden.steps[index - 1];
   const del = golden.steps[index];
-  return before === undefined || del === undefined || Object.keys(before.files).length === 0
+  const isLeft = (file: string) => !(del?.given.rm ?? []).includes(`/var/lib/cni/multus/${file}`);
+  return before === undefined || del === undefined || !Object.keys(before.files).some(isLeft)
     ? []
     : [{ name: golden.name, golden, state: before.files, del, index }];
 });

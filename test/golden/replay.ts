@@ -65,7 +65,11 @@ export class Replay {
     const executor = new ReplayExecutor(step, this.#golden.plugins);
     const sends = known && this.#surroundings !== "cluster";
     const request = requestOf(step, this.#host, this.#host.netconf(this.#golden, step, sends));
-    const { exitCode, stdout } = await this.#multus.handle(request, executor, silentLogger);
+    const { exitCode, stdout } = await this.#multus.handle(
+      { ...request, canRecord: true },
+      executor,
+      silentLogger,
+    );
     const answer = jsonOrText(Buffer.from(stdout).toString("utf8"));
     const path = (text: string) => this.#host.recorded(text);
     return {

@@ -2,6 +2,7 @@
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { failedDelsDirectory } from "../../src/multus/failed-dels.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import {
   type GoldenCase,
@@ -115,13 +116,14 @@ export class ScratchHost implements Disposable {
     }
   }
 
-  /** The state as it is now, in the cases' form. */
+  /** The state as it is now, in the cases' form; without what Go multus has none of: the notes of failed DELs. */
   readState(): StateFiles {
     const directory = this.path(cniDirectory);
     const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
     const files = entries
       .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name));
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((file) => dirname(file) !== join(directory, failedDelsDirectory));
     return Object.fromEntries(
       files.map((file) => [
         file.slice(directory.length + 1),

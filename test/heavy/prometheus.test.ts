@@ -90,6 +90,9 @@ const well: Readonly<Record<string, string>> = {
   'multus_spool_records{state="waiting"}': "0x120",
   'multus_spool_records{state="failed"}': "0x120",
   'multus_spool_records{state="broken"}': "0x120",
+  // One that fails once or twice is no news.
+  'multus_failed_dels{state="failing"}': "2x120",
+  'multus_failed_dels{state="recorded"}': "0x120",
   'multus_deliveries_pending{kind="status",server="s"}': "0 5 0 3 0x116",
   'multus_deliveries_total{kind="status",outcome="given-up",server="s"}': "0x120",
   'multus_trace_spans_total{outcome="exported"}': "0+10x120",
@@ -154,6 +157,7 @@ test.each([
     { 'multus_watch_last_heard_timestamp_seconds{resource="pods",server="s"}': "0+60x70 4200x50" },
   ],
   ["MultusSpoolNotEmpty", { 'multus_spool_records{state="waiting"}': "0x70 1x50" }],
+  ["MultusDeletesFail", { 'multus_failed_dels{state="recorded"}': "0x70 1x50" }],
   ["MultusSpoolFailed", { 'multus_spool_records{state="broken"}': "0x89 1x31" }],
   ["MultusStatusesUndelivered", { 'multus_deliveries_pending{kind="status",server="s"}': "0x70 2x50" }],
   [

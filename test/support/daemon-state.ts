@@ -11,6 +11,7 @@ export const quietState: DaemonState = {
   isReady: true,
   isStopping: false,
   configFiles: 0,
+  failedDels: { failing: 0, recorded: 0, "given-up": 0 },
   clusters: [],
   spool: undefined,
   spans: undefined,
@@ -25,6 +26,7 @@ export const busyState: DaemonState = {
   isReady: false,
   isStopping: true,
   configFiles: 4,
+  failedDels: { failing: 21, recorded: 22, "given-up": 23 },
   clusters: [
     {
       server: "https://10.0.0.1",

@@ -10,6 +10,7 @@ import { resultsDirectory } from "../../cni/cache.ts";
 import { isMissingFile, systemErrorCode } from "../../cni/errors.ts";
 import { certificateFilesIn } from "../../kube/certificates/certificate-file.ts";
 import { errorText } from "../../log/error-text.ts";
+import { failedDelsDirectory } from "../../multus/failed-dels.ts";
 import { multusPluginNames } from "../../multus/own-plugin.ts";
 import { isDaemonFile } from "../../multus/socket-directory.ts";
 import { spoolDirectory } from "../../multus/spool.ts";
@@ -164,6 +165,7 @@ function takeTraces(
   // With a configuration that calls Multus it may be Go multus's.
   if (isServed) return [left(socket, "a daemon serves it", users.length === 0)];
   const besideSocket = namesIn(socketDir).filter(isDaemonFile);
+  const failedDels = join(cniDir, failedDelsDirectory);
   const certificates = namesIn(certDir).length === 0 ? [] : certificateFilesIn(certDir);
   if (users.length > 0) {
     return [
@@ -177,7 +179,11 @@ function takeTraces(
     ...takeIfEmpty(socketDir),
     ...takeNamed(certDir, certificates),
     ...takeIfEmpty(certDir),
-    ...[join(cniDir, resultsDirectory), join(cniDir, spoolDirectory), cniDir].flatMap(takeIfEmpty),
+    // They only count what the records are about.
+    ...takeNamed(failedDels, namesIn(failedDels)),
+    ...[failedDels, join(cniDir, resultsDirectory), join(cniDir, spoolDirectory), cniDir].flatMap(
+      takeIfEmpty,
+    ),
   ];
 }
 

@@ -9,9 +9,11 @@ import {
   resultsDirectory,
 } from "../../cni/cache.ts";
 import { KernelError, type Kernels } from "../../kernels/index.ts";
+import { errorText } from "../../log/error-text.ts";
 import { interfaceName } from "../../multus/delegate.ts";
 import { plannedContainers, planPath, readPlan } from "../../multus/plan-file.ts";
 import { podReference } from "../../multus/pod.ts";
+import { type RecordedState, recordedContainers, spoolDirectory } from "../../multus/spool.ts";
 import { problemLog } from "./problem-log.ts";
 
 /** One network of one pod. */
@@ -29,8 +31,11 @@ export interface Attachment {
   readonly mac: string;
   /** Types of the network's plugins, in order. */
   readonly plugins: readonly string[];
-  /** `attached`: plan and result; `planned`: no result, so an ADD or DEL is under way or was cut off; `unplanned`: a result without a plan. */
-  readonly state: "attached" | "planned" | "unplanned";
+  /**
+   * `attached`: plan and result; `planned`: no result, so an ADD or DEL is under way or was cut off; `unplanned`: a result without a plan; `deleting`: the pod is gone, and its DEL is
+   * recorded and tried in the background; `given-up`: that was tried for too long.
+   */
+  readonly state: "attached" | "planned" | "unplanned" | "deleting" | "given-up";
 }
 
 /** A file that could not be read whole. */
@@ -93,11 +98,29 @@ export async function readAttachments(cniDir: string, kernels: Kernels): Promise
     const count = ownerless.length - reportedFiles;
     problems.push({ file: resultsDir, problem: `it cannot be told whose ${count} further files are` });
   }
+  const recorded = await recordedIn(cniDir, problems);
   const attachments = [...containers].sort().flatMap((containerId) => {
     const own = (results.get(containerId) ?? []).sort(byFileName);
-    return attachmentsOf(cniDir, containerId, own, kernels, problems);
+    const found = attachmentsOf(cniDir, containerId, own, kernels, problems);
+    const record = recorded.get(containerId);
+    if (record === undefined) return found;
+    const state = record === "recorded" ? ("deleting" as const) : record;
+    return found.map((attachment) => ({ ...attachment, state }));
   });
   return { attachments, problems: firstOfEachFile(problems, cniDir), namespaces };
+}
+
+/** Containers whose DEL is recorded, or was given up. */
+async function recordedIn(
+  cniDir: string,
+  problems: CacheProblem[],
+): Promise<ReadonlyMap<string, RecordedState>> {
+  try {
+    return await recordedContainers(cniDir);
+  } catch (error) {
+    problems.push({ file: join(cniDir, spoolDirectory), problem: errorText(error) });
+    return new Map();
+  }
 }
 
 function valueAt<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {

@@ -29,7 +29,8 @@ export function listCommand(): Command {
     .addHelpText(
       "after",
       `
-STATE is attached; planned (no result yet, or an ADD that was cut off); unplanned (a result whose plan is gone).
+STATE is attached; planned (no result yet, or an ADD that was cut off); unplanned (a result whose plan is gone); deleting (the pod is gone, and its DEL
+waits or fails, and is tried in the background); given-up (it has failed for a day: see docs/operations.md, "DELs that wait").
 
 Examples:
   multusctl ls

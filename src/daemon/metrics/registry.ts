@@ -332,12 +332,21 @@ function addStateMetrics(registry: Registry, state: () => DaemonState): void {
   figures(
     Gauge,
     "multus_spool_records",
-    "DELs put by while no daemon was there: waiting, failed for good, and files that are no records.",
+    "Recorded DELs, as no daemon was there or as they fail: waiting, failed for good, and files that are no records.",
     ["state"],
     function* ({ spool }) {
       yield [{ state: "waiting" }, spool?.waiting];
       yield [{ state: "failed" }, spool?.failed];
       yield [{ state: "broken" }, spool?.broken];
+    },
+  );
+  figures(
+    Gauge,
+    "multus_failed_dels",
+    "Containers whose DEL has failed: the runtime tries again (failing), recorded and tried in the background (recorded), given up after a day (given-up).",
+    ["state"],
+    function* ({ failedDels }) {
+      for (const [state, count] of Object.entries(failedDels)) yield [{ state }, count];
     },
   );
   gauge(

@@ -2,6 +2,7 @@
 
 import type { ClusterState } from "../../kube/cluster-state.ts";
 import type { LaneStatus } from "../../multus/daemon-status.ts";
+import type { FailedDelCounts } from "../../multus/failed-dels.ts";
 import type { SpanCounts } from "../../telemetry/span-queue.ts";
 
 /** DELs that plugins have put by while no daemon was there. */
@@ -30,6 +31,8 @@ export interface OwnState {
   readonly isStopping: boolean;
   /** Network configuration files that are kept parsed. */
   readonly configFiles: number;
+  /** Containers whose DEL has failed. */
+  readonly failedDels: FailedDelCounts;
   /** Those that are open. */
   readonly clusters: readonly ClusterState[];
 }

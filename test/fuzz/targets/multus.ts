@@ -3,6 +3,7 @@
 import * as yaml from "yaml";
 import { CniError } from "../../../src/cni/errors.ts";
 import { isJsonObject } from "../../../src/cni/json.ts";
+import { decodeFailedDel } from "../../../src/multus/failed-dels.ts";
 import { parseInterfaceAttributes } from "../../../src/multus/interface-attributes.ts";
 import { parseManifests } from "../../../src/multus/manifests.ts";
 import { parseNetconf } from "../../../src/multus/netconf.ts";
@@ -174,6 +175,29 @@ export const spoolNameTarget: FuzzTarget = {
     const kind = spoolNameKind(input.toString("utf8"));
     must(["record", "failed", "broken", "hidden"].includes(kind.kind), "no kind");
     if (kind.kind === "record") must(kind.tries <= 99 && kind.microseconds < 1e16, "a number that is none");
+  },
+};
+
+export const failedDelTarget: FuzzTarget = {
+  name: "multus/failed-del",
+  covers: ["src/multus/failed-dels.ts decodeFailedDel"],
+  seeds: () => [
+    '{"namespace":"default","name":"web","count":2,"since":1764460800000,"state":"failing","bytes":0}',
+    '{"namespace":"default","name":"web","count":79,"since":1764460800000,"state":"given-up","bytes":4096}',
+  ],
+  words: ['"state":"recorded"', '"count":-1', '"since":1e400', '"__proto__":{}'],
+  run(input) {
+    const failed = decodeFailedDel(input);
+    mustKeepPrototypes(failed);
+    if (failed === undefined) return;
+    must(failed.namespace.length <= 253 && failed.name.length <= 253, "a long name");
+    must(
+      [failed.count, failed.since, failed.bytes].every(
+        (number) => Number.isSafeInteger(number) && number >= 0,
+      ),
+      "a number that is none",
+    );
+    mustEqual(decodeFailedDel(Buffer.from(JSON.stringify(failed))), failed, "the same again");
   },
 };
 

@@ -75,6 +75,24 @@ describe("every golden case", () => {
   });
 });
 
+describe("a container whose DEL is recorded", () => {
+  it.each([
+    ["0000000000000001-03", "deleting"],
+    ["failed-0000000000000001-79", "given-up"],
+  ])("as %s-… is listed as %s; others are not", async (name, state) => {
+    const directory = cacheOf("three-nads");
+    mkdirSync(join(directory, ".spool"));
+    writeFileSync(join(directory, ".spool", `${name}-another`), "");
+    expect((await readAttachments(directory, kernels)).attachments.map((each) => each.state)).not.toContain(
+      state,
+    );
+    writeFileSync(join(directory, ".spool", `${name}-${containerId}`), "");
+    const { attachments, problems } = await readAttachments(directory, kernels);
+    expect(problems).toEqual([]);
+    expect(attachments.map((each) => each.state)).toEqual(Array(4).fill(state));
+  });
+});
+
 describe("a torn cache", () => {
   it("gives the results where the plan is torn, and says that it is", async () => {
     const directory = cacheOf("three-nads");

@@ -147,6 +147,11 @@ describe("what is counted", () => {
       'state="failed"': 2,
       'state="broken"': 3,
     });
+    expect(at("multus_failed_dels")).toEqual({
+      'state="failing"': 21,
+      'state="recorded"': 22,
+      'state="given-up"': 23,
+    });
     expect(at("multus_trace_spans_total")).toEqual({
       'outcome="exported"': 10,
       'outcome="failed"': 11,

@@ -100,6 +100,31 @@ async function get(path: string, method = "GET"): Promise<{ status: number | und
 }
 
 describe("a shim", () => {
+  test("says which DEL is a recorded one, and is told which to record", async () => {
+    const seen: CniRequest[] = [];
+    await serve(async (request) => {
+      seen.push(request);
+      const handled = success("{}");
+      return {
+        ...handled,
+        exitCode: 1,
+        report: { ...handled.report, isRecorded: request.triesLeft === undefined },
+      };
+    });
+    const replies: unknown[] = [];
+    for (const more of [{}, { triesLeft: 3 }]) {
+      const peer = await newPeer();
+      peer.request({ command: "DEL", containerId: "abc", ...more });
+      replies.push((await peer.next())?.body);
+    }
+    expect(seen).toMatchObject([{ canRecord: true }, { canRecord: true, triesLeft: 3 }]);
+    expect(seen[0]).not.toHaveProperty("triesLeft");
+    expect(replies).toEqual([
+      { exitCode: 1, stdout: Buffer.from("{}"), record: true },
+      { exitCode: 1, stdout: Buffer.from("{}") },
+    ]);
+  });
+
   test("brings a request, carries out its orders and gets its reply", async () => {
     let seen: CniRequest | undefined;
     await serve(async (request, executor) => {

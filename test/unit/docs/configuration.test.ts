@@ -160,6 +160,7 @@ function defaultsOfCode(): Map<string, unknown> {
 /** Defaults that are no value, and those of a decision that no function has by itself. */
 const inWords = [
   "The netconf: delOnDaemonDown",
+  "The netconf: delOnFailure",
   "The runtime's file: multusAutoconfigDir",
   "The runtime's file: daemonSocketDir",
   "A certificate of the node: perNodeCertificate.enabled",

@@ -35,6 +35,7 @@ describe("the netconf", () => {
       maxNetworksPerPod: 64,
       retryDeleteOnError: false,
       checkDelegates: "cluster",
+      delOnFailure: "retry",
       auxiliaryCniChainName: "",
       runtimeConfig: new Map(),
       podAnnotations: undefined,
@@ -203,6 +204,12 @@ describe("the netconf", () => {
 
   it.each(["spool", "fail", "ignore"])("takes delOnDaemonDown %s, which is the shim's to read", (value) => {
     expect(parseNetconf(netconf({ delOnDaemonDown: value })).warnings).toEqual([]);
+  });
+
+  it("names the values that delOnFailure may have", () => {
+    expect(() => parseNetconf(bytesOf('{"delOnFailure": "never"}'))).toThrow(
+      /delOnFailure must match pattern "\^\(retry\|fail\|ignore\)\$", is "never" \(line 1, column 18\)/,
+    );
   });
 
   it("names the values that delOnDaemonDown may have", () => {

@@ -1,0 +1,135 @@
+/** DEL, and what becomes of one that fails: the runtime is told some times, then a shim records it and it is done in the background (docs/configuration.md, "A DEL that fails"). */
+
+import type { CniError } from "../cni/errors.ts";
+import type { RequestContext } from "./context.ts";
+import { detach } from "./detach.ts";
+import type { FailedDels } from "./failed-dels.ts";
+import type { DelOnFailure } from "./netconf.ts";
+import { planLength, removePlan } from "./plan-file.ts";
+import { PodError } from "./pod-error.ts";
+import { removeSetAside } from "./spool.ts";
+import { deleteGivenUp, deleteRecorded, type PodEvent } from "./status-sink.ts";
+
+/**
+ * Takes all attachments of the container away. Where that fails again and again, the report says that the DEL is to be recorded.
+ * @param neverStarted an ADD of the container is known to have ended before its first delegate
+ * @param failedDels of the netconf's cniDir
+ * @throws {CniError} all that failed in one
+ */
+export async function del(
+  context: RequestContext,
+  neverStarted: boolean,
+  failedDels: FailedDels,
+): Promise<void> {
+  const { containerId } = context.request;
+  const mode = modeOf(context);
+  const { failure, isLeft, isGone } = await detach(context, { neverStarted, keepsPlan: mode === "retry" });
+  if (failure !== undefined) {
+    // It says nothing about its plugins, and comes again.
+    if (isGone) throw failure;
+    await failed(context, mode, isLeft, failedDels, failure);
+    return;
+  }
+  const before = failedDels.forget(containerId);
+  if (before !== undefined && before.state !== "failing") {
+    context.log.verbose("a DEL that had failed is done", { tries: before.count, pod: podText(before) });
+  }
+}
+
+/** What counts for this request. A recorded DEL comes again whatever it ends with; one from another plugin than ours cannot be recorded. */
+function modeOf({ netconf, request }: RequestContext): DelOnFailure {
+  const { delOnFailure } = netconf;
+  if (delOnFailure === "ignore" || request.triesLeft !== undefined) {
+    return delOnFailure === "ignore" ? "ignore" : "retry";
+  }
+  return request.canRecord ? delOnFailure : "fail";
+}
+
+/** @throws {CniError} unless the failure is to be ignored */
+async function failed(
+  context: RequestContext,
+  mode: DelOnFailure,
+  isLeft: boolean,
+  failedDels: FailedDels,
+  error: CniError,
+): Promise<void> {
+  const { request, pod, log, report } = context;
+  const { containerId, triesLeft } = request;
+  if (mode === "ignore") {
+    log.error("DEL has failed, which is ignored as delOnFailure says: addresses may stay reserved", {
+      error: error.message,
+    });
+    failedDels.forget(containerId);
+    return;
+  }
+  if (mode === "fail" || !isLeft) throw error;
+  const noted = failedDels.note(containerId, pod, triesLeft !== undefined);
+  if (triesLeft === undefined && !failedDels.isEnough(noted)) throw error;
+  const isKept = await failedDels.keep(containerId, await bytesOf(context), (other) => drop(context, other));
+  if (triesLeft !== undefined) {
+    if (triesLeft <= 1) await giveUp(context, failedDels, error);
+    throw error;
+  }
+  if (!isKept) {
+    log.error("a DEL that fails cannot be recorded: its namespace has as many as it may have", {
+      namespace: pod.namespace,
+      tries: noted.count,
+    });
+    throw new PodError(
+      error.code,
+      `${error.message} (it cannot be recorded and done in the background: DELs of namespace ${noted.namespace} that fail take all the room that they may)`,
+      error.details,
+    );
+  }
+  report.isRecorded = true;
+  if (noted.state === "failing") {
+    log.error("a DEL has failed too often: the runtime is told success, and it is done in the background", {
+      tries: noted.count,
+      error: error.message,
+    });
+    send(context, deleteRecorded(noted.count, error.message));
+  }
+  throw error;
+}
+
+/** After the last try nothing comes any more. Plan and results stay as long as there is room for them, for GC and for who tries it by hand. */
+async function giveUp(context: RequestContext, failedDels: FailedDels, error: CniError): Promise<void> {
+  const { containerId } = context.request;
+  const tries = failedDels.get(containerId)?.count;
+  if (!failedDels.giveUp(containerId)) await drop(context, containerId);
+  context.log.error("a recorded DEL is given up: it has failed for a day, and addresses may stay reserved", {
+    tries,
+    error: error.message,
+  });
+  send(context, deleteGivenUp(error.message));
+}
+
+function send({ cluster, pod }: RequestContext, event: PodEvent): void {
+  cluster?.sink.event(pod, event);
+}
+
+/** What stays on disk of the container while its DEL is recorded: the record is little more than the netconf. */
+async function bytesOf({ chain, netconf, request }: RequestContext): Promise<number> {
+  const { containerId, config, args } = request;
+  const cached = await chain.cache.list(containerId);
+  return cached.reduce(
+    (sum, one) => sum + one.config.length + (one.result?.length ?? 0),
+    config.length + args.length + planLength(netconf.cniDir, containerId),
+  );
+}
+
+/** Removes what was kept of a container whose DEL was given up: plan, results, the record that is set aside. */
+async function drop({ chain, netconf, log }: RequestContext, containerId: string): Promise<void> {
+  removePlan(netconf.cniDir, containerId);
+  await removeSetAside(netconf.cniDir, containerId);
+  for (const { networkName, ifName } of await chain.cache.list(containerId)) {
+    chain.cache.remove({ networkName, containerId, ifName });
+  }
+  log.error("plan and results of a container whose DEL was given up are removed: there is no room for them", {
+    dropped: containerId,
+  });
+}
+
+function podText({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+  return `${namespace}/${name}`;
+}

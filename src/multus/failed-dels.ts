@@ -1,0 +1,282 @@
+/**
+ * DELs that have failed: how often those of each container, and for which a shim has a record (docs/wire.md, "DELs that fail"). On disk, one small file for each such
+ * container: a daemon that is killed forgets none. A DEL that succeeds costs a look into a map.
+ */
+
+import { join } from "node:path";
+import { removeFile, writeFileAtomically } from "../cni/atomic-file.ts";
+import { directoryEntries, Slices } from "../cni/directory.ts";
+import { isJsonObject } from "../cni/json.ts";
+import { isContainerId } from "../cni/names.ts";
+import { readFileStart } from "../cni/regular-file.ts";
+import { errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
+import { ownText } from "../log/quoted.ts";
+import { mostFailedDels, mostFailedDelsKept, mostFailedDelsKeptBytes } from "./bounds.ts";
+import type { PodReference } from "./pod.ts";
+import { Room } from "./room.ts";
+import { type RecordedState, recordedContainers } from "./spool.ts";
+
+/** The directory within a cniDir. Written with a dot, as no container id begins with one. */
+export const failedDelsDirectory = ".failed-dels";
+
+/** From this DEL of a container on the runtime is not told again that it has failed. */
+const triesOfRuntime = 3;
+/** Nor when the first one that failed is so many milliseconds ago. */
+const patienceMs = 2 * 60_000;
+/** Milliseconds after which a container is forgotten whose DEL has failed, and that nobody asks for any more. */
+const forgottenAfterMs = 24 * 60 * 60_000;
+/** Characters of the longest name of a Kubernetes object. */
+const longestName = 253;
+/** Bytes of a file. */
+const longestFile = 4096;
+
+/** `failing`: the runtime is told, and tries again; `recorded`: a record of a shim is tried in the background; `given-up`: that one was tried for a day. */
+export type FailedDelState = "failing" | RecordedState;
+
+/** A container whose DEL has failed. */
+export interface FailedDel {
+  /** Namespace and name of its pod, "" where CNI_ARGS do not say. */
+  readonly namespace: string;
+  readonly name: string;
+  /** Tries that failed, of the runtime and in the background. */
+  readonly count: number;
+  /** When the first one failed, in milliseconds since 1970. */
+  readonly since: number;
+  readonly state: FailedDelState;
+  /** Of its record, plan and results; 0 before it is recorded. */
+  readonly bytes: number;
+}
+
+/** How many containers are in each state. */
+export type FailedDelCounts = Readonly<Record<FailedDelState, number>>;
+
+export interface FailedDelsOptions {
+  readonly cniDir: string;
+  readonly log: Logger;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Of one cniDir. */
+export class FailedDels {
+  readonly #directory: string;
+  readonly #cniDir: string;
+  readonly #log: Logger;
+  readonly #now: () => number;
+  /** By container id; the one whose last DEL failed longest ago first. */
+  readonly #failed = new Map<string, FailedDel>();
+  /** What records, plans and results of failed DELs may take. Namespaces share it: one alone gets half. */
+  readonly #room = new Room({ requests: mostFailedDelsKept, bytes: mostFailedDelsKeptBytes });
+  /** Containers that the room is taken for. */
+  readonly #kept = new Set<string>();
+
+  private constructor({ cniDir, log, now }: FailedDelsOptions) {
+    this.#directory = join(cniDir, failedDelsDirectory);
+    this.#cniDir = cniDir;
+    this.#log = log;
+    this.#now = now;
+  }
+
+  /** Reads what the daemons before have noted. Never throws: what cannot be read is as if nothing had failed. */
+  static async open(options: FailedDelsOptions): Promise<FailedDels> {
+    const failedDels = new FailedDels(options);
+    try {
+      await failedDels.#read();
+    } catch (error) {
+      options.log.error("failed DELs cannot be read", { error: errorText(error) });
+    }
+    return failedDels;
+  }
+
+  get counts(): FailedDelCounts {
+    const counts = { failing: 0, recorded: 0, "given-up": 0 };
+    for (const { state } of this.#failed.values()) counts[state]++;
+    return counts;
+  }
+
+  get(containerId: string): FailedDel | undefined {
+    return this.#failed.get(containerId);
+  }
+
+  /** The container's DEL has failed once more. @param isRecorded it is one in the background @returns what is known of it now */
+  note(containerId: string, { namespace, name }: PodReference, isRecorded: boolean): FailedDel {
+    const known = this.#failed.get(containerId);
+    const pod = { namespace: kept(namespace), name: kept(name) };
+    const before = known ?? { ...pod, count: 0, since: this.#now(), state: "failing" as const, bytes: 0 };
+    const state = isRecorded && before.state === "failing" ? ("recorded" as const) : before.state;
+    const failed = { ...before, count: before.count + 1, state };
+    this.#put(containerId, failed);
+    return failed;
+  }
+
+  /** Has the runtime been told often enough? Then the DEL may be recorded. */
+  isEnough({ count, since }: FailedDel): boolean {
+    return count >= triesOfRuntime || this.#now() - since >= patienceMs;
+  }
+
+  /**
+   * Takes room for the record, plan and results of a container.
+   * @param bytes of all of them
+   * @param drop removes plan and results of a container that was given up, where there is no room otherwise: one of the same namespace first
+   * @returns false: there is no room, as the namespace has its share
+   */
+  async keep(
+    containerId: string,
+    bytes: number,
+    drop: (containerId: string) => Promise<void>,
+  ): Promise<boolean> {
+    const failed = this.#failed.get(containerId);
+    if (failed === undefined) return false;
+    const isKept = this.#kept.has(containerId);
+    const taken = isKept ? failed.bytes : Math.min(bytes, mostFailedDelsKeptBytes / 2);
+    while (!isKept && !this.#room.take(failed.namespace, taken)) {
+      const dropped = this.#oldestGivenUp(failed.namespace, containerId);
+      if (dropped === undefined) return false;
+      await drop(dropped);
+      this.forget(dropped);
+    }
+    this.#kept.add(containerId);
+    if (!isKept || failed.state !== "recorded") {
+      this.#put(containerId, { ...failed, state: "recorded", bytes: taken });
+    }
+    return true;
+  }
+
+  /** Its record was tried for the last time. @returns is there room for its plan and results? */
+  giveUp(containerId: string): boolean {
+    const failed = this.#failed.get(containerId);
+    if (failed !== undefined) this.#put(containerId, { ...failed, state: "given-up" });
+    return this.#kept.has(containerId);
+  }
+
+  /** Its DEL has succeeded. @returns what was known of it; undefined: it had not failed */
+  forget(containerId: string): FailedDel | undefined {
+    const failed = this.#failed.get(containerId);
+    if (failed === undefined) return undefined;
+    this.#failed.delete(containerId);
+    if (this.#kept.delete(containerId)) this.#room.give(failed.namespace, failed.bytes);
+    this.#remove(containerId);
+    return failed;
+  }
+
+  #oldestGivenUp(namespace: string, butNot: string): string | undefined {
+    let oldest: string | undefined;
+    for (const [containerId, failed] of this.#failed) {
+      if (failed.state !== "given-up" || containerId === butNot) continue;
+      if (failed.namespace === namespace) return containerId;
+      oldest ??= containerId;
+    }
+    return oldest;
+  }
+
+  #put(containerId: string, failed: FailedDel): void {
+    this.#failed.delete(containerId);
+    this.#failed.set(containerId, failed);
+    try {
+      writeFileAtomically(this.#path(containerId), encode(failed), this.#path(`.${containerId}`));
+    } catch (error) {
+      // It counts as long as this daemon lives.
+      this.#log.error("a failed DEL cannot be noted on disk", {
+        container: containerId,
+        error: errorText(error),
+      });
+    }
+    if (this.#failed.size <= mostFailedDels) return;
+    for (const [oldest, { state }] of this.#failed) {
+      if (state !== "failing") continue;
+      this.forget(oldest);
+      return;
+    }
+  }
+
+  #path(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  #remove(containerId: string): void {
+    try {
+      removeFile(this.#path(containerId));
+    } catch (error) {
+      this.#log.error("the note of a failed DEL cannot be removed", {
+        container: containerId,
+        error: errorText(error),
+      });
+    }
+  }
+
+  async #read(): Promise<void> {
+    const found: (readonly [string, FailedDel])[] = [];
+    for await (const { name } of directoryEntries(this.#directory)) {
+      const failed = isContainerId(name) ? this.#readFile(name) : undefined;
+      // What a daemon that was killed has left half written, too.
+      if (failed === undefined || found.length >= mostFailedDels) this.#remove(name);
+      else found.push([name, failed]);
+    }
+    if (found.length === 0) return;
+    const recorded = await recordedContainers(this.#cniDir);
+    const slices = new Slices();
+    for (const [containerId, failed] of found.sort(([, left], [, right]) => left.since - right.since)) {
+      const state = stateNow(failed, recorded.get(containerId), this.#now());
+      const bytes = state === "failing" ? 0 : failed.bytes;
+      if (state === undefined) this.#remove(containerId);
+      else this.#failed.set(containerId, { ...failed, state, bytes });
+      if (state !== undefined && bytes > 0 && this.#room.take(failed.namespace, bytes)) {
+        this.#kept.add(containerId);
+      }
+      await slices.pause();
+    }
+  }
+
+  #readFile(containerId: string): FailedDel | undefined {
+    try {
+      return decodeFailedDel(readFileStart(this.#path(containerId), longestFile).bytes);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** What a note means now. @param recorded what the spool says @returns undefined: nothing any more */
+function stateNow(
+  { state, since }: FailedDel,
+  recorded: RecordedState | undefined,
+  now: number,
+): FailedDelState | undefined {
+  if (recorded !== undefined) return recorded;
+  // Its record is done or was removed by hand; or the shim was killed before it was there.
+  return state === "given-up" || now - since > forgottenAfterMs ? undefined : "failing";
+}
+
+function encode(failed: FailedDel): Uint8Array {
+  return Buffer.from(JSON.stringify(failed));
+}
+
+/** Reads a note. @param bytes JSON text @returns undefined for what is none, torn ones among it */
+export function decodeFailedDel(bytes: Uint8Array): FailedDel | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(Buffer.from(bytes).toString("utf8"));
+  } catch {
+    return undefined;
+  }
+  if (!isJsonObject(parsed)) return undefined;
+  const { namespace, name, count, since, state, bytes: ofAll } = parsed;
+  if (!isKept(namespace) || !isKept(name)) return undefined;
+  if (!isCount(count) || !isCount(since) || !isCount(ofAll)) return undefined;
+  if (state !== "failing" && state !== "recorded" && state !== "given-up") return undefined;
+  return { namespace, name, count, since, state, bytes: ofAll };
+}
+
+/** CNI_ARGS may say anything. */
+function kept(name: string): string {
+  return ownText(name.slice(0, longestName));
+}
+
+function isKept(name: unknown): name is string {
+  return typeof name === "string" && name.length <= longestName;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}

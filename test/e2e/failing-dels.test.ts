@@ -1,0 +1,139 @@
+/** A plugin whose DEL fails for long: the runtime may let the pod go after the third try, and the address is free once the plugin works, whoever is killed in between. */
+
+import { appendFileSync, existsSync, readdirSync, rmSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { readSpool } from "../../src/multus/spool.ts";
+import { installDelegate } from "../support/delegates.ts";
+import { reservations, traces } from "../support/leaks.ts";
+import { markedProcesses, session } from "../support/session.ts";
+import { debianPlugins, type Pod, TestNode } from "../support/test-node.ts";
+
+const patience = { timeout: 60_000, interval: 20 };
+
+describe("a plugin whose DEL fails", () => {
+  let node: TestNode;
+  let netconf: Readonly<Record<string, unknown>>;
+  /** There while it works. */
+  let works: string;
+
+  beforeAll(async () => {
+    node = await TestNode.start();
+    netconf = await node.bridgeNetconf("10.74.0.0/24");
+    works = join(node.directory, "works");
+    const real = join(debianPlugins, "macvlan");
+    const fails = `echo '{"cniVersion":"1.0.0","code":100,"msg":"Link not found"}'; exit 1`;
+    installDelegate(node, "stubborn", `exec ${real}`, `[ -e ${works} ] || { ${fails}; }; exec ${real}`);
+    node.writeMacvlan("stubborn", "10.75.0.0/24", "stubborn");
+    node.writeMacvlan("easy", "10.76.0.0/24");
+  });
+
+  afterAll(async () => {
+    await node?.[Symbol.asyncDispose]();
+  });
+
+  const replayers = () =>
+    markedProcesses().filter(
+      ({ session: owner, command }) => owner === session && command.endsWith("build/multus"),
+    );
+
+  /** A call that does nothing but reach the daemon, and the child that it may start. */
+  async function reachDaemon(pod: Pod): Promise<void> {
+    expect((await node.call("CHECK", pod, netconf)).error.code).toBe(3);
+    await vi.waitFor(() => expect(replayers()).toEqual([]), patience);
+  }
+
+  /** Lets the time pass until all that is recorded is due. */
+  function passTime(): void {
+    const directory = join(node.cniDir, ".spool");
+    for (const name of readdirSync(directory)) utimesSync(join(directory, name), 1, 1);
+  }
+
+  async function restart(): Promise<void> {
+    await node.daemon.stop("SIGKILL");
+    await node.daemon.start();
+  }
+
+  /** Pods with the stubborn network, and what they hold. */
+  async function attached(name: string): Promise<Pod> {
+    rmSync(works, { force: true });
+    const pod = await node.pod(name, "stubborn,easy");
+    (await node.call("ADD", pod, netconf)).expectSuccess();
+    return pod;
+  }
+
+  const whenKilled = ["never", "before each DEL", "before each try in the background"] as const;
+
+  test.each(whenKilled)(
+    "fails twice, then the runtime is told success; the daemon is killed %s",
+    async (killed) => {
+      const before = await traces(node);
+      const pod = await attached("gone");
+      const had = reservations(node);
+      for (let call = 1; call <= 3; call++) {
+        if (killed === "before each DEL") await restart();
+        const answer = await node.call("DEL", pod, netconf);
+        if (call < 3) expect(answer.error.msg).toContain("Link not found");
+        else {
+          answer.expectSuccess();
+          expect(answer.stderr).toContain("this DEL has failed again and is recorded in");
+        }
+      }
+      await pod[Symbol.asyncDispose]();
+      expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 1, retried: 1, failed: 0, broken: 0 });
+      // Runtimes repeat it, without namespace.
+      (await node.call("DEL", pod, netconf, { netns: "" })).expectSuccess();
+      expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 1, retried: 1 });
+      const held = reservations(node).filter((each) => !before.reservations.includes(each));
+      expect(held.filter((each) => had.includes(each))).not.toEqual([]);
+      expect(existsSync(join(node.cniDir, pod.containerId))).toBe(true);
+
+      await using other = await node.pod("other");
+      for (let tries = 2; tries <= 6; tries++) {
+        if (killed === "before each try in the background") await restart();
+        passTime();
+        await reachDaemon(other);
+        const [name = ""] = readdirSync(join(node.cniDir, ".spool"));
+        expect(name).toContain(`-0${tries}-`);
+      }
+      appendFileSync(works, "");
+      if (killed !== "never") await restart();
+      passTime();
+      await reachDaemon(other);
+      expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0, broken: 0 });
+      expect(readdirSync(join(node.cniDir, ".failed-dels"))).toEqual([]);
+      expect((await traces(node)).reservations).toEqual(before.reservations);
+      expect(existsSync(join(node.cniDir, pod.containerId))).toBe(false);
+    },
+  );
+
+  test("the daemon is killed while the third DEL runs: it is recorded as one without daemon", async () => {
+    const before = await traces(node);
+    const pod = await attached("middle");
+    for (let call = 1; call <= 2; call++) {
+      expect((await node.call("DEL", pod, netconf)).error.msg).toContain("Link not found");
+    }
+    const runs = join(node.directory, "runs");
+    const real = join(debianPlugins, "macvlan");
+    installDelegate(
+      node,
+      "stubborn",
+      `exec ${real}`,
+      `echo >> ${runs}; [ -e ${works} ] || sleep 1; exec ${real}`,
+    );
+    const third = node.call("DEL", pod, netconf);
+    await vi.waitFor(() => expect(existsSync(runs)).toBe(true), patience);
+    await node.daemon.stop("SIGKILL");
+    const answer = await third;
+    answer.expectSuccess();
+    expect(answer.stderr).toContain("went away before it answered; this DEL is recorded in");
+    await pod[Symbol.asyncDispose]();
+    appendFileSync(works, "");
+    await node.daemon.start();
+    await using other = await node.pod("other");
+    await reachDaemon(other);
+    expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0 });
+    expect(readdirSync(join(node.cniDir, ".failed-dels"))).toEqual([]);
+    expect((await traces(node)).reservations).toEqual(before.reservations);
+  });
+});
