@@ -181,7 +181,7 @@ static int finish_plugin(const struct request *request, struct netconf *netconf,
         buffer_say(&message, "multusd on ", socket_path, " is stopping");
         return finish_without_answer(request, netconf, &message);
       }
-      if (result->record && is_del(request) && spool_take_failed(&netconf->spool, request)) return 0;
+      if (result->record && is_del(request) && spool_take_failed(&netconf->spool, request) && !result->tell) return 0;
       return write_all(STDOUT_FILENO, result->output.data, result->output.length) ? result->exit_code : 1;
     case SERVE_DAEMON_GONE:
       buffer_say(&message, "multusd on ", socket_path, " went away before it answered");

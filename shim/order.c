@@ -172,6 +172,7 @@ bool order_read_reply(struct msgpack_value body, struct order_reply *reply, stru
       {.name = "stdout", .kind = MSGPACK_BINARY},
       {.name = "retry", .kind = MSGPACK_BOOLEAN, .optional = true},
       {.name = "record", .kind = MSGPACK_BOOLEAN, .optional = true},
+      {.name = "tell", .kind = MSGPACK_BOOLEAN, .optional = true},
   };
   if (!fields_read(body, fields, sizeof fields / sizeof fields[0], problem)) return false;
   if (fields[0].value.number > 255) {
@@ -182,5 +183,6 @@ bool order_read_reply(struct msgpack_value body, struct order_reply *reply, stru
   reply->output = fields[1].value.content;
   reply->retry = fields[2].present && fields[2].value.number != 0;
   reply->record = fields[3].present && fields[3].value.number != 0;
+  reply->tell = fields[4].present && fields[4].value.number != 0;
   return true;
 }

@@ -67,6 +67,7 @@ struct order_reply {
   int exit_code;
   bool retry;
   bool record;
+  bool tell;
   struct bytes output;
 };
 

@@ -152,6 +152,7 @@ static bool take_frames(struct delegates *delegates, bool ended, struct serve_re
       result->exit_code = reply.exit_code;
       result->retry = reply.retry && !result->has_begun;
       result->record = reply.record && reply.exit_code != 0;
+      result->tell = reply.tell;
       buffer_append_bytes(&result->output, reply.output);
       return true;
     }

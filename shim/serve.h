@@ -27,6 +27,8 @@ struct serve_result {
   bool retry;
   /* The daemon has replied that this DEL, which has failed, is to be recorded and done in the background. */
   bool record;
+  /* The runtime is to be told of the failure all the same. */
+  bool tell;
   struct buffer output;
   struct buffer problem;
 };

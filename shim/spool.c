@@ -42,9 +42,9 @@ bool spool_take_failed(const struct spool_settings *settings, const struct reque
   spool_directory_path(settings->cni_dir, &place);
   bool recorded = spool_write(settings->cni_dir, request, 1, &obstacle);
   if (recorded) {
-    notice("this DEL has failed again and is recorded in ", buffer_text(&place), ": it is done in the background, and the daemon's log says why it fails");
+    notice("this DEL has failed and is recorded in ", buffer_text(&place), ": it is tried again in the background, and the daemon's log says why it fails");
   } else {
-    notice("this DEL has failed again and cannot be recorded in ", buffer_text(&place), ": ", buffer_text(&obstacle));
+    notice("this DEL has failed and cannot be recorded in ", buffer_text(&place), ": ", buffer_text(&obstacle));
   }
   buffer_free(&place);
   buffer_free(&obstacle);

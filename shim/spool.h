@@ -24,7 +24,7 @@ bool spool_stands_for(const struct spool_settings *settings, const struct reques
  * When it returns, the runtime may be told success; otherwise the process ends with CNI error 11. */
 void spool_stand_in(const struct spool_settings *settings, const struct request *request, const char *problem);
 
-/* Records a DEL that has failed too often for the runtime to be told again (the daemon's `delOnFailure`). Says on stderr what it has done. False: it is not recorded. */
+/* Records a DEL that has failed (the daemon's `delOnFailure`): the runtime may not ask again. Says on stderr what it has done. False: it is not recorded. */
 bool spool_take_failed(const struct spool_settings *settings, const struct request *request);
 
 #endif

@@ -25,8 +25,10 @@ export interface WorkContext {
 export interface Answer extends CniReply {
   /** Nothing was begun, and the next daemon may do it. */
   readonly retry?: true;
-  /** The DEL has failed, and the shim is to record it and to answer success. */
+  /** The DEL has failed, and the shim is to record it. */
   readonly record?: true;
+  /** The runtime is to be told of the failure all the same. */
+  readonly tell?: true;
 }
 
 /** A request, and the way back to who asked. */
@@ -99,7 +101,7 @@ async function work(
   try {
     // Many requests write to one log: each of their lines says whose it is.
     const handled = await arrived.handle(container === "" ? log : log.with({ container }), since, turn.pause);
-    arrived.answer(handled.report.isRecorded ? { ...handled, record: true } : handled);
+    arrived.answer(answerOf(handled));
     const times = { queue: started - since, total: performance.now() - since, gone: arrived.isGone() };
     logRequest(log, request, handled, times);
   } catch (error) {
@@ -107,6 +109,12 @@ async function work(
     log.error(`${bounded(command)} could not be worked on`, { container, error: errorStack(error) });
     arrived.answer(refusal(`internal error: ${errorText(error)}`));
   }
+}
+
+function answerOf(handled: HandledRequest): Answer {
+  const { record } = handled.report;
+  if (record === "no") return handled;
+  return { ...handled, record: true, ...(record === "tell" ? { tell: true } : {}) };
 }
 
 /** The answer to what is no fault of a request's: code 999. */

@@ -164,8 +164,12 @@ export class ShimSession {
     this.#reply(refusal(message));
   }
 
-  #reply({ exitCode, stdout, retry, record }: Answer): void {
-    const more = { ...(retry === true ? { retry } : {}), ...(record === true ? { record } : {}) };
+  #reply({ exitCode, stdout, retry, record, tell }: Answer): void {
+    const more = {
+      ...(retry === true ? { retry } : {}),
+      ...(record === true ? { record } : {}),
+      ...(tell === true ? { tell } : {}),
+    };
     this.#connection.send(FrameType.reply, 0, { exitCode, stdout, ...more });
     this.#connection.end();
   }

@@ -11,7 +11,7 @@ import { removeSetAside } from "./spool.ts";
 import { deleteGivenUp, deleteRecorded, type PodEvent } from "./status-sink.ts";
 
 /**
- * Takes all attachments of the container away. Where that fails again and again, the report says that the DEL is to be recorded.
+ * Takes all attachments of the container away. Where that fails, the report says that the DEL is to be recorded, and whether the runtime is told.
  * @param neverStarted an ADD of the container is known to have ended before its first delegate
  * @param failedDels of the netconf's cniDir
  * @throws {CniError} all that failed in one
@@ -64,12 +64,12 @@ async function failed(
   }
   if (mode === "fail" || !isLeft) throw error;
   const noted = failedDels.note(containerId, pod, triesLeft !== undefined);
-  if (triesLeft === undefined && !failedDels.isEnough(noted)) throw error;
   const isKept = await failedDels.keep(containerId, await bytesOf(context), (other) => drop(context, other));
   if (triesLeft !== undefined) {
     if (triesLeft <= 1) await giveUp(context, failedDels, error);
     throw error;
   }
+  const isEnough = failedDels.isEnough(noted);
   if (!isKept) {
     log.error("a DEL that fails cannot be recorded: its namespace has as many as it may have", {
       namespace: pod.namespace,
@@ -81,8 +81,10 @@ async function failed(
       error.details,
     );
   }
-  report.isRecorded = true;
-  if (noted.state === "failing") {
+  // From the first one on: the runtime may not ask again.
+  report.record = isEnough ? "instead" : "tell";
+  if (isEnough) failedDels.record(containerId);
+  if (isEnough && noted.state === "failing") {
     log.error("a DEL has failed too often: the runtime is told success, and it is done in the background", {
       tries: noted.count,
       error: error.message,

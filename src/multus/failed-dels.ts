@@ -31,7 +31,7 @@ const longestName = 253;
 /** Bytes of a file. */
 const longestFile = 4096;
 
-/** `failing`: the runtime is told, and tries again; `recorded`: a record of a shim is tried in the background; `given-up`: that one was tried for a day. */
+/** A shim has a record of each. `failing`: the runtime was told, and may try again; `recorded`: it was told success; `given-up`: the record was tried for a day. */
 export type FailedDelState = "failing" | RecordedState;
 
 /** A container whose DEL has failed. */
@@ -41,6 +41,8 @@ export interface FailedDel {
   readonly name: string;
   /** Tries that failed, of the runtime and in the background. */
   readonly count: number;
+  /** Those of the runtime. */
+  readonly asked: number;
   /** When the first one failed, in milliseconds since 1970. */
   readonly since: number;
   readonly state: FailedDelState;
@@ -99,20 +101,28 @@ export class FailedDels {
     return this.#failed.get(containerId);
   }
 
-  /** The container's DEL has failed once more. @param isRecorded it is one in the background @returns what is known of it now */
-  note(containerId: string, { namespace, name }: PodReference, isRecorded: boolean): FailedDel {
+  /** The container's DEL has failed once more. @param isReplay it is a recorded one @returns what is known of it now */
+  note(containerId: string, { namespace, name }: PodReference, isReplay: boolean): FailedDel {
     const known = this.#failed.get(containerId);
     const pod = { namespace: kept(namespace), name: kept(name) };
-    const before = known ?? { ...pod, count: 0, since: this.#now(), state: "failing" as const, bytes: 0 };
-    const state = isRecorded && before.state === "failing" ? ("recorded" as const) : before.state;
-    const failed = { ...before, count: before.count + 1, state };
+    const before = known ?? {
+      ...pod,
+      count: 0,
+      asked: 0,
+      since: this.#now(),
+      state: "failing" as const,
+      bytes: 0,
+    };
+    // A record of a daemon that was away: the runtime was told success.
+    const state = isReplay && known === undefined ? ("recorded" as const) : before.state;
+    const failed = { ...before, count: before.count + 1, asked: before.asked + (isReplay ? 0 : 1), state };
     this.#put(containerId, failed);
     return failed;
   }
 
-  /** Has the runtime been told often enough? Then the DEL may be recorded. */
-  isEnough({ count, since }: FailedDel): boolean {
-    return count >= triesOfRuntime || this.#now() - since >= patienceMs;
+  /** Has the runtime been told often enough? */
+  isEnough({ asked, since }: FailedDel): boolean {
+    return asked >= triesOfRuntime || this.#now() - since >= patienceMs;
   }
 
   /**
@@ -137,10 +147,15 @@ export class FailedDels {
       this.forget(dropped);
     }
     this.#kept.add(containerId);
-    if (!isKept || failed.state !== "recorded") {
-      this.#put(containerId, { ...failed, state: "recorded", bytes: taken });
-    }
+    if (!isKept) this.#put(containerId, { ...failed, bytes: taken });
     return true;
+  }
+
+  /** The runtime is told success from now on. */
+  record(containerId: string): void {
+    const failed = this.#failed.get(containerId);
+    if (failed !== undefined && failed.state !== "recorded")
+      this.#put(containerId, { ...failed, state: "recorded" });
   }
 
   /** Its record was tried for the last time. @returns is there room for its plan and results? */
@@ -184,7 +199,7 @@ export class FailedDels {
     }
     if (this.#failed.size <= mostFailedDels) return;
     for (const [oldest, { state }] of this.#failed) {
-      if (state !== "failing") continue;
+      if (state !== "failing" || this.#kept.has(oldest)) continue;
       this.forget(oldest);
       return;
     }
@@ -218,7 +233,7 @@ export class FailedDels {
     const slices = new Slices();
     for (const [containerId, failed] of found.sort(([, left], [, right]) => left.since - right.since)) {
       const state = stateNow(failed, recorded.get(containerId), this.#now());
-      const bytes = state === "failing" ? 0 : failed.bytes;
+      const bytes = recorded.has(containerId) ? failed.bytes : 0;
       if (state === undefined) this.#remove(containerId);
       else this.#failed.set(containerId, { ...failed, state, bytes });
       if (state !== undefined && bytes > 0 && this.#room.take(failed.namespace, bytes)) {
@@ -243,7 +258,8 @@ function stateNow(
   recorded: RecordedState | undefined,
   now: number,
 ): FailedDelState | undefined {
-  if (recorded !== undefined) return recorded;
+  if (recorded !== undefined)
+    return recorded === "given-up" ? recorded : state === "failing" ? state : recorded;
   // Its record is done or was removed by hand; or the shim was killed before it was there.
   return state === "given-up" || now - since > forgottenAfterMs ? undefined : "failing";
 }
@@ -261,11 +277,11 @@ export function decodeFailedDel(bytes: Uint8Array): FailedDel | undefined {
     return undefined;
   }
   if (!isJsonObject(parsed)) return undefined;
-  const { namespace, name, count, since, state, bytes: ofAll } = parsed;
+  const { namespace, name, count, asked, since, state, bytes: ofAll } = parsed;
   if (!isKept(namespace) || !isKept(name)) return undefined;
-  if (!isCount(count) || !isCount(since) || !isCount(ofAll)) return undefined;
+  if (!isCount(count) || !isCount(asked) || !isCount(since) || !isCount(ofAll)) return undefined;
   if (state !== "failing" && state !== "recorded" && state !== "given-up") return undefined;
-  return { namespace, name, count, since, state, bytes: ofAll };
+  return { namespace, name, count, asked, since, state, bytes: ofAll };
 }
 
 /** CNI_ARGS may say anything. */

@@ -31,8 +31,8 @@ export interface RequestReport {
   readonly phases: Map<string, number>;
   /** The same as it went. */
   readonly timeline: PhaseReport[];
-  /** The DEL has failed, and is to be recorded in place of telling the runtime. */
-  isRecorded: boolean;
+  /** The DEL has failed and is to be recorded: `tell` the runtime all the same, or have it told success. */
+  record: "no" | "tell" | "instead";
   /** Id of the trace that the request belongs to; "" where nobody could look it up. */
   trace: string;
 }
@@ -46,7 +46,7 @@ export function newReport(): RequestReport {
     networks: [],
     phases: new Map(),
     timeline: [],
-    isRecorded: false,
+    record: "no",
     trace: "",
   };
 }

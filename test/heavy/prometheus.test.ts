@@ -90,8 +90,8 @@ const well: Readonly<Record<string, string>> = {
   'multus_spool_records{state="waiting"}': "0x120",
   'multus_spool_records{state="failed"}': "0x120",
   'multus_spool_records{state="broken"}': "0x120",
-  // One that fails once or twice is no news.
-  'multus_failed_dels{state="failing"}': "2x120",
+  // One that fails for some minutes is no news.
+  'multus_failed_dels{state="failing"}': "0x20 2x5 0x95",
   'multus_failed_dels{state="recorded"}': "0x120",
   'multus_deliveries_pending{kind="status",server="s"}': "0 5 0 3 0x116",
   'multus_deliveries_total{kind="status",outcome="given-up",server="s"}': "0x120",

@@ -266,6 +266,15 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
     }
   });
 
+  test("that fails is recorded and told to the runtime, where the daemon says both", async () => {
+    await using daemon = await ShimDaemon.create(binary);
+    const { stream, outcome } = await daemon.connected({ env: del });
+    stream.reply(1, '{"code":100,"msg":"Link not found"}', { record: true, tell: true });
+    expect(errorOf(await outcome)).toMatchObject({ code: 100, msg: "Link not found" });
+    expect((await outcome).stderr).toContain(`is recorded in ${daemon.cniDir}/.spool`);
+    expect(new Spool(daemon.cniDir).names()).toEqual([expect.stringMatching(/^\d{16}-01-container1$/)]);
+  });
+
   test("that fails and cannot be recorded is the error that it was; so is an ADD, whatever a daemon says", async () => {
     await using daemon = await ShimDaemon.create(binary);
     mkdirSync(daemon.cniDir);

@@ -343,7 +343,7 @@ function addStateMetrics(registry: Registry, state: () => DaemonState): void {
   figures(
     Gauge,
     "multus_failed_dels",
-    "Containers whose DEL has failed: the runtime tries again (failing), recorded and tried in the background (recorded), given up after a day (given-up).",
+    "Containers whose DEL has failed: the runtime was told (failing), it was told success and they are tried in the background (recorded), given up after a day (given-up).",
     ["state"],
     function* ({ failedDels }) {
       for (const [state, count] of Object.entries(failedDels)) yield [{ state }, count];

@@ -182,8 +182,8 @@ export const failedDelTarget: FuzzTarget = {
   name: "multus/failed-del",
   covers: ["src/multus/failed-dels.ts decodeFailedDel"],
   seeds: () => [
-    '{"namespace":"default","name":"web","count":2,"since":1764460800000,"state":"failing","bytes":0}',
-    '{"namespace":"default","name":"web","count":79,"since":1764460800000,"state":"given-up","bytes":4096}',
+    '{"namespace":"default","name":"web","count":2,"asked":2,"since":1764460800000,"state":"failing","bytes":0}',
+    '{"namespace":"default","name":"web","count":79,"asked":3,"since":1764460800000,"state":"given-up","bytes":4096}',
   ],
   words: ['"state":"recorded"', '"count":-1', '"since":1e400', '"__proto__":{}'],
   run(input) {
@@ -192,7 +192,7 @@ export const failedDelTarget: FuzzTarget = {
     if (failed === undefined) return;
     must(failed.namespace.length <= 253 && failed.name.length <= 253, "a long name");
     must(
-      [failed.count, failed.since, failed.bytes].every(
+      [failed.count, failed.asked, failed.since, failed.bytes].every(
         (number) => Number.isSafeInteger(number) && number >= 0,
       ),
       "a number that is none",

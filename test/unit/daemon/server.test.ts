@@ -17,7 +17,7 @@ import { DaemonServer } from "../../../src/daemon/server.ts";
 import type { RequestHandler } from "../../../src/daemon/shim-session.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
-import { newReport } from "../../../src/multus/report.ts";
+import { newReport, type RequestReport } from "../../../src/multus/report.ts";
 import { cniBody, post } from "../../support/go-shim.ts";
 import { httpServices } from "../../support/http-services.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
@@ -102,24 +102,26 @@ async function get(path: string, method = "GET"): Promise<{ status: number | und
 describe("a shim", () => {
   test("says which DEL is a recorded one, and is told which to record", async () => {
     const seen: CniRequest[] = [];
+    const records: RequestReport["record"][] = ["tell", "instead"];
     await serve(async (request) => {
       seen.push(request);
       const handled = success("{}");
       return {
         ...handled,
         exitCode: 1,
-        report: { ...handled.report, isRecorded: request.triesLeft === undefined },
+        report: { ...handled.report, record: records.shift() ?? "no" },
       };
     });
     const replies: unknown[] = [];
-    for (const more of [{}, { triesLeft: 3 }]) {
+    for (const more of [{}, {}, { triesLeft: 3 }]) {
       const peer = await newPeer();
       peer.request({ command: "DEL", containerId: "abc", ...more });
       replies.push((await peer.next())?.body);
     }
-    expect(seen).toMatchObject([{ canRecord: true }, { canRecord: true, triesLeft: 3 }]);
+    expect(seen).toMatchObject([{ canRecord: true }, { canRecord: true }, { canRecord: true, triesLeft: 3 }]);
     expect(seen[0]).not.toHaveProperty("triesLeft");
     expect(replies).toEqual([
+      { exitCode: 1, stdout: Buffer.from("{}"), record: true, tell: true },
       { exitCode: 1, stdout: Buffer.from("{}"), record: true },
       { exitCode: 1, stdout: Buffer.from("{}") },
     ]);
