@@ -198,9 +198,12 @@ static int finish_plugin(const struct request *request, struct netconf *netconf,
   fail(unavailable(request), "ended by a signal before multusd answered", "What has been started is undone by the next DEL.");
 }
 
-/* Asks the daemon, or the next one where that one says so, and gives the exit code. `*answered` says whether one has answered. */
+/* What a daemon has said; one that leaves the request to the next one has not answered. */
+enum daemon_answer { NOT_ANSWERED, ANSWERED_FAILURE, ANSWERED_SUCCESS };
+
+/* Asks the daemon, or the next one where that one says so, and gives the exit code. */
 static int ask_and_finish(const struct request *request, struct netconf *netconf, const struct signals *signals, int64_t until,
-                          struct on_demand_problem *problem, bool *answered) {
+                          struct on_demand_problem *problem, enum daemon_answer *answer) {
   int fd = open_daemon(request, netconf, until, signals, problem);
   if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
   struct serve_result result = ask_daemon(fd, request, &netconf->directories, signals, 0);
@@ -218,7 +221,7 @@ static int ask_and_finish(const struct request *request, struct netconf *netconf
     result = ask_daemon(fd, request, &netconf->directories, signals, 0);
   }
   int exit_code = finish_plugin(request, netconf, &result);
-  *answered = result.end == SERVE_REPLIED && !result.retry;
+  if (result.end == SERVE_REPLIED && !result.retry) *answer = result.exit_code == 0 ? ANSWERED_SUCCESS : ANSWERED_FAILURE;
   buffer_free(&result.output);
   buffer_free(&result.problem);
   return exit_code;
@@ -233,7 +236,7 @@ static enum spool_own replay_own(const struct spool *spool, const struct spool_p
     if (fd < 0) return SPOOL_OWN_UNREACHABLE;
     (void)close(fd);
   }
-  return spool_replay_own(spool, peer, request->container_id, until);
+  return spool_replay_own(spool, peer, request, until);
 }
 
 static _Noreturn void fail_before_recorded(const struct netconf *netconf) {
@@ -278,14 +281,15 @@ static int run_plugin(void) {
   struct on_demand_problem problem = {0};
   enum spool_own own = replay_own(&spool, &peer, &request, &netconf, until, &problem);
   int exit_code;
-  bool answered = false;
+  enum daemon_answer answer = NOT_ANSWERED;
   if (own == SPOOL_OWN_UNREACHABLE) {
     exit_code = finish_without_daemon(&request, &netconf, errno, &problem);
   } else {
     if (own == SPOOL_OWN_LEFT && strcmp(request.command, "ADD") == 0) fail_before_recorded(&netconf);
-    exit_code = ask_and_finish(&request, &netconf, &signals, until, &problem, &answered);
+    exit_code = ask_and_finish(&request, &netconf, &signals, until, &problem, &answer);
   }
-  if (answered) spool_replay_behind(&spool, &peer);
+  if (answer == ANSWERED_SUCCESS && is_del(&request)) spool_forget(&spool, &request);
+  if (answer != NOT_ANSWERED) spool_replay_behind(&spool, &peer);
   spool_close(&spool);
   buffer_free(&request.config);
   buffer_free(&netconf.socket_path);

@@ -209,3 +209,7 @@ bool spool_record_covers(const struct spool_record *recorded, const struct reque
          strcmp(old->path, request->path) == 0 && old->config.length == request->config.length &&
          (old->config.length == 0 || memcmp(old->config.data, request->config.data, old->config.length) == 0);
 }
+
+bool spool_record_equals(const struct spool_record *recorded, const struct request *request) {
+  return strcmp(recorded->request.netns, request->netns) == 0 && spool_record_covers(recorded, request);
+}

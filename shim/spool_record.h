@@ -32,4 +32,7 @@ bool spool_record_find_namespace(struct bytes head, struct bytes *namespace);
 /* Would a replay of `recorded` do all that `request` asks for? Its network namespace may be gone by now, which is said with an empty path. */
 bool spool_record_covers(const struct spool_record *recorded, const struct request *request);
 
+/* Does the one do exactly what the other does, its network namespace included? */
+bool spool_record_equals(const struct spool_record *recorded, const struct request *request);
+
 #endif

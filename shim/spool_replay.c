@@ -161,29 +161,63 @@ bool spool_has_of(const struct spool *spool, const char *container_id) {
   return false;
 }
 
+/* Is the open file a record of just this DEL? */
+static bool is_of_request(int fd, const struct spool_entry *entry, const struct request *request) {
+  struct spool_record record;
+  struct buffer problem = {0};
+  if (strcmp(request->command, "DEL") != 0) return false;
+  bool is_record = spool_file_read(fd, entry, &record, &problem);
+  bool is_equal = is_record && spool_record_equals(&record, request);
+  if (is_record) spool_record_free(&record);
+  buffer_free(&problem);
+  return is_equal;
+}
+
+static bool is_recorded_request(int directory, const struct spool_entry *entry, const struct request *request) {
+  int fd = spool_file_open(directory, entry->name);
+  bool is_equal = fd >= 0 && is_of_request(fd, entry, request);
+  if (fd >= 0) (void)close(fd);
+  return is_equal;
+}
+
 /* Does the container's records of a list. GONE: another process has done one, or renamed it. */
 static enum outcome replay_listed(int directory, const struct spool_list *list, const struct spool_peer *peer,
-                                  const char *container_id, int64_t until) {
+                                  const struct request *request, int64_t until) {
   enum outcome outcome = DONE;
   int64_t lock_until = clock_micros() + LOCK_PATIENCE;
   for (size_t i = 0; i < list->count && outcome == DONE; i++) {
-    if (!spool_entry_is_of(&list->entries[i], container_id)) continue;
-    outcome = replay(directory, &list->entries[i], peer, until, lock_until, INT64_MAX);
+    const struct spool_entry *entry = &list->entries[i];
+    if (!spool_entry_is_of(entry, request->container_id) || is_recorded_request(directory, entry, request)) continue;
+    outcome = replay(directory, entry, peer, until, lock_until, INT64_MAX);
   }
   return outcome;
 }
 
-enum spool_own spool_replay_own(const struct spool *spool, const struct spool_peer *peer, const char *container_id, int64_t until) {
-  enum outcome outcome = replay_listed(spool->directory, &spool->list, peer, container_id, until);
+enum spool_own spool_replay_own(const struct spool *spool, const struct spool_peer *peer, const struct request *request, int64_t until) {
+  enum outcome outcome = replay_listed(spool->directory, &spool->list, peer, request, until);
   for (int round = 1; outcome == GONE && round < ROUNDS_MAX; round++) {
     struct spool_list list;
-    outcome = spool_list_read(spool->directory, &list) ? replay_listed(spool->directory, &list, peer, container_id, until) : LEFT;
+    outcome = spool_list_read(spool->directory, &list) ? replay_listed(spool->directory, &list, peer, request, until) : LEFT;
     int error = errno;
     spool_list_free(&list);
     errno = error;
   }
   if (outcome == UNREACHABLE) return SPOOL_OWN_UNREACHABLE;
   return outcome == DONE ? SPOOL_OWN_DONE : SPOOL_OWN_LEFT;
+}
+
+void spool_forget(const struct spool *spool, const struct request *request) {
+  for (size_t i = 0; i < spool->list.count; i++) {
+    const struct spool_entry *entry = &spool->list.entries[i];
+    if (!spool_entry_is_of(entry, request->container_id)) continue;
+    int fd = spool_file_open(spool->directory, entry->name);
+    if (fd < 0) continue;
+    /* Where it cannot be removed, its replay does no harm. */
+    if (is_of_request(fd, entry, request) && flock(fd, LOCK_EX | LOCK_NB) == 0 && spool_file_is(spool->directory, entry->name, fd)) {
+      (void)spool_remove(spool->directory, entry);
+    }
+    (void)close(fd);
+  }
 }
 
 /* Lets go of everything that belongs to the call; first of stdout and stderr, whose end the runtime waits for. */

@@ -35,8 +35,12 @@ enum spool_own {
   SPOOL_OWN_UNREACHABLE,
 };
 
-/* Does the DELs that are recorded of a container, before anything else is done with it. A daemon is waited for until `until` (clock_micros()). */
-enum spool_own spool_replay_own(const struct spool *spool, const struct spool_peer *peer, const char *container_id, int64_t until);
+/* Does the DELs that are recorded of the request's container, before anything else is done with it. A daemon is waited for until `until` (clock_micros()).
+ * A DEL that is recorded itself is not done twice: it has just failed, or no daemon was there for it. */
+enum spool_own spool_replay_own(const struct spool *spool, const struct spool_peer *peer, const struct request *request, int64_t until);
+
+/* Removes the records of a DEL that has succeeded. One that another process is just doing is left to it. */
+void spool_forget(const struct spool *spool, const struct request *request);
 
 /* Does what is due in a child that nobody has to wait for. Nothing of it where there is nothing to do, or another child is at it. */
 void spool_replay_behind(const struct spool *spool, const struct spool_peer *peer);

@@ -147,6 +147,7 @@ describe("a plugin whose DEL fails", () => {
     appendFileSync(works, "");
     await node.daemon.start();
     await using other = await node.pod("other");
+    passTime();
     await reachDaemon(other);
     expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0 });
     expect(readdirSync(join(node.cniDir, ".failed-dels"))).toEqual([]);

@@ -3,6 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { failedDelsDirectory } from "../../src/multus/failed-dels.ts";
+import { spoolDirectory } from "../../src/multus/spool.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import {
   type GoldenCase,
@@ -32,6 +33,9 @@ function mapTexts(value: Json, change: (text: string) => string): Json {
     ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapTexts(item, change)]))
     : value;
 }
+
+/** Directories of ours within the CNI directory: notes and records of DELs that failed. */
+const withoutGo: readonly string[] = [failedDelsDirectory, spoolDirectory];
 
 export class ScratchHost implements Disposable {
   readonly root: string;
@@ -116,14 +120,14 @@ export class ScratchHost implements Disposable {
     }
   }
 
-  /** The state as it is now, in the cases' form; without what Go multus has none of: the notes of failed DELs. */
+  /** The state as it is now, in the cases' form; without what Go multus has none of. */
   readState(): StateFiles {
     const directory = this.path(cniDirectory);
     const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
     const files = entries
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name))
-      .filter((file) => dirname(file) !== join(directory, failedDelsDirectory));
+      .filter((file) => !withoutGo.includes(dirname(file).slice(directory.length + 1)));
     return Object.fromEntries(
       files.map((file) => [
         file.slice(directory.length + 1),
