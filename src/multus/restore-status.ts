@@ -5,7 +5,7 @@
 
 import { statSync } from "node:fs";
 import { setImmediate as giveWay } from "node:timers/promises";
-import { type CachedAttachment, ResultCache } from "../cni/cache.ts";
+import { ResultCache } from "../cni/cache.ts";
 import { isMissingFile } from "../cni/errors.ts";
 import { KernelError, type Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
@@ -15,8 +15,9 @@ import type { Cluster } from "./cluster.ts";
 import type { LastingKeys } from "./netconf.ts";
 import { type StatusPart, sendNetworkStatus } from "./network-status.ts";
 import type { PlanEntry } from "./plan-decoding.ts";
-import { plannedContainers, plannedInterface, plannedNetwork, planPath, readPlan } from "./plan-file.ts";
-import { type PodReference, podReference } from "./pod.ts";
+import { plannedContainers, plannedInterface, plannedNetwork, planPath } from "./plan-file.ts";
+import { cachedOf, podOfPlan, wholePlan } from "./planned-pods.ts";
+import type { PodReference } from "./pod.ts";
 
 export interface RestorerOptions {
   readonly kernels: Kernels;
@@ -124,22 +125,13 @@ function candidateOf(
   cache: ResultCache,
   containerId: string,
 ): Candidate | undefined {
-  const [first] = wholePlan(cniDir, containerId);
-  const cached = first && cachedOf(cache, containerId, first, 0);
-  if (cached === undefined) return undefined;
-  const pod = podReference(cached.args);
+  const pod = podOfPlan(cniDir, cache, containerId);
   // Without a UID it may be another pod of that name.
-  if (pod.uid === "") return undefined;
+  if (pod === undefined || pod.uid === "") return undefined;
   const podObject = pods.withoutStatus(pod);
   if (podObject === undefined) return undefined;
   const plannedAt = plannedAtOf(cniDir, containerId);
   return plannedAt === undefined ? undefined : { containerId, plannedAt, podObject };
-}
-
-/** The entries of a plan that says all; none where it does not. */
-function wholePlan(cniDir: string, containerId: string): readonly PlanEntry[] {
-  const plan = readPlan(cniDir, containerId);
-  return plan === undefined || plan.problem !== "" ? [] : plan.entries;
 }
 
 /** undefined: it is gone. */
@@ -154,17 +146,6 @@ function plannedAtOf(cniDir: string, containerId: string): number | undefined {
 
 function isCluster(position: number): boolean {
   return position === 0;
-}
-
-/** What the result cache has of a plan's entry. */
-function cachedOf(
-  cache: ResultCache,
-  containerId: string,
-  entry: PlanEntry,
-  position: number,
-): CachedAttachment | undefined {
-  const ifName = plannedInterface(entry, position);
-  return cache.read({ networkName: plannedNetwork(entry), containerId, ifName });
 }
 
 function statusPart(kernels: Kernels, entry: PlanEntry, position: number, result: Uint8Array): StatusPart {
