@@ -35,6 +35,8 @@ export interface KeeperOptions {
   readonly source: RuntimeConfigSource;
   /** Absolute path of a file without which the cluster network cannot be used; "" for none. */
   readonly readinessIndicatorFile: string;
+  /** Called when the file was written: until then the runtime may have started pods without Multus. */
+  readonly onWritten?: () => void;
   readonly log: Logger;
   readonly watch?: WatchDirectory;
 }
@@ -192,6 +194,7 @@ export class RuntimeConfigKeeper {
       log.verbose("runtime configuration written", { file: path, from, cniVersion, because: reason.because });
     }
     this.#lack = undefined;
+    if (reason !== undefined) this.#options.onWritten?.();
   }
 
   /** @returns undefined where the file is as it has to be */

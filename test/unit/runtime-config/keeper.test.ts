@@ -417,6 +417,26 @@ describe("what others do to the runtime's file", () => {
     expect(log.writes.at(-1)).toBe("somebody removed it");
   });
 
+  test("is told each time that it had to be written, and not where it is as it should be", () => {
+    const { watch, changed } = ownTime();
+    install("10-cluster.conflist", "mac");
+    let written = 0;
+    const onWritten = () => {
+      // It is there by then.
+      expect(existsSync(target())).toBe(true);
+      written += 1;
+    };
+    started({ watch, onWritten });
+    expect(written).toBe(1);
+    changed();
+    vi.advanceTimersByTime(100);
+    expect(written).toBe(1);
+    rmSync(target());
+    changed();
+    vi.advanceTimersByTime(100);
+    expect(written).toBe(2);
+  });
+
   test.each<[string, (file: string) => void]>([
     ["changed", (file) => writeFileSync(file, "{}")],
     ["torn", (file) => writeFileSync(file, readFileSync(file).subarray(0, 40))],
