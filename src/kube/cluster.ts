@@ -8,6 +8,7 @@ import type { NodeCertificateSettings } from "./certificates/connection.ts";
 import type { ClusterState } from "./cluster-state.ts";
 import { inClusterCredentials, kubeconfigCredentials, kubeconfigServer } from "./credentials.ts";
 import type { DaemonSetFate } from "./daemon-set.ts";
+import { KubeLackingPods } from "./lacking-pods.ts";
 import { KubeNads } from "./nads.ts";
 import type { OwnDaemonSet } from "./own-daemon-set.ts";
 import { KubePods } from "./pods.ts";
@@ -70,6 +71,7 @@ export class KubeCluster implements OpenCluster {
   readonly pods: KubePods;
   readonly nads: KubeNads;
   readonly sink: ClusterStatusSink;
+  readonly lacking: KubeLackingPods;
   readonly #options: KubeClusterOptions;
 
   /** Begins to watch at once. */
@@ -84,6 +86,7 @@ export class KubeCluster implements OpenCluster {
     }
     this.nads = new KubeNads(api, log, nadCacheBytes);
     this.pods = new KubePods(api, nodeName, log);
+    this.lacking = new KubeLackingPods({ api, pods: this.pods, nodeName, log });
     this.sink = new ClusterStatusSink({
       api,
       nodeName,
@@ -124,6 +127,7 @@ export class KubeCluster implements OpenCluster {
     const undelivered = await this.sink.flush(limitMs);
     await until;
     this.sink.close();
+    this.lacking.close();
     this.nads.watch.close();
     this.pods.watch?.close();
     this.#options.api.close();

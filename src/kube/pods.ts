@@ -5,7 +5,7 @@ import type { Logger } from "../log/logger.ts";
 import type { PodDetails, PodSource } from "../multus/cluster.ts";
 import type { PodReference } from "../multus/pod.ts";
 import { configSourceAnnotation, isAnotherPod, isStaticPod } from "../multus/pod-lookup.ts";
-import { podAnnotationsRead } from "../multus/selection.ts";
+import { podAnnotationsRead, selectsNetworks } from "../multus/selection.ts";
 import { type Api, metadataOnly } from "./api.ts";
 import { BodyBudget, type Budgeted } from "./body-budget.ts";
 import type { WatchState } from "./cluster-state.ts";
@@ -24,6 +24,8 @@ const longestAnswer = 4 << 20;
 export interface KeptPod extends PodDetails {
   /** Whoever wrote it, and whatever it says. */
   readonly hasNetworkStatus: boolean;
+  /** Does it ask for other networks than every pod gets? Known also where its annotations are left out. */
+  readonly selectsNetworks: boolean;
   /** Its deletion has begun (metadata.deletionTimestamp). */
   readonly isBeingDeleted: boolean;
 }
@@ -41,6 +43,7 @@ export function keptPod(object: unknown): KeptPod {
     annotations,
     isStatic: isStaticPod(annotations),
     hasNetworkStatus: isJsonObject(metadata.annotations) && statusAnnotation in metadata.annotations,
+    selectsNetworks: selectsNetworks(annotations),
     isBeingDeleted: typeof metadata.deletionTimestamp === "string",
   };
 }
@@ -102,6 +105,8 @@ export class KubePods implements PodSource {
   readonly #log: Logger;
   /** That is said once: it may be a watch that lags. */
   #isNodeNameDoubted = false;
+  /** Called when a pod of the watch has changed. */
+  readonly followers = new Set<() => void>();
 
   /**
    * @param nodeName of the node whose pods are watched; "": none are, and each is asked for
@@ -130,6 +135,7 @@ export class KubePods implements PodSource {
               if (before !== undefined) this.#budget.release(before);
               if (watched !== undefined) this.#budget.count(watched, false);
               this.#budget.report();
+              for (const changed of this.followers) changed();
             },
             log,
           });
@@ -196,5 +202,13 @@ export class KubePods implements PodSource {
     return known === undefined || known.hasNetworkStatus || isAnotherPod(pod, known)
       ? undefined
       : { ...pod, uid: known.uid };
+  }
+
+  /** As `LackingPods` has it. */
+  *lackingStatus(): Generator<PodReference> {
+    for (const { namespace, name, details } of this.watch?.values() ?? []) {
+      const { uid, selectsNetworks, hasNetworkStatus, isBeingDeleted } = details;
+      if (selectsNetworks && !hasNetworkStatus && !isBeingDeleted) yield { namespace, name, uid, sandboxId: "" };
+    }
   }
 }

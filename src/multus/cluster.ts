@@ -13,6 +13,34 @@ export interface PodDetails {
   readonly isStatic: boolean;
 }
 
+/** A pod that runs, selects networks, has no network-status and is not being deleted, as the API has it. */
+export interface RunningPod {
+  /** With the object's UID; the sandbox is not known. */
+  readonly pod: PodReference;
+  /** The UID that the runtime and `kubectl describe` have it by: of a static pod another than the object's. */
+  readonly runtimeUid: string;
+  /** The kubelet has it from a file, and the object is only its mirror. */
+  readonly isStatic: boolean;
+  /** Kind of the object that makes the pod again when it is gone (`ReplicaSet`, `DaemonSet` …); "" if there is none. */
+  readonly controller: string;
+}
+
+/** The node's pods that lack a network-status, while they are followed. */
+export interface FollowedPods {
+  /** Those of them that run and have a network namespace of their own. A pod that has just become so is among them a moment later. */
+  running(): Iterable<RunningPod>;
+  close(): void;
+}
+
+/** The answer to an eviction. `gone`: there is no such pod any more; `later`: a PodDisruptionBudget or the server's load is against it now; `refused`: it cannot be done. */
+export interface EvictionAnswer {
+  readonly outcome: "evicted" | "gone" | "later" | "refused";
+  /** What the API says; "" where it was done. */
+  readonly reason: string;
+  /** Milliseconds that it asks to wait; 0 where it does not. */
+  readonly retryAfterMs: number;
+}
+
 /** Where pods are looked up. */
 export interface PodSource {
   /**
@@ -35,10 +63,24 @@ export interface PodSource {
   withoutStatus(pod: PodReference): PodReference | undefined;
 }
 
+/** The node's pods that may run without the networks that they select. */
+export interface LackingPods {
+  /** The pods of the watch that select networks, have no network-status and are not being deleted, in whatever phase; with the object's UID. Nothing is asked. */
+  all(): Iterable<PodReference>;
+  /**
+   * Follows which of them run, by a second watch.
+   * @param onChange called when any pod of the node has changed
+   */
+  follow(onChange: () => void): FollowedPods;
+  /** Asks the API to evict a pod (Eviction API, policy/v1): PodDisruptionBudgets count. Never throws. @param pod with the object's UID: no other pod of its name is evicted */
+  evict(pod: PodReference): Promise<EvictionAnswer>;
+}
+
 export interface Cluster {
   readonly pods: PodSource;
   readonly nads: NadSource;
   readonly sink: StatusSink;
+  readonly lacking: LackingPods;
   /** Why an ADD could not be served now; undefined where it could. No request is made for it. */
   problem(): string | undefined;
   /** While a cluster that was just opened makes its first list of networks: waits for the end of that, a second at most. At once otherwise. */

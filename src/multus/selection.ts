@@ -27,6 +27,14 @@ export const defaultNetworkAnnotation = "v1.multus-cni.io/default-network";
 /** All that this room reads of a pod's annotations to know its networks. */
 export const podAnnotationsRead: readonly string[] = [networksAnnotation, defaultNetworkAnnotation];
 
+/** Selects nothing: no text, or an empty list. */
+const emptySelection = /^\s*(?:\[\s*\]\s*)?$/;
+
+/** Do a pod's annotations ask for other networks than every pod gets? A selection that cannot be parsed does. */
+export function selectsNetworks(annotations: Readonly<Record<string, string>>): boolean {
+  return podAnnotationsRead.some((name) => !emptySelection.test(annotations[name] ?? ""));
+}
+
 /** One network that a pod selects. */
 export interface NetworkSelection {
   readonly name: string;

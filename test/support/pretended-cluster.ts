@@ -1,10 +1,11 @@
 /** A cluster in memory, as room multus sees one: what it has, and what it was asked and told. */
 
 import { CniError, CniErrorCode } from "../../src/cni/errors.ts";
-import type { Cluster, Clusters, PodDetails } from "../../src/multus/cluster.ts";
+import type { Cluster, Clusters, EvictionAnswer, PodDetails, RunningPod } from "../../src/multus/cluster.ts";
 import type { Nad } from "../../src/multus/nads.ts";
 import type { PodReference } from "../../src/multus/pod.ts";
 import { isAnotherPod } from "../../src/multus/pod-lookup.ts";
+import { selectsNetworks } from "../../src/multus/selection.ts";
 import type { PodEvent } from "../../src/multus/status-sink.ts";
 
 /** What the API says where it does not answer. */
@@ -76,6 +77,68 @@ export class PretendedCluster implements Cluster, Clusters {
       return known === undefined || this.withStatus.has(key) || isAnotherPod(pod, known)
         ? undefined
         : { ...pod, uid: known.uid };
+    },
+  };
+
+  /** Pods that run, by `namespace/name`; those with a network-status, or gone from the watch, are left out as the API's answer does. */
+  readonly running = new Map<string, Omit<RunningPod, "pod">>();
+  /** Called when the watches bring a change. */
+  readonly followers = new Set<() => void>();
+  /** How often the pods that run were begun to be followed. */
+  followed = 0;
+  eviction: (pod: PodReference) => EvictionAnswer = () => ({
+    outcome: "evicted",
+    reason: "",
+    retryAfterMs: 0,
+  });
+  readonly evicted: PodReference[] = [];
+
+  /** A pod of the watch runs. @param key `namespace/name` */
+  run(key: string, { controller = "ReplicaSet", runtimeUid }: Partial<RunningPod> = {}): void {
+    const { uid = "", isStatic = false } = this.watched.get(key) ?? {};
+    this.running.set(key, { runtimeUid: runtimeUid ?? uid, isStatic, controller });
+    this.changed();
+  }
+
+  /** A pod is gone. */
+  deletePod(key: string): void {
+    this.watched.delete(key);
+    this.running.delete(key);
+    this.changed();
+  }
+
+  /** The watches have brought something. */
+  changed(): void {
+    for (const changed of this.followers) changed();
+  }
+
+  *#lacking(): Generator<readonly [string, PodReference]> {
+    for (const [key, { annotations, uid }] of this.watched) {
+      const [namespace = "", name = ""] = key.split("/");
+      if (this.withStatus.has(key) || !selectsNetworks(annotations)) continue;
+      yield [key, { namespace, name, uid, sandboxId: "" }];
+    }
+  }
+
+  readonly lacking = {
+    all: () => Array.from(this.#lacking(), ([, pod]) => pod),
+    follow: (onChange: () => void) => {
+      this.followed += 1;
+      this.followers.add(onChange);
+      return {
+        running: () =>
+          Array.from(this.#lacking()).flatMap(([key, pod]) => {
+            const running = this.running.get(key);
+            return running === undefined ? [] : [{ ...running, pod }];
+          }),
+        close: () => {
+          this.followers.delete(onChange);
+        },
+      };
+    },
+    evict: async (pod: PodReference) => {
+      this.evicted.push(pod);
+      return this.eviction(pod);
     },
   };
 

@@ -1,6 +1,7 @@
 /** Targets: what Kubernetes, its kubeconfigs and its credential programs say, and certificates. */
 
 import { CniError } from "../../../src/cni/errors.ts";
+import { isJsonObject } from "../../../src/cni/json.ts";
 import { ApiError } from "../../../src/kube/api.ts";
 import { answerError, retryAfterMs, statusError } from "../../../src/kube/api-answer.ts";
 import { checkPair } from "../../../src/kube/certificates/certificate-file.ts";
@@ -17,6 +18,7 @@ import { keptNad } from "../../../src/kube/nads.ts";
 import { isNamespaceName, isObjectName } from "../../../src/kube/object-names.ts";
 import { keptPod } from "../../../src/kube/pods.ts";
 import { environmentProxy } from "../../../src/kube/proxy-environment.ts";
+import { keptRunningPod } from "../../../src/kube/running-pods.ts";
 import { WatchLines } from "../../../src/kube/watch-lines.ts";
 import { requestKey } from "../../support/certificate-request.ts";
 import { goldenTexts } from "../engine/golden.ts";
@@ -130,10 +132,11 @@ export const watchLinesTarget: FuzzTarget = {
 
 export const answersTarget: FuzzTarget = {
   name: "kube/answers",
-  covers: ["src/kube/pods.ts keptPod", "src/kube/nads.ts keptNad"],
+  covers: ["src/kube/pods.ts keptPod", "src/kube/nads.ts keptNad", "src/kube/running-pods.ts keptRunningPod"],
   seeds: () => [
     '{"kind":"Status","status":"Failure","message":"x","reason":"TooManyRequests","details":{"retryAfterSeconds":1},"code":429}',
     '{"kind":"Pod","metadata":{"uid":"1-2","annotations":{"k8s.v1.cni.cncf.io/networks":"a","k8s.v1.cni.cncf.io/network-status":"[]"}}}',
+    '{"metadata":{"uid":"1","annotations":{"k8s.v1.cni.cncf.io/networks":"a","kubernetes.io/config.mirror":"h"},"ownerReferences":[{"kind":"Node","controller":true}]},"spec":{"hostNetwork":false}}',
     '{"metadata":{"annotations":{"k8s.v1.cni.cncf.io/resourceName":"r"}},"spec":{"config":"{}"}}',
     ...goldenTexts((key) => key === "pod" || key === "nads").slice(0, 10),
   ],
@@ -142,6 +145,8 @@ export const answersTarget: FuzzTarget = {
     '"annotations":{"__proto__":"a"}',
     '"spec":{"config":1}',
     '"retryAfterSeconds":1e9',
+    '"deletionTimestamp":"x"',
+    '"ownerReferences":[null,{"controller":true}]',
   ],
   run(input) {
     const error = answerError("GET /x", 500, input, input.toString("latin1", 0, 30));
@@ -163,6 +168,11 @@ export const answersTarget: FuzzTarget = {
       Object.values(pod.annotations).every((text) => typeof text === "string"),
       "an annotation that is no text",
     );
+    if (isJsonObject(object)) {
+      const running = keptRunningPod(object, { namespace: "a", name: "b", resourceVersion: "1" });
+      mustKeepPrototypes(running);
+      must((running?.runtimeUid.length ?? 0) <= Math.max(64, pod.uid.length), "a long UID");
+    }
     const nad = keptNad(object, "a", "b");
     must(
       Object.values(nad.annotations).every((text) => typeof text === "string"),

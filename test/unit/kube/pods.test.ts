@@ -98,6 +98,8 @@ describe.concurrent("a pod of the node", () => {
       isStatic: false,
       isBeingDeleted: false,
       hasNetworkStatus: false,
+      selectsNetworks: true,
+      isBeingDeleted: false,
       annotations: { [networks]: "a,b", "v1.multus-cni.io/default-network": "c" },
     });
     expect(await pods.find(asked("web"), retry)).toMatchObject({ uid: "u1" });

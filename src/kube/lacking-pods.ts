@@ -1,0 +1,71 @@
+/** The node's pods that may run without their networks: those of the watch, and what is loaded where there are any. */
+
+import { errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
+import type { EvictionAnswer, FollowedPods, LackingPods } from "../multus/cluster.ts";
+import type { PodReference } from "../multus/pod.ts";
+import type { Api } from "./api.ts";
+import type { KubePods } from "./pods.ts";
+import type { RunningPods, RunningPodsOptions } from "./running-pods.ts";
+
+export interface KubeLackingPodsOptions {
+  readonly api: Api;
+  readonly pods: KubePods;
+  /** "": no pods are watched. */
+  readonly nodeName: string;
+  readonly log: Logger;
+}
+
+export class KubeLackingPods implements LackingPods {
+  readonly #options: KubeLackingPodsOptions;
+  readonly #followed = new Set<FollowedPods>();
+
+  constructor(options: KubeLackingPodsOptions) {
+    this.#options = options;
+  }
+
+  all(): Iterable<PodReference> {
+    return this.#options.pods.lackingStatus();
+  }
+
+  /** The second watch is opened here: on a node where all is well there never is one. */
+  follow(onChange: () => void): FollowedPods {
+    const { api, pods, nodeName, log } = this.#options;
+    let running: RunningPods | undefined;
+    let isClosed = false;
+    openWatch({ api, nodeName, onChange, log }).then(
+      (opened) => {
+        running = opened;
+        if (isClosed) opened.close();
+      },
+      (error: unknown) => log.error("pods that run are not watched", { error: errorText(error) }),
+    );
+    pods.followers.add(onChange);
+    const followed: FollowedPods = {
+      running: () => running?.values() ?? [],
+      close: () => {
+        isClosed = true;
+        pods.followers.delete(onChange);
+        this.#followed.delete(followed);
+        running?.close();
+      },
+    };
+    this.#followed.add(followed);
+    return followed;
+  }
+
+  async evict(pod: PodReference): Promise<EvictionAnswer> {
+    const { evictPod } = await import("./eviction.ts");
+    return evictPod(this.#options.api, pod);
+  }
+
+  /** Ends all watches of it. */
+  close(): void {
+    for (const followed of this.#followed) followed.close();
+  }
+}
+
+async function openWatch(options: RunningPodsOptions): Promise<RunningPods> {
+  const { watchRunningPods } = await import("./running-pods.ts");
+  return watchRunningPods(options);
+}
