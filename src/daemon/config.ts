@@ -8,6 +8,7 @@ import { keySpelling } from "../cni/key-spelling.ts";
 import { checkSchema } from "../cni/schema.ts";
 import { errorText } from "../log/error-text.ts";
 import type { LogKeys } from "../log/settings.ts";
+import type { EvictionPolicy } from "../multus/evict-missing.ts";
 import netconfSchema from "../multus/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/netconf.ts";
 import type { TracingKey } from "../telemetry/settings.ts";
@@ -56,6 +57,8 @@ export interface DaemonConfig {
   readonly overrides: NetconfOverrides;
   /** The file by which a runtime finds this daemon; undefined: others see to it. */
   readonly runtimeConfig: RuntimeConfigSettings | undefined;
+  /** Which pods that run without their networks are evicted; undefined: none, they are reported. */
+  readonly eviction: Pick<EvictionPolicy, "daemonSets" | "barePods"> | undefined;
   /** Keys that belong to what this version does not do yet, or that nothing needs beside the others. */
   readonly unused: readonly string[];
   /** Keys that nobody knows: misspelt, most likely. */
@@ -79,6 +82,8 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly metricsPort?: number;
   readonly metricsAddress?: string;
   readonly tracing?: TracingKey;
+  readonly onMissingNetworks?: "report" | "evict";
+  readonly evictAlso?: readonly ("daemonSets" | "barePods")[];
 }
 
 const defaultSocketDir = "/run/multus";
@@ -107,6 +112,7 @@ const usedKeys = [
   "tracing",
   "agentPath",
   "chrootDir",
+  "onMissingNetworks",
 ];
 
 /**
@@ -134,7 +140,8 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
   const { logFile, logLevel, logToStderr, logOptions } = keys;
   const names = Object.keys(keys);
   const runtimeConfig = runtimeConfigSettings(keys, where);
-  const used = [...usedKeys, ...runtimeConfigKeys];
+  const eviction = evictionOf(keys);
+  const used = [...usedKeys, ...runtimeConfigKeys, ...(eviction === undefined ? [] : ["evictAlso"])];
   const unneeded = unneededKeys(runtimeConfig);
   return {
     socketDir: keys.socketDir ?? defaultSocketDir,
@@ -155,9 +162,15 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     log: { logFile, logLevel, logToStderr, logOptions },
     overrides,
     runtimeConfig,
+    eviction,
     unused: names.filter(
       (key) => unneeded.includes(key) || (daemonKeys.includes(key) && !used.includes(key)),
     ),
     unknown: names.filter((key) => !netconfKeys.includes(key) && !daemonKeys.includes(key)),
   };
+}
+
+function evictionOf({ onMissingNetworks, evictAlso = [] }: DaemonConfigKeys): DaemonConfig["eviction"] {
+  if (onMissingNetworks !== "evict") return undefined;
+  return { daemonSets: evictAlso.includes("daemonSets"), barePods: evictAlso.includes("barePods") };
 }

@@ -129,7 +129,9 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const clusters = await kubeClusters(config, log);
   const kernels = loadKernels();
   const agents = makeAgents(config, import.meta.dirname, log);
-  const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log);
+  const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log, () =>
+    multus.lookForMissingNetworks(),
+  );
   const multus = createMultus({
     kernels,
     log,
@@ -137,6 +139,10 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     clusters,
     nads,
     delegateTimeoutMs: config.delegateTimeoutMs,
+    eviction: config.eviction && {
+      ...config.eviction,
+      isMultusCalled: () => runtimeConfig?.notInPlace === undefined,
+    },
   });
   const idleEnd = new IdleEnd({
     seconds: config.idleExitSeconds,
@@ -154,6 +160,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     configFiles: multus.configFiles,
     failedDels: multus.failedDels,
     clusters: clusters.states,
+    missingNetworks: multus.missingNetworks,
   });
   const { cniDir } = keysOfDaemon(config.overrides);
   const telemetry = await openTelemetry({

@@ -3,6 +3,7 @@
 import { protocolVersion } from "../agent/frames.ts";
 import type { ClusterState } from "../kube/cluster-state.ts";
 import type { DaemonStatus, RecentFailure } from "../multus/daemon-status.ts";
+import type { Eviction } from "../multus/evict-missing.ts";
 import type { OwnState } from "./metrics/state.ts";
 
 export interface StatusSources {
@@ -26,7 +27,7 @@ export function daemonStatus({
   notReady,
   failures,
 }: StatusSources): DaemonStatus<ClusterState> {
-  const { running, waiting, limit, lanes, configFiles, clusters } = state();
+  const { running, waiting, limit, lanes, configFiles, clusters, missingNetworks } = state();
   const uptime = process.uptime();
   return {
     version,
@@ -43,6 +44,24 @@ export function daemonStatus({
     memoryBytes: process.memoryUsage.rss(),
     configFiles,
     clusters,
+    missingNetworks: missingNetworks.map(({ pod, controller, foundAt, eviction }) => ({
+      pod,
+      controller,
+      foundAt,
+      action: actionText(eviction),
+    })),
     failures: failures(),
   };
+}
+
+function actionText(eviction: Eviction | undefined): string {
+  if (eviction === undefined) return "reported";
+  const { state, reason } = eviction;
+  const done = {
+    spared: "not evicted",
+    waits: "eviction waits",
+    asked: "evicted",
+    refused: "eviction refused",
+  };
+  return reason === "" ? done[state] : `${done[state]}: ${reason}`;
 }

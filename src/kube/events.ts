@@ -1,6 +1,6 @@
 /** Events about pods (events.k8s.io/v1), as the API takes them. */
 
-import { randomInt, randomUUID } from "node:crypto";
+import { createHash, randomInt, randomUUID } from "node:crypto";
 import type { PodReference } from "../multus/pod.ts";
 import type { PodEvent } from "../multus/status-sink.ts";
 
@@ -25,6 +25,7 @@ const actions: Readonly<Record<ReportedEvent["reason"], string>> = {
   InvalidNetwork: "Attach",
   NetworkDeleteRecorded: "Detach",
   NetworkDeleteGivenUp: "Detach",
+  NetworksMissing: "Attach",
   NetworkStatusNotWritten: "WriteNetworkStatus",
 };
 
@@ -46,6 +47,22 @@ export function eventName(podName: string, { milliseconds, sequence }: Moment): 
   const nanoseconds = BigInt(milliseconds) * 1_000_000n + BigInt(sequence * 1_000 + randomInt(1_000));
   const name = `${podName}.${nanoseconds.toString(16)}`;
   return name.length > 253 ? randomUUID() : name;
+}
+
+/** Events that each daemon of the node would make again when it starts. */
+const lastingReasons: readonly ReportedEvent["reason"][] = ["NetworksMissing"];
+
+/**
+ * A name that is the same in every daemon, for an event that is true for as long as the pod lives: the server refuses it while it has the event (409), which
+ * is for an hour.
+ * @returns undefined: events of that reason have a name for each time
+ */
+export function lastingEventName(pod: PodReference, { reason }: ReportedEvent): string | undefined {
+  if (!lastingReasons.includes(reason)) return undefined;
+  const hash = createHash("sha256").update(JSON.stringify([pod.namespace, pod.name, pod.uid, reason]));
+  const digest = hash.digest("hex").slice(0, 16);
+  const name = `${pod.name}.${digest}`;
+  return name.length > 253 ? `${reason.toLowerCase()}.${digest}` : name;
 }
 
 /** At most 1024 bytes of UTF-8, cut between two characters. */

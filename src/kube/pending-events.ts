@@ -15,6 +15,7 @@ import {
   eventBody,
   eventName,
   eventNote,
+  lastingEventName,
   type Moment,
   microTime,
   type ReportedEvent,
@@ -92,7 +93,7 @@ class PendingEvent implements Parcel {
     this.pod = pod;
     this.event = event;
     this.#destination = destination;
-    this.#name = eventName(pod.name, first);
+    this.#name = lastingEventName(pod, event) ?? eventName(pod.name, first);
     this.#eventTime = microTime(first);
   }
 

@@ -30,6 +30,18 @@ export interface LaneStatus {
   readonly allSlots: number;
 }
 
+/** A pod that runs without the networks that it selects. */
+export interface MissingPodStatus {
+  /** `namespace/name` */
+  readonly pod: string;
+  /** Kind of the object that makes the pod again when it is gone; "" if there is none. */
+  readonly controller: string;
+  /** When the daemon found it: ISO 8601, UTC. */
+  readonly foundAt: string;
+  /** What becomes of it: reported, and with `onMissingNetworks: evict` whether it is evicted, and why not. */
+  readonly action: string;
+}
+
 /** The page; members may be added. @typeParam Cluster what is said of each cluster */
 export interface DaemonStatus<Cluster> {
   readonly version: string;
@@ -62,6 +74,8 @@ export interface DaemonStatus<Cluster> {
   readonly configFiles: number;
   /** Those that are open. */
   readonly clusters: readonly Cluster[];
+  /** A daemon of an older build does not say it. */
+  readonly missingNetworks?: readonly MissingPodStatus[];
   /** The newest first; 20 at most. */
   readonly failures: readonly RecentFailure[];
 }

@@ -22,9 +22,12 @@ import type { Cluster, Clusters } from "./cluster.ts";
 import type { RequestContext } from "./context.ts";
 import { del as deleteAll } from "./del.ts";
 import { checkCommandVersion, checkEnvironment } from "./environment.ts";
+import type { EvictionPolicy } from "./evict-missing.ts";
 import { type FailedDelCounts, FailedDels } from "./failed-dels.ts";
 import { collectGarbage } from "./gc.ts";
 import { checkPlugged, type DelegateRequest, plug, pluggedNetwork, unplug } from "./hot-plug.ts";
+import { MissingNetworks } from "./missing-networks.ts";
+import type { MissingPod } from "./missing-search.ts";
 import { firstOf, type NadSource } from "./nads.ts";
 import {
   keysOfDaemon,
@@ -62,6 +65,8 @@ export interface MultusOptions {
   readonly wallClock?: (() => number) | undefined;
   /** Milliseconds for each run of a plugin; 0: no limit. Below what runtimes wait for (kubelet: two minutes), so that there is time to undo. */
   readonly delegateTimeoutMs?: number | undefined;
+  /** Which pods that run without their networks are evicted; undefined: none. */
+  readonly eviction?: EvictionPolicy | undefined;
 }
 
 /** A reply, and what was done for it. */
@@ -98,6 +103,13 @@ export interface Multus {
    * each cluster and cniDir when the first request names them.
    */
   restoreStatuses(cluster: Cluster): void;
+  /**
+   * Looks for pods of the node that run without the networks that they select, in the background. Done without being asked as well: with `restoreStatuses`, and for each cluster and cniDir when
+   * the first request names them. Asked for when the runtime's file was written.
+   */
+  lookForMissingNetworks(): void;
+  /** Those pods, as far as they were found and still run so. */
+  readonly missingNetworks: readonly MissingPod[];
   /** Configuration files that are kept parsed. */
   readonly configFiles: number;
   /** Reads which DELs have failed before this daemon started. Done without being asked when the first DEL names the cniDir. Never throws. */
@@ -129,6 +141,11 @@ function isForNothing({ command, containerId }: CniRequest, log: Logger): boolea
   return true;
 }
 
+/** Does a request attach or detach its pod's networks? */
+function changesPods({ command }: CniRequest): boolean {
+  return command === "ADD" || command === "DEL";
+}
+
 /** Makes the handler of a daemon's whole life. */
 export function createMultus(options: MultusOptions): Multus {
   const { kernels, nads, clock = systemClock, delegateTimeoutMs = defaultDelegateTimeoutMs } = options;
@@ -142,6 +159,7 @@ export function createMultus(options: MultusOptions): Multus {
   /** By cniDir: a node has one, or few. */
   const failedDels = new Map<string, FailedDels | Promise<FailedDels>>();
   const restorer = new StatusRestorer({ kernels, busy, log: options.log });
+  const missing = new MissingNetworks({ eviction: options.eviction, log: options.log });
 
   /** The cluster that a request belongs to. What needs none goes on without one that cannot be used. */
   async function clusterOf(
@@ -204,12 +222,14 @@ export function createMultus(options: MultusOptions): Multus {
     report.podNamespace = pod.namespace;
     report.podName = pod.name;
     report.podUid = pod.uid;
+    if (pod.name !== "" && changesPods(request)) missing.started(pod);
     const cluster = await pause(clusterOf(request, netconf.kubeconfig, log));
     for (const warning of netconf.warnings) {
       log.verbose(warning);
     }
     if (cluster !== undefined) {
       restorer.begin(cluster, netconf);
+      missing.begin(cluster, netconf);
     }
     endPhase(report, "netconf", start);
     return {
@@ -352,6 +372,8 @@ export function createMultus(options: MultusOptions): Multus {
       return { exitCode: 1, stdout, report, error };
     } finally {
       busy.end(containerId);
+      const { podNamespace: namespace, podName: name } = report;
+      if (name !== "" && changesPods(request)) missing.ended({ namespace, name });
     }
   }
 
@@ -374,7 +396,13 @@ export function createMultus(options: MultusOptions): Multus {
       return sum;
     },
     restoreStatuses(cluster) {
-      restorer.begin(cluster, keysOfDaemon(options.overrides));
+      const keys = keysOfDaemon(options.overrides);
+      restorer.begin(cluster, keys);
+      missing.begin(cluster, keys);
+    },
+    lookForMissingNetworks: () => missing.again(),
+    get missingNetworks() {
+      return missing.pods;
     },
     handle: (request, executor, log, pause = plainPause, arrived = performance.now()) =>
       handled(request, (report) => carryOut(request, { executor, log, pause }, report, arrived)),

@@ -10,7 +10,8 @@ export interface PodEvent {
     | "NoNetworkFound"
     | "InvalidNetwork"
     | "NetworkDeleteRecorded"
-    | "NetworkDeleteGivenUp";
+    | "NetworkDeleteGivenUp"
+    | "NetworksMissing";
   readonly message: string;
 }
 
@@ -74,5 +75,15 @@ export function deleteGivenUp(problem: string): PodEvent {
     type: "Warning",
     reason: "NetworkDeleteGivenUp",
     message: `the pod's networks could not be deleted for a day and are not tried again; addresses may stay reserved: ${problem}`,
+  };
+}
+
+/** The event for a pod that runs without the networks that it selects. The text is the same each time: the event is found again by it. */
+export function networksMissing(): PodEvent {
+  return {
+    type: "Warning",
+    reason: "NetworksMissing",
+    message:
+      "the pod runs without the networks that it selects: it was started while the runtime did not call Multus. Delete the pod; the one that takes its place gets them",
   };
 }

@@ -13,6 +13,7 @@ export const quietState: DaemonState = {
   configFiles: 0,
   failedDels: { failing: 0, recorded: 0, "given-up": 0 },
   clusters: [],
+  missingNetworks: [],
   spool: undefined,
   spans: undefined,
 };
@@ -44,6 +45,16 @@ export const busyState: DaemonState = {
         },
       ],
       deliveries: [{ kind: "status", pending: 5, delivered: 6, givenUp: 7 }],
+    },
+  ],
+  missingNetworks: [
+    {
+      pod: "default/web",
+      uid: "u-1",
+      controller: "ReplicaSet",
+      isStatic: false,
+      foundAt: "2026-11-23T20:11:12.345Z",
+      eviction: undefined,
     },
   ],
   spool: { waiting: 1, failed: 2, broken: 3, oldestMs: 90_000 },

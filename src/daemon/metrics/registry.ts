@@ -228,6 +228,12 @@ function addStateMetrics(registry: Registry, state: () => DaemonState): void {
     }
   });
 
+  gauge(
+    "multus_pods_networks_missing",
+    "Pods of the node that run without the networks that they select, as they were started while Multus was not called.",
+    ({ missingNetworks }) => missingNetworks.length,
+  );
+
   const ofWatches = (
     read: (watch: DaemonState["clusters"][number]["watches"][number]) => number | undefined,
   ) =>

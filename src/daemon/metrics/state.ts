@@ -3,6 +3,7 @@
 import type { ClusterState } from "../../kube/cluster-state.ts";
 import type { LaneStatus } from "../../multus/daemon-status.ts";
 import type { FailedDelCounts } from "../../multus/failed-dels.ts";
+import type { MissingPod } from "../../multus/missing-search.ts";
 import type { SpanCounts } from "../../telemetry/span-queue.ts";
 
 /** DELs that plugins have put by while no daemon was there. */
@@ -35,6 +36,8 @@ export interface OwnState {
   readonly failedDels: FailedDelCounts;
   /** Those that are open. */
   readonly clusters: readonly ClusterState[];
+  /** Pods of the node that run without the networks that they select. */
+  readonly missingNetworks: readonly MissingPod[];
 }
 
 export interface DaemonState extends OwnState {

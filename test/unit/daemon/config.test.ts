@@ -47,6 +47,27 @@ describe("the daemon's configuration", () => {
     });
   });
 
+  test("evicts no pod unless it is told to, and then those alone that a controller makes again", () => {
+    expect(parse("{}").eviction).toBeUndefined();
+    expect(parse('{"onMissingNetworks": "report", "evictAlso": ["barePods"]}')).toMatchObject({
+      eviction: undefined,
+      unused: ["evictAlso"],
+    });
+    expect(parse('{"onMissingNetworks": "evict"}')).toMatchObject({
+      eviction: { daemonSets: false, barePods: false },
+      unused: [],
+      unknown: [],
+    });
+    const also = parse('{"onMissingNetworks": "evict", "evictAlso": ["daemonSets", "barePods"]}');
+    expect(also).toMatchObject({ eviction: { daemonSets: true, barePods: true }, unused: [] });
+    expect(refusal(() => parse('{"onMissingNetworks": "delete"}'), CniError).message).toContain(
+      "onMissingNetworks",
+    );
+    expect(
+      refusal(() => parse('{"onMissingNetworks": "evict", "evictAlso": ["static"]}'), CniError).message,
+    ).toContain("evictAlso");
+  });
+
   test("takes connectionLimit for the bound, unless ours is set", () => {
     expect(parse('{"connectionLimit": 5}').maxConcurrent).toBe(5);
     expect(parse('{"connectionLimit": 5, "maxConcurrent": 7}').maxConcurrent).toBe(7);

@@ -111,6 +111,7 @@ function defaultsOfCode(): Map<string, unknown> {
   const bytes = (value: unknown) => Buffer.from(JSON.stringify(value));
   const netconf = parseNetconf(bytes({ name: "n", delegates: [{ type: "t" }] }));
   const daemon = parseDaemonConfig(bytes({}), "test");
+  const { eviction: evicting } = parseDaemonConfig(bytes({ onMissingNetworks: "evict" }), "test");
   const kept = parseDaemonConfig(bytes({ multusConfigFile: "auto" }), "test").runtimeConfig;
   if (kept === undefined || "file" in kept.from) throw new Error("no file is made");
   const { options, clusterNetwork } = kept.from;
@@ -141,6 +142,8 @@ function defaultsOfCode(): Map<string, unknown> {
       "tracing.endpoint": daemon.tracing.endpoint,
       "tracing.samplingRatio": daemon.tracing.samplingRatio,
       kubeconfig: daemon.kubeconfig,
+      onMissingNetworks: daemon.eviction === undefined ? "report" : "evict",
+      evictAlso: Object.entries(evicting ?? {}).flatMap(([pods, isEvicted]) => (isEvicted ? [pods] : [])),
       delegateTimeoutMs: Number(constantOf("src/multus/handler.ts", /defaultDelegateTimeoutMs = ([\d_]+)/)),
     }),
     ...inSection("The runtime's file", {

@@ -5,6 +5,7 @@ import { usualEventBounds } from "../../../src/kube/pending-events.ts";
 import {
   addedInterface,
   invalidNetwork,
+  networksMissing,
   noNetworkFound,
   type PodEvent,
 } from "../../../src/multus/status-sink.ts";
@@ -53,6 +54,33 @@ test("a pod without a uid has events as well", async () => {
     namespace: "default",
     name: "web",
   });
+});
+
+test("a pod that lacks its networks has one event, whichever daemon of its node sends it", async () => {
+  await using rig = await sinkRig();
+  await using next = await sinkRig();
+  for (const { sink } of [rig, next]) {
+    sink.event(podNamed("web"), networksMissing());
+    sink.event(podNamed("web", { uid: "its successor" }), networksMissing());
+  }
+  await delivered(rig);
+  await delivered(next);
+  const [names, namesOfNext] = [rig, next].map(({ server }) => [...server.events.keys()]);
+  expect(names).toEqual([
+    expect.stringMatching(/^default\/web\.[0-9a-f]{16}$/),
+    expect.stringMatching(/^default\/web\.[0-9a-f]{16}$/),
+  ]);
+  expect(new Set(names).size).toBe(2);
+  expect(namesOfNext).toEqual(names);
+});
+
+test("an event that the server has already is delivered", async () => {
+  await using rig = await sinkRig();
+  rig.server.fault = ({ method }) => (method === "POST" ? { status: 409 } : undefined);
+  rig.sink.event(podNamed("web"), networksMissing());
+  await delivered(rig);
+  expect(rig.server.requests).toHaveLength(1);
+  expect(rig.log.errors).toEqual([]);
 });
 
 test("events of one moment keep their order, and have names of their own", async () => {
