@@ -68,7 +68,7 @@ describe("the API server accepts, without a warning", () => {
   test("a kustomization of a user's own: all components, another image and configuration", async () => {
     const ownConfig = '{"chrootDir": "/hostroot", "logLevel": "debug"}';
     scratch.write("own/daemon-config.json", ownConfig);
-    const components = ["http-clients", "per-node-certificate"];
+    const components = ["http-clients", "per-node-certificate", "evict-missing"];
     const text = await kustomizeOwn(join(scratch.path, "own"), "thick", components, {
       images: [{ name: "localhost/multus-wasm", newName: "registry.test/multus-wasm", newTag: "1" }],
       configMapGenerator: [
@@ -89,6 +89,7 @@ describe("the API server accepts, without a warning", () => {
     const file = byName(objects)["ConfigMap multus-daemon-config"]?.data?.["daemon-config.json"] ?? "";
     expect(JSON.parse(file)).toEqual({
       ...JSON.parse(ownConfig),
+      onMissingNetworks: "evict",
       perNodeCertificate: {
         enabled: true,
         bootstrapKubeconfig: "/etc/kubernetes/kubelet.conf",
@@ -153,6 +154,12 @@ describe("the chart renders what kustomize puts together", () => {
       "thick",
       ["http-clients", "per-node-certificate"],
       ["httpClients.enabled=true", "perNodeCertificate.enabled=true"],
+    ],
+    ["thick", ["evict-missing"], ["onMissingNetworks=evict"]],
+    [
+      "thick",
+      ["per-node-certificate", "evict-missing"],
+      ["perNodeCertificate.enabled=true", "onMissingNetworks=evict"],
     ],
     ["thick", ["kubernetes-before-1.30"], ["admissionPolicies.enabled=false"]],
     ["thin", [], ["mode=thin"]],
@@ -242,6 +249,7 @@ describe("the chart's values", () => {
       logLevel: "debug",
       namespaceIsolation: true,
       maxConcurrent: 32,
+      onMissingNetworks: "evict",
       metricsPort: 9555,
       perNodeCertificate: {
         enabled: true,

@@ -48,6 +48,7 @@ imagePullPolicy: {{ . }}
   "logLevel" "verbose"
   "logToStderr" true }}
 {{- if .Values.metrics.enabled }}{{ $_ := set $config "metricsPort" (int .Values.metrics.port) }}{{ end }}
+{{- if eq .Values.onMissingNetworks "evict" }}{{ $_ := set $config "onMissingNetworks" "evict" }}{{ end }}
 {{- with .Values.perNodeCertificate }}{{ if .enabled }}{{ $_ := set $config "perNodeCertificate" (dict
   "enabled" true
   "bootstrapKubeconfig" .bootstrapKubeconfig
