@@ -61,7 +61,7 @@ export function doctorCommand(): Command {
     .addHelpText(
       "after",
       `
-Verdicts: PASS; WARN, somebody should look at it; FAIL, pods cannot be attached, or can be tampered with; SKIP, it cannot be seen from here.
+Verdicts: PASS; WARN, somebody should look at it; FAIL, pods cannot be attached, run without their networks, or can be tampered with; SKIP, it cannot be seen from here.
 
 On the node it sees everything. The daemon's pod has the node's directories elsewhere and others not at all: there it is given the first two (below), and skips
 the runtime's own configuration, the plugins and the pods' network namespaces.

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { protocolVersion } from "../../agent/frames.ts";
 import { errorText } from "../../log/error-text.ts";
 import { askDaemon, type DaemonStatus, daemonStatusOf, NoAnswer, socketPath } from "../daemon-socket.ts";
+import { missingText } from "../ls/missing.ts";
 import { formatAge } from "../status/report.ts";
 import { UserError } from "../user-error.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
@@ -179,8 +180,19 @@ export function judge(status: DaemonStatus, now: number): Finding[] {
       ),
     );
   }
-  findings.push(...judgeFailures(status, now));
+  findings.push(...judgeMissing(status), ...judgeFailures(status, now));
   return findings;
+}
+
+function judgeMissing({ missingNetworks = [] }: DaemonStatus): Finding[] {
+  if (missingNetworks.length === 0) return [];
+  return [
+    fail(
+      "daemon/missing-networks",
+      `${missingText(missingNetworks)}: they were started while the runtime did not call Multus`,
+      "delete them, so that they are made again (multusctl ls --missing lists them; onMissingNetworks: evict has the daemon do it), and see why the runtime's file or the daemon was away",
+    ),
+  ];
 }
 
 function judgeFailures({ failures }: DaemonStatus, now: number): Finding[] {

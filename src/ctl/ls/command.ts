@@ -5,16 +5,19 @@ import { Command } from "commander";
 import { isMissingFile } from "../../cni/errors.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
-import { defaultCniDir } from "../installation.ts";
+import { defaultCniDir, defaultSocketDir } from "../installation.ts";
 import { formatTable } from "../table.ts";
 import { UserError } from "../user-error.ts";
 import { type Attachment, type NodeAttachments, readAttachments } from "./attachments.ts";
+import { listMissing } from "./missing.ts";
 
 /** Characters of a container id that tell containers apart; runtimes' own tools show as many. */
 const shortId = 13;
 
 interface ListOptions {
   readonly cniDir: string;
+  readonly socketDir: string;
+  readonly missing?: boolean;
   readonly json?: boolean;
 }
 
@@ -25,19 +28,33 @@ export function listCommand(): Command {
       "Lists the attachments on this node from the cache (plans and results), also those that Go multus made. Files that are torn are reported on stderr; what can be read of them is listed.",
     )
     .option("--cni-dir <directory>", "the netconf's cniDir", defaultCniDir)
+    .option(
+      "--missing",
+      "list the pods that run without the networks that they select instead, as the daemon knows them",
+    )
+    .option(
+      "--socket-dir <directory>",
+      "socketDir of the daemon's configuration, for --missing",
+      defaultSocketDir,
+    )
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
       `
+With --missing: pods that were started while the runtime did not call Multus, so that there is nothing of them in the cache. ACTION is what the daemon does about a pod
+(onMissingNetworks). The daemon has to run; from elsewhere, multusctl validate --all-namespaces names such pods.
 STATE is attached; planned (no result yet, or an ADD that was cut off); unplanned (a result whose plan is gone); deleting (the pod is gone, and its DEL
 waits or fails, and is tried in the background); given-up (it has failed for a day: see docs/operations.md, "DELs that wait").
 
 Examples:
   multusctl ls
   multusctl ls --json | jq '.attachments[] | select(.pod == "default/web")'
+  multusctl ls --missing
   multusctl ls --cni-dir /mnt/node/var/lib/cni/multus`,
     )
-    .action((options: ListOptions) => list(options));
+    .action((options: ListOptions) =>
+      options.missing === true ? listMissing(options.socketDir, options.json === true) : list(options),
+    );
 }
 
 /** @throws {UserError} where the directory is not there or cannot be read */

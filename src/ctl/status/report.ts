@@ -2,6 +2,7 @@
 
 import type { LaneStatus } from "../../multus/daemon-status.ts";
 import type { DaemonStatus } from "../daemon-socket.ts";
+import { missingText } from "../ls/missing.ts";
 import { formatTable } from "../table.ts";
 import type { NodeSummary } from "./node-summary.ts";
 
@@ -30,6 +31,7 @@ export function formatStatus({ daemon, problem, node }: NodeStatus): string {
       ? [["", `and ${count(node.networks.length - networksShown, "further network")}`]]
       : []),
     ["spool", spoolText(node)],
+    ...(daemon === undefined ? [] : missingRows(daemon)),
     ...node.problems.map((text, index) => [index === 0 ? "problems" : "", text]),
     ...(daemon === undefined ? [] : failureRows(daemon)),
   ];
@@ -98,6 +100,11 @@ function spoolText({ spool }: NodeSummary): string {
   const { waiting, failed, oldestSeconds } = spool;
   const oldest = oldestSeconds === undefined ? "" : `, the oldest for ${formatAge(oldestSeconds)}`;
   return `${count(waiting, "DEL")} waiting${oldest}${failed === 0 ? "" : `, ${failed} given up`}`;
+}
+
+function missingRows({ missingNetworks = [] }: DaemonStatus): string[][] {
+  if (missingNetworks.length === 0) return [];
+  return [["missing", `${missingText(missingNetworks)} (multusctl ls --missing)`]];
 }
 
 function failureRows({ failures }: DaemonStatus): string[][] {

@@ -2,7 +2,14 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { isJsonObject, type JsonObject } from "../../cni/json.ts";
-import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from "../../kube/api.ts";
+import {
+  type Api,
+  ApiError,
+  type ApiRequest,
+  ApiUnreachable,
+  isTransient,
+  listMetadataOnly,
+} from "../../kube/api.ts";
 import { UserError } from "../user-error.ts";
 
 /** Objects a page. */
@@ -70,6 +77,30 @@ export async function forEachObject(
     const token = isJsonObject(page.metadata) ? page.metadata.continue : undefined;
     next = typeof token === "string" ? token : "";
   } while (next !== "");
+}
+
+/** For pods in the host's network nobody calls a CNI plugin. Servers before Kubernetes 1.28 cannot select so. */
+const notHostNetwork = "spec.hostNetwork=false";
+
+/**
+ * Calls `visit` with every pod that may have networks: with its metadata, or all of it where the server is too old to leave out pods in the host's network.
+ * @param namespace undefined: all
+ * @param phases field selector of the pods' phases
+ * @throws as {@link forEachObject}
+ */
+export async function forEachPod(
+  api: Api,
+  namespace: string | undefined,
+  phases: string,
+  visit: (pod: JsonObject) => void,
+): Promise<void> {
+  try {
+    const fieldSelector = `${phases},${notHostNetwork}`;
+    await forEachObject(api, pods, { namespace, fieldSelector, accept: listMetadataOnly }, visit);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 400)) throw error;
+    await forEachObject(api, pods, { namespace, fieldSelector: phases }, visit);
+  }
 }
 
 /** One object. @returns undefined: there is none @throws {ApiError} {@link ApiUnreachable} as the server answers */

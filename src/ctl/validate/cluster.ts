@@ -1,7 +1,7 @@
 /** Checks the NetworkAttachmentDefinitions of a cluster, and finds the pods that cannot get their networks. */
 
 import type { JsonObject } from "../../cni/json.ts";
-import { type Api, ApiError, listMetadataOnly } from "../../kube/api.ts";
+import type { Api } from "../../kube/api.ts";
 import { longestPlan, mostPlugins, usualNetworksPerPod } from "../../multus/bounds.ts";
 import { networksAnnotation } from "../../multus/selection.ts";
 import { aboutDefinition, checkDefinition, type DefinitionWeight } from "./cluster-definition.ts";
@@ -11,11 +11,13 @@ import {
   apiFailure,
   definitions,
   forEachObject,
+  forEachPod,
   getObject,
   isForbidden,
   pods,
 } from "./cluster-objects.ts";
 import type { CheckContext } from "./configuration.ts";
+import { lacksStatus, missingNetworks } from "./missing-networks.ts";
 import { type PodNetworks, podNetworks, type SelectedDefinition } from "./pod-networks.ts";
 
 export interface ClusterScope {
@@ -31,8 +33,6 @@ export interface ClusterScope {
 
 /** A pod that has ended gets no networks any more. */
 const notEnded = "status.phase!=Succeeded,status.phase!=Failed";
-/** For pods in the host's network nobody calls a CNI plugin. Servers before Kubernetes 1.28 cannot select so. */
-const notHostNetwork = "spec.hostNetwork=false";
 
 /**
  * Checks all definitions, or those of a namespace, and the pods of the same namespaces. Of objects that are all right nothing but their name is kept.
@@ -100,13 +100,17 @@ async function readPods(
   /** Replicas have one annotation, and one problem, in common. */
   const problems = new Map<string, ClusterFinding & { readonly pods: string[] }>();
   const refusals: ClusterFinding[] = [];
+  /** By `namespace/name`. */
+  const lacking = new Set<string>();
+  const ofMissing: ClusterFinding[] = [];
   let selecting = 0;
   try {
-    await forEachPod(api, namespace, (object) => {
+    await forEachPod(api, namespace, notEnded, (object) => {
       const pod = podNetworks(object, multusNamespace, maxNetworksPerPod ?? usualNetworksPerPod);
       if (pod === undefined) return;
       selecting += 1;
       const podName = `${pod.namespace}/${pod.name}`;
+      if (lacksStatus(object)) lacking.add(podName);
       for (const key of pod.definitions) {
         if (!isKnownUsable(key)) entry(users, key, () => []).push(podName);
       }
@@ -123,13 +127,14 @@ async function readPods(
         })).pods.push(podName);
       }
     });
+    ofMissing.push(...(await missingNetworks(api, namespace, lacking)));
   } catch (error) {
     const action = actionText("list", pods, namespace);
     // The definitions have been checked, and many may look at those but not at pods.
     if (!isForbidden(error)) throw apiFailure(error, action, server);
     refusals.push(aboutCluster("error", `which pods use what is not known: not allowed to ${action}`));
   }
-  return { users, selecting, findings: [...problems.values(), ...refusals] };
+  return { users, selecting, findings: [...problems.values(), ...ofMissing, ...refusals] };
 }
 
 /** What is too large in the plan that a daemon would make of a pod's selections; without the cluster network, which is the nodes' matter. */
@@ -155,21 +160,6 @@ function planProblems(
       const message = `annotation ${networksAnnotation}: its networks make a plan of ${has} ${what}, and at most ${most} are allowed`;
       return { message, line: 1, column: 1 };
     });
-}
-
-/** Calls `visit` with every pod that may have networks: with its metadata, or all of it where the server is too old to leave out pods in the host's network. */
-async function forEachPod(
-  api: Api,
-  namespace: string | undefined,
-  visit: (pod: JsonObject) => void,
-): Promise<void> {
-  try {
-    const fieldSelector = `${notEnded},${notHostNetwork}`;
-    await forEachObject(api, pods, { namespace, fieldSelector, accept: listMetadataOnly }, visit);
-  } catch (error) {
-    if (!(error instanceof ApiError && error.status === 400)) throw error;
-    await forEachObject(api, pods, { namespace, fieldSelector: notEnded }, visit);
-  }
 }
 
 function entry<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {

@@ -11,6 +11,7 @@ import { definition, ListServer, pod } from "./list-server.ts";
 const kernels = loadKernels();
 const good = '{"cniVersion":"1.0.0","type":"macvlan"}';
 const torn = '{\n  "cniVersion": "1.0.0",\n  "type": macvlan\n}';
+const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
 const definitionsPath = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions";
 
 let server: ListServer;
@@ -211,6 +212,51 @@ describe("pods", () => {
   });
 });
 
+describe("pods that run without the networks that they select", () => {
+  const running = (name: string, more: { readonly annotations?: object; readonly spec?: object } = {}) =>
+    pod("a", name, "one", { ...more, phase: "Running" });
+
+  beforeEach(() => {
+    server.definitions = [definition("a", "one", good)];
+  });
+
+  it("are named, once for each namespace", async () => {
+    server.pods = [running("first"), running("second"), pod("b", "third", "a/one", { phase: "Running" })];
+    expect(await lines()).toEqual([
+      expect.stringMatching(/^pod a\/first: error: it runs and has no network-status: /),
+      "  the same in 1 more pod: a/second",
+      expect.stringMatching(/^pod b\/third: error: /),
+    ]);
+  });
+
+  it("are not those with a status, without a selection, in the host's network, or that do not run", async () => {
+    server.pods = [
+      running("attached", { annotations: { [statusAnnotation]: "[]" } }),
+      pod("a", "plain", undefined, { phase: "Running" }),
+      pod("a", "empty", "[ ]", { phase: "Running" }),
+      running("host", { spec: { hostNetwork: true } }),
+      pod("a", "waiting", "one"),
+      {
+        ...Object(running("leaving")),
+        metadata: { ...Object(running("leaving")).metadata, deletionTimestamp: "2026-11-23T20:11:12Z" },
+      },
+    ];
+    expect(await lines()).toEqual([]);
+  });
+
+  it("are not those whose status comes a moment later", async () => {
+    server.pods = [running("late")];
+    server.refuse = (path, attempt) => {
+      // The third list is the second look.
+      if (path === "/api/v1/pods" && attempt === 3) {
+        server.pods = [running("late", { annotations: { [statusAnnotation]: "[]" } })];
+      }
+      return undefined;
+    };
+    expect(await lines()).toEqual([]);
+  });
+});
+
 describe("one namespace", () => {
   it("asks for its definitions and pods, and for what those use of others", async () => {
     server.definitions = [
@@ -219,7 +265,8 @@ describe("one namespace", () => {
       definition("b", "torn", torn),
       definition("b", "torn-too", torn),
     ];
-    server.pods = [pod("a", "web", "one,b/shared,b/torn"), pod("b", "other", "torn-too")];
+    const annotations = { [statusAnnotation]: "[]" };
+    server.pods = [pod("a", "web", "one,b/shared,b/torn", { annotations }), pod("b", "other", "torn-too")];
     expect(await lines("a")).toEqual([
       expect.stringMatching(/^nad b\/torn:3:11: error/),
       "  used by 1 pod: a/web",
@@ -246,7 +293,9 @@ describe("one namespace", () => {
 describe("large clusters", () => {
   it("are read page by page", async () => {
     server.definitions = Array.from({ length: 600 }, (_, index) => definition("a", `n${index}`, good));
-    server.pods = Array.from({ length: 501 }, (_, index) => pod("a", `p${index}`, `n${index},n599`));
+    server.pods = Array.from({ length: 501 }, (_, index) =>
+      pod("a", `p${index}`, `n${index},n599`, { annotations: { [statusAnnotation]: "[]" } }),
+    );
     expect(await check()).toMatchObject({ definitions: 600, pods: 501, findings: [] });
     expect(server.requests.map(({ url }) => url.searchParams.get("limit"))).toEqual(Array(6).fill("250"));
     expect(server.requests.map(({ url }) => url.searchParams.get("continue"))).toEqual([

@@ -80,7 +80,12 @@ export class ListServer implements AsyncDisposable {
       const object = [...listed, ...this.hidden].find((each) => isNamed(each, namespace, name));
       return object === undefined ? [404, statusObject(404, "NotFound")] : [200, object];
     }
-    const items = listed.filter((each) => namespace === undefined || isNamed(each, namespace, undefined));
+    const isRunning = url.searchParams.get("fieldSelector")?.includes("status.phase=Running");
+    const items = listed.filter(
+      (each) =>
+        (namespace === undefined || isNamed(each, namespace, undefined)) &&
+        (!isRunning || (each as { status?: { phase?: string } }).status?.phase === "Running"),
+    );
     const from = Number(url.searchParams.get("continue") ?? "0");
     const to = from + Number(url.searchParams.get("limit") ?? items.length);
     const metadata = { resourceVersion: "1", ...(to < items.length ? { continue: String(to) } : {}) };
@@ -107,16 +112,17 @@ export function definition(namespace: string, name: string, config: unknown): un
   };
 }
 
-/** A pod. @param networks value of the annotation; undefined: without */
+/** A pod, which waits for its sandbox unless another phase is given. @param networks value of the annotation; undefined: without */
 export function pod(
   namespace: string,
   name: string,
   networks: unknown,
-  more: { readonly annotations?: object; readonly spec?: object } = {},
+  more: { readonly annotations?: object; readonly spec?: object; readonly phase?: string } = {},
 ): unknown {
   const annotations = {
     ...(networks === undefined ? {} : { "k8s.v1.cni.cncf.io/networks": networks }),
     ...more.annotations,
   };
-  return { metadata: { namespace, name, annotations }, spec: more.spec ?? {}, status: { phase: "Running" } };
+  const { spec = {}, phase = "Pending" } = more;
+  return { metadata: { namespace, name, annotations }, spec, status: { phase } };
 }

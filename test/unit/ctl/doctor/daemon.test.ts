@@ -53,6 +53,16 @@ describe("a daemon", () => {
       /does not have, \/etc\/cni\/net\.d\/multus\.d\/multus\.kubeconfig: the pod's service account is used$/,
     ],
     ["does not know its node", { nodeName: "" }, "warn", /MULTUS_NODE_NAME is not set/],
+    [
+      "found pods without their networks",
+      {
+        missingNetworks: [
+          { pod: "default/web", controller: "", foundAt: "2026-11-23T20:11:12.000Z", action: "reported" },
+        ],
+      },
+      "fail",
+      /^1 pod runs without the networks that it selects: default\/web: /,
+    ],
     ["has failed lately", { failures: [failure] }, "warn", /ADD default\/web: error 7: no such network/],
   ])("that %s", (_, keys, verdict, finding) => {
     const status = { ...goodStatus, ...keys } as DaemonStatus;

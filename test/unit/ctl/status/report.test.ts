@@ -46,6 +46,31 @@ failures     2026-11-23T20:10:00.000Z ADD default/web: error 7: no
 `);
 });
 
+test("pods that run without their networks are named, the first of many", () => {
+  const pods = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      pod: `default/p${index}`,
+      controller: "ReplicaSet",
+      foundAt: "2026-11-23T20:11:12.000Z",
+      action: "reported",
+    }));
+  const row = (count: number) =>
+    /^missing .*$/m.exec(
+      formatStatus({
+        daemon: { ...goodStatus, missingNetworks: pods(count) },
+        problem: "",
+        advice: "",
+        node,
+      }),
+    )?.[0];
+  expect(row(0)).toBeUndefined();
+  expect(row(1)).toBe(
+    "missing      1 pod runs without the networks that it selects: default/p0 (multusctl ls --missing)",
+  );
+  expect(row(7)).toContain("7 pods run without the networks that they select: default/p0, default/p1,");
+  expect(row(7)).toContain("default/p4 and 2 more (");
+});
+
 test("without one it says why, and shows the files", () => {
   const text = formatStatus({ daemon: undefined, problem: "nobody serves it", advice: "start it", node });
   expect(text).toMatch(/^daemon {7}nobody serves it\nattachments {2}3 attachments of 2 containers\n/);

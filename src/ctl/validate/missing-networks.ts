@@ -1,0 +1,67 @@
+/** Pods that run without the networks that they select, as the API shows them: they have no network-status. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import type { Api } from "../../kube/api.ts";
+import { keptPod } from "../../kube/pods.ts";
+import type { ClusterFinding } from "./cluster-finding.ts";
+import { forEachPod } from "./cluster-objects.ts";
+
+/** A network-status follows its pod's ADD by some milliseconds: a pod that has none is looked at again after this time. */
+const secondLookMs = 2_000;
+
+const message =
+  "it runs and has no network-status: it was started while the runtime did not call Multus, and lacks the networks that it selects; delete it, so that it is made again. " +
+  "(Or its network-status could not be written: multusctl ls on its node shows its attachments then)";
+
+/** @param pod as the API has it; spec is not needed */
+export function lacksStatus(pod: JsonObject): boolean {
+  const { selectsNetworks, hasNetworkStatus, isBeingDeleted } = keptPod(pod);
+  return selectsNetworks && !hasNetworkStatus && !isBeingDeleted;
+}
+
+/**
+ * Which of the pods run, and still lack a network-status.
+ * @param namespace undefined: all
+ * @param lacking `namespace/name` of pods that lacked it a moment ago
+ * @returns one finding for each namespace
+ * @throws {ApiError} {@link ApiUnreachable} as the server answers
+ */
+export async function missingNetworks(
+  api: Api,
+  namespace: string | undefined,
+  lacking: ReadonlySet<string>,
+): Promise<readonly ClusterFinding[]> {
+  if (lacking.size === 0) return [];
+  let pods = await runningOf(api, namespace, lacking);
+  if (pods.size === 0) return [];
+  await sleep(secondLookMs);
+  pods = await runningOf(api, namespace, pods);
+  const findings = new Map<string, ClusterFinding & { readonly pods: string[] }>();
+  for (const pod of pods) {
+    const [podNamespace = "", name = ""] = pod.split("/");
+    const found = findings.get(podNamespace);
+    if (found !== undefined) found.pods.push(pod);
+    else {
+      const about = { severity: "error", kind: "Pod", namespace: podNamespace, name } as const;
+      findings.set(podNamespace, { ...about, message, pods: [pod] });
+    }
+  }
+  return [...findings.values()];
+}
+
+/** Those of some pods that run, have a network namespace of their own, and lack a network-status. @param among `namespace/name` */
+async function runningOf(
+  api: Api,
+  namespace: string | undefined,
+  among: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
+  const running = new Set<string>();
+  await forEachPod(api, namespace, "status.phase=Running", (pod) => {
+    const { metadata, spec } = pod;
+    if (!isJsonObject(metadata) || (isJsonObject(spec) && spec.hostNetwork === true)) return;
+    const key = `${metadata.namespace}/${metadata.name}`;
+    if (among.has(key) && lacksStatus(pod)) running.add(key);
+  });
+  return running;
+}
