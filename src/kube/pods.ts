@@ -208,7 +208,8 @@ export class KubePods implements PodSource {
   *lackingStatus(): Generator<PodReference> {
     for (const { namespace, name, details } of this.watch?.values() ?? []) {
       const { uid, selectsNetworks, hasNetworkStatus, isBeingDeleted } = details;
-      if (selectsNetworks && !hasNetworkStatus && !isBeingDeleted) yield { namespace, name, uid, sandboxId: "" };
+      if (selectsNetworks && !hasNetworkStatus && !isBeingDeleted)
+        yield { namespace, name, uid, sandboxId: "" };
     }
   }
 }

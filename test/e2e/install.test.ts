@@ -375,7 +375,7 @@ describe("thin_entrypoint", () => {
       await closed;
     }
     expect({ exitCode: entrypoint.exitCode, log }).toMatchObject({ exitCode: 0 });
-    expect(log).toMatch(/runtime configuration removed file=\S+ because="cleanup on exit"\n/);
+    expect(log).toMatch(/runtime configuration removed file=\S+ because="cleanupConfigOnExit is true"\n/);
     expect(readdirSync(scratch.confDir).sort()).toEqual(["10-cluster.conf", "multus.d"]);
   });
 });

@@ -29,6 +29,8 @@ export interface ClusterScope {
   readonly multusNamespace: string;
   /** The netconf's; undefined: not set. */
   readonly maxNetworksPerPod?: number | undefined;
+  /** Milliseconds after which pods without a network-status are looked at again; undefined: the usual time. */
+  readonly secondLookMs?: number | undefined;
 }
 
 /** A pod that has ended gets no networks any more. */
@@ -92,7 +94,7 @@ interface PodFindings {
 /** Goes through the pods. @param isKnownUsable of a definition, by `namespace/name` @param weights of definitions, as far as they are known */
 async function readPods(
   api: Api,
-  { server, namespace, multusNamespace, maxNetworksPerPod }: ClusterScope,
+  { server, namespace, multusNamespace, maxNetworksPerPod, secondLookMs }: ClusterScope,
   isKnownUsable: (key: string) => boolean,
   weights: ReadonlyMap<string, DefinitionWeight>,
 ): Promise<PodFindings> {
@@ -127,7 +129,7 @@ async function readPods(
         })).pods.push(podName);
       }
     });
-    ofMissing.push(...(await missingNetworks(api, namespace, lacking)));
+    ofMissing.push(...(await missingNetworks(api, namespace, lacking, secondLookMs)));
   } catch (error) {
     const action = actionText("list", pods, namespace);
     // The definitions have been checked, and many may look at those but not at pods.

@@ -8,7 +8,7 @@ import type { ClusterFinding } from "./cluster-finding.ts";
 import { forEachPod } from "./cluster-objects.ts";
 
 /** A network-status follows its pod's ADD by some milliseconds: a pod that has none is looked at again after this time. */
-const secondLookMs = 2_000;
+const usualSecondLookMs = 2_000;
 
 const message =
   "it runs and has no network-status: it was started while the runtime did not call Multus, and lacks the networks that it selects; delete it, so that it is made again. " +
@@ -24,6 +24,7 @@ export function lacksStatus(pod: JsonObject): boolean {
  * Which of the pods run, and still lack a network-status.
  * @param namespace undefined: all
  * @param lacking `namespace/name` of pods that lacked it a moment ago
+ * @param secondLookMs milliseconds between the two looks
  * @returns one finding for each namespace
  * @throws {ApiError} {@link ApiUnreachable} as the server answers
  */
@@ -31,6 +32,7 @@ export async function missingNetworks(
   api: Api,
   namespace: string | undefined,
   lacking: ReadonlySet<string>,
+  secondLookMs = usualSecondLookMs,
 ): Promise<readonly ClusterFinding[]> {
   if (lacking.size === 0) return [];
   let pods = await runningOf(api, namespace, lacking);

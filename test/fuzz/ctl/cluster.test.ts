@@ -25,7 +25,12 @@ function answering(definitions: unknown, pods: unknown): Api {
   };
 }
 
-const scope = { server: "https://here", namespace: undefined, multusNamespace: "kube-system" };
+const scope = {
+  server: "https://here",
+  namespace: undefined,
+  multusNamespace: "kube-system",
+  secondLookMs: 0,
+};
 
 /** Checks a cluster, and that what is said of it makes sense. @param text that every place counts in; undefined: places are not looked at */
 async function check(definitions: unknown[], pods: unknown[], text?: string): Promise<void> {

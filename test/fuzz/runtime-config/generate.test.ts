@@ -110,7 +110,7 @@ describe("a cluster network's file of any content", () => {
         const [plugin] = written.plugins;
         expect(written).toMatchObject({
           name: given.overrideNetworkName ? cluster.name : "multus-cni-network",
-          cniVersion: given.cniVersion || cluster.cniVersion,
+          cniVersion: given.cniVersion || (cluster.saysVersion ? cluster.cniVersion : "1.0.0"),
           plugins: [{ type: given.type }],
         });
         expect(isList).toBe(given.form === "thin" && cniVersion.startsWith("1."));

@@ -178,7 +178,7 @@ test("of any plugins: ADD, CHECK, DEL and GC, whatever is left of plan and resul
       rig.addNad("default/extra", pod.nad);
       const clusterNetwork = rig.writeFile("d/10-cluster.conflist", pod.cluster);
       for (const [index, plugin] of pod.further.entries()) rig.writeFile(`d/cluster/${index}.conf`, plugin);
-      const netconf = { cniVersion: "1.1.0", delegates: undefined, clusterNetwork };
+      const netconf = { cniVersion: "1.1.0", delegates: undefined, clusterNetwork, checkDelegates: "all" };
       const handled = await rig.run("ADD", { netconf, annotations });
       expect(handled.exitCode, `ADD: ${Buffer.from(handled.stdout).toString("utf8")}`).toBe(0);
       const results = networks.map((network) => cachedResult(rig, network));

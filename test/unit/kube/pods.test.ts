@@ -96,7 +96,6 @@ describe.concurrent("a pod of the node", () => {
     expect(await pods.find(asked("web", "u1"), retry)).toEqual({
       uid: "u1",
       isStatic: false,
-      isBeingDeleted: false,
       hasNetworkStatus: false,
       selectsNetworks: true,
       isBeingDeleted: false,
