@@ -23,7 +23,8 @@ const patch = { method: "PATCH", path: /\/pods\/[^/]+\/status$/ };
 /** One object by its name, not a list. */
 const nadLookup = { method: "GET", path: /network-attachment-definitions\/[^/]+$/ };
 const podLookup = { method: "GET", path: /\/pods\/[^/]+$/ };
-const watches = { method: "GET", path: /[?&]watch=1/ };
+/** Not that of pods which run and lack their networks: it may be open or not. */
+const watches = { method: "GET", path: /^(?!.*status\.phase).*[?&]watch=1/ };
 
 const refusal = (status: number, reason: string, retryAfterSeconds?: number): Fault => ({
   answer: { status, reason, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) },

@@ -25,7 +25,8 @@ export const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
 
 /** The daemon's watches, and nobody else's. */
 export const nadWatch = { method: "GET", path: /network-attachment-definitions\?watch=1/ };
-export const podWatch = { method: "GET", path: /pods\?fieldSelector=[^&]*&watch=1/ };
+/** That of all pods of the node. Beside it there may be one of those that run and lack their networks. */
+export const podWatch = { method: "GET", path: /pods\?fieldSelector=(?!.*status\.phase)[^&]*&watch=1/ };
 
 /** A pod as the API has it. */
 export interface ApiPod {
