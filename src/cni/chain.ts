@@ -21,8 +21,8 @@ import { supportsCheck, supportsStatusAndGc } from "./versions.ts";
 /** What a chain is run with. */
 export interface ChainContext extends VersionContext {
   readonly cache: ResultCache;
-  /** Milliseconds for each plugin; 0: none. */
-  readonly timeoutMs: number;
+  /** Milliseconds for each plugin, by the command that it is run with; 0: none. */
+  readonly timeoutOf: (command: string) => number;
 }
 
 /**
@@ -271,7 +271,7 @@ function attachmentRun(
       prevResult,
       runtimeConfig: runtime.capabilityArgs,
     }),
-    timeoutMs: context.timeoutMs,
+    timeoutMs: context.timeoutOf(command),
   };
 }
 
@@ -288,7 +288,7 @@ function networkRun(
     path,
     env: { CNI_COMMAND: command, CNI_PATH: path },
     stdin,
-    timeoutMs: context.timeoutMs,
+    timeoutMs: context.timeoutOf(command),
   };
 }
 

@@ -63,7 +63,7 @@ export interface MultusOptions {
   readonly clock?: Clock | undefined;
   /** Milliseconds since 1970, for what outlives the daemon. */
   readonly wallClock?: (() => number) | undefined;
-  /** Milliseconds for each run of a plugin; 0: no limit. Below what runtimes wait for (kubelet: two minutes), so that there is time to undo. */
+  /** Milliseconds for each run of a plugin; 0: no limit. Undefined: what `timeoutOf` says. */
   readonly delegateTimeoutMs?: number | undefined;
   /** Which pods that run without their networks are evicted; undefined: none. */
   readonly eviction?: EvictionPolicy | undefined;
@@ -125,7 +125,16 @@ interface RequestSurroundings {
   readonly pause: Pause;
 }
 
-const defaultDelegateTimeoutMs = 90_000;
+/** Above the two minutes that whereabouts gives itself for an ADD. With an undoing DEL it is below the four minutes that a kubelet waits for a sandbox. */
+const defaultDelegateTimeoutMs = 135_000;
+
+/** Of what is not ADD: below the two minutes that a kubelet waits until a sandbox has stopped, and a recorded DEL may take. */
+const defaultFurtherTimeoutMs = 90_000;
+
+/** Milliseconds that a run of a plugin may take where nothing else is configured: a DEL that undoes an ADD takes no longer than any other. */
+function timeoutOf(command: string): number {
+  return command === "ADD" ? defaultDelegateTimeoutMs : defaultFurtherTimeoutMs;
+}
 
 /** Containers whose failed ADD is remembered: their DEL usually comes within seconds. */
 const neverStartedLimit = 4096;
@@ -148,7 +157,7 @@ function changesPods({ command }: CniRequest): boolean {
 
 /** Makes the handler of a daemon's whole life. */
 export function createMultus(options: MultusOptions): Multus {
-  const { kernels, nads, clock = systemClock, delegateTimeoutMs = defaultDelegateTimeoutMs } = options;
+  const { kernels, nads, clock = systemClock, delegateTimeoutMs } = options;
   const files = new NetworkConfigFiles(kernels, (problem) => options.log.error(problem.message));
   const catalog = new NetworkCatalog(kernels, files);
   const versions = new PluginVersions();
@@ -245,7 +254,7 @@ export function createMultus(options: MultusOptions): Multus {
         executor: withPassthru(executor),
         kernels,
         cache: cacheOf(netconf.cniDir, log),
-        timeoutMs: delegateTimeoutMs,
+        timeoutOf: (command) => delegateTimeoutMs ?? timeoutOf(command),
         versions,
         refusal: (plugin) => refusedPlugin(plugin, netconf.type),
         largeWork: largeTurnsOf(request.command, pod.namespace),

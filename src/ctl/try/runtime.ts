@@ -8,7 +8,7 @@ import { UserError } from "../user-error.ts";
 import type { ScratchNode } from "./scratch.ts";
 
 /** Milliseconds that one call of the plugin may take; longer than the daemon gives a delegate. */
-const callTimeout = 120_000;
+const callTimeout = 180_000;
 
 /** One call, as the CNI spec has it (section 2). */
 export interface Call {

@@ -115,7 +115,7 @@ class Setup implements Disposable {
       executor: this.executor,
       kernels,
       cache: this.cache,
-      timeoutMs: 5000,
+      timeoutOf: () => 5000,
       refusal: ({ type }) => (type === "refused" ? `type "${type}" is never run` : undefined),
       versions: new PluginVersions(),
       largeWork: largeTurnsOf("ADD", ""),

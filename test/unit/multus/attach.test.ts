@@ -38,6 +38,17 @@ test("delegates get CNI_PATH with binDir first and a limit of time", async () =>
   expect(rig.plugins.calls[0]).toMatchObject({ path: "/opt/cni/bin:/a:/b", timeoutMs: 1234 });
 });
 
+test("an ADD may take longer than an IPAM plugin's own two minutes, a DEL no longer than a kubelet waits", async () => {
+  using rig = new Rig(kernels);
+  await rig.run("ADD");
+  await rig.run("DEL");
+  const [added, deleted] = rig.plugins.calls.map(({ timeoutMs }) => timeoutMs);
+  expect(added).toBeGreaterThan(120_000);
+  expect(deleted).toBeLessThan(120_000);
+  // A sandbox whose ADD hangs, and whose undoing DEL hangs too, ends before the kubelet's four minutes.
+  expect((added ?? 0) + (deleted ?? 0)).toBeLessThan(240_000);
+});
+
 describe("capability arguments", () => {
   const capable = { ...macvlan, capabilities: { portMappings: true, mac: true, dns: true, deviceID: true } };
 
