@@ -45,6 +45,21 @@ test("CHECK runs the cluster network's plugins with its result, and looks at the
   expect(rig.plugins.looks).toEqual([{ netns: "/run/netns/pod", links }]);
 });
 
+test("CHECK of a container whose ADD has failed: code 3, no plugin is run and no link looked at", async () => {
+  using rig = new Rig(kernels);
+  rig.addNad("default/a", macvlan);
+  rig.plugins.behaviour = ({ command, ifName }) =>
+    command === "ADD" && ifName === "net1" ? { exitCode: 1, stdout: { code: 11, msg: "busy" } } : undefined;
+  expect((await rig.run("ADD", { annotations: selecting("a") })).exitCode).toBe(1);
+  rig.plugins.calls.length = 0;
+  expect(answerOf(await rig.run("CHECK"))).toMatchObject({
+    code: 3,
+    msg: expect.stringContaining("its ADD did not succeed"),
+  });
+  expect(rig.plugins.trace).toEqual([]);
+  expect(rig.plugins.looks).toEqual([]);
+});
+
 test("with checkDelegates all it runs the plugins of every network, but for those that have none", async () => {
   using rig = await attached();
   expect((await rig.run("CHECK", { netconf: all })).exitCode).toBe(0);
