@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { brotliDecompressSync } from "node:zlib";
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -68,6 +69,8 @@ export interface GoldenCase {
     readonly name: string;
     readonly annotations: Readonly<Record<string, string>>;
     readonly absent?: boolean;
+    /** Of a pod that has taken the name since; without it the API has the pod that CNI_ARGS names. */
+    readonly uid?: string;
   };
   readonly netnsSetup?: readonly (readonly string[])[];
   readonly steps: readonly Step[];
@@ -89,8 +92,20 @@ export function nadObject({ namespace, name, config, annotations }: RecordedNad)
   };
 }
 
-/** All cases, by name. */
+/** The cases that have a file each, by name. */
 export const cases: readonly GoldenCase[] = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith(".json"))
   .sort()
   .map((file) => readCase(file.slice(0, -".json".length)));
+
+/** The generated cases, in the order of their seeds: one a line, in one compressed file. */
+export const generatedCases: readonly GoldenCase[] = brotliDecompressSync(
+  readFileSync(join(import.meta.dirname, "generated.jsonl.br")),
+)
+  .toString("utf8")
+  .trimEnd()
+  .split("\n")
+  .map((line) => JSON.parse(line) as GoldenCase);
+
+/** Every recorded case. */
+export const allCases: readonly GoldenCase[] = [...cases, ...generatedCases];

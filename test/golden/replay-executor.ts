@@ -10,6 +10,9 @@ import {
 } from "../../src/agent/executor.ts";
 import type { Call, Step } from "./cases.ts";
 
+/** What the recorded delegates answer to VERSION, oldest first: to a configuration that names no version they answered in the form of these. */
+export const knownVersions = ["0.3.0", "0.3.1", "0.4.0"];
+
 /** What was asked of the namespace's default routes. */
 export interface RouteOrder {
   readonly ifName: string;
@@ -33,6 +36,11 @@ export class ReplayExecutor implements Executor {
     const { plugin, env } = run;
     if (!this.#plugins.includes(plugin)) {
       throw new ExecutorError("not-found", `no executable file ${plugin} in ${run.path}`);
+    }
+    if (env.CNI_COMMAND === "VERSION") {
+      const versions = { cniVersion: "1.1.0", supportedVersions: knownVersions };
+      const stdout = Buffer.from(JSON.stringify(versions));
+      return { exitCode: 0, stdout, stderrTail: "", milliseconds: 0 };
     }
     const answer = this.#answer(plugin, env);
     const stdin = JSON.parse(Buffer.from(run.stdin).toString("utf8")) as Call["stdin"];

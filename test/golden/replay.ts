@@ -56,11 +56,11 @@ export class Replay {
       this.cluster.status = undefined;
     }
     const known = podIsKnown && deletePod !== true;
-    const { namespace, name, annotations } = this.#golden.pod;
+    const { namespace, name, annotations, uid: anotherUid } = this.#golden.pod;
     this.cluster.watched.clear();
     if (known) {
       const uid = findCniArg(parseCniArgs(step.given.env.CNI_ARGS ?? ""), "K8S_POD_UID");
-      this.cluster.addPod(`${namespace}/${name}`, annotations, uid);
+      this.cluster.addPod(`${namespace}/${name}`, annotations, anotherUid ?? uid);
     }
     const executor = new ReplayExecutor(step, this.#golden.plugins);
     const sends = known && this.#surroundings !== "cluster";
@@ -79,7 +79,7 @@ export class Replay {
       calls: executor.calls.map((call) => comparableCall(call, path)),
       networkStatus: this.cluster.status as Json | undefined,
       events: comparableEvents(this.cluster.events),
-      files: comparableFiles(this.#host.readState()),
+      files: comparableFiles(this.#host.readState(), path),
       routeOrders: executor.routes,
     };
   }

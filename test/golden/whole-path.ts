@@ -2,12 +2,15 @@
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Daemon } from "../support/daemon.ts";
-import type { Namespace } from "../support/namespace.ts";
+import { expect } from "vitest";
+import { Daemon } from "../support/daemon.ts";
+import { Namespace } from "../support/namespace.ts";
 import { type CniCommand, callPlugin } from "../support/plugin.ts";
-import type { Call, GoldenCase, Json, JsonObject, Step } from "./cases.ts";
+import { expectation } from "./allowed-differences.ts";
+import { type Call, type GoldenCase, isObject, type Json, type JsonObject, type Step } from "./cases.ts";
 import { comparableCall, comparableFiles, type Expectation } from "./expectation.ts";
-import { jsonOrText, type ScratchHost } from "./scratch-host.ts";
+import { knownVersions } from "./replay-executor.ts";
+import { jsonOrText, ScratchHost } from "./scratch-host.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const shim = join(import.meta.dirname, "..", "..", "build", "multus");
@@ -26,6 +29,15 @@ export function installDelegates(golden: GoldenCase, host: ScratchHost): void {
 /** Where a daemon for the host listens. */
 export function socketDir(host: ScratchHost): string {
   return join(host.root, "run");
+}
+
+/** Did a delegate of the case make real links in the namespace? */
+export function makesLinks({ steps }: GoldenCase): boolean {
+  return steps.some(({ calls }) => calls.some(wantsLink));
+}
+
+function wantsLink({ stdin }: Call): boolean {
+  return isObject(stdin.rec) && stdin.rec.link === true;
 }
 
 /** Makes the link of a delegate that made none, as its result says: CHECK looks at those of further networks. */
@@ -48,37 +60,49 @@ function resultLinkCommands({ stdout, env }: Call, namespace: Namespace): string
 
 /** What the recording delegate did to the namespace where its configuration asked for a real link. */
 function linkCommands(call: Call, namespace: Namespace, isChecked: boolean): string {
-  const { stdin, stdout, env } = call;
-  const wants = typeof stdin.rec === "object" && (stdin.rec as JsonObject).link === true;
+  const { stdout, env, exit } = call;
   const ip = `ip -n ${namespace.name}`;
   const ifName = env.CNI_IFNAME;
-  if (env.CNI_COMMAND === "CHECK" || call.exit !== 0) return "";
-  if (!wants) return isChecked ? resultLinkCommands(call, namespace) : "";
+  if (env.CNI_COMMAND === "CHECK" || exit !== 0 || (env.CNI_NETNS ?? "") === "") {
+    return "";
+  }
+  if (!wantsLink(call)) return isChecked ? resultLinkCommands(call, namespace) : "";
   if (env.CNI_COMMAND === "DEL") {
     // The second DEL finds none, as a plugin must stand.
     return `${ip} link del ${ifName} 2>/dev/null || true\n`;
   }
-  const { ips } = stdout as {
-    readonly ips: readonly { readonly address: string; readonly gateway: string }[];
-  };
+  if (!isObject(stdout)) return "";
+  const ips = (Array.isArray(stdout.ips) ? stdout.ips : []) as readonly {
+    readonly address: string;
+    readonly gateway?: string;
+  }[];
   return [
     `${ip} link add ${ifName} type veth peer name peer-${ifName}`,
     `${ip} link set peer-${ifName} up`,
     `${ip} link set ${ifName} up`,
     ...ips.flatMap(({ address, gateway }) => [
-      `${ip} addr add ${address} dev ${ifName}`,
-      `${ip} route append default via ${gateway} dev ${ifName}`,
+      `${ip} addr add ${address} dev ${ifName}${address.includes(":") ? " nodad" : ""}`,
+      ...(gateway === undefined ? [] : [`${ip} route append default via ${gateway} dev ${ifName} onlink`]),
     ]),
     "",
   ].join("\n");
 }
 
-/** @param isChecked the case has a CHECK that succeeds */
+/** @param isChecked the case has a CHECK */
 function writeAnswers(step: Step, directory: string, namespace: Namespace, isChecked: boolean): void {
   mkdirSync(directory);
+  writeFileSync(
+    join(directory, "versions"),
+    JSON.stringify({ cniVersion: "1.1.0", supportedVersions: knownVersions }),
+  );
+  // A list may have a plugin twice.
+  const times = new Map<string, number>();
   for (const call of step.calls) {
     const { plugin, env, exit, stdout } = call;
-    const answer = join(directory, `answer-${plugin}-${env.CNI_COMMAND}-${env.CNI_IFNAME}`);
+    const key = `${plugin}-${env.CNI_COMMAND}-${env.CNI_IFNAME}`;
+    const time = times.get(key) ?? 0;
+    times.set(key, time + 1);
+    const answer = join(directory, `answer-${key}-${time}`);
     mkdirSync(answer);
     writeFileSync(join(answer, "exit"), String(exit));
     writeFileSync(join(answer, "stdout"), typeof stdout === "string" ? stdout : JSON.stringify(stdout));
@@ -150,7 +174,7 @@ export async function runStep(
 ): Promise<SeenOnHost> {
   host.prepare(step);
   const directory = join(host.root, `step-${number}`);
-  const isChecked = golden.steps.some(({ command, exit }) => command === "CHECK" && exit === 0);
+  const isChecked = golden.steps.some(({ command }) => command === "CHECK");
   writeAnswers(step, directory, namespace, isChecked);
   const { env } = step.given;
   const answer = await callPlugin(["env", `GOLDEN_STEP=${directory}`, shim], {
@@ -164,17 +188,50 @@ export async function runStep(
   });
   const succeeds = answer.exitCode === 0;
   const stdout: Json = jsonOrText(host.recorded(answer.stdout));
-  const routes = (await namespace.routes()).filter(({ dst }) => dst === "default");
+  const routes = [...(await namespace.routes(4)), ...(await namespace.routes(6))];
+  const defaultRoutes = routes.filter(({ dst }) => dst === "default");
   return {
     succeeds,
     stdout: succeeds ? stdout : undefined,
     calls: readCalls(directory, host).map((call) => comparableCall(call)),
-    files: comparableFiles(host.readState()),
-    routes: routes.map(({ gateway, dev }) => `default via ${gateway} dev ${dev}`),
+    files: comparableFiles(host.readState(), (text) => host.recorded(text)),
+    routes: defaultRoutes.map(({ gateway, dev }) => `default via ${gateway} dev ${dev}`).sort(),
   };
 }
 
 /** What a failed expectation is best read with. */
 export function withDaemonLog(daemon: Daemon): string {
   return `the daemon said:\n${daemon.output}`;
+}
+
+/** Is it a DEL after one that failed, with another namespace or none? */
+function isAnotherDel(before: Step | undefined, step: Step): boolean {
+  const isDel = before?.command === "DEL" && step.command === "DEL";
+  return isDel && before.exit !== 0 && before.given.env.CNI_NETNS !== step.given.env.CNI_NETNS;
+}
+
+/** Replays a case with a daemon of its own, and manifests in the API's place. @throws where ours does not do what is expected */
+export async function replayOnWholePath(golden: GoldenCase): Promise<void> {
+  await using namespace = await Namespace.create("golden");
+  using host = new ScratchHost(golden, namespace.path);
+  installDelegates(golden, host);
+  await using daemon = new Daemon(host.root, {
+    socketDir: socketDir(host),
+    nadDir: host.nadDir,
+    logLevel: "debug",
+  });
+  for (const words of golden.netnsSetup ?? []) {
+    await namespace.ip(...words);
+  }
+  await daemon.start();
+  for (const [index, step] of golden.steps.entries()) {
+    // The shim has recorded the one that failed, and does it before this one: test/e2e/failing-dels.test.ts.
+    if (isAnotherDel(golden.steps[index - 1], step)) break;
+    const { networkStatus: _status, events: _events, ...expected } = expectation(golden, index);
+    const done = await runStep(golden, step, index, host, namespace, "files and runtime");
+    expect(done, `step ${index}, ${step.command}; ${withDaemonLog(daemon)}`).toEqual({
+      ...expected,
+      routes: expected.routes ?? done.routes,
+    });
+  }
 }
