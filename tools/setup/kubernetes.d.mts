@@ -2,5 +2,5 @@
 
 /** See kubernetes.mjs. */
 export function programDirectory(
-  name: "kubernetes" | "kubernetes-controllers" | "containerd" | "helm",
+  name: "kubernetes" | "kubernetes-controllers" | "containerd" | "helm" | "whereabouts",
 ): string;

@@ -39,8 +39,8 @@ const kubernetes = {
 };
 
 /**
- * What is built. `replace`: rewrites the module's go.mod, so that it can be built outside of its own repository.
- * @type {Record<"kubernetes" | "kubernetes-controllers" | "containerd" | "helm", { module: string, version: string, packages: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
+ * What is built. `files`: directories of the module that are kept beside the programs. `replace`: rewrites the module's go.mod, so that it can be built outside of its own repository.
+ * @type {Record<"kubernetes" | "kubernetes-controllers" | "containerd" | "helm" | "whereabouts", { module: string, version: string, packages: readonly string[], files?: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
  */
 const programs = {
   kubernetes: {
@@ -68,6 +68,16 @@ const programs = {
     version: "4.3.1",
     packages: ["./cmd/helm"],
     flags: ["-trimpath", "-ldflags", "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1"],
+    replace: (goMod) => goMod,
+  },
+  // The plugin is the program `cmd`, its reconciler `controlloop`.
+  whereabouts: {
+    about: "the IPAM plugin whereabouts and its reconciler",
+    module: "github.com/k8snetworkplumbingwg/whereabouts",
+    version: "0.9.2",
+    packages: ["./cmd", "./cmd/controlloop"],
+    files: ["doc/crds"],
+    flags: ["-trimpath", "-ldflags", "-s -w"],
     replace: (goMod) => goMod,
   },
 };
@@ -190,7 +200,7 @@ async function recentGo(scratch) {
 }
 
 /** Builds one set of programs into `target`, by way of `scratch`, which is on the same file system. */
-async function build({ module, version, packages, flags, replace }, scratch, target) {
+async function build({ module, version, packages, files = [], flags, replace }, scratch, target) {
   const command = await recentGo(scratch);
   const source = join(scratch, "source");
   copyModule(await downloadModule(command, `${module}@v${version}`, scratch), source);
@@ -201,6 +211,7 @@ async function build({ module, version, packages, flags, replace }, scratch, tar
   const built = join(scratch, "built");
   mkdirSync(built);
   await runGoOverNetwork(command, ["build", ...flags, "-o", `${built}/`, ...packages], { cwd: source });
+  for (const file of files) copyModule(join(source, file), join(built, basename(file)));
   renameSync(built, target);
 }
 

@@ -4,7 +4,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { programDirectory } from "../../../tools/setup/kubernetes.mjs";
 
-function built(set: "kubernetes" | "kubernetes-controllers" | "containerd" | "helm", name: string): string {
+type Programs = Parameters<typeof programDirectory>[0];
+
+function built(set: Programs, name: string): string {
   const file = join(programDirectory(set), name);
   if (!existsSync(file)) throw new Error(`${file} is not built yet: npm run test:cluster builds it`);
   return file;
@@ -23,6 +25,11 @@ export function controllerProgram(name: "kube-controller-manager" | "kube-schedu
 /** Of the newer containerd, beside Debian's. @returns its path @throws {Error} where it is not built */
 export function containerdProgram(name: "containerd" | "containerd-shim-runc-v2" | "ctr"): string {
   return built("containerd", name);
+}
+
+/** Of whereabouts: the plugin, its reconciler, or its manifests. @returns its path @throws {Error} where it is not built */
+export function whereaboutsFile(name: "cmd" | "controlloop" | "crds"): string {
+  return built("whereabouts", name);
 }
 
 /** @returns helm's path @throws {Error} where it is not built */

@@ -472,7 +472,12 @@ export class ClusterNode implements AsyncDisposable {
 
   /** Installs a plugin for networks, beside the runtime's. @param script the program's text */
   installPlugin(name: string, script: string): void {
-    writeFileSync(join(this.#files.runtimeBinDir, name), script, { mode: 0o755 });
+    writeFileSync(this.pluginPath(name), script, { mode: 0o755 });
+  }
+
+  /** Where a plugin for networks belongs. */
+  pluginPath(name: string): string {
+    return join(this.#files.runtimeBinDir, name);
   }
 
   /** Takes the plugin's binary away, as an upgrade that went wrong does. */
