@@ -46,7 +46,7 @@ function resultLinkCommands({ stdout, env }: Call, namespace: Namespace): string
   const ifName = env.CNI_IFNAME;
   // A chain's plugins have one interface, and the first of its DELs takes it away.
   if (env.CNI_COMMAND === "DEL") return `${ip} link del ${ifName} 2>/dev/null || true\n`;
-  const { interfaces, ips } = stdout as {
+  const { interfaces, ips } = (stdout ?? {}) as {
     readonly interfaces?: readonly { readonly name: string; readonly mac?: string }[];
     readonly ips?: readonly { readonly address: string }[];
   };

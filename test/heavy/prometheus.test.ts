@@ -47,7 +47,7 @@ test("the metrics keep to Prometheus' conventions", async () => {
 });
 
 test("the alerts are rules", async () => {
-  expect(await promtool(["check", "rules", alerts])).toContain("SUCCESS: 15 rules found");
+  expect(await promtool(["check", "rules", alerts])).toContain("SUCCESS: 17 rules found");
 });
 
 test("what the dashboard asks for is PromQL", async () => {

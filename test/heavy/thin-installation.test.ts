@@ -193,7 +193,8 @@ test("a pod gets its networks by what is there, from a daemon that watches the n
     expect(daemon?.command).toBe("/opt/cni/bin/multusd --config /etc/cni/net.d/multus.d/on-demand.json");
     pids.add(daemon?.pid ?? 0);
 
-    await vi.waitFor(() => expect(api.watchCount).toBe(watches + 2), patience);
+    // A third one is open while the pod that has just come has no network-status yet.
+    await vi.waitFor(() => expect(api.watchCount).toBeGreaterThanOrEqual(watches + 2), patience);
     expect(api.requests).toContainEqual(
       expect.stringMatching(/^GET \/api\/v1\/pods\?fieldSelector=spec\.nodeName%3Dnode-1&.*watch/),
     );
