@@ -14,7 +14,7 @@ import { endPhase } from "./report.ts";
 /**
  * Checks the container's attachments; networks below 0.4.0, or with disableCheck, are passed over. First, in order, the plugins of those that the runtime would run without Multus; then
  * the interfaces of all others are looked at, without their plugins. With `checkDelegates` "all" the plugins of all are run.
- * @throws {CniError} 3 for a container that nothing is known of, or whose ADD has left no result: it failed; else the first plugin's that fails; else 999 with all interfaces that are not as they should be
+ * @throws {CniError} 3 for a container that nothing is known of, or of which no network has a result; else the first plugin's that fails; else 999 with all interfaces that are not as they should be
  */
 export async function check(context: RequestContext): Promise<void> {
   const { netconf, request, report } = context;
@@ -37,7 +37,7 @@ export async function check(context: RequestContext): Promise<void> {
   if (checkable.length > 0 && !attachments.some((attachment) => hasResult(context, attachment))) {
     throw new CniError(
       CniErrorCode.unknownContainer,
-      `container ${request.containerId} has a plan, but no network of it has a result in ${netconf.cniDir}: its ADD did not succeed`,
+      `container ${request.containerId} has a plan, but no network of it has a result in ${netconf.cniDir}: its ADD has failed, or its results were removed`,
     );
   }
   const further: Attachment[] = [];

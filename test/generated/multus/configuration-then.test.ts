@@ -196,8 +196,13 @@ test("of any plugins: ADD, CHECK, DEL and GC, whatever is left of plan and resul
           for (const [index, { ifName }] of networks.entries()) {
             const given = givenAt(calls, ifName, results[index] ?? "");
             const expected = added[index] ?? [];
-            if (command === "CHECK" && hasNoCheck(expected)) continue;
             const about = `${command} with ${what}, ${ifName}`;
+            if (command === "CHECK" && hasNoCheck(expected)) continue;
+            if (command === "CHECK" && isWithoutCache) {
+              // No plugin can compare anything with a result that is gone.
+              expect(given, about).toEqual([]);
+              continue;
+            }
             expect(given.length, about).toBeGreaterThan(0);
             const hasResult = !isWithoutCache && !hasNoCheck(expected);
             for (const { stdinText, ifName: asked } of calls) {

@@ -54,7 +54,7 @@ test("CHECK of a container whose ADD has failed: code 3, no plugin is run and no
   rig.plugins.calls.length = 0;
   expect(answerOf(await rig.run("CHECK"))).toMatchObject({
     code: 3,
-    msg: expect.stringContaining("its ADD did not succeed"),
+    msg: expect.stringContaining("its ADD has failed"),
   });
   expect(rig.plugins.trace).toEqual([]);
   expect(rig.plugins.looks).toEqual([]);
