@@ -173,7 +173,8 @@ describe("a file made from the cluster network's", () => {
     writeFileSync(inRuntimeDirectory("10-old.conf"), content);
     await restart({ cniVersion: "1.0.0", forceCNIVersion: true, overrideNetworkName: true });
     await expectWritten();
-    expect(read()).toMatchObject({ name: "old", cniVersion: "1.0.0" });
+    // The file of the daemon before is there until this one has written its own.
+    await expect.poll(read, patience).toMatchObject({ name: "old", cniVersion: "1.0.0" });
     await using pod = await node.pod("web");
     expect((await node.call("ADD", pod, read())).result.cniVersion).toBe("1.0.0");
     (await node.call("DEL", pod, read())).expectSuccess();
