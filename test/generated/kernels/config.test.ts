@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { arrayElements, everyMember } from "../../../src/cni/json.ts";
 import { type ConfigParts, KernelError } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import * as twin from "../../reference/config.ts";
@@ -12,6 +13,30 @@ const kernels = loadKernels();
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array): string => new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 const bytes = (text: fc.Arbitrary<string>) => text.map(encode);
+
+/**
+ * Has no key a null behind another value of it? Of a key in another case the value counts then, and the twin cannot know it: JSON.parse keeps only the last one. The unit tests of the
+ * kernels have such a configuration.
+ * @param config of any content
+ */
+function isKnownToTwin(config: Uint8Array): boolean {
+  const [first = ""] = decode(config).trim();
+  try {
+    if (first === "[") return arrayElements(config, "it").every(isKnownToTwin);
+    if (first !== "{") return true;
+    const values = new Set<string>();
+    return everyMember(config, "it").every(([key, raw]) => {
+      const isNull = decode(raw).trim() === "null";
+      if (!isNull) values.add(key);
+      return isNull ? !values.has(key) : isKnownToTwin(raw);
+    });
+  } catch {
+    return true;
+  }
+}
+
+const configs = bytes(configText).filter(isKnownToTwin);
+const plugins = bytes(pluginText).filter(isKnownToTwin);
 const name = fc.oneof(fc.constantFrom("net-a", "", 'é\u0000"\\'), characters);
 const runs = { numRuns: 3000 };
 
@@ -43,7 +68,7 @@ function splitOutcome(work: () => ConfigParts): string {
 describe("kernel and twin", () => {
   it("split alike", () => {
     fc.assert(
-      fc.property(bytes(configText), (config) => {
+      fc.property(configs, (config) => {
         expect(splitOutcome(() => kernels.splitConfig(config))).toBe(
           splitOutcome(() => twin.splitConfig(config)),
         );
@@ -54,7 +79,7 @@ describe("kernel and twin", () => {
 
   it("adjust alike", () => {
     const input = fc.record(
-      { config: bytes(configText), defaultName: name, cniArgs: bytes(argumentsText), deviceId: name },
+      { config: configs, defaultName: name, cniArgs: bytes(argumentsText), deviceId: name },
       { requiredKeys: ["config"] },
     );
     fc.assert(
@@ -68,7 +93,7 @@ describe("kernel and twin", () => {
   it("merge alike", () => {
     const input = fc.record(
       {
-        plugin: bytes(pluginText),
+        plugin: plugins,
         name,
         cniVersion: name,
         prevResult: bytes(argumentsText),

@@ -151,6 +151,7 @@ describe("keys in another case", () => {
     ['{"Type":"b","type":"a"}', "a"],
     ['{"Type":"b","TYPE":"c","Type":"d","tYPE":null}', "d"],
     ['{"type":null,"Type":"b"}', "b"],
+    ['{"Type":"b","Type":null}', "b"],
     ['{"Type":"b","type":null}', "b"],
     ['{"T\\u0079pe":"b","typ\\u0045":null}', "b"],
     ['{"Typ\\u00e9":"b","type\\u0000":"c","plugins":[{"type":"p"}]}', "p"],
