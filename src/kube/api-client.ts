@@ -8,6 +8,7 @@ import { errorText } from "../log/error-text.ts";
 import { type Access, type Credentials, tlsOptions } from "./access.ts";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable, answerTooLong } from "./api.ts";
 import { answerError } from "./api-answer.ts";
+import { hostOf } from "./url-host.ts";
 import { WatchLines } from "./watch-lines.ts";
 
 const userAgent = `${packageJson.name}/${packageJson.version}`;
@@ -211,7 +212,7 @@ function send(
   return new Promise((resolve, reject) => {
     const outgoing = http.request({
       agent,
-      host: server.hostname.replace(/^\[(.*)\]$/, "$1"),
+      host: hostOf(server),
       port: server.port || (server.protocol === "http:" ? 80 : 443),
       // In absolute form for a proxy (RFC 9112, section 3.2.2).
       path:

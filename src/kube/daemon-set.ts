@@ -10,6 +10,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isJsonObject } from "../cni/json.ts";
 import { errorText } from "../log/error-text.ts";
+import { reviewAccess } from "./access-review.ts";
 import { type Api, ApiError, metadataOnly } from "./api.ts";
 import type { OwnDaemonSet } from "./own-daemon-set.ts";
 
@@ -120,18 +121,9 @@ async function isRefused(
   if (error.status === 401) return true;
   if (error.status !== 403) return false;
   try {
-    // Every user may ask this, by a role that the server has from its start: while roles are not loaded yet, it is refused, too.
-    const review = await api.request<unknown>({
-      method: "POST",
-      path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-      body: {
-        apiVersion: "authorization.k8s.io/v1",
-        kind: "SelfSubjectAccessReview",
-        spec: { resourceAttributes: { verb: "get", resource: "pods", namespace: own.namespace } },
-      },
-      timeoutMs,
-    });
-    return isJsonObject(review) && isJsonObject(review.status) && review.status.allowed === false;
+    const right = { verb: "get", resource: "pods", namespace: own.namespace };
+    const status = await reviewAccess(api, right, timeoutMs);
+    return status?.allowed === false;
   } catch (refusal) {
     return refusal instanceof ApiError && refusal.status === 401;
   }

@@ -2,7 +2,7 @@
 
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
-import type { PodReference } from "../multus/pod.ts";
+import { type PodReference, podKey } from "../multus/pod.ts";
 import { BackOff } from "./back-off.ts";
 import type { Lane, Parcel } from "./delivery.ts";
 import { lacksRight, MissingRight, usualForbiddenMs } from "./forbidden.ts";
@@ -55,7 +55,7 @@ class PendingStatus implements Parcel {
   async send(signal: AbortSignal): Promise<void> {
     const { pod, text } = this;
     const outcome = await this.#writer.write({ pod, text, isWanted: () => this.isWanted }, signal);
-    const fields = { pod: keyOf(pod), uid: pod.uid };
+    const fields = { pod: podKey(pod), uid: pod.uid };
     if (outcome === "written") this.#log.debug("network-status written", { ...fields, failed: this.tries });
     else this.#log.verbose(`network-status not written: ${reasons[outcome]}`, fields);
   }
@@ -105,7 +105,7 @@ export class PendingStatuses implements Lane {
 
   /** @param pod its names are fit for a path of the API @param text the annotation's value */
   add(pod: PodReference, text: string): void {
-    const key = keyOf(pod);
+    const key = podKey(pod);
     const older = this.#underWay.get(key);
     if (older !== undefined) older.isWanted = false;
     this.#waiting.delete(key);
@@ -128,7 +128,7 @@ export class PendingStatuses implements Lane {
 
   /** Drops the status of this sandbox; one of another sandbox of the pod stays. */
   withdraw(pod: PodReference): void {
-    const key = keyOf(pod);
+    const key = podKey(pod);
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined && isSameSandbox(waiting.pod, pod)) this.#waiting.delete(key);
     const underWay = this.#underWay.get(key);
@@ -159,11 +159,11 @@ export class PendingStatuses implements Lane {
 
   delivered(status: PendingStatus): void {
     this.#right.present();
-    this.#underWay.delete(keyOf(status.pod));
+    this.#underWay.delete(podKey(status.pod));
   }
 
   putBack(status: PendingStatus, error: unknown): void {
-    const key = keyOf(status.pod);
+    const key = podKey(status.pod);
     this.#underWay.delete(key);
     const isForbidden = lacksRight(error) && this.#right.missing();
     if (!status.isWanted) return;
@@ -173,7 +173,7 @@ export class PendingStatuses implements Lane {
   }
 
   refused(status: PendingStatus, error: unknown): void {
-    this.#underWay.delete(keyOf(status.pod));
+    this.#underWay.delete(podKey(status.pod));
     if (status.isWanted) this.#giveUp(status, errorText(error));
   }
 
@@ -187,24 +187,20 @@ export class PendingStatuses implements Lane {
   }
 
   #giveUp(status: PendingStatus, why: string): void {
-    this.#waiting.delete(keyOf(status.pod));
+    this.#waiting.delete(podKey(status.pod));
     this.#report(status, why);
     this.#onGivenUp(status.pod, why);
   }
 
   #report({ pod, tries }: PendingStatus, why: string): void {
     this.#givenUp += 1;
-    this.#log.error("network-status not written", { pod: keyOf(pod), uid: pod.uid, tries, error: why });
+    this.#log.error("network-status not written", { pod: podKey(pod), uid: pod.uid, tries, error: why });
   }
 }
 
 function late(milliseconds: number, lastError: unknown): string {
   const met = lastError === undefined ? "" : `: ${errorText(lastError)}`;
   return `the API could not be written to for ${Math.round(milliseconds / 1_000)} s${met}`;
-}
-
-function keyOf(pod: PodReference): string {
-  return `${pod.namespace}/${pod.name}`;
 }
 
 /** Two references to a pod of one name: by sandbox where both say it, else by uid, else by name alone. */

@@ -2,6 +2,7 @@
 
 import { BlockList, isIP } from "node:net";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { hostOf } from "./url-host.ts";
 
 /** A proxy, and what names it in errors. */
 export interface ProxyChoice {
@@ -53,7 +54,7 @@ export function proxyUrl(text: string): URL | undefined {
  * `*.name`, which is meant without itself. Names and addresses may have a port. This machine is never asked by a proxy.
  */
 function isExcluded(server: URL, noProxy: string): boolean {
-  const host = server.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  const host = hostOf(server).toLowerCase();
   const port = server.port || (server.protocol === "https:" ? "443" : "80");
   const family = familyOf(host);
   if (host === "localhost" || (family !== undefined && loopback.check(host, family))) return true;

@@ -8,6 +8,7 @@ import { errorText } from "../log/error-text.ts";
 import { quoted } from "../log/quoted.ts";
 import { type ServerProxy, type TlsSettings, tlsOptions } from "./access.ts";
 import type { ProxyChoice } from "./proxy-environment.ts";
+import { hostOf } from "./url-host.ts";
 
 const http = process.getBuiltinModule("node:http");
 const https = process.getBuiltinModule("node:https");
@@ -33,10 +34,6 @@ export function makeProxy({ url }: ProxyChoice, trust: ProxyTrust): ServerProxy 
 /** Its address without name and password. */
 function addressOf(url: URL): string {
   return `${url.protocol}//${url.host}`;
-}
-
-function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, "$1");
 }
 
 /** What an agent is asked to connect to. */

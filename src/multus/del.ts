@@ -6,6 +6,7 @@ import { detach } from "./detach.ts";
 import type { FailedDels } from "./failed-dels.ts";
 import type { DelOnFailure } from "./netconf.ts";
 import { planLength, removePlan } from "./plan-file.ts";
+import { podKey } from "./pod.ts";
 import { PodError } from "./pod-error.ts";
 import { removeSetAside } from "./spool.ts";
 import { deleteGivenUp, deleteRecorded, type PodEvent } from "./status-sink.ts";
@@ -32,16 +33,15 @@ export async function del(
   }
   const before = failedDels.forget(containerId);
   if (before !== undefined && before.state !== "failing") {
-    context.log.verbose("a DEL that had failed is done", { tries: before.count, pod: podText(before) });
+    context.log.verbose("a DEL that had failed is done", { tries: before.count, pod: podKey(before) });
   }
 }
 
 /** What counts for this request. A recorded DEL comes again whatever it ends with; one from another plugin than ours cannot be recorded. */
 function modeOf({ netconf, request }: RequestContext): DelOnFailure {
   const { delOnFailure } = netconf;
-  if (delOnFailure === "ignore" || request.triesLeft !== undefined) {
-    return delOnFailure === "ignore" ? "ignore" : "retry";
-  }
+  if (delOnFailure === "ignore") return "ignore";
+  if (request.triesLeft !== undefined) return "retry";
   return request.canRecord ? delOnFailure : "fail";
 }
 
@@ -130,8 +130,4 @@ async function drop({ chain, netconf, log }: RequestContext, containerId: string
   log.error("plan and results of a container whose DEL was given up are removed: there is no room for them", {
     dropped: containerId,
   });
-}
-
-function podText({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
-  return `${namespace}/${name}`;
 }

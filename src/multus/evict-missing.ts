@@ -3,8 +3,7 @@
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import type { LackingPods, RunningPod } from "./cluster.ts";
-import { podKey } from "./missing-networks.ts";
-import type { PodReference } from "./pod.ts";
+import { type PodReference, podKey } from "./pod.ts";
 
 /** Milliseconds between two evictions of a node: the pods that take the places have to be started as well. */
 const paceMs = 2_000;

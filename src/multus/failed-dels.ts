@@ -258,8 +258,7 @@ function stateNow(
   recorded: RecordedState | undefined,
   now: number,
 ): FailedDelState | undefined {
-  if (recorded !== undefined)
-    return recorded === "given-up" ? recorded : state === "failing" ? state : recorded;
+  if (recorded !== undefined) return recorded === "recorded" && state === "failing" ? state : recorded;
   // Its record is done or was removed by hand; or the shim was killed before it was there.
   return state === "given-up" || now - since > forgottenAfterMs ? undefined : "failing";
 }

@@ -9,7 +9,7 @@ import type { Cluster } from "./cluster.ts";
 import type { EvictionPolicy } from "./evict-missing.ts";
 import type { MissingPod, MissingSearch } from "./missing-search.ts";
 import type { LastingKeys } from "./netconf.ts";
-import type { PodReference } from "./pod.ts";
+import { type PodReference, podKey } from "./pod.ts";
 
 /**
  * Milliseconds to a second look: a runtime sees the file some milliseconds after it is there, and calls the cluster network alone until then; and the watch brings such a pod a moment
@@ -144,9 +144,4 @@ export class MissingNetworks {
       error: errorText(error),
     });
   }
-}
-
-/** `namespace/name` */
-export function podKey({ namespace, name }: PodName): string {
-  return `${namespace}/${name}`;
 }

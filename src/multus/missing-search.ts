@@ -8,10 +8,10 @@ import { ResultCache } from "../cni/cache.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Cluster, FollowedPods, RunningPod } from "./cluster.ts";
 import { type Eviction, MissingEvictions } from "./evict-missing.ts";
-import { type MissingNetworksOptions, podKey } from "./missing-networks.ts";
+import type { MissingNetworksOptions } from "./missing-networks.ts";
 import { plannedContainers } from "./plan-file.ts";
 import { podOfPlan } from "./planned-pods.ts";
-import { type PodReference, podReference } from "./pod.ts";
+import { type PodReference, podKey, podReference } from "./pod.ts";
 import { networksMissing } from "./status-sink.ts";
 
 /** Milliseconds from a change to the look: changes come in groups. */

@@ -16,6 +16,11 @@ export function hasName({ namespace, name }: PodReference): boolean {
   return namespace !== "" && name !== "";
 }
 
+/** `namespace/name` */
+export function podKey({ namespace, name }: Pick<PodReference, "namespace" | "name">): string {
+  return `${namespace}/${name}`;
+}
+
 /** @param args CNI_ARGS of the request */
 export function podReference(args: CniArgs): PodReference {
   return {

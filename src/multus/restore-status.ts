@@ -17,7 +17,7 @@ import { type StatusPart, sendNetworkStatus } from "./network-status.ts";
 import type { PlanEntry } from "./plan-decoding.ts";
 import { plannedContainers, plannedInterface, plannedNetwork, planPath } from "./plan-file.ts";
 import { cachedOf, podOfPlan, wholePlan } from "./planned-pods.ts";
-import type { PodReference } from "./pod.ts";
+import { type PodReference, podKey } from "./pod.ts";
 
 export interface RestorerOptions {
   readonly kernels: Kernels;
@@ -72,7 +72,7 @@ export class StatusRestorer {
       await giveWay();
       const candidate = candidateOf(cluster, cniDir, cache, containerId);
       if (candidate === undefined) continue;
-      const key = `${candidate.podObject.namespace}/${candidate.podObject.name}`;
+      const key = podKey(candidate.podObject);
       if (candidate.plannedAt >= (newest.get(key)?.plannedAt ?? 0)) newest.set(key, candidate);
     }
     let restored = 0;
@@ -109,7 +109,7 @@ export class StatusRestorer {
       return true;
     } catch (error) {
       log.error("a network-status that is missing cannot be made again", {
-        pod: `${podObject.namespace}/${podObject.name}`,
+        pod: podKey(podObject),
         container: containerId,
         error: errorText(error),
       });

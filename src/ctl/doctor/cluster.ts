@@ -2,6 +2,7 @@
 
 import { systemErrorCode } from "../../cni/errors.ts";
 import { isJsonObject, scalarText } from "../../cni/json.ts";
+import { reviewAccess } from "../../kube/access-review.ts";
 import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
 import { checkCluster as checkDefinitions } from "../validate/cluster.ts";
@@ -126,17 +127,8 @@ async function checkRights(api: Api): Promise<Finding[]> {
   for (const right of neededRights) {
     const { group, resource, subresource, verb } = right;
     try {
-      const review = await api.request<unknown>({
-        method: "POST",
-        path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-        body: {
-          apiVersion: "authorization.k8s.io/v1",
-          kind: "SelfSubjectAccessReview",
-          spec: { resourceAttributes: { group, resource, subresource, verb } },
-        },
-      });
-      const { status } = isJsonObject(review) ? review : {};
-      if (isJsonObject(status) && status.allowed !== true) {
+      const status = await reviewAccess(api, { group, resource, subresource, verb });
+      if (status !== undefined && status.allowed !== true) {
         missing.push(`${verb} ${resource}${subresource === undefined ? "" : `/${subresource}`}`);
       }
     } catch (error) {

@@ -15,7 +15,7 @@ import { kubeconfigCredentials } from "../../../src/kube/credentials.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import { type CertificateFiles, Certificates } from "../../support/cluster/certificates.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
-import { bodyOf, HttpServer } from "./http-server.ts";
+import { type Echo, echo, HttpServer } from "./http-server.ts";
 
 /** Long enough for a machine with other work; what waits for it waits for something that comes. */
 const patience = { timeout: 20_000 };
@@ -43,22 +43,6 @@ class Client implements Disposable {
 
 function sendJson(response: ServerResponse, body: unknown, status = 200): void {
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-}
-
-/** Answers with what it was asked. */
-const echo: RequestListener = (request, response) => {
-  bodyOf(request).then(
-    (body) =>
-      sendJson(response, { method: request.method, url: request.url, headers: request.headers, body }),
-    () => response.destroy(),
-  );
-};
-
-interface Echo {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
 }
 
 async function failureOf(work: Promise<unknown>): Promise<unknown> {

@@ -1,53 +1,42 @@
 /** An HTTP(S) server that answers as a test says, and counts connections. */
 
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import { ListeningServer } from "./listening-server.ts";
 
-export class HttpServer implements AsyncDisposable {
-  /** TCP connections accepted so far. */
-  connections = 0;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-
-  private constructor(server: Server) {
-    this.#server = server;
-    server.on("connection", (socket: Socket) => {
-      this.connections += 1;
-      this.#sockets.add(socket);
-      socket.on("close", () => this.#sockets.delete(socket));
-    });
-  }
-
+export class HttpServer extends ListeningServer {
   /**
    * @param tls for https
    * @param host that it listens on
    */
-  static async start(answer: RequestListener, tls?: ServerOptions, host = "127.0.0.1"): Promise<HttpServer> {
+  static async start(answer: RequestListener, tls?: ServerOptions, host?: string): Promise<HttpServer> {
     const server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
     // Connections end when the test says so.
     server.keepAliveTimeout = 0;
-    server.listen(0, host);
-    await once(server, "listening");
-    return new HttpServer(server);
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  /** How many connections are open. */
-  get open(): number {
-    return this.#sockets.size;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
-    await once(this.#server, "close");
+    const started = new HttpServer(server);
+    await started.listen(host);
+    return started;
   }
 }
+
+/** What {@link echo} answers. */
+export interface Echo {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Answers with what it was asked, as JSON. */
+export const echo: RequestListener = (request, response) => {
+  bodyOf(request).then(
+    (body) =>
+      response
+        .writeHead(200, { "content-type": "application/json" })
+        .end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, body })),
+    () => response.destroy(),
+  );
+};
 
 /** The whole body of a request. */
 export async function bodyOf(request: IncomingMessage): Promise<string> {

@@ -16,7 +16,7 @@ import {
 import { silentLogger } from "../../../src/log/logger.ts";
 import { type CertificateFiles, Certificates } from "../../support/cluster/certificates.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
-import { bodyOf, HttpServer } from "./http-server.ts";
+import { type Echo, echo, HttpServer } from "./http-server.ts";
 import { TestProxy } from "./test-proxy.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -44,21 +44,8 @@ const answer: RequestListener = (request, response) => {
     response.writeHead(200).write('{"n":1}\n{"n":2}\n');
     return;
   }
-  bodyOf(request).then(
-    (body) =>
-      response
-        .writeHead(200, { "content-type": "application/json" })
-        .end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, body })),
-    () => response.destroy(),
-  );
+  echo(request, response);
 };
-
-interface Echo {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
 
 type Environment = Readonly<Record<string, string>>;
 

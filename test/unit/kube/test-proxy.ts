@@ -3,14 +3,9 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, request } from "node:http";
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
-import {
-  type AddressInfo,
-  connect,
-  createServer as createTcpServer,
-  type Server,
-  type Socket,
-} from "node:net";
+import { connect, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { ListeningServer } from "./listening-server.ts";
 
 export interface ProxyBehaviour {
   /** For a proxy of https. */
@@ -21,20 +16,14 @@ export interface ProxyBehaviour {
   readonly onConnect?: (request: IncomingMessage, socket: Duplex) => void;
 }
 
-export class TestProxy implements AsyncDisposable {
+export class TestProxy extends ListeningServer {
   /** `CONNECT host:port`, `GET http://host:port/path`, `SOCKS host:port`. */
   readonly asked: string[] = [];
-  readonly #server: Server;
-  readonly #sockets = new Set<Duplex>();
-
-  private constructor(make: (proxy: TestProxy) => Server) {
-    this.#server = make(this);
-    this.#server.on("connection", (socket: Socket) => this.#keep(socket));
-  }
 
   static http(behaviour: ProxyBehaviour = {}): Promise<TestProxy> {
     const { tls, authorization, onConnect } = behaviour;
-    return TestProxy.#start((proxy) => {
+    const server = tls === undefined ? createServer() : createTlsServer(tls);
+    return TestProxy.#start(server, (proxy) => {
       const isAllowed = ({ headers }: IncomingMessage) =>
         authorization === undefined || headers["proxy-authorization"] === authorization;
       const forward: RequestListener = (incoming, response) => {
@@ -54,7 +43,7 @@ export class TestProxy implements AsyncDisposable {
         outgoing.on("error", () => response.destroy());
         incoming.pipe(outgoing);
       };
-      const server = tls === undefined ? createServer(forward) : createTlsServer(tls, forward);
+      server.on("request", forward);
       server.on("connect", (incoming: IncomingMessage, socket: Duplex) => {
         proxy.asked.push(`CONNECT ${incoming.url}`);
         socket.on("error", () => {});
@@ -70,45 +59,30 @@ export class TestProxy implements AsyncDisposable {
           );
         }
       });
-      return server;
     });
   }
 
   /** RFC 1928, CONNECT alone. @param user name and password that it asks for (RFC 1929) */
   static socks(user?: { readonly name: string; readonly password: string }): Promise<TestProxy> {
-    return TestProxy.#start((proxy) =>
-      createTcpServer((socket) => {
+    const server = createTcpServer();
+    return TestProxy.#start(server, (proxy) => {
+      server.on("connection", (socket: Socket) => {
         proxy.#serveSocks(socket, user).catch(() => socket.destroy());
-      }),
-    );
+      });
+    });
   }
 
-  static async #start(make: (proxy: TestProxy) => Server): Promise<TestProxy> {
-    const proxy = new TestProxy(make);
-    proxy.#server.listen(0, "127.0.0.1");
-    await once(proxy.#server, "listening");
+  /** @param serve begins to answer what comes to the server */
+  static async #start(server: Server, serve: (proxy: TestProxy) => void): Promise<TestProxy> {
+    const proxy = new TestProxy(server);
+    serve(proxy);
+    await proxy.listen();
     return proxy;
   }
 
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  /** Connections that are open, to it and from it. */
-  get open(): number {
-    return this.#sockets.size;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
-    await once(this.#server, "close");
-  }
-
-  #keep(socket: Duplex): void {
-    this.#sockets.add(socket);
+  override keep(socket: Duplex): void {
+    super.keep(socket);
     socket.on("error", () => {});
-    socket.on("close", () => this.#sockets.delete(socket));
   }
 
   /** Names lead to this machine, whatever they are. */
@@ -117,7 +91,7 @@ export class TestProxy implements AsyncDisposable {
       connected();
       client.pipe(upstream).pipe(client);
     });
-    this.#keep(upstream);
+    this.keep(upstream);
     upstream.on("close", () => client.destroy());
     client.on("close", () => upstream.destroy());
   }

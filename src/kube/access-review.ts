@@ -1,0 +1,39 @@
+/** Asks an API server what the asking credentials may do (SelfSubjectAccessReview, authorization.k8s.io/v1). */
+
+import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import type { Api } from "./api.ts";
+
+/** A right that is asked for, as the review's `resourceAttributes` have it. */
+export interface ResourceAttributes {
+  readonly verb: string;
+  /** "": the core group. */
+  readonly group?: string | undefined;
+  readonly resource: string;
+  readonly subresource?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
+/**
+ * Every user may ask this, by a role that the server has from its start: while roles are not loaded yet, it is refused, too.
+ * @param timeoutMs milliseconds for the answer; undefined: the client's own limit
+ * @returns the review's status; undefined: the answer has none
+ * @throws {ApiError} {@link ApiUnreachable} as the server answers
+ */
+export async function reviewAccess(
+  api: Api,
+  resourceAttributes: ResourceAttributes,
+  timeoutMs?: number,
+): Promise<JsonObject | undefined> {
+  const review = await api.request<unknown>({
+    method: "POST",
+    path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+    body: {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SelfSubjectAccessReview",
+      spec: { resourceAttributes },
+    },
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  });
+  const status = isJsonObject(review) ? review.status : undefined;
+  return isJsonObject(status) ? status : undefined;
+}
