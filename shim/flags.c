@@ -20,7 +20,7 @@ static const char *name_of(const char *argument) {
 }
 
 static enum flags meaning(const char *argument) {
-  /* What Go's strconv.ParseBool takes. */
+  /* The words of Go's strconv.ParseBool. */
   static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True", NULL};
   static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False", NULL};
   static const struct {

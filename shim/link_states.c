@@ -86,7 +86,7 @@ static int look_for_addresses(int descriptor, struct link_states *states, struct
     struct ifaddrmsg fixed = {.ifa_family = AF_UNSPEC};
     rtnetlink_begin(&message, RTM_GETADDR, NLM_F_DUMP, &fixed, sizeof fixed);
     error = rtnetlink_ask(descriptor, &message, link_states_take_address, states, explanation);
-    /* What is there is there, however much has changed beside it. */
+    /* Addresses that were seen are there, however much has changed beside them. */
     if (error == EAGAIN && is_complete(states)) error = 0;
   }
   buffer_free(&message);

@@ -198,7 +198,7 @@ static int finish_plugin(const struct request *request, struct netconf *netconf,
   fail(unavailable(request), "ended by a signal before multusd answered", "What has been started is undone by the next DEL.");
 }
 
-/* What a daemon has said; one that leaves the request to the next one has not answered. */
+/* A daemon's answer. A daemon that leaves the request to the next one has not answered. */
 enum daemon_answer { NOT_ANSWERED, ANSWERED_FAILURE, ANSWERED_SUCCESS };
 
 /* Asks the daemon, or the next one where that one says so, and gives the exit code. */

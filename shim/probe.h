@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* What the kubelet wants to know. */
+/* A question of the kubelet's. */
 struct probe {
   /* "live", "ready" or "startup". */
   const char *question;

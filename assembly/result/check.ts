@@ -212,7 +212,7 @@ function checkMembers(p: usize, once: bool): usize {
           isVersionTwice = true;
           return 0;
         }
-        // What it says is known.
+        // Its value is known.
         end = skipValue(value, 1);
         break;
       case Field.DNS:

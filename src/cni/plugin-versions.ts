@@ -14,7 +14,7 @@ import { errorObject, orderFailure } from "./plugin-failure.ts";
 import type { NetworkConfigList } from "./types.ts";
 import { compareVersions, supportedVersions, versionWhenMissing } from "./versions.ts";
 
-/** What plugins are asked with. */
+/** Everything that is needed to ask plugins. */
 export interface VersionContext {
   readonly executor: Executor;
   readonly kernels: Kernels;
@@ -46,16 +46,16 @@ const longestAnswer = 64 * 1024;
 const question = Buffer.from(JSON.stringify({ cniVersion: supportedVersions.at(-1) }));
 /** A plugin that says nothing of itself, as libcni has it. */
 const oldest: readonly string[] = [versionWhenMissing];
-/** What libcni takes for the answer of a plugin from before VERSION. */
+/** The message by which libcni knows a plugin from before VERSION. */
 const unknownCommand = "unknown CNI_COMMAND: VERSION";
 
-/** What a plugin said, and of which file. */
+/** A plugin's answer, and the state of the file that gave it. */
 interface Kept {
   readonly fileState: string;
   readonly versions: readonly string[];
 }
 
-/** What plugins have said, for as long as their files stay the same. Of the daemon's whole life. */
+/** Plugins' answers, kept as long as their files stay the same. One for the daemon's whole life. */
 export class PluginVersions {
   /** By plugin and path, the one that was not asked for longest first. */
   readonly #kept = new Map<string, Kept>();

@@ -5,7 +5,7 @@ import type { PluginParts } from "../kernels/index.ts";
 /** A network: what a .conflist says. A single configuration is a list of one. */
 export interface NetworkConfigList {
   readonly name: string;
-  /** What the configuration says; where it says nothing, versionWhenMissing, until the plugins were asked (plugin-versions.ts). */
+  /** The configuration's; where it names none, versionWhenMissing, until the plugins were asked (plugin-versions.ts). */
   readonly cniVersion: string;
   readonly saysVersion: boolean;
   readonly disableCheck: boolean;

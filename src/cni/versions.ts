@@ -17,7 +17,7 @@ export const supportedVersions: readonly string[] = [
 /** What a configuration without `cniVersion` means (spec, section 1). */
 export const versionWhenMissing = "0.1.0";
 
-/** What every runtime and client in use reads: where it is not known what one wants. */
+/** The version that every runtime and client in use reads, for where it is not known which one is wanted. */
 export const commonVersion = "1.0.0";
 
 /** Is `version` one of supportedVersions? */

@@ -10,7 +10,7 @@ export interface KnownOption {
   readonly takes: "value" | "switch" | "boolean";
 }
 
-/** What Go's strconv.ParseBool takes. @returns undefined for everything else */
+/** Reads the words of Go's strconv.ParseBool. @returns undefined for everything else */
 export function goBoolean(text: string): boolean | undefined {
   if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
   if (/^(?:0|f|F|FALSE|false|False)$/.test(text)) return false;

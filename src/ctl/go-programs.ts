@@ -12,7 +12,7 @@ import { UserError } from "./user-error.ts";
 export interface GoProgramCall {
   /** Command and options. */
   readonly args: readonly string[];
-  /** What is said before it runs, a line each. */
+  /** Printed before it runs, a line each. */
   readonly warnings: readonly string[];
   /** Variables that count as if they were in the environment. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -30,7 +30,7 @@ const programs: Readonly<
   "entrypoint.sh": entrypointScript,
   "generate-kubeconfig": generateKubeconfig,
   "multus-daemon": formerDaemon,
-  // What manifests of releases before 4.2 have the init container run.
+  // Manifests of releases before 4.2 have the init container run it.
   cp: copyOfPlugin,
 };
 

@@ -25,7 +25,7 @@ const arrivalBounds = {
   grace: { milliseconds: 1_000, most: 640 },
 } as const;
 
-/** What the server serves requests over HTTP with, and what it says of the daemon. */
+/** The services behind requests over HTTP, and the daemon's readiness. */
 export interface ServerServices extends HttpServices {
   /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
   readonly notReady?: (() => string | undefined) | undefined;

@@ -45,7 +45,7 @@ export interface SessionListener {
   closed(): void;
 }
 
-/** What a kubelet wants to know (`multus probe`). */
+/** Questions of a kubelet (`multus probe`). */
 const probeQuestions: readonly string[] = ["live", "ready", "startup"];
 
 /** Characters of what it is told: the kubelet puts it into an event. */

@@ -19,7 +19,7 @@ export function tlsOptions({ secureContext, serverName, verify }: TlsSettings): 
   return serverName === undefined ? options : { ...options, servername: serverName };
 }
 
-/** What stands between us and a server. */
+/** A proxy between the daemon and a server. */
 export interface ServerProxy {
   /** For errors: without name and password. */
   readonly address: string;

@@ -14,7 +14,7 @@ import { reviewAccess } from "./access-review.ts";
 import { type Api, ApiError, metadataOnly } from "./api.ts";
 import type { OwnDaemonSet } from "./own-daemon-set.ts";
 
-/** What is known of it. */
+/** The DaemonSet's fate, as far as it is known. */
 export interface DaemonSetFate {
   /** Gone, or being deleted. `false` also where it cannot be told. */
   readonly isEnding: boolean;

@@ -40,7 +40,7 @@ export function environmentProxy(server: URL, env: Environment): ProxyChoice | u
   throw new CniError(CniErrorCode.invalidNetworkConfig, `${where} ${wantedUrl}`);
 }
 
-/** What a text that {@link proxyUrl} does not take should have been. */
+/** The error's words for a text that {@link proxyUrl} does not take. */
 export const wantedUrl = "must be a URL of a proxy: http://, https:// or socks5://host:port";
 
 /** @returns undefined: it is none, or of a protocol that is not spoken */

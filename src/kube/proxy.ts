@@ -36,7 +36,7 @@ function addressOf(url: URL): string {
   return `${url.protocol}//${url.host}`;
 }
 
-/** What an agent is asked to connect to. */
+/** The server that an agent is asked to connect to. */
 interface Target {
   readonly host: string;
   readonly port: number | string;

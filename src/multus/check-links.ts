@@ -53,7 +53,7 @@ export async function checkLinks(
   return errors;
 }
 
-/** What the cached result says of the attachment's interface. undefined: there is no result, or it says nothing of it. @throws {CniError} 6 */
+/** Reads the attachment's interface from the cached result. undefined: there is no result, or it does not list the interface. @throws {CniError} 6 */
 async function fromCache(
   { chain, request, log }: RequestContext,
   attachment: Attachment,

@@ -35,7 +35,7 @@ export interface FollowedPods {
 /** The answer to an eviction. `gone`: there is no such pod any more; `later`: a PodDisruptionBudget or the server's load is against it now; `refused`: it cannot be done. */
 export interface EvictionAnswer {
   readonly outcome: "evicted" | "gone" | "later" | "refused";
-  /** What the API says; "" where it was done. */
+  /** The API's words; "" where it was done. */
   readonly reason: string;
   /** Milliseconds that it asks to wait; 0 where it does not. */
   readonly retryAfterMs: number;

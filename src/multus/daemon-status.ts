@@ -38,7 +38,7 @@ export interface MissingPodStatus {
   readonly controller: string;
   /** When the daemon found it: ISO 8601, UTC. */
   readonly foundAt: string;
-  /** What becomes of it: reported, and with `onMissingNetworks: evict` whether it is evicted, and why not. */
+  /** The daemon's action: reported, and with `onMissingNetworks: evict` whether it is evicted, and why not. */
   readonly action: string;
 }
 

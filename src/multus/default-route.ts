@@ -99,7 +99,7 @@ interface Attached extends Pick<Requesting, "request"> {
   readonly result: Uint8Array;
 }
 
-/** What is done when all delegates of a pod are there. */
+/** The changes that are made when all delegates of a pod are there. */
 export interface LaterEdits<Delegate> {
   /** Families whose default routes go from `from`: interface and cached result. */
   readonly clear: readonly Family[];

@@ -37,7 +37,7 @@ export async function del(
   }
 }
 
-/** What counts for this request. A recorded DEL comes again whatever it ends with; one from another plugin than ours cannot be recorded. */
+/** The mode that counts for this request. A recorded DEL comes again whatever it ends with; a DEL from another plugin than ours cannot be recorded. */
 function modeOf({ netconf, request }: RequestContext): DelOnFailure {
   const { delOnFailure } = netconf;
   if (delOnFailure === "ignore") return "ignore";
@@ -110,7 +110,7 @@ function send({ cluster, pod }: RequestContext, event: PodEvent): void {
   cluster?.sink.event(pod, event);
 }
 
-/** What stays on disk of the container while its DEL is recorded: the record is little more than the netconf. */
+/** Bytes on disk of the container while its DEL is recorded: the record is little more than the netconf. */
 async function bytesOf({ chain, netconf, request }: RequestContext): Promise<number> {
   const { containerId, config, args } = request;
   const cached = await chain.cache.list(containerId);

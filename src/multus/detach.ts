@@ -9,7 +9,7 @@ import { PodError, podError } from "./pod-error.ts";
 import { recoverAttachments } from "./recover.ts";
 import { endPhase } from "./report.ts";
 
-/** What is known, or wanted, of a DEL. */
+/** How a DEL is done. */
 export interface DetachOptions {
   /** An ADD of the container is known to have ended before its first delegate. */
   readonly neverStarted: boolean;
@@ -17,7 +17,7 @@ export interface DetachOptions {
   readonly keepsPlan: boolean;
 }
 
-/** What a DEL has come to. */
+/** The outcome of a DEL. */
 export interface Detached {
   /** All that failed in one; undefined: nothing has. */
   readonly failure: CniError | undefined;

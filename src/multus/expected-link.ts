@@ -1,4 +1,4 @@
-/** What a network's result says about its interface in the pod (CNI spec, section 5, "ADD Success"), as far as CHECK can hold the interface to it. */
+/** The interface in the pod that a network's result lists (CNI spec, section 5, "ADD Success"), as far as CHECK can hold the interface to it. */
 
 import { isIP } from "node:net";
 import { type ExpectedLink, mostAddressesOfLink } from "../agent/executor.ts";

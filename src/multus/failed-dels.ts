@@ -68,7 +68,7 @@ export class FailedDels {
   readonly #now: () => number;
   /** By container id; the one whose last DEL failed longest ago first. */
   readonly #failed = new Map<string, FailedDel>();
-  /** What records, plans and results of failed DELs may take. Namespaces share it: one alone gets half. */
+  /** Room for records, plans and results of failed DELs. Namespaces share it: one alone gets half. */
   readonly #room = new Room({ requests: mostFailedDelsKept, bytes: mostFailedDelsKeptBytes });
   /** Containers that the room is taken for. */
   readonly #kept = new Set<string>();
@@ -224,7 +224,7 @@ export class FailedDels {
     const found: (readonly [string, FailedDel])[] = [];
     for await (const { name } of directoryEntries(this.#directory)) {
       const failed = isContainerId(name) ? this.#readFile(name) : undefined;
-      // What a daemon that was killed has left half written, too.
+      // Files that a killed daemon has left half written, too.
       if (failed === undefined || found.length >= mostFailedDels) this.#remove(name);
       else found.push([name, failed]);
     }
@@ -252,7 +252,7 @@ export class FailedDels {
   }
 }
 
-/** What a note means now. @param recorded what the spool says @returns undefined: nothing any more */
+/** The state that a note stands for now. @param recorded state in the spool @returns undefined: the note is stale */
 function stateNow(
   { state, since }: FailedDel,
   recorded: RecordedState | undefined,

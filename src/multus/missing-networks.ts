@@ -27,7 +27,7 @@ export interface MissingNetworksOptions {
 
 type PodName = Pick<PodReference, "namespace" | "name">;
 
-/** What belongs to a cluster. */
+/** A cluster, its directories and its search. */
 interface OfCluster {
   readonly cluster: Cluster;
   readonly cniDirs: Set<string>;

@@ -37,7 +37,7 @@ export interface MissingPod {
   readonly isStatic: boolean;
   /** When it was found: ISO 8601, UTC. */
   readonly foundAt: string;
-  /** What became of its eviction; undefined: none is asked for. */
+  /** State of its eviction; undefined: none is asked for. */
   readonly eviction: Eviction | undefined;
 }
 
@@ -120,7 +120,7 @@ export class MissingSearch {
 
   #lookNow(): void {
     this.#lookAt = Number.POSITIVE_INFINITY;
-    // What changes meanwhile is looked at then.
+    // Changes that come meanwhile are looked at in the next look.
     if (this.#isLooking) {
       this.#lookWithin(settleMs);
       return;
@@ -157,7 +157,7 @@ export class MissingSearch {
     this.#endIfDone();
   }
 
-  /** What lacks nothing any more, is gone, or was followed for long enough. */
+  /** Forgets pods that lack nothing any more, are gone, or were followed for long enough. */
   #forget(): void {
     const now = performance.now();
     const { lacking } = this.#options.cluster;

@@ -46,7 +46,7 @@ export interface Netconf extends LogSettings {
   readonly retryDeleteOnError: boolean;
   /** Whose plugins CHECK runs: those of the cluster network and of `delegates`, or of all networks. */
   readonly checkDelegates: "cluster" | "all";
-  /** What becomes of a DEL whose plugins fail. */
+  /** How a DEL ends whose plugins fail. */
   readonly delOnFailure: DelOnFailure;
   /** "" if none. */
   readonly auxiliaryCniChainName: string;

@@ -11,7 +11,7 @@ export function wholePlan(cniDir: string, containerId: string): readonly PlanEnt
   return plan === undefined || plan.problem !== "" ? [] : plan.entries;
 }
 
-/** What the result cache has of a plan's entry. @param position of the entry in the plan */
+/** Reads a plan's entry from the result cache. @param position of the entry in the plan */
 export function cachedOf(
   cache: ResultCache,
   containerId: string,

@@ -93,7 +93,7 @@ export async function readSpool(cniDir: string, now: number = Date.now()): Promi
   return { directory, waiting, retried, failed, broken, oldestMs, bytes, obstacle: obstacleIn(directory) };
 }
 
-/** What the spool says of a container: `recorded`: its DEL is still tried; `given-up`: it was set aside after too many tries. */
+/** State of a container in the spool: `recorded`: its DEL is still tried; `given-up`: it was set aside after too many tries. */
 export type RecordedState = "recorded" | "given-up";
 
 /**
