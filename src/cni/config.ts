@@ -41,8 +41,7 @@ export function parseNetworkConfig(
     throw textError(code, where, [{ message, ...place }]);
   };
   try {
-    const whole = fillDefaults(bytes, where, kernels, defaults);
-    const parts = kernels.splitConfig(whole);
+    const { whole, parts } = fillDefaults(bytes, where, kernels, defaults);
     const { invalidNetworkConfig, incompatibleVersion } = CniErrorCode;
     refuse(networkNameProblem(parts.name, defaults.toBeUndone), invalidNetworkConfig, ["name"]);
     const cniVersion = parts.cniVersion || versionWhenMissing;
@@ -85,7 +84,7 @@ export function networkInVersion(
 }
 
 /**
- * The configuration with name and version written in, so that its text alone says all of it wherever it is kept.
+ * The configuration with name and version written in, so that its text alone says all of it wherever it is kept, taken apart.
  * @throws {CniError} 6, 7
  */
 function fillDefaults(
@@ -93,14 +92,16 @@ function fillDefaults(
   where: string,
   kernels: Kernels,
   defaults: ConfigDefaults,
-): Uint8Array {
+): { readonly whole: Uint8Array; readonly parts: ConfigParts } {
   const parts = kernels.splitConfig(bytes);
   const set = new Map<string, string>();
   if (defaults.name !== undefined && !hasName(bytes, where, parts)) set.set("name", defaults.name);
   if (parts.isList && parts.cniVersion === "" && defaults.cniVersion !== undefined) {
     set.set("cniVersion", defaults.cniVersion);
   }
-  return set.size === 0 ? bytes : withTexts(bytes, where, set);
+  if (set.size === 0) return { whole: bytes, parts };
+  const whole = withTexts(bytes, where, set);
+  return { whole, parts: kernels.splitConfig(whole) };
 }
 
 /** An object with members that it does not have yet, or has as something that counts for nothing. @param object checked @throws {CniError} 6, 7 */
