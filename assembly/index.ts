@@ -5,4 +5,5 @@ export { mergeConfig } from "./config/merge";
 export { splitConfig } from "./config/split";
 export { header, reserve } from "./memory";
 export { convertResult } from "./result/convert";
+export { outlineResult } from "./result/outline";
 export { networkStatus } from "./status/status";

@@ -7,7 +7,7 @@
 import { Character } from "../json/characters";
 import { enterArray, finish, nextElement, skipBlanks, skipValue } from "../json/scan";
 import { writeByte, writeBytes, writeDecimal, writeString, writeText } from "../json/write";
-import { allocate, fail, failure, MAX_OUTPUT, succeed, terminate } from "../memory";
+import { allocate, fail, failure, MAX_OUTPUT, openEnd, succeed, terminate } from "../memory";
 import {
   Address,
   ADDRESS_SIZE,
@@ -28,6 +28,7 @@ import { endOf, Field, isNull, Kind, startOf } from "../result/fields";
 import { readObject, refuseInput } from "../result/readers";
 import { NEWEST_VERSION, NO_VERSION } from "../result/versions";
 import { Status } from "../status";
+import { layOut } from "./layout";
 
 /** One input as the host writes it: the ten words of StatusInput. */
 @unmanaged
@@ -85,7 +86,7 @@ let tail: usize = 0;
 let tailEnd: usize = 0;
 
 /** See Kernels.networkStatus in src/kernels/index.ts. */
-export function networkStatus(inputs: usize, count: u32): Status {
+export function networkStatus(inputs: usize, count: u32, longest: u32): Status {
   const allParts = allocate(count * offsetof<Parts>());
   if (!allParts) return failure();
   let mostInterfaces: u32 = 1;
@@ -117,7 +118,10 @@ export function networkStatus(inputs: usize, count: u32): Status {
   if (!makeRoom(0)) return failure();
   if (separator == Character.OPEN_BRACKET) goOn(writeByte(out, separator));
   goOn(writeByte(out, Character.CLOSE_BRACKET));
-  return succeed(list, out - list);
+  if (!allocate(out - list)) return failure();
+  const layout = openEnd();
+  const layoutEnd = layOut(list, out, longest);
+  return layoutEnd ? succeed(layout, layoutEnd - layout) : succeed(list, out - list);
 }
 
 /** Checks an input and notes where its parts are. */

@@ -1,6 +1,7 @@
 /** Benchmarks of the kernels of results: what an attachment asks of them once its delegate has answered. */
 
 import type { ConvertInput, Kernels, StatusInput } from "../../src/kernels/index.ts";
+import { longestStatus } from "../../src/multus/bounds.ts";
 import { convertResult } from "../../test/reference/result.ts";
 import { networkStatus } from "../../test/reference/status.ts";
 import { type KernelCase, sizes } from "./case.ts";
@@ -72,8 +73,8 @@ export function resultCases(kernels: Kernels): KernelCase[] {
       {
         kernel: "networkStatus",
         size,
-        runKernel: () => kernels.networkStatus(networks),
-        runTwin: () => networkStatus(networks),
+        runKernel: () => kernels.networkStatus(networks, longestStatus),
+        runTwin: () => networkStatus(networks, longestStatus),
       },
     ];
   });

@@ -44,7 +44,8 @@ interface WasmExports {
     gateways: number,
     gatewaysLength: number,
   ): number;
-  networkStatus(inputs: number, count: number): number;
+  outlineResult(result: number, resultLength: number): number;
+  networkStatus(inputs: number, count: number, longest: number): number;
 }
 
 // The words of the header.
@@ -251,10 +252,15 @@ export class WasmContext {
     return this.#headerWord(RESULT_ADDRESS);
   }
 
+  /** Its length in bytes. */
+  get resultLength(): number {
+    return this.#headerWord(RESULT_LENGTH);
+  }
+
   /** Ends a call whose result is bytes. Returns a copy of them. */
   takeResult(): Uint8Array {
     const address = this.resultAddress;
-    const length = this.#headerWord(RESULT_LENGTH);
+    const length = this.resultLength;
     const copy = Buffer.allocUnsafe(length);
     this.memory.copy(copy, 0, address, address + length);
     this.end();

@@ -95,6 +95,14 @@ export interface StatusInput {
   readonly mtu?: number | undefined;
 }
 
+/** What a result lists, as events say it. */
+export interface ResultOutline {
+  /** It lists at least one interface or address: a plugin that does neither made no attachment of its own. */
+  readonly isAttachment: boolean;
+  /** CIDRs as they are written, decoded; of a 0.1.0 or 0.2.0 result IPv4 first. */
+  readonly addresses: readonly string[];
+}
+
 /**
  * All kernels of one wasm instance. Not re-entrant, synchronous. Returned bytes are copies owned by the caller. An input may have 4 MiB
  * and 10,000 levels. All throw KernelError for inputs that are not JSON or not of the right shape.
@@ -105,5 +113,11 @@ export interface Kernels {
   adjustConfig(input: AdjustInput): Uint8Array;
   mergeConfig(input: MergeInput): Uint8Array;
   convertResult(input: ConvertInput): Uint8Array;
-  networkStatus(inputs: readonly StatusInput[]): Uint8Array;
+  /** @param result any spec version; empty, white space or `null`: an empty result */
+  outlineResult(result: Uint8Array): ResultOutline;
+  /**
+   * The list as Go multus lays it out, a value a line and four blanks a level; in one line where that would be longer than `longest` bytes.
+   * @param longest bytes
+   */
+  networkStatus(inputs: readonly StatusInput[], longest: number): Uint8Array;
 }

@@ -3,7 +3,7 @@
 import { adjustConfig, mergeConfig, splitConfig } from "./config.ts";
 import { WasmContext } from "./context.ts";
 import type { Kernels } from "./index.ts";
-import { convertResult } from "./result.ts";
+import { convertResult, outlineResult } from "./result.ts";
 import { networkStatus } from "./status.ts";
 
 /** Makes an instance of its own of multus.wasm, which build/ has (in a bundle: the bundle's directory). Takes about a millisecond. */
@@ -14,6 +14,7 @@ export function loadKernels(): Kernels {
     adjustConfig: (input) => adjustConfig(context, input),
     mergeConfig: (input) => mergeConfig(context, input),
     convertResult: (input) => convertResult(context, input),
-    networkStatus: (inputs) => networkStatus(context, inputs),
+    outlineResult: (result) => outlineResult(context, result),
+    networkStatus: (inputs, longest) => networkStatus(context, inputs, longest),
   };
 }

@@ -1,8 +1,8 @@
-/** The kernel of CNI results: check and convert. */
+/** The kernels of CNI results: check and convert, outline. */
 
 import type { WasmContext } from "./context.ts";
 import { KernelError } from "./error.ts";
-import type { ConvertInput } from "./index.ts";
+import type { ConvertInput, ResultOutline } from "./index.ts";
 
 /** Versions of the CNI specification, numbered as in assembly/result/versions.ts. */
 const versions: ReadonlyMap<string, number> = new Map([
@@ -57,4 +57,21 @@ export function convertResult(context: WasmContext, input: ConvertInput): Uint8A
     ),
   );
   return context.takeResult();
+}
+
+/** Looks at what a result lists; see ResultOutline. */
+export function outlineResult(context: WasmContext, result: Uint8Array): ResultOutline {
+  context.start(context.roomFor("result", result));
+  const start = context.putBytes("result", result);
+  context.check(context.exports.outlineResult(start, result.length));
+  const at = context.resultAddress;
+  const words = context.resultLength / Uint32Array.BYTES_PER_ELEMENT;
+  const addresses: string[] = [];
+  for (let index = 1; index < words; index += 2) {
+    const quote = context.word(at, index);
+    addresses.push(JSON.parse(context.text(quote, context.word(at, index + 1) - quote)));
+  }
+  const isAttachment = words > 1 || context.word(at, 0) > 0;
+  context.end();
+  return { isAttachment, addresses };
 }

@@ -6,8 +6,12 @@ import type { StatusInput } from "./index.ts";
 /** 32-bit words of one input in memory, see Input in assembly/status/status.ts. */
 const wordsPerInput = 10;
 
-/** Aggregates the results of a pod's delegates; see StatusInput. */
-export function networkStatus(context: WasmContext, inputs: readonly StatusInput[]): Uint8Array {
+/** Aggregates the results of a pod's delegates; see Kernels.networkStatus. */
+export function networkStatus(
+  context: WasmContext,
+  inputs: readonly StatusInput[],
+  longest: number,
+): Uint8Array {
   const tableLength = inputs.length * wordsPerInput * Uint32Array.BYTES_PER_ELEMENT;
   let room = tableLength;
   for (const { name, ifName, result, deviceInfo } of inputs) {
@@ -32,6 +36,6 @@ export function networkStatus(context: WasmContext, inputs: readonly StatusInput
     words[word++] = isDefault ? 1 : 0;
     words[word++] = mtu ?? 0;
   }
-  context.check(context.exports.networkStatus(table, inputs.length));
+  context.check(context.exports.networkStatus(table, inputs.length, longest));
   return context.takeResult();
 }

@@ -2,7 +2,6 @@
 
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";
-import { longestAnnotation } from "../multus/bounds.ts";
 import type { PodReference } from "../multus/pod.ts";
 import { type Api, ApiError, ApiUnreachable } from "./api.ts";
 import { lacksRight } from "./forbidden.ts";
@@ -158,34 +157,4 @@ function uidOf(object: JsonObject): string | undefined {
 /** Is it the pod of that uid, or its mirror? */
 function isPod(object: JsonObject, uid: string): boolean {
   return uidOf(object) === uid || annotationsOf(object)[mirrorAnnotation] === uid;
-}
-
-/** Strings, brackets and separators, and what is between them. */
-const jsonToken = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},:]|[^\s"[\]{},:]+/g;
-
-/**
- * A network-status as Go multus lays it out: every value of an entry on a line of its own, four blanks a level. `kubectl describe` cuts lines
- * at 140 characters, and would show little of the same text in one line. Values stay as they are written. Where that would be longer than an annotation can be, and the
- * text is not, it stays as it is.
- * @param status JSON text, a list
- */
-export function layOutStatus(status: Uint8Array): string {
-  const text = Buffer.from(status.buffer, status.byteOffset, status.length).toString("utf8");
-  let depth = 0;
-  let afterOpening = false;
-  let laidOut = "";
-  /** Of a value's line, in an entry; the list itself has no lines. */
-  const newLine = () => (depth > 1 ? `\n${"    ".repeat(depth - 1)}` : "");
-  for (const [token] of text.matchAll(jsonToken)) {
-    if (token === "}" || token === "]") {
-      depth--;
-      if (!afterOpening && depth > 0) laidOut += `\n${"    ".repeat(depth - 1)}`;
-    } else if (afterOpening) {
-      laidOut += newLine();
-    }
-    afterOpening = token === "{" || token === "[";
-    if (afterOpening) depth++;
-    laidOut += token === ":" ? ": " : token === "," ? `,${newLine()}` : token;
-  }
-  return Buffer.byteLength(laidOut) > longestAnnotation ? text : laidOut;
 }

@@ -8,7 +8,7 @@ import type { Api } from "./api.ts";
 import type { BackOffLimits } from "./back-off.ts";
 import type { DeliveryState } from "./cluster-state.ts";
 import { Delivery, usualPauses } from "./delivery.ts";
-import { layOutStatus, NetworkStatusWriter } from "./network-status.ts";
+import { NetworkStatusWriter } from "./network-status.ts";
 import { isNamespaceName, isObjectName } from "./object-names.ts";
 import { type EventBounds, PendingEvents, usualEventBounds } from "./pending-events.ts";
 import { PendingStatuses, type StatusBounds, usualStatusBounds } from "./pending-statuses.ts";
@@ -77,7 +77,7 @@ export class ClusterStatusSink implements StatusSink {
 
   networkStatus(pod: PodReference, status: Uint8Array): void {
     if (!this.#isDeliverable(pod, "network-status")) return;
-    this.#statuses.add(pod, layOutStatus(status));
+    this.#statuses.add(pod, Buffer.from(status.buffer, status.byteOffset, status.length).toString("utf8"));
     this.#delivery.wake();
   }
 

@@ -2,7 +2,6 @@
 
 import type { Attachment, RequestContext } from "./context.ts";
 import { type AskedRoutes, type DefaultRouteEdit, defaultRouteEdit, laterEdits } from "./default-route.ts";
-import { resultAddresses } from "./network-status.ts";
 import { podError } from "./pod-error.ts";
 
 /** A network that is there. */
@@ -73,9 +72,9 @@ async function edited(
   edit: DefaultRouteEdit,
 ): Promise<AttachedNetwork> {
   const { ifName, network } = attached;
-  if (!resultAddresses(attached.result).isAttachment) return attached;
-  await setRoutes(context, attached, edit);
   const { chain, request } = context;
+  if (!chain.kernels.outlineResult(attached.result).isAttachment) return attached;
+  await setRoutes(context, attached, edit);
   const result = chain.kernels.convertResult({
     result: attached.result,
     configVersion: network.cniVersion,

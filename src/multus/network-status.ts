@@ -8,34 +8,6 @@ import { type RequestContext, sendEvent } from "./context.ts";
 import { passthruType } from "./passthru.ts";
 import { addedInterface } from "./status-sink.ts";
 
-interface ResultAddresses {
-  /** It lists at least one interface or address: a plugin that does neither made no attachment of its own. */
-  readonly isAttachment: boolean;
-  /** CIDRs. */
-  readonly addresses: readonly string[];
-}
-
-const decoder = new TextDecoder();
-
-function fieldOf(value: unknown, key: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
-}
-
-/** @param result checked by the kernel when the plugin printed it; any spec version */
-export function resultAddresses(result: Uint8Array): ResultAddresses {
-  const parsed: unknown = JSON.parse(decoder.decode(result));
-  const ips = fieldOf(parsed, "ips");
-  const interfaces = fieldOf(parsed, "interfaces");
-  const listed = Array.isArray(ips) ? ips.map((ip) => fieldOf(ip, "address")) : [];
-  // Spec 0.1.0 and 0.2.0.
-  const old = ["ip4", "ip6"].map((key) => fieldOf(fieldOf(parsed, key), "ip"));
-  const addresses = [...listed, ...old].filter((address) => typeof address === "string");
-  return {
-    isAttachment: addresses.length > 0 || (Array.isArray(interfaces) && interfaces.length > 0),
-    addresses,
-  };
-}
-
 /** Sends the event for an attachment that was made, where there is somewhere to send it. */
 export function sendAddedInterface(
   context: RequestContext,
@@ -46,7 +18,7 @@ export function sendAddedInterface(
   if (context.podObject === undefined) {
     return;
   }
-  const { isAttachment, addresses } = resultAddresses(result);
+  const { isAttachment, addresses } = context.chain.kernels.outlineResult(result);
   if (isAttachment) {
     sendEvent(context, addedInterface(ifName, addresses, name));
   }
@@ -67,8 +39,8 @@ export interface StatusPart extends StatusInput {
  * Every attachment has an entry (multi-network specification, 5.1.1), also one whose result is empty. The auxiliary chain, which starts with passthru, is none unless its result lists
  * something.
  */
-function hasEntry({ firstPlugin, result }: StatusPart): boolean {
-  return firstPlugin !== passthruType || resultAddresses(result).isAttachment;
+function hasEntry(kernels: Kernels, { firstPlugin, result }: StatusPart): boolean {
+  return firstPlugin !== passthruType || kernels.outlineResult(result).isAttachment;
 }
 
 /**
@@ -78,7 +50,7 @@ function hasEntry({ firstPlugin, result }: StatusPart): boolean {
 export function sendNetworkStatus(context: StatusContext, parts: readonly StatusPart[]): void {
   const { cluster, podObject, chain } = context;
   if (cluster === undefined || podObject === undefined) return;
-  const inputs = parts.filter(hasEntry);
+  const inputs = parts.filter((part) => hasEntry(chain.kernels, part));
   if (inputs.length > 0) cluster.sink.networkStatus(podObject, statusOf(chain.kernels, inputs));
 }
 
@@ -92,7 +64,7 @@ function statusOf(kernels: Kernels, inputs: readonly StatusInput[]): Uint8Array 
     );
   let status: Uint8Array;
   try {
-    status = kernels.networkStatus(inputs);
+    status = kernels.networkStatus(inputs, longestStatus);
   } catch (error) {
     // Several interfaces repeat what their result says of all: the text may be much longer than the results.
     if (error instanceof KernelError && error.code === "output-too-large") {

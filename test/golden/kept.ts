@@ -1,5 +1,6 @@
 /** What ours keeps and tells of a recorded attachment: result cache, prevResult of DEL and CHECK, network-status, event. */
 
+import { longestStatus } from "../../src/multus/bounds.ts";
 import { networkStatus } from "../reference/status.ts";
 import { attachmentsOf, hasCheck, type RecordedAttachment } from "./attachments.ts";
 import { type GoldenCase, isObject, type Json, type JsonObject } from "./cases.ts";
@@ -26,7 +27,9 @@ export function entriesOf(
   isDefault: boolean,
 ): readonly JsonObject[] {
   const printed = bytesOf(inOwnVersion(result, version));
-  return JSON.parse(Buffer.from(networkStatus([{ name, ifName, isDefault, result: printed }])).toString());
+  return JSON.parse(
+    Buffer.from(networkStatus([{ name, ifName, isDefault, result: printed }], longestStatus)).toString(),
+  );
 }
 
 /** The event of a network that was attached; nothing for a plugin that lists neither interface nor address. */

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { loadKernels } from "../../src/kernels/load.ts";
+import { longestStatus } from "../../src/multus/bounds.ts";
 import { expectation } from "./allowed-differences.ts";
 import { attachmentsOf } from "./attachments.ts";
 import { allCases, isObject, type Json, type JsonObject } from "./cases.ts";
@@ -50,7 +51,7 @@ describe.each(adds.filter(({ step }) => step.networkStatus))("$name step $index"
     const inputs = attached.map(({ name, ifName, result = {} }) => {
       return { name, isDefault: ifName === step.given.env.CNI_IFNAME, ifName, result: bytesOf(result) };
     });
-    const status = parsed(kernels.networkStatus(inputs));
+    const status = parsed(kernels.networkStatus(inputs, longestStatus));
     const entries: readonly Json[] = Array.isArray(status) ? status : [];
     // Go multus has no entry for a result without interfaces; ours has one for each attachment.
     const known = expected.filter(isObject).map((entry) => entry.interface);

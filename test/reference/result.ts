@@ -1,5 +1,5 @@
 /** CNI results in ordinary TypeScript: the twin of assembly/result. */
-import { type ConvertInput, KernelError } from "../../src/kernels/index.ts";
+import { type ConvertInput, KernelError, type ResultOutline } from "../../src/kernels/index.ts";
 import { type Address, type Cidr, parseAddress, parseCidr, printCidr } from "./address.ts";
 
 /** Versions whose results have the same shape, oldest first. */
@@ -89,6 +89,19 @@ export function convertResult(input: ConvertInput): Uint8Array {
       ? editWritten({ ...written, cniVersion }, target, input, added)
       : build(result, cniVersion, target, input, added);
   return encoder.encode(JSON.stringify(output));
+}
+
+/** What a result lists, with its addresses as they are written. */
+export function outlineResult(bytes: Uint8Array): ResultOutline {
+  const value = readObject(bytes) ?? {};
+  const shape = shapeOf(versionOf(value) || "1.1.0");
+  if (shape === undefined) throw refuse("unsupported-version", "cniVersion is not a supported version");
+  const { interfaces, ips } = checkResult(value, shape);
+  const holders = shape === 0 ? [value.ip4, value.ip6] : ips.length > 0 ? (value.ips as unknown[]) : [];
+  const addresses = holders
+    .filter(isObject)
+    .map((holder) => String(shape === 0 ? holder.ip : holder.address));
+  return { isAttachment: interfaces.length > 0 || ips.length > 0, addresses };
 }
 
 /** The object that bytes hold; undefined for nothing, white space and null. */

@@ -6,8 +6,15 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /** Network-status of a pod: one entry per pod interface of each delegate's result, and at least one of each delegate. */
-export function networkStatus(inputs: readonly StatusInput[]): Uint8Array {
-  return encoder.encode(JSON.stringify(inputs.flatMap(entriesOf)));
+export function networkStatus(inputs: readonly StatusInput[], longest: number): Uint8Array {
+  const entries = inputs.flatMap(entriesOf);
+  const laidOut = encoder.encode(layOut(entries));
+  return laidOut.length > longest ? encoder.encode(JSON.stringify(entries)) : laidOut;
+}
+
+/** As Go multus does it: each entry with four blanks a level, entries side by side. */
+export function layOut(entries: readonly unknown[]): string {
+  return `[${entries.map((entry) => JSON.stringify(entry, null, 4)).join(",")}]`;
 }
 
 function entriesOf(input: StatusInput): unknown[] {

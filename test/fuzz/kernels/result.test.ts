@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { KernelError } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { longestStatus } from "../../../src/multus/bounds.ts";
 import { address, resultOf, spell, spelling, VERSIONS } from "../../generated/arbitraries/result.ts";
 
 const kernels = loadKernels();
@@ -101,6 +102,18 @@ test("convertResult survives any bytes", () => {
   expect(seen.answered).toBeGreaterThan(300);
 });
 
+test("outlineResult survives any bytes", () => {
+  const seen = { answered: 0, refused: 0 };
+  fc.assert(
+    fc.property(anyBytes, (result) => {
+      seen[survive(() => Buffer.from(JSON.stringify(kernels.outlineResult(result))), [result.length])]++;
+    }),
+    { numRuns: 5000 },
+  );
+  expect(seen.refused).toBeGreaterThan(500);
+  expect(seen.answered).toBeGreaterThan(300);
+});
+
 test("networkStatus survives any bytes", () => {
   const seen = { answered: 0, refused: 0 };
   fc.assert(
@@ -117,7 +130,7 @@ test("networkStatus survives any bytes", () => {
       ),
       (inputs) => {
         const lengths = inputs.flatMap(({ result, deviceInfo }) => [result.length, deviceInfo?.length ?? 0]);
-        seen[survive(() => kernels.networkStatus(inputs), [0, ...lengths])]++;
+        seen[survive(() => kernels.networkStatus(inputs, longestStatus), [0, ...lengths])]++;
       },
     ),
     { numRuns: 5000 },
@@ -176,7 +189,7 @@ describe("large inputs", () => {
       [result.length],
     );
     survive(
-      () => kernels.networkStatus([{ name: "a", isDefault: true, ifName: "net1", result }]),
+      () => kernels.networkStatus([{ name: "a", isDefault: true, ifName: "net1", result }], longestStatus),
       [result.length],
     );
   });
@@ -193,9 +206,9 @@ describe("large inputs", () => {
     const result = Buffer.from(
       JSON.stringify({ cniVersion: "1.0.0", interfaces: new Array(1000).fill({ sandbox: "x" }) }),
     );
-    expect(() => kernels.networkStatus([{ name, isDefault: false, ifName: "net1", result }])).toThrow(
-      expect.objectContaining({ code: "output-too-large" }),
-    );
+    expect(() =>
+      kernels.networkStatus([{ name, isDefault: false, ifName: "net1", result }], longestStatus),
+    ).toThrow(expect.objectContaining({ code: "output-too-large" }));
   });
 
   test("containers are followed 10,000 deep, and no deeper", () => {
@@ -206,7 +219,7 @@ describe("large inputs", () => {
     expect(Buffer.from(convert(9_999)).toString()).toBe(nested(9_999).toString().replace("1.0.0", "1.1.0"));
     expect(() => convert(10_000)).toThrow(expect.objectContaining({ code: "too-deep" }));
     const status = (depth: number) =>
-      kernels.networkStatus([{ name: "a", isDefault: false, ifName: "net1", result: nested(depth) }]);
+      kernels.networkStatus([{ name: "a", isDefault: false, ifName: "net1", result: nested(depth) }], 0);
     expect(Buffer.from(status(9_999)).toString()).toBe('[{"name":"a","interface":"net1","dns":{}}]');
     expect(() => status(10_000)).toThrow(expect.objectContaining({ code: "too-deep" }));
   });

@@ -3,6 +3,7 @@
 import { isUtf8 } from "node:buffer";
 import { type ConfigParts, KernelError, type StatusInput } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { longestStatus } from "../../../src/multus/bounds.ts";
 import * as configTwin from "../../reference/config.ts";
 import * as resultTwin from "../../reference/result.ts";
 import * as statusTwin from "../../reference/status.ts";
@@ -183,6 +184,11 @@ export const convertTarget: FuzzTarget = {
       () => kernels.convertResult(given),
       () => resultTwin.convertResult(given),
     );
+    mustAgree(
+      [input],
+      () => kernels.outlineResult(input),
+      () => resultTwin.outlineResult(input),
+    );
   },
 };
 
@@ -206,8 +212,8 @@ export const statusTarget: FuzzTarget = {
     );
     mustAgree(
       inputs.map(({ result }) => result),
-      () => kernels.networkStatus(inputs),
-      () => statusTwin.networkStatus(inputs),
+      () => kernels.networkStatus(inputs, longestStatus),
+      () => statusTwin.networkStatus(inputs, longestStatus),
     );
   },
 };

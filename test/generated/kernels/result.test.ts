@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { ConvertInput } from "../../../src/kernels/index.ts";
 import { KernelError } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { convertResult as twin } from "../../reference/result.ts";
+import { outlineResult as outlineTwin, convertResult as twin } from "../../reference/result.ts";
 import {
   address,
   cidr,
@@ -44,6 +44,29 @@ const versioned = fc
   .chain((version) => fc.record({ version: fc.constant(version), value: resultOf(version) }));
 
 describe("a valid result", () => {
+  test("lists what the twin says", () => {
+    let attachments = 0;
+    fc.assert(
+      fc.property(versioned, spelling, ({ version, value }, style) => {
+        const result = spell({ ...value, cniVersion: version }, style);
+        const expected = outlineTwin(result);
+        expect(kernels.outlineResult(result), version).toEqual(expected);
+        attachments += expected.addresses.length;
+      }),
+      { numRuns: 2000 },
+    );
+    expect(attachments).toBeGreaterThan(500);
+  });
+
+  test("that is empty lists nothing", () => {
+    for (const text of ["", " \n", "null", " null ", "{}"]) {
+      const expected = { isAttachment: false, addresses: [] };
+      expect(kernels.outlineResult(Buffer.from(text)), text).toEqual(expected);
+    }
+    expect(() => kernels.outlineResult(Buffer.from("null x"))).toThrow(KernelError);
+    expect(() => kernels.outlineResult(Buffer.from("[]"))).toThrow("must be an object");
+  });
+
   test("is converted as the twin does", () => {
     let converted = 0;
     fc.assert(

@@ -3,15 +3,16 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { KernelError, type StatusInput } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { networkStatus as twin } from "../../reference/status.ts";
+import { longestStatus } from "../../../src/multus/bounds.ts";
+import { layOut, networkStatus as twin } from "../../reference/status.ts";
 import { placeIn, resultOf, spell, spelling, VERSIONS } from "../arbitraries/result.ts";
 
 const kernels = loadKernels();
 
 /** What an aggregation gives: a value, or the error's code. */
-function outcome(aggregate: (inputs: readonly StatusInput[]) => Uint8Array, inputs: readonly StatusInput[]) {
+function outcome(aggregate: typeof twin, inputs: readonly StatusInput[]) {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(aggregate(inputs)));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(aggregate(inputs, longestStatus)));
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     return { code: error.code };
@@ -82,4 +83,26 @@ test("the results of all delegates become the same list as the twin's", () => {
     { numRuns: 2000 },
   );
   expect(entries).toBeGreaterThan(1000);
+});
+
+test("the layout is Go multus's, however the device info was written, and changes no value", () => {
+  const info = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 4, stringUnit: "binary" }));
+  fc.assert(
+    fc.property(fc.array(info), fc.constantFrom(undefined, 1, "\t", "\r\n "), (infos, indentation) => {
+      const inputs = infos.map((value) => ({
+        name: "a",
+        isDefault: false,
+        ifName: "net1",
+        result: Buffer.from("{}"),
+        deviceInfo: Buffer.from(JSON.stringify(value, null, indentation)),
+      }));
+      const text = Buffer.from(kernels.networkStatus(inputs, longestStatus)).toString();
+      // Once through JSON: -0 and the like are not what the bytes say.
+      const entries = infos.map((value) => JSON.parse(JSON.stringify({ "device-info": value })));
+      expect(text).toBe(
+        layOut(entries.map((entry) => ({ name: "a", interface: "net1", dns: {}, ...entry }))),
+      );
+    }),
+    { numRuns: 1000 },
+  );
 });

@@ -4,9 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { PluginRun } from "../../../src/agent/executor.ts";
 import { pluginFailure } from "../../../src/cni/plugin-failure.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { layOutStatus } from "../../../src/kube/network-status.ts";
 import { longestResults, longestStatus, mostAddressesNamed } from "../../../src/multus/bounds.ts";
-import { resultAddresses } from "../../../src/multus/network-status.ts";
 import { addedInterface } from "../../../src/multus/status-sink.ts";
 import { growth, linear, refused } from "../../support/growth.ts";
 import { filled } from "./filled.ts";
@@ -14,6 +12,8 @@ import { filled } from "./filled.ts";
 const kernels = loadKernels();
 const encode = (text: string) => new TextEncoder().encode(text);
 const sizes = [longestResults / 8, longestResults];
+/** Bytes of a layout that is never given up. */
+const anyLength = 2 ** 31;
 const head = '{"cniVersion":"1.0.0",';
 
 const results: readonly (readonly [string, (length: number) => string])[] = [
@@ -69,7 +69,7 @@ describe("a result", () => {
   test.each(results)("of many %s is put into network-status in proportion to its length", (_, textOf) => {
     const work = (size: number) => {
       const inputs = [{ name: "default/a", isDefault: true, ifName: "net1", result: encode(textOf(size)) }];
-      return () => kernels.networkStatus(inputs);
+      return () => kernels.networkStatus(inputs, anyLength);
     };
     expect(growth({ sizes, work })).toBeLessThan(linear);
   });
@@ -79,7 +79,8 @@ describe("a result", () => {
       const interfaces = Array.from({ length: size }, (_, index) => ({ name: `a${index}`, sandbox: "/n" }));
       const ips = interfaces.map((_, index) => ({ address: "10.0.0.1/8", interface: index }));
       const result = encode(JSON.stringify({ cniVersion: "1.0.0", interfaces, ips }));
-      return () => kernels.networkStatus([{ name: "default/a", isDefault: true, ifName: "net1", result }]);
+      const inputs = [{ name: "default/a", isDefault: true, ifName: "net1", result }];
+      return () => kernels.networkStatus(inputs, anyLength);
     };
     expect(growth({ sizes: [500, 4000], work })).toBeLessThan(linear);
   });
@@ -107,7 +108,7 @@ describe("an event", () => {
   test("is made in proportion to the result", () => {
     const work = (size: number) => {
       const result = encode(filled('{"ips":[', () => '{"address":"10.0.0.1/8"}', "]}", size));
-      return () => addedInterface("net1", resultAddresses(result).addresses, "default/a");
+      return () => addedInterface("net1", kernels.outlineResult(result).addresses, "default/a");
     };
     expect(growth({ sizes, work })).toBeLessThan(linear);
   });
@@ -155,19 +156,21 @@ describe("an error of a plugin", () => {
   });
 });
 
-test("a network-status is laid out in proportion to its length", () => {
-  const work = (size: number) => {
-    const status = encode(filled("[", () => '{"name":"a","ips":["10.0.0.1"],"dns":{}}', "]", size));
-    return () => layOutStatus(status);
+test("a network-status is laid out in proportion to its length, and the bound cuts the work short", () => {
+  const work = (longest: number) => (size: number) => {
+    const deviceInfo = encode(filled('{"a":[', () => '{"name":"a","ips":["10.0.0.1"],"dns":{}}', "]}", size));
+    const inputs = [{ name: "a", isDefault: true, ifName: "net1", result: encode("{}"), deviceInfo }];
+    return () => kernels.networkStatus(inputs, longest);
   };
-  expect(growth({ sizes: [8, 1].map((part) => longestStatus / part), work })).toBeLessThan(linear);
+  expect(growth({ sizes, work: work(anyLength) })).toBeLessThan(linear);
+  expect(growth({ sizes, work: work(longestStatus) })).toBeLessThan(linear);
 });
 
-test("a network-status that would be too long with its lines stays in one", () => {
-  const entries = (count: number) =>
-    `[${Array(count).fill('{"name":"a","ips":["10.0.0.1"],"dns":{}}').join()}]`;
-  expect(layOutStatus(encode(entries(1_000)))).toContain('\n    "ips": [\n');
-  const long = entries(6_000);
-  expect(long.length).toBeLessThan(longestStatus);
-  expect(layOutStatus(encode(long))).toBe(long);
+test("a network-status whose device info is nested deeply costs no more than its bound", () => {
+  const work = (size: number) => {
+    const deviceInfo = encode(`{"a":${"[".repeat(9_000)}${"1,".repeat(size)}1${"]".repeat(9_000)}}`);
+    const inputs = [{ name: "a", isDefault: true, ifName: "net1", result: encode("{}"), deviceInfo }];
+    return () => kernels.networkStatus(inputs, longestStatus);
+  };
+  expect(growth({ sizes: [10_000, 80_000], work })).toBeLessThan(linear);
 });

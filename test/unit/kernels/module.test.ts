@@ -21,6 +21,7 @@ it("exports its memory, the arena and the kernels", () => {
     "memory",
     "mergeConfig",
     "networkStatus",
+    "outlineResult",
     "reserve",
     "splitConfig",
   ]);

@@ -2,6 +2,8 @@
 import { expect, test } from "vitest";
 import type { StatusInput } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { longestStatus } from "../../../src/multus/bounds.ts";
+import { layOut } from "../../reference/status.ts";
 
 const kernels = loadKernels();
 
@@ -13,7 +15,7 @@ function status(...inputs: (Partial<Omit<StatusInput, "result">> & { result: unk
     ...input,
     result: Buffer.from(JSON.stringify({ cniVersion: "1.0.0", ...(input.result as object) })),
   }));
-  return JSON.parse(Buffer.from(kernels.networkStatus(given)).toString());
+  return JSON.parse(Buffer.from(kernels.networkStatus(given, longestStatus)).toString());
 }
 
 const sandbox = "/var/run/netns/cni-1";
@@ -142,7 +144,7 @@ test("a result that lists no interface of the pod has an entry with the interfac
     { name, dns: {} },
   ]);
   const nothing = { name, isDefault: false, ifName: "net7", result: Buffer.from("null") };
-  expect(JSON.parse(Buffer.from(kernels.networkStatus([nothing])).toString())).toEqual([
+  expect(JSON.parse(Buffer.from(kernels.networkStatus([nothing], longestStatus)).toString())).toEqual([
     { name, interface: "net7", dns: {} },
   ]);
 });
@@ -175,4 +177,47 @@ test("an invalid result is refused with the network's name", () => {
   expect(() => status({ result: { interfaces: [{ mac: 1 }] } })).toThrow(
     "result of default/net1: interfaces[0].mac must be a string at byte",
   );
+});
+
+test("the text is laid out as Go multus's: a value a line, four blanks a level", () => {
+  const interfaces = [{ name: "eth0", mac: "02:00:00:00:00:01", sandbox }];
+  const result = { interfaces, ips: [{ address: "10.1.2.3/24" }, { address: "fd00::1/64" }] };
+  const deviceInfo = Buffer.from('{ "pci":{"x":"a \\"{,}\\" \\\\","e":[ ],"n":[1,\n[2]]}}');
+  const inputs = [
+    { name: "cbr0", isDefault: true, ifName: "eth0", result: Buffer.from(JSON.stringify(result)) },
+    { name: "default/a", isDefault: false, ifName: "net1", result: Buffer.from("{}"), deviceInfo, mtu: 1500 },
+  ];
+  const text = Buffer.from(kernels.networkStatus(inputs, longestStatus)).toString();
+  expect(text).toBe(layOut(JSON.parse(text)));
+  expect(JSON.parse(text)).toMatchObject([
+    { ips: ["10.1.2.3", "fd00::1"] },
+    { "device-info": { pci: { n: [1, [2]] } } },
+  ]);
+});
+
+test("what is written in the device info stays as it is written", () => {
+  const deviceInfo = Buffer.from('{"n":18446744073709551615,"e":1.0e2}');
+  const input = { name: "a", isDefault: false, ifName: "net1", result: Buffer.from("{}"), deviceInfo };
+  expect(Buffer.from(kernels.networkStatus([input], longestStatus)).toString()).toContain(
+    '"device-info": {\n        "n": 18446744073709551615,\n        "e": 1.0e2\n    }',
+  );
+  expect(Buffer.from(kernels.networkStatus([], longestStatus)).toString()).toBe("[]");
+});
+
+test("a text that would be too long with its lines stays in one", () => {
+  const entries = (count: number) => {
+    const interfaces = Array(count).fill({ name: "a", sandbox });
+    const result = Buffer.from(JSON.stringify({ cniVersion: "1.0.0", interfaces, ips: [] }));
+    const inputs = [{ name: "a", isDefault: false, ifName: "net1", result }];
+    return Buffer.from(kernels.networkStatus(inputs, longestStatus)).toString();
+  };
+  expect(entries(1_000)).toContain('\n    "interface": "a",\n');
+  const long = entries(6_000);
+  expect(long.length).toBeLessThan(longestStatus);
+  expect(long).toBe(JSON.stringify(JSON.parse(long)));
+  // To the byte.
+  const input = { name: "a", isDefault: false, ifName: "net1", result: Buffer.from("{}") };
+  const exactly = kernels.networkStatus([input], longestStatus).length;
+  expect(kernels.networkStatus([input], exactly)).toHaveLength(exactly);
+  expect(kernels.networkStatus([input], exactly - 1).length).toBeLessThan(exactly);
 });

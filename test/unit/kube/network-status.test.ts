@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { layOutStatus } from "../../../src/kube/network-status.ts";
 import { usualStatusBounds } from "../../../src/kube/pending-statuses.ts";
 import { noRight, type SeenRequest } from "./pod-server.ts";
 import { delivered, laidOut, podNamed, sinkRig, statusOf } from "./sink-rig.ts";
@@ -230,17 +229,4 @@ test("names that are none of Kubernetes' never get into a path", async () => {
   expect(rig.server.requests.map(({ path }) => path)).toEqual([
     "/api/v1/namespaces/default/pods/a.b-c/status",
   ]);
-});
-
-test("the text is laid out as Go multus's: a value a line, four blanks a level", () => {
-  const status = [
-    { name: "cbr0", interface: "eth0", ips: ["10.1.2.3", "fd00::1"], default: true, dns: {} },
-    { name: "default/a", mtu: 1500, dns: { nameservers: [] }, "device-info": { pci: { x: 'a "{,}" \\' } } },
-  ];
-  const expected = `[${status.map((entry) => JSON.stringify(entry, null, 4)).join(",")}]`;
-  expect(layOutStatus(Buffer.from(JSON.stringify(status)))).toBe(expected);
-  expect(layOutStatus(Buffer.from("[]"))).toBe("[]");
-  expect(layOutStatus(Buffer.from('[{"n":18446744073709551615,"e":1.0e2}]'))).toBe(
-    '[{\n    "n": 18446744073709551615,\n    "e": 1.0e2\n}]',
-  );
 });

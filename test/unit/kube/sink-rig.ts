@@ -51,7 +51,7 @@ export function podNamed(
 
 /** A network-status that can be told from others. */
 export function statusOf(name: string): Uint8Array {
-  return Buffer.from(JSON.stringify([{ name, dns: {} }]));
+  return Buffer.from(laidOut(name));
 }
 
 /** The same as the annotation has it. */
