@@ -29,17 +29,18 @@ export class IdleEnd {
     this.#idle();
   }
 
-  /** Works on a request; until that is done, and for a while afterwards, the daemon goes on. @param command CNI_COMMAND */
-  async during<Result>(command: string, work: () => Promise<Result>): Promise<Result> {
-    if (command === idleCommand) return work();
+  /** A request is worked on: until it has ended, and for a while afterwards, the daemon goes on. @param command CNI_COMMAND */
+  begun(command: string): void {
+    if (command === idleCommand) return;
     this.#underWay++;
     clearTimeout(this.#timer);
-    try {
-      return await work();
-    } finally {
-      this.#underWay--;
-      this.#idle();
-    }
+  }
+
+  /** A request that has begun has ended. */
+  ended(command: string): void {
+    if (command === idleCommand) return;
+    this.#underWay--;
+    this.#idle();
   }
 
   #idle(): void {

@@ -17,7 +17,6 @@ import { errorStack, errorText } from "../log/error-text.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { quoted } from "../log/quoted.ts";
 import { createMultus } from "../multus/handler.ts";
-import type { DelegateRequest } from "../multus/hot-plug.ts";
 import { NadFiles } from "../multus/nad-files.ts";
 import { keysOfDaemon } from "../multus/netconf.ts";
 import { readSpool } from "../multus/spool.ts";
@@ -30,9 +29,9 @@ import { Ending } from "./ending.ts";
 import { collectAfterStart } from "./first-collection.ts";
 import { IdleEnd } from "./idle-end.ts";
 import type { OwnState } from "./metrics/state.ts";
-import { observed } from "./observed-handler.ts";
 import { printedFile } from "./printed-file.ts";
 import { RecentFailures } from "./recent-failures.ts";
+import { RequestLine } from "./request-line.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { createRuntimeConfigKeeper } from "./runtime-config.ts";
 import { DaemonServer } from "./server.ts";
@@ -173,34 +172,24 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const { tracer, observer } = telemetry;
   const failures = new RecentFailures();
   const isOnDemand = config.idleExitSeconds !== undefined;
-  const handle = failures.of((request, executor, own, arrived, pause) =>
-    idleEnd.during(request.command, () => multus.handle(request, executor, own, pause, arrived)),
-  );
-  const server: DaemonServer = new DaemonServer(
-    { handle: observed(handle, tracer, observer), admission, loggers, observer },
-    {
-      handleDelegate: observed(
-        failures.of<DelegateRequest>((request, executor, own, _arrived, pause) =>
-          idleEnd.during(request.command, () => multus.handleDelegate(request, executor, own, pause)),
-        ),
-        tracer,
-        observer,
-      ),
-      agents,
-      kernels,
-      notReady: () => runtimeConfig?.notInPlace ?? clusters.problem(),
-      status: () =>
-        daemonStatus({
-          version: packageJson.version,
-          nodeName: config.nodeName,
-          missingKubeconfig: clusters.missingKubeconfig,
-          onDemand: isOnDemand,
-          state: daemonState,
-          notReady: server.notReady,
-          failures: () => failures.list,
-        }),
-    },
-  );
+  const line = new RequestLine({ admission, loggers, tracer, observer, failures, idleEnd });
+  const server: DaemonServer = new DaemonServer(line, {
+    handle: multus.handle,
+    handleDelegate: multus.handleDelegate,
+    agents,
+    kernels,
+    notReady: () => runtimeConfig?.notInPlace ?? clusters.problem(),
+    status: () =>
+      daemonStatus({
+        version: packageJson.version,
+        nodeName: config.nodeName,
+        missingKubeconfig: clusters.missingKubeconfig,
+        onDemand: isOnDemand,
+        state: daemonState,
+        notReady: server.notReady,
+        failures: () => failures.list,
+      }),
+  });
   const listening = server.listen(config.socketDir, isOnDemand);
   const daemonSet = ownDaemonSetIn(process.env);
   const ending = new Ending({

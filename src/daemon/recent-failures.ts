@@ -3,7 +3,7 @@
 import type { CniRequest } from "../cni/request.ts";
 import { bounded, ownText } from "../log/quoted.ts";
 import type { RecentFailure } from "../multus/daemon-status.ts";
-import type { RequestHandler } from "./shim-session.ts";
+import type { HandledRequest } from "../multus/handler.ts";
 
 const most = 20;
 /** Characters of a message: plugins can say a lot. */
@@ -22,22 +22,17 @@ export class RecentFailures {
     return this.#failures.toReversed();
   }
 
-  /** The same handler, whose failures are remembered. */
-  of<Request extends CniRequest>(handle: RequestHandler<Request>): RequestHandler<Request> {
-    return async (request, ...rest) => {
-      const handled = await handle(request, ...rest);
-      const { error, report } = handled;
-      if (error === undefined) return handled;
-      if (this.#failures.length >= most) this.#failures.shift();
-      this.#failures.push({
-        at: new Date().toISOString(),
-        command: kept(request.command),
-        pod: report.podName === "" ? "" : `${kept(report.podNamespace)}/${kept(report.podName)}`,
-        containerId: kept(request.containerId),
-        code: error.code,
-        message: kept(error.message, longestMessage),
-      });
-      return handled;
-    };
+  /** Remembers a request, if it has failed. */
+  note(request: CniRequest, { error, report }: HandledRequest): void {
+    if (error === undefined) return;
+    if (this.#failures.length >= most) this.#failures.shift();
+    this.#failures.push({
+      at: new Date().toISOString(),
+      command: kept(request.command),
+      pod: report.podName === "" ? "" : `${kept(report.podNamespace)}/${kept(report.podName)}`,
+      containerId: kept(request.containerId),
+      code: error.code,
+      message: kept(error.message, longestMessage),
+    });
   }
 }

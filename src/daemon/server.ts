@@ -4,9 +4,10 @@ import { createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectionLimits } from "./connection-limits.ts";
 import { type HttpServices, HttpSide } from "./http/http-side.ts";
-import { type ServingContext, type SessionContext, ShimSession } from "./shim-session.ts";
+import type { RequestHandler, RequestLine } from "./request-line.ts";
+import { type SessionContext, ShimSession } from "./shim-session.ts";
 import { listenOn, type SocketFile } from "./socket-file.ts";
-import { Stopping } from "./stopping.ts";
+import type { Stopping } from "./stopping.ts";
 
 /** Frames start with a length of at most 16 MiB, so with 0 or 1. */
 const maxFirstByteOfFrame = 1;
@@ -27,6 +28,8 @@ const arrivalBounds = {
 
 /** The services behind requests over HTTP, and the daemon's readiness. */
 export interface ServerServices extends HttpServices {
+  /** Works on the runtime's requests. */
+  readonly handle: RequestHandler;
   /** Why the daemon is of no use to its node yet, beside the socket; undefined: it is. Without it there is no such reason. */
   readonly notReady?: (() => string | undefined) | undefined;
 }
@@ -41,14 +44,15 @@ export class DaemonServer {
   readonly #sessions = new Set<ShimSession>();
   readonly #arriving: ConnectionLimits;
   #socketFile: SocketFile | undefined;
-  readonly #stopping = new Stopping();
+  readonly #stopping: Stopping;
   /** Called whenever a request ends while the daemon stops. */
   #requestEnded: () => void = () => {};
 
-  constructor(context: ServingContext, services: ServerServices) {
+  constructor(line: RequestLine, services: ServerServices) {
     this.#services = services;
-    this.#context = { ...context, stopping: this.#stopping, notReady: () => this.notReady };
-    const log = context.loggers.daemon;
+    this.#stopping = line.stopping;
+    this.#context = { line, handle: services.handle, notReady: () => this.notReady };
+    const log = line.loggers.daemon;
     this.#arriving = new ConnectionLimits({
       ...arrivalBounds,
       onLate: (milliseconds) => log.error("a connection brought no request", { milliseconds }),
@@ -69,7 +73,7 @@ export class DaemonServer {
    * @throws {SocketFileError} where another daemon serves it, or others could replace it
    */
   async listen(socketDir: string, isOnDemand = false): Promise<string> {
-    const log = this.#context.loggers.daemon;
+    const log = this.#context.line.loggers.daemon;
     this.#socketFile = await listenOn(this.#server, socketDir, isOnDemand);
     this.#server.on("error", (error) => log.error("the socket failed", { error: error.message }));
     if (this.#socketFile.isTakenOver) {
@@ -172,7 +176,7 @@ export class DaemonServer {
       } else if (isLetter(firstByte)) {
         this.#http.take(socket, first);
       } else {
-        this.#context.loggers.daemon.error("a connection speaks neither the protocol nor HTTP", {
+        this.#context.line.loggers.daemon.error("a connection speaks neither the protocol nor HTTP", {
           firstByte,
         });
         socket.destroy();

@@ -1,38 +1,18 @@
 /** One shim's connection: HELLO, REQUEST, the orders of its request, REPLY (docs/wire.md). */
 
 import type { Duplex } from "node:stream";
-import type { Executor } from "../agent/executor.ts";
 import { FrameConnection } from "../agent/frame-connection.ts";
 import { Fields } from "../agent/frame-fields.ts";
 import { type Frame, FrameError, FrameType, protocolVersion } from "../agent/frames.ts";
 import { Orders } from "../agent/orders.ts";
 import { ShimExecutor } from "../agent/shim-executor.ts";
 import type { CniRequest } from "../cni/request.ts";
-import type { Logger } from "../log/logger.ts";
 import { bounded, quoted } from "../log/quoted.ts";
-import type { HandledRequest } from "../multus/handler.ts";
-import type { Pause } from "../multus/pause.ts";
-import { type Answer, refusal, takeIn, type WorkContext } from "./request-work.ts";
+import { type Answer, type RequestHandler, type RequestLine, refusal } from "./request-line.ts";
 
-/**
- * Works on one request; never throws.
- * @param arrived when it came, in milliseconds of `performance.now()`
- * @param pause waits without the request's slot
- */
-export type RequestHandler<Request extends CniRequest = CniRequest> = (
-  request: Request,
-  executor: Executor,
-  log: Logger,
-  arrived: number,
-  pause: Pause,
-) => Promise<HandledRequest>;
-
-/** What requests are served with. */
-export interface ServingContext extends Omit<WorkContext, "stopping"> {
+export interface SessionContext {
+  readonly line: RequestLine;
   readonly handle: RequestHandler;
-}
-
-export interface SessionContext extends ServingContext, WorkContext {
   /** Why the daemon should get nothing to do, for probes; undefined: it is ready. */
   readonly notReady: () => string | undefined;
 }
@@ -125,17 +105,17 @@ export class ShimSession {
     this.#listener.requested();
     this.#state = "orders";
     const executor = new ShimExecutor(this.#orders, pluginDirectories);
-    this.#giveUp = takeIn(this.#context, {
+    const { line, handle } = this.#context;
+    this.#giveUp = line.serve({
       request,
-      otherShare: "",
-      furtherBytes: 0,
-      handle: (log, arrived, pause) => this.#context.handle(request, executor, log, arrived, pause),
+      handle,
+      executor,
       answer: (answer) => {
         // It is not waited for, however long its shim stays.
         if (answer.retry === true) this.#state = "turned away";
         this.#reply(answer);
         // Go multus's shim brings its requests over HTTP.
-        this.#context.observer?.httpAnswered("/cni", "POST", answer.exitCode === 0 ? 200 : 400);
+        line.observer?.httpAnswered("/cni", "POST", answer.exitCode === 0 ? 200 : 400);
       },
       isGone: () => this.#gone,
     });
@@ -156,7 +136,7 @@ export class ShimSession {
   }
 
   #malformed(error: FrameError): void {
-    this.#context.loggers.daemon.error("a shim broke the protocol", { error: error.message });
+    this.#context.line.loggers.daemon.error("a shim broke the protocol", { error: error.message });
     this.#refuse(`the daemon did not understand the multus binary: ${error.message}; ${restartHint}`);
   }
 

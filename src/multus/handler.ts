@@ -39,7 +39,7 @@ import {
 import { networkWithVersion } from "./network-version.ts";
 import { NetworkCatalog } from "./networks.ts";
 import { refusedPlugin } from "./own-plugin.ts";
-import { withPassthru } from "./passthru.ts";
+import { PassthruExecutor } from "./passthru.ts";
 import { withinPatience } from "./patience.ts";
 import { type Pause, plainPause } from "./pause.ts";
 import { pluginArgs, pluginPath } from "./plugin-environment.ts";
@@ -251,7 +251,7 @@ export function createMultus(options: MultusOptions): Multus {
       args: pluginArgs(pod, runtimeArgs),
       path: pluginPath(netconf.binDir, request.path),
       chain: {
-        executor: withPassthru(executor),
+        executor: new PassthruExecutor(executor),
         kernels,
         cache: cacheOf(netconf.cniDir, log),
         timeoutOf: (command) => delegateTimeoutMs ?? timeoutOf(command),

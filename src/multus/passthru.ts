@@ -1,6 +1,7 @@
 /** The do-nothing plugin `passthru`, with which the auxiliary chain starts (behaviour page, section 3): it needs no process. */
 
-import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
+import { ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
+import { ForwardingExecutor } from "../agent/forwarding-executor.ts";
 import { objectMembers } from "../cni/json.ts";
 import { supportedVersions } from "../cni/versions.ts";
 
@@ -29,23 +30,15 @@ function passThrough(stdin: Uint8Array): Uint8Array {
   );
 }
 
-/** An executor that answers for `passthru` itself and hands everything else on. */
-export function withPassthru(executor: Executor): Executor {
-  return {
-    async runPlugin(run: PluginRun): Promise<PluginOutcome> {
-      if (run.plugin !== passthruType) {
-        return executor.runPlugin(run);
-      }
-      if (run.env.CNI_COMMAND === "VERSION") return said(encoder.encode(knownVersions));
-      const link = run.absentLink;
-      if (link !== undefined && (await executor.linkExists(link.netns, link.ifName))) {
-        throw new ExecutorError("link-exists", `${link.ifName} is there already`);
-      }
-      return said(run.env.CNI_COMMAND === "ADD" ? passThrough(run.stdin) : nothing);
-    },
-    linkExists: (netns, ifName) => executor.linkExists(netns, ifName),
-    linkStates: (netns, links) => executor.linkStates(netns, links),
-    setDefaultRoutes: (netns, ifName, clear, gateways) =>
-      executor.setDefaultRoutes(netns, ifName, clear, gateways),
-  };
+/** Answers for `passthru` itself, and hands everything else on. */
+export class PassthruExecutor extends ForwardingExecutor {
+  override async runPlugin(run: PluginRun): Promise<PluginOutcome> {
+    if (run.plugin !== passthruType) return this.next.runPlugin(run);
+    if (run.env.CNI_COMMAND === "VERSION") return said(encoder.encode(knownVersions));
+    const link = run.absentLink;
+    if (link !== undefined && (await this.next.linkExists(link.netns, link.ifName))) {
+      throw new ExecutorError("link-exists", `${link.ifName} is there already`);
+    }
+    return said(run.env.CNI_COMMAND === "ADD" ? passThrough(run.stdin) : nothing);
+  }
 }

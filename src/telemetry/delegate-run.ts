@@ -1,6 +1,13 @@
 /** Runs of plugins, seen from outside: what they are given to know of their trace, how long they took, and how they ended. */
 
-import { type Executor, ExecutorError, type ExecutorErrorCode, type PluginRun } from "../agent/executor.ts";
+import {
+  type Executor,
+  ExecutorError,
+  type ExecutorErrorCode,
+  type PluginOutcome,
+  type PluginRun,
+} from "../agent/executor.ts";
+import { ForwardingExecutor } from "../agent/forwarding-executor.ts";
 import type { RequestTrace } from "./request-trace.ts";
 import { newSpanId } from "./trace-context.ts";
 
@@ -21,42 +28,42 @@ export interface DelegateRun {
   readonly spanId: string;
 }
 
-/**
- * An executor that does the same and tells of it.
- * @param onRun is told of each run when it has ended
- */
-export function observedExecutor(
-  executor: Executor,
-  trace: RequestTrace,
-  onRun: ((run: DelegateRun) => void) | undefined,
-): Executor {
-  const run = async (order: PluginRun, spanId: string) => {
+/** Does the same as another one, and tells of the runs. */
+export class ObservedExecutor extends ForwardingExecutor {
+  readonly #trace: RequestTrace;
+  readonly #onRun: ((run: DelegateRun) => void) | undefined;
+
+  /** @param onRun is told of each run when it has ended */
+  constructor(executor: Executor, trace: RequestTrace, onRun: ((run: DelegateRun) => void) | undefined) {
+    super(executor);
+    this.#trace = trace;
+    this.#onRun = onRun;
+  }
+
+  override runPlugin(run: PluginRun): Promise<PluginOutcome> {
+    const spanId = this.#trace.isRecorded ? newSpanId() : "";
+    const env = { ...run.env, ...this.#trace.environment(spanId) };
+    const traced = { ...run, env };
+    return spanId === "" && this.#onRun === undefined
+      ? this.next.runPlugin(traced)
+      : this.#run(traced, spanId);
+  }
+
+  async #run(run: PluginRun, spanId: string): Promise<PluginOutcome> {
     const start = performance.now();
     let outcome: RunOutcome = "not-run";
     try {
-      const ended = await executor.runPlugin(order);
+      const ended = await this.next.runPlugin(run);
       outcome = ended.exitCode === 0 ? "ok" : "failed";
       return ended;
     } catch (error) {
       if (error instanceof ExecutorError) outcome = error.code;
       throw error;
     } finally {
-      const { CNI_COMMAND: command = "", CNI_IFNAME: ifName = "" } = order.env;
-      const seen = { plugin: order.plugin, command, ifName, start, end: performance.now(), outcome, spanId };
-      if (spanId !== "") trace.runs.push(seen);
-      onRun?.(seen);
+      const { CNI_COMMAND: command = "", CNI_IFNAME: ifName = "" } = run.env;
+      const seen = { plugin: run.plugin, command, ifName, start, end: performance.now(), outcome, spanId };
+      if (spanId !== "") this.#trace.runs.push(seen);
+      this.#onRun?.(seen);
     }
-  };
-  return {
-    runPlugin(order) {
-      const spanId = trace.isRecorded ? newSpanId() : "";
-      const env = { ...order.env, ...trace.environment(spanId) };
-      const traced = { ...order, env };
-      return spanId === "" && onRun === undefined ? executor.runPlugin(traced) : run(traced, spanId);
-    },
-    linkExists: (netns, ifName) => executor.linkExists(netns, ifName),
-    linkStates: (netns, links) => executor.linkStates(netns, links),
-    setDefaultRoutes: (netns, ifName, clear, gateways) =>
-      executor.setDefaultRoutes(netns, ifName, clear, gateways),
-  };
+  }
 }

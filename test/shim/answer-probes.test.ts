@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { FrameType, protocolVersion } from "../../src/agent/frames.ts";
 import { Admission } from "../../src/daemon/admission.ts";
+import { RequestLine } from "../../src/daemon/request-line.ts";
 import { RequestLoggers } from "../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../src/daemon/server.ts";
 import { Loggers } from "../../src/log/loggers.ts";
@@ -25,13 +26,10 @@ const said = ({ exitCode, stdout, stderr }: CommandOutcome) => [exitCode, stdout
 /** A daemon's server that has nothing to serve. */
 async function serverIn(directory: string, notReady: () => string | undefined): Promise<DaemonServer> {
   const server = new DaemonServer(
-    {
-      handle: () => {
-        throw new Error("nobody asks for anything");
-      },
+    new RequestLine({
       admission: new Admission(16),
       loggers: new RequestLoggers(new Loggers(() => {}), {}),
-    },
+    }),
     { ...httpServices(), notReady },
   );
   await server.listen(directory);

@@ -8,6 +8,7 @@ import { AgentProcess } from "../../src/agent/agent-process.ts";
 import { type Executor, ExecutorError, type PluginRun } from "../../src/agent/executor.ts";
 import type { CniRequest } from "../../src/cni/request.ts";
 import { Admission } from "../../src/daemon/admission.ts";
+import { RequestLine } from "../../src/daemon/request-line.ts";
 import { RequestLoggers } from "../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../src/daemon/server.ts";
 import { Loggers } from "../../src/log/loggers.ts";
@@ -46,17 +47,18 @@ class TestServer implements AsyncDisposable {
   /** Serves requests with what `work` prints. */
   async serve(work: (request: CniRequest, executor: Executor) => Promise<string>): Promise<void> {
     this.#server = new DaemonServer(
-      {
+      new RequestLine({
+        admission: new Admission(16),
+        loggers: new RequestLoggers(new Loggers(() => {}), {}),
+      }),
+      httpServices({
         handle: async (request, executor) => ({
           exitCode: 0,
           stdout: Buffer.from(await work(request, executor)),
           report: newReport(),
           error: undefined,
         }),
-        admission: new Admission(16),
-        loggers: new RequestLoggers(new Loggers(() => {}), {}),
-      },
-      httpServices(),
+      }),
     );
     await this.#server.listen(this.#directory.path);
   }

@@ -1,12 +1,13 @@
-/** What a daemon's server serves HTTP with, in tests of everything else: no agent ever starts. */
+/** What a daemon's server serves with, in tests that bring what they are about themselves: no agent ever starts. */
 
 import { AgentPool } from "../../src/agent/agent-pool.ts";
 import { ExecutorError } from "../../src/agent/executor.ts";
-import type { HttpServices } from "../../src/daemon/http/http-side.ts";
+import type { ServerServices } from "../../src/daemon/server.ts";
 import { loadKernels } from "../../src/kernels/load.ts";
 
-export function httpServices(further: Partial<HttpServices> = {}): HttpServices {
+export function httpServices(further: Partial<ServerServices> = {}): ServerServices {
   return {
+    handle: () => Promise.reject(new Error("nothing is attached here")),
     handleDelegate: () => Promise.reject(new Error("nothing is plugged in here")),
     agents: new AgentPool({
       idleMs: 0,

@@ -13,8 +13,8 @@ import type { Kernels } from "../../kernels/index.ts";
 import { errorStack, errorText } from "../../log/error-text.ts";
 import { bounded } from "../../log/quoted.ts";
 import type { DelegateRequest } from "../../multus/hot-plug.ts";
-import { takeIn } from "../request-work.ts";
-import type { RequestHandler, SessionContext } from "../shim-session.ts";
+import type { RequestHandler } from "../request-line.ts";
+import type { SessionContext } from "../shim-session.ts";
 import { type HttpAnswer, httpAnswer } from "./http-answer.ts";
 import { parseHttpRequest } from "./http-request.ts";
 import { readBody, TooLargeError } from "./request-body.ts";
@@ -80,7 +80,7 @@ export class HttpSide {
       // Nobody was answered where the client went away before.
       if (!response.headersSent) return;
       const handler = paths.includes(path) ? path : "NotFound";
-      this.#context.observer?.httpAnswered(handler, method, response.statusCode);
+      this.#context.line.observer?.httpAnswered(handler, method, response.statusCode);
     });
     // An answer ends its connection: nothing keeps a stopping daemon waiting.
     response.setHeader("Connection", "close");
@@ -139,18 +139,16 @@ export class HttpSide {
     this.#context.requestArrived(message.socket);
     if (body === undefined || response.destroyed) return;
     const { request, environment } = parseHttpRequest(body);
-    const { agents, kernels, handle, handleDelegate } = this.#context;
+    const { line, agents, kernels, handle, handleDelegate } = this.#context;
     const executor = new AgentExecutor(agents, { environment, path: request.path });
-    const giveUp = takeIn(this.#context, {
+    const giveUp = line.serve({
       request,
+      handle: path === "/cni" ? handle : handleDelegate,
+      executor,
       // A controller that names no pod takes no slots from the runtime's requests that name none.
       otherShare: path === "/cni" ? "" : path,
       // Its environment, and more.
       furtherBytes: body.length,
-      handle: (log, arrived, pause) =>
-        path === "/cni"
-          ? handle(request, executor, log, arrived, pause)
-          : handleDelegate(request, executor, log, arrived, pause),
       answer(reply) {
         // Of silence again: a client that does not read its answer holds a descriptor.
         message.socket.setTimeout(requestWithinMs);
@@ -166,7 +164,7 @@ export class HttpSide {
 
   #refuse(path: string, response: ServerResponse, error: unknown): void {
     const isExpected = error instanceof CniError;
-    this.#context.loggers.daemon.error("a request over HTTP makes no sense", {
+    this.#context.line.loggers.daemon.error("a request over HTTP makes no sense", {
       path,
       error: isExpected ? error.message : errorStack(error),
     });

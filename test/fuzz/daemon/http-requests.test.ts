@@ -5,6 +5,7 @@ import { expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { Admission } from "../../../src/daemon/admission.ts";
 import { parseHttpRequest } from "../../../src/daemon/http/http-request.ts";
+import { RequestLine } from "../../../src/daemon/request-line.ts";
 import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../../src/daemon/server.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
@@ -104,7 +105,10 @@ test("whatever a connection brings and in whatever pieces, it gets one answer at
     return { exitCode: 0, stdout: Buffer.alloc(0), report: newReport(), error: undefined };
   };
   const loggers = new RequestLoggers(new Loggers(() => {}), {});
-  const server = new DaemonServer({ admission, loggers, handle }, httpServices({ handleDelegate: handle }));
+  const server = new DaemonServer(
+    new RequestLine({ admission, loggers }),
+    httpServices({ handle, handleDelegate: handle }),
+  );
   const socketPath = await server.listen(directory.path);
   try {
     await fc.assert(

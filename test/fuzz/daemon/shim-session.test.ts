@@ -4,9 +4,9 @@ import { expect, test } from "vitest";
 import { FrameReader } from "../../../src/agent/frame-reader.ts";
 import { decodeFrame, encodeFrame, FrameType } from "../../../src/agent/frames.ts";
 import { Admission } from "../../../src/daemon/admission.ts";
+import { RequestLine } from "../../../src/daemon/request-line.ts";
 import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { ShimSession } from "../../../src/daemon/shim-session.ts";
-import { Stopping } from "../../../src/daemon/stopping.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
 import { newReport } from "../../../src/multus/report.ts";
 
@@ -72,8 +72,8 @@ test("whatever a shim sends and in whatever pieces, it gets one REPLY at most, a
       fc.boolean(),
       async (bytes, size, stops) => {
         const admission = new Admission(1);
-        const stopping = new Stopping();
-        if (stops) stopping.turnAway();
+        const line = new RequestLine({ admission, loggers });
+        if (stops) line.stopping.turnAway();
         const [daemonEnd, shimEnd] = duplexPair();
         const replies: unknown[] = [];
         const reader = new FrameReader((payload) => {
@@ -84,9 +84,7 @@ test("whatever a shim sends and in whatever pieces, it gets one REPLY at most, a
         shimEnd.on("data", (chunk: Buffer) => reader.push(chunk));
         const closed = new Promise<void>((resolve) => {
           const context = {
-            admission,
-            loggers,
-            stopping,
+            line,
             notReady: () => undefined,
             handle: async (
               _: unknown,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { addTimes } from "../../../src/ctl/try/network-times.ts";
-import { logRequest } from "../../../src/daemon/request-line.ts";
+import { logRequest } from "../../../src/daemon/request-log.ts";
 import { formatFields, formatLine } from "../../../src/log/line.ts";
 import type { Logger } from "../../../src/log/logger.ts";
 import { newReport } from "../../../src/multus/report.ts";

@@ -14,6 +14,20 @@ function newIdleEnd(seconds: number | undefined, undelivered = () => 0) {
   return { end, idleEnd: new IdleEnd({ seconds, undelivered, end }) };
 }
 
+/** Works as a request's handler does. */
+async function during<Result>(
+  idleEnd: IdleEnd,
+  command: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  idleEnd.begun(command);
+  try {
+    return await work();
+  } finally {
+    idleEnd.ended(command);
+  }
+}
+
 test("ends once after so many seconds without a request", async () => {
   const { end, idleEnd } = newIdleEnd(60);
   idleEnd.begin();
@@ -27,7 +41,7 @@ test("does not end while a request is worked on, and counts from the last one's 
   const { end, idleEnd } = newIdleEnd(60);
   const requests = [Promise.withResolvers<string>(), Promise.withResolvers<string>()] as const;
   idleEnd.begin();
-  const works = requests.map(({ promise }) => idleEnd.during("ADD", () => promise));
+  const works = requests.map(({ promise }) => during(idleEnd, "ADD", () => promise));
   await vi.advanceTimersByTimeAsync(600_000);
   requests[0].resolve("first");
   await vi.advanceTimersByTimeAsync(600_000);
@@ -46,7 +60,7 @@ test("ends once, whoever is still served meanwhile", async () => {
   const { end, idleEnd } = newIdleEnd(60);
   idleEnd.begin();
   await vi.advanceTimersByTimeAsync(60_100);
-  await idleEnd.during("ADD", async () => {});
+  await during(idleEnd, "ADD", async () => {});
   await vi.advanceTimersByTimeAsync(600_000);
   expect(end).toHaveBeenCalledTimes(1);
 });
@@ -56,7 +70,7 @@ test("is not kept by a runtime that asks for STATUS", async () => {
   idleEnd.begin();
   for (let second = 0; second < 60; second += 5) {
     await vi.advanceTimersByTimeAsync(5_000);
-    expect(await idleEnd.during("STATUS", async () => "served")).toBe("served");
+    expect(await during(idleEnd, "STATUS", async () => "served")).toBe("served");
   }
   await vi.advanceTimersByTimeAsync(1_000);
   expect(end).toHaveBeenCalledTimes(1);
@@ -76,7 +90,7 @@ test("waits for what is to be delivered", async () => {
 test("never ends where nothing says so", async () => {
   const { end, idleEnd } = newIdleEnd(undefined);
   idleEnd.begin();
-  await idleEnd.during("ADD", async () => {});
+  await during(idleEnd, "ADD", async () => {});
   await vi.advanceTimersByTimeAsync(1_000_000_000);
   expect(end).not.toHaveBeenCalled();
 });

@@ -1,16 +1,18 @@
 import { once } from "node:events";
 import { request as httpRequest, type Server } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
+import { Admission } from "../../../src/daemon/admission.ts";
 import { Few } from "../../../src/daemon/metrics/few.ts";
 import { createMetrics } from "../../../src/daemon/metrics/registry.ts";
 import { MetricsServer } from "../../../src/daemon/metrics/server.ts";
 import type { DaemonState } from "../../../src/daemon/metrics/state.ts";
-import { observed } from "../../../src/daemon/observed-handler.ts";
+import { type Answer, type RequestHandler, RequestLine } from "../../../src/daemon/request-line.ts";
+import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
+import { Loggers } from "../../../src/log/loggers.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
-import { plainPause } from "../../../src/multus/pause.ts";
 import { newReport } from "../../../src/multus/report.ts";
-import { Tracer } from "../../../src/telemetry/tracer.ts";
 import { freePort } from "../../support/cluster/ports.ts";
 import { busyState, quietState } from "../../support/daemon-state.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
@@ -178,34 +180,39 @@ test("a label has as many values as it may", () => {
   ]);
 });
 
-test("a handler that is observed does what it did, and is counted with its plugins", async () => {
+test("a request is counted with its plugins and its wait in the line, and belongs to its trace", async () => {
   const { observer, text } = newMetrics();
+  const loggers = new RequestLoggers(new Loggers(() => {}), {});
+  const line = new RequestLine({ admission: new Admission(1), loggers, observer });
   const executor = {
     runPlugin: async () => ({ exitCode: 0, stdout: Buffer.from("ok"), stderrTail: "", milliseconds: 1 }),
     linkExists: async () => false,
     linkStates: async () => [],
     setDefaultRoutes: async () => {},
   };
+  const request = requestIn(traceparent);
+  const serve = (handle: RequestHandler) =>
+    new Promise<Answer>((answer) => {
+      line.serve({ request, executor, handle, answer, isGone: () => false });
+    });
+  const first = Promise.withResolvers<HandledRequest>();
+  const before = serve(() => first.promise);
   const answer = handled();
-  const handle = observed(
-    async (_, seen) => {
-      const run = {
-        plugin: "bridge",
-        path: "/p",
-        env: { CNI_COMMAND: "ADD" },
-        stdin: Buffer.of(),
-        timeoutMs: 0,
-      };
-      expect(String((await seen.runPlugin(run)).stdout)).toBe("ok");
-      return answer;
-    },
-    new Tracer(undefined),
-    observer,
-  );
-  const arrived = performance.now() - 100;
-  expect(await handle(requestIn(traceparent), executor, new RecordingLogger(), arrived, plainPause)).toBe(
-    answer,
-  );
+  const after = serve(async (_, seen) => {
+    const run = {
+      plugin: "bridge",
+      path: "/p",
+      env: { CNI_COMMAND: "ADD" },
+      stdin: Buffer.of(),
+      timeoutMs: 0,
+    };
+    expect(String((await seen.runPlugin(run)).stdout)).toBe("ok");
+    return answer;
+  });
+  await sleep(100);
+  first.resolve(handled());
+  await before;
+  expect(await after).toBe(answer);
   expect(answer.report.trace).toBe(traceId);
   const at = await samples(text());
   expect(at("multus_delegate_runs_total")).toEqual({ 'command="ADD",outcome="ok",plugin="bridge"': 1 });

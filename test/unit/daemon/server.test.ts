@@ -12,9 +12,9 @@ import type { CniRequest } from "../../../src/cni/request.ts";
 import { Admission } from "../../../src/daemon/admission.ts";
 import type { HttpServices } from "../../../src/daemon/http/http-side.ts";
 import type { Observer } from "../../../src/daemon/observer.ts";
+import { type RequestHandler, RequestLine } from "../../../src/daemon/request-line.ts";
 import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../../src/daemon/server.ts";
-import type { RequestHandler } from "../../../src/daemon/shim-session.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
 import { newReport, type RequestReport } from "../../../src/multus/report.ts";
@@ -55,13 +55,12 @@ function newServer(
     logged += text;
   });
   const server = new DaemonServer(
-    {
-      handle,
+    new RequestLine({
       admission: new Admission(limit),
       loggers: new RequestLoggers(loggers, { logLevel: "debug" }),
       observer,
-    },
-    httpServices(services),
+    }),
+    httpServices({ handle, ...services }),
   );
   servers.push(server);
   return server;
@@ -510,8 +509,8 @@ describe("HTTP on the same socket", () => {
       expect.objectContaining({ command: "DEL", attributes: Buffer.from('{"mac":"x"}') }),
       expect.anything(),
       expect.anything(),
-      expect.any(Number),
       expect.any(Function),
+      expect.any(Number),
     );
   });
 

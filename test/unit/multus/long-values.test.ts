@@ -2,7 +2,7 @@
 
 import { beforeAll, describe, expect, test } from "vitest";
 import type { CniRequest } from "../../../src/cni/request.ts";
-import { logRequest } from "../../../src/daemon/request-line.ts";
+import { logRequest } from "../../../src/daemon/request-log.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { Loggers } from "../../../src/log/loggers.ts";

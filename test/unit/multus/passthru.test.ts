@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { PluginRun } from "../../../src/agent/executor.ts";
-import { withPassthru } from "../../../src/multus/passthru.ts";
+import { PassthruExecutor } from "../../../src/multus/passthru.ts";
 import { PretendedPlugins } from "./rig.ts";
 
 const run = (command: string, stdin: unknown, more: Partial<PluginRun> = {}): PluginRun => ({
@@ -13,7 +13,7 @@ const run = (command: string, stdin: unknown, more: Partial<PluginRun> = {}): Pl
 });
 
 async function stdoutOf(order: PluginRun): Promise<string> {
-  const { exitCode, stdout } = await withPassthru(new PretendedPlugins()).runPlugin(order);
+  const { exitCode, stdout } = await new PassthruExecutor(new PretendedPlugins()).runPlugin(order);
   expect(exitCode).toBe(0);
   return Buffer.from(stdout).toString("utf8");
 }
@@ -39,13 +39,13 @@ test("ADD is refused where the interface is there already", async () => {
   const plugins = new PretendedPlugins();
   plugins.links.add("net1");
   const order = run("ADD", {}, { absentLink: { netns: "/run/netns/pod", ifName: "net1" } });
-  await expect(withPassthru(plugins).runPlugin(order)).rejects.toMatchObject({ code: "link-exists" });
+  await expect(new PassthruExecutor(plugins).runPlugin(order)).rejects.toMatchObject({ code: "link-exists" });
 });
 
 test("every other plugin, and every other order, goes on to the executor", async () => {
   const plugins = new PretendedPlugins();
   plugins.links.add("eth0");
-  const executor = withPassthru(plugins);
+  const executor = new PassthruExecutor(plugins);
   await executor.runPlugin(run("DEL", {}, { plugin: "bridge" }));
   await executor.setDefaultRoutes("/run/netns/pod", "eth0", [4], ["10.0.0.1"]);
   expect(await executor.linkExists("/run/netns/pod", "eth0")).toBe(true);

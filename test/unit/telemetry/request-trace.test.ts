@@ -9,7 +9,7 @@ import {
 import { CniError } from "../../../src/cni/errors.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
 import { newReport } from "../../../src/multus/report.ts";
-import { type DelegateRun, observedExecutor } from "../../../src/telemetry/delegate-run.ts";
+import { type DelegateRun, ObservedExecutor } from "../../../src/telemetry/delegate-run.ts";
 import { RequestTrace } from "../../../src/telemetry/request-trace.ts";
 import { spansOf } from "../../../src/telemetry/spans.ts";
 import { parseTraceparent } from "../../../src/telemetry/trace-context.ts";
@@ -49,7 +49,7 @@ class Plugins implements Executor {
 describe("what plugins are told of their trace", () => {
   async function told(trace: RequestTrace): Promise<PluginRun["env"][]> {
     const plugins = new Plugins();
-    const executor = observedExecutor(plugins, trace, undefined);
+    const executor = new ObservedExecutor(plugins, trace, undefined);
     for (const ifName of ["eth0", "net1"]) await executor.runPlugin(order("bridge", ifName));
     expect(await executor.linkExists("/n", "i")).toBe(true);
     expect(await executor.linkStates("/n", [{ ifName: "i", addresses: [] }])).toHaveLength(1);
@@ -93,8 +93,10 @@ describe("what plugins are told of their trace", () => {
 test("runs are told of with their outcome, whether they are recorded or not", async () => {
   for (const sampler of [undefined, record]) {
     const seen: DelegateRun[] = [];
-    const executor = observedExecutor(new Plugins(), new RequestTrace(requestIn(undefined), sampler), (run) =>
-      seen.push(run),
+    const executor = new ObservedExecutor(
+      new Plugins(),
+      new RequestTrace(requestIn(undefined), sampler),
+      (run) => seen.push(run),
     );
     await executor.runPlugin(order("bridge", "eth0"));
     await executor.runPlugin(order("bad", "net1"));

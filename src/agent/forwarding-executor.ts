@@ -1,0 +1,33 @@
+/** An Executor that hands its orders on, for one that changes or watches some of them. */
+
+import type { Executor, ExpectedLink, LinkState, PluginOutcome, PluginRun } from "./executor.ts";
+
+export class ForwardingExecutor implements Executor {
+  protected readonly next: Executor;
+
+  /** @param next carries the orders out */
+  constructor(next: Executor) {
+    this.next = next;
+  }
+
+  runPlugin(run: PluginRun): Promise<PluginOutcome> {
+    return this.next.runPlugin(run);
+  }
+
+  linkExists(netns: string, ifName: string): Promise<boolean> {
+    return this.next.linkExists(netns, ifName);
+  }
+
+  linkStates(netns: string, links: readonly ExpectedLink[]): Promise<readonly LinkState[]> {
+    return this.next.linkStates(netns, links);
+  }
+
+  setDefaultRoutes(
+    netns: string,
+    ifName: string,
+    clear: readonly (4 | 6)[],
+    gateways: readonly string[],
+  ): Promise<void> {
+    return this.next.setDefaultRoutes(netns, ifName, clear, gateways);
+  }
+}

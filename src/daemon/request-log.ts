@@ -1,0 +1,43 @@
+/** The log line of a request: who it was for, what came of it, where the time went. */
+
+import type { CniRequest } from "../cni/request.ts";
+import type { LogFields, Logger } from "../log/logger.ts";
+import { bounded } from "../log/quoted.ts";
+import type { HandledRequest } from "../multus/handler.ts";
+
+/** What the daemon knows beyond the handler's report. */
+export interface RequestTimes {
+  /** Milliseconds in the line. */
+  readonly queue: number;
+  /** Milliseconds from the request's arrival to its reply. */
+  readonly total: number;
+  /** Nobody was left to read the reply. */
+  readonly gone: boolean;
+}
+
+/** Writes the line: at level error where the request failed, else at verbose. Times are milliseconds. */
+export function logRequest(
+  log: Logger,
+  request: CniRequest,
+  handled: HandledRequest,
+  times: RequestTimes,
+): void {
+  const { report, error } = handled;
+  const pod = report.podName === "" ? undefined : `${report.podNamespace}/${report.podName}`;
+  const networks = report.networks.map(
+    ({ name, ifName, milliseconds }) => `${name}@${ifName}:${milliseconds.toFixed(2)}`,
+  );
+  const fields: LogFields = {
+    pod,
+    container: request.containerId === "" ? undefined : request.containerId,
+    trace: report.trace === "" ? undefined : report.trace,
+    networks: networks.length === 0 ? undefined : networks.join(","),
+    gone: times.gone ? true : undefined,
+    queue: times.queue,
+    ...Object.fromEntries(report.phases),
+    total: times.total,
+  };
+  const command = bounded(request.command);
+  if (error === undefined) log.verbose(`${command} done`, fields);
+  else log.error(`${command} failed`, { ...fields, code: error.code, error: error.message });
+}
