@@ -17,7 +17,7 @@ struct json_wanted {
 /* Is this one object, with nothing but white space around it? What is in it is not looked at, but that its brackets and quotes are closed. */
 bool json_is_object(struct bytes document);
 
-/* Looks through the top level of an object for string values. As for the daemon (checkedNetconfKeys() in src/multus/netconf.ts), keys may be in any case,
+/* Looks through the top level of an object for string values. As for the daemon (checkedNetconfKeys() in src/multus/input/netconf.ts), keys may be in any case,
  * one that is null counts as absent, and of those that mean the same the one in the key's own case counts, else the last one.
  * Does not validate: it stops where the text makes no sense, and what was found before that stays found.
  * (The daemon validates, and says where the text is wrong.) */

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The daemon knows both names (src/multus/socket-directory.ts). */
+/* The daemon knows both names (src/socket/directory.ts). */
 static const char lock_name[] = "multus.lock";
 static const char output_name[] = "multusd.stderr";
 

@@ -1,7 +1,7 @@
 /** Benchmarks of the kernels of results: what an attachment asks of them once its delegate has answered. */
 
 import type { ConvertInput, Kernels, StatusInput } from "../../src/kernels/index.ts";
-import { longestStatus } from "../../src/multus/bounds.ts";
+import { longestStatus } from "../../src/multus/input/bounds.ts";
 import { convertResult } from "../../test/reference/result.ts";
 import { networkStatus } from "../../test/reference/status.ts";
 import { type KernelCase, sizes } from "./case.ts";

@@ -5,9 +5,9 @@ import { systemErrorCode } from "../cni/errors.ts";
 import { isJsonObject } from "../cni/json.ts";
 import type { ClusterState } from "../kube/cluster-state.ts";
 import { errorText } from "../log/error-text.ts";
-import type { DaemonStatus as Status } from "../multus/daemon-status.ts";
-import { getFromSocket, type SocketAnswer, statusPage } from "../multus/socket-client.ts";
-import { socketName } from "../multus/socket-directory.ts";
+import { getFromSocket, type SocketAnswer, statusPage } from "../socket/client.ts";
+import { socketName } from "../socket/directory.ts";
+import type { DaemonStatus as Status } from "../socket/status.ts";
 import { UserError } from "./user-error.ts";
 
 export type DaemonStatus = Status<ClusterState>;

@@ -4,8 +4,8 @@ import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { formerDaemonSwitches, formerDaemonValues, isFormerDaemon } from "../command-line/former-daemon.ts";
 import { type KnownOption, withGoFlags } from "../command-line/go-flags.ts";
-import { multusPluginNames } from "../multus/own-plugin.ts";
-import { passthruType } from "../multus/passthru.ts";
+import { multusPluginNames } from "../multus/input/own-plugin.ts";
+import { passthruType } from "../multus/plan/passthru.ts";
 import { UserError } from "./user-error.ts";
 
 /** A call in multusctl's own words. */

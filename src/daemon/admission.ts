@@ -4,9 +4,9 @@
  */
 
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import type { LaneStatus } from "../multus/daemon-status.ts";
-import type { Pause } from "../multus/pause.ts";
+import type { Pause } from "../multus/request/pause.ts";
 import { Room, type RoomLimits } from "../multus/room.ts";
+import type { LaneStatus } from "../socket/status.ts";
 import { ContainerOrder } from "./container-order.ts";
 import { Lane, type LaneEntry } from "./lane.ts";
 

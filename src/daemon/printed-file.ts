@@ -5,7 +5,7 @@
 
 import { fstatSync, ftruncateSync } from "node:fs";
 import { join } from "node:path";
-import { printedFileName } from "../multus/socket-directory.ts";
+import { printedFileName } from "../socket/directory.ts";
 import { isSame, statIfThere } from "./socket-file.ts";
 
 const maxBytes = 1024 * 1024;

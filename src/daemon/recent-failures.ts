@@ -2,8 +2,8 @@
 
 import type { CniRequest } from "../cni/request.ts";
 import { bounded, ownText } from "../log/quoted.ts";
-import type { RecentFailure } from "../multus/daemon-status.ts";
 import type { HandledRequest } from "../multus/handler.ts";
+import type { RecentFailure } from "../socket/status.ts";
 
 const most = 20;
 /** Characters of a message: plugins can say a lot. */

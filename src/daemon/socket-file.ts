@@ -6,8 +6,8 @@ import type { Server } from "node:net";
 import { join } from "node:path";
 import { makeDirectory, removeFile } from "../cni/atomic-file.ts";
 import { systemErrorCode } from "../cni/errors.ts";
-import { getFromSocket, statusPage } from "../multus/socket-client.ts";
-import { answers, isDaemonFile, socketName } from "../multus/socket-directory.ts";
+import { getFromSocket, statusPage } from "../socket/client.ts";
+import { answers, isDaemonFile, socketName } from "../socket/directory.ts";
 
 const groupAndOthersWrite = 0o022;
 const sticky = 0o1000;

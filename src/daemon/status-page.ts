@@ -2,8 +2,8 @@
 
 import { protocolVersion } from "../agent/frames.ts";
 import type { ClusterState } from "../kube/cluster-state.ts";
-import type { DaemonStatus, RecentFailure } from "../multus/daemon-status.ts";
-import type { Eviction } from "../multus/evict-missing.ts";
+import type { Eviction } from "../multus/background/evict-missing.ts";
+import type { DaemonStatus, RecentFailure } from "../socket/status.ts";
 import type { OwnState } from "./metrics/state.ts";
 
 export interface StatusSources {

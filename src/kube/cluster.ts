@@ -1,7 +1,7 @@
 /** A cluster as the rest of the daemon sees it: its pods, its NetworkAttachmentDefinitions and its statuses over one connection. */
 
 import type { Logger } from "../log/logger.ts";
-import type { Cluster } from "../multus/cluster.ts";
+import type { Cluster } from "../multus/cluster/cluster.ts";
 import type { Connection } from "./api.ts";
 import { ApiClient } from "./api-client.ts";
 import type { NodeCertificateSettings } from "./certificates/connection.ts";

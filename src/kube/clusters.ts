@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Clusters } from "../multus/cluster.ts";
+import type { Clusters } from "../multus/cluster/cluster.ts";
 import type { OpenCluster } from "./cluster.ts";
 import type { ClusterState } from "./cluster-state.ts";
 import type { DaemonSetFate } from "./daemon-set.ts";

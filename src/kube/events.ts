@@ -1,8 +1,8 @@
 /** Events about pods (events.k8s.io/v1), as the API takes them. */
 
 import { createHash, randomInt, randomUUID } from "node:crypto";
-import type { PodReference } from "../multus/pod.ts";
-import type { PodEvent } from "../multus/status-sink.ts";
+import type { PodEvent } from "../multus/cluster/status-sink.ts";
+import type { PodReference } from "../multus/input/pod.ts";
 
 /** What a pod's events can say, those of this room included. */
 export interface ReportedEvent {

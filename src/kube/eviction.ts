@@ -2,8 +2,8 @@
 
 import { errorText } from "../log/error-text.ts";
 import { bounded } from "../log/quoted.ts";
-import type { EvictionAnswer } from "../multus/cluster.ts";
-import type { PodReference } from "../multus/pod.ts";
+import type { EvictionAnswer } from "../multus/cluster/cluster.ts";
+import type { PodReference } from "../multus/input/pod.ts";
 import { type Api, ApiError, isTransient } from "./api.ts";
 import { askedPauseMs } from "./back-off.ts";
 import { isNamespaceName, isObjectName } from "./object-names.ts";

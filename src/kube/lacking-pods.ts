@@ -2,8 +2,8 @@
 
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
-import type { EvictionAnswer, FollowedPods, LackingPods } from "../multus/cluster.ts";
-import type { PodReference } from "../multus/pod.ts";
+import type { EvictionAnswer, FollowedPods, LackingPods } from "../multus/cluster/cluster.ts";
+import type { PodReference } from "../multus/input/pod.ts";
 import type { Api } from "./api.ts";
 import type { KubePods } from "./pods.ts";
 import type { RunningPods, RunningPodsOptions } from "./running-pods.ts";

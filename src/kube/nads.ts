@@ -3,7 +3,7 @@
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { isJsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";
-import { type Nad, type NadSource, nadConfigProblem } from "../multus/nads.ts";
+import { type Nad, type NadSource, nadConfigProblem } from "../multus/plan/nads.ts";
 import type { Api } from "./api.ts";
 import { BodyBudget, type Budgeted } from "./body-budget.ts";
 import type { WatchState } from "./cluster-state.ts";

@@ -2,7 +2,7 @@
 
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";
-import type { PodReference } from "../multus/pod.ts";
+import type { PodReference } from "../multus/input/pod.ts";
 import { type Api, ApiError, ApiUnreachable } from "./api.ts";
 import { lacksRight } from "./forbidden.ts";
 

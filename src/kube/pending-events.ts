@@ -6,7 +6,7 @@
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { ownText } from "../log/quoted.ts";
-import type { PodReference } from "../multus/pod.ts";
+import type { PodReference } from "../multus/input/pod.ts";
 import { type Api, ApiError } from "./api.ts";
 import { BackOff } from "./back-off.ts";
 import type { Lane, Parcel } from "./delivery.ts";

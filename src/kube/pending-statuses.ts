@@ -2,7 +2,7 @@
 
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
-import { type PodReference, podKey } from "../multus/pod.ts";
+import { type PodReference, podKey } from "../multus/input/pod.ts";
 import { BackOff } from "./back-off.ts";
 import type { Lane, Parcel } from "./delivery.ts";
 import { lacksRight, MissingRight, usualForbiddenMs } from "./forbidden.ts";

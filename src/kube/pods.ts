@@ -2,10 +2,10 @@
 
 import { isJsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";
-import type { PodDetails, PodSource } from "../multus/cluster.ts";
-import type { PodReference } from "../multus/pod.ts";
-import { configSourceAnnotation, isAnotherPod, isStaticPod } from "../multus/pod-lookup.ts";
-import { podAnnotationsRead, selectsNetworks } from "../multus/selection.ts";
+import type { PodDetails, PodSource } from "../multus/cluster/cluster.ts";
+import { configSourceAnnotation, isAnotherPod, isStaticPod } from "../multus/cluster/pod-lookup.ts";
+import type { PodReference } from "../multus/input/pod.ts";
+import { podAnnotationsRead, selectsNetworks } from "../multus/input/selection.ts";
 import { type Api, metadataOnly } from "./api.ts";
 import { BodyBudget, type Budgeted } from "./body-budget.ts";
 import type { WatchState } from "./cluster-state.ts";

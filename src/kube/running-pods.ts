@@ -6,7 +6,7 @@
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";
 import { ownText } from "../log/quoted.ts";
-import type { RunningPod } from "../multus/cluster.ts";
+import type { RunningPod } from "../multus/cluster/cluster.ts";
 import { type Api, ApiError, listMetadataOnly } from "./api.ts";
 import { keptPod } from "./pods.ts";
 import { type ObjectMeta, Reflector } from "./reflector.ts";

@@ -2,8 +2,8 @@
 
 import { hostname } from "node:os";
 import type { Logger } from "../log/logger.ts";
-import type { PodReference } from "../multus/pod.ts";
-import type { PodEvent, StatusSink } from "../multus/status-sink.ts";
+import type { PodEvent, StatusSink } from "../multus/cluster/status-sink.ts";
+import type { PodReference } from "../multus/input/pod.ts";
 import type { Api } from "./api.ts";
 import type { BackOffLimits } from "./back-off.ts";
 import type { DeliveryState } from "./cluster-state.ts";

@@ -4,33 +4,33 @@ import { addNetworkList, deleteNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import { KernelError } from "../kernels/index.ts";
-import { deviceInfoProblem } from "./capability-args.ts";
+import { type StatusPart, sendAddedInterface, sendNetworkStatus } from "./cluster/network-status.ts";
+import { sendEvent } from "./cluster/pod-in-cluster.ts";
+import { findPod } from "./cluster/pod-lookup.ts";
+import { invalidNetwork } from "./cluster/status-sink.ts";
+import { type AttachedNetwork, editDefaultRoutes, giveWay } from "./default-route-edits.ts";
+import { resultForGonePod } from "./gone-pod.ts";
+import { podAnnotationsKey } from "./input/netconf.ts";
+import { hasName } from "./input/pod.ts";
+import { podError } from "./input/pod-error.ts";
+import { checkResultBytes } from "./input/sizes.ts";
+import { deviceInfoProblem } from "./plan/capability-args.ts";
+import { askedRoutes } from "./plan/default-route.ts";
+import { type Delegate, interfaceName } from "./plan/delegate.ts";
+import { makePlan, refuseOwnClusterNetwork } from "./plan/plan.ts";
 import {
   type Attachment,
   executorErrorCode,
   nadsWithEvents,
   type RequestContext,
   runtimeConf,
-  sendEvent,
   timed,
-} from "./context.ts";
-import { askedRoutes } from "./default-route.ts";
-import { type AttachedNetwork, editDefaultRoutes, giveWay } from "./default-route-edits.ts";
-import { type Delegate, interfaceName } from "./delegate.ts";
-import { resultForGonePod } from "./gone-pod.ts";
-import { podAnnotationsKey } from "./netconf.ts";
-import { type StatusPart, sendAddedInterface, sendNetworkStatus } from "./network-status.ts";
-import { delegatesWithVersions } from "./network-version.ts";
-import { makePlan, refuseOwnClusterNetwork } from "./plan.ts";
-import { writePlan } from "./plan-file.ts";
-import { withAddressArgs } from "./plugin-environment.ts";
-import { hasName } from "./pod.ts";
-import { podError } from "./pod-error.ts";
-import { findPod } from "./pod-lookup.ts";
-import { isReady, waitUntilReady } from "./readiness.ts";
-import { endPhase } from "./report.ts";
-import { checkResultBytes } from "./sizes.ts";
-import { invalidNetwork } from "./status-sink.ts";
+} from "./request/context.ts";
+import { delegatesWithVersions } from "./request/network-version.ts";
+import { withAddressArgs } from "./request/plugin-environment.ts";
+import { isReady, waitUntilReady } from "./request/readiness.ts";
+import { endPhase } from "./request/report.ts";
+import { writePlan } from "./state/plan-file.ts";
 
 /** A delegate at its interface. */
 interface PlannedAttachment extends Attachment {

@@ -8,10 +8,10 @@ import type { CachedAttachment } from "../cni/cache.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { objectMembers } from "../cni/json.ts";
 import { orderCode } from "../cni/plugin-failure.ts";
-import { mostAddressesNamed } from "./bounds.ts";
-import type { Attachment, RequestContext } from "./context.ts";
-import { type ResultLink, readResultLink } from "./expected-link.ts";
-import { podError } from "./pod-error.ts";
+import { mostAddressesNamed } from "./input/bounds.ts";
+import { podError } from "./input/pod-error.ts";
+import type { Attachment, RequestContext } from "./request/context.ts";
+import { type ResultLink, readResultLink } from "./state/expected-link.ts";
 
 /** An attachment at an interface of the pod. */
 interface Looked {

@@ -4,12 +4,12 @@ import { checkNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { supportsCheck } from "../cni/versions.ts";
 import { checkLinks } from "./check-links.ts";
-import { runtimeConfThen } from "./configuration-then.ts";
-import { type Attachment, type RequestContext, timed } from "./context.ts";
 import { oneError } from "./detach.ts";
-import { podError } from "./pod-error.ts";
-import { recoverAttachments } from "./recover.ts";
-import { endPhase } from "./report.ts";
+import { podError } from "./input/pod-error.ts";
+import { type Attachment, type RequestContext, timed } from "./request/context.ts";
+import { endPhase } from "./request/report.ts";
+import { runtimeConfThen } from "./state/configuration-then.ts";
+import { recoverAttachments } from "./state/recover.ts";
 
 /**
  * Checks the container's attachments; networks below 0.4.0, or with disableCheck, are passed over. First, in order, the plugins of those that the runtime would run without Multus; then

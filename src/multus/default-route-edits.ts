@@ -1,8 +1,13 @@
 /** Carries out what selections ask with `default-route`: in the kernel, and in the cached results (behaviour page, section 6). */
 
-import type { Attachment, RequestContext } from "./context.ts";
-import { type AskedRoutes, type DefaultRouteEdit, defaultRouteEdit, laterEdits } from "./default-route.ts";
-import { podError } from "./pod-error.ts";
+import { podError } from "./input/pod-error.ts";
+import {
+  type AskedRoutes,
+  type DefaultRouteEdit,
+  defaultRouteEdit,
+  laterEdits,
+} from "./plan/default-route.ts";
+import type { Attachment, RequestContext } from "./request/context.ts";
 
 /** A network that is there. */
 export interface AttachedNetwork extends Attachment {

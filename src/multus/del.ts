@@ -1,15 +1,15 @@
 /** DEL, and what becomes of one that fails: the runtime is told some times, then a shim records it and it is done in the background (docs/configuration.md, "A DEL that fails"). */
 
 import type { CniError } from "../cni/errors.ts";
-import type { RequestContext } from "./context.ts";
+import { deleteGivenUp, deleteRecorded, type PodEvent } from "./cluster/status-sink.ts";
 import { detach } from "./detach.ts";
 import type { FailedDels } from "./failed-dels.ts";
-import type { DelOnFailure } from "./netconf.ts";
-import { planLength, removePlan } from "./plan-file.ts";
-import { podKey } from "./pod.ts";
-import { PodError } from "./pod-error.ts";
+import type { DelOnFailure } from "./input/netconf.ts";
+import { podKey } from "./input/pod.ts";
+import { PodError } from "./input/pod-error.ts";
+import type { RequestContext } from "./request/context.ts";
 import { removeSetAside } from "./spool.ts";
-import { deleteGivenUp, deleteRecorded, type PodEvent } from "./status-sink.ts";
+import { planLength, removePlan } from "./state/plan-file.ts";
 
 /**
  * Takes all attachments of the container away. Where that fails, the report says that the DEL is to be recorded, and whether the runtime is told.

@@ -2,12 +2,12 @@
 
 import { deleteNetworkList } from "../cni/chain.ts";
 import { type CniError, CniErrorCode } from "../cni/errors.ts";
-import { runtimeConfThen } from "./configuration-then.ts";
-import { type Attachment, executorErrorCode, type RequestContext, timed } from "./context.ts";
-import { removePlan } from "./plan-file.ts";
-import { PodError, podError } from "./pod-error.ts";
-import { recoverAttachments } from "./recover.ts";
-import { endPhase } from "./report.ts";
+import { PodError, podError } from "./input/pod-error.ts";
+import { type Attachment, executorErrorCode, type RequestContext, timed } from "./request/context.ts";
+import { endPhase } from "./request/report.ts";
+import { runtimeConfThen } from "./state/configuration-then.ts";
+import { removePlan } from "./state/plan-file.ts";
+import { recoverAttachments } from "./state/recover.ts";
 
 /** How a DEL is done. */
 export interface DetachOptions {

@@ -12,13 +12,11 @@ import { readFileStart } from "../cni/regular-file.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { ownText } from "../log/quoted.ts";
-import { mostFailedDels, mostFailedDelsKept, mostFailedDelsKeptBytes } from "./bounds.ts";
-import type { PodReference } from "./pod.ts";
+import { mostFailedDels, mostFailedDelsKept, mostFailedDelsKeptBytes } from "./input/bounds.ts";
+import { failedDelsDirectory } from "./input/cni-dir.ts";
+import type { PodReference } from "./input/pod.ts";
 import { Room } from "./room.ts";
 import { type RecordedState, recordedContainers } from "./spool.ts";
-
-/** The directory within a cniDir. Written with a dot, as no container id begins with one. */
-export const failedDelsDirectory = ".failed-dels";
 
 /** From this DEL of a container on the runtime is not told again that it has failed. */
 const triesOfRuntime = 3;

@@ -7,14 +7,14 @@ import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { objectMembers, parseJson } from "../cni/json.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { silentLogger } from "../log/logger.ts";
-import type { TouchedContainers } from "./busy.ts";
-import type { RequestContext } from "./context.ts";
-import { usualClusterIfName } from "./delegate.ts";
 import { deleteAttachments, oneError } from "./detach.ts";
-import { plannedContainers, removePlan } from "./plan-file.ts";
-import { pluginArgs } from "./plugin-environment.ts";
-import { podReference } from "./pod.ts";
-import { recoverAttachments } from "./recover.ts";
+import { podReference } from "./input/pod.ts";
+import { usualClusterIfName } from "./plan/delegate.ts";
+import type { TouchedContainers } from "./request/busy.ts";
+import type { RequestContext } from "./request/context.ts";
+import { pluginArgs } from "./request/plugin-environment.ts";
+import { plannedContainers, removePlan } from "./state/plan-file.ts";
+import { recoverAttachments } from "./state/recover.ts";
 import { clusterNetwork } from "./status-command.ts";
 
 /** Key of the attachments that the runtime counts valid (CNI spec 1.1.0, section 2, "GC"). */

@@ -16,38 +16,38 @@ import type { Kernels } from "../kernels/index.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { attach } from "./attach.ts";
-import { BusyContainers } from "./busy.ts";
+import type { EvictionPolicy } from "./background/evict-missing.ts";
+import { MissingNetworks } from "./background/missing-networks.ts";
+import type { MissingPod } from "./background/missing-search.ts";
+import { StatusRestorer } from "./background/restore-status.ts";
 import { check } from "./check.ts";
-import type { Cluster, Clusters } from "./cluster.ts";
-import type { RequestContext } from "./context.ts";
+import type { Cluster, Clusters } from "./cluster/cluster.ts";
+import { withinPatience } from "./cluster/patience.ts";
 import { del as deleteAll } from "./del.ts";
-import { checkCommandVersion, checkEnvironment } from "./environment.ts";
-import type { EvictionPolicy } from "./evict-missing.ts";
 import { type FailedDelCounts, FailedDels } from "./failed-dels.ts";
 import { collectGarbage } from "./gc.ts";
 import { checkPlugged, type DelegateRequest, plug, pluggedNetwork, unplug } from "./hot-plug.ts";
-import { MissingNetworks } from "./missing-networks.ts";
-import type { MissingPod } from "./missing-search.ts";
-import { firstOf, type NadSource } from "./nads.ts";
+import { checkCommandVersion, checkEnvironment } from "./input/environment.ts";
 import {
   keysOfDaemon,
   type Netconf,
   type NetconfOverrides,
   netconfOfDaemon,
   parseNetconf,
-} from "./netconf.ts";
-import { networkWithVersion } from "./network-version.ts";
-import { NetworkCatalog } from "./networks.ts";
-import { refusedPlugin } from "./own-plugin.ts";
-import { PassthruExecutor } from "./passthru.ts";
-import { withinPatience } from "./patience.ts";
-import { type Pause, plainPause } from "./pause.ts";
-import { pluginArgs, pluginPath } from "./plugin-environment.ts";
-import { hasName, podReference } from "./pod.ts";
-import { podError } from "./pod-error.ts";
-import { type Clock, systemClock } from "./readiness.ts";
-import { endPhase, newReport, type RequestReport } from "./report.ts";
-import { StatusRestorer } from "./restore-status.ts";
+} from "./input/netconf.ts";
+import { refusedPlugin } from "./input/own-plugin.ts";
+import { hasName, podReference } from "./input/pod.ts";
+import { podError } from "./input/pod-error.ts";
+import { firstOf, type NadSource } from "./plan/nads.ts";
+import { NetworkCatalog } from "./plan/networks.ts";
+import { PassthruExecutor } from "./plan/passthru.ts";
+import { BusyContainers } from "./request/busy.ts";
+import type { RequestContext } from "./request/context.ts";
+import { networkWithVersion } from "./request/network-version.ts";
+import { type Pause, plainPause } from "./request/pause.ts";
+import { pluginArgs, pluginPath } from "./request/plugin-environment.ts";
+import { type Clock, systemClock } from "./request/readiness.ts";
+import { endPhase, newReport, type RequestReport } from "./request/report.ts";
 import { notAvailable, status } from "./status-command.ts";
 
 export interface MultusOptions {

@@ -12,21 +12,27 @@ import { attachmentNameProblem } from "../cni/names.ts";
 import type { CniRequest } from "../cni/request.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import type { Kernels } from "../kernels/index.ts";
-import { cachedConfiguration, wholeConfiguration } from "./configuration-then.ts";
-import { type Attachment, executorErrorCode, type RequestContext, runtimeConf, timed } from "./context.ts";
-import type { Delegate } from "./delegate.ts";
-import { type InterfaceAttributes, parseInterfaceAttributes } from "./interface-attributes.ts";
-import { sendAddedInterface } from "./network-status.ts";
-import { networkWithVersion } from "./network-version.ts";
-import { refuseOwnPlugins } from "./own-plugin.ts";
-import type { PlanEntry } from "./plan-decoding.ts";
-import { addToPlan, plannedInterface, plannedNetwork, readPlan, removeFromPlan } from "./plan-file.ts";
-import { withAddressArgs } from "./plugin-environment.ts";
-import { hasName } from "./pod.ts";
-import { podError } from "./pod-error.ts";
-import { findPod } from "./pod-lookup.ts";
-import { endPhase } from "./report.ts";
-import { checkCniArgs, checkResultBytes } from "./sizes.ts";
+import { sendAddedInterface } from "./cluster/network-status.ts";
+import { findPod } from "./cluster/pod-lookup.ts";
+import { type InterfaceAttributes, parseInterfaceAttributes } from "./input/interface-attributes.ts";
+import { refuseOwnPlugins } from "./input/own-plugin.ts";
+import { hasName } from "./input/pod.ts";
+import { podError } from "./input/pod-error.ts";
+import { checkCniArgs, checkResultBytes } from "./input/sizes.ts";
+import type { Delegate } from "./plan/delegate.ts";
+import {
+  type Attachment,
+  executorErrorCode,
+  type RequestContext,
+  runtimeConf,
+  timed,
+} from "./request/context.ts";
+import { networkWithVersion } from "./request/network-version.ts";
+import { withAddressArgs } from "./request/plugin-environment.ts";
+import { endPhase } from "./request/report.ts";
+import { cachedConfiguration, wholeConfiguration } from "./state/configuration-then.ts";
+import type { PlanEntry } from "./state/plan-decoding.ts";
+import { addToPlan, plannedInterface, plannedNetwork, readPlan, removeFromPlan } from "./state/plan-file.ts";
 
 /** One call. Its `config` is the network's, and `ifName` the one interface that it is about. */
 export interface DelegateRequest extends CniRequest {

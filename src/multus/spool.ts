@@ -9,9 +9,7 @@ import { removeFile } from "../cni/atomic-file.ts";
 import { directoryEntries } from "../cni/directory.ts";
 import { isMissingFile } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
-
-/** The directory within a cniDir. Written with a dot, as no container id begins with one. */
-export const spoolDirectory = ".spool";
+import { spoolDirectory } from "./input/cni-dir.ts";
 
 /** The spool of one cniDir. */
 export interface SpoolState {

@@ -4,11 +4,11 @@ import { statusNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { usualNameProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
-import type { RequestContext } from "./context.ts";
-import { usualClusterIfName } from "./delegate.ts";
-import { networkWithVersion } from "./network-version.ts";
-import type { FoundNetwork, ReportedNads } from "./networks.ts";
-import { isReady } from "./readiness.ts";
+import { usualClusterIfName } from "./plan/delegate.ts";
+import type { FoundNetwork, ReportedNads } from "./plan/networks.ts";
+import type { RequestContext } from "./request/context.ts";
+import { networkWithVersion } from "./request/network-version.ts";
+import { isReady } from "./request/readiness.ts";
 
 /** @throws {CniError} 50 where the cluster network is not there or the Kubernetes cluster cannot serve, or what the network's plugins say */
 export async function status(context: RequestContext): Promise<void> {

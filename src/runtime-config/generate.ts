@@ -6,8 +6,8 @@ import { keySpelling } from "../cni/key-spelling.ts";
 import { pluginTypeProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { checkVersion, commonVersion, compareVersions } from "../cni/versions.ts";
-import { parseNetconf, podAnnotationsKey } from "../multus/netconf.ts";
-import { refuseOwnPlugins } from "../multus/own-plugin.ts";
+import { parseNetconf, podAnnotationsKey } from "../multus/input/netconf.ts";
+import { refuseOwnPlugins } from "../multus/input/own-plugin.ts";
 import { listFileName, pluginFileName } from "./files.ts";
 
 /** Go multus's name for the network that a runtime sees. */

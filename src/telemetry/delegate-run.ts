@@ -1,15 +1,6 @@
-/** Runs of plugins, seen from outside: what they are given to know of their trace, how long they took, and how they ended. */
+/** A run of a plugin, as it was seen from outside. */
 
-import {
-  type Executor,
-  ExecutorError,
-  type ExecutorErrorCode,
-  type PluginOutcome,
-  type PluginRun,
-} from "../agent/executor.ts";
-import { ForwardingExecutor } from "../agent/forwarding-executor.ts";
-import type { RequestTrace } from "./request-trace.ts";
-import { newSpanId } from "./trace-context.ts";
+import type { ExecutorErrorCode } from "../agent/executor.ts";
 
 /** `failed`: it ran to its end and said that it failed; `not-run`: the order itself could not be carried out. */
 export type RunOutcome = "ok" | "failed" | "not-run" | ExecutorErrorCode;
@@ -26,44 +17,4 @@ export interface DelegateRun {
   readonly outcome: RunOutcome;
   /** "" where it is no span. */
   readonly spanId: string;
-}
-
-/** Does the same as another one, and tells of the runs. */
-export class ObservedExecutor extends ForwardingExecutor {
-  readonly #trace: RequestTrace;
-  readonly #onRun: ((run: DelegateRun) => void) | undefined;
-
-  /** @param onRun is told of each run when it has ended */
-  constructor(executor: Executor, trace: RequestTrace, onRun: ((run: DelegateRun) => void) | undefined) {
-    super(executor);
-    this.#trace = trace;
-    this.#onRun = onRun;
-  }
-
-  override runPlugin(run: PluginRun): Promise<PluginOutcome> {
-    const spanId = this.#trace.isRecorded ? newSpanId() : "";
-    const env = { ...run.env, ...this.#trace.environment(spanId) };
-    const traced = { ...run, env };
-    return spanId === "" && this.#onRun === undefined
-      ? this.next.runPlugin(traced)
-      : this.#run(traced, spanId);
-  }
-
-  async #run(run: PluginRun, spanId: string): Promise<PluginOutcome> {
-    const start = performance.now();
-    let outcome: RunOutcome = "not-run";
-    try {
-      const ended = await this.next.runPlugin(run);
-      outcome = ended.exitCode === 0 ? "ok" : "failed";
-      return ended;
-    } catch (error) {
-      if (error instanceof ExecutorError) outcome = error.code;
-      throw error;
-    } finally {
-      const { CNI_COMMAND: command = "", CNI_IFNAME: ifName = "" } = run.env;
-      const seen = { plugin: run.plugin, command, ifName, start, end: performance.now(), outcome, spanId };
-      if (spanId !== "") this.#trace.runs.push(seen);
-      this.#onRun?.(seen);
-    }
-  }
 }

@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { MissingPodStatus } from "../../src/multus/daemon-status.ts";
+import type { MissingPodStatus } from "../../src/socket/status.ts";
 import { Controllers } from "../support/cluster/controllers.ts";
 import { DaemonPod, DeployedDaemonSet } from "../support/cluster/daemon-pod.ts";
 import { kustomizeOwn } from "../support/cluster/deployment.ts";

@@ -5,7 +5,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { DaemonStatus } from "../../src/multus/daemon-status.ts";
+import type { DaemonStatus } from "../../src/socket/status.ts";
 import { badBehaviour, delegateCalls, installDelegate } from "../support/delegates.ts";
 import { cniBody, GoShim, goShimReleases, type HttpAnswer, post } from "../support/go-shim.ts";
 import { traces } from "../support/leaks.ts";

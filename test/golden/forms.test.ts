@@ -10,7 +10,7 @@ import type { Kernels } from "../../src/kernels/index.ts";
 import { loadKernels } from "../../src/kernels/load.ts";
 import { silentLogger } from "../../src/log/logger.ts";
 import { createMultus } from "../../src/multus/handler.ts";
-import { netconfOverrides } from "../../src/multus/netconf.ts";
+import { netconfOverrides } from "../../src/multus/input/netconf.ts";
 import { leavesSameFiles } from "./allowed-differences.ts";
 import { allCases, isObject, type Json, type JsonObject, readCase } from "./cases.ts";
 import { Replay } from "./replay.ts";

@@ -1,6 +1,6 @@
 /** What ours keeps and tells of a recorded attachment: result cache, prevResult of DEL and CHECK, network-status, event. */
 
-import { longestStatus } from "../../src/multus/bounds.ts";
+import { longestStatus } from "../../src/multus/input/bounds.ts";
 import { networkStatus } from "../reference/status.ts";
 import { attachmentsOf, hasCheck, type RecordedAttachment } from "./attachments.ts";
 import { type GoldenCase, isObject, type Json, type JsonObject } from "./cases.ts";

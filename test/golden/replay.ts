@@ -5,7 +5,7 @@ import type { CniRequest } from "../../src/cni/request.ts";
 import type { Kernels } from "../../src/kernels/index.ts";
 import { silentLogger } from "../../src/log/logger.ts";
 import { createMultus, type Multus } from "../../src/multus/handler.ts";
-import { NadFiles } from "../../src/multus/nad-files.ts";
+import { NadFiles } from "../../src/multus/plan/nad-files.ts";
 import { PretendedCluster } from "../support/pretended-cluster.ts";
 import type { GoldenCase, Json, JsonObject, Step } from "./cases.ts";
 import { comparableCall, comparableEvents, comparableFiles, type Expectation } from "./expectation.ts";

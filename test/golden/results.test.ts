@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { loadKernels } from "../../src/kernels/load.ts";
-import { longestStatus } from "../../src/multus/bounds.ts";
+import { longestStatus } from "../../src/multus/input/bounds.ts";
 import { expectation } from "./allowed-differences.ts";
 import { attachmentsOf } from "./attachments.ts";
 import { allCases, isObject, type Json, type JsonObject } from "./cases.ts";

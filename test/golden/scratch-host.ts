@@ -2,8 +2,7 @@
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { failedDelsDirectory } from "../../src/multus/failed-dels.ts";
-import { spoolDirectory } from "../../src/multus/spool.ts";
+import { failedDelsDirectory, spoolDirectory } from "../../src/multus/input/cni-dir.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import {
   type GoldenCase,

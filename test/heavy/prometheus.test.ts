@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { CniError } from "../../src/cni/errors.ts";
 import { createMetrics } from "../../src/daemon/metrics/registry.ts";
-import { newReport } from "../../src/multus/report.ts";
+import { newReport } from "../../src/multus/request/report.ts";
 import { runCommand } from "../support/command.ts";
 import { busyState } from "../support/daemon-state.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";

@@ -12,7 +12,7 @@ import { RequestLine } from "../../src/daemon/request-line.ts";
 import { RequestLoggers } from "../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../src/daemon/server.ts";
 import { Loggers } from "../../src/log/loggers.ts";
-import { newReport } from "../../src/multus/report.ts";
+import { newReport } from "../../src/multus/request/report.ts";
 import { httpServices } from "../support/http-services.ts";
 import { EmptyNamespace } from "../support/namespace.ts";
 import { type CniCommand, callPlugin, type PluginAnswer } from "../support/plugin.ts";

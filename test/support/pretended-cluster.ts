@@ -1,12 +1,18 @@
 /** A cluster in memory, as room multus sees one: what it has, and what it was asked and told. */
 
 import { CniError, CniErrorCode } from "../../src/cni/errors.ts";
-import type { Cluster, Clusters, EvictionAnswer, PodDetails, RunningPod } from "../../src/multus/cluster.ts";
-import type { Nad } from "../../src/multus/nads.ts";
-import type { PodReference } from "../../src/multus/pod.ts";
-import { isAnotherPod } from "../../src/multus/pod-lookup.ts";
-import { selectsNetworks } from "../../src/multus/selection.ts";
-import type { PodEvent } from "../../src/multus/status-sink.ts";
+import type {
+  Cluster,
+  Clusters,
+  EvictionAnswer,
+  PodDetails,
+  RunningPod,
+} from "../../src/multus/cluster/cluster.ts";
+import { isAnotherPod } from "../../src/multus/cluster/pod-lookup.ts";
+import type { PodEvent } from "../../src/multus/cluster/status-sink.ts";
+import type { PodReference } from "../../src/multus/input/pod.ts";
+import { selectsNetworks } from "../../src/multus/input/selection.ts";
+import type { Nad } from "../../src/multus/plan/nads.ts";
 
 /** What the API says where it does not answer. */
 export function apiIsAway(): CniError {

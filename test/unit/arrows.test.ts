@@ -10,14 +10,27 @@ const source = join(import.meta.dirname, "..", "..", "src");
 const arrows: Readonly<Record<string, readonly string[]>> = {
   // One file out of both.
   executable: ["daemon", "ctl"],
-  daemon: ["kube", "runtime-config", "telemetry", "multus", "cni", "agent", "kernels", "command-line", "log"],
-  ctl: ["kube", "runtime-config", "multus", "cni", "agent", "kernels", "command-line", "log"],
+  daemon: [
+    "kube",
+    "runtime-config",
+    "telemetry",
+    "multus",
+    "socket",
+    "cni",
+    "agent",
+    "kernels",
+    "command-line",
+    "log",
+  ],
+  ctl: ["kube", "runtime-config", "multus", "socket", "cni", "agent", "kernels", "command-line", "log"],
   "runtime-config": ["multus", "cni", "kernels", "log"],
   // Implements what multus asks for: multus does not know it.
   kube: ["multus", "cni", "log"],
   // Watches multus from outside: multus does not know it.
   telemetry: ["multus", "cni", "agent", "log"],
   multus: ["cni", "agent", "kernels", "log"],
+  // The daemon's socket, as the daemon and its commands see it.
+  socket: ["cni"],
   cni: ["agent", "kernels", "log"],
   agent: ["log"],
   kernels: [],
@@ -26,28 +39,45 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   log: [],
 };
 
+/** The floors of src/multus: each may use those below it. The commands at the top are in no directory of their own. */
+const floors = ["input", "plan", "cluster", "request", "state", "background"];
+
 const roomOf = (file: string) => relative(source, file).split(sep)[0] ?? "";
 
-/** Files of other rooms that a file imports, also by `import()` and for their types alone. */
-function foreignImports(file: string): string[] {
+/** Which floor of src/multus a file is on; the commands are above all. */
+const floorOf = (file: string) => {
+  const [, floor = "", inside] = relative(source, file).split(sep);
+  return inside === undefined ? floors.length : floors.indexOf(floor);
+};
+
+const filesIn = (...path: string[]) =>
+  readdirSync(join(source, ...path), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(source, ...path, name));
+
+/** Files that a file imports, also by `import()` and for their types alone. */
+function importsOf(file: string): string[] {
   const imports = readFileSync(file, "utf8").matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+)"/g);
-  return Array.from(imports, ([, path = ""]) => join(dirname(file), path)).filter(
-    (imported) => imported.startsWith(source + sep) && roomOf(imported) !== roomOf(file),
+  return Array.from(imports, ([, path = ""]) => join(dirname(file), path)).filter((imported) =>
+    imported.startsWith(source + sep),
   );
 }
+
+const foreignImports = (file: string) =>
+  importsOf(file).filter((imported) => roomOf(imported) !== roomOf(file));
+
+const said = (file: string, imported: string) =>
+  `${relative(source, file)} imports ${relative(source, imported)}`;
 
 test("every room has its arrows", () => {
   expect(readdirSync(source).sort()).toEqual(Object.keys(arrows).sort());
 });
 
 test.each(Object.entries(arrows))("%s uses only the rooms below it", (room, allowed) => {
-  const files = readdirSync(join(source, room), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
-    .map((name) => join(source, room, name));
-  const against = files.flatMap((file) =>
+  const against = filesIn(room).flatMap((file) =>
     foreignImports(file)
       .filter((imported) => !allowed.includes(roomOf(imported)))
-      .map((imported) => `${relative(source, file)} imports ${relative(source, imported)}`),
+      .map((imported) => said(file, imported)),
   );
   expect(against).toEqual([]);
 });
@@ -57,4 +87,42 @@ test("imports between rooms are seen", () => {
   expect(new Set(imported)).toEqual(
     new Set(["cni", "command-line", "kernels", "kube", "log", "multus", "runtime-config"]),
   );
+});
+
+test("multus has these floors", () => {
+  const directories = readdirSync(join(source, "multus"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  expect(directories.sort()).toEqual(floors.toSorted());
+});
+
+test("no file of multus uses a floor above its own", () => {
+  const against = filesIn("multus").flatMap((file) =>
+    importsOf(file)
+      .filter((imported) => roomOf(imported) === "multus" && floorOf(imported) > floorOf(file))
+      .map((imported) => said(file, imported)),
+  );
+  expect(against).toEqual([]);
+});
+
+/** Circles of imports, those for types among them: each as the files that it goes by. */
+function circles(files: readonly string[]): string[] {
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]) => {
+    const at = path.indexOf(file);
+    if (at >= 0) {
+      found.push([...path.slice(at), file].map((each) => relative(source, each)).join(" → "));
+      return;
+    }
+    if (done.has(file)) return;
+    for (const imported of importsOf(file)) if (imported.endsWith(".ts")) visit(imported, [...path, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  return found;
+}
+
+test("no file imports itself by way of others", () => {
+  expect(circles(filesIn())).toEqual([]);
 });

@@ -6,7 +6,7 @@ import { CniError } from "../../cni/errors.ts";
 import { isJsonObject, type JsonObject, parseJson, scalarText } from "../../cni/json.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
-import { type Netconf, parseNetconf } from "../../multus/netconf.ts";
+import { type Netconf, parseNetconf } from "../../multus/input/netconf.ts";
 import { pathOnNode } from "../install/node-paths.ts";
 import { checkText } from "../validate/files.ts";
 import { type Finding as ConfigurationFinding, formatFinding } from "../validate/finding.ts";

@@ -1,8 +1,8 @@
 /** `multusctl install`: the plugin binary onto the node; what an init container runs. */
 
 import { Command, InvalidArgumentError, Option } from "commander";
-import { multusPluginNames } from "../../multus/own-plugin.ts";
-import { passthruType } from "../../multus/passthru.ts";
+import { multusPluginNames } from "../../multus/input/own-plugin.ts";
+import { passthruType } from "../../multus/plan/passthru.ts";
 import { partPath } from "../installation.ts";
 import { type InstalledFile, installDaemon, installPlugin } from "./install.ts";
 import { defaultCniBinDir } from "./node-paths.ts";

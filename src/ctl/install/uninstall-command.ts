@@ -2,9 +2,9 @@
 
 import { Command } from "commander";
 import { errorText } from "../../log/error-text.ts";
-import { plannedContainers } from "../../multus/plan-file.ts";
-import { answers } from "../../multus/socket-directory.ts";
 import { readSpool } from "../../multus/spool.ts";
+import { plannedContainers } from "../../multus/state/plan-file.ts";
+import { answers } from "../../socket/directory.ts";
 import { socketPath } from "../daemon-socket.ts";
 import { defaultCertDir, defaultCniDir, defaultSocketDir } from "../installation.ts";
 import { UserError } from "../user-error.ts";

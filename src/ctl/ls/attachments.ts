@@ -10,11 +10,12 @@ import {
 } from "../../cni/cache.ts";
 import { KernelError, type Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
-import { interfaceName } from "../../multus/delegate.ts";
-import { plannedContainers, planPath, readPlan } from "../../multus/plan-file.ts";
-import { podReference } from "../../multus/pod.ts";
-import { type RecordedState, recordedContainers, spoolDirectory } from "../../multus/spool.ts";
-import { problemLog } from "./problem-log.ts";
+import { spoolDirectory } from "../../multus/input/cni-dir.ts";
+import { podReference } from "../../multus/input/pod.ts";
+import { interfaceName } from "../../multus/plan/delegate.ts";
+import { type RecordedState, recordedContainers } from "../../multus/spool.ts";
+import { plannedContainers, planPath, readPlan } from "../../multus/state/plan-file.ts";
+import { type CacheProblem, problemLog } from "./problem-log.ts";
 
 /** One network of one pod. */
 export interface Attachment {
@@ -36,12 +37,6 @@ export interface Attachment {
    * recorded and tried in the background; `given-up`: that was tried for too long.
    */
   readonly state: "attached" | "planned" | "unplanned" | "deleting" | "given-up";
-}
-
-/** A file that could not be read whole. */
-export interface CacheProblem {
-  readonly file: string;
-  readonly problem: string;
 }
 
 export interface NodeAttachments {

@@ -1,6 +1,6 @@
 /** `multusctl ls --missing`: the pods of this node that run without the networks that they select, as its daemon knows them. */
 
-import type { MissingPodStatus } from "../../multus/daemon-status.ts";
+import type { MissingPodStatus } from "../../socket/status.ts";
 import { daemonStatusOf, socketPath } from "../daemon-socket.ts";
 import { formatTable } from "../table.ts";
 import { UserError } from "../user-error.ts";

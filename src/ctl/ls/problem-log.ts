@@ -1,7 +1,12 @@
 /** A logger for commands that show problems instead of logging them. */
 
 import type { Logger } from "../../log/logger.ts";
-import type { CacheProblem } from "./attachments.ts";
+
+/** A file that could not be read whole. */
+export interface CacheProblem {
+  readonly file: string;
+  readonly problem: string;
+}
 
 /** Errors become entries of `problems`; the rest is not of interest. */
 export function problemLog(problems: CacheProblem[]): Logger {

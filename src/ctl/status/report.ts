@@ -1,6 +1,6 @@
 /** The status of a node as text: what one glance should see. */
 
-import type { LaneStatus } from "../../multus/daemon-status.ts";
+import type { LaneStatus } from "../../socket/status.ts";
 import type { DaemonStatus } from "../daemon-socket.ts";
 import { missingText } from "../ls/missing.ts";
 import { formatTable } from "../table.ts";

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
-import { networksAnnotation } from "../../multus/selection.ts";
+import { networksAnnotation } from "../../multus/input/selection.ts";
 import { Interrupted, Interruption, orInterrupted } from "../interruption.ts";
 import { readAttachments } from "../ls/attachments.ts";
 import { UserError } from "../user-error.ts";

@@ -2,8 +2,8 @@
 
 import type { JsonObject } from "../../cni/json.ts";
 import type { Api } from "../../kube/api.ts";
-import { longestPlan, mostPlugins, usualNetworksPerPod } from "../../multus/bounds.ts";
-import { networksAnnotation } from "../../multus/selection.ts";
+import { longestPlan, mostPlugins, usualNetworksPerPod } from "../../multus/input/bounds.ts";
+import { networksAnnotation } from "../../multus/input/selection.ts";
 import { aboutDefinition, checkDefinition, type DefinitionWeight } from "./cluster-definition.ts";
 import { type ClusterFinding, type ClusterReport, compareFindings } from "./cluster-finding.ts";
 import {

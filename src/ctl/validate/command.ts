@@ -3,8 +3,8 @@
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { loadKernels } from "../../kernels/load.ts";
-import { usualNetworksPerPod } from "../../multus/bounds.ts";
-import schema from "../../multus/netconf.schema.json" with { type: "json" };
+import { usualNetworksPerPod } from "../../multus/input/bounds.ts";
+import schema from "../../multus/input/netconf.schema.json" with { type: "json" };
 import { isNode, usualBinDirs } from "../installation.ts";
 import { aboutCluster, checkCluster } from "./cluster.ts";
 import { openApi } from "./cluster-access.ts";

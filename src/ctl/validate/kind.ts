@@ -2,7 +2,7 @@
 
 import { isJsonObject, type JsonObject, scalarText } from "../../cni/json.ts";
 import { keySpelling } from "../../cni/key-spelling.ts";
-import { multusPluginNames } from "../../multus/own-plugin.ts";
+import { multusPluginNames } from "../../multus/input/own-plugin.ts";
 
 /** `other`: an object of Kubernetes that is none of Multus's, as manifests have them beside. `unknown`: nothing that Multus reads. */
 export type DocumentKind = "netconf" | "nad" | "nad-list" | "conflist" | "conf" | "other" | "unknown";

@@ -7,7 +7,7 @@ import {
   networksAnnotation,
   parseDefaultNetworkSelection,
   parseNetworkSelections,
-} from "../../multus/selection.ts";
+} from "../../multus/input/selection.ts";
 import { problemsOf } from "./finding.ts";
 import { type Position, positionAt } from "./position.ts";
 

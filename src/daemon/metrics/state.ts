@@ -1,9 +1,9 @@
 /** What the daemon is like at a moment: asked for when metrics are fetched, and at no other time. */
 
 import type { ClusterState } from "../../kube/cluster-state.ts";
-import type { LaneStatus } from "../../multus/daemon-status.ts";
+import type { MissingPod } from "../../multus/background/missing-search.ts";
 import type { FailedDelCounts } from "../../multus/failed-dels.ts";
-import type { MissingPod } from "../../multus/missing-search.ts";
+import type { LaneStatus } from "../../socket/status.ts";
 import type { SpanCounts } from "../../telemetry/span-queue.ts";
 
 /** DELs that plugins have put by while no daemon was there. */

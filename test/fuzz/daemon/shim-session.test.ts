@@ -8,7 +8,7 @@ import { RequestLine } from "../../../src/daemon/request-line.ts";
 import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { ShimSession } from "../../../src/daemon/shim-session.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
-import { newReport } from "../../../src/multus/report.ts";
+import { newReport } from "../../../src/multus/request/report.ts";
 
 const value = fc.oneof(
   fc.constant(null),

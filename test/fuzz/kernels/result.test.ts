@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { KernelError } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { longestStatus } from "../../../src/multus/bounds.ts";
+import { longestStatus } from "../../../src/multus/input/bounds.ts";
 import { address, resultOf, spell, spelling, VERSIONS } from "../../generated/arbitraries/result.ts";
 
 const kernels = loadKernels();

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { CniError } from "../../../src/cni/errors.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
-import { NadFiles } from "../../../src/multus/nad-files.ts";
+import { NadFiles } from "../../../src/multus/plan/nad-files.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 const label = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?$/);

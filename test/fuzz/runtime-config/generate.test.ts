@@ -6,7 +6,7 @@ import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { CniError } from "../../../src/cni/errors.ts";
 import { supportedVersions } from "../../../src/cni/versions.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { parseNetconf, podAnnotationsKey } from "../../../src/multus/netconf.ts";
+import { parseNetconf, podAnnotationsKey } from "../../../src/multus/input/netconf.ts";
 import type { GeneratorOptions } from "../../../src/runtime-config/generate.ts";
 import {
   ClusterNetworkSource,

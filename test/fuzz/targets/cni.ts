@@ -26,7 +26,7 @@ import { parseVersionAnswer } from "../../../src/cni/plugin-versions.ts";
 import { supportedVersions } from "../../../src/cni/versions.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
-import { parseNetconf } from "../../../src/multus/netconf.ts";
+import { parseNetconf } from "../../../src/multus/input/netconf.ts";
 import { generateRuntimeConfig } from "../../../src/runtime-config/generate.ts";
 import { generatorOptions } from "../../support/generator-options.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";

@@ -9,7 +9,7 @@ import { parseDaemonConfig } from "../../../src/daemon/config.ts";
 import { parseHttpRequest } from "../../../src/daemon/http/http-request.ts";
 import { TooLargeError } from "../../../src/daemon/http/request-body.ts";
 import { parseLogLevel } from "../../../src/log/settings.ts";
-import { netconfOfDaemon } from "../../../src/multus/netconf.ts";
+import { netconfOfDaemon } from "../../../src/multus/input/netconf.ts";
 import { formatTraceparent, parseTraceparent } from "../../../src/telemetry/trace-context.ts";
 import { goldenNetconfs } from "../engine/golden.ts";
 import { attempt, type FuzzTarget, must, mustEqual, mustKeepPrototypes } from "../engine/target.ts";

@@ -3,7 +3,7 @@
 import { isUtf8 } from "node:buffer";
 import { type ConfigParts, KernelError, type StatusInput } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { longestStatus } from "../../../src/multus/bounds.ts";
+import { longestStatus } from "../../../src/multus/input/bounds.ts";
 import * as configTwin from "../../reference/config.ts";
 import * as resultTwin from "../../reference/result.ts";
 import * as statusTwin from "../../reference/status.ts";

@@ -4,15 +4,15 @@ import * as yaml from "yaml";
 import { CniError } from "../../../src/cni/errors.ts";
 import { isJsonObject } from "../../../src/cni/json.ts";
 import { decodeFailedDel } from "../../../src/multus/failed-dels.ts";
-import { parseInterfaceAttributes } from "../../../src/multus/interface-attributes.ts";
-import { parseManifests } from "../../../src/multus/manifests.ts";
-import { parseNetconf } from "../../../src/multus/netconf.ts";
-import { decodePlan } from "../../../src/multus/plan-decoding.ts";
-import { plannedInterface, plannedNetwork } from "../../../src/multus/plan-file.ts";
-import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/selection.ts";
-import { statusPage } from "../../../src/multus/socket-client.ts";
+import { parseInterfaceAttributes } from "../../../src/multus/input/interface-attributes.ts";
+import { parseNetconf } from "../../../src/multus/input/netconf.ts";
+import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/input/selection.ts";
+import { parseManifests } from "../../../src/multus/plan/manifests.ts";
 import { spoolNameKind } from "../../../src/multus/spool.ts";
-import { readArrayPrefix } from "../../../src/multus/torn-array.ts";
+import { decodePlan } from "../../../src/multus/state/plan-decoding.ts";
+import { plannedInterface, plannedNetwork } from "../../../src/multus/state/plan-file.ts";
+import { readArrayPrefix } from "../../../src/multus/state/torn-array.ts";
+import { statusPage } from "../../../src/socket/client.ts";
 import { goldenAnnotations, goldenNetconfs, goldenResults, goldenTexts } from "../engine/golden.ts";
 import { attempt, type FuzzTarget, must, mustEqual, mustKeepPrototypes } from "../engine/target.ts";
 
@@ -21,7 +21,7 @@ const subdomain = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
 export const netconfTarget: FuzzTarget = {
   name: "multus/netconf",
-  covers: ["src/multus/netconf.ts parseNetconf"],
+  covers: ["src/multus/input/netconf.ts parseNetconf"],
   seeds: goldenNetconfs,
   words: [
     '"binDir":"/opt/cni/bin"',
@@ -50,8 +50,8 @@ export const netconfTarget: FuzzTarget = {
 export const selectionTarget: FuzzTarget = {
   name: "multus/selection",
   covers: [
-    "src/multus/selection.ts parseNetworkSelections",
-    "src/multus/selection.ts parseDefaultNetworkSelection",
+    "src/multus/input/selection.ts parseNetworkSelections",
+    "src/multus/input/selection.ts parseDefaultNetworkSelection",
   ],
   seeds: () => [
     ...goldenAnnotations("k8s.v1.cni.cncf.io/networks"),
@@ -80,7 +80,7 @@ export const selectionTarget: FuzzTarget = {
 
 export const attributesTarget: FuzzTarget = {
   name: "multus/interface-attributes",
-  covers: ["src/multus/interface-attributes.ts parseInterfaceAttributes"],
+  covers: ["src/multus/input/interface-attributes.ts parseInterfaceAttributes"],
   seeds: () => [
     '{"ips":["10.0.0.1/24","fd00::1"],"mac":"0a:00:00:00:00:01","cni-args":{"a":{"b":1}}}',
     "{}",
@@ -100,9 +100,9 @@ export const attributesTarget: FuzzTarget = {
 export const planTarget: FuzzTarget = {
   name: "multus/plan-file",
   covers: [
-    "src/multus/plan-decoding.ts decodePlan",
-    "src/multus/plan-decoding.ts decodeEntry",
-    "src/multus/torn-array.ts readArrayPrefix",
+    "src/multus/state/plan-decoding.ts decodePlan",
+    "src/multus/state/plan-decoding.ts decodeEntry",
+    "src/multus/state/torn-array.ts readArrayPrefix",
   ],
   seeds: () =>
     goldenTexts(
@@ -131,7 +131,7 @@ export const planTarget: FuzzTarget = {
 
 export const manifestsTarget: FuzzTarget = {
   name: "multus/manifests",
-  covers: ["src/multus/manifests.ts parseManifests"],
+  covers: ["src/multus/plan/manifests.ts parseManifests"],
   seeds: () => [
     "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata:\n  name: one\n  annotations: {a: b}\nspec:\n  config: |\n    { }\n---\nkind: List\nitems:\n  - kind: NetworkAttachmentDefinition\n",
     '{"apiVersion":"k8s.cni.cncf.io/v1","kind":"NetworkAttachmentDefinition","metadata":{"name":"two","namespace":"x"},"spec":{"config":"{}"}}',

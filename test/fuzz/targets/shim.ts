@@ -3,9 +3,9 @@
 import { encodeFrame, FrameType } from "../../../src/agent/frames.ts";
 import { CniError } from "../../../src/cni/errors.ts";
 import { isJsonObject } from "../../../src/cni/json.ts";
-import { readResultLink } from "../../../src/multus/expected-link.ts";
-import { checkedNetconfKeys } from "../../../src/multus/netconf.ts";
+import { checkedNetconfKeys } from "../../../src/multus/input/netconf.ts";
 import { spoolNameKind } from "../../../src/multus/spool.ts";
+import { readResultLink } from "../../../src/multus/state/expected-link.ts";
 import { ShimReader } from "../../support/shim-reader.ts";
 import { goldenNetconfs, goldenResults } from "../engine/golden.ts";
 import { attempt, type FuzzTarget, must, mustEqual } from "../engine/target.ts";
@@ -74,7 +74,7 @@ const orderReader = new ShimReader("orders");
 
 export const linkStatesTarget: FuzzTarget = {
   name: "both/link-states",
-  covers: ["src/multus/expected-link.ts readResultLink"],
+  covers: ["src/multus/state/expected-link.ts readResultLink"],
   needsShim: true,
   seeds: () => [
     ...goldenResults(),

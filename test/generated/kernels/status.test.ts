@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { KernelError, type StatusInput } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { longestStatus } from "../../../src/multus/bounds.ts";
+import { longestStatus } from "../../../src/multus/input/bounds.ts";
 import { layOut, networkStatus as twin } from "../../reference/status.ts";
 import { placeIn, resultOf, spell, spelling, VERSIONS } from "../arbitraries/result.ts";
 

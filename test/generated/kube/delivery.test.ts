@@ -3,7 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable } from "../../../src/kube/api.ts";
 import { ClusterStatusSink } from "../../../src/kube/status-sink.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
-import type { PodReference } from "../../../src/multus/pod.ts";
+import type { PodReference } from "../../../src/multus/input/pod.ts";
 
 const names = ["a", "b", "c", "d", "e", "f"];
 const answer = fc.constantFrom("done" as const, "lost" as const, "conflict" as const, "unavailable" as const);

@@ -8,10 +8,10 @@ import { CniError } from "../../../src/cni/errors.ts";
 import { NetworkConfigFiles } from "../../../src/cni/files.ts";
 import { largeTurnsOf } from "../../../src/cni/large-work.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { parseNetconf } from "../../../src/multus/netconf.ts";
-import { NetworkCatalog } from "../../../src/multus/networks.ts";
-import { makePlan } from "../../../src/multus/plan.ts";
-import { defaultNetworkAnnotation, networksAnnotation } from "../../../src/multus/selection.ts";
+import { parseNetconf } from "../../../src/multus/input/netconf.ts";
+import { defaultNetworkAnnotation, networksAnnotation } from "../../../src/multus/input/selection.ts";
+import { NetworkCatalog } from "../../../src/multus/plan/networks.ts";
+import { makePlan } from "../../../src/multus/plan/plan.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 /** The pod's namespace; one that shares its networks; multusNamespace; two that are nobody's business. */

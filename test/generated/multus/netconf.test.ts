@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
-import { parseNetconf } from "../../../src/multus/netconf.ts";
+import { parseNetconf } from "../../../src/multus/input/netconf.ts";
 
 const text = fc.string({ minLength: 1 });
 const path = fc.string().map((name) => `/${name}`);

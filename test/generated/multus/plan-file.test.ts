@@ -5,10 +5,10 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import type { Delegate } from "../../../src/multus/delegate.ts";
-import { decodePlan } from "../../../src/multus/plan-decoding.ts";
-import { encodePlan } from "../../../src/multus/plan-encoding.ts";
-import { readArrayPrefix } from "../../../src/multus/torn-array.ts";
+import type { Delegate } from "../../../src/multus/plan/delegate.ts";
+import { encodePlan } from "../../../src/multus/plan/plan-encoding.ts";
+import { decodePlan } from "../../../src/multus/state/plan-decoding.ts";
+import { readArrayPrefix } from "../../../src/multus/state/torn-array.ts";
 
 let kernels: Kernels;
 

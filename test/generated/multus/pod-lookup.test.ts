@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
-import { findPod, isStaticPod } from "../../../src/multus/pod-lookup.ts";
+import { findPod, isStaticPod } from "../../../src/multus/cluster/pod-lookup.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
 
 const networks = fc.option(fc.constantFrom("", "a", "b", "a,b"), { nil: undefined });

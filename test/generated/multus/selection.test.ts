@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
-import { parseNetworkSelections } from "../../../src/multus/selection.ts";
+import { parseNetworkSelections } from "../../../src/multus/input/selection.ts";
 
 const label = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?$/);
 const ifName = fc.stringMatching(/^[a-zA-Z0-9._-]{1,15}$/).filter((name) => name !== "." && name !== "..");

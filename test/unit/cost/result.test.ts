@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import type { PluginRun } from "../../../src/agent/executor.ts";
 import { pluginFailure } from "../../../src/cni/plugin-failure.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { longestResults, longestStatus, mostAddressesNamed } from "../../../src/multus/bounds.ts";
-import { addedInterface } from "../../../src/multus/status-sink.ts";
+import { addedInterface } from "../../../src/multus/cluster/status-sink.ts";
+import { longestResults, longestStatus, mostAddressesNamed } from "../../../src/multus/input/bounds.ts";
 import { growth, linear, refused } from "../../support/growth.ts";
 import { filled } from "./filled.ts";
 

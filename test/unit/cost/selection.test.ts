@@ -1,8 +1,8 @@
 /** What a pod's annotations cost: in proportion to their length, whatever they say, up to the 256 KiB that Kubernetes allows. */
 
 import { describe, expect, test } from "vitest";
-import { longestAnnotation } from "../../../src/multus/bounds.ts";
-import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/selection.ts";
+import { longestAnnotation } from "../../../src/multus/input/bounds.ts";
+import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/input/selection.ts";
 import { growth, linear, refused } from "../../support/growth.ts";
 import { filled } from "./filled.ts";
 

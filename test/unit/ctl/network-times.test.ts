@@ -5,7 +5,7 @@ import { addTimes } from "../../../src/ctl/try/network-times.ts";
 import { logRequest } from "../../../src/daemon/request-log.ts";
 import { formatFields, formatLine } from "../../../src/log/line.ts";
 import type { Logger } from "../../../src/log/logger.ts";
-import { newReport } from "../../../src/multus/report.ts";
+import { newReport } from "../../../src/multus/request/report.ts";
 
 /** The line that the daemon writes about a request. */
 function requestLine(command: string, containerId: string, failed = false): string {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { parseDaemonConfig, readDaemonConfig } from "../../../src/daemon/config.ts";
 import daemonSchema from "../../../src/daemon/daemon-config.schema.json" with { type: "json" };
-import { netconfOfDaemon, parseNetconf } from "../../../src/multus/netconf.ts";
+import { netconfOfDaemon, parseNetconf } from "../../../src/multus/input/netconf.ts";
 import { refusal } from "../../support/refusal.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { createMetrics } from "../../../src/daemon/metrics/registry.ts";
-import { newReport } from "../../../src/multus/report.ts";
+import { newReport } from "../../../src/multus/request/report.ts";
 import { busyState } from "../../support/daemon-state.ts";
 
 const root = join(import.meta.dirname, "../../..");

@@ -12,7 +12,7 @@ import { type Answer, type RequestHandler, RequestLine } from "../../../src/daem
 import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
-import { newReport } from "../../../src/multus/report.ts";
+import { newReport } from "../../../src/multus/request/report.ts";
 import { freePort } from "../../support/cluster/ports.ts";
 import { busyState, quietState } from "../../support/daemon-state.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";

@@ -5,7 +5,7 @@ import { CniError } from "../../../src/cni/errors.ts";
 import type { CniRequest } from "../../../src/cni/request.ts";
 import { RecentFailures } from "../../../src/daemon/recent-failures.ts";
 import type { DelegateRequest } from "../../../src/multus/hot-plug.ts";
-import { newReport } from "../../../src/multus/report.ts";
+import { newReport } from "../../../src/multus/request/report.ts";
 import { usedHeap } from "../../support/used-heap.ts";
 
 const request: CniRequest = {

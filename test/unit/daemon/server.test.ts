@@ -17,7 +17,7 @@ import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../../src/daemon/server.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
-import { newReport, type RequestReport } from "../../../src/multus/report.ts";
+import { newReport, type RequestReport } from "../../../src/multus/request/report.ts";
 import { cniBody, post } from "../../support/go-shim.ts";
 import { httpServices } from "../../support/http-services.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";

@@ -7,9 +7,9 @@ import manifest from "../../../package.json" with { type: "json" };
 import { parseDaemonConfig } from "../../../src/daemon/config.ts";
 import daemonSchema from "../../../src/daemon/daemon-config.schema.json" with { type: "json" };
 import { defaultDuration } from "../../../src/kube/certificates/duration.ts";
-import netconfSchema from "../../../src/multus/netconf.schema.json" with { type: "json" };
-import { parseNetconf } from "../../../src/multus/netconf.ts";
-import selectionSchema from "../../../src/multus/selection.schema.json" with { type: "json" };
+import netconfSchema from "../../../src/multus/input/netconf.schema.json" with { type: "json" };
+import { parseNetconf } from "../../../src/multus/input/netconf.ts";
+import selectionSchema from "../../../src/multus/input/selection.schema.json" with { type: "json" };
 import { literal, readPage, root } from "./markdown.ts";
 
 interface Schema {

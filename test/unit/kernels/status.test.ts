@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { StatusInput } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { longestStatus } from "../../../src/multus/bounds.ts";
+import { longestStatus } from "../../../src/multus/input/bounds.ts";
 import { layOut } from "../../reference/status.ts";
 
 const kernels = loadKernels();

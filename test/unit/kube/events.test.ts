@@ -8,7 +8,7 @@ import {
   networksMissing,
   noNetworkFound,
   type PodEvent,
-} from "../../../src/multus/status-sink.ts";
+} from "../../../src/multus/cluster/status-sink.ts";
 import { usedHeap } from "../../support/used-heap.ts";
 import { noRight } from "./pod-server.ts";
 import { delivered, podNamed, sinkRig, statusOf, until } from "./sink-rig.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { KubeNads } from "../../../src/kube/nads.ts";
 import { type Logger, silentLogger } from "../../../src/log/logger.ts";
-import type { Nad } from "../../../src/multus/nads.ts";
+import type { Nad } from "../../../src/multus/plan/nads.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { type KubeObject, nadsPath } from "./api-server.ts";
 import { ServerWithClient } from "./server-with-client.ts";

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { ClusterStatusSink, type ClusterStatusSinkOptions } from "../../../src/kube/status-sink.ts";
-import type { PodReference } from "../../../src/multus/pod.ts";
+import type { PodReference } from "../../../src/multus/input/pod.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { PodServer } from "./pod-server.ts";
 

@@ -17,9 +17,9 @@ import type { CniRequest } from "../../../src/cni/request.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
-import { mostFailedDelsKept } from "../../../src/multus/bounds.ts";
 import { FailedDels } from "../../../src/multus/failed-dels.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
+import { mostFailedDelsKept } from "../../../src/multus/input/bounds.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { answerOf, containerId, type Json, type RequestOptions, Rig, selecting } from "./rig.ts";
@@ -302,7 +302,7 @@ describe("delOnFailure", () => {
   });
 
   test("of the daemon's configuration counts before the netconf's", async () => {
-    const { netconfOverrides, parseNetconf } = await import("../../../src/multus/netconf.ts");
+    const { netconfOverrides, parseNetconf } = await import("../../../src/multus/input/netconf.ts");
     const overrides = netconfOverrides(Buffer.from('{"DelOnFailure":"ignore"}'), "daemon");
     const netconf = Buffer.from('{"name":"n","clusterNetwork":"c","delOnFailure":"fail"}');
     expect(parseNetconf(netconf, overrides).delOnFailure).toBe("ignore");

@@ -2,8 +2,8 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { silentLogger } from "../../../src/log/logger.ts";
-import type { EvictionAnswer, RunningPod } from "../../../src/multus/cluster.ts";
-import { MissingEvictions } from "../../../src/multus/evict-missing.ts";
+import { MissingEvictions } from "../../../src/multus/background/evict-missing.ts";
+import type { EvictionAnswer, RunningPod } from "../../../src/multus/cluster/cluster.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 
 /** `name at milliseconds` of each request. */

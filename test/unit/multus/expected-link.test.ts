@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readResultLink } from "../../../src/multus/expected-link.ts";
+import { readResultLink } from "../../../src/multus/state/expected-link.ts";
 
 const netns = "/run/netns/pod";
 const linkOf = (result: unknown) => readResultLink(Buffer.from(JSON.stringify(result)), "net1", [netns]);

@@ -12,8 +12,8 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { BusyContainers } from "../../../src/multus/busy.ts";
-import type { Clusters } from "../../../src/multus/cluster.ts";
+import type { Clusters } from "../../../src/multus/cluster/cluster.ts";
+import { BusyContainers } from "../../../src/multus/request/busy.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { answerOf, type Json, Rig, selecting } from "./rig.ts";
 

@@ -5,7 +5,7 @@ import { setImmediate as immediately } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { Admission, type Turn } from "../../../src/daemon/admission.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import type { Nad } from "../../../src/multus/nads.ts";
+import type { Nad } from "../../../src/multus/plan/nads.ts";
 import { answerOf, Rig, selecting } from "./rig.ts";
 
 test("looks no further network up, runs nothing and leaves nothing", async () => {

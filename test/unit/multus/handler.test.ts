@@ -22,6 +22,7 @@ describe("the environment", () => {
     ["ADD", { containerId: "results" }, "CNI_CONTAINERID"],
     ["DEL", { containerId: "results" }, "CNI_CONTAINERID"],
     ["ADD", { containerId: "spool" }, "cniDir has a directory .spool"],
+    ["ADD", { containerId: "failed-dels" }, "cniDir has a directory .failed-dels"],
     ["ADD", { ifName: "a/b" }, "CNI_IFNAME"],
     ["ADD", { ifName: "sixteen-bytes-x!" }, "CNI_IFNAME"],
     ["CHECK", { netns: "" }, "CNI_NETNS"],

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
-import { parseInterfaceAttributes } from "../../../src/multus/interface-attributes.ts";
+import { parseInterfaceAttributes } from "../../../src/multus/input/interface-attributes.ts";
 import { refusal } from "../../support/refusal.ts";
 
 const parse = (text: string) => parseInterfaceAttributes(Buffer.from(text));

@@ -30,7 +30,7 @@ let lines: (readonly [string, LogFields])[];
 beforeAll(async () => {
   kernels = loadKernels();
   // It is loaded in real time, not in that of the test.
-  await import("../../../src/multus/missing-search.ts");
+  await import("../../../src/multus/background/missing-search.ts");
 });
 
 beforeEach(() => {

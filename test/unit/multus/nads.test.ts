@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
-import { NadFiles } from "../../../src/multus/nad-files.ts";
+import { NadFiles } from "../../../src/multus/plan/nad-files.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { untilSettled } from "../../support/settled-files.ts";

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
-import { netconfOverrides, parseNetconf } from "../../../src/multus/netconf.ts";
+import { netconfOverrides, parseNetconf } from "../../../src/multus/input/netconf.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const netconf = (keys: object) =>

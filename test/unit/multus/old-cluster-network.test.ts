@@ -4,7 +4,7 @@ import { beforeAll, expect, test } from "vitest";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { parseNetconf } from "../../../src/multus/netconf.ts";
+import { parseNetconf } from "../../../src/multus/input/netconf.ts";
 import { generateRuntimeConfig } from "../../../src/runtime-config/generate.ts";
 import { answerOf, Rig, selecting } from "./rig.ts";
 

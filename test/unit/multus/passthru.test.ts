@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { PluginRun } from "../../../src/agent/executor.ts";
-import { PassthruExecutor } from "../../../src/multus/passthru.ts";
+import { PassthruExecutor } from "../../../src/multus/plan/passthru.ts";
 import { PretendedPlugins } from "./rig.ts";
 
 const run = (command: string, stdin: unknown, more: Partial<PluginRun> = {}): PluginRun => ({

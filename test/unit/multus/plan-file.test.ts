@@ -5,10 +5,10 @@ import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { CniError } from "../../../src/cni/errors.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import type { Delegate } from "../../../src/multus/delegate.ts";
-import { decodePlan } from "../../../src/multus/plan-decoding.ts";
-import { encodePlan } from "../../../src/multus/plan-encoding.ts";
-import { readPlan, removePlan, writePlan } from "../../../src/multus/plan-file.ts";
+import type { Delegate } from "../../../src/multus/plan/delegate.ts";
+import { encodePlan } from "../../../src/multus/plan/plan-encoding.ts";
+import { decodePlan } from "../../../src/multus/state/plan-decoding.ts";
+import { readPlan, removePlan, writePlan } from "../../../src/multus/state/plan-file.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 let kernels: Kernels;

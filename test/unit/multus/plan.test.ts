@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { netconfOverrides } from "../../../src/multus/netconf.ts";
+import { netconfOverrides } from "../../../src/multus/input/netconf.ts";
 import { answerOf, containerId, type Json, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;

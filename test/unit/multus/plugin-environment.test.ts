@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { pluginArgs, pluginPath, withAddressArgs } from "../../../src/multus/plugin-environment.ts";
+import { pluginArgs, pluginPath, withAddressArgs } from "../../../src/multus/request/plugin-environment.ts";
 
 const pod = { namespace: "default", name: "web", uid: "u-1", sandboxId: "c0ffee" };
 const own = [

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { type LogFields, type Logger, silentLogger } from "../../../src/log/logger.ts";
-import { findPod, isStaticPod } from "../../../src/multus/pod-lookup.ts";
+import { findPod, isStaticPod } from "../../../src/multus/cluster/pod-lookup.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
 import { selecting } from "./rig.ts";
 

@@ -7,7 +7,7 @@ import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { type LogFields, type Logger, silentLogger } from "../../../src/log/logger.ts";
 import { createMultus, type Multus } from "../../../src/multus/handler.ts";
-import { netconfOverrides } from "../../../src/multus/netconf.ts";
+import { netconfOverrides } from "../../../src/multus/input/netconf.ts";
 import { expectation, leavesSameFiles } from "../../golden/allowed-differences.ts";
 import { cases } from "../../golden/cases.ts";
 import { asksForDefaultRoute } from "../../golden/default-routes.ts";

@@ -20,9 +20,9 @@ import {
   type Multus,
   type MultusOptions,
 } from "../../../src/multus/handler.ts";
-import type { Nad, NadSource } from "../../../src/multus/nads.ts";
-import { netconfOverrides } from "../../../src/multus/netconf.ts";
-import type { Pause } from "../../../src/multus/pause.ts";
+import { netconfOverrides } from "../../../src/multus/input/netconf.ts";
+import type { Nad, NadSource } from "../../../src/multus/plan/nads.ts";
+import type { Pause } from "../../../src/multus/request/pause.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 export type Json = Readonly<Record<string, unknown>>;

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
-import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/selection.ts";
+import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/input/selection.ts";
 
 const textOf = (bytes: Uint8Array | undefined) =>
   bytes === undefined ? undefined : Buffer.from(bytes).toString();

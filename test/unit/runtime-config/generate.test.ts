@@ -3,7 +3,7 @@ import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { CniError } from "../../../src/cni/errors.ts";
 import { supportedVersions } from "../../../src/cni/versions.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { parseNetconf } from "../../../src/multus/netconf.ts";
+import { parseNetconf } from "../../../src/multus/input/netconf.ts";
 import { chooseClusterNetwork, namedClusterNetwork } from "../../../src/runtime-config/files.ts";
 import { type GeneratorOptions, generateRuntimeConfig } from "../../../src/runtime-config/generate.ts";
 import { generatorOptions } from "../../support/generator-options.ts";

@@ -8,8 +8,9 @@ import {
 } from "../../../src/agent/executor.ts";
 import { CniError } from "../../../src/cni/errors.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
-import { newReport } from "../../../src/multus/report.ts";
-import { type DelegateRun, ObservedExecutor } from "../../../src/telemetry/delegate-run.ts";
+import { newReport } from "../../../src/multus/request/report.ts";
+import type { DelegateRun } from "../../../src/telemetry/delegate-run.ts";
+import { ObservedExecutor } from "../../../src/telemetry/observed-executor.ts";
 import { RequestTrace } from "../../../src/telemetry/request-trace.ts";
 import { spansOf } from "../../../src/telemetry/spans.ts";
 import { parseTraceparent } from "../../../src/telemetry/trace-context.ts";

@@ -1,0 +1,77 @@
+/** A pod's network-status and events from its results (behaviour page, section 6). */
+
+import type { ChainContext } from "../../cni/chain.ts";
+import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { KernelError, type Kernels, type StatusInput } from "../../kernels/index.ts";
+import { longestStatus } from "../input/bounds.ts";
+import { passthruType } from "../plan/passthru.ts";
+import { type PodInCluster, sendEvent } from "./pod-in-cluster.ts";
+import { addedInterface } from "./status-sink.ts";
+
+/** Sends the event for an attachment that was made, where there is somewhere to send it. */
+export function sendAddedInterface(
+  context: StatusContext & PodInCluster,
+  name: string,
+  ifName: string,
+  result: Uint8Array,
+): void {
+  if (context.podObject === undefined) {
+    return;
+  }
+  const { isAttachment, addresses } = context.chain.kernels.outlineResult(result);
+  if (isAttachment) {
+    sendEvent(context, addedInterface(ifName, addresses, name));
+  }
+}
+
+/** What a network-status is made and handed over with. */
+export interface StatusContext extends Pick<PodInCluster, "cluster" | "podObject"> {
+  readonly chain: Pick<ChainContext, "kernels">;
+}
+
+/** A delegate that ran, for network-status. */
+export interface StatusPart extends StatusInput {
+  /** `type` of its first plugin. */
+  readonly firstPlugin: string;
+}
+
+/**
+ * Every attachment has an entry (multi-network specification, 5.1.1), also one whose result is empty. The auxiliary chain, which starts with passthru, is none unless its result lists
+ * something.
+ */
+function hasEntry(kernels: Kernels, { firstPlugin, result }: StatusPart): boolean {
+  return firstPlugin !== passthruType || kernels.outlineResult(result).isAttachment;
+}
+
+/**
+ * Hands the pod's network-status over, where there is somewhere to write it. Pods of systemNamespaces have one too, as with Go multus in effect; a list of nothing is not written.
+ * @throws {CniError} 6 one that no pod can have: Go multus fails the ADD as well, with what the API says to it
+ */
+export function sendNetworkStatus(context: StatusContext, parts: readonly StatusPart[]): void {
+  const { cluster, podObject, chain } = context;
+  if (cluster === undefined || podObject === undefined) return;
+  const inputs = parts.filter((part) => hasEntry(chain.kernels, part));
+  if (inputs.length > 0) cluster.sink.networkStatus(podObject, statusOf(chain.kernels, inputs));
+}
+
+function statusOf(kernels: Kernels, inputs: readonly StatusInput[]): Uint8Array {
+  const refuse = (has: string, options?: ErrorOptions) =>
+    new CniError(
+      CniErrorCode.decodingFailure,
+      `the pod's network-status has ${has}, and an annotation can have at most ${longestStatus}: the plugins' results list too many interfaces or addresses`,
+      "",
+      options,
+    );
+  let status: Uint8Array;
+  try {
+    status = kernels.networkStatus(inputs, longestStatus);
+  } catch (error) {
+    // Several interfaces repeat what their result says of all: the text may be much longer than the results.
+    if (error instanceof KernelError && error.code === "output-too-large") {
+      throw refuse("more than 16 MiB", { cause: error });
+    }
+    throw error;
+  }
+  if (status.length > longestStatus) throw refuse(`${status.length} bytes`);
+  return status;
+}

@@ -1,0 +1,89 @@
+/** Where a pod's network-status and events go. Narrow on purpose: this room knows the texts, not Kubernetes. */
+
+import { mostAddressesNamed } from "../input/bounds.ts";
+import type { PodReference } from "../input/pod.ts";
+
+export interface PodEvent {
+  readonly type: "Normal" | "Warning";
+  readonly reason:
+    | "AddedInterface"
+    | "NoNetworkFound"
+    | "InvalidNetwork"
+    | "NetworkDeleteRecorded"
+    | "NetworkDeleteGivenUp"
+    | "NetworksMissing";
+  readonly message: string;
+}
+
+/**
+ * Nothing here is waited for, and nothing throws: no container of a pod has started when its ADD answers, so a status that
+ * follows some milliseconds later is early enough, and an API server that is slow or away holds no pod up. What cannot be
+ * delivered in the end is the sink's to report.
+ *
+ * A static pod has two UIDs: the runtime's, and that of its mirror, the object in the cluster.
+ */
+export interface StatusSink {
+  /** Sends an event about the pod. @param pod with the runtime's UID: events of static pods are looked for by that */
+  event(pod: PodReference, event: PodEvent): void;
+  /** Writes the pod's network-status. @param pod with the object's UID, "" where that is not known @param status the list of annotation `k8s.v1.cni.cncf.io/network-status`, JSON text */
+  networkStatus(pod: PodReference, status: Uint8Array): void;
+  /**
+   * The pod's sandbox is going: a status of it that is not delivered yet is not to be delivered any more.
+   * @param pod as CNI_ARGS have it: namespace, name and sandbox say which, the UID may be another than the status came with
+   */
+  withdraw(pod: PodReference): void;
+}
+
+/** The event for an attachment that is there (behaviour page, section 6). @param addresses CIDRs of its result */
+export function addedInterface(ifName: string, addresses: readonly string[], network: string): PodEvent {
+  const from = network === "" ? "" : ` from ${network}`;
+  const others = addresses.length - mostAddressesNamed;
+  const named = addresses.slice(0, mostAddressesNamed).join(" ");
+  return {
+    type: "Normal",
+    reason: "AddedInterface",
+    message: `Add ${ifName} [${named}${others > 0 ? ` and ${others} more` : ""}]${from}`,
+  };
+}
+
+/** The event for a NetworkAttachmentDefinition that does not exist (behaviour page, section 4). */
+export function noNetworkFound(namespace: string, name: string): PodEvent {
+  return {
+    type: "Warning",
+    reason: "NoNetworkFound",
+    message: `cannot find a network-attachment-definition (${name}) in namespace (${namespace})`,
+  };
+}
+
+/** The event for a NetworkAttachmentDefinition that is there and cannot be used. @param problem the error's text, which names the object and the place */
+export function invalidNetwork(problem: string): PodEvent {
+  return { type: "Warning", reason: "InvalidNetwork", message: problem };
+}
+
+/** The event for a DEL that is done in the background from now on. @param problem of the last try @param tries that failed */
+export function deleteRecorded(tries: number, problem: string): PodEvent {
+  return {
+    type: "Warning",
+    reason: "NetworkDeleteRecorded",
+    message: `the pod's networks cannot be deleted (${tries} tries); it goes, and this is tried again in the background for a day: ${problem}`,
+  };
+}
+
+/** The event for a DEL that was tried in the background for a day. @param problem of the last try */
+export function deleteGivenUp(problem: string): PodEvent {
+  return {
+    type: "Warning",
+    reason: "NetworkDeleteGivenUp",
+    message: `the pod's networks could not be deleted for a day and are not tried again; addresses may stay reserved: ${problem}`,
+  };
+}
+
+/** The event for a pod that runs without the networks that it selects. The text is the same each time: the event is found again by it. */
+export function networksMissing(): PodEvent {
+  return {
+    type: "Warning",
+    reason: "NetworksMissing",
+    message:
+      "the pod runs without the networks that it selects: it was started while the runtime did not call Multus. Delete the pod; the one that takes its place gets them",
+  };
+}

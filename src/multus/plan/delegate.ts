@@ -1,0 +1,48 @@
+/** A delegate: one network of a pod's plan, with what was asked for it. */
+
+import type { NetworkConfigList } from "../../cni/types.ts";
+
+/** What a network selection asks of the attachment, beyond the network itself. */
+export interface AttachmentRequest {
+  readonly ifName?: string | undefined;
+  readonly mac?: string | undefined;
+  readonly infinibandGUID?: string | undefined;
+  /** Addresses or CIDRs. */
+  readonly ips?: readonly string[] | undefined;
+  /** Raw JSON array. */
+  readonly portMappings?: Uint8Array | undefined;
+  /** Raw JSON object. */
+  readonly bandwidth?: Uint8Array | undefined;
+  readonly deviceID?: string | undefined;
+  /** Gateways of the default routes; an empty list asks for those that the network brings itself. */
+  readonly defaultRoute?: readonly string[] | undefined;
+}
+
+/** One entry of a plan. */
+export interface Delegate {
+  /** As it stands in network-status and in events: `namespace/nad`, or the configuration's name. */
+  readonly name: string;
+  readonly network: NetworkConfigList;
+  /** The cluster network: its result is the answer to the runtime. */
+  readonly isCluster: boolean;
+  readonly request: AttachmentRequest;
+  /** Kubernetes resource that the device belongs to. */
+  readonly resourceName?: string | undefined;
+  /** Loaded as a .conflist file (or the auxiliary chain), which Go multus writes into its plan in a way of its own. */
+  readonly isChainFile: boolean;
+}
+
+/** The interface of a cluster network: what kubelet's runtimes call it. For where no request says. */
+export const usualClusterIfName = "eth0";
+
+/**
+ * The delegate's interface (behaviour page, section 5): the one asked for, else CNI_IFNAME for the cluster network, else `net<i>`.
+ * @param position place in the whole plan, the cluster network's is 0
+ */
+export function interfaceName(
+  delegate: { readonly request: AttachmentRequest; readonly isCluster: boolean },
+  position: number,
+  cniIfName: string,
+): string {
+  return delegate.request.ifName ?? (delegate.isCluster ? cniIfName : `net${position}`);
+}

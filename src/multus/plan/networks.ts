@@ -1,0 +1,352 @@
+/** From a name, a path or a NetworkAttachmentDefinition to a network's configuration (behaviour page, section 3). */
+
+import { dirname } from "node:path";
+import { parseNetworkConfig } from "../../cni/config.ts";
+import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import type { NetworkConfigFiles } from "../../cni/files.ts";
+import { joinElements, joinMembers } from "../../cni/json.ts";
+import { adjustedConfig } from "../../cni/kernel-failure.ts";
+import type { LargeTurns } from "../../cni/large-work.ts";
+import type { NetworkConfigList } from "../../cni/types.ts";
+import type { Kernels } from "../../kernels/index.ts";
+import { bounded, quoted } from "../../log/quoted.ts";
+import type { Netconf } from "../input/netconf.ts";
+import { checkCniArgs } from "../input/sizes.ts";
+import { type Nad, type NadSource, nadConfigProblem } from "./nads.ts";
+import { memoryOf, type ParsedNetwork, ParsedNetworks } from "./parsed-networks.ts";
+import { passthruType } from "./passthru.ts";
+
+/** A network that was found. */
+export interface FoundNetwork {
+  /** As it stands in network-status and in events: `namespace/nad`, or the configuration's name. */
+  readonly name: string;
+  readonly network: NetworkConfigList;
+  /** The value named a .conflist file. */
+  readonly isChainFile: boolean;
+  /** Names its source in errors: a NetworkAttachmentDefinition, a key of the netconf. */
+  readonly where: string;
+}
+
+/** What a selection changes in the configuration itself. */
+export interface ConfigAdditions {
+  /** Raw JSON object, merged into `args.cni` of every plugin. */
+  readonly cniArgs?: Uint8Array | undefined;
+  /** Set as `deviceID` and `pciBusID` of every plugin. */
+  readonly deviceId?: string | undefined;
+}
+
+/** Where NetworkAttachmentDefinitions are looked up, and who is told of those that are no use. */
+export interface ReportedNads {
+  /** undefined: there is nothing to look them up in. */
+  readonly source: NadSource | undefined;
+  /** Told of one that was looked for and is not there, and for which no file stands. */
+  onMissing(namespace: string, name: string): void;
+  /** Told of one that is there and cannot be used; the error's text names it. */
+  onInvalid(problem: CniError): void;
+  /** Told of one that is broken, and in whose place a file of the node is used; the error's text names both. */
+  onPassedOver(problem: CniError): void;
+  /** Does what is to be done with large ones when it is their turn. It throws where nobody is left who wants the networks. */
+  readonly largeWork: Pick<LargeTurns, "run">;
+}
+
+/** What is wrong with a NetworkAttachmentDefinition itself; other codes are about the way to it, or are a runtime's to try again. */
+const nadProblems: readonly number[] = [
+  CniErrorCode.incompatibleVersion,
+  CniErrorCode.unsupportedField,
+  CniErrorCode.decodingFailure,
+  CniErrorCode.invalidNetworkConfig,
+];
+
+/**
+ * Of these, what makes a definition broken: it is no JSON, or no network configuration. A version that is not supported is not among them: such a definition is whole, and
+ * another network in its place would be a surprise.
+ */
+const brokenNad: readonly number[] = [CniErrorCode.decodingFailure, CniErrorCode.invalidNetworkConfig];
+
+/** Bytes of memory for configurations given in netconfs: a node has one netconf, a changed one now and then. */
+const inlineRoom = 4 * 1024 * 1024;
+
+/** What became of a NetworkAttachmentDefinition's configuration. */
+interface ParsedNad {
+  /** What it was parsed for, beside its text. */
+  readonly where: string;
+  readonly network: ParsedNetwork;
+}
+
+/**
+ * The node's own files belong to its administrator. With namespaceIsolation an author of definitions in any other namespace reaches none of them by giving an empty
+ * definition the name of one.
+ */
+function mayStandForFile({ namespace }: Nad, netconf: Netconf): boolean {
+  const { namespaceIsolation, multusNamespace, nonIsolatedNamespaces } = netconf;
+  return !namespaceIsolation || namespace === multusNamespace || nonIsolatedNamespaces.includes(namespace);
+}
+
+/** Tells of what is wrong with a definition itself. @returns the error */
+function reported(error: unknown, { onInvalid }: ReportedNads): unknown {
+  if (error instanceof CniError && nadProblems.includes(error.code)) {
+    onInvalid(error);
+  }
+  return error;
+}
+
+/** Finds networks, and keeps what it parsed for as long as its source stays the same. */
+export class NetworkCatalog {
+  readonly #kernels: Kernels;
+  readonly #files: NetworkConfigFiles;
+  readonly #parsedNads = new ParsedNetworks<Uint8Array, ParsedNad>();
+  readonly #parsedInline = new ParsedNetworks<string, NetworkConfigList>(inlineRoom);
+
+  constructor(kernels: Kernels, files: NetworkConfigFiles) {
+    this.#kernels = kernels;
+    this.#files = files;
+  }
+
+  /**
+   * What `clusterNetwork` or an item of `defaultNetworks` names: a NetworkAttachmentDefinition of multusNamespace; a configuration of that name in confDir where there is none, or it
+   * is broken; with a slash, a directory or a file.
+   * @param key of the netconf, for errors
+   * @throws {CniError} 7 if there is no such network; whatever is wrong with its configuration; 11 where nobody can say whether there is a
+   *   NetworkAttachmentDefinition: a file of that name may be another network
+   */
+  async named(value: string, key: string, netconf: Netconf, nads: ReportedNads): Promise<FoundNetwork> {
+    const where = `${key} ${bounded(value)}`;
+    if (value.includes("/")) {
+      const found = this.#atPath(value, key);
+      if (found === undefined) {
+        throw new CniError(
+          CniErrorCode.invalidNetworkConfig,
+          `${where}: there is no such file, nor a directory of that name with a .conf or .conflist`,
+        );
+      }
+      return found;
+    }
+    const { multusNamespace, confDir } = netconf;
+    let broken: CniError | undefined;
+    try {
+      const found = await this.#nad(nads, multusNamespace, value, netconf, {});
+      if (found !== undefined) return found;
+    } catch (error) {
+      // Where nobody can say whether there is one, a file of that name may be another network.
+      if (!(error instanceof CniError && brokenNad.includes(error.code))) throw reported(error, nads);
+      broken = error;
+    }
+    const network = this.#inPlaceOf(broken, confDir, value, nads);
+    if (network === undefined) {
+      if (nads.source !== undefined) nads.onMissing(multusNamespace, value);
+      throw new CniError(
+        CniErrorCode.invalidNetworkConfig,
+        `${where}: neither a network-attachment-definition of namespace ${netconf.multusNamespace} nor the name of a configuration in ${netconf.confDir}`,
+      );
+    }
+    return { name: network.name, network, isChainFile: false, where };
+  }
+
+  /** The file for a name. @param broken the definition of that name, which is told of @throws {CniError} that, where no file can stand for it; what is wrong with files */
+  #inPlaceOf(
+    broken: CniError | undefined,
+    confDir: string,
+    name: string,
+    nads: ReportedNads,
+  ): NetworkConfigList | undefined {
+    if (broken === undefined) return this.#files.findByName(confDir, name);
+    let network: NetworkConfigList | undefined;
+    try {
+      network = this.#files.findByName(confDir, name);
+    } catch (error) {
+      if (!(error instanceof CniError)) throw error;
+    }
+    if (network === undefined) throw reported(broken, nads);
+    const message = `${broken.message}; the file of ${confDir} with the name ${name} is used instead`;
+    nads.onPassedOver(new CniError(broken.code, message, "", { cause: broken }));
+    return network;
+  }
+
+  /**
+   * The network of a NetworkAttachmentDefinition.
+   * @throws {CniError} 7 if there is none of that name; whatever is wrong with its configuration
+   */
+  async selected(
+    namespace: string,
+    name: string,
+    additions: ConfigAdditions,
+    netconf: Netconf,
+    nads: ReportedNads,
+  ): Promise<FoundNetwork> {
+    let found: FoundNetwork | undefined;
+    try {
+      found = await this.#nad(nads, namespace, name, netconf, additions);
+    } catch (error) {
+      throw reported(error, nads);
+    }
+    if (found === undefined) {
+      if (nads.source !== undefined) nads.onMissing(namespace, name);
+      throw new CniError(
+        CniErrorCode.invalidNetworkConfig,
+        `there is no network-attachment-definition ${name} in namespace ${namespace}`,
+      );
+    }
+    return found;
+  }
+
+  /** The networks that a netconf names by a path or has in itself, as far as they can be used now. */
+  atHand(netconf: Netconf): FoundNetwork[] {
+    const { clusterNetwork, delegates } = netconf;
+    const found: FoundNetwork[] = [];
+    const add = (make: () => FoundNetwork | undefined) => {
+      try {
+        const network = make();
+        if (network !== undefined) found.push(network);
+      } catch (error) {
+        if (!(error instanceof CniError)) throw error;
+      }
+    };
+    if (clusterNetwork.includes("/")) add(() => this.#atPath(clusterNetwork, "clusterNetwork"));
+    for (const [index, config] of delegates.entries()) add(() => this.inline(config, index));
+    return found;
+  }
+
+  /** @returns undefined if there is no such file, or no network in a directory of that name */
+  #atPath(path: string, key: string): FoundNetwork | undefined {
+    const network = this.#files.loadPath(path);
+    const isChainFile = path.endsWith(".conflist");
+    return network && { name: network.name, network, isChainFile, where: `${key} ${bounded(path)}` };
+  }
+
+  /** A configuration given in the netconf itself. @param index its place in `delegates` */
+  inline(config: Uint8Array, index: number): FoundNetwork {
+    const key = Buffer.from(config).toString("latin1");
+    const where = `delegates[${index}] of the netconf`;
+    let network = this.#parsedInline.get(key);
+    if (network === undefined) {
+      network = this.#parse(config, where, "");
+      this.#parsedInline.set(key, network, memoryOf(network, key.length));
+    }
+    return { name: network.name, network, isChainFile: false, where };
+  }
+
+  /**
+   * The auxiliary chain: `passthru`, then the plugins of the subdirectory of that name beside the clusterNetwork file.
+   * @returns undefined if the subdirectory is empty
+   * @throws {CniError} 7 where clusterNetwork is no path
+   */
+  auxiliary(netconf: Netconf): FoundNetwork | undefined {
+    const { auxiliaryCniChainName: name, clusterNetwork } = netconf;
+    if (!clusterNetwork.includes("/")) {
+      throw new CniError(
+        CniErrorCode.invalidNetworkConfig,
+        `auxiliaryCNIChainName ${bounded(name)}: clusterNetwork has to be a path, as the chain is looked for beside it, but is ${quoted(clusterNetwork)}`,
+      );
+    }
+    const plugins = this.#files.pluginsOf(dirname(clusterNetwork), name);
+    if (plugins.length === 0) {
+      return undefined;
+    }
+    const bytes = joinMembers([
+      ...(netconf.cniVersion === ""
+        ? []
+        : ([["cniVersion", Buffer.from(JSON.stringify(netconf.cniVersion))]] as const)),
+      ["name", Buffer.from(JSON.stringify(name))],
+      ["plugins", joinElements([Buffer.from(`{"type":"${passthruType}"}`), ...plugins])],
+    ]);
+    const where = `auxiliary chain ${name}`;
+    const network = this.#parse(bytes, where, name);
+    return { name, network, isChainFile: true, where };
+  }
+
+  /** @returns undefined if there is none */
+  async #nad(
+    { source, largeWork }: ReportedNads,
+    namespace: string,
+    name: string,
+    netconf: Netconf,
+    additions: ConfigAdditions,
+  ): Promise<FoundNetwork | undefined> {
+    if (source === undefined) {
+      return undefined;
+    }
+    const nad = await source.get(namespace, name);
+    if (nad === undefined) {
+      return undefined;
+    }
+    const length = nad.config.length + (additions.cniArgs?.length ?? 0);
+    return await largeWork.run(length, () => this.#ofNad(nad, netconf, additions));
+  }
+
+  #ofNad(nad: Nad, netconf: Netconf, additions: ConfigAdditions): FoundNetwork {
+    const name = `${nad.namespace}/${nad.name}`;
+    const written = this.#writtenIn(nad, netconf);
+    const { cniArgs, deviceId } = additions;
+    if (cniArgs === undefined && deviceId === undefined) {
+      return { name, network: written, isChainFile: false, where: nad.where };
+    }
+    const where = `${nad.where} with what is selected for it`;
+    checkCniArgs(written, cniArgs, where);
+    const adjusted = adjustedConfig(this.#kernels, { config: written.bytes, cniArgs, deviceId }, where);
+    const network = this.#parse(adjusted, where, nad.name);
+    return { name, network, isChainFile: false, where };
+  }
+
+  /** The configuration as the object has it, or the file that stands in for an empty one. */
+  #writtenIn(nad: Nad, netconf: Netconf): NetworkConfigList {
+    if (nad.config.length === 0) {
+      return this.#standIn(nad, netconf);
+    }
+    const { config, where } = nad;
+    let parsed = this.#parsedNads.get(config);
+    if (parsed === undefined || parsed.where !== where) {
+      parsed = { where, network: this.#parseNad(nad) };
+      this.#parsedNads.set(config, parsed, memoryOf(parsed.network, config.length));
+    }
+    if (parsed.network instanceof CniError) {
+      throw parsed.network;
+    }
+    return parsed.network;
+  }
+
+  /** An object with an error in it is as much work as one without, and as many pods may name it. */
+  #parseNad({ config, where, name }: Nad): NetworkConfigList | CniError {
+    const problem = nadConfigProblem(config.length);
+    if (problem !== undefined) {
+      return new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${problem}`);
+    }
+    try {
+      return this.#parse(config, where, name);
+    } catch (error) {
+      if (error instanceof CniError) {
+        return error;
+      }
+      throw error;
+    }
+  }
+
+  /** The file for an object with an empty spec. Its state on disk may change, so it is looked for each time. */
+  #standIn(nad: Nad, netconf: Netconf): NetworkConfigList {
+    const { confDir } = netconf;
+    const refuse = (code: number, what: string, options?: ErrorOptions) =>
+      new CniError(code, `${nad.where}: spec.config is empty, and ${what}`, "", options);
+    if (!mayStandForFile(nad, netconf)) {
+      throw refuse(
+        CniErrorCode.invalidNetworkConfig,
+        `namespace isolation is on: only definitions of ${netconf.multusNamespace} (multusNamespace) and of globalNamespaces stand for files of the node`,
+      );
+    }
+    let network: NetworkConfigList | undefined;
+    try {
+      network = this.#files.findByName(confDir, nad.name);
+    } catch (error) {
+      throw error instanceof CniError ? refuse(error.code, error.message, { cause: error }) : error;
+    }
+    if (network === undefined) {
+      throw refuse(
+        CniErrorCode.invalidNetworkConfig,
+        `no configuration in ${confDir} has the name ${nad.name}`,
+      );
+    }
+    return network;
+  }
+
+  #parse(bytes: Uint8Array, where: string, name: string): NetworkConfigList {
+    return parseNetworkConfig(bytes, where, this.#kernels, { name });
+  }
+}

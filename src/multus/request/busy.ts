@@ -1,0 +1,72 @@
+/** Containers that a request is being worked on for. */
+
+import { CniError, CniErrorCode } from "../../cni/errors.ts";
+
+/** Containers that are remembered after their request: a node has some hundred pods, and a GC waits for some minutes at most. */
+const endedLimit = 8192;
+
+/** A set of containers. */
+export interface Containers {
+  has(containerId: string): boolean;
+}
+
+/** Containers that had a request since some moment. */
+export interface TouchedContainers extends Containers {
+  [Symbol.iterator](): Iterator<string>;
+  /** No more are noted. */
+  end(): void;
+}
+
+export class BusyContainers implements Containers {
+  readonly #busy = new Set<string>();
+  readonly #touched = new Set<Set<string>>();
+  /** Those whose last request has ended, with when, the oldest first. */
+  readonly #ended = new Map<string, number>();
+  /** When the last of those ended that are not in it any more. */
+  #forgottenUntil = Number.NEGATIVE_INFINITY;
+
+  has(containerId: string): boolean {
+    return this.#busy.has(containerId);
+  }
+
+  /** A request for the container begins. */
+  begin(containerId: string): void {
+    this.#busy.add(containerId);
+    for (const touched of this.#touched) touched.add(containerId);
+  }
+
+  /** It has ended. */
+  end(containerId: string): void {
+    this.#busy.delete(containerId);
+    this.#ended.delete(containerId);
+    this.#ended.set(containerId, performance.now());
+    const [oldest] = this.#ended;
+    if (this.#ended.size <= endedLimit || oldest === undefined) return;
+    this.#ended.delete(oldest[0]);
+    this.#forgottenUntil = oldest[1];
+  }
+
+  /**
+   * Those that are busy now, were so since some moment, or become so until `end`: for work that takes long, or had to wait, while requests come and go.
+   * @param since milliseconds of `performance.now()`
+   * @throws {CniError} 11 where too many were since then
+   */
+  touched(since: number): TouchedContainers {
+    if (this.#forgottenUntil >= since) {
+      throw new CniError(
+        CniErrorCode.tryAgainLater,
+        `more than ${endedLimit} containers had requests while this one waited for its turn; try again`,
+      );
+    }
+    const touched = new Set(this.#busy);
+    for (const [containerId, ended] of this.#ended) if (ended >= since) touched.add(containerId);
+    this.#touched.add(touched);
+    return {
+      has: (containerId) => touched.has(containerId),
+      [Symbol.iterator]: () => touched.values(),
+      end: () => {
+        this.#touched.delete(touched);
+      },
+    };
+  }
+}
