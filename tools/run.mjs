@@ -18,6 +18,7 @@ const { interruption, run, SetupError } = await import("./setup/process.mjs");
 const { pinnedNode, projectDirectory } = await import("./setup/project.mjs");
 const { fuzz } = await import("./tasks/fuzz.mjs");
 const { runBenchmarks } = await import("./tasks/bench.mjs");
+const { writePicture } = await import("./tasks/picture.mjs");
 const {
   clearReports,
   clusterPrograms,
@@ -91,6 +92,10 @@ const tasks = {
       await requireTools("building for both architectures", ["compiler", "crossCompiler"]);
       return onPinnedNode(inProject("tools", "build.mjs"), "shim-amd64", "shim-arm64", ...args);
     },
+  },
+  picture: {
+    about: "docs/images/rooms.svg, the rooms of src/ and their arrows, drawn from the code",
+    run: () => writePicture(),
   },
   notices: {
     about:

@@ -1,0 +1,2 @@
+/** The picture of src/'s rooms, as the code is now: SVG. */
+export function drawRooms(): string;
