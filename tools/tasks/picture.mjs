@@ -136,8 +136,8 @@ function boxOf(room) {
 /** The boxes with their places: a row for each level, the highest on top. */
 function placed(uses) {
   const heights = raised(uses);
-  const rows = [];
-  for (const [room, level] of heights) (rows[level] ??= []).push(boxOf(room));
+  const rows = Array.from({ length: Math.max(...heights.values()) + 1 }, () => []);
+  for (const [room, level] of heights) rows[level].push(boxOf(room));
   rows.reverse();
   const rowWidth = (row) => row.reduce((sum, box) => sum + box.width, 0) + (row.length - 1) * size.columnGap;
   const width = Math.max(...rows.map(rowWidth)) + 2 * size.margin;
