@@ -7,24 +7,17 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "ip_address.h"
 #include "link_find.h"
-#include "netns.h"
 #include "route_dump.h"
 #include "rtnetlink.h"
-
-enum {
-  /* How often a dump that changed under us is asked for again. */
-  DUMP_ATTEMPTS = 10,
-};
 
 /* Collects the default routes of one family through the interface. 0 or an errno. */
 static int dump_routes(int descriptor, struct route_dump *dump, struct buffer *explanation) {
   struct buffer message = {0};
   int error = EAGAIN;
-  for (int attempt = 0; error == EAGAIN && attempt < DUMP_ATTEMPTS; attempt++) {
+  for (int attempt = 0; error == EAGAIN && attempt < NETLINK_DUMP_ATTEMPTS; attempt++) {
     struct rtmsg fixed = {.rtm_family = dump->family};
     dump->deletions.length = 0;
     dump->has_wanted = false;
@@ -88,56 +81,40 @@ static int add_gateway(int descriptor, const struct ip_address *gateway, uint32_
   return dump.has_wanted ? 0 : EEXIST;
 }
 
-/* Everything that needs the open socket. 0, or an errno with what was being done in `*doing`. */
-static int change_routes(int descriptor, const struct order_default_route *order, const struct ip_address *gateways,
-                         const char **doing, struct buffer *explanation) {
+/* What a DEFAULT_ROUTE asks for, with its gateways read. */
+struct routes {
+  const struct order_default_route *order;
+  struct ip_address gateways[ORDER_MAX_GATEWAYS];
+};
+
+static int change_routes(struct netlink_call *call, void *context) {
+  const struct routes *routes = context;
+  const struct order_default_route *order = routes->order;
   struct found_link link;
-  *doing = "preparing a netlink socket";
-  int error = rtnetlink_prepare(descriptor);
+  call->doing = "looking for the interface";
+  int error = link_find(call->descriptor, order->link.if_name, &link, &call->explanation);
   if (error != 0) return error;
-  *doing = "looking for the interface";
-  error = link_find(descriptor, order->link.if_name, &link, explanation);
+  call->doing = "removing its IPv4 default routes";
+  if (order->clear_ipv4) error = clear_family(call->descriptor, AF_INET, link.index, &call->explanation);
   if (error != 0) return error;
-  uint32_t if_index = link.index;
-  *doing = "removing its IPv4 default routes";
-  if (order->clear_ipv4) error = clear_family(descriptor, AF_INET, if_index, explanation);
+  call->doing = "removing its IPv6 default routes";
+  if (order->clear_ipv6) error = clear_family(call->descriptor, AF_INET6, link.index, &call->explanation);
   if (error != 0) return error;
-  *doing = "removing its IPv6 default routes";
-  if (order->clear_ipv6) error = clear_family(descriptor, AF_INET6, if_index, explanation);
-  if (error != 0) return error;
-  *doing = "adding a default route";
+  call->doing = "adding a default route";
   for (size_t i = 0; error == 0 && i < order->gateway_count; i++) {
-    error = add_gateway(descriptor, &gateways[i], if_index, explanation);
+    error = add_gateway(call->descriptor, &routes->gateways[i], link.index, &call->explanation);
   }
   return error;
 }
 
-enum default_route_outcome default_route_set(const struct order_default_route *order, struct buffer *problem) {
-  struct ip_address gateways[ORDER_MAX_GATEWAYS];
+enum netlink_outcome default_route_set(const struct order_default_route *order, struct buffer *problem) {
+  struct routes routes = {.order = order};
   for (size_t i = 0; i < order->gateway_count; i++) {
-    if (ip_address_read(order->gateways[i], &gateways[i])) continue;
+    if (ip_address_read(order->gateways[i], &routes.gateways[i])) continue;
     buffer_say(problem, "gateway \"");
     buffer_append_bytes(problem, order->gateways[i]);
     buffer_say(problem, "\" is not an address");
-    return DEFAULT_ROUTE_FAILED;
+    return NETLINK_FAILED;
   }
-  int descriptor = netns_socket(order->link.netns, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, problem);
-  if (descriptor < 0) return DEFAULT_ROUTE_NO_NETNS;
-  struct buffer explanation = {0};
-  const char *doing = "";
-  int error = change_routes(descriptor, order, gateways, &doing, &explanation);
-  if (close(descriptor) != 0 && error == 0) {
-    doing = "closing a netlink socket";
-    error = errno;
-  }
-  if (error != 0) {
-    buffer_say(problem, "default routes of ");
-    buffer_append_bytes(problem, order->link.if_name);
-    buffer_say(problem, " in ");
-    buffer_append_bytes(problem, order->link.netns);
-    buffer_say(problem, ": ", doing, ": ", strerror(error));
-    if (explanation.length > 0) buffer_say(problem, " (", buffer_text(&explanation), ")");
-  }
-  buffer_free(&explanation);
-  return error == 0 ? DEFAULT_ROUTE_SET : DEFAULT_ROUTE_FAILED;
+  return netlink_call(order->link.netns, "default routes of ", order->link.if_name, change_routes, &routes, problem);
 }

@@ -2,11 +2,10 @@
 #ifndef MULTUS_DEFAULT_ROUTE_H
 #define MULTUS_DEFAULT_ROUTE_H
 
+#include "netlink_call.h"
 #include "order.h"
 
-enum default_route_outcome { DEFAULT_ROUTE_SET, DEFAULT_ROUTE_NO_NETNS, DEFAULT_ROUTE_FAILED };
-
 /* Carries out a DEFAULT_ROUTE. What is wrong is appended to `problem`. */
-enum default_route_outcome default_route_set(const struct order_default_route *order, struct buffer *problem);
+enum netlink_outcome default_route_set(const struct order_default_route *order, struct buffer *problem);
 
 #endif

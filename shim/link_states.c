@@ -8,15 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "netns.h"
 #include "rtnetlink.h"
-
-enum {
-  /* How often a dump that changed under us is asked for again. */
-  DUMP_ATTEMPTS = 10,
-};
 
 static uint64_t all_of(const struct seen_link *state) {
   return state->address_count == 64 ? UINT64_MAX : (UINT64_C(1) << state->address_count) - 1;
@@ -82,7 +75,7 @@ void link_states_take_address(const struct nlmsghdr *header, struct bytes payloa
 static int look_for_addresses(int descriptor, struct link_states *states, struct buffer *explanation) {
   struct buffer message = {0};
   int error = is_complete(states) ? 0 : EAGAIN;
-  for (int attempt = 0; error == EAGAIN && attempt < DUMP_ATTEMPTS; attempt++) {
+  for (int attempt = 0; error == EAGAIN && attempt < NETLINK_DUMP_ATTEMPTS; attempt++) {
     struct ifaddrmsg fixed = {.ifa_family = AF_UNSPEC};
     rtnetlink_begin(&message, RTM_GETADDR, NLM_F_DUMP, &fixed, sizeof fixed);
     error = rtnetlink_ask(descriptor, &message, link_states_take_address, states, explanation);
@@ -105,27 +98,32 @@ static void expect_addresses(struct link_states *states, size_t link, struct byt
   }
 }
 
-/* Everything that needs the open socket. 0, or an errno with what was being done in `*doing`. */
-static int look(int descriptor, const struct order_link_states *order, struct link_states *states, const char **doing,
-                struct buffer *explanation) {
-  *doing = "preparing a netlink socket";
-  int error = rtnetlink_prepare(descriptor);
-  struct bytes rest = order->links.content;
+/* What a LINK_STATES asks for, and what was seen. */
+struct look {
+  const struct order_link_states *order;
+  struct link_states *states;
+};
+
+static int look_at_links(struct netlink_call *call, void *context) {
+  const struct look *look = context;
+  struct link_states *states = look->states;
+  struct bytes rest = look->order->links.content;
   struct order_expected_link expected;
-  while (error == 0 && states->count < order->count && order_take_expected_link(&rest, &expected)) {
-    *doing = "looking for the interfaces";
-    explanation->length = 0;
+  int error = 0;
+  call->doing = "looking for the interfaces";
+  while (error == 0 && states->count < look->order->count && order_take_expected_link(&rest, &expected)) {
+    call->explanation.length = 0;
     size_t link = states->count++;
     states->list[link] = (struct seen_link){0};
-    error = link_find(descriptor, expected.if_name, &states->list[link].link, explanation);
+    error = link_find(call->descriptor, expected.if_name, &states->list[link].link, &call->explanation);
     if (error == 0) expect_addresses(states, link, expected.addresses);
     if (error == ENODEV) error = 0;
   }
   if (error != 0) return error;
-  *doing = "looking for the addresses";
-  explanation->length = 0;
+  call->doing = "looking for the addresses";
+  call->explanation.length = 0;
   link_states_sort(states);
-  return look_for_addresses(descriptor, states, explanation);
+  return look_for_addresses(call->descriptor, states, &call->explanation);
 }
 
 void link_states_free(struct link_states *states) {
@@ -134,27 +132,13 @@ void link_states_free(struct link_states *states) {
   *states = (struct link_states){0};
 }
 
-enum link_states_outcome link_states_look(const struct order_link_states *order, struct link_states *states, struct buffer *problem) {
-  int descriptor = netns_socket(order->netns, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, problem);
-  if (descriptor < 0) return LINK_STATES_NO_NETNS;
+enum netlink_outcome link_states_look(const struct order_link_states *order, struct link_states *states, struct buffer *problem) {
   *states = (struct link_states){
       .list = memory_take(order->count * sizeof states->list[0]),
       .addresses = memory_take(order->address_count * sizeof states->addresses[0]),
   };
-  struct buffer explanation = {0};
-  const char *doing = "";
-  int error = look(descriptor, order, states, &doing, &explanation);
-  if (close(descriptor) != 0 && error == 0) {
-    doing = "closing a netlink socket";
-    error = errno;
-  }
-  if (error != 0) {
-    link_states_free(states);
-    buffer_say(problem, "interfaces in ");
-    buffer_append_bytes(problem, order->netns);
-    buffer_say(problem, ": ", doing, ": ", strerror(error));
-    if (explanation.length > 0) buffer_say(problem, " (", buffer_text(&explanation), ")");
-  }
-  buffer_free(&explanation);
-  return error == 0 ? LINK_STATES_SEEN : LINK_STATES_FAILED;
+  struct look look = {order, states};
+  enum netlink_outcome outcome = netlink_call(order->netns, "interfaces", (struct bytes){0}, look_at_links, &look, problem);
+  if (outcome != NETLINK_DONE) link_states_free(states);
+  return outcome;
 }

@@ -4,6 +4,7 @@
 
 #include "ip_address.h"
 #include "link_find.h"
+#include "netlink_call.h"
 #include "order.h"
 
 struct nlmsghdr;
@@ -36,11 +37,9 @@ struct link_states {
   struct expected_address *addresses;
 };
 
-enum link_states_outcome { LINK_STATES_SEEN, LINK_STATES_NO_NETNS, LINK_STATES_FAILED };
-
-/* Carries out a LINK_STATES; nothing is changed. LINK_STATES_SEEN: `states` has the links in the order's order, and is freed with link_states_free().
+/* Carries out a LINK_STATES; nothing is changed. NETLINK_DONE: `states` has the links in the order's order, and is freed with link_states_free().
  * Else what is wrong is appended to `problem`. */
-enum link_states_outcome link_states_look(const struct order_link_states *order, struct link_states *states, struct buffer *problem);
+enum netlink_outcome link_states_look(const struct order_link_states *order, struct link_states *states, struct buffer *problem);
 
 void link_states_free(struct link_states *states);
 

@@ -48,35 +48,23 @@ static void look_for_link(struct connection *connection, uint32_t id, const stru
   }
 }
 
+/* Answers an order that was not carried out. False: it was. */
+static bool answer_failure(struct connection *connection, uint32_t id, enum netlink_outcome outcome, struct buffer *problem) {
+  if (outcome == NETLINK_DONE) return false;
+  done_error(connection, id, outcome == NETLINK_NO_NETNS ? "netns" : "failed", buffer_text(problem));
+  return true;
+}
+
 static void set_default_route(struct connection *connection, uint32_t id, const struct order_default_route *order,
                               struct buffer *problem) {
-  switch (default_route_set(order, problem)) {
-    case DEFAULT_ROUTE_SET:
-      done_nothing_to_say(connection, id);
-      return;
-    case DEFAULT_ROUTE_NO_NETNS:
-      done_error(connection, id, "netns", buffer_text(problem));
-      return;
-    case DEFAULT_ROUTE_FAILED:
-      done_error(connection, id, "failed", buffer_text(problem));
-      return;
-  }
+  if (!answer_failure(connection, id, default_route_set(order, problem), problem)) done_nothing_to_say(connection, id);
 }
 
 static void look_at_links(struct connection *connection, uint32_t id, const struct order_link_states *order, struct buffer *problem) {
   struct link_states states = {0};
-  switch (link_states_look(order, &states, problem)) {
-    case LINK_STATES_SEEN:
-      done_link_states(connection, id, &states);
-      link_states_free(&states);
-      return;
-    case LINK_STATES_NO_NETNS:
-      done_error(connection, id, "netns", buffer_text(problem));
-      return;
-    case LINK_STATES_FAILED:
-      done_error(connection, id, "failed", buffer_text(problem));
-      return;
-  }
+  if (answer_failure(connection, id, link_states_look(order, &states, problem), problem)) return;
+  done_link_states(connection, id, &states);
+  link_states_free(&states);
 }
 
 static void carry_out(struct delegates *delegates, const struct frame *frame) {
