@@ -1,4 +1,4 @@
-/** multusd's configuration: Go multus's daemon-config keys and our own, from the file of `--config` (behaviour page, section 11). */
+/** multusd's configuration: Go multus's daemon-config keys and our own, from the file of `--config` (docs/behaviour.md, "Daemon"). */
 
 import { readFileSync } from "node:fs";
 import validateDaemonConfig from "../../build/validators/daemon-config.validator.mjs";

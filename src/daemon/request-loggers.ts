@@ -1,4 +1,4 @@
-/** Which log a request's lines go to: the daemon's own keys first, then those of the request's netconf (behaviour page, section 2). */
+/** Which log a request's lines go to: the daemon's own keys first, then those of the request's netconf (docs/behaviour.md, "Configuration"). */
 
 import { isJsonObject, memberValue, wholeMembers } from "../cni/json.ts";
 import { type KeySpelling, keySpelling } from "../cni/key-spelling.ts";

@@ -1,4 +1,4 @@
-/** The keys of the daemon's configuration about the file by which a runtime finds it, as Go multus's daemon has them, and the keeper of that file (behaviour page, section 11). */
+/** The keys of the daemon's configuration about the file by which a runtime finds it, as Go multus's daemon has them, and the keeper of that file (docs/behaviour.md, "The runtime's file"). */
 
 import { resolve } from "node:path";
 import { CniError, CniErrorCode } from "../cni/errors.ts";

@@ -8,7 +8,7 @@ import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from
 import { isNamespaceName, isObjectName } from "./object-names.ts";
 import type { Turns } from "./turns.ts";
 
-/** For how long an API server that cannot answer is asked again, and a watch may lag behind, in milliseconds (behaviour page, section 7). */
+/** For how long an API server that cannot answer is asked again, and a watch may lag behind, in milliseconds (docs/behaviour.md, "Pod lookup"). */
 export const patienceMs = 2_500;
 /** Between two tries; doubled each time. */
 const firstPauseMs = 100;

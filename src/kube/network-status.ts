@@ -1,4 +1,4 @@
-/** Writes one pod's network-status: by PATCH, or by GET and PUT where the daemon has no right to patch (behaviour page, section 6). */
+/** Writes one pod's network-status: by PATCH, or by GET and PUT where the daemon has no right to patch (docs/behaviour.md, "Network-status and events"). */
 
 import { isJsonObject, type JsonObject } from "../cni/json.ts";
 import type { Logger } from "../log/logger.ts";

@@ -1,4 +1,4 @@
-/** ADD: the plan's delegates in order, and everything undone in reverse if one of them fails (behaviour page, sections 5 and 6). */
+/** ADD: the plan's delegates in order, and everything undone in reverse if one of them fails (docs/behaviour.md, "What a delegate is given" and "Results"). */
 
 import { addNetworkList, deleteNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
@@ -38,7 +38,7 @@ interface PlannedAttachment extends Attachment {
 }
 
 /**
- * ADD: looks the pod up and makes all its attachments. A pod that is gone gets none, and a success (behaviour page, section 7).
+ * ADD: looks the pod up and makes all its attachments. A pod that is gone gets none, and a success (docs/behaviour.md, "Pod lookup").
  * @param onStarted called when the plan is on disk: from now on there may be something to undo
  * @returns the cluster network's result in the version that the netconf names, JSON text
  * @throws {CniError} naming the pod and the network; nothing is left behind then but the plan, which the runtime's DEL removes

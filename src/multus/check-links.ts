@@ -1,5 +1,5 @@
 /**
- * CHECK of networks whose plugins are not run: their interfaces are held to what their cached results say (behaviour page, section 9). Many plugins cannot CHECK, and with a
+ * CHECK of networks whose plugins are not run: their interfaces are held to what their cached results say (docs/behaviour.md, "CHECK"). Many plugins cannot CHECK, and with a
  * runtime that CHECKs after every ADD no pod would start with one of them.
  */
 

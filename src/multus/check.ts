@@ -1,4 +1,4 @@
-/** CHECK: every attachment of the container with its cached result (behaviour page, section 9). */
+/** CHECK: every attachment of the container with its cached result (docs/behaviour.md, "CHECK"). */
 
 import { checkNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";

@@ -1,4 +1,4 @@
-/** Carries out what selections ask with `default-route`: in the kernel, and in the cached results (behaviour page, section 6). */
+/** Carries out what selections ask with `default-route`: in the kernel, and in the cached results (docs/behaviour.md, "Default routes"). */
 
 import { podError } from "./input/pod-error.ts";
 import {

@@ -1,4 +1,4 @@
-/** DEL: every attachment of the container, in reverse order, whatever fails (behaviour page, section 8). */
+/** DEL: every attachment of the container, in reverse order, whatever fails (docs/behaviour.md, "DEL"). */
 
 import { deleteNetworkList } from "../cni/chain.ts";
 import { type CniError, CniErrorCode } from "../cni/errors.ts";

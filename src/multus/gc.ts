@@ -1,4 +1,4 @@
-/** GC: what the runtime no longer counts valid is undone, and every network's plugins are told what is left (behaviour page, section 9; CNI spec, "GC"). */
+/** GC: what the runtime no longer counts valid is undone, and every network's plugins are told what is left (docs/behaviour.md, "GC"; CNI spec, "GC"). */
 
 import { type CachedAttachment, ResultCache } from "../cni/cache.ts";
 import { gcNetworkList, type ValidAttachment } from "../cni/chain.ts";

@@ -1,4 +1,4 @@
-/** The answer to the ADD of a pod that is gone: a success in which nothing was done (behaviour page, section 7). */
+/** The answer to the ADD of a pod that is gone: a success in which nothing was done (docs/behaviour.md, "Pod lookup"). */
 
 import type { CniRequest } from "../cni/request.ts";
 import { commonVersion } from "../cni/versions.ts";

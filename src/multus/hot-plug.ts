@@ -1,5 +1,5 @@
 /**
- * One attachment of a pod that runs: plugged in, checked and taken out by a controller, with a network that it brings itself (behaviour page, section 11). The
+ * One attachment of a pod that runs: plugged in, checked and taken out by a controller, with a network that it brings itself (docs/behaviour.md, "HTTP on the socket"). The
  * pod's network-status is the controller's to write, as with Go multus.
  */
 

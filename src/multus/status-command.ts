@@ -1,4 +1,4 @@
-/** STATUS: can this node serve an ADD? (behaviour page, section 9; CNI spec, "STATUS"). Runtimes ask every few seconds: no process but the plugins' own, and no wait but for a cluster that was just opened. */
+/** STATUS: can this node serve an ADD? (docs/behaviour.md, "STATUS"; CNI spec, "STATUS"). Runtimes ask every few seconds: no process but the plugins' own, and no wait but for a cluster that was just opened. */
 
 import { statusNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";

@@ -1,4 +1,4 @@
-/** The files that Multus has in the runtime's configuration directory, and which of the others there is the cluster network's (behaviour page, section 11). */
+/** The files that Multus has in the runtime's configuration directory, and which of the others there is the cluster network's (docs/behaviour.md, "The runtime's file"). */
 
 import { basename, join } from "node:path";
 import { CniError, CniErrorCode } from "../cni/errors.ts";

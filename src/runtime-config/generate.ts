@@ -1,4 +1,4 @@
-/** Makes what a container runtime reads to find Multus: 00-multus.conf or 00-multus.conflist, from the cluster network's configuration (behaviour page, section 11). */
+/** Makes what a container runtime reads to find Multus: 00-multus.conf or 00-multus.conflist, from the cluster network's configuration (docs/behaviour.md, "The runtime's file"). */
 
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { type JsonObject, objectMembers } from "../cni/json.ts";

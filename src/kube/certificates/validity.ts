@@ -6,7 +6,7 @@ export interface Validity {
   readonly until: number;
 }
 
-/** Part of its life after which a certificate is renewed (behaviour page, section 11), and how much earlier at most: nodes that started at the same time do not all ask at the same time. */
+/** Part of its life after which a certificate is renewed (docs/behaviour.md, "Daemon"), and how much earlier at most: nodes that started at the same time do not all ask at the same time. */
 const renewedAt = 0.8;
 const renewalSpread = 0.05;
 

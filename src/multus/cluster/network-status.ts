@@ -1,4 +1,4 @@
-/** A pod's network-status and events from its results (behaviour page, section 6). */
+/** A pod's network-status and events from its results (docs/behaviour.md, "Network-status and events"). */
 
 import type { ChainContext } from "../../cni/chain.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";

@@ -1,4 +1,4 @@
-/** Which pod an ADD is for, and which annotations count: the request's, the watch's or the API's (behaviour page, section 7). */
+/** Which pod an ADD is for, and which annotations count: the request's, the watch's or the API's (docs/behaviour.md, "Pod lookup"). */
 
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";

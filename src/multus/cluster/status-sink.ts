@@ -34,7 +34,7 @@ export interface StatusSink {
   withdraw(pod: PodReference): void;
 }
 
-/** The event for an attachment that is there (behaviour page, section 6). @param addresses CIDRs of its result */
+/** The event for an attachment that is there (docs/behaviour.md, "Network-status and events"). @param addresses CIDRs of its result */
 export function addedInterface(ifName: string, addresses: readonly string[], network: string): PodEvent {
   const from = network === "" ? "" : ` from ${network}`;
   const others = addresses.length - mostAddressesNamed;
@@ -46,7 +46,7 @@ export function addedInterface(ifName: string, addresses: readonly string[], net
   };
 }
 
-/** The event for a NetworkAttachmentDefinition that does not exist (behaviour page, section 4). */
+/** The event for a NetworkAttachmentDefinition that does not exist (docs/behaviour.md, "Network selection"). */
 export function noNetworkFound(namespace: string, name: string): PodEvent {
   return {
     type: "Warning",

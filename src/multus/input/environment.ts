@@ -1,4 +1,4 @@
-/** What a request must bring for its command: CNI_ variables, and a version of the spec that has it (CNI spec, section 2; behaviour page, section 1). */
+/** What a request must bring for its command: CNI_ variables, and a version of the spec that has it (CNI spec, section 2; docs/behaviour.md, "Plugin protocol"). */
 
 import { resultsDirectory } from "../../cni/cache.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";

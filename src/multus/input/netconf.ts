@@ -1,4 +1,4 @@
-/** The netconf: Multus's own configuration on stdin, with defaults and the daemon's overrides (behaviour page, section 2). */
+/** The netconf: Multus's own configuration on stdin, with defaults and the daemon's overrides (docs/behaviour.md, "Configuration"). */
 
 import validateNetconf from "../../../build/validators/netconf.validator.mjs";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";

@@ -1,4 +1,4 @@
-/** Errors whose text says which pod and which network they are about (behaviour page, section 1). */
+/** Errors whose text says which pod and which network they are about (docs/behaviour.md, "Plugin protocol"). */
 
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";

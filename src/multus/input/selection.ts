@@ -1,4 +1,4 @@
-/** Network selection: what a pod's annotations ask for (behaviour page, section 4). */
+/** Network selection: what a pod's annotations ask for (docs/behaviour.md, "Network selection"). */
 
 import { isIP } from "node:net";
 import validateSelections from "../../../build/validators/selection.validator.mjs";

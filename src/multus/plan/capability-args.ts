@@ -1,4 +1,4 @@
-/** Capability arguments: the runtime's own (runtimeConfig of the netconf) with a selection's over them, key by key (behaviour page, section 5). */
+/** Capability arguments: the runtime's own (runtimeConfig of the netconf) with a selection's over them, key by key (docs/behaviour.md, "What a delegate is given"). */
 
 import { arrayElements, joinElements, joinMembers, objectMembers } from "../../cni/json.ts";
 import { keySpelling } from "../../cni/key-spelling.ts";

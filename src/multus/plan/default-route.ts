@@ -1,4 +1,4 @@
-/** Which attachment of a pod has the default routes: what selections ask with `default-route`, by address family (behaviour page, section 6). */
+/** Which attachment of a pod has the default routes: what selections ask with `default-route`, by address family (docs/behaviour.md, "Default routes"). */
 
 import { isIP, isIPv4 } from "node:net";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";

@@ -36,7 +36,7 @@ export interface Delegate {
 export const usualClusterIfName = "eth0";
 
 /**
- * The delegate's interface (behaviour page, section 5): the one asked for, else CNI_IFNAME for the cluster network, else `net<i>`.
+ * The delegate's interface (docs/behaviour.md, "What a delegate is given"): the one asked for, else CNI_IFNAME for the cluster network, else `net<i>`.
  * @param position place in the whole plan, the cluster network's is 0
  */
 export function interfaceName(

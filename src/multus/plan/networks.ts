@@ -1,4 +1,4 @@
-/** From a name, a path or a NetworkAttachmentDefinition to a network's configuration (behaviour page, section 3). */
+/** From a name, a path or a NetworkAttachmentDefinition to a network's configuration (docs/behaviour.md, "From a name to a network"). */
 
 import { dirname } from "node:path";
 import { parseNetworkConfig } from "../../cni/config.ts";

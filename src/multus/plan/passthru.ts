@@ -1,4 +1,4 @@
-/** The do-nothing plugin `passthru`, with which the auxiliary chain starts (behaviour page, section 3): it needs no process. */
+/** The do-nothing plugin `passthru`, with which the auxiliary chain starts (docs/behaviour.md, "From a name to a network"): it needs no process. */
 
 import { ExecutorError, type PluginOutcome, type PluginRun } from "../../agent/executor.ts";
 import { ForwardingExecutor } from "../../agent/forwarding-executor.ts";

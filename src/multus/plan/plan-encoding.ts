@@ -1,4 +1,4 @@
-/** The plan as text, in Go multus's form (behaviour page, section 8). */
+/** The plan as text, in Go multus's form (docs/behaviour.md, "DEL"). */
 
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import { arrayElements, isJsonObject, type JsonObject, memberValue, objectMembers } from "../../cni/json.ts";

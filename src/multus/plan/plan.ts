@@ -1,4 +1,4 @@
-/** The plan: which networks a pod gets, in order (behaviour page, sections 3 and 4). */
+/** The plan: which networks a pod gets, in order (docs/behaviour.md, "From a name to a network" and "Network selection"). */
 
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import type { Netconf } from "../input/netconf.ts";

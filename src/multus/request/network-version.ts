@@ -1,4 +1,4 @@
-/** In which version of the spec networks are run whose configuration names none: the plugins are asked (behaviour page, section 5). */
+/** In which version of the spec networks are run whose configuration names none: the plugins are asked (docs/behaviour.md, "What a delegate is given"). */
 
 import { type VersionQuestion, withVersion } from "../../cni/plugin-versions.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";

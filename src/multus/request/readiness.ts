@@ -1,4 +1,4 @@
-/** The readiness indicator: a file that says that the cluster network can be used (behaviour page, section 2). */
+/** The readiness indicator: a file that says that the cluster network can be used (docs/behaviour.md, "Configuration"). */
 
 import { existsSync } from "node:fs";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";

@@ -1,6 +1,6 @@
 /**
  * What an attachment was ADDed with: its configuration and its capability arguments. DEL and CHECK run with the configuration's very bytes wherever they are left:
- * `Bytes` of the plan, else `config` of the result cache. What Go's types kept of it has lost the plugins' own keys, and is the last resort (behaviour page, section 8).
+ * `Bytes` of the plan, else `config` of the result cache. What Go's types kept of it has lost the plugins' own keys, and is the last resort (docs/behaviour.md, "DEL").
  */
 
 import type { CachedAttachment } from "../../cni/cache.ts";

@@ -1,4 +1,4 @@
-/** A plan's text as it was found: Go multus's of any release, ours, whole or torn (behaviour page, section 8). */
+/** A plan's text as it was found: Go multus's of any release, ours, whole or torn (docs/behaviour.md, "DEL"). */
 
 import { decodeBase64 } from "../../cni/base64.ts";
 import { isJsonObject, type JsonObject, joinElements, joinMembers, objectMembers } from "../../cni/json.ts";

@@ -1,6 +1,6 @@
 /**
  * The plan on disk: `<cniDir>/<containerId>`, in Go multus's form both ways, so that either can undo what the other did
- * (behaviour page, section 8).
+ * (docs/behaviour.md, "DEL").
  */
 
 import { statSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
  * What a container has, from what is left of it: its plan, else its result caches and the networks that its pod would get
- * today (behaviour page, section 8).
+ * today (docs/behaviour.md, "DEL").
  */
 
 import type { CachedAttachment } from "../../cni/cache.ts";
