@@ -11,7 +11,7 @@ import {
 } from "./executor.ts";
 
 export interface AgentRequest {
-  /** What plugins find in their environment beside what each run says: the runtime's. */
+  /** Base of the plugins' environment, under the variables of each run: the runtime's. */
   readonly environment: Readonly<Record<string, string>>;
   /** Colon separated directories: for orders that name none, where no agent is there yet. */
   readonly path: string;
@@ -32,7 +32,7 @@ export class AgentExecutor implements Executor {
   }
 
   /**
-   * Nothing more is begun. What is under way is waited for, as the agent goes on with it, and fails then: until its plugin has ended nothing else may be done to the
+   * Nothing more is begun. Orders under way are waited for, as the agent goes on with them, and then fail: until its plugin has ended nothing else may be done to the
    * container.
    */
   end(reason: string): void {
@@ -100,7 +100,7 @@ export class AgentExecutor implements Executor {
   }
 }
 
-/** What the kernel forbids the agent it would not forbid a runtime's plugin. */
+/** Names the missing privileges in an error of an agent whose kernel forbids it what a runtime's plugin may do. */
 function withAdvice(error: unknown): unknown {
   return error instanceof ExecutorError && /Operation not permitted|Permission denied/.test(error.message)
     ? new ExecutorError(error.code, `${error.message}; ${privileges}`)

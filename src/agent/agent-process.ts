@@ -43,7 +43,7 @@ export class AgentProcess implements AsyncDisposable {
   readonly #exited: Promise<void>;
   #greeted: (error?: Error) => void = () => {};
   #spawnError: Error | undefined;
-  /** What it said before its HELLO. */
+  /** Its stderr before its HELLO. */
   #stderr = "";
   #isGreeted = false;
   /** Why it was killed from here. */
@@ -176,7 +176,7 @@ export class AgentProcess implements AsyncDisposable {
     this.#greeted();
   }
 
-  /** What it says makes no sense: neither will its later answers. */
+  /** It broke the protocol, so its later answers cannot be trusted either. */
   #breach(error: FrameError): void {
     if (!this.#isGreeted) {
       this.#fail(error);

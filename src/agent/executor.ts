@@ -1,4 +1,4 @@
-/** What carries out an attachment's steps, and how it answers. Everything above this asks an Executor and does not know whether a process, a netlink message or a test is behind it. */
+/** The interface that carries out an attachment's steps, and its answers. Code above it calls an Executor and does not know whether a process, a netlink message or a test is behind it. */
 
 /** One run of a CNI plugin. */
 export interface PluginRun {

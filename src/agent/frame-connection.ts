@@ -5,9 +5,9 @@ import { FrameReader } from "./frame-reader.ts";
 import { decodeFrame, encodeFrame, type Frame, type FrameBody, FrameError } from "./frames.ts";
 
 export interface FrameListener {
-  /** A frame came. What is thrown here ends the stream as `malformed` does. */
+  /** A frame came. An error thrown here ends the stream as `malformed` does. */
   frame(frame: Frame): void;
-  /** What came is not the protocol. Nothing more is read; the listener may still send before it closes. */
+  /** The peer broke the protocol. Nothing more is read; the listener may still send before it closes. */
   malformed(error: FrameError): void;
   /** The other end is gone, or this one has closed. Called once, last. */
   closed(): void;

@@ -42,7 +42,7 @@ export type FrameErrorCode =
   /** A frame that has no place here: an answer that nobody waits for, an order to the daemon. */
   | "unexpected";
 
-/** What a peer sent is not the protocol. */
+/** A peer broke the protocol. */
 export class FrameError extends Error {
   override readonly name = "FrameError";
   readonly code: FrameErrorCode;

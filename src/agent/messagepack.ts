@@ -5,7 +5,7 @@ import { addExtension, Packr, RESERVE_START_SPACE, Unpackr } from "msgpackr/inde
 
 /** msgpackr's own first size. */
 const firstBufferBytes = 8 * 1024;
-/** What msgpackr writes into may grow to this and stay. Each value that was written keeps the whole of it in memory. */
+/** The buffer that msgpackr writes into may grow to this and stay. Each value that was written keeps the whole of it in memory. */
 const keptBufferBytes = 64 * 1024;
 
 /** A field that is undefined is nil on the wire, which means that it is not there. (msgpackr's default is an extension.) */

@@ -9,7 +9,7 @@ export const traceparentForm = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0
 const tracestateForm = /^[ -~]{0,4096}$/;
 
 /**
- * What a plugin may be told of its trace, out of any environment.
+ * The trace variables that a plugin may get, out of any environment.
  * @returns TRACEPARENT and TRACESTATE as far as they are there and an agent takes them
  */
 export function traceVariables(environment: Readonly<Record<string, string>>): Record<string, string> {

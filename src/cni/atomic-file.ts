@@ -36,7 +36,7 @@ export function writeFileAtomically(path: string, bytes: Uint8Array, temporaryPa
     try {
       removeFile(temporaryPath);
     } catch {
-      // What stopped the write is the news; that the leftover cannot be removed either has the same cause.
+      // The error of the write is the one to report; the same cause keeps the leftover from being removed.
     }
     throw ioFailure("write", path, error);
   }

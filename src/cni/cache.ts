@@ -30,7 +30,7 @@ export interface AttachmentKey {
   readonly ifName: string;
 }
 
-/** What is kept of an attachment. */
+/** The cached data of an attachment. */
 export interface CachedAttachment extends AttachmentKey {
   /** The network's configuration as JSON text; empty if the file is of the old form (a bare result), or torn before it or in it. */
   readonly config: Uint8Array;
@@ -46,7 +46,7 @@ export interface CachedAttachment extends AttachmentKey {
 /** The directory of the cache within a cniDir. */
 export const resultsDirectory = "results";
 
-/** What `kind` says in files of the form that libcni writes today. */
+/** Value of `kind` in files of libcni's current form. */
 const currentKind = "cniCacheV1";
 
 /** Bytes of a file. A configuration and a result are some megabytes at most, and the configuration is there in base64. */
@@ -265,7 +265,7 @@ const unknownAttachment = {
   result: undefined,
 } satisfies Omit<CachedAttachment, keyof AttachmentKey>;
 
-/** Go's order of keys. What is empty is left out, as Go does. */
+/** Go's order of keys. Empty values are left out, as Go does. */
 function cacheText(attachment: CachedAttachment): Uint8Array {
   const { containerId, config, ifName, networkName, netns, args, capabilityArgs, result } = attachment;
   const head = {

@@ -18,7 +18,7 @@ import type { VersionContext } from "./plugin-versions.ts";
 import type { NetworkConfigList, RuntimeConf } from "./types.ts";
 import { supportsCheck, supportsStatusAndGc } from "./versions.ts";
 
-/** What a chain is run with. */
+/** The inputs of a chain's run. */
 export interface ChainContext extends VersionContext {
   readonly cache: ResultCache;
   /** Milliseconds for each plugin, by the command that it is run with; 0: none. */
@@ -170,7 +170,7 @@ export async function statusNetworkList(
 }
 
 /**
- * GC of each plugin, in order. Nothing to do below 1.1.0, and with disableGC. What is cached and not valid is the caller's to DEL before.
+ * GC of each plugin, in order. Nothing to do below 1.1.0, and with disableGC. Before it, the caller DELs cached attachments that are not valid.
  * @param path CNI_PATH for the plugins
  * @param valid the attachments that the runtime still knows
  * @throws {CniError} all that failed in one, with the code of the first

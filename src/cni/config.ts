@@ -9,7 +9,7 @@ import { networkNameProblem, pluginTypeProblem } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";
 import { versionProblem, versionWhenMissing } from "./versions.ts";
 
-/** What a configuration takes where it does not say. */
+/** Name and version for a configuration that has none. */
 export interface ConfigDefaults {
   /** For a missing or empty `name`, and for one whose key is in another case, as Go multus fills in a definition's. */
   readonly name?: string | undefined;

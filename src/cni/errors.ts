@@ -38,7 +38,7 @@ export class CniError extends Error {
   readonly code: number;
   /** Longer text; empty if there is none. */
   readonly details: string;
-  /** What is wrong with a text, one by one: the message has it all too. Empty where the error is of another kind. */
+  /** The problems of a text, one by one; the message has them all too. Empty where the error is of another kind. */
   readonly problems: readonly TextProblem[];
 
   constructor(

@@ -1,4 +1,4 @@
-/** What was made of a file, for as long as the file stays the same. */
+/** Keeps a value that was made of a file for as long as the file stays the same. */
 
 import { readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ export function fileState(path: string): FileState | undefined {
   try {
     stats = statSync(path, { throwIfNoEntry: false });
   } catch {
-    // Whoever reads it gets the error, with the file's name in it.
+    // The reader gets the error, with the file's name in it.
     return { path, identity: "" };
   }
   if (stats === undefined || !stats.isFile()) return undefined;

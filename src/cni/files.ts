@@ -93,7 +93,7 @@ export class NetworkConfigFiles {
   }
 
   /**
-   * What a value of clusterNetwork or defaultNetworks names where it has a slash: a directory's first network, or a file's.
+   * The network that a value of clusterNetwork or defaultNetworks with a slash names: a directory's first network, or a file's.
    * @returns undefined if there is nothing at `path`, or a directory without a network
    * @throws {CniError} 5 unreadable; 6, 7, 1 broken
    */

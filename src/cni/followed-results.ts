@@ -4,7 +4,7 @@
  *
  * An index of the names is made by one listing and follows the directory by inotify, also where other programs change it. An event may be lost, when its queue is
  * full, so nothing depends on the events alone: a directory whose time stamp has moved without an event, too many events at once, and age have
- * the index made again. What the index names may be gone; what is there, it names.
+ * the index made again. The index may name a file that is gone, and names every file that is there.
  */
 
 import { setImmediate as nextTurn } from "node:timers/promises";

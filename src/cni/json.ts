@@ -47,7 +47,7 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
 }
 
 /**
- * The members of a JSON object as raw bytes (views into `bytes`); the last of duplicate keys wins. What is in strings need not be UTF-8.
+ * The members of a JSON object as raw bytes (views into `bytes`); the last of duplicate keys wins. Strings need not be UTF-8.
  * @param isWanted tells those that are wanted by their names; undefined: all. A text of some megabytes can have a million
  * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
  */

@@ -1,4 +1,4 @@
-/** What a kernel refused, as a CNI error. */
+/** A kernel's refusal as a CNI error. */
 
 import { type AdjustInput, KernelError, type Kernels, type MergeInput } from "../kernels/index.ts";
 import { CniError, CniErrorCode, textError } from "./errors.ts";

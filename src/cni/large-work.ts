@@ -23,7 +23,7 @@ export interface LargeWorkLimits {
  */
 const usualLimits: LargeWorkLimits = { share: 0.05, burstMs: 50 };
 
-/** Whose work it is. */
+/** The owner of the work. */
 export interface LargeWorkOf {
   /** Groups take turns, each in the order in which its work came. */
   readonly group?: string;
@@ -69,7 +69,7 @@ export class LargeWork {
     };
     const begin = () => {
       signal?.removeEventListener("abort", leave);
-      // What it throws is the promise's.
+      // Its error goes to the promise.
       new Promise<Awaited<Result>>((done) => done(work() as Awaited<Result>)).then(resolve, reject);
     };
     signal?.addEventListener("abort", leave);
@@ -113,7 +113,7 @@ export class LargeWork {
   async #untilEven(): Promise<void> {
     const waitMs = this.#evenAt - performance.now();
     if (waitMs > 0) await sleep(waitMs);
-    // What has come meanwhile goes first.
+    // Events that have come meanwhile go first.
     await nextTurn();
   }
 

@@ -3,7 +3,7 @@
 import { quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode, textError } from "./errors.ts";
 
-/** What the spec allows in container ids and network names. */
+/** The characters that the spec allows in container ids and network names. */
 const identifier = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /** Linux's IFNAMSIZ without the terminating NUL. */
@@ -61,7 +61,7 @@ export function checkIfName(ifName: string, where = "CNI_IFNAME"): void {
   );
 }
 
-/** What is wrong with an interface name; undefined: nothing. */
+/** The problem of an interface name; undefined: none. */
 export function ifNameProblem(ifName: string): string | undefined {
   if (ifName === "") return "is empty";
   if (Buffer.byteLength(ifName) > maximalIfNameLength) {
@@ -85,7 +85,7 @@ export function checkNetworkName(name: string, where: string): void {
 }
 
 /**
- * What is wrong with a network's name, whatever container and interface it is for; undefined: nothing.
+ * The problem of a network's name, whatever container and interface it is for; undefined: none.
  * @param anyLength it may be too long for the file of a result
  */
 export function networkNameProblem(name: string, anyLength = false): string | undefined {
@@ -112,7 +112,7 @@ export function excessOfFileName(name: string): number {
 }
 
 /**
- * What is wrong with the length of a network's name for one attachment: its result goes into a file that is named after network, container and interface, and the name of a
+ * The problem of the length of a network's name for one attachment: its result goes into a file that is named after network, container and interface, and the name of a
  * file ends at 255 bytes. Known before the first plugin runs, as what it has made could not be remembered.
  * @returns undefined: nothing
  */
@@ -135,7 +135,7 @@ export const usualNetworkNameLengths = {
   atMost: longestFileName - resultFileName("", "i".repeat(usualContainerIdLength), "i").length,
 } as const;
 
-/** What is wrong with the length of a network's name at an interface of containers with ids of the usual length; undefined: nothing. */
+/** The problem of the length of a network's name at an interface of containers with ids of the usual length; undefined: none. */
 export function usualNameProblem(networkName: string, ifName: string): string | undefined {
   return attachmentNameProblem(networkName, "i".repeat(usualContainerIdLength), ifName);
 }

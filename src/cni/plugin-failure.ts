@@ -1,4 +1,4 @@
-/** What went wrong with a plugin, as the CNI error that the runtime gets: the plugin's own code and message where it gave them. */
+/** A plugin's failure as the CNI error that the runtime gets: the plugin's own code and message where it gave them. */
 
 import type { ExecutorError, ExecutorErrorCode, PluginOutcome, PluginRun } from "../agent/executor.ts";
 import type { KernelError } from "../kernels/index.ts";

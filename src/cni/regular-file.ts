@@ -2,7 +2,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 
-/** What was read of a file. */
+/** The content of a file as it was read. */
 export interface FileStart {
   readonly bytes: Buffer;
   /** Bytes of the whole file. */

@@ -1,4 +1,4 @@
-/** What a runtime asks of a CNI plugin, and what it gets back: environment and stdin as one value, exit code and stdout as another. */
+/** A runtime's request to a CNI plugin, and its answer: environment and stdin as one value, exit code and stdout as another. */
 
 import { memberValue, objectMembers } from "./json.ts";
 import { keySpelling } from "./key-spelling.ts";
@@ -34,7 +34,7 @@ export function containerOf({ command, containerId }: CniRequest): string {
   return commandsOfContainers.includes(command) ? containerId : "";
 }
 
-/** What the plugin process answers. */
+/** The plugin process's answer. */
 export interface CniReply {
   /** Exit code: 0, or 1 with an error object on stdout. */
   readonly exitCode: number;
@@ -42,7 +42,7 @@ export interface CniReply {
   readonly stdout: Uint8Array;
 }
 
-/** What is longer is no version, and would be most of the error object. */
+/** A longer text is no version, and would be most of the error object. */
 const longestVersion = 64;
 
 const spelling = keySpelling(["cniVersion"]);

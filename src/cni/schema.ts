@@ -1,5 +1,5 @@
 /**
- * What a compiled JSON schema finds wrong, as one CNI error that says where. It is in this room because its errors are the
+ * The problems that a compiled JSON schema finds, as one CNI error with their positions. It is in src/cni because its errors are the
  * spec's (code 7) and every room that reads configuration is above this one.
  */
 
@@ -21,7 +21,7 @@ export interface SchemaProblem {
 /** A validator that tools/build/validators.mjs made. */
 export interface SchemaValidator {
   (value: unknown): boolean;
-  /** What was wrong in the last call. */
+  /** The problems of the last call. */
   errors?: readonly SchemaProblem[] | null;
 }
 

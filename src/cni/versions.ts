@@ -14,7 +14,7 @@ export const supportedVersions: readonly string[] = [
   "1.1.0",
 ];
 
-/** What a configuration without `cniVersion` means (spec, section 1). */
+/** The version of a configuration without `cniVersion` (spec, section 1). */
 export const versionWhenMissing = "0.1.0";
 
 /** The version that every runtime and client in use reads, for where it is not known which one is wanted. */
@@ -31,7 +31,7 @@ export function checkVersion(version: string, where: string): void {
   if (problem !== undefined) throw textError(CniErrorCode.incompatibleVersion, where, [{ message: problem }]);
 }
 
-/** What is wrong with a version; undefined: it is one of supportedVersions. */
+/** The problem of a version; undefined: it is one of supportedVersions. */
 export function versionProblem(version: string): string | undefined {
   return isSupportedVersion(version)
     ? undefined

@@ -19,7 +19,7 @@ export function goBoolean(text: string): boolean | undefined {
 
 /**
  * Each option as `--name` or `--name=value`: `-name` is `--name`, the argument behind an option with a value belongs to it whatever it looks like, and `--switch=false` is as if it were not
- * there. What is no known option stays as it is, for the program's own parser to judge, and so does everything behind `--`.
+ * there. Unknown options stay unchanged, for the program's own parser to judge, and so does everything behind `--`.
  * @param args without the program
  */
 export function withGoFlags(args: readonly string[], known: readonly KnownOption[]): string[] {

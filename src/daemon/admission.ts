@@ -10,7 +10,7 @@ import type { LaneStatus } from "../socket/status.ts";
 import { ContainerOrder } from "./container-order.ts";
 import { Lane, type LaneEntry } from "./lane.ts";
 
-/** What admission has to know of a request. */
+/** The properties of a request that admission decides by. */
 export interface Entrant {
   /** CNI_COMMAND as it came, which may be no command. */
   readonly command: string;

@@ -25,7 +25,7 @@ interface Connection {
   readonly peer: string;
   /** Its request is there. */
   hasRequest: boolean;
-  /** What it has sent so far has been read. */
+  /** All that it has sent so far has been read. */
   wasRead: boolean;
   isInGrace: boolean;
   graceTimer: NodeJS.Timeout | undefined;
@@ -101,7 +101,7 @@ export class ConnectionLimits {
       this.#bounds.onLate?.(milliseconds);
       this.#close(connection);
     };
-    // What has come while the daemon could not read is read first.
+    // Bytes that came while the daemon could not read are read first.
     connection.timer = setTimeout(() => afterNextRead(close), milliseconds).unref();
   }
 

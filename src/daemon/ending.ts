@@ -15,7 +15,7 @@ const requestsWithinMs = 20_000;
 /** And for what comes behind them, side by side: what they reported, and the agents' last plugins. */
 const restWithinMs = 5_000;
 
-/** What ends. */
+/** The parts that end. */
 export interface EndingParts {
   /** Settles when the server listens, or cannot. */
   readonly listening: Promise<unknown>;

@@ -10,7 +10,7 @@ export interface IdleEndOptions {
   readonly seconds: number | undefined;
   /** Network-statuses and events that the API does not have yet. */
   readonly undelivered: () => number;
-  /** Is called once. Who has connected by then still has to be served. */
+  /** Is called once. Clients that have connected by then still have to be served. */
   readonly end: () => void;
 }
 
@@ -45,7 +45,7 @@ export class IdleEnd {
 
   #idle(): void {
     const { seconds } = this.#options;
-    // Whoever is served while it ends changes nothing any more.
+    // Requests that are served during the exit do not change it.
     if (seconds !== undefined && this.#underWay === 0 && !this.#hasEnded) this.#look(seconds * 1000);
   }
 

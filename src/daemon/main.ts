@@ -245,7 +245,7 @@ async function sayWhatWaits(cniDir: string, log: DaemonLogger): Promise<void> {
   }
 }
 
-/** What speaks to a cluster is loaded when there is one: a daemon without does without. @throws {Error} where perNodeCertificate lacks the node's name */
+/** Loads the code that talks to a cluster where there is one. @throws {Error} where perNodeCertificate lacks the node's name */
 async function kubeClusters(
   { kubeconfig, nodeName, nodeCertificate, nadCacheBytes }: DaemonConfig,
   log: DaemonLogger,
@@ -287,7 +287,7 @@ function hasEntry(path: string): boolean {
 }
 
 /**
- * What nobody caught is a bug. After an exception the state is not known: say so, end, and let a new daemon start; shims answer "try again later"
+ * An uncaught error is a bug. After an exception the state is not known: say so, end, and let a new daemon start; shims answer "try again later"
  * meanwhile. A promise that failed with nobody waiting for it has interrupted nothing.
  */
 function logBugs(log: DaemonLogger): void {

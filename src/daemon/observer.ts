@@ -1,4 +1,4 @@
-/** Who counts what the daemon does. It is told, and asked nothing: it never throws and is never waited for. */
+/** Counts the daemon's work. An observer is told of it and asked nothing: it never throws and is never waited for. */
 
 import type { HandledRequest } from "../multus/handler.ts";
 import type { DelegateRun } from "../telemetry/delegate-run.ts";

@@ -5,7 +5,7 @@ import type { LogFields, Logger } from "../log/logger.ts";
 import { bounded } from "../log/quoted.ts";
 import type { HandledRequest } from "../multus/handler.ts";
 
-/** What the daemon knows beyond the handler's report. */
+/** The daemon's data beyond the handler's report. */
 export interface RequestTimes {
   /** Milliseconds in the line. */
   readonly queue: number;

@@ -102,7 +102,7 @@ export function unneededKeys(settings: RuntimeConfigSettings | undefined): reado
 }
 
 /**
- * What the keys say. Go multus takes `auto` where multusConfigFile is missing, and ends if there is no multusAutoconfigDir then; here a daemon that is told of neither leaves
+ * Reads the keys. Go multus takes `auto` where multusConfigFile is missing, and ends if there is no multusAutoconfigDir then; here a daemon that is told of neither leaves
  * the runtime's directory alone.
  * @param where the configuration's file, for errors
  * @returns undefined: there is no file to keep
@@ -154,7 +154,7 @@ function socketDirOnHost({
   return directory.endsWith(defaultSocketDir) ? undefined : directory;
 }
 
-/** What no cluster network's file could make good. */
+/** Refuses settings that no cluster network's file could make valid. */
 function refuseAtStart(clusterNetwork: ClusterNetworkKeys, options: GeneratorOptions, where: string): void {
   const { cniVersion, forceCniVersion } = options;
   if (cniVersion !== "") checkVersion(cniVersion, where);

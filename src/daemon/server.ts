@@ -106,7 +106,7 @@ export class DaemonServer {
 
   /**
    * Ends a server that nobody seems to need. Its name goes first; who came before that is served to the end, like anybody else.
-   * Whoever comes later finds nobody, and starts the next daemon.
+   * Later clients find no daemon, and start the next one.
    * @returns requests that were not finished: none
    */
   async retire(): Promise<number> {
@@ -123,7 +123,7 @@ export class DaemonServer {
   }
 
   /**
-   * Who connected before the name went may still wait in the kernel's queue, or have its request on the way: to close at once would turn
+   * A client that connected before the name went may still wait in the kernel's queue, or have its request on the way: to close at once would turn
    * it away. In steps, so that each gives way to what has come, however late it is.
    */
   async #lastArrivals(): Promise<void> {

@@ -17,7 +17,7 @@ export interface SessionContext {
   readonly notReady: () => string | undefined;
 }
 
-/** What the server is told of a session. */
+/** The server's view of a session. */
 export interface SessionListener {
   /** Its REQUEST is there. */
   requested(): void;

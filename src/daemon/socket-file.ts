@@ -104,7 +104,7 @@ async function removeStale(path: string): Promise<void> {
   if (await answers(path)) {
     throw new SocketFileError(`another daemon serves ${path}; stop it first, or use another socketDir`);
   }
-  // What is removed must be what was tried: another daemon may have put its own there meanwhile.
+  // Remove only the socket that was tried: another daemon may have put its own there meanwhile.
   const aside = uniquePath(path);
   renameSync(path, aside);
   if (isSame(statIfThere(aside), found)) removeFile(aside);

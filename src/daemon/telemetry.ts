@@ -1,4 +1,4 @@
-/** What looks at the daemon from outside, as its configuration asks for it: metrics, traces, or neither. What is not asked for is not loaded. */
+/** Metrics and traces, as the daemon's configuration asks for them. Code that is not asked for is not loaded. */
 
 import { protocolVersion } from "../agent/frames.ts";
 import { errorText } from "../log/error-text.ts";

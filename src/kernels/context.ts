@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { getRawAsset, isSea } from "node:sea";
 import { kernelError, maximumInputLength, tooLarge } from "./error.ts";
 
-/** What multus.wasm exports. Numbers are addresses and lengths in bytes; a kernel returns a status, 0 for done. */
+/** The exports of multus.wasm. Numbers are addresses and lengths in bytes; a kernel returns a status, 0 for done. */
 interface WasmExports {
   readonly memory: WebAssembly.Memory;
   readonly header: WebAssembly.Global;

@@ -1,4 +1,4 @@
-/** What is wrong with the bytes given to a kernel, as an error that says where. */
+/** A kernel's refusal of its input, as an error with the position. */
 
 import { jsonPathAt, jsonValueAt } from "./path.ts";
 
@@ -11,7 +11,7 @@ export class KernelError extends Error {
   readonly offset: number;
   /** Which input: "config", "plugin", "result", "prevResult", "runtimeConfig", "cniArgs", … */
   readonly input: string;
-  /** What is wrong; `message` has the place behind it. */
+  /** The problem; `message` also has the position. */
   readonly problem: string;
   /** Of the offending byte, both from 1, columns in characters; undefined where it has none. */
   readonly place: { readonly line: number; readonly column: number } | undefined;
@@ -113,7 +113,7 @@ export function kernelError(
 }
 
 /**
- * What a message is about.
+ * The subject of a message.
  * @param field name of the field concerned; it may be missing
  * @param path of the value at the offending byte: the field, or what it should be in
  */

@@ -32,7 +32,7 @@ export interface ConfigParts {
   readonly plugins: readonly PluginParts[];
 }
 
-/** What goes into one plugin's stdin. All byte inputs are JSON text. */
+/** The parts of one plugin's stdin. All byte inputs are JSON text. */
 export interface MergeInput {
   /** The plugin's configuration object as written. */
   readonly plugin: Uint8Array;
@@ -48,7 +48,7 @@ export interface MergeInput {
   readonly validAttachments?: Uint8Array | undefined;
 }
 
-/** What is set in every plugin of a configuration before it goes into the plan. */
+/** Members that are set in every plugin of a configuration before it goes into the plan. */
 export interface AdjustInput {
   /** Single configuration or list. */
   readonly config: Uint8Array;
@@ -95,7 +95,7 @@ export interface StatusInput {
   readonly mtu?: number | undefined;
 }
 
-/** What a result lists, as events say it. */
+/** A result's interfaces and addresses, for events. */
 export interface ResultOutline {
   /** It lists at least one interface or address: a plugin that does neither made no attachment of its own. */
   readonly isAttachment: boolean;

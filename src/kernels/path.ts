@@ -24,8 +24,8 @@ interface Level {
 }
 
 /**
- * Path of the value that begins at a byte, such as `ips[1].address`; empty for the top. What comes before must be JSON, what
- * follows need not.
+ * Path of the value that begins at a byte, such as `ips[1].address`; empty for the top. The text before it must be JSON, the
+ * text behind it need not.
  * @param offset index of the byte
  */
 export function jsonPathAt(bytes: Uint8Array, offset: number): string {

@@ -19,7 +19,7 @@ const versions: ReadonlyMap<string, number> = new Map([
 const noVersion = -1;
 const unknownVersion = -2;
 
-/** What errors call the gateways to add. */
+/** Name of the gateways to add, in errors. */
 const gatewaysName = "defaultRoutes.add";
 
 // The bits of assembly/result/edits.ts.

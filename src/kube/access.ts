@@ -30,7 +30,7 @@ export interface ServerProxy {
   agent(options: AgentOptions, tls: TlsSettings | undefined): Agent;
 }
 
-/** What is valid now. The same object for as long as nothing in it changes. */
+/** The credentials that are valid now. The same object for as long as nothing in it changes. */
 export interface Access {
   /** Its path, if it has one, goes before every request's. */
   readonly server: URL;
@@ -48,7 +48,7 @@ export interface Credentials {
    */
   access(): Promise<Access>;
   /**
-   * What to try after the server has refused `refused` with 401: everything that can be is read or made anew.
+   * The credentials to try after the server has refused `refused` with 401: all sources are read again, and programs run again.
    * @returns the same object if there is nothing else to try @throws as `access`
    */
   renewed(refused: Access): Promise<Access>;

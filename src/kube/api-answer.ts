@@ -1,4 +1,4 @@
-/** What an API server's answers mean: JSON bodies, and Status objects where something is wrong. */
+/** Reads an API server's answers: JSON bodies, and Status objects where something is wrong. */
 
 import { isJsonObject } from "../cni/json.ts";
 import { ApiError } from "./api.ts";

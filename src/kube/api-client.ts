@@ -68,7 +68,7 @@ export class ApiClient implements Api {
     try {
       return await (request.isPaced === true ? largeWork.run(body.length, parse) : parse());
     } catch (error) {
-      // Whatever said so, it was no API server.
+      // The answer is not an API server's.
       throw new ApiUnreachable(
         `${server.origin}: the answer to ${method} ${path} is not JSON: ${errorText(error)}`,
         { cause: error },
@@ -359,7 +359,7 @@ class Deadline implements Disposable {
     return this.#ended === "" ? undefined : new ApiUnreachable(`${server.origin}: ${this.#ended}`);
   }
 
-  /** What `work` gives, unless it takes too long. */
+  /** The value of `work`, unless it takes too long. */
   race<Value>(work: Promise<Value>): Promise<Value> {
     return new Promise((resolve, reject) => {
       const ended = () => reject(new ApiUnreachable(`credentials: ${this.#ended}`));

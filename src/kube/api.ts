@@ -8,7 +8,7 @@ export interface ApiRequest {
   readonly body?: unknown;
   /** Of the body; default application/json. */
   readonly contentType?: string;
-  /** What the answer should be; default application/json. {@link metadataOnly} is another. */
+  /** The media type of the answer; default application/json. {@link metadataOnly} is another. */
   readonly accept?: string;
   /** Milliseconds until the whole answer has to be there; default 10,000. */
   readonly timeoutMs?: number;

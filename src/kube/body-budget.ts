@@ -38,7 +38,7 @@ const classes = 32;
 /** Between two log lines, in milliseconds: an author who makes and deletes objects all day is not to fill the log. */
 const logPauseMs = 60_000;
 
-/** What a namespace takes. All sets are in the order of their last use. */
+/** The share of a namespace. All sets are in the order of their last use. */
 class Share<Entry> {
   bytes = 0;
   /** With a body that was not used on this node, by size class. */

@@ -1,10 +1,10 @@
-/** What a cluster's watches and deliveries are like at a moment, for those who look at the daemon from outside. */
+/** The state of a cluster's watches and deliveries at a moment, for metrics and status pages. */
 
 /** One watch. */
 export interface WatchState {
   /** Kind of what is watched, in plural. */
   readonly resource: string;
-  /** Is it open? What is kept may be old otherwise. */
+  /** Is it open? The kept objects may be old otherwise. */
   readonly connected: boolean;
   /** Was there a complete list? */
   readonly synced: boolean;
@@ -19,7 +19,7 @@ export interface WatchState {
   readonly memory: WatchMemory;
 }
 
-/** What a watch's objects take in memory, as it is counted: an object is its name and what else is kept of it. */
+/** The memory that a watch's objects count for: an object is its name and the part of it that is kept. */
 export interface WatchMemory {
   /** At most `limit`. */
   readonly bytes: number;
@@ -28,7 +28,7 @@ export interface WatchMemory {
   readonly leftOut: number;
 }
 
-/** What is delivered to the API behind the back of requests, of one kind. */
+/** Background deliveries to the API, of one kind. */
 export interface DeliveryState {
   readonly kind: "status" | "event";
   /** Waiting or under way. */

@@ -154,7 +154,7 @@ export class KubeClusters implements Clusters {
     }
     const opening = open(key);
     this.#open.set(key, opening);
-    // What could not be opened is tried again by the next who asks: the file may be there by then.
+    // The next request tries again to open a cluster that could not be opened: the file may be there by then.
     opening.then(
       (cluster) => this.#opened.set(key, cluster),
       () => this.#open.delete(key),

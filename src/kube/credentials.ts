@@ -20,7 +20,7 @@ interface Sourced {
   readonly where: string;
 }
 
-/** What an Access is made of. */
+/** The sources of an Access. */
 interface Parts {
   readonly server: URL;
   /** That goes before the environment's. */

@@ -46,7 +46,7 @@ const pauseMs = 300;
 /** For one answer: a server that takes longer is asked once more. */
 const answerMs = 2_000;
 
-/** What one request has brought. */
+/** The outcome of one request. */
 interface Answer {
   readonly kind: "there" | "being deleted" | "gone" | "refused" | "none";
   readonly text: string;

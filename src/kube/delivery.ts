@@ -1,6 +1,6 @@
 /**
- * Sends to the API what nobody waits for: some requests at once, and only one at a time, with growing pauses, while it does not answer. What is
- * sent, and in which order, is the lanes' to say.
+ * Sends requests in the background to the API: some at once, and only one at a time, with growing pauses, while it does not answer. The
+ * lanes decide which requests are sent, and in which order.
  */
 
 import { errorText } from "../log/error-text.ts";
@@ -173,7 +173,7 @@ export class Delivery {
     this.#go();
   }
 
-  /** What an answer, or none, says about the server. @param before the absence that the request was sent in */
+  /** Judges the server by an answer, or by a missing one. @param before the absence that the request was sent in */
   #note(error: unknown, before: Absence | undefined): void {
     if (!isAbsence(error)) {
       if (this.#absence !== undefined)
@@ -196,7 +196,7 @@ export class Delivery {
   #setTimer(now: number): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // Whatever is under way comes back here when it ends.
+    // Every request under way comes back here when it ends.
     if (this.#running >= (this.#absence === undefined ? atOnce : 1)) return;
     let at = Number.POSITIVE_INFINITY;
     for (const lane of this.#lanes) {

@@ -4,7 +4,7 @@ import { createHash, randomInt, randomUUID } from "node:crypto";
 import type { PodEvent } from "../multus/cluster/status-sink.ts";
 import type { PodReference } from "../multus/input/pod.ts";
 
-/** What a pod's events can say, those of this room included. */
+/** The reasons of a pod's events, those of src/kube included. */
 export interface ReportedEvent {
   readonly type: PodEvent["type"];
   readonly reason: PodEvent["reason"] | "NetworkStatusNotWritten";
@@ -18,7 +18,7 @@ const longestInstance = 128;
 /** As Go multus's events have it: `kubectl describe` shows it under "From". */
 const reportingController = "multus";
 
-/** What was being done; the API asks for it. */
+/** The action of the event; the API requires it. */
 const actions: Readonly<Record<ReportedEvent["reason"], string>> = {
   AddedInterface: "Attach",
   NoNetworkFound: "Attach",

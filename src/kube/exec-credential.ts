@@ -16,7 +16,7 @@ export interface ExecCredential {
   readonly expiresAt: number | undefined;
 }
 
-/** What a program that wants to know its cluster is told; PEM, not base64. */
+/** The cluster's description for a program that asks for it; PEM, not base64. */
 export interface ExecCluster {
   readonly server: string;
   /** `proxy-url`. */
@@ -62,7 +62,7 @@ export function runExecPlugin(plugin: ExecPlugin, cluster: ExecCluster): Promise
     try {
       execFile(command, args, options, done).stdin?.end();
     } catch (problem) {
-      // What is too much for an environment, as a bundle of authorities may be.
+      // A value can be too long for an environment: a bundle of authorities, for example.
       refuse(problem);
     }
   });

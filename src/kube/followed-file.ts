@@ -7,7 +7,7 @@ import { type FileState, fileState } from "../cni/file-state.ts";
 /** A changed file is seen by its state; where a file system does not tell, after this time. */
 const rereadMs = 60_000;
 
-/** What a followed file asks its surroundings; tests have their own. */
+/** The surroundings of a followed file; tests have their own. */
 export interface FileSurroundings {
   /** Milliseconds, of a clock that does not go back. */
   readonly now: () => number;

@@ -25,7 +25,7 @@ export interface ExecPlugin {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** What its users should read where it is missing; "" for nothing. */
+  /** The hint for users where it is missing; "" for none. */
   readonly installHint: string;
   /** Is it told which cluster it is for? */
   readonly wantsCluster: boolean;
@@ -33,7 +33,7 @@ export interface ExecPlugin {
   readonly where: string;
 }
 
-/** What a context says. */
+/** The members of a context. */
 export interface Kubeconfig {
   readonly server: URL;
   /** `proxy-url`: by which the server is asked, whatever the environment says. */
@@ -288,7 +288,7 @@ function stepsText(steps: readonly Step[]): string {
     .slice(1);
 }
 
-/** What the parser of KubeConfig says, with its position where it has one. */
+/** The message of KubeConfig's parser, with its position where it has one. */
 function yamlProblem(error: unknown): TextProblem {
   if (!(error instanceof Error) || !("mark" in error) || !isJsonObject(error.mark)) {
     return { message: "must be an object" };

@@ -28,7 +28,7 @@ export interface LookupOptions<Found> {
   readonly turns?: Turns;
   /** Is a 404 believed that does not say what was not found? An API server answers so where the kind is not defined; for a kind that always is, something else does. */
   readonly mayBeUndefined: boolean;
-  /** What is kept of the answer. */
+  /** The part of the answer that is kept. */
   readonly keep: (object: unknown, namespace: string, name: string) => Found;
 }
 
@@ -39,7 +39,7 @@ export interface Patience {
   readonly timeoutMs?: number;
 }
 
-/** Asks for objects of one kind. Whoever asks for the same object at once shares the answer. */
+/** Asks for objects of one kind. Callers that ask for the same object at once share the answer. */
 export class Lookup<Found> {
   readonly #options: LookupOptions<Found>;
   readonly #underWay = new Map<string, Promise<Found | undefined>>();
@@ -73,7 +73,7 @@ export class Lookup<Found> {
       ...(maxBytes === undefined ? {} : { maxBytes }),
       ...(patience.timeoutMs === undefined ? {} : { timeoutMs: patience.timeoutMs }),
     };
-    // What is kept is taken out before the next one's turn.
+    // The kept part is taken out before the next one's turn.
     const ask = async (): Promise<Found | undefined> => {
       try {
         const object = await api.request(request);

@@ -38,7 +38,7 @@ export class KubeNad implements Budgeted {
   resourceVersion: string;
   /** "" if there is none. It is left out with the configuration. */
   #resourceName: string;
-  /** What is wrong with the object; "": nothing. */
+  /** The problem of the object; "": none. */
   readonly problem: string;
   /** The text until somebody asks for bytes, then those: most NADs of a cluster are not used on a node. undefined: left out. */
   #config: string | Uint8Array | undefined;
@@ -120,7 +120,7 @@ function bytesOf(config: string | Uint8Array): Uint8Array {
 }
 
 /**
- * What is kept of an object of the API.
+ * The part of an object of the API that is kept.
  * @param object anything: what is not as it should be becomes the `problem` of the NAD, for those who ask for it
  */
 export function keptNad(object: unknown, namespace: string, name: string): KubeNad {
@@ -134,7 +134,7 @@ export function keptNad(object: unknown, namespace: string, name: string): KubeN
       : "spec.config must be a text with JSON in it";
   return new KubeNad(
     { namespace, name, resourceVersion: typeof resourceVersion === "string" ? resourceVersion : "" },
-    // What cannot be used is not kept, and may be large.
+    // A configuration that cannot be used is not kept, and may be large.
     typeof config === "string" && problem === "" ? config : "",
     typeof resourceName === "string" && resourceName.length <= longestResourceName ? resourceName : "",
     problem,
@@ -192,7 +192,7 @@ export class KubeNads implements NadSource {
   }
 
   /**
-   * From the watch, also while it is interrupted. What it does not have, and configurations that memory had no room for, are asked of the API.
+   * From the watch, also while it is interrupted. The API is asked for objects that it does not have, and for configurations that memory had no room for.
    * @returns one with the same `config` for as long as its configuration stays the same and is kept
    * @throws {CniError} 7 where spec.config cannot be a configuration; 11 where the API would have to be asked and does not answer
    */
@@ -218,7 +218,7 @@ export class KubeNads implements NadSource {
     if (this.watch.connected && this.#wasJustMissing(key)) return undefined;
     const inMemory = watched ?? this.#asked.get(key);
     const known = inMemory?.isHeld === true ? inMemory : undefined;
-    // What it said before is good enough while it is away: neither networks nor files in their place are to be lost with it.
+    // Its earlier answer is good enough while it is away: neither networks nor files in their place are to be lost with it.
     const isKnown = known !== undefined || (this.watch.synced && this.#missing.has(key));
     try {
       const found = await this.#lookup.get(

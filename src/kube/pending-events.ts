@@ -64,7 +64,7 @@ const dropLogMs = 60_000;
 /** Where events go. */
 interface Destination {
   readonly api: Api;
-  /** What reports: the node's name. */
+  /** The reporting instance: the node's name. */
   readonly instance: string;
 }
 
@@ -195,7 +195,7 @@ export class PendingEvents implements Lane {
   add(pod: PodReference, reported: ReportedEvent): void {
     const now = performance.now();
     if (now < this.#mutedUntil) return;
-    // What waits keeps no annotation or answer alive that the message quotes.
+    // A pending event keeps no annotation or answer alive that its message quotes.
     const event = { ...reported, message: ownText(eventNote(reported.message)) };
     this.#forgetOld(now);
     const moment = this.#nextMoment();
@@ -248,7 +248,7 @@ export class PendingEvents implements Lane {
     event.backOff.reset();
     event.notBefore = now + this.#bounds.countMs;
     if (event.count > event.reported) this.#queue(event, event.notBefore, now);
-    // What is said once is not counted up.
+    // An event that is sent once is not counted up.
     else if (event.event.type === "Normal") this.#known.delete(event.key);
   }
 

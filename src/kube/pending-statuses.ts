@@ -39,7 +39,7 @@ class PendingStatus implements Parcel {
   notBefore = 0;
   /** Withdrawn, or there is a newer one. */
   isWanted = true;
-  /** What the last try met. */
+  /** The failure of the last try. */
   lastError: unknown;
   readonly #writer: NetworkStatusWriter;
   readonly #log: Logger;
@@ -132,7 +132,7 @@ export class PendingStatuses implements Lane {
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined && isSameSandbox(waiting.pod, pod)) this.#waiting.delete(key);
     const underWay = this.#underWay.get(key);
-    // What has been sent cannot be taken back, but is not tried again.
+    // A status that has been sent cannot be taken back, but is not tried again.
     if (underWay !== undefined && isSameSandbox(underWay.pod, pod)) underWay.isWanted = false;
   }
 

@@ -14,7 +14,7 @@ import { statusAnnotation } from "./network-status.ts";
 import { type ObjectMeta, Reflector, syncPatienceMs } from "./reflector.ts";
 
 const keptAnnotations = [...podAnnotationsRead, configSourceAnnotation];
-/** What most pods of a node have in common. */
+/** One object for the many pods of a node that have none. */
 const noAnnotations: Readonly<Record<string, string>> = {};
 /** Bytes that the pods of a node may take. An annotation may have 256 KiB; those of 250 ordinary pods that are kept have 50 KB. */
 const usualPodBytes = 8 << 20;
@@ -22,7 +22,7 @@ const usualPodBytes = 8 << 20;
 const longestAnswer = 4 << 20;
 
 export interface KeptPod extends PodDetails {
-  /** Whoever wrote it, and whatever it says. */
+  /** True for any value, by any author. */
   readonly hasNetworkStatus: boolean;
   /** Does it ask for other networks than every pod gets? Known also where its annotations are left out. */
   readonly selectsNetworks: boolean;
@@ -31,7 +31,7 @@ export interface KeptPod extends PodDetails {
 }
 
 /**
- * What is kept of a pod.
+ * The part of a pod that is kept.
  * @param object anything: what is not as it should be counts as not there
  */
 export function keptPod(object: unknown): KeptPod {
@@ -183,7 +183,7 @@ export class KubePods implements PodSource {
     );
   }
 
-  /** Whoever does not insist on an answer has something else to go on with: it is not waited for longer than a watch that lags. */
+  /** Callers that have a fallback wait no longer than the watch's grace period. */
   ask(pod: PodReference): Promise<PodDetails | undefined> {
     return this.#lookup.get(pod.namespace, pod.name, { retry: false, timeoutMs: patienceMs });
   }

@@ -10,7 +10,7 @@ import { statusError } from "./api-answer.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "./back-off.ts";
 import type { WatchState } from "./cluster-state.ts";
 
-/** What every object has. */
+/** The members that every object has. */
 export interface ObjectMeta {
   readonly name: string;
   /** "" where the kind has none. */
@@ -27,7 +27,7 @@ export interface ReflectorOptions<Kept> {
   /** Asks for the objects' metadata alone. */
   readonly metadataOnly?: boolean;
   /**
-   * What to remember of an object; undefined: nothing. Asked once for each resourceVersion, so that what is kept stays the same object until
+   * The part of an object to remember; undefined: nothing. Asked once for each resourceVersion, so that the kept value stays the same object until
    * there is another one. It must not keep parts of `object`, as they keep all of it in memory.
    */
   readonly keep: (object: JsonObject, meta: ObjectMeta) => Kept | undefined;
@@ -87,7 +87,7 @@ const watchSeconds = 300;
 const shortWatchMs = 1_000;
 /** Short, for the time until changes are seen again after the server was away. */
 const unreachable: BackOffLimits = { first: 50, most: 2_000 };
-/** What only a person can change: rights, a missing resource definition. */
+/** Problems that only a person can solve: rights, a missing resource definition. */
 const refused: BackOffLimits = { first: 1_000, most: 30_000 };
 const missing: BackOffLimits = { first: 1_000, most: 10_000 };
 /** No right to it, no definition of it: of this path alone, and not a matter of time. */
@@ -132,7 +132,7 @@ export class Reflector<Kept> {
     this.#pageSize = options.pageSize ?? defaultPageSize;
     this.#backOff = new BackOff(options.random);
     this.#run().catch((error: unknown) => {
-      // Whatever can fail is caught where it is tried.
+      // Every step that can fail catches its own errors.
       options.log.error(`${options.kind}: not watched any more`, { error: errorText(error) });
     });
   }
@@ -142,7 +142,7 @@ export class Reflector<Kept> {
     return this.#synced;
   }
 
-  /** Is a watch open? What is kept may be old otherwise. */
+  /** Is a watch open? The kept objects may be old otherwise. */
   get connected(): boolean {
     return this.#connected;
   }
@@ -152,7 +152,7 @@ export class Reflector<Kept> {
     return this.#problem;
   }
 
-  /** Does the server answer, but does not let this be watched (403, 404)? What is kept gets old then, unlike that of a server which is away. */
+  /** Does the server answer, but does not let this be watched (403, 404)? The kept objects get old then, unlike those of a server that is away. */
   get refused(): boolean {
     return this.#refused;
   }
@@ -237,7 +237,7 @@ export class Reflector<Kept> {
     return this.#synced;
   }
 
-  /** Ends watch and waits. What was kept can still be read. */
+  /** Ends watch and waits. The kept objects can still be read. */
   close(): void {
     this.#closing.abort();
     this.#disconnected();
@@ -261,7 +261,7 @@ export class Reflector<Kept> {
   }
 
   /**
-   * Reads every page. What a page has counts at once: a copy of all that is known, until the list is complete, would be as large again. What was
+   * Reads every page. A page's objects count at once: a copy of all that is known, until the list is complete, would be as large again. What was
    * deleted is known at the end.
    * @throws {ApiError} {@link ApiUnreachable}
    */

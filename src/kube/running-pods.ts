@@ -69,7 +69,7 @@ async function selectsHostNetwork(api: Api, path: string): Promise<boolean> {
 }
 
 /**
- * What is kept of a pod that runs.
+ * The part of a running pod that is kept.
  * @param object with its metadata alone, or whole
  * @returns undefined: it does not lack a network-status, is being deleted, or is in the host's network
  */

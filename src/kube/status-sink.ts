@@ -98,7 +98,7 @@ export class ClusterStatusSink implements StatusSink {
     return this.pending;
   }
 
-  /** Ends all deliveries. What was not delivered goes to the log; what comes later is passed over. */
+  /** Ends all deliveries. Reports that were not delivered are logged; later ones are ignored. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

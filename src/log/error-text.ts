@@ -1,11 +1,11 @@
-/** What was thrown, as text: JavaScript lets anything be thrown. */
+/** A thrown value as text: JavaScript lets anything be thrown. */
 
-/** What it says. */
+/** Its message. */
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What it says and where it comes from, for errors that nobody expected. */
+/** Its message and stack, for unexpected errors. */
 export function errorStack(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

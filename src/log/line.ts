@@ -6,7 +6,7 @@
 import type { LogFields, LogLevel } from "./logger.ts";
 import { bounded, escapeUnprintable, longestMessage, longestValue } from "./quoted.ts";
 
-/** What can stand without quotes. */
+/** Values that need no quotes. */
 const plain = /^[^\s"=\\\p{Cc}]+$/u;
 
 /** Fields that are whole messages, lists made here, or paths: as long as a message may be. All others end where a value does. */

@@ -1,4 +1,4 @@
-/** What a log can be told: the netconf's and the daemon configuration's log keys (docs/behaviour.md, "Configuration"). */
+/** A log's settings: the netconf's and the daemon configuration's log keys (docs/behaviour.md, "Configuration"). */
 
 import type { LogLevel } from "./logger.ts";
 

@@ -178,7 +178,7 @@ function add(context: RequestContext, attachment: PlannedAttachment): Promise<Ui
   return addNetworkList(context.chain, attachment.network, runtime, { refuseExistingLink: true });
 }
 
-/** DELs what an ADD that failed has done, in reverse. What fails is only logged: the runtime's DEL tries it again. */
+/** DELs the attachments of a failed ADD, in reverse. Failures are only logged: the runtime's DEL retries them. */
 async function undo(context: RequestContext, done: readonly PlannedAttachment[]): Promise<void> {
   for (const attachment of done.toReversed()) {
     try {

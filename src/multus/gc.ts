@@ -65,7 +65,7 @@ export async function collectGarbage(context: RequestContext, touched: TouchedCo
   failures.throwAny();
 }
 
-/** What failed, as far as it is told. */
+/** Failures, up to the number that is reported. */
 class Failures {
   readonly #errors: CniError[] = [];
   #passedOver = 0;
@@ -116,7 +116,7 @@ async function attachmentsByNetwork(
   isValid: (containerId: string) => boolean,
 ): Promise<Map<string, Map<string, ValidAttachment>>> {
   const attachments = new Map<string, Map<string, ValidAttachment>>();
-  // What is wrong with files was reported when they were first gone through.
+  // Problems of files were reported when they were first gone through.
   const cache = new ResultCache(context.netconf.cniDir, silentLogger);
   for await (const cached of cache.entries({ mayBe: isValid })) {
     const { networkName, containerId } = cached;

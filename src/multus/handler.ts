@@ -118,7 +118,7 @@ export interface Multus {
   readonly failedDels: FailedDelCounts;
 }
 
-/** What a request comes with beside itself. */
+/** The surroundings of a request. */
 interface RequestSurroundings {
   readonly executor: Executor;
   readonly log: Logger;
@@ -170,7 +170,7 @@ export function createMultus(options: MultusOptions): Multus {
   const restorer = new StatusRestorer({ kernels, busy, log: options.log });
   const missing = new MissingNetworks({ eviction: options.eviction, log: options.log });
 
-  /** The cluster that a request belongs to. What needs none goes on without one that cannot be used. */
+  /** The cluster that a request belongs to. Requests that need none go on without one that cannot be used. */
   async function clusterOf(
     { command }: CniRequest,
     kubeconfig: string,
@@ -211,7 +211,7 @@ export function createMultus(options: MultusOptions): Multus {
     return opening;
   }
 
-  /** The result cache of a cniDir. What it has of a container is found by an index, which is made from the first request on. */
+  /** The result cache of a cniDir. An index, made from the first request on, finds a container's entries. */
   function cacheOf(cniDir: string, log: Logger): ResultCache {
     const directory = followed.of(join(cniDir, resultsDirectory));
     directory.begin();

@@ -89,7 +89,7 @@ export async function plug(
   };
   const attachment: Attachment = { ...delegate, ifName };
   const runtime = runtimeConf(known, attachment, withAddressArgs(known.args, attachment.request));
-  // What is noted down is a file of that name.
+  // The entry is in a file of that name.
   const problem = attachmentNameProblem(network.name, request.containerId, ifName);
   if (problem !== undefined) {
     throw podError(new CniError(CniErrorCode.invalidNetworkConfig, problem), known.pod, network.name);
@@ -221,7 +221,7 @@ function cachedOf({ chain, request }: RequestContext, networkName: string): Cach
 }
 
 /**
- * The attachment as it was plugged in: plan and cache know which configuration it had then, and the cache which capability arguments. What Go's types kept of a configuration says less
+ * The attachment as it was plugged in: plan and cache know which configuration it had then, and the cache which capability arguments. The form that Go's types kept of a configuration says less
  * than the request's own.
  * @throws {CniError} 7 where the interface is another network's: it would lose its link
  */

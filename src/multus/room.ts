@@ -5,7 +5,7 @@ export interface RoomLimits {
   readonly bytes: number;
 }
 
-/** What is held. */
+/** Requests and bytes that are held. */
 interface Held {
   requests: number;
   bytes: number;

@@ -58,7 +58,7 @@ async function foundClusterNetwork({ netconf, catalog, nads, chain }: RequestCon
   }
 }
 
-/** The same error with code 50, which is what STATUS says of whatever keeps an ADD from being served. What is no CniError stays what it is. */
+/** The same error with code 50, STATUS's code for anything that keeps an ADD from being served. Errors other than CniError stay unchanged. */
 export function notAvailable(error: unknown): unknown {
   return error instanceof CniError
     ? new CniError(CniErrorCode.pluginNotAvailable, error.message, error.details, { cause: error })

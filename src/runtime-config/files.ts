@@ -3,7 +3,7 @@
 import { basename, join } from "node:path";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 
-/** What a runtime takes first: the alphabetically first file of the directory. */
+/** The file that a runtime takes: the alphabetically first of the directory. */
 export const pluginFileName = "00-multus.conf";
 /** The same as a list of plugins: Go multus's thin installer writes this one from cniVersion 1.0.0 on. */
 export const listFileName = "00-multus.conflist";

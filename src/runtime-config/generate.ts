@@ -34,7 +34,7 @@ export interface GeneratorOptions {
   readonly overrideNetworkName: boolean;
   /** Further capabilities; with the pod's annotations at false they are not asked for. */
   readonly capabilities: Readonly<Record<string, boolean>>;
-  /** Further netconf keys, as they are to be written. What is made here wins over them; a key that is undefined or null is left out. */
+  /** Further netconf keys, as they are to be written. The keys that are made here win over them; a key that is undefined or null is left out. */
   readonly netconfKeys: JsonObject;
 }
 
@@ -58,7 +58,7 @@ export interface RuntimeConfig {
 type Members = Map<string, Uint8Array>;
 
 /**
- * Makes the runtime's configuration. What comes out, parseNetconf takes.
+ * Makes the runtime's configuration. parseNetconf accepts the result.
  * @throws {CniError} 1 a version that is not supported; 7 options or a cluster network that cannot be used, with the name of the key or the file
  */
 export function generateRuntimeConfig(options: GeneratorOptions, cluster: ClusterNetwork): RuntimeConfig {

@@ -1,6 +1,6 @@
 /**
- * Keeps the file by which a runtime finds Multus as it has to be: there once its cluster network is, the same when that changes, away while the readiness indicator is (behaviour
- * page, section 11). Whatever happens leads to the same look at what is there and what should be: so nothing depends on which events come, in which order, or whether one is lost.
+ * Keeps the file by which a runtime finds Multus as it has to be: there once its cluster network is, the same when that changes, away while the readiness indicator is
+ * (docs/behaviour.md, "The runtime's file"). Every event leads to the same comparison of the present files with those that should be there, so that neither the order of events nor a lost one matters.
  */
 
 import { type BigIntStats, existsSync, lstatSync, readFileSync } from "node:fs";
@@ -16,7 +16,7 @@ import { DirectoryWatches, type WatchDirectory, watchDirectory } from "./watch.t
 
 /** Milliseconds from a change to the look: what is written in several steps, or renamed in two, is seen when it is whole. */
 const settleMs = 100;
-/** What an event does not tell (a watch that is lost, a directory that was not there, a file behind a link) is seen after this time. */
+/** Changes without an event (a watch is lost, a directory was not there, a file is behind a link) are seen after this time. */
 const rereadMs = 5_000;
 /** A file that is broken for no longer than this is one that was being written. */
 const confirmMs = 1_000;
@@ -67,9 +67,9 @@ export class RuntimeConfigKeeper {
   #saidContested = false;
   /** Why the file is not as it has to be, where nothing is waited for and nothing is wrong; undefined: it is. */
   #lack: string | undefined = "not written yet";
-  /** What is waited for and since when. */
+  /** The file that is missing, and since when. */
   #waiting: { readonly for: string; readonly since: number; complained: boolean } | undefined;
-  /** What was wrong in the last look, and whether the log has it. */
+  /** The problem of the last look, and whether it is logged. */
   #problem: { readonly message: string; reported: boolean } | undefined;
 
   constructor(options: KeeperOptions) {
@@ -163,7 +163,7 @@ export class RuntimeConfigKeeper {
     }
     const wanted = source.wanted();
     if ("waitsFor" in wanted) {
-      // What is there stays: with it pods can go, and those that come are told what is missing.
+      // The present file stays: with it pods can go, and those that come are told what is missing.
       this.#wait(wanted.waitsFor);
       return;
     }
@@ -272,7 +272,7 @@ function temporaryPath(path: string): string {
 function writeOwnFile(path: string, bytes: Uint8Array, temporary: string): void {
   try {
     makeDirectory(dirname(path), directoryMode);
-    // What a crash left may have another mode.
+    // A file that a crash left may have another mode.
     removeFile(temporary);
   } catch (error) {
     throw ioFailure("write", path, error);

@@ -16,7 +16,7 @@ import {
 } from "./files.ts";
 import { type GeneratorOptions, generateRuntimeConfig } from "./generate.ts";
 
-/** What is to be in the runtime's directory. */
+/** The file that has to be in the runtime's directory. */
 export interface WantedFile {
   readonly fileName: string;
   readonly bytes: Uint8Array;
@@ -59,7 +59,7 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
   readonly #named: string | undefined;
   readonly #options: GeneratorOptions;
   readonly #files: NetworkConfigFiles;
-  /** What was made last, if anything was. */
+  /** The last file that was made; undefined: none. */
   #last: { readonly network: NetworkConfigList; readonly wanted: WantedFile } | undefined;
   /** Paths of files that were there beside the cluster network's, and have not been away since. */
   #passedOver: readonly string[] = [];

@@ -38,7 +38,7 @@ export function getFromSocket(socket: string, path: string, withinMs: number): P
   });
 }
 
-/** What a daemon says on GET /status, as far as it is an object. @returns undefined: it has no such page */
+/** A daemon's answer to GET /status, as far as it is an object. @returns undefined: it has no such page */
 export function statusPage({ status, body }: SocketAnswer): JsonObject | undefined {
   if (status !== 200) return undefined;
   try {

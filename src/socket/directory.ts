@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { systemErrorCode } from "../cni/errors.ts";
 
 export const socketName = "multus.sock";
-/** What a daemon prints that the shim has started. */
+/** File with the output of a daemon that the shim has started. */
 export const printedFileName = "multusd.stderr";
 /** Beside the socket, from the shim where it starts the daemon (shim/on_demand_directory.c). */
 const namesOfShim = ["multus.lock", printedFileName];

@@ -1,4 +1,4 @@
-/** What a daemon says of itself on `GET /status`: the form that its commands read. docs/configuration.md has it, too. */
+/** A daemon's answer to `GET /status`, in the form that multusctl reads. docs/configuration.md has it, too. */
 
 /** A request that failed. */
 export interface RecentFailure {

@@ -15,7 +15,7 @@ import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { SpanExport } from "./span-queue.ts";
 import type { FinishedSpan } from "./spans.ts";
 
-/** Who the spans are from. */
+/** The sender of the spans. */
 export interface SpanOrigin {
   readonly version: string;
   /** "" if it is not known. */

@@ -48,7 +48,7 @@ export class RequestTrace {
   }
 
   /**
-   * What a plugin finds in its environment.
+   * The trace variables for a plugin's environment.
    * @param spanId of its run; "": it is no span
    */
   environment(spanId: string): Readonly<Record<string, string>> {

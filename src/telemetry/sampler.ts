@@ -19,7 +19,7 @@ function ofAll(ratio: number): Sampler {
   };
 }
 
-/** What the parent does, and else what `root` says. */
+/** The parent's decision, or that of `root` without a parent. */
 function asParent(root: Sampler): Sampler {
   return (traceId, parent) => parent?.sampled ?? root(traceId, parent);
 }

@@ -14,7 +14,7 @@ export interface TracingSettings {
   /** Where OTLP is sent to; undefined: where the variables OTEL_EXPORTER_OTLP_… say. */
   readonly url: string | undefined;
   readonly sampler: Sampler;
-  /** What in the variables could not be understood. */
+  /** Problems of the variables. */
   readonly problems: readonly string[];
 }
 

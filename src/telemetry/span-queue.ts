@@ -1,4 +1,4 @@
-/** Spans on their way out: a bounded queue that nobody waits for. What a collector does not take, or not in time, is dropped and counted. */
+/** Spans on their way out: a bounded queue that no request waits for. Spans that a collector does not accept in time are dropped and counted. */
 
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";

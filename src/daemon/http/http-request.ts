@@ -1,4 +1,4 @@
-/** What a client of POST /cni or POST /delegate sends, as a request like a shim's: Go multus's JSON, checked (docs/wire.md, "HTTP"). */
+/** Makes a request like a shim's of a client's POST /cni or POST /delegate: Go multus's JSON, checked (docs/wire.md, "HTTP"). */
 
 import validateRequest from "../../../build/validators/http-request.validator.mjs";
 import { traceVariables } from "../../agent/plugin-variables.ts";
@@ -13,7 +13,7 @@ import { TooLargeError } from "./request-body.ts";
 export interface HttpRequest {
   /** Its `attributes` count for POST /delegate. */
   readonly request: DelegateRequest;
-  /** What the delegates find in their environment beside the CNI_ parameters: what the client says of the request's trace. */
+  /** The delegates' environment beside the CNI_ parameters: the client's trace variables. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -23,7 +23,7 @@ interface RequestKeys {
   readonly config?: string | null;
 }
 
-/** What a shim takes from stdin at the most. */
+/** The most that a shim takes from stdin. */
 const maxConfigBytes = 4 * 1024 * 1024;
 const spelling = keySpelling(Object.keys(schema.properties));
 

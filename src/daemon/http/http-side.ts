@@ -19,12 +19,12 @@ import { type HttpAnswer, httpAnswer } from "./http-answer.ts";
 import { parseHttpRequest } from "./http-request.ts";
 import { readBody, TooLargeError } from "./request-body.ts";
 
-/** What requests over HTTP are worked on with, beside what those of shims are. */
+/** Inputs of requests over HTTP, beside those of shims' requests. */
 export interface HttpServices {
   readonly handleDelegate: RequestHandler<DelegateRequest>;
   readonly agents: AgentPool;
   readonly kernels: Pick<Kernels, "convertResult">;
-  /** What `GET /status` answers, as JSON; without it it is not served. */
+  /** The answer to `GET /status`, as JSON; without it it is not served. */
   readonly status?: (() => unknown) | undefined;
 }
 

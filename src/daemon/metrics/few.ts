@@ -1,6 +1,6 @@
 /** Values of a label that others choose: a few of them as they are, the rest as one. */
 
-/** What all further values are called. */
+/** Name of all further values. */
 const rest = "other";
 
 export class Few {

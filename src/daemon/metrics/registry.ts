@@ -149,7 +149,7 @@ function codeLabel(code: number): string {
   return isSpecs || code === internalCode ? String(code) : "plugin";
 }
 
-/** What is only looked at when metrics are fetched. */
+/** Values that are only read when metrics are fetched. */
 function addStateMetrics(registry: Registry, state: () => DaemonState): void {
   const gauge = (name: string, help: string, read: (now: DaemonState) => number | undefined) =>
     new Gauge({

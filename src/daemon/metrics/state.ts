@@ -1,4 +1,4 @@
-/** What the daemon is like at a moment: asked for when metrics are fetched, and at no other time. */
+/** The daemon's state at a moment: read when metrics are fetched, and at no other time. */
 
 import type { ClusterState } from "../../kube/cluster-state.ts";
 import type { MissingPod } from "../../multus/background/missing-search.ts";
@@ -18,7 +18,7 @@ export interface SpoolFigures {
   readonly broken: number;
 }
 
-/** What the daemon itself knows. */
+/** The daemon's own values. */
 export interface OwnState {
   /** Requests in the lines, those worked on, and how many of these one namespace may have of one kind. */
   readonly waiting: number;
@@ -47,7 +47,7 @@ export interface DaemonState extends OwnState {
   readonly spans: SpanCounts | undefined;
 }
 
-/** What never changes while the daemon lives. */
+/** Values that never change while the daemon lives. */
 export interface BuildInfo {
   readonly version: string;
   /** Of the wire between plugin and daemon. */

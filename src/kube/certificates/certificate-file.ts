@@ -21,11 +21,11 @@ export function currentCertificatePath(certDir: string): string {
 
 /** A certificate that is its key's. */
 export interface CertificatePair extends Validity {
-  /** Whom it is for: `CN=system:multus:node-1, O=system:multus`. */
+  /** Its subject: `CN=system:multus:node-1, O=system:multus`. */
   readonly subject: string;
 }
 
-/** What a certificate of that user's has as its subject. */
+/** The subject of that user's certificates. */
 export function subjectOf(user: string): string {
   return `CN=${user}, O=${multusGroup}`;
 }

@@ -35,7 +35,7 @@ export interface NodeCertificateOptions {
 /** Clocks are set, and timers have an end: the time is looked at again after so many milliseconds. */
 const longestSleepMs = 60_000;
 const afterFailure: BackOffLimits = { first: 1_000, most: 60_000 };
-/** What was denied once is denied again, unless somebody changes something. */
+/** A request that was denied is denied again, unless an administrator changes something. */
 const afterRefusal: BackOffLimits = { first: 10_000, most: 300_000 };
 const leastPauseMs = 500;
 /** A server that refuses what was just signed (its authority is not the signer's) is not asked for another one all the time. */
@@ -60,7 +60,7 @@ export class NodeCertificate {
     this.#backOff = new BackOff(options.random);
     this.#readCurrent();
     this.#run().catch((error: unknown) => {
-      // Whatever can fail is caught where it is tried.
+      // Every step that can fail catches its own errors.
       if (!this.#closing.signal.aborted) this.#complain(errorText(error));
     });
   }
@@ -91,7 +91,7 @@ export class NodeCertificate {
     this.#wake();
   }
 
-  /** Ends renewals. What is on disk stays. */
+  /** Ends renewals. Files on disk stay. */
   close(): void {
     this.#closing.abort();
     this.#wake();

@@ -15,7 +15,7 @@ import {
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 
-/** What a request asks for. Its signature has been checked. */
+/** The content of a request whose signature has been checked. */
 export interface SigningRequest {
   /** DER of the whole subject; {@link subjectBytes} makes the same of the same names. */
   readonly subject: Uint8Array;

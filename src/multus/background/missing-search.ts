@@ -1,6 +1,6 @@
 /**
  * The search for pods of the node that run without the networks that they select: no plan on disk, no network-status, and their ADD is not under way. Suspects are the pods that lack a
- * network-status when a search begins. What happens to them decides: most get a status a moment later, as their ADD has just been served. Loaded where there is a suspect.
+ * network-status when a search begins. Their next change decides: most get a status a moment later, as their ADD has just been served. Loaded where there is a suspect.
  */
 
 import { setImmediate as giveWay } from "node:timers/promises";

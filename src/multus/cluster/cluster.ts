@@ -1,10 +1,10 @@
-/** What this room asks of a Kubernetes cluster: pods, NetworkAttachmentDefinitions, and somewhere to report to. Narrow on purpose: room `kube` has the rest. */
+/** The interface of src/multus to a Kubernetes cluster: pods, NetworkAttachmentDefinitions, and a sink for reports. Narrow on purpose: src/kube has the rest. */
 
 import type { PodReference } from "../input/pod.ts";
 import type { NadSource } from "../plan/nads.ts";
 import type { StatusSink } from "./status-sink.ts";
 
-/** What is known of a pod beyond its name. */
+/** A pod's properties beyond its name. */
 export interface PodDetails {
   /** Those that this room reads. */
   readonly annotations: Readonly<Record<string, string>>;
@@ -44,8 +44,8 @@ export interface EvictionAnswer {
 /** Where pods are looked up. */
 export interface PodSource {
   /**
-   * The pod as the watch has it. Where the watch has none of that name, or one of another uid, it gets some time to catch up (2.5 s, behaviour
-   * page, section 7), then the API is asked once. A watch that is not connected gets no time.
+   * The pod as the watch has it. Where the watch has none of that name, or one of another uid, it gets some time to catch up (2.5 s,
+   * docs/behaviour.md, "Pod lookup"), then the API is asked once. A watch that is not connected gets no time.
    * @param options.retry ask again for 2.5 s while the API cannot answer (500, 503, refused, reset); otherwise one failure is final
    * @returns undefined: there is no such pod. One of another uid is returned as it is
    * @throws {CniError} 11 if the API does not answer, or refuses

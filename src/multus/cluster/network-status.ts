@@ -24,7 +24,7 @@ export function sendAddedInterface(
   }
 }
 
-/** What a network-status is made and handed over with. */
+/** The inputs for making a network-status and handing it over. */
 export interface StatusContext extends Pick<PodInCluster, "cluster" | "podObject"> {
   readonly chain: Pick<ChainContext, "kernels">;
 }

@@ -85,7 +85,7 @@ function withoutMirror(log: Logger): FoundPod {
   return { annotations: {}, object: undefined };
 }
 
-/** What the API says at this moment decides between request and watch; it is newer than both. Where it does not answer, the request's count. */
+/** Asks the API, which is newer than request and watch, to decide between them. Where it does not answer, the request's count. */
 async function newer(
   pods: PodSource,
   pod: PodReference,
@@ -125,7 +125,7 @@ function objectOf(pod: PodReference, details: PodDetails, annotations: Annotatio
   return { annotations, object: { ...pod, uid: details.uid } };
 }
 
-/** What is no answer of the API is a bug, and goes on. */
+/** An error that is not the API's is a bug, and is thrown on. */
 function logUnanswered(error: unknown, log: Logger): void {
   if (!(error instanceof CniError)) {
     throw error;

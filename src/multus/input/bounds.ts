@@ -1,5 +1,5 @@
 /**
- * Bounds on what pods, NetworkAttachmentDefinitions and plugins make the daemon do. Whatever grows with their texts is checked against one of these before the memory is
+ * Bounds on what pods, NetworkAttachmentDefinitions and plugins make the daemon do. Anything that grows with their texts is checked against one of these before the memory is
  * used; docs/configuration.md has them all.
  */
 

@@ -1,4 +1,4 @@
-/** What a request must bring for its command: CNI_ variables, and a version of the spec that has it (CNI spec, section 2; docs/behaviour.md, "Plugin protocol"). */
+/** The requirements of a command: CNI_ variables, and a version of the spec that has it (CNI spec, section 2; docs/behaviour.md, "Plugin protocol"). */
 
 import { resultsDirectory } from "../../cni/cache.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
@@ -8,7 +8,7 @@ import { compareVersions, versionWhenMissing } from "../../cni/versions.ts";
 import { quoted } from "../../log/quoted.ts";
 import { failedDelsDirectory, spoolDirectory } from "./cni-dir.ts";
 
-/** What this room does; VERSION is answered by the shim. */
+/** The commands of src/multus; the shim answers VERSION. */
 export type Command = "ADD" | "DEL" | "CHECK" | "GC" | "STATUS";
 
 type Variable = "containerId" | "netns" | "ifName" | "path";

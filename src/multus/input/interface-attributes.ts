@@ -1,4 +1,4 @@
-/** What a controller asks of one attachment that it plugs into a running pod: Go multus's `interfaceAttributes` (docs/behaviour.md, "HTTP on the socket"). */
+/** A controller's wishes for one attachment that it plugs into a running pod: Go multus's `interfaceAttributes` (docs/behaviour.md, "HTTP on the socket"). */
 
 import { isJsonObject, objectMembers, parseJson } from "../../cni/json.ts";
 import { keySpelling } from "../../cni/key-spelling.ts";

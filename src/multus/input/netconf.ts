@@ -44,7 +44,7 @@ export interface Netconf extends LogSettings {
   /** Networks that a pod's annotation may select. */
   readonly maxNetworksPerPod: number;
   readonly retryDeleteOnError: boolean;
-  /** Whose plugins CHECK runs: those of the cluster network and of `delegates`, or of all networks. */
+  /** The networks whose plugins CHECK runs: the cluster network and `delegates`, or all. */
   readonly checkDelegates: "cluster" | "all";
   /** How a DEL ends whose plugins fail. */
   readonly delOnFailure: DelOnFailure;
@@ -56,7 +56,7 @@ export interface Netconf extends LogSettings {
   readonly podAnnotations: Readonly<Record<string, string>> | undefined;
   /** Raw JSON object. */
   readonly prevResult: Uint8Array | undefined;
-  /** What is odd but no reason to refuse: for the log and for `multusctl validate`. */
+  /** Warnings, for the log and for `multusctl validate`. */
   readonly warnings: readonly string[];
 }
 
@@ -204,7 +204,7 @@ function withDefaults(keys: NetconfKeys): Netconf {
   };
 }
 
-/** What counts before a netconf has come. */
+/** The settings before a netconf has come. */
 export function keysOfDaemon({ keys }: NetconfOverrides = noOverrides): LastingKeys {
   return lastingKeys(keys);
 }

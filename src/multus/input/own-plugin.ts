@@ -78,7 +78,7 @@ function isMultusItself(type: string, field = "type"): string {
   return `${field} ${quoted(type)} is Multus itself, which cannot be a plugin of a network that it attaches`;
 }
 
-/** What a plugin's configuration says of the plugins that it runs in turn. */
+/** The plugins that a plugin runs in turn, by its configuration. */
 function nestedProblem(configuration: Uint8Array): string | undefined {
   const { buffer, byteOffset, byteLength } = configuration;
   const bytes = Buffer.from(buffer, byteOffset, byteLength);

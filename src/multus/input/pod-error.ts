@@ -12,7 +12,7 @@ const longestNetwork = 63 + 1 + 253;
 export class PodError extends CniError {}
 
 /**
- * Puts `[namespace/pod/uid:network]` before an error's text, once. What is no CniError becomes one of code 999.
+ * Puts `[namespace/pod/uid:network]` before an error's text, once. Another error becomes a CniError of code 999.
  * @param network the name of the network, "" if the error is about none
  */
 export function podError(error: unknown, pod: Omit<PodReference, "sandboxId">, network = ""): CniError {

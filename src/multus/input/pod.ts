@@ -2,7 +2,7 @@
 
 import { type CniArgs, findCniArg } from "../../cni/args.ts";
 
-/** What the runtime's CNI_ARGS say about the pod; "" where they do not. */
+/** The pod as the runtime's CNI_ARGS describe it; "" for what they leave out. */
 export interface PodReference {
   readonly namespace: string;
   readonly name: string;

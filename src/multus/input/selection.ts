@@ -250,7 +250,7 @@ function spelledMappings(raw: Uint8Array | undefined, where: string): Uint8Array
   return spelled.every((mapping, index) => mapping === mappings[index]) ? raw : joinElements(spelled);
 }
 
-/** `{"name":"ns/net"}` is `net` of namespace `ns`, as in the comma form. What is not of this form stays as it is, for checkItem to refuse. */
+/** `{"name":"ns/net"}` is `net` of namespace `ns`, as in the comma form. Other values stay as they are, for checkItem to refuse. */
 function withNamespace(item: SelectionItem): SelectionItem {
   const slash = item.name.indexOf("/");
   if (slash < 0) return item;
@@ -279,7 +279,7 @@ function rawMember(members: ReadonlyMap<string, Uint8Array>, name: string): Uint
   return raw === undefined || isNull(raw) ? undefined : raw;
 }
 
-/** What the schema cannot say. An empty text counts as absent, but for the name. */
+/** Checks that the schema cannot express. An empty text counts as absent, but for the name. */
 function checkItem(item: SelectionItem, index: number, bytes: Uint8Array, where: string): void {
   const refuse = (path: string[], message: string, value: unknown) =>
     invalidValue(bytes, where, [String(index), ...path], message, value);

@@ -35,7 +35,7 @@ function deviceInfoFileName({ name, containerId, ifName }: AttachmentIdentity): 
   return `${name}-${containerId}_${ifName}`.replaceAll("/", "-");
 }
 
-/** What is wrong with the name of an attachment's device-info file, where it has one; undefined: nothing. @param runtimeConfig the netconf's */
+/** The problem of the name of an attachment's device-info file, where it has one; undefined: none. @param runtimeConfig the netconf's */
 export function deviceInfoProblem(
   runtimeConfig: ReadonlyMap<string, Uint8Array>,
   request: AttachmentRequest,
@@ -78,7 +78,7 @@ function tidyPortMappings(value: Uint8Array): Uint8Array {
   return joinElements(entries);
 }
 
-/** What a selection says, by key. */
+/** A selection's values, by key. */
 function requested(request: AttachmentRequest): ReadonlyMap<string, Uint8Array> {
   const { portMappings, bandwidth, ips, mac, infinibandGUID, deviceID } = request;
   const members = new Map<string, Uint8Array>();

@@ -8,7 +8,7 @@ import type { AttachmentRequest } from "./delegate.ts";
 /** An address family. */
 export type Family = 4 | 6;
 
-/** What is done to one interface: its default routes of `clear` go, then those through `add` come. */
+/** The changes of one interface: its default routes of `clear` go, then those through `add` come. */
 export interface DefaultRouteEdit {
   readonly clear: readonly Family[];
   /** Gateways. */
@@ -55,7 +55,7 @@ export function checkDefaultRoutes(delegates: readonly Requesting[]): void {
   }
 }
 
-/** What the selections of a pod ask for, all together: made once for a plan, as each of its networks is looked at against it. */
+/** The default routes that all selections of a pod ask for: made once for a plan, as each of its networks is looked at against it. */
 export interface AskedRoutes {
   /** Some selection has `default-route`. */
   readonly any: boolean;
@@ -80,7 +80,7 @@ export function askedRoutes(delegates: readonly Requesting[]): AskedRoutes {
 }
 
 /**
- * What to do to the delegate's default routes as soon as it is there, undefined where that is nothing. Only families of which some selection names a gateway are touched; an empty
+ * The changes of the delegate's default routes as soon as it is there; undefined: none. Only families of which some selection names a gateway are touched; an empty
  * list keeps the routes that the network itself sets.
  * @param asked over all of the plan
  */

@@ -2,7 +2,7 @@
 
 import type { NetworkConfigList } from "../../cni/types.ts";
 
-/** What a network selection asks of the attachment, beyond the network itself. */
+/** A network selection's wishes for the attachment, beyond the network itself. */
 export interface AttachmentRequest {
   readonly ifName?: string | undefined;
   readonly mac?: string | undefined;

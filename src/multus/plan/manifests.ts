@@ -9,11 +9,11 @@ import { TextPlaces } from "./text-places.ts";
 const nadKind = "NetworkAttachmentDefinition";
 const nadApiVersion = "k8s.cni.cncf.io/v1";
 
-/** What one file says. */
+/** The content of one file. */
 export interface Manifests {
   /** By `namespace/name`: the NAD, or what is wrong with it. */
   readonly entries: ReadonlyMap<string, Nad | CniError>;
-  /** What is wrong with documents that do not even say which object they are. */
+  /** Problems of documents that do not even name their object. */
   readonly broken: readonly CniError[];
   readonly text: string;
 }

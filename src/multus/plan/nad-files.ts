@@ -15,7 +15,7 @@ const extensions = [".yaml", ".yml", ".json"];
  * not known a look at each file. A NAD in two files is taken from the first by file name.
  *
  * A broken document is an error for those who ask for a NAD that its file mentions, and for nobody else.
- * What the file said before it broke is not used: a network that differs from its file is worse than a clear error.
+ * The file's content before it broke is not used: a network that differs from its file is worse than a clear error.
  */
 export class NadFiles implements NadSource {
   readonly #directory: string;
@@ -46,7 +46,7 @@ export class NadFiles implements NadSource {
     return entry;
   }
 
-  /** Every proper NAD, in the order of files and documents. What is wrong with others goes to the log. @throws {CniError} 5 if the directory cannot be read */
+  /** Every proper NAD, in the order of files and documents. Problems of others are logged. @throws {CniError} 5 if the directory cannot be read */
   async list(): Promise<Nad[]> {
     const yaml = await this.#yaml;
     const found = new Map<string, Nad>();

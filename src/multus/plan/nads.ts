@@ -16,10 +16,10 @@ export interface NadSource {
   get(namespace: string, name: string): Promise<Nad | undefined>;
 }
 
-/** As for objects of Kubernetes that are made to hold data: 1 MiB. What is larger than that is no configuration but a mistake. */
+/** As for objects of Kubernetes that are made to hold data: 1 MiB. A larger one is no configuration but a mistake. */
 const longestConfig = 1024 * 1024;
 
-/** What is wrong with the length of spec.config; undefined: nothing. @param length bytes */
+/** The problem of the length of spec.config; undefined: none. @param length bytes */
 export function nadConfigProblem(length: number): string | undefined {
   return length <= longestConfig
     ? undefined

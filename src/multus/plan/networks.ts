@@ -27,7 +27,7 @@ export interface FoundNetwork {
   readonly where: string;
 }
 
-/** What a selection changes in the configuration itself. */
+/** A selection's changes of the configuration itself. */
 export interface ConfigAdditions {
   /** Raw JSON object, merged into `args.cni` of every plugin. */
   readonly cniArgs?: Uint8Array | undefined;
@@ -49,7 +49,7 @@ export interface ReportedNads {
   readonly largeWork: Pick<LargeTurns, "run">;
 }
 
-/** What is wrong with a NetworkAttachmentDefinition itself; other codes are about the way to it, or are a runtime's to try again. */
+/** Codes of problems of a NetworkAttachmentDefinition itself; other codes are about the access to it, or are for the runtime to retry. */
 const nadProblems: readonly number[] = [
   CniErrorCode.incompatibleVersion,
   CniErrorCode.unsupportedField,
@@ -66,9 +66,9 @@ const brokenNad: readonly number[] = [CniErrorCode.decodingFailure, CniErrorCode
 /** Bytes of memory for configurations given in netconfs: a node has one netconf, a changed one now and then. */
 const inlineRoom = 4 * 1024 * 1024;
 
-/** What became of a NetworkAttachmentDefinition's configuration. */
+/** A NetworkAttachmentDefinition's configuration after parsing. */
 interface ParsedNad {
-  /** What it was parsed for, beside its text. */
+  /** The inputs of the parse beside its text. */
   readonly where: string;
   readonly network: ParsedNetwork;
 }
@@ -103,7 +103,7 @@ export class NetworkCatalog {
   }
 
   /**
-   * What `clusterNetwork` or an item of `defaultNetworks` names: a NetworkAttachmentDefinition of multusNamespace; a configuration of that name in confDir where there is none, or it
+   * Finds the network that `clusterNetwork` or an item of `defaultNetworks` names: a NetworkAttachmentDefinition of multusNamespace; a configuration of that name in confDir where there is none, or it
    * is broken; with a slash, a directory or a file.
    * @param key of the netconf, for errors
    * @throws {CniError} 7 if there is no such network; whatever is wrong with its configuration; 11 where nobody can say whether there is a

@@ -1,4 +1,4 @@
-/** What was made of network configurations, kept while it is used and while there is room: a text of some bytes can become a hundred times as much in memory. */
+/** Parsed network configurations, kept while they are used and while there is room: a text of some bytes can become a hundred times as much in memory. */
 
 import type { CniError } from "../../cni/errors.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
@@ -8,7 +8,7 @@ const usualRoom = 16 * 1024 * 1024;
 /** One that takes more than this part of the room is not kept: it would push out all others. The largest definition, of 1 MiB, takes less. */
 const largestPart = 1 / 2;
 
-/** What a configuration became: a network, or what is wrong with it. */
+/** A parsed configuration: a network, or its problem. */
 export type ParsedNetwork = NetworkConfigList | CniError;
 
 interface Kept<Value> {

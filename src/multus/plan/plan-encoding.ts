@@ -132,7 +132,7 @@ export function encodeEntry(delegate: Delegate, asked: AskedRoutes): string {
   return `{${delegate.isChainFile ? text.chainFile : text.other},${requestText(delegate, marks)}${text.bytes}}`;
 }
 
-/** What an entry says beside its network. @param marks of the gateways, in Go's place among the keys */
+/** An entry's members beside its network. @param marks of the gateways, in Go's place among the keys */
 function requestText({ name, request, resourceName }: Delegate, marks: string): string {
   return [
     member("Name", name),

@@ -4,7 +4,7 @@ import { longestPlan, mostPlugins } from "../input/bounds.ts";
 import type { Delegate } from "./delegate.ts";
 import { entryLength, planTooLarge } from "./plan-encoding.ts";
 
-/** What a plan has so far. */
+/** The size of a plan so far. */
 export class PlanSize {
   #bytes = 0;
   #plugins = 0;

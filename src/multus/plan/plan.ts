@@ -17,7 +17,7 @@ import type { AttachmentRequest, Delegate } from "./delegate.ts";
 import type { FoundNetwork, NetworkCatalog, ReportedNads } from "./networks.ts";
 import { PlanSize } from "./plan-size.ts";
 
-/** What a plan is made from. */
+/** The inputs of a plan. */
 export interface PlanInput {
   readonly netconf: Netconf;
   readonly pod: PodReference;
@@ -164,7 +164,7 @@ async function selectedNetwork(
   }
 }
 
-/** What is wrong with a NetworkAttachmentDefinition becomes an event of the pod. */
+/** A problem of a NetworkAttachmentDefinition becomes an event of the pod. */
 function reported(nads: ReportedNads, work: () => Delegate): Delegate {
   try {
     return work();
@@ -175,7 +175,7 @@ function reported(nads: ReportedNads, work: () => Delegate): Delegate {
 }
 
 /**
- * For an ADD that waits before it makes its plan: refuses a cluster network that is Multus at once, as far as it can be told without asking anybody. Whatever else is wrong
+ * For an ADD that waits before it makes its plan: refuses a cluster network that is Multus at once, as far as it shows without a request. Any other problem
  * with the networks may be right when the wait is over.
  * @throws {CniError} 7
  */

@@ -1,4 +1,4 @@
-/** What a request's work is done with: the request itself, taken apart and checked, and the rooms that carry it out. */
+/** The inputs of a request's work: the request itself, parsed and checked, and the services that carry it out. */
 
 import { ExecutorError } from "../../agent/executor.ts";
 import type { CniArgs } from "../../cni/args.ts";
@@ -73,7 +73,7 @@ export function runtimeConf(
   };
 }
 
-/** The request's NetworkAttachmentDefinitions. What is wrong with one becomes an event, once in a request. */
+/** The request's NetworkAttachmentDefinitions. A problem of one becomes an event, once in a request. */
 export function nadsWithEvents(context: RequestContext): ReportedNads {
   const { chain, pause } = context;
   const sent = new Set<string>();

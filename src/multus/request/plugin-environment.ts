@@ -1,4 +1,4 @@
-/** What every delegate of a request finds in its environment: CNI_ARGS in Go multus's order, and CNI_PATH with binDir first (docs/behaviour.md, "What a delegate is given"). */
+/** The environment of every delegate of a request: CNI_ARGS in Go multus's order, and CNI_PATH with binDir first (docs/behaviour.md, "What a delegate is given"). */
 
 import type { CniArgs } from "../../cni/args.ts";
 import type { PodReference } from "../input/pod.ts";

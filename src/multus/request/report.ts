@@ -1,4 +1,4 @@
-/** What a request did and how long each part of it took: for the log line, for tables, for metrics and traces. */
+/** A request's work and the duration of each part: for the log line, for tables, for metrics and traces. */
 
 /** One attachment of a request. */
 export interface NetworkReport {

@@ -1,6 +1,6 @@
 /**
- * What an attachment was ADDed with: its configuration and its capability arguments. DEL and CHECK run with the configuration's very bytes wherever they are left:
- * `Bytes` of the plan, else `config` of the result cache. What Go's types kept of it has lost the plugins' own keys, and is the last resort (docs/behaviour.md, "DEL").
+ * Finds an attachment's configuration and capability arguments of its ADD. DEL and CHECK run with the configuration's very bytes wherever they are left:
+ * `Bytes` of the plan, else `config` of the result cache. The form that Go's types kept has lost the plugins' own keys, and is the last resort (docs/behaviour.md, "DEL").
  */
 
 import type { CachedAttachment } from "../../cni/cache.ts";
@@ -14,7 +14,7 @@ import type { PlanEntry, PlannedConfiguration } from "./plan-decoding.ts";
 /**
  * The configuration of a plan's entry, and where the plan has lost it, that of the result cache.
  * @param ifName the attachment's
- * @returns undefined: nothing of it is left. What is damaged, and what is run without its own keys for that, is reported to the log. Never throws.
+ * @returns undefined: nothing of it is left. Damage, and a run without the plugins' own keys because of it, is logged. Never throws.
  */
 export function plannedConfiguration(
   context: RequestContext,

@@ -18,7 +18,7 @@ export interface PlannedConfiguration {
   readonly text: Uint8Array;
 }
 
-/** What a plan says of one delegate. */
+/** A plan's entry for one delegate. */
 export interface PlanEntry {
   /** `namespace/nad`, or the configuration's name; "" if the entry has none. */
   readonly name: string;
@@ -31,7 +31,7 @@ export interface PlanEntry {
 /** A plan as it was found. */
 export interface PlanFile {
   readonly entries: readonly PlanEntry[];
-  /** What is wrong with the file; "" if nothing is. */
+  /** The problem of the file; "" for none. */
   readonly problem: string;
 }
 
@@ -91,7 +91,7 @@ function configuration(
   return text === undefined ? [] : [{ kind, text }];
 }
 
-/** What Go's types kept of the configuration: the last resort where the bytes themselves are unusable. */
+/** The configuration as far as Go's types kept it: the last resort where the bytes themselves are unusable. */
 function projectedConfiguration(entry: JsonObject): Uint8Array | undefined {
   const list = entry.ConfList;
   const conf = isJsonObject(list) && isNonEmpty(list.plugins) ? list : entry.Conf;

@@ -57,7 +57,7 @@ export function readPlan(cniDir: string, containerId: string): PlanFile | undefi
 }
 
 /**
- * Adds a network to the plan of a container, as its last. What the plan says of the others stays as it is written, whoever wrote it.
+ * Adds a network to the plan of a container, as its last. The other entries stay byte for byte, whichever program wrote them.
  * @param delegate with the interface that it is for: places in the plan say nothing about it
  * @returns false: there is no whole plan to add it to
  * @throws {CniError} 5; 7 a configuration that does not go into it

@@ -1,4 +1,4 @@
-/** Whose the plans on disk are: a plan does not name its pod, the result cache of its attachments does. */
+/** The pods of the plans on disk: a plan does not name its pod, the result cache of its attachments does. */
 
 import type { CachedAttachment, ResultCache } from "../../cni/cache.ts";
 import { type PodReference, podReference } from "../input/pod.ts";

@@ -1,5 +1,5 @@
 /**
- * What a container has, from what is left of it: its plan, else its result caches and the networks that its pod would get
+ * Finds a container's attachments from all sources that are left: its plan, else its result caches and the networks that its pod would get
  * today (docs/behaviour.md, "DEL").
  */
 
@@ -16,7 +16,7 @@ import { cachedConfiguration, plannedConfiguration, withFurtherPlugins } from ".
 import type { PlanEntry, PlanFile } from "./plan-decoding.ts";
 import { planLength, readPlan } from "./plan-file.ts";
 
-/** What was found. */
+/** The attachments that were found. */
 export interface Recovered {
   /** In the order of their ADD. */
   readonly attachments: readonly Attachment[];
@@ -24,13 +24,13 @@ export interface Recovered {
   readonly hasPlan: boolean;
 }
 
-/** What is known, or allowed, beyond what is on disk. */
+/** Sources, and permissions to ask them, beyond the disk. */
 export interface RecoverOptions {
   /** An ADD of the container is known to have ended before its first delegate. */
   readonly neverStarted: boolean;
   /** The cluster may be asked for the pod, where there is no whole plan and the request brings no annotations. */
   readonly podCanBeAsked: boolean;
-  /** What is in the result cache and not in a whole plan counts too: Go multus's daemon plugs networks into running pods without a word in the plan. */
+  /** Attachments that are in the result cache and not in a whole plan count too: Go multus's daemon does not write hot-plugged networks into the plan. */
   readonly withUnplanned: boolean;
 }
 

@@ -1,6 +1,6 @@
 /** Reads a JSON array as far as it makes sense: the whole elements at its start, whatever comes after them. */
 
-/** What was found. */
+/** The elements that were found. */
 export interface ArrayPrefix {
   readonly elements: readonly unknown[];
   /** The text is one whole JSON array. */
