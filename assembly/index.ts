@@ -1,4 +1,4 @@
-/** What multus.wasm exports: the arena, and the kernels. Nothing that src/kernels does not use. */
+/** The exports of multus.wasm: the arena, and the kernels. Nothing that src/kernels does not use. */
 
 export { adjustConfig } from "./config/adjust";
 export { mergeConfig } from "./config/merge";

@@ -2,8 +2,8 @@
  * The memory of a call: a header at a fixed place, and an arena that each call starts anew.
  *
  * The host calls `reserve(bytes)` first, writes its inputs from the returned address on and hands them to a kernel as
- * (pointer, length) pairs; at least `PADDING` bytes lie between one input and the next. What a kernel needs beyond that it
- * takes with `allocate`. Nothing is ever freed, nothing outlives the call.
+ * (pointer, length) pairs; at least `PADDING` bytes lie between one input and the next. A kernel takes further memory
+ * with `allocate`. Nothing is ever freed, nothing outlives the call.
  */
 
 import { Status } from "./status";

@@ -1,5 +1,5 @@
 /**
- * What can be wrong with the bytes given to a kernel. The host has the code and the text of each status
+ * The problems of bytes given to a kernel. The host has the code and the text of each status
  * (src/kernels/status.ts): a new one goes into both.
  */
 

@@ -1,11 +1,11 @@
-/** What arrives in a cluster for its pods: network-statuses and events, as the API's own watches see them. */
+/** The network-statuses and events that arrive in a cluster for its pods, as the API's own watches see them. */
 
 /** Of a pod: its network-status. */
 export const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
 /** Until what should arrive counts as lost, milliseconds. */
 const patience = 60_000;
 
-/** What has arrived for a pod. */
+/** The reports that have arrived for a pod. */
 export interface Arrived {
   /** Its network-status as text; undefined: none. */
   readonly status: string | undefined;
@@ -23,7 +23,7 @@ export interface WatchedEvent {
 
 const nothing: Arrived = { status: undefined, events: 0 };
 
-/** What the watches of pods and events have seen. */
+/** The reports that the watches of pods and events have seen. */
 export class Arrivals {
   /** By pod name. */
   readonly #arrived = new Map<string, Arrived>();

@@ -15,7 +15,7 @@ import {
   type Subject,
 } from "./subjects.ts";
 
-/** What a pod is attached to. */
+/** The networks that a pod is attached to. */
 export interface AttachCase {
   readonly delegates: AttachRow["delegates"];
   /** The first is the cluster network. */

@@ -1,4 +1,4 @@
-/* A delegate that costs nothing: prints a fixed result. What is left is what going through multus costs by itself. */
+/* A delegate that costs nothing: prints a fixed result. The rest of the time is the cost of multus itself. */
 #include <unistd.h>
 
 int main(void) {

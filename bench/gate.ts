@@ -28,7 +28,7 @@ export const bounds = {
 } as const;
 
 /**
- * What one free delegate alone takes, milliseconds, on the machine that the bounds in milliseconds were set on; in a cluster its server is at work beside it.
+ * The time of one free delegate alone, milliseconds, on the machine that the bounds in milliseconds were set on; in a cluster its server is at work beside it.
  * The same machine has days on which everything takes half as long again.
  */
 const freeDelegate = { alone: 0.6, inCluster: 0.95 };

@@ -39,7 +39,7 @@ export function freeNetworks(count: number): BenchNetwork[] {
   });
 }
 
-/** What a pod's annotation says that selects all networks but the first, which is the cluster network. */
+/** The annotation of a pod that selects all networks but the first, which is the cluster network. */
 export function selection(networks: readonly BenchNetwork[]): string {
   return networks
     .slice(1)

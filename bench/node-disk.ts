@@ -1,5 +1,5 @@
 /**
- * A file system of a measured node's own: a fresh ext4 with a journal, as nodes have. What the machine keeps its files on would be measured too: ext4
+ * A file system of a measured node's own: a fresh ext4 with a journal, as nodes have. The machine's own file system would be measured too: ext4
  * without a journal looks, for each new file, at every inode that was freed in the last minute or more, so an ADD right after a test run took 8 ms longer.
  */
 

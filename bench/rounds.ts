@@ -20,7 +20,7 @@ export interface AttachRow {
   readonly wall: Summary;
   /** CPU of the subject with everything it started, and of its daemon where we know it. Mean. */
   readonly cpu: number;
-  /** What it costs over the delegates alone; undefined for these. */
+  /** The overhead over the delegates alone; undefined for these. */
   readonly overhead: Overhead | undefined;
 }
 

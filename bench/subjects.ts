@@ -41,7 +41,7 @@ export function parsePeer(text: string): Peer {
   return { name, binary, netconf: file === undefined ? {} : JSON.parse(readFileSync(file, "utf8")) };
 }
 
-/** What tables call the subject that this project is. */
+/** Name of this project's subject in tables. */
 export const ownName = "multus-wasm";
 
 export const newContainerId = (): string => randomBytes(32).toString("hex");

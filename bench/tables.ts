@@ -1,4 +1,4 @@
-/** What the benchmarks found: as tables for a terminal, and as a plot. */
+/** The results of the benchmarks: as tables for a terminal, and as a plot. */
 
 import { type Column, formatTable } from "../src/ctl/table.ts";
 import type { ApiReport } from "./api.ts";

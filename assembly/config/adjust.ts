@@ -12,8 +12,8 @@ import { isList, Member, Outline, outlineOf } from "./outline";
 import { enterInput, expectArray, expectObject, expectString, isNull } from "./shape";
 
 /*
- * The output is the input with some members left out, in any case of their keys, and others put in, always right after an object's opening brace. What lies
- * between is copied as it is: `from` is the first byte of the input that is not in the output yet.
+ * The output is the input with some members left out, in any case of their keys, and others put in, always right after an object's opening brace. The bytes
+ * between are copied unchanged: `from` is the first byte of the input that is not in the output yet.
  */
 let outputStart: usize = 0;
 let out: usize = 0;

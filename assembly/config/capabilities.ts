@@ -1,4 +1,4 @@
-/** What a plugin says that it can do with capability arguments (CNI conventions, "Dynamic Plugin specific Fields"). */
+/** The capability arguments that a plugin's configuration asks for (CNI conventions, "Dynamic Plugin specific Fields"). */
 
 import { fail } from "../memory";
 import { Status } from "../status";

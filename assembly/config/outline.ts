@@ -1,6 +1,6 @@
 /**
  * The outline of a configuration, made in one pass that checks all of it: which of the fields that matter are where, at the top
- * and in each plugin of a list. Whoever wants them looks them up there and does not scan again.
+ * and in each plugin of a list. Readers look them up there and do not scan again.
  */
 
 import { allocate, fail } from "../memory";

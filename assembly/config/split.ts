@@ -13,7 +13,7 @@ import { expectArray, expectObject, expectString, isNull } from "./shape";
 import { highestVersion } from "./versions";
 
 /**
- * What the host reads (src/kernels/config.ts), 32 bits a field. The texts of all fields stand one after the other, so that the host
+ * The layout that the host reads (src/kernels/config.ts), 32 bits a field. The texts of all fields stand one after the other, so that the host
  * decodes them at once; where each is counts in UTF-16 units from the start of the texts.
  */
 @unmanaged

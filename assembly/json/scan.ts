@@ -301,7 +301,7 @@ function isOpening(byte: u32): bool {
 function skipContainer(p: usize, depth: i32): usize {
   openWindow(p);
   let level = depth;
-  /** What closes the innermost open container; 0: none is open yet. */
+  /** The bracket that closes the innermost open container; 0: none is open yet. */
   let closing: u32 = 0;
   while (true) {
     // Here p is at a key if the innermost container is an object, else at a value.

@@ -105,7 +105,7 @@ export function textIs(start: usize, end: usize, text: string): bool {
   for (let offset: usize = 0; offset < length; offset += 8) {
     const units = v128.load(expected + (offset << 1));
     let difference = load<u64>(start + offset) ^ i64x2.extract_lane(i8x16.narrow_i16x8_u(units, units), 0);
-    // What comes after the two texts does not count.
+    // Bytes behind the two texts do not count.
     if (length - offset < 8) difference <<= (8 - (length - offset)) << 3;
     if (difference) return false;
   }

@@ -4,14 +4,14 @@
  * Text is read up to the first byte that cannot belong to it, so the byte after the text must be readable and must not
  * be a digit, a letter, a dot, a colon or a slash: the closing quote of a JSON string, or a byte put there by the caller.
  *
- * What counts as an address is what Go's net.ParseIP and net.ParseCIDR take, as every CNI plugin is checked by them: no
+ * Accepts the addresses that Go's net.ParseIP and net.ParseCIDR accept, as CNI plugins in Go are checked by them: no
  * leading zeros in IPv4, no zone in IPv6. One exception: a prefix length has no leading zeros here.
  */
 
 /** The longest address printed: eight groups of four hexadecimal digits. */
 export const LONGEST_ADDRESS: usize = 39;
 
-/** What scanAddress or scanCidr has just read: 4 or 6. An IPv4 address in IPv6 clothes (::ffff:a.b.c.d) counts as 4. */
+/** Family of the address that scanAddress or scanCidr has just read: 4 or 6. An IPv4 address in IPv6 clothes (::ffff:a.b.c.d) counts as 4. */
 export let family: i32 = 0;
 /** Prefix length of the CIDR that scanCidr has just read, in bits of its family. */
 export let prefixLength: i32 = 0;

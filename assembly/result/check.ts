@@ -21,7 +21,7 @@ import {
 } from "./readers";
 import { NO_VERSION, SHAPE_CURRENT, SHAPE_FAMILIES, shapeOf, UNKNOWN_VERSION } from "./versions";
 
-/** What else is done with what is checked. */
+/** The uses of a checked result. */
 export const enum Purpose {
   /** Nothing. */
   CHECK,
@@ -102,7 +102,7 @@ export function checkResult(p: usize, otherwise: i32, targetVersion: i32, collec
   }
 }
 
-/** What is being done. */
+/** The use at the moment. */
 export let purpose: Purpose = Purpose.CHECK;
 
 /** The opening brace of the result. */
@@ -406,12 +406,12 @@ function collectRoutes(member: Routes): bool {
   return true;
 }
 
-/** What an element of `interfaces` is in a shape. */
+/** The kind of an element of `interfaces` in a shape. */
 export function interfaceKind(shape: i32): Kind {
   return shape == SHAPE_CURRENT ? Kind.INTERFACE : Kind.OLD_INTERFACE;
 }
 
-/** What an element of `ips` is in a shape. */
+/** The kind of an element of `ips` in a shape. */
 export function ipKind(shape: i32): Kind {
   return shape == SHAPE_CURRENT ? Kind.IP : Kind.OLD_IP;
 }

@@ -7,7 +7,7 @@ import { family, LONGEST_ADDRESS, scanAddress, writeAddress } from "../net/addre
 import { Status } from "../status";
 import { addressFamily, addressIsDefault } from "./readers";
 
-/** What is asked for, bit by bit: edits at all; default routes of IPv4, of IPv6 removed. The host has the same numbers. */
+/** The edits that are asked for, bit by bit: any at all; default routes of IPv4, of IPv6 removed. The host has the same numbers. */
 const EDIT: i32 = 1;
 const REMOVE_IPV4: i32 = 2;
 const REMOVE_IPV6: i32 = 4;

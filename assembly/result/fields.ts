@@ -6,7 +6,7 @@ import { fail } from "../memory";
 import { Status } from "../status";
 import { keyText, unescape } from "./escapes";
 
-/** What an object is, which says what keys are known in it. */
+/** The kind of an object, which decides the keys that are known in it. */
 export const enum Kind {
   RESULT,
   /** `ip4` or `ip6` of a result of 0.1.0 and 0.2.0. */

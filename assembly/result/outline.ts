@@ -1,4 +1,4 @@
-/** What events and the plan of default routes say of a result: whether it lists anything, and its addresses as they are written. */
+/** A result's outline for events and the plan of default routes: whether it lists anything, and its addresses as they are written. */
 
 import { finish, skipBlanks, skipValue } from "../json/scan";
 import { Character } from "../json/characters";

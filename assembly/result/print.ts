@@ -33,7 +33,7 @@ function writeGateway(to: usize, field: Field): usize {
   return writeByte(to, Character.QUOTE);
 }
 
-/** Prints the interface read last. What only 1.0.0 and 1.1.0 have is never needed: their results are of one shape. */
+/** Prints the interface read last. Members that only 1.0.0 and 1.1.0 have are never needed: their results are of one shape. */
 export function writeInterface(to: usize): usize {
   to = writeText(to, '{"name":');
   const name = startOf(Field.NAME);

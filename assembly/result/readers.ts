@@ -127,7 +127,7 @@ function readValue(p: usize, depth: i32): usize {
     case Field.OPTIONS:
       return readTexts(p, known, depth);
     case Field.FAMILY_ROUTES:
-      // Whoever reads ip4 and ip6 goes over their routes.
+      // The readers of ip4 and ip6 go over their routes.
       familyRoutesSeen++;
       setSpan(known, p, fieldKey);
       return skipValue(p, depth);

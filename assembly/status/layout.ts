@@ -14,7 +14,7 @@ const INDENTATION: usize = 4;
 /** Bytes beside a token and its indentation: a line feed before it, a blank after it. */
 const AROUND_TOKEN: usize = 2;
 
-/** Is the byte a bracket, a colon or a comma? What is no mark is a value without members, or a key. */
+/** Is the byte a bracket, a colon or a comma? Anything else is a value without members, or a key. */
 @inline
 function isMark(byte: u32): bool {
   return (

@@ -78,10 +78,10 @@ class Place {
 /** Place of the interface that is the pod's default one; 0 if it is none of these. */
 let defaultPlace: usize = 0;
 
-/** What comes before the next entry. */
+/** The separator before the next entry. */
 let separator: u32 = Character.OPEN_BRACKET;
 
-/** What all entries of one input end with (DNS, device info, gateways), once printed. */
+/** The printed end of all entries of one input (DNS, device info, gateways). */
 let tail: usize = 0;
 let tailEnd: usize = 0;
 

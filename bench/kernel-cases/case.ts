@@ -1,4 +1,4 @@
-/** What a kernel benchmark consists of. */
+/** The parts of a kernel benchmark. */
 
 /** One kernel at one input size, beside its twin. */
 export interface KernelCase {

@@ -14,12 +14,12 @@ export const entryPoints = {
   multusctl: "src/ctl/main.ts",
 };
 
-/** What a bundled CommonJS package needs: it asks for Node's modules by require(). */
+/** Code for bundled CommonJS packages, which import Node's modules by require(). */
 const banner = `#!/usr/bin/env node
 import { createRequire as makeRequire } from "node:module";
 const require = makeRequire(import.meta.url);`;
 
-/** What @kubernetes/client-node imports and reading a kubeconfig does not need: the names that are imported of each module. */
+/** Imports of @kubernetes/client-node that reading a kubeconfig does not need: the names that are imported of each module. */
 const leftOut = new Map([
   ["./gen/index.js", ["createConfiguration", "ServerConfiguration"]],
   ["./gen/rxjsStub.js", ["of"]],
@@ -38,7 +38,7 @@ const leftOut = new Map([
 /**
  * Of @kubernetes/client-node only KubeConfig is used, and of that only what reads a file. It imports a second HTTP client, proxy and OpenID clients and a type
  * for every object of Kubernetes, and modules of Node that a bundle's start would pay for: in all 30 MB of a daemon's memory; without them it is 2 MB, and only where
- * there is a kubeconfig. What is used after all says so.
+ * there is a kubeconfig. A module that is used after all throws an error that says so.
  */
 const leaveOut = {
   name: "leave-out",
@@ -62,7 +62,7 @@ export { ${names.join(", ")} };`,
   },
 };
 
-/** What every bundle of ours has in common. */
+/** The common options of all bundles. */
 export const bundleOptions = {
   absWorkingDir: root,
   bundle: true,

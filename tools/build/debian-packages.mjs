@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What Debian says of a package in prose: SPDX's expression for what the image has of it. */
+/** Licences that Debian describes in prose: SPDX's expression for the part that the image has. */
 const licenses = {
   libc6: "LGPL-2.1-or-later",
   "libc6-dev": "LGPL-2.1-or-later",

@@ -22,7 +22,7 @@ const inBuild = (...path) => join(projectDirectory, "build", ...path);
 const resource = "NODE_SEA_BLOB";
 const sentinelFuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
-/** What src/daemon/main.ts sets when it starts: compiled code is only good for the same flags. */
+/** The flags that src/daemon/main.ts sets at startup: compiled code is only valid with the same flags. */
 const engineFlags = ["--semi-space-growth-factor=1", "--no-maglev"];
 
 /** Has V8 make the same code cache each time. */
@@ -35,7 +35,7 @@ const [ownArch] = Object.entries(nodeNames).find(([, name]) => name === process.
 /** Strips of other architectures come with their cross compilers. */
 const stripOf = { amd64: "x86_64-linux-gnu-strip", arm64: "aarch64-linux-gnu-strip" };
 
-/** What `import.meta` says of a module, which CommonJS has none of: all of them are the executable itself. */
+/** `import.meta` of a module, which CommonJS does not have: all of its values are the executable itself. */
 const banner = `const executableUrl = require("node:url").pathToFileURL(process.execPath).href;
 const executableDirectory = require("node:path").dirname(process.execPath);`;
 const importMeta = { "import.meta.url": "executableUrl", "import.meta.dirname": "executableDirectory" };

@@ -14,7 +14,7 @@ import { billOfMaterials, debianComponent, nodeComponent } from "./sbom.mjs";
 
 /** Where the image has Node, and what its launchers name. */
 const node = "/usr/local/bin/node";
-/** What finds its other parts beside itself is in one directory. */
+/** Programs that find their other parts beside themselves are in one directory. */
 const programs = "/opt/multus";
 
 /** Files of build/ in the image, with their modes. */
@@ -26,7 +26,7 @@ const built = [
 ];
 
 /**
- * What a manifest names as command: a line for the kernel, which needs no shell, and one for Node.
+ * The commands that manifests name: a line for the kernel, which needs no shell, and one for Node.
  * @param {string} program a bundle
  */
 const launcher = (program) => `#!${node}\nimport("${programs}/${program}");\n`;

@@ -1,4 +1,4 @@
-/** What esbuild says of a bundle: the npm packages in it. */
+/** Reads esbuild's account of a bundle: the npm packages in it. */
 
 /** @param {string} path of a file @returns {string | undefined} key of its package in package-lock.json */
 function packageAt(path) {

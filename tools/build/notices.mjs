@@ -23,7 +23,7 @@ const introduction = `THIRD-PARTY NOTICES
 multus-wasm is licensed under the Apache License 2.0 (file LICENSE). Its programs contain code of the
 projects below, under the licences that follow each. ${billName} lists the same with versions and hashes.`;
 
-/** What section 6 of the LGPL 2.1 asks for of who hands out a program that is linked with the library. */
+/** The notice that section 6 of the LGPL 2.1 requires from distributors of a program that is linked with the library. */
 const cLibrary = `The plugin (multus, also inside the single-file multusd) is linked statically with the GNU C Library,
 which is licensed under the GNU Lesser General Public License, version 2.1 or later (its text is below),
 and with libgcc, which is licensed under the GNU General Public License, version 3 or later, with the GCC

@@ -60,7 +60,7 @@ function resolvePackage(packages, from, name) {
   }
 }
 
-/** What a package is used by: a name may be missing where it is optional. */
+/** The packages that a package uses: a name may be missing where it is optional. */
 function dependenciesOf(packages, key) {
   const { dependencies, devDependencies, optionalDependencies, peerDependencies } = packages[key];
   const names = Object.keys({

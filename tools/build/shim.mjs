@@ -23,7 +23,7 @@ export const commonFlags = [
 ];
 
 /**
- * Static: it runs on any host. Small: unused functions go. What protects the process is for the bytes of daemons, plugins and networks that it
+ * Static: it runs on any host. Small: unused functions go. The hardening options are for the bytes of daemons, plugins and networks that it
  * reads as root: position independent, so that the kernel puts it at another address each time; what only start-up writes is read-only after
  * it; canaries in stack frames with arrays; checked lengths in the C library's copies. `-U`: some compilers define it themselves. A compiler
  * that knows only level 2 says so (`#warning`) and takes that.

@@ -37,7 +37,7 @@ export async function buildValidators() {
   for (const file of files) {
     const validate = ajv.getSchema(basename(file));
     const outfile = join(directory, basename(file).replace(/\.schema\.json$/, ".validator.mjs"));
-    // What ajv writes asks for pieces of ajv's runtime by require(); bundling makes it a module that stands alone.
+    // ajv's output imports parts of ajv's runtime by require(); bundling makes it a module that stands alone.
     const { outputFiles, metafile } = await build({
       stdin: { contents: ajvStandalone.default(ajv, validate), resolveDir: root, loader: "js" },
       bundle: true,
@@ -53,7 +53,7 @@ export async function buildValidators() {
     await writeFile(outfile, outputFiles[0].contents);
     written.push(outfile);
   }
-  // Whose code they contain, for the notices.
+  // The packages whose code they contain, for the notices.
   await writeFile(join(directory, "packages.json"), JSON.stringify([...packages].sort()));
   return written;
 }

@@ -13,7 +13,7 @@ const commands =
   () =>
     names.every((name) => findCommand(name) !== undefined);
 
-/** What tasks need of the machine: how to see that it is there, and which packages bring it. */
+/** The tools that tasks need of the machine: how to see that they are there, and the packages that bring them. */
 export const tools = {
   compiler: {
     about: "a C compiler (cc) and libc's headers",
@@ -112,7 +112,7 @@ async function aptGet(args) {
   }
 }
 
-/** What Debian asks before it starts the service of a package that it installs. */
+/** The program that Debian asks before it starts the service of a package that it installs. */
 const servicePolicy = "/usr/sbin/policy-rc.d";
 
 /**

@@ -39,7 +39,7 @@ const kubernetes = {
 };
 
 /**
- * What is built. `files`: directories of the module that are kept beside the programs. `replace`: rewrites the module's go.mod, so that it can be built outside of its own repository.
+ * The programs that are built. `files`: directories of the module that are kept beside the programs. `replace`: rewrites the module's go.mod, so that it can be built outside of its own repository.
  * @type {Record<"kubernetes" | "kubernetes-controllers" | "containerd" | "helm" | "whereabouts", { module: string, version: string, packages: readonly string[], files?: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
  */
 const programs = {
@@ -129,7 +129,7 @@ async function runGo(command, args, options = {}) {
   return output;
 }
 
-/** Runs Go where it downloads modules: tried again, as one of hundreds of downloads can fail. What it has downloaded and built by then it has. */
+/** Runs Go where it downloads modules: tried again, as one of hundreds of downloads can fail. It keeps the modules that it has downloaded and built by then. */
 async function runGoOverNetwork(command, args, options) {
   for (let tries = 1; ; tries++) {
     try {
@@ -253,7 +253,7 @@ export async function ensurePrograms(names) {
     );
     try {
       if (existsSync(target)) continue;
-      // Whoever left these did not end well: the lock is ours.
+      // A process that was killed left these: the lock is ours.
       for (const entry of readdirSync(cacheDirectory).filter((entry) => entry.startsWith(".building-"))) {
         rmSync(join(cacheDirectory, entry), { recursive: true, force: true });
       }

@@ -8,7 +8,7 @@ import { pinnedNode, projectDirectory } from "./project.mjs";
 const packagedNode = join(projectDirectory, "node_modules", `node-linux-${process.arch}`, "bin", "node");
 
 /**
- * What package-lock.json asks for against what npm noted in node_modules. Packages for other machines (optional ones) may be
+ * Compares package-lock.json with npm's record in node_modules. Packages for other machines (optional ones) may be
  * missing. No stamp of our own: an `npm install` by hand is seen for what it is.
  */
 function packagesAreInstalled() {

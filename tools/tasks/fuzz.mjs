@@ -25,7 +25,7 @@ const processScript = join(projectDirectory, "test", "fuzz", "engine", "process.
 const hangSeconds = 60;
 const lookEveryMs = 5_000;
 const longestInput = 4_096;
-/** What a target gets at the least: below it a process does little but start. */
+/** The shortest time of a target: below it a process does little but start. */
 const leastSeconds = 3;
 
 /** Builds what runs the shim's decoders. @returns {Promise<boolean>} is it libFuzzer? */
@@ -177,7 +177,7 @@ function crashFile(name, seed) {
   return join(outputDirectory, name, `crash-${seed}`);
 }
 
-/** What a process said of its end, without its progress. */
+/** A process's output about its end, without its progress. */
 function excerpt(output, exitCode) {
   const lines = output.split("\n").filter((line) => !/^#\d|^(INFO|stat::|DE:|MS:|\{"runs")/.test(line));
   const text = lines.slice(0, 40).join("\n").trim().slice(0, 6_000);

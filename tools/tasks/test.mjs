@@ -7,7 +7,7 @@ import { ensurePrograms } from "../setup/kubernetes.mjs";
 import { interruption, progress, run, SetupError } from "../setup/process.mjs";
 import { pinnedNode, projectDirectory, underCI } from "../setup/project.mjs";
 
-/** What a real one-node cluster needs of the machine, and what of it is built with Go. */
+/** The programs of a real one-node cluster: those of the machine, and those that are built with Go. */
 export const clusterTools = [
   "compiler",
   "iproute2",
@@ -21,7 +21,7 @@ export const clusterTools = [
 ];
 export const clusterPrograms = ["kubernetes", "kubernetes-controllers", "containerd"];
 
-/** What the suite cluster runs beside that. */
+/** Further programs of the suite cluster. */
 const clusterSuitePrograms = [...clusterPrograms, "helm", "whereabouts"];
 
 /**
@@ -52,7 +52,7 @@ const suites = {
   cluster: { needs: clusterTools, root: true, builds: clusterSuitePrograms },
 };
 
-/** What `npm test`, `npm run test:heavy` and `npm run test:cluster` run. */
+/** The suites of `npm test`, `npm run test:heavy` and `npm run test:cluster`. */
 export const everydaySuites = ["unit", "generated", "fuzz", "shim", "golden", "e2e"];
 export const heavySuites = ["heavy"];
 export const clusterSuites = ["cluster"];
