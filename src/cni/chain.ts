@@ -110,7 +110,7 @@ export async function deleteNetworkList(
   const problem = ifNameProblem(runtime.ifName);
   if (problem !== undefined) {
     const { ifName } = runtime;
-    context.log.error("DEL passes over a network: no interface has such a name", {
+    context.log.error("DEL skips a network: no interface has such a name", {
       network: list.name,
       ifName,
       problem,
@@ -221,7 +221,7 @@ function runnable(context: ChainContext, command: string, list: NetworkConfigLis
   return list.plugins.filter((plugin) => {
     const problem = context.refusal(plugin);
     if (problem === undefined) return true;
-    context.log.error(`${command} passes over a plugin`, {
+    context.log.error(`${command} skips a plugin`, {
       network: list.name,
       plugin: plugin.type,
       problem,

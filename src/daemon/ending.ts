@@ -49,7 +49,7 @@ export class Ending {
   retire(seconds: number | undefined): void {
     const { server, log } = this.#parts;
     if (this.#hasBegun) return;
-    log.verbose("multusd stops", { idle: seconds });
+    log.verbose("multusd shuts down", { idle: seconds });
     this.#begin(server.retire());
   }
 
@@ -60,7 +60,7 @@ export class Ending {
       this.#endNow();
       return;
     }
-    log.verbose("multusd stops", { signal });
+    log.verbose("multusd shuts down", { signal });
     this.#stopping = listening.then(() => server.stop(requestsWithinMs));
     setTimeout(() => this.#endNow(`it takes more than ${stopWithinMs / 1000} s`), stopWithinMs);
     if (!this.#hasBegun) this.#begin(this.#stopping);
@@ -89,7 +89,7 @@ export class Ending {
       asked,
     ]);
     this.#leave();
-    log.verbose("multusd has stopped", { unfinished, undelivered: undelivered || undefined });
+    log.verbose("multusd has shut down", { unfinished, undelivered: undelivered || undefined });
     await closeLogs();
     // The signal may have come this late.
     this.#leave();
@@ -99,7 +99,7 @@ export class Ending {
   /** @param error why it cannot be waited for; undefined: nobody wants that */
   #endNow(error?: string): void {
     this.#leave();
-    if (error !== undefined) this.#parts.log.panic("multusd could not stop in order", { error });
+    if (error !== undefined) this.#parts.log.panic("multusd could not shut down gracefully", { error });
     this.#parts.exit(1);
   }
 

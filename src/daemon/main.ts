@@ -121,8 +121,8 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const log = loggers.daemon;
   logBugs(log);
   log.verbose("multusd starts", { version: packageJson.version, config: configFile, pid: process.pid });
-  for (const key of config.unused) log.verbose("configuration key is not used yet by this version", { key });
-  for (const key of config.unknown) log.error("configuration key is not known", { key });
+  for (const key of config.unused) log.verbose("configuration key has no effect in this version", { key });
+  for (const key of config.unknown) log.error("unknown configuration key", { key });
 
   const nads = config.nadDir === "" ? undefined : new NadFiles(config.nadDir, log);
   const clusters = await kubeClusters(config, log);
@@ -292,12 +292,10 @@ function hasEntry(path: string): boolean {
  */
 function logBugs(log: DaemonLogger): void {
   process.on("uncaughtException", (error) => {
-    log.panic("multusd ends", { error: errorStack(error) });
+    log.panic("uncaught exception", { error: errorStack(error) });
     process.exit(1);
   });
-  process.on("unhandledRejection", (error) =>
-    log.error("nobody waited for what failed", { error: errorStack(error) }),
-  );
+  process.on("unhandledRejection", (error) => log.error("unhandled rejection", { error: errorStack(error) }));
 }
 
 main().catch((error: unknown) => {

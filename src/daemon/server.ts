@@ -55,7 +55,7 @@ export class DaemonServer {
     const log = line.loggers.daemon;
     this.#arriving = new ConnectionLimits({
       ...arrivalBounds,
-      onLate: (milliseconds) => log.error("a connection brought no request", { milliseconds }),
+      onLate: (milliseconds) => log.error("a connection sent no request", { milliseconds }),
     });
     this.#http = new HttpSide({
       ...services,

@@ -52,7 +52,7 @@ async function openTracing(options: TelemetryOptions): Promise<TraceExport | und
   const { tracing, version, nodeName, log } = options;
   const settings = tracingSettings(tracing, process.env);
   if (settings === undefined) return undefined;
-  for (const problem of settings.problems) log.error("tracing: a variable is not understood", { problem });
+  for (const problem of settings.problems) log.error("tracing: invalid environment variable", { problem });
   const { otlpExport } = await import("../telemetry/otlp.ts");
   log.verbose("spans are exported", { to: settings.url ?? "as OTEL_EXPORTER_OTLP_… say" });
   return {
@@ -93,7 +93,7 @@ async function spoolFigures(cniDir: string, log: Logger): Promise<SpoolFigures |
   try {
     return await readSpool(cniDir);
   } catch (error) {
-    log.error("the DELs that were put by cannot be counted", { error: errorText(error) });
+    log.error("recorded DELs cannot be counted", { error: errorText(error) });
     return undefined;
   }
 }

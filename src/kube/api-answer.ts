@@ -33,7 +33,7 @@ export function statusError(object: Readonly<Record<string, unknown>>): ApiError
   return new ApiError(
     status,
     textOf(reason),
-    textOf(message) || "an error that says nothing",
+    textOf(message) || "an error without a message",
     detailsRetryMs(object),
   );
 }

@@ -143,7 +143,7 @@ export class Delivery {
     this.#running++;
     this.#underWay.set(lane, (this.#underWay.get(lane) ?? 0) + 1);
     this.#try(lane, parcel).catch((error: unknown) => {
-      this.#log.error("a delivery to the API went wrong", { error: errorText(error) });
+      this.#log.error("unexpected error of a delivery to the API", { error: errorText(error) });
     });
   }
 
@@ -177,14 +177,14 @@ export class Delivery {
   #note(error: unknown, before: Absence | undefined): void {
     if (!isAbsence(error)) {
       if (this.#absence !== undefined)
-        this.#log.verbose("the API takes what is to be delivered again", { waiting: this.pending });
+        this.#log.verbose("the API server is available again: deliveries resume", { waiting: this.pending });
       this.#absence = undefined;
       return;
     }
     // Requests sent before the server went away say nothing new.
     if (this.#absence !== undefined && this.#absence !== before) return;
     if (this.#absence === undefined) {
-      this.#log.verbose("the API takes nothing: what is to be delivered waits", {
+      this.#log.verbose("the API server is unavailable: deliveries are pending", {
         error: errorText(error),
       });
       this.#absence = { nextTry: 0, backOff: new BackOff() };

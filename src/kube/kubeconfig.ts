@@ -201,7 +201,7 @@ function execPlugin(exec: unknown, { path, directory }: Base, steps: readonly St
   }
   const command = requiredTextAt(exec.command, [...steps, "command"]);
   if (exec.interactiveMode === "Always") {
-    throw new FieldProblem([...steps, "interactiveMode"], "is Always, and there is nobody to ask");
+    throw new FieldProblem([...steps, "interactiveMode"], "is Always, and no user can be asked");
   }
   const args = listAt(exec.args, [...steps, "args"]).map((argument, index) => {
     if (typeof argument !== "string") throw new FieldProblem([...steps, "args", index], "must be a text");

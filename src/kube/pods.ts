@@ -173,14 +173,11 @@ export class KubePods implements PodSource {
   #doubtNodeName({ namespace, name }: PodReference): void {
     if (this.#isNodeNameDoubted) return;
     this.#isNodeNameDoubted = true;
-    this.#log.error(
-      "the watch of the node's pods does not bring one that is here: is the node's name right?",
-      {
-        pod: `${namespace}/${name}`,
-        node: this.#nodeName,
-        waitedMs: patienceMs,
-      },
-    );
+    this.#log.error("the watch of the node's pods lacks a pod of this node: is the node's name right?", {
+      pod: `${namespace}/${name}`,
+      node: this.#nodeName,
+      waitedMs: patienceMs,
+    });
   }
 
   /** Callers that have a fallback wait no longer than the watch's grace period. */

@@ -428,7 +428,7 @@ export class Reflector<Kept> {
     const { log, kind } = this.#options;
     this.#counts.failures += 1;
     if (isExpired(error)) {
-      log.debug(`${kind}: listed anew`, { reason: errorText(error) });
+      log.debug(`${kind}: relisted`, { reason: errorText(error) });
       this.#resourceVersion = "";
       return;
     }

@@ -63,7 +63,7 @@ async function fromCache(
   const result = cached?.result;
   if (cached === undefined || result === undefined) {
     // Go multus's daemon takes a network out of a running pod, and leaves it in the plan.
-    log.verbose("CHECK passes over a network: there is no result of it", {
+    log.verbose("CHECK skips a network: there is no result of it", {
       network: attachment.name,
       ifName,
     });

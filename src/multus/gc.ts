@@ -244,7 +244,7 @@ class NetworksOfNode {
       const known = { cniVersion: netconf.cniVersion || undefined, toBeUndone: true };
       this.#networks.set(networkName, parseNetworkConfig(config, where, chain.kernels, known));
     } catch (error) {
-      log.error("GC passes over an attachment", { error: String(error) });
+      log.error("GC skips an attachment", { error: String(error) });
     }
   }
 

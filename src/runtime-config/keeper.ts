@@ -203,19 +203,19 @@ export class RuntimeConfigKeeper {
     // Once in any case, whatever an earlier daemon left: so it is this one's, and the end of that one does not remove it.
     if (written === undefined) return { because: "it was not written yet", isForeign: false };
     if (Buffer.compare(bytes, written.bytes) !== 0) {
-      return { because: "what it comes from has changed", isForeign: false };
+      return { because: "its source has changed", isForeign: false };
     }
     const stats = statsOf(path);
-    if (stats === undefined) return { because: "somebody removed it", isForeign: true };
+    if (stats === undefined) return { because: "it was removed", isForeign: true };
     if (isAsWritten(path, stats, written)) return undefined;
-    return { because: "somebody changed it", isForeign: true };
+    return { because: "it was changed", isForeign: true };
   }
 
   #sayContested(path: string, because: string): void {
     if (this.#saidContested) return;
     this.#saidContested = true;
     this.#options.log.error(
-      "somebody else keeps changing the runtime configuration; it is put right every few seconds",
+      "another program keeps changing the runtime configuration; it is restored every few seconds",
       { file: path, because },
     );
   }
@@ -259,7 +259,7 @@ export class RuntimeConfigKeeper {
   }
 
   #complain(error: CniError): void {
-    this.#options.log.error("runtime configuration cannot be brought up to date", { error: error.message });
+    this.#options.log.error("cannot update the runtime configuration", { error: error.message });
   }
 }
 

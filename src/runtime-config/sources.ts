@@ -121,7 +121,7 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
       return `a cluster network: a .conf or .conflist in ${this.#directory} that is not Multus's own`;
     }
     const { name } = this.#last.network;
-    return `a file of the cluster network ${name}, as ${this.#last.wanted.from} was: ${other} is another network's, and is taken in its place only by a daemon that is started anew`;
+    return `a file of the cluster network ${name}, as ${this.#last.wanted.from} was: ${other} is another network's, and replaces it only after a restart of the daemon`;
   }
 }
 

@@ -133,8 +133,8 @@ describe("an API server that is away", () => {
     const back = Date.now();
     const watching = await cluster.untilWatching();
     expect(watching - back).toBeLessThan(5_000);
-    await cluster.untilLogged(/network-attachment-definitions: listed anew/);
-    await cluster.untilLogged(/pods: listed anew/);
+    await cluster.untilLogged(/network-attachment-definitions: relisted/);
+    await cluster.untilLogged(/pods: relisted/);
 
     // Of the watches: nothing is asked for.
     (await pod.call("ADD", undefined)).expectSuccess();

@@ -148,7 +148,7 @@ describe.concurrent("the daemon", () => {
     await daemon.start();
     const add = await host.addUnderWay("finished");
     const stopped = daemon.stop("SIGTERM");
-    await expectLine(daemon, "multusd stops");
+    await expectLine(daemon, "multusd shuts down");
     const late = await host.connect();
     late.request({ containerId: "late", config: netconf() });
     expect((await late.next())?.body).toMatchObject({ exitCode: 1, retry: true });
@@ -161,7 +161,7 @@ describe.concurrent("the daemon", () => {
     expect([exitCode, JSON.parse(stdout)]).toEqual([0, JSON.parse(result)]);
     expect(await stopped).toBe(0);
     expect(daemon.output).toMatch(/\[verbose\] ADD done .*container=finished .*total=/);
-    expect(daemon.output).toContain("[verbose] multusd has stopped unfinished=0");
+    expect(daemon.output).toContain("[verbose] multusd has shut down unfinished=0");
   });
 
   test("ends at once when it is told to stop twice, and the runtime is not left with its file", async () => {
@@ -172,7 +172,7 @@ describe.concurrent("the daemon", () => {
     const add = await host.addUnderWay("stuck");
     const { pid } = daemon;
     const stopped = daemon.stop("SIGTERM");
-    await expectLine(daemon, "multusd stops");
+    await expectLine(daemon, "multusd shuts down");
     process.kill(pid, "SIGINT");
     expect(await stopped).toBe(1);
     expect(await add.peer.next()).toBeUndefined();
@@ -204,9 +204,9 @@ describe.concurrent("the daemon", () => {
     expect(existsSync(host.socketPath)).toBe(false);
     // The next call starts the next one.
     expect(host.hasRuntimeFile).toBe(true);
-    await expectLine(daemon, "[verbose] multusd has stopped");
+    await expectLine(daemon, "[verbose] multusd has shut down");
     expect(daemon.output).toMatch(
-      /\[verbose\] multusd stops idle=1\n.*\[verbose\] multusd has stopped unfinished=0\n$/s,
+      /\[verbose\] multusd shuts down idle=1\n.*\[verbose\] multusd has shut down unfinished=0\n$/s,
     );
     expect(await daemon.stop()).toBe(0);
   });
@@ -218,7 +218,7 @@ describe.concurrent("the daemon", () => {
     // Their requests come after the socket's name has gone.
     const peers = [await host.connect(), await host.connect()];
     await host.untilRuntimeFile();
-    await expectLine(daemon, "multusd stops idle=2");
+    await expectLine(daemon, "multusd shuts down idle=2");
     await vi.waitFor(() => expect(existsSync(host.socketPath)).toBe(false), patience);
     const args = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=s1";
     const late: { peer: WirePeer; order: number }[] = [];
@@ -227,7 +227,7 @@ describe.concurrent("the daemon", () => {
       late.push({ peer, order: (await peer.next())?.id ?? 0 });
     }
     const stopped = daemon.stop("SIGTERM");
-    await expectLine(daemon, "multusd stops signal=SIGTERM");
+    await expectLine(daemon, "multusd shuts down signal=SIGTERM");
     for (const add of late) {
       finish(add);
       expect((await add.peer.reply()).exitCode).toBe(0);
@@ -287,9 +287,9 @@ describe.concurrent("the daemon", () => {
     await daemon.stop();
     const log = readFileSync(logFile, "utf8");
     expect(log).toMatch(/\[verbose\] multusd starts version=\S+ config=\S+ pid=\d+\n/);
-    expect(log).toContain("[verbose] configuration key is not used yet by this version key=enablePprof");
-    expect(log).toContain("[error] configuration key is not known key=sokcetDir");
-    expect(log.trimEnd().split("\n").at(-1)).toMatch(/multusd has stopped unfinished=0$/);
+    expect(log).toContain("[verbose] configuration key has no effect in this version key=enablePprof");
+    expect(log).toContain("[error] unknown configuration key key=sokcetDir");
+    expect(log.trimEnd().split("\n").at(-1)).toMatch(/multusd has shut down unfinished=0$/);
     expect(daemon.output).toBe("");
   });
 
@@ -347,7 +347,7 @@ describe.concurrent("the daemon", () => {
     expect(linesOf(daemon, "network-attachment-definitions").length).toBeLessThanOrEqual(2);
     expect(linesOf(daemon, "MULTUS_NODE_NAME is not set")).toHaveLength(1);
     expect(await daemon.stop()).toBe(0);
-    await expectLine(daemon, "[verbose] multusd has stopped");
+    await expectLine(daemon, "[verbose] multusd has shut down");
   });
 
   test.each([

@@ -302,7 +302,7 @@ describe("a request over HTTP", () => {
     const adding = send(node, "ADD", pod, netconf);
     await untilCalled(node, pod);
     const stopping = node.daemon.stop("SIGTERM");
-    await vi.waitFor(() => expect(node.daemon.output).toMatch(/multusd stops signal=SIGTERM/), patience);
+    await vi.waitFor(() => expect(node.daemon.output).toMatch(/multusd shuts down signal=SIGTERM/), patience);
     release(node, pod);
     expect(await stopping).toBe(0);
     expect((await adding).status).toBe(200);

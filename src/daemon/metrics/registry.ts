@@ -213,10 +213,8 @@ function addStateMetrics(registry: Registry, state: () => DaemonState): void {
       }
     },
   );
-  gauge(
-    "multus_ready",
-    "1 while the daemon is ready: what leads a runtime to it is in place.",
-    ({ isReady }) => Number(isReady),
+  gauge("multus_ready", "1 while the daemon is ready: the runtime's file is in place.", ({ isReady }) =>
+    Number(isReady),
   );
   gauge("multus_stopping", "1 once the daemon has been told to stop.", ({ isStopping }) =>
     Number(isStopping),

@@ -84,7 +84,7 @@ export class NodeCertificate {
   /** The server does not take it (401). */
   refused(): void {
     if (this.#isRefused || performance.now() - this.#storedAt < settledMs) return;
-    this.#options.log.error("certificate: the API server refuses it; another one is asked for", {
+    this.#options.log.error("certificate: the API server refuses it; requesting another one", {
       user: this.#user,
     });
     this.#isRefused = true;
@@ -154,7 +154,7 @@ export class NodeCertificate {
     }
     // As client-go writes it.
     const key = privateKey.export({ type: "sec1", format: "pem" }).toString();
-    const validity = checkPair(certificate, key, this.#user, "what the cluster's signer gave");
+    const validity = checkPair(certificate, key, this.#user, "the cluster's signer's certificate");
     storeCertificate(certDir, certificate, key, Date.now());
     this.#isRefused = false;
     this.#storedAt = performance.now();
@@ -171,7 +171,7 @@ export class NodeCertificate {
     const { validity, renewAt } = this.#current ?? {};
     if (validity === undefined || renewAt === undefined || Date.now() < renewAt) return;
     throw new Error(
-      `what was signed just now (until ${new Date(validity.until).toISOString()}) is to be renewed already: do the clocks of this node and of the cluster agree?`,
+      `the certificate that was just signed (until ${new Date(validity.until).toISOString()}) is due for renewal already: do the clocks of this node and of the cluster agree?`,
     );
   }
 
@@ -185,7 +185,7 @@ export class NodeCertificate {
       onCreated: (name) => {
         const before = this.#complaint === "" ? "" : `; before: ${this.#complaint}`;
         this.#problem = `CertificateSigningRequest ${name} has not been approved and signed yet${before}`;
-        log.verbose("certificate: asked for", { user: this.#user, request: name });
+        log.verbose("certificate: requested", { user: this.#user, request: name });
       },
     });
   }
@@ -195,7 +195,7 @@ export class NodeCertificate {
     if (problem === this.#complaint) return;
     this.#complaint = problem;
     const until = this.#current?.validity.until;
-    this.#options.log.error("certificate: cannot be had; it is tried again", {
+    this.#options.log.error("certificate: request failed; retrying", {
       user: this.#user,
       error: problem,
       validUntil: until === undefined ? undefined : new Date(until).toISOString(),

@@ -72,7 +72,7 @@ async function look(
     return { pem: certificateOf(status, name), pauseMs: 0 };
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) {
-      throw new SigningRefused(`${name} is gone: nobody has approved it`);
+      throw new SigningRefused(`${name} is gone: it was not approved`);
     }
     signal.throwIfAborted();
     if (!isTransient(error)) throw error;

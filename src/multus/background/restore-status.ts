@@ -54,7 +54,7 @@ export class StatusRestorer {
     if (directories.has(cniDir)) return;
     directories.add(cniDir);
     this.#restore(cluster, cniDir).catch((error: unknown) => {
-      this.#options.log.error("network-statuses that are missing could not be made again", {
+      this.#options.log.error("cannot rebuild missing network-statuses", {
         cniDir,
         error: errorText(error),
       });
@@ -108,7 +108,7 @@ export class StatusRestorer {
       sendNetworkStatus({ cluster, podObject, chain: { kernels } }, parts);
       return true;
     } catch (error) {
-      log.error("a network-status that is missing cannot be made again", {
+      log.error("cannot rebuild a missing network-status", {
         pod: podKey(podObject),
         container: containerId,
         error: errorText(error),

@@ -97,7 +97,7 @@ export class NadFiles implements NadSource {
   #report(error: CniError): void {
     if (this.#reported.has(error)) return;
     this.#reported.add(error);
-    this.#log.error("NAD manifests: passing over what is broken", { error: error.message });
+    this.#log.error("NAD manifests: skipping broken ones", { error: error.message });
   }
 }
 

@@ -89,7 +89,7 @@ export function nadsWithEvents(context: RequestContext): ReportedNads {
     onInvalid: (problem) => once(invalidNetwork(problem.message)),
     onPassedOver: ({ message }) => {
       once(invalidNetwork(message));
-      context.log.error("a broken network-attachment-definition is passed over", { error: message });
+      context.log.error("skipping a broken network-attachment-definition", { error: message });
     },
     largeWork: { run: (bytes, work) => chain.largeWork.run(bytes, work, pause.signal) },
   };

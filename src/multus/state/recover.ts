@@ -143,7 +143,7 @@ async function remade(context: RequestContext, hasTraces: boolean): Promise<read
         place,
       }));
     } catch (error) {
-      context.log.error("cannot make the pod's plan again", {
+      context.log.error("cannot rebuild the pod's plan", {
         error: errorText(error),
       });
     }

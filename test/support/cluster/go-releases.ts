@@ -212,7 +212,7 @@ export const goReleases: readonly GoRelease[] = [
         args: ["-config", "/etc/cni/net.d/multus.d/daemon-config.json"],
         mounts: [...mountsOfLater, { host: "/etc/cni/multus/net.d", at: "/etc/cni/multus/net.d" }],
       },
-      warnings: [/configuration key is not used yet by this version key=enablePprof/],
+      warnings: [/configuration key has no effect in this version key=enablePprof/],
     },
   ),
   thin("4.3", "/thin_entrypoint", thinArgs, ["/install_multus", "-t", "thin"]),

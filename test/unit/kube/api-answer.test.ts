@@ -79,7 +79,7 @@ describe("an ERROR event's Status", () => {
   });
 
   it.each([200, "410", 1e9, undefined])("of code %s counts as 500", (code) => {
-    expect(statusError({ code })).toMatchObject({ status: 500, message: "an error that says nothing" });
+    expect(statusError({ code })).toMatchObject({ status: 500, message: "an error without a message" });
   });
 });
 

@@ -263,7 +263,7 @@ describe("a kubeconfig is refused", () => {
           exec: { apiVersion: "client.authentication.k8s.io/v1", command: "a", interactiveMode: "Always" },
         },
       }),
-      'users["admin"].user.exec.interactiveMode is Always, and there is nobody to ask',
+      'users["admin"].user.exec.interactiveMode is Always, and no user can be asked',
     ],
     [
       "exec with arguments that are no texts",

@@ -360,7 +360,7 @@ describe("networks of the cluster", () => {
       const events = cluster.reasons.filter((text) => !text.startsWith("AddedInterface"));
       expect(events).toEqual(said);
       expect(events.join()).toContain(problem);
-      const passedOver = "a broken network-attachment-definition is passed over";
+      const passedOver = "skipping a broken network-attachment-definition";
       expect(log.errors.filter((message) => message === passedOver)).toHaveLength(2);
       expect(log.causes).toEqual(expect.arrayContaining(events.map((text) => text.replace(/^\w+ /, ""))));
     });

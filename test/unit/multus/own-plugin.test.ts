@@ -343,7 +343,7 @@ describe("DEL passes over Multus, runs the others and succeeds", () => {
     expect(await rig.run("DEL", { log })).toMatchObject({ exitCode: 0, error: undefined });
     expect(rig.plugins.trace).toEqual(["DEL macvlan net2", "DEL bridge eth0"]);
     expect(existsSync(join(rig.cniDir, containerId))).toBe(false);
-    expect(log.errors).toEqual(["DEL passes over a plugin"]);
+    expect(log.errors).toEqual(["DEL skips a plugin"]);
   });
 
   test.each<readonly [string, Json]>([

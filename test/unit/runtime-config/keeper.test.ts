@@ -298,7 +298,7 @@ describe("the cluster network's file", () => {
     vi.advanceTimersByTime(100);
     expect(log.errors).toEqual([]);
     vi.advanceTimersByTime(60_000);
-    expect(log.errors).toEqual(["runtime configuration cannot be brought up to date"]);
+    expect(log.errors).toEqual(["cannot update the runtime configuration"]);
     expect(log.causes).toEqual([expect.stringMatching(/10-cluster\.conflist: .*line 1, column 24/)]);
     expect(capabilitiesOf()).toEqual(["mac"]);
     writeFileSync(file, network("bandwidth"));
@@ -414,7 +414,7 @@ describe("what others do to the runtime's file", () => {
     const content = readFileSync(target(), "utf8");
     rmSync(target());
     await vi.waitFor(() => expect(readFileSync(target(), "utf8")).toBe(content), patience);
-    expect(log.writes.at(-1)).toBe("somebody removed it");
+    expect(log.writes.at(-1)).toBe("it was removed");
   });
 
   test("is told each time that it had to be written, and not where it is as it should be", () => {
@@ -458,7 +458,7 @@ describe("what others do to the runtime's file", () => {
     vi.advanceTimersByTime(100);
     expect(readFileSync(target(), "utf8")).toBe(content);
     expect(statSync(target()).mode & 0o777).toBe(0o600);
-    expect(log.writes.at(-1)).toBe("somebody changed it");
+    expect(log.writes.at(-1)).toBe("it was changed");
   });
 
   test("is undone every few seconds only, where it is done again and again", () => {
@@ -471,8 +471,8 @@ describe("what others do to the runtime's file", () => {
       vi.advanceTimersByTime(100);
     }
     expect(log.writes.length).toBeLessThanOrEqual(4);
-    expect(log.errors).toEqual([expect.stringContaining("somebody else keeps changing")]);
-    expect(kept.notInPlace).toMatch(/: 00-multus\.conf: somebody removed it, again and again$/);
+    expect(log.errors).toEqual([expect.stringContaining("another program keeps changing")]);
+    expect(kept.notInPlace).toMatch(/: 00-multus\.conf: it was removed, again and again$/);
     vi.advanceTimersByTime(5_000);
     expect(capabilitiesOf()).toEqual(["mac"]);
     expect(kept.notInPlace).toBeUndefined();

@@ -151,7 +151,7 @@ describe.concurrent("a node's certificate", () => {
     await expect.poll(() => readCurrentCertificate(directory.path, user), patience).toBeDefined();
     // What was signed just now is refused as well: that is not the certificate's fault.
     certificate.refused();
-    expect(log.errors).toEqual(["certificate: the API server refuses it; another one is asked for"]);
+    expect(log.errors).toEqual(["certificate: the API server refuses it; requesting another one"]);
   });
 
   it("is not asked for without end where what is signed is to be renewed already: clocks do not agree", async ({
