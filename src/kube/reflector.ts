@@ -261,8 +261,8 @@ export class Reflector<Kept> {
   }
 
   /**
-   * Reads every page. A page's objects count at once: a copy of all that is known, until the list is complete, would be as large again. What was
-   * deleted is known at the end.
+   * Reads every page. A page's objects count at once: a copy of all that is known, until the list is complete, would be as large again. The
+   * deleted objects are known at the end.
    * @throws {ApiError} {@link ApiUnreachable}
    */
   async #list(): Promise<void> {

@@ -154,7 +154,7 @@ export class NodeCertificate {
     }
     // As client-go writes it.
     const key = privateKey.export({ type: "sec1", format: "pem" }).toString();
-    const validity = checkPair(certificate, key, this.#user, "the cluster's signer's certificate");
+    const validity = checkPair(certificate, key, this.#user, "the certificate from the cluster's signer");
     storeCertificate(certDir, certificate, key, Date.now());
     this.#isRefused = false;
     this.#storedAt = performance.now();

@@ -17,8 +17,8 @@ export interface PodEvent {
 
 /**
  * Nothing here is waited for, and nothing throws: no container of a pod has started when its ADD answers, so a status that
- * follows some milliseconds later is early enough, and an API server that is slow or away holds no pod up. What cannot be
- * delivered in the end is the sink's to report.
+ * follows some milliseconds later is early enough, and an API server that is slow or away holds no pod up. The sink
+ * reports failed deliveries.
  *
  * A static pod has two UIDs: the runtime's, and that of its mirror, the object in the cluster.
  */
