@@ -41,7 +41,7 @@ const { values } = parseArgs({
     peer: { type: "string", multiple: true, default: [] },
     "without-cluster": { type: "boolean", default: false },
     gate: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
 if (values.help) {

@@ -7,8 +7,9 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { parseTaskArguments } from "./setup/arguments.mjs";
 import { projectDirectory } from "./setup/project.mjs";
+import { describeUnwritable } from "./setup/unwritable.mjs";
 
 /** In the order that they are built: bundles contain what validators made. */
 const steps = [
@@ -82,7 +83,7 @@ function digestInputs({ inputs, concerns = () => true }) {
   return digest.digest("hex");
 }
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = parseTaskArguments("build", {
   options: {
     force: { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
@@ -101,7 +102,6 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-mkdirSync(stampDirectory, { recursive: true });
 for (const step of steps) {
   if (values.without.includes(step.name)) continue;
   if (positionals.length > 0 ? !positionals.includes(step.name) : step.onlyByName) continue;
@@ -118,12 +118,12 @@ for (const step of steps) {
   const start = performance.now();
   try {
     await step.build();
+    mkdirSync(stampDirectory, { recursive: true });
+    writeFileSync(stamp, digest);
   } catch (error) {
-    process.stderr.write(
-      `! building ${step.name} failed: ${error instanceof Error ? error.message : error}\n`,
-    );
+    const reason = error.code === "EACCES" ? describeUnwritable(error) : error.message;
+    process.stderr.write(`! building ${step.name} failed: ${reason}\n`);
     process.exit(1);
   }
-  writeFileSync(stamp, digest);
   process.stderr.write(`> ${step.name}: built in ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
 }

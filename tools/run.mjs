@@ -12,10 +12,12 @@ if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
 
 const { join } = await import("node:path");
 const { describeMissing, ensureTools, isRoot } = await import("./setup/debian.mjs");
+const { wantsHelp } = await import("./setup/arguments.mjs");
 const { ensureNpmPackages } = await import("./setup/npm.mjs");
 const { ensurePrograms } = await import("./setup/kubernetes.mjs");
-const { interruption, run, SetupError } = await import("./setup/process.mjs");
+const { interruption, progress, run, SetupError } = await import("./setup/process.mjs");
 const { pinnedNode, projectDirectory } = await import("./setup/project.mjs");
+const { describeUnwritable } = await import("./setup/unwritable.mjs");
 const { fuzz } = await import("./tasks/fuzz.mjs");
 const { runBenchmarks } = await import("./tasks/bench.mjs");
 const { writePicture } = await import("./tasks/picture.mjs");
@@ -46,8 +48,12 @@ async function requireTools(task, names) {
 /** Builds what is out of date. Without a compiler everything but the shim. */
 async function build(...args) {
   await ensureNpmPackages();
-  const noCompiler = (await ensureTools(["compiler"])).length > 0;
-  return onPinnedNode(inProject("tools", "build.mjs"), ...(noCompiler ? ["--without", "shim"] : []), ...args);
+  const missing = await ensureTools(["compiler"]);
+  if (missing.length > 0 && !args.includes("--quiet")) {
+    progress(`the shim is not built:\n${describeMissing(missing)}`);
+  }
+  const without = missing.length > 0 ? ["--without", "shim"] : [];
+  return onPinnedNode(inProject("tools", "build.mjs"), ...without, ...args);
 }
 
 /** @throws {SetupError} */
@@ -61,9 +67,13 @@ async function test(label, suites, args) {
   return runSuites(label, suites, args);
 }
 
+const vitestUsage = "[FILE…] [-t PATTERN] [--project SUITE] [OPTION…]     (options of vitest run)";
+
+/** `usage`: what may follow the task's name; "" where nothing may. Tasks without it leave --help to the program that they run. */
 const tasks = {
   setup: {
     about: "install everything that any task needs, and build",
+    usage: "",
     async run() {
       await requireBuild();
       await prepareSuites([...everydaySuites, ...heavySuites, ...clusterSuites]);
@@ -72,10 +82,12 @@ const tasks = {
   },
   build: {
     about: "build what is out of date into build/ (--force: all of it)",
+    usage: "[--force] [--quiet] [--without STEP]… [STEP…]",
     run: (args) => build(...args),
   },
   "build:executable": {
     about: "build/multusd, the single file with Node inside (--arch arm64: also for another machine)",
+    usage: "[--arch amd64|arm64]…",
     async run(args) {
       await requireBuild();
       if (args.includes("--arch")) {
@@ -87,6 +99,7 @@ const tasks = {
   },
   "build:shims": {
     about: "the shim for amd64 and for arm64: build/multus-amd64, build/multus-arm64",
+    usage: "[--force] [--quiet]",
     async run(args) {
       await ensureNpmPackages();
       await requireTools("building for both architectures", ["compiler", "crossCompiler"]);
@@ -100,36 +113,42 @@ const tasks = {
   notices: {
     about:
       "build/THIRD-PARTY-NOTICES.txt and build/sbom.cdx.json (CycloneDX): what of others is in the product",
+    usage: "[--force] [--quiet]",
     run: (args) => build("validators", "notices", ...args),
   },
   demo: {
     about: "a pod with its cluster network and two macvlan networks, in a scratch namespace",
     async run(args) {
-      if (!isRoot())
-        throw new SetupError("the demo makes network namespaces: it needs root (sudo npm run demo)");
-      await requireTools("the demo", ["compiler", "iproute2", "plugins"]);
+      if (!wantsHelp(args)) {
+        if (!isRoot())
+          throw new SetupError("the demo makes network namespaces: it needs root (sudo npm run demo)");
+        await requireTools("the demo", ["compiler", "iproute2", "plugins"]);
+      }
       await requireBuild();
       return onPinnedNode(inProject("build", "multusctl.mjs"), "try", ...args);
     },
   },
   test: {
     about: `suites ${everydaySuites.join(", ")} (arguments go to vitest: files, -t PATTERN, --project SUITE)`,
+    usage: vitestUsage,
     run: (args) => test("test", everydaySuites, args),
   },
   "test:heavy": {
     about: "the long suites: containerd, the flannel chain, 110 pods at once",
+    usage: vitestUsage,
     run: (args) => test("heavy", heavySuites, args),
   },
   "test:cluster": {
     about:
       "a real cluster of one node: API server, kubelet, containerd (the first time builds them: minutes)",
+    usage: vitestUsage,
     run: (args) => test("cluster", clusterSuites, args),
   },
   cluster: {
     about: "leave a real one-node cluster with multus standing, for kubectl, until Ctrl-C",
     async run(args) {
       const play = inProject("test", "support", "cluster", "play.ts");
-      if (args.includes("--help") || args.includes("-h")) {
+      if (wantsHelp(args)) {
         await ensureNpmPackages();
         return onPinnedNode(play, ...args);
       }
@@ -143,14 +162,15 @@ const tasks = {
   fuzz: {
     about: "fuzz every parser for a while (--minutes N, --only TARGET, --seed S, --input FILE)",
     async run(args) {
-      await requireBuild();
+      if (!wantsHelp(args)) await requireBuild();
       return fuzz(args);
     },
   },
   bench: {
     about: "benchmarks into bench/results/ (--gate: fail where a bound is missed)",
     async run(args) {
-      if (!isRoot()) throw new SetupError("the benchmarks make network namespaces: they need root");
+      if (!wantsHelp(args) && !isRoot())
+        throw new SetupError("the benchmarks make network namespaces: they need root");
       await requireBuild();
       return runBenchmarks(args);
     },
@@ -188,6 +208,7 @@ const tasks = {
   },
   sweep: {
     about: "remove namespaces and directories that a killed test run left",
+    usage: "",
     async run() {
       await sweep();
       return 0;
@@ -195,12 +216,17 @@ const tasks = {
   },
   "ci:begin": {
     about: "(CI) forget the reports of earlier runs",
+    usage: "",
     run: () => {
       clearReports();
       return 0;
     },
   },
-  "ci:counts": { about: "(CI) the closing line: STEP=EXITCODE …", run: (args) => printCounts(args) },
+  "ci:counts": {
+    about: "(CI) the closing line",
+    usage: "STEP=EXITCODE…",
+    run: (args) => printCounts(args),
+  },
 };
 
 function help() {
@@ -210,6 +236,7 @@ function help() {
     "",
     ...Object.entries(tasks).map(([name, { about }]) => `  ${name.padEnd(width)}  ${about}`),
     "",
+    "node tools/run.mjs TASK --help: what may follow TASK.",
     "Each task first installs what it misses: npm packages always, Debian packages when run as root.",
     "CI=true: what would be skipped is a failure.",
     "",
@@ -223,6 +250,13 @@ async function main([name, ...args]) {
   }
   const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined;
   if (task === undefined) throw new SetupError(`no task ${name}; \`node tools/run.mjs --help\` lists them`);
+  if (task.usage !== undefined && wantsHelp(args)) {
+    process.stdout.write(`node tools/run.mjs ${name} ${task.usage}`.trimEnd());
+    process.stdout.write(`\n\n  ${task.about}\n`);
+    return 0;
+  }
+  if (task.usage === "" && args.length > 0)
+    throw new SetupError(`${name} takes no arguments: ${args.join(" ")}`);
   return task.run(args);
 }
 
@@ -232,9 +266,7 @@ try {
   if (error instanceof SetupError) {
     process.stderr.write(`! ${error.message}\n`);
   } else if (error.code === "EACCES") {
-    process.stderr.write(
-      `! ${error.path} can't be written: it is from a run as root. As root again, or: sudo chown -R $USER build node_modules\n`,
-    );
+    process.stderr.write(`! ${describeUnwritable(error)}\n`);
   } else {
     throw error;
   }

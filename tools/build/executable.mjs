@@ -9,9 +9,10 @@ import { existsSync } from "node:fs";
 import { chmod, copyFile, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs, promisify } from "node:util";
+import { promisify } from "node:util";
 import { build } from "esbuild";
 import { inject } from "postject";
+import { parseTaskArguments } from "../setup/arguments.mjs";
 import { findCommand, pinnedNode, projectDirectory } from "../setup/project.mjs";
 import { bundleOptions } from "./bundles.mjs";
 
@@ -160,7 +161,7 @@ async function injectBlob(file, blob) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({
+  const { values } = parseTaskArguments("build:executable", {
     options: { arch: { type: "string", multiple: true, default: [ownArch] } },
   });
   try {

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { progress, run, SetupError } from "./process.mjs";
+import { cannotStart, progress, run, SetupError } from "./process.mjs";
 import { pinnedNode, projectDirectory } from "./project.mjs";
 
 const packagedNode = join(projectDirectory, "node_modules", `node-linux-${process.arch}`, "bin", "node");
@@ -36,8 +36,11 @@ export async function ensureNpmPackages() {
     // The npm that started us, if one did: it belongs to the Node in use.
     const npm = process.env.npm_execpath;
     const args = ["ci", "--loglevel=error", "--include=dev", "--include=optional"];
-    const { exitCode } =
+    const { exitCode, output } =
       npm?.endsWith(".js") === true ? await run(process.execPath, [npm, ...args]) : await run("npm", args);
+    if (exitCode === cannotStart) {
+      throw new SetupError(`npm can't be started, which comes with Node: ${output}`);
+    }
     if (exitCode !== 0)
       throw new SetupError(`npm ci failed (exit code ${exitCode}); its own message is above`);
   }

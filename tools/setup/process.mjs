@@ -30,6 +30,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   });
 }
 
+/** Exit code of a program that can't be started, as of a shell. */
+export const cannotStart = 127;
+
 /**
  * Runs a program, in the project's directory if no other is named, and waits for its end.
  * @param {string} command
@@ -56,7 +59,7 @@ export function run(command, args, options = {}) {
     });
     child.on("error", (error) => {
       running.delete(child);
-      resolve({ exitCode: 127, output: `${command}: ${error.message}` });
+      resolve({ exitCode: cannotStart, output: `${command}: ${error.message}` });
     });
     child.on("close", (code, signal) => {
       running.delete(child);

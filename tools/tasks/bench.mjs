@@ -1,7 +1,7 @@
 /** The benchmarks' task: what they need of the machine, and which of them can't run without a cluster. */
 
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { parseTaskArguments, wantsHelp } from "../setup/arguments.mjs";
 import { describeMissing, ensureTools } from "../setup/debian.mjs";
 import { progress, run, SetupError } from "../setup/process.mjs";
 import { pinnedNode, projectDirectory, underCI } from "../setup/project.mjs";
@@ -23,30 +23,32 @@ async function prepareCluster() {
  * @throws {SetupError}
  */
 export async function runBenchmarks(args) {
+  const benchmarks = join(projectDirectory, "bench", "index.ts");
+  if (wantsHelp(args)) return (await run(pinnedNode, [benchmarks, "--help"])).exitCode;
+  // Before the cluster is built: what bench/index.ts takes.
+  const { values } = parseTaskArguments("bench", {
+    args: [...args],
+    options: {
+      only: { type: "string", multiple: true },
+      rounds: { type: "string" },
+      peer: { type: "string", multiple: true },
+      gate: { type: "boolean" },
+      "without-cluster": { type: "boolean" },
+    },
+  });
   const missing = await ensureTools(["compiler", "iproute2", "plugins", "ext4"]);
   if (missing.length > 0) {
     throw new SetupError(`the benchmarks can't run on this machine:\n${describeMissing(missing)}`);
   }
-  const { values } = parseArgs({
-    args: [...args],
-    strict: false,
-    options: {
-      only: { type: "string", multiple: true },
-      gate: { type: "boolean" },
-      help: { type: "boolean" },
-      "without-cluster": { type: "boolean" },
-    },
-  });
-  const isLeftOut = values.help || values["without-cluster"];
   const wantsCluster =
-    !isLeftOut && (values.only?.some((part) => !partsWithoutCluster.includes(part)) ?? true);
+    !values["without-cluster"] && (values.only?.some((part) => !partsWithoutCluster.includes(part)) ?? true);
   const reasons = wantsCluster ? await prepareCluster() : [];
   if (reasons.length > 0) {
     progress(`what needs a real API server is not measured:\n${reasons.join("\n")}`);
     if (underCI && values.gate) throw new SetupError("CI is set: a bound that is not measured is a failure");
   }
   const { exitCode } = await run(pinnedNode, [
-    join(projectDirectory, "bench", "index.ts"),
+    benchmarks,
     ...args,
     ...(reasons.length > 0 ? ["--without-cluster"] : []),
   ]);

@@ -4,7 +4,7 @@ import { randomInt } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, relative, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { parseTaskArguments } from "../setup/arguments.mjs";
 import { describeMissing, ensureTools } from "../setup/debian.mjs";
 import { interruption, progress, run, SetupError } from "../setup/process.mjs";
 import { pinnedNode, projectDirectory } from "../setup/project.mjs";
@@ -213,7 +213,7 @@ function printAccount({ name, runs, coverage, failure, input, seconds }, seed) {
  * @throws {SetupError}
  */
 export async function fuzz(args) {
-  const { values } = parseArgs({
+  const { values } = parseTaskArguments("fuzz", {
     args: [...args],
     options: {
       minutes: { type: "string", default: "10" },
@@ -221,7 +221,7 @@ export async function fuzz(args) {
       seed: { type: "string" },
       input: { type: "string" },
       list: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
     },
   });
   if (values.help) {
