@@ -125,7 +125,7 @@ async function checkSpool(cniDir: string): Promise<Finding[]> {
       fail(
         check,
         `${failed} recorded DELs in ${directory} were given up, ${broken} cannot be read`,
-        "addresses and links of those containers may be left: the daemon's log has the reason; remove the files when they are cleared up",
+        "addresses and links of those containers may be left: the daemon's log has the reason. Mend it and remove the prefix failed- from the files' names, and they are tried again; or clear up by hand and remove the files",
       ),
     );
   }
@@ -141,14 +141,14 @@ async function checkSpool(cniDir: string): Promise<Finding[]> {
     findings.push(
       warn(
         check,
-        `${waiting} DELs wait for a daemon, ${retried} of them after a failed try, the oldest for ${formatAge((oldestMs ?? 0) / 1000)}`,
+        `${waiting} recorded DELs wait, ${retried} of them after a failed try, the oldest for ${formatAge((oldestMs ?? 0) / 1000)}`,
         retried > 0
-          ? "the daemon's log says why they fail; each call of the plugin on this node tries again, 16 times at most"
+          ? "the daemon's log says why they fail: mend that. Calls of the plugin on this node try again, for a day, 20 minutes apart at most"
           : "the next call of the plugin on this node replays them once a daemon answers",
       ),
     );
   }
-  return findings.length > 0 ? findings : [pass(check, "no DEL waits for a daemon")];
+  return findings.length > 0 ? findings : [pass(check, "no recorded DEL waits")];
 }
 
 function checkDisk(cniDir: string): Finding[] {

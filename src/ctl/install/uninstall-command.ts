@@ -26,7 +26,7 @@ export function uninstallCommand(): Command {
     .summary("take off a node what install and thin-entrypoint put there")
     .description(
       "Removes the plugin binary under all its names, multusd as an executable file, the generated 00-multus.conf or 00-multus.conflist, the kubeconfig, and what a daemon has left beside its socket " +
-        "and as its certificates. Only what is ours goes, told by what is in the file: Go multus's files and a user's stay. A multus or multus-shim that was there before ours is put back.",
+        "and as its certificates. Only what is ours goes, told by what is in the file: Go multus's files and a user's stay. A multus, multus-shim or passthru that was there before ours is put back.",
     )
     .option("--cni-bin-dir <directory>", "where the plugin binary is", defaultCniBinDir)
     .option("--cni-conf-dir <directory>", "where the runtime's configuration is", defaultCniConfDir)

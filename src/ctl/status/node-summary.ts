@@ -1,7 +1,9 @@
 /** What the node's files say beside the daemon: attachments by network, and DELs that wait. */
 
+import { join } from "node:path";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
+import { spoolDirectory } from "../../multus/input/cni-dir.ts";
 import { readSpool } from "../../multus/spool.ts";
 import { type NodeAttachments, readAttachments } from "../ls/attachments.ts";
 
@@ -21,16 +23,21 @@ export interface NodeSummary {
 
 /** Never throws: what cannot be read is among the problems. */
 export async function summarizeNode(cniDir: string, kernels: Kernels): Promise<NodeSummary> {
-  const problems: string[] = [];
+  /** The spool is read for the attachments as well: what cannot be read is said once. */
+  const problems = new Set<string>();
   const { attachments, problems: ofFiles } = await attempt<Pick<NodeAttachments, "attachments" | "problems">>(
     () => readAttachments(cniDir, kernels),
     { attachments: [], problems: [] },
-    problems,
+    (problem) => problems.add(problem),
   );
-  problems.push(...ofFiles.map(({ file, problem }) => `${file}: ${problem}`));
+  for (const { file, problem } of ofFiles) problems.add(`${file}: ${problem}`);
   const counts = new Map<string, number>();
   for (const { network } of attachments) counts.set(network, (counts.get(network) ?? 0) + 1);
-  const spool = await attempt(() => readSpool(cniDir), undefined, problems);
+  const spool = await attempt(
+    () => readSpool(cniDir),
+    undefined,
+    (problem) => problems.add(`${join(cniDir, spoolDirectory)}: ${problem}`),
+  );
   return {
     cniDir,
     containers: new Set(attachments.map(({ containerId }) => containerId)).size,
@@ -46,19 +53,19 @@ export async function summarizeNode(cniDir: string, kernels: Kernels): Promise<N
             failed: spool.failed,
             ...(spool.oldestMs === undefined ? {} : { oldestSeconds: Math.round(spool.oldestMs / 1000) }),
           },
-    problems,
+    problems: [...problems],
   };
 }
 
 async function attempt<Value>(
   read: () => Promise<Value>,
   otherwise: Value,
-  problems: string[],
+  onProblem: (problem: string) => void,
 ): Promise<Value> {
   try {
     return await read();
   } catch (error) {
-    problems.push(errorText(error));
+    onProblem(errorText(error));
     return otherwise;
   }
 }
