@@ -161,7 +161,7 @@ export async function withVersion(
   if (version === undefined) {
     throw new CniError(
       CniErrorCode.incompatibleVersion,
-      `network ${network.name}: its configuration names no cniVersion, and its plugins know none that all of them know`,
+      `network ${network.name}: its configuration names no cniVersion, and its plugins have no version of the CNI spec in common`,
     );
   }
   const known = versioned.get(network);

@@ -71,13 +71,13 @@ async function failed(
   }
   const isEnough = failedDels.isEnough(noted);
   if (!isKept) {
-    log.error("a DEL that fails cannot be recorded: its namespace has as many as it may have", {
+    log.error("a failed DEL cannot be recorded: its namespace has as many as it may have", {
       namespace: pod.namespace,
       tries: noted.count,
     });
     throw new PodError(
       error.code,
-      `${error.message} (it cannot be recorded and done in the background: DELs of namespace ${noted.namespace} that fail take all the room that they may)`,
+      `${error.message} (it cannot be recorded and retried in the background: failed DELs of namespace ${noted.namespace} take all the room that they may)`,
       error.details,
     );
   }
@@ -85,7 +85,7 @@ async function failed(
   report.record = isEnough ? "instead" : "tell";
   if (isEnough) failedDels.record(containerId);
   if (isEnough && noted.state === "failing") {
-    log.error("a DEL has failed too often: the runtime is told success, and it is done in the background", {
+    log.error("a DEL keeps failing: the runtime is told success, and the DEL is retried in the background", {
       tries: noted.count,
       error: error.message,
     });

@@ -201,7 +201,7 @@ export class RuntimeConfigKeeper {
   #reasonToWrite(path: string, bytes: Uint8Array): Reason | undefined {
     const written = this.#written;
     // Once in any case, whatever an earlier daemon left: so it is this one's, and the end of that one does not remove it.
-    if (written === undefined) return { because: "it was not written yet", isForeign: false };
+    if (written === undefined) return { because: "this daemon has not written it yet", isForeign: false };
     if (Buffer.compare(bytes, written.bytes) !== 0) {
       return { because: "its source has changed", isForeign: false };
     }

@@ -105,7 +105,7 @@ export function addThinOptions(command: Command): Command {
     .addOption(
       new Option(
         "--cleanup-config-on-exit [when]",
-        "remove the runtime's configuration when it is stopped: true, false, or auto: if the DaemonSet is deleted",
+        "remove the runtime's configuration on SIGTERM: true, false, or auto, which is only where the DaemonSet is deleted",
       )
         .argParser((text) => (text === "auto" ? text : boolean(text)))
         .preset("true")

@@ -30,7 +30,7 @@ export function listCommand(): Command {
     .option("--cni-dir <directory>", "the netconf's cniDir", defaultCniDir)
     .option(
       "--missing",
-      "list the pods that run without the networks that they select instead, as the daemon knows them",
+      "in place of attachments, list the pods that run without the networks that they select, as the daemon knows them",
     )
     .option(
       "--socket-dir <directory>",

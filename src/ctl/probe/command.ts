@@ -20,7 +20,7 @@ export function probeCommand(): Command {
     )
     .argument("<question>", "live, ready or startup")
     .option("--socket-dir <directory>", "socketDir of the daemon's configuration", defaultSocketDir)
-    .option("--timeout <seconds>", "until the answer has to be there, 1 to 60", "5")
+    .option("--timeout <seconds>", "seconds that the answer may take, 1 to 60", "5")
     .addHelpText(
       "after",
       `

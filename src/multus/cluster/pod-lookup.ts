@@ -80,7 +80,7 @@ export async function findPod(
 /** A static pod that the cluster has no mirror of, and may never have: its namespace does not exist, or an admission policy refuses the mirror. */
 function withoutMirror(log: Logger): FoundPod {
   log.error(
-    "a static pod has no mirror in the cluster: its annotations are not known, and it gets no networks of its own",
+    "a static pod has no mirror in the cluster: its annotations are not known, so it gets the cluster network and the default networks alone",
   );
   return { annotations: {}, object: undefined };
 }

@@ -65,7 +65,7 @@ export function deleteRecorded(tries: number, problem: string): PodEvent {
   return {
     type: "Warning",
     reason: "NetworkDeleteRecorded",
-    message: `the pod's networks cannot be deleted (${tries} tries); it goes, and this is tried again in the background for a day: ${problem}`,
+    message: `the pod's networks cannot be deleted (${tries} tries); the runtime is told success, and the DEL is retried in the background for a day: ${problem}`,
   };
 }
 
@@ -74,7 +74,7 @@ export function deleteGivenUp(problem: string): PodEvent {
   return {
     type: "Warning",
     reason: "NetworkDeleteGivenUp",
-    message: `the pod's networks could not be deleted for a day and are not tried again; addresses may stay reserved: ${problem}`,
+    message: `the pod's networks could not be deleted for a day, and the DEL is not retried any more; addresses may stay reserved: ${problem}`,
   };
 }
 

@@ -389,7 +389,7 @@ describe("what may be kept", () => {
     const netconf = { logLevel: "panic" };
     const { msg } = answerOf(await del(rig, { netconf, request: of("evil", refused) }));
     expect(msg).toContain("on purpose");
-    expect(msg).toContain("DELs of namespace evil that fail take all the room that they may");
+    expect(msg).toContain("failed DELs of namespace evil take all the room that they may");
     expect(await recorded(rig, "good", "good")).toEqual(record);
     // The daemon that comes next knows as much.
     for (let index = 0; index < half; index++) {
