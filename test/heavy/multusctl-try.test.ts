@@ -170,6 +170,24 @@ describe("the user's networks", () => {
     await expectNoTraces();
   });
 
+  it("attaches the network of the first example, whose file has a pod as well", async () => {
+    const file = join(import.meta.dirname, "..", "..", "docs", "examples", "macvlan.yaml");
+    const { exitCode, stdout } = await run("try", "--json", "--nad", file);
+    const report = JSON.parse(stdout) as TrialReport;
+    expect(report.error).toBe("");
+    expect(exitCode).toBe(0);
+    expect(report.interfaces.map(({ network }) => network)).toEqual(["demo-bridge", "default/storage"]);
+  });
+
+  it("says that a file has no network", async () => {
+    const file = join(scratch.path, "pod.json");
+    writeFileSync(file, JSON.stringify({ apiVersion: "v1", kind: "Pod", metadata: { name: "web" } }));
+    const { exitCode, stderr } = await run("try", "--nad", file);
+    expect(stderr).toContain(`! no NetworkAttachmentDefinition in ${file}\n`);
+    expect(exitCode).toBe(1);
+    await expectNoTraces();
+  });
+
   it("takes a selection in JSON form", async () => {
     const file = join(scratch.path, "one.yaml");
     writeFileSync(file, JSON.stringify(nad("one", macvlan("10.1.0.0/24"))));

@@ -5,6 +5,7 @@ import { basename, join, resolve } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { isJsonObject } from "../../cni/json.ts";
 import { UserError } from "../user-error.ts";
+import { documentKind } from "../validate/kind.ts";
 import { documentValue } from "../validate/position.ts";
 import { demonstrationClusterNetwork, demonstrationNads, demonstrationSelection } from "./demonstration.ts";
 import type { ScratchNode } from "./scratch.ts";
@@ -33,7 +34,7 @@ export interface TrialNetworks {
 /**
  * Writes what the daemon is to read into the scratch directory.
  * @param podNamespace NADs of that namespace are selected by their name alone
- * @throws {UserError} for a file that is not there
+ * @throws {UserError} for a file that is not there, and where all NADs are asked for and there are none
  */
 export function prepareNetworks(
   scratch: ScratchNode,
@@ -58,11 +59,17 @@ export function prepareNetworks(
       ? scratch.writeFile("10-demo-bridge.conflist", clusterText)
       : resolve(options.clusterNetwork);
   const documents = manifests.flatMap(({ text }) => parseLeniently(text));
+  const all = isDemonstration ? demonstrationSelection : selectAll(documents, podNamespace);
+  if (options.networks === undefined && options.nad !== undefined && all === "") {
+    throw new UserError(
+      `no NetworkAttachmentDefinition in ${options.nad.join(", ")}`,
+      "multusctl validate FILE shows what is in a file",
+    );
+  }
   return {
     clusterNetwork,
     nadDir,
-    selection:
-      options.networks ?? (isDemonstration ? demonstrationSelection : selectAll(documents, podNamespace)),
+    selection: options.networks ?? all,
     masters: mastersIn([...parseLeniently(clusterText), ...documents]),
   };
 }
@@ -82,12 +89,13 @@ function parseLeniently(text: string): unknown[] {
   return Array.isArray(documents) ? documents.map(documentValue).filter((value) => value !== undefined) : [];
 }
 
-/** The selection of every NAD in the documents, in order. */
+/** The selection of every NAD in the documents, in order. Pods and the like stand beside them in manifests; for what is misspelt the daemon's error is wanted. */
 function selectAll(documents: readonly unknown[], podNamespace: string): string {
   const items = documents.flatMap((document) =>
     isJsonObject(document) && Array.isArray(document.items) ? document.items : [document],
   );
   return items
+    .filter((item) => documentKind(item) !== "other")
     .filter(isJsonObject)
     .map((item) => item.metadata)
     .filter(isJsonObject)
