@@ -5,6 +5,7 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setImmediate as immediately } from "node:timers/promises";
@@ -214,7 +215,7 @@ describe("DEL and STATUS of others, and an ADD of another namespace, are as fast
   let quiet: Target;
 
   beforeAll(async () => {
-    const options = { isDaemonInNetwork: true };
+    const options = { isDaemonInNetwork: true, daemonHasCniDir: true };
     burdened = await Target.start(options);
     quiet = await Target.start(options);
   });
@@ -260,6 +261,10 @@ describe("DEL and STATUS of others, and an ADD of another namespace, are as fast
     await burdened.untilLane("add", { running: slots, waiting: 4 });
     await expectAsFast(burdened, quiet);
     expect(await post(burdened.socket, "/delegate", body("other", "quick"))).toMatchObject({ status: 200 });
+    // Its result is among the node's own, not among the machine's.
+    expect(readdirSync(join(burdened.node.cniDir, "results"))).toContainEqual(
+      expect.stringMatching(/^plugged-/),
+    );
     expect(await burdened.lane("add")).toMatchObject({ running: slots, waiting: 4 });
     // Its client is gone, and its plugin is not: until that has ended the container waits. The agents are ended with the daemon.
     await burdened.node.daemon.stop("SIGKILL");

@@ -51,6 +51,8 @@ export class Pod implements AsyncDisposable {
 export interface TestNodeOptions {
   /** Further keys of the daemon's configuration. */
   readonly daemonConfig?: Json;
+  /** The daemon's configuration names the node's cniDir: for requests that come without a netconf, which would use the machine's. */
+  readonly daemonHasCniDir?: boolean;
   readonly daemonSurroundings?: DaemonSurroundings;
   /** The daemon runs in the node's network: for requests whose plugins it runs itself. */
   readonly isDaemonInNetwork?: boolean;
@@ -72,7 +74,13 @@ export class TestNode implements AsyncDisposable {
   private constructor(
     network: Namespace,
     scratch: ScratchDirectory,
-    { daemonConfig, daemonSurroundings = {}, isDaemonInNetwork = false, plugin = [shim] }: TestNodeOptions,
+    {
+      daemonConfig,
+      daemonHasCniDir = false,
+      daemonSurroundings = {},
+      isDaemonInNetwork = false,
+      plugin = [shim],
+    }: TestNodeOptions,
   ) {
     this.network = network;
     this.#scratch = scratch;
@@ -84,6 +92,7 @@ export class TestNode implements AsyncDisposable {
       socketDir: this.socketDir,
       nadDir: this.nadDir,
       logLevel: "debug",
+      ...(daemonHasCniDir ? { cniDir: this.cniDir } : {}),
       ...daemonConfig,
     };
     const through = [...(isDaemonInNetwork ? network.enter() : []), ...(daemonSurroundings.through ?? [])];
