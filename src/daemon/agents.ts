@@ -4,8 +4,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AgentPool } from "../agent/agent-pool.ts";
 import { AgentProcess } from "../agent/agent-process.ts";
+import type { DaemonConfig } from "../daemon-config/config.ts";
 import type { Logger } from "../log/logger.ts";
-import type { DaemonConfig } from "./config.ts";
 
 /** As long as it takes until it is clear that no further request of a burst comes. */
 const idleMs = 60_000;

@@ -48,7 +48,7 @@ const noParsers: Readonly<Record<string, string>> = {
   "src/cni/regular-file.ts readFileStart": "reads bytes for others",
   "src/cni/regular-file.ts readRegularFile": "reads bytes for others",
   "src/ctl/certificate-duration.ts parseCertificateDuration": "an option, which certificateSeconds reads",
-  "src/daemon/config.ts readDaemonConfig": "reads the file for parseDaemonConfig",
+  "src/daemon-config/config.ts readDaemonConfig": "reads the file for parseDaemonConfig",
   "src/daemon/http/request-body.ts readBody": "collects a body; the suite fuzz sends some to the server",
   "src/multus/state/plan-file.ts readPlan": "reads the file for decodePlan",
   "src/multus/spool.ts readSpool": "lists the directory for spoolNameKind",

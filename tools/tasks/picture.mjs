@@ -20,6 +20,7 @@ const size = { line: 17, character: 7.3, padding: 12, floorGap: 4, columnGap: 36
 const about = {
   executable: "multusd and multusctl as one file",
   daemon: "multusd: socket, lanes, HTTP, metrics",
+  "daemon-config": "the daemon's own configuration",
   ctl: "multusctl: install, validate, doctor …",
   kube: "Kubernetes: watches, status, events",
   "runtime-config": "00-multus.conf, kept in step",

@@ -29,7 +29,7 @@ export function validateCommand(): Command {
   return new Command("validate")
     .summary("check configuration files and what a cluster has")
     .description(
-      "Checks with the daemon's own parsers. Files: Multus's configuration (netconf), network configurations (.conf, .json, " +
+      "Checks with the daemon's own parsers. Files: Multus's configuration (netconf), that of its daemon (daemon-config.json), network configurations (.conf, .json, " +
         ".conflist) and manifests of NetworkAttachmentDefinitions (YAML or JSON, several documents a file). What a file is, is " +
         "told from its content. A cluster: its NetworkAttachmentDefinitions, and the annotations of its pods; pods are named that " +
         "select a network which is broken or not there. Exit code 1 where there is an error; warnings and notes alone are no error.",

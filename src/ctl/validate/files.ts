@@ -9,6 +9,7 @@ import { type Manifests, parseManifests } from "../../multus/plan/manifests.ts";
 import { type Nad, nadConfigProblem } from "../../multus/plan/nads.ts";
 import { UserError } from "../user-error.ts";
 import { type CheckContext, checkNetconf, checkNetworkConfiguration } from "./configuration.ts";
+import { checkDaemonConfiguration } from "./daemon-configuration.ts";
 import { type Finding, type Places, problemsOf } from "./finding.ts";
 import { type DocumentKind, documentKind } from "./kind.ts";
 import { type LocatedDocument, locateDocuments, type Position, type ValuePath } from "./position.ts";
@@ -107,15 +108,17 @@ function checkDocument(
   if (kind === "other") return [];
   if (kind === "unknown") {
     const message =
-      "is neither a network configuration, nor Multus's, nor a NetworkAttachmentDefinition; not checked";
+      "is neither a network configuration, nor Multus's or its daemon's, nor a NetworkAttachmentDefinition; not checked";
     return [{ file, severity: "warning", message, ...whole }];
   }
   if (!isJson) {
-    const message = "is a network configuration in YAML; runtimes and Multus read JSON";
+    const what = kind === "daemon" ? "a daemon's configuration" : "a network configuration";
+    const message = `is ${what} in YAML; runtimes and Multus read JSON`;
     return [{ file, severity: "error", message, ...whole }];
   }
   const places: Places = { whole, of: (path) => located.locate(path), inside: (inner) => inner };
   const configuration = { bytes: Buffer.from(text), file, places };
+  if (kind === "daemon") return checkDaemonConfiguration(configuration);
   return kind === "netconf"
     ? checkNetconf(configuration, context)
     : checkNetworkConfiguration(configuration, context);

@@ -2,10 +2,19 @@
 
 import { isJsonObject, type JsonObject, scalarText } from "../../cni/json.ts";
 import { keySpelling } from "../../cni/key-spelling.ts";
+import { isDaemonKey } from "../../daemon-config/config.ts";
 import { multusPluginNames } from "../../multus/input/own-plugin.ts";
 
 /** `other`: an object of Kubernetes that is none of Multus's, as manifests have them beside. `unknown`: nothing that Multus reads. */
-export type DocumentKind = "netconf" | "nad" | "nad-list" | "conflist" | "conf" | "other" | "unknown";
+export type DocumentKind =
+  | "netconf"
+  | "daemon"
+  | "nad"
+  | "nad-list"
+  | "conflist"
+  | "conf"
+  | "other"
+  | "unknown";
 
 const spelling = keySpelling(["type", "plugins", "clusterNetwork", "delegates"]);
 
@@ -34,13 +43,17 @@ export function documentKind(value: unknown): DocumentKind {
   const spelled = spelling.known(value);
   const has = (key: string) => isJsonObject(spelled) && key in spelled;
   if (has("plugins")) return "conflist";
-  if (isNetconf(value) || has("clusterNetwork") || has("delegates")) return "netconf";
+  if (has("clusterNetwork") || has("delegates")) return "netconf";
+  // Its `type` is the one of the file that it makes for the runtime: Multus's name.
+  if (Object.keys(value).some(isDaemonKey) && (isNetconf(value) || !has("type"))) return "daemon";
+  if (isNetconf(value)) return "netconf";
   return has("type") ? "conf" : "unknown";
 }
 
 /** How a kind is called in the report. */
 export const kindNames: Readonly<Record<DocumentKind, string>> = {
   netconf: "Multus configuration (netconf)",
+  daemon: "configuration of the daemon",
   nad: "NetworkAttachmentDefinition",
   "nad-list": "list of NetworkAttachmentDefinitions",
   conflist: "network configuration list",

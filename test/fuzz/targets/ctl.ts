@@ -41,6 +41,7 @@ export const validateTarget: FuzzTarget = {
   seeds: () => [
     ...goldenConfigs().slice(0, 20),
     ...goldenNetconfs().slice(0, 10),
+    '{"chrootDir":"/hostroot","cniVersion":"0.3.1","multusConfigFile":"auto","multusAutoconfigDir":"/host/etc/cni/net.d","perNodeCertificate":{"enabled":true}}',
     'apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata: {name: a}\nspec: {config: \'{"type":"bridge"}\'}\n',
   ],
   words: ["---\n", "kind: List\nitems: []\n", "&a ", "*a", '"plugins":[{}]', "\r", "\u2028", "\ufeff"],

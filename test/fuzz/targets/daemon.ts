@@ -5,9 +5,9 @@ import { FrameReader } from "../../../src/agent/frame-reader.ts";
 import { decodeFrame, encodeFrame, FrameError, FrameType } from "../../../src/agent/frames.ts";
 import { decodeMessagePack } from "../../../src/agent/messagepack.ts";
 import { CniError } from "../../../src/cni/errors.ts";
-import { parseDaemonConfig } from "../../../src/daemon/config.ts";
 import { parseHttpRequest } from "../../../src/daemon/http/http-request.ts";
 import { TooLargeError } from "../../../src/daemon/http/request-body.ts";
+import { parseDaemonConfig } from "../../../src/daemon-config/config.ts";
 import { parseLogLevel } from "../../../src/log/settings.ts";
 import { netconfOfDaemon } from "../../../src/multus/input/netconf.ts";
 import { formatTraceparent, parseTraceparent } from "../../../src/telemetry/trace-context.ts";
@@ -16,7 +16,7 @@ import { attempt, type FuzzTarget, must, mustEqual, mustKeepPrototypes } from ".
 
 export const daemonConfigTarget: FuzzTarget = {
   name: "daemon/config",
-  covers: ["src/daemon/config.ts parseDaemonConfig"],
+  covers: ["src/daemon-config/config.ts parseDaemonConfig"],
   seeds: () => [
     '{"socketDir":"/run/multus","maxConcurrent":4,"delegateTimeoutMs":1000,"idleExitSeconds":60,"nadDir":"/etc/nads","agentPath":"/a","chrootDir":"/hostroot","kubeconfig":"/k","nodeName":"node-1","metricsPort":9091,"metricsAddress":"127.0.0.1","tracing":{},"perNodeCertificate":{"enabled":true,"bootstrapKubeconfig":"/b","certDir":"/c","certDuration":"1h"}}',
     '{"cniVersion":"0.3.1","logLevel":"verbose","logToStderr":true,"cniConfigDir":"/host/etc/cni/net.d","multusAutoconfigDir":"/host/etc/cni/net.d","multusConfigFile":"auto","socketDir":"/host/run/multus/","readinessindicatorfile":"/x","namespaceIsolation":true,"globalNamespaces":"a,b","forceCNIVersion":true,"overrideNetworkName":true,"capabilities":{"a":true}}',

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runThinEntrypoint } from "../../../../src/ctl/install/thin-entrypoint.ts";
 import { addThinOptions, type ThinOptions } from "../../../../src/ctl/install/thin-options.ts";
 import { uninstall } from "../../../../src/ctl/install/uninstall.ts";
-import { readDaemonConfig } from "../../../../src/daemon/config.ts";
+import { readDaemonConfig } from "../../../../src/daemon-config/config.ts";
 import { loadKernels } from "../../../../src/kernels/load.ts";
 import type { AskForDaemonSet } from "../../../../src/runtime-config/removal.ts";
 import { ServiceAccountFiles } from "../../../support/cluster/service-account-files.ts";

@@ -97,6 +97,10 @@ const netconfKeys = Object.keys(netconfSchema.properties);
 const daemonKeys = Object.keys(daemonSchema.properties);
 /** Keys may be in any case, as for Go. */
 const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
+/** In lower case: the keys that no netconf and no network's configuration has. */
+const daemonOnly = new Set(
+  daemonKeys.filter((key) => !netconfKeys.includes(key)).map((key) => key.toLowerCase()),
+);
 const usedKeys = [
   "socketDir",
   "connectionLimit",
@@ -114,6 +118,11 @@ const usedKeys = [
   "chrootDir",
   "onMissingNetworks",
 ];
+
+/** Is it a key that a daemon's configuration alone has? @param key in any case */
+export function isDaemonKey(key: string): boolean {
+  return daemonOnly.has(key.toLowerCase());
+}
 
 /**
  * Reads and checks a configuration file.
