@@ -271,11 +271,11 @@ function findCni(args: usize): usize {
   while (load<u8>(p) != Character.CLOSE_BRACE) {
     const value = readKey(p);
     if (!value) return 0;
-    if (keyIsInAnyCase("cni")) {
+    if (keyIsInAnyCase("cni") && !isNull(value)) {
       if (keyIsExact) exact = value;
-      else if (!isNull(value)) other = value;
+      else other = value;
     }
     p = nextMember(skipValue(value, 0));
   }
-  return exact && !isNull(exact) ? exact : other;
+  return exact ? exact : other;
 }

@@ -48,7 +48,7 @@ export function mergeConfig(
   /** First byte of the run of members that stay, 0 where there is none; and the byte after its last. */
   let run: usize = 0;
   let runEnd: usize = 0;
-  /** As `capabilities`, and as a key in another case, which counts where the first is missing or null. */
+  /** As `capabilities`, and as a key in another case, which counts where the first is missing. Never null. */
   let capabilities: usize = 0;
   let capabilitiesEnd: usize = 0;
   let otherCapabilities: usize = 0;
@@ -72,10 +72,12 @@ export function mergeConfig(
       stays = !isExact;
       if (stays) hasOtherNetwork = true;
     } else if (field == Field.CAPABILITIES) {
-      if (isExact) {
+      if (isNull(value)) {
+        // Leaves what was there before as it is.
+      } else if (isExact) {
         capabilities = value;
         capabilitiesEnd = end;
-      } else if (!isNull(value)) {
+      } else {
         otherCapabilities = value;
         otherCapabilitiesEnd = end;
       }
@@ -108,7 +110,7 @@ export function mergeConfig(
     store<u8>(start, Character.OPEN_BRACE);
     out = writeNetwork(writeByte(out, Character.COMMA), name, nameLength, cniVersion, cniVersionLength);
   }
-  if (!capabilities || isNull(capabilities)) {
+  if (!capabilities) {
     capabilities = otherCapabilities;
     capabilitiesEnd = otherCapabilitiesEnd;
   }
@@ -121,7 +123,7 @@ export function mergeConfig(
   }
   if (runtimeConfig) {
     const before = out;
-    if (capabilities && !isNull(capabilities)) {
+    if (capabilities) {
       const supported = readCapabilities(capabilities, capabilitiesEnd);
       if (supported === null || !findSupported(runtimeConfig, runtimeConfigLength, supported))
         return failure();

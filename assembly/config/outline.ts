@@ -40,7 +40,7 @@ export class Member {
   next: Member | null;
   /** Of a `plugins` that is an array: its plugins. */
   plugins: Outline | null;
-  /** Of an `ipam` that is an object: the value of its `type` (the last one; one in another case where there is none), 0 if there is none. */
+  /** Of an `ipam` that is an object: the value of its `type` (the last one that is not null; one in another case where there is none), 0 if there is none. */
   ipamType: usize;
 }
 
@@ -57,17 +57,17 @@ export class Outline {
   next: Outline | null;
 
   /**
-   * The appearance of a field that counts: the last one. One in the field's own case goes before those in another, as long as it is not null. Null where there is none, or its
-   * value is null.
+   * The appearance of a field that counts: the last one that is not null, which leaves a field as it is for Go. One in the field's own case goes before those in another. Null where
+   * there is none.
    */
   find(field: Field): Member | null {
     const place = lastMembers(this) + (field << 2);
     const exact = load<Member | null>(place);
-    return exact === null || isNull(exact.valueStart) ? load<Member | null>(place, LAST_MEMBERS_LENGTH) : exact;
+    return exact === null ? load<Member | null>(place, LAST_MEMBERS_LENGTH) : exact;
   }
 }
 
-/** Behind each Outline: for every field the address of its last member, or 0; and of its last one in another case that is not null. 20 words hold all fields. */
+/** Behind each Outline, for every field: the address of its last member that is not null, or 0; and the same of those in another case. 20 words hold all fields. */
 const LAST_MEMBERS_LENGTH: usize = 80;
 
 @inline
@@ -133,8 +133,10 @@ function outlineValue(start: usize, depth: i32): Outline | null {
       else last.next = member;
       last = member;
       const first = load<u8>(value);
-      if (member.isExact) store<Member>(found + (field << 2), member);
-      else if (first != Character.LOWER_N) store<Member>(found + (field << 2), member, LAST_MEMBERS_LENGTH);
+      if (first != Character.LOWER_N) {
+        if (member.isExact) store<Member>(found + (field << 2), member);
+        else store<Member>(found + (field << 2), member, LAST_MEMBERS_LENGTH);
+      }
       if (field == Field.PLUGINS && depth == 0 && first == Character.OPEN_BRACKET) {
         end = outlinePlugins(member, value);
       } else if (field == Field.IPAM && first == Character.OPEN_BRACE) {
@@ -177,16 +179,16 @@ function outlineIpam(member: Member, ipam: usize, depth: i32): usize {
   while (load<u8>(p) != Character.CLOSE_BRACE) {
     const value = readKey(p);
     if (!value) return 0;
-    if (keyIsInAnyCase("type")) {
+    if (keyIsInAnyCase("type") && !isNull(value)) {
       if (keyIsExact) exact = value;
-      else if (!isNull(value)) other = value;
+      else other = value;
     }
     const end = skipValue(value, depth + 1);
     if (!end) return 0;
     p = nextMember(end);
     if (!p) return 0;
   }
-  member.ipamType = exact && !isNull(exact) ? exact : other;
+  member.ipamType = exact ? exact : other;
   return p + 1;
 }
 

@@ -2,7 +2,7 @@
 
 import { type ConfigParts, KernelError, type Kernels, lineColumn } from "../kernels/index.ts";
 import { CniErrorCode, textError } from "./errors.ts";
-import { isNull, joinMembers, objectMembers, valueOffset } from "./json.ts";
+import { fieldMembers, isNull, joinMembers, valueOffset } from "./json.ts";
 import { closeBrace, openBrace, space } from "./json-bytes.ts";
 import { configFailure } from "./kernel-failure.ts";
 import { networkNameProblem, pluginTypeProblem } from "./names.ts";
@@ -106,9 +106,9 @@ function fillDefaults(
 
 /** An object with members that it does not have yet, or has as something that counts for nothing. @param object checked @throws {CniError} 6, 7 */
 function withTexts(bytes: Uint8Array, where: string, set: ReadonlyMap<string, string>): Uint8Array {
-  const written = objectMembers(bytes, where, (key) => set.has(key));
+  const written = fieldMembers(bytes, where, (key) => set.has(key));
   if (written.size === 0) return withMembers(bytes, set);
-  const members = objectMembers(bytes, where);
+  const members = fieldMembers(bytes, where);
   for (const [key, value] of set) members.set(key, Buffer.from(JSON.stringify(value)));
   return joinMembers(members);
 }
@@ -116,7 +116,7 @@ function withTexts(bytes: Uint8Array, where: string, set: ReadonlyMap<string, st
 /** Has the configuration a `name` whose key is written so? */
 function hasName(bytes: Uint8Array, where: string, { name }: ConfigParts): boolean {
   if (name === "") return false;
-  const written = objectMembers(bytes, where, (key) => key === "name").get("name");
+  const written = fieldMembers(bytes, where, (key) => key === "name").get("name");
   return written !== undefined && !isNull(written);
 }
 

@@ -6,7 +6,7 @@ import type { Kernels } from "../kernels/index.ts";
 import { parseNetworkConfig } from "./config.ts";
 import { CniError, CniErrorCode, ioFailure } from "./errors.ts";
 import { FileMemory, type FileState, fileState, fileStates, firstFileState } from "./file-state.ts";
-import { arrayElements, joinElements, joinMembers, memberValue, objectMembers, scalarText } from "./json.ts";
+import { arrayElements, fieldMembers, joinElements, joinMembers, memberValue, scalarText } from "./json.ts";
 import { keySpelling } from "./key-spelling.ts";
 import { checkNetworkName } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";
@@ -178,7 +178,7 @@ export class NetworkConfigFiles {
 
 function readListFile(path: string): ListFile {
   const bytes = readFile(path);
-  const members = listSpelling.members(objectMembers(bytes, path));
+  const members = listSpelling.members(fieldMembers(bytes, path));
   const name = memberValue(members, "name");
   const inlinedOnly = memberValue(members, "loadOnlyInlinedPlugins");
   if (typeof name !== "string" || scalarText(inlinedOnly).toLowerCase() === "true") {

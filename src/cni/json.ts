@@ -67,13 +67,45 @@ export function objectMembers(
 }
 
 /**
- * The members of a JSON object as raw bytes, in the order of the text; of duplicate keys every one.
+ * The members of a JSON object as raw bytes, as Go reads them into the fields of a type: of duplicate keys the last one that is not null, which leaves a field as it is.
+ * @param isWanted as for objectMembers
  * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
  */
-export function everyMember(bytes: Uint8Array, where: string): [name: string, raw: Uint8Array][] {
+export function fieldMembers(
+  bytes: Uint8Array,
+  where: string,
+  isWanted?: (name: string) => boolean,
+): Map<string, Uint8Array> {
+  const members = new Map<string, Uint8Array>();
+  scan(bytes, where, openBrace, "object", (start) => {
+    const end = scanMembers(bytes, start, (name, from, to) => {
+      if (isWanted !== undefined && !isWanted(name)) return;
+      const raw = bytes.subarray(from, to);
+      if (isNull(raw) && members.has(name)) return;
+      // Of keys in different cases the last one may count.
+      members.delete(name);
+      members.set(name, raw);
+    });
+    scanEnd(bytes, end);
+  });
+  return members;
+}
+
+/**
+ * The members of a JSON object as raw bytes, in the order of the text; of duplicate keys every one.
+ * @param isWanted as for objectMembers
+ * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
+ */
+export function everyMember(
+  bytes: Uint8Array,
+  where: string,
+  isWanted?: (name: string) => boolean,
+): [name: string, raw: Uint8Array][] {
   const members: [string, Uint8Array][] = [];
   scan(bytes, where, openBrace, "object", (start) => {
-    const end = scanMembers(bytes, start, (name, from, to) => members.push([name, bytes.subarray(from, to)]));
+    const end = scanMembers(bytes, start, (name, from, to) => {
+      if (isWanted === undefined || isWanted(name)) members.push([name, bytes.subarray(from, to)]);
+    });
     scanEnd(bytes, end);
   });
   return members;

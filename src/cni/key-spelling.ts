@@ -6,6 +6,7 @@ import { everyMember, isJsonObject, isNull, type JsonObject, parseJson } from ".
 export interface KeySpelling {
   /** Is it one of the keys, in any case? */
   readonly isKnown: (key: string) => boolean;
+  /** @param members as fieldMembers gives them */
   members(members: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Array>;
   /** @param value anything; what is no object is given back as it is */
   object(value: unknown): unknown;
@@ -15,9 +16,10 @@ export interface KeySpelling {
   set(object: JsonObject): JsonObject;
   /**
    * Reads an object as Go reads one into a type: a member that is null counts as absent.
+   * @param isWanted tells those that are wanted by their names as they are written; undefined: all
    * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
    */
-  present(bytes: Uint8Array, where: string): PresentMembers;
+  present(bytes: Uint8Array, where: string, isWanted?: (name: string) => boolean): PresentMembers;
 }
 
 /** Members of an object by their keys, each as value and as raw bytes (a view into the text). */
@@ -47,11 +49,11 @@ export function keySpelling(known: readonly string[]): KeySpelling {
         : value,
     set: (given) =>
       Object.fromEntries(Object.entries(given).filter(([key, value]) => value !== "" || !isKnown(key))),
-    present(bytes, where) {
+    present(bytes, where, isWanted) {
       const value = parseJson(bytes, where);
       const last = new Map<string, Uint8Array>();
       const present: [string, { readonly name: string; readonly raw: Uint8Array }][] = [];
-      for (const [name, raw] of everyMember(bytes, where)) {
+      for (const [name, raw] of everyMember(bytes, where, isWanted)) {
         last.set(name, raw);
         if (!isNull(raw)) present.push([name, { name, raw }]);
       }

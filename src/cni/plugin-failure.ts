@@ -4,7 +4,7 @@ import type { ExecutorError, ExecutorErrorCode, PluginOutcome, PluginRun } from 
 import type { KernelError } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
-import { memberValue, objectMembers } from "./json.ts";
+import { fieldMembers, memberValue } from "./json.ts";
 import { openBrace, openBracket } from "./json-bytes.ts";
 import { keySpelling } from "./key-spelling.ts";
 
@@ -104,7 +104,7 @@ export function errorObject(
 ): { code: number; message: string; details: string } | undefined {
   let members: ReadonlyMap<string, Uint8Array>;
   try {
-    members = spelling.members(objectMembers(stdout, "error object", spelling.isKnown));
+    members = spelling.members(fieldMembers(stdout, "error object", spelling.isKnown));
   } catch (error) {
     if (error instanceof CniError) return undefined;
     throw error;

@@ -1,6 +1,6 @@
 /** A runtime's request to a CNI plugin, and its answer: environment and stdin as one value, exit code and stdout as another. */
 
-import { memberValue, objectMembers } from "./json.ts";
+import { fieldMembers, memberValue } from "./json.ts";
 import { keySpelling } from "./key-spelling.ts";
 
 /** One call of the plugin. The texts are the CNI_ variables as they came, "" where unset; nothing has been checked yet. */
@@ -50,7 +50,7 @@ const spelling = keySpelling(["cniVersion"]);
 /** The version that the runtime's netconf names, "" if it cannot be read: for an error object. */
 export function versionAskedFor({ config }: CniRequest): string {
   try {
-    const members = objectMembers(config, "netconf", spelling.isKnown);
+    const members = fieldMembers(config, "netconf", spelling.isKnown);
     const version = memberValue(spelling.members(members), "cniVersion");
     return typeof version === "string" && version.length <= longestVersion ? version : "";
   } catch {

@@ -140,8 +140,8 @@ export function readDaemonConfig(file: string): DaemonConfig {
 
 /** @param where the file's path, for errors @throws {CniError} 6, 7 */
 export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfig {
-  const given = spelling.object(parseJson(bytes, where));
-  const value = isJsonObject(given) ? spelling.set(given) : given;
+  const given = parseJson(bytes, where);
+  const value = isJsonObject(given) ? spelling.set(spelling.present(bytes, where).object) : given;
   checkSchema(validateDaemonConfig, value, bytes, where);
   // Checks the netconf keys, those of the log among them.
   const overrides = netconfOverrides(bytes, where);

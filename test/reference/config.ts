@@ -40,6 +40,9 @@ function parseObject(input: string, bytes: Uint8Array): JsonObject {
   return inOrder(bytes, 4) as JsonObject;
 }
 
+/** Members of objects that are not null, in the order of the text, also those that a later one of the same name hides. */
+const written = new WeakMap<JsonObject, readonly (readonly [string, unknown])[]>();
+
 /** The value of a checked text, whose members are in the order of their last appearances down to a depth. JSON.parse has them in that of the first. */
 function inOrder(bytes: Uint8Array, depth: number): unknown {
   const text = decoder.decode(bytes);
@@ -49,11 +52,16 @@ function inOrder(bytes: Uint8Array, depth: number): unknown {
   }
   if (depth === 0 || first !== "{") return JSON.parse(text);
   const members = new Map<string, unknown>();
+  const all: [string, unknown][] = [];
   for (const [name, raw] of everyMember(bytes, "it")) {
+    const value = inOrder(raw, depth - 1);
     members.delete(name);
-    members.set(name, inOrder(raw, depth - 1));
+    members.set(name, value);
+    if (value !== null) all.push([name, value]);
   }
-  return Object.fromEntries(members);
+  const object = Object.fromEntries(members);
+  written.set(object, all);
+  return object;
 }
 
 const lowerCase = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
@@ -64,15 +72,11 @@ const isKey = (key: string) => {
   return (other: string) => lowerCase(other) === lower;
 };
 
-/** The value of a key in any case: of the key as it is written here, where that is not null; else the last of the others that is not. */
+/** The value of a key in any case: the last one, which is not null, of the key as it is written here; else the last one of the others. */
 function memberOf(object: JsonObject, key: string): unknown {
   const isSame = isKey(key);
-  return (
-    object[key] ??
-    Object.entries(object)
-      .filter(([other, value]) => isSame(other) && value !== null)
-      .at(-1)?.[1]
-  );
+  const members = written.get(object) ?? Object.entries(object).filter(([, value]) => value !== null);
+  return (members.findLast(([other]) => other === key) ?? members.findLast(([other]) => isSame(other)))?.[1];
 }
 
 /** An object without keys, in any case. */
@@ -182,7 +186,9 @@ export function adjustConfig(input: AdjustInput): Uint8Array {
   const { defaultName = "", deviceId = "" } = input;
   const isList = textField(config, "type") === "";
   if (textField(config, "name") === "" && defaultName !== "") {
-    config = { ...without(config, "name"), name: defaultName };
+    const named = { ...without(config, "name"), name: defaultName };
+    written.set(named, [...(written.get(config) ?? []), ["name", defaultName]]);
+    config = named;
   }
   if (cniArgs === undefined && deviceId === "") return encoder.encode(JSON.stringify(config));
   const adjusted = (plugin: JsonObject): JsonObject => {
@@ -194,27 +200,27 @@ export function adjustConfig(input: AdjustInput): Uint8Array {
     return { ...without(changed, "args"), args: { ...without(args, "cni"), cni } };
   };
   if (!isList) return encoder.encode(JSON.stringify(adjusted(config)));
-  const written = memberOf(config, "plugins");
-  if ((written ?? null) === null) throw refuse("config", "plugins is missing");
+  const list = memberOf(config, "plugins");
+  if ((list ?? null) === null) throw refuse("config", "plugins is missing");
   const plugins = pluginsField(config).map(adjusted);
-  const entries = Object.entries(config).map(([key, value]) => [key, value === written ? plugins : value]);
+  const entries = Object.entries(config).map(([key, value]) => [key, value === list ? plugins : value]);
   return encoder.encode(JSON.stringify(Object.fromEntries(entries)));
 }
 
 /** See Kernels.mergeConfig. */
 export function mergeConfig(input: MergeInput): Uint8Array {
-  const written = parseObject("plugin", input.plugin);
-  const plugin = without(written, "capabilities");
+  const whole = parseObject("plugin", input.plugin);
+  const plugin = without(whole, "capabilities");
   plugin.name = input.name;
   plugin.cniVersion = input.cniVersion;
   if (input.runtimeConfig !== undefined) {
     const given = parseObject("runtimeConfig", input.runtimeConfig);
-    const supported = supportedCapabilities(written).filter((name) => Object.hasOwn(given, name));
+    const supported = supportedCapabilities(whole).filter((name) => Object.hasOwn(given, name));
     if (supported.length > 0) {
       plugin.runtimeConfig = Object.fromEntries(supported.map((name) => [name, given[name]]));
     }
   } else {
-    objectField(written, "capabilities");
+    objectField(whole, "capabilities");
   }
   const spliced: string[] = [];
   if (input.prevResult !== undefined) {

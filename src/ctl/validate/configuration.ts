@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseNetworkConfig } from "../../cni/config.ts";
 import { CniError } from "../../cni/errors.ts";
 import { NetworkConfigFiles } from "../../cni/files.ts";
-import { isJsonObject, type JsonObject, memberValue, objectMembers } from "../../cni/json.ts";
+import { fieldMembers, isJsonObject, type JsonObject, memberValue } from "../../cni/json.ts";
 import { keySpelling } from "../../cni/key-spelling.ts";
 import { usualNetworkNameLengths } from "../../cni/names.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
@@ -203,7 +203,7 @@ const spelling = keySpelling(["capabilities"]);
 
 /** `capabilities` of a configuration that has been checked. */
 function capabilitiesOf(bytes: Uint8Array, file: string): JsonObject {
-  const members = objectMembers(bytes, file, spelling.isKnown);
+  const members = fieldMembers(bytes, file, spelling.isKnown);
   const value = memberValue(spelling.members(members), "capabilities");
   return isJsonObject(value) ? value : {};
 }

@@ -1,6 +1,6 @@
 /** A controller's wishes for one attachment that it plugs into a running pod: Go multus's `interfaceAttributes` (docs/behaviour.md, "HTTP on the socket"). */
 
-import { isJsonObject, objectMembers, parseJson } from "../../cni/json.ts";
+import { isJsonObject, parseJson } from "../../cni/json.ts";
 import { keySpelling } from "../../cni/key-spelling.ts";
 import { invalidValue } from "../../cni/schema.ts";
 import { isAddressOrCidr, isHardwareAddress } from "./selection.ts";
@@ -22,13 +22,14 @@ const spelling = keySpelling(["ips", "mac", "cni-args"]);
  * @throws {CniError} 7 naming field and value; 6 with line and column for broken JSON
  */
 export function parseInterfaceAttributes(bytes: Uint8Array | undefined): InterfaceAttributes {
-  const value = bytes === undefined ? null : spelling.object(parseJson(bytes, where));
+  const value = bytes === undefined ? null : parseJson(bytes, where);
   if (bytes === undefined || value === null) return {};
   const refuse = (path: readonly string[], message: string, wrong: unknown) =>
     invalidValue(bytes, where, path, message, wrong);
 
   if (!isJsonObject(value)) throw refuse([], "must be an object", value);
-  const { ips, mac, "cni-args": cniArgs } = value;
+  const { object, members } = spelling.present(bytes, where, spelling.isKnown);
+  const { ips, mac, "cni-args": cniArgs } = object;
   const addresses = ips ?? [];
   if (!Array.isArray(addresses)) throw refuse(["ips"], "must be a list of IP addresses or CIDRs", ips);
   for (const [index, ip] of addresses.entries()) {
@@ -45,10 +46,6 @@ export function parseInterfaceAttributes(bytes: Uint8Array | undefined): Interfa
   return {
     ips: addresses.length === 0 ? undefined : addresses,
     mac: address || undefined,
-    cniArgs: Object.keys(args).length === 0 ? undefined : spelledMember(bytes, "cni-args"),
+    cniArgs: Object.keys(args).length === 0 ? undefined : members.get("cni-args"),
   };
-}
-
-function spelledMember(bytes: Uint8Array, name: string): Uint8Array | undefined {
-  return spelling.members(objectMembers(bytes, where)).get(name);
 }

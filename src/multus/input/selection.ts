@@ -192,14 +192,15 @@ function parseCommaItem(
 function parseJsonForm(text: string, defaultNamespace: string, where: string): NetworkSelection[] {
   const bytes = Buffer.from(text);
   const parsed = parseJson(bytes, where);
-  const value = Array.isArray(parsed) ? parsed.map(spelledItem) : parsed;
+  const items = Array.isArray(parsed)
+    ? arrayElements(bytes, where).map((raw, index) => presentItem(parsed[index], raw, where))
+    : [];
+  const value = Array.isArray(parsed) ? items.map(({ object }) => object) : parsed;
   checkLists(value, bytes, where);
   checkSchema(validateSelections, value, bytes, where);
-  const raw = arrayElements(bytes, where);
-  return (value as SelectionItem[]).map((written, index) => {
-    const item = withNamespace(written);
+  return items.map(({ object, members }, index) => {
+    const item = withNamespace(object as SelectionItem);
     checkItem(item, index, bytes, where);
-    const members = spelling.members(objectMembers(raw[index] ?? new Uint8Array(), where, spelling.isKnown));
     return {
       name: item.name,
       namespace: item.namespace || defaultNamespace,
@@ -217,16 +218,21 @@ function parseJsonForm(text: string, defaultNamespace: string, where: string): N
   });
 }
 
-/** The keys of an item that count, those of its port mappings and its bandwidth among them. */
-function spelledItem(item: unknown): unknown {
-  const spelled = spelling.known(item);
-  if (!isJsonObject(spelled)) return spelled;
-  const { portMappings, bandwidth } = spelled;
-  return {
-    ...spelled,
+/** The keys of an item that count, those of its port mappings and its bandwidth among them. What is no object stays as it is, for the schema to refuse. */
+function presentItem(
+  item: unknown,
+  raw: Uint8Array,
+  where: string,
+): { readonly object: unknown; readonly members: ReadonlyMap<string, Uint8Array> } {
+  if (!isJsonObject(item)) return { object: item, members: new Map() };
+  const { object, members } = spelling.present(raw, where, spelling.isKnown);
+  const { portMappings, bandwidth } = object;
+  const spelled = {
+    ...object,
     ...(Array.isArray(portMappings) ? { portMappings: portMappings.map(mappingSpelling.object) } : {}),
     ...(isJsonObject(bandwidth) ? { bandwidth: bandwidthSpelling.object(bandwidth) } : {}),
   };
+  return { object: spelled, members };
 }
 
 /** An object as it is written, or, where keys of it are not, with these as plugins know them: not all are in Go. */

@@ -1,7 +1,7 @@
 /** The plan as text, in Go multus's form (docs/behaviour.md, "DEL"). */
 
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
-import { arrayElements, isJsonObject, type JsonObject, memberValue, objectMembers } from "../../cni/json.ts";
+import { arrayElements, fieldMembers, isJsonObject, type JsonObject, memberValue } from "../../cni/json.ts";
 import { openBrace, openBracket } from "../../cni/json-bytes.ts";
 import { keySpelling } from "../../cni/key-spelling.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
@@ -26,7 +26,7 @@ const ipamSpelling = keySpelling(["type"]);
  * as much memory as a whole.
  */
 function pluginProjection(plugin: Uint8Array): JsonObject {
-  const members = pluginSpelling.members(objectMembers(plugin, "plugin", pluginSpelling.isKnown));
+  const members = pluginSpelling.members(fieldMembers(plugin, "plugin", pluginSpelling.isKnown));
   const projection: Record<string, unknown> = {};
   for (const key of pluginKeys) {
     const value = memberValue(members, key);
@@ -41,14 +41,14 @@ function pluginProjection(plugin: Uint8Array): JsonObject {
 }
 
 function ipamType(ipam: Uint8Array): unknown {
-  return memberValue(ipamSpelling.members(objectMembers(ipam, "ipam", ipamSpelling.isKnown)), "type");
+  return memberValue(ipamSpelling.members(fieldMembers(ipam, "ipam", ipamSpelling.isKnown)), "type");
 }
 
 const listSpelling = keySpelling(["cniVersion", "name", "disableCheck", "disableGC", "plugins"]);
 
 /** The same of a list. */
 function listProjection(list: Uint8Array): JsonObject {
-  const members = listSpelling.members(objectMembers(list, "list", listSpelling.isKnown));
+  const members = listSpelling.members(fieldMembers(list, "list", listSpelling.isKnown));
   const projection: Record<string, unknown> = {};
   for (const key of ["cniVersion", "name"]) {
     const value = memberValue(members, key);

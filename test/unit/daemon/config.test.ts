@@ -237,3 +237,8 @@ describe("the daemon's configuration", () => {
     expect(missing).toEqual([]);
   });
 });
+
+test("a null leaves a key as it is, before and behind it", () => {
+  const text = '{"socketDir":"/a","socketDir":null,"metricsPort":null,"nadDir":null,"nadDir":"/nads"}';
+  expect(parse(text)).toMatchObject({ socketDir: "/a", metricsPort: undefined, nadDir: "/nads" });
+});

@@ -113,3 +113,29 @@ test("Multus as a plugin is refused in any case of the key", async () => {
   }
   expect(rig.plugins.calls).toEqual([]);
 });
+
+test("of keys that are written alike the last one counts that is not null, as null leaves a field of Go's types as it is", async () => {
+  using rig = new Rig(kernels);
+  rig.addNad(
+    "default/twice",
+    '{"cniVersion":"1.0.0","cniVersion":null,"name":"twice","name":null,"type":"macvlan","type":null,"capabilities":{"mac":true},"capabilities":null,"ipam":{"type":"host-local","type":null},"ipam":null}',
+  );
+  const annotations = {
+    "k8s.v1.cni.cncf.io/networks":
+      '[{"name":"twice","name":null,"interface":"a0","interface":"data0","interface":null,"mac":"02:00:00:00:00:0a","mac":null,"ips":null,"ips":["10.0.0.1"],"cni-args":{"a":1},"cni-args":null}]',
+  };
+  const added = await rig.run("ADD", { annotations });
+  expect(answerOf(added)).not.toHaveProperty("msg");
+  expect(rig.plugins.trace).toEqual(["ADD bridge eth0", "ADD macvlan data0"]);
+  expect(rig.plugins.calls[1]?.stdin).toMatchObject({
+    name: "twice",
+    cniVersion: "1.0.0",
+    runtimeConfig: { mac: "02:00:00:00:00:0a" },
+    args: { cni: { a: 1 } },
+  });
+  const [, entry] = JSON.parse(readFileSync(join(rig.cniDir, containerId), "utf8")) as Record<
+    string,
+    unknown
+  >[];
+  expect(entry).toMatchObject({ Conf: { type: "macvlan", ipam: { type: "host-local" } } });
+});
