@@ -88,14 +88,8 @@ export class KubeClusters implements Clusters {
   }
 
   /** Opens the cluster that is every request's, if there is one, so that its caches are warm when the first request comes. Never throws: a problem goes to the log. @returns undefined: there is none, or it could not be opened */
-  async warm(): Promise<OpenCluster | undefined> {
-    try {
-      return await this.of("");
-    } catch (error) {
-      this.#failure = errorText(error);
-      this.#options.log.error("the cluster cannot be used", { error: this.#failure });
-      return undefined;
-    }
+  warm(): Promise<OpenCluster | undefined> {
+    return this.#openOwn((error) => this.#options.log.error("the cluster cannot be used", { error }));
   }
 
   /**
@@ -117,11 +111,14 @@ export class KubeClusters implements Clusters {
     return undelivered.reduce((sum, count) => sum + count, 0);
   }
 
-  async #openOwn(): Promise<void> {
+  /** @param onFailure told why it could not be opened; STATUS says it in any case */
+  async #openOwn(onFailure?: (problem: string) => void): Promise<OpenCluster | undefined> {
     try {
-      await this.of("");
+      return await this.of("");
     } catch (error) {
       this.#failure = errorText(error);
+      onFailure?.(this.#failure);
+      return undefined;
     }
   }
 
