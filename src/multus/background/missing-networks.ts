@@ -88,7 +88,7 @@ export class MissingNetworks {
 
   #lookTwice(of: OfCluster): void {
     this.#looking += 1;
-    this.#lookNow(of)
+    this.#lookNow(of, (key) => this.#underWay.has(key) || this.#ended.has(key))
       .then((isWatched) => {
         // Where pods are not watched there is nothing to look at later either.
         if (!isWatched) {
@@ -96,7 +96,7 @@ export class MissingNetworks {
           return;
         }
         setTimeout(() => {
-          this.#lookNow(of)
+          this.#lookNow(of, (key) => this.#underWay.has(key))
             .catch((error: unknown) => this.#complain(error))
             .finally(() => this.#looked());
         }, secondLookMs).unref();
@@ -107,11 +107,14 @@ export class MissingNetworks {
       });
   }
 
-  /** @returns false: no pods are watched */
-  async #lookNow(of: OfCluster): Promise<boolean> {
+  /**
+   * @param isServed tells of a pod (`namespace/name`) whether what it lacks is on its way: a daemon that is started for an ADD would open a watch for it
+   * @returns false: no pods are watched
+   */
+  async #lookNow(of: OfCluster, isServed: (key: string) => boolean): Promise<boolean> {
     const { cluster } = of;
     if (!(await cluster.pods.untilWatched())) return false;
-    const lacking = Array.from(cluster.lacking.all());
+    const lacking = Array.from(cluster.lacking.all()).filter((pod) => !isServed(podKey(pod)));
     if (lacking.length === 0) return true;
     of.loading ??= this.#newSearch(of);
     of.search = await of.loading;

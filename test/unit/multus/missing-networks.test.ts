@@ -310,6 +310,38 @@ describe("not reported, and not followed for long, is a pod", () => {
     expectNothing(multus);
   });
 
+  test("for which the daemon was started: no second watch is opened while its ADD is under way", async () => {
+    const { promise: watched, resolve: watch } = Promise.withResolvers<boolean>();
+    cluster.untilWatched = watched;
+    cluster.addPod("default/web", selection);
+    const { promise: ready, resolve: plugIn } = Promise.withResolvers<void>();
+    const run = rig.plugins.runPlugin.bind(rig.plugins);
+    rig.plugins.runPlugin = async (order) => ready.then(() => run(order));
+    startDaemon();
+    const adding = rig.run("ADD");
+    watch(true);
+    await pass(longMs);
+    plugIn();
+    expect((await adding).error).toBeUndefined();
+    await pass(longMs);
+    expect(cluster.followed).toBe(0);
+  });
+
+  test("whose ADD has ended a moment before the first look: its status is awaited until the second", async () => {
+    const { promise: watched, resolve: watch } = Promise.withResolvers<boolean>();
+    cluster.untilWatched = watched;
+    cluster.addPod("default/web", selection);
+    const multus = startDaemon();
+    await attach();
+    watch(true);
+    await pass(4_000);
+    expect(cluster.followed).toBe(0);
+    await until(() => cluster.followed > 0);
+    cluster.run("default/web");
+    await untilDecided();
+    expectNothing(multus);
+  });
+
   test("that counts as running while its sandbox is made again: its ADD is under way", async () => {
     cluster.addPod("default/web", selection);
     const multus = startDaemon();
