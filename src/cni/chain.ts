@@ -3,7 +3,7 @@
 import { ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
 import { KernelError, type PluginParts } from "../kernels/index.ts";
 import { formatCniArgs } from "./args.ts";
-import type { ResultCache } from "./cache.ts";
+import type { CachedAttachment, ResultCache } from "./cache.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { pluginStdin } from "./kernel-failure.ts";
 import {
@@ -98,6 +98,7 @@ export async function addNetworkList(
 /**
  * DEL: each plugin in reverse order with the cached result (from 0.4.0 on). The cache entry goes when all have succeeded. A plugin that is refused is passed over: nothing
  * of it is there, and a DEL that fails for ever would leave its pod Terminating. So is the whole network at what is no name of an interface, which a plan of Go multus may have.
+ * @param options.cached the attachment's cache entry, where it was read already
  * @param options.passOverMissing go on where a plugin is not installed: to undo an ADD that failed on that, and in which it so did nothing
  * @throws {CniError} of the first plugin that fails; the others are not run
  */
@@ -105,7 +106,7 @@ export async function deleteNetworkList(
   context: ChainContext,
   list: NetworkConfigList,
   runtime: RuntimeConf,
-  options: { readonly passOverMissing?: boolean } = {},
+  options: { readonly cached?: CachedAttachment | undefined; readonly passOverMissing?: boolean } = {},
 ): Promise<void> {
   const problem = ifNameProblem(runtime.ifName);
   if (problem !== undefined) {
@@ -117,7 +118,9 @@ export async function deleteNetworkList(
     });
     return;
   }
-  const prevResult = supportsCheck(list.cniVersion) ? usableCachedResult(context, list, runtime) : undefined;
+  const prevResult = supportsCheck(list.cniVersion)
+    ? usableCachedResult(context, list, runtime, options.cached)
+    : undefined;
   for (const plugin of runnable(context, "DEL", list).toReversed()) {
     try {
       await runToSuccess(context, attachmentRun(context, "DEL", list, plugin, runtime, prevResult));
@@ -130,12 +133,14 @@ export async function deleteNetworkList(
 
 /**
  * CHECK: each plugin in order with the cached result. Nothing to do with disableCheck. A plugin that is refused is passed over, as by DEL.
+ * @param cached the attachment's cache entry, where it was read already
  * @throws {CniError} 1 below 0.4.0; else of the first plugin that fails
  */
 export async function checkNetworkList(
   context: ChainContext,
   list: NetworkConfigList,
   runtime: RuntimeConf,
+  cached?: CachedAttachment,
 ): Promise<void> {
   if (!supportsCheck(list.cniVersion)) {
     throw new CniError(
@@ -145,7 +150,7 @@ export async function checkNetworkList(
   }
   if (list.disableCheck) return;
 
-  const prevResult = cachedResult(context, list, runtime);
+  const prevResult = cachedResult(context, list, runtime, cached);
   for (const plugin of runnable(context, "CHECK", list)) {
     await runToSuccess(context, attachmentRun(context, "CHECK", list, plugin, runtime, prevResult));
   }
@@ -337,8 +342,9 @@ function cachedResult(
   context: ChainContext,
   list: NetworkConfigList,
   runtime: RuntimeConf,
+  cached: CachedAttachment | undefined,
 ): Uint8Array | undefined {
-  const result = context.cache.read(attachmentKey(list, runtime))?.result;
+  const { result } = cached ?? context.cache.read(attachmentKey(list, runtime)) ?? {};
   if (result === undefined) return undefined;
   try {
     return inNetworkVersion(context, list, result);
@@ -358,9 +364,10 @@ function usableCachedResult(
   context: ChainContext,
   list: NetworkConfigList,
   runtime: RuntimeConf,
+  cached: CachedAttachment | undefined,
 ): Uint8Array | undefined {
   try {
-    return cachedResult(context, list, runtime);
+    return cachedResult(context, list, runtime, cached);
   } catch (error) {
     if (error instanceof CniError) return undefined;
     throw error;

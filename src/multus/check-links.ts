@@ -23,18 +23,20 @@ interface Looked {
 /**
  * Looks whether the interfaces are in the pod's network namespace, with the MAC addresses and the addresses of their results: no process is started, and there is one order for all
  * (for each mostLinks of them). A network whose result names no interface in the pod is passed over.
+ * @param cachedOf reads an attachment's cache entry
  * @returns what is wrong, one error for each network, naming the network, the interface and what it lacks
  * @throws {CniError} naming the pod: the namespace cannot be entered or looked at
  */
 export async function checkLinks(
   context: RequestContext,
   attachments: readonly Attachment[],
+  cachedOf: (attachment: Attachment) => CachedAttachment | undefined,
 ): Promise<CniError[]> {
   const errors: CniError[] = [];
   const looked: Looked[] = [];
   for (const attachment of attachments) {
     try {
-      const found = await fromCache(context, attachment);
+      const found = await fromCache(context, attachment, cachedOf(attachment));
       if (found !== undefined) looked.push(found);
     } catch (error) {
       errors.push(podError(error, context.pod, attachment.name));
@@ -57,9 +59,9 @@ export async function checkLinks(
 async function fromCache(
   { chain, request, log }: RequestContext,
   attachment: Attachment,
+  cached: CachedAttachment | undefined,
 ): Promise<Looked | undefined> {
-  const { ifName, network } = attachment;
-  const cached = chain.cache.read({ networkName: network.name, containerId: request.containerId, ifName });
+  const { ifName } = attachment;
   const result = cached?.result;
   if (cached === undefined || result === undefined) {
     // Go multus's daemon takes a network out of a running pod, and leaves it in the plan.

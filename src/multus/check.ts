@@ -1,5 +1,6 @@
 /** CHECK: every attachment of the container with its cached result (docs/behaviour.md, "CHECK"). */
 
+import type { CachedAttachment } from "../cni/cache.ts";
 import { checkNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { supportsCheck } from "../cni/versions.ts";
@@ -8,7 +9,7 @@ import { oneError } from "./detach.ts";
 import { podError } from "./input/pod-error.ts";
 import { type Attachment, type RequestContext, timed } from "./request/context.ts";
 import { endPhase } from "./request/report.ts";
-import { runtimeConfThen } from "./state/configuration-then.ts";
+import { cachedThen, runtimeConfThen } from "./state/configuration-then.ts";
 import { recoverAttachments } from "./state/recover.ts";
 
 /**
@@ -34,12 +35,15 @@ export async function check(context: RequestContext): Promise<void> {
   const checkable = attachments.filter(
     ({ network }) => supportsCheck(network.cniVersion) && !network.disableCheck,
   );
-  if (checkable.length > 0 && !attachments.some((attachment) => hasResult(context, attachment))) {
+  const first = checkable.length > 0 ? firstWithResult(context, attachments) : undefined;
+  if (checkable.length > 0 && first === undefined) {
     throw new CniError(
       CniErrorCode.unknownContainer,
       `container ${request.containerId} has a plan, but no network of it has a result in ${netconf.cniDir}: its ADD has failed, or its results were removed`,
     );
   }
+  const cachedOf = (attachment: Attachment) =>
+    attachment === first?.attachment ? first.cached : cachedThen(context, attachment);
   const further: Attachment[] = [];
   for (const attachment of checkable) {
     if (!runsPlugins(context, attachment)) {
@@ -47,23 +51,32 @@ export async function check(context: RequestContext): Promise<void> {
       continue;
     }
     try {
-      await timed(report, attachment, () =>
-        checkNetworkList(context.chain, attachment.network, runtimeConfThen(context, attachment)),
-      );
+      await timed(report, attachment, () => {
+        const cached = cachedOf(attachment);
+        const runtime = runtimeConfThen(context, attachment, cached);
+        return checkNetworkList(context.chain, attachment.network, runtime, cached);
+      });
     } catch (error) {
       throw podError(error, context.pod, attachment.name);
     }
   }
   since = endPhase(report, "delegates", since);
   if (further.length === 0) return;
-  const failure = oneError(await checkLinks(context, further));
+  const failure = oneError(await checkLinks(context, further, cachedOf));
   endPhase(report, "links", since);
   if (failure !== undefined) throw failure;
 }
 
-function hasResult({ chain, request }: RequestContext, { network, ifName }: Attachment): boolean {
-  const key = { networkName: network.name, containerId: request.containerId, ifName };
-  return chain.cache.read(key)?.result !== undefined;
+/** The first attachment that has a result, with its entry: a file of some megabytes is not read again. */
+function firstWithResult(
+  context: RequestContext,
+  attachments: readonly Attachment[],
+): { readonly attachment: Attachment; readonly cached: CachedAttachment } | undefined {
+  for (const attachment of attachments) {
+    const cached = cachedThen(context, attachment);
+    if (cached?.result !== undefined) return { attachment, cached };
+  }
+  return undefined;
 }
 
 /**

@@ -5,7 +5,7 @@ import { type CniError, CniErrorCode } from "../cni/errors.ts";
 import { PodError, podError } from "./input/pod-error.ts";
 import { type Attachment, executorErrorCode, type RequestContext, timed } from "./request/context.ts";
 import { endPhase } from "./request/report.ts";
-import { runtimeConfThen } from "./state/configuration-then.ts";
+import { cachedThen, runtimeConfThen } from "./state/configuration-then.ts";
 import { removePlan } from "./state/plan-file.ts";
 import { recoverAttachments } from "./state/recover.ts";
 
@@ -66,9 +66,11 @@ export async function deleteAttachments(
   const errors: CniError[] = [];
   for (const attachment of attachments.toReversed()) {
     try {
-      await timed(context.report, attachment, () =>
-        deleteNetworkList(context.chain, attachment.network, runtimeConfThen(context, attachment)),
-      );
+      await timed(context.report, attachment, () => {
+        const cached = cachedThen(context, attachment);
+        const runtime = runtimeConfThen(context, attachment, cached);
+        return deleteNetworkList(context.chain, attachment.network, runtime, { cached });
+      });
     } catch (error) {
       const failure = podError(error, context.pod, attachment.name);
       const isGone = executorErrorCode(error) === "gone";

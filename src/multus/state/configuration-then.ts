@@ -51,15 +51,25 @@ export function wholeConfiguration(context: RequestContext, entry: PlanEntry): N
 /**
  * libcni's RuntimeConf of an attachment as it was ADDed. The plan, in Go multus's form, does not say which port mappings and which bandwidth a selection asked for; the
  * result cache does.
+ * @param cached the attachment's cache entry; undefined: there is none
  */
-export function runtimeConfThen(context: RequestContext, attachment: Attachment): RuntimeConf {
-  const { request, chain } = context;
-  const { network, ifName } = attachment;
-  const cached = chain.cache.read({ networkName: network.name, containerId: request.containerId, ifName });
+export function runtimeConfThen(
+  context: RequestContext,
+  attachment: Attachment,
+  cached: CachedAttachment | undefined,
+): RuntimeConf {
   return runtimeConf(context, {
     ...attachment,
     knownCapabilityArgs: cached?.capabilityArgs ?? attachment.knownCapabilityArgs,
   });
+}
+
+/** The attachment's entry in the result cache; undefined: there is none. Never throws. */
+export function cachedThen(
+  { request, chain }: RequestContext,
+  { network, ifName }: Attachment,
+): CachedAttachment | undefined {
+  return chain.cache.read({ networkName: network.name, containerId: request.containerId, ifName });
 }
 
 /** The configuration in the result cache; undefined, and reported, where it cannot be used. Never throws. */

@@ -1,7 +1,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { ExecutorError } from "../../../src/agent/executor.ts";
+import { ResultCache } from "../../../src/cni/cache.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { answerOf, containerId, type Json, Rig, selecting } from "./rig.ts";
@@ -68,6 +69,18 @@ test("with checkDelegates all it runs the plugins of every network, but for thos
     expect(stdin.prevResult).toMatchObject({ interfaces: [{ name: ifName }] });
   }
   expect(rig.plugins.looks).toEqual([]);
+});
+
+test.each(["CHECK", "DEL"])("%s reads the cached result of each network once", async (command) => {
+  using rig = await attached();
+  using read = vi.spyOn(ResultCache.prototype, "read");
+  expect((await rig.run(command)).exitCode).toBe(0);
+  const networks = read.mock.calls.map(([{ networkName, ifName }]) => `${networkName}@${ifName}`);
+  expect(networks.toSorted()).toEqual(
+    command === "CHECK"
+      ? ["a@net1", "b@net4", "cluster@eth0"]
+      : ["a@net1", "b@net4", "cluster@eth0", "old@net2", "unchecked@net3"],
+  );
 });
 
 test.each(["cluster", ""])("checkDelegates %j is the default", async (checkDelegates) => {
