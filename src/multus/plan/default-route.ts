@@ -148,16 +148,25 @@ function defaultGateways(result: Uint8Array): Map<Family, string> {
   // Spec 0.1.0 and 0.2.0 have one address of a family, with its own routes.
   const old = [ip4, ip6].filter(isJsonObject);
   const routes = [parsed, ...old].flatMap((owner) => objectsIn(owner.routes));
-  const addresses = [...objectsIn(parsed.ips), ...old];
+  const ofAddresses = firstOfFamilies([...objectsIn(parsed.ips), ...old].map(({ gateway }) => gateway));
   for (const { dst, gw, table } of routes) {
     if (typeof dst !== "string" || !isDefault.test(dst) || !isMainTable(table)) continue;
     const family = familyOf(dst.slice(0, dst.indexOf("/")));
     if (gateways.has(family)) continue;
-    const candidates = [gw, ...addresses.map(({ gateway }) => gateway)];
-    const gateway = candidates.find((text) => typeof text === "string" && isIP(text) === family);
-    if (typeof gateway === "string") gateways.set(family, gateway);
+    const gateway = firstOfFamilies([gw]).get(family) ?? ofAddresses.get(family);
+    if (gateway !== undefined) gateways.set(family, gateway);
   }
   return gateways;
+}
+
+/** Of values the first address of each family. */
+function firstOfFamilies(values: readonly unknown[]): Map<Family, string> {
+  const first = new Map<Family, string>();
+  for (const value of values) {
+    const family = typeof value === "string" ? isIP(value) : 0;
+    if ((family === 4 || family === 6) && !first.has(family)) first.set(family, String(value));
+  }
+  return first;
 }
 
 /** A prefix of no bits. */

@@ -6,6 +6,7 @@ import { pluginFailure } from "../../../src/cni/plugin-failure.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { addedInterface } from "../../../src/multus/cluster/status-sink.ts";
 import { longestResults, longestStatus, mostAddressesNamed } from "../../../src/multus/input/bounds.ts";
+import { askedRoutes, laterEdits } from "../../../src/multus/plan/default-route.ts";
 import { growth, linear, refused } from "../../support/growth.ts";
 import { filled } from "./filled.ts";
 
@@ -102,6 +103,23 @@ describe("a result", () => {
     };
     expect(growth({ sizes, work })).toBeLessThan(linear);
   });
+});
+
+test.each<readonly [string, string, string]>([
+  ["no address has a gateway for", '{"address":"10.0.0.1/8","gateway":"10.0.0.2"}', '{"dst":"::/0"}'],
+  [
+    "all addresses have a gateway for",
+    '{"address":"10.0.0.1/8","gateway":"10.0.0.2"}',
+    '{"dst":"0.0.0.0/0"}',
+  ],
+])("default routes that %s are looked for in proportion to the result", (_, address, route) => {
+  const asked = askedRoutes([{ name: "default/a", request: { defaultRoute: [] } }]);
+  const work = (size: number) => {
+    const ips = filled('{"ips":[', () => address, "]", size / 2);
+    const result = encode(`${ips},${filled('"routes":[', () => route, "]}", size / 2)}`);
+    return () => laterEdits([{ request: { defaultRoute: [] }, result }], asked);
+  };
+  expect(growth({ sizes: [8_000, 64_000], work })).toBeLessThan(linear);
 });
 
 describe("an event", () => {
