@@ -30,20 +30,22 @@ export function readResultLink(
   const parsed = parseJson(result, "cached result");
   if (!isJsonObject(parsed)) return undefined;
   const interfaces = listOf(parsed.interfaces);
-  const own = interfaces.filter(
-    (one) => isJsonObject(one) && one.name === ifName && sandboxes.some((path) => path === one.sandbox),
+  const own = new Set(
+    interfaces.filter(
+      (one) => isJsonObject(one) && one.name === ifName && sandboxes.some((path) => path === one.sandbox),
+    ),
   );
   const [first] = own;
   if (!isJsonObject(first)) return undefined;
   const addresses = listOf(parsed.ips).flatMap((ip) =>
-    isJsonObject(ip) && typeof ip.interface === "number" && own.includes(interfaces[ip.interface])
+    isJsonObject(ip) && typeof ip.interface === "number" && own.has(interfaces[ip.interface])
       ? addressOf(ip.address)
       : [],
   );
   return {
     ifName,
     // Of several it cannot be told which one the link is.
-    mac: own.length === 1 ? macOf(first.mac) : undefined,
+    mac: own.size === 1 ? macOf(first.mac) : undefined,
     addresses: [...new Set(addresses)].slice(0, mostAddressesOfLink),
     // Both since 1.1.0.
     mayBeInUserSpace: [first.pciID, first.socketPath].some((text) => typeof text === "string" && text !== ""),

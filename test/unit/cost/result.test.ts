@@ -7,6 +7,7 @@ import { loadKernels } from "../../../src/kernels/load.ts";
 import { addedInterface } from "../../../src/multus/cluster/status-sink.ts";
 import { longestResults, longestStatus, mostAddressesNamed } from "../../../src/multus/input/bounds.ts";
 import { askedRoutes, laterEdits } from "../../../src/multus/plan/default-route.ts";
+import { readResultLink } from "../../../src/multus/state/expected-link.ts";
 import { growth, linear, refused } from "../../support/growth.ts";
 import { filled } from "./filled.ts";
 
@@ -120,6 +121,17 @@ test.each<readonly [string, string, string]>([
     return () => laterEdits([{ request: { defaultRoute: [] }, result }], asked);
   };
   expect(growth({ sizes: [8_000, 64_000], work })).toBeLessThan(linear);
+});
+
+test("the interface that CHECK looks at is found in proportion to the result, however often it is listed", () => {
+  const work = (size: number) => {
+    const count = size / 32;
+    const interfaces = Array(count).fill({ name: "net1", sandbox: "/n" });
+    const ips = Array(count).fill({ address: "10.0.0.1/8", interface: count - 1 });
+    const result = encode(JSON.stringify({ interfaces, ips }));
+    return () => readResultLink(result, "net1", ["/n"]);
+  };
+  expect(growth({ sizes: [64_000, 512_000], work })).toBeLessThan(linear);
 });
 
 describe("an event", () => {
