@@ -430,8 +430,7 @@ function proxyOrProblem({ where }: ProxyChoice, make: () => ServerProxy): Server
   try {
     return make();
   } catch (error) {
-    // Not what it says: it may cite name and password.
-    const message = `${where}: name or password of the proxy cannot be decoded, or its authority not be read`;
+    const message = `${where}: the authority that the proxy is known by cannot be read`;
     throw new CniError(CniErrorCode.invalidNetworkConfig, message, "", { cause: error });
   }
 }

@@ -43,10 +43,16 @@ export function environmentProxy(server: URL, env: Environment): ProxyChoice | u
 /** The error's words for a text that {@link proxyUrl} does not take. */
 export const wantedUrl = "must be a URL of a proxy: http://, https:// or socks5://host:port";
 
-/** @returns undefined: it is none, or of a protocol that is not spoken */
+/** @returns undefined: it is none, of a protocol that is not spoken, or has a name or password that cannot be decoded */
 export function proxyUrl(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  return url !== undefined && schemes.includes(url.protocol) && url.hostname !== "" ? url : undefined;
+  if (url === undefined || !schemes.includes(url.protocol) || url.hostname === "") return undefined;
+  try {
+    for (const part of [url.username, url.password]) decodeURIComponent(part);
+    return url;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -231,6 +231,11 @@ describe("a kubeconfig is refused", () => {
       'clusters["prod"].cluster.proxy-url must be a URL of a proxy: http://, https:// or socks5://host:port',
     ],
     [
+      "a proxy whose password cannot be decoded",
+      kubeconfig({ cluster: { "proxy-url": "socks5://us%:41@proxy:1080" } }),
+      'clusters["prod"].cluster.proxy-url must be a URL of a proxy: http://, https:// or socks5://host:port',
+    ],
+    [
       "an auth-provider",
       kubeconfig({ user: { "auth-provider": { name: "gcp" } } }),
       'users["admin"].user.auth-provider is not supported, as Kubernetes has none any more: use exec',

@@ -336,6 +336,7 @@ describe("through the environment's proxy", () => {
     for (const HTTPS_PROXY of [
       "ftp://us:secret@proxy.example",
       "http://us:%zzsecret@p",
+      "socks5://us:%zzsecret@p",
       "://secret",
       "http://",
     ]) {
