@@ -57,7 +57,7 @@ export class Outline {
   next: Outline | null;
 
   /**
-   * The appearance of a field that counts: the last one that is not null, which leaves a field as it is for Go. One in the field's own case goes before those in another. Null where
+   * The appearance of a field that counts: the last one that is not null. One in the field's own case goes before those in another. Null where
    * there is none.
    */
   find(field: Field): Member | null {

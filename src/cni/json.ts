@@ -67,7 +67,8 @@ export function objectMembers(
 }
 
 /**
- * The members of a JSON object as raw bytes, as Go reads them into the fields of a type: of duplicate keys the last one that is not null, which leaves a field as it is.
+ * The members of a JSON object as raw bytes, as Go reads them into the fields of a type: of duplicate keys the last one that is not null. A null leaves a text, a number or a struct
+ * as it is; that it empties a list or a map in Go is not followed, so that the rule is one for all keys.
  * @param isWanted as for objectMembers
  * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
  */
