@@ -1,6 +1,6 @@
 /** The results of the benchmarks: as tables for a terminal, and as a plot. */
 
-import { type Column, formatTable } from "../src/ctl/table.ts";
+import { type Column, formatTable } from "../src/ctl/text/table.ts";
 import type { ApiReport } from "./api.ts";
 import type { DensityReport } from "./density.ts";
 import type { KernelRow } from "./kernels.ts";

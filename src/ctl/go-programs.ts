@@ -6,7 +6,7 @@ import { formerDaemonSwitches, formerDaemonValues, isFormerDaemon } from "../com
 import { type KnownOption, withGoFlags } from "../command-line/go-flags.ts";
 import { multusPluginNames } from "../multus/input/own-plugin.ts";
 import { passthruType } from "../multus/plan/passthru.ts";
-import { UserError } from "./user-error.ts";
+import { UserError } from "./command/user-error.ts";
 
 /** A call in multusctl's own words. */
 export interface GoProgramCall {

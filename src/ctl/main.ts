@@ -3,9 +3,9 @@
 import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { errorStack, errorText } from "../log/error-text.ts";
+import { UserError } from "./command/user-error.ts";
 import { commands } from "./commands.ts";
 import { callOfProgram, inPlainForm } from "./go-programs.ts";
-import { UserError } from "./user-error.ts";
 
 const program = new Command("multusctl")
   .description(

@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { openApi } from "../../src/ctl/validate/cluster-access.ts";
+import { openApi } from "../../src/ctl/cluster/access.ts";
 import { type Api, ApiError, type ApiRequest } from "../../src/kube/api.ts";
 import { ApiNode, networksAnnotation, podsPath, statusAnnotation } from "../support/cluster/api-node.ts";
 import { ApiServer } from "../support/cluster/api-server.ts";

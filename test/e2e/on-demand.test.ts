@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
-import { daemonStatusOf } from "../../src/ctl/daemon-socket.ts";
+import { daemonStatusOf } from "../../src/ctl/node/daemon-socket.ts";
 import { runCommand } from "../support/command.ts";
 import { Daemon } from "../support/daemon.ts";
 import { OnDemandHost, resultOfDelegate } from "../support/on-demand-host.ts";

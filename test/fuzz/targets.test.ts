@@ -47,15 +47,16 @@ const parserName = /^export (?:async )?function ((?:parse|decode|read|split|kept
 const noParsers: Readonly<Record<string, string>> = {
   "src/cni/regular-file.ts readFileStart": "reads bytes for others",
   "src/cni/regular-file.ts readRegularFile": "reads bytes for others",
-  "src/ctl/certificate-duration.ts parseCertificateDuration": "an option, which certificateSeconds reads",
+  "src/ctl/command/certificate-duration.ts parseCertificateDuration":
+    "an option, which certificateSeconds reads",
   "src/daemon-config/config.ts readDaemonConfig": "reads the file for parseDaemonConfig",
   "src/daemon/http/request-body.ts readBody": "collects a body; the suite fuzz sends some to the server",
   "src/multus/state/plan-file.ts readPlan": "reads the file for decodePlan",
   "src/multus/spool.ts readSpool": "lists the directory for spoolNameKind",
   "src/kube/certificates/certificate-file.ts readCurrentPair": "reads the files for checkPair",
   "src/kube/certificates/certificate-file.ts readCurrentCertificate": "reads the files for checkPair",
-  "src/ctl/validate/files.ts readInput": "reads the file for checkText",
-  "src/ctl/ls/attachments.ts readAttachments": "reads the files for decodePlan and ResultCache",
+  "src/ctl/validate/input.ts readInput": "reads the file for checkText",
+  "src/ctl/node/attachments.ts readAttachments": "reads the files for decodePlan and ResultCache",
 };
 
 it("every parser has a target", () => {

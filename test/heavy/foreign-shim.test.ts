@@ -3,7 +3,7 @@
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { architectureOf, isOurs, thisArchitecture } from "../../src/ctl/install/program.ts";
+import { architectureOf, isOurs, thisArchitecture } from "../../src/ctl/node/program.ts";
 import { buildShim } from "../../tools/build/shim.mjs";
 import { compilers } from "../../tools/setup/compilers.mjs";
 import { runCommand, runOrThrow } from "../support/command.ts";

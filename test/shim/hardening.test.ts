@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { thisArchitecture } from "../../src/ctl/install/program.ts";
+import { thisArchitecture } from "../../src/ctl/node/program.ts";
 import { commonFlags, releaseFlags } from "../../tools/build/shim.mjs";
 import { compilers } from "../../tools/setup/compilers.mjs";
 import { elfFacts } from "../support/elf.ts";

@@ -119,6 +119,38 @@ test("no file of multus uses a floor above its own", () => {
   expect(against).toEqual([]);
 });
 
+/** Folders of src/ctl that all commands share, each with those that it may use beside itself. Every other folder is a command. */
+const sharedByCommands: Readonly<Record<string, readonly string[]>> = {
+  cluster: ["configuration", "text", "command"],
+  node: ["command"],
+  configuration: ["text"],
+  text: [],
+  command: [],
+};
+
+/** Imports of one folder of src/ctl from another one that it may not use. @param allowed names of folders */
+function sidewaysImports(folder: string, allowed: readonly string[]): string[] {
+  const folderOf = (file: string) => relative(join(source, "ctl"), file).split(sep)[0] ?? "";
+  return filesIn("ctl", folder).flatMap((file) =>
+    importsOf(file)
+      .filter((imported) => roomOf(imported) === "ctl" && ![folder, ...allowed].includes(folderOf(imported)))
+      .map((imported) => said(file, imported)),
+  );
+}
+
+const foldersOfCtl = readdirSync(join(source, "ctl"), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name);
+
+test.each(foldersOfCtl)("ctl/%s uses of ctl only itself and what is shared", (folder) => {
+  const allowed = sharedByCommands[folder] ?? Object.keys(sharedByCommands);
+  expect(sidewaysImports(folder, allowed)).toEqual([]);
+});
+
+test("imports between folders of ctl are seen", () => {
+  expect(sidewaysImports("doctor", [])).toContain("ctl/doctor/certificate.ts imports ctl/text/quantities.ts");
+});
+
 /** Circles of imports, those for types among them: each as the files that it goes by. */
 function circles(files: readonly string[]): string[] {
   const found: string[] = [];

@@ -7,8 +7,8 @@ import { multusGroup, signerName } from "../../kube/certificates/identity.ts";
 import type { LogLevel } from "../../log/logger.ts";
 import { Loggers } from "../../log/loggers.ts";
 import { logLevels, logSettings } from "../../log/settings.ts";
-import { parseCertificateDuration } from "../certificate-duration.ts";
-import { openApi } from "../validate/cluster-access.ts";
+import { openApi } from "../cluster/access.ts";
+import { parseCertificateDuration } from "../command/certificate-duration.ts";
 
 interface ApproveOptions {
   readonly kubeconfig?: string;

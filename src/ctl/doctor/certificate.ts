@@ -11,7 +11,7 @@ import {
 } from "../../kube/certificates/certificate-file.ts";
 import { multusUser } from "../../kube/certificates/identity.ts";
 import { renewalTime } from "../../kube/certificates/validity.ts";
-import { formatAge } from "../status/report.ts";
+import { formatAge } from "../text/quantities.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 
 const check = "daemon/certificate";

@@ -5,8 +5,8 @@ import { isJsonObject, scalarText } from "../../cni/json.ts";
 import { reviewAccess } from "../../kube/access-review.ts";
 import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
-import { checkCluster as checkDefinitions } from "../validate/cluster.ts";
-import type { CheckContext } from "../validate/configuration.ts";
+import { checkCluster as checkDefinitions } from "../cluster/check.ts";
+import type { CheckContext } from "../configuration/configuration.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 
 /** What deploy/base/rbac.yaml gives the daemon. */

@@ -4,10 +4,10 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { protocolVersion } from "../../agent/frames.ts";
 import { errorText } from "../../log/error-text.ts";
-import { askDaemon, type DaemonStatus, daemonStatusOf, NoAnswer, socketPath } from "../daemon-socket.ts";
-import { missingText } from "../ls/missing.ts";
-import { formatAge } from "../status/report.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
+import { askDaemon, type DaemonStatus, daemonStatusOf, NoAnswer, socketPath } from "../node/daemon-socket.ts";
+import { missingText } from "../text/missing-networks.ts";
+import { formatAge } from "../text/quantities.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 
 export interface DaemonFindings {

@@ -1,6 +1,6 @@
 /** What doctor finds: one line of its report for each thing that it has looked at. */
 
-import { formatTable } from "../table.ts";
+import { formatTable } from "../text/table.ts";
 
 /** `skip`: it could not be looked at from here. */
 export type Verdict = "pass" | "warn" | "fail" | "skip";

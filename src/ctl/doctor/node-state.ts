@@ -5,8 +5,8 @@ import { isMissingFile } from "../../cni/errors.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { readSpool } from "../../multus/spool.ts";
-import { readAttachments } from "../ls/attachments.ts";
-import { formatAge } from "../status/report.ts";
+import { readAttachments } from "../node/attachments.ts";
+import { formatAge } from "../text/quantities.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 
 /** Parts of the whole below which somebody should look, and below which it stops working soon. */

@@ -7,8 +7,7 @@ import { promisify } from "node:util";
 import { isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import { passthruType } from "../../multus/plan/passthru.ts";
-import { installedPluginNames } from "../install/install.ts";
-import { architectureOf, machineOf, ownArchitecture } from "../install/program.ts";
+import { architectureOf, installedPluginNames, machineOf, ownArchitecture } from "../node/program.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 
 const run = promisify(execFile);

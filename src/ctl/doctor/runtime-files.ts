@@ -7,10 +7,10 @@ import { isJsonObject, type JsonObject, parseJson, scalarText } from "../../cni/
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type Netconf, parseNetconf } from "../../multus/input/netconf.ts";
-import { pathOnNode } from "../install/node-paths.ts";
-import { checkText } from "../validate/files.ts";
-import { type Finding as ConfigurationFinding, formatFinding } from "../validate/finding.ts";
-import { isNetconf } from "../validate/kind.ts";
+import { checkText } from "../configuration/files.ts";
+import { type Finding as ConfigurationFinding, formatFinding } from "../configuration/finding.ts";
+import { isNetconf } from "../configuration/kind.ts";
+import { pathOnNode } from "../node/paths.ts";
 import { type Finding, fail, pass, skip, warn } from "./finding.ts";
 
 /** Multus's file that a runtime would use. */

@@ -9,7 +9,7 @@ import { multusUser } from "../../kube/certificates/identity.ts";
 import { kubeconfigCredentials } from "../../kube/credentials.ts";
 import { parseKubeconfig } from "../../kube/kubeconfig.ts";
 import type { Logger } from "../../log/logger.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
 import { kubeconfigText } from "./kubeconfig-text.ts";
 
 /** How often it is looked whether there is a certificate. */

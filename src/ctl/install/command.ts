@@ -3,11 +3,11 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { multusPluginNames } from "../../multus/input/own-plugin.ts";
 import { passthruType } from "../../multus/plan/passthru.ts";
-import { partPath } from "../installation.ts";
+import { partPath } from "../node/installation.ts";
+import { defaultCniBinDir } from "../node/paths.ts";
+import { pluginBinary } from "../node/plugin-binary.ts";
+import { type Architecture, architectures, thisArchitecture } from "../node/program.ts";
 import { type InstalledFile, installDaemon, installPlugin } from "./install.ts";
-import { defaultCniBinDir } from "./node-paths.ts";
-import { pluginBinary } from "./plugin-binary.ts";
-import { type Architecture, architectures, thisArchitecture } from "./program.ts";
 
 interface InstallOptions {
   readonly cniBinDir: string;

@@ -4,8 +4,8 @@ import { copyFileSync, linkSync, lstatSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { removeFile } from "../../cni/atomic-file.ts";
 import { isMissingFile } from "../../cni/errors.ts";
+import { isOurs, type ProgramName } from "../node/program.ts";
 import { temporaryPathBeside } from "./new-file.ts";
-import { isOurs, type ProgramName } from "./program.ts";
 
 /** Hidden: a runtime takes plugins by name, and nobody lists this one. */
 export function formerPath(path: string): string {

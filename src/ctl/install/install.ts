@@ -4,18 +4,11 @@ import { lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
-import { multusPluginNames } from "../../multus/input/own-plugin.ts";
-import { passthruType } from "../../multus/plan/passthru.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
+import { tryPluginBinary } from "../node/plugin-binary.ts";
+import { daemonName, haveSameContent, installedPluginNames, type ProgramName } from "../node/program.ts";
 import { formerPath, keepFormer } from "./former-file.ts";
 import { NewFile, programMode, removeAbandoned } from "./new-file.ts";
-import { tryPluginBinary } from "./plugin-binary.ts";
-import { haveSameContent, type ProgramName } from "./program.ts";
-
-export const daemonName = "multusd";
-
-/** The names that the plugin binary gets: Multus's, and that of the plugin which Go multus's installer puts beside it. Which name it has says what it does. */
-export const installedPluginNames: readonly string[] = [...multusPluginNames, passthruType];
 
 interface Installation {
   readonly program: ProgramName;

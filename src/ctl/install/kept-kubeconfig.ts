@@ -7,7 +7,7 @@ import { CniError } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
 import { DirectoryWatches, type WatchDirectory, watchDirectory } from "../../runtime-config/watch.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
 
 /** Milliseconds from a change to the look: the kubelet puts new files beside the old ones, then turns a link. */
 const settleMs = 100;

@@ -8,9 +8,9 @@ import { nodeNameIn } from "../../kube/node-name.ts";
 import { errorText } from "../../log/error-text.ts";
 import { Loggers } from "../../log/loggers.ts";
 import { logSettings } from "../../log/settings.ts";
-import { parseCertificateDuration } from "../certificate-duration.ts";
-import { Interruption, untilInterrupted } from "../interruption.ts";
-import { UserError } from "../user-error.ts";
+import { parseCertificateDuration } from "../command/certificate-duration.ts";
+import { Interruption, untilInterrupted } from "../command/interruption.ts";
+import { UserError } from "../command/user-error.ts";
 import { KeptKubeconfig, type KeptKubeconfigOptions } from "./kept-kubeconfig.ts";
 import { ownServiceAccount, serviceAccountKubeconfig } from "./service-account-kubeconfig.ts";
 

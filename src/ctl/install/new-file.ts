@@ -16,7 +16,7 @@ import { basename, dirname, join } from "node:path";
 import { removeFile } from "../../cni/atomic-file.ts";
 import { systemErrorCode } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
 
 /** For everybody: the runtime's user is root, and nothing in it is secret. */
 export const programMode = 0o755;

@@ -4,9 +4,10 @@ import { dirname, join } from "node:path";
 import { makeDirectory, writeFileAtomically } from "../../cni/atomic-file.ts";
 import { CniError } from "../../cni/errors.ts";
 import { isObjectName } from "../../kube/object-names.ts";
-import { UserError } from "../user-error.ts";
-import { daemonName, type InstalledFile, installDaemon } from "./install.ts";
-import { onDemandConfigPath, pathOnNode } from "./node-paths.ts";
+import { UserError } from "../command/user-error.ts";
+import { onDemandConfigPath, pathOnNode } from "../node/paths.ts";
+import { daemonName } from "../node/program.ts";
+import { type InstalledFile, installDaemon } from "./install.ts";
 
 /** Seconds without a request after which such a daemon ends. */
 const idleExitSeconds = 300;

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { serviceAccountDirectory, serviceAddress } from "../../kube/credentials.ts";
 import { errorText } from "../../log/error-text.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
 import { kubeconfigText } from "./kubeconfig-text.ts";
 
 export interface ServiceAccountOptions {

@@ -11,11 +11,11 @@ import {
   CopiedFileSource,
   type RuntimeConfigSource,
 } from "../../runtime-config/sources.ts";
-import { untilInterrupted } from "../interruption.ts";
-import { UserError } from "../user-error.ts";
+import { untilInterrupted } from "../command/interruption.ts";
+import { UserError } from "../command/user-error.ts";
+import { kubeconfigPath } from "../node/paths.ts";
 import { checkDirectory, type InstalledFile, installPlugin } from "./install.ts";
 import { KeptKubeconfig } from "./kept-kubeconfig.ts";
-import { kubeconfigPath } from "./node-paths.ts";
 import { prepareOnDemand } from "./on-demand.ts";
 import { RenamedSource } from "./renamed-source.ts";
 import { type ServiceAccountOptions, serviceAccountKubeconfig } from "./service-account-kubeconfig.ts";

@@ -8,7 +8,7 @@ import { parseLogLevel } from "../../log/settings.ts";
 import { defaultPluginType, type GeneratorOptions } from "../../runtime-config/generate.ts";
 import { ownershipKeys } from "../../runtime-config/ownership.ts";
 import type { CleanupOnExit } from "../../runtime-config/removal.ts";
-import { defaultCniBinDir, defaultCniConfDir, pathOnNode } from "./node-paths.ts";
+import { defaultCniBinDir, defaultCniConfDir, pathOnNode } from "../node/paths.ts";
 
 export interface ThinOptions {
   readonly cniBinDir: string;

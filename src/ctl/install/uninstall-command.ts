@@ -5,11 +5,11 @@ import { errorText } from "../../log/error-text.ts";
 import { readSpool } from "../../multus/spool.ts";
 import { plannedContainers } from "../../multus/state/plan-file.ts";
 import { answers } from "../../socket/directory.ts";
-import { socketPath } from "../daemon-socket.ts";
-import { defaultCertDir, defaultCniDir, defaultSocketDir } from "../installation.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
+import { socketPath } from "../node/daemon-socket.ts";
+import { defaultCertDir, defaultCniDir, defaultSocketDir } from "../node/installation.ts";
+import { defaultCniBinDir, defaultCniConfDir } from "../node/paths.ts";
 import { checkDirectory } from "./install.ts";
-import { defaultCniBinDir, defaultCniConfDir } from "./node-paths.ts";
 import { uninstall } from "./uninstall.ts";
 
 interface UninstallCommandOptions {

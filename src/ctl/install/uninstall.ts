@@ -15,14 +15,13 @@ import { multusPluginNames } from "../../multus/input/own-plugin.ts";
 import { ownFileNames } from "../../runtime-config/files.ts";
 import { isGenerated } from "../../runtime-config/ownership.ts";
 import { isDaemonFile } from "../../socket/directory.ts";
-import { socketPath } from "../daemon-socket.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
+import { socketPath } from "../node/daemon-socket.ts";
+import { kubeconfigPath, multusDirectory, onDemandConfigPath } from "../node/paths.ts";
+import { daemonName, installedPluginNames, isOurs, type ProgramName } from "../node/program.ts";
 import { forgetFormer, formerPath, isFormerKept, restoreFormer } from "./former-file.ts";
-import { daemonName, installedPluginNames } from "./install.ts";
 import { isOurKubeconfig } from "./kubeconfig-text.ts";
 import { removeAbandoned } from "./new-file.ts";
-import { kubeconfigPath, multusDirectory, onDemandConfigPath } from "./node-paths.ts";
-import { isOurs, type ProgramName } from "./program.ts";
 
 export interface UninstallOptions {
   readonly cniBinDir: string;

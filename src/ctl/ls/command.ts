@@ -5,10 +5,10 @@ import { Command } from "commander";
 import { isMissingFile } from "../../cni/errors.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
-import { defaultCniDir, defaultSocketDir } from "../installation.ts";
-import { formatTable } from "../table.ts";
-import { UserError } from "../user-error.ts";
-import { type Attachment, type NodeAttachments, readAttachments } from "./attachments.ts";
+import { UserError } from "../command/user-error.ts";
+import { type Attachment, type NodeAttachments, readAttachments } from "../node/attachments.ts";
+import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
+import { formatTable } from "../text/table.ts";
 import { listMissing } from "./missing.ts";
 
 /** Characters of a container id that tell containers apart; runtimes' own tools show as many. */

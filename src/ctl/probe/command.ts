@@ -2,10 +2,10 @@
 
 import { spawnSync } from "node:child_process";
 import { Command } from "commander";
-import { pluginBinary } from "../install/plugin-binary.ts";
-import { thisArchitecture } from "../install/program.ts";
-import { defaultSocketDir } from "../installation.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
+import { defaultSocketDir } from "../node/installation.ts";
+import { pluginBinary } from "../node/plugin-binary.ts";
+import { thisArchitecture } from "../node/program.ts";
 
 interface ProbeOptions {
   readonly socketDir: string;

@@ -3,9 +3,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { loadKernels } from "../../kernels/load.ts";
-import { type DaemonStatus, daemonStatusOf } from "../daemon-socket.ts";
-import { defaultCniDir, defaultSocketDir } from "../installation.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
+import { type DaemonStatus, daemonStatusOf } from "../node/daemon-socket.ts";
+import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
 import { summarizeNode } from "./node-summary.ts";
 import { formatStatus, type NodeStatus } from "./report.ts";
 

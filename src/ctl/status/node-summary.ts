@@ -5,7 +5,7 @@ import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { spoolDirectory } from "../../multus/input/cni-dir.ts";
 import { readSpool } from "../../multus/spool.ts";
-import { type NodeAttachments, readAttachments } from "../ls/attachments.ts";
+import { type NodeAttachments, readAttachments } from "../node/attachments.ts";
 
 export interface NodeSummary {
   readonly cniDir: string;

@@ -1,9 +1,10 @@
 /** The status of a node as text: what one glance should see. */
 
 import type { LaneStatus } from "../../socket/status.ts";
-import type { DaemonStatus } from "../daemon-socket.ts";
-import { missingText } from "../ls/missing.ts";
-import { formatTable } from "../table.ts";
+import type { DaemonStatus } from "../node/daemon-socket.ts";
+import { missingText } from "../text/missing-networks.ts";
+import { count, formatAge } from "../text/quantities.ts";
+import { formatTable } from "../text/table.ts";
 import type { NodeSummary } from "./node-summary.ts";
 
 export interface NodeStatus {
@@ -114,18 +115,4 @@ function failureRows({ failures }: DaemonStatus): string[][] {
     index === 0 ? "failures" : "",
     `${at} ${command} ${pod === "" ? containerId : pod}: error ${code}: ${message}`,
   ]);
-}
-
-/** @param seconds `3 d 4 h`, `12 min`, `5 s` */
-export function formatAge(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }

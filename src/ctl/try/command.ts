@@ -2,9 +2,10 @@
 
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { usualBinDirs } from "../installation.ts";
-import { type Column, formatMilliseconds, formatTable } from "../table.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
+import { usualBinDirs } from "../node/installation.ts";
+import { formatMilliseconds } from "../text/quantities.ts";
+import { type Column, formatTable } from "../text/table.ts";
 import type { CommandReport, InterfaceReport, TrialReport } from "./report.ts";
 import type { ScratchNode } from "./scratch.ts";
 import { type TrialObserver, type TryOptions, tryNetworks } from "./trial.ts";

@@ -4,8 +4,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { daemonCommand } from "../installation.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
+import { daemonCommand } from "../node/installation.ts";
 import type { ScratchNode } from "./scratch.ts";
 
 /** Milliseconds that the daemon has to make its socket, and to end when it is told to. */

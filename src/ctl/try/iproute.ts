@@ -2,7 +2,7 @@
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
 
 const execute = promisify(execFile);
 

@@ -4,9 +4,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { isJsonObject } from "../../cni/json.ts";
-import { UserError } from "../user-error.ts";
-import { documentKind } from "../validate/kind.ts";
-import { documentValue } from "../validate/position.ts";
+import { UserError } from "../command/user-error.ts";
+import { documentKind } from "../configuration/kind.ts";
+import { documentValue } from "../configuration/position.ts";
 import { demonstrationClusterNetwork, demonstrationNads, demonstrationSelection } from "./demonstration.ts";
 import type { ScratchNode } from "./scratch.ts";
 

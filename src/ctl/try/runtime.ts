@@ -3,8 +3,8 @@
 import { basename, dirname } from "node:path";
 import { AgentProcess } from "../../agent/agent-process.ts";
 import { errorText } from "../../log/error-text.ts";
-import { partPath } from "../installation.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
+import { partPath } from "../node/installation.ts";
 import type { ScratchNode } from "./scratch.ts";
 
 /** Milliseconds that one call of the plugin may take; longer than the daemon gives a delegate. */

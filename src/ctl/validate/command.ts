@@ -5,14 +5,16 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { loadKernels } from "../../kernels/load.ts";
 import { usualNetworksPerPod } from "../../multus/input/bounds.ts";
 import schema from "../../multus/input/netconf.schema.json" with { type: "json" };
-import { isNode, usualBinDirs } from "../installation.ts";
-import { aboutCluster, checkCluster } from "./cluster.ts";
-import { openApi } from "./cluster-access.ts";
-import { type ClusterReport, formatClusterFindings } from "./cluster-finding.ts";
-import type { CheckContext } from "./configuration.ts";
-import { checkText, type FileReport, readInput } from "./files.ts";
-import { formatFinding } from "./finding.ts";
-import { kindNames } from "./kind.ts";
+import { openApi } from "../cluster/access.ts";
+import { aboutCluster, checkCluster } from "../cluster/check.ts";
+import { type ClusterReport, formatClusterFindings } from "../cluster/finding.ts";
+import type { CheckContext } from "../configuration/configuration.ts";
+import { checkText, type FileReport } from "../configuration/files.ts";
+import { formatFinding } from "../configuration/finding.ts";
+import { kindNames } from "../configuration/kind.ts";
+import { isNode, usualBinDirs } from "../node/installation.ts";
+import { count } from "../text/quantities.ts";
+import { readInput } from "./input.ts";
 
 interface ValidateOptions {
   readonly allNamespaces?: boolean;
@@ -148,8 +150,8 @@ async function validateCluster(
 function formatReport({ file, documents, findings }: FileReport): string {
   const kinds = [...new Set(documents)]
     .map((kind) => {
-      const count = documents.filter((each) => each === kind).length;
-      return count === 1 ? kindNames[kind] : `${count} × ${kindNames[kind]}`;
+      const number = documents.filter((each) => each === kind).length;
+      return number === 1 ? kindNames[kind] : `${number} × ${kindNames[kind]}`;
     })
     .join(", ");
   const about = kinds === "" ? "" : ` (${kinds})`;
@@ -169,8 +171,4 @@ function verdict(findings: readonly { readonly severity: string }[]): string {
   const warnings = findings.filter(({ severity }) => severity === "warning").length;
   const also = warnings === 0 ? "" : `, ${count(warnings, "warning")}`;
   return `${errors === 0 ? "ok" : count(errors, "error")}${also}`;
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }

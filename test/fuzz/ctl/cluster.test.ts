@@ -1,9 +1,9 @@
 /** Whatever objects an API server answers with, validate reports on them, and every place that it names is in the text that it counts in. */
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { checkCluster } from "../../../src/ctl/validate/cluster.ts";
-import { formatClusterFindings } from "../../../src/ctl/validate/cluster-finding.ts";
-import type { CheckContext } from "../../../src/ctl/validate/configuration.ts";
+import { checkCluster } from "../../../src/ctl/cluster/check.ts";
+import { formatClusterFindings } from "../../../src/ctl/cluster/finding.ts";
+import type { CheckContext } from "../../../src/ctl/configuration/configuration.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { type Api, ApiError } from "../../../src/kube/api.ts";
 

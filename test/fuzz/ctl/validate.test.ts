@@ -1,8 +1,8 @@
 /** Whatever is in a file, validate reports on it, and every place that it names is in the file. */
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { CheckContext } from "../../../src/ctl/validate/configuration.ts";
-import { checkText } from "../../../src/ctl/validate/files.ts";
+import type { CheckContext } from "../../../src/ctl/configuration/configuration.ts";
+import { checkText } from "../../../src/ctl/configuration/files.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 
 let context: CheckContext;

@@ -1,11 +1,11 @@
 /** Targets: what multusctl reads: runtimes' TOML, files to validate, what a plugin printed. */
 
+import { checkText } from "../../../src/ctl/configuration/files.ts";
 import { readContainerdCni } from "../../../src/ctl/doctor/containerd.ts";
 import { readCrioNetwork } from "../../../src/ctl/doctor/crio.ts";
 import { tomlEntries } from "../../../src/ctl/doctor/toml.ts";
 import { isOurKubeconfig } from "../../../src/ctl/install/kubeconfig-text.ts";
 import { readPluginError } from "../../../src/ctl/try/advice.ts";
-import { checkText } from "../../../src/ctl/validate/files.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { goldenConfigs, goldenNetconfs } from "../engine/golden.ts";
 import { type FuzzTarget, must, mustKeepPrototypes } from "../engine/target.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ResultCache } from "../../../src/cni/cache.ts";
 import { readFileStart } from "../../../src/cni/regular-file.ts";
-import { readAttachments } from "../../../src/ctl/ls/attachments.ts";
+import { readAttachments } from "../../../src/ctl/node/attachments.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import { longestPlanRead, mostEntriesRead } from "../../../src/multus/input/bounds.ts";

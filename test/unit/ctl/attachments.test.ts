@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import { readAttachments } from "../../../src/ctl/ls/attachments.ts";
+import { readAttachments } from "../../../src/ctl/node/attachments.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 

@@ -1,9 +1,9 @@
 /** validate of a cluster: what is wrong with its definitions, and which pods suffer from it. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { UserError } from "../../../src/ctl/user-error.ts";
-import { checkCluster } from "../../../src/ctl/validate/cluster.ts";
-import { openApi } from "../../../src/ctl/validate/cluster-access.ts";
-import { formatClusterFindings } from "../../../src/ctl/validate/cluster-finding.ts";
+import { openApi } from "../../../src/ctl/cluster/access.ts";
+import { checkCluster } from "../../../src/ctl/cluster/check.ts";
+import { formatClusterFindings } from "../../../src/ctl/cluster/finding.ts";
+import { UserError } from "../../../src/ctl/command/user-error.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { definition, ListServer, pod } from "./list-server.ts";

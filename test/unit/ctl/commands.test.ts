@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } fr
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
-import { isNode } from "../../../src/ctl/installation.ts";
+import { isNode } from "../../../src/ctl/node/installation.ts";
 import { runCommand } from "../../support/command.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { definition, ListServer, pod } from "./list-server.ts";

@@ -1,6 +1,6 @@
 /** The status of a daemon that is well, for tests of what is made of it. */
 
-import type { DaemonStatus } from "../../../src/ctl/daemon-socket.ts";
+import type { DaemonStatus } from "../../../src/ctl/node/daemon-socket.ts";
 
 /** Milliseconds since the epoch. */
 export const now = Date.UTC(2026, 10, 23, 20, 11, 12);

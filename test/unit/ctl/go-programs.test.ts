@@ -2,9 +2,9 @@
 
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
+import { UserError } from "../../../src/ctl/command/user-error.ts";
 import { commands } from "../../../src/ctl/commands.ts";
 import { callOfProgram, inPlainForm, isGoProgram } from "../../../src/ctl/go-programs.ts";
-import { UserError } from "../../../src/ctl/user-error.ts";
 
 const root = new Command("multusctl").version("0", "-v, --version");
 for (const command of commands()) root.addCommand(command);

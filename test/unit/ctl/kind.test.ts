@@ -1,6 +1,6 @@
 /** What a file is, is told from its keys, not from its name. */
 import { describe, expect, it } from "vitest";
-import { documentKind } from "../../../src/ctl/validate/kind.ts";
+import { documentKind } from "../../../src/ctl/configuration/kind.ts";
 
 describe("documentKind", () => {
   it.each([

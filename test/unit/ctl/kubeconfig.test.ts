@@ -1,6 +1,6 @@
 /** Which kubeconfig is taken. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { chooseKubeconfig } from "../../../src/ctl/validate/kubeconfig.ts";
+import { chooseKubeconfig } from "../../../src/ctl/cluster/kubeconfig.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 let scratch: ScratchDirectory;

@@ -1,6 +1,6 @@
 /** Positions point at the character that a person has to change, also in JSON inside YAML. */
 import { describe, expect, it } from "vitest";
-import { locateDocuments, positionAt } from "../../../src/ctl/validate/position.ts";
+import { locateDocuments, positionAt } from "../../../src/ctl/configuration/position.ts";
 
 /** Position of the first `needle` in a text. */
 const find = (text: string, needle: string) => positionAt(text, text.indexOf(needle));

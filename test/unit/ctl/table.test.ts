@@ -1,6 +1,7 @@
 /** Tables line up whatever is in their cells. */
 import { describe, expect, it } from "vitest";
-import { formatMilliseconds, formatTable } from "../../../src/ctl/table.ts";
+import { formatMilliseconds } from "../../../src/ctl/text/quantities.ts";
+import { formatTable } from "../../../src/ctl/text/table.ts";
 
 describe("formatTable", () => {
   it("makes a column as wide as its longest cell", () => {

@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { CheckContext } from "../../../src/ctl/validate/configuration.ts";
-import { checkText } from "../../../src/ctl/validate/files.ts";
-import { formatFinding } from "../../../src/ctl/validate/finding.ts";
+import type { CheckContext } from "../../../src/ctl/configuration/configuration.ts";
+import { checkText } from "../../../src/ctl/configuration/files.ts";
+import { formatFinding } from "../../../src/ctl/configuration/finding.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 
 let context: CheckContext;

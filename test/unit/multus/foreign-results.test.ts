@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
-import { readAttachments } from "../../../src/ctl/ls/attachments.ts";
+import { readAttachments } from "../../../src/ctl/node/attachments.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { cpuTimeOf } from "../../support/cpu-time.ts";

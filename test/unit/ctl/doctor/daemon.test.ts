@@ -1,8 +1,8 @@
 /** What a daemon's status means. */
 
 import { describe, expect, it } from "vitest";
-import type { DaemonStatus } from "../../../../src/ctl/daemon-socket.ts";
 import { judge } from "../../../../src/ctl/doctor/daemon.ts";
+import type { DaemonStatus } from "../../../../src/ctl/node/daemon-socket.ts";
 import { goodStatus, now } from "../daemon-status.ts";
 
 describe("a daemon", () => {

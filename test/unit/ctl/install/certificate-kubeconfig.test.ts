@@ -3,8 +3,8 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { UserError } from "../../../../src/ctl/command/user-error.ts";
 import { withNodeCertificate } from "../../../../src/ctl/install/certificate-kubeconfig.ts";
-import { UserError } from "../../../../src/ctl/user-error.ts";
 import {
   currentCertificatePath,
   readCurrentCertificate,

@@ -15,9 +15,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { UserError } from "../../../../src/ctl/command/user-error.ts";
 import { installDaemon, installPlugin } from "../../../../src/ctl/install/install.ts";
 import { type UninstalledFile, uninstall } from "../../../../src/ctl/install/uninstall.ts";
-import { UserError } from "../../../../src/ctl/user-error.ts";
 import { storeCertificate } from "../../../../src/kube/certificates/certificate-file.ts";
 import { certificateAndKey } from "../../../support/certificate-signer.ts";
 import { former, goBinary, Installation } from "../../../support/installation.ts";

@@ -14,10 +14,10 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { UserError } from "../../../../src/ctl/command/user-error.ts";
 import { KeptKubeconfig } from "../../../../src/ctl/install/kept-kubeconfig.ts";
 import { isOurKubeconfig } from "../../../../src/ctl/install/kubeconfig-text.ts";
 import { serviceAccountKubeconfig } from "../../../../src/ctl/install/service-account-kubeconfig.ts";
-import { UserError } from "../../../../src/ctl/user-error.ts";
 import { parseKubeconfig } from "../../../../src/kube/kubeconfig.ts";
 import { ServiceAccountFiles } from "../../../support/cluster/service-account-files.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";

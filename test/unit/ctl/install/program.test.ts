@@ -8,7 +8,7 @@ import {
   haveSameContent,
   isOurs,
   thisArchitecture,
-} from "../../../../src/ctl/install/program.ts";
+} from "../../../../src/ctl/node/program.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
 import { shim } from "../../../support/test-node.ts";
 

@@ -1,7 +1,8 @@
 /** The status of a node reads well, with a daemon and without. */
 
 import { expect, test } from "vitest";
-import { formatAge, formatStatus } from "../../../../src/ctl/status/report.ts";
+import { formatStatus } from "../../../../src/ctl/status/report.ts";
+import { formatAge } from "../../../../src/ctl/text/quantities.ts";
 import { goodStatus } from "../daemon-status.ts";
 
 const node = {

@@ -1,14 +1,14 @@
 /** The daemon's socket as commands see it: HTTP, and what it means where nobody answers. */
 
 import { join } from "node:path";
-import { systemErrorCode } from "../cni/errors.ts";
-import { isJsonObject } from "../cni/json.ts";
-import type { ClusterState } from "../kube/cluster-state.ts";
-import { errorText } from "../log/error-text.ts";
-import { getFromSocket, type SocketAnswer, statusPage } from "../socket/client.ts";
-import { socketName } from "../socket/directory.ts";
-import type { DaemonStatus as Status } from "../socket/status.ts";
-import { UserError } from "./user-error.ts";
+import { systemErrorCode } from "../../cni/errors.ts";
+import { isJsonObject } from "../../cni/json.ts";
+import type { ClusterState } from "../../kube/cluster-state.ts";
+import { errorText } from "../../log/error-text.ts";
+import { getFromSocket, type SocketAnswer, statusPage } from "../../socket/client.ts";
+import { socketName } from "../../socket/directory.ts";
+import type { DaemonStatus as Status } from "../../socket/status.ts";
+import { UserError } from "../command/user-error.ts";
 
 export type DaemonStatus = Status<ClusterState>;
 

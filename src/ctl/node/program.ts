@@ -1,7 +1,9 @@
 /** The programs that are put on a node, and how a file of a node is known to be one of them, of whatever release and architecture. */
 
 import { closeSync, lstatSync, openSync, readSync } from "node:fs";
-import { UserError } from "../user-error.ts";
+import { multusPluginNames } from "../../multus/input/own-plugin.ts";
+import { passthruType } from "../../multus/plan/passthru.ts";
+import { UserError } from "../command/user-error.ts";
 
 /** In Go's and Kubernetes' terms. */
 export type Architecture = "amd64" | "arm64";
@@ -26,6 +28,11 @@ export function thisArchitecture(): Architecture {
 
 /** `multus`: the plugin binary, under whatever name it is installed; `multusd`: the daemon as one executable file. */
 export type ProgramName = "multus" | "multusd";
+
+export const daemonName = "multusd";
+
+/** The names that the plugin binary gets: Multus's, and that of the plugin which Go multus's installer puts beside it. Which name it has says what it does. */
+export const installedPluginNames: readonly string[] = [...multusPluginNames, passthruType];
 
 /** Text that every release of a program has in it, and no other program. */
 const marks: Readonly<Record<ProgramName, string>> = {

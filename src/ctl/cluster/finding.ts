@@ -1,6 +1,6 @@
 /** What validate has to say about objects of a cluster: one kind of finding for all of them, and its text. */
 
-import type { Position } from "./position.ts";
+import type { Position } from "../configuration/position.ts";
 
 export interface ClusterFinding extends Partial<Position> {
   /** A note is nothing that could be mended in the cluster. */

@@ -4,8 +4,10 @@ import type { JsonObject } from "../../cni/json.ts";
 import type { Api } from "../../kube/api.ts";
 import { longestPlan, mostPlugins, usualNetworksPerPod } from "../../multus/input/bounds.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";
-import { aboutDefinition, checkDefinition, type DefinitionWeight } from "./cluster-definition.ts";
-import { type ClusterFinding, type ClusterReport, compareFindings } from "./cluster-finding.ts";
+import type { CheckContext } from "../configuration/configuration.ts";
+import { aboutDefinition, checkDefinition, type DefinitionWeight } from "./definition.ts";
+import { type ClusterFinding, type ClusterReport, compareFindings } from "./finding.ts";
+import { lacksStatus, missingNetworks } from "./missing-networks.ts";
 import {
   actionText,
   apiFailure,
@@ -15,9 +17,7 @@ import {
   getObject,
   isForbidden,
   pods,
-} from "./cluster-objects.ts";
-import type { CheckContext } from "./configuration.ts";
-import { lacksStatus, missingNetworks } from "./missing-networks.ts";
+} from "./objects.ts";
 import { type PodNetworks, podNetworks, type SelectedDefinition } from "./pod-networks.ts";
 
 export interface ClusterScope {

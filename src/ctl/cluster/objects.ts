@@ -10,7 +10,7 @@ import {
   isTransient,
   listMetadataOnly,
 } from "../../kube/api.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
 
 /** Objects a page. */
 const pageSize = 250;

@@ -5,7 +5,7 @@ import type { Api } from "../../kube/api.ts";
 import { ApiClient } from "../../kube/api-client.ts";
 import { inClusterCredentials, isInCluster, kubeconfigCredentials } from "../../kube/credentials.ts";
 import { silentLogger } from "../../log/logger.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
 import { chooseKubeconfig } from "./kubeconfig.ts";
 
 export interface ClusterAccess {

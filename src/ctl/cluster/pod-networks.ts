@@ -8,8 +8,8 @@ import {
   parseDefaultNetworkSelection,
   parseNetworkSelections,
 } from "../../multus/input/selection.ts";
-import { problemsOf } from "./finding.ts";
-import { type Position, positionAt } from "./position.ts";
+import { problemsOf } from "../configuration/finding.ts";
+import { type Position, positionAt } from "../configuration/position.ts";
 
 export interface PodNetworks {
   readonly namespace: string;

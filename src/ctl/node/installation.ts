@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { getRawAsset, isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
-import { errorText } from "../log/error-text.ts";
-import { UserError } from "./user-error.ts";
+import { errorText } from "../../log/error-text.ts";
+import { UserError } from "../command/user-error.ts";
 
 /** Parts that multusctl starts, or puts on a node: `multus-amd64` and `multus-arm64` are the plugin binary for that architecture, `multusd` the daemon as one executable. */
 export type Part = "multus" | "multus-amd64" | "multus-arm64" | "multusd" | "multusd.mjs";
@@ -14,7 +14,7 @@ export type Part = "multus" | "multus-amd64" | "multus-arm64" | "multusd" | "mul
 /** Beside this file where it is the bundle, else in the source tree's build/. */
 function candidatesOf(part: Part): string[] {
   const here = dirname(fileURLToPath(import.meta.url));
-  return [join(here, part), join(here, "..", "..", "build", part)];
+  return [join(here, part), join(here, "..", "..", "..", "build", part)];
 }
 
 /** The plugin binary of the single-file executable, once it was needed as a file. */

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 import type { Api } from "../../kube/api.ts";
 import { keptPod } from "../../kube/pods.ts";
-import type { ClusterFinding } from "./cluster-finding.ts";
-import { forEachPod } from "./cluster-objects.ts";
+import type { ClusterFinding } from "./finding.ts";
+import { forEachPod } from "./objects.ts";
 
 /** A network-status follows its pod's ADD by some milliseconds: a pod that has none is looked at again after this time. */
 const usualSecondLookMs = 2_000;

@@ -34,8 +34,3 @@ function splitIntoLines(row: readonly string[]): string[][] {
   const height = Math.max(1, ...cells.map((cell) => cell.length));
   return Array.from({ length: height }, (_, line) => cells.map((cell) => cell[line] ?? ""));
 }
-
-/** Milliseconds as a table shows them: one decimal, two below ten. */
-export function formatMilliseconds(milliseconds: number): string {
-  return milliseconds.toFixed(milliseconds < 10 ? 2 : 1);
-}

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
 
 export interface KubeconfigChoice {
   /** "": the cluster of the pod that this process belongs to. */

@@ -2,8 +2,8 @@
 
 import { execFileSync } from "node:child_process";
 import { errorText } from "../../log/error-text.ts";
-import { findPart, partPath } from "../installation.ts";
-import { UserError } from "../user-error.ts";
+import { UserError } from "../command/user-error.ts";
+import { findPart, partPath } from "./installation.ts";
 import { type Architecture, architectureOf, isOurs, ownArchitecture } from "./program.ts";
 
 /** A binary's answer takes a millisecond. */

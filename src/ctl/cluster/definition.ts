@@ -6,10 +6,15 @@ import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 import { keptNad } from "../../kube/nads.ts";
 import type { Nad } from "../../multus/plan/nads.ts";
 import { entryLength } from "../../multus/plan/plan-encoding.ts";
-import type { ClusterFinding } from "./cluster-finding.ts";
-import { type CheckContext, checkNetworkConfiguration } from "./configuration.ts";
-import type { Places } from "./finding.ts";
-import { type LocatedDocument, locateDocuments, type Position, type ValuePath } from "./position.ts";
+import { type CheckContext, checkNetworkConfiguration } from "../configuration/configuration.ts";
+import type { Places } from "../configuration/finding.ts";
+import {
+  type LocatedDocument,
+  locateDocuments,
+  type Position,
+  type ValuePath,
+} from "../configuration/position.ts";
+import type { ClusterFinding } from "./finding.ts";
 
 const start: Position = { line: 1, column: 1 };
 

@@ -1,13 +1,10 @@
 /** Checks files: takes them apart into documents, tells what each is, and has it checked. */
 
-import { readFileSync } from "node:fs";
 import * as yaml from "yaml";
-import { CniError, systemErrorCode } from "../../cni/errors.ts";
+import { CniError } from "../../cni/errors.ts";
 import { isJsonObject, parseJson } from "../../cni/json.ts";
-import { errorText } from "../../log/error-text.ts";
 import { type Manifests, parseManifests } from "../../multus/plan/manifests.ts";
 import { type Nad, nadConfigProblem } from "../../multus/plan/nads.ts";
-import { UserError } from "../user-error.ts";
 import { type CheckContext, checkNetconf, checkNetworkConfiguration } from "./configuration.ts";
 import { checkDaemonConfiguration } from "./daemon-configuration.ts";
 import { type Finding, type Places, problemsOf } from "./finding.ts";
@@ -25,25 +22,6 @@ export interface FileReport {
 const top: Position = { line: 1, column: 1 };
 /** Nobody sees it in an editor. */
 const byteOrderMark = "\ufeff";
-const adviceAbout: ReadonlyMap<string | undefined, string> = new Map([
-  // Multus's own file has mode 0600.
-  ["EACCES", "run it with sudo"],
-  ["EISDIR", "name the files in it"],
-]);
-
-/**
- * Reads a file; "-" is stdin.
- * @throws {UserError} where it cannot be read
- */
-export function readInput(file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (error) {
-    const advice = adviceAbout.get(systemErrorCode(error)) ?? "";
-    throw new UserError(`${file} cannot be read: ${errorText(error)}`, advice);
-  }
-}
-
 /**
  * Checks a text.
  * @param file names it in the findings
