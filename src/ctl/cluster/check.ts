@@ -5,8 +5,9 @@ import type { Api } from "../../kube/api.ts";
 import { longestPlan, mostPlugins, usualNetworksPerPod } from "../../multus/input/bounds.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
-import { aboutDefinition, checkDefinition, type DefinitionWeight } from "./definition.ts";
-import { type ClusterFinding, type ClusterReport, compareFindings } from "./finding.ts";
+import { ownPlaces } from "../configuration/places.ts";
+import { checkDefinition, type DefinitionWeight } from "./definition.ts";
+import { type ClusterFinding, type ClusterReport, compareFindings, findingAbout } from "./finding.ts";
 import { lacksStatus, missingNetworks } from "./missing-networks.ts";
 import {
   actionText,
@@ -18,7 +19,7 @@ import {
   isForbidden,
   pods,
 } from "./objects.ts";
-import { type PodNetworks, podNetworks, type SelectedDefinition } from "./pod-networks.ts";
+import { podNetworks, type SelectedDefinition, type SelectionProblem } from "./pod-networks.ts";
 
 export interface ClusterScope {
   /** Address of the API server, for messages. */
@@ -72,10 +73,14 @@ export async function checkCluster(
   }
   const ofDefinitions = Array.from(checked, ([key, found]) => {
     const pods = users.get(key) ?? [];
-    return isUsable(found) ? found : found.map((finding) => ({ ...finding, pods }));
+    return isUsable(found) ? found : found.map((finding) => withPods(finding, pods));
   });
   const findings = [...ofDefinitions.flat(), ...ofPods].sort(compareFindings);
   return { server, namespace, definitions: count, pods: selecting, findings };
+}
+
+function withPods(finding: ClusterFinding, pods: readonly string[]): ClusterFinding {
+  return { ...finding, subject: { ...finding.subject, pods } };
 }
 
 /** Can pods have the network? @param findings undefined: nothing is known of it */
@@ -100,7 +105,7 @@ async function readPods(
 ): Promise<PodFindings> {
   const users = new Map<string, string[]>();
   /** Replicas have one annotation, and one problem, in common. */
-  const problems = new Map<string, ClusterFinding & { readonly pods: string[] }>();
+  const problems = new Map<string, { readonly first: ClusterFinding; readonly pods: string[] }>();
   const refusals: ClusterFinding[] = [];
   /** By `namespace/name`. */
   const lacking = new Set<string>();
@@ -117,14 +122,11 @@ async function readPods(
         if (!isKnownUsable(key)) entry(users, key, () => []).push(podName);
       }
       for (const problem of [...pod.problems, ...planProblems(pod.selected, weights)]) {
-        const { line, column, message } = problem;
-        const same = `${pod.namespace} ${line} ${column} ${message}`;
+        const { code, place, message } = problem;
+        const same = `${pod.namespace} ${place.line} ${place.column} ${message}`;
+        const subject = { kind: "Pod", namespace: pod.namespace, name: pod.name } as const;
         entry(problems, same, () => ({
-          severity: "error" as const,
-          kind: "Pod" as const,
-          namespace: pod.namespace,
-          name: pod.name,
-          ...problem,
+          first: findingAbout(subject, "error", code, message, place),
           pods: [],
         })).pods.push(podName);
       }
@@ -134,16 +136,18 @@ async function readPods(
     const action = actionText("list", pods, namespace);
     // The definitions have been checked, and many may look at those but not at pods.
     if (!isForbidden(error)) throw apiFailure(error, action, server);
-    refusals.push(aboutCluster("error", `which pods use what is not known: not allowed to ${action}`));
+    const message = `which pods use what is not known: not allowed to ${action}`;
+    refusals.push(findingAbout({ kind: "cluster" }, "error", "pods-not-listed", message));
   }
-  return { users, selecting, findings: [...problems.values(), ...ofMissing, ...refusals] };
+  const ofPods = Array.from(problems.values(), ({ first, pods }) => withPods(first, pods));
+  return { users, selecting, findings: [...ofPods, ...ofMissing, ...refusals] };
 }
 
 /** What is too large in the plan that a daemon would make of a pod's selections; without the cluster network, which is the nodes' matter. */
 function planProblems(
   selected: readonly SelectedDefinition[],
   weights: ReadonlyMap<string, DefinitionWeight>,
-): PodNetworks["problems"] {
+): readonly SelectionProblem[] {
   let bytes = 0;
   let plugins = 0;
   for (const { key, cniArgs } of selected) {
@@ -160,7 +164,7 @@ function planProblems(
     .filter(([has, most]) => has > most)
     .map(([has, most, what]) => {
       const message = `annotation ${networksAnnotation}: its networks make a plan of ${has} ${what}, and at most ${most} are allowed`;
-      return { message, line: 1, column: 1 };
+      return { code: "plan-too-large", message, place: ownPlaces().whole };
     });
 }
 
@@ -173,11 +177,6 @@ function entry<Value>(map: Map<string, Value>, key: string, make: () => Value): 
   return value;
 }
 
-/** A finding about no single object. */
-export function aboutCluster(severity: ClusterFinding["severity"], message: string): ClusterFinding {
-  return { severity, kind: "cluster", namespace: "", name: "", message, pods: [] };
-}
-
 /** Asks for a definition that pods name. @param key `namespace/name` @param users the pods */
 async function lookUp(
   api: Api,
@@ -187,8 +186,9 @@ async function lookUp(
   context: CheckContext,
 ): Promise<readonly ClusterFinding[]> {
   const [namespace = "", name = ""] = key.split("/");
+  const subject = { kind: "NetworkAttachmentDefinition", namespace, name } as const;
   const isMissing = [
-    aboutDefinition(namespace, name, "error", "there is no such NetworkAttachmentDefinition"),
+    findingAbout(subject, "error", "definition-missing", "there is no such NetworkAttachmentDefinition"),
   ];
   try {
     const object = await getObject(api, definitions, namespace, name);
@@ -198,6 +198,6 @@ async function lookUp(
     // The list that had to have it is as good as an answer; of another namespace nothing is known.
     if (scope === undefined || scope === namespace) return isMissing;
     const message = `not checked: not allowed to ${actionText("get", definitions, namespace)}`;
-    return [{ ...aboutDefinition(namespace, name, "warning", message), pods: users }];
+    return [findingAbout({ ...subject, pods: users }, "warning", "definition-not-checked", message)];
   }
 }

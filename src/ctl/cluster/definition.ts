@@ -7,26 +7,9 @@ import { keptNad } from "../../kube/nads.ts";
 import type { Nad } from "../../multus/plan/nads.ts";
 import { entryLength } from "../../multus/plan/plan-encoding.ts";
 import { type CheckContext, checkNetworkConfiguration } from "../configuration/configuration.ts";
-import type { Places } from "../configuration/finding.ts";
-import {
-  type LocatedDocument,
-  locateDocuments,
-  type Position,
-  type ValuePath,
-} from "../configuration/position.ts";
-import type { ClusterFinding } from "./finding.ts";
-
-const start: Position = { line: 1, column: 1 };
-
-/** A finding about a definition; it is not known yet whom it concerns. */
-export function aboutDefinition(
-  namespace: string,
-  name: string,
-  severity: ClusterFinding["severity"],
-  message: string,
-): ClusterFinding {
-  return { severity, kind: "NetworkAttachmentDefinition", namespace, name, message, pods: [] };
-}
+import { ownPlaces, type Places } from "../configuration/places.ts";
+import { type LocatedDocument, locateDocuments } from "../configuration/position.ts";
+import { type ClusterFinding, findingAbout } from "./finding.ts";
 
 /** What was found out about a definition. */
 export interface CheckedDefinition {
@@ -49,19 +32,17 @@ export function checkDefinition(object: JsonObject, context: CheckContext): Chec
   const namespace = typeof metadata.namespace === "string" ? metadata.namespace : "";
   const name = typeof metadata.name === "string" ? metadata.name : "";
   const key = `${namespace}/${name}`;
+  const subject = { kind: "NetworkAttachmentDefinition", namespace, name } as const;
   const nad = keptNad(object, namespace, name);
-  if (nad.problem !== "") return { key, findings: [aboutDefinition(namespace, name, "error", nad.problem)] };
+  if (nad.problem !== "") return { key, findings: [findingAbout(subject, "error", "refused", nad.problem)] };
   if (nad.config.length === 0) {
     const message = `spec.config is empty: each node takes the file of its confDir whose name is ${name}`;
-    return { key, findings: [aboutDefinition(namespace, name, "note", message)] };
+    return { key, findings: [findingAbout(subject, "note", "config-from-file", message)] };
   }
   const text = { bytes: nad.config, file: key, places: placesIn(nad.config) };
   const findings = checkNetworkConfiguration(text, context, { defaultName: name, isDelegate: true }).map(
-    ({ severity, message, line, column }) => ({
-      ...aboutDefinition(namespace, name, severity, `spec.config: ${message}`),
-      line,
-      column,
-    }),
+    ({ severity, code, message, place }) =>
+      findingAbout(subject, severity, code, `spec.config: ${message}`, place),
   );
   return { key, findings, weight: weightOf(nad, context) };
 }
@@ -79,15 +60,11 @@ function weightOf(nad: Nad, { kernels }: CheckContext): DefinitionWeight | undef
   }
 }
 
-/** Places in a text by itself. It is taken apart once a place is asked for: few configurations have something wrong with them. */
+/** The text is taken apart once a place is asked for: few configurations have something wrong with them. */
 function placesIn(config: Uint8Array): Places {
   let located: LocatedDocument | undefined;
-  return {
-    whole: start,
-    inside: (place) => place,
-    of: (path: ValuePath) => {
-      located ??= locateDocuments(Buffer.from(config).toString())[0];
-      return located?.locate(path);
-    },
-  };
+  return ownPlaces(undefined, (path) => {
+    located ??= locateDocuments(Buffer.from(config).toString())[0];
+    return located?.locate(path);
+  });
 }

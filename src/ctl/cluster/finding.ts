@@ -1,20 +1,20 @@
-/** What validate has to say about objects of a cluster: one kind of finding for all of them, and its text. */
+/** What a check of a cluster has to say about its objects, and its text. */
 
-import type { Position } from "../configuration/position.ts";
+import { comparePlaces, type Finding, formatFinding } from "../text/finding.ts";
 
-export interface ClusterFinding extends Partial<Position> {
-  /** A note is nothing that could be mended in the cluster. */
-  readonly severity: "error" | "warning" | "note";
-  /** `cluster`: about no single object. */
+/** What a finding is about. */
+export interface ClusterSubject {
+  /** `cluster`: no single object. */
   readonly kind: "NetworkAttachmentDefinition" | "Pod" | "cluster";
   /** "" for `cluster`. */
   readonly namespace: string;
   readonly name: string;
-  /** With the field: `spec.config: …`, `annotation …: …`. Line and column count in the text of that field. */
-  readonly message: string;
   /** `namespace/name` of the pods that do not get their networks because of it. */
   readonly pods: readonly string[];
 }
+
+/** Its message has the field: `spec.config: …`, `annotation …: …`. Line and column count in the text of that field. */
+export type ClusterFinding = Finding<ClusterSubject>;
 
 export interface ClusterReport {
   readonly server: string;
@@ -34,14 +34,25 @@ const podsShown = 10;
 const kinds = ["NetworkAttachmentDefinition", "Pod", "cluster"] as const;
 const shortNames = { NetworkAttachmentDefinition: "nad", Pod: "pod" } as const;
 
+/** A finding about one object, or about the cluster. @param subject without its pods: it is not known yet whom it concerns */
+export function findingAbout(
+  subject: Partial<ClusterSubject> & Pick<ClusterSubject, "kind">,
+  severity: ClusterFinding["severity"],
+  code: ClusterFinding["code"],
+  message: string,
+  place?: ClusterFinding["place"],
+): ClusterFinding {
+  const whole = { namespace: "", name: "", pods: [], ...subject };
+  return { code, severity, subject: whole, place, message, remedy: "" };
+}
+
 /** Orders findings as a report has them. */
 export function compareFindings(left: ClusterFinding, right: ClusterFinding): number {
   return (
-    kinds.indexOf(left.kind) - kinds.indexOf(right.kind) ||
-    compareText(left.namespace, right.namespace) ||
-    compareText(left.name, right.name) ||
-    (left.line ?? 0) - (right.line ?? 0) ||
-    (left.column ?? 0) - (right.column ?? 0)
+    kinds.indexOf(left.subject.kind) - kinds.indexOf(right.subject.kind) ||
+    compareText(left.subject.namespace, right.subject.namespace) ||
+    compareText(left.subject.name, right.subject.name) ||
+    comparePlaces(left, right)
   );
 }
 
@@ -53,23 +64,34 @@ function compareText(left: string, right: string): number {
 export function formatClusterFindings({ findings, server }: ClusterReport): string {
   return findings
     .map((finding, index) => {
+      const { subject } = finding;
       const next = findings[index + 1];
-      const isLast = next === undefined || next.pods !== finding.pods;
-      const subject =
-        finding.kind === "cluster"
+      const isLast = next === undefined || next.subject.pods !== subject.pods;
+      const name =
+        subject.kind === "cluster"
           ? server
-          : `${shortNames[finding.kind]} ${finding.namespace}/${finding.name}`;
-      const place = finding.line === undefined ? "" : `:${finding.line}:${finding.column}`;
-      return `${subject}${place}: ${finding.severity}: ${finding.message}\n${isLast ? podsLine(finding) : ""}`;
+          : `${shortNames[subject.kind]} ${subject.namespace}/${subject.name}`;
+      return `${formatFinding({ ...finding, subject: name })}\n${isLast ? podsLine(subject) : ""}`;
     })
     .join("");
 }
 
-function podsLine({ kind, namespace, name, pods }: ClusterFinding): string {
+function podsLine({ kind, namespace, name, pods }: ClusterSubject): string {
   const others = kind === "Pod" ? pods.filter((pod) => pod !== `${namespace}/${name}`) : pods;
   if (others.length === 0) return "";
   const more = others.length > podsShown ? ` and ${others.length - podsShown} more` : "";
   const what = `${others.length} ${kind === "Pod" ? "more " : ""}${others.length === 1 ? "pod" : "pods"}`;
   const said = kind === "Pod" ? "the same in" : "used by";
   return `  ${said} ${what}: ${others.slice(0, podsShown).join(", ")}${more}\n`;
+}
+
+/** As `validate --json` has it. */
+export function clusterReportJson({ findings, ...report }: ClusterReport) {
+  return {
+    ...report,
+    findings: findings.map(({ code, severity, subject, message, place }) => {
+      const { kind, namespace, name, pods } = subject;
+      return { code, severity, kind, namespace, name, message, pods, ...place };
+    }),
+  };
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 import type { Api } from "../../kube/api.ts";
 import { keptPod } from "../../kube/pods.ts";
-import type { ClusterFinding } from "./finding.ts";
+import { type ClusterFinding, findingAbout } from "./finding.ts";
 import { forEachPod } from "./objects.ts";
 
 /** A network-status follows its pod's ADD by some milliseconds: a pod that has none is looked at again after this time. */
@@ -39,17 +39,12 @@ export async function missingNetworks(
   if (pods.size === 0) return [];
   await sleep(secondLookMs);
   pods = await runningOf(api, namespace, pods);
-  const findings = new Map<string, ClusterFinding & { readonly pods: string[] }>();
-  for (const pod of pods) {
-    const [podNamespace = "", name = ""] = pod.split("/");
-    const found = findings.get(podNamespace);
-    if (found !== undefined) found.pods.push(pod);
-    else {
-      const about = { severity: "error", kind: "Pod", namespace: podNamespace, name } as const;
-      findings.set(podNamespace, { ...about, message, pods: [pod] });
-    }
-  }
-  return [...findings.values()];
+  const byNamespace = Object.groupBy(pods, (pod) => pod.split("/", 1)[0] ?? "");
+  return Object.entries(byNamespace).map(([podNamespace, own = []]) => {
+    const name = own[0]?.split("/")[1] ?? "";
+    const subject = { kind: "Pod", namespace: podNamespace, name, pods: own } as const;
+    return findingAbout(subject, "error", "networks-missing", message);
+  });
 }
 
 /** Those of some pods that run, have a network namespace of their own, and lack a network-status. @param among `namespace/name` */

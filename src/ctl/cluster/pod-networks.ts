@@ -8,8 +8,7 @@ import {
   parseDefaultNetworkSelection,
   parseNetworkSelections,
 } from "../../multus/input/selection.ts";
-import { problemsOf } from "../configuration/finding.ts";
-import { type Position, positionAt } from "../configuration/position.ts";
+import { ownPlaces, type Problem, problemsOf } from "../configuration/places.ts";
 
 export interface PodNetworks {
   readonly namespace: string;
@@ -18,7 +17,12 @@ export interface PodNetworks {
   readonly definitions: ReadonlySet<string>;
   /** Each selection. */
   readonly selected: readonly SelectedDefinition[];
-  readonly problems: readonly (Position & { readonly message: string })[];
+  readonly problems: readonly SelectionProblem[];
+}
+
+/** What is wrong with the networks that a pod selects. */
+export interface SelectionProblem extends Problem {
+  readonly code: "selection-refused" | "plan-too-large";
 }
 
 export interface SelectedDefinition {
@@ -27,8 +31,6 @@ export interface SelectedDefinition {
   /** Bytes of `cni-args`, which go into each plugin. */
   readonly cniArgs: number;
 }
-
-const start: Position = { line: 1, column: 1 };
 
 /**
  * @param pod as the API has it, spec is not needed; nothing of it is kept
@@ -76,9 +78,13 @@ function read(
   value: unknown,
   parse: (text: string) => readonly NetworkSelection[],
 ): Pick<PodNetworks, "selected" | "problems"> {
+  const code = "selection-refused" as const;
   const where = `annotation ${annotation}`;
   if (typeof value !== "string") {
-    return { selected: [], problems: [{ message: `${where}: must be a text`, ...start }] };
+    return {
+      selected: [],
+      problems: [{ code, message: `${where}: must be a text`, place: ownPlaces().whole }],
+    };
   }
   try {
     const selected = parse(value).map(({ namespace, name, cniArgs }) => {
@@ -86,26 +92,13 @@ function read(
     });
     return { selected, problems: [] };
   } catch (error) {
-    const places = { whole: start, of: () => undefined, inside: (place: Position) => place };
-    const problems = problemsOf(error, where, places).map((problem) => ({
-      ...problem,
-      ...itemPosition(value, problem.message),
-      message: `${where}: ${problem.message}`,
+    const problems = problemsOf(error, where, ownPlaces()).map(({ message, place }) => ({
+      code,
+      message: `${where}: ${message}`,
+      place,
     }));
     return { selected: [], problems };
   }
-}
-
-/** Of the comma form's items errors give the number: its place. undefined for the JSON form. */
-function itemPosition(text: string, message: string): Position | undefined {
-  const [, number] = /^item (\d+), /.exec(message) ?? [];
-  if (number === undefined) return undefined;
-  const items = text.split(",");
-  const index = Number(number) - 1;
-  const item = items[index] ?? "";
-  const before = items.slice(0, index).map((each) => `${each},`);
-  const offset = before.join("").length + item.length - item.trimStart().length;
-  return positionAt(text, offset);
 }
 
 function textOr(value: unknown, otherwise: string): string {

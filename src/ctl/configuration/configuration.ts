@@ -14,9 +14,10 @@ import { quoted } from "../../log/quoted.ts";
 import { type Netconf, parseNetconf, podAnnotationsKey } from "../../multus/input/netconf.ts";
 import { refusedPlugin, refusedPluginOf } from "../../multus/input/own-plugin.ts";
 import { commonCapabilities } from "../../multus/plan/capability-args.ts";
-import { type Finding, type Places, problemsOf } from "./finding.ts";
+import type { Position } from "../text/finding.ts";
 import { isNetconf } from "./kind.ts";
-import type { Position, ValuePath } from "./position.ts";
+import { findingAt, type Places, refusals, type Source, type TextFinding, withoutSource } from "./places.ts";
+import type { ValuePath } from "./position.ts";
 
 /** What configurations are checked with. */
 export interface CheckContext {
@@ -26,10 +27,8 @@ export interface CheckContext {
 }
 
 /** A configuration and where it is. */
-export interface LocatedText {
+export interface LocatedText extends Source {
   readonly bytes: Uint8Array;
-  readonly file: string;
-  readonly places: Places;
 }
 
 /** Capability arguments that Multus or runtimes give (those of runtimes are conventions of the CNI spec). */
@@ -63,70 +62,70 @@ export function checkNetworkConfiguration(
   text: LocatedText,
   context: CheckContext,
   { defaultName, isDelegate = false, ownType }: ConfigurationUse = {},
-): Finding[] {
+): TextFinding[] {
   const { bytes, file, places } = text;
   let network: NetworkConfigList;
   try {
     network = parseNetworkConfig(bytes, file, context.kernels, { name: defaultName });
   } catch (error) {
-    return errorsOf(error, file, text);
+    return refusals(error, file, text);
   }
   const path = (index: number): ValuePath => (network.isList ? ["plugins", index] : []);
-  const ofPlugins = network.plugins.flatMap((plugin, index): Finding[] => {
-    const at = within(places, path(index));
+  const ofPlugins = network.plugins.flatMap((plugin, index): TextFinding[] => {
+    const source = { file, places: within(places, path(index)) };
     const isOwn = isNetconf({ type: plugin.type });
     const problem = isOwn && !isDelegate ? undefined : refusedPlugin(plugin, ownType);
     if (problem !== undefined) {
       const message = network.isList ? `plugins[${index}]: ${problem}` : problem;
-      return [{ file, severity: "error", message, ...(at.of(["type"]) ?? at.whole) }];
+      return [findingAt(source, "error", "plugin-refused", message, ["type"])];
     }
-    const own = isOwn
-      ? checkNetconf({ ...text, bytes: asRuntimeSends(plugin, network), places: at }, context)
-      : [];
-    return [...own, ...warningsOf(plugin, file, at, context)];
+    const own = isOwn ? checkNetconf({ ...source, bytes: asRuntimeSends(plugin, network) }, context) : [];
+    return [...own, ...warningsOf(plugin, source, context)];
   });
   return [...nameFindings(network, text), ...versionFindings(network, text), ...ofPlugins];
 }
 
 /** Without a version it runs, but in one that changes with the plugins and with Multus's own configuration. */
-function versionFindings({ saysVersion }: NetworkConfigList, { file, places }: LocatedText): Finding[] {
+function versionFindings({ saysVersion }: NetworkConfigList, source: Source): TextFinding[] {
   if (saysVersion) return [];
   const message =
     "names no cniVersion: it is run in the highest version that Multus's own configuration and all its plugins know";
-  return [warningAt(file, message, places, ["cniVersion"])];
+  return [findingAt(source, "warning", "no-cni-version", message, ["cniVersion"])];
 }
 
 /** A name that is too long for the file of a result with the container ids of usual runtimes: for every interface, or for one of a long name. */
-function nameFindings({ name }: NetworkConfigList, { file, places }: LocatedText): Finding[] {
+function nameFindings({ name }: NetworkConfigList, source: Source): TextFinding[] {
   const { always, atMost } = usualNetworkNameLengths;
   if (name.length <= always) return [];
-  const severity: Finding["severity"] = name.length > atMost ? "error" : "warning";
+  const severity = name.length > atMost ? "error" : "warning";
   const message = `network name ${quoted(name)} has ${name.length} characters, and the file of a result has room for ${always}, or up to ${atMost} if the interface's name is short`;
-  return [{ file, severity, message, ...(places.of(["name"]) ?? places.whole) }];
+  return [findingAt(source, severity, "long-name", message, ["name"])];
 }
 
 /** Findings about Multus's own configuration, and about the delegates in it. */
-export function checkNetconf(text: LocatedText, context: CheckContext): Finding[] {
+export function checkNetconf(text: LocatedText, context: CheckContext): TextFinding[] {
   const { bytes, file, places } = text;
   try {
     const netconf = parseNetconf(bytes);
     const warnings = netconf.warnings.flatMap((warning) =>
-      warning === "" ? [] : [warningAt(file, withoutSource(warning), places, [])],
+      warning === ""
+        ? []
+        : [findingAt(text, "warning", "daemon-warning", withoutSource(warning, netconfSource))],
     );
     const { clusterNetwork } = netconf;
     if (context.binDirs.length > 0 && clusterNetwork.includes("/") && !existsSync(clusterNetwork)) {
       const message = `clusterNetwork: there is no ${clusterNetwork} on this machine`;
-      warnings.push(warningAt(file, message, places, ["clusterNetwork"]));
+      warnings.push(findingAt(text, "warning", "cluster-network-missing", message, ["clusterNetwork"]));
     } else if (context.binDirs.length > 0 && clusterNetwork.includes("/")) {
       const problem = refusedClusterNetwork(netconf, context);
-      const at = places.of(["clusterNetwork"]) ?? places.whole;
       if (problem !== undefined) {
-        warnings.push({ file, severity: "error", message: `clusterNetwork: ${problem}`, ...at });
+        const message = `clusterNetwork: ${problem}`;
+        warnings.push(findingAt(text, "error", "cluster-network-refused", message, ["clusterNetwork"]));
       }
     }
     if (capabilitiesOf(bytes, file)[podAnnotationsKey] !== true) {
       const message = `capabilities: without ${podAnnotationsKey} the runtime sends no annotations, and pods get no networks of their own`;
-      warnings.push(warningAt(file, message, places, ["capabilities"]));
+      warnings.push(findingAt(text, "warning", "no-pod-annotations", message, ["capabilities"]));
     }
     const delegates = netconf.delegates.flatMap((delegate, index) =>
       checkNetworkConfiguration(
@@ -135,9 +134,9 @@ export function checkNetconf(text: LocatedText, context: CheckContext): Finding[
         { isDelegate: true, ownType: netconf.type },
       ),
     );
-    return [...warnings, ...capabilityWarnings(bytes, file, places), ...delegates];
+    return [...warnings, ...capabilityWarnings(bytes, text), ...delegates];
   } catch (error) {
-    return errorsOf(error, netconfSource, text);
+    return refusals(error, netconfSource, text);
   }
 }
 
@@ -150,10 +149,6 @@ function refusedClusterNetwork({ clusterNetwork, type }: Netconf, context: Check
     if (error instanceof CniError) return undefined;
     throw error;
   }
-}
-
-function errorsOf(error: unknown, where: string, { file, places }: LocatedText): Finding[] {
-  return problemsOf(error, where, places).map((problem) => ({ file, severity: "error", ...problem }));
 }
 
 /** A plugin's configuration with name and version of its list, which a runtime sets; added at the end, so that places stay what they are. */
@@ -182,7 +177,7 @@ function shift(start: Position, inner: Position): Position {
   };
 }
 
-function warningsOf(plugin: PluginParts, file: string, places: Places, context: CheckContext): Finding[] {
+function warningsOf(plugin: PluginParts, source: Source, context: CheckContext): TextFinding[] {
   const uses: readonly (readonly [string, ValuePath])[] = [
     [plugin.type, ["type"]],
     [plugin.ipamType, ["ipam", "type"]],
@@ -191,12 +186,13 @@ function warningsOf(plugin: PluginParts, file: string, places: Places, context: 
     .filter(
       ([type]) => type !== "" && !context.binDirs.some((directory) => isExecutable(join(directory, type))),
     )
-    .map(([type, path]) =>
-      warningAt(file, `plugin ${type} is not installed in ${context.binDirs.join(", ")}`, places, path),
-    );
+    .map(([type, path]) => {
+      const message = `plugin ${type} is not installed in ${context.binDirs.join(", ")}`;
+      return findingAt(source, "warning", "plugin-not-installed", message, path);
+    });
   return isNetconf({ type: plugin.type })
     ? missing
-    : [...missing, ...capabilityWarnings(plugin.bytes, file, places)];
+    : [...missing, ...capabilityWarnings(plugin.bytes, source)];
 }
 
 const spelling = keySpelling(["capabilities"]);
@@ -208,25 +204,17 @@ function capabilitiesOf(bytes: Uint8Array, file: string): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
-function capabilityWarnings(bytes: Uint8Array, file: string, places: Places): Finding[] {
-  const unknown = Object.keys(capabilitiesOf(bytes, file)).filter(
+function capabilityWarnings(bytes: Uint8Array, source: Source): TextFinding[] {
+  const unknown = Object.keys(capabilitiesOf(bytes, source.file)).filter(
     (name) => !knownCapabilities.includes(name),
   );
   const named = unknown.slice(0, capabilitiesNamed).map((name) => {
     const message = `capability ${name} is not known: nobody fills it (known: ${knownCapabilities.join(", ")})`;
-    return warningAt(file, message, places, ["capabilities", name]);
+    return findingAt(source, "warning", "unknown-capability", message, ["capabilities", name]);
   });
   if (unknown.length === named.length) return named;
   const message = `${unknown.length - named.length} more capabilities are not known`;
-  return [...named, warningAt(file, message, places, ["capabilities"])];
-}
-
-function warningAt(file: string, message: string, places: Places, path: ValuePath): Finding {
-  return { file, severity: "warning", message, ...(places.of(path) ?? places.whole) };
-}
-
-function withoutSource(message: string): string {
-  return message.startsWith(`${netconfSource}: `) ? message.slice(netconfSource.length + 2) : message;
+  return [...named, findingAt(source, "warning", "unknown-capability", message, ["capabilities"])];
 }
 
 function isExecutable(path: string): boolean {

@@ -5,21 +5,21 @@ import { CniError } from "../../cni/errors.ts";
 import { isJsonObject, parseJson } from "../../cni/json.ts";
 import { type Manifests, parseManifests } from "../../multus/plan/manifests.ts";
 import { type Nad, nadConfigProblem } from "../../multus/plan/nads.ts";
+import { comparePlaces } from "../text/finding.ts";
 import { type CheckContext, checkNetconf, checkNetworkConfiguration } from "./configuration.ts";
 import { checkDaemonConfiguration } from "./daemon-configuration.ts";
-import { type Finding, type Places, problemsOf } from "./finding.ts";
 import { type DocumentKind, documentKind } from "./kind.ts";
-import { type LocatedDocument, locateDocuments, type Position, type ValuePath } from "./position.ts";
+import { findingAt, ownPlaces, type Places, refusals, type Source, type TextFinding } from "./places.ts";
+import { type LocatedDocument, locateDocuments, type ValuePath } from "./position.ts";
 
 /** What was found in one file. */
 export interface FileReport {
   readonly file: string;
   /** What each document is, in order; of a list of objects its items. */
   readonly documents: readonly DocumentKind[];
-  readonly findings: readonly Finding[];
+  readonly findings: readonly TextFinding[];
 }
 
-const top: Position = { line: 1, column: 1 };
 /** Nobody sees it in an editor. */
 const byteOrderMark = "\ufeff";
 /**
@@ -28,14 +28,15 @@ const byteOrderMark = "\ufeff";
  */
 export function checkText(text: string, file: string, context: CheckContext): FileReport {
   const isJson = /^\s*[[{]/.test(text);
-  const notJson = isJson ? jsonProblems(text, file) : [];
+  const source = { file, places: ownPlaces() };
+  const notJson = isJson ? jsonProblems(text, source) : [];
   if (notJson.length > 0) return { file, documents: ["unknown"], findings: notJson };
   const documents = locateDocuments(text).filter(
     // Nothing is between two lines of `---`, or behind a last one.
     ({ document, value }) => document.contents !== null && value !== null,
   );
   if (documents.length === 0) {
-    return { file, documents: [], findings: [{ file, severity: "error", message: "is empty", ...top }] };
+    return { file, documents: [], findings: [findingAt(source, "error", "empty-file", "is empty")] };
   }
   // A document that cannot be parsed may be anything; in YAML it is a manifest.
   const kinds = documents.map(({ value }) => (value === undefined ? "nad" : documentKind(value)));
@@ -43,59 +44,56 @@ export function checkText(text: string, file: string, context: CheckContext): Fi
     const kind = kinds[index] ?? "unknown";
     return kind === "nad" || kind === "nad-list"
       ? []
-      : checkDocument(text, file, kind, isJson, located, context);
+      : checkDocument(text, { file, places: placesIn(located) }, kind, isJson, context);
   });
   if (kinds.every((kind) => kind === "other")) {
     const message = "has objects of other kinds only; not checked";
-    findings.push({ file, severity: "warning", message, ...(documents[0]?.locate([]) ?? top) });
+    const places = ownPlaces(documents[0]?.locate([]));
+    findings.push(findingAt({ file, places }, "warning", "other-objects", message));
   }
   if (kinds.some((kind) => kind === "nad" || kind === "nad-list")) {
-    findings.push(...checkManifests(text, file, documents, context));
+    findings.push(...checkManifests(text, source, documents, context));
   }
-  const inOrder = findings.sort((left, right) => left.line - right.line || left.column - right.column);
-  return { file, documents: kinds, findings: inOrder };
+  return { file, documents: kinds, findings: findings.sort(comparePlaces) };
 }
 
 /** Strict JSON, as a runtime reads it; YAML's parser takes more. */
-function jsonProblems(text: string, file: string): Finding[] {
+function jsonProblems(text: string, source: Source): TextFinding[] {
   if (text.startsWith(byteOrderMark)) {
     const message = "begins with a byte order mark, which no runtime takes: save it as UTF-8 without one";
-    return [{ file, severity: "error", message, ...top }];
+    return [findingAt(source, "error", "byte-order-mark", message)];
   }
   try {
-    parseJson(Buffer.from(text), file);
+    parseJson(Buffer.from(text), source.file);
     return [];
   } catch (error) {
-    return findingsOf(error, file, { inside: (inner) => inner, of: () => undefined, whole: top });
+    return refusals(error, source.file, source);
   }
 }
 
-function findingsOf(error: unknown, file: string, places: Places): Finding[] {
-  return problemsOf(error, file, places).map((problem) => ({ file, severity: "error", ...problem }));
+function placesIn(located: LocatedDocument): Places {
+  return ownPlaces(located.locate([]), (path) => located.locate(path));
 }
 
 function checkDocument(
   text: string,
-  file: string,
+  source: Source,
   kind: Exclude<DocumentKind, "nad" | "nad-list">,
   isJson: boolean,
-  located: LocatedDocument,
   context: CheckContext,
-): Finding[] {
-  const whole = located.locate([]) ?? top;
+): TextFinding[] {
   if (kind === "other") return [];
   if (kind === "unknown") {
     const message =
       "is neither a network configuration, nor Multus's or its daemon's, nor a NetworkAttachmentDefinition; not checked";
-    return [{ file, severity: "warning", message, ...whole }];
+    return [findingAt(source, "warning", "unknown-document", message)];
   }
   if (!isJson) {
     const what = kind === "daemon" ? "a daemon's configuration" : "a network configuration";
     const message = `is ${what} in YAML; runtimes and Multus read JSON`;
-    return [{ file, severity: "error", message, ...whole }];
+    return [findingAt(source, "error", "not-json", message)];
   }
-  const places: Places = { whole, of: (path) => located.locate(path), inside: (inner) => inner };
-  const configuration = { bytes: Buffer.from(text), file, places };
+  const configuration = { ...source, bytes: Buffer.from(text) };
   if (kind === "daemon") return checkDaemonConfiguration(configuration);
   return kind === "netconf"
     ? checkNetconf(configuration, context)
@@ -105,15 +103,15 @@ function checkDocument(
 /** NetworkAttachmentDefinitions: the objects with the daemon's own rules, then the configurations in them. */
 function checkManifests(
   text: string,
-  file: string,
+  source: Source,
   documents: readonly LocatedDocument[],
   context: CheckContext,
-): Finding[] {
+): TextFinding[] {
+  const { file } = source;
   const manifests: Manifests = parseManifests(yaml, text, file);
-  const places: Places = { whole: top, of: () => undefined, inside: (inner) => inner };
   const problems = [...manifests.broken, ...manifests.entries.values()]
     .filter((entry) => entry instanceof CniError)
-    .flatMap((error) => findingsOf(error, file, places));
+    .flatMap((error) => refusals(error, file, source));
   const configurations = [...manifests.entries.values()]
     .filter((entry): entry is Nad => !(entry instanceof CniError))
     .flatMap((nad) => checkNad(nad, file, documents, context));
@@ -125,24 +123,25 @@ function checkNad(
   file: string,
   documents: readonly LocatedDocument[],
   context: CheckContext,
-): Finding[] {
+): TextFinding[] {
   const home = findObject(nad, documents);
   if (home === undefined) throw new Error(`${nad.where} is in no document of ${file}`);
   const path = [...home.path, "spec", "config"];
-  const whole = home.located.locate(path) ?? home.located.locate(home.path) ?? top;
+  const whole = ownPlaces(home.located.locate(path) ?? home.located.locate(home.path));
   if (nad.config.length === 0) {
     const message = `${nad.namespace}/${nad.name}: spec.config is empty: it takes the file of confDir whose name is ${nad.name}`;
-    return [{ file, severity: "warning", message, ...whole }];
+    return [findingAt({ file, places: whole }, "warning", "config-from-file", message)];
   }
   const problem = nadConfigProblem(nad.config.length);
   if (problem !== undefined) {
-    return [{ file, severity: "error", message: `${nad.namespace}/${nad.name}: ${problem}`, ...whole }];
+    const message = `${nad.namespace}/${nad.name}: ${problem}`;
+    return [findingAt({ file, places: whole }, "error", "refused", message)];
   }
   const text = Buffer.from(nad.config).toString();
   const [inner] = locateDocuments(text);
-  const inside = (place: Position) => home.located.locateInside(path, place);
+  const inside: Places["inside"] = (place) => home.located.locateInside(path, place);
   const places: Places = {
-    whole,
+    ...whole,
     inside,
     of: (innerPath) => {
       const place = inner?.locate(innerPath);

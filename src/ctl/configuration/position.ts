@@ -1,22 +1,11 @@
 /** Where in a file something is: from offsets and from paths into a document to lines and columns, also through JSON that a YAML scalar holds. */
 
 import { type Document, isNode, isScalar, parseAllDocuments, type Scalar } from "yaml";
-
-/** Line and column, both from 1; columns in characters. */
-export interface Position {
-  readonly line: number;
-  readonly column: number;
-}
+import { TextPlaces } from "../../cni/text-places.ts";
+import type { Position } from "../text/finding.ts";
 
 /** Keys and indices from a document's top to a value. */
 export type ValuePath = readonly (string | number)[];
-
-/** The position of an offset in a text. */
-export function positionAt(text: string, offset: number): Position {
-  const before = text.slice(0, offset);
-  const lineStart = before.lastIndexOf("\n") + 1;
-  return { line: before.split("\n").length, column: [...before.slice(lineStart)].length + 1 };
-}
 
 /** One document of a YAML or JSON file, with the place of each of its values. */
 export interface LocatedDocument {
@@ -44,7 +33,7 @@ export function locateDocuments(text: string): LocatedDocument[] {
   return documents.map((document) => {
     const locate = (path: ValuePath) => {
       const node = document.getIn(path, true);
-      return isNode(node) && node.range ? positionAt(text, node.range[0]) : undefined;
+      return isNode(node) && node.range ? new TextPlaces(text).at(node.range[0]) : undefined;
     };
     const locateInside = (path: ValuePath, inner: Position) => {
       const node = document.getIn(path, true);
@@ -69,7 +58,7 @@ export function documentValue(document: Document.Parsed): unknown {
 function insideScalar(text: string, node: Scalar, inner: Position): Position | undefined {
   if (typeof node.value !== "string" || !node.range) return undefined;
   const [start, end] = node.range;
-  const first = positionAt(text, start);
+  const first = new TextPlaces(text).at(start);
   if (node.type === "BLOCK_LITERAL") {
     const valueLines = node.value.split("\n");
     const fileLines = text.slice(start, end).split("\n").slice(1);

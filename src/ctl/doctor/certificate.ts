@@ -12,7 +12,7 @@ import {
 import { multusUser } from "../../kube/certificates/identity.ts";
 import { renewalTime } from "../../kube/certificates/validity.ts";
 import { formatAge } from "../text/quantities.ts";
-import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
 const check = "daemon/certificate";
 const approval =
@@ -35,7 +35,7 @@ export function certDirOf(kubeconfig: string): string | undefined {
  * @param now milliseconds since the epoch
  * @returns nothing where there is no such directory: the daemon has other credentials
  */
-export function checkCertificate(certDir: string, nodeName: string, now: number): Finding[] {
+export function checkCertificate(certDir: string, nodeName: string, now: number): NodeFinding[] {
   if (!existsSync(certDir)) return [];
   const path = currentCertificatePath(certDir);
   const another = `remove ${path} and restart the daemon: it has another one signed`;
@@ -77,7 +77,7 @@ export function checkCertificate(certDir: string, nodeName: string, now: number)
     : [pass(check, `${path} is that of ${pair.subject}, good for ${formatAge((pair.until - now) / 1000)}`)];
 }
 
-function checkTimes(path: string, pair: CertificatePair, now: number): Finding[] {
+function checkTimes(path: string, pair: CertificatePair, now: number): NodeFinding[] {
   const time = (milliseconds: number) => new Date(milliseconds).toISOString();
   if (now < pair.from) {
     return [

@@ -7,7 +7,7 @@ import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
 import { checkCluster as checkDefinitions } from "../cluster/check.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
-import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
 /** What deploy/base/rbac.yaml gives the daemon. */
 export const neededRights: readonly {
@@ -42,20 +42,20 @@ export interface ClusterQuestions {
   readonly context: CheckContext;
 }
 
-export async function checkCluster(questions: ClusterQuestions): Promise<Finding[]> {
+export async function checkCluster(questions: ClusterQuestions): Promise<NodeFinding[]> {
   const { api, server, nodeName } = questions;
   const reached = await checkApi(api, server);
-  if (reached.some(({ verdict }) => verdict === "fail")) return reached;
+  if (reached.some(({ severity }) => severity === "error")) return reached;
   const [rights, crd, node] = await Promise.all([
     checkRights(api),
     checkDefinition(api),
     checkNode(api, nodeName),
   ]);
-  const definitions = crd.verdict === "fail" ? [] : await checkNads(questions);
+  const definitions = crd.severity === "error" ? [] : await checkNads(questions);
   return [...reached, ...rights, crd, ...definitions, ...node];
 }
 
-async function checkApi(api: Api, server: string): Promise<Finding[]> {
+async function checkApi(api: Api, server: string): Promise<NodeFinding[]> {
   const check = "cluster/api";
   const before = Date.now();
   let review: unknown;
@@ -105,7 +105,7 @@ function isOfTime(error: unknown): boolean {
 }
 
 /** @param serverTime RFC 3339, seconds @param before when it was asked, milliseconds since the epoch */
-function checkClock(serverTime: unknown, before: number): Finding[] {
+function checkClock(serverTime: unknown, before: number): NodeFinding[] {
   const check = "cluster/clock";
   const time = typeof serverTime === "string" ? Date.parse(serverTime) : Number.NaN;
   if (Number.isNaN(time)) return [];
@@ -121,7 +121,7 @@ function checkClock(serverTime: unknown, before: number): Finding[] {
   ];
 }
 
-async function checkRights(api: Api): Promise<Finding[]> {
+async function checkRights(api: Api): Promise<NodeFinding[]> {
   const check = "cluster/rights";
   const missing: string[] = [];
   for (const right of neededRights) {
@@ -146,7 +146,7 @@ async function checkRights(api: Api): Promise<Finding[]> {
   ];
 }
 
-async function checkDefinition(api: Api): Promise<Finding> {
+async function checkDefinition(api: Api): Promise<NodeFinding> {
   const check = "cluster/crd";
   try {
     await api.request({
@@ -166,7 +166,7 @@ async function checkDefinition(api: Api): Promise<Finding> {
   }
 }
 
-async function checkNads(questions: ClusterQuestions): Promise<Finding[]> {
+async function checkNads(questions: ClusterQuestions): Promise<NodeFinding[]> {
   const { api, server, multusNamespace, maxNetworksPerPod, context } = questions;
   const check = "cluster/networks";
   try {
@@ -180,7 +180,8 @@ async function checkNads(questions: ClusterQuestions): Promise<Finding[]> {
           `${report.definitions} NetworkAttachmentDefinitions are valid, and ${report.pods} pods select what is there`,
         ),
       ];
-    return wrong.slice(0, shown).map(({ namespace, name, message, pods, severity }, index) => {
+    return wrong.slice(0, shown).map(({ subject, message, severity }, index) => {
+      const { namespace, name, pods } = subject;
       const others =
         index === shown - 1 && wrong.length > shown ? ` (and ${wrong.length - shown} more findings)` : "";
       const users =
@@ -199,7 +200,7 @@ async function checkNads(questions: ClusterQuestions): Promise<Finding[]> {
   }
 }
 
-async function checkNode(api: Api, nodeName: string): Promise<Finding[]> {
+async function checkNode(api: Api, nodeName: string): Promise<NodeFinding[]> {
   const check = "cluster/node";
   if (nodeName === "") return [];
   try {

@@ -12,7 +12,7 @@ import { checkCluster } from "./cluster.ts";
 import { checkContainerd } from "./containerd.ts";
 import { checkCrio, lookForCrio } from "./crio.ts";
 import { checkDaemon } from "./daemon.ts";
-import { type Finding, formatFindings, skip, summary } from "./finding.ts";
+import { findingJson, formatFindings, type NodeFinding, skip, summary } from "./finding.ts";
 import { checkGoMultus } from "./go-multus.ts";
 import { checkNodeState } from "./node-state.ts";
 import { checkPrograms } from "./programs.ts";
@@ -77,16 +77,16 @@ Examples:
 
 async function examine(options: DoctorOptions): Promise<void> {
   const findings = await findingsOf(options);
-  const ok = findings.every(({ verdict }) => verdict !== "fail");
+  const ok = findings.every(({ severity }) => severity !== "error");
   process.stdout.write(
     options.json
-      ? `${JSON.stringify({ ok, findings }, undefined, 2)}\n`
+      ? `${JSON.stringify({ ok, findings: findings.map(findingJson) }, undefined, 2)}\n`
       : `${formatFindings(findings)}${summary(findings)}`,
   );
   process.exitCode = ok ? 0 : 1;
 }
 
-async function findingsOf(options: DoctorOptions): Promise<Finding[]> {
+async function findingsOf(options: DoctorOptions): Promise<NodeFinding[]> {
   const { cniConfDir, containerdConfig, crioConfig, cluster } = options;
   const kernels = loadKernels();
   const now = Date.now();
@@ -141,7 +141,7 @@ async function clusterFindings(
     Parameters<typeof checkCluster>[0],
     "nodeName" | "multusNamespace" | "maxNetworksPerPod" | "context"
   >,
-): Promise<Finding[]> {
+): Promise<NodeFinding[]> {
   const own = configured !== "" && existsSync(configured) ? configured : undefined;
   try {
     const { api, server, close } = await openApi(kubeconfig ?? own, context, process.env);

@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
-import { type Finding, pass, skip, warn } from "./finding.ts";
-import { checkDirectories } from "./runtime-directories.ts";
+import { type NodeFinding, pass, skip, warn } from "./finding.ts";
+import { checkDirectories, type RuntimeDirectories } from "./runtime-directories.ts";
 import { textsIn, tomlEntries } from "./toml.ts";
 
 export interface ContainerdCni {
@@ -43,7 +43,7 @@ export function readContainerdCni(text: string): ContainerdCni {
 }
 
 /** @param path of config.toml @param confDir @param binDir those that Multus is installed in */
-export function checkContainerd(path: string, confDir: string, binDir: string): Finding[] {
+export function checkContainerd(path: string, confDir: string, binDir: string): NodeFinding[] {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -54,7 +54,7 @@ export function checkContainerd(path: string, confDir: string, binDir: string): 
     return [skip(check, why, "--containerd-config names the file")];
   }
   const cni = readContainerdCni(text);
-  const directories = {
+  const directories: RuntimeDirectories = {
     check,
     name: "containerd",
     confDir: cni.confDir,

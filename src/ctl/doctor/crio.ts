@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errorText } from "../../log/error-text.ts";
-import { type Finding, fail, pass, skip } from "./finding.ts";
+import { fail, type NodeFinding, pass, skip } from "./finding.ts";
 import { processesCalled } from "./processes.ts";
 import { checkDirectories } from "./runtime-directories.ts";
 import { textsIn, tomlEntries } from "./toml.ts";
@@ -26,7 +26,7 @@ export interface CrioLook {
   /** undefined where CRI-O is not the runtime, or its configuration cannot be read. */
   readonly network: CrioNetwork | undefined;
   /** Why it cannot be looked at, where it is there. */
-  readonly findings: readonly Finding[];
+  readonly findings: readonly NodeFinding[];
 }
 
 const check = "runtime/crio";
@@ -80,7 +80,7 @@ export function checkCrio(
   confDir: string,
   binDir: string,
   multusNetwork: string,
-): Finding[] {
+): NodeFinding[] {
   const findings = checkDirectories(
     {
       check,

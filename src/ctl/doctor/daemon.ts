@@ -8,10 +8,10 @@ import { UserError } from "../command/user-error.ts";
 import { askDaemon, type DaemonStatus, daemonStatusOf, NoAnswer, socketPath } from "../node/daemon-socket.ts";
 import { missingText } from "../text/missing-networks.ts";
 import { formatAge } from "../text/quantities.ts";
-import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
 export interface DaemonFindings {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly NodeFinding[];
   /** undefined: none of ours has said. */
   readonly status: DaemonStatus | undefined;
 }
@@ -61,7 +61,7 @@ export async function checkDaemon(
   return { findings: [...findings, ...judge(status, now)], status };
 }
 
-function judgeSilence({ state, message, advice }: NoAnswer, [program = ""]: readonly string[]): Finding {
+function judgeSilence({ state, message, advice }: NoAnswer, [program = ""]: readonly string[]): NodeFinding {
   if (state === "forbidden") return skip(answers, message, advice);
   if (state === "absent" && program === "") return fail(answers, message, `${advice}; ${ofDeletedDaemonSet}`);
   if (state === "silent" || program === "") return fail(answers, message, advice);
@@ -85,7 +85,7 @@ function judgeSilence({ state, message, advice }: NoAnswer, [program = ""]: read
 }
 
 /** What is wrong with a daemon that answers. */
-export function judge(status: DaemonStatus, now: number): Finding[] {
+export function judge(status: DaemonStatus, now: number): NodeFinding[] {
   const { version, protocol, ready, notReady, uptimeSeconds, requests, clusters, nodeName } = status;
   const findings = [
     ready
@@ -184,7 +184,7 @@ export function judge(status: DaemonStatus, now: number): Finding[] {
   return findings;
 }
 
-function judgeMissing({ missingNetworks = [] }: DaemonStatus): Finding[] {
+function judgeMissing({ missingNetworks = [] }: DaemonStatus): NodeFinding[] {
   if (missingNetworks.length === 0) return [];
   return [
     fail(
@@ -195,7 +195,7 @@ function judgeMissing({ missingNetworks = [] }: DaemonStatus): Finding[] {
   ];
 }
 
-function judgeFailures({ failures }: DaemonStatus, now: number): Finding[] {
+function judgeFailures({ failures }: DaemonStatus, now: number): NodeFinding[] {
   const check = "daemon/failures";
   const recent = failures.filter(({ at }) => now - Date.parse(at) < recentMs);
   if (recent.length === 0) return [pass(check, "no request has failed within the last hour")];
@@ -214,7 +214,7 @@ function judgeFailures({ failures }: DaemonStatus, now: number): Finding[] {
   ];
 }
 
-function checkSocketModes(socketDir: string): Finding[] {
+function checkSocketModes(socketDir: string): NodeFinding[] {
   const check = "daemon/socket";
   const [directory, socket] = [socketDir, socketPath(socketDir)].map(modeOf);
   // A daemon that stops has just answered.

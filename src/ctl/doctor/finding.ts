@@ -1,56 +1,58 @@
 /** What doctor finds: one line of its report for each thing that it has looked at. */
 
+import type { Finding, NodeCheck, Severity } from "../text/finding.ts";
 import { formatTable } from "../text/table.ts";
 
-/** `skip`: it could not be looked at from here. */
-export type Verdict = "pass" | "warn" | "fail" | "skip";
+/** About the node that it runs on. */
+export type NodeFinding = Finding<"node">;
 
-export interface Finding {
-  /** Stable name, for scripts: `runtime/first-file`. The part before the slash is what it is about. */
-  readonly check: string;
-  readonly verdict: Verdict;
-  readonly finding: string;
-  /** What to do; "" where there is nothing. */
-  readonly remedy: string;
+export function pass(check: NodeCheck, message: string): NodeFinding {
+  return { code: check, severity: "pass", subject: "node", message, remedy: "" };
 }
 
-export function pass(check: string, finding: string): Finding {
-  return { check, verdict: "pass", finding, remedy: "" };
+export function warn(check: NodeCheck, message: string, remedy: string): NodeFinding {
+  return { code: check, severity: "warning", subject: "node", message, remedy };
 }
 
-export function warn(check: string, finding: string, remedy: string): Finding {
-  return { check, verdict: "warn", finding, remedy };
-}
-
-export function fail(check: string, finding: string, remedy: string): Finding {
-  return { check, verdict: "fail", finding, remedy };
+export function fail(check: NodeCheck, message: string, remedy: string): NodeFinding {
+  return { code: check, severity: "error", subject: "node", message, remedy };
 }
 
 /** @param remedy how it could be looked at */
-export function skip(check: string, finding: string, remedy = ""): Finding {
-  return { check, verdict: "skip", finding, remedy };
+export function skip(check: NodeCheck, message: string, remedy = ""): NodeFinding {
+  return { code: check, severity: "skip", subject: "node", message, remedy };
+}
+
+/** Doctor's words for how grave a finding is. */
+const verdicts = { pass: "pass", note: "pass", warning: "warn", error: "fail", skip: "skip" } as const;
+
+/** As `doctor --json` has it. */
+export function findingJson({ code, severity, message, remedy }: NodeFinding) {
+  return { check: code, verdict: verdicts[severity], finding: message, remedy };
 }
 
 /** Characters of a line of the table's cells. */
 const width = 90;
 
 /** A table, then the remedies are below what they are for. @returns text that ends with a newline */
-export function formatFindings(findings: readonly Finding[]): string {
-  const rows = findings.map(({ check, verdict, finding, remedy }) => [
-    verdict.toUpperCase(),
-    check,
-    [wrap(finding), remedy === "" ? "" : `→ ${wrap(remedy).replaceAll("\n", "\n  ")}`]
-      .filter((part) => part !== "")
-      .join("\n"),
-  ]);
+export function formatFindings(findings: readonly NodeFinding[]): string {
+  const rows = findings
+    .map(findingJson)
+    .map(({ check, verdict, finding, remedy }) => [
+      verdict.toUpperCase(),
+      check,
+      [wrap(finding), remedy === "" ? "" : `→ ${wrap(remedy).replaceAll("\n", "\n  ")}`]
+        .filter((part) => part !== "")
+        .join("\n"),
+    ]);
   return formatTable([{ heading: "VERDICT" }, { heading: "CHECK" }, { heading: "FINDING" }], rows);
 }
 
-export function summary(findings: readonly Finding[]): string {
-  const count = (verdict: Verdict) => findings.filter((finding) => finding.verdict === verdict).length;
+export function summary(findings: readonly NodeFinding[]): string {
+  const count = (severity: Severity) => findings.filter((each) => each.severity === severity).length;
   const parts = [
-    `${count("fail")} failed`,
-    `${count("warn")} to look at`,
+    `${count("error")} failed`,
+    `${count("warning")} to look at`,
     `${count("pass")} passed`,
     `${count("skip")} could not be checked from here`,
   ];

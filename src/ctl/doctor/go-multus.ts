@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Finding, pass, warn } from "./finding.ts";
+import { type NodeFinding, pass, warn } from "./finding.ts";
 import { processesCalled } from "./processes.ts";
 
 const check = "go-multus/leftovers";
@@ -15,8 +15,8 @@ export function checkGoMultus(
   kubeconfig: string,
   processes: string,
   now: number,
-): Finding[] {
-  const findings: Finding[] = [];
+): NodeFinding[] {
+  const findings: NodeFinding[] = [];
   const daemons = processesCalled("multus-daemon", processes);
   if (daemons.length > 0) {
     findings.push(

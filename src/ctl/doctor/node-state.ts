@@ -6,8 +6,9 @@ import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { readSpool } from "../../multus/spool.ts";
 import { readAttachments } from "../node/attachments.ts";
+import type { NodeCheck } from "../text/finding.ts";
 import { formatAge } from "../text/quantities.ts";
-import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
 /** Parts of the whole below which somebody should look, and below which it stops working soon. */
 const littleLeft = 0.1;
@@ -16,7 +17,7 @@ const shown = 5;
 /** Files with a problem that are named. */
 const shownProblems = 20;
 
-export async function checkNodeState(cniDir: string, kernels: Kernels): Promise<Finding[]> {
+export async function checkNodeState(cniDir: string, kernels: Kernels): Promise<NodeFinding[]> {
   try {
     lstatSync(cniDir);
   } catch (error) {
@@ -33,7 +34,10 @@ export async function checkNodeState(cniDir: string, kernels: Kernels): Promise<
   ];
 }
 
-async function attempt(check: string, look: () => Finding[] | Promise<Finding[]>): Promise<Finding[]> {
+async function attempt(
+  check: NodeCheck,
+  look: () => NodeFinding[] | Promise<NodeFinding[]>,
+): Promise<NodeFinding[]> {
   try {
     return await look();
   } catch (error) {
@@ -41,7 +45,7 @@ async function attempt(check: string, look: () => Finding[] | Promise<Finding[]>
   }
 }
 
-function checkModes(cniDir: string): Finding[] {
+function checkModes(cniDir: string): NodeFinding[] {
   const check = "state/directory";
   const { mode, uid } = lstatSync(cniDir);
   return [
@@ -55,7 +59,7 @@ function checkModes(cniDir: string): Finding[] {
   ];
 }
 
-async function checkAttachments(cniDir: string, kernels: Kernels): Promise<Finding[]> {
+async function checkAttachments(cniDir: string, kernels: Kernels): Promise<NodeFinding[]> {
   const check = "state/attachments";
   const { attachments, problems, namespaces } = await readAttachments(cniDir, kernels);
   const findings = problems
@@ -116,10 +120,10 @@ async function checkAttachments(cniDir: string, kernels: Kernels): Promise<Findi
   ];
 }
 
-async function checkSpool(cniDir: string): Promise<Finding[]> {
+async function checkSpool(cniDir: string): Promise<NodeFinding[]> {
   const check = "state/spool";
   const { directory, waiting, failed, broken, retried, oldestMs, obstacle } = await readSpool(cniDir);
-  const findings: Finding[] = [];
+  const findings: NodeFinding[] = [];
   if (failed + broken > 0) {
     findings.push(
       fail(
@@ -151,7 +155,7 @@ async function checkSpool(cniDir: string): Promise<Finding[]> {
   return findings.length > 0 ? findings : [pass(check, "no recorded DEL waits")];
 }
 
-function checkDisk(cniDir: string): Finding[] {
+function checkDisk(cniDir: string): NodeFinding[] {
   const check = "state/disk";
   const { blocks, bavail, bsize, files, ffree } = statfsSync(cniDir);
   const space = blocks === 0 ? 1 : bavail / blocks;

@@ -8,7 +8,7 @@ import { isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import { passthruType } from "../../multus/plan/passthru.ts";
 import { architectureOf, installedPluginNames, machineOf, ownArchitecture } from "../node/program.ts";
-import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
 const run = promisify(execFile);
 const versionWithinMs = 5_000;
@@ -17,7 +17,11 @@ const versionWithinMs = 5_000;
  * @param type that the runtime's configuration names
  * @param daemonVersion "" where no daemon says it
  */
-export async function checkPrograms(binDir: string, type: string, daemonVersion: string): Promise<Finding[]> {
+export async function checkPrograms(
+  binDir: string,
+  type: string,
+  daemonVersion: string,
+): Promise<NodeFinding[]> {
   const names = [...new Set([type, ...installedPluginNames])];
   const findings = await Promise.all(
     names.map((name) => checkProgram(join(binDir, name), name, name === type, daemonVersion)),
@@ -30,8 +34,8 @@ async function checkProgram(
   name: string,
   isNeeded: boolean,
   daemonVersion: string,
-): Promise<Finding[]> {
-  const check = `plugin/${name}`;
+): Promise<NodeFinding[]> {
+  const check = `plugin/${name}` as const;
   const reinstall = "install it again: multusctl install, or restart the DaemonSet's pod of this node";
   try {
     if (!statSync(path).isFile()) return [fail(check, `${path} is no file`, reinstall)];

@@ -1,12 +1,13 @@
 /** Do a container runtime's directories agree with those that Multus is in? */
 
 import { resolve } from "node:path";
-import { type Finding, fail } from "./finding.ts";
+import type { NodeCheck } from "../text/finding.ts";
+import { fail, type NodeFinding } from "./finding.ts";
 
 /** What a runtime's configuration says, or its default. */
 export interface RuntimeDirectories {
   /** As a finding's check: `runtime/containerd`. */
-  readonly check: string;
+  readonly check: NodeCheck;
   /** Of the runtime: `containerd`. */
   readonly name: string;
   /** Where it reads network configurations; "" where that is not known. */
@@ -19,9 +20,13 @@ export interface RuntimeDirectories {
 }
 
 /** @param confDir where Multus's file is @param binDir where Multus is installed */
-export function checkDirectories(runtime: RuntimeDirectories, confDir: string, binDir: string): Finding[] {
+export function checkDirectories(
+  runtime: RuntimeDirectories,
+  confDir: string,
+  binDir: string,
+): NodeFinding[] {
   const { check, name, confDirKey, binDirs, binDirsKey } = runtime;
-  const findings: Finding[] = [];
+  const findings: NodeFinding[] = [];
   if (runtime.confDir !== "" && !isSamePath(runtime.confDir, confDir)) {
     findings.push(
       fail(

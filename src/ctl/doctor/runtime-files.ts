@@ -8,10 +8,11 @@ import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type Netconf, parseNetconf } from "../../multus/input/netconf.ts";
 import { checkText } from "../configuration/files.ts";
-import { type Finding as ConfigurationFinding, formatFinding } from "../configuration/finding.ts";
 import { isNetconf } from "../configuration/kind.ts";
+import type { TextFinding } from "../configuration/places.ts";
 import { pathOnNode } from "../node/paths.ts";
-import { type Finding, fail, pass, skip, warn } from "./finding.ts";
+import { formatFinding, type NodeCheck } from "../text/finding.ts";
+import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
 /** Multus's file that a runtime would use. */
 export interface RuntimeFile {
@@ -26,7 +27,7 @@ export interface RuntimeFile {
 }
 
 export interface RuntimeFiles {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly NodeFinding[];
   /** undefined: there is none that can be read. */
   readonly file: RuntimeFile | undefined;
 }
@@ -34,6 +35,12 @@ export interface RuntimeFiles {
 const first = "runtime/first-file";
 const valid = "runtime/configuration";
 const network = "runtime/cluster-network";
+
+/** Said below, where the cluster network is looked at. */
+const ofClusterNetwork: readonly TextFinding["code"][] = [
+  "cluster-network-missing",
+  "cluster-network-refused",
+];
 
 /** Runtimes take these. */
 const extensions = [".conf", ".conflist", ".json"];
@@ -86,8 +93,7 @@ export function checkRuntimeFiles(
   const findings = [checkOrder(winner, file, chosenNetwork, netconf?.name ?? "")];
   const text = readFileSync(file, "utf8");
   const report = checkText(text, file, { kernels, binDirs });
-  // A cluster network that is not there, or is Multus's own, is said below.
-  const own = report.findings.filter(({ message }) => !message.startsWith("clusterNetwork: "));
+  const own = report.findings.filter(({ code }) => !ofClusterNetwork.includes(code));
   const errors = own.filter(({ severity }) => severity === "error");
   if (own.length === 0) findings.push(pass(valid, `${file} is valid`));
   for (const each of own) {
@@ -120,7 +126,7 @@ export function checkRuntimeFiles(
 }
 
 /** @param winner name of the first file @param file Multus's first one @param networkName that it has; "" where it cannot be told */
-function checkOrder(winner: string, file: string, chosenNetwork: string, networkName: string): Finding {
+function checkOrder(winner: string, file: string, chosenNetwork: string, networkName: string): NodeFinding {
   const ours = basename(file);
   if (ours === winner) return pass(first, `${file} is the first file, and Multus's`);
   if (chosenNetwork !== "" && networkName === chosenNetwork) {
@@ -134,7 +140,7 @@ function checkOrder(winner: string, file: string, chosenNetwork: string, network
 }
 
 /** It has mode 0600, as the daemon writes it. */
-function unreadable(check: string, path: string): Finding {
+function unreadable(check: NodeCheck, path: string): NodeFinding {
   return skip(check, `${path} may not be read by this user`, "run it with sudo");
 }
 
@@ -148,12 +154,8 @@ function isReadable(path: string): boolean {
 }
 
 /** Does no pod get this network because of it? A plugin that is not installed is a warning elsewhere, where networks may be another machine's. */
-function isGrave({ severity, message }: ConfigurationFinding): boolean {
-  return severity === "error" || isMissingPlugin(message);
-}
-
-function isMissingPlugin(message: string): boolean {
-  return message.includes("is not installed");
+function isGrave({ severity, code }: TextFinding): boolean {
+  return severity === "error" || code === "plugin-not-installed";
 }
 
 /** The first file that has Multus's configuration. */
@@ -208,7 +210,7 @@ function netconfOf(path: string): Netconf | undefined {
   }
 }
 
-function checkClusterNetwork(netconf: Netconf, kernels: Kernels, binDirs: readonly string[]): Finding[] {
+function checkClusterNetwork(netconf: Netconf, kernels: Kernels, binDirs: readonly string[]): NodeFinding[] {
   const { clusterNetwork } = netconf;
   if (clusterNetwork === "" || !clusterNetwork.includes("/")) {
     const what =
@@ -244,7 +246,7 @@ function checkClusterNetwork(netconf: Netconf, kernels: Kernels, binDirs: readon
     (isGrave(each) ? fail : warn)(
       network,
       formatFinding(each),
-      isMissingPlugin(each.message)
+      each.code === "plugin-not-installed"
         ? "install the plugin (package containernetworking-plugins, or the cluster network's own), or name its directory: binDir, --bin-dir"
         : "the cluster network's own installer writes this file: mend it there",
     ),
@@ -267,7 +269,7 @@ function fileOf(clusterNetwork: string): string | undefined {
   return name === undefined ? undefined : join(clusterNetwork, name);
 }
 
-function checkReadiness({ readinessIndicatorFile: file }: Netconf): Finding[] {
+function checkReadiness({ readinessIndicatorFile: file }: Netconf): NodeFinding[] {
   const check = "runtime/readiness-indicator";
   if (file === "") return [];
   return [

@@ -6,13 +6,18 @@ import { loadKernels } from "../../kernels/load.ts";
 import { usualNetworksPerPod } from "../../multus/input/bounds.ts";
 import schema from "../../multus/input/netconf.schema.json" with { type: "json" };
 import { openApi } from "../cluster/access.ts";
-import { aboutCluster, checkCluster } from "../cluster/check.ts";
-import { type ClusterReport, formatClusterFindings } from "../cluster/finding.ts";
+import { checkCluster } from "../cluster/check.ts";
+import {
+  type ClusterReport,
+  clusterReportJson,
+  findingAbout,
+  formatClusterFindings,
+} from "../cluster/finding.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
 import { checkText, type FileReport } from "../configuration/files.ts";
-import { formatFinding } from "../configuration/finding.ts";
 import { kindNames } from "../configuration/kind.ts";
 import { isNode, usualBinDirs } from "../node/installation.ts";
+import { type Finding, formatFinding } from "../text/finding.ts";
 import { count } from "../text/quantities.ts";
 import { readInput } from "./input.ts";
 
@@ -116,13 +121,14 @@ async function validate(
   const checkPlugins = options.binDir !== undefined || isNode();
   const context = { kernels, binDirs: checkPlugins ? binDirs : [] };
   const cluster = ofCluster ? await validateCluster(options, context) : undefined;
-  const findings = [...reports, ...(cluster === undefined ? [] : [cluster])].flatMap((report) => [
-    ...report.findings,
-  ]);
-  const ok = findings.every(({ severity }) => severity !== "error");
+  const found: readonly Finding<unknown>[] = [
+    ...reports.flatMap(({ findings }) => findings),
+    ...(cluster?.findings ?? []),
+  ];
+  const ok = found.every(({ severity }) => severity !== "error");
   process.stdout.write(
     options.json
-      ? `${JSON.stringify({ ok, files: reports, cluster }, undefined, 2)}\n`
+      ? `${JSON.stringify({ ok, files: reports.map(fileReportJson), cluster: cluster && clusterReportJson(cluster) }, undefined, 2)}\n`
       : `${reports.map(formatReport).join("")}${cluster === undefined ? "" : formatClusterReport(cluster)}`,
   );
   process.exitCode = ok ? 0 : 1;
@@ -141,10 +147,20 @@ async function validateCluster(
     if (context.binDirs.length > 0) return report;
     const note =
       "whether plugins are installed is not checked, as this machine is no node; --bin-dir names a directory to look in";
-    return { ...report, findings: [...report.findings, aboutCluster("note", note)] };
+    const last = findingAbout({ kind: "cluster" }, "note", "plugins-not-checked", note);
+    return { ...report, findings: [...report.findings, last] };
   } finally {
     close();
   }
+}
+
+function fileReportJson({ findings, ...report }: FileReport) {
+  return {
+    ...report,
+    findings: findings.map(({ code, severity, subject, message, place }) => {
+      return { file: subject, code, severity, message, ...place };
+    }),
+  };
 }
 
 function formatReport({ file, documents, findings }: FileReport): string {
@@ -166,7 +182,7 @@ function formatClusterReport(report: ClusterReport): string {
   return `${formatClusterFindings(report)}${scope}: ${verdict(findings)} (${about})\n`;
 }
 
-function verdict(findings: readonly { readonly severity: string }[]): string {
+function verdict(findings: readonly Finding<unknown>[]): string {
   const errors = findings.filter(({ severity }) => severity === "error").length;
   const warnings = findings.filter(({ severity }) => severity === "warning").length;
   const also = warnings === 0 ? "" : `, ${count(warnings, "warning")}`;

@@ -16,6 +16,7 @@ import {
 import { type KeySpelling, keySpelling } from "../../cni/key-spelling.ts";
 import { ifNameProblem } from "../../cni/names.ts";
 import { checkSchema, invalidValue } from "../../cni/schema.ts";
+import { TextPlaces } from "../../cni/text-places.ts";
 import { quoted } from "../../log/quoted.ts";
 import { longestAnnotation, usualNetworksPerPod } from "./bounds.ts";
 import schema from "./selection.schema.json" with { type: "json" };
@@ -153,20 +154,25 @@ function selectionCount(text: string, where: string, most: number): number {
 }
 
 function parseSelections(text: string, defaultNamespace: string, where: string): NetworkSelection[] {
-  return jsonForm.test(text)
-    ? parseJsonForm(text, defaultNamespace, where)
-    : text.split(",").map((item, index) => parseCommaItem(item.trim(), index, defaultNamespace, where));
+  if (jsonForm.test(text)) return parseJsonForm(text, defaultNamespace, where);
+  let next = 0;
+  return text.split(",").map((item, index) => {
+    const offset = next + item.length - item.trimStart().length;
+    next += item.length + 1;
+    return parseCommaItem(item.trim(), defaultNamespace, (what) => {
+      const message = `item ${index + 1}, ${quoted(item.trim())}: ${what}`;
+      const problems = [{ message, ...new TextPlaces(text).at(offset) }];
+      return new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${message}`, "", { problems });
+    });
+  });
 }
 
-/** `[namespace/]name[@interface]`, blanks around each part dropped. */
+/** `[namespace/]name[@interface]`, blanks around each part dropped. @param refuse makes the error of what is wrong with the item */
 function parseCommaItem(
   item: string,
-  index: number,
   defaultNamespace: string,
-  where: string,
+  refuse: (what: string) => CniError,
 ): NetworkSelection {
-  const refuse = (what: string) =>
-    new CniError(CniErrorCode.invalidNetworkConfig, `${where}: item ${index + 1}, ${quoted(item)}: ${what}`);
   const slash = item.indexOf("/");
   const namespace = item.slice(0, Math.max(slash, 0)).trim();
   const [name = "", interfaceRequest = "", ...further] = item

@@ -3,8 +3,8 @@
 import type { Document } from "yaml";
 import { CniError, CniErrorCode, textError } from "../../cni/errors.ts";
 import { isJsonObject, type JsonObject, parseJson } from "../../cni/json.ts";
+import { TextPlaces } from "../../cni/text-places.ts";
 import type { Nad } from "./nads.ts";
-import { TextPlaces } from "./text-places.ts";
 
 const nadKind = "NetworkAttachmentDefinition";
 const nadApiVersion = "k8s.cni.cncf.io/v1";

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { checkCluster } from "../../../src/ctl/cluster/check.ts";
-import { formatClusterFindings } from "../../../src/ctl/cluster/finding.ts";
+import { clusterReportJson, formatClusterFindings } from "../../../src/ctl/cluster/finding.ts";
 import type { CheckContext } from "../../../src/ctl/configuration/configuration.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { type Api, ApiError } from "../../../src/kube/api.ts";
@@ -35,7 +35,7 @@ const scope = {
 /** Checks a cluster, and that what is said of it makes sense. @param text that every place counts in; undefined: places are not looked at */
 async function check(definitions: unknown[], pods: unknown[], text?: string): Promise<void> {
   const report = await checkCluster(answering(definitions, pods), scope, context);
-  for (const { message, line, column } of report.findings) {
+  for (const { message, line, column } of clusterReportJson(report).findings) {
     expect(message).not.toBe("");
     if (text === undefined || line === undefined || column === undefined) continue;
     const written = text.split("\n")[line - 1];

@@ -14,7 +14,8 @@ beforeAll(() => {
 function check(text: string): void {
   const { findings } = checkText(text, "file", context);
   const lines = text.split("\n");
-  for (const { line, column, message } of findings) {
+  for (const { place, message } of findings) {
+    const { line, column } = place;
     expect(line).toBeGreaterThanOrEqual(1);
     expect(line).toBeLessThanOrEqual(lines.length);
     expect(column).toBeGreaterThanOrEqual(1);

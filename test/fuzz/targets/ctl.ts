@@ -49,7 +49,8 @@ export const validateTarget: FuzzTarget = {
     const text = input.toString("utf8");
     const lines = text.split("\n");
     const report = checkText(text, "file", { kernels, binDirs: ["/no/such/directory"] });
-    for (const { line, column, message } of report.findings) {
+    for (const { place, message } of report.findings) {
+      const { line, column } = place;
       must(line >= 1 && line <= lines.length, `line ${line} of ${lines.length}: ${message}`);
       must(column >= 1 && column <= (lines[line - 1]?.length ?? 0) + 1, `column ${column}: ${message}`);
       must(message !== "" && message.length <= 8 * text.length + 4_096, "a message's length");

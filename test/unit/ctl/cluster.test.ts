@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openApi } from "../../../src/ctl/cluster/access.ts";
 import { checkCluster } from "../../../src/ctl/cluster/check.ts";
-import { formatClusterFindings } from "../../../src/ctl/cluster/finding.ts";
+import { clusterReportJson, formatClusterFindings } from "../../../src/ctl/cluster/finding.ts";
 import { UserError } from "../../../src/ctl/command/user-error.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
@@ -27,7 +27,7 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-async function check(namespace?: string, binDirs: readonly string[] = [], maxNetworksPerPod?: number) {
+async function reportOf(namespace?: string, binDirs: readonly string[] = [], maxNetworksPerPod?: number) {
   const { api, server: address, close } = await openApi(kubeconfig, undefined, {});
   try {
     const scope = { server: address, namespace, multusNamespace: "kube-system", maxNetworksPerPod };
@@ -37,9 +37,14 @@ async function check(namespace?: string, binDirs: readonly string[] = [], maxNet
   }
 }
 
+/** What validate prints as JSON. */
+async function check(...args: Parameters<typeof reportOf>) {
+  return clusterReportJson(await reportOf(...args));
+}
+
 /** What validate prints. */
 async function lines(namespace?: string, binDirs?: readonly string[]): Promise<string[]> {
-  return formatClusterFindings(await check(namespace, binDirs))
+  return formatClusterFindings(await reportOf(namespace, binDirs))
     .trimEnd()
     .split("\n")
     .filter(Boolean);

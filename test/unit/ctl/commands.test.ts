@@ -138,7 +138,13 @@ describe("multusctl validate", () => {
     expect(exitCode).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
       ok: false,
-      files: [{ file, documents: ["conf"], findings: [{ file, line: 1, column: 1, severity: "error" }] }],
+      files: [
+        {
+          file,
+          documents: ["conf"],
+          findings: [{ file, code: "refused", line: 1, column: 1, severity: "error" }],
+        },
+      ],
     });
   });
 
@@ -204,6 +210,7 @@ describe("multusctl validate of a cluster", () => {
         pods: 1,
         findings: [
           {
+            code: "refused",
             severity: "error",
             kind: "NetworkAttachmentDefinition",
             namespace: "a",
@@ -212,7 +219,7 @@ describe("multusctl validate of a cluster", () => {
             column: 2,
             pods: ["a/web"],
           },
-          { severity: "note", name: "blank", pods: [] },
+          { code: "config-from-file", severity: "note", name: "blank", pods: [] },
         ],
       },
     });

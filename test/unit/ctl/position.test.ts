@@ -1,8 +1,10 @@
 /** Positions point at the character that a person has to change, also in JSON inside YAML. */
 import { describe, expect, it } from "vitest";
-import { locateDocuments, positionAt } from "../../../src/ctl/configuration/position.ts";
+import { TextPlaces } from "../../../src/cni/text-places.ts";
+import { locateDocuments } from "../../../src/ctl/configuration/position.ts";
 
 /** Position of the first `needle` in a text. */
+const positionAt = (text: string, offset: number) => new TextPlaces(text).at(offset);
 const find = (text: string, needle: string) => positionAt(text, text.indexOf(needle));
 
 describe("positionAt", () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CheckContext } from "../../../src/ctl/configuration/configuration.ts";
 import { checkText } from "../../../src/ctl/configuration/files.ts";
-import { formatFinding } from "../../../src/ctl/configuration/finding.ts";
+import { formatFinding } from "../../../src/ctl/text/finding.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 
 let context: CheckContext;

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, test } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
+import { findingCodes } from "../../../src/ctl/text/finding.ts";
 import { parseDaemonConfig } from "../../../src/daemon-config/config.ts";
 import daemonSchema from "../../../src/daemon-config/daemon-config.schema.json" with { type: "json" };
 import { defaultDuration } from "../../../src/kube/certificates/duration.ts";
@@ -222,4 +223,11 @@ test("every environment variable that is read has a row", () => {
     .flatMap((table) => table.rows.map(([name = ""]) => name))
     .join(" ");
   expect([...new Set(read)].filter((name) => !documented.includes(name))).toEqual([]);
+});
+
+test("the codes of validate's findings are all there, and no others", () => {
+  const codes = tables
+    .filter(({ header: [first, second] }) => first === "code" && second === "finding")
+    .flatMap((table) => table.rows.flatMap(([cell = ""]) => cell.split(", ").map((code) => literal(code))));
+  expect(codes.sort()).toEqual([...findingCodes].sort());
 });

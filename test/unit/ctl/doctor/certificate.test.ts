@@ -3,7 +3,11 @@
 import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { certDirOf, checkCertificate } from "../../../../src/ctl/doctor/certificate.ts";
+import {
+  certDirOf,
+  checkCertificate as lookCheckCertificate,
+} from "../../../../src/ctl/doctor/certificate.ts";
+import { findingJson } from "../../../../src/ctl/doctor/finding.ts";
 import { kubeconfigText } from "../../../../src/ctl/install/kubeconfig-text.ts";
 import {
   currentCertificatePath,
@@ -11,6 +15,10 @@ import {
 } from "../../../../src/kube/certificates/certificate-file.ts";
 import { certificateAndKey } from "../../../support/certificate-signer.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
+
+/** As doctor reports it. */
+const checkCertificate = (...args: Parameters<typeof lookCheckCertificate>) =>
+  lookCheckCertificate(...args).map(findingJson);
 
 const hour = 3_600_000;
 const from = Date.UTC(2026, 10, 23, 20, 0, 0);

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkCluster } from "../../../../src/ctl/doctor/cluster.ts";
+import { findingJson } from "../../../../src/ctl/doctor/finding.ts";
 import { loadKernels } from "../../../../src/kernels/load.ts";
 import { ApiClient } from "../../../../src/kube/api-client.ts";
 import { makeSigningRequest } from "../../../../src/kube/certificates/pkcs10.ts";
@@ -47,13 +48,14 @@ async function findings(from: number, until: number) {
   );
   const api = new ApiClient(kubeconfigCredentials(kubeconfig, silentLogger));
   try {
-    return await checkCluster({
+    const found = await checkCluster({
       api,
       server: address,
       nodeName: "",
       multusNamespace: "kube-system",
       context: { kernels: loadKernels(), binDirs: [] },
     });
+    return found.map(findingJson);
   } finally {
     api.close();
   }

@@ -1,8 +1,16 @@
 /** containerd's CNI section is read as containerd has it in each of its versions. */
 
 import { describe, expect, it, test } from "vitest";
-import { checkContainerd, readContainerdCni } from "../../../../src/ctl/doctor/containerd.ts";
+import {
+  checkContainerd as lookCheckContainerd,
+  readContainerdCni,
+} from "../../../../src/ctl/doctor/containerd.ts";
+import { findingJson } from "../../../../src/ctl/doctor/finding.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
+
+/** As doctor reports it. */
+const checkContainerd = (...args: Parameters<typeof lookCheckContainerd>) =>
+  lookCheckContainerd(...args).map(findingJson);
 
 describe("containerd's configuration", () => {
   it.each<[string, string, object]>([

@@ -3,8 +3,20 @@
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { checkCrio, lookForCrio, readCrioNetwork } from "../../../../src/ctl/doctor/crio.ts";
+import {
+  lookForCrio as lookAtCrio,
+  checkCrio as lookCheckCrio,
+  readCrioNetwork,
+} from "../../../../src/ctl/doctor/crio.ts";
+import { findingJson } from "../../../../src/ctl/doctor/finding.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
+
+/** As doctor reports it. */
+const checkCrio = (...args: Parameters<typeof lookCheckCrio>) => lookCheckCrio(...args).map(findingJson);
+const lookForCrio = (...args: Parameters<typeof lookAtCrio>) => {
+  const { network, findings } = lookAtCrio(...args);
+  return { network, findings: findings.map(findingJson) };
+};
 
 const confDir = "/etc/cni/net.d";
 const binDir = "/opt/cni/bin";

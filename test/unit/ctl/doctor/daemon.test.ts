@@ -1,9 +1,13 @@
 /** What a daemon's status means. */
 
 import { describe, expect, it } from "vitest";
-import { judge } from "../../../../src/ctl/doctor/daemon.ts";
+import { judge as lookJudge } from "../../../../src/ctl/doctor/daemon.ts";
+import { findingJson } from "../../../../src/ctl/doctor/finding.ts";
 import type { DaemonStatus } from "../../../../src/ctl/node/daemon-socket.ts";
 import { goodStatus, now } from "../daemon-status.ts";
+
+/** As doctor reports it. */
+const judge = (...args: Parameters<typeof lookJudge>) => lookJudge(...args).map(findingJson);
 
 describe("a daemon", () => {
   it("that is well passes", () => {

@@ -3,11 +3,22 @@
 import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { checkGoMultus, tokenEnd } from "../../../../src/ctl/doctor/go-multus.ts";
-import { checkNodeState } from "../../../../src/ctl/doctor/node-state.ts";
-import { checkPrograms } from "../../../../src/ctl/doctor/programs.ts";
+import { findingJson } from "../../../../src/ctl/doctor/finding.ts";
+import { checkGoMultus as lookCheckGoMultus, tokenEnd } from "../../../../src/ctl/doctor/go-multus.ts";
+import { checkNodeState as lookCheckNodeState } from "../../../../src/ctl/doctor/node-state.ts";
+import { checkPrograms as lookCheckPrograms } from "../../../../src/ctl/doctor/programs.ts";
 import { loadKernels } from "../../../../src/kernels/load.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
+
+/** As doctor reports it. */
+const checkPrograms = async (...args: Parameters<typeof lookCheckPrograms>) =>
+  (await lookCheckPrograms(...args)).map(findingJson);
+/** As doctor reports it. */
+const checkNodeState = async (...args: Parameters<typeof lookCheckNodeState>) =>
+  (await lookCheckNodeState(...args)).map(findingJson);
+/** As doctor reports it. */
+const checkGoMultus = (...args: Parameters<typeof lookCheckGoMultus>) =>
+  lookCheckGoMultus(...args).map(findingJson);
 
 const kernels = loadKernels();
 const say = (verdict: string, finding: RegExp) =>

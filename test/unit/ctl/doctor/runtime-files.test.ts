@@ -3,9 +3,16 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { checkRuntimeFiles } from "../../../../src/ctl/doctor/runtime-files.ts";
+import { findingJson } from "../../../../src/ctl/doctor/finding.ts";
+import { checkRuntimeFiles as lookAtRuntimeFiles } from "../../../../src/ctl/doctor/runtime-files.ts";
 import { loadKernels } from "../../../../src/kernels/load.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
+
+/** As doctor reports it. */
+const checkRuntimeFiles = (...args: Parameters<typeof lookAtRuntimeFiles>) => {
+  const { findings, file } = lookAtRuntimeFiles(...args);
+  return { findings: findings.map(findingJson), file };
+};
 
 const kernels = loadKernels();
 const capabilities = { "io.kubernetes.cri.pod-annotations": true };

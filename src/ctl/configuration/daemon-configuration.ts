@@ -3,24 +3,20 @@
 import { parseDaemonConfig } from "../../daemon-config/config.ts";
 import { quoted } from "../../log/quoted.ts";
 import type { LocatedText } from "./configuration.ts";
-import { type Finding, problemsOf } from "./finding.ts";
+import { findingAt, refusals, type TextFinding } from "./places.ts";
 
 /** Keys that get a warning each. */
 const keysNamed = 20;
 
 /** Findings about a daemon's configuration: what the daemon would end for, and the keys that it would pass over. */
-export function checkDaemonConfiguration({ bytes, file, places }: LocatedText): Finding[] {
-  const warning = (message: string, key: string): Finding => ({
-    file,
-    severity: "warning",
-    message,
-    ...(places.of([key]) ?? places.whole),
-  });
+export function checkDaemonConfiguration(text: LocatedText): TextFinding[] {
+  const warning = (message: string, key: string) =>
+    findingAt(text, "warning", "daemon-warning", message, [key]);
   let config: ReturnType<typeof parseDaemonConfig>;
   try {
-    config = parseDaemonConfig(bytes, file);
+    config = parseDaemonConfig(text.bytes, text.file);
   } catch (error) {
-    return problemsOf(error, file, places).map((problem) => ({ file, severity: "error", ...problem }));
+    return refusals(error, text.file, text);
   }
   const unknown = config.unknown.map((key) => warning(`key ${quoted(key)} is not known: it is ignored`, key));
   const unused = config.unused.map((key) =>

@@ -1,6 +1,6 @@
 /** Lines and columns in one text that many errors are about. */
 
-import type { TextPlace } from "../../cni/errors.ts";
+import type { TextPlace } from "./errors.ts";
 
 const lineFeed = 0x0a;
 

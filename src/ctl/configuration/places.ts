@@ -1,0 +1,101 @@
+/** Where in a file something is that the daemon's own errors, or a check, are about; and the findings that are made of it. */
+
+import { CniError } from "../../cni/errors.ts";
+import type { Finding, Position } from "../text/finding.ts";
+import type { ValuePath } from "./position.ts";
+
+/** A finding about a file's text, which it names as its subject. */
+export interface TextFinding extends Finding {
+  readonly place: Position;
+}
+
+/** What is wrong with a text, and where. */
+export interface Problem {
+  readonly message: string;
+  readonly place: Position;
+}
+
+/** Places in the file of what an error is about. */
+export interface Places {
+  /** The place of a line and column of the text that was checked; undefined where that text is not in the file as it stands. */
+  inside(inner: Position): Position | undefined;
+  /** The place of the value at a path of the document that was checked; undefined where there is none. */
+  of(path: ValuePath): Position | undefined;
+  /** The place of the document that was checked. */
+  readonly whole: Position;
+}
+
+/** A document by itself: its places are those of the text. @param whole where it begins @param locate finds a value in it */
+export function ownPlaces(
+  whole: Position = { line: 1, column: 1 },
+  locate: Places["of"] = () => undefined,
+): Places {
+  return { whole, of: locate, inside: (inner) => inner };
+}
+
+/** A field as errors name it: `plugins[0].ipam`. */
+const fieldInMessage = /[A-Za-z][\w-]*(?:\[\d+\]|\.[A-Za-z][\w-]*)*/g;
+
+/**
+ * The problems that an error names, each with its place in the file.
+ * @param error what a parser threw; anything but a CniError is thrown again
+ * @param where the name that the parser was given for its source; taken off the message
+ */
+export function problemsOf(error: unknown, where: string, places: Places): Problem[] {
+  if (!(error instanceof CniError)) throw error;
+  const problems =
+    error.problems.length > 0 ? error.problems : [{ message: withoutSource(error.message, where) }];
+  return problems.map(({ message, line, column }) => {
+    if (line === undefined || column === undefined) {
+      return { message, place: placeOfField(message, places) ?? places.whole };
+    }
+    const place = places.inside({ line, column });
+    if (place !== undefined) return { message, place };
+    // Where the place cannot be mapped the message has it, and the place is that of the text that it counts in.
+    return { message: `${message} (line ${line}, column ${column})`, place: places.whole };
+  });
+}
+
+/** Where findings come from: a file, by the name that they give it, and the places in it. */
+export interface Source {
+  readonly file: string;
+  readonly places: Places;
+}
+
+/** @param path of the value that it is about */
+export function findingAt(
+  { file, places }: Source,
+  severity: TextFinding["severity"],
+  code: TextFinding["code"],
+  message: string,
+  path: ValuePath = [],
+): TextFinding {
+  return { code, severity, subject: file, place: places.of(path) ?? places.whole, message, remedy: "" };
+}
+
+/** {@link problemsOf} as findings. */
+export function refusals(error: unknown, where: string, { file, places }: Source): TextFinding[] {
+  return problemsOf(error, where, places).map(({ message, place }) => ({
+    code: "refused",
+    severity: "error",
+    subject: file,
+    place,
+    message,
+    remedy: "",
+  }));
+}
+
+/** A message of the daemon's without the name of its source. */
+export function withoutSource(message: string, where: string): string {
+  return message.startsWith(`${where}: `) ? message.slice(where.length + 2) : message;
+}
+
+/** The place of the first field that the message names and the document has. */
+function placeOfField(message: string, places: Places): Position | undefined {
+  for (const [field] of message.matchAll(fieldInMessage)) {
+    const path = field.split(/[.[\]]+/).filter((step) => step !== "");
+    const place = places.of(path.map((step) => (/^\d+$/.test(step) ? Number(step) : step)));
+    if (place !== undefined) return place;
+  }
+  return undefined;
+}

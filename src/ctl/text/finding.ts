@@ -1,0 +1,65 @@
+/** What a check has found, in one form for configurations, objects of a cluster and nodes. Callers match on the code; people read the message. */
+
+/** Line and column, both from 1; columns in characters. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** `pass`: as it should be. `skip`: it could not be looked at from here. `note`: nothing that could be mended. */
+export type Severity = "pass" | "skip" | "note" | "warning" | "error";
+
+/** Of configurations, and of objects of a cluster. docs/configuration.md says what each is about. */
+export const findingCodes = [
+  "refused",
+  "plugin-refused",
+  "plugin-not-installed",
+  "cluster-network-refused",
+  "cluster-network-missing",
+  "daemon-warning",
+  "no-cni-version",
+  "no-pod-annotations",
+  "long-name",
+  "unknown-capability",
+  "config-from-file",
+  "empty-file",
+  "byte-order-mark",
+  "not-json",
+  "unknown-document",
+  "other-objects",
+  "definition-missing",
+  "definition-not-checked",
+  "selection-refused",
+  "plan-too-large",
+  "networks-missing",
+  "pods-not-listed",
+  "plugins-not-checked",
+] as const;
+
+/** Of a node: the check that found it. The part before the slash is what it is about. */
+export type NodeCheck = `${"runtime" | "plugin" | "daemon" | "cluster" | "state" | "go-multus"}/${string}`;
+
+/** @typeParam Subject names what the finding is about: a file, an object */
+export interface Finding<Subject = string> {
+  /** Stable, for callers and scripts. */
+  readonly code: (typeof findingCodes)[number] | NodeCheck;
+  readonly severity: Severity;
+  readonly subject: Subject;
+  /** In the subject's text; undefined: it is about the whole. */
+  readonly place?: Position | undefined;
+  readonly message: string;
+  /** What to do; "" where the message says it. */
+  readonly remedy: string;
+}
+
+/** `file:line:column: error: message`, as compilers print it and editors follow it. */
+export function formatFinding({ subject, place, severity, message }: Finding): string {
+  const at = place === undefined ? "" : `:${place.line}:${place.column}`;
+  return `${subject}${at}: ${severity}: ${message}`;
+}
+
+/** Orders findings of one subject; first those about the whole. */
+export function comparePlaces(left: Finding<unknown>, right: Finding<unknown>): number {
+  const lines = (left.place?.line ?? 0) - (right.place?.line ?? 0);
+  return lines === 0 ? (left.place?.column ?? 0) - (right.place?.column ?? 0) : lines;
+}
