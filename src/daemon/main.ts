@@ -30,7 +30,7 @@ import { collectAfterStart } from "./first-collection.ts";
 import { IdleEnd } from "./idle-end.ts";
 import type { OwnState } from "./metrics/state.ts";
 import { printedFile } from "./printed-file.ts";
-import { RecentFailures } from "./recent-failures.ts";
+import { RecentRequests } from "./recent-requests.ts";
 import { RequestLine } from "./request-line.ts";
 import { RequestLoggers } from "./request-loggers.ts";
 import { createRuntimeConfigKeeper } from "./runtime-config.ts";
@@ -170,9 +170,9 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     log,
   });
   const { tracer, observer } = telemetry;
-  const failures = new RecentFailures();
+  const recent = new RecentRequests();
   const isOnDemand = config.idleExitSeconds !== undefined;
-  const line = new RequestLine({ admission, loggers, tracer, observer, failures, idleEnd });
+  const line = new RequestLine({ admission, loggers, tracer, observer, recent, idleEnd });
   const server: DaemonServer = new DaemonServer(line, {
     handle: multus.handle,
     handleDelegate: multus.handleDelegate,
@@ -187,7 +187,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
         onDemand: isOnDemand,
         state: daemonState,
         notReady: server.notReady,
-        failures: () => failures.list,
+        recent,
       }),
   });
   const listening = server.listen(config.socketDir, isOnDemand);

@@ -14,7 +14,7 @@ import type { Admission, Turn } from "./admission.ts";
 import type { IdleEnd } from "./idle-end.ts";
 import type { Observer } from "./observer.ts";
 import { podNamespaceIn } from "./pod-namespace.ts";
-import type { RecentFailures } from "./recent-failures.ts";
+import type { RecentRequests } from "./recent-requests.ts";
 import { logRequest } from "./request-log.ts";
 import type { RequestLoggers } from "./request-loggers.ts";
 import { Stopping } from "./stopping.ts";
@@ -26,8 +26,8 @@ export interface RequestLineOptions {
   readonly tracer?: Tracer | undefined;
   /** undefined: nothing counts. */
   readonly observer?: Observer | undefined;
-  /** Remembers requests that fail. */
-  readonly failures?: RecentFailures | undefined;
+  /** Remembers requests for the status page. */
+  readonly recent?: RecentRequests | undefined;
   /** Ends a daemon on demand that has no requests. */
   readonly idleEnd?: IdleEnd | undefined;
 }
@@ -75,15 +75,15 @@ export class RequestLine {
   readonly stopping = new Stopping();
   readonly #admission: Admission;
   readonly #tracer: Tracer;
-  readonly #failures: RecentFailures | undefined;
+  readonly #recent: RecentRequests | undefined;
   readonly #idleEnd: IdleEnd | undefined;
 
-  constructor({ admission, loggers, tracer, observer, failures, idleEnd }: RequestLineOptions) {
+  constructor({ admission, loggers, tracer, observer, recent, idleEnd }: RequestLineOptions) {
     this.loggers = loggers;
     this.observer = observer;
     this.#admission = admission;
     this.#tracer = tracer ?? new Tracer(undefined);
-    this.#failures = failures;
+    this.#recent = recent;
     this.#idleEnd = idleEnd;
   }
 
@@ -154,7 +154,7 @@ export class RequestLine {
     }
   }
 
-  /** The handler's work with everything around it that watches: the request's trace, counters, the failures that are remembered. */
+  /** The handler's work with everything around it that watches: the request's trace, counters, the status page's memory. */
   async #handled<Request extends CniRequest>(
     { request, handle, executor }: ArrivedRequest<Request>,
     arrived: number,
@@ -169,7 +169,7 @@ export class RequestLine {
     this.#idleEnd?.begun(request.command);
     try {
       const handled = await handle(request, observed, ownLog, pause, arrived);
-      this.#failures?.note(request, handled);
+      this.#recent?.note(request, handled, performance.now() - arrived);
       handled.report.trace = id;
       this.#tracer.end(trace, request, handled, arrived);
       const total = performance.now() - arrived;

@@ -3,8 +3,9 @@
 import { protocolVersion } from "../agent/frames.ts";
 import type { ClusterState } from "../kube/cluster-state.ts";
 import type { Eviction } from "../multus/background/evict-missing.ts";
-import type { DaemonStatus, RecentFailure } from "../socket/status.ts";
+import type { DaemonStatus } from "../socket/status.ts";
 import type { OwnState } from "./metrics/state.ts";
+import type { RecentRequests } from "./recent-requests.ts";
 
 export interface StatusSources {
   readonly version: string;
@@ -15,7 +16,7 @@ export interface StatusSources {
   readonly state: () => OwnState;
   /** Why the daemon should get nothing to do; undefined: it is ready. */
   readonly notReady: string | undefined;
-  readonly failures: () => readonly RecentFailure[];
+  readonly recent: RecentRequests;
 }
 
 export function daemonStatus({
@@ -25,7 +26,7 @@ export function daemonStatus({
   onDemand,
   state,
   notReady,
-  failures,
+  recent,
 }: StatusSources): DaemonStatus<ClusterState> {
   const { running, waiting, limit, lanes, configFiles, clusters, missingNetworks } = state();
   const uptime = process.uptime();
@@ -50,7 +51,8 @@ export function daemonStatus({
       foundAt,
       action: actionText(eviction),
     })),
-    failures: failures(),
+    failures: recent.failures,
+    timings: recent.timings,
   };
 }
 

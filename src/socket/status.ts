@@ -1,7 +1,7 @@
 /** A daemon's answer to `GET /status`, in the form that multusctl reads. docs/configuration.md has it, too. */
 
-/** A request that failed. */
-export interface RecentFailure {
+/** A request that was answered. */
+interface RecentRequest {
   /** When it was answered: ISO 8601, UTC. */
   readonly at: string;
   /** CNI_COMMAND. */
@@ -9,9 +9,26 @@ export interface RecentFailure {
   /** `namespace/name`; "" where the request names none. */
   readonly pod: string;
   readonly containerId: string;
+}
+
+/** A request that failed. */
+export interface RecentFailure extends RecentRequest {
   /** Of the CNI error. */
   readonly code: number;
   readonly message: string;
+}
+
+/** How long a request with networks took that succeeded. */
+export interface RequestTiming extends RecentRequest {
+  /** From its arrival to its answer. */
+  readonly milliseconds: number;
+  /** In the order in which they were worked on; 64 at most. */
+  readonly networks: readonly {
+    /** `namespace/nad`, or the configuration's name. */
+    readonly network: string;
+    readonly ifName: string;
+    readonly milliseconds: number;
+  }[];
 }
 
 /** Requests of one kind. */
@@ -78,4 +95,6 @@ export interface DaemonStatus<Cluster> {
   readonly missingNetworks?: readonly MissingPodStatus[];
   /** The newest first; 20 at most. */
   readonly failures: readonly RecentFailure[];
+  /** The newest first; 20 at most. A daemon of an older build does not say it. */
+  readonly timings?: readonly RequestTiming[];
 }

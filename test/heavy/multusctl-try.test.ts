@@ -288,6 +288,7 @@ describe("with a daemon that is running", () => {
       ["eth0", "cluster"],
       ["net1", "default/one"],
     ]);
+    for (const { milliseconds } of report.interfaces) expect(milliseconds).toBeGreaterThan(0);
     const files = readdirSync(cniDir, { recursive: true, withFileTypes: true }).filter((each) =>
       each.isFile(),
     );

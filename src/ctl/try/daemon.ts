@@ -78,15 +78,8 @@ export class TrialDaemon {
 
   /** What it printed and logged so far. */
   messages(): string {
-    return `${this.#output}${this.log().join("\n")}`.trim();
-  }
-
-  /** Lines of its log, oldest first. */
-  log(): string[] {
-    if (!existsSync(this.#logFile)) return [];
-    return readFileSync(this.#logFile, "utf8")
-      .split("\n")
-      .filter((line) => line !== "");
+    const log = existsSync(this.#logFile) ? readFileSync(this.#logFile, "utf8") : "";
+    return `${this.#output}${log}`.trim();
   }
 
   /** Asks it to end, and ends it where it does not; returns when it is gone. */

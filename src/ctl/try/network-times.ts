@@ -1,23 +1,16 @@
-/** Milliseconds of each network, from the daemon's line about a request (src/daemon/request-line.ts). */
+/** Milliseconds of each network, as the daemon says them on its status page. */
+
+import type { DaemonStatus } from "../node/daemon-socket.ts";
 
 export interface NetworkTime {
   readonly ifName: string;
   readonly milliseconds: number;
 }
 
-/**
- * The networks of a container's ADDs that succeeded.
- * @param lines of the daemon's log at level verbose
- * @returns one entry for each ADD, in the order of the log
- */
-export function addTimes(lines: readonly string[], containerId: string): NetworkTime[][] {
-  return lines
-    .filter((line) => line.includes(" ADD done ") && line.includes(` container=${containerId} `))
-    .map((line) => {
-      const [, networks = ""] = / networks=(\S+)/.exec(line) ?? [];
-      return networks.split(",").flatMap((network) => {
-        const found = /@([^@]+):([\d.]+)$/.exec(network);
-        return found === null ? [] : [{ ifName: found[1] ?? "", milliseconds: Number(found[2]) }];
-      });
-    });
+/** The networks of a container's last ADD that succeeded; none where the daemon does not say it. */
+export function addTimes(
+  { timings = [] }: Pick<DaemonStatus, "timings">,
+  id: string,
+): readonly NetworkTime[] {
+  return timings.find(({ command, containerId }) => command === "ADD" && containerId === id)?.networks ?? [];
 }

@@ -8,7 +8,7 @@ export interface InterfaceReport {
   readonly mac: string;
   /** `namespace/nad`, or the configuration's name; "" where no result says whose it is. */
   readonly network: string;
-  /** Median milliseconds that the network took in ADD; undefined where the daemon's log is not ours to read. */
+  /** Median milliseconds that the network took in ADD; undefined where the daemon does not say it. */
   readonly milliseconds: number | undefined;
 }
 

@@ -6,9 +6,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";
-import { Interrupted, Interruption, orInterrupted } from "../command/interruption.ts";
+import { Interrupted, Interruption, orInterrupted, untilInterrupted } from "../command/interruption.ts";
 import { UserError } from "../command/user-error.ts";
 import { readAttachments } from "../node/attachments.ts";
+import { daemonStatusOf } from "../node/daemon-socket.ts";
 import { adviceFor, readPluginError } from "./advice.ts";
 import { TrialDaemon } from "./daemon.ts";
 import { linksOf } from "./iproute.ts";
@@ -45,9 +46,6 @@ type Command = CommandReport["command"];
 
 /** Milliseconds that processes have to be gone when they were told to. */
 const processGrace = 2_000;
-
-/** Milliseconds that the daemon's log may be late. */
-const logGrace = 1_000;
 
 const clusterInterface = "eth0";
 
@@ -114,7 +112,7 @@ class Trial {
     for (let run = 1; run <= repeat; run++) {
       const isLast = run === repeat;
       await this.#call("ADD");
-      await this.#noteNetworkTimes(run);
+      await this.#noteNetworkTimes();
       if (isLast) {
         await this.#look();
         this.#finish("ADD");
@@ -180,6 +178,10 @@ class Trial {
     return this.#daemon?.cniDir ?? this.#options.runningDaemon?.cniDir ?? "";
   }
 
+  get #socketDir(): string {
+    return this.#daemon?.socketDir ?? this.#options.runningDaemon?.socketDir ?? "";
+  }
+
   #makeNetconf({ clusterNetwork, selection }: TrialNetworks): unknown {
     return {
       cniVersion: "1.0.0",
@@ -190,7 +192,7 @@ class Trial {
       // Its default would be searched before what the user named.
       binDir: this.#options.binDirs[0],
       cniDir: this.#cniDir,
-      daemonSocketDir: this.#daemon?.socketDir ?? this.#options.runningDaemon?.socketDir,
+      daemonSocketDir: this.#socketDir,
       // The trial's own daemon serves before the first call; one that the user names is there or is not.
       daemonWaitSeconds: 0,
       logToStderr: false,
@@ -242,17 +244,13 @@ class Trial {
     this.#observer.finished(report);
   }
 
-  /** Takes the networks' times of an ADD from the daemon's log. @param count ADDs so far */
-  async #noteNetworkTimes(count: number): Promise<void> {
-    if (this.#daemon === undefined) return;
-    // The daemon answers first and writes its line then.
-    const deadline = Date.now() + logGrace;
-    let times = addTimes(this.#daemon.log(), this.#containerId);
-    while (times.length < count && Date.now() < deadline) {
-      await sleep(5);
-      times = addTimes(this.#daemon.log(), this.#containerId);
-    }
-    for (const { ifName, milliseconds } of times[count - 1] ?? []) {
+  /** Takes the networks' times of the last ADD from the daemon's status; a running one may be another's, and have none. */
+  async #noteNetworkTimes(): Promise<void> {
+    const status = await daemonStatusOf(this.#socketDir).catch((error: unknown) => {
+      if (error instanceof UserError) return {};
+      throw error;
+    });
+    for (const { ifName, milliseconds } of addTimes(status, this.#containerId)) {
       this.#networkTimes.set(ifName, [...(this.#networkTimes.get(ifName) ?? []), milliseconds]);
     }
   }
@@ -289,16 +287,7 @@ class Trial {
 
   async #stand(): Promise<void> {
     this.#observer.standing(this.#scratch);
-    await new Promise<void>((resolve) => {
-      // An AbortSignal alone does not keep the process alive.
-      const alive = setInterval(() => {}, 60_000);
-      const stop = () => {
-        clearInterval(alive);
-        resolve();
-      };
-      if (this.#signal.aborted) stop();
-      this.#signal.addEventListener("abort", stop, { once: true });
-    });
+    await untilInterrupted(this.#signal);
     this.#interruptionExpected = true;
   }
 

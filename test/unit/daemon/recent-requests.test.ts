@@ -1,9 +1,9 @@
-/** What is remembered of requests that failed. */
+/** What is remembered of requests: why some failed, how long others took. */
 
 import { expect, test } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import type { CniRequest } from "../../../src/cni/request.ts";
-import { RecentFailures } from "../../../src/daemon/recent-failures.ts";
+import { RecentRequests } from "../../../src/daemon/recent-requests.ts";
 import type { DelegateRequest } from "../../../src/multus/hot-plug.ts";
 import { newReport } from "../../../src/multus/request/report.ts";
 import { usedHeap } from "../../support/used-heap.ts";
@@ -26,14 +26,14 @@ const handled = (message: string) => ({
 });
 
 test("the last 20 that failed, the newest first, of the runtime's requests and of those that plug one network", async () => {
-  const failures = new RecentFailures();
+  const recent = new RecentRequests();
   let message = "";
   const delegate: DelegateRequest = { ...request, attributes: undefined };
-  failures.note(request, handled(message));
-  expect(failures.list).toEqual([]);
+  recent.note(request, handled(message), 1);
+  expect(recent.failures).toEqual([]);
   message = "m".repeat(2_000);
-  failures.note(delegate, handled(message));
-  expect(failures.list).toEqual([
+  recent.note(delegate, handled(message), 1);
+  expect(recent.failures).toEqual([
     {
       at: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       command: "ADD",
@@ -44,21 +44,21 @@ test("the last 20 that failed, the newest first, of the runtime's requests and o
     },
   ]);
   for (message of Array.from({ length: 25 }, (_, index) => `failure ${index}`)) {
-    failures.note(request, handled(message));
+    recent.note(request, handled(message), 1);
   }
-  expect(failures.list.map((failure) => failure.message)).toEqual(
+  expect(recent.failures.map((failure) => failure.message)).toEqual(
     Array.from({ length: 20 }, (_, index) => `failure ${24 - index}`),
   );
 });
 
 test("end where values do, and keep nothing alive that they are a part of", async () => {
-  const failures = new RecentFailures();
+  const recent = new RecentRequests();
   const long = "l".repeat(240_000);
   const report = { ...newReport(), podNamespace: long, podName: long };
   const fail = (message: string, request_: CniRequest = request) =>
-    failures.note(request_, { ...handled(message), report });
+    recent.note(request_, { ...handled(message), report }, 1);
   fail("short", { ...request, command: long, containerId: long });
-  const [failure] = failures.list;
+  const [failure] = recent.failures;
   expect(JSON.stringify(failure).length).toBeLessThan(2_000);
   expect(failure?.pod).toBe(
     `${"l".repeat(200)}… (240000 characters)/${"l".repeat(200)}… (240000 characters)`,
@@ -70,7 +70,38 @@ test("end where values do, and keep nothing alive that they are a part of", asyn
   for (let index = 0; index < 20; index++) {
     const text = `${index}`.padEnd(size, "x");
     fail(text.slice(0, 300));
+    const part = text.slice(0, 150);
+    const network = { name: part, ifName: part, start: 0, milliseconds: 1 };
+    recent.note(request, { ...handled(""), report: { ...newReport(), networks: [network] } }, 1);
   }
-  expect(failures.list).toHaveLength(20);
+  expect(recent.failures).toHaveLength(20);
+  expect(recent.timings).toHaveLength(20);
   expect(usedHeap() - before).toBeLessThan(3 * size);
+});
+
+test("the last 20 with networks that succeeded, with their times, the newest first", () => {
+  const recent = new RecentRequests();
+  const networks = Array.from({ length: 70 }, (_, index) => {
+    return { name: `default/n${index}`, ifName: `net${index}`, start: 0, milliseconds: 1.23456 + index };
+  });
+  const report = { ...handled("").report, networks };
+  recent.note({ ...request, containerId: "without" }, handled(""), 1);
+  recent.note({ ...request, containerId: "failed" }, { ...handled("it is so"), report }, 1);
+  expect(recent.timings).toEqual([]);
+  for (let index = 0; index < 25; index++) {
+    recent.note({ ...request, containerId: `c${index}` }, { ...handled(""), report }, 100.456);
+  }
+  expect(recent.timings.map(({ containerId }) => containerId)).toEqual(
+    Array.from({ length: 20 }, (_, index) => `c${24 - index}`),
+  );
+  expect(recent.timings[0]).toEqual({
+    at: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+    command: "ADD",
+    pod: "default/web",
+    containerId: "c24",
+    milliseconds: 100.46,
+    networks: Array.from({ length: 64 }, (_, index) => {
+      return { network: `default/n${index}`, ifName: `net${index}`, milliseconds: 1.23 + index };
+    }),
+  });
 });
