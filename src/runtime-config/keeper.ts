@@ -1,21 +1,19 @@
 /**
  * Keeps the file by which a runtime finds Multus as it has to be: there once its cluster network is, the same when that changes, away while the readiness indicator is
- * (docs/behaviour.md, "The runtime's file"). Every event leads to the same comparison of the present files with those that should be there, so that neither the order of events nor a lost one matters.
+ * (docs/behaviour.md, "The runtime's file").
  */
 
-import { type BigIntStats, existsSync, lstatSync, readFileSync } from "node:fs";
+import { type BigIntStats, existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { makeDirectory, removeFile, writeFileAtomically } from "../cni/atomic-file.ts";
+import { removeFile } from "../cni/atomic-file.ts";
 import { CniError, ioFailure } from "../cni/errors.ts";
-import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { ownFileNames } from "./files.ts";
+import { hasContent, isOwnFile, KeptFile, statsOf, writeOwnFile } from "./kept-file.ts";
 import type { Removal } from "./removal.ts";
 import type { RuntimeConfigSource, WantedFile } from "./sources.ts";
-import { DirectoryWatches, type WatchDirectory, watchDirectory } from "./watch.ts";
+import type { WatchDirectory } from "./watch.ts";
 
-/** Milliseconds from a change to the look: what is written in several steps, or renamed in two, is seen when it is whole. */
-const settleMs = 100;
 /** Changes without an event (a watch is lost, a directory was not there, a file is behind a link) are seen after this time. */
 const rereadMs = 5_000;
 /** A file that is broken for no longer than this is one that was being written. */
@@ -24,10 +22,6 @@ const confirmMs = 1_000;
 const patienceMs = 120_000;
 /** The least time between writes that undo what somebody else did to the file: two who both want it their way must not write without end. */
 const restoreMs = 5_000;
-
-/** May be looked into by other users; the file itself is its owner's alone. */
-const directoryMode = 0o755;
-const fileMode = 0o600;
 
 export interface KeeperOptions {
   /** Where the runtime reads its configuration: cniConfigDir, absolute. */
@@ -56,11 +50,7 @@ interface Reason {
 
 export class RuntimeConfigKeeper {
   readonly #options: KeeperOptions;
-  readonly #watches: DirectoryWatches;
-  #timer: NodeJS.Timeout | undefined;
-  /** When the timer ends. */
-  #lookAt = Number.POSITIVE_INFINITY;
-  #frozen = false;
+  readonly #file: KeptFile;
   #written: Written | undefined;
   /** When the last write was that undid what somebody else did; on the clock of `performance.now()`. */
   #restoredAt = Number.NEGATIVE_INFINITY;
@@ -74,10 +64,10 @@ export class RuntimeConfigKeeper {
 
   constructor(options: KeeperOptions) {
     this.#options = options;
-    const { directory, source, readinessIndicatorFile, watch = watchDirectory } = options;
+    const { directory, source, readinessIndicatorFile, log, watch } = options;
     const directories = [directory, ...source.directories];
     if (readinessIndicatorFile !== "") directories.push(dirname(readinessIndicatorFile));
-    this.#watches = new DirectoryWatches(directories, watch, () => this.#lookWithin(settleMs));
+    this.#file = new KeptFile({ directories, everyMs: rereadMs, look: () => this.#look(), log, watch });
   }
 
   /** Why there is no file yet by which the runtime finds this daemon; undefined: there is. */
@@ -90,15 +80,12 @@ export class RuntimeConfigKeeper {
 
   /** Begins, with a first look at once. To be called when the daemon serves: a runtime that sees the file calls right away. */
   start(): void {
-    if (this.#frozen) return;
-    this.#look();
+    this.#file.look();
   }
 
   /** Writes and removes nothing any more: from here on the file may be another daemon's. */
   freeze(): void {
-    this.#frozen = true;
-    clearTimeout(this.#timer);
-    this.#watches.close();
+    this.#file.stop();
   }
 
   /** The daemon ends in order: the file goes, if that is wanted and it is still the one that this process wrote. */
@@ -123,26 +110,7 @@ export class RuntimeConfigKeeper {
     }
   }
 
-  /** Looks in `milliseconds` at the latest. */
-  #lookWithin(milliseconds: number): void {
-    if (this.#frozen) return;
-    const lookAt = performance.now() + milliseconds;
-    if (lookAt >= this.#lookAt) return;
-    clearTimeout(this.#timer);
-    this.#lookAt = lookAt;
-    this.#timer = setTimeout(() => this.#look(), milliseconds);
-    this.#timer.unref();
-  }
-
   #look(): void {
-    this.#lookAt = Number.POSITIVE_INFINITY;
-    // First: what changes during the look then brings another one.
-    this.#watches.renew((directory, error) =>
-      this.#options.log.verbose("directory is not watched, and looked at every few seconds instead", {
-        directory,
-        error: errorText(error),
-      }),
-    );
     try {
       this.#bringInStep();
       this.#problem = undefined;
@@ -150,7 +118,6 @@ export class RuntimeConfigKeeper {
       if (!(error instanceof CniError)) throw error;
       this.#wrong(error);
     }
-    this.#lookWithin(rereadMs);
   }
 
   #bringInStep(): void {
@@ -183,7 +150,7 @@ export class RuntimeConfigKeeper {
       const left = this.#restoredAt + restoreMs - performance.now();
       if (left > 0) {
         this.#sayContested(path, reason.because);
-        this.#lookWithin(left);
+        this.#file.lookWithin(left);
         return;
       }
       this.#restoredAt = performance.now();
@@ -207,7 +174,9 @@ export class RuntimeConfigKeeper {
     }
     const stats = statsOf(path);
     if (stats === undefined) return { because: "it was removed", isForeign: true };
-    if (isAsWritten(path, stats, written)) return undefined;
+    // It may be another file with the same content: a second daemon's.
+    const isSame = () => identityOf(stats) === written.identity || hasContent(path, stats, bytes);
+    if (isOwnFile(stats) && isSame()) return undefined;
     return { because: "it was changed", isForeign: true };
   }
 
@@ -251,7 +220,7 @@ export class RuntimeConfigKeeper {
     const { message } = error;
     if (this.#problem?.message !== message) {
       this.#problem = { message, reported: false };
-      this.#lookWithin(confirmMs);
+      this.#file.lookWithin(confirmMs);
     } else if (!this.#problem.reported) {
       this.#problem.reported = true;
       this.#complain(error);
@@ -268,18 +237,6 @@ function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.new`);
 }
 
-/** @throws {CniError} 5 */
-function writeOwnFile(path: string, bytes: Uint8Array, temporary: string): void {
-  try {
-    makeDirectory(dirname(path), directoryMode);
-    // A file that a crash left may have another mode.
-    removeFile(temporary);
-  } catch (error) {
-    throw ioFailure("write", path, error);
-  }
-  writeFileAtomically(path, bytes, temporary);
-}
-
 /** @throws {CniError} 5 in place of what the file system answers */
 function whileReading<Value>(path: string, read: () => Value): Value {
   try {
@@ -289,21 +246,7 @@ function whileReading<Value>(path: string, read: () => Value): Value {
   }
 }
 
-/** @returns undefined where there is nothing; of a link the link's own @throws {Error} of node:fs */
-function statsOf(path: string): BigIntStats | undefined {
-  return lstatSync(path, { bigint: true, throwIfNoEntry: false });
-}
-
 /** Differs between files, and between states of one. */
 function identityOf(stats: BigIntStats | undefined): string | undefined {
   return stats === undefined ? undefined : `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs}`;
-}
-
-/** Is a file what was written, in content and mode? It may be another one: a second daemon's. */
-function isAsWritten(path: string, stats: BigIntStats, written: Written): boolean {
-  if (!stats.isFile() || (Number(stats.mode) & 0o777) !== fileMode) return false;
-  if (identityOf(stats) === written.identity) return true;
-  return (
-    Number(stats.size) === written.bytes.length && Buffer.compare(readFileSync(path), written.bytes) === 0
-  );
 }

@@ -1,9 +1,9 @@
 /** What a node needs to start a daemon when its plugin is called: the daemon as one executable file, its configuration, and the command in the plugin's configuration. */
 
-import { dirname, join } from "node:path";
-import { makeDirectory, writeFileAtomically } from "../../cni/atomic-file.ts";
+import { join } from "node:path";
 import { CniError } from "../../cni/errors.ts";
 import { isObjectName } from "../../kube/object-names.ts";
+import { writeOwnFile } from "../../runtime-config/kept-file.ts";
 import { UserError } from "../command/user-error.ts";
 import { onDemandConfigPath, pathOnNode } from "../node/paths.ts";
 import { daemonName } from "../node/program.ts";
@@ -11,7 +11,6 @@ import { type InstalledFile, installDaemon } from "./install.ts";
 
 /** Seconds without a request after which such a daemon ends. */
 const idleExitSeconds = 300;
-const directoryMode = 0o755;
 
 export interface OnDemandOptions {
   /** The executable that is put onto the node. */
@@ -47,8 +46,7 @@ export function prepareOnDemand(options: OnDemandOptions): OnDemandDaemon {
   const config = { kubeconfig, nodeName: nodeName || undefined, idleExitSeconds };
   const text = `${JSON.stringify(config, undefined, 2)}\n`;
   try {
-    makeDirectory(dirname(path), directoryMode);
-    writeFileAtomically(path, Buffer.from(text), `${path}.new`);
+    writeOwnFile(path, Buffer.from(text), `${path}.new`);
   } catch (error) {
     if (error instanceof CniError) throw new UserError(error.message);
     throw error;
