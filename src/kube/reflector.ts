@@ -5,10 +5,11 @@ import { isJsonObject, type JsonObject, scalarText } from "../cni/json.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoted } from "../log/quoted.ts";
-import { type Api, ApiError, type ApiRequest, answerTooLong, listMetadataOnly, metadataOnly } from "./api.ts";
+import { type Api, ApiError, type ApiRequest, metadataOnly } from "./api.ts";
 import { statusError } from "./api-answer.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "./back-off.ts";
 import type { WatchState } from "./cluster-state.ts";
+import { notAList, PagedList, withQuery } from "./paged-list.ts";
 
 /** The members that every object has. */
 export interface ObjectMeta {
@@ -76,9 +77,6 @@ const defaultPageSize = 50;
  * parsing it is time in which no request is worked on. Fifty ordinary objects have 100 KB.
  */
 const longestPageBytes = 2 << 20;
-/** After a page that was too long, so many pages stay as small as the one that was not. */
-const pagesUntilLarger = 8;
-const listTimeoutMs = 30_000;
 /** The server sends a bookmark about once a minute. */
 const longestSilenceMs = 100_000;
 /** Seconds after which the server ends a watch: at least, and as much again at random, so that a cluster's watches do not begin at the same moment. */
@@ -109,10 +107,7 @@ export class Reflector<Kept> {
   readonly #items = new Map<string, Item<Kept>>();
   /** Objects that exist, and of which nothing is kept since `forget`. */
   #forgotten = 0;
-  /** Objects in the next page of a list. */
-  #pageSize: number;
-  /** Pages until a larger one is tried. */
-  #pagesUntilLarger = 0;
+  readonly #pagedList: PagedList;
   readonly #waiters = new Map<string, Set<Waiter<Kept>>>();
   readonly #syncWaiters = new Set<() => void>();
   /** From where to watch; "": a list is needed first. */
@@ -129,7 +124,15 @@ export class Reflector<Kept> {
   /** Begins at once; nothing is there before the first list. */
   constructor(options: ReflectorOptions<Kept>) {
     this.#options = options;
-    this.#pageSize = options.pageSize ?? defaultPageSize;
+    const { api, path, pageSize = defaultPageSize } = options;
+    this.#pagedList = new PagedList({
+      request: (request) => api.request(request),
+      path,
+      pageSize,
+      longestPageBytes,
+      metadataOnly: options.metadataOnly,
+      signal: this.#closing.signal,
+    });
     this.#backOff = new BackOff(options.random);
     this.#run().catch((error: unknown) => {
       // Every step that can fail catches its own errors.
@@ -268,13 +271,14 @@ export class Reflector<Kept> {
   async #list(): Promise<void> {
     const listed = new Set<string>();
     let resourceVersion = "";
-    let continueAt = "";
     this.#forgotten = 0;
-    do {
-      const page = await this.#page(continueAt);
+    for await (const page of this.#pagedList.pages()) {
+      ({ resourceVersion } = page);
+      if (resourceVersion === "" || !page.items.every(isJsonObject)) {
+        throw new ApiError(500, notAList, "the answer is no list of objects");
+      }
       for (const object of page.items) listed.add(this.#update(object));
-      ({ resourceVersion, continueAt } = page);
-    } while (continueAt !== "");
+    }
     for (const [key, { kept }] of this.#items) {
       if (listed.has(key)) continue;
       this.#items.delete(key);
@@ -285,39 +289,6 @@ export class Reflector<Kept> {
     this.#counts.lists += 1;
     this.#synced = true;
     for (const end of this.#syncWaiters) end();
-  }
-
-  /** A page of the list; a smaller one where it is too long, as etcd takes objects of 1.5 MB. @throws {ApiError} {@link ApiUnreachable} */
-  async #page(continueAt: string): Promise<ListPage> {
-    const { pageSize: largest = defaultPageSize } = this.#options;
-    for (;;) {
-      try {
-        const page = await this.#pageOf(this.#pageSize, continueAt);
-        this.#pagesUntilLarger -= 1;
-        if (this.#pagesUntilLarger < 0) this.#pageSize = Math.min(largest, this.#pageSize * 2);
-        return page;
-      } catch (error) {
-        const isTooLong = error instanceof ApiError && error.reason === answerTooLong;
-        if (!isTooLong || this.#pageSize === 1) throw error;
-        this.#pageSize = Math.ceil(this.#pageSize / 2);
-        this.#pagesUntilLarger = pagesUntilLarger;
-      }
-    }
-  }
-
-  async #pageOf(pageSize: number, continueAt: string): Promise<ListPage> {
-    const { api, path } = this.#options;
-    const query = new URLSearchParams({ limit: String(pageSize) });
-    if (continueAt !== "") query.set("continue", continueAt);
-    const answer = await api.request({
-      method: "GET",
-      path: withQuery(path, query),
-      timeoutMs: listTimeoutMs,
-      signal: this.#closing.signal,
-      ...(pageSize === 1 ? {} : { maxBytes: longestPageBytes }),
-      ...(this.#options.metadataOnly === true ? { accept: listMetadataOnly } : {}),
-    });
-    return listPage(answer);
   }
 
   /** Has what `keep` makes of an object. @returns its key */
@@ -469,11 +440,6 @@ function limitsAfter(error: unknown): BackOffLimits {
   return status === 404 ? missing : unreachable;
 }
 
-/** `path` with further parameters. */
-function withQuery(path: string, query: URLSearchParams): string {
-  return `${path}${path.includes("?") ? "&" : "?"}${query}`;
-}
-
 /** Resolves as well when `signal` is aborted. */
 function pauseFor(milliseconds: number, signal: AbortSignal): Promise<unknown> {
   return wait(milliseconds, undefined, { signal }).catch(() => undefined);
@@ -488,30 +454,6 @@ function isExpired(error: unknown): boolean {
     error.reason === "Gone" ||
     error.message.includes("Too large resource version")
   );
-}
-
-interface ListPage {
-  readonly items: readonly JsonObject[];
-  readonly resourceVersion: string;
-  /** "": this was the last page. */
-  readonly continueAt: string;
-}
-
-function listPage(answer: unknown): ListPage {
-  const { metadata, items } = isJsonObject(answer) ? answer : {};
-  const { resourceVersion, continue: continueAt } = isJsonObject(metadata) ? metadata : {};
-  if (typeof resourceVersion !== "string" || resourceVersion === "" || !isListOfObjects(items ?? [])) {
-    throw new ApiError(500, "", "the answer is no list of objects");
-  }
-  return {
-    items: (items ?? []) as readonly JsonObject[],
-    resourceVersion,
-    continueAt: typeof continueAt === "string" ? continueAt : "",
-  };
-}
-
-function isListOfObjects(items: unknown): boolean {
-  return Array.isArray(items) && items.every(isJsonObject);
 }
 
 /** @throws {ApiError} where it is no object as the API has them */

@@ -2,22 +2,14 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { isJsonObject, type JsonObject } from "../../cni/json.ts";
-import {
-  type Api,
-  ApiError,
-  type ApiRequest,
-  ApiUnreachable,
-  isTransient,
-  listMetadataOnly,
-} from "../../kube/api.ts";
+import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from "../../kube/api.ts";
+import { notAList, PagedList } from "../../kube/paged-list.ts";
 import { UserError } from "../command/user-error.ts";
 
 /** Objects a page. */
 const pageSize = 250;
 /** Of a page, in bytes. */
-const longestPage = 64 << 20;
-/** Milliseconds for one answer. A page of large pods from a busy server takes seconds. */
-const requestTimeoutMs = 30_000;
+const longestPageBytes = 64 << 20;
 /** So often is a server asked that cannot answer now (429, 500, 503). */
 const attempts = 3;
 /** Milliseconds before the second attempt where the server does not say; before the third twice as many. */
@@ -49,34 +41,31 @@ export interface Selection {
   readonly namespace: string | undefined;
   /** undefined: every object. */
   readonly fieldSelector?: string;
-  /** As {@link ApiRequest} has it. */
-  readonly accept?: string;
+  /** Without spec and status. */
+  readonly metadataOnly?: boolean;
 }
 
 /**
  * Calls `visit` with every object of a list. No more than one page is in memory.
- * @throws {ApiError} {@link ApiUnreachable} as the server answers; {@link UserError} where that is no list
+ * @throws {ApiError} {@link ApiUnreachable} as the server answers
  */
 export async function forEachObject(
   api: Api,
   resource: Resource,
-  { namespace, fieldSelector, accept }: Selection,
+  { namespace, fieldSelector, metadataOnly }: Selection,
   visit: (object: JsonObject) => void,
 ): Promise<void> {
-  const path = pathOf(resource, namespace);
-  let next = "";
-  do {
-    const query = new URLSearchParams({ limit: String(pageSize) });
-    if (fieldSelector !== undefined) query.set("fieldSelector", fieldSelector);
-    if (next !== "") query.set("continue", next);
-    const page = await get(api, `${path}?${query}`, accept);
-    if (!isJsonObject(page) || !(Array.isArray(page.items) || page.items === null)) {
-      throw new UserError(`the answer to GET ${path} is no list`, "is that the address of an API server?");
-    }
-    for (const item of page.items ?? []) if (isJsonObject(item)) visit(item);
-    const token = isJsonObject(page.metadata) ? page.metadata.continue : undefined;
-    next = typeof token === "string" ? token : "";
-  } while (next !== "");
+  const query = fieldSelector === undefined ? "" : `?${new URLSearchParams({ fieldSelector })}`;
+  const list = new PagedList({
+    request: (request) => patientRequest(api, request),
+    path: `${pathOf(resource, namespace)}${query}`,
+    pageSize,
+    longestPageBytes,
+    metadataOnly,
+  });
+  for await (const { items } of list.pages()) {
+    for (const item of items) if (isJsonObject(item)) visit(item);
+  }
 }
 
 /** For pods in the host's network nobody calls a CNI plugin. Servers before Kubernetes 1.28 cannot select so. */
@@ -96,7 +85,7 @@ export async function forEachPod(
 ): Promise<void> {
   try {
     const fieldSelector = `${phases},${notHostNetwork}`;
-    await forEachObject(api, pods, { namespace, fieldSelector, accept: listMetadataOnly }, visit);
+    await forEachObject(api, pods, { namespace, fieldSelector, metadataOnly: true }, visit);
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 400)) throw error;
     await forEachObject(api, pods, { namespace, fieldSelector: phases }, visit);
@@ -111,7 +100,8 @@ export async function getObject(
   name: string,
 ): Promise<JsonObject | undefined> {
   try {
-    const object = await get(api, `${pathOf(resource, namespace)}/${encodeURIComponent(name)}`);
+    const path = `${pathOf(resource, namespace)}/${encodeURIComponent(name)}`;
+    const object = await patientRequest(api, { method: "GET", path });
     return isJsonObject(object) ? object : {};
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return undefined;
@@ -170,6 +160,9 @@ export function apiFailure(error: unknown, action: string, server: string): unkn
         { cause: error },
       );
     default:
+      if (error.reason === notAList) {
+        return new UserError(error.message, "is that the address of an API server?", { cause: error });
+      }
       return new UserError(`${server}: cannot ${action} (${error.message})`, "", { cause: error });
   }
 }
@@ -183,11 +176,11 @@ function pathOf(resource: Resource, namespace: string | undefined): string {
   return `${resource.base}${within}/${resource.name}`;
 }
 
-async function get(api: Api, path: string, accept?: string): Promise<unknown> {
-  const request: ApiRequest = { method: "GET", path, timeoutMs: requestTimeoutMs, maxBytes: longestPage };
+/** Asks again while the server is busy. */
+async function patientRequest(api: Api, request: ApiRequest): Promise<unknown> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await api.request<unknown>(accept === undefined ? request : { ...request, accept });
+      return await api.request<unknown>(request);
     } catch (error) {
       // Where nothing answers at all the user waits for nothing.
       const pause = error instanceof ApiError ? (error.retryAfterMs ?? usualPause * attempt) : Infinity;
