@@ -123,7 +123,7 @@ test("no file of multus uses a floor above its own", () => {
 const sharedByCommands: Readonly<Record<string, readonly string[]>> = {
   cluster: ["configuration", "text", "command"],
   node: ["command"],
-  configuration: ["text"],
+  configuration: ["node", "text"],
   text: [],
   command: [],
 };

@@ -1,6 +1,7 @@
 /** What a check of a cluster has to say about its objects, and its text. */
 
 import { comparePlaces, type Finding, formatFinding } from "../text/finding.ts";
+import { listed } from "../text/quantities.ts";
 
 /** What a finding is about. */
 export interface ClusterSubject {
@@ -79,10 +80,9 @@ export function formatClusterFindings({ findings, server }: ClusterReport): stri
 function podsLine({ kind, namespace, name, pods }: ClusterSubject): string {
   const others = kind === "Pod" ? pods.filter((pod) => pod !== `${namespace}/${name}`) : pods;
   if (others.length === 0) return "";
-  const more = others.length > podsShown ? ` and ${others.length - podsShown} more` : "";
   const what = `${others.length} ${kind === "Pod" ? "more " : ""}${others.length === 1 ? "pod" : "pods"}`;
   const said = kind === "Pod" ? "the same in" : "used by";
-  return `  ${said} ${what}: ${others.slice(0, podsShown).join(", ")}${more}\n`;
+  return `  ${said} ${what}: ${listed(others, podsShown)}\n`;
 }
 
 /** As `validate --json` has it. */

@@ -1,6 +1,6 @@
 /** Checks one network configuration or netconf with the daemon's own parsers, and what they cannot know: are the plugins here, does anybody fill the capabilities. */
 
-import { accessSync, constants, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseNetworkConfig } from "../../cni/config.ts";
 import { CniError } from "../../cni/errors.ts";
@@ -14,6 +14,7 @@ import { quoted } from "../../log/quoted.ts";
 import { type Netconf, parseNetconf, podAnnotationsKey } from "../../multus/input/netconf.ts";
 import { refusedPlugin, refusedPluginOf } from "../../multus/input/own-plugin.ts";
 import { commonCapabilities } from "../../multus/plan/capability-args.ts";
+import { isExecutable } from "../node/access.ts";
 import type { Position } from "../text/finding.ts";
 import { isNetconf } from "./kind.ts";
 import { findingAt, type Places, refusals, type Source, type TextFinding, withoutSource } from "./places.ts";
@@ -215,13 +216,4 @@ function capabilityWarnings(bytes: Uint8Array, source: Source): TextFinding[] {
   if (unknown.length === named.length) return named;
   const message = `${unknown.length - named.length} more capabilities are not known`;
   return [...named, findingAt(source, "warning", "unknown-capability", message, ["capabilities"])];
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -7,7 +7,7 @@ import { errorText } from "../../log/error-text.ts";
 import { readSpool } from "../../multus/spool.ts";
 import { readAttachments } from "../node/attachments.ts";
 import type { NodeCheck } from "../text/finding.ts";
-import { formatAge } from "../text/quantities.ts";
+import { formatAge, listed } from "../text/quantities.ts";
 import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
 /** Parts of the whole below which somebody should look, and below which it stops working soon. */
@@ -169,6 +169,8 @@ function checkDisk(cniDir: string): NodeFinding[] {
 }
 
 function firstOf(ids: readonly string[]): string {
-  const names = ids.slice(0, shown).map((id) => id.slice(0, 13));
-  return ids.length > shown ? `${names.join(", ")} and ${ids.length - shown} more` : names.join(", ");
+  return listed(
+    ids.map((id) => id.slice(0, 13)),
+    shown,
+  );
 }

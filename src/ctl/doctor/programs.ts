@@ -1,13 +1,20 @@
 /** The plugin's binaries: there, executable, for this machine, ours, and of the daemon's release. */
 
 import { execFile } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { isMissingFile } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import { passthruType } from "../../multus/plan/passthru.ts";
-import { architectureOf, installedPluginNames, machineOf, ownArchitecture } from "../node/program.ts";
+import { isExecutable } from "../node/access.ts";
+import {
+  architectureOf,
+  installedPluginNames,
+  machineOf,
+  ownArchitecture,
+  releaseIn,
+} from "../node/program.ts";
 import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
 const run = promisify(execFile);
@@ -51,11 +58,7 @@ async function checkProgram(
         ]
       : [];
   }
-  try {
-    accessSync(path, constants.X_OK);
-  } catch {
-    return [fail(check, `${path} is not executable`, `chmod 0755 ${path}`)];
-  }
+  if (!isExecutable(path)) return [fail(check, `${path} is not executable`, `chmod 0755 ${path}`)];
   const machine = machineOf(path);
   const own = ownArchitecture();
   if (machine === undefined) return [fail(check, `${path} is no program for Linux (ELF)`, reinstall)];
@@ -69,7 +72,7 @@ async function checkProgram(
     ];
   }
   const said = await versionOf(path);
-  const [, version] = /^(?:multus|passthru) (\S+) \(multus-wasm\)/.exec(said) ?? [];
+  const version = releaseIn(said);
   // Anybody's passthru does.
   if (version === undefined && name === passthruType) return [];
   if (version === undefined) {

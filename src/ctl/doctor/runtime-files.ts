@@ -1,6 +1,6 @@
 /** What the container runtime reads: is Multus first, is its file right, is the network below it there? */
 
-import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CniError } from "../../cni/errors.ts";
 import { isJsonObject, type JsonObject, parseJson, scalarText } from "../../cni/json.ts";
@@ -10,6 +10,7 @@ import { type Netconf, parseNetconf } from "../../multus/input/netconf.ts";
 import { checkText } from "../configuration/files.ts";
 import { isNetconf } from "../configuration/kind.ts";
 import type { TextFinding } from "../configuration/places.ts";
+import { isReadable } from "../node/access.ts";
 import { pathOnNode } from "../node/paths.ts";
 import { formatFinding, type NodeCheck } from "../text/finding.ts";
 import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
@@ -142,15 +143,6 @@ function checkOrder(winner: string, file: string, chosenNetwork: string, network
 /** It has mode 0600, as the daemon writes it. */
 function unreadable(check: NodeCheck, path: string): NodeFinding {
   return skip(check, `${path} may not be read by this user`, "run it with sudo");
-}
-
-function isReadable(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Does no pod get this network because of it? A plugin that is not installed is a warning elsewhere, where networks may be another machine's. */

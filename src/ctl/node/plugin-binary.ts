@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 import { findPart, partPath } from "./installation.ts";
-import { type Architecture, architectureOf, isOurs, ownArchitecture } from "./program.ts";
+import { type Architecture, architectureOf, isOurs, ownArchitecture, releaseIn } from "./program.ts";
 
 /** A binary's answer takes a millisecond. */
 const answerWithinMs = 10_000;
@@ -35,7 +35,7 @@ export function tryPluginBinary(path: string): void {
   if (architecture === undefined || architecture !== ownArchitecture() || !isOurs(path, "multus")) return;
   try {
     const about = execFileSync(path, ["--version"], { encoding: "utf8", timeout: answerWithinMs, env: {} });
-    if (/^multus \S+ \(multus-wasm\)/.test(about)) return;
+    if (releaseIn(about) !== undefined) return;
     throw new Error(`it says ${JSON.stringify(about.slice(0, 100))}`);
   } catch (error) {
     throw new UserError(

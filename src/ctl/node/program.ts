@@ -40,6 +40,11 @@ const marks: Readonly<Record<ProgramName, string>> = {
   multusd: ": the Multus daemon",
 };
 
+/** The release of the plugin binary, in what it prints for --version; undefined for what no plugin binary of ours prints. */
+export function releaseIn(about: string): string | undefined {
+  return /^(?:multus|passthru) (\S+) \(multus-wasm\)/.exec(about)?.[1];
+}
+
 /** ELF: magic number, and where a little-endian file's header says what machine it is for (System V ABI). */
 const elfMagic = Buffer.from("\x7fELF", "latin1");
 const machineOffset = 18;

@@ -1,16 +1,16 @@
 /** Pods that run without the networks that they select, in one line. */
 
 import type { MissingPodStatus } from "../../socket/status.ts";
+import { listed } from "./quantities.ts";
 
 /** Pods that one line names; further ones are counted. */
 const podsNamed = 5;
 
 /** `3 pods run without their networks: a/b, c/d, e/f` @param missing at least one */
 export function missingText(missing: readonly MissingPodStatus[]): string {
-  const more = missing.length > podsNamed ? ` and ${missing.length - podsNamed} more` : "";
-  const named = missing
-    .slice(0, podsNamed)
-    .map(({ pod }) => pod)
-    .join(", ");
-  return `${missing.length} ${missing.length === 1 ? "pod runs without the networks that it selects" : "pods run without the networks that they select"}: ${named}${more}`;
+  const named = listed(
+    missing.map(({ pod }) => pod),
+    podsNamed,
+  );
+  return `${missing.length} ${missing.length === 1 ? "pod runs without the networks that it selects" : "pods run without the networks that they select"}: ${named}`;
 }

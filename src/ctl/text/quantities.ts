@@ -1,4 +1,4 @@
-/** Numbers with their units, as people read them. */
+/** Numbers with their units, and lists that may be long, as people read them. */
 
 /** @param seconds `3 d 4 h`, `12 min`, `5 s` */
 export function formatAge(seconds: number): string {
@@ -18,4 +18,10 @@ export function formatMilliseconds(milliseconds: number): string {
 /** @param what in the singular, whose plural has an s: `1 DEL`, `2 DELs` */
 export function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? "" : "s"}`;
+}
+
+/** `a, b and 3 more` @param shown that many are named, further ones counted */
+export function listed(names: readonly string[], shown: number): string {
+  const more = names.length > shown ? ` and ${names.length - shown} more` : "";
+  return `${names.slice(0, shown).join(", ")}${more}`;
 }
