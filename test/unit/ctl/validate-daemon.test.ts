@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { checkText } from "../../../src/ctl/validate/files.ts";
-import { formatFinding } from "../../../src/ctl/validate/finding.ts";
+import { checkText } from "../../../src/ctl/configuration/files.ts";
+import { formatFinding } from "../../../src/ctl/text/finding.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 
 const context = { kernels: loadKernels(), binDirs: [] };
