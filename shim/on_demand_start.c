@@ -22,6 +22,11 @@ static const char *const kept[] = {"PATH", "HOME", "LANG", "TZ"};
 static const char kept_prefix[] = "MULTUS_";
 /* A service may have none. */
 static char usual_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/* What keeps the daemon small: the Dockerfile has the same, and the reason. */
+static char one_arena[] = "MALLOC_ARENA_MAX=1";
+static char trim_threshold[] = "MALLOC_TRIM_THRESHOLD_=131072";
+static char *const allocator[] = {one_arena, trim_threshold};
+enum { allocator_count = sizeof allocator / sizeof allocator[0] };
 
 static bool is_kept(const char *entry) {
   struct bytes name = {(const uint8_t *)entry, strcspn(entry, "=")};
@@ -37,11 +42,12 @@ static bool is_kept(const char *entry) {
 static char **make_environment(void) {
   size_t own = 0, count = 0;
   while (environ[own] != NULL) own++;
-  char **list = memory_take((own + 2) * sizeof *list);
+  char **list = memory_take((own + allocator_count + 2) * sizeof *list);
   for (size_t i = 0; i < own; i++) {
     if (is_kept(environ[i])) list[count++] = environ[i];
   }
   if (getenv("PATH") == NULL) list[count++] = usual_path;
+  for (size_t i = 0; i < allocator_count; i++) list[count++] = allocator[i];
   list[count] = NULL;
   return list;
 }

@@ -17,6 +17,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { FrameType } from "../../src/agent/frames.ts";
 import { runCommand } from "../support/command.ts";
+import { allocatorSettings } from "../support/dockerfile.ts";
 import { EmptyNamespace } from "../support/namespace.ts";
 import { OnDemandHost, resultOfDelegate } from "../support/on-demand-host.ts";
 import { shims } from "./support/binaries.ts";
@@ -74,7 +75,13 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
     const outcome = await runCommand(
       ["/bin/sh", "-c", 'trap "" HUP USR1; exec 9<&0; exec "$1"', "sh", binary],
       {
-        env: { ...host.environment("ADD"), SECRET: "s", HOME: "/root", MULTUS_NODE_NAME: "node-1" },
+        env: {
+          ...host.environment("ADD"),
+          SECRET: "s",
+          MALLOC_ARENA_MAX: "8",
+          HOME: "/root",
+          MULTUS_NODE_NAME: "node-1",
+        },
         stdin: JSON.stringify(netconf),
       },
     );
@@ -83,6 +90,8 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
     const [pid] = host.starts;
     expect(lines).toContain("MULTUS_NODE_NAME=node-1");
     expect(lines).toContain("HOME=/root");
+    // As in the image, whatever the runtime has.
+    expect(lines.filter((line) => line.startsWith("MALLOC_")).sort()).toEqual(allocatorSettings());
     expect(lines.filter((line) => /^(CNI_|SECRET)/.test(line))).toEqual([]);
     expect(lines).toContain("umask=0022");
     expect(lines).toContain("cwd=/");

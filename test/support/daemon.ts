@@ -6,9 +6,13 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { allocatorSettings } from "./dockerfile.ts";
 import { session, sessionVariable } from "./session.ts";
 
 const bundle = join(import.meta.dirname, "..", "..", "build", "multusd.mjs");
+
+/** A daemon has the image's, so that its memory is measured as users have it. */
+const allocator = Object.fromEntries(allocatorSettings().map((variable) => variable.split("=")));
 
 /** Memory in kB, of one process and not of what it started. */
 export interface Memory {
@@ -76,7 +80,7 @@ export class Daemon implements AsyncDisposable {
     const { environment = {}, through = [] } = this.#surroundings;
     const [command = "", ...args] = [...through, process.execPath, bundle, "--config", this.#configFile];
     const daemon = spawn(command, args, {
-      env: { ...process.env, ...environment, [sessionVariable]: session },
+      env: { ...process.env, ...allocator, ...environment, [sessionVariable]: session },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = daemon;

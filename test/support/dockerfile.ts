@@ -51,7 +51,12 @@ function only(keyword: string): Instruction {
 export function imageConfig(): ImageConfig {
   return {
     Entrypoint: JSON.parse(only("ENTRYPOINT").text),
-    Env: [only("ENV").text],
+    Env: only("ENV").arguments,
     User: only("USER").text,
   };
+}
+
+/** What the image tells the C library's allocator: environment variables, `NAME=value`. */
+export function allocatorSettings(): readonly string[] {
+  return (imageConfig().Env ?? []).filter((variable) => variable.startsWith("MALLOC_"));
 }

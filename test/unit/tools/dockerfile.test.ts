@@ -66,7 +66,7 @@ test("the last stage is what the build has put together, and nothing runs in it"
   expect(last.map(({ keyword }) => keyword)).not.toContain("RUN");
   expect(imageConfig()).toEqual({
     Entrypoint: ["/usr/local/bin/multusd"],
-    Env: ["PATH=/usr/local/bin"],
+    Env: ["PATH=/usr/local/bin", "MALLOC_ARENA_MAX=1", "MALLOC_TRIM_THRESHOLD_=131072"],
     User: "0:0",
   });
 });
