@@ -20,6 +20,9 @@ enum {
   RECEIVE_BYTES = 16 * 1024,
 };
 
+const char connection_default_directory[] = "/run/multus";
+const char connection_socket_name[] = "/multus.sock";
+
 size_t connection_max_path(void) { return sizeof((struct sockaddr_un *)0)->sun_path - 1; }
 
 int connection_try(const char *path, int64_t patience) {

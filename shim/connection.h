@@ -14,6 +14,10 @@ struct outgoing {
   size_t sent;
 };
 
+/* Where the daemon's socket is unless the network configuration names another directory, and the socket's name with a slash before it. */
+extern const char connection_default_directory[];
+extern const char connection_socket_name[];
+
 /* All zero but the descriptor is a fresh connection. */
 struct connection {
   int fd;

@@ -1,9 +1,12 @@
 /* Where plugins may be run from, and which file a plugin's name means. */
 #include "plugin_path.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "failure.h"
 
 /* Takes the next directory off a colon separated list, without its trailing slashes; the root stays "/".
  * False at the end of the list. Empty entries are passed over, and relative ones: they would mean another place
@@ -59,13 +62,12 @@ bool plugin_directories_hold(const struct plugin_directories *directories, struc
   return true;
 }
 
-bool plugin_directories_leave_out_own(struct plugin_directories *directories) {
+void plugin_directories_leave_out_own(struct plugin_directories *directories) {
   struct stat own;
-  if (stat("/proc/self/exe", &own) != 0) return false;
+  if (stat("/proc/self/exe", &own) != 0) fail_errno(CNI_IO_FAILURE, "the plugin's own file (/proc/self/exe)", errno);
   directories->leaves_out_own = true;
   directories->own_device = own.st_dev;
   directories->own_inode = own.st_ino;
-  return true;
 }
 
 static bool is_own(const struct plugin_directories *directories, const struct stat *file) {

@@ -28,8 +28,8 @@ void plugin_directories_append(const struct plugin_directories *directories, str
 /* Are all entries of a colon separated list allowed directories? An empty list is. False: `*foreign` is the first entry that is not. */
 bool plugin_directories_hold(const struct plugin_directories *directories, struct bytes list, struct bytes *foreign);
 
-/* From here on plugin_find() refuses the file that this process runs. False, with errno: it cannot be told which that is. */
-bool plugin_directories_leave_out_own(struct plugin_directories *directories);
+/* From here on plugin_find() refuses the file that this process runs. Ends the process with CNI error 5 where it cannot be told which that is. */
+void plugin_directories_leave_out_own(struct plugin_directories *directories);
 
 /* Finds the first executable regular file called `plugin` in the allowed directories of the colon separated `path`.
  * PLUGIN_FOUND: `*file` is its path, freed by the caller with free(), and `*status` what stat() says of it. Otherwise `problem` says why not. */

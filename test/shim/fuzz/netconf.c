@@ -1,4 +1,4 @@
-/* Target: what the shim takes out of the netconf (shim/main.c and on_demand.c, by shim/json.c). */
+/* Target: what the shim takes out of the netconf (shim/netconf.c and on_demand.c, by shim/json.c). */
 #define _GNU_SOURCE
 #include <string.h>
 

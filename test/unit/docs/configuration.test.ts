@@ -133,9 +133,9 @@ function defaultsOfCode(): Map<string, unknown> {
       globalNamespaces: netconf.nonIsolatedNamespaces.join(","),
       readinessindicatorfile: netconf.readinessIndicatorFile,
       auxiliaryCNIChainName: netconf.auxiliaryCniChainName,
-      daemonSocketDir: constantOf("shim/main.c", /default_socket_directory\[\] = "(.*)"/),
+      daemonSocketDir: constantOf("shim/connection.c", /connection_default_directory\[\] = "(.*)"/),
       daemonStartTimeoutMs: Number(constantOf("shim/on_demand.c", /DEFAULT_START_TIMEOUT_MS = (\d+)/)),
-      daemonWaitSeconds: Number(constantOf("shim/main.c", /DEFAULT_DAEMON_WAIT_SECONDS = (\d+)/)),
+      daemonWaitSeconds: Number(constantOf("shim/netconf.c", /DEFAULT_DAEMON_WAIT_SECONDS = (\d+)/)),
     }),
     ...inSection("The daemon's configuration", {
       ...Object.fromEntries(Object.entries(daemon).filter(([key]) => key in daemonSchema.properties)),
@@ -197,7 +197,7 @@ describe("the defaults", () => {
   });
 
   it("are the plugin's where it looks for itself", () => {
-    expect(constantOf("shim/main.c", /default_cni_directory\[\] = "(.*)"/)).toBe(
+    expect(constantOf("shim/netconf.c", /default_cni_directory\[\] = "(.*)"/)).toBe(
       ofCode.get("The netconf: cniDir"),
     );
   });

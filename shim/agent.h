@@ -1,0 +1,11 @@
+/* `multus agent`: carries out orders on a socket that is open. */
+#ifndef MULTUS_AGENT_H
+#define MULTUS_AGENT_H
+
+#include <stdbool.h>
+
+/* Serves orders until the socket ends, with plugins from the directories of the colon separated `path`, and gives the exit code. With `root` NULL the root
+ * directory stays what it is; `plays_runtime`: what it runs is no delegate, and may be this file. */
+int agent_run(int fd, const char *path, const char *root, bool plays_runtime);
+
+#endif

@@ -1,0 +1,24 @@
+/* What the shim itself has to know of the network configuration on stdin. */
+#ifndef MULTUS_NETCONF_H
+#define MULTUS_NETCONF_H
+
+#include "on_demand.h"
+#include "plugin_path.h"
+#include "request.h"
+#include "spool.h"
+
+struct netconf {
+  /* In the directory that `daemonSocketDir` names. */
+  struct buffer socket_path;
+  /* Those of CNI_PATH, /opt/cni/bin, and those that `binDir` names. */
+  struct plugin_directories directories;
+  struct spool_settings spool;
+  struct on_demand on_demand;
+  uint32_t daemon_wait_seconds;
+};
+
+/* Reads it, freed with netconf_free(). Ends the process with CNI error 7 where a key's value is wrong, or with 5. */
+struct netconf netconf_read(const struct request *request);
+void netconf_free(struct netconf *netconf);
+
+#endif
