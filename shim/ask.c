@@ -27,43 +27,64 @@ void ask_append_hello(struct buffer *out, const char *role, const char *question
   frame_end(out, begin, 0);
 }
 
-/* Everything of a REQUEST but the bytes of its config, which come right behind. */
-static void append_request(struct buffer *out, const struct request *request, const struct plugin_directories *directories,
-                           unsigned tries_left) {
-  bool is_traced = request->traceparent[0] != 0;
-  size_t begin = frame_begin(out, FRAME_REQUEST, 0);
-  msgpack_put_map(out, REQUEST_VARIABLES + 2U + (is_traced ? 1 : 0) + (tries_left > 0 ? 1 : 0));
-  request_put_variables(request, out);
-  if (is_traced) {
-    msgpack_put_text(out, "traceparent");
-    msgpack_put_text(out, request->traceparent);
-  }
-  if (tries_left > 0) {
-    msgpack_put_text(out, "triesLeft");
-    msgpack_put_unsigned(out, tries_left);
-  }
+static void put_directories(struct buffer *out, const struct plugin_directories *directories) {
   struct buffer list = {0};
   plugin_directories_append(directories, &list);
   msgpack_put_text(out, "pluginDirectories");
   msgpack_put_text(out, buffer_text(&list));
   buffer_free(&list);
+}
+
+/* Everything of a plugin's REQUEST but the bytes of its config, which come right behind. */
+static void append_request(struct buffer *out, const struct request *request, const struct plugin_directories *directories) {
+  bool is_traced = request->traceparent[0] != 0;
+  size_t begin = frame_begin(out, FRAME_REQUEST, 0);
+  msgpack_put_map(out, REQUEST_VARIABLES + 2U + (is_traced ? 1 : 0));
+  request_put_variables(request, out);
+  if (is_traced) {
+    msgpack_put_text(out, "traceparent");
+    msgpack_put_text(out, request->traceparent);
+  }
+  put_directories(out, directories);
   msgpack_put_text(out, "config");
   msgpack_put_binary_head(out, request->config.length);
   frame_end(out, begin, request->config.length);
 }
 
-struct serve_result ask_daemon(int fd, const struct request *request, const struct plugin_directories *directories,
-                               const struct signals *signals, unsigned tries_left) {
+/* Sends HELLO and REQUEST, whose last bytes are `payload`, carries out orders, and closes the connection. Both buffers are taken over. */
+static struct serve_result bring(int fd, struct buffer *hello_and_request, struct buffer *payload, struct permissions *permissions,
+                                 const struct signals *signals, int64_t unread_patience) {
   struct connection connection = {.fd = fd};
-  struct buffer hello_and_request = {0}, config = {0};
-  ask_append_hello(&hello_and_request, "plugin", NULL);
-  append_request(&hello_and_request, request, directories, tries_left);
-  buffer_append(&config, request->config.data, request->config.length);
-  connection_queue(&connection, &hello_and_request, &config);
-  struct permissions permissions = permissions_of_call(request, directories);
-  struct serve_result result = serve(&connection, &permissions, signals, request_needs_daemon(request) ? 0 : UNREAD_PATIENCE);
-  permissions_free(&permissions);
+  connection_queue(&connection, hello_and_request, payload);
+  struct serve_result result = serve(&connection, permissions, signals, unread_patience);
+  permissions_free(permissions);
   connection_free(&connection);
   (void)close(fd);
   return result;
+}
+
+struct serve_result ask_daemon(int fd, const struct request *request, const struct plugin_directories *directories,
+                               const struct signals *signals) {
+  struct buffer hello_and_request = {0}, config = {0};
+  ask_append_hello(&hello_and_request, "plugin", NULL);
+  append_request(&hello_and_request, request, directories);
+  buffer_append(&config, request->config.data, request->config.length);
+  struct permissions permissions = permissions_of_call(request, directories);
+  return bring(fd, &hello_and_request, &config, &permissions, signals, request_needs_daemon(request) ? 0 : UNREAD_PATIENCE);
+}
+
+struct serve_result ask_for_replay(int fd, const char *cni_dir, const char *path, const struct plugin_directories *directories,
+                                   const struct signals *signals) {
+  struct buffer hello_and_request = {0}, nothing = {0};
+  ask_append_hello(&hello_and_request, "replay", NULL);
+  size_t begin = frame_begin(&hello_and_request, FRAME_REQUEST, 0);
+  msgpack_put_map(&hello_and_request, 3);
+  msgpack_put_text(&hello_and_request, "cniDir");
+  msgpack_put_text(&hello_and_request, cni_dir);
+  msgpack_put_text(&hello_and_request, "path");
+  msgpack_put_text(&hello_and_request, path);
+  put_directories(&hello_and_request, directories);
+  frame_end(&hello_and_request, begin, 0);
+  struct permissions permissions = permissions_of_replay(directories);
+  return bring(fd, &hello_and_request, &nothing, &permissions, signals, UNREAD_PATIENCE);
 }

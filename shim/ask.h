@@ -5,12 +5,15 @@
 #include "request.h"
 #include "serve.h"
 
-/* Appends HELLO. `role` is "plugin", "agent" or "probe"; `question` is a probe's, NULL for the others. */
+/* Appends HELLO. `role` is "plugin", "agent", "probe" or "replay"; `question` is a probe's, NULL for the others. */
 void ask_append_hello(struct buffer *out, const char *role, const char *question);
 
-/* Brings a request over a fresh connection, carries out what is ordered for it from these directories, and closes the connection.
- * `tries_left`: 0 for a runtime's call; of a recorded DEL how often it may still be tried, this time included. */
+/* Brings a request over a fresh connection, carries out what is ordered for it from these directories, and closes the connection. */
 struct serve_result ask_daemon(int fd, const struct request *request, const struct plugin_directories *directories,
-                               const struct signals *signals, unsigned tries_left);
+                               const struct signals *signals);
+
+/* The same for the DELs that are recorded below `cni_dir`, which the daemon replays; `path`: the colon separated CNI_PATH of the call that asks for it. */
+struct serve_result ask_for_replay(int fd, const char *cni_dir, const char *path, const struct plugin_directories *directories,
+                                   const struct signals *signals);
 
 #endif

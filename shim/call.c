@@ -11,7 +11,7 @@
 #include "netconf.h"
 #include "netns.h"
 #include "notice.h"
-#include "spool_replay.h"
+#include "spool_stay.h"
 
 static bool is_status(const struct request *request) { return strcmp(request->command, "STATUS") == 0; }
 static bool is_del(const struct request *request) { return strcmp(request->command, "DEL") == 0; }
@@ -25,25 +25,27 @@ static enum cni_error unavailable(const struct request *request) {
 static int finish_without_daemon(const struct request *request, struct netconf *netconf, int error, struct on_demand_problem *problem) {
   const char *socket_path = buffer_text(&netconf->socket_path);
   bool is_signal = problem->message.length == 0 && error == EINTR;
-  struct buffer message = {0}, details = {0};
-  buffer_say(&message, "multusd cannot be reached on ", socket_path, ": ", is_signal ? "ended by a signal" : strerror(error));
-  if (!is_signal && spool_stands_for(&netconf->spool, request)) {
-    spool_stand_in(&netconf->spool, request, buffer_text(problem->message.length > 0 ? &problem->message : &message));
-    buffer_free(&message);
+  /* Runtimes ask for STATUS every few seconds: a daemon that runs on demand is not started for it. Success then says only that it could be. */
+  if (is_status(request) && netconf->on_demand.count > 0 && connection_may_come(error) && !is_signal &&
+      on_demand_can_start(&netconf->on_demand, problem)) {
     return 0;
   }
-  if (problem->message.length > 0) fail(problem->code, buffer_text(&problem->message), buffer_text(&problem->details));
+  struct buffer message = {0}, details = {0};
+  int exit_code;
+  buffer_say(&message, "multusd cannot be reached on ", socket_path, ": ", is_signal ? "ended by a signal" : strerror(error));
   buffer_say(&details, "Is the Multus daemon running on this node? Look at its pod (kubectl -n kube-system get pods -o wide) or service ",
              "(systemctl status multusd), and whether ", socket_path,
              " is there; daemonSocketDir of the network configuration names another directory.");
-  fail(unavailable(request), buffer_text(&message), buffer_text(&details));
-}
-
-/* Runtimes ask for STATUS every few seconds: a daemon that runs on demand is not started for it. Success then says only that it could be. */
-static int open_for_status(const struct netconf *netconf, const char *socket_path, struct on_demand_problem *problem) {
-  int fd = connection_try(socket_path, CONNECTION_BACKLOG_PATIENCE);
-  if (fd < 0 && connection_may_come(errno) && on_demand_can_start(&netconf->on_demand, problem)) _exit(0);
-  return fd;
+  if (!is_signal && spool_stands_for(&netconf->spool, request)) {
+    exit_code = spool_stand_in(&netconf->spool, request, buffer_text(problem->message.length > 0 ? &problem->message : &message));
+  } else if (problem->message.length > 0) {
+    exit_code = print_failure(problem->code, buffer_text(&problem->message), buffer_text(&problem->details));
+  } else {
+    exit_code = print_failure(unavailable(request), buffer_text(&message), buffer_text(&details));
+  }
+  buffer_free(&message);
+  buffer_free(&details);
+  return exit_code;
 }
 
 /* Connects to the daemon, which is started or waited for. Returns the descriptor, or -1 with the problem or errno. */
@@ -51,18 +53,17 @@ static int open_daemon(const struct request *request, struct netconf *netconf, i
                        struct on_demand_problem *problem) {
   const char *socket_path = buffer_text(&netconf->socket_path);
   if (netconf->on_demand.count == 0) return connection_open(socket_path, until, signals);
-  if (is_status(request)) return open_for_status(netconf, socket_path, problem);
+  if (is_status(request)) return connection_try(socket_path, CONNECTION_BACKLOG_PATIENCE);
   return on_demand_open(&netconf->on_demand, socket_path, signals, problem);
 }
 
 /* The same for one that a daemon has taken and not answered, or has left to the next one. `problem` is taken over. */
 static int finish_without_answer(const struct request *request, const struct netconf *netconf, struct buffer *problem) {
-  if (!spool_stands_for(&netconf->spool, request)) {
-    fail(unavailable(request), buffer_text(problem), "Its log says why; what has been started is undone by the next DEL.");
-  }
-  spool_stand_in(&netconf->spool, request, buffer_text(problem));
+  int exit_code = spool_stands_for(&netconf->spool, request)
+                      ? spool_stand_in(&netconf->spool, request, buffer_text(problem))
+                      : print_failure(unavailable(request), buffer_text(problem), "Its log says why; what has been started is undone by the next DEL.");
   buffer_free(problem);
-  return 0;
+  return exit_code;
 }
 
 static int finish_plugin(const struct request *request, struct netconf *netconf, struct serve_result *result) {
@@ -84,59 +85,36 @@ static int finish_plugin(const struct request *request, struct netconf *netconf,
       return finish_without_answer(request, netconf, &message);
     case SERVE_BROKEN:
       buffer_say(&message, "multusd on ", socket_path, " sent ", buffer_text(&result->problem));
-      fail(CNI_INTERNAL, buffer_text(&message), "Daemon and plugin binary do not fit together: install both from one release.");
+      return print_failure(CNI_INTERNAL, buffer_text(&message), "Daemon and plugin binary do not fit together: install both from one release.");
     case SERVE_SIGNALLED:
       break;
   }
-  fail(unavailable(request), "ended by a signal before multusd answered", "What has been started is undone by the next DEL.");
+  return print_failure(unavailable(request), "ended by a signal before multusd answered", "What has been started is undone by the next DEL.");
 }
-
-/* A daemon's answer. A daemon that leaves the request to the next one has not answered. */
-enum daemon_answer { NOT_ANSWERED, ANSWERED_FAILURE, ANSWERED_SUCCESS };
 
 /* Asks the daemon, or the next one where that one says so, and gives the exit code. */
 static int ask_and_finish(const struct request *request, struct netconf *netconf, const struct signals *signals, int64_t until,
-                          struct on_demand_problem *problem, enum daemon_answer *answer) {
+                          struct on_demand_problem *problem) {
   int fd = open_daemon(request, netconf, until, signals, problem);
   if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
-  struct serve_result result = ask_daemon(fd, request, &netconf->directories, signals, 0);
+  struct serve_result result = ask_daemon(fd, request, &netconf->directories, signals);
   if (netconf->on_demand.count > 0 && result.end == SERVE_DAEMON_GONE && !result.has_begun) {
     /* It was just ending, whatever of, and has ordered nothing: the next one begins anew. */
     buffer_free(&result.problem);
     fd = open_daemon(request, netconf, until, signals, problem);
     if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
-    result = ask_daemon(fd, request, &netconf->directories, signals, 0);
+    result = ask_daemon(fd, request, &netconf->directories, signals);
   }
   /* A daemon that stops has told us to ask the next one. It may not come in time: then this is the answer. */
   while (result.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, problem)) >= 0) {
     buffer_free(&result.output);
     buffer_free(&result.problem);
-    result = ask_daemon(fd, request, &netconf->directories, signals, 0);
+    result = ask_daemon(fd, request, &netconf->directories, signals);
   }
   int exit_code = finish_plugin(request, netconf, &result);
-  if (result.end == SERVE_REPLIED && !result.retry) *answer = result.exit_code == 0 ? ANSWERED_SUCCESS : ANSWERED_FAILURE;
   buffer_free(&result.output);
   buffer_free(&result.problem);
   return exit_code;
-}
-
-/* Does what is recorded of the request's container; a daemon that runs on demand is started for it. */
-static enum spool_own replay_own(const struct spool *spool, const struct spool_peer *peer, const struct request *request,
-                                 struct netconf *netconf, int64_t until, struct on_demand_problem *problem) {
-  if (!request_has_attachment(request) || !spool_has_of(spool, request->container_id)) return SPOOL_OWN_DONE;
-  if (netconf->on_demand.count > 0) {
-    int fd = open_daemon(request, netconf, until, peer->signals, problem);
-    if (fd < 0) return SPOOL_OWN_UNREACHABLE;
-    (void)close(fd);
-  }
-  return spool_replay_own(spool, peer, request, until);
-}
-
-static _Noreturn void fail_before_recorded(const struct netconf *netconf) {
-  struct buffer details = {0};
-  buffer_say(&details, "It would take away what this ADD makes. It is in .spool of ", netconf->spool.cni_dir,
-             "; the daemon's log says why it fails, or the plugin's stderr why it is not carried out.");
-  fail(CNI_TRY_AGAIN_LATER, "a DEL of this container, recorded while multusd was away, has not succeeded yet", buffer_text(&details));
 }
 
 /* Until when to wait for a daemon that is absent or stopping (clock_micros()): it may be restarting. */
@@ -167,26 +145,20 @@ int call_run(void) {
   struct netconf netconf = netconf_read(&request);
   keep_out_of_own_netns(&request);
 
-  int64_t until = waits_until(&request, &netconf);
-  struct spool_peer peer = {buffer_text(&netconf.socket_path), &netconf.directories, &signals};
-  struct spool spool;
-  spool_look(netconf.spool.cni_dir, &spool);
   struct on_demand_problem problem = {0};
-  enum spool_own own = replay_own(&spool, &peer, &request, &netconf, until, &problem);
-  int exit_code;
-  enum daemon_answer answer = NOT_ANSWERED;
-  if (own == SPOOL_OWN_UNREACHABLE) {
-    exit_code = finish_without_daemon(&request, &netconf, errno, &problem);
-  } else {
-    if (own == SPOOL_OWN_LEFT && strcmp(request.command, "ADD") == 0) fail_before_recorded(&netconf);
-    exit_code = ask_and_finish(&request, &netconf, &signals, until, &problem, &answer);
-  }
-  if (answer == ANSWERED_SUCCESS && is_del(&request)) spool_forget(&spool, &request);
-  if (answer != NOT_ANSWERED) spool_replay_behind(&spool, &peer);
-  spool_close(&spool);
+  int exit_code = ask_and_finish(&request, &netconf, &signals, waits_until(&request, &netconf), &problem);
   buffer_free(&request.config);
-  netconf_free(&netconf);
   buffer_free(&problem.message);
   buffer_free(&problem.details);
+  struct spool_stay stay = {
+      .cni_dir = netconf.spool.cni_dir,
+      .socket_path = buffer_text(&netconf.socket_path),
+      .path = request.path,
+      .directories = &netconf.directories,
+      .on_demand = &netconf.on_demand,
+      .signals = &signals,
+  };
+  spool_stay_start(&stay);
+  netconf_free(&netconf);
   return exit_code;
 }

@@ -46,7 +46,7 @@ int print_text(int fd, struct buffer *text) {
   return written ? 0 : 1;
 }
 
-_Noreturn void fail(enum cni_error code, const char *message, const char *details) {
+int print_failure(enum cni_error code, const char *message, const char *details) {
   struct buffer json = {0};
   buffer_say(&json, "{");
   if (answer.cni_version[0] != 0) {
@@ -64,8 +64,13 @@ _Noreturn void fail(enum cni_error code, const char *message, const char *detail
   }
   buffer_say(&json, "}\n");
   bool written = write_all(answer.fd, json.data, json.length);
+  buffer_free(&json);
+  return written ? 1 : 2;
+}
+
+_Noreturn void fail(enum cni_error code, const char *message, const char *details) {
   /* At once: whatever callers hold goes with the process. */
-  _exit(written ? 1 : 2);
+  _exit(print_failure(code, message, details));
 }
 
 _Noreturn void fail_errno(enum cni_error code, const char *what, int error) {

@@ -23,7 +23,10 @@ void failure_set_cni_version(struct bytes version);
 /* Error objects go to stderr: an agent has nobody who reads its stdout. */
 void failure_use_stderr(void);
 
-/* Prints the error object and ends the process with exit code 1. `details` may be empty. */
+/* Prints the error object and gives the exit code: 1, or 2 where it cannot be printed. `details` may be empty. */
+int print_failure(enum cni_error code, const char *message, const char *details);
+
+/* Prints the error object and ends the process with that exit code. */
 _Noreturn void fail(enum cni_error code, const char *message, const char *details);
 
 /* Fails with "<what>: <text of errno>". */

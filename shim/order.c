@@ -50,14 +50,34 @@ bool order_read_link(struct msgpack_value body, struct order_link *order, struct
   return check_netns(order->netns, problem) && check_if_name(order->if_name, problem);
 }
 
+static bool read_left_netns(struct msgpack_value body, struct netns_identity *netns, struct buffer *problem) {
+  struct field fields[] = {
+      {.name = "bootId", .kind = MSGPACK_TEXT},
+      {.name = "device", .kind = MSGPACK_UNSIGNED},
+      {.name = "inode", .kind = MSGPACK_UNSIGNED},
+      {.name = "cookie", .kind = MSGPACK_UNSIGNED},
+  };
+  if (!fields_read(body, fields, sizeof fields / sizeof fields[0], problem)) return false;
+  struct bytes boot_id = fields[0].value.content;
+  *netns = (struct netns_identity){
+      .device = fields[1].value.number, .inode = fields[2].value.number, .cookie = fields[3].value.number};
+  if (boot_id.length >= sizeof netns->boot_id) {
+    buffer_say(problem, "`bootId` is too long");
+    return false;
+  }
+  if (boot_id.length > 0) memcpy(netns->boot_id, boot_id.data, boot_id.length);
+  return true;
+}
+
 bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct buffer *problem) {
   struct field fields[] = {
       {.name = "plugin", .kind = MSGPACK_TEXT},   {.name = "path", .kind = MSGPACK_TEXT},
       {.name = "env", .kind = MSGPACK_MAP},       {.name = "stdin", .kind = MSGPACK_BINARY},
       {.name = "timeoutMs", .kind = MSGPACK_UNSIGNED}, {.name = "absentLink", .kind = MSGPACK_MAP, .optional = true},
       {.name = "fileState", .kind = MSGPACK_TEXT, .optional = true},
+      {.name = "leftNetns", .kind = MSGPACK_MAP, .optional = true},
   };
-  if (!fields_read(body, fields, 7, problem)) return false;
+  if (!fields_read(body, fields, sizeof fields / sizeof fields[0], problem)) return false;
   *order = (struct order_exec){
       .plugin = fields[0].value.content,
       .path = fields[1].value.content,
@@ -67,10 +87,15 @@ bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct
       .has_absent_link = fields[5].present,
       .has_file_state = fields[6].present,
       .file_state = fields[6].value.content,
+      .has_left_netns = fields[7].present,
   };
   if (!check_environment(order->environment, problem)) return false;
   if (order->timeout_ms > UINT32_MAX) {
     buffer_say(problem, "`timeoutMs` is larger than 32 bits");
+    return false;
+  }
+  if (order->has_left_netns && !read_left_netns(fields[7].value, &order->left_netns, problem)) {
+    buffer_say(problem, " (in `leftNetns`)");
     return false;
   }
   if (!order->has_absent_link) return true;
@@ -173,12 +198,19 @@ bool order_read_reply(struct msgpack_value body, struct order_reply *reply, stru
       {.name = "retry", .kind = MSGPACK_BOOLEAN, .optional = true},
       {.name = "record", .kind = MSGPACK_BOOLEAN, .optional = true},
       {.name = "tell", .kind = MSGPACK_BOOLEAN, .optional = true},
+      {.name = "againMs", .kind = MSGPACK_UNSIGNED, .optional = true},
   };
   if (!fields_read(body, fields, sizeof fields / sizeof fields[0], problem)) return false;
   if (fields[0].value.number > 255) {
     buffer_say(problem, "`exitCode` is larger than 255");
     return false;
   }
+  reply->has_again = fields[5].present;
+  if (reply->has_again && fields[5].value.number > UINT32_MAX) {
+    buffer_say(problem, "`againMs` is larger than 32 bits");
+    return false;
+  }
+  reply->again_ms = reply->has_again ? (uint32_t)fields[5].value.number : 0;
   reply->exit_code = (int)fields[0].value.number;
   reply->output = fields[1].value.content;
   reply->retry = fields[2].present && fields[2].value.number != 0;

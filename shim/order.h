@@ -3,6 +3,7 @@
 #define MULTUS_ORDER_H
 
 #include "frame.h"
+#include "netns_identity.h"
 
 enum {
   /* Entries that `env` of an EXEC may have; how many variables an order may set is another matter (environment.h). */
@@ -28,8 +29,11 @@ struct order_exec {
   struct bytes path;
   /* Pairs of texts; the names are not empty and have no `=`. */
   struct msgpack_value environment;
-  /* CNI_NETNS of `environment` leads nowhere any more: the plugin gets an empty one. */
+  /* The plugin gets an empty CNI_NETNS in place of that of `environment`. */
   bool without_netns;
+  /* The plugin gets CNI_NETNS of `environment` only where it is this network namespace, and no process runs in it. */
+  bool has_left_netns;
+  struct netns_identity left_netns;
   struct bytes input;
   uint64_t timeout_ms;
   bool has_absent_link;
@@ -68,6 +72,9 @@ struct order_reply {
   bool retry;
   bool record;
   bool tell;
+  /* The replay is to be asked for again, so many milliseconds later. */
+  bool has_again;
+  uint32_t again_ms;
   struct bytes output;
 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "netns_identity.h"
 #include "netns_use.h"
 
 enum {
@@ -38,7 +39,8 @@ static void say_setting(struct buffer *problem, size_t index, struct bytes value
 }
 
 struct permissions permissions_of_call(const struct request *call, const struct plugin_directories *directories) {
-  struct permissions permissions = {.directories = directories, .call = call, .environment_base = ENVIRONMENT_OF_RUNTIME};
+  struct permissions permissions = {
+      .of = PERMISSIONS_OF_CALL, .directories = directories, .call = call, .environment_base = ENVIRONMENT_OF_RUNTIME};
   if (strcmp(call->command, "GC") != 0) return permissions;
   /* CNI spec 1.1.0, "GC". libcni sends the list under both keys, and null where it is empty. */
   static const char *const keys[] = {"cni.dev/valid-attachments", "cni.dev/attachments"};
@@ -52,14 +54,27 @@ struct permissions permissions_of_call(const struct request *call, const struct 
   return permissions;
 }
 
+struct permissions permissions_of_replay(const struct plugin_directories *directories) {
+  return (struct permissions){.of = PERMISSIONS_OF_REPLAY, .directories = directories, .environment_base = ENVIRONMENT_OF_RUNTIME};
+}
+
 struct permissions permissions_of_agent(const struct plugin_directories *directories, enum environment_base base) {
-  return (struct permissions){.directories = directories, .environment_base = base};
+  return (struct permissions){.of = PERMISSIONS_OF_AGENT, .directories = directories, .environment_base = base};
 }
 
 void permissions_free(struct permissions *permissions) { buffer_free(&permissions->valid_containers); }
 
 static bool is_call(const struct permissions *permissions, const char *command) {
   return permissions->call != NULL && strcmp(permissions->call->command, command) == 0;
+}
+
+/* Appends "does not belong to the runtime's DEL", or to what else the orders belong to. */
+static void say_foreign(const struct permissions *permissions, struct buffer *problem) {
+  if (permissions->of == PERMISSIONS_OF_CALL) {
+    buffer_say(problem, "does not belong to the runtime's ", permissions->call->command);
+  } else {
+    buffer_say(problem, permissions->of == PERMISSIONS_OF_REPLAY ? "does not belong to the replay of recorded DELs" : "does not belong to an agent");
+  }
 }
 
 static bool read_variables(struct msgpack_value environment, struct variable *variables, struct buffer *problem) {
@@ -80,7 +95,8 @@ static bool read_variables(struct msgpack_value environment, struct variable *va
 }
 
 static bool may_run(const struct permissions *permissions, struct bytes command) {
-  if (permissions->call != NULL) {
+  if (permissions->of == PERMISSIONS_OF_REPLAY) return bytes_equal_text(command, "DEL") || bytes_equal_text(command, "VERSION");
+  if (permissions->of == PERMISSIONS_OF_CALL) {
     /* An ADD that fails undoes what it has done, and a GC deletes what is stale. Which versions a plugin knows may be asked at any time. */
     return bytes_equal_text(command, permissions->call->command) || bytes_equal_text(command, "VERSION") ||
            (bytes_equal_text(command, "DEL") && (is_call(permissions, "ADD") || is_call(permissions, "GC")));
@@ -99,10 +115,11 @@ static bool check_command(const struct permissions *permissions, const struct va
   }
   if (may_run(permissions, command->value)) return true;
   say_setting(problem, ENVIRONMENT_COMMAND, command->value);
-  if (permissions->call == NULL) {
-    buffer_say(problem, ", which is no command of a plugin");
+  buffer_say(problem, ", which ");
+  if (permissions->of == PERMISSIONS_OF_AGENT) {
+    buffer_say(problem, "is no command of a plugin");
   } else {
-    buffer_say(problem, ", which does not belong to the runtime's ", permissions->call->command);
+    say_foreign(permissions, problem);
   }
   return false;
 }
@@ -179,13 +196,42 @@ static const char *refusal_in_agent(struct bytes netns, bool may_be_left) {
   return is_other_file && !may_be_left ? "is no network namespace" : NULL;
 }
 
+/* Is what is at the path still the namespace of a recorded DEL, and left to it? The daemon names both: one in which processes run may be a running pod's. */
+static bool is_left(struct bytes netns, const struct netns_identity *recorded) {
+  char *path = bytes_copy_text(netns);
+  struct netns_identity now = netns_identify(path);
+  bool is = netns_identity_equals(&now, recorded) && netns_use_of(path) == NETNS_LEFT;
+  free(path);
+  return is;
+}
+
+/* `leftNetns` is for DELs that are recorded: the process that stays replays them, and an ADD or DEL of their container does before its own. */
+static bool check_left_netns(const struct permissions *permissions, const struct variable *command, struct buffer *problem) {
+  bool replays = permissions->of == PERMISSIONS_OF_REPLAY || is_call(permissions, "ADD") || is_call(permissions, "DEL");
+  if (replays && bytes_equal_text(command->value, "DEL")) return true;
+  buffer_say(problem, "`leftNetns` ");
+  if (replays) {
+    buffer_say(problem, "belongs to a plugin's DEL only");
+  } else {
+    say_foreign(permissions, problem);
+  }
+  return false;
+}
+
 static bool check_netns(const struct permissions *permissions, struct order_exec *order, const struct variable *variables,
                         struct buffer *problem) {
   struct bytes netns = variables[ENVIRONMENT_NETNS].value;
+  if (order->has_left_netns) {
+    if (!check_left_netns(permissions, &variables[ENVIRONMENT_COMMAND], problem)) return false;
+    order->without_netns = netns.length > 0 && !is_left(netns, &order->left_netns);
+    return true;
+  }
   if (netns.length == 0) return true;
   const char *reason;
-  if (permissions->call == NULL) {
+  if (permissions->of == PERMISSIONS_OF_AGENT) {
     reason = refusal_in_agent(netns, bytes_equal_text(variables[ENVIRONMENT_COMMAND].value, "DEL"));
+  } else if (permissions->of == PERMISSIONS_OF_REPLAY) {
+    reason = "is given without `leftNetns`";
   } else if (is_call(permissions, "GC")) {
     reason = refusal_in_gc(netns, &order->without_netns);
   } else {
@@ -240,7 +286,13 @@ static bool check_trace(const struct variable *variables, struct buffer *problem
 
 /* May an order look into this namespace itself? */
 static bool check_look(const struct permissions *permissions, struct bytes netns, struct buffer *problem) {
-  const char *reason = permissions->call == NULL ? refusal_in_agent(netns, false) : refusal_in_call(permissions->call, netns);
+  if (permissions->of == PERMISSIONS_OF_REPLAY) {
+    buffer_say(problem, "it ");
+    say_foreign(permissions, problem);
+    return false;
+  }
+  const char *reason =
+      permissions->of == PERMISSIONS_OF_AGENT ? refusal_in_agent(netns, false) : refusal_in_call(permissions->call, netns);
   if (reason == NULL) return true;
   buffer_say(problem, "`netns` ");
   quote(problem, netns);
@@ -250,8 +302,9 @@ static bool check_look(const struct permissions *permissions, struct bytes netns
 
 /* Orders that belong to one command of the runtime's. An agent does not see its calls. */
 static bool check_call(const struct permissions *permissions, const char *command, struct buffer *problem) {
-  if (permissions->call == NULL || is_call(permissions, command)) return true;
-  buffer_say(problem, "it does not belong to the runtime's ", permissions->call->command);
+  if (permissions->of == PERMISSIONS_OF_AGENT || is_call(permissions, command)) return true;
+  buffer_say(problem, "it ");
+  say_foreign(permissions, problem);
   return false;
 }
 

@@ -7,9 +7,20 @@
 #include "plugin_path.h"
 #include "request.h"
 
+/* What the orders belong to. */
+enum permissions_of {
+  /* A runtime's call. */
+  PERMISSIONS_OF_CALL,
+  /* DELs that are recorded. */
+  PERMISSIONS_OF_REPLAY,
+  /* Calls that an agent does not see. */
+  PERMISSIONS_OF_AGENT,
+};
+
 struct permissions {
+  enum permissions_of of;
   const struct plugin_directories *directories;
-  /* The runtime's call that the orders belong to. NULL for an agent, whose orders belong to calls that it does not see. */
+  /* The runtime's call; NULL for the others. */
   const struct request *call;
   enum environment_base environment_base;
   /* Of a GC: the containers that the runtime counts valid, zero terminated texts. */
@@ -21,12 +32,16 @@ struct permissions {
 /* Those of a runtime's call; `call` and `directories` have to outlive them. Freed with permissions_free(). */
 struct permissions permissions_of_call(const struct request *call, const struct plugin_directories *directories);
 
+/* Those of the process that stays for recorded DELs; `directories` has to outlive them. */
+struct permissions permissions_of_replay(const struct plugin_directories *directories);
+
 /* Those of an agent, whose plugins get the environment `base`. */
 struct permissions permissions_of_agent(const struct plugin_directories *directories, enum environment_base base);
 
 void permissions_free(struct permissions *permissions);
 
 /* Each returns false where the order asks for more than it may, and appends to `problem` what that is. */
+/* An EXEC: also decides whether the plugin gets the network namespace that the order names. */
 bool permissions_exec(const struct permissions *permissions, struct order_exec *order, struct buffer *problem);
 bool permissions_link(const struct permissions *permissions, const struct order_link *order, struct buffer *problem);
 bool permissions_link_states(const struct permissions *permissions, const struct order_link_states *order, struct buffer *problem);

@@ -141,6 +141,8 @@ static bool take_frames(struct delegates *delegates, bool ended, struct serve_re
       result->retry = reply.retry && !result->has_begun;
       result->record = reply.record && reply.exit_code != 0;
       result->tell = reply.tell;
+      result->has_again = reply.has_again;
+      result->again_ms = reply.again_ms;
       buffer_append_bytes(&result->output, reply.output);
       return true;
     }

@@ -29,6 +29,9 @@ struct serve_result {
   bool record;
   /* The runtime is to be told of the failure all the same. */
   bool tell;
+  /* The daemon has replied that the replay is to be asked for again, so many milliseconds later. */
+  bool has_again;
+  uint32_t again_ms;
   struct buffer output;
   struct buffer problem;
 };

@@ -27,14 +27,6 @@ void signals_take(struct signals *signals) {
   if (signals->fd < 0) fail_errno(CNI_INTERNAL, "signalfd", errno);
 }
 
-void signals_take_alarm(const struct signals *signals) {
-  sigset_t alarm, taken;
-  if (sigemptyset(&alarm) != 0 || sigaddset(&alarm, SIGALRM) != 0 || sigprocmask(SIG_BLOCK, &alarm, NULL) != 0 ||
-      sigprocmask(SIG_BLOCK, NULL, &taken) != 0 || signalfd(signals->fd, &taken, 0) < 0) {
-    fail_errno(CNI_INTERNAL, "cannot set up a time limit", errno);
-  }
-}
-
 int signals_read(const struct signals *signals, bool *child) {
   int end = 0;
   struct signalfd_siginfo info[4];

@@ -16,9 +16,6 @@ struct signals {
  * Ends the process with a CNI error where the kernel refuses. */
 void signals_take(struct signals *signals);
 
-/* From here on SIGALRM asks us to end as well: alarm() is then a time limit for whatever listens to `fd`. */
-void signals_take_alarm(const struct signals *signals);
-
 /* Takes all that have come. Returns the one that asks us to end, or 0; `*child` is set if a child has changed. */
 int signals_read(const struct signals *signals, bool *child);
 

@@ -20,21 +20,24 @@ bool spool_stands_for(const struct spool_settings *settings, const struct reques
   return strcmp(request->command, "DEL") == 0 && settings->del_on_daemon_down != DEL_FAILS;
 }
 
-void spool_stand_in(const struct spool_settings *settings, const struct request *request, const char *problem) {
+int spool_stand_in(const struct spool_settings *settings, const struct request *request, const char *problem) {
   if (settings->del_on_daemon_down == DEL_IGNORED) {
     notice(problem, "; this DEL is ignored, as delOnDaemonDown of the network configuration says");
-    return;
+    return 0;
   }
-  struct buffer place = {0}, obstacle = {0};
+  struct buffer place = {0}, obstacle = {0}, details = {0};
+  int exit_code = 0;
   spool_directory_path(settings->cni_dir, &place);
-  if (!spool_write(settings->cni_dir, request, 0, &obstacle)) {
-    struct buffer details = {0};
+  if (spool_write(settings->cni_dir, request, 0, &obstacle)) {
+    notice(problem, "; this DEL is recorded in ", buffer_text(&place), ", and replayed when the daemon is there");
+  } else {
     buffer_say(&details, "The DEL cannot be recorded in ", buffer_text(&place), " either: ", buffer_text(&obstacle));
-    fail(CNI_TRY_AGAIN_LATER, problem, buffer_text(&details));
+    exit_code = print_failure(CNI_TRY_AGAIN_LATER, problem, buffer_text(&details));
   }
-  notice(problem, "; this DEL is recorded in ", buffer_text(&place), " for the next call that reaches the daemon");
   buffer_free(&place);
   buffer_free(&obstacle);
+  buffer_free(&details);
+  return exit_code;
 }
 
 bool spool_take_failed(const struct spool_settings *settings, const struct request *request) {

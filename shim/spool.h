@@ -20,9 +20,9 @@ void spool_take_setting(struct spool_settings *settings, struct bytes del_on_dae
 /* Does the request succeed without a daemon? */
 bool spool_stands_for(const struct spool_settings *settings, const struct request *request);
 
-/* Deals with a DEL that spool_stands_for() and no daemon has answered; `problem` says why none has. Says on stderr what it has done.
- * When it returns, the runtime may be told success; otherwise the process ends with CNI error 11. */
-void spool_stand_in(const struct spool_settings *settings, const struct request *request, const char *problem);
+/* Deals with a DEL that spool_stands_for() and no daemon has answered; `problem` says why none has. Says on stderr what it has done, and gives
+ * the exit code. Where the DEL cannot be recorded, prints CNI error 11. */
+int spool_stand_in(const struct spool_settings *settings, const struct request *request, const char *problem);
 
 /* Records a DEL that has failed (the daemon's `delOnFailure`): the runtime may not ask again. Says on stderr what it has done. False: it is not recorded. */
 bool spool_take_failed(const struct spool_settings *settings, const struct request *request);

@@ -1,4 +1,4 @@
-/* The directory of recorded DELs: its files' names, and what is done with whole files (docs/wire.md, "DELs while no daemon is there"). */
+/* The directory of recorded DELs, and its files' names (docs/wire.md, "DELs while no daemon is there"). */
 #define _GNU_SOURCE
 #include "spool_directory.h"
 
@@ -12,8 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "notice.h"
+#include "request.h"
 
 static const char directory_name[] = "/.spool";
 static const char broken_prefix[] = "broken-";
@@ -23,11 +22,6 @@ const char spool_recording[] = ".recording";
 enum {
   DIRECTORY_MODE = 0700,
   ENTRIES_FIRST = 64,
-  /* Seconds from the first try that failed to the next; doubled with each. */
-  AGAIN_AFTER = 10,
-  AGAIN_AFTER_MOST = 1200,
-  /* `-`, and a checksum in hexadecimal. */
-  ASIDE_TAIL_BYTES = 1 + 8,
 };
 
 void spool_directory_path(const char *cni_dir, struct buffer *path) { buffer_say(path, cni_dir, directory_name); }
@@ -85,6 +79,18 @@ int spool_directory_make(const char *cni_dir) {
   return made ? spool_directory_open(cni_dir) : -1;
 }
 
+static bool is_same_file(const struct stat *a, const struct stat *b) { return a->st_dev == b->st_dev && a->st_ino == b->st_ino; }
+
+bool spool_directory_is(const char *cni_dir, int directory) {
+  struct stat open_directory, named_directory;
+  struct buffer path = {0};
+  spool_directory_path(cni_dir, &path);
+  bool is = fstat(directory, &open_directory) == 0 && lstat(buffer_text(&path), &named_directory) == 0 &&
+            is_same_file(&open_directory, &named_directory);
+  buffer_free(&path);
+  return is;
+}
+
 const char *spool_entry_container(const struct spool_entry *entry) { return entry->name + SPOOL_CONTAINER_ID_AT; }
 
 static bool take_number(const char *text, size_t digits, uint64_t *number) {
@@ -135,16 +141,21 @@ static int compare_names(const void *a, const void *b) {
   return strcmp(((const struct spool_entry *)a)->name, ((const struct spool_entry *)b)->name);
 }
 
+/* Reads the directory from its beginning; nobody else's place in it matters. NULL with errno. */
+static DIR *open_stream(int directory) {
+  int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return NULL;
+  DIR *stream = fdopendir(fd);
+  int error = errno;
+  if (stream == NULL) (void)close(fd);
+  errno = error;
+  return stream;
+}
+
 bool spool_list_read(int directory, struct spool_list *list) {
   *list = (struct spool_list){0};
-  /* Of its own, so that nobody's place in the directory matters. */
-  int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return false;
-  DIR *stream = fdopendir(fd);
-  if (stream == NULL) {
-    (void)close(fd);
-    return false;
-  }
+  DIR *stream = open_stream(directory);
+  if (stream == NULL) return false;
   const struct dirent *found;
   while (errno = 0, (found = readdir(stream)) != NULL) {
     append_entry(list, found->d_name);
@@ -154,6 +165,21 @@ bool spool_list_read(int directory, struct spool_list *list) {
   if (list->count > 0) qsort(list->entries, list->count, sizeof *list->entries, compare_names);
   errno = error;
   return error == 0;
+}
+
+bool spool_directory_has_waiting(int directory) {
+  DIR *stream = open_stream(directory);
+  if (stream == NULL) return false;
+  const struct dirent *found;
+  struct spool_entry entry;
+  bool waits = false;
+  while (errno = 0, !waits && (found = readdir(stream)) != NULL) {
+    waits = spool_entry_read(found->d_name, &entry) && entry.kind != SPOOL_ASIDE;
+  }
+  int error = errno;
+  (void)closedir(stream);
+  errno = error;
+  return waits;
 }
 
 void spool_list_free(struct spool_list *list) {
@@ -171,121 +197,32 @@ void spool_name_make(uint64_t time, unsigned tries, const char *container_id, st
   buffer_say(name, head, container_id);
 }
 
-int spool_file_open(int directory, const char *name) {
-  /* O_NONBLOCK: it may be anything, and a FIFO would keep us waiting. */
-  return openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
-
 bool spool_file_is(int directory, const char *name, int fd) {
   struct stat open_file, named_file;
   return fstat(fd, &open_file) == 0 && fstatat(directory, name, &named_file, AT_SYMLINK_NOFOLLOW) == 0 &&
-         open_file.st_dev == named_file.st_dev && open_file.st_ino == named_file.st_ino;
+         is_same_file(&open_file, &named_file);
 }
 
-static bool read_all(int fd, struct buffer *content, struct buffer *problem) {
+static bool read_all(int fd, size_t most, struct buffer *content) {
   struct stat status;
-  if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > SPOOL_RECORD_MAX_BYTES) {
-    buffer_say(problem, "it is no ordinary file, or too large");
-    return false;
-  }
+  if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (uint64_t)status.st_size > most) return false;
   /* One byte more than it has: no more is read of one that grows meanwhile. */
   buffer_reserve(content, (size_t)status.st_size + 1);
   while (content->length < content->capacity) {
     ssize_t length = read(fd, content->data + content->length, content->capacity - content->length);
     if (length == 0) return true;
     if (length < 0 && errno == EINTR) continue;
-    if (length < 0) {
-      buffer_say(problem, "it cannot be read: ", strerror(errno));
-      return false;
-    }
+    if (length < 0) return false;
     content->length += (size_t)length;
   }
-  buffer_say(problem, "somebody writes to it");
   return false;
 }
 
-bool spool_file_read(int fd, const struct spool_entry *entry, struct spool_record *record, struct buffer *problem) {
-  struct buffer content = {0};
-  bool is_record = read_all(fd, &content, problem) &&
-                   spool_record_decode((struct bytes){content.data, content.length}, record, problem);
-  buffer_free(&content);
-  if (is_record && !spool_entry_is_of(entry, record->request.container_id)) {
-    buffer_say(problem, "it is of another container than its name");
-    spool_record_free(record);
-    return false;
-  }
-  return is_record;
-}
-
-bool spool_entry_is_due(int directory, const struct spool_entry *entry) {
-  if (entry->kind != SPOOL_RECORD) return false;
-  if (entry->tries == 0) return true;
-  struct stat status;
-  if (fstatat(directory, entry->name, &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
-  int64_t wait = AGAIN_AFTER;
-  for (unsigned i = 1; i < entry->tries && wait < AGAIN_AFTER_MOST; i++) wait *= 2;
-  if (wait > AGAIN_AFTER_MOST) wait = AGAIN_AFTER_MOST;
-  int64_t waited = clock_wall_micros() / MICROS_PER_SECOND - (int64_t)status.st_mtim.tv_sec;
-  /* Below zero: the clock was set back, and nobody knows how far. */
-  return waited >= wait || waited < 0;
-}
-
-/* Renames, for good. */
-static bool rename_file(int directory, const char *old_name, const char *new_name) {
-  return renameat(directory, old_name, directory, new_name) == 0 && fsync(directory) == 0;
-}
-
-void spool_count_try(int directory, int fd, const struct spool_entry *entry, unsigned most) {
-  struct buffer name = {0};
-  unsigned tries = entry->tries + 1;
-  bool is_aside = tries >= most;
-  if (is_aside) buffer_say(&name, failed_prefix);
-  spool_name_make(entry->time, tries, spool_entry_container(entry), &name);
-  if (futimens(fd, NULL) != 0 || !rename_file(directory, entry->name, buffer_text(&name))) {
-    notice("cannot count a try of the recorded DEL ", entry->name, ": ", strerror(errno));
-  } else if (is_aside) {
-    notice("a recorded DEL has failed too often, and is set aside as ", buffer_text(&name));
-  }
-  buffer_free(&name);
-}
-
-bool spool_can_remove(int directory, const char *name) {
-  struct stat status;
-  if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT;
-  /* No record: it is only set aside. */
-  if (S_ISDIR(status.st_mode)) return faccessat(directory, ".", W_OK, 0) == 0;
-  /* As a directory no file can be removed. The kernel says so last: first what forbids it to remove anything of that name. */
-  return unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOTDIR || errno == ENOENT;
-}
-
-bool spool_remove(int directory, const struct spool_entry *entry) {
-  return unlinkat(directory, entry->name, 0) == 0 && fsync(directory) == 0;
-}
-
-void spool_aside_name_make(const char *name, struct buffer *aside) {
-  struct bytes bytes = bytes_of_text(name);
-  buffer_say(aside, broken_prefix);
-  if (bytes.length <= SPOOL_NAME_MAX) {
-    buffer_append_bytes(aside, bytes);
-    return;
-  }
-  char tail[ASIDE_TAIL_BYTES + 1];
-  (void)snprintf(tail, sizeof tail, "-%08" PRIx32, spool_checksum(bytes));
-  buffer_append(aside, name, SPOOL_NAME_MAX - ASIDE_TAIL_BYTES);
-  buffer_say(aside, tail);
-}
-
-bool spool_set_aside(int directory, const char *name, const char *problem) {
-  struct buffer aside = {0};
-  spool_aside_name_make(name, &aside);
-  bool moved = rename_file(directory, name, buffer_text(&aside));
-  /* Gone: somebody else has done it. */
-  bool is_aside = moved || errno == ENOENT;
-  if (moved) {
-    notice("a file among the recorded DELs is no record, and is set aside as ", buffer_text(&aside), ": ", problem);
-  } else if (!is_aside) {
-    notice("a file among the recorded DELs is no record (", problem, "), and cannot be set aside: ", name, ": ", strerror(errno));
-  }
-  buffer_free(&aside);
-  return is_aside;
+bool spool_file_read(int directory, const char *name, size_t most, struct buffer *content) {
+  /* O_NONBLOCK: it may be anything, and a FIFO would keep us waiting. */
+  int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return false;
+  bool is_read = read_all(fd, most, content);
+  (void)close(fd);
+  return is_read;
 }

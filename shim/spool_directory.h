@@ -1,10 +1,10 @@
-/* The directory of recorded DELs: its files' names, and what is done with whole files (docs/wire.md, "DELs while no daemon is there"). */
+/* The directory of recorded DELs, and its files' names (docs/wire.md, "DELs while no daemon is there"). */
 #ifndef MULTUS_SPOOL_DIRECTORY_H
 #define MULTUS_SPOOL_DIRECTORY_H
 
 #include <limits.h>
 
-#include "spool_record.h"
+#include "buffer.h"
 
 enum {
   /* `<time>-<tries>-` */
@@ -13,10 +13,6 @@ enum {
   SPOOL_CONTAINER_ID_AT = SPOOL_TIME_DIGITS + 1 + SPOOL_TRIES_DIGITS + 1,
   /* A name can still be given the prefix of what is set aside. */
   SPOOL_NAME_MAX = NAME_MAX - 7,
-  /* After so many a record is set aside: with the pauses between them that is a day. */
-  SPOOL_TRIES_MAX = 79,
-  /* After so many, where the last one has ended the daemon: two hours. */
-  SPOOL_CRASHES_MAX = 16,
 };
 
 /* Where a record is written until it is whole. */
@@ -54,6 +50,11 @@ void spool_directory_path(const char *cni_dir, struct buffer *path);
 int spool_directory_open(const char *cni_dir);
 /* The same, but makes it, and those above it, where it is missing. */
 int spool_directory_make(const char *cni_dir);
+/* Is the open directory still the one below `cni_dir`? */
+bool spool_directory_is(const char *cni_dir, int directory);
+
+/* Is there a file that waits for the daemon: one that is neither hidden nor set aside? False, with errno, also where that cannot be told (0 otherwise). */
+bool spool_directory_has_waiting(int directory);
 
 /* What a file's name says. False: it begins with a dot, or is longer than a name that we could give. */
 bool spool_entry_read(const char *name, struct spool_entry *entry);
@@ -70,27 +71,9 @@ bool spool_entry_is_of(const struct spool_entry *entry, const char *container_id
 /* The name of a record. */
 void spool_name_make(uint64_t time, unsigned tries, const char *container_id, struct buffer *name);
 
-/* The name of what is set aside as no record. Of a name that leaves no room for the prefix, as much as there is room for, and what tells it from others
- * that begin like it. */
-void spool_aside_name_make(const char *name, struct buffer *aside);
-
-/* Opens an entry's file for reading. -1 with errno. */
-int spool_file_open(int directory, const char *name);
 /* Is `fd` still the file of that name? */
 bool spool_file_is(int directory, const char *name, int fd);
-/* Reads the record in an open file. False: `problem` says why it is none. */
-bool spool_file_read(int fd, const struct spool_entry *entry, struct spool_record *record, struct buffer *problem);
-
-/* Is the record to be tried now? One that has failed waits, the longer the more often it has. */
-bool spool_entry_is_due(int directory, const struct spool_entry *entry);
-/* Counts a try that failed, in the name and in the file's time; after `most` of them sets the record aside. Says on stderr where that cannot be done. */
-void spool_count_try(int directory, int fd, const struct spool_entry *entry, unsigned most);
-/* Could the file be removed? Nothing that could not is carried out: it would be again and again. False, with errno: on a read-only file system, say. */
-bool spool_can_remove(int directory, const char *name);
-/* Removes a record that is done with, for good. False, with errno, if that cannot be done. */
-bool spool_remove(int directory, const struct spool_entry *entry);
-
-/* Gives a file that is no record a name that says so, and says it on stderr. False: it still has its own. */
-bool spool_set_aside(int directory, const char *name, const char *problem);
+/* Reads a file. False: it is no ordinary file, has more than `most` bytes, or cannot be read. */
+bool spool_file_read(int directory, const char *name, size_t most, struct buffer *content);
 
 #endif

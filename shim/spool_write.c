@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "failure.h"
 #include "spool_directory.h"
+#include "spool_record.h"
 
 enum {
   FILES_MAX = 4096,
@@ -72,22 +73,15 @@ static int open_recording(int directory, struct buffer *problem) {
 /* Is there a record that does all of this DEL? */
 static bool is_covered(int directory, const struct spool_list *list, const struct request *request) {
   bool covered = false;
+  struct buffer content = {0};
   for (size_t i = 0; i < list->count && !covered; i++) {
     const struct spool_entry *entry = &list->entries[i];
     if (!spool_entry_is_of(entry, request->container_id)) continue;
-    int fd = spool_file_open(directory, entry->name);
-    if (fd < 0) continue;
-    struct spool_record record;
-    struct buffer problem = {0};
-    if (spool_file_read(fd, entry, &record, &problem)) {
-      covered = spool_record_covers(&record, request);
-      spool_record_free(&record);
-    } else {
-      (void)spool_set_aside(directory, entry->name, buffer_text(&problem));
-    }
-    buffer_free(&problem);
-    (void)close(fd);
+    content.length = 0;
+    covered = spool_file_read(directory, entry->name, SPOOL_RECORD_MAX_BYTES, &content) &&
+              spool_record_covers((struct bytes){content.data, content.length}, request);
   }
+  buffer_free(&content);
   return covered;
 }
 

@@ -20,14 +20,16 @@ import type { FrameBody } from "../../src/agent/frames.ts";
 import { Namespace } from "../support/namespace.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { session, sessionVariable } from "../support/session.ts";
+import { endStayingBelow } from "../support/staying.ts";
 import { spawnAgent } from "./support/agent.ts";
 import { shims } from "./support/binaries.ts";
 import { type Asker, attacks, goodExec, rawId, type Scene } from "./support/forged-orders.ts";
 import { isRoot } from "./support/links.ts";
 import { ShimDaemon } from "./support/shim-daemon.ts";
 import type { ShimStream } from "./support/shim-stream.ts";
+import { Spool } from "./support/spool.ts";
 
-const askers: readonly Asker[] = ["ADD", "CHECK", "DEL", "GC", "STATUS", "agent"];
+const askers: readonly Asker[] = ["ADD", "CHECK", "DEL", "GC", "STATUS", "replay", "agent"];
 
 /** A pod's namespace, another one in which a process runs, and a directory with the shim's own file among the plugins. */
 class Stage implements AsyncDisposable {
@@ -98,6 +100,7 @@ class Stage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#process.kill("SIGKILL");
+    await endStayingBelow(this.directory.path);
     await this.pod[Symbol.asyncDispose]();
     await this.other[Symbol.asyncDispose]();
     this.directory[Symbol.dispose]();
@@ -109,6 +112,15 @@ async function connect(stage: Stage, daemon: ShimDaemon, asker: Asker): Promise<
   if (asker === "agent") {
     const { stream } = spawnAgent([stage.binary, "agent", "--path", stage.plugins, "--fd", "3"], {});
     await stream.greet("agent");
+    return stream;
+  }
+  if (asker === "replay") {
+    new Spool(stage.cniDir).add(1);
+    const env = { CNI_COMMAND: "STATUS", CNI_PATH: stage.plugins };
+    const call = await daemon.connected({ env, config: daemon.config({ cniDir: stage.cniDir }) });
+    call.stream.reply(0, "");
+    const stream = await daemon.accept();
+    await stream.greet("replay");
     return stream;
   }
   const isAboutAttachment = !["GC", "STATUS"].includes(asker);

@@ -7,6 +7,7 @@ import { EmptyNamespace } from "./namespace.ts";
 import { type CniCommand, callPlugin, type PluginAnswer } from "./plugin.ts";
 import { ScratchDirectory } from "./scratch-directory.ts";
 import { session, sessionVariable } from "./session.ts";
+import { killStayingBelow } from "./staying.ts";
 
 const bundle = join(import.meta.dirname, "..", "..", "build", "multusd.mjs");
 
@@ -140,6 +141,7 @@ export class OnDemandHost implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    killStayingBelow(this.directory.path);
     for (const pid of this.starts) {
       try {
         process.kill(pid, "SIGKILL");

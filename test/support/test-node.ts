@@ -11,6 +11,7 @@ import { Daemon, type DaemonSurroundings } from "./daemon.ts";
 import { Namespace } from "./namespace.ts";
 import { type CniCommand, callPlugin, type PluginAnswer, type PluginCall, podArgs } from "./plugin.ts";
 import { ScratchDirectory } from "./scratch-directory.ts";
+import { endStayingBelow } from "./staying.ts";
 
 /** The plugin binary. */
 export const shim = join(import.meta.dirname, "..", "..", "build", "multus");
@@ -286,6 +287,7 @@ export class TestNode implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await endStayingBelow(this.directory);
     await this.daemon[Symbol.asyncDispose]();
     for (const pod of this.#pods) await pod[Symbol.asyncDispose]();
     await this.network[Symbol.asyncDispose]();

@@ -33,17 +33,19 @@ static void check_environment(const struct environment *environment) {
   }
 }
 
-/* Whatever an order says: an ADD, a GC or an agent permits it, or says why not. */
+/* Whatever an order says: an ADD, a GC, the process that stays or an agent permits it, or says why not. */
 static void check_permissions(const struct order_exec *order) {
   static const struct plugin_directories no_directories;
   struct request calls[] = {
       {.command = "ADD", .container_id = "c", .netns = "/nowhere", .if_name = "eth0"},
       {.command = "GC", .container_id = "", .netns = "", .if_name = ""},
   };
-  for (size_t i = 0; i < 3; i++) {
-    struct permissions permissions = i < 2 ? permissions_of_call(&calls[i], &no_directories)
-                                           : permissions_of_agent(&no_directories, ENVIRONMENT_OF_AGENT);
+  for (size_t i = 0; i < 8; i++) {
+    struct permissions permissions = i / 2 < 2    ? permissions_of_call(&calls[i / 2], &no_directories)
+                                     : i / 2 == 2 ? permissions_of_replay(&no_directories)
+                                                  : permissions_of_agent(&no_directories, ENVIRONMENT_OF_AGENT);
     struct order_exec checked = *order;
+    checked.has_left_netns = i % 2 == 1;
     struct buffer problem = {0};
     MUST(permissions_exec(&permissions, &checked, &problem) == (problem.length == 0));
     buffer_free(&problem);

@@ -19,6 +19,8 @@ static void check_exec(const struct order_exec *order) {
   touch(order->input);
   MUST(memchr(order->plugin.data, 0, order->plugin.length) == NULL);
   if (order->has_absent_link) touch(order->absent_link.netns);
+  const struct netns_identity *left = &order->left_netns;
+  MUST(!order->without_netns && memchr(left->boot_id, 0, sizeof left->boot_id) != NULL);
 }
 
 /* As many links and addresses can be taken off as the order says. */
@@ -128,7 +130,7 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
   size_t begin = frame_begin(out, type, 7);
   switch (type) {
     case FRAME_EXEC:
-      msgpack_put_map(out, 8);
+      msgpack_put_map(out, 9);
       put_pair(out, "plugin", "bridge");
       put_pair(out, "path", "/opt/cni/bin:/usr/lib/cni");
       msgpack_put_text(out, "env");
@@ -146,6 +148,15 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
       put_pair(out, "netns", "/run/netns/pod");
       put_pair(out, "ifName", "net1");
       put_pair(out, "fileState", "2049 131 4096 1 2 3 4");
+      msgpack_put_text(out, "leftNetns");
+      msgpack_put_map(out, 4);
+      put_pair(out, "bootId", "5b8c7a52-5c4e-4d3c-9a53-3f7f0c2c9a3e");
+      msgpack_put_text(out, "device");
+      msgpack_put_unsigned(out, 4);
+      msgpack_put_text(out, "inode");
+      msgpack_put_unsigned(out, UINT32_MAX);
+      msgpack_put_text(out, "cookie");
+      msgpack_put_unsigned(out, UINT64_MAX);
       msgpack_put_text(out, "unknown");
       msgpack_put_array(out, 2);
       msgpack_put_boolean(out, true);
@@ -185,9 +196,11 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
     case FRAME_HELLO:
     case FRAME_REQUEST:
     case FRAME_DONE:
-      msgpack_put_map(out, 2);
+      msgpack_put_map(out, 3);
       msgpack_put_text(out, "exitCode");
       msgpack_put_unsigned(out, 1);
+      msgpack_put_text(out, "againMs");
+      msgpack_put_unsigned(out, 1200000);
       msgpack_put_text(out, "stdout");
       msgpack_put_binary_head(out, 12);
       buffer_say(out, "{\"code\":999}");

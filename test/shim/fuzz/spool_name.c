@@ -44,14 +44,10 @@ static void check_record(const struct spool_entry *entry) {
 static void check(struct bytes input) {
   struct bytes piece = take_piece(&input);
   char *name = bytes_copy_text(piece);
-  struct spool_entry entry, aside_entry;
+  struct spool_entry entry;
   if (spool_entry_read(name, &entry)) {
-    struct buffer aside = {0};
     MUST(strcmp(entry.name, name) == 0);
     if (entry.kind == SPOOL_RECORD) check_record(&entry);
-    spool_aside_name_make(name, &aside);
-    MUST(aside.length <= NAME_MAX && spool_entry_read(buffer_text(&aside), &aside_entry) && aside_entry.kind == SPOOL_ASIDE);
-    buffer_free(&aside);
   } else {
     MUST(piece.length > NAME_MAX || name[0] == '.');
   }

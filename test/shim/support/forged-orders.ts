@@ -4,8 +4,8 @@ import { Packr } from "msgpackr";
 import { type FrameBody, FrameType } from "../../../src/agent/frames.ts";
 import { framed } from "./shim-stream.ts";
 
-/** Whose orders they are: those of a runtime's call, by its CNI_COMMAND, or an agent's. */
-export type Asker = "ADD" | "CHECK" | "DEL" | "GC" | "STATUS" | "agent";
+/** Whose orders they are: those of a runtime's call, by its CNI_COMMAND, of the process that stays for recorded DELs, or an agent's. */
+export type Asker = "ADD" | "CHECK" | "DEL" | "GC" | "STATUS" | "replay" | "agent";
 
 /** What the orders are about. */
 export interface Scene {
@@ -31,7 +31,7 @@ export function goodExec(scene: Scene): FrameBody & { readonly env: Readonly<Rec
   const { asker, containerId, netns, plugins } = scene;
   const attachment = {
     CNI_CONTAINERID: containerId,
-    CNI_NETNS: netns,
+    CNI_NETNS: asker === "replay" ? "" : netns,
     CNI_IFNAME: "net1",
     CNI_ARGS: "K8S_POD_NAME=p",
   };
@@ -39,7 +39,7 @@ export function goodExec(scene: Scene): FrameBody & { readonly env: Readonly<Rec
     plugin: "plugin",
     path: plugins,
     env: {
-      CNI_COMMAND: asker === "GC" || asker === "agent" ? "DEL" : asker,
+      CNI_COMMAND: ["GC", "replay", "agent"].includes(asker) ? "DEL" : asker,
       ...(asker === "STATUS" ? {} : attachment),
       CNI_PATH: plugins,
       TRACEPARENT: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
@@ -78,15 +78,17 @@ const execIn = (scene: Scene, env: Readonly<Record<string, string>>, says: RegEx
 /** Commands that the asker's orders may run. */
 function ownCommands(asker: Asker): readonly string[] {
   if (asker === "agent") return ["ADD", "CHECK", "DEL", "GC", "STATUS", "VERSION"];
+  if (asker === "replay") return ["DEL", "VERSION"];
   return asker === "ADD" || asker === "GC" ? [asker, "DEL", "VERSION"] : [asker, "VERSION"];
 }
 
-/** Namespaces that are not the asker's. */
+/** Namespaces that are not the asker's. A replay has none. */
 function foreignNamespaces(scene: Scene): readonly string[] {
   const { asker, netns, foreignNetns, linkToNetns } = scene;
   const own = ["/proc/self/ns/net", "/proc/thread-self/ns/net"];
   if (asker === "agent") return own;
   if (asker === "GC") return [...own, foreignNetns, linkToNetns];
+  if (asker === "replay") return [...own, netns, foreignNetns, linkToNetns, "/dev/null", "/nonexistent"];
   const others = ["/proc/1/ns/net", "/dev/null", "/nonexistent", "net1", foreignNetns, linkToNetns];
   return [...own, ...others, `${netns}/`, `/.${netns}`, `${netns}2`];
 }
@@ -202,10 +204,19 @@ export const attacks: readonly Attack[] = [
     orders: (scene) =>
       (scene.asker === "GC" ? [scene.netns, ...foreignNamespaces(scene)] : foreignNamespaces(scene)).flatMap(
         (netns) => [
-          execWith(scene, { absentLink: { netns, ifName: "net1" } }, /`netns` ".*" (is|leads).*absentLink/),
+          execWith(
+            scene,
+            { absentLink: { netns, ifName: "net1" } },
+            scene.asker === "replay"
+              ? /does not belong to the replay.*absentLink/
+              : /`netns` ".*" (is|leads).*absentLink/,
+          ),
           {
             order: [FrameType.linkExists, { netns, ifName: "lo" }],
-            says: /LINK_EXISTS: `netns` ".*" (is|leads)/,
+            says:
+              scene.asker === "replay"
+                ? /LINK_EXISTS: it does not belong to the replay/
+                : /LINK_EXISTS: `netns` ".*" (is|leads)/,
           },
         ],
       ),
@@ -217,7 +228,9 @@ export const attacks: readonly Attack[] = [
       const isAdd = asker === "ADD" || asker === "agent";
       return [...foreignNamespaces(scene), ...(isAdd ? [] : [netns])].map((place) => ({
         order: [FrameType.defaultRoute, { netns: place, ifName: "lo", clear: [4, 6], add: [] }],
-        says: isAdd ? /DEFAULT_ROUTE: `netns` ".*" is/ : /DEFAULT_ROUTE: it does not belong to the runtime's/,
+        says: isAdd
+          ? /DEFAULT_ROUTE: `netns` ".*" is/
+          : /DEFAULT_ROUTE: it does not belong to the (runtime's|replay)/,
       }));
     },
   },
@@ -229,8 +242,52 @@ export const attacks: readonly Attack[] = [
       const links = [{ ifName: "lo", addresses: ["127.0.0.1"] }];
       return [...foreignNamespaces(scene), ...(isCheck ? [] : [netns])].map((place) => ({
         order: [FrameType.linkStates, { netns: place, links }],
-        says: isCheck ? /LINK_STATES: `netns` ".*" is/ : /LINK_STATES: it does not belong to the runtime's/,
+        says: isCheck
+          ? /LINK_STATES: `netns` ".*" is/
+          : /LINK_STATES: it does not belong to the (runtime's|replay)/,
       }));
+    },
+  },
+  {
+    about: "`leftNetns` in anything but the DEL of a record",
+    orders: (scene) => {
+      const { asker } = scene;
+      const left = {
+        bootId: "5b8c7a52-5c4e-4d3c-9a53-3f7f0c2c9a3e",
+        device: 4,
+        inode: 2 ** 32 - 1,
+        cookie: 1,
+      };
+      if (!["ADD", "DEL", "replay"].includes(asker)) {
+        return [scene.netns, ""].flatMap((netns) => [
+          execWith(
+            scene,
+            { leftNetns: left, env: { ...goodExec(scene).env, CNI_NETNS: netns } },
+            /`leftNetns` does not belong to/,
+          ),
+        ]);
+      }
+      const commands = ownCommands(asker).filter((command) => command !== "DEL");
+      const env = { ...goodExec(scene).env, CNI_COMMAND: "DEL" };
+      const malformed: readonly (readonly [unknown, RegExp])[] = [
+        [{}, /`bootId` is missing \(in `leftNetns`\)/],
+        ["", /`leftNetns` is not a map/],
+        [{ ...left, bootId: "x".repeat(40) }, /`bootId` is too long \(in `leftNetns`\)/],
+        [{ ...left, bootId: "\0" }, /`bootId` is not a string/],
+        [{ ...left, device: -1 }, /`device` is not an unsigned integer/],
+        [{ ...left, inode: "1" }, /`inode` is not an unsigned integer/],
+        [{ ...left, cookie: 1.5 }, /`cookie` is not an unsigned integer/],
+      ];
+      return [
+        ...commands.map((command) =>
+          execWith(
+            scene,
+            { leftNetns: left, env: { ...env, CNI_COMMAND: command } },
+            /`leftNetns` belongs to a plugin's DEL only/,
+          ),
+        ),
+        ...malformed.map(([leftNetns, says]) => execWith(scene, { leftNetns, env }, says)),
+      ];
     },
   },
   {

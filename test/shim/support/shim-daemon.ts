@@ -6,9 +6,11 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { constants } from "node:os";
 import { join } from "node:path";
+import type { FrameBody } from "../../../src/agent/frames.ts";
 import type { CommandOutcome } from "../../support/command.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { session, sessionVariable } from "../../support/session.ts";
+import { endStayingBelow, isStaying, stayingBelow } from "../../support/staying.ts";
 import { ShimStream } from "./shim-stream.ts";
 
 export interface ShimOptions {
@@ -33,6 +35,8 @@ export class ShimDaemon implements AsyncDisposable {
   readonly #unclaimed: ShimStream[] = [];
   readonly #accepting: ((stream: ShimStream) => void)[] = [];
   readonly #children: ChildProcess[] = [];
+  /** Those that were seen. One that ends closes its directory first, and lets go of the lock after that. */
+  readonly #stayed = new Set<number>();
   /** Where `addPlugin` puts plugins; the CNI_PATH of every shim. */
   readonly pluginDirectory: string;
 
@@ -154,9 +158,23 @@ export class ShimDaemon implements AsyncDisposable {
     return { ...shim, stream };
   }
 
+  /** The next question of the process that stays for recorded DELs, which is what connects next. */
+  async replay(): Promise<{ readonly stream: ShimStream; readonly request: FrameBody }> {
+    const stream = await this.accept();
+    return { stream, request: await stream.greet("replay") };
+  }
+
+  /** Pids of processes that stay for recorded DELs of this daemon's shims. */
+  get staying(): readonly number[] {
+    for (const pid of stayingBelow(this.#directory.path)) this.#stayed.add(pid);
+    return [...this.#stayed].filter(isStaying);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const stream of this.#streams) stream.destroy();
     for (const child of this.#children) if (child.exitCode === null) child.kill("SIGKILL");
+    // What they have recorded goes with the directory.
+    await endStayingBelow(this.#directory.path);
     if (this.#server.listening) {
       this.#server.close();
       await once(this.#server, "close");

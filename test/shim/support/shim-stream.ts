@@ -61,18 +61,23 @@ export class ShimStream implements Disposable {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Takes HELLO and, of a plugin, REQUEST. @returns the body of the last one */
-  async greet(role: "plugin" | "agent" = "plugin"): Promise<FrameBody> {
+  /**
+   * Takes HELLO and, of all but an agent, REQUEST.
+   * @returns the body of the last one
+   * @throws {Error} where something else comes, or from another role
+   */
+  async greet(role: "plugin" | "agent" | "replay" = "plugin"): Promise<FrameBody> {
     const hello = await this.next();
-    if (hello?.type !== FrameType.hello) throw new Error(`no HELLO but ${JSON.stringify(hello)}`);
+    if (hello?.type !== FrameType.hello || hello.body.role !== role)
+      throw new Error(`no HELLO of role ${role} but ${JSON.stringify(hello)}`);
     if (role === "agent") return hello.body;
     const request = await this.next();
     if (request?.type !== FrameType.request) throw new Error(`no REQUEST but ${JSON.stringify(request)}`);
-    this.#command = String(request.body.command);
+    this.#command = role === "replay" ? "DEL" : String(request.body.command);
     return request.body;
   }
 
-  /** CNI_COMMAND of the REQUEST that has come: what its orders are about. */
+  /** CNI_COMMAND of the REQUEST that has come, DEL for a replay: what its orders are about. */
   get command(): string {
     return this.#command;
   }
