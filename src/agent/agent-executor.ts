@@ -39,8 +39,10 @@ export class AgentExecutor implements Executor {
     this.#ended ??= reason;
   }
 
-  runPlugin(run: PluginRun): Promise<PluginOutcome> {
-    const env = { ...this.#request.environment, ...run.env };
+  runPlugin({ leftNetns, ...run }: PluginRun): Promise<PluginOutcome> {
+    // An agent compares no namespaces, so the plugin gets none.
+    const netns = leftNetns === undefined ? {} : { CNI_NETNS: "" };
+    const env = { ...this.#request.environment, ...run.env, ...netns };
     // By the spec every plugin stands a second call, but for ADD.
     const isRepeatable = run.env.CNI_COMMAND !== "ADD";
     return this.#order(run.path, isRepeatable, (executor) => executor.runPlugin({ ...run, env }));

@@ -1,5 +1,16 @@
 /** The interface that carries out an attachment's steps, and its answers. Code above it calls an Executor and does not know whether a process, a netlink message or a test is behind it. */
 
+/**
+ * A network namespace as it was when its path was recorded: `bootId` of the boot, `device` and `inode` of the file (stat(2)), `cookie` of the namespace (SO_NETNS_COOKIE). Each number has
+ * up to 64 bits.
+ */
+export interface NetnsIdentity {
+  readonly bootId: string;
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly cookie: bigint;
+}
+
 /** One run of a CNI plugin. */
 export interface PluginRun {
   /** File name of the plugin, without a slash. */
@@ -18,6 +29,11 @@ export interface PluginRun {
    * undefined: the state does not matter.
    */
   readonly fileState?: string | undefined;
+  /**
+   * Of a DEL: the plugin gets CNI_NETNS only while that path leads to this namespace and no process runs in it. Otherwise it finds CNI_NETNS empty. undefined: CNI_NETNS is what the
+   * runtime's call says.
+   */
+  readonly leftNetns?: NetnsIdentity | undefined;
 }
 
 /** A plugin that ran to its end, whatever it says. */

@@ -16,6 +16,8 @@ const noRecords: object[] = Object.preventExtensions(
   Object.assign([], { sharedLength: 0, restoreStructures: null }),
 );
 const unpackr = new Unpackr({ useRecords: false, structures: noRecords, int64AsType: "number" });
+/** Made when it is needed: no frame needs it. */
+let exactUnpackr: Unpackr | undefined;
 
 // Some have a meaning for msgpackr (dates, regular expressions, references): none has one on the wire.
 for (let type = 0; type <= 0xff; type++) {
@@ -29,7 +31,7 @@ for (let type = 0; type <= 0xff; type++) {
 
 /**
  * Writes one value.
- * @param value integers up to 2^32 - 1, text, byte arrays, booleans, null, arrays and plain objects
+ * @param value integers up to 2^32 - 1, larger ones as BigInt, text, byte arrays, booleans, null, arrays and plain objects
  * @param reserved bytes to leave free in front, at most 255
  */
 export function encodeMessagePack(value: unknown, reserved: number): Buffer {
@@ -45,10 +47,20 @@ export function encodeMessagePack(value: unknown, reserved: number): Buffer {
  * @throws {Error} for what is not exactly one value, for an extension, and for nesting that is too deep for the stack
  */
 export function decodeMessagePack(bytes: Buffer): unknown {
+  return unpackOne(unpackr, bytes);
+}
+
+/** The same, but a 64-bit integer is a BigInt. @throws {Error} like decodeMessagePack */
+export function decodeExactMessagePack(bytes: Buffer): unknown {
+  exactUnpackr ??= new Unpackr({ useRecords: false, structures: noRecords, int64AsType: "bigint" });
+  return unpackOne(exactUnpackr, bytes);
+}
+
+function unpackOne(reader: Unpackr, bytes: Buffer): unknown {
   let value: unknown;
   let end = 0;
   // unpack() would write what stands before bytes too many into its error, as JSON: a gigabyte for a frame of 16 MiB.
-  unpackr.unpackMultiple(bytes, (first, _start, next = 0) => {
+  reader.unpackMultiple(bytes, (first, _start, next = 0) => {
     value = first;
     end = next;
     return false;

@@ -68,7 +68,7 @@ export class ShimExecutor implements Executor {
   }
 
   runPlugin(run: PluginRun): Promise<PluginOutcome> {
-    const { plugin, path, stdin, timeoutMs, absentLink, fileState } = run;
+    const { plugin, path, stdin, timeoutMs, absentLink, fileState, leftNetns } = run;
     const env = this.#withAllowedPath(run.env);
     return this.#orders.issue({
       type: FrameType.exec,
@@ -81,6 +81,7 @@ export class ShimExecutor implements Executor {
         timeoutMs,
         ...(absentLink === undefined ? {} : { absentLink }),
         ...(fileState === undefined ? {} : { fileState }),
+        ...(leftNetns === undefined ? {} : { leftNetns }),
       },
       patienceMs: timeoutMs === 0 ? 0 : timeoutMs + beyondTimeoutMs,
       read: (answer) => ({

@@ -186,6 +186,19 @@ describe("an executor of one request", () => {
     expect(agents).toHaveLength(1);
   });
 
+  test("gives no namespace to a recorded DEL, as an agent cannot say whether it is still that one", async () => {
+    const { pool, agents } = newPool();
+    const executor = new AgentExecutor(pool, { environment: {}, path: "" });
+    const leftNetns = { bootId: "b", device: 4n, inode: 5n, cookie: 6n };
+    const env = { CNI_COMMAND: "DEL", CNI_NETNS: "/run/netns/pod" };
+    const outcome = executor.runPlugin({ ...run, env, leftNetns });
+    await vi.waitFor(() => expect(agents[0]?.runs).toHaveLength(1), patience);
+    expect(agents[0]?.runs[0]?.env).toEqual({ CNI_COMMAND: "DEL", CNI_NETNS: "" });
+    expect(agents[0]?.runs[0]).not.toHaveProperty("leftNetns");
+    agents[0]?.finish();
+    expect((await outcome).exitCode).toBe(0);
+  });
+
   test("that has ended waits for what is under way, and begins nothing", async () => {
     const { pool, agents } = newPool();
     const executor = new AgentExecutor(pool, { environment: {}, path: "" });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ExecutorError } from "../../../src/agent/executor.ts";
 import { FrameConnection } from "../../../src/agent/frame-connection.ts";
 import { type FrameError, FrameType } from "../../../src/agent/frames.ts";
+import { decodeExactMessagePack } from "../../../src/agent/messagepack.ts";
 import { Orders } from "../../../src/agent/orders.ts";
 import { ShimExecutor } from "../../../src/agent/shim-executor.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
@@ -65,6 +66,18 @@ async function failure(work: Promise<unknown>): Promise<ExecutorError> {
 }
 
 describe("an order", () => {
+  test("to run a DEL in a recorded namespace names it, 64 bits and all", async () => {
+    const identity = { bootId: "b", device: 4n, inode: 2n ** 53n + 1n, cookie: 2n ** 64n - 1n };
+    const sent: Uint8Array[] = [];
+    peer.socket.on("data", (chunk) => sent.push(chunk));
+    void executor.runPlugin({ ...run, leftNetns: identity }).catch(() => {});
+    await peer.next();
+    const { leftNetns } = (
+      decodeExactMessagePack(Buffer.concat(sent).subarray(4)) as [number, number, never]
+    )[2];
+    expect(leftNetns).toEqual(identity);
+  });
+
   test("to run a plugin carries all of it, and its answer comes back", async () => {
     const outcome = executor.runPlugin({ ...run, absentLink: { netns: "/n", ifName: "eth0" } });
     const order = await peer.next();
