@@ -12,13 +12,17 @@ const sliceMs = 4;
 
 /**
  * The entries of a directory, as the kernel gives them: in no order. Those that come or go meanwhile may be among them or not.
+ * @param encoding of the names: `latin1` has one character for each byte, and so every name that is no text too
  * @returns nothing where there is no such directory
  * @throws {Error} of node:fs
  */
-export async function* directoryEntries(path: string): AsyncGenerator<Dirent> {
+export async function* directoryEntries(
+  path: string,
+  encoding: "utf8" | "latin1" = "utf8",
+): AsyncGenerator<Dirent> {
   const slices = new Slices();
   try {
-    for await (const entry of await opendir(path, { bufferSize: entriesAtOnce })) {
+    for await (const entry of await opendir(path, { bufferSize: entriesAtOnce, encoding })) {
       yield entry;
       await slices.pause();
     }

@@ -12,10 +12,11 @@ export interface FileStart {
 /**
  * Reads a regular file from its start, also behind a symbolic link. Never waits for the other end of a FIFO or a device.
  * @param most bytes
+ * @param flags further ones of open(2): O_NOFOLLOW
  * @throws {Error} of node:fs; or saying that it is no regular file
  */
-export function readFileStart(path: string, most: number): FileStart {
-  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+export function readFileStart(path: string, most: number, flags = 0): FileStart {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | flags);
   try {
     const stats = fstatSync(file);
     if (!stats.isFile()) throw new Error("it is no regular file");

@@ -23,7 +23,7 @@ export interface CniRequest {
   readonly traceparent?: string | undefined;
   /** Can the other end record a DEL that fails, and have it done later? */
   readonly canRecord?: true | undefined;
-  /** Of a recorded DEL: how often it is tried at most, this time included. undefined: a runtime's call. */
+  /** Of a recorded DEL that is replayed: how often it is tried at most, this time included. undefined: a runtime's call. */
   readonly triesLeft?: number | undefined;
 }
 

@@ -21,7 +21,7 @@ import { quoted } from "../log/quoted.ts";
 import { createMultus } from "../multus/handler.ts";
 import { keysOfDaemon } from "../multus/input/netconf.ts";
 import { NadFiles } from "../multus/plan/nad-files.ts";
-import { readSpool } from "../multus/spool.ts";
+import { readSpool } from "../multus/spool/spool.ts";
 import { ConfigRemoval } from "../runtime-config/removal.ts";
 import { Admission } from "./admission.ts";
 import { makeAgents } from "./agents.ts";
@@ -226,13 +226,13 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   if (cluster !== undefined) multus.restoreStatuses(cluster);
 }
 
-/** DELs that came while no daemon was there: shims see to them, and each for itself could say so only again and again. Never throws. */
+/** DELs that came while no daemon was there. Replays say nothing of those that cannot be removed: they would again and again. Never throws. */
 async function sayWhatWaits(cniDir: string, log: DaemonLogger): Promise<void> {
   try {
     const { directory, waiting, obstacle: error } = await readSpool(cniDir);
     if (waiting === 0) return;
     if (error === undefined) {
-      log.verbose("recorded DELs wait for the next call of the plugin", { directory, waiting });
+      log.verbose("recorded DELs wait to be carried out", { directory, waiting });
     } else {
       log.error("recorded DELs are not carried out, as they could not be removed afterwards", {
         directory,

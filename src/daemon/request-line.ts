@@ -63,7 +63,9 @@ export interface ArrivedRequest<Request extends CniRequest = CniRequest> {
   readonly otherShare?: string;
   /** Memory that it holds beside its `config`, in bytes. */
   readonly furtherBytes?: number;
-  /** Called once, unless it was given up before its turn came. */
+  /** Called when its turn has come. False: there is nothing to do any more, and nobody to answer. Without it there always is. */
+  begin?(): boolean;
+  /** Called once, unless it was given up before its turn came, or is not begun. */
   answer(answer: Answer): void;
   /** Is nobody left to read the answer? */
   isGone(): boolean;
@@ -137,6 +139,7 @@ export class RequestLine {
   ): Promise<void> {
     const { request } = arrived;
     const { command, containerId: container, ifName } = request;
+    if (arrived.begin?.() === false) return;
     const log = this.loggers.for(request.config);
     const queue = performance.now() - since;
     log.debug(`${bounded(command)} begins`, { container, ifName, queue });

@@ -51,7 +51,7 @@ export class DaemonServer {
   constructor(line: RequestLine, services: ServerServices) {
     this.#services = services;
     this.#stopping = line.stopping;
-    this.#context = { line, handle: services.handle, notReady: () => this.notReady };
+    this.#context = { line, handle: services.handle, notReady: () => this.notReady, replayed: new Set() };
     const log = line.loggers.daemon;
     this.#arriving = new ConnectionLimits({
       ...arrivalBounds,
@@ -110,6 +110,7 @@ export class DaemonServer {
    * @returns requests that were not finished: none
    */
   async retire(): Promise<number> {
+    this.#stopping.retire();
     this.#socketFile?.remove();
     await this.#lastArrivals();
     this.#server.close();

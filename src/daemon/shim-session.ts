@@ -1,4 +1,4 @@
-/** One shim's connection: HELLO, REQUEST, the orders of its request, REPLY (docs/wire.md). */
+/** One shim's connection: HELLO, REQUEST, the orders of its request or of a replay, REPLY (docs/wire.md). */
 
 import type { Duplex } from "node:stream";
 import { FrameConnection } from "../agent/frame-connection.ts";
@@ -7,12 +7,12 @@ import { type Frame, FrameError, FrameType, protocolVersion } from "../agent/fra
 import { Orders } from "../agent/orders.ts";
 import { ShimExecutor } from "../agent/shim-executor.ts";
 import type { CniRequest } from "../cni/request.ts";
+import { errorText } from "../log/error-text.ts";
 import { bounded, quoted } from "../log/quoted.ts";
-import { type Answer, type RequestHandler, type RequestLine, refusal } from "./request-line.ts";
+import type { ReplayContext, ReplaySession } from "./replay-session.ts";
+import { type Answer, refusal } from "./request-line.ts";
 
-export interface SessionContext {
-  readonly line: RequestLine;
-  readonly handle: RequestHandler;
+export interface SessionContext extends ReplayContext {
   /** Why the daemon should get nothing to do, for probes; undefined: it is ready. */
   readonly notReady: () => string | undefined;
 }
@@ -24,6 +24,13 @@ export interface SessionListener {
   /** Is called once, last. */
   closed(): void;
 }
+
+interface SessionAnswer extends Answer {
+  /** Of a replay: milliseconds after which there is something to do again; undefined: nothing waits. */
+  readonly againMs?: number | undefined;
+}
+
+const nothing = new Uint8Array();
 
 /** Questions of a kubelet (`multus probe`). */
 const probeQuestions: readonly string[] = ["live", "ready", "startup"];
@@ -39,7 +46,8 @@ export class ShimSession {
   readonly #connection: FrameConnection;
   readonly #orders: Orders;
   readonly #listener: SessionListener;
-  #state: "hello" | "request" | "orders" | "turned away" = "hello";
+  #state: "hello" | "request" | "orders" | "turned away" | "replay request" | "replay" = "hello";
+  #replay: ReplaySession | undefined;
   /** Gives up the request's place in the line; nothing before it has one. */
   #giveUp: () => void = () => {};
   #gone = false;
@@ -57,9 +65,9 @@ export class ShimSession {
     this.#connection.receive(first);
   }
 
-  /** Has it brought a request that is not answered yet? */
+  /** Has it brought a request that is not answered yet? Of a replay: is a recorded DEL being carried out? */
   get underWay(): boolean {
-    return this.#state === "orders";
+    return this.#state === "orders" || this.#replay?.isCarryingOut === true;
   }
 
   /** Closes at once: the shim ends its delegates and answers "try again later". */
@@ -73,7 +81,10 @@ export class ShimSession {
     } else if (this.#state === "request" && frame.type === FrameType.request) {
       const body = new Fields("REQUEST", frame.body);
       this.#request(readRequest(body), readPluginDirectories(body));
-    } else if (this.#state === "orders" && frame.type === FrameType.done) {
+    } else if (this.#state === "replay request" && frame.type === FrameType.request) {
+      const body = new Fields("REQUEST", frame.body);
+      this.#startReplay(body.text("cniDir"), readPluginDirectories(body));
+    } else if ((this.#state === "orders" || this.#state === "replay") && frame.type === FrameType.done) {
       this.#orders.done(frame);
     } else {
       throw new FrameError("unexpected", `frame of type ${frame.type} has no place here`);
@@ -94,11 +105,11 @@ export class ShimSession {
       this.#answerProbe(hello.text("question"));
       return;
     }
-    if (role !== "plugin") {
-      this.#refuse(`the daemon's socket is for role plugin, not for role ${quoted(role)}`);
+    if (role !== "plugin" && role !== "replay") {
+      this.#refuse(`the daemon's socket is for roles plugin and replay, not for role ${quoted(role)}`);
       return;
     }
-    this.#state = "request";
+    this.#state = role === "plugin" ? "request" : "replay request";
   }
 
   #request(request: CniRequest, pluginDirectories: readonly string[] | undefined): void {
@@ -119,6 +130,30 @@ export class ShimSession {
       },
       isGone: () => this.#gone,
     });
+  }
+
+  #startReplay(cniDir: string, pluginDirectories: readonly string[] | undefined): void {
+    this.#listener.requested();
+    this.#state = "replay";
+    const executor = new ShimExecutor(this.#orders, pluginDirectories);
+    this.#runReplay(cniDir, executor).then(
+      (againMs) => this.#reply({ exitCode: 0, stdout: nothing, againMs }),
+      (error: unknown) => {
+        const problem = errorText(error);
+        const { daemon } = this.#context.line.loggers;
+        daemon.error("recorded DELs cannot be replayed", { cniDir, error: problem });
+        this.#refuse(`recorded DELs below ${quoted(cniDir)} cannot be replayed: ${problem}`);
+      },
+    );
+  }
+
+  /** @throws {Error} where the records cannot be read */
+  async #runReplay(cniDir: string, executor: ShimExecutor): Promise<number | undefined> {
+    // Most daemons never see a recorded DEL.
+    const { ReplaySession } = await import("./replay-session.ts");
+    this.#replay = new ReplaySession(this.#context, cniDir, executor);
+    if (this.#gone) this.#replay.end();
+    return this.#replay.run();
   }
 
   /** Takes no slot and waits for nothing: that the answer comes at all says that the event loop goes on. */
@@ -144,11 +179,12 @@ export class ShimSession {
     this.#reply(refusal(message));
   }
 
-  #reply({ exitCode, stdout, retry, record, tell }: Answer): void {
+  #reply({ exitCode, stdout, retry, record, tell, againMs }: SessionAnswer): void {
     const more = {
       ...(retry === true ? { retry } : {}),
       ...(record === true ? { record } : {}),
       ...(tell === true ? { tell } : {}),
+      ...(againMs === undefined ? {} : { againMs }),
     };
     this.#connection.send(FrameType.reply, 0, { exitCode, stdout, ...more });
     this.#connection.end();
@@ -158,6 +194,7 @@ export class ShimSession {
     this.#gone = true;
     this.#orders.end("the multus process that asked is gone");
     this.#giveUp();
+    this.#replay?.end();
     this.#listener.closed();
   }
 }
@@ -174,7 +211,6 @@ function readRequest(body: Fields): CniRequest {
     path: body.text("path"),
     config: body.bytes("config"),
     ...(command === "DEL" ? { canRecord: true } : {}),
-    ...(body.has("triesLeft") ? { triesLeft: body.unsigned("triesLeft") } : {}),
     ...(body.has("traceparent") ? { traceparent: body.text("traceparent") } : {}),
   };
 }

@@ -8,6 +8,7 @@ const turnedAway: ReadonlySet<string> = new Set(["ADD", "CHECK"]);
 export class Stopping {
   #isStopping = false;
   #turnsAway = false;
+  #isRetiring = false;
 
   /** Has the daemon been told to stop? */
   get isStopping(): boolean {
@@ -16,6 +17,16 @@ export class Stopping {
 
   begin(): void {
     this.#isStopping = true;
+  }
+
+  /** The daemon ends as it was idle: what is there is still served. */
+  retire(): void {
+    this.#isRetiring = true;
+  }
+
+  /** May a recorded DEL be begun? It waits for the next daemon otherwise. */
+  get mayBeginRecorded(): boolean {
+    return !this.#isStopping && !this.#isRetiring;
   }
 
   /** From now on there is something to wait for, and new work would only prolong it. */

@@ -3,7 +3,7 @@
 import { protocolVersion } from "../agent/frames.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
-import { readSpool } from "../multus/spool.ts";
+import { readSpool } from "../multus/spool/spool.ts";
 import { type TracingKey, tracingSettings } from "../telemetry/settings.ts";
 import { SpanQueue } from "../telemetry/span-queue.ts";
 import { type TraceExport, Tracer } from "../telemetry/tracer.ts";

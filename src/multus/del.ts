@@ -8,7 +8,7 @@ import type { DelOnFailure } from "./input/netconf.ts";
 import { podKey } from "./input/pod.ts";
 import { PodError } from "./input/pod-error.ts";
 import type { RequestContext } from "./request/context.ts";
-import { removeSetAside } from "./spool.ts";
+import { removeSetAside } from "./spool/spool.ts";
 import { planLength, removePlan } from "./state/plan-file.ts";
 
 /**

@@ -16,7 +16,7 @@ import { mostFailedDels, mostFailedDelsKept, mostFailedDelsKeptBytes } from "./i
 import { failedDelsDirectory } from "./input/cni-dir.ts";
 import type { PodReference } from "./input/pod.ts";
 import { Room } from "./room.ts";
-import { type RecordedState, recordedContainers } from "./spool.ts";
+import { type RecordedState, recordedContainers } from "./spool/spool.ts";
 
 /** From this DEL of a container on the runtime is not told again that it has failed. */
 const triesOfRuntime = 3;

@@ -42,12 +42,15 @@ import { firstOf, type NadSource } from "./plan/nads.ts";
 import { NetworkCatalog } from "./plan/networks.ts";
 import { PassthruExecutor } from "./plan/passthru.ts";
 import { BusyContainers } from "./request/busy.ts";
-import type { RequestContext } from "./request/context.ts";
+import { executorErrorCode, type RequestContext } from "./request/context.ts";
 import { networkWithVersion } from "./request/network-version.ts";
 import { type Pause, plainPause } from "./request/pause.ts";
 import { pluginArgs, pluginPath } from "./request/plugin-environment.ts";
 import { type Clock, systemClock } from "./request/readiness.ts";
 import { endPhase, newReport, type RequestReport } from "./request/report.ts";
+import type { CarryOut } from "./spool/attempt.ts";
+import type { OwnRecords } from "./spool/own-records.ts";
+import { hasRecords } from "./spool/spool.ts";
 import { notAvailable, status } from "./status-command.ts";
 
 export interface MultusOptions {
@@ -157,7 +160,7 @@ function changesPods({ command }: CniRequest): boolean {
 
 /** Makes the handler of a daemon's whole life. */
 export function createMultus(options: MultusOptions): Multus {
-  const { kernels, nads, clock = systemClock, delegateTimeoutMs } = options;
+  const { kernels, nads, clock = systemClock, wallClock = Date.now, delegateTimeoutMs } = options;
   const files = new NetworkConfigFiles(kernels, (problem) => options.log.error(problem.message));
   const catalog = new NetworkCatalog(kernels, files);
   const versions = new PluginVersions();
@@ -202,8 +205,7 @@ export function createMultus(options: MultusOptions): Multus {
   function failedDelsOf(cniDir: string): FailedDels | Promise<FailedDels> {
     const known = failedDels.get(cniDir);
     if (known !== undefined) return known;
-    const { wallClock: now = Date.now } = options;
-    const opening = FailedDels.open({ cniDir, log: options.log, now }).then((opened) => {
+    const opening = FailedDels.open({ cniDir, log: options.log, now: wallClock }).then((opened) => {
       failedDels.set(cniDir, opened);
       return opened;
     });
@@ -292,6 +294,77 @@ export function createMultus(options: MultusOptions): Multus {
     return nothing;
   }
 
+  /** Records of the request's container; undefined: there are none, or the request is the replay of one. */
+  async function recordsOf({ request, netconf, log }: RequestContext): Promise<OwnRecords | undefined> {
+    const { containerId, triesLeft } = request;
+    const { shimCniDir: cniDir } = netconf;
+    if (triesLeft !== undefined) return undefined;
+    try {
+      if (!hasRecords(cniDir, containerId)) return undefined;
+      const { OwnRecords: Records } = await import("./spool/own-records.ts");
+      return new Records({ cniDir, request, log, now: wallClock });
+    } catch (error) {
+      log.error("recorded DELs cannot be read", { cniDir, error: errorText(error) });
+      return undefined;
+    }
+  }
+
+  /** Carries recorded DELs out inside of another request of their container. */
+  function withinRequest(surroundings: RequestSurroundings): CarryOut {
+    const { executor, log, pause } = surroundings;
+    return async ({ request, begin, executorOver }) => {
+      if (!begin()) return "not begun";
+      const own = { ...surroundings, executor: executorOver(executor) };
+      const { error } = await answered(request, (report) =>
+        carryOut(request, own, report, performance.now()),
+      );
+      const { ifName } = request;
+      if (error === undefined) {
+        log.verbose("a recorded DEL of the container is done", { ifName });
+        return "succeeded";
+      }
+      log.error("a recorded DEL of the container has failed", {
+        ifName,
+        code: error.code,
+        error: error.message,
+      });
+      const isGone = pause.signal?.aborted === true || executorErrorCode(error) === "gone";
+      return isGone ? "broken off" : "failed";
+    };
+  }
+
+  /** An old DEL would take away what the ADD makes. @throws {CniError} 11 where one of the container's records cannot be done */
+  async function addAfterRecords(
+    context: RequestContext,
+    surroundings: RequestSurroundings,
+  ): Promise<Uint8Array> {
+    const records = await recordsOf(context);
+    if (records !== undefined) {
+      const since = performance.now();
+      if (!(await records.replay(withinRequest(surroundings)))) {
+        const { addBeforeRecorded } = await import("./spool/own-records.ts");
+        throw addBeforeRecorded(context.netconf.shimCniDir);
+      }
+      endPhase(context.report, "recorded", since);
+    }
+    return add(context);
+  }
+
+  /** One that cannot be done is no obstacle. A record that says just the same as the DEL is done with it. */
+  async function delAfterRecords(
+    context: RequestContext,
+    surroundings: RequestSurroundings,
+  ): Promise<Uint8Array> {
+    const records = await recordsOf(context);
+    if (records === undefined) return del(context);
+    const since = performance.now();
+    await records.replay(withinRequest(surroundings));
+    endPhase(context.report, "recorded", since);
+    const answer = await del(context);
+    await records.forget();
+    return answer;
+  }
+
   /** The runtime's list is from before the request came: it does not have what was added while that waited. */
   async function gc(context: RequestContext, arrived: number): Promise<Uint8Array> {
     const touched = busy.touched(arrived);
@@ -316,9 +389,9 @@ export function createMultus(options: MultusOptions): Multus {
     checkCommandVersion(command, context.netconf.cniVersion);
     switch (command) {
       case "ADD":
-        return add(context);
+        return addAfterRecords(context, surroundings);
       case "DEL":
-        return del(context);
+        return delAfterRecords(context, surroundings);
       case "CHECK":
         await check(context);
         return nothing;
@@ -364,14 +437,26 @@ export function createMultus(options: MultusOptions): Multus {
     }
   }
 
-  /** Works on one request, and makes an error object of whatever goes wrong. */
+  /** Works on one request while its container counts as busy. */
   async function handled(
     request: CniRequest,
     work: (report: RequestReport) => Promise<Uint8Array>,
   ): Promise<HandledRequest> {
-    const report = newReport();
     const containerId = containerOf(request);
     busy.begin(containerId);
+    try {
+      return await answered(request, work);
+    } finally {
+      busy.end(containerId);
+    }
+  }
+
+  /** Makes an error object of whatever goes wrong. */
+  async function answered(
+    request: CniRequest,
+    work: (report: RequestReport) => Promise<Uint8Array>,
+  ): Promise<HandledRequest> {
+    const report = newReport();
     try {
       return { exitCode: 0, stdout: await work(report), report, error: undefined };
     } catch (caught) {
@@ -380,7 +465,6 @@ export function createMultus(options: MultusOptions): Multus {
       const stdout = Buffer.from(errorJson(error, versionAskedFor(request)));
       return { exitCode: 1, stdout, report, error };
     } finally {
-      busy.end(containerId);
       const { podNamespace: namespace, podName: name } = report;
       if (name !== "" && changesPods(request)) missing.ended({ namespace, name });
     }

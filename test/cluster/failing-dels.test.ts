@@ -6,7 +6,7 @@
 import { existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readSpool } from "../../src/multus/spool.ts";
+import { readSpool } from "../../src/multus/spool/spool.ts";
 import { ClusterNode, networksAnnotation, nodeName, runtimes } from "../support/cluster/node.ts";
 import { debianPlugins } from "../support/test-node.ts";
 

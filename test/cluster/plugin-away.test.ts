@@ -4,7 +4,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readSpool } from "../../src/multus/spool.ts";
+import { readSpool } from "../../src/multus/spool/spool.ts";
 import { documents } from "../support/cluster/manifests.ts";
 import { ClusterNode, type ClusterTraces, runtimes } from "../support/cluster/node.ts";
 

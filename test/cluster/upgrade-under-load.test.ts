@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { readSpool } from "../../src/multus/spool.ts";
+import { readSpool } from "../../src/multus/spool/spool.ts";
 import { daemonSetOf, kustomize, manifests } from "../support/cluster/deployment.ts";
 import { documents } from "../support/cluster/manifests.ts";
 import { ClusterNode } from "../support/cluster/node.ts";

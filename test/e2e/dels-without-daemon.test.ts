@@ -4,7 +4,7 @@ import { appendFileSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { readSpool } from "../../src/multus/spool.ts";
+import { readSpool } from "../../src/multus/spool/spool.ts";
 import { installDelegate, slowly } from "../support/delegates.ts";
 import { reservations, traces } from "../support/leaks.ts";
 import { markedProcesses, session } from "../support/session.ts";

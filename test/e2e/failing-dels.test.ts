@@ -3,7 +3,7 @@
 import { appendFileSync, existsSync, readdirSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { readSpool } from "../../src/multus/spool.ts";
+import { readSpool } from "../../src/multus/spool/spool.ts";
 import { installDelegate } from "../support/delegates.ts";
 import { reservations, traces } from "../support/leaks.ts";
 import { markedProcesses, session } from "../support/session.ts";

@@ -38,8 +38,17 @@ export class WirePeer {
 
   /** HELLO and REQUEST in one write, as the shim does. */
   request(request: Partial<CniRequest>, protocol = 1): void {
-    const hello = encodeFrame(FrameType.hello, 0, { protocol, version: "0.0.0-test", role: "plugin" });
-    this.socket.write(Buffer.concat([hello, encodeFrame(FrameType.request, 0, requestBody(request))]));
+    this.#greet("plugin", requestBody(request), protocol);
+  }
+
+  /** The same of a shim that stays for recorded DELs. @param more fields of REQUEST */
+  replay(cniDir: string, more: FrameBody = {}): void {
+    this.#greet("replay", { cniDir, path: "/opt/cni/bin", pluginDirectories: "/opt/cni/bin", ...more }, 1);
+  }
+
+  #greet(role: string, body: FrameBody, protocol: number): void {
+    const hello = encodeFrame(FrameType.hello, 0, { protocol, version: "0.0.0-test", role });
+    this.socket.write(Buffer.concat([hello, encodeFrame(FrameType.request, 0, body)]));
   }
 
   /** The next frame that came or comes; undefined when the stream has ended. */

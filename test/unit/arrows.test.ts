@@ -54,7 +54,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The floors of src/multus: each may use those below it. The commands at the top are in no directory of their own. */
-const floors = ["input", "plan", "cluster", "request", "state", "background"];
+const floors = ["input", "plan", "cluster", "request", "state", "spool", "background"];
 
 const roomOf = (file: string) => relative(source, file).split(sep)[0] ?? "";
 

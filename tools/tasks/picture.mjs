@@ -29,6 +29,7 @@ const about = {
   "multus/commands": "attach, detach, check, gc, hot-plug",
   "multus/background": "work of no request",
   "multus/state": "what a container has on disk",
+  "multus/spool": "DELs that shims recorded, and their replay",
   "multus/request": "what a request's work is done with",
   "multus/cluster": "what is asked of a cluster",
   "multus/plan": "what a pod gets",

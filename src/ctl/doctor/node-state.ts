@@ -4,7 +4,7 @@ import { existsSync, lstatSync, statfsSync } from "node:fs";
 import { isMissingFile } from "../../cni/errors.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
-import { readSpool } from "../../multus/spool.ts";
+import { readSpool } from "../../multus/spool/spool.ts";
 import { readAttachments } from "../node/attachments.ts";
 import type { NodeCheck } from "../text/finding.ts";
 import { formatAge, listed } from "../text/quantities.ts";

@@ -2,7 +2,7 @@
 
 import { Command } from "commander";
 import { errorText } from "../../log/error-text.ts";
-import { readSpool } from "../../multus/spool.ts";
+import { readSpool } from "../../multus/spool/spool.ts";
 import { plannedContainers } from "../../multus/state/plan-file.ts";
 import { answers } from "../../socket/directory.ts";
 import { UserError } from "../command/user-error.ts";

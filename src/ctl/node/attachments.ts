@@ -13,7 +13,7 @@ import { errorText } from "../../log/error-text.ts";
 import { spoolDirectory } from "../../multus/input/cni-dir.ts";
 import { podReference } from "../../multus/input/pod.ts";
 import { interfaceName } from "../../multus/plan/delegate.ts";
-import { type RecordedState, recordedContainers } from "../../multus/spool.ts";
+import { type RecordedState, recordedContainers } from "../../multus/spool/spool.ts";
 import { plannedContainers, planPath, readPlan } from "../../multus/state/plan-file.ts";
 import { type CacheProblem, problemLog } from "./problem-log.ts";
 

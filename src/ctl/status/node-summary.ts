@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { spoolDirectory } from "../../multus/input/cni-dir.ts";
-import { readSpool } from "../../multus/spool.ts";
+import { readSpool } from "../../multus/spool/spool.ts";
 import { type NodeAttachments, readAttachments } from "../node/attachments.ts";
 
 export interface NodeSummary {

@@ -27,6 +27,8 @@ export interface Netconf extends LogSettings {
   readonly binDir: string;
   readonly confDir: string;
   readonly cniDir: string;
+  /** The netconf's own, whatever the daemon's configuration says: the shim records DELs below it. */
+  readonly shimCniDir: string;
   /** Configurations given in the netconf itself, raw JSON objects; empty where clusterNetwork is given (it wins). */
   readonly delegates: readonly Uint8Array[];
   /** "" where delegates are given. */
@@ -157,6 +159,7 @@ export function parseNetconf(bytes: Uint8Array, overrides: NetconfOverrides = no
   return {
     ...withDefaults(keys),
     name,
+    shimCniDir: lastingKeys(read.keys).cniDir,
     cniVersion,
     delegates,
     clusterNetwork,
@@ -187,6 +190,7 @@ function withDefaults(keys: NetconfKeys): Netconf {
     kubeconfig: keys.kubeconfig ?? "",
     ...logSettings(keys),
     ...lastingKeys(keys),
+    shimCniDir: lastingKeys(keys).cniDir,
     systemNamespaces: keys.systemNamespaces ?? ["kube-system"],
     readinessIndicatorFile: keys.readinessindicatorfile ?? "",
     namespaceIsolation: keys.namespaceIsolation ?? false,

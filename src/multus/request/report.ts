@@ -12,7 +12,7 @@ export interface NetworkReport {
 
 /** A part of the work. */
 export interface PhaseReport {
-  /** One of netconf, ready, pod-lookup, plan, plan-file, delegates, links, undo, status. */
+  /** One of netconf, recorded, ready, pod-lookup, plan, plan-file, delegates, links, undo, status. */
   readonly phase: string;
   /** Milliseconds of `performance.now()`. */
   readonly start: number;

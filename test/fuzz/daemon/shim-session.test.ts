@@ -86,6 +86,7 @@ test("whatever a shim sends and in whatever pieces, it gets one REPLY at most, a
           const context = {
             line,
             notReady: () => undefined,
+            replayed: new Set<string>(),
             handle: async (
               _: unknown,
               executor: { linkExists(netns: string, ifName: string): Promise<boolean> },

@@ -8,11 +8,13 @@ import { parseInterfaceAttributes } from "../../../src/multus/input/interface-at
 import { parseNetconf } from "../../../src/multus/input/netconf.ts";
 import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/input/selection.ts";
 import { parseManifests } from "../../../src/multus/plan/manifests.ts";
-import { spoolNameKind } from "../../../src/multus/spool.ts";
+import { decodeRecord, namespaceInHead, RecordError } from "../../../src/multus/spool/record.ts";
+import { brokenName, failedName, nameWithTries, spoolNameKind } from "../../../src/multus/spool/spool.ts";
 import { decodePlan } from "../../../src/multus/state/plan-decoding.ts";
 import { plannedInterface, plannedNetwork } from "../../../src/multus/state/plan-file.ts";
 import { readArrayPrefix } from "../../../src/multus/state/torn-array.ts";
 import { statusPage } from "../../../src/socket/client.ts";
+import { encodeRecord, recordAround, recordBody } from "../../shim/support/spool.ts";
 import { goldenAnnotations, goldenNetconfs, goldenResults, goldenTexts } from "../engine/golden.ts";
 import { attempt, type FuzzTarget, must, mustEqual, mustKeepPrototypes } from "../engine/target.ts";
 
@@ -173,7 +175,64 @@ export const spoolNameTarget: FuzzTarget = {
   run(input) {
     const kind = spoolNameKind(input.toString("utf8"));
     must(["record", "failed", "broken", "hidden"].includes(kind.kind), "no kind");
-    if (kind.kind === "record") must(kind.tries <= 99 && kind.microseconds < 1e16, "a number that is none");
+    // As the directory's names are read: a byte is a character.
+    const name = input.toString("latin1");
+    const aside = brokenName(name);
+    must(
+      aside.length <= Math.max(255, name.length) && spoolNameKind(aside).kind === "broken",
+      "not set aside",
+    );
+    must(name.length > 255 || aside.length <= 255, "a name that no file can have");
+    if (kind.kind !== "record") return;
+    must(kind.tries <= 99 && kind.microseconds < 1e16, "a number that is none");
+    mustEqual(nameWithTries(name, kind.tries), name, "the same tries");
+    mustEqual(spoolNameKind(nameWithTries(name, 7)), { ...kind, tries: 7 }, "other tries");
+    const failed = spoolNameKind(failedName(name));
+    mustEqual(failed, { kind: "failed", containerId: kind.containerId }, "set aside as failed");
+  },
+};
+
+export const spoolRecordTarget: FuzzTarget = {
+  name: "multus/spool-record",
+  covers: ["src/multus/spool/record.ts decodeRecord", "src/agent/messagepack.ts decodeExactMessagePack"],
+  seeds: () => {
+    const namespace = {
+      bootId: "5b8c7a52-5c4e-4d3c-9a53-3f7f0c2c9a3e",
+      netnsDevice: 4,
+      netnsInode: 2 ** 32 - 1,
+    };
+    const args =
+      "K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod-with-a-name-that-is-longer-than-thirty-one-bytes";
+    const bodies = [
+      recordBody(),
+      recordBody({ ...namespace, netnsCookie: 2n ** 64n - 1n, netns: "/run/netns/pod", args }),
+    ];
+    return bodies.flatMap((body) => [encodeRecord(body), encodeRecord(body).subarray(16)]);
+  },
+  words: ["MWSPOOL1", "args", "netnsCookie", "K8S_POD_NAMESPACE=", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff"],
+  run(input) {
+    // As a file, and as the body of one whose length and checksum fit.
+    for (const file of [input, recordAround(input)]) {
+      must(typeof namespaceInHead(file) === "string", "no text");
+      const record = attempt(input, [RecordError], () => decodeRecord(file));
+      if (record === undefined) continue;
+      mustKeepPrototypes(record);
+      const { config, identity, ...texts } = record;
+      must(
+        Object.values(texts).every((text) => typeof text === "string" && !text.includes("\0")),
+        "a text with a zero byte",
+      );
+      must(record.command === "DEL" && Buffer.isBuffer(config), "no DEL");
+      const namespace = namespaceInHead(encodeRecord({ ...recordBody(), ...texts, config }));
+      must(namespace === "" || record.args.includes(namespace), "a namespace that is not in CNI_ARGS");
+      if (identity === undefined) continue;
+      const { bootId, ...numbers } = identity;
+      must(bootId !== "" && identity.cookie > 0n, "a namespace that cannot be told from another");
+      must(
+        Object.values(numbers).every((number) => number >= 0n && number < 2n ** 64n),
+        "a number that is none",
+      );
+    }
   },
 };
 

@@ -4,7 +4,7 @@ import { encodeFrame, FrameType } from "../../../src/agent/frames.ts";
 import { CniError } from "../../../src/cni/errors.ts";
 import { isJsonObject } from "../../../src/cni/json.ts";
 import { checkedNetconfKeys } from "../../../src/multus/input/netconf.ts";
-import { spoolNameKind } from "../../../src/multus/spool.ts";
+import { spoolNameKind } from "../../../src/multus/spool/spool.ts";
 import { readResultLink } from "../../../src/multus/state/expected-link.ts";
 import { ShimReader } from "../../support/shim-reader.ts";
 import { goldenNetconfs, goldenResults } from "../engine/golden.ts";

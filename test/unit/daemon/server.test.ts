@@ -99,7 +99,7 @@ async function get(path: string, method = "GET"): Promise<{ status: number | und
 }
 
 describe("a shim", () => {
-  test("says which DEL is a recorded one, and is told which to record", async () => {
+  test("is told which DEL to record, and cannot say that one is a recorded one", async () => {
     const seen: CniRequest[] = [];
     const records: RequestReport["record"][] = ["tell", "instead"];
     await serve(async (request) => {
@@ -117,8 +117,8 @@ describe("a shim", () => {
       peer.request({ command: "DEL", containerId: "abc", ...more });
       replies.push((await peer.next())?.body);
     }
-    expect(seen).toMatchObject([{ canRecord: true }, { canRecord: true }, { canRecord: true, triesLeft: 3 }]);
-    expect(seen[0]).not.toHaveProperty("triesLeft");
+    expect(seen).toMatchObject([{ canRecord: true }, { canRecord: true }, { canRecord: true }]);
+    for (const request of seen) expect(request).not.toHaveProperty("triesLeft");
     expect(replies).toEqual([
       { exitCode: 1, stdout: Buffer.from("{}"), record: true, tell: true },
       { exitCode: 1, stdout: Buffer.from("{}"), record: true },
@@ -163,8 +163,12 @@ describe("a shim", () => {
     await serve(succeed);
     const peer = await newPeer();
     const sent: Buffer[] = [];
-    const recorder = { write: (bytes: Buffer) => sent.push(bytes) };
-    WirePeer.prototype.request.call({ ...peer, socket: recorder }, {});
+    const write = vi.spyOn(peer.socket, "write").mockImplementation((bytes) => {
+      sent.push(Buffer.from(bytes));
+      return true;
+    });
+    peer.request({});
+    write.mockRestore();
     for (const byte of Buffer.concat(sent)) {
       await new Promise((resolve) => peer.socket.write(Buffer.of(byte), resolve));
     }

@@ -31,6 +31,7 @@ describe("the netconf", () => {
       namespaceIsolation: false,
       nonIsolatedNamespaces: ["default"],
       systemNamespaces: ["kube-system"],
+      shimCniDir: "/var/lib/cni/multus",
       multusNamespace: "kube-system",
       maxNetworksPerPod: 64,
       retryDeleteOnError: false,

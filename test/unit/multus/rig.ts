@@ -7,6 +7,7 @@ import {
   ExecutorError,
   type ExpectedLink,
   type LinkState,
+  type NetnsIdentity,
   type PluginOutcome,
   type PluginRun,
 } from "../../../src/agent/executor.ts";
@@ -38,6 +39,8 @@ export interface PluginCall {
   readonly stdinText: string;
   readonly path: string;
   readonly timeoutMs: number;
+  /** Of a recorded DEL. */
+  readonly leftNetns?: NetnsIdentity;
 }
 
 /** What a plugin does: its stdout as a value or text, its exit code; nothing: it goes well. */
@@ -79,7 +82,7 @@ export class PretendedPlugins implements Executor {
     if (run.absentLink !== undefined && this.links.has(run.absentLink.ifName)) {
       throw new ExecutorError("link-exists", `${run.absentLink.ifName} is there already`);
     }
-    const { plugin, env, path, timeoutMs } = run;
+    const { plugin, env, path, timeoutMs, leftNetns } = run;
     if (env.CNI_COMMAND === "VERSION") return this.#versionsOf(run);
     const stdinText = Buffer.from(run.stdin).toString("utf8");
     const call = {
@@ -91,6 +94,7 @@ export class PretendedPlugins implements Executor {
       stdinText,
       path,
       timeoutMs,
+      ...(leftNetns === undefined ? {} : { leftNetns }),
     };
     this.calls.push(call);
     const answer = this.behaviour(call);

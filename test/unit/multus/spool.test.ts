@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { readSpool } from "../../../src/multus/spool.ts";
+import { readSpool } from "../../../src/multus/spool/spool.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 const now = 1_800_000_000_000;

@@ -1,15 +1,16 @@
 /**
- * What waits in the spool of DELs that shims recorded: because no daemon was there, or because they fail (docs/wire.md, "DELs while no daemon is there", "DELs that fail").
- * Only looked at: shims do the rest.
+ * The spool of DELs that shims recorded because no daemon was there, or because they fail (docs/wire.md, "DELs while no daemon is there", "DELs that fail"): names of its files, and
+ * numbers for those that report on it. Replay of the records is in src/multus/spool/, which is loaded only where something is recorded.
  */
 
-import { accessSync, constants, lstatSync } from "node:fs";
+import { accessSync, constants, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { removeFile } from "../cni/atomic-file.ts";
-import { directoryEntries } from "../cni/directory.ts";
-import { isMissingFile } from "../cni/errors.ts";
-import { errorText } from "../log/error-text.ts";
-import { spoolDirectory } from "./input/cni-dir.ts";
+import { removeFile } from "../../cni/atomic-file.ts";
+import { directoryEntries } from "../../cni/directory.ts";
+import { isMissingFile } from "../../cni/errors.ts";
+import { errorText } from "../../log/error-text.ts";
+import { spoolDirectory } from "../input/cni-dir.ts";
+import { checksum } from "./checksum.ts";
 
 /** The spool of one cniDir. */
 export interface SpoolState {
@@ -34,10 +35,14 @@ export interface SpoolState {
 /** Microseconds since 1970, tries, container id. */
 const recordName = /^(\d{16})-(\d{2})-([A-Za-z0-9][A-Za-z0-9_.-]*)$/;
 const failedPrefix = "failed-";
+const brokenPrefix = "broken-";
 /** A name can still be given the prefix of what is set aside. */
 const maxNameLength = 248;
+/** Characters of `<time>-`, and of the tries behind it. */
+const triesAt = 17;
+const triesLength = 2;
 
-/** What a file in the spool is by its name. `broken`: set aside as no record, or will be; `hidden`: no file that a shim looks at. */
+/** What a file in the spool is by its name. `broken`: set aside as no record, or will be; `hidden`: neither shim nor daemon looks at it. */
 export type SpoolName =
   | {
       readonly kind: "record";
@@ -49,7 +54,7 @@ export type SpoolName =
   | { readonly kind: "failed"; readonly containerId: string }
   | { readonly kind: "broken" | "hidden" };
 
-/** As the shim reads it (shim/spool_directory.c). */
+/** The shim reads names in the same way (shim/spool_directory.c). */
 export function spoolNameKind(name: string): SpoolName {
   if (name.startsWith(".")) return { kind: "hidden" };
   if (name.startsWith(failedPrefix)) {
@@ -58,6 +63,48 @@ export function spoolNameKind(name: string): SpoolName {
   const [, time, tries, containerId = ""] = (name.length <= maxNameLength && recordName.exec(name)) || [];
   if (time === undefined) return { kind: "broken" };
   return { kind: "record", microseconds: Number(time), tries: Number(tries), containerId };
+}
+
+/** Has a file been set aside as no record? @param name of a file whose kind is `broken` */
+export function isSetAsBroken(name: string): boolean {
+  return name.startsWith(brokenPrefix);
+}
+
+/** The name of a record with another number of tries. @param name of a record @param tries 0 to 99 */
+export function nameWithTries(name: string, tries: number): string {
+  const digits = String(tries).padStart(triesLength, "0");
+  return `${name.slice(0, triesAt)}${digits}${name.slice(triesAt + triesLength)}`;
+}
+
+/** The name of a record that has failed too often. @param name of a record */
+export function failedName(name: string): string {
+  return `${failedPrefix}${name}`;
+}
+
+/**
+ * The name of a file that is set aside as no record: `broken-<name>`. Of a name that leaves no room for the prefix: its first 239 bytes, `-` and the CRC-32 of all of it in
+ * hexadecimal, so that names which begin alike stay different.
+ * @param name one character a byte (latin1), as file names are bytes
+ */
+export function brokenName(name: string): string {
+  if (name.length <= maxNameLength) return `${brokenPrefix}${name}`;
+  const tail = `-${checksum(Buffer.from(name, "latin1")).toString(16).padStart(8, "0")}`;
+  return `${brokenPrefix}${name.slice(0, maxNameLength - tail.length)}${tail}`;
+}
+
+/**
+ * Is a DEL of the container recorded? Asked before every ADD and DEL: one system call where nothing was ever recorded.
+ * @throws {Error} of node:fs where the directory is there and cannot be read
+ */
+export function hasRecords(cniDir: string, containerId: string): boolean {
+  const directory = join(cniDir, spoolDirectory);
+  // An exception costs more than this look.
+  if (lstatSync(directory, { throwIfNoEntry: false }) === undefined) return false;
+  return readdirSync(directory).some((name) => {
+    if (!name.endsWith(containerId)) return false;
+    const file = spoolNameKind(name);
+    return file.kind === "record" && file.containerId === containerId;
+  });
 }
 
 /**

@@ -1,0 +1,26 @@
+/** When a record is tried: at once, then after pauses that grow with each try that failed; and after how many tries no more (docs/wire.md, "The replay"). */
+
+/** After so many tries a record is set aside: with the pauses between them that is a day. */
+export const mostTries = 79;
+/** A record that is begun has so many tries more until its end is known: one that brings the daemon down does not do so for a day. */
+export const triesOfCrash = 5;
+
+/** Milliseconds from the first try that failed to the next; doubled with each. */
+const firstPauseMs = 10_000;
+const longestPauseMs = 20 * 60_000;
+
+/**
+ * When a record is due, in milliseconds since 1970.
+ * @param tries that failed
+ * @param modifiedMs of its file: when the last one failed. One in the future says nothing, as the clock was set back: the record is due
+ * @param nowMs milliseconds since 1970
+ */
+export function dueAt(tries: number, modifiedMs: number, nowMs: number): number {
+  if (tries === 0 || modifiedMs > nowMs) return 0;
+  return modifiedMs + Math.min(firstPauseMs * 2 ** (tries - 1), longestPauseMs);
+}
+
+/** How often a record may be tried, this time included. A person may have brought one back that was set aside: that one is tried once. */
+export function triesLeftOf(tries: number): number {
+  return Math.max(1, mostTries - tries);
+}

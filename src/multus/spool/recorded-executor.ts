@@ -1,0 +1,35 @@
+/** An executor for one recorded DEL: its plugins get the recorded network namespace only while that is still the same one, and all of them together a limited time. */
+
+import {
+  type Executor,
+  ExecutorError,
+  type NetnsIdentity,
+  type PluginOutcome,
+  type PluginRun,
+} from "../../agent/executor.ts";
+import { ForwardingExecutor } from "../../agent/forwarding-executor.ts";
+
+/** Milliseconds that a recorded DEL may take: others wait behind it. */
+export const recordLimitMs = 120_000;
+
+export class RecordedExecutor extends ForwardingExecutor {
+  readonly #identity: NetnsIdentity | undefined;
+  readonly #until = performance.now() + recordLimitMs;
+
+  /** The time begins now. @param identity of the recorded namespace; undefined: CNI_NETNS is empty */
+  constructor(next: Executor, identity: NetnsIdentity | undefined) {
+    super(next);
+    this.#identity = identity;
+  }
+
+  override async runPlugin(run: PluginRun): Promise<PluginOutcome> {
+    const leftMs = Math.ceil(this.#until - performance.now());
+    if (leftMs <= 0) {
+      throw new ExecutorError("timeout", `a recorded DEL may take ${recordLimitMs / 1000} s at the most`);
+    }
+    const timeoutMs = run.timeoutMs === 0 ? leftMs : Math.min(run.timeoutMs, leftMs);
+    const { CNI_COMMAND: command, CNI_NETNS: netns = "" } = run.env;
+    const hasNetns = command === "DEL" && netns !== "";
+    return this.next.runPlugin({ ...run, timeoutMs, ...(hasNetns ? { leftNetns: this.#identity } : {}) });
+  }
+}
