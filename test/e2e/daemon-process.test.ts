@@ -253,10 +253,7 @@ describe.concurrent("the daemon", () => {
     writeFileSync(join(spool, `${Date.now()}000-00-c1`), "");
     await using daemon = host.newDaemon();
     await daemon.start();
-    await expectLine(
-      daemon,
-      `recorded DELs wait for the next call of the plugin directory=${spool} waiting=1`,
-    );
+    await expectLine(daemon, `recorded DELs wait to be carried out directory=${spool} waiting=1`);
     await daemon.stop();
     if (process.geteuid?.() !== 0) return;
     const cniDir = host.path("cni");

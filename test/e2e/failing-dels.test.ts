@@ -1,12 +1,12 @@
-/** A plugin whose DEL fails for long: the runtime may let the pod go after the third try, and the address is free once the plugin works, whoever is killed in between. */
+/** A plugin whose DEL fails for long: the runtime may let the pod go after the third try, and the address is free once the plugin works, though no runtime calls, whoever is killed in between. */
 
-import { appendFileSync, existsSync, readdirSync, rmSync, utimesSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, renameSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { readSpool } from "../../src/multus/spool/spool.ts";
 import { installDelegate } from "../support/delegates.ts";
 import { reservations, traces } from "../support/leaks.ts";
-import { markedProcesses, session } from "../support/session.ts";
+import { killStayingBelow, stayingBelow } from "../support/staying.ts";
 import { debianPlugins, type Pod, TestNode } from "../support/test-node.ts";
 
 const patience = { timeout: 60_000, interval: 20 };
@@ -16,14 +16,13 @@ describe("a plugin whose DEL fails", () => {
   let netconf: Readonly<Record<string, unknown>>;
   /** There while it works. */
   let works: string;
+  const real = join(debianPlugins, "macvlan");
 
   beforeAll(async () => {
     node = await TestNode.start();
     netconf = await node.bridgeNetconf("10.74.0.0/24");
     works = join(node.directory, "works");
-    const real = join(debianPlugins, "macvlan");
-    const fails = `echo '{"cniVersion":"1.0.0","code":100,"msg":"Link not found"}'; exit 1`;
-    installDelegate(node, "stubborn", `exec ${real}`, `[ -e ${works} ] || { ${fails}; }; exec ${real}`);
+    installFailing();
     node.writeMacvlan("stubborn", "10.75.0.0/24", "stubborn");
     node.writeMacvlan("easy", "10.76.0.0/24");
   });
@@ -32,21 +31,39 @@ describe("a plugin whose DEL fails", () => {
     await node?.[Symbol.asyncDispose]();
   });
 
-  const replayers = () =>
-    markedProcesses().filter(
-      ({ session: owner, command }) => owner === session && command.endsWith("build/multus"),
-    );
-
-  /** A call that does nothing but reach the daemon, and the child that it may start. */
-  async function reachDaemon(pod: Pod): Promise<void> {
-    expect((await node.call("CHECK", pod, netconf)).error.code).toBe(3);
-    await vi.waitFor(() => expect(replayers()).toEqual([]), patience);
+  /** The plugin. @param del what it does with a DEL, shell */
+  function install(del: string): void {
+    installDelegate(node, "stubborn", `exec ${real}`, del);
   }
 
-  /** Lets the time pass until all that is recorded is due. */
+  /** The one that fails while it does not work. */
+  function installFailing(): void {
+    const fails = `echo '{"cniVersion":"1.0.0","code":100,"msg":"Link not found"}'; exit 1`;
+    install(`[ -e ${works} ] || { ${fails}; }; exec ${real}`);
+  }
+
+  /** The one record. */
+  const recorded = () => {
+    const [name = "", ...more] = readdirSync(join(node.cniDir, ".spool"));
+    expect(more).toEqual([]);
+    return name;
+  };
+  const tries = () => Number(recorded().split("-")[1]);
+
+  /** Waits until nothing is recorded any more, and the shim that stayed for it is gone. */
+  const untilReplayed = () =>
+    vi.waitFor(async () => {
+      expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0, broken: 0 });
+      expect(stayingBelow(node.cniDir)).toEqual([]);
+    }, patience);
+
+  /** Lets the time pass until all that is recorded is due. The shim that stays sleeps so long: it is woken as by a person who brings a record back. */
   function passTime(): void {
-    const directory = join(node.cniDir, ".spool");
-    for (const name of readdirSync(directory)) utimesSync(join(directory, name), 1, 1);
+    const path = join(node.cniDir, ".spool", recorded());
+    const aside = join(node.cniDir, ".spool", `failed-${recorded()}`);
+    utimesSync(path, 1, 1);
+    renameSync(path, aside);
+    renameSync(aside, path);
   }
 
   async function restart(): Promise<void> {
@@ -90,19 +107,17 @@ describe("a plugin whose DEL fails", () => {
       expect(held.filter((each) => had.includes(each))).not.toEqual([]);
       expect(existsSync(join(node.cniDir, pod.containerId))).toBe(true);
 
-      await using other = await node.pod("other");
-      for (let tries = 2; tries <= 6; tries++) {
+      expect(stayingBelow(node.cniDir)).toHaveLength(1);
+      for (let round = 1; round <= 5; round++) {
         if (killed === "before each try in the background") await restart();
+        const before = tries();
         passTime();
-        await reachDaemon(other);
-        const [name = ""] = readdirSync(join(node.cniDir, ".spool"));
-        expect(name).toContain(`-0${tries}-`);
+        await vi.waitFor(() => expect(tries()).toBe(before + 1), patience);
       }
       appendFileSync(works, "");
       if (killed !== "never") await restart();
       passTime();
-      await reachDaemon(other);
-      expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0, broken: 0 });
+      await untilReplayed();
       expect(readdirSync(join(node.cniDir, ".failed-dels"))).toEqual([]);
       expect((await traces(node)).reservations).toEqual(before.reservations);
       expect(existsSync(join(node.cniDir, pod.containerId))).toBe(false);
@@ -117,26 +132,54 @@ describe("a plugin whose DEL fails", () => {
     await restart();
     appendFileSync(works, "");
     passTime();
+    await untilReplayed();
+    expect((await traces(node)).reservations).toEqual(before.reservations);
+  });
+
+  test("the shim that stays is killed: the next call of any pod starts another one", async () => {
+    const before = await traces(node);
+    const pod = await attached("killed");
+    expect((await node.call("DEL", pod, netconf)).error.msg).toContain("Link not found");
+    await pod[Symbol.asyncDispose]();
+    expect(stayingBelow(node.cniDir)).toHaveLength(1);
+    killStayingBelow(node.cniDir);
+    await vi.waitFor(() => expect(stayingBelow(node.cniDir)).toEqual([]), patience);
+    appendFileSync(works, "");
+    passTime();
     await using other = await node.pod("other");
-    await reachDaemon(other);
-    expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0 });
+    expect((await node.call("CHECK", other, netconf)).error.code).toBe(3);
+    await untilReplayed();
+    expect((await traces(node)).reservations).toEqual(before.reservations);
+  });
+
+  test("the daemon is killed in the middle of a try in the background: the record stays, and the next daemon does it", async () => {
+    const before = await traces(node);
+    const pod = await attached("tried");
+    expect((await node.call("DEL", pod, netconf)).error.msg).toContain("Link not found");
+    await pod[Symbol.asyncDispose]();
+    const started = join(node.directory, "started");
+    install(`[ -e ${works} ] || { echo >> ${started}; sleep 60; }; exec ${real}`);
+    passTime();
+    await vi.waitFor(() => expect(existsSync(started)).toBe(true), patience);
+    // It counts beforehand: one that brings the daemon down does not do so for ever.
+    expect(tries()).toBe(6);
+    await node.daemon.stop("SIGKILL");
+    appendFileSync(works, "");
+    await node.daemon.start();
+    passTime();
+    await untilReplayed();
     expect((await traces(node)).reservations).toEqual(before.reservations);
   });
 
   test("the daemon is killed while the third DEL runs: it is recorded as one without daemon", async () => {
     const before = await traces(node);
+    installFailing();
     const pod = await attached("middle");
     for (let call = 1; call <= 2; call++) {
       expect((await node.call("DEL", pod, netconf)).error.msg).toContain("Link not found");
     }
     const runs = join(node.directory, "runs");
-    const real = join(debianPlugins, "macvlan");
-    installDelegate(
-      node,
-      "stubborn",
-      `exec ${real}`,
-      `echo >> ${runs}; [ -e ${works} ] || sleep 1; exec ${real}`,
-    );
+    install(`echo >> ${runs}; [ -e ${works} ] || sleep 1; exec ${real}`);
     const third = node.call("DEL", pod, netconf);
     await vi.waitFor(() => expect(existsSync(runs)).toBe(true), patience);
     await node.daemon.stop("SIGKILL");
@@ -146,10 +189,8 @@ describe("a plugin whose DEL fails", () => {
     await pod[Symbol.asyncDispose]();
     appendFileSync(works, "");
     await node.daemon.start();
-    await using other = await node.pod("other");
     passTime();
-    await reachDaemon(other);
-    expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 0, failed: 0 });
+    await untilReplayed();
     expect(readdirSync(join(node.cniDir, ".failed-dels"))).toEqual([]);
     expect((await traces(node)).reservations).toEqual(before.reservations);
   });

@@ -147,8 +147,8 @@ async function checkSpool(cniDir: string): Promise<NodeFinding[]> {
         check,
         `${waiting} recorded DELs wait, ${retried} of them after a failed try, the oldest for ${formatAge((oldestMs ?? 0) / 1000)}`,
         retried > 0
-          ? "the daemon's log says why they fail: mend that. Calls of the plugin on this node try again, for a day, 20 minutes apart at most"
-          : "the next call of the plugin on this node replays them once a daemon answers",
+          ? "the daemon's log says why they fail: mend that. They are tried again by themselves for a day, 20 minutes apart at most"
+          : "they are carried out once a daemon answers; after a reboot of the node, with the next call of the plugin",
       ),
     );
   }
