@@ -22,6 +22,7 @@ import { type Traces, traces } from "../leaks.ts";
 import { type Link, Namespace, type Route } from "../namespace.ts";
 import { ScratchDirectory } from "../scratch-directory.ts";
 import { type MarkedProcess, markedProcesses, mountsBelow, session } from "../session.ts";
+import { endStayingBelow } from "../staying.ts";
 import { debianPlugins, masterLink, shim } from "../test-node.ts";
 import { ApiServer } from "./api-server.ts";
 import { containerdProgram } from "./binaries.ts";
@@ -322,6 +323,8 @@ export class ClusterNode implements AsyncDisposable {
     resources.defer(async () => {
       for (const point of mountsBelow(scratch.path)) await runCommand(["umount", "--lazy", point]);
     });
+    // They would end with the directory of records, but some seconds later.
+    resources.defer(() => endStayingBelow(scratch.path));
     // Those that the plugin starts are nobody's children, and come again with the last pods that are removed.
     resources.defer(async () => {
       for (const { pid } of onDemandDaemons()) process.kill(pid, "SIGKILL");
