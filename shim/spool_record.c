@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "spool_record.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "fields.h"
@@ -92,6 +93,41 @@ static bool read_fields(struct bytes content, struct field fields[FIELDS]) {
   return is_record;
 }
 
+static int compare_pairs(const void *a, const void *b) {
+  const struct bytes *left = a, *right = b;
+  size_t length = left->length < right->length ? left->length : right->length;
+  int order = length == 0 ? 0 : memcmp(left->data, right->data, length);
+  return order != 0 ? order : (left->length > right->length) - (left->length < right->length);
+}
+
+/* The pairs of CNI_ARGS, sorted; freed by the caller. */
+static struct bytes *sorted_pairs(struct bytes args, size_t *count) {
+  *count = 1;
+  for (size_t i = 0; i < args.length; i++) *count += args.data[i] == ';';
+  struct bytes *pairs = memory_take(*count * sizeof *pairs);
+  size_t start = 0, pair = 0;
+  for (size_t i = 0; i <= args.length; i++) {
+    if (i < args.length && args.data[i] != ';') continue;
+    pairs[pair++] = (struct bytes){args.data + start, i - start};
+    start = i + 1;
+  }
+  qsort(pairs, *count, sizeof *pairs, compare_pairs);
+  return pairs;
+}
+
+/* Are both the same CNI_ARGS? containerd writes them in an order that changes from call to call. */
+static bool are_same_args(struct bytes a, struct bytes b) {
+  if (a.length != b.length) return false;
+  if (bytes_equal(a, b)) return true;
+  size_t count, other_count;
+  struct bytes *pairs = sorted_pairs(a, &count), *others = sorted_pairs(b, &other_count);
+  bool are_same = count == other_count;
+  for (size_t i = 0; are_same && i < count; i++) are_same = bytes_equal(pairs[i], others[i]);
+  free(pairs);
+  free(others);
+  return are_same;
+}
+
 bool spool_record_covers(struct bytes content, const struct request *request) {
   struct field fields[FIELDS] = {
       [COMMAND] = {.name = "command", .kind = MSGPACK_TEXT},
@@ -112,7 +148,9 @@ bool spool_record_covers(struct bytes content, const struct request *request) {
                                [IF_NAME] = request->if_name, [ARGS] = request->args,                 [PATH] = request->path};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     bool may_be_gone = i == NETNS && texts[i][0] == 0;
-    if (!may_be_gone && !bytes_equal_text(fields[i].value.content, texts[i])) return false;
+    struct bytes recorded = fields[i].value.content;
+    bool is_same = i == ARGS ? are_same_args(recorded, bytes_of_text(texts[i])) : bytes_equal_text(recorded, texts[i]);
+    if (!is_same && !may_be_gone) return false;
   }
   return bytes_equal(fields[CONFIG].value.content, (struct bytes){request->config.data, request->config.length});
 }

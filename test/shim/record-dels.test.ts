@@ -106,6 +106,10 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
       { ...del, CNI_IFNAME: "eth1" },
       { ...del, CNI_CONTAINERID: "container2" },
       { ...del, CNI_ARGS: "A=other" },
+      { ...del, CNI_CONTAINERID: "container3", CNI_ARGS: "IgnoreUnknown=1;A=b;C=;A=b" },
+      // As containerd, which writes them in any order.
+      { ...del, CNI_CONTAINERID: "container3", CNI_ARGS: "A=b;C=;A=b;IgnoreUnknown=1" },
+      { ...del, CNI_CONTAINERID: "container3", CNI_ARGS: "A=b;C=;C=;IgnoreUnknown=1;" },
       { ...del, CNI_NETNS: "/run/netns/y" },
     ];
     for (const env of calls)
@@ -117,6 +121,8 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
       ["container1", "eth1", "A=b", ""],
       ["container2", "eth0", "A=b", ""],
       ["container1", "eth0", "A=other", ""],
+      ["container3", "eth0", "IgnoreUnknown=1;A=b;C=;A=b", ""],
+      ["container3", "eth0", "A=b;C=;C=;IgnoreUnknown=1;", ""],
       ["container1", "eth0", "A=b", "/run/netns/y"],
     ]);
   });

@@ -112,17 +112,22 @@ function numberIn(fields: Readonly<Record<string, unknown>>, key: string): bigin
   throw new RecordError(`its \`${key}\` is not an unsigned integer`);
 }
 
-/** Would a replay do just what the request does, in the same network namespace? Traces do not matter. */
+/** Would a replay do just what the request does, in the same network namespace? Traces do not matter, nor does the order of CNI_ARGS. */
 export function isRecordOf(record: RecordedDel, request: CniRequest): boolean {
   return (
     request.command === record.command &&
     request.containerId === record.containerId &&
     request.netns === record.netns &&
     request.ifName === record.ifName &&
-    request.args === record.args &&
+    inOneOrder(request.args) === inOneOrder(record.args) &&
     request.path === record.path &&
     Buffer.compare(request.config, record.config) === 0
   );
+}
+
+/** CNI_ARGS with their pairs sorted: containerd writes them in an order that changes from call to call. */
+function inOneOrder(args: string): string {
+  return args.split(";").sort().join(";");
 }
 
 /**

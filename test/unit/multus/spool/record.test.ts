@@ -128,6 +128,11 @@ describe("a record", () => {
       canRecord: true,
     };
     expect(isRecordOf(record, request)).toBe(true);
+    // containerd's CNI_ARGS come in any order.
+    const reversed = request.args.split(";").reverse().join(";");
+    expect(reversed).not.toBe(request.args);
+    expect(isRecordOf(record, { ...request, args: reversed })).toBe(true);
+    expect(isRecordOf(record, { ...request, args: `${request.args};` })).toBe(false);
     for (const other of [
       { command: "ADD" },
       { containerId: "c" },
