@@ -2,14 +2,18 @@
 
 import type { CniError } from "../cni/errors.ts";
 import { deleteGivenUp, deleteRecorded, type PodEvent } from "./cluster/status-sink.ts";
-import { detach } from "./detach.ts";
+import { type Detached, detach } from "./detach.ts";
 import type { FailedDels } from "./failed-dels.ts";
 import type { DelOnFailure } from "./input/netconf.ts";
 import { podKey } from "./input/pod.ts";
 import { PodError } from "./input/pod-error.ts";
 import type { RequestContext } from "./request/context.ts";
+import { mostTries } from "./spool/due.ts";
 import { removeSetAside } from "./spool/spool.ts";
 import { planLength, removePlan } from "./state/plan-file.ts";
+
+/** Tries of a recorded DEL that fails where no network of its container has a result: with the pauses between them that is 20 minutes, enough for an API server that was away. */
+const triesWithoutResult = 8;
 
 /**
  * Takes all attachments of the container away. Where that fails, the report says that the DEL is to be recorded, and whether the runtime is told.
@@ -24,11 +28,11 @@ export async function del(
 ): Promise<void> {
   const { containerId } = context.request;
   const mode = modeOf(context);
-  const { failure, isLeft, isGone } = await detach(context, { neverStarted, keepsPlan: mode === "retry" });
-  if (failure !== undefined) {
+  const detached = await detach(context, { neverStarted, keepsPlan: mode === "retry" });
+  if (detached.failure !== undefined) {
     // It says nothing about its plugins, and comes again.
-    if (isGone) throw failure;
-    await failed(context, mode, isLeft, failedDels, failure);
+    if (detached.isGone) throw detached.failure;
+    await failed(context, mode, detached, failedDels, detached.failure);
     return;
   }
   const before = failedDels.forget(containerId);
@@ -49,7 +53,7 @@ function modeOf({ netconf, request }: RequestContext): DelOnFailure {
 async function failed(
   context: RequestContext,
   mode: DelOnFailure,
-  isLeft: boolean,
+  { isLeft, wasNeverAttached }: Detached,
   failedDels: FailedDels,
   error: CniError,
 ): Promise<void> {
@@ -66,6 +70,10 @@ async function failed(
   const noted = failedDels.note(containerId, pod, triesLeft !== undefined);
   const isKept = await failedDels.keep(containerId, await bytesOf(context), (other) => drop(context, other));
   if (triesLeft !== undefined) {
+    if (wasNeverAttached && mostTries - triesLeft >= triesWithoutResult) {
+      forgetUnattached(context, failedDels, error);
+      return;
+    }
     if (triesLeft <= 1) await giveUp(context, failedDels, error);
     throw error;
   }
@@ -92,6 +100,23 @@ async function failed(
     send(context, deleteRecorded(noted.count, error.message));
   }
   throw error;
+}
+
+/**
+ * Ends the tries for a container that has never had a network: a network whose ADD and DEL both fail (its master is misspelt, say) leaves such a container with each sandbox that the
+ * kubelet tries, and would soon take all the room of its namespace.
+ */
+function forgetUnattached(
+  { netconf, request, log }: RequestContext,
+  failedDels: FailedDels,
+  error: CniError,
+): void {
+  const { containerId } = request;
+  log.error("a recorded DEL is not tried again: no network of its container was ever attached", {
+    tries: failedDels.forget(containerId)?.count,
+    error: error.message,
+  });
+  removePlan(netconf.cniDir, containerId);
 }
 
 /** After the last try nothing comes any more. Plan and results stay as long as there is room for them, for GC and for who tries it by hand. */

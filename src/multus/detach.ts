@@ -25,6 +25,8 @@ export interface Detached {
   readonly isLeft: boolean;
   /** Nobody is there to run a plugin any more, or to be answered. */
   readonly isGone: boolean;
+  /** By a whole plan and the result cache no network of the container was ever attached. Known only where something has failed. */
+  readonly wasNeverAttached: boolean;
 }
 
 /** Takes all attachments of the container away. Any number of times, with or without a namespace. */
@@ -34,7 +36,7 @@ export async function detach(
 ): Promise<Detached> {
   const { netconf, request, report } = context;
   let since = performance.now();
-  const { attachments } = await recoverAttachments(context, {
+  const { attachments, isPlanWhole } = await recoverAttachments(context, {
     neverStarted,
     podCanBeAsked: true,
     withUnplanned: true,
@@ -44,18 +46,18 @@ export async function detach(
   since = endPhase(report, "delegates", since);
   // A DEL whose shim is gone is answered to nobody, and comes again.
   const isGone = errors.some((error) => executorErrorCode(error) === "gone");
-  const isLeft = isGone || (errors.length > 0 && keepsPlan && (await mayBeLeft(context, errors)));
+  const hasResult = errors.length > 0 && (await context.chain.cache.list(request.containerId)).length > 0;
+  const isLeft = isGone || (errors.length > 0 && keepsPlan && (hasResult || !areNotInstalled(errors)));
   if (!isLeft && (errors.length === 0 || !netconf.retryDeleteOnError)) {
     removePlan(netconf.cniDir, request.containerId);
     endPhase(report, "plan-file", since);
   }
-  return { failure: oneError(errors), isLeft, isGone };
+  return { failure: oneError(errors), isLeft, isGone, wasNeverAttached: isPlanWhole && !hasResult };
 }
 
 /** Of plugins that are not installed, and a container without a result, nothing is there: its ADD has failed on just that, and was undone. */
-async function mayBeLeft({ chain, request }: RequestContext, errors: readonly CniError[]): Promise<boolean> {
-  if (errors.some((error) => executorErrorCode(error) !== "not-found")) return true;
-  return (await chain.cache.list(request.containerId)).length > 0;
+function areNotInstalled(errors: readonly CniError[]): boolean {
+  return errors.every((error) => executorErrorCode(error) === "not-found");
 }
 
 /** DELs attachments in reverse order. One that was only guessed may fail: that is logged. @returns what failed */

@@ -22,6 +22,8 @@ export interface Recovered {
   readonly attachments: readonly Attachment[];
   /** There was a plan, whole or not. */
   readonly hasPlan: boolean;
+  /** The plan says all: nothing had to be rebuilt. */
+  readonly isPlanWhole: boolean;
 }
 
 /** Sources, and permissions to ask them, beyond the disk. */
@@ -47,7 +49,7 @@ export async function recoverAttachments(
   const problem = plan?.problem ?? "";
   if (plan !== undefined && problem === "" && planned.length === plan.entries.length) {
     const unplanned = withUnplanned ? await unplannedAttachments(context, planned) : [];
-    return { attachments: [...planned, ...unplanned], hasPlan: true };
+    return { attachments: [...planned, ...unplanned], hasPlan: true, isPlanWhole: true };
   }
   if (plan !== undefined) {
     log.error("the plan is broken: rebuilding it from the result cache and the pod's networks", {
@@ -57,7 +59,7 @@ export async function recoverAttachments(
   const cached = await context.chain.cache.list(request.containerId);
   const hasTraces = plan !== undefined || cached.length > 0;
   if (!hasTraces && neverStarted) {
-    return { attachments: [], hasPlan: false };
+    return { attachments: [], hasPlan: false, isPlanWhole: false };
   }
   const rebuilt = new Map(planned.map((attachment) => [keyOf(attachment), attachment]));
   const asked = podCanBeAsked ? await withPodOfCluster(context) : context;
@@ -74,7 +76,7 @@ export async function recoverAttachments(
       rebuilt.set(keyOf(found), found);
     }
   }
-  return { attachments: [...rebuilt.values()], hasPlan: plan !== undefined };
+  return { attachments: [...rebuilt.values()], hasPlan: plan !== undefined, isPlanWhole: false };
 }
 
 /** The container's plan, and those of its entries that can be used. */

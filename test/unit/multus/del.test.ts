@@ -20,6 +20,7 @@ import { silentLogger } from "../../../src/log/logger.ts";
 import { FailedDels } from "../../../src/multus/failed-dels.ts";
 import type { HandledRequest } from "../../../src/multus/handler.ts";
 import { mostFailedDelsKept } from "../../../src/multus/input/bounds.ts";
+import { mostTries } from "../../../src/multus/spool/due.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { answerOf, containerId, type Json, type RequestOptions, Rig, selecting } from "./rig.ts";
@@ -357,6 +358,45 @@ describe("a DEL that is only guessed", () => {
     rmSync(join(rig.cniDir, "results"), { recursive: true });
     writeFileSync(join(rig.cniDir, containerId), "torn");
     expect(await guess(rig, new RecordingLogger())).toEqual(both);
+    expect(existsSync(join(rig.cniDir, containerId))).toBe(true);
+  });
+});
+
+describe("of a container none of whose networks was ever attached", () => {
+  /** A network whose ADD and DEL fail, as its master is misspelt. */
+  async function neverAttached(): Promise<Rig> {
+    const rig = new Rig(kernels, { clusters: cluster, wallClock: () => now });
+    cluster.addNad("default/a", macvlan);
+    rig.plugins.behaviour = ({ plugin }) =>
+      plugin === "macvlan" ? { exitCode: 1, stdout: { code: 100, msg: "Link not found" } } : undefined;
+    expect((await rig.run("ADD", { annotations })).exitCode).toBe(1);
+    expect(await told(del(rig))).toEqual(both);
+    return rig;
+  }
+
+  test("is forgotten after eight tries in the background, with its plan", async () => {
+    using rig = await neverAttached();
+    const log = new RecordingLogger();
+    // Before its time, as of an ADD of the container: it does not count.
+    expect(await told(replay(rig, mostTries, { log }))).toEqual(failure);
+    for (let tries = 1; tries < 8; tries++) {
+      expect(await told(replay(rig, mostTries - tries, { log }))).toEqual(failure);
+    }
+    expect(existsSync(join(rig.cniDir, containerId))).toBe(true);
+    expect(log.errors.filter((message) => message.includes("not tried again"))).toEqual([]);
+    expect(await told(replay(rig, mostTries - 8, { log }))).toEqual(done);
+    expect(log.errors).toContain(
+      "a recorded DEL is not tried again: no network of its container was ever attached",
+    );
+    expect(existsSync(join(rig.cniDir, containerId))).toBe(false);
+    expect(notes(rig)).toEqual([]);
+  });
+
+  test("but not where one was: an address may be kept for it", async () => {
+    using rig = await failing();
+    expect(await told(del(rig))).toEqual(both);
+    expect(await told(replay(rig, mostTries - 8))).toEqual(failure);
+    expect(await told(replay(rig, 2))).toEqual(failure);
     expect(existsSync(join(rig.cniDir, containerId))).toBe(true);
   });
 });
