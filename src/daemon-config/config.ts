@@ -27,7 +27,7 @@ export interface DaemonConfig {
   readonly socketDir: string;
   /** Requests worked on at once. */
   readonly maxConcurrent: number;
-  /** Milliseconds that one run of a delegate may take; undefined: as createMultus has it. */
+  /** Milliseconds that one run of a delegate may take; undefined: the default of src/multus/services.ts. */
   readonly delegateTimeoutMs: number | undefined;
   /** The daemon ends when it had nothing to do for so many seconds; undefined: never. */
   readonly idleExitSeconds: number | undefined;

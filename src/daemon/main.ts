@@ -18,8 +18,8 @@ import { ownDaemonSetIn } from "../kube/own-daemon-set.ts";
 import { errorStack, errorText } from "../log/error-text.ts";
 import { type DaemonLogger, Loggers } from "../log/loggers.ts";
 import { quoted } from "../log/quoted.ts";
-import { createMultus } from "../multus/handler.ts";
 import { keysOfDaemon } from "../multus/input/netconf.ts";
+import { Multus } from "../multus/multus.ts";
 import { NadFiles } from "../multus/plan/nad-files.ts";
 import { readSpool } from "../multus/spool/spool.ts";
 import { ConfigRemoval } from "../runtime-config/removal.ts";
@@ -131,7 +131,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log, () =>
     multus.lookForMissingNetworks(),
   );
-  const multus = createMultus({
+  const multus = new Multus({
     kernels,
     log,
     overrides: config.overrides,

@@ -1,6 +1,6 @@
 /** Counts the daemon's work. An observer is told of it and asked nothing: it never throws and is never waited for. */
 
-import type { HandledRequest } from "../multus/handler.ts";
+import type { HandledRequest } from "../multus/request/report.ts";
 import type { DelegateRun } from "../telemetry/delegate-run.ts";
 
 /** How long a request took, in milliseconds. */

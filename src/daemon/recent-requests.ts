@@ -2,8 +2,7 @@
 
 import type { CniRequest } from "../cni/request.ts";
 import { bounded } from "../log/quoted.ts";
-import type { HandledRequest } from "../multus/handler.ts";
-import type { NetworkReport } from "../multus/request/report.ts";
+import type { HandledRequest, NetworkReport } from "../multus/request/report.ts";
 import type { RecentFailure, RequestTiming } from "../socket/status.ts";
 
 /** Of each kind. */

@@ -6,8 +6,8 @@ import { type CniReply, type CniRequest, containerOf, versionAskedFor } from "..
 import { errorStack, errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { bounded } from "../log/quoted.ts";
-import type { HandledRequest } from "../multus/handler.ts";
 import type { Pause } from "../multus/request/pause.ts";
+import type { HandledRequest } from "../multus/request/report.ts";
 import { ObservedExecutor } from "../telemetry/observed-executor.ts";
 import { Tracer } from "../telemetry/tracer.ts";
 import type { Admission, Turn } from "./admission.ts";

@@ -3,7 +3,7 @@
 import type { CniRequest } from "../cni/request.ts";
 import type { LogFields, Logger } from "../log/logger.ts";
 import { bounded } from "../log/quoted.ts";
-import type { HandledRequest } from "../multus/handler.ts";
+import type { HandledRequest } from "../multus/request/report.ts";
 
 /** The daemon's data beyond the handler's report. */
 export interface RequestTimes {

@@ -1,6 +1,6 @@
 /** ADD: the plan's delegates in order, and everything undone in reverse if one of them fails (docs/behaviour.md, "What a delegate is given" and "Results"). */
 
-import { addNetworkList, deleteNetworkList } from "../cni/chain.ts";
+import { addNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import { KernelError } from "../kernels/index.ts";
@@ -29,11 +29,13 @@ import {
 import { delegatesWithVersions } from "./request/network-version.ts";
 import { withAddressArgs } from "./request/plugin-environment.ts";
 import { isReady, waitUntilReady } from "./request/readiness.ts";
-import { endPhase } from "./request/report.ts";
+import { inPhase } from "./request/report.ts";
 import { writePlan } from "./state/plan-file.ts";
+import { undoAttachment } from "./undo.ts";
 
 /** A delegate at its interface. */
 interface PlannedAttachment extends Attachment {
+  readonly isCluster: boolean;
   readonly delegate: Delegate;
 }
 
@@ -46,10 +48,10 @@ interface PlannedAttachment extends Attachment {
 export async function attach(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
   const { netconf, request, chain, clock, pause, report } = context;
   if (netconf.readinessIndicatorFile !== "") {
-    const since = performance.now();
-    if (!isReady(netconf.readinessIndicatorFile)) refuseOwnClusterNetwork(context.catalog, netconf);
-    await pause(waitUntilReady(netconf.readinessIndicatorFile, clock));
-    endPhase(report, "ready", since);
+    await inPhase(report, "ready", () => {
+      if (!isReady(netconf.readinessIndicatorFile)) refuseOwnClusterNetwork(context.catalog, netconf);
+      return pause(waitUntilReady(netconf.readinessIndicatorFile, clock));
+    });
   }
   const known = await withPod(context);
   return known === undefined
@@ -68,9 +70,9 @@ async function withPod(context: RequestContext): Promise<RequestContext | undefi
     }
     return context;
   }
-  const since = performance.now();
-  const found = await context.pause(findPod(cluster.pods, pod, annotations, log));
-  endPhase(report, "pod-lookup", since);
+  const found = await inPhase(report, "pod-lookup", () =>
+    context.pause(findPod(cluster.pods, pod, annotations, log)),
+  );
   if (found === undefined) {
     log.verbose("the pod is gone: nothing is attached");
     return undefined;
@@ -80,57 +82,70 @@ async function withPod(context: RequestContext): Promise<RequestContext | undefi
 
 async function attachPod(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
   const { netconf, request, report, chain } = context;
-  let since = performance.now();
+  const planned = await inPhase(report, "plan", () => plannedAttachments(context));
+  await inPhase(report, "plan-file", async () => {
+    const bytes = planned.reduce((sum, { network }) => sum + network.bytes.length, 0);
+    const delegates = planned.map(({ delegate }) => delegate);
+    await chain.largeWork.run(bytes, () => writePlan(netconf.cniDir, request.containerId, delegates));
+    onStarted();
+  });
+  const done: PlannedAttachment[] = [];
+  try {
+    const { answer, networks } = await inPhase(report, "delegates", () => attachAll(context, planned, done));
+    // The last that can fail, and nothing is undone after it: what was handed over is true.
+    await inPhase(report, "status", () => sendNetworkStatus(context, networks.map(statusPart)));
+    return answer;
+  } catch (error) {
+    await inPhase(report, "undo", () => undo(context, done));
+    throw error;
+  }
+}
+
+/** The plan's delegates with their interfaces, checked. @throws {CniError} naming the pod and the network */
+async function plannedAttachments(context: RequestContext): Promise<readonly PlannedAttachment[]> {
   const plan = await context.pause(makePlan(context.catalog, { ...context, nads: nadsWithEvents(context) }));
   const delegates = await delegatesWithVersions(context, plan);
   const planned = delegates.map((delegate, position) => ({
     ...delegate,
     delegate,
-    ifName: interfaceName(delegate, position, request.ifName),
+    ifName: interfaceName(delegate, position, context.request.ifName),
   }));
   checkFileNames(context, planned);
-  since = endPhase(report, "plan", since);
-  const bytes = delegates.reduce((sum, { network }) => sum + network.bytes.length, 0);
-  await chain.largeWork.run(bytes, () => writePlan(netconf.cniDir, request.containerId, delegates));
-  onStarted();
-  since = endPhase(report, "plan-file", since);
+  return planned;
+}
 
-  const asked = askedRoutes(delegates);
-  const done: PlannedAttachment[] = [];
+/**
+ * Makes the attachments in order, with their events and default routes.
+ * @param done has those that have begun, also where this throws
+ * @returns the answer to the runtime, and the networks with their results
+ * @throws {CniError} naming the pod and the network
+ */
+async function attachAll(
+  context: RequestContext,
+  planned: readonly PlannedAttachment[],
+  done: PlannedAttachment[],
+): Promise<{ readonly answer: Uint8Array; readonly networks: readonly AttachedNetwork[] }> {
+  const asked = askedRoutes(planned.map(({ delegate }) => delegate));
   const attached: AttachedNetwork[] = [];
   let answer: Uint8Array | undefined;
   let resultBytes = 0;
-  try {
-    for (const attachment of planned) {
-      done.push(attachment);
-      try {
-        const result = await timed(report, attachment, () => add(context, attachment));
-        resultBytes += result.length;
-        checkResultBytes(resultBytes);
-        answer ??= inVersion(result, attachment, context);
-        sendAddedInterface(context, attachment.name, attachment.ifName, result);
-        const kept = await editDefaultRoutes(context, { ...attachment, result }, asked);
-        attached.push(kept);
-      } catch (error) {
-        if (executorErrorCode(error) === "link-exists") {
-          // Nothing of it ran, and the link is somebody else's: a DEL would take it away.
-          done.pop();
-        }
-        throw podError(error, context.pod, attachment.name);
-      }
+  for (const attachment of planned) {
+    done.push(attachment);
+    try {
+      const result = await timed(context.report, attachment, () => add(context, attachment));
+      resultBytes += result.length;
+      checkResultBytes(resultBytes);
+      answer ??= inVersion(result, attachment, context);
+      sendAddedInterface(context, attachment.name, attachment.ifName, result);
+      attached.push(await editDefaultRoutes(context, { ...attachment, result }, asked));
+    } catch (error) {
+      // Nothing of it ran, and the link is somebody else's: a DEL would take it away.
+      if (executorErrorCode(error) === "link-exists") done.pop();
+      throw podError(error, context.pod, attachment.name);
     }
-    const networks = await giveWay(context, attached, asked);
-    since = endPhase(report, "delegates", since);
-    // The last that can fail, and nothing is undone after it: what was handed over is true.
-    sendNetworkStatus(context, networks.map(statusPart));
-    endPhase(report, "status", since);
-  } catch (error) {
-    since = endPhase(report, "delegates", since);
-    await undo(context, done);
-    endPhase(report, "undo", since);
-    throw error;
   }
-  return answer ?? new Uint8Array();
+  const networks = await giveWay(context, attached, asked);
+  return { answer: answer ?? new Uint8Array(), networks };
 }
 
 function statusPart({ name, ifName, network, isCluster, result }: AttachedNetwork): StatusPart {
@@ -178,22 +193,9 @@ function add(context: RequestContext, attachment: PlannedAttachment): Promise<Ui
   return addNetworkList(context.chain, attachment.network, runtime, { refuseExistingLink: true });
 }
 
-/** DELs the attachments of a failed ADD, in reverse. Failures are only logged: the runtime's DEL retries them. */
+/** DELs what an ADD that failed has done, in reverse. */
 async function undo(context: RequestContext, done: readonly PlannedAttachment[]): Promise<void> {
   for (const attachment of done.toReversed()) {
-    try {
-      await deleteNetworkList(context.chain, attachment.network, runtimeConf(context, attachment), {
-        passOverMissing: true,
-      });
-    } catch (error) {
-      context.log.error("cannot undo an attachment", {
-        network: attachment.name,
-        ifName: attachment.ifName,
-        error: podError(error, context.pod, attachment.name).message,
-      });
-      if (executorErrorCode(error) === "gone") {
-        return;
-      }
-    }
+    if ((await undoAttachment(context, attachment)) === "gone") return;
   }
 }

@@ -8,7 +8,7 @@ import { checkLinks } from "./check-links.ts";
 import { oneError } from "./detach.ts";
 import { podError } from "./input/pod-error.ts";
 import { type Attachment, type RequestContext, timed } from "./request/context.ts";
-import { endPhase } from "./request/report.ts";
+import { inPhase } from "./request/report.ts";
 import { cachedThen, runtimeConfThen } from "./state/configuration-then.ts";
 import { recoverAttachments } from "./state/recover.ts";
 
@@ -19,13 +19,9 @@ import { recoverAttachments } from "./state/recover.ts";
  */
 export async function check(context: RequestContext): Promise<void> {
   const { netconf, request, report } = context;
-  let since = performance.now();
-  const { attachments } = await recoverAttachments(context, {
-    neverStarted: true,
-    podCanBeAsked: false,
-    withUnplanned: false,
-  });
-  since = endPhase(report, "plan", since);
+  const { attachments } = await inPhase(report, "plan", () =>
+    recoverAttachments(context, { neverStarted: true, podCanBeAsked: false, withUnplanned: false }),
+  );
   if (attachments.length === 0) {
     throw new CniError(
       CniErrorCode.unknownContainer,
@@ -44,27 +40,30 @@ export async function check(context: RequestContext): Promise<void> {
   }
   const cachedOf = (attachment: Attachment) =>
     attachment === first?.attachment ? first.cached : cachedThen(context, attachment);
-  const further: Attachment[] = [];
-  for (const attachment of checkable) {
-    if (!runsPlugins(context, attachment)) {
-      further.push(attachment);
-      continue;
-    }
-    try {
-      await timed(report, attachment, () => {
-        const cached = cachedOf(attachment);
-        const runtime = runtimeConfThen(context, attachment, cached);
-        return checkNetworkList(context.chain, attachment.network, runtime, cached);
-      });
-    } catch (error) {
-      throw podError(error, context.pod, attachment.name);
-    }
-  }
-  since = endPhase(report, "delegates", since);
+  const byPlugins = checkable.filter((attachment) => runsPlugins(context, attachment));
+  await inPhase(report, "delegates", async () => {
+    for (const attachment of byPlugins) await checkByPlugins(context, attachment, cachedOf(attachment));
+  });
+  const further = checkable.filter((attachment) => !byPlugins.includes(attachment));
   if (further.length === 0) return;
-  const failure = oneError(await checkLinks(context, further, cachedOf));
-  endPhase(report, "links", since);
+  const failure = oneError(await inPhase(report, "links", () => checkLinks(context, further, cachedOf)));
   if (failure !== undefined) throw failure;
+}
+
+/** @throws {CniError} of the first plugin that fails, naming the pod and the network */
+async function checkByPlugins(
+  context: RequestContext,
+  attachment: Attachment,
+  cached: CachedAttachment | undefined,
+): Promise<void> {
+  const runtime = runtimeConfThen(context, attachment, cached);
+  try {
+    await timed(context.report, attachment, () =>
+      checkNetworkList(context.chain, attachment.network, runtime, cached),
+    );
+  } catch (error) {
+    throw podError(error, context.pod, attachment.name);
+  }
 }
 
 /** The first attachment that has a result, with its entry: a file of some megabytes is not read again. */

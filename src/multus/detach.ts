@@ -4,7 +4,7 @@ import { deleteNetworkList } from "../cni/chain.ts";
 import { type CniError, CniErrorCode } from "../cni/errors.ts";
 import { PodError, podError } from "./input/pod-error.ts";
 import { type Attachment, executorErrorCode, type RequestContext, timed } from "./request/context.ts";
-import { endPhase } from "./request/report.ts";
+import { inPhase } from "./request/report.ts";
 import { cachedThen, runtimeConfThen } from "./state/configuration-then.ts";
 import { removePlan } from "./state/plan-file.ts";
 import { recoverAttachments } from "./state/recover.ts";
@@ -35,22 +35,16 @@ export async function detach(
   { neverStarted, keepsPlan }: DetachOptions,
 ): Promise<Detached> {
   const { netconf, request, report } = context;
-  let since = performance.now();
-  const { attachments, isPlanWhole } = await recoverAttachments(context, {
-    neverStarted,
-    podCanBeAsked: true,
-    withUnplanned: true,
-  });
-  since = endPhase(report, "plan", since);
-  const errors = await deleteAttachments(context, attachments);
-  since = endPhase(report, "delegates", since);
+  const { attachments, isPlanWhole } = await inPhase(report, "plan", () =>
+    recoverAttachments(context, { neverStarted, podCanBeAsked: true, withUnplanned: true }),
+  );
+  const errors = await inPhase(report, "delegates", () => deleteAttachments(context, attachments));
   // A DEL whose shim is gone is answered to nobody, and comes again.
   const isGone = errors.some((error) => executorErrorCode(error) === "gone");
   const hasResult = errors.length > 0 && (await context.chain.cache.list(request.containerId)).length > 0;
   const isLeft = isGone || (errors.length > 0 && keepsPlan && (hasResult || !areNotInstalled(errors)));
   if (!isLeft && (errors.length === 0 || !netconf.retryDeleteOnError)) {
-    removePlan(netconf.cniDir, request.containerId);
-    endPhase(report, "plan-file", since);
+    await inPhase(report, "plan-file", () => removePlan(netconf.cniDir, request.containerId));
   }
   return { failure: oneError(errors), isLeft, isGone, wasNeverAttached: isPlanWhole && !hasResult };
 }

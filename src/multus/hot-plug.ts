@@ -29,10 +29,11 @@ import {
 } from "./request/context.ts";
 import { networkWithVersion } from "./request/network-version.ts";
 import { withAddressArgs } from "./request/plugin-environment.ts";
-import { endPhase } from "./request/report.ts";
+import { inPhase } from "./request/report.ts";
 import { cachedConfiguration, wholeConfiguration } from "./state/configuration-then.ts";
 import type { PlanEntry } from "./state/plan-decoding.ts";
 import { addToPlan, plannedInterface, plannedNetwork, readPlan, removeFromPlan } from "./state/plan-file.ts";
+import { undoAttachment } from "./undo.ts";
 
 /** One call. Its `config` is the network's, and `ifName` the one interface that it is about. */
 export interface DelegateRequest extends CniRequest {
@@ -94,23 +95,23 @@ export async function plug(
   if (problem !== undefined) {
     throw podError(new CniError(CniErrorCode.invalidNetworkConfig, problem), known.pod, network.name);
   }
-  let since = performance.now();
-  const strike = noteDown(known, delegate, runtime);
+  const strike = await inPhase(report, "plan-file", () => noteDown(known, delegate, runtime));
   onStarted();
-  since = endPhase(report, "plan-file", since);
   try {
-    const result = await timed(report, attachment, () =>
-      addNetworkList(chain, network, runtime, { refuseExistingLink: true }),
-    );
-    checkResultBytes(result.length);
-    sendAddedInterface(known, attachment.name, ifName, result);
-    endPhase(report, "delegates", since);
-    return result;
+    return await inPhase(report, "delegates", async () => {
+      const result = await timed(report, attachment, () =>
+        addNetworkList(chain, network, runtime, { refuseExistingLink: true }),
+      );
+      checkResultBytes(result.length);
+      sendAddedInterface(known, attachment.name, ifName, result);
+      return result;
+    });
   } catch (error) {
-    // Where the link is there already nothing of it ran, and the link may be that of this network.
-    if (executorErrorCode(error) === "link-exists") strike();
-    else if (await undo(known, attachment)) forget(known, network.name);
-    endPhase(report, "undo", since);
+    await inPhase(report, "undo", async () => {
+      // Where the link is there already nothing of it ran, and the link may be that of this network.
+      if (executorErrorCode(error) === "link-exists") strike();
+      else if ((await undoAttachment(known, attachment)) === "undone") forget(known, network.name);
+    });
     throw podError(error, known.pod, attachment.name);
   }
 }
@@ -128,17 +129,16 @@ export async function unplug(context: RequestContext, { network }: PluggedNetwor
       `${attachment.ifName} is the interface of the pod's cluster network, which only the runtime's DEL takes away`,
     );
   }
-  let since = performance.now();
   try {
-    await timed(report, attachment, () =>
-      deleteNetworkList(context.chain, attachment.network, runtimeConf(context, attachment)),
+    await inPhase(report, "delegates", () =>
+      timed(report, attachment, () =>
+        deleteNetworkList(context.chain, attachment.network, runtimeConf(context, attachment)),
+      ),
     );
   } catch (error) {
     throw podError(error, pod, attachment.name);
   }
-  since = endPhase(report, "delegates", since);
-  forget(context, network.name);
-  endPhase(report, "plan-file", since);
+  await inPhase(report, "plan-file", () => forget(context, network.name));
 }
 
 /** CHECK of this attachment with its cached result. @throws {CniError} 3 where there is none; the first plugin's that fails */
@@ -151,24 +151,24 @@ export async function checkPlugged(context: RequestContext, { network }: Plugged
       `there is no result of network ${network.name} at ${request.ifName} of container ${request.containerId} in ${netconf.cniDir}`,
     );
   }
-  const since = performance.now();
   try {
-    await timed(report, attachment, () =>
-      checkNetworkList(context.chain, attachment.network, runtimeConf(context, attachment)),
+    await inPhase(report, "delegates", () =>
+      timed(report, attachment, () =>
+        checkNetworkList(context.chain, attachment.network, runtimeConf(context, attachment)),
+      ),
     );
   } catch (error) {
     throw podError(error, pod, attachment.name);
   }
-  endPhase(report, "delegates", since);
 }
 
 /** The context with the pod as an object of the cluster, which the event is about. @throws {CniError} 4 where there is no such pod, 11 where nobody can tell */
 async function withPod(context: RequestContext): Promise<RequestContext> {
   const { cluster, pod, report, log } = context;
   if (cluster === undefined || !hasName(pod)) return context;
-  const since = performance.now();
-  const found = await context.pause(findPod(cluster.pods, pod, undefined, log));
-  endPhase(report, "pod-lookup", since);
+  const found = await inPhase(report, "pod-lookup", () =>
+    context.pause(findPod(cluster.pods, pod, undefined, log)),
+  );
   if (found?.object === undefined) {
     throw new CniError(
       CniErrorCode.invalidEnvironment,
@@ -253,21 +253,4 @@ async function asPlugged(context: RequestContext, network: NetworkConfigList): P
     request: {},
     knownCapabilityArgs: cached?.capabilityArgs,
   };
-}
-
-/** DELs what an ADD that failed has done. @returns false: it is not all undone, and the plan has to keep it for the pod's DEL */
-async function undo(context: RequestContext, attachment: Attachment): Promise<boolean> {
-  try {
-    await deleteNetworkList(context.chain, attachment.network, runtimeConf(context, attachment), {
-      passOverMissing: true,
-    });
-    return true;
-  } catch (error) {
-    context.log.error("cannot undo an attachment", {
-      network: attachment.name,
-      ifName: attachment.ifName,
-      error: podError(error, context.pod, attachment.name).message,
-    });
-    return false;
-  }
 }

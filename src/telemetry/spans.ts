@@ -1,7 +1,7 @@
 /** The spans of a request, made when it is done: itself, its phases, its networks, its plugins. */
 
 import type { CniRequest } from "../cni/request.ts";
-import type { HandledRequest } from "../multus/handler.ts";
+import type { HandledRequest } from "../multus/request/report.ts";
 import type { RequestTrace } from "./request-trace.ts";
 import { newSpanId } from "./trace-context.ts";
 

@@ -1,7 +1,7 @@
 /** The traces of all requests: begins one with each, and hands its spans on when it is done. */
 
 import type { CniRequest } from "../cni/request.ts";
-import type { HandledRequest } from "../multus/handler.ts";
+import type { HandledRequest } from "../multus/request/report.ts";
 import { RequestTrace } from "./request-trace.ts";
 import type { Sampler } from "./sampler.ts";
 import type { SpanQueue } from "./span-queue.ts";

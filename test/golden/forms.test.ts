@@ -9,8 +9,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Kernels } from "../../src/kernels/index.ts";
 import { loadKernels } from "../../src/kernels/load.ts";
 import { silentLogger } from "../../src/log/logger.ts";
-import { createMultus } from "../../src/multus/handler.ts";
 import { netconfOverrides } from "../../src/multus/input/netconf.ts";
+import { Multus } from "../../src/multus/multus.ts";
 import { leavesSameFiles } from "./allowed-differences.ts";
 import { allCases, isObject, type Json, type JsonObject, readCase } from "./cases.ts";
 import { Replay } from "./replay.ts";
@@ -82,7 +82,7 @@ test("a network that is plugged in is in the plan, and in the cache, as one that
   host.writeState({ [containerId]: [cluster] });
 
   const overrides = netconfOverrides(Buffer.from(JSON.stringify({ cniDir })), "daemon-config.json");
-  const multus = createMultus({ kernels, log: silentLogger, overrides });
+  const multus = new Multus({ kernels, log: silentLogger, overrides });
   const request = {
     command: "ADD",
     containerId,

@@ -4,7 +4,7 @@ import { findCniArg, parseCniArgs } from "../../src/cni/args.ts";
 import type { CniRequest } from "../../src/cni/request.ts";
 import type { Kernels } from "../../src/kernels/index.ts";
 import { silentLogger } from "../../src/log/logger.ts";
-import { createMultus, type Multus } from "../../src/multus/handler.ts";
+import { Multus } from "../../src/multus/multus.ts";
 import { NadFiles } from "../../src/multus/plan/nad-files.ts";
 import { PretendedCluster } from "../support/pretended-cluster.ts";
 import type { GoldenCase, Json, JsonObject, Step } from "./cases.ts";
@@ -37,7 +37,7 @@ export class Replay {
         this.cluster.addNad(`${namespace}/${name}`, config ?? undefined, annotations);
       }
     }
-    this.#multus = createMultus({
+    this.#multus = new Multus({
       kernels,
       log: silentLogger,
       ...(where === "files and runtime"

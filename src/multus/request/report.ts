@@ -1,5 +1,8 @@
 /** A request's work and the duration of each part: for the log line, for tables, for metrics and traces. */
 
+import type { CniError } from "../../cni/errors.ts";
+import type { CniReply } from "../../cni/request.ts";
+
 /** One attachment of a request. */
 export interface NetworkReport {
   /** `namespace/nad`, or the configuration's name. */
@@ -37,6 +40,13 @@ export interface RequestReport {
   trace: string;
 }
 
+/** A reply, and what was done for it. */
+export interface HandledRequest extends CniReply {
+  readonly report: RequestReport;
+  /** undefined where all went well. */
+  readonly error: CniError | undefined;
+}
+
 /** @returns a report with nothing in it */
 export function newReport(): RequestReport {
   return {
@@ -51,10 +61,18 @@ export function newReport(): RequestReport {
   };
 }
 
-/** Adds the time since `since` to a phase. @param since milliseconds of `performance.now()` @returns now, on the same clock */
-export function endPhase(report: RequestReport, phase: string, since: number): number {
-  const now = performance.now();
-  report.phases.set(phase, (report.phases.get(phase) ?? 0) + (now - since));
-  report.timeline.push({ phase, start: since, end: now });
-  return now;
+/** Does a part of a request's work, and notes how long it took, also where it fails. */
+export async function inPhase<Result>(
+  report: RequestReport,
+  phase: string,
+  work: () => Result | Promise<Result>,
+): Promise<Result> {
+  const start = performance.now();
+  try {
+    return await work();
+  } finally {
+    const end = performance.now();
+    report.phases.set(phase, (report.phases.get(phase) ?? 0) + (end - start));
+    report.timeline.push({ phase, start, end });
+  }
 }

@@ -11,7 +11,7 @@ import type { DaemonState } from "../../../src/daemon/metrics/state.ts";
 import { type Answer, type RequestHandler, RequestLine } from "../../../src/daemon/request-line.ts";
 import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
-import type { HandledRequest } from "../../../src/multus/handler.ts";
+import type { HandledRequest } from "../../../src/multus/request/report.ts";
 import { newReport } from "../../../src/multus/request/report.ts";
 import { freePort } from "../../support/cluster/ports.ts";
 import { busyState, quietState } from "../../support/daemon-state.ts";

@@ -10,7 +10,7 @@ import { type RequestHandler, RequestLine } from "../../../src/daemon/request-li
 import { RequestLoggers } from "../../../src/daemon/request-loggers.ts";
 import { DaemonServer } from "../../../src/daemon/server.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
-import type { HandledRequest } from "../../../src/multus/handler.ts";
+import type { HandledRequest } from "../../../src/multus/request/report.ts";
 import { newReport } from "../../../src/multus/request/report.ts";
 import { Spool } from "../../shim/support/spool.ts";
 import { httpServices } from "../../support/http-services.ts";

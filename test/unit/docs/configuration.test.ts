@@ -145,7 +145,7 @@ function defaultsOfCode(): Map<string, unknown> {
       kubeconfig: daemon.kubeconfig,
       onMissingNetworks: daemon.eviction === undefined ? "report" : "evict",
       evictAlso: Object.entries(evicting ?? {}).flatMap(([pods, isEvicted]) => (isEvicted ? [pods] : [])),
-      delegateTimeoutMs: Number(constantOf("src/multus/handler.ts", /defaultDelegateTimeoutMs = ([\d_]+)/)),
+      delegateTimeoutMs: Number(constantOf("src/multus/services.ts", /defaultDelegateTimeoutMs = ([\d_]+)/)),
     }),
     ...inSection("The runtime's file", {
       cniConfigDir: kept.directory,

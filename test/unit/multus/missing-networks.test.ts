@@ -7,7 +7,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vi
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { type LogFields, type Logger, silentLogger } from "../../../src/log/logger.ts";
-import type { Multus } from "../../../src/multus/handler.ts";
+import type { Multus } from "../../../src/multus/multus.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
 import { containerId, type Json, Rig, selecting } from "./rig.ts";
 

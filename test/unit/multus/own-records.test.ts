@@ -7,8 +7,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest
 import { ExecutorError } from "../../../src/agent/executor.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import type { HandledRequest } from "../../../src/multus/handler.ts";
 import { netconfOverrides } from "../../../src/multus/input/netconf.ts";
+import type { HandledRequest } from "../../../src/multus/request/report.ts";
 import { type RecordBody, Spool } from "../../shim/support/spool.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { answerOf, containerId, Rig } from "./rig.ts";

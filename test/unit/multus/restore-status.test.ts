@@ -6,8 +6,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vi
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { type LogFields, type Logger, silentLogger } from "../../../src/log/logger.ts";
-import { createMultus, type Multus } from "../../../src/multus/handler.ts";
 import { netconfOverrides } from "../../../src/multus/input/netconf.ts";
+import { Multus } from "../../../src/multus/multus.ts";
 import { expectation, leavesSameFiles } from "../../golden/allowed-differences.ts";
 import { cases } from "../../golden/cases.ts";
 import { asksForDefaultRoute } from "../../golden/default-routes.ts";
@@ -52,7 +52,7 @@ function recordingLog(): Logger {
 /** The next daemon. @param cniDir of its own configuration */
 function nextDaemon(cniDir = rig.cniDir): Multus {
   const overrides = netconfOverrides(Buffer.from(JSON.stringify({ cniDir })), "daemon-config.json");
-  return createMultus({ kernels, log: recordingLog(), overrides, clusters: cluster });
+  return new Multus({ kernels, log: recordingLog(), overrides, clusters: cluster });
 }
 
 /** What the log says of a directory when all of it was looked through. */
@@ -301,7 +301,7 @@ describe("a pod with two sandboxes", () => {
 describe("directories are looked through once for each cluster", () => {
   test("when the first request names them", async () => {
     await added();
-    const multus = createMultus({ kernels, log: recordingLog(), clusters: cluster });
+    const multus = new Multus({ kernels, log: recordingLog(), clusters: cluster });
     const config = (cniDir: string) =>
       Buffer.from(
         JSON.stringify({

@@ -15,15 +15,12 @@ import type { CniRequest } from "../../../src/cni/request.ts";
 import { supportedVersions } from "../../../src/cni/versions.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { type Logger, silentLogger } from "../../../src/log/logger.ts";
-import {
-  createMultus,
-  type HandledRequest,
-  type Multus,
-  type MultusOptions,
-} from "../../../src/multus/handler.ts";
 import { netconfOverrides } from "../../../src/multus/input/netconf.ts";
+import { Multus } from "../../../src/multus/multus.ts";
 import type { Nad, NadSource } from "../../../src/multus/plan/nads.ts";
 import type { Pause } from "../../../src/multus/request/pause.ts";
+import type { HandledRequest } from "../../../src/multus/request/report.ts";
+import type { MultusOptions } from "../../../src/multus/services.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -193,7 +190,7 @@ export class Rig implements Disposable {
     const overrides = netconfOverrides(Buffer.from(JSON.stringify({ cniDir: this.cniDir })), "daemon");
     const nads: NadSource = { get: async (namespace, name) => this.#nads.get(`${namespace}/${name}`) };
     this.#options = { kernels, log: silentLogger, nads, overrides, ...options };
-    this.#multus = createMultus(this.#options);
+    this.#multus = new Multus(this.#options);
   }
 
   get multus(): Multus {
@@ -202,7 +199,7 @@ export class Rig implements Disposable {
 
   /** A daemon that has seen nothing of what is on disk. */
   restart(): void {
-    this.#multus = createMultus(this.#options);
+    this.#multus = new Multus(this.#options);
   }
 
   path(...parts: string[]): string {

@@ -7,7 +7,7 @@ import {
   type PluginRun,
 } from "../../../src/agent/executor.ts";
 import { CniError } from "../../../src/cni/errors.ts";
-import type { HandledRequest } from "../../../src/multus/handler.ts";
+import type { HandledRequest } from "../../../src/multus/request/report.ts";
 import { newReport } from "../../../src/multus/request/report.ts";
 import type { DelegateRun } from "../../../src/telemetry/delegate-run.ts";
 import { ObservedExecutor } from "../../../src/telemetry/observed-executor.ts";

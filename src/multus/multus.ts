@@ -1,0 +1,247 @@
+/** The face of src/multus: one CNI request in, one reply out. Everything that goes wrong becomes a CNI error object. */
+
+import type { Executor } from "../agent/executor.ts";
+import { statusNetworkList } from "../cni/chain.ts";
+import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
+import { isContainerIdTooLong } from "../cni/names.ts";
+import { type CniRequest, containerOf, versionAskedFor } from "../cni/request.ts";
+import type { Logger } from "../log/logger.ts";
+import { attach } from "./attach.ts";
+import type { MissingPod } from "./background/missing-search.ts";
+import { check } from "./check.ts";
+import type { Cluster } from "./cluster/cluster.ts";
+import { del } from "./del.ts";
+import type { FailedDelCounts } from "./failed-dels.ts";
+import { FailedDelsOfNode } from "./failed-dels-of-node.ts";
+import { collectGarbage } from "./gc.ts";
+import { checkPlugged, type DelegateRequest, plug, pluggedNetwork, unplug } from "./hot-plug.ts";
+import { checkCommandVersion, checkEnvironment } from "./input/environment.ts";
+import { keysOfDaemon, netconfOfDaemon, parseNetconf } from "./input/netconf.ts";
+import { hasName } from "./input/pod.ts";
+import { podError } from "./input/pod-error.ts";
+import { NeverStarted } from "./never-started.ts";
+import { RecordedDels } from "./recorded.ts";
+import type { RequestContext } from "./request/context.ts";
+import { networkWithVersion } from "./request/network-version.ts";
+import { type Pause, plainPause } from "./request/pause.ts";
+import { type HandledRequest, newReport, type RequestReport } from "./request/report.ts";
+import { changesPods, type MultusOptions, type RequestSurroundings, Services } from "./services.ts";
+import { status } from "./status-command.ts";
+
+const nothing = new Uint8Array();
+
+/** A DEL of a container whose ADD was refused for the length of its id: there is nothing to undo, and a DEL that fails would come again for ever. */
+function isForNothing({ command, containerId }: CniRequest, log: Logger): boolean {
+  if (command !== "DEL" || !isContainerIdTooLong(containerId)) return false;
+  log.error("DEL of a container id that is too long: nothing was attached to it", {
+    characters: containerId.length,
+  });
+  return true;
+}
+
+/** Works on the requests of a daemon's whole life. */
+export class Multus {
+  readonly #options: MultusOptions;
+  readonly #services: Services;
+  readonly #neverStarted = new NeverStarted();
+  readonly #failedDels: FailedDelsOfNode;
+  readonly #recorded: RecordedDels;
+
+  constructor(options: MultusOptions) {
+    const { log, wallClock = Date.now } = options;
+    this.#options = options;
+    this.#services = new Services(options);
+    this.#failedDels = new FailedDelsOfNode(log, wallClock);
+    this.#recorded = new RecordedDels(
+      (request, surroundings) =>
+        this.#answered(request, (report) => this.#carryOut(request, surroundings, report, performance.now())),
+      wallClock,
+    );
+  }
+
+  /**
+   * Works on one request. Never throws. Requests for one container are expected one after the other.
+   * @param executor runs plugins for this request
+   * @param log of this request
+   * @param pause waits for the API and for files; without it other requests are not given way to
+   * @param arrived when it came, in milliseconds of `performance.now()`: it may have waited for its turn. Default: just now
+   */
+  readonly handle = (
+    request: CniRequest,
+    executor: Executor,
+    log: Logger,
+    pause: Pause = plainPause,
+    arrived: number = performance.now(),
+  ): Promise<HandledRequest> =>
+    this.#handled(request, (report) => this.#carryOut(request, { executor, log, pause }, report, arrived));
+
+  /** The same for one attachment of a pod that runs, with a network that the request brings. */
+  readonly handleDelegate = (
+    request: DelegateRequest,
+    executor: Executor,
+    log: Logger,
+    pause: Pause = plainPause,
+  ): Promise<HandledRequest> =>
+    this.#handled(request, (report) => this.#carryOutDelegate(request, { executor, log, pause }, report));
+
+  /**
+   * Makes the network-statuses again that a daemon which was killed had not delivered, in the background. Done without being asked as well: for
+   * each cluster and cniDir when the first request names them.
+   */
+  restoreStatuses(cluster: Cluster): void {
+    const keys = keysOfDaemon(this.#options.overrides);
+    this.#services.restorer.begin(cluster, keys);
+    this.#services.missing.begin(cluster, keys);
+  }
+
+  /**
+   * Looks for pods of the node that run without the networks that they select, in the background. Done without being asked as well: with `restoreStatuses`, and for each cluster and cniDir when
+   * the first request names them. Asked for when the runtime's file was written.
+   */
+  lookForMissingNetworks(): void {
+    this.#services.missing.again();
+  }
+
+  /** Those pods, as far as they were found and still run so. */
+  get missingNetworks(): readonly MissingPod[] {
+    return this.#services.missing.pods;
+  }
+
+  /** Configuration files that are kept parsed. */
+  get configFiles(): number {
+    return this.#services.files.size;
+  }
+
+  /** Reads which DELs have failed before this daemon started. Done without being asked when the first DEL names the cniDir. Never throws. */
+  async readFailedDels(cniDir: string): Promise<void> {
+    await this.#failedDels.of(cniDir);
+  }
+
+  /** Containers whose DEL has failed, as far as that is read. */
+  get failedDels(): FailedDelCounts {
+    return this.#failedDels.counts;
+  }
+
+  /** Works on one request while its container counts as busy. */
+  async #handled(
+    request: CniRequest,
+    work: (report: RequestReport) => Promise<Uint8Array>,
+  ): Promise<HandledRequest> {
+    const { busy } = this.#services;
+    const containerId = containerOf(request);
+    busy.begin(containerId);
+    try {
+      return await this.#answered(request, work);
+    } finally {
+      busy.end(containerId);
+    }
+  }
+
+  /** Makes an error object of whatever goes wrong. */
+  async #answered(
+    request: CniRequest,
+    work: (report: RequestReport) => Promise<Uint8Array>,
+  ): Promise<HandledRequest> {
+    const report = newReport();
+    try {
+      return { exitCode: 0, stdout: await work(report), report, error: undefined };
+    } catch (caught) {
+      const { podNamespace: namespace, podName: name, podUid: uid } = report;
+      const error = podError(caught, { namespace, name, uid });
+      const stdout = Buffer.from(errorJson(error, versionAskedFor(request)));
+      return { exitCode: 1, stdout, report, error };
+    } finally {
+      const { podNamespace: namespace, podName: name } = report;
+      if (name !== "" && changesPods(request)) this.#services.missing.ended({ namespace, name });
+    }
+  }
+
+  async #carryOut(
+    request: CniRequest,
+    surroundings: RequestSurroundings,
+    report: RequestReport,
+    arrived: number,
+  ): Promise<Uint8Array> {
+    if (isForNothing(request, surroundings.log)) return nothing;
+    const command = checkEnvironment(request);
+    const netconfOf = () => parseNetconf(request.config, this.#options.overrides);
+    const context = await this.#services.contextOf(request, netconfOf, surroundings, report);
+    checkCommandVersion(command, context.netconf.cniVersion);
+    switch (command) {
+      case "ADD":
+        return this.#recorded.beforeAdd(context, surroundings, () => this.#add(context));
+      case "DEL":
+        await this.#recorded.beforeDel(context, surroundings, () => this.#del(context));
+        return nothing;
+      case "CHECK":
+        await check(context);
+        return nothing;
+      case "GC":
+        await this.#gc(context, arrived);
+        return nothing;
+      case "STATUS":
+        await status(context);
+        return nothing;
+    }
+  }
+
+  async #carryOutDelegate(
+    request: DelegateRequest,
+    surroundings: RequestSurroundings,
+    report: RequestReport,
+  ): Promise<Uint8Array> {
+    if (isForNothing(request, surroundings.log)) return nothing;
+    const command = checkEnvironment(request, { withoutPath: true });
+    const plugged = pluggedNetwork(request, this.#services.kernels);
+    const netconfOf = () => netconfOfDaemon(this.#options.overrides);
+    const context = await this.#services.contextOf(request, netconfOf, surroundings, report);
+    switch (command) {
+      case "ADD":
+        return plug(context, plugged, () => this.#neverStarted.started(request.containerId));
+      case "DEL":
+        await unplug(context, plugged);
+        return nothing;
+      case "CHECK":
+        await checkPlugged(context, plugged);
+        return nothing;
+      case "STATUS":
+        await statusNetworkList(
+          context.chain,
+          await networkWithVersion(context, plugged.network),
+          context.path,
+        );
+        return nothing;
+      case "GC":
+        throw new CniError(
+          CniErrorCode.invalidEnvironment,
+          "CNI_COMMAND is GC, which is not about one attachment",
+        );
+    }
+  }
+
+  #add(context: RequestContext): Promise<Uint8Array> {
+    const { containerId } = context.request;
+    this.#neverStarted.add(containerId);
+    return attach(context, () => this.#neverStarted.started(containerId));
+  }
+
+  async #del(context: RequestContext): Promise<void> {
+    const { cluster, pod, netconf, request } = context;
+    if (hasName(pod)) cluster?.sink.withdraw(pod);
+    await del(
+      context,
+      this.#neverStarted.has(request.containerId),
+      await this.#failedDels.of(netconf.cniDir),
+    );
+  }
+
+  /** The runtime's list is from before the request came: it does not have what was added while that waited. */
+  async #gc(context: RequestContext, arrived: number): Promise<void> {
+    const touched = this.#services.busy.touched(arrived);
+    try {
+      await collectGarbage(context, touched);
+    } finally {
+      touched.end();
+    }
+  }
+}
