@@ -1,11 +1,20 @@
 /** Replays a case on the whole path: plugin binary, daemon, and scripts under the delegates' names, in a real namespace. */
 
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { Daemon } from "../support/daemon.ts";
 import { Namespace } from "../support/namespace.ts";
 import { type CniCommand, callPlugin } from "../support/plugin.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { expectation } from "./allowed-differences.ts";
 import { type Call, type GoldenCase, isObject, type Json, type JsonObject, type Step } from "./cases.ts";
 import { comparableCall, comparableFiles, type Expectation } from "./expectation.ts";
@@ -188,8 +197,8 @@ export async function runStep(
   });
   const succeeds = answer.exitCode === 0;
   const stdout: Json = jsonOrText(host.recorded(answer.stdout));
-  const routes = [...(await namespace.routes(4)), ...(await namespace.routes(6))];
-  const defaultRoutes = routes.filter(({ dst }) => dst === "default");
+  const routes = await Promise.all([namespace.routes(4), namespace.routes(6)]);
+  const defaultRoutes = routes.flat().filter(({ dst }) => dst === "default");
   return {
     succeeds,
     stdout: succeeds ? stdout : undefined,
@@ -200,7 +209,7 @@ export async function runStep(
 }
 
 /** What a failed expectation is best read with. */
-export function withDaemonLog(daemon: Daemon): string {
+export function withDaemonLog(daemon: { readonly output: string }): string {
   return `the daemon said:\n${daemon.output}`;
 }
 
@@ -210,20 +219,51 @@ function isAnotherDel(before: Step | undefined, step: Step): boolean {
   return isDel && before.exit !== 0 && before.given.env.CNI_NETNS !== step.given.env.CNI_NETNS;
 }
 
-/** Replays a case with a daemon of its own, and manifests in the API's place. @throws where ours does not do what is expected */
-export async function replayOnWholePath(golden: GoldenCase): Promise<void> {
+/** One daemon for many cases, one after the other: to start one takes longer than most cases do. Each case has directories of its own, and finds nothing of the one before. */
+export class DaemonForCases implements AsyncDisposable {
+  readonly #scratch = new ScratchDirectory("golden-daemon");
+  readonly #socketDir = join(this.#scratch.path, "run");
+  readonly #nadDir = join(this.#scratch.path, "nads");
+  readonly #daemon = new Daemon(this.#scratch.path, {
+    socketDir: this.#socketDir,
+    nadDir: this.#nadDir,
+    logLevel: "debug",
+  });
+  #saidBefore = 0;
+
+  /** @throws {Error} with what it printed, if it does not start */
+  start(): Promise<void> {
+    return this.#daemon.start();
+  }
+
+  /** Lets it be the daemon of this host from now on: its socket where the host has it, and the host's NetworkAttachmentDefinitions where it looks for them. */
+  serve(host: ScratchHost): void {
+    rmSync(this.#nadDir, { force: true });
+    symlinkSync(host.nadDir, this.#nadDir);
+    symlinkSync(this.#socketDir, socketDir(host));
+    this.#saidBefore = this.#daemon.output.length;
+  }
+
+  /** What it logged since it serves the host. */
+  get output(): string {
+    return this.#daemon.output.slice(this.#saidBefore);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#daemon[Symbol.asyncDispose]();
+    this.#scratch[Symbol.dispose]();
+  }
+}
+
+/** Replays a case, with manifests in the API's place. @throws where ours does not do what is expected */
+export async function replayOnWholePath(golden: GoldenCase, daemon: DaemonForCases): Promise<void> {
   await using namespace = await Namespace.create("golden");
   using host = new ScratchHost(golden, namespace.path);
   installDelegates(golden, host);
-  await using daemon = new Daemon(host.root, {
-    socketDir: socketDir(host),
-    nadDir: host.nadDir,
-    logLevel: "debug",
-  });
+  daemon.serve(host);
   for (const words of golden.netnsSetup ?? []) {
     await namespace.ip(...words);
   }
-  await daemon.start();
   for (const [index, step] of golden.steps.entries()) {
     // The shim has recorded the one that failed, and does it before this one: test/e2e/failing-dels.test.ts.
     if (isAnotherDel(golden.steps[index - 1], step)) break;
