@@ -9,12 +9,13 @@ const suite = (name: string, include: string[], test: Record<string, unknown> = 
 
 export default defineConfig({
   test: {
-    // Two files at once on a machine of two cores as well: most tests wait for processes. Suites that say fileParallelism false run alone.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Three files at once on a machine of two cores as well: most tests wait for processes. Suites that say fileParallelism false run alone.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [
       suite("unit", ["test/unit/**/*.test.ts"]),
-      suite("generated", ["test/generated/**/*.test.ts"]),
-      suite("fuzz", ["test/fuzz/**/*.test.ts"]),
+      // Their files keep nothing between tests, so that one process can run many: the modules are loaded once.
+      suite("generated", ["test/generated/**/*.test.ts"], { isolate: false }),
+      suite("fuzz", ["test/fuzz/**/*.test.ts"], { isolate: false }),
       suite("shim", ["test/shim/**/*.test.ts"], { globalSetup: ["test/shim/support/binaries.ts"] }),
       suite("golden", ["test/golden/**/*.test.ts"]),
       suite("e2e", ["test/e2e/**/*.test.ts"], { testTimeout: 120_000, hookTimeout: 120_000 }),
