@@ -7,6 +7,17 @@ const suite = (name: string, include: string[], test: Record<string, unknown> = 
   test: { name, include, environment: "node", testTimeout: 60_000, hookTimeout: 60_000, ...test },
 });
 
+/** Files with a cluster each that measure a daemon's times or memory, or need the whole machine: they run alone. */
+const measured = ["hostile-authors", "many-objects", "upgrade-under-load"].map(
+  (name) => `test/cluster/${name}.test.ts`,
+);
+
+const cluster = {
+  testTimeout: 600_000,
+  hookTimeout: 600_000,
+  globalSetup: ["test/support/cluster/places-of-run.ts"],
+};
+
 export default defineConfig({
   test: {
     // Three files at once on a machine of two cores as well: most tests wait for processes. Suites that say fileParallelism false run alone.
@@ -25,9 +36,15 @@ export default defineConfig({
         fileParallelism: false,
       }),
       suite("cluster", ["test/cluster/**/*.test.ts"], {
-        testTimeout: 600_000,
-        hookTimeout: 600_000,
+        ...cluster,
+        exclude: measured,
+        maxWorkers: 2,
+        sequence: { groupOrder: 1 },
+      }),
+      suite("cluster-measured", measured, {
+        ...cluster,
         fileParallelism: false,
+        sequence: { groupOrder: 2 },
       }),
     ],
   },

@@ -50,12 +50,13 @@ const suites = {
     root: true,
   },
   cluster: { needs: clusterTools, root: true, builds: clusterSuitePrograms },
+  "cluster-measured": { needs: clusterTools, root: true, builds: clusterSuitePrograms },
 };
 
 /** The suites of `npm test`, `npm run test:heavy` and `npm run test:cluster`. */
 export const everydaySuites = ["unit", "generated", "fuzz", "shim", "golden", "e2e"];
 export const heavySuites = ["heavy"];
-export const clusterSuites = ["cluster"];
+export const clusterSuites = ["cluster", "cluster-measured"];
 
 const reportDirectory = join(projectDirectory, "build", "test-reports");
 

@@ -29,21 +29,13 @@ done
 shift
 exec "$@"' - "$@"`;
 
-export class HostPlaces implements Disposable {
-  readonly #places: Readonly<Record<string, string>>;
-  readonly #shared: readonly string[];
+/** Directories of the machine to mount something on: those that are not there are made, and gone when the object is. */
+export class MountPoints implements Disposable {
   readonly #made: string[] = [];
 
-  /**
-   * @param places by their path on the machine: directories that are to be seen there
-   * @param shared directories below which containerd and kubelet mount what the other has to see; without blanks
-   */
-  constructor(places: Readonly<Record<string, string>>, shared: readonly string[]) {
-    this.#places = places;
-    this.#shared = shared;
-    for (const directory of [...Object.values(places), ...shared]) mkdirSync(directory, { recursive: true });
-    // A mount needs something to be mounted on.
-    for (const place of Object.keys(places)) this.#make(place);
+  /** @param paths absolute */
+  constructor(paths: readonly string[]) {
+    for (const path of paths) this.#make(path);
   }
 
   #make(directory: string): void {
@@ -53,12 +45,6 @@ export class HostPlaces implements Disposable {
     this.#made.unshift(directory);
   }
 
-  /** Words before a command that start it there and become it. */
-  get through(): readonly string[] {
-    return ["sh", "-c", script, "sh", this.#shared.join(" "), ...Object.entries(this.#places).flat(), "--"];
-  }
-
-  /** Takes away the mount points that were not there before. */
   [Symbol.dispose](): void {
     for (const directory of this.#made) {
       try {
@@ -67,5 +53,31 @@ export class HostPlaces implements Disposable {
         // another run's
       }
     }
+  }
+}
+
+export class HostPlaces implements Disposable {
+  readonly #places: Readonly<Record<string, string>>;
+  readonly #shared: readonly string[];
+  readonly #mountPoints: MountPoints;
+
+  /**
+   * @param places by their path on the machine: directories that are to be seen there
+   * @param shared directories below which containerd and kubelet mount what the other has to see; without blanks
+   */
+  constructor(places: Readonly<Record<string, string>>, shared: readonly string[]) {
+    this.#places = places;
+    this.#shared = shared;
+    for (const directory of [...Object.values(places), ...shared]) mkdirSync(directory, { recursive: true });
+    this.#mountPoints = new MountPoints(Object.keys(places));
+  }
+
+  /** Words before a command that start it there and become it. */
+  get through(): readonly string[] {
+    return ["sh", "-c", script, "sh", this.#shared.join(" "), ...Object.entries(this.#places).flat(), "--"];
+  }
+
+  [Symbol.dispose](): void {
+    this.#mountPoints[Symbol.dispose]();
   }
 }

@@ -30,6 +30,7 @@ import { FaultProxy } from "./fault-proxy.ts";
 import { HostPlaces } from "./host-places.ts";
 import { Kubelet, kubeletRoot } from "./kubelet.ts";
 import { nadManifest, podManifest } from "./manifests.ts";
+import type { NodePlace } from "./node-places.ts";
 import { inPodWith } from "./service-account-files.ts";
 import { ServiceAddress } from "./service-address.ts";
 
@@ -267,7 +268,7 @@ class NodeFiles {
   }
 
   /** A bare node's directories by the places that its containerd and kubelet have them in. */
-  get places(): Readonly<Record<string, string>> {
+  get places(): Readonly<Record<NodePlace, string>> {
     return {
       "/etc/cni/net.d": this.runtimeConfDir,
       "/etc/cni/multus/net.d": this.confDir,

@@ -1,0 +1,14 @@
+/** Where a node has the directories that multus, a container runtime and a kubelet share. */
+
+/** Places that a bare node of the tests has directories of its own for (node.ts), but for /run, which every machine has. */
+export const nodePlaces = [
+  "/etc/cni/net.d",
+  "/etc/cni/multus/net.d",
+  "/etc/cni/multus/certs",
+  "/etc/kubernetes",
+  "/opt/cni/bin",
+  "/var/lib/cni",
+  "/var/lib/kubelet",
+] as const;
+
+export type NodePlace = (typeof nodePlaces)[number] | "/run";
