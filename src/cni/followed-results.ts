@@ -10,6 +10,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
+import { OnceLog } from "../log/once-log.ts";
 import { isMissingFile } from "./errors.ts";
 import { directoryState } from "./file-state.ts";
 import { ResultNameIndex } from "./result-name-index.ts";
@@ -55,17 +56,16 @@ export class FollowedResults {
 
 export class FollowedDirectory {
   readonly #path: string;
-  readonly #log: Logger;
+  readonly #failures: OnceLog;
   #index: ResultNameIndex | undefined;
   #making: Promise<void> | undefined;
   #isClosed = false;
   /** Before that time (of performance.now) no index is made. */
   #restsUntil = 0;
-  readonly #reported = new Set<string>();
 
   constructor(path: string, log: Logger) {
     this.#path = path;
-    this.#log = log;
+    this.#failures = new OnceLog(log);
   }
 
   /** Makes the index, if there is none, so that it is there when it is needed. */
@@ -128,7 +128,7 @@ export class FollowedDirectory {
       index = ResultNameIndex.of(this.#path);
       await index?.fill();
     } catch (error) {
-      if (!isMissingFile(error)) this.#report("results directory: cannot be followed", error);
+      if (!isMissingFile(error)) this.#report(errorText(error));
     }
     if (index?.isLost) this.#restsUntil = performance.now() + restMs;
     if (index?.isLost || this.#isClosed) {
@@ -138,12 +138,8 @@ export class FollowedDirectory {
     this.#put(index);
   }
 
-  /** Each reason once. */
-  #report(message: string, error: unknown): void {
-    const text = errorText(error);
-    if (this.#reported.has(text)) return;
-    this.#reported.add(text);
-    this.#log.error(message, { directory: this.#path, error: text });
+  #report(error: string): void {
+    this.#failures.error("results directory: cannot be followed", { directory: this.#path, error }, error);
   }
 }
 

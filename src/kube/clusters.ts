@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
+import { OnceLog } from "../log/once-log.ts";
 import type { Clusters } from "../multus/cluster/cluster.ts";
 import type { OpenCluster } from "./cluster.ts";
 import type { ClusterState } from "./cluster-state.ts";
@@ -36,11 +37,12 @@ export class KubeClusters implements Clusters {
   readonly #opened = new Map<string, OpenCluster>();
   /** Why the last try to open the cluster failed that is every request's. */
   #failure = "its credentials are not there yet";
-  #refusalLogged = false;
+  readonly #refusals: OnceLog;
   #missing: string | undefined;
 
   constructor(options: KubeClustersOptions) {
     this.#options = options;
+    this.#refusals = new OnceLog(options.log);
   }
 
   /** Statuses and events, of all clusters, that are not delivered yet. */
@@ -142,11 +144,10 @@ export class KubeClusters implements Clusters {
   }
 
   #begin(key: string): Promise<OpenCluster> {
-    const { open, log } = this.#options;
+    const { open } = this.#options;
     if (this.#open.size >= maxClusters) {
       const message = `kubeconfig ${key}: ${maxClusters} others are in use already, more are not opened`;
-      if (!this.#refusalLogged) log.error(message);
-      this.#refusalLogged = true;
+      this.#refusals.error(message, undefined, "too many clusters");
       throw new CniError(CniErrorCode.invalidNetworkConfig, message);
     }
     const opening = open(key);

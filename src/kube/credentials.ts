@@ -6,6 +6,7 @@ import type { SecureContextOptions } from "node:tls";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
+import { OnceLog } from "../log/once-log.ts";
 import type { Access, Credentials, ServerProxy, TlsSettings } from "./access.ts";
 import { type ExecCredential, runExecPlugin } from "./exec-credential.ts";
 import { FollowedFile, FollowedFiles } from "./followed-file.ts";
@@ -97,16 +98,15 @@ export async function kubeconfigServer(path: string): Promise<URL> {
  */
 class FollowingCredentials implements Credentials {
   readonly #source: Source;
-  readonly #log: Logger;
+  readonly #failures: OnceLog;
   /** undefined: it names no proxy. */
   readonly #environment: NodeJS.ProcessEnv | undefined;
   #proxy: { readonly key: string; readonly proxy: ServerProxy } | undefined;
   #last: { readonly access: Access; readonly tlsKey: string; readonly key: string } | undefined;
-  #complaint = "";
 
   constructor(source: Source, log: Logger, env: NodeJS.ProcessEnv) {
     this.#source = source;
-    this.#log = log;
+    this.#failures = new OnceLog(log);
     this.#environment = namesProxy(env) ? env : undefined;
   }
 
@@ -115,14 +115,16 @@ class FollowingCredentials implements Credentials {
       const parts = await this.#source.parts();
       const isDirect = parts.proxy === undefined && this.#environment === undefined;
       const access = this.#accessOf(parts, isDirect ? undefined : await this.#proxyFor(parts));
-      this.#complaint = "";
+      this.#failures.over();
       return access;
     } catch (error) {
       if (this.#last === undefined || !(error instanceof CniError)) throw error;
-      if (this.#complaint !== error.message) {
-        this.#log.error("credentials cannot be renewed; the old ones are used", { error: error.message });
-      }
-      this.#complaint = error.message;
+      const { message } = error;
+      this.#failures.error(
+        "credentials cannot be renewed; the old ones are used",
+        { error: message },
+        message,
+      );
       return this.#last.access;
     }
   }

@@ -5,6 +5,7 @@
 
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
+import { OnceLog } from "../log/once-log.ts";
 import { ownText } from "../log/quoted.ts";
 import type { PodReference } from "../multus/input/pod.ts";
 import { type Api, ApiError } from "./api.ts";
@@ -168,7 +169,7 @@ export class PendingEvents implements Lane {
   #filledAt = performance.now();
   /** Until when nothing is sent, and whether it was said. */
   #mutedUntil = 0;
-  #forbiddenLogged = false;
+  readonly #refusals: OnceLog;
   #dropped = 0;
   #givenUp = 0;
   #dropLog: NodeJS.Timeout | undefined;
@@ -177,6 +178,7 @@ export class PendingEvents implements Lane {
   constructor(api: Api, instance: string, log: Logger, bounds: EventBounds) {
     this.#destination = { api, instance };
     this.#log = log;
+    this.#refusals = new OnceLog(log);
     this.#bounds = bounds;
     this.#right = new MissingRight(bounds.forbiddenMs);
     this.#tokens = bounds.burst;
@@ -242,7 +244,7 @@ export class PendingEvents implements Lane {
   delivered(event: PendingEvent): void {
     const now = performance.now();
     this.#right.present();
-    this.#forbiddenLogged = false;
+    this.#refusals.over();
     event.isUnderWay = false;
     event.tries = 0;
     event.backOff.reset();
@@ -311,8 +313,7 @@ export class PendingEvents implements Lane {
     this.#givenUp += this.#waiting.size;
     this.#waiting.clear();
     this.#known.clear();
-    if (!this.#forbiddenLogged) this.#log.error("no events are sent", { error });
-    this.#forbiddenLogged = true;
+    this.#refusals.error("no events are sent", { error });
   }
 
   /** Warnings that were not seen for long, and as many more as there are too many. */

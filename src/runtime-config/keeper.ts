@@ -8,6 +8,7 @@ import { basename, dirname, join } from "node:path";
 import { removeFile } from "../cni/atomic-file.ts";
 import { CniError, ioFailure } from "../cni/errors.ts";
 import type { Logger } from "../log/logger.ts";
+import { OnceLog } from "../log/once-log.ts";
 import { ownFileNames } from "./files.ts";
 import { hasContent, isOwnFile, KeptFile, statsOf, writeOwnFile } from "./kept-file.ts";
 import type { Removal } from "./removal.ts";
@@ -54,7 +55,7 @@ export class RuntimeConfigKeeper {
   #written: Written | undefined;
   /** When the last write was that undid what somebody else did; on the clock of `performance.now()`. */
   #restoredAt = Number.NEGATIVE_INFINITY;
-  #saidContested = false;
+  readonly #contests: OnceLog;
   /** Why the file is not as it has to be, where nothing is waited for and nothing is wrong; undefined: it is. */
   #lack: string | undefined = "not written yet";
   /** The file that is missing, and since when. */
@@ -65,6 +66,7 @@ export class RuntimeConfigKeeper {
   constructor(options: KeeperOptions) {
     this.#options = options;
     const { directory, source, readinessIndicatorFile, log, watch } = options;
+    this.#contests = new OnceLog(log);
     const directories = [directory, ...source.directories];
     if (readinessIndicatorFile !== "") directories.push(dirname(readinessIndicatorFile));
     this.#file = new KeptFile({ directories, everyMs: rereadMs, look: () => this.#look(), log, watch });
@@ -149,7 +151,10 @@ export class RuntimeConfigKeeper {
       this.#lack = `${fileName}: ${reason.because}, again and again`;
       const left = this.#restoredAt + restoreMs - performance.now();
       if (left > 0) {
-        this.#sayContested(path, reason.because);
+        this.#contests.error(
+          "another program keeps changing the runtime configuration; it is restored every few seconds",
+          { file: path, because: reason.because },
+        );
         this.#file.lookWithin(left);
         return;
       }
@@ -178,15 +183,6 @@ export class RuntimeConfigKeeper {
     const isSame = () => identityOf(stats) === written.identity || hasContent(path, stats, bytes);
     if (isOwnFile(stats) && isSame()) return undefined;
     return { because: "it was changed", isForeign: true };
-  }
-
-  #sayContested(path: string, because: string): void {
-    if (this.#saidContested) return;
-    this.#saidContested = true;
-    this.#options.log.error(
-      "another program keeps changing the runtime configuration; it is restored every few seconds",
-      { file: path, because },
-    );
   }
 
   #remove(names: readonly string[], because: string): void {

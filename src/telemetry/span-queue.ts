@@ -2,6 +2,7 @@
 
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
+import { OnceLog } from "../log/once-log.ts";
 import type { FinishedSpan } from "./spans.ts";
 
 /** Sends a batch. Rejects where it was not taken; how often it tries is its own matter. */
@@ -25,16 +26,15 @@ const complaintEveryMs = 60_000;
 
 export class SpanQueue {
   readonly #export: SpanExport;
-  readonly #log: Logger;
+  readonly #failures: OnceLog;
   #waiting: FinishedSpan[] = [];
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
   #counts = { exported: 0, failed: 0, dropped: 0 };
-  #complainedAt = Number.NEGATIVE_INFINITY;
 
   constructor(spanExport: SpanExport, log: Logger) {
     this.#export = spanExport;
-    this.#log = log;
+    this.#failures = new OnceLog(log, complaintEveryMs);
   }
 
   get counts(): SpanCounts {
@@ -95,11 +95,8 @@ export class SpanQueue {
   }
 
   #complain(error: string): void {
-    const now = performance.now();
-    if (now - this.#complainedAt < complaintEveryMs) return;
-    this.#complainedAt = now;
     const { failed, dropped } = this.#counts;
-    this.#log.error("spans could not be exported", { failed, dropped, error });
+    this.#failures.error("spans could not be exported", { failed, dropped, error });
   }
 
   #next(): void {

@@ -2,6 +2,7 @@
 
 import { CniError } from "../../cni/errors.ts";
 import type { Logger } from "../../log/logger.ts";
+import { OnceLog } from "../../log/once-log.ts";
 import { hasContent, isOwnFile, KeptFile, statsOf, writeOwnFile } from "../../runtime-config/kept-file.ts";
 import type { WatchDirectory } from "../../runtime-config/watch.ts";
 import { UserError } from "../command/user-error.ts";
@@ -23,11 +24,12 @@ export interface KeptKubeconfigOptions {
 export class KeptKubeconfig {
   readonly #options: KeptKubeconfigOptions;
   readonly #file: KeptFile;
-  #complaint = "";
+  readonly #failures: OnceLog;
 
   constructor(options: KeptKubeconfigOptions) {
     this.#options = options;
     const { sourceDirectory, log, watch } = options;
+    this.#failures = new OnceLog(log);
     this.#file = new KeptFile({
       directories: [sourceDirectory],
       everyMs: lookEveryMs,
@@ -63,13 +65,11 @@ export class KeptKubeconfig {
   #look(): void {
     try {
       this.write();
-      this.#complaint = "";
+      this.#failures.over();
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      if (this.#complaint !== error.message) {
-        this.#options.log.error("kubeconfig cannot be brought up to date", { error: error.message });
-      }
-      this.#complaint = error.message;
+      const { message } = error;
+      this.#failures.error("kubeconfig cannot be brought up to date", { error: message }, message);
     }
   }
 }

@@ -4,6 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
+import { OnceLog } from "../../log/once-log.ts";
 import { ConnectionLimits } from "../connection-limits.ts";
 import type { Metrics } from "./registry.ts";
 import { SharedCollection } from "./shared-collection.ts";
@@ -26,11 +27,10 @@ export class MetricsServer {
   readonly #connections = new ConnectionLimits(bounds);
   readonly #address: string;
   readonly #port: number;
-  readonly #log: Logger;
   readonly #server: Server;
   #retry: NodeJS.Timeout | undefined;
   #isClosed = false;
-  #complained = false;
+  readonly #failures: OnceLog;
 
   /** @param address to listen on; "": every one of this host @param port 0: any that is free */
   constructor(metrics: Metrics, address: string, port: number, log: Logger) {
@@ -38,7 +38,7 @@ export class MetricsServer {
     this.#collection = new SharedCollection(() => metrics.text());
     this.#address = address;
     this.#port = port;
-    this.#log = log;
+    this.#failures = new OnceLog(log);
     // Not imported: an `import` of node:http brings a WebSocket client along (6 MB).
     const { createServer } = process.getBuiltinModule("node:http");
     this.#server = createServer({ maxHeaderSize: mostHeaderBytes }, (request, response) => {
@@ -50,7 +50,7 @@ export class MetricsServer {
     this.#server.on("connection", (socket) => this.#connections.add(socket, socket.remoteAddress ?? ""));
     this.#server.on("error", (error) => this.#failed(error));
     this.#server.on("listening", () => {
-      this.#complained = false;
+      this.#failures.over();
       log.verbose("metrics are served", { address: this.#where() });
     });
   }
@@ -69,10 +69,7 @@ export class MetricsServer {
   }
 
   #failed(error: Error): void {
-    if (!this.#complained) {
-      this.#log.error("metrics are not served", { port: this.#port, error: errorText(error) });
-    }
-    this.#complained = true;
+    this.#failures.error("metrics are not served", { port: this.#port, error: errorText(error) });
     // It was one connection that could not be taken: the next one may be.
     if (this.#server.listening) return;
     this.#retry = setTimeout(() => this.listen(), tryAgainMs).unref();
@@ -101,7 +98,7 @@ export class MetricsServer {
       response.writeHead(405, { Allow: "GET, HEAD" }).end();
       return;
     }
-    this.#complained = false;
+    this.#failures.over();
     const text = await this.#collection.text();
     response.writeHead(200, { "Content-Type": this.#contentType }).end(text);
   }

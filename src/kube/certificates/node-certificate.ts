@@ -4,6 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
+import { OnceLog } from "../../log/once-log.ts";
 import { type Api, ApiError } from "../api.ts";
 import { BackOff, type BackOffLimits } from "../back-off.ts";
 import {
@@ -48,7 +49,7 @@ export class NodeCertificate {
   readonly #backOff: BackOff;
   #current: { readonly validity: Validity; readonly renewAt: number } | undefined;
   #problem = "it is being asked for";
-  #complaint = "";
+  readonly #failures: OnceLog;
   #isRefused = false;
   #storedAt = Number.NEGATIVE_INFINITY;
   #wake: () => void = () => {};
@@ -56,6 +57,7 @@ export class NodeCertificate {
   /** Begins at once. */
   constructor(options: NodeCertificateOptions) {
     this.#options = options;
+    this.#failures = new OnceLog(options.log);
     this.#user = multusUser(options.nodeName);
     this.#backOff = new BackOff(options.random);
     this.#readCurrent();
@@ -108,7 +110,7 @@ export class NodeCertificate {
         await this.#renew();
         this.#checkNotDue();
         this.#backOff.reset();
-        this.#complaint = "";
+        this.#failures.over();
       } catch (error) {
         if (this.#closing.signal.aborted) return;
         this.#complain(errorText(error));
@@ -183,7 +185,8 @@ export class NodeCertificate {
       seconds,
       signal: this.#closing.signal,
       onCreated: (name) => {
-        const before = this.#complaint === "" ? "" : `; before: ${this.#complaint}`;
+        const failure = this.#failures.problem;
+        const before = failure === undefined ? "" : `; before: ${failure}`;
         this.#problem = `CertificateSigningRequest ${name} has not been approved and signed yet${before}`;
         log.verbose("certificate: requested", { user: this.#user, request: name });
       },
@@ -192,13 +195,12 @@ export class NodeCertificate {
 
   #complain(problem: string): void {
     this.#problem = problem;
-    if (problem === this.#complaint) return;
-    this.#complaint = problem;
     const until = this.#current?.validity.until;
-    this.#options.log.error("certificate: request failed; retrying", {
+    const fields = {
       user: this.#user,
       error: problem,
       validUntil: until === undefined ? undefined : new Date(until).toISOString(),
-    });
+    };
+    this.#failures.error("certificate: request failed; retrying", fields, problem);
   }
 }

@@ -2,6 +2,7 @@
 
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
+import { OnceLog } from "../../log/once-log.ts";
 import type { LackingPods, RunningPod } from "../cluster/cluster.ts";
 import { type PodReference, podKey } from "../input/pod.ts";
 
@@ -49,11 +50,12 @@ export class MissingEvictions {
   readonly #entries = new Map<string, Entry>();
   #timer: NodeJS.Timeout | undefined;
   #isAsking = false;
-  /** When a refusal was said at last, on the clock of `performance.now()`: where the right is missing, every pod has one. */
-  #saidRefusalAt = Number.NEGATIVE_INFINITY;
+  /** Where the right is missing, every pod's eviction is refused. */
+  readonly #refusals: OnceLog;
 
   constructor(options: MissingEvictionsOptions) {
     this.#options = options;
+    this.#refusals = new OnceLog(options.log, longestPauseMs);
   }
 
   /** @param key `namespace/name` */
@@ -134,14 +136,11 @@ export class MissingEvictions {
         this.#later(entry, "waits", reason, retryAfterMs);
         break;
       case "refused":
-        if (now - this.#saidRefusalAt >= longestPauseMs) {
-          this.#saidRefusalAt = now;
-          log.error("pod not evicted, though it runs without its networks", {
-            pod: key,
-            error: reason,
-            hint: "onMissingNetworks: evict needs create on pods/eviction (deploy/components/evict-missing)",
-          });
-        }
+        this.#refusals.error("pod not evicted, though it runs without its networks", {
+          pod: key,
+          error: reason,
+          hint: "onMissingNetworks: evict needs create on pods/eviction (deploy/components/evict-missing)",
+        });
         this.#later(entry, "refused", reason, longestPauseMs);
     }
   }
