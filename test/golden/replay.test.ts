@@ -132,7 +132,7 @@ test("a selection's default route reaches the kernel, by family", async () => {
   const replay = new Replay(golden, host, kernels);
   const { routeOrders } = await replay.run(step);
   expect(routeOrders).toEqual([
-    { ifName: "eth0", clear: [4], gateways: [] },
-    { ifName: "net1", clear: [4], gateways: ["10.81.0.254"] },
+    ["eth0", [4], []],
+    ["net1", [4], ["10.81.0.254"]],
   ]);
 });

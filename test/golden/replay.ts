@@ -7,9 +7,10 @@ import { silentLogger } from "../../src/log/logger.ts";
 import { Multus } from "../../src/multus/multus.ts";
 import { NadFiles } from "../../src/multus/plan/nad-files.ts";
 import { PretendedCluster } from "../support/pretended-cluster.ts";
+import type { RouteOrder } from "../support/pretended-plugins.ts";
 import type { GoldenCase, Json, JsonObject, Step } from "./cases.ts";
 import { comparableCall, comparableEvents, comparableFiles, type Expectation } from "./expectation.ts";
-import { ReplayExecutor, type RouteOrder } from "./replay-executor.ts";
+import { ReplayExecutor } from "./replay-executor.ts";
 import { jsonOrText, type ScratchHost } from "./scratch-host.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -76,7 +77,7 @@ export class Replay {
       succeeds: exitCode === 0,
       stdout: exitCode === 0 ? answer : undefined,
       error: exitCode === 0 ? undefined : (answer as JsonObject),
-      calls: executor.calls.map((call) => comparableCall(call, path)),
+      calls: executor.answered.map((call) => comparableCall(call, path)),
       networkStatus: this.cluster.status as Json | undefined,
       events: comparableEvents(this.cluster.events),
       files: comparableFiles(this.#host.readState(), path),

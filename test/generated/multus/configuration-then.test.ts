@@ -7,7 +7,8 @@ import { beforeAll, expect, test } from "vitest";
 import { arrayElements, objectMembers } from "../../../src/cni/json.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { containerId, type PluginCall, Rig, selecting } from "../../unit/multus/rig.ts";
+import type { PluginCall } from "../../support/pretended-plugins.ts";
+import { containerId, Rig, selecting } from "../../unit/multus/rig.ts";
 import { containerText, jsonText, keys, memberText, stringText } from "../arbitraries/json.ts";
 
 let kernels: Kernels;

@@ -4,6 +4,7 @@ import { AgentExecutor } from "../../../src/agent/agent-executor.ts";
 import { AgentPool } from "../../../src/agent/agent-pool.ts";
 import type { AgentProcess } from "../../../src/agent/agent-process.ts";
 import { type Executor, ExecutorError, type PluginRun } from "../../../src/agent/executor.ts";
+import { PretendedPlugins } from "../../support/pretended-plugins.ts";
 
 /** Milliseconds for what has to happen: a machine can be slow. */
 const patience = 30_000;
@@ -11,7 +12,7 @@ const patience = 30_000;
 /** An agent without a process. */
 class PretendedAgent {
   readonly directories: readonly string[];
-  readonly runs: PluginRun[] = [];
+  readonly executor = new PretendedPlugins();
   readonly ended: Promise<void>;
   #end: () => void = () => {};
   /** Ends the run that is under way. */
@@ -23,23 +24,13 @@ class PretendedAgent {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
-  }
-
-  get executor(): Executor {
-    return {
-      runPlugin: (run) => {
-        this.runs.push(run);
-        return new Promise((resolve) => {
-          const outcome = { exitCode: 0, stdout: Buffer.alloc(0), stderrTail: "", milliseconds: 0 };
-          this.finish = () => resolve(outcome);
-        });
-      },
-      linkExists: async () => true,
-      linkStates: async (_netns, links) =>
-        links.map(() => ({ exists: true, mac: new Uint8Array(), absent: [] })),
-      setDefaultRoutes: () =>
-        Promise.reject(new ExecutorError("netns", "cannot enter x: Operation not permitted")),
-    };
+    this.executor.links.add("i");
+    this.executor.behaviour = () =>
+      new Promise((resolve) => {
+        this.finish = () => resolve(undefined);
+      });
+    this.executor.setDefaultRoutes = () =>
+      Promise.reject(new ExecutorError("netns", "cannot enter x: Operation not permitted"));
   }
 
   /** It dies. */
@@ -164,7 +155,7 @@ describe("an executor of one request", () => {
     plugin: "p",
     path: "/a",
     env: { CNI_COMMAND: "ADD", A: "1" },
-    stdin: Buffer.alloc(0),
+    stdin: Buffer.from("{}"),
     timeoutMs: 0,
   };
 
@@ -173,7 +164,7 @@ describe("an executor of one request", () => {
     const executor = new AgentExecutor(pool, { environment: { A: "0", B: "2" }, path: "/b" });
     const outcome = executor.runPlugin(run);
     await vi.waitFor(
-      () => expect(agents[0]?.runs[0]?.env).toEqual({ A: "1", B: "2", CNI_COMMAND: "ADD" }),
+      () => expect(agents[0]?.executor.calls[0]?.env).toEqual({ A: "1", B: "2", CNI_COMMAND: "ADD" }),
       patience,
     );
     agents[0]?.finish();
@@ -192,9 +183,9 @@ describe("an executor of one request", () => {
     const leftNetns = { bootId: "b", device: 4n, inode: 5n, cookie: 6n };
     const env = { CNI_COMMAND: "DEL", CNI_NETNS: "/run/netns/pod" };
     const outcome = executor.runPlugin({ ...run, env, leftNetns });
-    await vi.waitFor(() => expect(agents[0]?.runs).toHaveLength(1), patience);
-    expect(agents[0]?.runs[0]?.env).toEqual({ CNI_COMMAND: "DEL", CNI_NETNS: "" });
-    expect(agents[0]?.runs[0]).not.toHaveProperty("leftNetns");
+    await vi.waitFor(() => expect(agents[0]?.executor.calls).toHaveLength(1), patience);
+    expect(agents[0]?.executor.calls[0]?.env).toEqual({ CNI_COMMAND: "DEL", CNI_NETNS: "" });
+    expect(agents[0]?.executor.calls[0]).not.toHaveProperty("leftNetns");
     agents[0]?.finish();
     expect((await outcome).exitCode).toBe(0);
   });
@@ -207,14 +198,14 @@ describe("an executor of one request", () => {
       isSettled = true;
     });
     const refused = expect(underWay).rejects.toMatchObject({ code: "gone", message: "the client left" });
-    await vi.waitFor(() => expect(agents[0]?.runs).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(agents[0]?.executor.calls).toHaveLength(1), patience);
     executor.end("the client left");
     await expect(executor.runPlugin(run)).rejects.toMatchObject({ code: "gone" });
     await expect(executor.linkExists("/n", "i")).rejects.toMatchObject({ code: "gone" });
     expect(isSettled).toBe(false);
     agents[0]?.finish();
     await refused;
-    expect(agents[0]?.runs).toHaveLength(1);
+    expect(agents[0]?.executor.calls).toHaveLength(1);
   });
 
   test("that ends while its agent starts runs nothing", async () => {
@@ -223,7 +214,7 @@ describe("an executor of one request", () => {
     const early = executor.runPlugin(run);
     executor.end("the client left");
     await expect(early).rejects.toMatchObject({ code: "gone" });
-    expect(agents[0]?.runs).toEqual([]);
+    expect(agents[0]?.executor.calls).toEqual([]);
   });
 
   test("says what privileges it lacks", async () => {

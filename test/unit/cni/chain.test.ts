@@ -3,13 +3,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import {
-  type Executor,
-  ExecutorError,
-  type ExecutorErrorCode,
-  type PluginOutcome,
-  type PluginRun,
-} from "../../../src/agent/executor.ts";
+import { ExecutorError, type ExecutorErrorCode } from "../../../src/agent/executor.ts";
 import { ResultCache } from "../../../src/cni/cache.ts";
 import {
   addNetworkList,
@@ -26,58 +20,17 @@ import { PluginVersions } from "../../../src/cni/plugin-versions.ts";
 import type { NetworkConfigList, RuntimeConf } from "../../../src/cni/types.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
+import { type PluginAnswer, PretendedPlugins } from "../../support/pretended-plugins.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 const kernels = loadKernels();
 
 /** What a plugin answers: stdout of a success, or how it fails. */
-type Answer = string | Partial<PluginOutcome> | ExecutorError;
+type Answer = string | PluginAnswer | ExecutorError;
 
-/** Answers for plugins by type, and a record of their runs. The other side of this interface is tested with the shim. */
-class ScriptedExecutor implements Executor {
-  readonly runs: PluginRun[] = [];
-  readonly #answers: Readonly<Record<string, Answer>>;
-
-  constructor(answers: Readonly<Record<string, Answer>>) {
-    this.#answers = answers;
-  }
-
-  async runPlugin(run: PluginRun): Promise<PluginOutcome> {
-    this.runs.push(run);
-    const answer = this.#answers[`${run.plugin} ${run.env.CNI_COMMAND}`] ?? this.#answers[run.plugin] ?? "";
-    if (answer instanceof ExecutorError) throw answer;
-    const outcome = { exitCode: 0, stdout: new Uint8Array(), stderrTail: "", milliseconds: 1 };
-    return typeof answer === "string"
-      ? { ...outcome, stdout: Buffer.from(answer) }
-      : { ...outcome, ...answer };
-  }
-
-  async linkExists(): Promise<boolean> {
-    return false;
-  }
-
-  async linkStates(): Promise<never[]> {
-    return [];
-  }
-
-  async setDefaultRoutes(): Promise<void> {}
-
-  /** Command, plugin and stdin of each run. */
-  get calls(): unknown[] {
-    return this.runs.map(({ plugin, env, stdin }) => [
-      `${env.CNI_COMMAND} ${plugin}`,
-      JSON.parse(Buffer.from(stdin).toString()),
-    ]);
-  }
-
-  get commands(): string[] {
-    return this.runs.map(({ plugin, env }) => `${env.CNI_COMMAND} ${plugin}`);
-  }
-}
-
-const failing = (exitCode: number, stdout: string, stderrTail = ""): Partial<PluginOutcome> => ({
+const failing = (exitCode: number, stdout: string, stderrTail = ""): PluginAnswer => ({
   exitCode,
-  stdout: Buffer.from(stdout),
+  stdout,
   stderrTail,
 });
 
@@ -106,13 +59,18 @@ const parsed = (bytes: Uint8Array | undefined) => JSON.parse(Buffer.from(bytes ?
 class Setup implements Disposable {
   readonly directory = new ScratchDirectory();
   readonly cache = new ResultCache(this.directory.path, silentLogger);
-  readonly executor: ScriptedExecutor;
+  readonly plugins = new PretendedPlugins();
   readonly context: ChainContext;
 
+  /** @param answers by plugin, or plugin and command; without one it prints nothing */
   constructor(answers: Readonly<Record<string, Answer>> = {}) {
-    this.executor = new ScriptedExecutor(answers);
+    this.plugins.behaviour = ({ plugin, command }) => {
+      const answer = answers[`${plugin} ${command}`] ?? answers[plugin] ?? "";
+      if (answer instanceof ExecutorError) throw answer;
+      return typeof answer === "string" ? { stdout: answer } : answer;
+    };
     this.context = {
-      executor: this.executor,
+      executor: this.plugins,
       kernels,
       cache: this.cache,
       timeoutOf: () => 5000,
@@ -121,6 +79,15 @@ class Setup implements Disposable {
       largeWork: largeTurnsOf("ADD", ""),
       log: silentLogger,
     };
+  }
+
+  get commands(): string[] {
+    return this.plugins.calls.map(({ command, plugin }) => `${command} ${plugin}`);
+  }
+
+  /** Command, plugin and stdin of each run. */
+  get orders(): unknown[] {
+    return this.plugins.calls.map(({ command, plugin, stdin }) => [`${command} ${plugin}`, stdin]);
   }
 
   get cached(): string[] {
@@ -153,7 +120,7 @@ describe("ADD", () => {
     const list = network("1.0.0", "a", "b", "c");
     const result = await addNetworkList(setup.context, list, runtime);
     expect(parsed(result)).toMatchObject({ ips: [{ address: "10.0.0.3/24" }] });
-    expect(setup.executor.calls).toEqual([
+    expect(setup.orders).toEqual([
       ["ADD a", { name: "n", cniVersion: "1.0.0", type: "a", own: "a" }],
       [
         "ADD b",
@@ -190,7 +157,7 @@ describe("ADD", () => {
   it("gives each plugin the parameters of the spec", async () => {
     using setup = new Setup();
     await addNetworkList(setup.context, network("1.0.0", "a", "b"), runtime, { refuseExistingLink: true });
-    expect(setup.executor.runs).toMatchObject([
+    expect(setup.plugins.calls).toMatchObject([
       {
         plugin: "a",
         path: "/opt/cni/bin:/usr/lib/cni",
@@ -207,7 +174,7 @@ describe("ADD", () => {
       },
       { plugin: "b" },
     ]);
-    expect(setup.executor.runs[1]).not.toHaveProperty("absentLink");
+    expect(setup.plugins.calls[1]).not.toHaveProperty("absentLink");
   });
 
   it.each([
@@ -225,9 +192,9 @@ describe("ADD", () => {
     using setup = new Setup({ "a ADD": answer, "b ADD": answer });
     const list = network("1.0.0", "a", "b");
     expect(Buffer.from(await addNetworkList(setup.context, list, runtime)).toString()).toBe(answer);
-    expect(Buffer.from(setup.executor.runs[1]?.stdin ?? []).toString()).toContain(`"prevResult":${answer}`);
+    expect(setup.plugins.calls[1]?.stdinText).toContain(`"prevResult":${answer}`);
     await deleteNetworkList(setup.context, list, runtime);
-    expect(parsed(setup.executor.runs[2]?.stdin)).toMatchObject({
+    expect(setup.plugins.calls[2]?.stdin).toMatchObject({
       prevResult: { cniVersion: "1.0.0", ips: [{ address: "10.0.0.9/24" }] },
     });
   });
@@ -250,7 +217,7 @@ describe("ADD", () => {
       message: 'plugin "b" (ADD) failed: no address left',
       details: "range x",
     });
-    expect(setup.executor.commands).toEqual(["ADD a", "ADD b"]);
+    expect(setup.commands).toEqual(["ADD a", "ADD b"]);
     expect(existsSync(join(setup.directory.path, "results"))).toBe(false);
   });
 
@@ -264,7 +231,7 @@ describe("ADD", () => {
     await expect(
       addNetworkList(setup.context, network("1.0.0", "a"), { ...runtime, ...bad }),
     ).rejects.toMatchObject({ code });
-    expect(setup.executor.runs).toEqual([]);
+    expect(setup.plugins.calls).toEqual([]);
   });
 
   it("says why an answer is no result", async () => {
@@ -362,7 +329,7 @@ describe("DEL", () => {
     setup.remember(list, resultOf("10.0.0.1/24", version));
     await deleteNetworkList(setup.context, list, runtime);
     const prevResult = hasResult ? { prevResult: expect.objectContaining({ cniVersion: version }) } : {};
-    expect(setup.executor.calls).toEqual([
+    expect(setup.orders).toEqual([
       [
         "DEL b",
         {
@@ -386,9 +353,7 @@ describe("DEL", () => {
       if (result === undefined) setup.directory.write("results/n-c0ffee-net1", '{"kind":"cniCac');
       else setup.remember(list, result);
       await deleteNetworkList(setup.context, list, runtime);
-      expect(setup.executor.calls).toEqual([
-        ["DEL a", { name: "n", cniVersion: "1.0.0", type: "a", own: "a" }],
-      ]);
+      expect(setup.orders).toEqual([["DEL a", { name: "n", cniVersion: "1.0.0", type: "a", own: "a" }]]);
       expect(setup.cached).toEqual([]);
     }
   });
@@ -398,7 +363,7 @@ describe("DEL", () => {
     const list = network("1.0.0", "a");
     setup.remember(list, '{"cniVersion":"0.4.0","ips":[{"version":"4","address":"10.0.0.1/24"}]}');
     await deleteNetworkList(setup.context, list, runtime);
-    expect(parsed(setup.executor.runs[0]?.stdin).prevResult).toEqual({
+    expect(setup.plugins.calls[0]?.stdin.prevResult).toEqual({
       cniVersion: "1.0.0",
       ips: [{ address: "10.0.0.1/24" }],
     });
@@ -409,7 +374,7 @@ describe("DEL", () => {
     const list = network("1.0.0", "a", "b");
     setup.remember(list, resultOf("10.0.0.1/24"));
     await expect(deleteNetworkList(setup.context, list, runtime)).rejects.toMatchObject({ code: 11 });
-    expect(setup.executor.commands).toEqual(["DEL b"]);
+    expect(setup.commands).toEqual(["DEL b"]);
     expect(setup.cached).toEqual(["n-c0ffee-net1"]);
   });
 
@@ -419,7 +384,7 @@ describe("DEL", () => {
     for (let times = 0; times < 2; times++) {
       await deleteNetworkList(setup.context, list, { ...runtime, netns: "" });
     }
-    expect(setup.executor.runs.map(({ env }) => env.CNI_NETNS)).toEqual(["", ""]);
+    expect(setup.plugins.calls.map(({ env }) => env.CNI_NETNS)).toEqual(["", ""]);
   });
 });
 
@@ -429,8 +394,8 @@ describe("CHECK", () => {
     const list = network("0.4.0", "a", "b");
     setup.remember(list, resultOf("10.0.0.1/24", "0.4.0"));
     await checkNetworkList(setup.context, list, runtime);
-    expect(setup.executor.commands).toEqual(["CHECK a", "CHECK b"]);
-    for (const { stdin } of setup.executor.runs) expect(parsed(stdin)).toHaveProperty("prevResult.ips");
+    expect(setup.commands).toEqual(["CHECK a", "CHECK b"]);
+    for (const { stdin } of setup.plugins.calls) expect(stdin).toHaveProperty("prevResult.ips");
     expect(setup.cached).toEqual(["n-c0ffee-net1"]);
   });
 
@@ -439,20 +404,20 @@ describe("CHECK", () => {
     await expect(checkNetworkList(setup.context, network(version, "a"), runtime)).rejects.toMatchObject({
       code: CniErrorCode.incompatibleVersion,
     });
-    expect(setup.executor.runs).toEqual([]);
+    expect(setup.plugins.calls).toEqual([]);
   });
 
   it("does nothing with disableCheck", async () => {
     using setup = new Setup();
     await checkNetworkList(setup.context, { ...network("1.0.0", "a"), disableCheck: true }, runtime);
-    expect(setup.executor.runs).toEqual([]);
+    expect(setup.plugins.calls).toEqual([]);
   });
 
   it("stops at the first failure, or at a cached result that is not valid", async () => {
     using setup = new Setup({ a: failing(1, '{"code":100,"msg":"link is gone"}') });
     const list = network("1.0.0", "a", "b");
     await expect(checkNetworkList(setup.context, list, runtime)).rejects.toMatchObject({ code: 100 });
-    expect(setup.executor.commands).toEqual(["CHECK a"]);
+    expect(setup.commands).toEqual(["CHECK a"]);
     setup.remember(list, '{"cniVersion":"1.0.0","ips":5}');
     await expect(checkNetworkList(setup.context, list, runtime)).rejects.toMatchObject({
       code: CniErrorCode.decodingFailure,
@@ -467,13 +432,13 @@ describe("STATUS", () => {
   it("asks each plugin from 1.1.0 on, and none before", async () => {
     using setup = new Setup();
     await statusNetworkList(setup.context, network("1.0.0", "a"), "/opt/cni/bin");
-    expect(setup.executor.runs).toEqual([]);
+    expect(setup.plugins.calls).toEqual([]);
     await statusNetworkList(setup.context, network("1.1.0", "a", "b"), "/opt/cni/bin");
-    expect(setup.executor.calls).toEqual([
+    expect(setup.orders).toEqual([
       ["STATUS a", { name: "n", cniVersion: "1.1.0", type: "a", own: "a" }],
       ["STATUS b", { name: "n", cniVersion: "1.1.0", type: "b", own: "b" }],
     ]);
-    expect(setup.executor.runs[0]?.env).toEqual({ CNI_COMMAND: "STATUS", CNI_PATH: "/opt/cni/bin" });
+    expect(setup.plugins.calls[0]?.env).toEqual({ CNI_COMMAND: "STATUS", CNI_PATH: "/opt/cni/bin" });
   });
 
   it("passes a plugin's code on, and says 50 where there is no plugin", async () => {
@@ -496,9 +461,9 @@ describe("GC", () => {
   it("asks each plugin, with what is valid", async () => {
     using setup = new Setup();
     await gcNetworkList(setup.context, network("1.1.0", "a", "b"), "/opt/cni/bin", valid);
-    expect(setup.executor.commands).toEqual(["GC a", "GC b"]);
-    expect(setup.executor.runs.map(({ env }) => env.CNI_CONTAINERID)).toEqual([undefined, undefined]);
-    expect(parsed(setup.executor.runs[0]?.stdin)).toEqual({
+    expect(setup.commands).toEqual(["GC a", "GC b"]);
+    expect(setup.plugins.calls.map(({ env }) => env.CNI_CONTAINERID)).toEqual([undefined, undefined]);
+    expect(setup.plugins.calls[0]?.stdin).toEqual({
       name: "n",
       cniVersion: "1.1.0",
       type: "a",
@@ -512,7 +477,7 @@ describe("GC", () => {
     using setup = new Setup();
     await gcNetworkList(setup.context, { ...network("1.1.0", "a"), disableGC: true }, "/x", valid);
     await gcNetworkList(setup.context, network("1.0.0", "a"), "/x", valid);
-    expect(setup.executor.runs).toEqual([]);
+    expect(setup.plugins.calls).toEqual([]);
   });
 
   it("tries everything, whatever fails, and then says all of it", async () => {
@@ -526,7 +491,7 @@ describe("GC", () => {
       message: 'plugin "a" (GC) failed: one; plugin "b" (GC) failed: two',
       details: "d1",
     });
-    expect(setup.executor.commands).toEqual(["GC a", "GC b", "GC c"]);
+    expect(setup.commands).toEqual(["GC a", "GC b", "GC c"]);
   });
 
   it("says what goes into no plugin's stdin as an error of the configuration", async () => {
@@ -539,6 +504,6 @@ describe("GC", () => {
       code: 7,
       message: expect.stringMatching(/^network n: validAttachments: \d+ bytes are more than/),
     });
-    expect(setup.executor.runs).toEqual([]);
+    expect(setup.plugins.calls).toEqual([]);
   });
 });

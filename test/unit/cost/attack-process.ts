@@ -2,7 +2,8 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { type Json, Rig, selecting } from "../multus/rig.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
+import { Rig, selecting } from "../multus/rig.ts";
 import { attacks } from "./attacks.ts";
 
 const kernels = loadKernels();

@@ -1,7 +1,8 @@
 /** What authors of pods, of NetworkAttachmentDefinitions and plugins may try with all that Kubernetes and the shim let them write. */
 
 import type { HandledRequest } from "../../../src/multus/request/report.ts";
-import { type Json, type Rig, selecting } from "../multus/rig.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
+import { type Rig, selecting } from "../multus/rig.ts";
 import { filled } from "./filled.ts";
 
 const mebibyte = 1024 * 1024;

@@ -15,6 +15,7 @@ import type { HandledRequest } from "../../../src/multus/request/report.ts";
 import { newReport } from "../../../src/multus/request/report.ts";
 import { freePort } from "../../support/cluster/ports.ts";
 import { busyState, quietState } from "../../support/daemon-state.ts";
+import { PretendedPlugins } from "../../support/pretended-plugins.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { samples } from "../../support/samples.ts";
 import { requestIn, traceId, traceparent } from "../../support/traced-request.ts";
@@ -184,12 +185,8 @@ test("a request is counted with its plugins and its wait in the line, and belong
   const { observer, text } = newMetrics();
   const loggers = new RequestLoggers(new Loggers(() => {}), {});
   const line = new RequestLine({ admission: new Admission(1), loggers, observer });
-  const executor = {
-    runPlugin: async () => ({ exitCode: 0, stdout: Buffer.from("ok"), stderrTail: "", milliseconds: 1 }),
-    linkExists: async () => false,
-    linkStates: async () => [],
-    setDefaultRoutes: async () => {},
-  };
+  const executor = new PretendedPlugins();
+  executor.behaviour = () => ({ stdout: "ok" });
   const request = requestIn(traceparent);
   const serve = (handle: RequestHandler) =>
     new Promise<Answer>((answer) => {
@@ -203,7 +200,7 @@ test("a request is counted with its plugins and its wait in the line, and belong
       plugin: "bridge",
       path: "/p",
       env: { CNI_COMMAND: "ADD" },
-      stdin: Buffer.of(),
+      stdin: Buffer.from("{}"),
       timeoutMs: 0,
     };
     expect(String((await seen.runPlugin(run)).stdout)).toBe("ok");

@@ -8,8 +8,9 @@ import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { type LogFields, type Logger, silentLogger } from "../../../src/log/logger.ts";
 import { apiIsAway, PretendedCluster } from "../../support/pretended-cluster.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { answerOf, containerId, type Json, Rig, selecting } from "./rig.ts";
+import { answerOf, containerId, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
 let cluster: PretendedCluster;

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { containerId, type Json, Rig, selecting } from "./rig.ts";
+import { containerId, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
 

@@ -22,8 +22,9 @@ import { mostFailedDelsKept } from "../../../src/multus/input/bounds.ts";
 import type { HandledRequest } from "../../../src/multus/request/report.ts";
 import { mostTries } from "../../../src/multus/spool/due.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { answerOf, containerId, type Json, type RequestOptions, Rig, selecting } from "./rig.ts";
+import { answerOf, containerId, type RequestOptions, Rig, selecting } from "./rig.ts";
 
 const minute = 60_000;
 const macvlan: Json = { cniVersion: "1.0.0", type: "macvlan" };

@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { ExecutorError } from "../../../src/agent/executor.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { answerOf, containerId, type Json, Rig, selecting } from "./rig.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
+import { answerOf, containerId, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
 

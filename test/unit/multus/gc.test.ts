@@ -14,8 +14,9 @@ import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import type { Clusters } from "../../../src/multus/cluster/cluster.ts";
 import { BusyContainers } from "../../../src/multus/request/busy.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { answerOf, type Json, Rig, selecting } from "./rig.ts";
+import { answerOf, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
 

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { type Logger, silentLogger } from "../../../src/log/logger.ts";
-import { answerOf, type Json, Rig, selecting } from "./rig.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
+import { answerOf, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
 

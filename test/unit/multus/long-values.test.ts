@@ -7,7 +7,8 @@ import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
 import { logSettings } from "../../../src/log/settings.ts";
-import { answerOf, containerId, type Json, Rig, selecting } from "./rig.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
+import { answerOf, containerId, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
 

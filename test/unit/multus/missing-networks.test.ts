@@ -9,7 +9,8 @@ import { loadKernels } from "../../../src/kernels/load.ts";
 import { type LogFields, type Logger, silentLogger } from "../../../src/log/logger.ts";
 import type { Multus } from "../../../src/multus/multus.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
-import { containerId, type Json, Rig, selecting } from "./rig.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
+import { containerId, Rig, selecting } from "./rig.ts";
 
 const macvlan: Json = { cniVersion: "1.0.0", type: "macvlan" };
 const selection = selecting("a");

@@ -9,8 +9,9 @@ import { loadKernels } from "../../../src/kernels/load.ts";
 import { refusedPlugin, refusedPluginOf } from "../../../src/multus/input/own-plugin.ts";
 import type { Clock } from "../../../src/multus/request/readiness.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { answerOf, containerId, type Json, type RequestOptions, Rig, selecting } from "./rig.ts";
+import { answerOf, containerId, type RequestOptions, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
 

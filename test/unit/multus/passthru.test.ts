@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { PluginRun } from "../../../src/agent/executor.ts";
 import { PassthruExecutor } from "../../../src/multus/plan/passthru.ts";
-import { PretendedPlugins } from "./rig.ts";
+import { PretendedPlugins } from "../../support/pretended-plugins.ts";
 
 const run = (command: string, stdin: unknown, more: Partial<PluginRun> = {}): PluginRun => ({
   plugin: "passthru",

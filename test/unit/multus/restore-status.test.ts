@@ -12,8 +12,9 @@ import { expectation, leavesSameFiles } from "../../golden/allowed-differences.t
 import { cases } from "../../golden/cases.ts";
 import { asksForDefaultRoute } from "../../golden/default-routes.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
+import { type Json, PretendedPlugins } from "../../support/pretended-plugins.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
-import { containerId, type Json, PretendedPlugins, Rig, selecting } from "./rig.ts";
+import { containerId, Rig, selecting } from "./rig.ts";
 
 const patience = { timeout: 20_000, interval: 2 };
 const macvlan: Json = { cniVersion: "1.0.0", type: "macvlan" };
@@ -227,14 +228,9 @@ describe("nothing is written", () => {
       finish = end;
     });
     const plugins = new PretendedPlugins();
-    const executor = {
-      runPlugin: async (run: Parameters<PretendedPlugins["runPlugin"]>[0]) => {
-        await held;
-        return plugins.runPlugin(run);
-      },
-      linkStates: plugins.linkStates.bind(plugins),
-      linkExists: plugins.linkExists.bind(plugins),
-      setDefaultRoutes: plugins.setDefaultRoutes.bind(plugins),
+    plugins.behaviour = async () => {
+      await held;
+      return undefined;
     };
     const request = {
       command: "DEL",
@@ -247,7 +243,7 @@ describe("nothing is written", () => {
         JSON.stringify({ cniVersion: "1.0.0", name: "m", type: "multus", delegates: [{ type: "bridge" }] }),
       ),
     };
-    const deleted = multus.handle(request, executor, silentLogger);
+    const deleted = multus.handle(request, plugins, silentLogger);
     resolve(true);
     expect(await done()).toMatchObject({ plans: 1, missing: 1, restored: 0 });
     finish();

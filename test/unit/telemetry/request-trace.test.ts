@@ -1,11 +1,5 @@
 import { describe, expect, test } from "vitest";
-import {
-  type Executor,
-  ExecutorError,
-  type ExpectedLink,
-  type LinkState,
-  type PluginRun,
-} from "../../../src/agent/executor.ts";
+import { ExecutorError, type PluginRun } from "../../../src/agent/executor.ts";
 import { CniError } from "../../../src/cni/errors.ts";
 import type { HandledRequest } from "../../../src/multus/request/report.ts";
 import { newReport } from "../../../src/multus/request/report.ts";
@@ -14,6 +8,7 @@ import { ObservedExecutor } from "../../../src/telemetry/observed-executor.ts";
 import { RequestTrace } from "../../../src/telemetry/request-trace.ts";
 import { spansOf } from "../../../src/telemetry/spans.ts";
 import { parseTraceparent } from "../../../src/telemetry/trace-context.ts";
+import { PretendedPlugins } from "../../support/pretended-plugins.ts";
 import { traceparent as ofRuntime, requestIn, spanId, traceId } from "../../support/traced-request.ts";
 
 const record = () => true;
@@ -22,39 +17,29 @@ const order = (plugin: string, ifName: string): PluginRun => ({
   plugin,
   path: "/opt/cni/bin",
   env: { CNI_COMMAND: "ADD", CNI_IFNAME: ifName },
-  stdin: Buffer.of(),
+  stdin: Buffer.from("{}"),
   timeoutMs: 0,
 });
 
-/** Notes the environments; the plugin `missing` is not there, `bad` fails. */
-class Plugins implements Executor {
-  readonly environments: PluginRun["env"][] = [];
-
-  async runPlugin({ plugin, env }: PluginRun) {
-    this.environments.push(env);
+/** The plugin `missing` is not there, `bad` fails. */
+function pretendedPlugins(): PretendedPlugins {
+  const plugins = new PretendedPlugins();
+  plugins.behaviour = ({ plugin }) => {
     if (plugin === "missing") throw new ExecutorError("not-found", "no such file");
-    return { exitCode: plugin === "bad" ? 1 : 0, stdout: Buffer.of(), stderrTail: "", milliseconds: 1 };
-  }
-
-  async linkExists(): Promise<boolean> {
-    return true;
-  }
-
-  async linkStates(_netns: string, links: readonly ExpectedLink[]): Promise<LinkState[]> {
-    return links.map(() => ({ exists: true, mac: Buffer.from("02", "hex"), absent: [] }));
-  }
-
-  async setDefaultRoutes(): Promise<void> {}
+    return { exitCode: plugin === "bad" ? 1 : 0 };
+  };
+  return plugins;
 }
 
 describe("what plugins are told of their trace", () => {
   async function told(trace: RequestTrace): Promise<PluginRun["env"][]> {
-    const plugins = new Plugins();
+    const plugins = pretendedPlugins();
+    plugins.links.add("i");
     const executor = new ObservedExecutor(plugins, trace, undefined);
     for (const ifName of ["eth0", "net1"]) await executor.runPlugin(order("bridge", ifName));
     expect(await executor.linkExists("/n", "i")).toBe(true);
     expect(await executor.linkStates("/n", [{ ifName: "i", addresses: [] }])).toHaveLength(1);
-    return plugins.environments;
+    return plugins.calls.map(({ env }) => env);
   }
 
   test("where nothing is exported: the runtime's own", async () => {
@@ -95,7 +80,7 @@ test("runs are told of with their outcome, whether they are recorded or not", as
   for (const sampler of [undefined, record]) {
     const seen: DelegateRun[] = [];
     const executor = new ObservedExecutor(
-      new Plugins(),
+      pretendedPlugins(),
       new RequestTrace(requestIn(undefined), sampler),
       (run) => seen.push(run),
     );

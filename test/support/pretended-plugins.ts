@@ -1,0 +1,131 @@
+/** An executor that runs no process: a test says what plugins answer, and what links are like. Executors that run processes are tested in test/shim. */
+
+import {
+  type Executor,
+  ExecutorError,
+  type ExpectedLink,
+  type LinkState,
+  type PluginOutcome,
+  type PluginRun,
+} from "../../src/agent/executor.ts";
+import { supportedVersions } from "../../src/cni/versions.ts";
+
+export type Json = Readonly<Record<string, unknown>>;
+
+/** One run of a plugin as a test sees it. */
+export interface PluginCall extends Omit<PluginRun, "stdin"> {
+  readonly command: string;
+  readonly ifName: string;
+  readonly stdin: Json;
+  /** As it came: keys repeat, and numbers say more than a double holds. */
+  readonly stdinText: string;
+}
+
+/** What a plugin does. */
+export interface PluginAnswer {
+  readonly exitCode?: number;
+  /** A value or text. */
+  readonly stdout?: unknown;
+  readonly stderrTail?: string;
+}
+
+/** Answers a run; undefined: the plugin succeeds. It may throw an ExecutorError. */
+export type Behaviour = (call: PluginCall) => PluginAnswer | undefined | Promise<PluginAnswer | undefined>;
+
+/** An order about default routes. */
+export type RouteOrder = readonly [ifName: string, clear: readonly (4 | 6)[], gateways: readonly string[]];
+
+/** The result that a plugin prints if the test says nothing else: one interface, one address. */
+function usualResult({ ifName, env, stdin }: PluginCall): Json {
+  return {
+    cniVersion: stdin.cniVersion,
+    interfaces: [{ name: ifName, mac: "02:00:00:00:00:01", sandbox: env.CNI_NETNS }],
+    ips: [{ address: "10.1.0.5/16", gateway: "10.1.0.1", interface: 0 }],
+    routes: [{ dst: "0.0.0.0/0", gw: "10.1.0.1" }],
+  };
+}
+
+export class PretendedPlugins implements Executor {
+  readonly calls: PluginCall[] = [];
+  /** Plugins that were asked which versions they know: those runs are not among the calls. */
+  readonly asked: string[] = [];
+  /** What they answer to that, by type; those that are not here know all versions. */
+  readonly versions = new Map<string, readonly string[] | Partial<PluginOutcome> | ExecutorError>();
+  /** States of the plugins' files, by type. */
+  readonly fileStates = new Map<string, string>();
+  readonly routes: RouteOrder[] = [];
+  /** Links in the namespace. */
+  readonly links = new Set<string>();
+  behaviour: Behaviour = () => undefined;
+  /** Orders to look at links. */
+  readonly looks: { readonly netns: string; readonly links: readonly ExpectedLink[] }[] = [];
+  /** What links are like: as the usual results say, if a test says nothing else. */
+  look = (links: readonly ExpectedLink[]): readonly LinkState[] =>
+    links.map(() => ({ exists: true, mac: Buffer.from("020000000001", "hex"), absent: [] }));
+
+  async runPlugin(run: PluginRun): Promise<PluginOutcome> {
+    if (run.absentLink !== undefined && this.links.has(run.absentLink.ifName)) {
+      throw new ExecutorError("link-exists", `${run.absentLink.ifName} is there already`);
+    }
+    const { stdin, ...order } = run;
+    const { env } = run;
+    if (env.CNI_COMMAND === "VERSION") return this.#versionsOf(run);
+    const stdinText = Buffer.from(stdin).toString("utf8");
+    const call = {
+      ...order,
+      command: env.CNI_COMMAND ?? "",
+      ifName: env.CNI_IFNAME ?? "",
+      stdin: JSON.parse(stdinText) as Json,
+      stdinText,
+    };
+    this.calls.push(call);
+    const { exitCode = 0, stdout, stderrTail = "" } = (await this.behaviour(call)) ?? {};
+    const printed = stdout ?? (call.command === "ADD" ? usualResult(call) : "");
+    const text = typeof printed === "string" ? printed : JSON.stringify(printed);
+    return { exitCode, stdout: Buffer.from(text), stderrTail, milliseconds: 0 };
+  }
+
+  #versionsOf({ plugin, fileState }: PluginRun): PluginOutcome {
+    const outcome = {
+      exitCode: 0,
+      stdout: new Uint8Array(),
+      stderrTail: "",
+      milliseconds: 0,
+      fileState: this.fileStates.get(plugin),
+    };
+    if (fileState !== undefined && fileState !== "" && fileState === outcome.fileState) return outcome;
+    this.asked.push(plugin);
+    const known = this.versions.get(plugin) ?? supportedVersions;
+    if (known instanceof ExecutorError) throw known;
+    if (!isVersions(known)) return { ...outcome, ...known };
+    const answer = { cniVersion: known.at(-1), supportedVersions: known };
+    return { ...outcome, stdout: Buffer.from(JSON.stringify(answer)) };
+  }
+
+  async linkExists(_netns: string, ifName: string): Promise<boolean> {
+    return this.links.has(ifName);
+  }
+
+  async linkStates(netns: string, links: readonly ExpectedLink[]): Promise<readonly LinkState[]> {
+    this.looks.push({ netns, links });
+    return this.look(links);
+  }
+
+  async setDefaultRoutes(
+    _netns: string,
+    ifName: string,
+    clear: readonly (4 | 6)[],
+    gateways: readonly string[],
+  ): Promise<void> {
+    this.routes.push([ifName, clear, gateways]);
+  }
+
+  /** `COMMAND plugin ifName` of each call. */
+  get trace(): string[] {
+    return this.calls.map(({ command, plugin, ifName }) => `${command} ${plugin} ${ifName}`);
+  }
+}
+
+function isVersions(known: readonly string[] | Partial<PluginOutcome>): known is readonly string[] {
+  return Array.isArray(known);
+}
