@@ -28,10 +28,10 @@ import {
   type PluginCall,
   podArgs,
 } from "../support/plugin.ts";
+import { PretendedApiServer, podsPath } from "../support/pretended-api-server.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { debianPlugins, shim, TestNode, type TestNodeOptions } from "../support/test-node.ts";
 import { WirePeer } from "../support/wire-peer.ts";
-import { ApiServer, podsPath } from "../unit/kube/api-server.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -297,12 +297,13 @@ describe("DEL and STATUS of others, and an ADD of another namespace, are as fast
 });
 
 test("50 ADDs that wait for an API which does not answer hold up no DEL, no STATUS, and no ADD of a pod that is known", async () => {
-  await using api = new ApiServer();
+  await using api = new PretendedApiServer();
   using directory = new ScratchDirectory("cluster");
-  const kubeconfig = directory.write("kubeconfig", plainKubeconfig(await api.start()));
+  const kubeconfig = directory.write("kubeconfig", plainKubeconfig((await api.start()).url));
   const known = { metadata: { namespace: "other", name: "web" } };
   api.set(podsPath, known);
-  api.fault = (path) => (path.includes("/namespaces/") && path.includes("/pods/") ? "silence" : undefined);
+  api.fault = ({ path }) =>
+    path.includes("/namespaces/") && path.includes("/pods/") ? "silence" : undefined;
   const config = { daemonConfig: { kubeconfig, nodeName: "node-1", nadDir: undefined } };
   await using burdened = await Target.start(config);
   await using quiet = await Target.start(config);

@@ -9,9 +9,9 @@ import { buildExecutable } from "../../tools/build/executable.mjs";
 import { plainKubeconfig } from "../support/cluster/kubeconfig.ts";
 import { type CommandOutcome, runCommand } from "../support/command.ts";
 import { OnDemandHost, resultOfDelegate } from "../support/on-demand-host.ts";
+import { nadsPath, PretendedApiServer } from "../support/pretended-api-server.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { shim } from "../support/test-node.ts";
-import { ApiServer, nadsPath } from "../unit/kube/api-server.ts";
 
 describe("the single-file executable", () => {
   const directory = new ScratchDirectory("executable");
@@ -64,8 +64,8 @@ describe("the single-file executable", () => {
   });
 
   test("serves as a daemon on demand, with kernels, and with a cluster's part that is loaded when it is needed", async () => {
-    await using api = new ApiServer();
-    const kubeconfig = directory.write("kubeconfig", plainKubeconfig(await api.start()));
+    await using api = new PretendedApiServer();
+    const kubeconfig = directory.write("kubeconfig", plainKubeconfig((await api.start()).url));
     using host = new OnDemandHost({
       plugin: shim,
       daemon: [multusd],
@@ -78,7 +78,7 @@ describe("the single-file executable", () => {
       capabilities: { "io.kubernetes.cri.pod-annotations": true },
     });
     expect((await host.call("ADD", "c1", netconf)).result.ips).toEqual(resultOfDelegate.ips);
-    await vi.waitFor(() => expect(api.requests.some((line) => line.includes(nadsPath))).toBe(true), 30_000);
+    await vi.waitFor(() => expect(api.asked.some((line) => line.includes(nadsPath))).toBe(true), 30_000);
     (await host.call("DEL", "c1", netconf)).expectSuccess();
     expect(host.starts).toHaveLength(1);
     const [pid] = host.starts;

@@ -16,10 +16,10 @@ import { runCommand } from "../support/command.ts";
 import { traces } from "../support/leaks.ts";
 import { cidrs, Namespace } from "../support/namespace.ts";
 import { type CniCommand, callPlugin, podArgs } from "../support/plugin.ts";
+import { nadsPath, PretendedApiServer, podsPath } from "../support/pretended-api-server.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { markedProcesses, session, sessionVariable } from "../support/session.ts";
 import { debianPlugins, masterLink } from "../support/test-node.ts";
-import { ApiServer, nadsPath, podsPath } from "../unit/kube/api-server.ts";
 
 const patience = { timeout: 60_000, interval: 50 };
 const resources = new AsyncDisposableStack();
@@ -31,7 +31,7 @@ const multusctl = join(scratch.path, "multusctl");
 const onDemandFile = join(confDir, "multus.d", "on-demand.json");
 
 let network: Namespace;
-let api: ApiServer;
+let api: PretendedApiServer;
 /** Words before a command that start it on the node. */
 let onNode: readonly string[];
 let entrypoint: ChildProcess;
@@ -49,7 +49,7 @@ const tracesNow = () =>
     cniDir: join(stateDir, "multus"),
     ipamDir: join(stateDir, "networks"),
   });
-const podLookups = () => api.requests.filter((line) => /^GET \S+\/pods\/[^/]+$/.test(line));
+const podLookups = () => api.asked.filter((line) => /^GET \S+\/pods\/[^/]+$/.test(line));
 
 /** A plugin as the node has it. It is executed on the node's network: the daemon, and who starts it, are on the API server's. */
 function putPlugin(name: string): void {
@@ -98,7 +98,7 @@ beforeAll(async () => {
   const ipam = { type: "host-local", ranges: [[{ subnet: "10.140.0.0/24" }]] };
   const cluster = { cniVersion: "0.4.0", name: "cluster", type: "bridge", bridge: "cni0", ipam };
   writeFileSync(join(confDir, "10-cluster.conf"), JSON.stringify(cluster));
-  api = resources.use(new ApiServer());
+  api = resources.use(new PretendedApiServer());
   await api.start();
   api.set(nadsPath, {
     metadata: { name: "storage", namespace: "default" },
@@ -195,7 +195,7 @@ test("a pod gets its networks by what is there, from a daemon that watches the n
 
     // A third one is open while the pod that has just come has no network-status yet.
     await vi.waitFor(() => expect(api.watchCount).toBeGreaterThanOrEqual(watches + 2), patience);
-    expect(api.requests).toContainEqual(
+    expect(api.asked).toContainEqual(
       expect.stringMatching(/^GET \/api\/v1\/pods\?fieldSelector=spec\.nodeName%3Dnode-1&.*watch/),
     );
     // Of this one the watch tells: it is not asked for.

@@ -5,20 +5,20 @@ import { checkCluster } from "../../../src/ctl/cluster/check.ts";
 import { clusterReportJson, formatClusterFindings } from "../../../src/ctl/cluster/finding.ts";
 import { UserError } from "../../../src/ctl/command/user-error.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { nadsPath, PretendedApiServer, podsPath } from "../../support/pretended-api-server.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
-import { definition, ListServer, pod } from "./list-server.ts";
+import { definition, pod } from "./cluster-objects.ts";
 
 const kernels = loadKernels();
 const good = '{"cniVersion":"1.0.0","type":"macvlan"}';
 const torn = '{\n  "cniVersion": "1.0.0",\n  "type": macvlan\n}';
 const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
-const definitionsPath = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions";
 
-let server: ListServer;
+let server: PretendedApiServer;
 let scratch: ScratchDirectory;
 let kubeconfig: string;
 beforeEach(async () => {
-  server = await ListServer.start();
+  server = await new PretendedApiServer().start();
   scratch = new ScratchDirectory("validate");
   kubeconfig = scratch.write("kubeconfig", server.kubeconfig);
 });
@@ -52,8 +52,8 @@ async function lines(namespace?: string, binDirs?: readonly string[]): Promise<s
 
 describe("definitions", () => {
   it("finds nothing wrong with good ones", async () => {
-    server.definitions = [definition("a", "one", good), definition("b", "one", good)];
-    server.pods = [pod("a", "web", "one, b/one@net7"), pod("a", "plain", undefined)];
+    server.fill(nadsPath, [definition("a", "one", good), definition("b", "one", good)]);
+    server.fill(podsPath, [pod("a", "web", "one, b/one@net7"), pod("a", "plain", undefined)]);
     expect(await check()).toEqual({
       server: server.url,
       namespace: undefined,
@@ -64,8 +64,8 @@ describe("definitions", () => {
   });
 
   it("points into spec.config, and names the pods that use it", async () => {
-    server.definitions = [definition("a", "torn", torn), definition("b", "good", good)];
-    server.pods = [pod("b", "far", "good,a/torn,a/torn"), pod("a", "near", '[{"name":"torn"}]')];
+    server.fill(nadsPath, [definition("a", "torn", torn), definition("b", "good", good)]);
+    server.fill(podsPath, [pod("b", "far", "good,a/torn,a/torn"), pod("a", "near", '[{"name":"torn"}]')]);
     expect(await lines()).toEqual([
       "nad a/torn:3:11: error: spec.config: not valid JSON: a value is expected",
       "  used by 2 pods: b/far, a/near",
@@ -75,19 +75,19 @@ describe("definitions", () => {
   it("names the pods that select more than the daemon takes: networks, bytes, plugins", async () => {
     const large = good.replace("{", `{"note":"${"x".repeat(1_000_000)}",`);
     const long = `{"cniVersion":"1.0.0","plugins":[${Array(600).fill('{"type":"a"}').join()}]}`;
-    server.definitions = [
+    server.fill(nadsPath, [
       definition("a", "one", good),
       definition("a", "large", large),
       definition("a", "long", long),
-    ];
+    ]);
     const args = { "cni-args": { a: "x".repeat(10_000) } };
-    server.pods = [
+    server.fill(podsPath, [
       pod("a", "many", Array(65).fill("one").join()),
       pod("a", "heavy", Array(4).fill("large").join()),
       pod("a", "plugins", "long,long"),
       pod("a", "args", JSON.stringify([{ name: "long", ...args }])),
       pod("a", "fine", `large,large,long,${Array(61).fill("one").join()}`),
-    ];
+    ]);
     const messages = (await check()).findings.map(({ name, message }) => `${name}: ${message}`);
     const of = "annotation k8s.v1.cni.cncf.io/networks:";
     expect(messages.sort()).toEqual([
@@ -102,8 +102,8 @@ describe("definitions", () => {
 
   it("says that one is larger than the daemon takes", async () => {
     const config = (more: number) => good.padEnd(1024 * 1024 + more);
-    server.definitions = [definition("a", "huge", config(1)), definition("a", "large", config(0))];
-    server.pods = [pod("a", "web", "huge, large")];
+    server.fill(nadsPath, [definition("a", "huge", config(1)), definition("a", "large", config(0))]);
+    server.fill(podsPath, [pod("a", "web", "huge, large")]);
     expect(await lines()).toEqual([
       "nad a/huge: error: spec.config has 1048577 bytes, and at most 1048576 are allowed",
       "  used by 1 pod: a/web",
@@ -124,15 +124,15 @@ describe("definitions", () => {
     ["no object", "[]", /^:1:1: error: .*object/],
     ["a config that is no text", { type: "bridge" }, /^: error: spec\.config must be a text/],
   ])("refuses one with %s", async (_, config, expected) => {
-    server.definitions = [definition("a", "bad", config)];
+    server.fill(nadsPath, [definition("a", "bad", config)]);
     const [line = ""] = await lines();
     expect(line.startsWith("nad a/bad:")).toBe(true);
     expect(line.slice("nad a/bad".length)).toMatch(expected);
   });
 
   it("notes an empty one, which is none of a pod's troubles", async () => {
-    server.definitions = [definition("a", "empty", undefined), definition("a", "blank", "")];
-    server.pods = [pod("a", "web", "empty,blank")];
+    server.fill(nadsPath, [definition("a", "empty", undefined), definition("a", "blank", "")]);
+    server.fill(podsPath, [pod("a", "web", "empty,blank")]);
     expect(await lines()).toEqual([
       expect.stringMatching(/^nad a\/blank: note: spec\.config is empty: .* name is blank$/),
       expect.stringMatching(/^nad a\/empty: note: spec\.config is empty: .* name is empty$/),
@@ -140,7 +140,7 @@ describe("definitions", () => {
   });
 
   it("looks for plugins where it is given a directory, and only there", async () => {
-    server.definitions = [definition("a", "one", good)];
+    server.fill(nadsPath, [definition("a", "one", good)]);
     expect(await lines("a", [scratch.path])).toEqual([
       `nad a/one:1:30: warning: spec.config: plugin macvlan is not installed in ${scratch.path}`,
     ]);
@@ -150,11 +150,11 @@ describe("definitions", () => {
 
 describe("pods", () => {
   it("are named where they select what is not there", async () => {
-    server.pods = [
+    server.fill(podsPath, [
       pod("a", "one", "gone"),
       pod("a", "two", "gone@net1"),
       pod("a", "three", undefined, { annotations: { "v1.multus-cni.io/default-network": "base" } }),
-    ];
+    ]);
     expect(await lines()).toEqual([
       "nad a/gone: error: there is no such NetworkAttachmentDefinition",
       "  used by 2 pods: a/one, a/two",
@@ -164,8 +164,9 @@ describe("pods", () => {
   });
 
   it("that select one which was made while lists were read are all right", async () => {
-    server.hidden = [definition("a", "new", good), definition("a", "new-and-torn", torn)];
-    server.pods = [pod("a", "one", "new"), pod("a", "two", "new-and-torn")];
+    server.setUnlisted(nadsPath, definition("a", "new", good));
+    server.setUnlisted(nadsPath, definition("a", "new-and-torn", torn));
+    server.fill(podsPath, [pod("a", "one", "new"), pod("a", "two", "new-and-torn")]);
     expect(await lines()).toEqual([
       expect.stringMatching(/^nad a\/new-and-torn:3:11: error/),
       "  used by 1 pod: a/two",
@@ -173,14 +174,14 @@ describe("pods", () => {
   });
 
   it("with a broken annotation are named, each annotation at its place, replicas together", async () => {
-    server.pods = [
+    server.fill(podsPath, [
       pod("a", "comma-1", "one,  Two"),
       pod("a", "comma-2", "one,  Two"),
       pod("a", "json", '[{"name":"one",\n  "mac":"nonsense"}]'),
       pod("b", "torn", '[{"name":'),
       pod("b", "two-defaults", undefined, { annotations: { "v1.multus-cni.io/default-network": "x,y" } }),
-    ];
-    server.definitions = [definition("a", "one", good)];
+    ]);
+    server.fill(nadsPath, [definition("a", "one", good)]);
     expect(await lines()).toEqual([
       expect.stringMatching(
         /^pod a\/comma-1:1:7: error: annotation k8s\.v1\.cni\.cncf\.io\/networks: item 2, "Two": /,
@@ -204,14 +205,20 @@ describe("pods", () => {
   });
 
   it("in the host's network are told from their spec where the server is too old to select", async () => {
-    server.pods = [pod("a", "host", "gone", { spec: { hostNetwork: true } }), pod("a", "web", "gone")];
-    server.refuse = (path, attempt) =>
-      path === "/api/v1/pods" && attempt === 1 ? { status: 400, reason: "BadRequest" } : undefined;
+    server.fill(podsPath, [
+      pod("a", "host", "gone", { spec: { hostNetwork: true } }),
+      pod("a", "web", "gone"),
+    ]);
+    server.fault = ({ url: { pathname: path }, attempt }) =>
+      path === "/api/v1/pods" && attempt === 1 ? { status: 400 } : undefined;
     expect(await lines()).toEqual([expect.stringMatching(/^nad a\/gone/), "  used by 1 pod: a/web"]);
   });
 
   it("are counted where there are many", async () => {
-    server.pods = Array.from({ length: 25 }, (_, index) => pod("a", `p${index + 10}`, "gone"));
+    server.fill(
+      podsPath,
+      Array.from({ length: 25 }, (_, index) => pod("a", `p${index + 10}`, "gone")),
+    );
     expect((await lines())[1]).toMatch(/^ {2}used by 25 pods: a\/p10, .*, a\/p19 and 15 more$/);
     expect((await check()).findings[0]?.pods).toHaveLength(25);
   });
@@ -222,11 +229,15 @@ describe("pods that run without the networks that they select", () => {
     pod("a", name, "one", { ...more, phase: "Running" });
 
   beforeEach(() => {
-    server.definitions = [definition("a", "one", good)];
+    server.fill(nadsPath, [definition("a", "one", good)]);
   });
 
   it("are named, once for each namespace", async () => {
-    server.pods = [running("first"), running("second"), pod("b", "third", "a/one", { phase: "Running" })];
+    server.fill(podsPath, [
+      running("first"),
+      running("second"),
+      pod("b", "third", "a/one", { phase: "Running" }),
+    ]);
     expect(await lines()).toEqual([
       expect.stringMatching(/^pod a\/first: error: it runs and has no network-status: /),
       "  the same in 1 more pod: a/second",
@@ -235,7 +246,7 @@ describe("pods that run without the networks that they select", () => {
   });
 
   it("are not those with a status, without a selection, in the host's network, or that do not run", async () => {
-    server.pods = [
+    server.fill(podsPath, [
       running("attached", { annotations: { [statusAnnotation]: "[]" } }),
       pod("a", "plain", undefined, { phase: "Running" }),
       pod("a", "empty", "[ ]", { phase: "Running" }),
@@ -245,16 +256,16 @@ describe("pods that run without the networks that they select", () => {
         ...Object(running("leaving")),
         metadata: { ...Object(running("leaving")).metadata, deletionTimestamp: "2026-11-23T20:11:12Z" },
       },
-    ];
+    ]);
     expect(await lines()).toEqual([]);
   });
 
   it("are not those whose status comes a moment later", async () => {
-    server.pods = [running("late")];
-    server.refuse = (path, attempt) => {
+    server.fill(podsPath, [running("late")]);
+    server.fault = ({ url: { pathname: path }, attempt }) => {
       // The third list is the second look.
       if (path === "/api/v1/pods" && attempt === 3) {
-        server.pods = [running("late", { annotations: { [statusAnnotation]: "[]" } })];
+        server.fill(podsPath, [running("late", { annotations: { [statusAnnotation]: "[]" } })]);
       }
       return undefined;
     };
@@ -264,14 +275,17 @@ describe("pods that run without the networks that they select", () => {
 
 describe("one namespace", () => {
   it("asks for its definitions and pods, and for what those use of others", async () => {
-    server.definitions = [
+    server.fill(nadsPath, [
       definition("a", "one", good),
       definition("b", "shared", good),
       definition("b", "torn", torn),
       definition("b", "torn-too", torn),
-    ];
+    ]);
     const annotations = { [statusAnnotation]: "[]" };
-    server.pods = [pod("a", "web", "one,b/shared,b/torn", { annotations }), pod("b", "other", "torn-too")];
+    server.fill(podsPath, [
+      pod("a", "web", "one,b/shared,b/torn", { annotations }),
+      pod("b", "other", "torn-too"),
+    ]);
     expect(await lines("a")).toEqual([
       expect.stringMatching(/^nad b\/torn:3:11: error/),
       "  used by 1 pod: a/web",
@@ -285,9 +299,8 @@ describe("one namespace", () => {
   });
 
   it("says what it may not look at", async () => {
-    server.pods = [pod("a", "web", "b/secret")];
-    server.refuse = (path) =>
-      path.includes("/namespaces/b/") ? { status: 403, reason: "Forbidden" } : undefined;
+    server.fill(podsPath, [pod("a", "web", "b/secret")]);
+    server.fault = ({ path }) => (path.includes("/namespaces/b/") ? { status: 403 } : undefined);
     expect(await lines("a")).toEqual([
       "nad b/secret: warning: not checked: not allowed to get network-attachment-definitions.k8s.cni.cncf.io in namespace b",
       "  used by 1 pod: a/web",
@@ -297,26 +310,27 @@ describe("one namespace", () => {
 
 describe("large clusters", () => {
   it("are read page by page", async () => {
-    server.definitions = Array.from({ length: 600 }, (_, index) => definition("a", `n${index}`, good));
-    server.pods = Array.from({ length: 501 }, (_, index) =>
-      pod("a", `p${index}`, `n${index},n599`, { annotations: { [statusAnnotation]: "[]" } }),
+    server.fill(
+      nadsPath,
+      Array.from({ length: 600 }, (_, index) => definition("a", `n${index}`, good)),
+    );
+    server.fill(
+      podsPath,
+      Array.from({ length: 501 }, (_, index) =>
+        pod("a", `p${index}`, `n${index},n599`, { annotations: { [statusAnnotation]: "[]" } }),
+      ),
     );
     expect(await check()).toMatchObject({ definitions: 600, pods: 501, findings: [] });
     expect(server.requests.map(({ url }) => url.searchParams.get("limit"))).toEqual(Array(6).fill("250"));
-    expect(server.requests.map(({ url }) => url.searchParams.get("continue"))).toEqual([
-      null,
-      "250",
-      "500",
-      null,
-      "250",
-      "500",
-    ]);
+    expect(server.requests.map(({ url }) => url.searchParams.get("continue")?.split(".")[0] ?? null)).toEqual(
+      [null, "250", "500", null, "250", "500"],
+    );
   });
 });
 
 describe("a server that does not answer as it should", () => {
   const refuse = (start: string, status: number, reason: string) => {
-    server.refuse = (path) => (path.startsWith(start) ? { status, reason } : undefined);
+    server.fault = ({ path }) => (path.startsWith(start) ? { status, reason } : undefined);
   };
   const failure = (namespace?: string): Promise<unknown> =>
     check(namespace).then(String, (error: unknown) => error);
@@ -333,7 +347,7 @@ describe("a server that does not answer as it should", () => {
     [410, "Expired", /too old/, /try again/],
     [500, "InternalError", /cannot list network-attachment-definitions/, /^$/],
   ])("%d is said in words", async (status, reason, message, advice) => {
-    refuse(definitionsPath, status, reason);
+    refuse(nadsPath, status, reason);
     const error = await failure();
     expect(error).toBeInstanceOf(UserError);
     expect(error).toMatchObject({
@@ -344,13 +358,13 @@ describe("a server that does not answer as it should", () => {
   });
 
   it("is asked again while it is busy", async () => {
-    server.refuse = (_, attempt) => (attempt < 2 ? { status: 503, reason: "ServiceUnavailable" } : undefined);
+    server.fault = ({ attempt }) => (attempt < 2 ? { status: 503 } : undefined);
     expect((await check()).findings).toEqual([]);
     expect(server.requests).toHaveLength(4);
   });
 
   it("that forbids pods still has its definitions checked, and it is an error", async () => {
-    server.definitions = [definition("a", "torn", torn)];
+    server.fill(nadsPath, [definition("a", "torn", torn)]);
     refuse("/api/v1/", 403, "Forbidden");
     expect(await lines()).toEqual([
       expect.stringMatching(/^nad a\/torn:3:11: error/),
@@ -365,7 +379,7 @@ describe("a server that does not answer as it should", () => {
   });
 
   it("that is no API server is recognized", async () => {
-    server.definitions = { length: 0, filter: () => ({ slice: () => "no list" }) } as never;
+    server.fault = () => (response) => void response.end('{"items":"no list"}');
     await expect(check()).rejects.toThrow(/is no list/);
   });
 });

@@ -5,8 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
 import { isNode } from "../../../src/ctl/node/installation.ts";
 import { runCommand } from "../../support/command.ts";
+import { nadsPath, PretendedApiServer, podsPath } from "../../support/pretended-api-server.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
-import { definition, ListServer, pod } from "./list-server.ts";
+import { definition, pod } from "./cluster-objects.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const manifestFile = join(root, "package.json");
@@ -162,13 +163,13 @@ describe("multusctl validate", () => {
 });
 
 describe("multusctl validate of a cluster", () => {
-  let server: ListServer;
+  let server: PretendedApiServer;
   let kubeconfig: string;
   beforeEach(async () => {
-    server = await ListServer.start();
+    server = await new PretendedApiServer().start();
     kubeconfig = scratch.write("kubeconfig", server.kubeconfig);
-    server.definitions = [definition("a", "torn", "{"), definition("b", "blank", "")];
-    server.pods = [pod("a", "web", "torn")];
+    server.fill(nadsPath, [definition("a", "torn", "{"), definition("b", "blank", "")]);
+    server.fill(podsPath, [pod("a", "web", "torn")]);
   });
   afterEach(() => server[Symbol.asyncDispose]());
 
@@ -226,7 +227,7 @@ describe("multusctl validate of a cluster", () => {
   });
 
   it("looks for plugins where it is told to", async () => {
-    server.definitions = [definition("a", "one", '{"cniVersion":"1.0.0","type":"no-such-plugin"}')];
+    server.fill(nadsPath, [definition("a", "one", '{"cniVersion":"1.0.0","type":"no-such-plugin"}')]);
     const args = ["validate", "-A", "--kubeconfig", kubeconfig, "--bin-dir", scratch.path];
     const { stdout } = await multusctl(args);
     expect(stdout).toContain(

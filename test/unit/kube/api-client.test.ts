@@ -14,8 +14,8 @@ import { ApiClient } from "../../../src/kube/api-client.ts";
 import { kubeconfigCredentials } from "../../../src/kube/credentials.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import { type CertificateFiles, Certificates } from "../../support/cluster/certificates.ts";
+import { type Echo, echo, HttpServer } from "../../support/http-server.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
-import { type Echo, echo, HttpServer } from "./http-server.ts";
 
 /** Long enough for a machine with other work; what waits for it waits for something that comes. */
 const patience = { timeout: 20_000 };

@@ -3,12 +3,12 @@ import { CniError } from "../../../src/cni/errors.ts";
 import { type OpenCluster, openCluster } from "../../../src/kube/cluster.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
 import { logSettings } from "../../../src/log/settings.ts";
+import { type Fault, nadsPath, PretendedApiServer, podsPath } from "../../support/pretended-api-server.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
-import { ApiServer, type Fault, nadsPath, podsPath } from "./api-server.ts";
 
 /** A server, a kubeconfig that leads to it, and what is opened by that: the tests run side by side, as some wait for seconds. */
 class TestCluster implements AsyncDisposable {
-  readonly server = new ApiServer();
+  readonly server = new PretendedApiServer();
   readonly directory = new ScratchDirectory("cluster");
   kubeconfig = "";
   logged = "";
@@ -21,7 +21,7 @@ class TestCluster implements AsyncDisposable {
       JSON.stringify({
         apiVersion: "v1",
         kind: "Config",
-        clusters: [{ name: "c", cluster: { server: await started.server.start() } }],
+        clusters: [{ name: "c", cluster: { server: (await started.server.start()).url } }],
         users: [{ name: "u", user: { token: "very-secret" } }],
         contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
         "current-context": "x",
@@ -57,7 +57,7 @@ class TestCluster implements AsyncDisposable {
   }
 
   get patches(): string[] {
-    return this.server.requests.filter((request) => request.startsWith("PATCH"));
+    return this.server.asked.filter((request) => request.startsWith("PATCH"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -96,7 +96,7 @@ describe.concurrent("a cluster", () => {
     expect(at.linesWith("MULTUS_NODE_NAME is not set")).toHaveLength(1);
     expect(at.logged).toMatch(/networks and pods are known nads=0 milliseconds/);
     expect(await cluster.pods.find(web, { retry: true })).toMatchObject({ uid: "u1" });
-    expect(at.server.requests.filter((request) => request.includes(podsPath))).toEqual([]);
+    expect(at.server.asked.filter((request) => request.includes(podsPath))).toEqual([]);
   });
 
   test("of a kubeconfig that cannot be used is a CNI error that names it", async () => {
@@ -196,7 +196,7 @@ describe.concurrent("the log", () => {
 
   test("says what is missing where the definition of the networks is not installed", async () => {
     await using at = await TestCluster.start();
-    at.server.fault = (path) => (path.startsWith(nadsPath) ? { status: 404 } : undefined);
+    at.server.fault = ({ path }) => (path.startsWith(nadsPath) ? { status: 404 } : undefined);
     await at.open();
     const asked = at.server.requests.length;
     await vi.waitFor(() => expect(at.server.requests.length).toBeGreaterThan(asked + 3), 20_000);
@@ -211,6 +211,7 @@ describe.concurrent("the log", () => {
 describe.concurrent("a cluster that is closed", () => {
   test("has delivered its statuses before", async () => {
     await using at = await TestCluster.start();
+    at.server.set(podsPath, webObject);
     const cluster = await at.open();
     await at.untilKnown();
     cluster.sink.networkStatus(web, Buffer.from("[]"));
@@ -223,7 +224,7 @@ describe.concurrent("a cluster that is closed", () => {
     await using at = await TestCluster.start();
     const cluster = await at.open();
     await at.untilKnown();
-    at.server.fault = (path) => (path.includes("/status") ? "silence" : undefined);
+    at.server.fault = ({ path }) => (path.includes("/status") ? "silence" : undefined);
     cluster.sink.networkStatus(web, Buffer.from("[]"));
     const begin = performance.now();
     expect(await cluster.close(300)).toBe(1);

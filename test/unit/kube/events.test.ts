@@ -9,8 +9,8 @@ import {
   noNetworkFound,
   type PodEvent,
 } from "../../../src/multus/cluster/status-sink.ts";
+import { noRight } from "../../support/pretended-api-server.ts";
 import { usedHeap } from "../../support/used-heap.ts";
-import { noRight } from "./pod-server.ts";
 import { delivered, podNamed, sinkRig, statusOf, until } from "./sink-rig.ts";
 
 const warning: PodEvent = noNetworkFound("default", "missing");

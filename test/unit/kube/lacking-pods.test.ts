@@ -5,8 +5,8 @@ import { KubeLackingPods } from "../../../src/kube/lacking-pods.ts";
 import { KubePods } from "../../../src/kube/pods.ts";
 import { keptRunningPod } from "../../../src/kube/running-pods.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
-import { type KubeObject, podsPath } from "./api-server.ts";
-import { PodServer } from "./pod-server.ts";
+import { type KubeObject, PretendedApiServer, podsPath } from "../../support/pretended-api-server.ts";
+import { connectTo } from "./connection.ts";
 import { ServerWithClient } from "./server-with-client.ts";
 
 const networks = "k8s.v1.cni.cncf.io/networks";
@@ -19,7 +19,11 @@ function pod(
   annotations: Readonly<Record<string, string>>,
   { metadata = {}, spec = {} }: { metadata?: object; spec?: object } = {},
 ): KubeObject {
-  return { metadata: { name, namespace: "default", uid: `uid-${name}`, annotations, ...metadata }, spec };
+  return {
+    metadata: { name, namespace: "default", uid: `uid-${name}`, annotations, ...metadata },
+    spec,
+    status: { phase: "Running" },
+  };
 }
 
 const reference = (name: string) => ({ namespace: "default", name, uid: `uid-${name}`, sandboxId: "" });
@@ -37,7 +41,7 @@ async function open(at: ServerWithClient): Promise<KubeLackingPods> {
 /** The selector of each request for pods that run. */
 const runningRequests = ({ server }: ServerWithClient) =>
   server.requests
-    .map((request) => new URL(request.split(" ")[1] ?? "", "http://api").searchParams)
+    .map(({ url }) => url.searchParams)
     .filter((query) => query.get("fieldSelector")?.includes("status.phase=Running"))
     .map((query) => query.get("fieldSelector"));
 
@@ -80,7 +84,7 @@ describe("pods that lack a network-status", () => {
 
   test("are followed where the server cannot leave the host's network out: whole pods are looked at", async () => {
     await using at = await ServerWithClient.start();
-    at.server.fault = (path) => (path.includes("hostNetwork") ? { status: 400 } : undefined);
+    at.server.fault = ({ path }) => (path.includes("hostNetwork") ? { status: 400 } : undefined);
     at.server.set(podsPath, pod("web", { [networks]: "a" }));
     at.server.set(podsPath, pod("host", { [networks]: "a" }, { spec: { hostNetwork: true } }));
     const lacking = await open(at);
@@ -93,11 +97,11 @@ describe("pods that lack a network-status", () => {
   test("are not followed any more where that ended before the watch was opened", async () => {
     await using at = await ServerWithClient.start();
     const lacking = await open(at);
-    at.server.delay = 200;
+    at.server.fault = () => ({ delayMs: 200 });
     const followed = lacking.follow(() => {});
     followed.close();
     await vi.waitFor(() => expect(runningRequests(at)).not.toEqual([]), patience);
-    at.server.delay = 0;
+    at.server.fault = () => undefined;
     await vi.waitFor(() => expect(at.server.watchCount).toBe(1), patience);
     expect(Array.from(followed.running())).toEqual([]);
   });
@@ -132,8 +136,8 @@ describe("of a pod that runs it is kept", () => {
 describe("an eviction", () => {
   async function evict(status: number, options: { name?: string; uid?: string; retryAfter?: string } = {}) {
     const { name = "web", uid = "u-1", retryAfter } = options;
-    const server = new PodServer();
-    const api = await server.start();
+    const server = await new PretendedApiServer().start();
+    const api = connectTo(server.url);
     server.fault = () => ({ status, ...(retryAfter === undefined ? {} : { retryAfter }) });
     try {
       const pods = new KubePods(api, "", silentLogger);

@@ -5,8 +5,8 @@ import { lacksRight, MissingRight } from "../../../src/kube/forbidden.ts";
 import { NetworkStatusWriter } from "../../../src/kube/network-status.ts";
 import { PendingEvents, usualEventBounds } from "../../../src/kube/pending-events.ts";
 import { PendingStatuses, usualStatusBounds } from "../../../src/kube/pending-statuses.ts";
+import { noRight } from "../../support/pretended-api-server.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { noRight } from "./pod-server.ts";
 import { podNamed } from "./sink-rig.ts";
 
 const forbidden = new ApiError(403, "Forbidden", noRight("patch", "pods/status"));

@@ -3,8 +3,8 @@ import { CniError } from "../../../src/cni/errors.ts";
 import { KubeNads } from "../../../src/kube/nads.ts";
 import { type Logger, silentLogger } from "../../../src/log/logger.ts";
 import type { Nad } from "../../../src/multus/plan/nads.ts";
+import { type KubeObject, nadsPath, type SeenRequest } from "../../support/pretended-api-server.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { type KubeObject, nadsPath } from "./api-server.ts";
 import { ServerWithClient } from "./server-with-client.ts";
 
 /** With its watch open, unless the server does not let it. */
@@ -79,7 +79,7 @@ describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
     const nads = await openNads(at);
     const first = await nads.get("default", "a");
     let isGone = true;
-    at.server.fault = (path) => (path.includes("watch=") && isGone ? { status: 410 } : undefined);
+    at.server.fault = ({ path }) => (path.includes("watch=") && isGone ? { status: 410 } : undefined);
     at.server.cut();
     await vi.waitFor(() => expect(nads.watch.counts.lists).toBeGreaterThan(1), 10_000);
     isGone = false;
@@ -244,7 +244,7 @@ describe.concurrent("a NetworkAttachmentDefinition that the watch does not have"
 });
 
 describe.concurrent("where the API lets nobody watch", () => {
-  const forbidden = (path: string) => (path.includes("/namespaces/") ? undefined : { status: 403 });
+  const forbidden = ({ path }: SeenRequest) => (path.includes("/namespaces/") ? undefined : { status: 403 });
 
   test("each is asked for, and stays the same object while it is the same", async () => {
     await using at = await ServerWithClient.start();
@@ -269,7 +269,7 @@ describe.concurrent("where the API lets nobody watch", () => {
     const nads = await openNads(at, { connected: false });
     await vi.waitFor(() => expect(nads.watch.refused).toBe(true), 10_000);
     await nads.get("default", "a");
-    at.server.fault = (path) => (path.includes("/namespaces/") ? { status: 503 } : { status: 403 });
+    at.server.fault = ({ path }) => (path.includes("/namespaces/") ? { status: 503 } : { status: 403 });
     expect(configOf(await nads.get("default", "a"))).toBe(macvlan);
   });
 
@@ -352,7 +352,7 @@ describe.concurrent("where configurations are larger than memory may be", () => 
   test("one namespace has two of the API's answers at once, and another one gets its own meanwhile", async () => {
     await using at = await ServerWithClient.start();
     const nads = await openNads(at);
-    at.server.fault = (path) => (path.includes("/namespaces/greedy/") ? "silence" : undefined);
+    at.server.fault = ({ path }) => (path.includes("/namespaces/greedy/") ? "silence" : undefined);
     const waiting = Array.from({ length: 20 }, (_, index) =>
       nads.get("greedy", `slow-${index}`).catch(() => undefined),
     );
@@ -400,7 +400,7 @@ describe.concurrent("where configurations are larger than memory may be", () => 
 
   test("and nothing may be watched, what is asked for stays within that too", async () => {
     await using at = await ServerWithClient.start();
-    at.server.fault = (path) => (path.includes("/namespaces/") ? undefined : { status: 403 });
+    at.server.fault = ({ path }) => (path.includes("/namespaces/") ? undefined : { status: 403 });
     for (let index = 0; index < 20; index++) at.server.set(nadsPath, large(`large-${index}`));
     const nads = await openNads(at, { connected: false, cacheBytes });
     await vi.waitFor(() => expect(nads.watch.refused).toBe(true), 10_000);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { usualStatusBounds } from "../../../src/kube/pending-statuses.ts";
-import { noRight, type SeenRequest } from "./pod-server.ts";
+import { noRight, type SeenRequest } from "../../support/pretended-api-server.ts";
 import { delivered, laidOut, podNamed, sinkRig, statusOf } from "./sink-rig.ts";
 
 const statusPath = "/api/v1/namespaces/default/pods/web/status";
@@ -8,7 +8,7 @@ const isPatch = ({ method }: SeenRequest) => method === "PATCH";
 
 test("one PATCH that carries the uid and this annotation only; other annotations stay", async () => {
   await using rig = await sinkRig();
-  const pod = rig.server.addPod("web", "uid-web", { "example.com/own": "kept" });
+  rig.server.addPod("web", "uid-web", { "example.com/own": "kept" });
   rig.sink.networkStatus(podNamed("web"), statusOf("first"));
   await delivered(rig);
   expect(
@@ -26,7 +26,7 @@ test("one PATCH that carries the uid and this annotation only; other annotations
       },
     ],
   ]);
-  expect(pod.annotations["example.com/own"]).toBe("kept");
+  expect(rig.server.annotationsOf("web")?.["example.com/own"]).toBe("kept");
   expect(rig.log.errors).toEqual([]);
 });
 
@@ -95,7 +95,7 @@ test("no right to patch: GET and PUT, and no PATCH for the next pods", async () 
     "GET /api/v1/namespaces/default/pods/next",
     "PUT /api/v1/namespaces/default/pods/next/status",
   ]);
-  expect(rig.server.pods.get("default/web")?.annotations).toEqual({
+  expect(rig.server.annotationsOf("web")).toEqual({
     "example.com/own": "kept",
     "k8s.v1.cni.cncf.io/network-status": laidOut("first"),
   });
@@ -107,19 +107,23 @@ test("no right to patch: GET and PUT, and no PATCH for the next pods", async () 
 
 test("a PUT that another writer got ahead of begins with a new GET", async () => {
   await using rig = await sinkRig();
-  const pod = rig.server.addPod("web", "uid-web");
+  rig.server.addPod("web", "uid-web");
+  let version = 1;
   rig.server.fault = (request) => {
     if (isPatch(request)) return { status: 403, message: noRight("patch", "pods/status") };
     if (request.method === "PUT" && rig.server.of("PUT").length <= 7) {
-      pod.resourceVersion++;
-      pod.annotations = { ...pod.annotations, other: String(pod.resourceVersion) };
+      version++;
+      rig.server.annotate("web", { other: String(version) });
     }
     return undefined;
   };
   rig.sink.networkStatus(podNamed("web"), statusOf("first"));
   await delivered(rig);
   expect(rig.server.of("PUT")).toHaveLength(8);
-  expect(pod.annotations).toEqual({ other: "8", "k8s.v1.cni.cncf.io/network-status": laidOut("first") });
+  expect(rig.server.annotationsOf("web")).toEqual({
+    other: "8",
+    "k8s.v1.cni.cncf.io/network-status": laidOut("first"),
+  });
 });
 
 test("GET and PUT write to no other pod of the name either", async () => {

@@ -2,8 +2,8 @@ import { describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { KubePods } from "../../../src/kube/pods.ts";
 import { type Logger, silentLogger } from "../../../src/log/logger.ts";
+import { type KubeObject, podsPath } from "../../support/pretended-api-server.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { type KubeObject, podsPath } from "./api-server.ts";
 import { ServerWithClient } from "./server-with-client.ts";
 
 /** With its watch open, unless there is none, or the server does not let it. */
@@ -108,9 +108,7 @@ describe.concurrent("a pod of the node", () => {
   test("is watched for the node alone", async () => {
     await using at = await ServerWithClient.start();
     await openPods(at, { nodeName: "node-1" });
-    expect(at.server.requests.every((path) => path.includes("fieldSelector=spec.nodeName%3Dnode-1"))).toBe(
-      true,
-    );
+    expect(at.server.asked.every((path) => path.includes("fieldSelector=spec.nodeName%3Dnode-1"))).toBe(true);
   });
 
   test("that is static is known whatever the runtime's UID", async () => {
@@ -189,7 +187,7 @@ describe.concurrent("without a watch", () => {
       expect(await pods.find(asked("web", "u1"), retry)).toMatchObject({ annotations: { [networks]: "a" } }),
     );
     expect(quick).toBeLessThan(2_400);
-    expect(at.server.requests).toEqual(Array(3).fill("GET /api/v1/namespaces/default/pods/web"));
+    expect(at.server.asked).toEqual(Array(3).fill("GET /api/v1/namespaces/default/pods/web"));
   });
 
   test("those who want the same pod at once share the answer", async () => {
@@ -207,7 +205,7 @@ describe.concurrent("without a watch", () => {
     await using at = await ServerWithClient.start();
     const pods = await openPods(at);
     at.server.set(podsPath, pod("web", "u1"), { seen: false });
-    at.server.fault = (path) => (path.includes("/namespaces/") ? undefined : "reset");
+    at.server.fault = ({ path }) => (path.includes("/namespaces/") ? undefined : "reset");
     at.server.cut();
     await vi.waitFor(() => expect(pods.watch?.connected).toBe(false), 10_000);
     const quick = await quickest(async () =>
@@ -269,7 +267,7 @@ describe.concurrent("an API that does not answer", () => {
   test("is not waited for any longer than it asks for", async () => {
     await using at = await ServerWithClient.start();
     const pods = await openPods(at, { nodeName: "", connected: false });
-    at.server.fault = () => ({ status: 503, headers: { "Retry-After": "60" } });
+    at.server.fault = () => ({ status: 503, retryAfter: "60" });
     const quick = await quickest(async () =>
       expect((await failure(pods.find(asked("web"), retry))).code).toBe(11),
     );

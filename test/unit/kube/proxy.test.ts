@@ -15,8 +15,8 @@ import {
 } from "../../../src/kube/credentials.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import { type CertificateFiles, Certificates } from "../../support/cluster/certificates.ts";
+import { type Echo, echo, HttpServer } from "../../support/http-server.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
-import { type Echo, echo, HttpServer } from "./http-server.ts";
 import { TestProxy } from "./test-proxy.ts";
 
 vi.setConfig({ testTimeout: 60_000 });

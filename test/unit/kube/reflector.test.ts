@@ -6,12 +6,46 @@ import type { JsonObject } from "../../../src/cni/json.ts";
 import { listMetadataOnly, metadataOnly } from "../../../src/kube/api.ts";
 import type { ApiClient } from "../../../src/kube/api-client.ts";
 import { type ObjectMeta, Reflector, type ReflectorOptions } from "../../../src/kube/reflector.ts";
+import { type Fault, PretendedApiServer } from "../../support/pretended-api-server.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { connectTo } from "./connection.ts";
-import { listPath, ObjectServer, sendStatus } from "./object-server.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 const patience = { timeout: 20_000, interval: 5 };
+
+const listPath = "/apis/test/v1/things";
+
+/** Things, by `namespace/name`. */
+class ThingServer extends PretendedApiServer {
+  put(key: string, value: string): void {
+    const [namespace = "", name = ""] = key.split("/");
+    this.set(listPath, { metadata: { name, namespace }, value });
+  }
+
+  remove(key: string): void {
+    const [namespace = "", name = ""] = key.split("/");
+    this.delete(listPath, namespace, name);
+  }
+
+  get keys(): string[] {
+    return [...this.collection(listPath).keys()];
+  }
+
+  get lists(): URL[] {
+    return this.#urls.filter(({ searchParams }) => !searchParams.has("watch"));
+  }
+
+  get watchRequests(): URL[] {
+    return this.#urls.filter(({ searchParams }) => searchParams.has("watch"));
+  }
+
+  get #urls(): URL[] {
+    return this.requests.map(({ url }) => url);
+  }
+}
+
+/** More bytes than the client takes. */
+const tooLong = (response: ServerResponse): void => void response.end(Buffer.alloc((8 << 20) + 1, 0x20));
 
 interface Thing {
   readonly value: string;
@@ -19,7 +53,7 @@ interface Thing {
 }
 
 class Rig implements AsyncDisposable {
-  readonly server: ObjectServer;
+  readonly server: ThingServer;
   readonly log = new RecordingLogger();
   /** `key=value`, or `key gone`. */
   readonly changes: string[] = [];
@@ -30,9 +64,9 @@ class Rig implements AsyncDisposable {
   readonly api: ApiClient;
   readonly reflector: Reflector<Thing>;
 
-  private constructor(server: ObjectServer, options: Partial<ReflectorOptions<Thing>>) {
+  private constructor(server: ThingServer, options: Partial<ReflectorOptions<Thing>>) {
     this.server = server;
-    this.api = connectTo(`http://127.0.0.1:${server.port}`);
+    this.api = connectTo(server.url);
     this.reflector = new Reflector<Thing>({
       api: this.api,
       path: listPath,
@@ -58,10 +92,10 @@ class Rig implements AsyncDisposable {
 
   /** @param prepare the server's content before anything is asked */
   static async start(
-    prepare: (server: ObjectServer) => void = () => {},
+    prepare: (server: ThingServer) => void = () => {},
     options: Partial<ReflectorOptions<Thing>> = {},
   ): Promise<Rig> {
-    const server = await new ObjectServer().start();
+    const server = await new ThingServer().start();
     prepare(server);
     return new Rig(server, options);
   }
@@ -91,7 +125,7 @@ class Rig implements AsyncDisposable {
   async watching(): Promise<void> {
     await vi.waitFor(() => {
       expect(this.reflector.connected).toBe(true);
-      expect(this.server.watches.size).toBe(1);
+      expect(this.server.watchCount).toBe(1);
     }, patience);
   }
 
@@ -109,16 +143,16 @@ class Rig implements AsyncDisposable {
 describe("a reflector", () => {
   it("has what was there, and follows changes", async () => {
     await using rig = await Rig.start((server) => {
-      server.set("a/one", "1");
-      server.set("b/two", "2");
+      server.put("a/one", "1");
+      server.put("b/two", "2");
     });
     expect(rig.reflector.synced).toBe(false);
     await rig.watching();
     expect(rig.reflector.synced).toBe(true);
     expect(rig.changes).toEqual(["a/one=1", "b/two=2"]);
-    rig.server.set("a/three", "3");
-    rig.server.set("a/one", "1b");
-    rig.server.delete("b/two");
+    rig.server.put("a/three", "3");
+    rig.server.put("a/one", "1b");
+    rig.server.remove("b/two");
     await rig.until(() => expect(rig.changes).toHaveLength(5));
     expect(rig.changes.slice(2)).toEqual(["a/three=3", "a/one=1b", "b/two gone"]);
     expect(rig.kept).toEqual(["a/one=1b", "a/three=3"]);
@@ -129,34 +163,34 @@ describe("a reflector", () => {
   });
 
   it("asks for what is committed, then for changes with bookmarks, for a limited time", async () => {
-    await using rig = await Rig.start((server) => server.set("a/one", "1"), {
+    await using rig = await Rig.start((server) => server.put("a/one", "1"), {
       path: `${listPath}?fieldSelector=spec.nodeName%3Dnode-1`,
       metadataOnly: true,
       random: () => 0.5,
     });
     await rig.watching();
     const [list, watch] = rig.server.requests;
-    expect(list?.pathname).toBe(listPath);
-    expect(Object.fromEntries(list?.searchParams ?? [])).toEqual({
+    expect(list?.url.pathname).toBe(listPath);
+    expect(Object.fromEntries(list?.url.searchParams ?? [])).toEqual({
       fieldSelector: "spec.nodeName=node-1",
       limit: "50",
     });
-    expect(Object.fromEntries(watch?.searchParams ?? [])).toEqual({
+    expect(Object.fromEntries(watch?.url.searchParams ?? [])).toEqual({
       fieldSelector: "spec.nodeName=node-1",
       watch: "1",
       allowWatchBookmarks: "true",
       resourceVersion: "101",
       timeoutSeconds: "450",
     });
-    expect(rig.server.accepts).toEqual([listMetadataOnly, metadataOnly]);
+    expect(rig.server.requests.map(({ accept }) => accept)).toEqual([listMetadataOnly, metadataOnly]);
   });
 
   it("lists in pages, and watches from the version that the pages are of", async () => {
-    const prepare = (server: ObjectServer) => {
-      for (let index = 0; index < 7; index++) server.set(`a/thing-${index}`, String(index));
+    const prepare = (server: ThingServer) => {
+      for (let index = 0; index < 7; index++) server.put(`a/thing-${index}`, String(index));
       // Between two pages: in none of them, so that only the watch can tell.
       server.beforePage = (url) => {
-        if (url.searchParams.get("continue")?.startsWith("6.") === true) server.set("z/late", "late");
+        if (url.searchParams.get("continue")?.startsWith("6.") === true) server.put("z/late", "late");
       };
     };
     await using rig = await Rig.start(prepare, { pageSize: 3 });
@@ -172,14 +206,10 @@ describe("a reflector", () => {
   });
 
   it("lists in smaller pages where some are longer than the client takes", async () => {
-    const prepare = (server: ObjectServer) => {
-      for (let index = 0; index < 40; index++) server.set(`a/thing-${index}`, "large");
+    const prepare = (server: ThingServer) => {
+      for (let index = 0; index < 40; index++) server.put(`a/thing-${index}`, "large");
       // As with objects of 1.5 MB, the most that etcd takes.
-      server.intercept = (url, response) => {
-        const isTooLong = Number(url.searchParams.get("limit")) > 40;
-        if (isTooLong) response.end(Buffer.alloc((8 << 20) + 1, 0x20));
-        return isTooLong;
-      };
+      server.fault = ({ url }) => (Number(url.searchParams.get("limit")) > 40 ? tooLong : undefined);
     };
     await using rig = await Rig.start(prepare);
     await rig.watching();
@@ -192,10 +222,10 @@ describe("a reflector", () => {
   it("has objects of any number and size that a page may have, goes on where a page was too long, and tries larger ones again", async () => {
     const longest = 2 << 20;
     const bodies = new Map<string, number>();
-    const prepare = (server: ObjectServer) => {
-      for (let index = 0; index < 30; index++) server.set(`a/small-${index}`, "small");
-      for (let index = 0; index < 12; index++) server.set(`b/large-${index}`, "x".repeat(1 << 20));
-      for (let index = 0; index < 300; index++) server.set(`c/small-${index}`, "small");
+    const prepare = (server: ThingServer) => {
+      for (let index = 0; index < 30; index++) server.put(`a/small-${index}`, "small");
+      for (let index = 0; index < 12; index++) server.put(`b/large-${index}`, "x".repeat(1 << 20));
+      for (let index = 0; index < 300; index++) server.put(`c/small-${index}`, "small");
     };
     await using rig = await Rig.start(prepare, {
       keep: (object: JsonObject, { name, resourceVersion }: ObjectMeta) => {
@@ -225,7 +255,7 @@ describe("a reflector", () => {
   it("has what a page brought at once, and not both that and what was known before", async () => {
     await using rig = await Rig.start(
       (server) => {
-        for (let index = 0; index < 6; index++) server.set(`a/thing-${index}`, "old");
+        for (let index = 0; index < 6; index++) server.put(`a/thing-${index}`, "old");
       },
       { pageSize: 2 },
     );
@@ -235,9 +265,9 @@ describe("a reflector", () => {
       known.push([...rig.reflector.values()].filter(({ value }) => value === "new").length);
     };
     const release = rig.hold();
-    rig.server.cut();
+    rig.server.breakWatches();
     await rig.until(() => expect(rig.pauses).toHaveLength(1));
-    for (let index = 0; index < 6; index++) rig.server.set(`a/thing-${index}`, "new");
+    for (let index = 0; index < 6; index++) rig.server.put(`a/thing-${index}`, "new");
     rig.server.compact();
     release();
     await rig.until(() => expect(rig.reflector.counts.lists).toBe(2));
@@ -245,11 +275,8 @@ describe("a reflector", () => {
   });
 
   it("tells of a single object that is longer than the client takes", async () => {
-    const prepare = (server: ObjectServer) => {
-      server.intercept = (_url, response) => {
-        response.end(Buffer.alloc((8 << 20) + 1, 0x20));
-        return true;
-      };
+    const prepare = (server: ThingServer) => {
+      server.fault = () => tooLong;
     };
     await using rig = await Rig.start(prepare, { pageSize: 2 });
     await rig.until(() => expect(rig.reflector.lastProblem).toContain("the answer has more than"));
@@ -257,13 +284,13 @@ describe("a reflector", () => {
   });
 
   it("lists anew where the pages expire on the way", async () => {
-    const prepare = (server: ObjectServer) => {
-      for (let index = 0; index < 5; index++) server.set(`a/thing-${index}`, String(index));
+    const prepare = (server: ThingServer) => {
+      for (let index = 0; index < 5; index++) server.put(`a/thing-${index}`, String(index));
       let isFirst = true;
       server.beforePage = (url) => {
         if (!url.searchParams.has("continue") || !isFirst) return;
         isFirst = false;
-        server.set("a/thing-0", "0b");
+        server.put("a/thing-0", "0b");
         server.compact();
       };
     };
@@ -284,12 +311,12 @@ describe("a reflector", () => {
   });
 
   it("goes on from the last event when the server ends a watch, without a list or a gap", async () => {
-    await using rig = await Rig.start((server) => server.set("a/one", "1"));
+    await using rig = await Rig.start((server) => server.put("a/one", "1"));
     await rig.watching();
-    rig.server.set("a/two", "2");
+    rig.server.put("a/two", "2");
     await rig.until(() => expect(rig.reflector.get("a/two")).toBeDefined());
-    rig.server.end();
-    rig.server.set("a/three", "3");
+    rig.server.endWatches();
+    rig.server.put("a/three", "3");
     await rig.until(() => expect(rig.reflector.get("a/three")?.value).toBe("3"));
     expect(rig.server.lists).toHaveLength(1);
     expect(rig.server.watchRequests[1]?.searchParams.get("resourceVersion")).toBe("102");
@@ -297,13 +324,13 @@ describe("a reflector", () => {
   });
 
   it("goes on from the last bookmark", async () => {
-    await using rig = await Rig.start((server) => server.set("a/one", "1"));
+    await using rig = await Rig.start((server) => server.put("a/one", "1"));
     await rig.watching();
     rig.server.bookmark();
     rig.server.bookmark();
     // Without the bookmarks, what is forgotten now would make a new list necessary.
     rig.server.compact();
-    rig.server.end();
+    rig.server.endWatches();
     await rig.until(() => expect(rig.reflector.counts.watches).toBe(2));
     await rig.watching();
     expect(rig.server.watchRequests[1]?.searchParams.get("resourceVersion")).toBe("103");
@@ -320,15 +347,15 @@ describe("a reflector", () => {
     ["behind an event without an object", '{"type":"ADDED"}\n'],
     ["behind an object without a name", '{"type":"ADDED","object":{"metadata":{}}}\n'],
   ])("goes on from the last event when a watch breaks %s", async (_case, text) => {
-    await using rig = await Rig.start((server) => server.set("a/one", "1"));
+    await using rig = await Rig.start((server) => server.put("a/one", "1"));
     await rig.watching();
-    rig.server.set("a/two", "2");
+    rig.server.put("a/two", "2");
     await rig.until(() => expect(rig.reflector.get("a/two")).toBeDefined());
     const release = rig.hold();
-    rig.server.cut(text);
+    rig.server.breakWatches(text);
     await rig.until(() => expect(rig.pauses).toEqual([50]));
-    rig.server.delete("a/two");
-    rig.server.set("a/three", "3");
+    rig.server.remove("a/two");
+    rig.server.put("a/three", "3");
     release();
     await rig.until(() => expect(rig.reflector.get("a/three")).toBeDefined());
     expect(rig.kept).toEqual(["a/one=1", "a/three=3"]);
@@ -339,10 +366,10 @@ describe("a reflector", () => {
 
   it("lists anew when the server has forgotten where it was, and reports the difference alone", async () => {
     await using rig = await Rig.start((server) => {
-      server.set("a/same", "1");
-      server.set("a/changed", "1");
-      server.set("a/deleted", "1");
-      server.set("a/replaced", "1");
+      server.put("a/same", "1");
+      server.put("a/changed", "1");
+      server.put("a/deleted", "1");
+      server.put("a/replaced", "1");
     });
     await rig.watching();
     const same = rig.reflector.get("a/same");
@@ -352,13 +379,13 @@ describe("a reflector", () => {
       whileListing = [rig.reflector.get("a/deleted")?.value ?? "", String(rig.reflector.synced)];
     };
     const release = rig.hold();
-    rig.server.cut();
+    rig.server.breakWatches();
     await rig.until(() => expect(rig.pauses).toHaveLength(1));
-    rig.server.delete("a/deleted");
-    rig.server.set("a/changed", "2");
-    rig.server.delete("a/replaced");
-    rig.server.set("a/replaced", "2");
-    rig.server.set("a/new", "1");
+    rig.server.remove("a/deleted");
+    rig.server.put("a/changed", "2");
+    rig.server.remove("a/replaced");
+    rig.server.put("a/replaced", "2");
+    rig.server.put("a/new", "1");
     rig.server.compact();
     release();
     await rig.until(() => expect(rig.reflector.counts.lists).toBe(2));
@@ -381,15 +408,14 @@ describe("a reflector", () => {
       "Timeout",
       "Too large resource version: 9, current: 1",
     ],
-  ])("lists anew after %s", async (_case, applies, code, reason, message) => {
+  ])("lists anew after %s", async (_case, applies, status, reason, message) => {
     await using rig = await Rig.start((server) => {
-      server.set("a/one", "1");
+      server.put("a/one", "1");
       let isFirst = true;
-      server.intercept = (url, response) => {
-        if (!applies(url) || !isFirst) return false;
+      server.fault = ({ url }) => {
+        if (!applies(url) || !isFirst) return undefined;
         isFirst = false;
-        sendStatus(response, code, reason, message);
-        return true;
+        return { status, reason, message };
       };
     });
     await rig.watching();
@@ -398,7 +424,7 @@ describe("a reflector", () => {
   });
 
   it("lists anew after an ERROR event that says so, and only watches anew after another one", async () => {
-    await using rig = await Rig.start((server) => server.set("a/one", "1"));
+    await using rig = await Rig.start((server) => server.put("a/one", "1"));
     await rig.watching();
     rig.server.send({
       type: "ERROR",
@@ -417,20 +443,17 @@ describe("a reflector", () => {
 });
 
 describe("between tries", () => {
-  const failing =
-    (failures: number, answer: (response: ServerResponse) => void) => (server: ObjectServer) => {
-      server.set("a/one", "1");
-      let left = failures;
-      server.intercept = (_url, response) => {
-        left -= 1;
-        if (left < 0) return false;
-        answer(response);
-        return true;
-      };
+  const failing = (failures: number, next: () => Fault) => (server: ThingServer) => {
+    server.put("a/one", "1");
+    let left = failures;
+    server.fault = () => {
+      left -= 1;
+      return left < 0 ? undefined : next();
     };
+  };
 
   it("waits at most 2 s while the server is away, and says so once", async () => {
-    await using rig = await Rig.start(failing(12, (response) => response.destroy()));
+    await using rig = await Rig.start(failing(12, () => "reset"));
     await rig.watching();
     expect(rig.pauses).toEqual([50, 100, 200, 400, 800, 1_600, ...Array(6).fill(2_000)]);
     expect(rig.log.errors).toEqual(["things: not watched"]);
@@ -439,9 +462,7 @@ describe("between tries", () => {
   });
 
   it("waits up to 30 s where it has no right, and says so at once", async () => {
-    await using rig = await Rig.start(
-      failing(7, (response) => sendStatus(response, 403, "Forbidden", "no rights")),
-    );
+    await using rig = await Rig.start(failing(7, () => ({ status: 403, message: "no rights" })));
     await rig.watching();
     expect(rig.pauses).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
     expect(rig.log.errors).toEqual(["things: not watched"]);
@@ -449,16 +470,13 @@ describe("between tries", () => {
   });
 
   it("waits up to 10 s where the kind does not exist", async () => {
-    await using rig = await Rig.start(failing(6, (response) => sendStatus(response, 404, "NotFound")));
+    await using rig = await Rig.start(failing(6, () => ({ status: 404 })));
     await rig.watching();
     expect(rig.pauses).toEqual([1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
   });
 
   it("waits as long as the server asks it to, up to 30 s", async () => {
-    const answer = (seconds: number) => (response: ServerResponse) => {
-      response.setHeader("retry-after", String(seconds));
-      sendStatus(response, 429, "TooManyRequests");
-    };
+    const answer = (seconds: number) => () => ({ status: 429, retryAfter: String(seconds) });
     await using rig = await Rig.start(failing(1, answer(7)));
     await rig.watching();
     expect(rig.pauses).toEqual([7_000]);
@@ -468,11 +486,7 @@ describe("between tries", () => {
   });
 
   it("waits longer and longer where the server asks for no wait", async () => {
-    const answer = (response: ServerResponse) => {
-      response.setHeader("retry-after", "0");
-      sendStatus(response, 503, "ServiceUnavailable");
-    };
-    await using rig = await Rig.start(failing(3, answer));
+    await using rig = await Rig.start(failing(3, () => ({ status: 503, retryAfter: "0" })));
     await rig.watching();
     expect(rig.pauses).toEqual([50, 100, 200]);
   });
@@ -480,11 +494,10 @@ describe("between tries", () => {
   it("begins with short waits when the failure is of another kind, and says that too", async () => {
     let count = 0;
     await using rig = await Rig.start(
-      failing(8, (response) => {
+      failing(8, () => {
         count += 1;
         // As an API server that has come back, and does not know anybody's rights yet.
-        if (count <= 6) response.destroy();
-        else sendStatus(response, 403, "Forbidden");
+        return count <= 6 ? "reset" : { status: 403 };
       }),
     );
     await rig.watching();
@@ -494,14 +507,12 @@ describe("between tries", () => {
 
   it("does not ask without end where watches are accepted and ended at once", async () => {
     await using rig = await Rig.start((server) => {
-      server.set("a/one", "1");
+      server.put("a/one", "1");
       let left = 9;
-      server.intercept = (url, response) => {
-        if (!url.searchParams.has("watch")) return false;
+      server.fault = ({ url }) => {
+        if (!url.searchParams.has("watch")) return undefined;
         left -= 1;
-        if (left < 0) return false;
-        response.writeHead(200).end();
-        return true;
+        return left < 0 ? undefined : (response) => void response.writeHead(200).end();
       };
     });
     await rig.watching();
@@ -511,26 +522,23 @@ describe("between tries", () => {
   });
 
   it("says nothing of one failure", async () => {
-    await using rig = await Rig.start((server) => server.set("a/one", "1"));
+    await using rig = await Rig.start((server) => server.put("a/one", "1"));
     await rig.watching();
-    rig.server.cut();
+    rig.server.breakWatches();
     await rig.until(() => expect(rig.reflector.counts.watches).toBe(2));
     expect(rig.log.errors).toEqual([]);
   });
 
   it("tells what is wrong meanwhile", async () => {
     await using rig = await Rig.start((server) => {
-      server.set("a/one", "1");
-      server.intercept = (_url, response) => {
-        sendStatus(response, 403, "Forbidden", "no rights");
-        return true;
-      };
+      server.put("a/one", "1");
+      server.fault = () => ({ status: 403, message: "no rights" });
     });
     await rig.until(() => expect(rig.reflector.lastProblem).toContain("403 no rights"));
     expect(rig.reflector.connected).toBe(false);
     expect(rig.reflector.refused).toBe(true);
     expect(rig.reflector.synced).toBe(false);
-    rig.server.intercept = () => false;
+    rig.server.fault = () => undefined;
     await rig.watching();
     expect(rig.reflector.lastProblem).toBeUndefined();
     expect(rig.reflector.refused).toBe(false);
@@ -542,8 +550,8 @@ describe("what is kept", () => {
     const asked: string[] = [];
     await using rig = await Rig.start(
       (server) => {
-        server.set("a/kept", "1");
-        server.set("a/dropped", "no");
+        server.put("a/kept", "1");
+        server.put("a/dropped", "no");
       },
       {
         keep: (object, { namespace, name, resourceVersion }) => {
@@ -556,16 +564,16 @@ describe("what is kept", () => {
     await rig.watching();
     expect(asked).toEqual(["a/kept 101", "a/dropped 102"]);
     expect(rig.kept).toEqual(["a/kept=1"]);
-    rig.server.set("a/kept", "no");
+    rig.server.put("a/kept", "no");
     await rig.until(() => expect(rig.changes).toEqual(["a/kept=1", "a/kept gone"]));
-    rig.server.set("a/dropped", "yes");
+    rig.server.put("a/dropped", "yes");
     await rig.until(() => expect(rig.kept).toEqual(["a/dropped=yes"]));
     // The same version again, as after a watch that begins too early.
     rig.server.send({
       type: "MODIFIED",
       object: { metadata: { name: "dropped", namespace: "a", resourceVersion: "104" }, value: "other" },
     });
-    rig.server.set("a/end", "1");
+    rig.server.put("a/end", "1");
     await rig.until(() => expect(rig.kept).toContain("a/end=1"));
     expect(asked).toEqual(["a/kept 101", "a/dropped 102", "a/kept 103", "a/dropped 104", "a/end 105"]);
   });
@@ -573,8 +581,8 @@ describe("what is kept", () => {
   it("is nothing of an object that cannot be used, and everything else goes on", async () => {
     await using rig = await Rig.start(
       (server) => {
-        server.set("a/bad", "bad");
-        server.set("a/good", "1");
+        server.put("a/bad", "bad");
+        server.put("a/good", "1");
       },
       {
         keep: (object, { resourceVersion }) => {
@@ -606,15 +614,15 @@ describe("waiting for an object", () => {
       thing.value === value;
 
   it("ends when it is there, is changed to be it, or is there already", async () => {
-    await using rig = await Rig.start((server) => server.set("a/there", "1"));
+    await using rig = await Rig.start((server) => server.put("a/there", "1"));
     await rig.watching();
     expect(await rig.reflector.waitFor("a/there", named("1"), 20_000)).toMatchObject({ value: "1" });
     const later = rig.reflector.waitFor("a/later", named("1"), 20_000);
     const changed = rig.reflector.waitFor("a/there", named("2"), 20_000);
-    rig.server.set("a/other", "1");
-    rig.server.set("a/later", "0");
-    rig.server.set("a/later", "1");
-    rig.server.set("a/there", "2");
+    rig.server.put("a/other", "1");
+    rig.server.put("a/later", "0");
+    rig.server.put("a/later", "1");
+    rig.server.put("a/there", "2");
     expect(await later).toMatchObject({ value: "1" });
     expect(await changed).toMatchObject({ value: "2" });
   });
@@ -633,7 +641,7 @@ describe("waiting for an object", () => {
     expect(await rig.reflector.waitFor("a/x", named("1"), 600_000)).toBeUndefined();
     await rig.watching();
     const waiting = rig.reflector.waitFor("a/x", named("1"), 600_000);
-    rig.server.cut();
+    rig.server.breakWatches();
     expect(await waiting).toBeUndefined();
   });
 
@@ -641,19 +649,20 @@ describe("waiting for an object", () => {
     await using rig = await Rig.start();
     await rig.watching();
     const waiting = rig.reflector.waitFor("a/x", named("1"), 20_000);
-    rig.server.end();
+    rig.server.endWatches();
     await rig.until(() => expect(rig.server.watchRequests).toHaveLength(2));
-    rig.server.set("a/x", "1");
+    rig.server.put("a/x", "1");
     expect(await waiting).toMatchObject({ value: "1" });
   });
 
   it("for the first list ends when it is complete, or the time is over", async () => {
     let answer: (() => void) | undefined;
     await using rig = await Rig.start((server) => {
-      server.intercept = (_url, response) => {
-        server.intercept = () => false;
-        answer = () => response.destroy();
-        return true;
+      server.fault = () => {
+        server.fault = () => undefined;
+        return (response) => {
+          answer = () => response.destroy();
+        };
       };
     });
     expect(await rig.reflector.waitUntilSynced(50)).toBe(false);
@@ -667,12 +676,12 @@ describe("waiting for an object", () => {
 
 describe("a closed reflector", () => {
   it("asks nothing more, wakes who waits, and still has what it had", async () => {
-    await using rig = await Rig.start((server) => server.set("a/one", "1"));
+    await using rig = await Rig.start((server) => server.put("a/one", "1"));
     await rig.watching();
     const waiting = rig.reflector.waitFor("a/two", () => true, 600_000);
     rig.reflector.close();
     expect(await waiting).toBeUndefined();
-    await rig.until(() => expect(rig.server.watches.size).toBe(0));
+    await rig.until(() => expect(rig.server.watchCount).toBe(0));
     expect(rig.reflector.get("a/one")?.value).toBe("1");
     expect(rig.reflector.connected).toBe(false);
     expect(rig.log.errors).toEqual([]);
@@ -685,10 +694,7 @@ describe("a closed reflector", () => {
     let pausing: AbortSignal | undefined;
     await using rig = await Rig.start(
       (server) => {
-        server.intercept = (_url, response) => {
-          response.destroy();
-          return true;
-        };
+        server.fault = () => "reset";
       },
       {
         pause: (_milliseconds, signal) => {

@@ -4,22 +4,23 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { ClusterStatusSink, type ClusterStatusSinkOptions } from "../../../src/kube/status-sink.ts";
 import type { PodReference } from "../../../src/multus/input/pod.ts";
+import { PretendedApiServer } from "../../support/pretended-api-server.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { PodServer } from "./pod-server.ts";
+import { connectTo } from "./connection.ts";
 
 /** For what will happen: a machine can be slow. */
 export const patienceMs = 20_000;
 
 export interface SinkRig extends AsyncDisposable {
-  readonly server: PodServer;
+  readonly server: PretendedApiServer;
   readonly sink: ClusterStatusSink;
   readonly log: RecordingLogger;
 }
 
 /** Pauses are short: what is tested is order and number. */
 export async function sinkRig(options: Partial<ClusterStatusSinkOptions> = {}): Promise<SinkRig> {
-  const server = new PodServer();
-  const api = await server.start();
+  const server = await new PretendedApiServer().start();
+  const api = connectTo(server.url);
   const log = new RecordingLogger();
   const sink = new ClusterStatusSink({
     api,

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type RequestListener, request } fro
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
 import { connect, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { ListeningServer } from "./listening-server.ts";
+import { ListeningServer } from "../../support/listening-server.ts";
 
 export interface ProxyBehaviour {
   /** For a proxy of https. */

@@ -13,8 +13,8 @@ import { kubeconfigCredentials } from "../../../../src/kube/credentials.ts";
 import { silentLogger } from "../../../../src/log/logger.ts";
 import { signCertificate } from "../../../support/certificate-signer.ts";
 import { Certificates } from "../../../support/cluster/certificates.ts";
+import { HttpServer } from "../../../support/http-server.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
-import { HttpServer } from "../../kube/http-server.ts";
 
 const hour = 3_600_000;
 const directory = new ScratchDirectory("certificates");

@@ -39,9 +39,14 @@ export class ListeningServer implements AsyncDisposable {
     socket.on("close", () => this.#sockets.delete(socket));
   }
 
+  /** Breaks every connection. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    this.cut();
     await once(this.#server, "close");
   }
 }
