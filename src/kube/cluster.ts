@@ -67,7 +67,7 @@ export async function openCluster(kubeconfig: string, settings: ClusterSettings)
 /** A runtime that asks for the STATUS of a daemon which has just started gets its answer after so many milliseconds at most. */
 const firstListMs = 1_000;
 
-export class KubeCluster implements OpenCluster {
+class KubeCluster implements OpenCluster {
   readonly pods: KubePods;
   readonly nads: KubeNads;
   readonly sink: ClusterStatusSink;

@@ -11,7 +11,7 @@ import { refuseOwnPlugins } from "../multus/input/own-plugin.ts";
 import { listFileName, pluginFileName } from "./files.ts";
 
 /** Go multus's name for the network that a runtime sees. */
-export const defaultNetworkName = "multus-cni-network";
+const defaultNetworkName = "multus-cni-network";
 /** The name that the plugin is installed under. */
 export const defaultPluginType = "multus";
 

@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 
 /** A netconf of 4 MiB, which is what a shim takes, in base64, and half a MiB for the environment. */
-export const maxBodyBytes = 6 * 1024 * 1024;
+const maxBodyBytes = 6 * 1024 * 1024;
 
 /** More than a request may have. */
 export class TooLargeError extends CniError {

@@ -154,7 +154,7 @@ export class MissingEvictions {
 }
 
 /** @returns "": it is evicted */
-export function reasonToSpare(
+function reasonToSpare(
   { isStatic, controller }: RunningPod,
   { daemonSets, barePods }: Pick<EvictionPolicy, "daemonSets" | "barePods">,
 ): string {

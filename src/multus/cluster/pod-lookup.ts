@@ -36,7 +36,7 @@ export function isAnotherPod(pod: PodReference, details: PodDetails): boolean {
 }
 
 /** Those of the annotations that this room reads in which the two differ. */
-export function differingAnnotations(left: Annotations, right: Annotations): string[] {
+function differingAnnotations(left: Annotations, right: Annotations): string[] {
   return podAnnotationsRead.filter((name) => left[name] !== right[name]);
 }
 
