@@ -4,7 +4,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ApiClient } from "../../src/kube/api-client.ts";
 import { kubeconfigCredentials } from "../../src/kube/credentials.ts";
@@ -12,6 +11,7 @@ import { silentLogger } from "../../src/log/logger.ts";
 import { ApiServer } from "../support/cluster/api-server.ts";
 import { inPodWith } from "../support/cluster/service-account-files.ts";
 import { session, sessionVariable } from "../support/session.ts";
+import { until } from "../support/until.ts";
 
 const multusctl = join(import.meta.dirname, "..", "..", "build", "multusctl.mjs");
 const daemonAccount = ["kube-system", "multus"] as const;
@@ -23,12 +23,6 @@ beforeAll(async () => {
   await server.applyDeployment();
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 60_000; !condition(); await sleep(20)) {
-    if (Date.now() > deadline) throw new Error(`${what} did not happen`);
-  }
-}
 
 test("the kubeconfig follows the token", async () => {
   const first = await server.createToken(...daemonAccount, 600);

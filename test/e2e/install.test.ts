@@ -24,6 +24,7 @@ import { Daemon } from "../support/daemon.ts";
 import { former, goBinary, Installation } from "../support/installation.ts";
 import { session, sessionVariable } from "../support/session.ts";
 import { shim } from "../support/test-node.ts";
+import { until } from "../support/until.ts";
 
 const bundle = join(import.meta.dirname, "..", "..", "build", "multusctl.mjs");
 const wasm = join(dirname(bundle), "multus.wasm");
@@ -347,15 +348,17 @@ describe("thin_entrypoint", () => {
       log += chunk;
     });
     const closed = once(entrypoint, "close");
-    const until = async (what: string, condition: () => boolean) => {
-      for (const deadline = Date.now() + 60_000; !condition(); await sleep(20)) {
-        if (Date.now() > deadline || entrypoint.exitCode !== null)
-          throw new Error(`${what} did not happen:\n${log}`);
-      }
-    };
+    const whileItRuns = (what: string, condition: () => boolean) =>
+      until(
+        () => `${what}:\n${log}`,
+        () => {
+          if (entrypoint.exitCode !== null) throw new Error(`it ended before ${what}:\n${log}`);
+          return condition();
+        },
+      );
     try {
       const configuration = join(scratch.confDir, "00-multus.conflist");
-      await until("the configuration", () => existsSync(configuration));
+      await whileItRuns("the configuration", () => existsSync(configuration));
       const [plugin] = JSON.parse(readFileSync(configuration, "utf8")).plugins;
       expect(plugin).toMatchObject({
         type: "multus",
@@ -364,7 +367,7 @@ describe("thin_entrypoint", () => {
       const kubeconfig = join(scratch.confDir, "multus.d", "multus.kubeconfig");
       expect(readFileSync(kubeconfig, "utf8")).toContain("server: https://[fd00::1]");
       account.rotate("token-2");
-      await until("the new token", () => readFileSync(kubeconfig, "utf8").includes("token-2"));
+      await whileItRuns("the new token", () => readFileSync(kubeconfig, "utf8").includes("token-2"));
       expect(
         readdirSync(scratch.binDir)
           .filter((name) => name !== "multusd")

@@ -4,7 +4,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { TrialReport } from "../../src/ctl/try/report.ts";
 import { runOrThrow } from "../support/command.ts";
@@ -12,6 +11,7 @@ import { Daemon } from "../support/daemon.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { markedProcesses, session, sessionVariable } from "../support/session.ts";
 import { debianPlugins } from "../support/test-node.ts";
+import { until } from "../support/until.ts";
 
 const multusctl = join(import.meta.dirname, "..", "..", "build", "multusctl.mjs");
 
@@ -61,14 +61,6 @@ class Running {
 }
 
 const run = (...args: string[]) => new Running(args).end();
-
-async function waitFor(what: string, condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`${what} did not happen`);
-    await sleep(10);
-  }
-}
 
 /** Looks itself, and does not take multusctl's word for it. */
 async function expectNothingLeft(output: string): Promise<void> {
@@ -219,7 +211,7 @@ describe("the user's networks", () => {
 describe("interrupted", () => {
   it("stands with --keep until Ctrl-C, then goes on to CHECK and DEL", async () => {
     const trial = new Running(["try", "--keep"]);
-    await waitFor("standing", () => trial.stdout.includes("It stands until Ctrl-C"));
+    await until("standing", () => trial.stdout.includes("It stands until Ctrl-C"));
     noteScratchNames();
     const [name = ""] = seenScratchNames;
     const links = await runOrThrow(["ip", "-n", `${name}-pod`, "-br", "link"]);
@@ -236,7 +228,7 @@ describe("interrupted", () => {
   it("ends a delegate that is running", async () => {
     const { binDir, started, clusterNetwork } = writeSlowPlugin();
     const trial = new Running(["try", "--cluster-network", clusterNetwork, "--bin-dir", binDir]);
-    await waitFor("the delegate's start", () => existsSync(started) && readFileSync(started, "utf8") !== "");
+    await until("the delegate's start", () => existsSync(started) && readFileSync(started, "utf8") !== "");
     noteScratchNames();
     const pid = readFileSync(started, "utf8").trim();
     trial.process.kill("SIGINT");
@@ -244,14 +236,14 @@ describe("interrupted", () => {
     expect(exitCode).toBe(130);
     expect(stderr).toContain("interrupted by SIGINT");
     // Killed before multusctl ends; it is init that takes it out of the process table.
-    await waitFor("the delegate's end", () => !existsSync(`/proc/${pid}`));
+    await until("the delegate's end", () => !existsSync(`/proc/${pid}`));
     await expectNothingLeft(stdout);
   });
 
   it("survives the end of the daemon in the middle of an ADD", async () => {
     const { binDir, started, clusterNetwork } = writeSlowPlugin();
     const trial = new Running(["try", "--cluster-network", clusterNetwork, "--bin-dir", binDir]);
-    await waitFor("the delegate's start", () => existsSync(started) && readFileSync(started, "utf8") !== "");
+    await until("the delegate's start", () => existsSync(started) && readFileSync(started, "utf8") !== "");
     noteScratchNames();
     const daemon = markedProcesses().find(
       ({ command }) => command.includes("multusd.mjs") && command.includes(temporary),

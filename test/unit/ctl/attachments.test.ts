@@ -1,43 +1,36 @@
 /** ls reads what Go multus left: the files of the golden cases, whole and torn. */
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readAttachments } from "../../../src/ctl/node/attachments.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 const golden = join(import.meta.dirname, "..", "..", "golden");
 const containerId = "c0ffee0123456789";
 
 let kernels: Kernels;
-let cniDir = "";
+let scratch: ScratchDirectory;
 
 beforeAll(async () => {
   kernels = loadKernels();
 });
 
-afterEach(() => rmSync(cniDir, { recursive: true, force: true }));
+beforeEach(() => {
+  scratch = new ScratchDirectory("ls");
+});
+afterEach(() => scratch[Symbol.dispose]());
 
 /** The cache directory as it was after the first step of a golden case. */
 function cacheOf(name: string): string {
   const { steps } = JSON.parse(readFileSync(join(golden, `${name}.json`), "utf8")) as {
     steps: { files: Record<string, unknown> }[];
   };
-  cniDir = mkdtempSync(join(tmpdir(), "multusctl-ls-"));
   for (const [file, content] of Object.entries(steps[0]?.files ?? {})) {
-    mkdirSync(dirname(join(cniDir, file)), { recursive: true });
-    writeFileSync(join(cniDir, file), typeof content === "string" ? content : JSON.stringify(content));
+    scratch.write(file, typeof content === "string" ? content : JSON.stringify(content));
   }
-  return cniDir;
+  return scratch.path;
 }
 
 describe.each(["three-nads", "three-nads-4.3.0"])("%s", (name) => {
@@ -68,7 +61,7 @@ describe("every golden case", () => {
 
   it.each(names)("%s: an attachment for every result and every planned network", async (name) => {
     const { attachments } = await readAttachments(cacheOf(name), kernels);
-    const results = readdirSync(cniDir, { recursive: true }).filter((file) =>
+    const results = readdirSync(scratch.path, { recursive: true }).filter((file) =>
       String(file).includes("results/"),
     );
     expect(attachments.filter(({ state }) => state !== "planned")).toHaveLength(results.length);

@@ -1,25 +1,25 @@
 /** validate says what the daemon would refuse, and points at it in the file. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CheckContext } from "../../../src/ctl/configuration/configuration.ts";
 import { checkText } from "../../../src/ctl/configuration/files.ts";
 import { formatFinding } from "../../../src/ctl/text/finding.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 let context: CheckContext;
-let binDir: string;
+const scratch = new ScratchDirectory("bin");
+const binDir = scratch.path;
 
 beforeAll(async () => {
-  binDir = mkdtempSync(join(tmpdir(), "multusctl-bin-"));
   for (const plugin of ["bridge", "macvlan", "host-local"]) {
     writeFileSync(join(binDir, plugin), "", { mode: 0o755 });
   }
   context = { kernels: loadKernels(), binDirs: [binDir] };
 });
 
-afterAll(() => rmSync(binDir, { recursive: true }));
+afterAll(() => scratch[Symbol.dispose]());
 
 const findings = (text: string) => checkText(text, "f", context).findings.map(formatFinding);
 const kinds = (text: string) => checkText(text, "f", context).documents;

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { usualStatusBounds } from "../../../src/kube/pending-statuses.ts";
 import { noRight } from "../../support/pretended-api-server.ts";
-import { delivered, laidOut, podNamed, sinkRig, statusOf, until } from "./sink-rig.ts";
+import { until } from "../../support/until.ts";
+import { delivered, laidOut, podNamed, sinkRig, statusOf } from "./sink-rig.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, index) => `pod-${index}`);
 const uidsOf = (rig: Awaited<ReturnType<typeof sinkRig>>, pods: readonly string[]) =>

@@ -10,8 +10,9 @@ import {
   type PodEvent,
 } from "../../../src/multus/cluster/status-sink.ts";
 import { noRight } from "../../support/pretended-api-server.ts";
+import { until } from "../../support/until.ts";
 import { usedHeap } from "../../support/used-heap.ts";
-import { delivered, podNamed, sinkRig, statusOf, until } from "./sink-rig.ts";
+import { delivered, podNamed, sinkRig, statusOf } from "./sink-rig.ts";
 
 const warning: PodEvent = noNetworkFound("default", "missing");
 const added = (index: number) => addedInterface(`net${index}`, [`10.0.0.${index}/16`], "default/mv");

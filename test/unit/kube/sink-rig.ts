@@ -1,6 +1,5 @@
 /** A status sink with its server, for tests of what it delivers. */
 
-import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { ClusterStatusSink, type ClusterStatusSinkOptions } from "../../../src/kube/status-sink.ts";
 import type { PodReference } from "../../../src/multus/input/pod.ts";
@@ -63,13 +62,4 @@ export function laidOut(name: string): string {
 /** Waits until all is delivered. */
 export async function delivered(rig: SinkRig): Promise<void> {
   expect(await rig.sink.flush(patienceMs)).toBe(0);
-}
-
-/** Waits until it is so. */
-export async function until(what: string, isSo: () => boolean): Promise<void> {
-  const end = performance.now() + patienceMs;
-  while (!isSo()) {
-    if (performance.now() > end) throw new Error(`not within ${patienceMs} ms: ${what}`);
-    await sleep(2);
-  }
 }

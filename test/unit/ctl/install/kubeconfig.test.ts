@@ -12,7 +12,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { UserError } from "../../../../src/ctl/command/user-error.ts";
 import { KeptKubeconfig } from "../../../../src/ctl/install/kept-kubeconfig.ts";
@@ -22,6 +21,7 @@ import { parseKubeconfig } from "../../../../src/kube/kubeconfig.ts";
 import { ServiceAccountFiles } from "../../../support/cluster/service-account-files.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
+import { until } from "../../../support/until.ts";
 
 const env = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "6443" };
 
@@ -110,12 +110,8 @@ describe("KeptKubeconfig", () => {
   });
   afterEach(() => kept.stop());
 
-  async function until(condition: () => boolean): Promise<void> {
-    for (const deadline = Date.now() + 30_000; !condition(); await sleep(20)) {
-      if (Date.now() > deadline)
-        throw new Error(`it did not happen: ${existsSync(path) && readFileSync(path, "utf8")}`);
-    }
-  }
+  const untilSo = (condition: () => boolean) =>
+    until(() => `the file is ${existsSync(path) && readFileSync(path, "utf8")}`, condition);
   const has = (token: string) =>
     existsSync(path) && readFileSync(path, "utf8") === made() && readFileSync(path, "utf8").includes(token);
 
@@ -145,7 +141,7 @@ describe("KeptKubeconfig", () => {
     for (const token of ["token-2", "token-3", "token-4"]) {
       const before = statSync(path).ino;
       account.rotate(token);
-      await until(() => {
+      await untilSo(() => {
         seen.add(readFileSync(path, "utf8").replaceAll(/token-\d/g, "TOKEN"));
         return has(token);
       });
@@ -166,7 +162,7 @@ describe("KeptKubeconfig", () => {
     expect(log.errors).toEqual(["kubeconfig cannot be brought up to date"]);
     symlinkSync("..data/token", token);
     account.rotate("token-9");
-    await until(() => has("token-9"));
+    await untilSo(() => has("token-9"));
   });
 
   it("says where it cannot be written", () => {

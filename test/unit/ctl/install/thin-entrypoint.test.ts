@@ -15,6 +15,7 @@ import { ServiceAccountFiles } from "../../../support/cluster/service-account-fi
 import { Installation } from "../../../support/installation.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";
 import { shim } from "../../../support/test-node.ts";
+import { until } from "../../../support/until.ts";
 
 const kernels = loadKernels();
 const clusterNetwork = {
@@ -50,12 +51,6 @@ const inConf = (name: string) => join(confDir, name);
 const writeCluster = (change: object = {}) =>
   writeFileSync(inConf("10-cluster.conf"), JSON.stringify({ ...clusterNetwork, ...change }));
 const read = (name: string) => JSON.parse(readFileSync(inConf(name), "utf8"));
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 30_000; !condition(); await sleep(20)) {
-    if (Date.now() > deadline) throw new Error(`${what} did not happen`);
-  }
-}
 
 /** @param daemonExecutable of the image */
 function start(
