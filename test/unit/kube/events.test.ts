@@ -272,10 +272,11 @@ test("no right to events: said once, and none is sent any more", async () => {
   rig.server.addPod("web", "uid-web");
   rig.server.fault = ({ path }) =>
     path.includes("/events") ? { status: 403, message: noRight("create", "events") } : undefined;
+  const begin = performance.now();
   for (let index = 0; index < 10; index++) rig.sink.event(podNamed("web"), added(index));
   await delivered(rig);
   const tried = rig.server.of("POST");
-  expect((tried.at(-1)?.at ?? 0) - (tried[0]?.at ?? 0)).toBeGreaterThanOrEqual(95);
+  expect((tried.at(-1)?.at ?? 0) - begin).toBeGreaterThanOrEqual(95);
   rig.sink.event(podNamed("web"), added(11));
   rig.sink.networkStatus(podNamed("web"), statusOf("first"));
   await delivered(rig);
