@@ -195,6 +195,9 @@ class Trial {
       daemonSocketDir: this.#socketDir,
       // The trial's own daemon serves before the first call; one that the user names is there or is not.
       daemonWaitSeconds: 0,
+      // The trial says what is left; a DEL that is recorded would have a process stay for it.
+      delOnDaemonDown: "fail",
+      delOnFailure: "fail",
       logToStderr: false,
       runtimeConfig: {
         "io.kubernetes.cri.pod-annotations": selection === "" ? {} : { [networksAnnotation]: selection },
