@@ -1,4 +1,4 @@
-/* `multus agent`: carries out orders on a socket that is open. */
+/* `multus agent`: carries out orders from an inherited socket. */
 #define _GNU_SOURCE
 #include "agent.h"
 
@@ -11,10 +11,10 @@
 #include "failure.h"
 #include "netns.h"
 
-/* From here on every path is one below `directory`: plugins, what they read, and the namespaces that orders name. */
+/* Makes `directory` the root of every path: plugins, the files that they read, and the namespaces that orders name. */
 static void change_root(const char *directory) {
   struct buffer problem = {0};
-  /* There need be no /proc below it. */
+  /* Before chroot(): there may be no /proc below it. */
   if (!netns_open_own(&problem)) fail(CNI_IO_FAILURE, buffer_text(&problem), "");
   if (chroot(directory) == 0 && chdir("/") == 0) return;
   int error = errno;
@@ -31,7 +31,7 @@ int agent_run(int fd, const char *path, const char *root, bool plays_runtime) {
   int type;
   socklen_t length = sizeof type;
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0) fail_errno(CNI_IO_FAILURE, "the descriptor of multus agent", errno);
-  /* There need be no /proc below `root`. */
+  /* Before chroot(): there may be no /proc below `root`. */
   if (!plays_runtime) plugin_directories_leave_out_own(&directories);
   if (root != NULL) change_root(root);
   signals_take(&signals);
@@ -46,7 +46,7 @@ int agent_run(int fd, const char *path, const char *root, bool plays_runtime) {
   int exit_code = 0;
   switch (result.end) {
     case SERVE_REPLIED:
-      /* The daemon refuses us: another version. */
+      /* The daemon has refused this agent: another version. */
       exit_code = write_all(STDERR_FILENO, result.output.data, result.output.length) ? result.exit_code : 1;
       break;
     case SERVE_BROKEN:

@@ -1,4 +1,4 @@
-/* `multus agent`: carries out orders on a socket that is open. */
+/* `multus agent`: carries out orders from an inherited socket. */
 #ifndef MULTUS_AGENT_H
 #define MULTUS_AGENT_H
 

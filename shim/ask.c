@@ -1,4 +1,4 @@
-/* Asking the daemon: HELLO, REQUEST, its orders, its REPLY. */
+/* One request to the daemon: sends HELLO and REQUEST, carries out the orders, receives the REPLY. */
 #define _GNU_SOURCE
 #include "ask.h"
 
@@ -7,7 +7,7 @@
 #include "version.h"
 
 enum {
-  /* A daemon reads at once, whatever it has to do: one that has not in this time stands still. */
+  /* A daemon reads its sockets even under load; one that has read nothing for this long hangs. */
   UNREAD_PATIENCE = 10 * MICROS_PER_SECOND,
 };
 
@@ -35,7 +35,7 @@ static void put_directories(struct buffer *out, const struct plugin_directories 
   buffer_free(&list);
 }
 
-/* Everything of a plugin's REQUEST but the bytes of its config, which come right behind. */
+/* A plugin's REQUEST up to the bytes of its config, which the caller sends next. */
 static void append_request(struct buffer *out, const struct request *request, const struct plugin_directories *directories) {
   bool is_traced = request->traceparent[0] != 0;
   size_t begin = frame_begin(out, FRAME_REQUEST, 0);
@@ -51,7 +51,7 @@ static void append_request(struct buffer *out, const struct request *request, co
   frame_end(out, begin, request->config.length);
 }
 
-/* Sends HELLO and REQUEST, whose last bytes are `payload`, carries out orders, and closes the connection. Both buffers are taken over. */
+/* Sends HELLO and REQUEST, whose last bytes are `payload`, carries out orders, and closes the connection. Takes ownership of both buffers. */
 static struct serve_result bring(int fd, struct buffer *hello_and_request, struct buffer *payload, struct permissions *permissions,
                                  const struct signals *signals, int64_t unread_patience) {
   struct connection connection = {.fd = fd};

@@ -1,4 +1,4 @@
-/* Views of bytes, and the one growing buffer that everything here is built in. */
+/* Byte views, and the growing buffer that holds messages and frames. */
 #include "buffer.h"
 
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 static size_t held;
 
-/* Nothing can be built any more, so the answer is a constant. Delegates die with us (PR_SET_PDEATHSIG). */
+/* Without memory no answer can be composed, so it is a constant. Delegates die with the shim (PR_SET_PDEATHSIG). */
 static _Noreturn void memory_exhausted(void) {
   static const char answer[] = "{\"code\":999,\"msg\":\"multus: out of memory\"}\n";
   ssize_t written = write(STDOUT_FILENO, answer, sizeof answer - 1);

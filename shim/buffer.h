@@ -1,4 +1,4 @@
-/* Views of bytes, and the one growing buffer that everything here is built in. */
+/* Byte views, and the growing buffer that holds messages and frames. */
 #ifndef MULTUS_BUFFER_H
 #define MULTUS_BUFFER_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes that belong to somebody else. */
+/* A view of bytes that another object owns. */
 struct bytes {
   const uint8_t *data;
   size_t length;
@@ -19,26 +19,26 @@ struct buffer {
   size_t capacity;
 };
 
-/* Memory for `size` bytes. Ends the process with a CNI error where there is none. Freed with free(). */
+/* Allocates `size` bytes, to be freed with free(). Without memory, ends the process with a CNI error. */
 void *memory_take(size_t size);
 
-/* Room for `more` bytes behind the present ones. Ends the process with a CNI error where there is none. */
+/* Reserves `more` bytes after the content. Without memory, ends the process with a CNI error. */
 void buffer_reserve(struct buffer *buffer, size_t more);
 void buffer_append(struct buffer *buffer, const void *data, size_t length);
 void buffer_append_byte(struct buffer *buffer, uint8_t byte);
 void buffer_append_bytes(struct buffer *buffer, struct bytes bytes);
-/* Appends zero terminated texts up to a NULL; called through buffer_say(). */
+/* Appends zero-terminated texts up to a NULL; called through buffer_say(). */
 void buffer_append_texts(struct buffer *buffer, const char *const *texts);
 /* In decimal digits. */
 void buffer_append_unsigned(struct buffer *buffer, uint64_t number);
 /* Drops `count` bytes from the front. */
 void buffer_consume(struct buffer *buffer, size_t count);
 void buffer_free(struct buffer *buffer);
-/* The content with a zero byte behind it (which is not counted). Good until the buffer changes. */
+/* The content with a zero byte after it (not counted). Valid until the buffer changes. */
 const char *buffer_text(struct buffer *buffer);
-/* Is `text` one of the zero terminated texts that the buffer holds one after the other? */
+/* Is `text` one of the zero-terminated texts in the buffer? */
 bool buffer_has_text(const struct buffer *texts, struct bytes text);
-/* Bytes that all buffers hold at the moment. */
+/* Bytes held by all buffers together. */
 size_t buffers_held(void);
 
 #define buffer_say(buffer, ...) buffer_append_texts((buffer), (const char *const[]){__VA_ARGS__, NULL})
@@ -46,7 +46,7 @@ size_t buffers_held(void);
 struct bytes bytes_of_text(const char *text);
 bool bytes_equal(struct bytes a, struct bytes b);
 bool bytes_equal_text(struct bytes bytes, const char *text);
-/* A zero terminated copy, freed with free(). */
+/* A zero-terminated copy, freed with free(). */
 char *bytes_copy_text(struct bytes bytes);
 
 #endif

@@ -1,4 +1,4 @@
-/* One call of the plugin by a runtime: the daemon is asked, and the runtime answered. */
+/* One call of the plugin by a runtime: asks the daemon, and answers the runtime. */
 #define _GNU_SOURCE
 #include "call.h"
 
@@ -21,11 +21,11 @@ static enum cni_error unavailable(const struct request *request) {
   return is_status(request) ? CNI_PLUGIN_NOT_AVAILABLE : CNI_TRY_AGAIN_LATER;
 }
 
-/* Answers a request for which there is no daemon, and gives the exit code. `error`: errno, where the problem has no message. */
+/* Answers a request without a daemon, and returns the exit code. `error`: errno, if the problem has no message. */
 static int finish_without_daemon(const struct request *request, struct netconf *netconf, int error, struct on_demand_problem *problem) {
   const char *socket_path = buffer_text(&netconf->socket_path);
   bool is_signal = problem->message.length == 0 && error == EINTR;
-  /* Runtimes ask for STATUS every few seconds: a daemon that runs on demand is not started for it. Success then says only that it could be. */
+  /* Runtimes ask for STATUS every few seconds, so STATUS does not start an on-demand daemon. Success then says only that it could be started. */
   if (is_status(request) && netconf->on_demand.count > 0 && connection_may_come(error) && !is_signal &&
       on_demand_can_start(&netconf->on_demand, problem)) {
     return 0;
@@ -48,7 +48,7 @@ static int finish_without_daemon(const struct request *request, struct netconf *
   return exit_code;
 }
 
-/* Connects to the daemon, which is started or waited for. Returns the descriptor, or -1 with the problem or errno. */
+/* Connects to the daemon; starts it or waits for it. Returns the descriptor, or -1 with the problem or errno. */
 static int open_daemon(const struct request *request, struct netconf *netconf, int64_t until, const struct signals *signals,
                        struct on_demand_problem *problem) {
   const char *socket_path = buffer_text(&netconf->socket_path);
@@ -57,11 +57,11 @@ static int open_daemon(const struct request *request, struct netconf *netconf, i
   return on_demand_open(&netconf->on_demand, socket_path, signals, problem);
 }
 
-/* The same for one that a daemon has taken and not answered, or has left to the next one. `problem` is taken over. */
+/* Answers a request that the daemon has taken and not answered, or has left to the next daemon. Takes ownership of `problem`. */
 static int finish_without_answer(const struct request *request, const struct netconf *netconf, struct buffer *problem) {
   int exit_code = spool_stands_for(&netconf->spool, request)
                       ? spool_stand_in(&netconf->spool, request, buffer_text(problem))
-                      : print_failure(unavailable(request), buffer_text(problem), "Its log says why; what has been started is undone by the next DEL.");
+                      : print_failure(unavailable(request), buffer_text(problem), "The daemon's log says why; the next DEL undoes what this request has done.");
   buffer_free(problem);
   return exit_code;
 }
@@ -85,27 +85,27 @@ static int finish_plugin(const struct request *request, struct netconf *netconf,
       return finish_without_answer(request, netconf, &message);
     case SERVE_BROKEN:
       buffer_say(&message, "multusd on ", socket_path, " sent ", buffer_text(&result->problem));
-      return print_failure(CNI_INTERNAL, buffer_text(&message), "Daemon and plugin binary do not fit together: install both from one release.");
+      return print_failure(CNI_INTERNAL, buffer_text(&message), "The daemon and the plugin binary are of different releases: install both from one release.");
     case SERVE_SIGNALLED:
       break;
   }
-  return print_failure(unavailable(request), "ended by a signal before multusd answered", "What has been started is undone by the next DEL.");
+  return print_failure(unavailable(request), "ended by a signal before multusd answered", "The next DEL undoes what this request has done.");
 }
 
-/* Asks the daemon, or the next one where that one says so, and gives the exit code. */
+/* Asks the daemon, or the next one if the reply says retry, and returns the exit code. */
 static int ask_and_finish(const struct request *request, struct netconf *netconf, const struct signals *signals, int64_t until,
                           struct on_demand_problem *problem) {
   int fd = open_daemon(request, netconf, until, signals, problem);
   if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
   struct serve_result result = ask_daemon(fd, request, &netconf->directories, signals);
   if (netconf->on_demand.count > 0 && result.end == SERVE_DAEMON_GONE && !result.has_begun) {
-    /* It was just ending, whatever of, and has ordered nothing: the next one begins anew. */
+    /* The daemon exited before its first order, so retrying with a new one is safe. */
     buffer_free(&result.problem);
     fd = open_daemon(request, netconf, until, signals, problem);
     if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
     result = ask_daemon(fd, request, &netconf->directories, signals);
   }
-  /* A daemon that stops has told us to ask the next one. It may not come in time: then this is the answer. */
+  /* A stopping daemon has replied that the next one should be asked. If none comes in time, this reply is the answer. */
   while (result.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, problem)) >= 0) {
     buffer_free(&result.output);
     buffer_free(&result.problem);
@@ -117,14 +117,14 @@ static int ask_and_finish(const struct request *request, struct netconf *netconf
   return exit_code;
 }
 
-/* Until when to wait for a daemon that is absent or stopping (clock_micros()): it may be restarting. */
+/* When to stop waiting (clock_micros()) for a daemon that is absent or stopping, as it may be restarting. */
 static int64_t waits_until(const struct request *request, const struct netconf *netconf) {
   return clock_micros() + (request_needs_daemon(request) ? (int64_t)netconf->daemon_wait_seconds * MICROS_PER_SECOND : 0);
 }
 
-/* A call for the plugin's own namespace, which is the host's: its plugins would make and take away the host's links. libcni's plugins refuse
- * ADD and DEL there, but only after they have run. Here an ADD is refused before anything runs; a DEL, which must stay possible, is done as for
- * a namespace that is gone, and releases what is not in it. */
+/* A call for the plugin's own namespace, which is the host's, would create and delete the host's links. libcni's plugins refuse ADD and DEL
+ * there only after they have run. The shim refuses the ADD before anything runs. A DEL must stay possible: it runs as for a namespace that is
+ * gone, and releases everything outside of it. */
 static void keep_out_of_own_netns(struct request *request) {
   if (!netns_is_own(request->netns)) return;
   if (strcmp(request->command, "ADD") == 0) {

@@ -1,4 +1,4 @@
-/* Time: that which only goes forward, and the one on the wall. */
+/* Monotonic and wall-clock time. */
 #define _GNU_SOURCE
 #include "clock.h"
 

@@ -1,4 +1,4 @@
-/* Time: that which only goes forward, and the one on the wall. */
+/* Monotonic and wall-clock time. */
 #ifndef MULTUS_CLOCK_H
 #define MULTUS_CLOCK_H
 
@@ -6,13 +6,13 @@
 
 enum { MICROS_PER_MILLI = 1000, MICROS_PER_SECOND = 1000000 };
 
-/* Microseconds since some moment. */
+/* Monotonic microseconds since an arbitrary moment. */
 int64_t clock_micros(void);
 
-/* Microseconds since 1970, by a clock that may be set back. */
+/* Wall-clock microseconds since 1970; the clock may be set back. */
 int64_t clock_wall_micros(void);
 
-/* Milliseconds from `now` until `then` for poll(): rounded up, 0 if past. */
+/* Timeout for poll(), in milliseconds, from `now` until `then`: rounded up, 0 if `then` is past. */
 int clock_poll_timeout(int64_t now, int64_t then);
 
 #endif

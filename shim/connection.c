@@ -1,4 +1,4 @@
-/* The stream to the daemon: connecting, frames in, frames out. Nothing here waits, except connecting. */
+/* The connection to the daemon: connects, queues and sends frames, receives frames. Only connecting blocks. */
 #define _GNU_SOURCE
 #include "connection.h"
 
@@ -36,7 +36,7 @@ int connection_try(const char *path, int64_t patience) {
   if (patience < MICROS_PER_MILLI) patience = MICROS_PER_MILLI;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  /* A full backlog is waited for inside connect(), for as long as SO_SNDTIMEO says. */
+  /* With a full backlog connect() blocks for as long as SO_SNDTIMEO says. */
   struct timeval limit = {.tv_sec = patience / MICROS_PER_SECOND, .tv_usec = patience % MICROS_PER_SECOND};
   if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
       connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
@@ -127,7 +127,7 @@ void connection_send(struct connection *connection) {
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
     if (sent < 0) {
-      /* Its last words, an answer perhaps, may still wait to be read. */
+      /* The daemon's last bytes, perhaps its answer, may still be unread. */
       connection->deaf = true;
       return;
     }
@@ -143,7 +143,7 @@ enum receive_status connection_receive(struct connection *connection) {
   size_t size = 0;
   struct frame frame;
   const char *problem;
-  /* Room for the whole frame at once where its size is known. */
+  /* Reserve the whole frame at once if its size is known. */
   if (frame_read((struct bytes){in->data, in->length}, &frame, &size, &problem) != FRAME_INCOMPLETE) size = 0;
   buffer_reserve(in, size > in->length + RECEIVE_BYTES ? size - in->length : RECEIVE_BYTES);
   for (;;) {

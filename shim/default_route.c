@@ -1,4 +1,4 @@
-/* The default routes of one interface: the old ones away, the new ones in. */
+/* Replaces the default routes of one interface. */
 #define _GNU_SOURCE
 #include "default_route.h"
 
@@ -39,7 +39,7 @@ static int clear_family(int descriptor, uint8_t family, uint32_t if_index, struc
     message.length = 0;
     buffer_append(&message, dump.deletions.data + at, header.nlmsg_len);
     error = rtnetlink_ask(descriptor, &message, NULL, NULL, explanation);
-    /* Somebody else was quicker. */
+    /* Another process has removed it meanwhile. */
     if (error == ESRCH) error = 0;
   }
   buffer_free(&message);
@@ -68,12 +68,12 @@ static int add_route(int descriptor, const struct ip_address *gateway, uint32_t 
 
 static int add_gateway(int descriptor, const struct ip_address *gateway, uint32_t if_index, struct buffer *explanation) {
   int error = add_route(descriptor, gateway, if_index, 0, explanation);
-  /* A gateway outside every prefix of the interface: the kernel believes us that it is on the link if we say so. */
+  /* For a gateway outside every prefix of the interface: RTNH_F_ONLINK tells the kernel that it is on the link. */
   if (error == ENETUNREACH || error == EHOSTUNREACH || error == EINVAL) {
     error = add_route(descriptor, gateway, if_index, RTNH_F_ONLINK, explanation);
   }
   if (error != EEXIST) return error;
-  /* Ours already, or one through another interface or gateway with the same metric? */
+  /* Is this route there already, or is it another interface's or gateway's with the same metric? */
   struct route_dump dump = {.if_index = if_index, .family = gateway->family, .wanted = gateway};
   int dump_error = dump_routes(descriptor, &dump, explanation);
   buffer_free(&dump.deletions);

@@ -1,4 +1,4 @@
-/* The plugins that run at the moment: started, fed, listened to, stopped. */
+/* Running delegates: starts plugins, passes their stdin, stdout and stderr, and stops them. */
 #define _GNU_SOURCE
 #include "delegates.h"
 
@@ -20,13 +20,13 @@
 enum {
   OUTPUT_MAX_BYTES = 8 * 1024 * 1024,
   OUTPUT_READ_BYTES = 16 * 1024,
-  /* The pages that a pipe takes at once without tearing; also what is kept of stderr. */
+  /* PIPE_BUF: a write of at most this many bytes is atomic. Also the size of the tail of stderr that is kept. */
   STDERR_BYTES = 4096,
   /* From SIGTERM to SIGKILL. */
   TERM_PATIENCE = 2 * MICROS_PER_SECOND,
   /* How long a grandchild may hold stdout open after its plugin has ended. */
   END_PATIENCE = 1 * MICROS_PER_SECOND,
-  /* A plugin that is just being written (ETXTBSY) is tried again. */
+  /* Retries for a plugin that is just being written (ETXTBSY). */
   BUSY_STEP = 100 * MICROS_PER_MILLI,
   BUSY_PATIENCE = 5 * MICROS_PER_SECOND,
   KILL_PATIENCE = 1 * MICROS_PER_SECOND,
@@ -36,7 +36,7 @@ enum {
 /* In place of the moment at which it ended. */
 #define NEVER_STARTED INT64_MIN
 
-/* Why we stopped a delegate. */
+/* Why the shim stopped a delegate. */
 enum stop_reason { NOT_STOPPED, STOPPED_BY_TIMEOUT, STOPPED_BY_SIZE };
 
 struct delegate {
@@ -51,10 +51,10 @@ struct delegate {
   struct spawn spawn;
   char *file;
   struct environment environment;
-  /* Of the file when it was found; "" where it is not asked for. */
+  /* State of the file when it was found; "" if the order does not ask for it. */
   char file_state[FILE_STATE_BYTES];
 
-  /* Our ends of its pipes, -1 when closed. */
+  /* The shim's ends of its pipes, -1 when closed. */
   int input_fd;
   int output_fd;
   int stderr_fd;
@@ -64,10 +64,10 @@ struct delegate {
   struct buffer input;
   size_t input_written;
   struct buffer output;
-  /* What came last on stderr. */
+  /* The tail of its stderr. */
   uint8_t tail[STDERR_BYTES];
   size_t tail_length;
-  /* What our own stderr has not taken yet. */
+  /* Bytes that the shim's own stderr has not taken yet. */
   uint8_t pending[STDERR_BYTES];
   size_t pending_at;
   size_t pending_length;
@@ -84,7 +84,7 @@ struct delegate {
 
 static void close_descriptor(int *fd) {
   if (*fd < 0) return;
-  /* After EINTR the descriptor is closed all the same; EIO and the like do not happen to pipes. */
+  /* The kernel closes the descriptor even on EINTR; EIO and the like do not happen to pipes. */
   if (close(*fd) != 0 && errno == EBADF) fail(CNI_INTERNAL, "a descriptor was closed twice", "");
   *fd = -1;
 }
@@ -121,7 +121,7 @@ static bool open_pipes(struct delegate *delegate) {
          fcntl(delegate->input_fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
-/* Writes to the plugin's stdin what its pipe takes. A plugin that does not read all of it is free to do so. */
+/* Writes to the plugin's stdin as much as its pipe takes. A plugin need not read all of it. */
 static void feed(struct delegate *delegate) {
   while (delegate->input_written < delegate->input.length) {
     ssize_t written = write(delegate->input_fd, delegate->input.data + delegate->input_written,
@@ -142,7 +142,7 @@ static void keep_tail(struct delegate *delegate, const uint8_t *data, size_t len
   delegate->tail_length = kept + length;
 }
 
-/* Passes on what has come on stderr, if ours takes it now: whoever does not read our stderr must not stop us. */
+/* Passes on the plugin's stderr if the shim's own takes it now: a runtime that does not read stderr must not block the shim. */
 static void forward(struct delegate *delegate) {
   while (delegate->pending_at < delegate->pending_length) {
     struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -168,7 +168,7 @@ static void read_stderr(struct delegate *delegate) {
 }
 
 static void signal_group(const struct delegate *delegate, int signal) {
-  /* ESRCH: nobody left in it. */
+  /* ESRCH: the group is empty. */
   if (delegate->pid > 0 && kill(-delegate->pid, signal) != 0 && errno != ESRCH && errno != EPERM) {
     fail_errno(CNI_INTERNAL, "cannot signal a plugin", errno);
   }
@@ -191,13 +191,13 @@ static void read_output(struct delegate *delegate) {
   buffer_free(output);
 }
 
-/* Is there something to read, or the end, without waiting? */
+/* Would a read return without blocking, with bytes or the end? */
 static bool is_readable(int fd) {
   struct pollfd ready = {.fd = fd, .events = POLLIN};
   return fd >= 0 && poll(&ready, 1, 0) > 0;
 }
 
-/* Starts the plugin. False: it cannot be started (errno says why); true also when it will be tried again. */
+/* Starts the plugin. False, with errno: it cannot be started. True also if the start will be retried. */
 static bool start(struct delegate *delegate) {
   delegate->started = clock_micros();
   pid_t pid = spawn_process(&delegate->spawn);
@@ -221,7 +221,7 @@ static void report_spawn_error(struct delegates *delegates, uint32_t id, const c
   buffer_free(&message);
 }
 
-/* Looks for the file and, where that is asked for, at its state and for the link. False: DONE has been sent. */
+/* Finds the file and, if the order asks for it, reads its state and looks for the link. False: DONE has been sent. */
 static bool may_start(struct delegates *delegates, uint32_t id, const struct order_exec *order, char **file,
                       char file_state[FILE_STATE_BYTES]) {
   struct stat status;
@@ -302,7 +302,7 @@ void delegates_exec(struct delegates *delegates, uint32_t id, const struct order
     return;
   }
   buffer_append_bytes(&delegate->input, order->input);
-  /* Before it starts, so that it finds its configuration there: one wait fewer for it. */
+  /* Before the start, so that the plugin need not wait for its configuration. */
   feed(delegate);
   if (!start(delegate)) {
     report_spawn_error(delegates, id, file, errno);
@@ -349,11 +349,11 @@ static void move_bytes(struct delegate *delegate, const struct pollfd *polls) {
   if (delegate->stderr_fd >= 0 && own[2].revents != 0) read_stderr(delegate);
 }
 
-/* Takes the end of a delegate, if it has come. */
+/* Reaps a delegate if it has ended. */
 static void reap(struct delegate *delegate, int64_t now) {
   if (delegate->pid == 0) return;
   if (delegate->stopped != NOT_STOPPED) {
-    /* What it started must go too, as long as its group still has its number. */
+    /* Kill the processes that it started, too, while the group's number is still its own. */
     siginfo_t info = {0};
     if (waitid(P_PID, (id_t)delegate->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
     signal_group(delegate, SIGKILL);
@@ -364,7 +364,7 @@ static void reap(struct delegate *delegate, int64_t now) {
   delegate->pid = 0;
   delegate->ended = now;
   delegate->end_at = now + END_PATIENCE;
-  /* Usually all of it is in the pipes by now. */
+  /* Usually the pipes hold all of its output by now. */
   while (is_readable(delegate->output_fd)) read_output(delegate);
   while (delegate->pending_at == delegate->pending_length && is_readable(delegate->stderr_fd)) read_stderr(delegate);
 }
@@ -388,7 +388,7 @@ static void watch_clock(struct delegates *delegates, struct delegate *delegate, 
   }
 }
 
-/* Nothing more will come from it. */
+/* No further output can come. */
 static bool is_over(const struct delegate *delegate, int64_t now) {
   if (delegate->ended == INT64_MAX) return false;
   bool silent = delegate->output_fd < 0 && delegate->stderr_fd < 0 && delegate->pending_at == delegate->pending_length;
@@ -396,7 +396,7 @@ static bool is_over(const struct delegate *delegate, int64_t now) {
 }
 
 static void report(struct delegates *delegates, struct delegate *delegate) {
-  /* Never started: that has been said. */
+  /* Never started: DONE has been sent. */
   if (delegate->ended == NEVER_STARTED) return;
   struct buffer message = {0};
   switch (delegate->stopped) {

@@ -1,4 +1,4 @@
-/* The plugins that run at the moment: started, fed, listened to, stopped. */
+/* Running delegates: starts plugins, passes their stdin, stdout and stderr, and stops them. */
 #ifndef MULTUS_DELEGATES_H
 #define MULTUS_DELEGATES_H
 
@@ -24,17 +24,17 @@ struct delegates {
   size_t count;
 };
 
-/* Carries out an EXEC that is permitted: DONE follows, now or when the plugin has ended. */
+/* Carries out a permitted EXEC: sends DONE now, or when the plugin has ended. */
 void delegates_exec(struct delegates *delegates, uint32_t id, const struct order_exec *order);
 
-/* Adds what has to be polled, at most DELEGATES_MAX * DELEGATE_DESCRIPTORS + 1 entries. Returns their number. */
+/* Adds the descriptors to poll, at most DELEGATES_MAX * DELEGATE_DESCRIPTORS + 1 entries. Returns their number. */
 size_t delegates_poll(struct delegates *delegates, struct pollfd *polls);
-/* The moment (clock_micros()) at which something is due, INT64_MAX if nothing is. */
+/* When the next timeout is due (clock_micros()), INT64_MAX if none is. */
 int64_t delegates_next_moment(const struct delegates *delegates);
-/* After poll(): moves bytes, looks who has ended (if `child` says that somebody may have), and at the clock. */
+/* After poll(): moves bytes, reaps ended plugins (if `child` says that there may be some), and applies timeouts. */
 void delegates_advance(struct delegates *delegates, const struct pollfd *polls, bool child);
 
-/* Kills all with everything in their process groups, and waits (1 s at most) until they are gone. */
+/* Kills all delegates with their process groups, and waits at most 1 s until they are gone. */
 void delegates_kill(struct delegates *delegates);
 
 #endif

@@ -5,10 +5,10 @@
 #include "connection.h"
 #include "link_states.h"
 
-/* The order was not carried out. `code` is one of the table in docs/wire.md. */
+/* Answers an order that was not carried out. `code`: see the table in docs/wire.md. */
 void done_error(struct connection *connection, uint32_t id, const char *code, const char *message);
 
-/* A plugin has run to its end. Takes `output` over. `signal` is 0 if none ended it, `file_state` "" if it is not to be said or not known. */
+/* Answers an EXEC whose plugin has ended. Takes ownership of `output`. `signal`: 0 if none ended it. `file_state`: "" if not asked for or unknown. */
 void done_exec(struct connection *connection, uint32_t id, int exit_code, int signal, uint64_t micros, struct bytes stderr_tail,
                const char *file_state, struct buffer *output);
 

@@ -1,4 +1,4 @@
-/* The environment of a delegate: ours without what the runtime said to us, and what the order says over it. */
+/* The environment of a delegate: the shim's own without the parameters of its call, overlaid with the order's `env`. */
 #include "environment.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@ const char *const environment_settable[ENVIRONMENT_SETTABLE] = {
 static char mark[] = ENVIRONMENT_DELEGATE_MARK "=1";
 static char no_netns[] = "CNI_NETNS=";
 
-/* Others that start with CNI_ are the runtime's word to every plugin and stay. */
+/* Other variables that start with CNI_ are the runtime's for every plugin and stay. */
 static bool is_parameter(struct bytes name) {
   for (size_t i = 0; i < ENVIRONMENT_PARAMETERS; i++) {
     if (bytes_equal_text(name, environment_settable[i])) return true;
@@ -55,7 +55,7 @@ struct environment environment_make(enum environment_base base, struct msgpack_v
   struct bytes rest = over.content;
   struct msgpack_value key, value;
   while (msgpack_take(&rest, &key) && msgpack_take(&rest, &value)) {
-    /* Of equal keys the last one counts. A program would find the first, or the last: which one depends on its language. */
+    /* Of equal keys the last one counts. Programs find the first or the last, depending on their language, so only one is passed. */
     if (names((struct msgpack_value){.content = rest}, key.content) || bytes_equal_text(key.content, ENVIRONMENT_DELEGATE_MARK)) continue;
     if (without_netns && bytes_equal_text(key.content, environment_settable[ENVIRONMENT_NETNS])) {
       made.list[count++] = no_netns;

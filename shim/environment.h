@@ -1,11 +1,11 @@
-/* The environment of a delegate: ours without what the runtime said to us, and what the order says over it. */
+/* The environment of a delegate: the shim's own without the parameters of its call, overlaid with the order's `env`. */
 #ifndef MULTUS_ENVIRONMENT_H
 #define MULTUS_ENVIRONMENT_H
 
 #include "msgpack.h"
 
-/* Every delegate finds this variable, and hands it on to the plugins that it runs itself: the shim that finds it is no plugin that a
- * runtime has started. */
+/* Every delegate gets this variable and passes it on to the plugins that it runs. A shim that finds it was started by a delegate, not by
+ * a runtime. */
 #define ENVIRONMENT_DELEGATE_MARK "MULTUS_DELEGATE"
 
 /* The variables that orders may set, in the order of `environment_settable`. */
@@ -25,9 +25,9 @@ enum {
 };
 extern const char *const environment_settable[ENVIRONMENT_SETTABLE];
 
-/* Which of our own variables a delegate gets. */
+/* Which of the shim's own variables a delegate gets. */
 enum environment_base {
-  /* All but the parameters of the CNI spec, which belong to our call and not to the delegate's. */
+  /* All but the parameters of the CNI spec, which belong to the shim's call and not to the delegate's. */
   ENVIRONMENT_OF_RUNTIME,
   /* Only PATH: an agent's environment is the daemon's. */
   ENVIRONMENT_OF_AGENT,
@@ -35,8 +35,8 @@ enum environment_base {
   ENVIRONMENT_OF_PLAYED_RUNTIME,
 };
 
-/* A list for execve(). The own variables are not copied: it is good as long as our environment stays as it is.
- * `over` is a map of texts as order_read_exec() has checked it; `without_netns`: its CNI_NETNS is made empty. Freed with environment_free(). */
+/* A list for execve(), freed with environment_free(). The shim's own variables are not copied: the list is valid while its environment does
+ * not change. `over`: a map of texts that order_read_exec() has checked. `without_netns`: its CNI_NETNS is replaced by an empty one. */
 struct environment {
   char **list;
   char *texts;

@@ -1,4 +1,4 @@
-/* How the shim fails: one CNI error object, and the end of the process. */
+/* Fails: prints one CNI error object and ends the process. */
 #include "failure.h"
 
 #include "json.h"
@@ -8,14 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What every error object of this process has in common. */
+/* `cniVersion` and destination of every error object of this process. */
 static struct {
   char cni_version[32];
   int fd;
 } answer = {.fd = STDOUT_FILENO};
 
 void failure_set_cni_version(struct bytes version) {
-  /* Empty, or longer than any version, is no version. */
+  /* A value that is empty, or longer than any version, is no version. */
   if (version.length == 0 || version.length >= sizeof answer.cni_version) return;
   memcpy(answer.cni_version, version.data, version.length);
   answer.cni_version[version.length] = 0;
@@ -69,7 +69,7 @@ int print_failure(enum cni_error code, const char *message, const char *details)
 }
 
 _Noreturn void fail(enum cni_error code, const char *message, const char *details) {
-  /* At once: whatever callers hold goes with the process. */
+  /* Without cleanup: the kernel frees the process's resources. */
   _exit(print_failure(code, message, details));
 }
 

@@ -1,4 +1,4 @@
-/* How the shim fails: one CNI error object, and the end of the process. */
+/* Fails: prints one CNI error object and ends the process. */
 #ifndef MULTUS_FAILURE_H
 #define MULTUS_FAILURE_H
 
@@ -17,10 +17,10 @@ enum cni_error {
   CNI_INTERNAL = 999,
 };
 
-/* `cniVersion` of the error objects to come: what the netconf says. */
+/* Sets `cniVersion` of later error objects, as the netconf has it. */
 void failure_set_cni_version(struct bytes version);
 
-/* Error objects go to stderr: an agent has nobody who reads its stdout. */
+/* Sends error objects to stderr: nothing reads an agent's stdout. */
 void failure_use_stderr(void);
 
 /* Prints the error object and gives the exit code: 1, or 2 where it cannot be printed. `details` may be empty. */
@@ -32,10 +32,10 @@ _Noreturn void fail(enum cni_error code, const char *message, const char *detail
 /* Fails with "<what>: <text of errno>". */
 _Noreturn void fail_errno(enum cni_error code, const char *what, int error);
 
-/* Writes everything, waiting where that is needed. False if it cannot be written (nobody reads, the disk is full). */
+/* Writes everything, and blocks if necessary. False if it cannot be written (the reader is gone, the disk is full). */
 bool write_all(int fd, const void *data, size_t length);
 
-/* Prints for people or runtimes, frees the text, and gives the exit code. */
+/* Prints a text on stdout, frees it, and returns the exit code. */
 int print_text(int fd, struct buffer *text);
 
 #endif

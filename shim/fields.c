@@ -1,4 +1,4 @@
-/* The keys of a MessagePack map: found, and checked to have their types. */
+/* Reads the keys of a MessagePack map and checks their types. */
 #include "fields.h"
 
 static const char *kind_name(enum msgpack_kind kind) {

@@ -1,10 +1,10 @@
-/* The keys of a MessagePack map: found, and checked to have their types. */
+/* Reads the keys of a MessagePack map and checks their types. */
 #ifndef MULTUS_FIELDS_H
 #define MULTUS_FIELDS_H
 
 #include "msgpack.h"
 
-/* A key of a map, and where its value goes. */
+/* A key of a map, and its value. */
 struct field {
   const char *name;
   /* A text must have no zero byte. */
@@ -14,8 +14,8 @@ struct field {
   struct msgpack_value value;
 };
 
-/* Fills `fields` from a map; the values point into it. Unknown keys are skipped, of equal ones the last counts; an optional one may also be nil.
- * False where the map has not what it must have: `problem` says what. */
+/* Fills `fields` from a map; the values point into it. Skips unknown keys; of equal keys the last one counts; an optional one may also be nil.
+ * False, with `problem`: a required key is missing, or a value has the wrong type. */
 bool fields_read(struct msgpack_value map, struct field *fields, size_t count, struct buffer *problem);
 
 #endif

@@ -1,4 +1,4 @@
-/* In which state a file is: a text that differs whenever the file's content may. */
+/* The state of a file: a text that changes whenever the file's content may have changed. */
 #define _GNU_SOURCE
 #include "file_state.h"
 

@@ -12,7 +12,7 @@ static bool is_one_of(const char *text, const char *const *words) {
   return false;
 }
 
-/* The flag's name, where `argument` is one: behind one dash or two. NULL: it is none. */
+/* The name of the flag `argument`, after one dash or two. NULL: it is no flag. */
 static const char *name_of(const char *argument) {
   if (argument[0] != '-' || argument[1] == 0) return NULL;
   const char *name = argument + (argument[1] == '-' ? 2 : 1);
@@ -20,7 +20,7 @@ static const char *name_of(const char *argument) {
 }
 
 static enum flags meaning(const char *argument) {
-  /* The words of Go's strconv.ParseBool. */
+  /* The values that Go's strconv.ParseBool accepts. */
   static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True", NULL};
   static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False", NULL};
   static const struct {

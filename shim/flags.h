@@ -3,14 +3,14 @@
 #define MULTUS_FLAGS_H
 
 enum flags {
-  /* There is none that is set. */
+  /* None of the flags is set. */
   FLAGS_NONE,
   FLAGS_VERSION,
   FLAGS_HELP,
   FLAGS_UNKNOWN,
 };
 
-/* Reads the arguments behind the program's name: `-name` and `--name` are the same, `-name=false` is as if it were not there. The first that decides counts. */
+/* Reads the arguments after the program's name: `-name` and `--name` are the same, `-name=false` has no effect. The first flag that is set counts. */
 enum flags flags_read(int count, char **arguments);
 
 #endif

@@ -11,7 +11,7 @@ enum frame_type {
   FRAME_REQUEST = 2,
   FRAME_DONE = 3,
   FRAME_REPLY = 4,
-  /* Orders have numbers from here on. */
+  /* Types of orders start here. */
   FRAME_FIRST_ORDER = 16,
   FRAME_EXEC = 16,
   FRAME_LINK_EXISTS = 17,
@@ -22,26 +22,26 @@ enum frame_type {
 struct frame {
   uint64_t type;
   uint32_t id;
-  /* Well-formed to its end, but not yet known to be a map. */
+  /* One well-formed value; not yet checked to be a map. */
   struct msgpack_value body;
 };
 
 enum frame_status {
   FRAME_COMPLETE,
-  /* More bytes have to come. */
+  /* More bytes are needed. */
   FRAME_INCOMPLETE,
-  /* The sender does not speak this protocol: nothing after it can be trusted. */
+  /* The sender violates the protocol: nothing after it can be trusted. */
   FRAME_BROKEN,
 };
 
-/* Looks at the front of a stream.
+/* Reads the frame at the front of a stream.
  * FRAME_COMPLETE: `frame` points into `stream`, and the frame is its first `*size` bytes.
- * FRAME_INCOMPLETE: `*size` bytes make it whole (as far as can be seen). FRAME_BROKEN: `*problem` says why. */
+ * FRAME_INCOMPLETE: the frame needs at least `*size` bytes. FRAME_BROKEN: `*problem` says why. */
 enum frame_status frame_read(struct bytes stream, struct frame *frame, size_t *size, const char **problem);
 
 /* Starts a frame at the end of `out`; the body is appended next. Returns what frame_end() needs. */
 size_t frame_begin(struct buffer *out, enum frame_type type, uint32_t id);
-/* Sets the length of the frame; `following` bytes of its body are not in `out` but will be sent right behind it. */
+/* Sets the length of the frame; `following` bytes of its body are not in `out` and are sent right after it. */
 void frame_end(struct buffer *out, size_t begin, size_t following);
 
 #endif

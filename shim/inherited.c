@@ -1,4 +1,4 @@
-/* What the runtime has left open: nothing that outlives the call may keep it. */
+/* Inherited descriptors: no process that outlives the call may keep one open. */
 #define _GNU_SOURCE
 #include "inherited.h"
 
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 bool inherited_close(void) {
-  /* By name, not by number up to a limit: containerd's unit has none, and that are a thousand million numbers on some nodes. */
+  /* List them instead of closing every number up to the limit: containerd's unit has no limit, which is a thousand million on some nodes. */
   DIR *descriptors = opendir("/proc/self/fd");
   if (descriptors == NULL) return false;
   const struct dirent *found;

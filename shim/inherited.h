@@ -1,11 +1,11 @@
-/* What the runtime has left open: nothing that outlives the call may keep it. */
+/* Inherited descriptors: no process that outlives the call may keep one open. */
 #ifndef MULTUS_INHERITED_H
 #define MULTUS_INHERITED_H
 
 #include <stdbool.h>
 
-/* Closes all that we were started with but stdin, stdout and stderr: unlike what we open, it would outlive an exec.
- * False, with errno, if /proc does not say what there is. */
+/* Closes all inherited descriptors but stdin, stdout and stderr: unlike the shim's own, they would stay open after an exec.
+ * False, with errno, if /proc does not list them. */
 bool inherited_close(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* Addresses of IPv4 and IPv6 as text and as the kernel has them. */
+/* IPv4 and IPv6 addresses, as text and in the kernel's form. */
 #define _GNU_SOURCE
 #include "ip_address.h"
 

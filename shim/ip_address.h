@@ -1,4 +1,4 @@
-/* Addresses of IPv4 and IPv6 as text and as the kernel has them. */
+/* IPv4 and IPv6 addresses, as text and in the kernel's form. */
 #ifndef MULTUS_IP_ADDRESS_H
 #define MULTUS_IP_ADDRESS_H
 
@@ -9,18 +9,18 @@
 struct ip_address {
   /* AF_INET or AF_INET6. */
   uint8_t family;
-  /* Bytes of `bytes` that count, 4 or 16; the others are zero. */
+  /* Number of used bytes in `bytes`, 4 or 16; the others are zero. */
   uint8_t length;
   uint8_t bytes[sizeof(struct in6_addr)];
 };
 
-/* Reads an address as inet_pton() does: no prefix length, no zone. False: `text` is none. */
+/* Reads an address as inet_pton() does: no prefix length, no zone. False: `text` is no address. */
 bool ip_address_read(struct bytes text, struct ip_address *address);
 
-/* Takes the kernel's `content` bytes of an attribute of `family`. False: they are no address. */
+/* Reads an address from the content of a kernel's attribute of `family`. False: it is no address. */
 bool ip_address_take(uint8_t family, struct bytes content, struct ip_address *address);
 
-/* Are the kernel's `content` bytes, of an attribute of `family`, this address? */
+/* Is the content of a kernel's attribute of `family` this address? */
 bool ip_address_is(const struct ip_address *address, uint8_t family, struct bytes content);
 
 #endif

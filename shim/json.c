@@ -1,4 +1,4 @@
-/* The little JSON that the shim needs: a few values out of the netconf, and strings of an error object. */
+/* The JSON that the shim needs: reads a few values of the netconf, writes strings of an error object. */
 #include "json.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ static bool take_byte(struct bytes *input, uint8_t expected) {
   return true;
 }
 
-/* Takes a string off the front; `raw` is what stands between its quotes. */
+/* Takes a string off the front; `raw` is the text between its quotes. */
 static bool take_string(struct bytes *input, struct bytes *raw) {
   if (!take_byte(input, '"')) return false;
   for (size_t i = 0; i < input->length; i++) {
@@ -38,7 +38,7 @@ static bool take_string(struct bytes *input, struct bytes *raw) {
   return false;
 }
 
-/* Takes any value off the front by counting brackets: no recursion, whatever the nesting. */
+/* Takes any value off the front by counting brackets, without recursion. */
 static bool skip_value(struct bytes *input) {
   size_t depth = 0;
   struct bytes ignored;
@@ -58,7 +58,7 @@ static bool skip_value(struct bytes *input) {
       input->data++;
       input->length--;
     } else {
-      /* A number, a word, a comma or a colon: at the top only up to what may follow a value. */
+      /* Part of a number or word, a comma or a colon. At the top level the value ends at a character that may follow it. */
       if (depth == 0 && (byte == ',' || byte == ':')) return false;
       do {
         input->data++;
@@ -88,7 +88,7 @@ static void append_code_point(struct buffer *out, uint32_t point) {
   buffer_append_byte(out, (uint8_t)(0x80 | (point & 0x3f)));
 }
 
-/* The four hexadecimal digits behind `\u` at `at`. */
+/* The four hexadecimal digits after `\u`, at `at`. */
 static bool read_unit(struct bytes raw, size_t at, uint32_t *unit) {
   if (raw.length < at || raw.length - at < 4) return false;
   uint32_t value = 0;
@@ -106,7 +106,7 @@ static bool read_unit(struct bytes raw, size_t at, uint32_t *unit) {
   return true;
 }
 
-/* Decodes what stands between quotes. A lone surrogate becomes U+FFFD. */
+/* Decodes the text between quotes. A lone surrogate becomes U+FFFD. */
 static bool decode(struct bytes raw, struct buffer *out) {
   out->length = 0;
   for (size_t i = 0; i < raw.length; i++) {
@@ -160,7 +160,7 @@ static bool is_key(const struct buffer *key, const char *wanted) {
   return key->length == strlen(wanted) && (key->length == 0 || strncasecmp((const char *)key->data, wanted, key->length) == 0);
 }
 
-/* Does a member count? One in the key's own case does, another one where there is none such. `is_exact`: whether the one before was such. */
+/* Does a member count? An exact spelling does; another one only without an exact one. `is_exact`: was the last member that counted exact? */
 static bool counts(const struct buffer *key, const char *wanted, bool *is_exact) {
   if (!is_key(key, wanted)) return false;
   bool is_same = key->length == 0 || memcmp(key->data, wanted, key->length) == 0;
@@ -171,7 +171,7 @@ static bool counts(const struct buffer *key, const char *wanted, bool *is_exact)
 
 static bool is_null(struct bytes value) { return bytes_equal_text(value, "null"); }
 
-/* Takes a member off the front of what an object's braces hold. `key` is decoded, `value` the text of the value. */
+/* Takes a member off the front of the text between an object's braces. `key` is decoded, `value` the text of the value. */
 static bool take_member(struct bytes *members, struct buffer *key, struct bytes *value) {
   struct bytes raw;
   if (!take_string(members, &raw) || !decode(raw, key) || !take_byte(members, ':')) return false;
@@ -206,7 +206,7 @@ void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t
   buffer_free(&key);
 }
 
-/* The value of the last of the members that are null, or that are not. */
+/* The value of the member that counts, among those that are null or those that are not. */
 static bool find_last(struct bytes document, const char *key, bool null, struct bytes *value) {
   struct buffer found = {0};
   struct bytes candidate;

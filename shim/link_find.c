@@ -1,4 +1,4 @@
-/* One link by its name: its index and its hardware address. */
+/* Finds one link by name: its index and hardware address. */
 #define _GNU_SOURCE
 #include "link_find.h"
 

@@ -1,4 +1,4 @@
-/* One link by its name: its index and its hardware address. */
+/* Finds one link by name: its index and hardware address. */
 #ifndef MULTUS_LINK_FIND_H
 #define MULTUS_LINK_FIND_H
 
@@ -20,7 +20,7 @@ struct found_link {
 };
 
 /* Asks the kernel, over a netlink socket, for the link of this name, 1 to 15 bytes without a zero byte; an alternative name counts.
- * 0 or an errno (ENODEV: there is none), with the kernel's own words in `explanation`. */
+ * Returns 0 or an errno (ENODEV: no such link), with the kernel's message in `explanation`. */
 int link_find(int descriptor, struct bytes if_name, struct found_link *link, struct buffer *explanation);
 
 /* Takes one message of the answer; an rtnetlink_receive whose context is a struct found_link. */

@@ -1,4 +1,4 @@
-/* Whether links are there, with which hardware address, and with the addresses that they should have. */
+/* LINK_STATES: whether links exist, their hardware addresses, and whether they have the expected addresses. */
 #define _GNU_SOURCE
 #include "link_states.h"
 
@@ -33,13 +33,13 @@ void link_states_sort(struct link_states *states) {
   qsort(states->addresses, states->address_count, sizeof states->addresses[0], compare);
 }
 
-/* The address of the link itself. False: the message has none. */
+/* The link's own address. False: the message has none. */
 static bool own_address(struct ifaddrmsg fixed, struct bytes attributes, struct ip_address *address) {
   struct bytes content, own = {0};
   uint16_t type;
   bool has_local = false;
   while (rtnetlink_take_attribute(&attributes, &type, &content)) {
-    /* Where both are there IFA_ADDRESS is the other end's. */
+    /* If both attributes are there, IFA_ADDRESS is the peer's. */
     if (type == IFA_LOCAL || (type == IFA_ADDRESS && !has_local)) own = content;
     if (type == IFA_LOCAL) has_local = true;
   }
@@ -55,7 +55,7 @@ void link_states_take_address(const struct nlmsghdr *header, struct bytes payloa
   struct bytes attributes = {payload.data + sizeof fixed, payload.length - sizeof fixed};
   if (!own_address(fixed, attributes, &wanted.address)) return;
   wanted.if_index = fixed.ifa_index;
-  /* The first that is not before it; a link may be asked about more than once. */
+  /* Start at the first match: an order may list a link more than once. */
   size_t first = 0, end = states->address_count;
   while (first < end) {
     size_t middle = first + (end - first) / 2;
@@ -71,7 +71,7 @@ void link_states_take_address(const struct nlmsghdr *header, struct bytes payloa
   }
 }
 
-/* Looks for all addresses in one dump of the namespace's. 0 or an errno. */
+/* Looks for all addresses in one dump of the namespace. 0 or an errno. */
 static int look_for_addresses(int descriptor, struct link_states *states, struct buffer *explanation) {
   struct buffer message = {0};
   int error = is_complete(states) ? 0 : EAGAIN;
@@ -79,7 +79,7 @@ static int look_for_addresses(int descriptor, struct link_states *states, struct
     struct ifaddrmsg fixed = {.ifa_family = AF_UNSPEC};
     rtnetlink_begin(&message, RTM_GETADDR, NLM_F_DUMP, &fixed, sizeof fixed);
     error = rtnetlink_ask(descriptor, &message, link_states_take_address, states, explanation);
-    /* Addresses that were seen are there, however much has changed beside them. */
+    /* Addresses that a dump has shown exist, even if the dump was inconsistent. */
     if (error == EAGAIN && is_complete(states)) error = 0;
   }
   buffer_free(&message);
@@ -93,12 +93,12 @@ static void expect_addresses(struct link_states *states, size_t link, struct byt
   while (addresses.length > 0 && msgpack_take(&addresses, &text)) {
     struct expected_address *next = &states->addresses[states->address_count++];
     *next = (struct expected_address){.if_index = seen->link.index, .link = (uint16_t)link, .place = (uint8_t)seen->address_count++};
-    /* The order's reader has seen that it is one. */
+    /* order_read_link_states() has checked that it is an address. */
     (void)ip_address_read(text.content, &next->address);
   }
 }
 
-/* What a LINK_STATES asks for, and what was seen. */
+/* A LINK_STATES, and the states that it answers. */
 struct look {
   const struct order_link_states *order;
   struct link_states *states;

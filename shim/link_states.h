@@ -1,4 +1,4 @@
-/* Whether links are there, with which hardware address, and with the addresses that they should have. */
+/* LINK_STATES: whether links exist, their hardware addresses, and whether they have the expected addresses. */
 #ifndef MULTUS_LINK_STATES_H
 #define MULTUS_LINK_STATES_H
 
@@ -11,7 +11,7 @@ struct nlmsghdr;
 
 /* One link of the order. */
 struct seen_link {
-  /* Its index is 0 where the link is not there. */
+  /* Its index is 0 if the link does not exist. */
   struct found_link link;
   /* Addresses that it should have. */
   size_t address_count;
@@ -24,7 +24,7 @@ struct expected_address {
   /* The kernel's index of the link. */
   uint32_t if_index;
   struct ip_address address;
-  /* Which link of the order, and which of its addresses. */
+  /* Indices: the link in the order, and the address in that link. */
   uint16_t link;
   uint8_t place;
 };
@@ -33,17 +33,17 @@ struct link_states {
   size_t count;
   struct seen_link *list;
   size_t address_count;
-  /* Of all links that are there, in the order of link_states_sort(). */
+  /* Of all links that exist, sorted by link_states_sort(). */
   struct expected_address *addresses;
 };
 
-/* Carries out a LINK_STATES; nothing is changed. NETLINK_DONE: `states` has the links in the order's order, and is freed with link_states_free().
- * Else what is wrong is appended to `problem`. */
+/* Carries out a LINK_STATES, which changes nothing. NETLINK_DONE: `states` has the links in the sequence of the order; free it with link_states_free().
+ * Otherwise appends the reason to `problem`. */
 enum netlink_outcome link_states_look(const struct order_link_states *order, struct link_states *states, struct buffer *problem);
 
 void link_states_free(struct link_states *states);
 
-/* Puts the addresses into the order in which link_states_take_address() finds them. */
+/* Sorts the addresses for link_states_take_address(). */
 void link_states_sort(struct link_states *states);
 
 /* Takes one message of a dump of addresses; an rtnetlink_receive whose context is a struct link_states. */

@@ -1,4 +1,4 @@
-/* The plugin binary: which of its roles is asked for, and how each begins and ends. */
+/* The entry point of the plugin binary: chooses its role (plugin, agent, probe, passthru) and runs it. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 enum { EXIT_USAGE = 2 };
 
-/* A runtime that starts us without one of 0, 1, 2 would have us take a pipe for our stdout. */
+/* Opens those of the descriptors 0, 1 and 2 that the runtime has left closed: a pipe would get such a number and be taken for stdout. */
 static void open_standard_descriptors(void) {
   for (int fd = 0; fd <= STDERR_FILENO; fd++) {
     if (fcntl(fd, F_GETFD) >= 0) continue;
@@ -76,8 +76,8 @@ static int run_probe(int count, char **values) {
   return exit_code;
 }
 
-/* Answers a plugin that took us for one of its own, before anything of its configuration is read, and gives the exit code: it may come
- * from the author of a network, and we would run what it names. */
+/* Answers a delegate that has started this binary as its plugin, and returns the exit code. Reads nothing of the configuration: it may come
+ * from the author of a network, and the shim would run the programs that it names. */
 static int refuse_delegate(const char *command) {
   /* No ADD has succeeded, so there is nothing to undo, and a pod must be deletable. */
   if (strcmp(command, "DEL") == 0) return 0;
@@ -89,7 +89,7 @@ static int refuse_delegate(const char *command) {
 int main(int count, char **values) {
   struct buffer text = {0};
   open_standard_descriptors();
-  /* Before all that makes this file Multus: under that name it asks no daemon, whatever its environment and its configuration say. */
+  /* First: as passthru it never asks a daemon, regardless of its environment and its configuration. */
   if (count > 0 && passthru_is(values[0])) return passthru_run(count - 1, values + 1);
   if (count > 1) {
     if (strcmp(values[1], "agent") == 0) return read_agent_options(count - 2, values + 2);
@@ -109,7 +109,7 @@ int main(int count, char **values) {
   }
   const char *command = getenv("CNI_COMMAND");
   if (command == NULL || command[0] == 0) {
-    /* As libcni's plugins do: a person has typed our name. */
+    /* A person runs the binary by hand: answer as libcni's plugins do. */
     version_append_about(&text);
     return print_text(STDERR_FILENO, &text);
   }

@@ -22,13 +22,13 @@ static bool take_content(struct bytes *input, uint64_t length, struct bytes *con
   return true;
 }
 
-/* A head with its length or value in `width` bytes behind it, then `extra` more bytes (the type of an extension). */
+/* A head followed by its length or value in `width` bytes, then by `extra` more bytes (the type of an extension). */
 static bool take_sized(struct bytes *input, size_t width, uint64_t extra, struct bytes *content) {
   uint64_t length;
   return take_integer(input, width, &length) && take_content(input, length + extra, content);
 }
 
-/* Takes a scalar whole, and of an array or map only the head. */
+/* Takes a whole scalar, or the head of an array or map. */
 static bool take_head(struct bytes *input, struct msgpack_value *value) {
   uint64_t head;
   if (!take_integer(input, 1, &head)) return false;

@@ -12,7 +12,7 @@ enum msgpack_kind {
   MSGPACK_BINARY,
   MSGPACK_ARRAY,
   MSGPACK_MAP,
-  /* Negative integers, floats, extension types: known to the format, of no use here. */
+  /* Negative integers, floats and extension types, which the wire does not use. */
   MSGPACK_OTHER,
 };
 
@@ -25,8 +25,8 @@ struct msgpack_value {
   struct bytes content;
 };
 
-/* Takes the value at the front of `input` off it, whatever it holds, without recursion: nesting costs nothing.
- * False where the bytes are not one whole value; then `input` is as it was. */
+/* Takes the value at the front off `input`, without recursion, so that nesting costs no stack.
+ * False if the bytes are not one whole value; `input` is unchanged then. */
 bool msgpack_take(struct bytes *input, struct msgpack_value *value);
 
 /* A text that may become a C string: it has no zero byte. */

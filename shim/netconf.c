@@ -1,4 +1,4 @@
-/* What the shim itself has to know of the network configuration on stdin. */
+/* Reads the keys of the netconf on stdin that the shim itself needs. */
 #define _GNU_SOURCE
 #include "netconf.h"
 
@@ -12,12 +12,12 @@ static const char default_plugin_directory[] = "/opt/cni/bin";
 static const char default_cni_directory[] = "/var/lib/cni/multus";
 
 enum {
-  /* Seconds that a daemon which is not there is waited for: as long as Go multus's shim waits. */
+  /* Seconds to wait for a daemon that is absent, as Go multus's shim waits. */
   DEFAULT_DAEMON_WAIT_SECONDS = 60,
   MAX_DAEMON_WAIT_SECONDS = 600,
 };
 
-/* An absolute directory that the netconf names, or the usual one. */
+/* An absolute directory that the netconf names, or its default. */
 static void read_directory(struct json_wanted *wanted, const char *usual, struct buffer *directory) {
   struct buffer *value = &wanted->value;
   if (!wanted->found || value->length == 0) {

@@ -1,4 +1,4 @@
-/* What the shim itself has to know of the network configuration on stdin. */
+/* Reads the keys of the netconf on stdin that the shim itself needs. */
 #ifndef MULTUS_NETCONF_H
 #define MULTUS_NETCONF_H
 
@@ -17,7 +17,7 @@ struct netconf {
   uint32_t daemon_wait_seconds;
 };
 
-/* Reads it, freed with netconf_free(). Ends the process with CNI error 7 where a key's value is wrong, or with 5. */
+/* Reads the keys; freed with netconf_free(). Ends the process with CNI error 7 if a key's value is wrong, or with 5. */
 struct netconf netconf_read(const struct request *request);
 void netconf_free(struct netconf *netconf);
 

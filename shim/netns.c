@@ -1,4 +1,4 @@
-/* Sockets in other network namespaces, and the question whether a link is there. */
+/* Opens sockets in other network namespaces, and tells whether a link exists. */
 #define _GNU_SOURCE
 #include "netns.h"
 
@@ -13,7 +13,7 @@
 
 #include "failure.h"
 
-/* Our own namespace, once it has been needed. */
+/* The process's own namespace, opened when first needed. */
 static int own_netns = -1;
 
 bool netns_open_own(struct buffer *problem) {
@@ -38,7 +38,7 @@ bool netns_is_own(const char *path) {
 int netns_socket(struct bytes netns, int family, int type, int protocol, struct buffer *problem) {
   if (!netns_open_own(problem)) return -1;
   char *path = bytes_copy_text(netns);
-  /* O_NONBLOCK: the path may be anything, and a FIFO would keep us waiting. */
+  /* O_NONBLOCK: the path may be anything, and opening a FIFO would block. */
   int target = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (target < 0) {
     buffer_say(problem, "cannot open network namespace ", path, ": ", strerror(errno));
@@ -51,7 +51,7 @@ int netns_socket(struct bytes netns, int family, int type, int protocol, struct 
   } else {
     descriptor = socket(family, type | SOCK_CLOEXEC, protocol);
     int error = errno;
-    /* A delegate started from a foreign namespace would do harm there: better no plugin at all. */
+    /* A delegate started from a foreign namespace would do harm there, so the process ends instead. */
     if (setns(own_netns, CLONE_NEWNET) != 0) fail_errno(CNI_INTERNAL, "cannot return to the plugin's own network namespace", errno);
     if (descriptor < 0) buffer_say(problem, "cannot open a socket in network namespace ", path, ": ", strerror(error));
   }
@@ -73,8 +73,8 @@ enum link_state link_look(struct bytes netns, struct bytes if_name, struct buffe
   memcpy(name, if_name.data, if_name.length);
   int descriptor = netns_socket(netns, AF_UNIX, SOCK_DGRAM, 0, problem);
   if (descriptor < 0) return LINK_NO_NETNS;
-  /* Binding to a device looks the name up without the lock that all changes of links wait for, and, unlike SIOCGIFINDEX,
-   * without trying to load a module "netdev-<name>" when it is not there, which is the usual case. */
+  /* SO_BINDTODEVICE looks the name up without the lock that all changes of links wait for. Unlike SIOCGIFINDEX, it does not try to load
+   * a module "netdev-<name>" if the link is missing, which is the usual case. */
   enum link_state state = LINK_PRESENT;
   if (setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)if_name.length) != 0) {
     if (errno == ENODEV) {

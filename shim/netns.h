@@ -1,4 +1,4 @@
-/* Sockets in other network namespaces, and the question whether a link is there. */
+/* Opens sockets in other network namespaces, and tells whether a link exists. */
 #ifndef MULTUS_NETNS_H
 #define MULTUS_NETNS_H
 
@@ -6,25 +6,25 @@
 
 #include "buffer.h"
 
-/* Notes this process's own namespace, for the way back: the first socket does that, unless /proc will be out of reach by then.
+/* Opens this process's own namespace, for the return to it. Only needed if /proc will be out of reach later; otherwise the first socket does it.
  * False: `problem` says why. */
 bool netns_open_own(struct buffer *problem);
 
-/* Which file this process's own namespace is. False: that cannot be told. */
+/* The file of this process's own namespace. False: it is unknown. */
 bool netns_stat_own(struct stat *file);
 
-/* Does the path lead to this process's own namespace, for certain? */
+/* Does the path certainly lead to this process's own namespace? */
 bool netns_is_own(const char *path);
 
-/* Opens a socket in the namespace at path `netns` (a text without zero bytes); it stays a socket of that namespace,
- * while this process is back in its own before the function returns. If it cannot get back, the process ends.
- * Returns the socket, or -1 with what is wrong appended to `problem`. */
+/* Opens a socket in the namespace at path `netns` (a text without zero bytes). The socket belongs to that namespace; the process returns
+ * to its own before the function returns. If it cannot return, the process ends.
+ * Returns the socket, or -1 with the reason appended to `problem`. */
 int netns_socket(struct bytes netns, int family, int type, int protocol, struct buffer *problem);
 
 enum link_state { LINK_ABSENT, LINK_PRESENT, LINK_NO_NETNS, LINK_UNKNOWN };
 
-/* Is there a link of this name (or with this as an alternative name) in the namespace?
- * LINK_NO_NETNS, LINK_UNKNOWN: `problem` says why that cannot be told. */
+/* Is there a link of this name (or with this alternative name) in the namespace?
+ * LINK_NO_NETNS, LINK_UNKNOWN: it is unknown; `problem` says why. */
 enum link_state link_look(struct bytes netns, struct bytes if_name, struct buffer *problem);
 
 #endif

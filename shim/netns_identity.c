@@ -1,4 +1,4 @@
-/* Which network namespace a path leads to, beyond the path: for telling later whether it still leads there. */
+/* The identity of the network namespace at a path, to tell later whether the path still leads to it. */
 #define _GNU_SOURCE
 #include "netns_identity.h"
 
@@ -11,12 +11,12 @@
 #include "netns.h"
 #include "netns_use.h"
 
-/* asm-generic/socket.h, which the compiler's machine may have older than the node's kernel. */
+/* From asm-generic/socket.h; the headers of the build machine may be older than the node's kernel. */
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
 
-/* Without it nothing can be compared: then it stays empty. */
+/* Left empty on failure: then no comparison succeeds. */
 static void read_boot_id(struct netns_identity *identity) {
   int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
@@ -28,7 +28,7 @@ static void read_boot_id(struct netns_identity *identity) {
 }
 
 static uint64_t read_cookie(const char *path) {
-  /* What is wrong with the path does not matter: it has no cookie then. */
+  /* The reason does not matter: without a socket there is no cookie. */
   struct buffer ignored = {0};
   uint64_t cookie = 0;
   socklen_t length = sizeof cookie;

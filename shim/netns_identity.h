@@ -1,4 +1,4 @@
-/* Which network namespace a path leads to, beyond the path: for telling later whether it still leads there. */
+/* The identity of the network namespace at a path, to tell later whether the path still leads to it. */
 #ifndef MULTUS_NETNS_IDENTITY_H
 #define MULTUS_NETNS_IDENTITY_H
 
@@ -14,10 +14,10 @@ struct netns_identity {
   uint64_t cookie;
 };
 
-/* Looks where `path` leads now. */
+/* Reads the identity of the namespace at `path`. */
 struct netns_identity netns_identify(const char *path);
 
-/* Are both the same network namespace, for certain? */
+/* Are both certainly the same network namespace? */
 bool netns_identity_equals(const struct netns_identity *a, const struct netns_identity *b);
 
 #endif

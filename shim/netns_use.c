@@ -14,12 +14,12 @@
 
 #include "netns.h"
 
-/* linux/magic.h, which the compiler's machine may have older than the node's kernel. */
+/* From linux/magic.h; the headers of the build machine may be older than the node's kernel. */
 #define NAMESPACE_FILE_SYSTEM 0x6e736673
 
 int netns_open(const char *path, struct stat *file) {
   struct statfs system;
-  /* First without opening it: the path may be a device that takes that for a command. */
+  /* Check before opening: the path may be a device that acts on being opened. */
   if (path[0] == 0 || statfs(path, &system) != 0 || system.f_type != NAMESPACE_FILE_SYSTEM) return -1;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return -1;
@@ -33,7 +33,7 @@ int netns_open(const char *path, struct stat *file) {
 
 static bool is_same(const struct stat *a, const struct stat *b) { return a->st_dev == b->st_dev && a->st_ino == b->st_ino; }
 
-/* The same, and which namespace it is. */
+/* netns_place_of(), and the namespace's file. */
 static enum netns_use look(const char *path, struct stat *file) {
   struct stat own;
   int fd = netns_open(path, file);
@@ -47,7 +47,7 @@ enum netns_use netns_place_of(const char *path) {
   return look(path, &file);
 }
 
-/* Is the path its own shortest form, without symbolic links? */
+/* Is the path canonical, without symbolic links? */
 static bool is_direct(const char *path) {
   char *resolved = realpath(path, NULL);
   bool is = resolved != NULL && strcmp(resolved, path) == 0;

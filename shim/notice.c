@@ -11,7 +11,7 @@ void notice_write(const char *const *texts) {
   buffer_say(&line, "\n");
   struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
   if (poll(&ready, 1, 0) > 0) {
-    /* Lost where nobody reads: there is nowhere else to say it. */
+    /* A line that stderr does not take is lost: there is no other place for it. */
     ssize_t written = write(STDERR_FILENO, line.data, line.length);
     (void)written;
   }

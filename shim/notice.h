@@ -4,7 +4,7 @@
 
 #include "buffer.h"
 
-/* Writes the texts as one line, if stderr takes it at once: whoever does not read it must not stop us. */
+/* Writes the texts as one line if stderr takes it at once: a runtime that does not read stderr must not block the shim. */
 void notice_write(const char *const *texts);
 
 #define notice(...) notice_write((const char *const[]){__VA_ARGS__, NULL})

@@ -1,4 +1,4 @@
-/* The daemon that runs only while it is needed: `daemonCommand` of the netconf starts it, once, and every call waits until it serves. */
+/* Starts the on-demand daemon: one call runs `daemonCommand` of the netconf, and every call waits until the daemon serves. */
 #define _GNU_SOURCE
 #include "on_demand.h"
 
@@ -19,7 +19,7 @@
 enum {
   DEFAULT_START_TIMEOUT_MS = 10000,
   MAX_START_TIMEOUT_MS = 600000,
-  /* Between two looks: of the one that has started the daemon, and of those who wait for it. */
+  /* Milliseconds between two tries: of the call that has started the daemon, and of the calls that wait for it. */
   STARTED_STEP_MS = 5,
   WAITING_STEP_MS = 20,
 };
@@ -28,7 +28,7 @@ struct on_demand on_demand_read(struct bytes netconf) {
   struct on_demand on_demand = {.start_timeout_ms = DEFAULT_START_TIMEOUT_MS};
   struct bytes value;
   if (json_find_value(netconf, "daemonCommand", &value)) {
-    /* The texts are told apart by their zero bytes: a first one that is empty, or relative, is no program. */
+    /* The texts are separated by zero bytes: an empty first text begins with one, and a relative path with another character. */
     if (!json_read_strings(value, &on_demand.command, &on_demand.count) || on_demand.count == 0 || on_demand.command.data[0] != '/') {
       fail(CNI_INVALID_NETWORK_CONFIG,
            "daemonCommand of the network configuration is not an array of strings that begins with an absolute path", "");
@@ -43,18 +43,18 @@ struct on_demand on_demand_read(struct bytes netconf) {
 
 static const char *program_of(const struct on_demand *on_demand) { return (const char *)on_demand->command.data; }
 
-/* One call's way to a daemon that is not there. */
+/* One call's attempt to reach a daemon that does not serve yet. */
 struct attempt {
   const struct on_demand *on_demand;
   const char *socket_path;
   struct on_demand_problem *problem;
-  /* After it nothing is waited for. */
+  /* When to give up (clock_micros()). */
   int64_t end;
   struct on_demand_directory directory;
   enum {
-    /* Somebody else may be starting it. */
+    /* Another call may be starting it. */
     WAITING,
-    /* It is ours to start it, unless somebody has just done so. */
+    /* This call starts it, unless another call has just done so. */
     LOCKED,
     STARTED,
   } phase;
@@ -136,7 +136,7 @@ static bool report_too_late(struct attempt *attempt) {
     return give_up(attempt, CNI_TRY_AGAIN_LATER);
   }
   if (attempt->pid > 0) {
-    /* Or every call would leave one more. */
+    /* Otherwise every call would leave another process. */
     (void)kill(-attempt->pid, SIGKILL);
     buffer_say(message, " and was killed");
   } else {
@@ -147,12 +147,12 @@ static bool report_too_late(struct attempt *attempt) {
   return give_up(attempt, CNI_TRY_AGAIN_LATER);
 }
 
-/* Has the program ended? One that ends well has left the start to somebody else (`systemctl start`), who is still waited for. */
+/* Reaps the program if it has ended. A program that ended with exit code 0 has had another process start the daemon (`systemctl start`). */
 static void look_for_end(struct attempt *attempt) {
   if (attempt->pid > 0 && waitpid(attempt->pid, &attempt->status, WNOHANG) == attempt->pid) attempt->pid = 0;
 }
 
-/* What is to be done while nobody listens. `*pause` milliseconds later somebody may. False: nothing more, for that reason. */
+/* Takes the next step while no daemon listens. True: try to connect again after `*pause` milliseconds. False: give up, for the reason in `problem`. */
 static bool advance(struct attempt *attempt, int *pause) {
   if (attempt->phase == STARTED && has_failed(attempt)) return report_failure(attempt);
   if (clock_micros() >= attempt->end) return report_too_late(attempt);
@@ -166,7 +166,7 @@ static bool advance(struct attempt *attempt, int *pause) {
   }
   switch (on_demand_directory_lock(&attempt->directory, message)) {
     case LOCK_TAKEN:
-      /* Whoever had it before may have been successful since we looked. */
+      /* The former holder of the lock may have started the daemon since the last try to connect. */
       attempt->phase = LOCKED;
       *pause = 0;
       return true;
@@ -178,7 +178,7 @@ static bool advance(struct attempt *attempt, int *pause) {
   return give_up(attempt, CNI_IO_FAILURE);
 }
 
-/* Waits; the end of a child ends it early. False, with errno EINTR: a signal asked us to end. */
+/* Waits `pause` milliseconds, or until a child ends. False, with errno EINTR: a signal asked the process to end. */
 static bool wait_for(int pause, const struct signals *signals) {
   struct pollfd wait = {.fd = signals->fd, .events = POLLIN};
   bool child;
@@ -199,7 +199,7 @@ int on_demand_open(const struct on_demand *on_demand, const char *socket_path, c
   };
   int fd, pause = 0;
   for (;;) {
-    /* Before the look at the socket: one that ended because another daemon serves it is no failure. */
+    /* Before the try to connect: a program that ended because another daemon serves the socket has not failed. */
     look_for_end(&attempt);
     fd = connection_try(socket_path, attempt.end - clock_micros());
     if (fd >= 0 || !connection_may_come(errno) || !advance(&attempt, &pause) || !wait_for(pause, signals)) break;

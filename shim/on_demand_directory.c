@@ -1,4 +1,4 @@
-/* The directory of the socket as those use it who start the daemon: a lock that one of them has, and a file for what the daemon prints. */
+/* Files in the socket's directory for the start of the daemon: a lock that one call holds, and the daemon's output. */
 #define _GNU_SOURCE
 #include "on_demand_directory.h"
 
@@ -16,7 +16,7 @@ static const char output_name[] = "multusd.stderr";
 
 enum { TAIL_BYTES = 2048, GROUP_AND_OTHERS_WRITE = S_IWGRP | S_IWOTH };
 
-/* The path up to the socket's name, without slashes at its end: behind one the kernel would follow a link. */
+/* The path up to the socket's name, without trailing slashes: with one the kernel would follow a symbolic link. */
 static char *directory_of(const char *socket_path) {
   size_t length = strlen(socket_path);
   while (length > 0 && socket_path[length - 1] != '/') length--;
@@ -24,7 +24,7 @@ static char *directory_of(const char *socket_path) {
   return bytes_copy_text((struct bytes){(const uint8_t *)socket_path, length});
 }
 
-/* Makes what is missing of an absolute path. */
+/* Creates the missing directories of an absolute path. */
 static bool make_directories(char *path) {
   for (char *at = path + 1;; at++) {
     if (*at != '/' && *at != 0) continue;
@@ -42,7 +42,7 @@ static bool say(struct buffer *problem, const char *path, const char *what) {
   return false;
 }
 
-/* Only we, or root, may put something there. */
+/* Can only this user, or root, create files there? */
 static bool is_safe(int fd, const char *path, struct buffer *problem) {
   struct stat found;
   if (fstat(fd, &found) != 0) return say(problem, path, strerror(errno));
@@ -51,9 +51,9 @@ static bool is_safe(int fd, const char *path, struct buffer *problem) {
   return true;
 }
 
-/* A file of the directory, 0600, made if it is missing. */
+/* Opens a file of the directory, created with mode 0600 if missing. */
 static int open_file(const struct on_demand_directory *directory, const char *name, int flags, struct buffer *problem) {
-  /* Not waiting for whoever would open the other end of a pipe. */
+  /* O_NONBLOCK: opening a FIFO would block until its other end is opened. */
   int fd = openat(directory->directory, name, flags | O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
                   S_IRUSR | S_IWUSR);
   struct stat found;
@@ -82,7 +82,7 @@ enum lock_status on_demand_directory_lock(const struct on_demand_directory *dire
 }
 
 bool on_demand_directory_open_output(struct on_demand_directory *directory, struct buffer *problem) {
-  /* Appending: whoever else writes to it, and whoever empties it, does not leave a hole. */
+  /* O_APPEND: the file gets no hole if another process truncates it or writes to it. */
   directory->output = open_file(directory, output_name, O_TRUNC | O_APPEND, problem);
   return directory->output >= 0;
 }

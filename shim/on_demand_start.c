@@ -1,4 +1,4 @@
-/* Starting a program that stays when we are gone, and that has nothing of what the runtime gave us. */
+/* Starts a program that outlives the shim, and that inherits nothing of the runtime's. */
 #define _GNU_SOURCE
 #include "on_demand_start.h"
 
@@ -17,12 +17,12 @@
 
 extern char **environ;
 
-/* A runtime's environment has its proxies and credentials in it; what else the daemon is to have, env(1) in daemonCommand gives it. */
+/* A runtime's environment contains its proxies and credentials. Other variables can be set by env(1) in daemonCommand. */
 static const char *const kept[] = {"PATH", "HOME", "LANG", "TZ"};
 static const char kept_prefix[] = "MULTUS_";
-/* A service may have none. */
+/* For services without a PATH. */
 static char usual_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/* What keeps the daemon small: the Dockerfile has the same, and the reason. */
+/* Allocator settings that keep the daemon small; the Dockerfile has the same, and the reason. */
 static char one_arena[] = "MALLOC_ARENA_MAX=1";
 static char trim_threshold[] = "MALLOC_TRIM_THRESHOLD_=131072";
 static char *const allocator[] = {one_arena, trim_threshold};
@@ -38,7 +38,7 @@ static bool is_kept(const char *entry) {
   return false;
 }
 
-/* A list for execve(), freed with free(); its texts are those of our environment. */
+/* A list for execve(), freed with free(); its texts belong to the shim's environment. */
 static char **make_environment(void) {
   size_t own = 0, count = 0;
   while (environ[own] != NULL) own++;
@@ -52,18 +52,18 @@ static char **make_environment(void) {
   return list;
 }
 
-/* Runs in the child. `report` closes when the program runs; otherwise it is told why it does not. */
+/* Runs in the child. `report` closes on a successful execve(); otherwise the errno is written to it. */
 static _Noreturn void become(char *const *arguments, char *const *environment, int input, int output, int report) {
   struct sigaction standard;
   memset(&standard, 0, sizeof standard);
   standard.sa_handler = SIG_DFL;
-  /* SIGKILL and SIGSTOP are refused, and those that the C library keeps for itself. */
+  /* Fails for SIGKILL, SIGSTOP and the C library's own signals, which does not matter. */
   for (int signal = 1; signal < NSIG; signal++) (void)sigaction(signal, &standard, NULL);
   sigset_t none;
   (void)umask(S_IWGRP | S_IWOTH);
   if (sigemptyset(&none) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0 && setsid() >= 0 && chdir("/") == 0 &&
       dup2(input, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0 &&
-      /* A runtime reads until everybody has closed our stdout. What is our own, the lock too, execve() closes. */
+      /* A runtime reads until every holder has closed the shim's stdout. execve() closes the shim's own descriptors, the lock's too. */
       inherited_close()) {
     (void)execve(arguments[0], arguments, environment);
   }
@@ -72,7 +72,7 @@ static _Noreturn void become(char *const *arguments, char *const *environment, i
   _exit(127);
 }
 
-/* What the child says before it runs the program: 0 if it runs, else the errno. */
+/* The child's report on its execve(): 0 if the program runs, else the errno. */
 static int read_report(int fd) {
   int error = 0;
   ssize_t length;

@@ -1,4 +1,4 @@
-/* Bodies of the daemon's frames, taken apart and checked; nothing is carried out here. */
+/* Parses and checks the bodies of the daemon's frames. */
 #include "order.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "fields.h"
 #include "ip_address.h"
 
-/* Is this the name of something in a map of environment variables? */
+/* Is this a valid name of an environment variable? */
 static bool is_variable_name(struct msgpack_value key) {
   return msgpack_is_text(key) && key.content.length > 0 && memchr(key.content.data, '=', key.content.length) == NULL;
 }

@@ -1,4 +1,4 @@
-/* Bodies of the daemon's frames, taken apart and checked; nothing is carried out here. */
+/* Parses and checks the bodies of the daemon's frames. */
 #ifndef MULTUS_ORDER_H
 #define MULTUS_ORDER_H
 
@@ -6,11 +6,11 @@
 #include "netns_identity.h"
 
 enum {
-  /* Entries that `env` of an EXEC may have; how many variables an order may set is another matter (environment.h). */
+  /* Most entries of `env` of an EXEC. environment.h lists the variables that an order may set. */
   ORDER_MAX_ENVIRONMENT = 64,
-  /* Addresses that `add` of a DEFAULT_ROUTE may have. */
+  /* Most addresses in `add` of a DEFAULT_ROUTE. */
   ORDER_MAX_GATEWAYS = 16,
-  /* Links of a LINK_STATES, and addresses of each: a bit of link_states.h for each of these. */
+  /* Most links of a LINK_STATES, and most addresses of each: link_states.h has one bit for each address. */
   ORDER_MAX_LINKS = 1024,
   ORDER_MAX_LINK_ADDRESSES = 64,
   /* IFNAMSIZ without the zero byte. */
@@ -38,7 +38,7 @@ struct order_exec {
   uint64_t timeout_ms;
   bool has_absent_link;
   struct order_link absent_link;
-  /* The plugin is not started where its file is in the state `file_state`, and the answer says in which it is. */
+  /* Do not start the plugin if its file is in the state `file_state`; the answer has the present state. */
   bool has_file_state;
   struct bytes file_state;
 };
@@ -56,7 +56,7 @@ struct order_link_states {
   /* Its elements, taken off with order_take_expected_link(). */
   struct msgpack_value links;
   size_t count;
-  /* Of all links together. */
+  /* Number of addresses of all links together. */
   size_t address_count;
 };
 
@@ -78,7 +78,7 @@ struct order_reply {
   struct bytes output;
 };
 
-/* Each returns false where the body is not what docs/wire.md says, and appends to `problem` what is wrong. */
+/* Each returns false, and appends the reason to `problem`, if the body does not conform to docs/wire.md. */
 bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct buffer *problem);
 bool order_read_link(struct msgpack_value body, struct order_link *order, struct buffer *problem);
 bool order_read_default_route(struct msgpack_value body, struct order_default_route *order, struct buffer *problem);

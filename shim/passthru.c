@@ -1,4 +1,4 @@
-/* The plugin `passthru`: a role of this binary where it is installed under that name, as Go multus installs one. */
+/* The plugin `passthru`: this binary's role if it is installed under that name, as Go multus installs one. */
 #define _GNU_SOURCE
 #include "passthru.h"
 
@@ -20,7 +20,7 @@ bool passthru_is(const char *program) {
   return strcmp(slash == NULL ? program : slash + 1, name) == 0;
 }
 
-/* What libcni calls a configuration without a version, by its result: nothing is said of one. */
+/* An empty result; without cniVersion if the configuration has none, as libcni prints it. */
 static void append_empty_result(struct buffer *out, const struct json_wanted *version) {
   buffer_say(out, "{");
   if (version->found && version->value.length > 0) {
@@ -93,7 +93,7 @@ int passthru_run(int count, char **arguments) {
     return print_text(STDOUT_FILENO, &text);
   }
   if (strcmp(command, "ADD") == 0) return add();
-  /* Says what is missing for a command, and refuses one that there is not. What is on stdin is for nothing. */
+  /* Checks the variables, and refuses an unknown command. stdin is ignored. */
   struct request request;
   request_read_environment(&request);
   return 0;

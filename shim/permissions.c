@@ -1,4 +1,4 @@
-/* What the orders of one call may ask for (docs/wire.md, "What the shim refuses"). */
+/* Decides which orders are permitted in one call (docs/wire.md, "What the shim refuses"). */
 #define _GNU_SOURCE
 #include "permissions.h"
 
@@ -11,9 +11,9 @@
 #include "netns_use.h"
 
 enum {
-  /* Of a value that the daemon sent, so much is repeated in a message. */
+  /* Bytes of a daemon's value that a message quotes. */
   QUOTED_MAX_BYTES = 200,
-  /* W3C Trace Context: a traceparent of version 00 has exactly so many; later versions may append to it. */
+  /* W3C Trace Context: the exact length of a traceparent of version 00; later versions may append to it. */
   TRACEPARENT_BYTES = 55,
   TRACEPARENT_MAX_BYTES = 512,
   TRACESTATE_MAX_BYTES = 4096,
@@ -97,7 +97,7 @@ static bool read_variables(struct msgpack_value environment, struct variable *va
 static bool may_run(const struct permissions *permissions, struct bytes command) {
   if (permissions->of == PERMISSIONS_OF_REPLAY) return bytes_equal_text(command, "DEL") || bytes_equal_text(command, "VERSION");
   if (permissions->of == PERMISSIONS_OF_CALL) {
-    /* An ADD that fails undoes what it has done, and a GC deletes what is stale. Which versions a plugin knows may be asked at any time. */
+    /* A failed ADD runs DELs to undo its work, and a GC deletes stale attachments. VERSION is permitted at any time. */
     return bytes_equal_text(command, permissions->call->command) || bytes_equal_text(command, "VERSION") ||
            (bytes_equal_text(command, "DEL") && (is_call(permissions, "ADD") || is_call(permissions, "GC")));
   }
@@ -158,13 +158,13 @@ static bool check_if_name(struct bytes if_name, struct buffer *problem) {
   return false;
 }
 
-/* A namespace that the runtime has named itself needs no further look. NULL: it may be named, else why not. */
+/* In a call an order may only name the namespace of the runtime's call, which needs no further check. NULL: permitted, else the reason. */
 static const char *refusal_in_call(const struct request *call, struct bytes netns) {
   bool is_own = request_has_attachment(call) && bytes_equal_text(netns, call->netns);
   return is_own ? NULL : "is not the network namespace of the runtime's call";
 }
 
-/* The same for a GC, which is about no namespace; the attachments that it deletes had some. */
+/* The same for a GC, which has no namespace of its own; the attachments that it deletes had one each. */
 static const char *refusal_in_gc(struct bytes netns, bool *is_gone) {
   char *path = bytes_copy_text(netns);
   enum netns_use use = netns_use_of(path);
@@ -185,8 +185,8 @@ static const char *refusal_in_gc(struct bytes netns, bool *is_gone) {
   return "is a network namespace in which processes run";
 }
 
-/* The same for an agent. A path at which nothing is does no harm: a plugin, or the look for a link, says that it is missing. `may_be_left`:
- * so may what a runtime leaves where a namespace was, an ordinary file. */
+/* The same for an agent. A missing path is permitted: the plugin, or the look for a link, reports it. `may_be_left`: an ordinary file is
+ * permitted, too, which a runtime leaves in place of a namespace. */
 static const char *refusal_in_agent(struct bytes netns, bool may_be_left) {
   char *path = bytes_copy_text(netns);
   enum netns_use use = netns_place_of(path);
@@ -259,7 +259,7 @@ static bool is_printable(struct bytes text) {
   return true;
 }
 
-/* version "-" trace id "-" parent id "-" flags, and what later versions put behind another "-". */
+/* version "-" trace id "-" parent id "-" flags; later versions may append more after another "-". */
 static bool is_traceparent(struct bytes text) {
   static const char form[] = "hh-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
   if (text.length < TRACEPARENT_BYTES || text.length > TRACEPARENT_MAX_BYTES || !is_printable(text)) return false;
@@ -284,7 +284,7 @@ static bool check_trace(const struct variable *variables, struct buffer *problem
   return false;
 }
 
-/* May an order look into this namespace itself? */
+/* May an order use this namespace without a plugin? */
 static bool check_look(const struct permissions *permissions, struct bytes netns, struct buffer *problem) {
   if (permissions->of == PERMISSIONS_OF_REPLAY) {
     buffer_say(problem, "it ");
@@ -300,7 +300,7 @@ static bool check_look(const struct permissions *permissions, struct bytes netns
   return false;
 }
 
-/* Orders that belong to one command of the runtime's. An agent does not see its calls. */
+/* Does the order belong to the command of the runtime's call? An agent does not know the call, so everything belongs there. */
 static bool check_call(const struct permissions *permissions, const char *command, struct buffer *problem) {
   if (permissions->of == PERMISSIONS_OF_AGENT || is_call(permissions, command)) return true;
   buffer_say(problem, "it ");

@@ -1,4 +1,4 @@
-/* What the orders of one call may ask for (docs/wire.md, "What the shim refuses"). */
+/* Decides which orders are permitted in one call (docs/wire.md, "What the shim refuses"). */
 #ifndef MULTUS_PERMISSIONS_H
 #define MULTUS_PERMISSIONS_H
 
@@ -23,24 +23,24 @@ struct permissions {
   /* The runtime's call; NULL for the others. */
   const struct request *call;
   enum environment_base environment_base;
-  /* Of a GC: the containers that the runtime counts valid, zero terminated texts. */
+  /* Of a GC: the containers that the runtime declares valid, zero-terminated texts. */
   struct buffer valid_containers;
   /* Of a GC: the runtime has sent such a list. */
   bool has_valid_containers;
 };
 
-/* Those of a runtime's call; `call` and `directories` have to outlive them. Freed with permissions_free(). */
+/* Permissions of a runtime's call; `call` and `directories` must outlive them. Freed with permissions_free(). */
 struct permissions permissions_of_call(const struct request *call, const struct plugin_directories *directories);
 
 /* Those of the process that stays for recorded DELs; `directories` has to outlive them. */
 struct permissions permissions_of_replay(const struct plugin_directories *directories);
 
-/* Those of an agent, whose plugins get the environment `base`. */
+/* Permissions of an agent, whose plugins get the environment `base`. */
 struct permissions permissions_of_agent(const struct plugin_directories *directories, enum environment_base base);
 
 void permissions_free(struct permissions *permissions);
 
-/* Each returns false where the order asks for more than it may, and appends to `problem` what that is. */
+/* Each returns false, and appends the reason to `problem`, if the order is not permitted. */
 /* An EXEC: also decides whether the plugin gets the network namespace that the order names. */
 bool permissions_exec(const struct permissions *permissions, struct order_exec *order, struct buffer *problem);
 bool permissions_link(const struct permissions *permissions, const struct order_link *order, struct buffer *problem);

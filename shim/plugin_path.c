@@ -1,4 +1,4 @@
-/* Where plugins may be run from, and which file a plugin's name means. */
+/* The directories that plugins may be run from, and the search for a plugin's file. */
 #include "plugin_path.h"
 
 #include <errno.h>
@@ -8,9 +8,8 @@
 
 #include "failure.h"
 
-/* Takes the next directory off a colon separated list, without its trailing slashes; the root stays "/".
- * False at the end of the list. Empty entries are passed over, and relative ones: they would mean another place
- * for every caller. */
+/* Takes the next directory off a colon-separated list, without its trailing slashes; the root stays "/".
+ * False at the end of the list. Skips empty and relative entries, whose meaning would depend on the caller. */
 static bool take_directory(struct bytes *list, struct bytes *directory) {
   while (list->length > 0) {
     const uint8_t *colon = memchr(list->data, ':', list->length);
@@ -53,7 +52,7 @@ bool plugin_directories_hold(const struct plugin_directories *directories, struc
     if (colon == NULL) return true;
     list.data += foreign->length + 1;
     list.length -= foreign->length + 1;
-    /* A colon at the end: an empty entry, which plugins take for their working directory. */
+    /* A trailing colon is an empty entry, which plugins take for their working directory. */
     if (list.length == 0) {
       *foreign = list;
       return false;

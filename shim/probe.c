@@ -1,4 +1,4 @@
-/* `multus probe`: asks the daemon for the kubelet whether it lives, or is ready. */
+/* `multus probe`: asks the daemon, for the kubelet, whether it is live or ready. */
 #define _GNU_SOURCE
 #include "probe.h"
 
@@ -22,7 +22,7 @@ enum {
   MAX_TIMEOUT_SECONDS = 60,
   /* A daemon answers with a line. */
   ANSWER_MAX_BYTES = 4096,
-  /* The kubelet cuts what it puts into an event. */
+  /* The kubelet truncates the text of an event. */
   SHOWN_MAX_BYTES = 1000,
 };
 
@@ -40,7 +40,7 @@ const char *probe_read_options(int count, char **values, struct probe *probe) {
   for (size_t i = 0; count > 0 && i < sizeof questions / sizeof questions[0]; i++) {
     if (strcmp(values[0], questions[i]) == 0) probe->question = questions[i];
   }
-  if (probe->question == NULL) return "probe is followed by live, ready or startup";
+  if (probe->question == NULL) return "probe needs live, ready or startup";
   for (int i = 1; i < count; i += 2) {
     if (i + 1 == count) return "an option of probe has no value";
     if (strcmp(values[i], "--socket-dir") == 0) {
@@ -55,7 +55,7 @@ const char *probe_read_options(int count, char **values, struct probe *probe) {
   return NULL;
 }
 
-/* Prints "<question>: <text>" as one line: what a terminal or a log would take for more than text is left out. */
+/* Prints "<question>: <text>" as one line, without control characters. */
 static int say(const struct probe *probe, struct bytes text, int exit_code) {
   struct buffer line = {0};
   buffer_say(&line, probe->question, ": ");
@@ -69,7 +69,7 @@ static int say(const struct probe *probe, struct bytes text, int exit_code) {
   return is_written ? exit_code : 1;
 }
 
-/* No answer of the daemon's: "multusd on /run/multus/multus.sock <what>: <why>". `why` may be empty. */
+/* Reports a missing answer: "multusd on /run/multus/multus.sock <what>: <why>". `why` may be empty. */
 static int say_silence(const struct probe *probe, const char *socket_path, const char *what, const char *why) {
   struct buffer text = {0};
   buffer_say(&text, "multusd on ", socket_path, what, why[0] == 0 ? "" : ": ", why);
@@ -78,7 +78,7 @@ static int say_silence(const struct probe *probe, const char *socket_path, const
   return exit_code;
 }
 
-/* Sends the question: less than any socket takes at once. */
+/* Sends the question, which is smaller than any socket's buffer. */
 static bool send_question(int fd, const struct probe *probe) {
   struct buffer hello = {0};
   ask_append_hello(&hello, "probe", probe->question);
@@ -88,7 +88,7 @@ static bool send_question(int fd, const struct probe *probe) {
   return is_sent;
 }
 
-/* Reads one REPLY. Returns NULL with the reply, which points into `in`; or what the daemon did instead. Until `until` it is waited for. */
+/* Waits for one REPLY until `until`. Returns NULL and the reply, which points into `in`, or a text that says what the daemon did instead. */
 static const char *read_answer(int fd, uint8_t *in, int64_t until, struct order_reply *reply) {
   size_t length = 0;
   for (;;) {

@@ -1,22 +1,22 @@
-/* `multus probe`: asks the daemon for the kubelet whether it lives, or is ready. One short process: an exec probe is one every few seconds. */
+/* `multus probe`: asks the daemon, for the kubelet's exec probe, whether it is live or ready. It runs every few seconds, so it must be cheap. */
 #ifndef MULTUS_PROBE_H
 #define MULTUS_PROBE_H
 
 #include <stdint.h>
 
-/* A question of the kubelet's. */
+/* One probe of the kubelet. */
 struct probe {
   /* "live", "ready" or "startup". */
   const char *question;
   const char *socket_directory;
-  /* Until the answer has to be there, in seconds. */
+  /* Time limit for the answer, in seconds. */
   uint32_t timeout_seconds;
 };
 
-/* Reads what stands behind `multus probe`. Returns NULL, or what is wrong with it. */
+/* Reads the arguments after `multus probe`. Returns NULL, or what is wrong with them. */
 const char *probe_read_options(int count, char **values, struct probe *probe);
 
-/* Asks, prints one line for the kubelet's event, and gives the exit code: 0 is yes, 1 is no or no answer. */
+/* Asks the daemon, prints one line for the kubelet's event, and returns the exit code: 0 is yes, 1 is no or no answer. */
 int probe_run(const struct probe *probe, const char *socket_path);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the runtime asks: the CNI_ variables and the netconf on stdin. */
+/* The runtime's request: the CNI_ variables, and the netconf on stdin. */
 #define _GNU_SOURCE
 #include "request.h"
 
@@ -34,7 +34,7 @@ bool request_is_container_id(const char *id) {
   return true;
 }
 
-/* What the kernel takes as the name of a link, as it is: from "eth%d" it would make a name that nobody finds again. */
+/* A name that the kernel takes unchanged: it would replace "eth%d" by another name, which no later command would find. */
 bool request_is_if_name(const char *name) {
   size_t length = strlen(name);
   return length > 0 && length <= IF_NAME_MAX_BYTES && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&

@@ -1,11 +1,11 @@
-/* What the runtime asks: the CNI_ variables and the netconf on stdin. */
+/* The runtime's request: the CNI_ variables, and the netconf on stdin. */
 #ifndef MULTUS_REQUEST_H
 #define MULTUS_REQUEST_H
 
 #include "buffer.h"
 #include "signals.h"
 
-/* The variables as they came, "" where unset. */
+/* The variables, unchanged; "" if unset. */
 struct request {
   const char *command;
   const char *container_id;
@@ -18,21 +18,21 @@ struct request {
   struct buffer config;
 };
 
-/* Takes the variables over and checks what the CNI spec (section 2, "Parameters") requires for the command.
- * Ends the process with CNI error 4 that names what is missing or wrong. */
+/* Reads the variables and checks those that the CNI spec (section 2, "Parameters") requires for the command.
+ * Ends the process with CNI error 4, which names the missing or wrong variables. */
 void request_read_environment(struct request *request);
 
 enum { REQUEST_VARIABLES = 6 };
-/* Appends the REQUEST_VARIABLES pairs of a REQUEST's map that are the CNI_ variables. */
+/* Appends the CNI_ variables as REQUEST_VARIABLES pairs of a REQUEST's map. */
 void request_put_variables(const struct request *request, struct buffer *out);
 
-/* Is it about one attachment of one container? GC and STATUS are not, whatever the environment says. */
+/* Is the request about one attachment of one container? GC and STATUS are not, regardless of the environment. */
 bool request_has_attachment(const struct request *request);
 
-/* False for DEL and STATUS. Without a daemon a DEL is recorded, or tried again by the runtime, and STATUS says so: both are answered at once. */
+/* False for DEL and STATUS, which are answered at once without a daemon: a DEL is recorded, or retried by the runtime, and STATUS reports it. */
 bool request_needs_daemon(const struct request *request);
 
-/* Can this be a container id (CNI spec, section 2), the name of an interface? */
+/* Is this a valid container id (CNI spec, section 2), a valid name of an interface? */
 bool request_is_container_id(const char *id);
 bool request_is_if_name(const char *name);
 

@@ -1,4 +1,4 @@
-/* What a dump of routes says about the default routes of one interface. Bytes in, bytes out: no socket is touched here. */
+/* Finds the default routes of one interface in a dump of routes. It uses no socket, only bytes. */
 #define _GNU_SOURCE
 #include "route_dump.h"
 
@@ -8,7 +8,7 @@
 
 #include "rtnetlink.h"
 
-/* A default route through the interface, as the kernel describes it. */
+/* A route as the kernel describes it. */
 struct route {
   struct rtmsg fixed;
   struct bytes attributes;
@@ -53,7 +53,7 @@ static bool is_ours(const struct route *route, const struct route_dump *dump) {
   return ours && table == RT_TABLE_MAIN;
 }
 
-/* Does the attribute help to tell this route from others that are default routes too? */
+/* Does the attribute distinguish this route from other default routes? */
 static bool identifies(uint16_t type, bool has_nexthop_object) {
   switch (type) {
     case RTA_TABLE:
@@ -66,17 +66,17 @@ static bool identifies(uint16_t type, bool has_nexthop_object) {
     case RTA_GATEWAY:
     case RTA_VIA:
     case RTA_MULTIPATH:
-      /* The kernel takes either the object or what is in it. */
+      /* The kernel accepts either the nexthop object or its contents. */
       return !has_nexthop_object;
     default:
       return false;
   }
 }
 
-/* Takes the route out exactly as the kernel described it, so that no other default route can be meant. */
+/* Appends a deletion of exactly the route that the kernel described, so that it matches no other default route. */
 static void append_deletion(struct buffer *deletions, const struct route *route) {
   struct rtmsg fixed = route->fixed;
-  /* States of the next hop, which are not accepted from outside. */
+  /* The kernel does not accept these states of the next hop in a request. */
   fixed.rtm_flags &= ~(unsigned)(RTNH_F_DEAD | RTNH_F_LINKDOWN | RTNH_F_OFFLOAD | RTNH_F_TRAP | RTM_F_OFFLOAD | RTM_F_TRAP);
   bool has_nexthop_object = false;
   struct bytes attributes = route->attributes, content;

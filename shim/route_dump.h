@@ -1,4 +1,4 @@
-/* What a dump of routes says about the default routes of one interface. Bytes in, bytes out: no socket is touched here. */
+/* Finds the default routes of one interface in a dump of routes. It uses no socket, only bytes. */
 #ifndef MULTUS_ROUTE_DUMP_H
 #define MULTUS_ROUTE_DUMP_H
 
@@ -6,11 +6,11 @@
 
 struct nlmsghdr;
 
-/* What a dump collects. */
+/* The collected routes. */
 struct route_dump {
   uint32_t if_index;
   uint8_t family;
-  /* One RTM_DELROUTE after the other, each with its whole length in its header. */
+  /* Consecutive RTM_DELROUTE messages, each with its length in its header. */
   struct buffer deletions;
   /* Is a route to this gateway among them? */
   const struct ip_address *wanted;

@@ -1,4 +1,4 @@
-/* Talking rtnetlink to the kernel: messages built, sent, and their answers read. */
+/* rtnetlink: builds and sends messages to the kernel, and reads its answers. */
 #define _GNU_SOURCE
 #include "rtnetlink.h"
 
@@ -12,9 +12,9 @@
 #include "clock.h"
 
 enum {
-  /* The kernel fills at most this much of a dump at once. */
+  /* The largest datagram that the kernel sends of a dump. */
   RECEIVE_BYTES = 32 * 1024,
-  /* For the next datagram of an answer, and for all of it: a namespace's owner may fill it with addresses and routes. */
+  /* Time limit for each datagram, and for the whole answer: the owner of a namespace may fill it with addresses and routes. */
   ANSWER_SECONDS = 5,
 };
 
@@ -22,7 +22,7 @@ int rtnetlink_prepare(int descriptor) {
   struct timeval patience = {.tv_sec = ANSWER_SECONDS};
   int on = 1;
   if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) return errno;
-  /* Without it the errno stands alone: kernels before 4.12. */
+  /* Kernels before 4.12 lack NETLINK_EXT_ACK and send only the errno. */
   if (setsockopt(descriptor, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on) != 0 && errno != ENOPROTOOPT) return errno;
   return 0;
 }
@@ -60,10 +60,10 @@ bool rtnetlink_take_attribute(struct bytes *attributes, uint16_t *type, struct b
   return true;
 }
 
-/* The errno of a status, which is 0 or its negative. */
+/* The errno of a status, which is 0 or a negative errno. */
 static int errno_of(int32_t status) { return status > 0 || status == INT32_MIN ? EPROTO : -status; }
 
-/* The kernel's errno and words in an NLMSG_ERROR. */
+/* The kernel's errno and error message in an NLMSG_ERROR. */
 static int read_error(const struct nlmsghdr *header, struct bytes payload, struct buffer *explanation) {
   int32_t status;
   if (payload.length < sizeof(struct nlmsgerr)) return EPROTO;
@@ -71,7 +71,7 @@ static int read_error(const struct nlmsghdr *header, struct bytes payload, struc
   if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return errno_of(status);
   struct nlmsghdr request;
   memcpy(&request, payload.data + sizeof status, sizeof request);
-  /* Unless the kernel capped it, our whole message is repeated before the attributes. */
+  /* Unless capped, the whole request precedes the attributes. */
   size_t skip = sizeof status + ((header->nlmsg_flags & NLM_F_CAPPED) != 0 ? sizeof request : NLMSG_ALIGN((size_t)request.nlmsg_len));
   if (skip > payload.length) return errno_of(status);
   struct bytes attributes = {payload.data + skip, payload.length - skip}, content;
@@ -83,7 +83,7 @@ static int read_error(const struct nlmsghdr *header, struct bytes payload, struc
   return errno_of(status);
 }
 
-/* Reads one datagram of the kernel's. Its length, or -1 with errno. */
+/* Reads one datagram from the kernel. Returns its length, or -1 with errno. */
 static ssize_t receive_datagram(int descriptor, struct buffer *buffer) {
   for (;;) {
     struct sockaddr_nl from = {0};
@@ -91,7 +91,7 @@ static ssize_t receive_datagram(int descriptor, struct buffer *buffer) {
     ssize_t length = recvfrom(descriptor, buffer->data, buffer->capacity, MSG_TRUNC, (struct sockaddr *)&from, &from_length);
     if (length < 0 && errno == EINTR) continue;
     if (length < 0) return -1;
-    /* Any process may send us datagrams; only port 0 is the kernel. */
+    /* Any process may send datagrams to this socket; only port 0 is the kernel. */
     if (from.nl_pid != 0) continue;
     if ((size_t)length > buffer->capacity) {
       errno = EMSGSIZE;

@@ -1,4 +1,4 @@
-/* The loop that carries out what the daemon orders. */
+/* The loop that carries out the daemon's orders. */
 #define _GNU_SOURCE
 #include "serve.h"
 
@@ -15,12 +15,12 @@
 #include "order.h"
 
 enum {
-  /* While more than this is held for delegates and answers, no further orders are taken. */
+  /* While buffers hold more than this for delegates and answers, no further order is taken. */
   HELD_MAX_BYTES = 64 * 1024 * 1024,
-  /* How long plugins may still run when the daemon is gone, or we are told to end. One that is killed half way may leave what no DEL
-   * finds: a link under a temporary name, an address whose reservation does not say yet whose it is. */
+  /* How long plugins may still run after the daemon is gone, or after a signal. A killed plugin may leave resources that no DEL finds:
+   * a link under a temporary name, or an address whose reservation does not name its owner yet. */
   FINISH_PATIENCE = 5 * MICROS_PER_SECOND,
-  /* Places in the array of poll(); the delegates' come behind. */
+  /* Indices in the array for poll(); the delegates' entries follow. */
   POLL_CONNECTION = 0,
   POLL_SIGNALS = 1,
   POLL_OWN = 2,
@@ -48,7 +48,7 @@ static void look_for_link(struct connection *connection, uint32_t id, const stru
   }
 }
 
-/* Answers an order that was not carried out. False: it was. */
+/* Answers a netlink order that failed. False: it has not failed. */
 static bool answer_failure(struct connection *connection, uint32_t id, enum netlink_outcome outcome, struct buffer *problem) {
   if (outcome == NETLINK_DONE) return false;
   done_error(connection, id, outcome == NETLINK_NO_NETNS ? "netns" : "failed", buffer_text(problem));
@@ -123,8 +123,8 @@ static bool has_room(const struct delegates *delegates) {
   return delegates->count < DELEGATES_MAX && buffers_held() < HELD_MAX_BYTES;
 }
 
-/* Deals with the frames that have come. True: that was the end, see `result`.
- * With `ended` the daemon is gone: its answer still counts, its orders do not. */
+/* Handles the frames that have arrived. True: serving has ended, see `result`.
+ * With `ended` the daemon is gone: its REPLY still counts, its orders do not. */
 static bool take_frames(struct delegates *delegates, bool ended, struct serve_result *result) {
   struct frame frame;
   struct order_reply reply;
@@ -163,7 +163,7 @@ static bool take_frames(struct delegates *delegates, bool ended, struct serve_re
   return false;
 }
 
-/* Waits until something can be read or written, has ended or is due. `polls` tells what, and returned is how many of them do. */
+/* Waits for readable or writable descriptors, the end of a child, or a timeout. Returns the result of poll() on `polls`. */
 static int wait_for_something(struct delegates *delegates, const struct signals *signals, bool ended, int64_t until,
                               struct pollfd *polls) {
   const struct connection *connection = delegates->connection;
@@ -192,10 +192,10 @@ struct serve_result serve(struct connection *connection, const struct permission
       .signal_mask = signals->original_mask,
   };
   struct pollfd polls[POLL_MAX];
-  /* Nothing more is taken from the daemon: it is gone, or we were told to end. Its plugins have until then. */
+  /* Set when the daemon is gone, or by a signal: no further orders are taken. Plugins may run until `finish_until`. */
   bool ended = false;
   int64_t finish_until = INT64_MAX;
-  /* If nothing happens until then, it is looked whether the daemon reads. */
+  /* If no event comes until then, check whether the daemon reads its input. */
   int64_t quiet_until = unread_patience == 0 ? INT64_MAX : clock_micros() + unread_patience;
   while (!ended || (delegates.count > 0 && clock_micros() < finish_until)) {
     connection_send(connection);
@@ -210,7 +210,7 @@ struct serve_result serve(struct connection *connection, const struct permission
     }
     bool child = false;
     if (polls[POLL_SIGNALS].revents != 0 && signals_read(signals, &child) != 0) {
-      /* Who asks twice does not want to wait. */
+      /* A second signal ends the wait for plugins. */
       if (result.end == SERVE_SIGNALLED) break;
       result.end = SERVE_SIGNALLED;
       if (!ended) finish_until = clock_micros() + FINISH_PATIENCE;
@@ -219,7 +219,7 @@ struct serve_result serve(struct connection *connection, const struct permission
     delegates_advance(&delegates, polls + POLL_OWN, child);
     if (ended) continue;
     short seen = polls[POLL_CONNECTION].revents;
-    /* Once it has closed its end, all that it has sent is there: its answer may be among it. */
+    /* After the daemon has closed its end, read all that it has sent: the REPLY may be in it. */
     bool closed = (seen & (POLLHUP | POLLERR)) != 0;
     do {
       if ((seen & POLLIN) != 0 || closed) ended = connection_receive(connection) == RECEIVE_END;

@@ -1,4 +1,4 @@
-/* The loop that carries out what the daemon orders. */
+/* The loop that carries out the daemon's orders. */
 #ifndef MULTUS_SERVE_H
 #define MULTUS_SERVE_H
 
@@ -8,26 +8,26 @@
 enum serve_end {
   /* The daemon has answered: exit code and stdout. */
   SERVE_REPLIED,
-  /* The stream ended, or broke, before that. */
+  /* The connection closed, or failed, before that. */
   SERVE_DAEMON_GONE,
-  /* It has not read what it was sent, for as long as it was given, and nothing else was going on. */
+  /* It has left its input unread for `unread_patience`, and no delegate ran. */
   SERVE_DAEMON_HANGS,
-  /* What came is not the protocol; `problem` says what. */
+  /* The daemon has violated the protocol; `problem` says how. */
   SERVE_BROKEN,
-  /* SIGTERM, SIGINT or SIGHUP. Its plugins had time to end, unless it came twice. */
+  /* SIGTERM, SIGINT or SIGHUP. The plugins had time to end, unless a second signal came. */
   SERVE_SIGNALLED,
 };
 
 struct serve_result {
   enum serve_end end;
   int exit_code;
-  /* Orders were carried out, or refused. */
+  /* An order was carried out, or refused. */
   bool has_begun;
-  /* The daemon has replied that another one should be asked, and nothing was begun. */
+  /* The daemon has replied that the next daemon should be asked; it has done nothing. */
   bool retry;
-  /* The daemon has replied that this DEL, which has failed, is to be recorded and done in the background. */
+  /* The daemon has replied that this DEL has failed and is to be recorded and retried in the background. */
   bool record;
-  /* The runtime is to be told of the failure all the same. */
+  /* The runtime gets the failure nevertheless. */
   bool tell;
   /* The daemon has replied that the replay is to be asked for again, so many milliseconds later. */
   bool has_again;
@@ -36,8 +36,8 @@ struct serve_result {
   struct buffer problem;
 };
 
-/* Sends what is queued, then carries out orders until there is an end. Nothing that it started runs afterwards.
- * A daemon that leaves unread what it was sent, for `unread_patience` microseconds, is waited for no longer; 0: it is, however long that takes. */
+/* Sends the queued frames, then carries out orders until one of the ends above. No delegate runs afterwards.
+ * Gives up on a daemon that leaves its input unread for `unread_patience` microseconds; 0 waits without a limit. */
 struct serve_result serve(struct connection *connection, const struct permissions *permissions, const struct signals *signals,
                           int64_t unread_patience);
 

@@ -1,4 +1,4 @@
-/* Signals as a descriptor, so that one poll() sees them too. */
+/* Receives signals through a descriptor, so that one poll() covers them. */
 #define _GNU_SOURCE
 #include "signals.h"
 
@@ -18,7 +18,7 @@ void signals_take(struct signals *signals) {
   sigset_t taken;
   if (sigemptyset(&taken) != 0 || sigaddset(&taken, SIGCHLD) != 0 || sigaddset(&taken, SIGTERM) != 0 ||
       sigaddset(&taken, SIGINT) != 0 || sigaddset(&taken, SIGHUP) != 0 ||
-      /* A parent may have left SIGCHLD ignored; then children would vanish before we could ask how they ended. */
+      /* A parent may have left SIGCHLD ignored; then the kernel would discard the exit status of children. */
       sigaction(SIGPIPE, &ignore, NULL) != 0 || sigaction(SIGCHLD, &standard, NULL) != 0 ||
       sigprocmask(SIG_BLOCK, &taken, &signals->original_mask) != 0) {
     fail_errno(CNI_INTERNAL, "cannot set up signals", errno);

@@ -1,4 +1,4 @@
-/* Signals as a descriptor, so that one poll() sees them too. */
+/* Receives signals through a descriptor, so that one poll() covers them. */
 #ifndef MULTUS_SIGNALS_H
 #define MULTUS_SIGNALS_H
 
@@ -8,15 +8,15 @@
 struct signals {
   /* Readable when a signal has come. */
   int fd;
-  /* The mask that this process was started with, and that its children get. */
+  /* The signal mask that this process was started with, which its children get. */
   sigset_t original_mask;
 };
 
-/* From here on SIGCHLD, SIGTERM, SIGINT and SIGHUP come through `fd`, and writing to a closed pipe is only an error.
- * Ends the process with a CNI error where the kernel refuses. */
+/* Routes SIGCHLD, SIGTERM, SIGINT and SIGHUP to `fd`, and ignores SIGPIPE, so that writing to a closed pipe is only an error.
+ * Ends the process with a CNI error if the kernel refuses. */
 void signals_take(struct signals *signals);
 
-/* Takes all that have come. Returns the one that asks us to end, or 0; `*child` is set if a child has changed. */
+/* Reads all pending signals. Returns the one that asks the process to end, or 0. Sets `*child` if a child has changed state. */
 int signals_read(const struct signals *signals, bool *child);
 
 #endif

@@ -1,4 +1,4 @@
-/* Starting one process the cheap way: the child borrows our memory until it runs the plugin. */
+/* Starts one process cheaply: the child shares the shim's memory until it executes the plugin. */
 #define _GNU_SOURCE
 #include "spawn.h"
 
@@ -9,14 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Runs in the child, on our memory, while we stand still: system calls only, nothing that could be half done. */
+/* Runs in the child, in the memory of the suspended shim: it may only make system calls, and must leave no state changed. */
 static _Noreturn void become(const struct spawn *spawn, pid_t parent, volatile int *error) {
   struct sigaction standard;
   memset(&standard, 0, sizeof standard);
   standard.sa_handler = SIG_DFL;
   char *const arguments[] = {(char *)(uintptr_t)spawn->file, NULL};
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && setpgid(0, 0) == 0 &&
-      /* We may have died before the kernel knew that it should tell. */
+      /* The shim may have died before prctl() took effect. */
       getppid() == parent && dup2(spawn->descriptors[0], STDIN_FILENO) >= 0 &&
       dup2(spawn->descriptors[1], STDOUT_FILENO) >= 0 && dup2(spawn->descriptors[2], STDERR_FILENO) >= 0 &&
       sigaction(SIGPIPE, &standard, NULL) == 0 && sigprocmask(SIG_SETMASK, spawn->signal_mask, NULL) == 0) {

@@ -1,4 +1,4 @@
-/* Starting one process the cheap way: the child borrows our memory until it runs the plugin. */
+/* Starts one process cheaply: the child shares the shim's memory until it executes the plugin. */
 #ifndef MULTUS_SPAWN_H
 #define MULTUS_SPAWN_H
 
@@ -13,8 +13,8 @@ struct spawn {
   const sigset_t *signal_mask;
 };
 
-/* Starts `file` in a process group of its own that the kernel kills when we die.
- * Returns its process id, or -1 with errno set where it could not be started. */
+/* Starts `file` in its own process group; the kernel kills the process if the shim dies.
+ * Returns its process id, or -1 with errno if it could not be started. */
 pid_t spawn_process(const struct spawn *spawn);
 
 #endif

@@ -1,4 +1,4 @@
-/* What this binary is, and which versions of the CNI spec it speaks. */
+/* The version of this binary, and the supported versions of the CNI spec. */
 #include "version.h"
 
 /* tools/build/shim.mjs defines it from package.json. */
@@ -43,11 +43,9 @@ void version_append_help(struct buffer *out) {
              "A container runtime runs it with CNI_COMMAND and the other CNI_ variables set and a network\n"
              "configuration on stdin. It passes the request to multusd on /run/multus/multus.sock (or\n"
              "multus.sock in the directory that `daemonSocketDir` of the configuration names) and carries out\n"
-             "what multusd orders. Where nobody serves the socket, it starts what `daemonCommand` of the\n"
-             "configuration names.\n"
+             "multusd's orders. If no daemon serves the socket, it runs `daemonCommand` of the configuration.\n"
              "\n"
-             "Installed as passthru it is another plugin: one that hands on the result of the plugin before\n"
-             "it, and nothing else.\n"
+             "Installed as passthru it is another plugin, which only passes on the previous plugin's result.\n"
              "\n"
              "  multus --version            print this binary's version\n"
              "  multus --help               print this text\n"

@@ -1,4 +1,4 @@
-/* What this binary is, and which versions of the CNI spec it speaks. */
+/* The version of this binary, and the supported versions of the CNI spec. */
 #ifndef MULTUS_VERSION_H
 #define MULTUS_VERSION_H
 
@@ -15,10 +15,10 @@ bool version_is_supported(struct bytes version);
 /* The supported versions of the spec, separated by commas. */
 void version_append_supported(struct buffer *out);
 
-/* For people: name, version, supported versions of the spec. */
+/* Text for people: name, version, supported versions of the spec. */
 void version_append_about(struct buffer *out);
 
-/* For people: the above, and how the binary is used. */
+/* Text for people: the above, and the usage. */
 void version_append_help(struct buffer *out);
 
 #endif

@@ -169,8 +169,8 @@ describe.each(shims)("a probe by the $name shim", ({ binary }) => {
   });
 
   test.each([
-    [[], /probe is followed by live, ready or startup/],
-    [["lively"], /probe is followed by live, ready or startup/],
+    [[], /probe needs live, ready or startup/],
+    [["lively"], /probe needs live, ready or startup/],
     [["live", "--socket-dir"], /an option of probe has no value/],
     [["live", "--socket-dir", "run"], /--socket-dir is not an absolute path/],
     [["live", "--timeout", "0"], /--timeout is not a whole number of seconds from 1 to 60/],
