@@ -1,4 +1,4 @@
-/** multusctl's commands, in the order in which its help has them. */
+/** multusctl's commands, in the order of its help. */
 
 import type { Command } from "commander";
 import { approveCertsCommand } from "./approve-certs/command.ts";

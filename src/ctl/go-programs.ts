@@ -1,4 +1,4 @@
-/** The programs of Go multus's images that multusctl stands in for: by their names and with their arguments, so that a manifest's `command` and `args` stay as they are. */
+/** Emulates the programs of Go multus's images, by their names and arguments, so that a manifest's `command` and `args` stay unchanged. */
 
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
@@ -14,7 +14,7 @@ export interface GoProgramCall {
   readonly args: readonly string[];
   /** Printed before it runs, a line each. */
   readonly warnings: readonly string[];
-  /** Variables that count as if they were in the environment. */
+  /** Additional environment variables. */
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -30,11 +30,11 @@ const programs: Readonly<
   "entrypoint.sh": entrypointScript,
   "generate-kubeconfig": generateKubeconfig,
   "multus-daemon": formerDaemon,
-  // Manifests of releases before 4.2 have the init container run it.
+  // The init container of manifests before 4.2 runs it.
   cp: copyOfPlugin,
 };
 
-/** Commands that such programs became: their options are taken in Go's forms, whatever multusctl is called as. */
+/** Commands that replace such programs: they take their options in Go's forms under every name of multusctl. */
 const commandsWithGoFlags = ["install", "thin-entrypoint", "approve-certs", "kubeconfig"];
 
 /** Does a program of that name do what one of multusctl's commands does? `multus-daemon` does with the flags that it had in 3.9, and is multusd otherwise. @param args behind it */
@@ -56,7 +56,7 @@ export function callOfProgram(argv: readonly string[], root: Command): GoProgram
   return { args: [...(known ?? []), ...args], warnings: [] };
 }
 
-/** The same with the options of commands that Go multus has, in any of the forms of Go's flags. @param root multusctl, with all its commands */
+/** The same, with options of Go multus's commands in any form of Go's flags. @param root multusctl, with all its commands */
 export function inPlainForm(args: readonly string[], root: Command): string[] {
   const [name = "", ...rest] = args;
   const command = commandsWithGoFlags.includes(name)
@@ -76,7 +76,7 @@ function optionsOf(command: Command): KnownOption[] {
   }));
 }
 
-/** 3.9's script says of an argument that it does not know that it does not, and goes on. A value is behind `=` there, never in the next argument. */
+/** The script of 3.9 reports an unknown argument and continues. Its values follow `=`, and are never the next argument. */
 function entrypointScript(args: readonly string[], root: Command): GoProgramCall {
   const command = root.commands.find((each) => each.name() === "thin-entrypoint");
   const known = ["-h", "--help", ...(command?.options ?? []).map(({ long }) => long)];
@@ -149,7 +149,7 @@ function generateKubeconfig(args: readonly string[]): GoProgramCall {
   };
 }
 
-/** @throws {UserError} for everything else than the plugin: there is no such program in the image */
+/** @throws {UserError} for everything but the plugin: the image has no such program */
 function copyOfPlugin(args: readonly string[]): GoProgramCall {
   const [source = "", target = "", ...others] = args.filter((argument) => argument !== "-f");
   const names = [...multusPluginNames, passthruType];

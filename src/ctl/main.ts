@@ -1,4 +1,4 @@
-/** multusctl: what a person at a node uses to try networks, to check configuration and to see what is attached. */
+/** multusctl: the command-line tool to try networks, check configurations, inspect a node, and install Multus. */
 
 import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
@@ -9,12 +9,12 @@ import { callOfProgram, inPlainForm } from "./go-programs.ts";
 
 const program = new Command("multusctl")
   .description(
-    "Tries networks on this machine, checks configuration, also that of a cluster, says how this node is doing, and installs Multus on it.",
+    "Tries networks on this machine, checks configurations of files and clusters, shows the state of this node, and installs Multus on it.",
   )
   .version(manifest.version, "-v, --version", "print the version")
   .helpOption("-h, --help", "print help")
   .helpCommand(false)
-  .showHelpAfterError("(multusctl --help shows what there is)")
+  .showHelpAfterError("(multusctl --help lists the commands)")
   .addHelpText(
     "after",
     `
@@ -30,10 +30,10 @@ Examples:
   sudo multusctl doctor`,
   );
 
-/** Has it say where an error comes from that nobody expected. */
+/** Environment variable that makes multusctl print the stack of an unexpected error. */
 const debugVariable = "MULTUSCTL_DEBUG";
 
-/** Says what went wrong; of a bug its message. Left to Node it would be printed with the line that it happened in, and the bundle is a few long lines. */
+/** Prints an error; of a bug only its message. Node would print the source line, too, and the bundle has only a few, very long lines. */
 function report(error: unknown): void {
   const { message, advice } =
     error instanceof UserError
@@ -49,19 +49,19 @@ function report(error: unknown): void {
   if (advice !== "") process.stderr.write(`  ${advice.replaceAll("\n", "\n  ")}\n`);
 }
 
-// What happens in callbacks as well.
+// Errors in callbacks as well.
 process.on("uncaughtException", (error) => {
   report(error);
   process.exit(1);
 });
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  // Whoever reads has seen enough (`| head`).
+  // The reader has closed the pipe (`| head`).
   if (error.code === "EPIPE") process.exit();
   throw error;
 });
 
 for (const command of commands()) {
-  program.addCommand(command.showHelpAfterError(`(multusctl ${command.name()} --help shows what there is)`));
+  program.addCommand(command.showHelpAfterError(`(multusctl ${command.name()} --help lists the options)`));
 }
 
 async function main(): Promise<void> {

@@ -59,7 +59,7 @@ describe("with what deploy/ has", () => {
     expect(await clusterFindings(kubeconfig)).toEqual([
       found("cluster/api", "pass", /system:serviceaccount:kube-system:multus$/),
       found("cluster/clock", "pass", /./),
-      found("cluster/rights", "pass", /may do all/),
+      found("cluster/rights", "pass", /have all rights/),
       found("cluster/crd", "pass", /./),
       found("cluster/networks", "pass", /0 NetworkAttachmentDefinitions are valid/),
     ]);

@@ -171,7 +171,7 @@ describe("install", () => {
       const { exitCode, stdout, stderr } = await new Release("one").install();
       expect({ exitCode, stdout: stdout.toString() }).toEqual({ exitCode: 1, stdout: "" });
       expect(stderr).toMatch(/^! .*\/multus-shim cannot be written: .*(?:ENOSPC|no space left)/);
-      expect(stderr).toContain("what was there before is still in its place");
+      expect(stderr).toContain("the former file is still in place");
       expect(readdirSync(scratch.binDir).sort()).toEqual(["ballast", "multus"]);
       expect(installed().toString()).toBe(goBinary);
       rmSync(join(scratch.binDir, "ballast"));
@@ -189,7 +189,7 @@ describe("install", () => {
     ]);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(
-      /bin\/multus cannot be written: EACCES.*\n {2}run it as root; what was there before/,
+      /bin\/multus cannot be written: EACCES.*\n {2}run it as root; the former file is still in place/,
     );
     expect(readdirSync(scratch.binDir)).toEqual([]);
   });
@@ -245,7 +245,7 @@ describe("uninstall", () => {
       /bin\/multus: restored; it was kept as .*\n.*bin\/multus-shim: removed\n/,
     );
     expect(stdout.toString()).toContain(
-      "has the networks of one pod and one DEL to be done by a daemon: left",
+      "stays: it has the networks of one pod and one recorded DEL. Pods keep",
     );
     expect(installed().toString()).toBe(goBinary);
     expect(readFileSync(plan, "utf8")).toBe("[]");
@@ -276,7 +276,7 @@ describe("uninstall", () => {
     await daemon.start();
     const { exitCode, stderr } = await uninstall();
     expect(exitCode).toBe(1);
-    expect(stderr).toContain(`could go: ${socketDir}/multus.sock (a daemon serves it)\n  end the daemon`);
+    expect(stderr).toContain(`could go: ${socketDir}/multus.sock (a daemon serves it)\n  stop the daemon`);
     expect(readdirSync(socketDir)).toContain("multus.sock");
     await daemon.stop("SIGKILL");
     expect(readdirSync(socketDir)).toContain("multus.sock");

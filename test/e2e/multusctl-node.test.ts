@@ -188,7 +188,7 @@ test("of a daemon that takes connections and does not answer doctor says so", as
       {
         check: "daemon/answers",
         verdict: "fail",
-        finding: `${node.socketDir}/multus.sock takes connections, and there is no answer within 5 s`,
+        finding: `${node.socketDir}/multus.sock accepts connections, but there is no answer within 5 s`,
         remedy: expect.stringContaining("restart it"),
       },
     ]);

@@ -1,4 +1,4 @@
-/** Watches the cluster's requests for certificates, and says yes or no to those of our daemons. */
+/** Watches the cluster's CertificateSigningRequests, and approves or denies those of Multus daemons. */
 
 import { setTimeout as wait } from "node:timers/promises";
 import { isJsonObject, type JsonObject, scalarText } from "../../cni/json.ts";
@@ -12,7 +12,7 @@ import type { Logger } from "../../log/logger.ts";
 import { decide } from "./decision.ts";
 
 const afterFailure: BackOffLimits = { first: 500, most: 30_000 };
-/** While the server may only be starting, which is a matter of seconds. */
+/** How long a server may be starting, in milliseconds. */
 const whileStarting: BackOffLimits = { first: 500, most: 2_000 };
 
 const hint = "deploy/components/per-node-certificate/rbac.yaml has the rights that the approver needs";
@@ -22,26 +22,26 @@ export interface ApproverOptions {
   readonly log: Logger;
   /** The longest certificate that is approved, in seconds. */
   readonly mostSeconds: number;
-  /** How long a missing right to get nodes is not believed, in milliseconds. */
+  /** How long to doubt a missing right to get nodes, in milliseconds: a starting server forbids everything. */
   readonly forbiddenMs?: number;
 }
 
-/** Whether the cluster has a node. `unknown`: the approver has no right to look. `later`: so it seems, but the server may only be starting. */
+/** Whether the cluster has a node. `unknown`: the approver has no right to get nodes. `later`: the server denies that right, but may only be starting. */
 type NodeSighting = "there" | "absent" | "unknown" | "later";
 
-/** Two at the same time do each other no harm: what one has decided, the other finds decided. */
+/** Two approvers may run at the same time: each skips requests that the other has decided. */
 export class Approver {
   readonly #options: ApproverOptions;
   readonly #closing = new AbortController();
   readonly #reflector: Reflector<string>;
-  /** Names of what is to be decided, in the order in which it came. */
+  /** Names of undecided requests, in the order of their arrival. */
   readonly #waiting = new Set<string>();
   readonly #rightToNodes: MissingRight;
-  /** The missing right to get nodes has been logged. */
+  /** Has the missing right to get nodes been logged? */
   #isBlind = false;
   #wake: () => void = () => {};
 
-  /** Begins at once. */
+  /** Starts at once. */
   constructor(options: ApproverOptions) {
     this.#options = options;
     this.#rightToNodes = new MissingRight(options.forbiddenMs ?? usualForbiddenMs);
@@ -73,7 +73,7 @@ export class Approver {
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     const backOff = new BackOff();
-    /** What has been said of those that wait for another try, by name. */
+    /** The logged message of each request that waits for a retry, by name. */
     const complaints = new Map<string, string>();
     while (!signal.aborted) {
       const [name] = this.#waiting;
@@ -94,11 +94,11 @@ export class Approver {
         await wait(backOff.next(whileStarting), undefined, { signal });
       } catch (error) {
         if (signal.aborted) return;
-        // Behind the others: what is wrong may be about this one alone.
+        // Retry after the others: the problem may concern this request alone.
         this.#waiting.add(name);
         const problem = errorText(error);
         if (problem !== complaints.get(name)) {
-          this.#options.log.error("a request cannot be decided yet; it is tried again", {
+          this.#options.log.error("a request cannot be decided yet and will be retried", {
             request: name,
             error: problem,
             hint: hintOf(error),
@@ -111,8 +111,8 @@ export class Approver {
   }
 
   /**
-   * Decides about the object as it is now.
-   * @returns false: it cannot be decided yet, and there is nothing to complain about
+   * Decides about the present object.
+   * @returns false: it cannot be decided yet, which is no error
    * @throws {ApiError} {@link ApiUnreachable}
    */
   async #settle(name: string): Promise<boolean> {
@@ -138,7 +138,7 @@ export class Approver {
       const body = withCondition(object, isApproved, reason);
       await found(api.request<unknown>({ method: "PUT", path: `${path}/approval`, body, signal }));
     } catch (error) {
-      // Somebody has written to it meanwhile, perhaps decided: it comes again with the watch, too.
+      // The object has changed meanwhile, perhaps by a decision: the watch reports it again.
       if (!(error instanceof ApiError && error.status === 409)) throw error;
       this.#waiting.add(name);
       return true;
@@ -152,7 +152,7 @@ export class Approver {
     return true;
   }
 
-  /** Without the right to get nodes, as with Go multus's role, requests are decided by what is in them. @throws {ApiError} {@link ApiUnreachable} */
+  /** Without the right to get nodes, as with Go multus's role, requests are decided by their content. @throws {ApiError} {@link ApiUnreachable} */
   async #lookForNode(nodeName: string): Promise<NodeSighting> {
     const { api, log } = this.#options;
     const path = `/api/v1/nodes/${encodeURIComponent(nodeName)}`;
@@ -165,13 +165,10 @@ export class Approver {
       if (!lacksRight(error)) throw error;
       if (!this.#isBlind && !this.#rightToNodes.missing()) return "later";
       if (!this.#isBlind) {
-        log.error(
-          "no right to get nodes: certificates are approved without looking whether the node exists",
-          {
-            error: errorText(error),
-            hint,
-          },
-        );
+        log.error("no right to get nodes: certificates are approved without a check that the node exists", {
+          error: errorText(error),
+          hint,
+        });
       }
       this.#isBlind = true;
       return "unknown";
@@ -186,7 +183,7 @@ const reasons: Readonly<Record<Exclude<NodeSighting, "later">, (nodeName: string
   unknown: (nodeName) => `the node ${nodeName} may have it; whether it exists could not be looked up`,
 };
 
-/** @returns undefined where there is no such object */
+/** @returns undefined if there is no such object */
 async function found(answer: Promise<unknown>): Promise<unknown> {
   try {
     return await answer;
@@ -196,7 +193,7 @@ async function found(answer: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** The object with one condition more. Its resourceVersion goes back with it: what has changed meanwhile is decided anew. */
+/** The object with another condition. It keeps its resourceVersion, so that the server refuses the update of an object that has changed. */
 function withCondition(object: JsonObject, isApproved: boolean, message: string): JsonObject {
   const status = isJsonObject(object.status) ? object.status : {};
   const before = Array.isArray(status.conditions) ? status.conditions : [];

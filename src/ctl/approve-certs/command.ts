@@ -1,4 +1,4 @@
-/** `multusctl approve-certs`: the cluster's approver of the certificates that daemons ask for (perNodeCertificate). */
+/** `multusctl approve-certs`: approves the certificates that daemons request (perNodeCertificate). */
 
 import { Command, Option } from "commander";
 import packageJson from "../../../package.json" with { type: "json" };
@@ -20,10 +20,10 @@ interface ApproveOptions {
 
 export function approveCertsCommand(): Command {
   return new Command("approve-certs")
-    .summary("approve the certificates of the nodes' daemons, until it is ended")
+    .summary("approve the certificates of the nodes' daemons, until SIGTERM")
     .description(
       "Watches the cluster's CertificateSigningRequests and decides about those for " +
-        `${multusGroup}:NODE, which multusd makes where its configuration has perNodeCertificate enabled. It runs once in a cluster, as ` +
+        `${multusGroup}:NODE, which multusd creates if its configuration enables perNodeCertificate. It runs once in a cluster, as ` +
         "the Deployment of deploy/components/per-node-certificate; a second one does no harm.",
     )
     .option(
@@ -40,7 +40,7 @@ export function approveCertsCommand(): Command {
         .default(parseCertificateDuration(defaultLongestDuration), defaultLongestDuration),
     )
     .addOption(
-      new Option("--log-level <level>", "what is said on stderr").choices(logLevels).default("verbose"),
+      new Option("--log-level <level>", "level of messages on stderr").choices(logLevels).default("verbose"),
     )
     .addHelpText(
       "after",
@@ -64,13 +64,13 @@ Examples:
     .action((options: ApproveOptions) => approve(options));
 }
 
-/** Ends with a signal. @throws {UserError} where there is no kubeconfig, or it cannot be used */
+/** Runs until a signal. @throws {UserError} if there is no kubeconfig, or it cannot be used */
 async function approve({ kubeconfig, context, maxDuration, logLevel }: ApproveOptions): Promise<void> {
   const { api, server, warning, close } = await openApi(kubeconfig, context, process.env);
   const log = new Loggers().get(logSettings({ logLevel, logToStderr: true }));
   if (warning !== "") log.error(warning);
   log.verbose("approver starts", { version: packageJson.version, server, maxDuration: `${maxDuration}s` });
-  // Not imported above: it brings what speaks ASN.1.
+  // Loaded here: it imports the ASN.1 library.
   const { Approver } = await import("./approver.ts");
   const approver = new Approver({ api, log, mostSeconds: maxDuration });
   await new Promise<void>((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * Which requests for certificates are approved: a node may become the daemon of that node, and nothing else. At least what Go multus's approver
- * looks at, and what would let somebody have more than that certificate.
+ * Decides which certificate requests are approved: a node may get the certificate of its own daemon, and no other. Checks everything that Go multus's
+ * approver checks, and everything that could give the requester more than that certificate.
  */
 
 import type { KeyObject } from "node:crypto";
@@ -12,13 +12,13 @@ import { isObjectName } from "../../kube/object-names.ts";
 import { quoted } from "../../log/quoted.ts";
 
 export type Decision =
-  /** If there is a node of that name. */
+  /** Approved if there is a node of that name. */
   | { readonly verdict: "approve"; readonly nodeName: string }
   | { readonly verdict: "deny"; readonly reason: string }
-  /** Decided already, or nothing of ours: others may approve it. */
+  /** Already decided, or not a request of a Multus daemon: others may approve it. */
   | { readonly verdict: "ignore"; readonly reason: string };
 
-/** Who may ask: a kubelet for its node's daemon, and the daemon to renew. Whom the API server takes for such a user it puts into the group. */
+/** Permitted requesters: a kubelet for its node's daemon, and the daemon for a renewal. The API server puts such users into the group. */
 const requestors: ReadonlyMap<string, string> = new Map([
   ["system:node", "system:nodes"],
   [multusGroup, multusGroup],
@@ -76,7 +76,7 @@ function decideOurs(spec: JsonObject, request: SigningRequest, mostSeconds: numb
     return deny(`${username} has to be in the groups ${group} and ${everybody}, and in no others`);
   }
   const user = multusUser(nodeName);
-  // Byte by byte: nobody can read another subject out of it than this.
+  // Compared byte by byte, so that no parser can read another subject out of it.
   if (Buffer.compare(request.subject, subjectBytes(user, multusGroup)) !== 0) {
     return deny(`${username} may have a certificate for CN=${user}, O=${multusGroup} and no other subject`);
   }
@@ -95,7 +95,7 @@ function decideOurs(spec: JsonObject, request: SigningRequest, mostSeconds: numb
   return lifeProblem === "" ? { verdict: "approve", nodeName } : deny(lifeProblem);
 }
 
-/** @returns "" for a certificate that ends soon enough. The daemon that asked logs it: the text names what to change. */
+/** @returns "" for a certificate that ends soon enough. The requesting daemon logs the text, so it names the keys to change. */
 function problemOfLife(expirationSeconds: unknown, mostSeconds: number): string {
   if (typeof expirationSeconds !== "number" || !(expirationSeconds > 0)) {
     return "expirationSeconds has to be there: without it the signer decides, usually for a year";
@@ -118,7 +118,7 @@ function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-/** @returns undefined where it is no list of texts */
+/** @returns undefined if it is no list of texts */
 function textsOf(value: unknown): readonly string[] | undefined {
   return Array.isArray(value) && value.every((each) => typeof each === "string") ? value : undefined;
 }

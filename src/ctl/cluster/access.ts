@@ -12,7 +12,7 @@ export interface ClusterAccess {
   readonly api: Api;
   /** Its address. */
   readonly server: string;
-  /** What the user may not expect of the choice; "" if there is nothing. */
+  /** A warning about the choice for the user; "" for none. */
   readonly warning: string;
   close(): void;
 }
@@ -21,7 +21,7 @@ export interface ClusterAccess {
  * @param kubeconfig that the user names; undefined if none
  * @param context of the kubeconfig, that the user names; undefined if none
  * @param environment with KUBECONFIG, HOME, and what a pod has
- * @throws {UserError} where there is no kubeconfig, or it cannot be used
+ * @throws {UserError} if there is no kubeconfig, or it cannot be used
  */
 export async function openApi(
   kubeconfig: string | undefined,

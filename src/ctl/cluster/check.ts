@@ -26,20 +26,20 @@ export interface ClusterScope {
   readonly server: string;
   /** undefined: all. */
   readonly namespace: string | undefined;
-  /** Of a default network that names no namespace: the netconf's multusNamespace. */
+  /** Namespace of default networks that name none: the netconf's multusNamespace. */
   readonly multusNamespace: string;
   /** The netconf's; undefined: not set. */
   readonly maxNetworksPerPod?: number | undefined;
-  /** Milliseconds after which pods without a network-status are looked at again; undefined: the usual time. */
+  /** Milliseconds until the second look at pods without a network-status; undefined: the default. */
   readonly secondLookMs?: number | undefined;
 }
 
-/** A pod that has ended gets no networks any more. */
+/** Pods that have ended get no networks any more. */
 const notEnded = "status.phase!=Succeeded,status.phase!=Failed";
 
 /**
- * Checks all definitions, or those of a namespace, and the pods of the same namespaces. Of objects that are all right nothing but their name is kept.
- * @throws {UserError} where the definitions cannot be listed; what else cannot be asked for becomes a finding
+ * Checks all definitions, or those of a namespace, and the pods of the same namespaces. Keeps only the names of valid objects.
+ * @throws {UserError} if the definitions cannot be listed; every other failed request becomes a finding
  */
 export async function checkCluster(
   api: Api,
@@ -47,7 +47,7 @@ export async function checkCluster(
   context: CheckContext,
 ): Promise<ClusterReport> {
   const { server, namespace } = scope;
-  /** By `namespace/name`: what is wrong with a definition; nothing where it is all right. */
+  /** Findings by `namespace/name` of the definition; empty for a valid one. */
   const checked = new Map<string, readonly ClusterFinding[]>();
   const weights = new Map<string, DefinitionWeight>();
   const check = (object: JsonObject) => {
@@ -67,7 +67,7 @@ export async function checkCluster(
     selecting,
     findings: ofPods,
   } = await readPods(api, scope, (key) => isUsable(checked.get(key)), weights);
-  // Named, but not in the list: of another namespace, made since, or not there at all.
+  // Named by pods, but not in the list: in another namespace, created since, or missing.
   for (const [key, named] of users) {
     if (!checked.has(key)) checked.set(key, await lookUp(api, scope, key, named, context));
   }
@@ -83,20 +83,20 @@ function withPods(finding: ClusterFinding, pods: readonly string[]): ClusterFind
   return { ...finding, subject: { ...finding.subject, pods } };
 }
 
-/** Can pods have the network? @param findings undefined: nothing is known of it */
+/** Can pods use the network? @param findings undefined: the definition is unknown */
 function isUsable(findings: readonly ClusterFinding[] | undefined): boolean {
   return findings?.every(({ severity }) => severity !== "error") ?? false;
 }
 
 interface PodFindings {
-  /** By `namespace/name` of a definition that is not usable: the pods that name it. */
+  /** The pods that name an unusable definition, by its `namespace/name`. */
   readonly users: ReadonlyMap<string, readonly string[]>;
   /** How many pods select networks. */
   readonly selecting: number;
   readonly findings: readonly ClusterFinding[];
 }
 
-/** Goes through the pods. @param isKnownUsable of a definition, by `namespace/name` @param weights of definitions, as far as they are known */
+/** Checks the pods. @param isKnownUsable of a definition, by `namespace/name` @param weights of the known definitions */
 async function readPods(
   api: Api,
   { server, namespace, multusNamespace, maxNetworksPerPod, secondLookMs }: ClusterScope,
@@ -104,7 +104,7 @@ async function readPods(
   weights: ReadonlyMap<string, DefinitionWeight>,
 ): Promise<PodFindings> {
   const users = new Map<string, string[]>();
-  /** Replicas have one annotation, and one problem, in common. */
+  /** Replicas share an annotation, and so its problem. */
   const problems = new Map<string, { readonly first: ClusterFinding; readonly pods: string[] }>();
   const refusals: ClusterFinding[] = [];
   /** By `namespace/name`. */
@@ -134,16 +134,16 @@ async function readPods(
     ofMissing.push(...(await missingNetworks(api, namespace, lacking, secondLookMs)));
   } catch (error) {
     const action = actionText("list", pods, namespace);
-    // The definitions have been checked, and many may look at those but not at pods.
+    // Many users may list the definitions, which have been checked, but no pods.
     if (!isForbidden(error)) throw apiFailure(error, action, server);
-    const message = `which pods use what is not known: not allowed to ${action}`;
+    const message = `the pods that use the definitions are unknown: not allowed to ${action}`;
     refusals.push(findingAbout({ kind: "cluster" }, "error", "pods-not-listed", message));
   }
   const ofPods = Array.from(problems.values(), ({ first, pods }) => withPods(first, pods));
   return { users, selecting, findings: [...ofPods, ...ofMissing, ...refusals] };
 }
 
-/** What is too large in the plan that a daemon would make of a pod's selections; without the cluster network, which is the nodes' matter. */
+/** Checks the size of the plan that a daemon would make of a pod's selections, without the cluster network, which depends on the node. */
 function planProblems(
   selected: readonly SelectedDefinition[],
   weights: ReadonlyMap<string, DefinitionWeight>,
@@ -152,7 +152,7 @@ function planProblems(
   let plugins = 0;
   for (const { key, cniArgs } of selected) {
     const weight = weights.get(key);
-    // In the plan they are in base64.
+    // The plan has them in base64.
     bytes += (weight?.bytes ?? 0) + Math.ceil((cniArgs * (weight?.plugins ?? 0) * 4) / 3);
     plugins += weight?.plugins ?? 0;
   }
@@ -177,7 +177,7 @@ function entry<Value>(map: Map<string, Value>, key: string, make: () => Value): 
   return value;
 }
 
-/** Asks for a definition that pods name. @param key `namespace/name` @param users the pods */
+/** Gets a definition that pods name. @param key `namespace/name` @param users the pods */
 async function lookUp(
   api: Api,
   { server, namespace: scope }: ClusterScope,
@@ -195,7 +195,7 @@ async function lookUp(
     return object === undefined ? isMissing : checkDefinition(object, context).findings;
   } catch (error) {
     if (!isForbidden(error)) throw apiFailure(error, actionText("get", definitions, namespace), server);
-    // The list that had to have it is as good as an answer; of another namespace nothing is known.
+    // In a listed namespace the list has shown that it is missing. In another namespace it is unknown.
     if (scope === undefined || scope === namespace) return isMissing;
     const message = `not checked: not allowed to ${actionText("get", definitions, namespace)}`;
     return [findingAbout({ ...subject, pods: users }, "warning", "definition-not-checked", message)];

@@ -1,4 +1,4 @@
-/** Checks one NetworkAttachmentDefinition as the API has it, with the daemon's own rules. */
+/** Checks one NetworkAttachmentDefinition of the API, by the daemon's own rules. */
 
 import { parseNetworkConfig } from "../../cni/config.ts";
 import { CniError } from "../../cni/errors.ts";
@@ -11,22 +11,22 @@ import { ownPlaces, type Places } from "../configuration/places.ts";
 import { type LocatedDocument, locateDocuments } from "../configuration/position.ts";
 import { type ClusterFinding, findingAbout } from "./finding.ts";
 
-/** What was found out about a definition. */
+/** The result of the check of a definition. */
 export interface CheckedDefinition {
   /** `namespace/name` */
   readonly key: string;
   readonly findings: readonly ClusterFinding[];
-  /** What it takes of a pod's plan; undefined where it cannot be used, or a node's file stands in for it. */
+  /** Its share of a pod's plan; undefined if it cannot be used, or a node's file replaces it. */
   readonly weight?: DefinitionWeight | undefined;
 }
 
-/** How much of a pod's plan a network takes. */
+/** The share of a pod's plan that a network takes. */
 export interface DefinitionWeight {
   readonly bytes: number;
   readonly plugins: number;
 }
 
-/** @param object anything @returns what is wrong with it */
+/** @param object any value of the API @returns its findings */
 export function checkDefinition(object: JsonObject, context: CheckContext): CheckedDefinition {
   const metadata = isJsonObject(object.metadata) ? object.metadata : {};
   const namespace = typeof metadata.namespace === "string" ? metadata.namespace : "";
@@ -54,13 +54,13 @@ function weightOf(nad: Nad, { kernels }: CheckContext): DefinitionWeight | undef
     const delegate = { name, network, isCluster: false, request: {}, isChainFile: false };
     return { bytes: entryLength(delegate), plugins: network.plugins.length };
   } catch (error) {
-    // It is among the findings.
+    // The findings have this error.
     if (error instanceof CniError) return undefined;
     throw error;
   }
 }
 
-/** The text is taken apart once a place is asked for: few configurations have something wrong with them. */
+/** Parses the text only when a place is needed: few configurations have problems. */
 function placesIn(config: Uint8Array): Places {
   let located: LocatedDocument | undefined;
   return ownPlaces(undefined, (path) => {

@@ -1,20 +1,20 @@
-/** What a check of a cluster has to say about its objects, and its text. */
+/** Findings about the objects of a cluster, and their text. */
 
 import { comparePlaces, type Finding, formatFinding } from "../text/finding.ts";
 import { listed } from "../text/quantities.ts";
 
-/** What a finding is about. */
+/** The subject of a finding. */
 export interface ClusterSubject {
   /** `cluster`: no single object. */
   readonly kind: "NetworkAttachmentDefinition" | "Pod" | "cluster";
   /** "" for `cluster`. */
   readonly namespace: string;
   readonly name: string;
-  /** `namespace/name` of the pods that do not get their networks because of it. */
+  /** `namespace/name` of the pods that cannot get their networks because of it. */
   readonly pods: readonly string[];
 }
 
-/** Its message has the field: `spec.config: …`, `annotation …: …`. Line and column count in the text of that field. */
+/** The message begins with the field: `spec.config: …`, `annotation …: …`. Line and column are those in the text of that field. */
 export type ClusterFinding = Finding<ClusterSubject>;
 
 export interface ClusterReport {
@@ -25,17 +25,17 @@ export interface ClusterReport {
   readonly definitions: number;
   /** Pods that select networks. */
   readonly pods: number;
-  /** Definitions, then pods, then what is about no single object; each by name. */
+  /** Sorted: definitions, then pods, then findings about no single object; each by name. */
   readonly findings: readonly ClusterFinding[];
 }
 
-/** Pods that are named in text; further ones are counted. */
+/** How many pods the text names; it counts the others. */
 const podsShown = 10;
 
 const kinds = ["NetworkAttachmentDefinition", "Pod", "cluster"] as const;
 const shortNames = { NetworkAttachmentDefinition: "nad", Pod: "pod" } as const;
 
-/** A finding about one object, or about the cluster. @param subject without its pods: it is not known yet whom it concerns */
+/** A finding about one object, or about the cluster. @param subject without its pods, which may still be unknown */
 export function findingAbout(
   subject: Partial<ClusterSubject> & Pick<ClusterSubject, "kind">,
   severity: ClusterFinding["severity"],
@@ -47,7 +47,7 @@ export function findingAbout(
   return { code, severity, subject: whole, place, message, remedy: "" };
 }
 
-/** Orders findings as a report has them. */
+/** Sorts findings for the report. */
 export function compareFindings(left: ClusterFinding, right: ClusterFinding): number {
   return (
     kinds.indexOf(left.subject.kind) - kinds.indexOf(right.subject.kind) ||
@@ -61,7 +61,7 @@ function compareText(left: string, right: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** Findings as lines, the pods of an object once. @returns text that ends with a newline, or "" */
+/** Findings as lines, with the pods of an object only once. @returns text that ends with a newline, or "" */
 export function formatClusterFindings({ findings, server }: ClusterReport): string {
   return findings
     .map((finding, index) => {
@@ -85,7 +85,7 @@ function podsLine({ kind, namespace, name, pods }: ClusterSubject): string {
   return `  ${said} ${what}: ${listed(others, podsShown)}\n`;
 }
 
-/** As `validate --json` has it. */
+/** The form of `validate --json`. */
 export function clusterReportJson({ findings, ...report }: ClusterReport) {
   return {
     ...report,

@@ -1,4 +1,4 @@
-/** Which kubeconfig a command uses, as kubectl's users expect it. */
+/** Chooses a command's kubeconfig by kubectl's rules. */
 
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
@@ -8,7 +8,7 @@ import { UserError } from "../command/user-error.ts";
 export interface KubeconfigChoice {
   /** "": the cluster of the pod that this process belongs to. */
   readonly path: string;
-  /** What the user may not expect of it; "" if there is nothing. */
+  /** A warning about the choice for the user; "" for none. */
   readonly warning: string;
 }
 
@@ -18,7 +18,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * The file that the user names, else the first one of KUBECONFIG, else `~/.kube/config`, else the pod's own cluster.
  * @param given by the user; undefined if nothing was
  * @param isInCluster is this process in a pod, with a service account?
- * @throws {UserError} where there is none, or it is not there
+ * @throws {UserError} if there is none, or the file is missing
  */
 export function chooseKubeconfig(
   given: string | undefined,

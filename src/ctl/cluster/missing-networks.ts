@@ -1,4 +1,4 @@
-/** Pods that run without the networks that they select, as the API shows them: they have no network-status. */
+/** Finds pods that run without the networks that they select: they have no network-status in the API. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { isJsonObject, type JsonObject } from "../../cni/json.ts";
@@ -7,7 +7,7 @@ import { keptPod } from "../../kube/pods.ts";
 import { type ClusterFinding, findingAbout } from "./finding.ts";
 import { forEachPod } from "./objects.ts";
 
-/** A network-status follows its pod's ADD by some milliseconds: a pod that has none is looked at again after this time. */
+/** A network-status follows its pod's ADD by some milliseconds, so a pod without one gets a second look after this time. */
 const usualSecondLookMs = 2_000;
 
 const message =
@@ -21,7 +21,7 @@ export function lacksStatus(pod: JsonObject): boolean {
 }
 
 /**
- * Which of the pods run, and still lack a network-status.
+ * Finds the pods that run and still lack a network-status.
  * @param namespace undefined: all
  * @param lacking `namespace/name` of pods that lacked it a moment ago
  * @param secondLookMs milliseconds between the two looks
@@ -47,7 +47,7 @@ export async function missingNetworks(
   });
 }
 
-/** Those of some pods that run, have a network namespace of their own, and lack a network-status. @param among `namespace/name` */
+/** The pods that run, have their own network namespace, and lack a network-status. @param among `namespace/name` */
 async function runningOf(
   api: Api,
   namespace: string | undefined,

@@ -1,4 +1,4 @@
-/** Reads objects from the API server as validate needs them: lists page by page, never whole, and failures as words that say what to do. */
+/** Reads objects from the API server for validate: lists page by page, and turns failures into errors with advice. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { isJsonObject, type JsonObject } from "../../cni/json.ts";
@@ -6,18 +6,18 @@ import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from
 import { notAList, PagedList } from "../../kube/paged-list.ts";
 import { UserError } from "../command/user-error.ts";
 
-/** Objects a page. */
+/** Objects per page. */
 const pageSize = 250;
-/** Of a page, in bytes. */
+/** Largest page, in bytes. */
 const longestPageBytes = 64 << 20;
-/** So often is a server asked that cannot answer now (429, 500, 503). */
+/** Number of attempts at a busy server (429, 500, 503). */
 const attempts = 3;
-/** Milliseconds before the second attempt where the server does not say; before the third twice as many. */
+/** Milliseconds before the second attempt, unless the server names a time; doubled before the third. */
 const usualPause = 300;
-/** A server that asks for a longer pause is not waited for. */
+/** The longest pause that a server may ask for, in milliseconds. */
 const longestPause = 10_000;
 
-/** A kind of object, as paths and messages have it. */
+/** A kind of object, by its names in paths and messages. */
 export interface Resource {
   /** `/api/v1`, `/apis/<group>/<version>`. */
   readonly base: string;
@@ -35,7 +35,7 @@ export const definitions: Resource = {
 
 export const pods: Resource = { base: "/api/v1", name: "pods", group: "" };
 
-/** Which objects of a list, and how much of them. */
+/** Selects objects of a list, and parts of them. */
 export interface Selection {
   /** undefined: all. */
   readonly namespace: string | undefined;
@@ -46,8 +46,8 @@ export interface Selection {
 }
 
 /**
- * Calls `visit` with every object of a list. No more than one page is in memory.
- * @throws {ApiError} {@link ApiUnreachable} as the server answers
+ * Calls `visit` with every object of a list, with only one page in memory.
+ * @throws {ApiError} {@link ApiUnreachable}
  */
 export async function forEachObject(
   api: Api,
@@ -68,11 +68,11 @@ export async function forEachObject(
   }
 }
 
-/** For pods in the host's network nobody calls a CNI plugin. Servers before Kubernetes 1.28 cannot select so. */
+/** Excludes pods in the host's network, for which the runtime calls no CNI plugin. Servers before Kubernetes 1.28 do not know this selector. */
 const notHostNetwork = "spec.hostNetwork=false";
 
 /**
- * Calls `visit` with every pod that may have networks: with its metadata, or all of it where the server is too old to leave out pods in the host's network.
+ * Calls `visit` with every pod that may have networks: with its metadata, or all of it if the server is too old to exclude pods in the host's network.
  * @param namespace undefined: all
  * @param phases field selector of the pods' phases
  * @throws as {@link forEachObject}
@@ -92,7 +92,7 @@ export async function forEachPod(
   }
 }
 
-/** One object. @returns undefined: there is none @throws {ApiError} {@link ApiUnreachable} as the server answers */
+/** Gets one object. @returns undefined: there is none @throws {ApiError} {@link ApiUnreachable} */
 export async function getObject(
   api: Api,
   resource: Resource,
@@ -109,22 +109,22 @@ export async function getObject(
   }
 }
 
-/** Is it a refusal of RBAC's? */
+/** Does RBAC refuse the request? */
 export function isForbidden(error: unknown): boolean {
   return error instanceof ApiError && error.status === 403;
 }
 
-/** "list pods in namespace a": what was tried, as RBAC has it. */
+/** The action in RBAC's terms: "list pods in namespace a". */
 export function actionText(verb: string, resource: Resource, namespace: string | undefined): string {
   const what = resource.group === "" ? resource.name : `${resource.name}.${resource.group}`;
   return `${verb} ${what} ${namespace === undefined ? "in all namespaces" : `in namespace ${namespace}`}`;
 }
 
 /**
- * What a failed request means to the user.
+ * Explains a failed request to the user.
  * @param action as actionText gives it
  * @param server its address
- * @returns errors of other kinds as they are
+ * @returns other errors unchanged
  */
 export function apiFailure(error: unknown, action: string, server: string): unknown {
   if (error instanceof ApiUnreachable) {
@@ -147,7 +147,7 @@ export function apiFailure(error: unknown, action: string, server: string): unkn
         cause: error,
       });
     case 404:
-      // The server answers so to a list only where it does not know the kind.
+      // A server answers a list with 404 only if it does not know the kind.
       return new UserError(
         `${server} does not know NetworkAttachmentDefinitions (${error.message})`,
         "their CustomResourceDefinition is not installed: kubectl apply -f deploy/base/crd.yaml",
@@ -176,13 +176,13 @@ function pathOf(resource: Resource, namespace: string | undefined): string {
   return `${resource.base}${within}/${resource.name}`;
 }
 
-/** Asks again while the server is busy. */
+/** Retries while the server is busy. */
 async function patientRequest(api: Api, request: ApiRequest): Promise<unknown> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await api.request<unknown>(request);
     } catch (error) {
-      // Where nothing answers at all the user waits for nothing.
+      // Do not let the user wait for a server that does not answer at all.
       const pause = error instanceof ApiError ? (error.retryAfterMs ?? usualPause * attempt) : Infinity;
       if (!isTransient(error) || attempt === attempts || pause > longestPause) throw error;
       await sleep(pause);

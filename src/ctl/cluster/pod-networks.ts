@@ -1,4 +1,4 @@
-/** Which NetworkAttachmentDefinitions a pod asks for, or what is wrong with the way it asks. */
+/** Reads the NetworkAttachmentDefinitions that a pod selects, and checks the selections. */
 
 import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 import {
@@ -20,7 +20,7 @@ export interface PodNetworks {
   readonly problems: readonly SelectionProblem[];
 }
 
-/** What is wrong with the networks that a pod selects. */
+/** A problem with the networks that a pod selects. */
 export interface SelectionProblem extends Problem {
   readonly code: "selection-refused" | "plan-too-large";
 }
@@ -28,7 +28,7 @@ export interface SelectionProblem extends Problem {
 export interface SelectedDefinition {
   /** `namespace/name` */
   readonly key: string;
-  /** Bytes of `cni-args`, which go into each plugin. */
+  /** Bytes of `cni-args`, which each plugin gets. */
   readonly cniArgs: number;
 }
 
@@ -36,7 +36,7 @@ export interface SelectedDefinition {
  * @param pod as the API has it, spec is not needed; nothing of it is kept
  * @param multusNamespace of a default network that names none
  * @param maxNetworks that a pod may select
- * @returns undefined where the pod selects no networks, or is on the host's
+ * @returns undefined if the pod selects no networks, or uses the host's
  */
 export function podNetworks(
   pod: JsonObject,
@@ -45,7 +45,7 @@ export function podNetworks(
 ): PodNetworks | undefined {
   const { metadata, spec } = pod;
   if (!isJsonObject(metadata) || !isJsonObject(metadata.annotations)) return undefined;
-  // Where the server has not left it out already.
+  // For servers that cannot exclude such pods.
   if (isJsonObject(spec) && spec.hostNetwork === true) return undefined;
   const namespace = textOr(metadata.namespace, "default");
   const name = textOr(metadata.name, "");

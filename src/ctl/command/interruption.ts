@@ -1,8 +1,8 @@
-/** Ctrl-C and the like as an AbortSignal, so that whoever is interrupted can still clean up. */
+/** Turns Ctrl-C and other signals into an AbortSignal, so that an interrupted command can still clean up. */
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Listens until it is disposed. Further signals change nothing: what is being cleaned up is cleaned up. */
+/** Listens until it is disposed. Further signals have no effect: the cleanup is completed. */
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
   readonly #listener = (signal: NodeJS.Signals) => this.#controller.abort(new Interrupted(signal));
@@ -29,7 +29,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** Waits for the interruption, without an error, even if there is nothing else that keeps the process alive. */
+/** Waits for the interruption, and keeps the process alive meanwhile. Resolves without an error. */
 export function untilInterrupted(signal: AbortSignal): Promise<void> {
   const alive = setInterval(() => {}, 2 ** 30);
   const interrupted = new Promise<void>((resolve) => {

@@ -1,8 +1,8 @@
-/** An error that the user can do something about: said without a stack, with what to do. */
+/** An error that the user can fix: printed with advice, without a stack. */
 
 export class UserError extends Error {
   override readonly name = "UserError";
-  /** What to do about it; "" if there is nothing to say. */
+  /** Advice for the user; "" for none. */
   readonly advice: string;
 
   constructor(message: string, advice = "", options?: ErrorOptions) {

@@ -1,4 +1,4 @@
-/** Checks one network configuration or netconf with the daemon's own parsers, and what they cannot know: are the plugins here, does anybody fill the capabilities. */
+/** Checks one network configuration or netconf with the daemon's own parsers, and checks what the parsers cannot: installed plugins and known capabilities. */
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -20,19 +20,19 @@ import { isNetconf } from "./kind.ts";
 import { findingAt, type Places, refusals, type Source, type TextFinding, withoutSource } from "./places.ts";
 import type { ValuePath } from "./position.ts";
 
-/** What configurations are checked with. */
+/** The means to check configurations. */
 export interface CheckContext {
   readonly kernels: Kernels;
-  /** Directories that plugins are looked for in; none: the configuration is not for this machine, and nothing on it is looked at. */
+  /** Directories to search for plugins; none: the configuration is for another machine, so that nothing of this machine is checked. */
   readonly binDirs: readonly string[];
 }
 
-/** A configuration and where it is. */
+/** A configuration and its place. */
 export interface LocatedText extends Source {
   readonly bytes: Uint8Array;
 }
 
-/** Capability arguments that Multus or runtimes give (those of runtimes are conventions of the CNI spec). */
+/** Capability arguments that Multus or runtimes pass (those of runtimes are conventions of the CNI spec). */
 const knownCapabilities = [
   ...commonCapabilities,
   "dns",
@@ -48,13 +48,13 @@ const capabilitiesNamed = 20;
 /** The name that parseNetconf gives its source in errors. */
 const netconfSource = "netconf on stdin";
 
-/** What a configuration is for, where it is not a file by itself. */
+/** The purpose of a configuration that is not a file by itself. */
 export interface ConfigurationUse {
   /** For a missing or empty `name`. */
   readonly defaultName?: string;
-  /** Multus attaches it: as a NetworkAttachmentDefinition or an inline delegate, and never as the runtime's own file, which may be Multus's. */
+  /** Multus attaches it, as a NetworkAttachmentDefinition or an inline delegate. It is not the runtime's own file, which may call Multus. */
   readonly isDelegate?: boolean;
-  /** The name that the netconf around it gives Multus. */
+  /** Multus's network name in the surrounding netconf. */
   readonly ownType?: string;
 }
 
@@ -86,15 +86,15 @@ export function checkNetworkConfiguration(
   return [...nameFindings(network, text), ...versionFindings(network, text), ...ofPlugins];
 }
 
-/** Without a version it runs, but in one that changes with the plugins and with Multus's own configuration. */
+/** A configuration without a version runs in one that depends on the plugins and on Multus's own configuration. */
 function versionFindings({ saysVersion }: NetworkConfigList, source: Source): TextFinding[] {
   if (saysVersion) return [];
   const message =
-    "names no cniVersion: it is run in the highest version that Multus's own configuration and all its plugins know";
+    "names no cniVersion: it runs in the highest version that Multus's own configuration and all its plugins support";
   return [findingAt(source, "warning", "no-cni-version", message, ["cniVersion"])];
 }
 
-/** A name that is too long for the file of a result with the container ids of usual runtimes: for every interface, or for one of a long name. */
+/** Reports a name that is too long for the file of a result, with container ids of usual length: for every interface, or for long interface names. */
 function nameFindings({ name }: NetworkConfigList, source: Source): TextFinding[] {
   const { always, atMost } = usualNetworkNameLengths;
   if (name.length <= always) return [];
@@ -141,7 +141,7 @@ export function checkNetconf(text: LocatedText, context: CheckContext): TextFind
   }
 }
 
-/** Is the cluster network's file, or the first one of its directory, Multus's own? What else may be wrong with that file is found where it is checked itself. */
+/** Is the cluster network's file, or the first one of its directory, Multus's own? Its other problems are found when the file itself is checked. */
 function refusedClusterNetwork({ clusterNetwork, type }: Netconf, context: CheckContext): string | undefined {
   try {
     const network = new NetworkConfigFiles(context.kernels, () => {}).loadPath(clusterNetwork);
@@ -152,7 +152,7 @@ function refusedClusterNetwork({ clusterNetwork, type }: Netconf, context: Check
   }
 }
 
-/** A plugin's configuration with name and version of its list, which a runtime sets; added at the end, so that places stay what they are. */
+/** A plugin's configuration with name and version of its list, which a runtime sets. They are appended, so that places stay valid. */
 function asRuntimeSends(plugin: PluginParts, network: NetworkConfigList): Uint8Array {
   const written = Buffer.from(plugin.bytes).toString().trimEnd().slice(0, -1);
   const { name, cniVersion } = network;
@@ -170,7 +170,7 @@ function within(places: Places, base: ValuePath): Places {
   };
 }
 
-/** A place in a part of a text, counted in the whole. */
+/** Translates a place in a part of a text into one in the whole text. */
 function shift(start: Position, inner: Position): Position {
   return {
     line: start.line + inner.line - 1,
@@ -198,7 +198,7 @@ function warningsOf(plugin: PluginParts, source: Source, context: CheckContext):
 
 const spelling = keySpelling(["capabilities"]);
 
-/** `capabilities` of a configuration that has been checked. */
+/** Findings about `capabilities` of a checked configuration. */
 function capabilitiesOf(bytes: Uint8Array, file: string): JsonObject {
   const members = fieldMembers(bytes, file, spelling.isKnown);
   const value = memberValue(spelling.members(members), "capabilities");
@@ -210,7 +210,7 @@ function capabilityWarnings(bytes: Uint8Array, source: Source): TextFinding[] {
     (name) => !knownCapabilities.includes(name),
   );
   const named = unknown.slice(0, capabilitiesNamed).map((name) => {
-    const message = `capability ${name} is not known: nobody fills it (known: ${knownCapabilities.join(", ")})`;
+    const message = `capability ${name} is unknown: neither Multus nor a runtime fills it (known: ${knownCapabilities.join(", ")})`;
     return findingAt(source, "warning", "unknown-capability", message, ["capabilities", name]);
   });
   if (unknown.length === named.length) return named;

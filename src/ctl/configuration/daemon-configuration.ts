@@ -1,4 +1,4 @@
-/** Checks a daemon's own configuration (`multusd --config`) with the daemon's parser, and names the keys that would not count. */
+/** Checks a daemon's own configuration (`multusd --config`) with the daemon's parser, and names keys that have no effect. */
 
 import { parseDaemonConfig } from "../../daemon-config/config.ts";
 import { quoted } from "../../log/quoted.ts";
@@ -8,7 +8,7 @@ import { findingAt, refusals, type TextFinding } from "./places.ts";
 /** Keys that get a warning each. */
 const keysNamed = 20;
 
-/** Findings about a daemon's configuration: what the daemon would end for, and the keys that it would pass over. */
+/** Findings about a daemon's configuration: errors that prevent the daemon's start, and keys that it ignores. */
 export function checkDaemonConfiguration(text: LocatedText): TextFinding[] {
   const warning = (message: string, key: string) =>
     findingAt(text, "warning", "daemon-warning", message, [key]);

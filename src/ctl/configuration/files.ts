@@ -1,4 +1,4 @@
-/** Checks files: takes them apart into documents, tells what each is, and has it checked. */
+/** Checks files: parses them into documents, detects the kind of each, and checks it. */
 
 import * as yaml from "yaml";
 import { CniError } from "../../cni/errors.ts";
@@ -12,19 +12,19 @@ import { type DocumentKind, documentKind } from "./kind.ts";
 import { findingAt, ownPlaces, type Places, refusals, type Source, type TextFinding } from "./places.ts";
 import { type LocatedDocument, locateDocuments, type ValuePath } from "./position.ts";
 
-/** What was found in one file. */
+/** The report on one file. */
 export interface FileReport {
   readonly file: string;
-  /** What each document is, in order; of a list of objects its items. */
+  /** The kind of each document, in order; for a list of objects, of its items. */
   readonly documents: readonly DocumentKind[];
   readonly findings: readonly TextFinding[];
 }
 
-/** Nobody sees it in an editor. */
+/** Editors do not show it. */
 const byteOrderMark = "\ufeff";
 /**
  * Checks a text.
- * @param file names it in the findings
+ * @param file its name in the findings
  */
 export function checkText(text: string, file: string, context: CheckContext): FileReport {
   const isJson = /^\s*[[{]/.test(text);
@@ -32,13 +32,13 @@ export function checkText(text: string, file: string, context: CheckContext): Fi
   const notJson = isJson ? jsonProblems(text, source) : [];
   if (notJson.length > 0) return { file, documents: ["unknown"], findings: notJson };
   const documents = locateDocuments(text).filter(
-    // Nothing is between two lines of `---`, or behind a last one.
+    // An empty document: between two lines of `---`, or after the last one.
     ({ document, value }) => document.contents !== null && value !== null,
   );
   if (documents.length === 0) {
     return { file, documents: [], findings: [findingAt(source, "error", "empty-file", "is empty")] };
   }
-  // A document that cannot be parsed may be anything; in YAML it is a manifest.
+  // The kind of a malformed document is unknown; YAML is taken for a manifest.
   const kinds = documents.map(({ value }) => (value === undefined ? "nad" : documentKind(value)));
   const findings = documents.flatMap((located, index) => {
     const kind = kinds[index] ?? "unknown";
@@ -57,10 +57,10 @@ export function checkText(text: string, file: string, context: CheckContext): Fi
   return { file, documents: kinds, findings: findings.sort(comparePlaces) };
 }
 
-/** Strict JSON, as a runtime reads it; YAML's parser takes more. */
+/** Checks for strict JSON, as a runtime reads it; the YAML parser accepts more. */
 function jsonProblems(text: string, source: Source): TextFinding[] {
   if (text.startsWith(byteOrderMark)) {
-    const message = "begins with a byte order mark, which no runtime takes: save it as UTF-8 without one";
+    const message = "begins with a byte order mark, which no runtime accepts: save it as UTF-8 without one";
     return [findingAt(source, "error", "byte-order-mark", message)];
   }
   try {

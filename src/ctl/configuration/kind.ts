@@ -1,11 +1,11 @@
-/** What a document is, told from its keys. */
+/** Detects the kind of a document by its keys. */
 
 import { isJsonObject, type JsonObject, scalarText } from "../../cni/json.ts";
 import { keySpelling } from "../../cni/key-spelling.ts";
 import { isDaemonKey } from "../../daemon-config/config.ts";
 import { multusPluginNames } from "../../multus/input/own-plugin.ts";
 
-/** `other`: an object of Kubernetes that is none of Multus's, as manifests have them beside. `unknown`: nothing that Multus reads. */
+/** `other`: a Kubernetes object that does not concern Multus, as manifests may have. `unknown`: nothing that Multus reads. */
 export type DocumentKind =
   | "netconf"
   | "daemon"
@@ -26,7 +26,7 @@ export function isNetconf(value: unknown): boolean {
   );
 }
 
-/** With a name for its kind. One of the group that NetworkAttachmentDefinitions are of is a misspelt one. */
+/** Is it another object of Kubernetes? One of the API group of NetworkAttachmentDefinitions is a misspelt definition. */
 function isOtherObject({ apiVersion, kind }: JsonObject): boolean {
   const isNamed = typeof apiVersion === "string" && typeof kind === "string" && kind !== "";
   return isNamed && !apiVersion.startsWith("k8s.cni.cncf.io/");
@@ -44,13 +44,13 @@ export function documentKind(value: unknown): DocumentKind {
   const has = (key: string) => isJsonObject(spelled) && key in spelled;
   if (has("plugins")) return "conflist";
   if (has("clusterNetwork") || has("delegates")) return "netconf";
-  // Its `type` is the one of the file that it makes for the runtime: Multus's name.
+  // Its `type` is that of the runtime's file that the daemon writes: Multus's name.
   if (Object.keys(value).some(isDaemonKey) && (isNetconf(value) || !has("type"))) return "daemon";
   if (isNetconf(value)) return "netconf";
   return has("type") ? "conf" : "unknown";
 }
 
-/** How a kind is called in the report. */
+/** A kind's name in the report. */
 export const kindNames: Readonly<Record<DocumentKind, string>> = {
   netconf: "Multus configuration (netconf)",
   daemon: "configuration of the daemon",

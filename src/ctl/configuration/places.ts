@@ -1,4 +1,4 @@
-/** Where in a file something is that the daemon's own errors, or a check, are about; and the findings that are made of it. */
+/** Maps the daemon's own errors, and the findings of checks, to places in a file. */
 
 import { CniError } from "../../cni/errors.ts";
 import type { Finding, Position } from "../text/finding.ts";
@@ -9,23 +9,23 @@ export interface TextFinding extends Finding {
   readonly place: Position;
 }
 
-/** What is wrong with a text, and where. */
+/** A problem in a text, and its place. */
 export interface Problem {
   readonly message: string;
   readonly place: Position;
 }
 
-/** Places in the file of what an error is about. */
+/** Finds places in a file. */
 export interface Places {
-  /** The place of a line and column of the text that was checked; undefined where that text is not in the file as it stands. */
+  /** The place of a line and column of the checked text; undefined if the file does not contain that text verbatim. */
   inside(inner: Position): Position | undefined;
-  /** The place of the value at a path of the document that was checked; undefined where there is none. */
+  /** The place of the value at a path of the checked document; undefined if there is none. */
   of(path: ValuePath): Position | undefined;
-  /** The place of the document that was checked. */
+  /** The place of the checked document. */
   readonly whole: Position;
 }
 
-/** A document by itself: its places are those of the text. @param whole where it begins @param locate finds a value in it */
+/** Places of a document that is a file by itself. @param whole its beginning @param locate finds a value in it */
 export function ownPlaces(
   whole: Position = { line: 1, column: 1 },
   locate: Places["of"] = () => undefined,
@@ -33,12 +33,12 @@ export function ownPlaces(
   return { whole, of: locate, inside: (inner) => inner };
 }
 
-/** A field as errors name it: `plugins[0].ipam`. */
+/** A field in the form of error messages: `plugins[0].ipam`. */
 const fieldInMessage = /[A-Za-z][\w-]*(?:\[\d+\]|\.[A-Za-z][\w-]*)*/g;
 
 /**
  * The problems that an error names, each with its place in the file.
- * @param error what a parser threw; anything but a CniError is thrown again
+ * @param error a parser's error; anything but a CniError is rethrown
  * @param where the name that the parser was given for its source; taken off the message
  */
 export function problemsOf(error: unknown, where: string, places: Places): Problem[] {
@@ -51,12 +51,12 @@ export function problemsOf(error: unknown, where: string, places: Places): Probl
     }
     const place = places.inside({ line, column });
     if (place !== undefined) return { message, place };
-    // Where the place cannot be mapped the message has it, and the place is that of the text that it counts in.
+    // If the place cannot be mapped, the message keeps it, and the finding gets the place of the whole text.
     return { message: `${message} (line ${line}, column ${column})`, place: places.whole };
   });
 }
 
-/** Where findings come from: a file, by the name that they give it, and the places in it. */
+/** The source of findings: a file, by its name in messages, and the places in it. */
 export interface Source {
   readonly file: string;
   readonly places: Places;
@@ -85,7 +85,7 @@ export function refusals(error: unknown, where: string, { file, places }: Source
   }));
 }
 
-/** A message of the daemon's without the name of its source. */
+/** A daemon's message without the name of its source. */
 export function withoutSource(message: string, where: string): string {
   return message.startsWith(`${where}: `) ? message.slice(where.length + 2) : message;
 }

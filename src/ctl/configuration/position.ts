@@ -1,4 +1,4 @@
-/** Where in a file something is: from offsets and from paths into a document to lines and columns, also through JSON that a YAML scalar holds. */
+/** Maps offsets and paths in a document to lines and columns of its file, also through JSON in a YAML scalar. */
 
 import { type Document, isNode, isScalar, parseAllDocuments, type Scalar } from "yaml";
 import { TextPlaces } from "../../cni/text-places.ts";
@@ -7,25 +7,25 @@ import type { Position } from "../text/finding.ts";
 /** Keys and indices from a document's top to a value. */
 export type ValuePath = readonly (string | number)[];
 
-/** One document of a YAML or JSON file, with the place of each of its values. */
+/** One document of a YAML or JSON file, with the place of each value. */
 export interface LocatedDocument {
   readonly document: Document.Parsed;
-  /** What it says; undefined where it cannot be parsed, or its aliases expand without end. */
+  /** Its value; undefined if it cannot be parsed, or its aliases expand without end. */
   readonly value: unknown;
-  /** The place of the value at `path`; undefined where there is none. */
+  /** The place of the value at `path`; undefined if there is none. */
   locate(path: ValuePath): Position | undefined;
   /**
-   * The place in the file of a place in a text that the file's scalar at `path` holds.
-   * undefined: the scalar is written with escapes or folded lines, so that its text and the file's differ.
+   * Maps a place in the text of the scalar at `path` to a place in the file.
+   * undefined: the scalar has escapes or folded lines, so that its text and the file's differ.
    */
   locateInside(path: ValuePath, inner: Position): Position | undefined;
 }
 
-/** Takes a YAML (or JSON) stream apart. Syntax errors are in each document's `errors`; keys may repeat, as in JSON. */
+/** Parses a YAML (or JSON) stream. Syntax errors are in each document's `errors`; keys may repeat, as in JSON. */
 export function locateDocuments(text: string): LocatedDocument[] {
   const parsed = parseAllDocuments(text, {
     prettyErrors: false,
-    // Its warnings would go to stderr past every log.
+    // Otherwise the parser writes its warnings to stderr, bypassing the log.
     logLevel: "error",
     uniqueKeys: false,
   });
@@ -43,18 +43,18 @@ export function locateDocuments(text: string): LocatedDocument[] {
   });
 }
 
-/** The value of a document; undefined where it has none that can be used. */
+/** The value of a document; undefined if it has none that can be used. */
 export function documentValue(document: Document.Parsed): unknown {
   if (document.errors.length > 0) return undefined;
   try {
     return document.toJS();
   } catch {
-    // An alias that expands without end, or to nothing: NadFiles says so, and where.
+    // An alias that expands without end, or to nothing: NadFiles reports it, with its place.
     return undefined;
   }
 }
 
-/** Maps a place in a scalar's text to the file: block literals line by line, quoted scalars where no character is escaped. */
+/** Maps a place in a scalar's text to the file: block literals line by line, quoted scalars without escapes only. */
 function insideScalar(text: string, node: Scalar, inner: Position): Position | undefined {
   if (typeof node.value !== "string" || !node.range) return undefined;
   const [start, end] = node.range;

@@ -1,4 +1,4 @@
-/** The certificate of this node's daemon, where perNodeCertificate has one made: is it valid, this node's, and renewed in time? */
+/** Checks the certificate of this node's daemon (perNodeCertificate): is it valid, this node's, and renewed in time? */
 
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -16,9 +16,9 @@ import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
 const check = "daemon/certificate";
 const approval =
-  "the daemon's log says why; kubectl get csr shows whether its request waits: somebody has to approve it (multusctl approve-certs)";
+  "the daemon's log says why; kubectl get csr shows whether its request is pending: it needs an approver (multusctl approve-certs)";
 
-/** The directory of the certificate that a kubeconfig names (multusctl kubeconfig, Go multus's kubeconfig_generator); undefined where it names none of those. */
+/** The directory of the certificate that a kubeconfig names (multusctl kubeconfig, Go multus's kubeconfig_generator); undefined if it names neither. */
 export function certDirOf(kubeconfig: string): string | undefined {
   let text: string;
   try {
@@ -31,14 +31,14 @@ export function certDirOf(kubeconfig: string): string | undefined {
 }
 
 /**
- * @param nodeName of the node in the cluster; "" where it is not known
+ * @param nodeName of the node in the cluster; "" if unknown
  * @param now milliseconds since the epoch
- * @returns nothing where there is no such directory: the daemon has other credentials
+ * @returns nothing if there is no such directory: the daemon has other credentials
  */
 export function checkCertificate(certDir: string, nodeName: string, now: number): NodeFinding[] {
   if (!existsSync(certDir)) return [];
   const path = currentCertificatePath(certDir);
-  const another = `remove ${path} and restart the daemon: it has another one signed`;
+  const another = `remove ${path} and restart the daemon: it requests another one`;
   let pair: CertificatePair | undefined;
   try {
     pair = readCurrentPair(certDir);
@@ -52,7 +52,7 @@ export function checkCertificate(certDir: string, nodeName: string, now: number)
     return [
       warn(
         check,
-        `${certDir} has no certificate: with perNodeCertificate the daemon has no cluster`,
+        `${certDir} has no certificate: with perNodeCertificate the daemon cannot reach the cluster without one`,
         approval,
       ),
     ];
@@ -67,7 +67,7 @@ export function checkCertificate(certDir: string, nodeName: string, now: number)
     findings.push(
       warn(
         check,
-        `${path} is not for its owner only: who has its key is this node's daemon for the API server`,
+        `${path} is accessible to other users: with its key they can act as this node's daemon`,
         `chmod 0600 ${path}`,
       ),
     );
@@ -84,7 +84,7 @@ function checkTimes(path: string, pair: CertificatePair, now: number): NodeFindi
       fail(
         check,
         `${path} is good from ${time(pair.from)} on, and this machine's clock says ${time(now)}`,
-        "have chrony or systemd-timesyncd set the clock: no certificate is good on it, the API server's neither",
+        "have chrony or systemd-timesyncd set the clock: with a wrong one no certificate is valid, including the API server's",
       ),
     ];
   }
@@ -92,12 +92,12 @@ function checkTimes(path: string, pair: CertificatePair, now: number): NodeFindi
     return [fail(check, `${path} ended at ${time(pair.until)}: the API server refuses the daemon`, approval)];
   }
   const due = renewalTime(pair, 0);
-  // It takes seconds. Half of what is left by then is for an API server that is away for a moment.
+  // A renewal takes seconds. Half of the remaining time is a margin for an API server that is unavailable for a while.
   if (now < (due + pair.until) / 2) return [];
   return [
     warn(
       check,
-      `${path} was to be renewed by ${time(due)}, and ends at ${time(pair.until)}: then the daemon has no cluster`,
+      `${path} was to be renewed by ${time(due)}, and ends at ${time(pair.until)}: then the daemon loses the cluster`,
       approval,
     ),
   ];

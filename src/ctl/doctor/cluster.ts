@@ -1,4 +1,4 @@
-/** The cluster: is the API there, may the daemon do its work, are the definitions right, does the clock agree? */
+/** Checks the cluster: does the API answer, has the daemon its rights, are the definitions valid, does the clock agree? */
 
 import { systemErrorCode } from "../../cni/errors.ts";
 import { isJsonObject, scalarText } from "../../cni/json.ts";
@@ -9,7 +9,7 @@ import { checkCluster as checkDefinitions } from "../cluster/check.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
 import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
-/** What deploy/base/rbac.yaml gives the daemon. */
+/** The daemon's rights by deploy/base/rbac.yaml. */
 export const neededRights: readonly {
   readonly group: string;
   readonly resource: string;
@@ -26,7 +26,7 @@ export const neededRights: readonly {
   ...["create", "patch"].map((verb) => ({ group: "events.k8s.io", resource: "events", verb })),
 ];
 
-/** Tokens and certificates count to the second, and signers backdate by five minutes. */
+/** The largest permitted skew, in seconds. Tokens and certificates are valid to the second, and signers backdate by five minutes. */
 const mostSkewMs = 60_000;
 const shown = 5;
 
@@ -34,7 +34,7 @@ export interface ClusterQuestions {
   readonly api: Api;
   /** Its address. */
   readonly server: string;
-  /** Of the node in the cluster; "" where it is not known. */
+  /** Name of the node in the cluster; "" if unknown. */
   readonly nodeName: string;
   readonly multusNamespace: string;
   /** The netconf's; undefined: not set. */
@@ -75,15 +75,15 @@ async function checkApi(api: Api, server: string): Promise<NodeFinding[]> {
           "the token or certificate has ended, or is another cluster's: renew the kubeconfig; or this machine's clock is wrong",
         ),
       ];
-    // Of 1.28 and later.
+    // SelfSubjectReview is of Kubernetes 1.28 and later.
     if (isAnswer) return [pass(check, `${server} answers`)];
     return [
       fail(
         check,
         `${server} cannot be reached: ${errorText(error)}`,
         isOfTime(error)
-          ? "by this machine's clock the API server's certificate does not count: have chrony or systemd-timesyncd set the clock; if it is right, renew that certificate"
-          : "is it the right address, and is the way to it free from this node? Pods of the host's network need no CNI",
+          ? "by this machine's clock the API server's certificate is not valid: have chrony or systemd-timesyncd set the clock; if the clock is right, renew that certificate"
+          : "is it the right address, and can this node reach it? Pods in the host's network need no CNI",
       ),
     ];
   }
@@ -97,14 +97,14 @@ async function checkApi(api: Api, server: string): Promise<NodeFinding[]> {
   ];
 }
 
-/** Was a server's certificate refused for its time? */
+/** Was a server's certificate refused as expired or not yet valid? */
 function isOfTime(error: unknown): boolean {
   const cause = error instanceof ApiUnreachable ? error.cause : undefined;
   const code = systemErrorCode(cause);
   return code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED";
 }
 
-/** @param serverTime RFC 3339, seconds @param before when it was asked, milliseconds since the epoch */
+/** @param serverTime RFC 3339, seconds @param before time of the request, milliseconds since the epoch */
 function checkClock(serverTime: unknown, before: number): NodeFinding[] {
   const check = "cluster/clock";
   const time = typeof serverTime === "string" ? Date.parse(serverTime) : Number.NaN;
@@ -142,7 +142,7 @@ async function checkRights(api: Api): Promise<NodeFinding[]> {
           `these credentials may not ${missing.join(", ")}`,
           "kubectl apply -f deploy/base/rbac.yaml, if they are the daemon's; --kubeconfig names others",
         )
-      : pass(check, "these credentials may do all that the daemon does"),
+      : pass(check, "these credentials have all rights that the daemon needs"),
   ];
 }
 
@@ -177,7 +177,7 @@ async function checkNads(questions: ClusterQuestions): Promise<NodeFinding[]> {
       return [
         pass(
           check,
-          `${report.definitions} NetworkAttachmentDefinitions are valid, and ${report.pods} pods select what is there`,
+          `${report.definitions} NetworkAttachmentDefinitions are valid, and ${report.pods} pods select valid networks`,
         ),
       ];
     return wrong.slice(0, shown).map(({ subject, message, severity }, index) => {
@@ -188,7 +188,7 @@ async function checkNads(questions: ClusterQuestions): Promise<NodeFinding[]> {
         pods.length === 0
           ? ""
           : `, selected by ${pods.slice(0, shown).join(", ")}${pods.length > shown ? " and others" : ""}`;
-      // A broken network is its users' trouble, not the node's.
+      // A broken network is no problem of the node.
       return warn(
         check,
         `${severity}: ${namespace}/${name}${users}: ${message}${others}`,
@@ -211,7 +211,7 @@ async function checkNode(api: Api, nodeName: string): Promise<NodeFinding[]> {
       return [
         fail(
           check,
-          `the cluster has no node ${nodeName}: the daemon watches nobody's pods`,
+          `the cluster has no node ${nodeName}: the daemon watches no pods`,
           "set nodeName, or MULTUS_NODE_NAME, to the name that kubectl get nodes shows",
         ),
       ];
@@ -221,9 +221,9 @@ async function checkNode(api: Api, nodeName: string): Promise<NodeFinding[]> {
       skip(
         check,
         isForbidden
-          ? `these credentials may not get nodes, so whether ${nodeName} is one is not known`
+          ? `these credentials may not get nodes, so it is unknown whether ${nodeName} is one`
           : errorText(error),
-        "an administrator's kubeconfig may: --kubeconfig",
+        "name an administrator's kubeconfig: --kubeconfig",
       ),
     ];
   }

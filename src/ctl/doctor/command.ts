@@ -1,4 +1,4 @@
-/** `multusctl doctor`: looks at a node as a support engineer would, and says what to do. It changes nothing. */
+/** `multusctl doctor`: checks a node and advises on each problem. It changes nothing. */
 
 import { existsSync } from "node:fs";
 import { Command } from "commander";
@@ -36,10 +36,10 @@ interface DoctorOptions {
 
 export function doctorCommand(): Command {
   return new Command("doctor")
-    .summary("look for what is wrong with Multus on this node")
+    .summary("find problems of Multus on this node")
     .description(
-      "Looks at the runtime's configuration, the plugin, the daemon, the cluster, and the node's state, and says of each finding what to do about it. It changes " +
-        "nothing. What it cannot see, without root or without a cluster, it says. Exit code 1 where a check has failed.",
+      "Checks the runtime's configuration, the plugin, the daemon, the cluster and the node's state, and gives advice with each finding. It changes " +
+        "nothing. It lists the checks that it had to skip, without root or without a cluster. Exit code 1 if a check has failed.",
     )
     .option("--cni-conf-dir <directory>", "where the runtime reads network configurations", "/etc/cni/net.d")
     .option("--bin-dir <directory>", "where the plugin is (default: binDir of Multus's configuration)")
@@ -47,7 +47,7 @@ export function doctorCommand(): Command {
     .option("--cni-dir <directory>", "plans and results (default: cniDir of Multus's configuration)")
     .option(
       "--cert-dir <directory>",
-      `the node's certificate, if it has one (default: where Multus's kubeconfig has it, else ${defaultCertDir})`,
+      `directory of the node's certificate (default: from Multus's kubeconfig, else ${defaultCertDir})`,
     )
     .option("--containerd-config <file>", "containerd's configuration", "/etc/containerd/config.toml")
     .option("--crio-config <file>", "CRI-O's configuration, drop-ins in <file>.d", "/etc/crio/crio.conf")
@@ -90,9 +90,9 @@ async function findingsOf(options: DoctorOptions): Promise<NodeFinding[]> {
   const { cniConfDir, containerdConfig, crioConfig, cluster } = options;
   const kernels = loadKernels();
   const now = Date.now();
-  // A configuration that cannot be read does not say where its plugins are.
+  // An unreadable configuration does not name its plugins' directories.
   const usual = options.binDir === undefined ? usualBinDirs() : [options.binDir];
-  // In the daemon's pod there are none.
+  // The daemon's pod has none of them.
   const present = usual.filter((directory) => existsSync(directory));
   const crio = lookForCrio(crioConfig, processes);
   const runtime = checkRuntimeFiles(cniConfDir, kernels, present, crio.network?.defaultNetwork.value);
@@ -103,7 +103,7 @@ async function findingsOf(options: DoctorOptions): Promise<NodeFinding[]> {
   const kubeconfig = netconf?.kubeconfig ?? "";
   return [
     ...runtime.findings,
-    // Where CRI-O is the runtime there need not be a containerd.
+    // With CRI-O as the runtime there need not be a containerd.
     ...(crio.network === undefined || existsSync(containerdConfig)
       ? checkContainerd(containerdConfig, cniConfDir, binDir)
       : []),

@@ -1,4 +1,4 @@
-/** containerd's configuration as far as CNI is concerned, in the forms of version 1.x and 2.x. */
+/** Reads and checks the CNI part of containerd's configuration, of versions 1.x and 2.x. */
 
 import { readFileSync } from "node:fs";
 import { isMissingFile } from "../../cni/errors.ts";
@@ -8,20 +8,20 @@ import { checkDirectories, type RuntimeDirectories } from "./runtime-directories
 import { textsIn, tomlEntries } from "./toml.ts";
 
 export interface ContainerdCni {
-  /** bin_dir, bin_dirs; none where neither is there. */
+  /** bin_dir or bin_dirs; empty if neither is set. */
   readonly binDirs: readonly string[];
-  /** "" where it is not there. */
+  /** "" if not set. */
   readonly confDir: string;
   readonly maxConfNum: number | undefined;
-  /** Files that it takes in: they may say otherwise. */
+  /** Files that it imports, which may override it. */
   readonly imports: readonly string[];
 }
 
 const check = "runtime/containerd";
-/** Those of 1.x and 2.x; version 1 of the file has no long names. */
+/** Plugin names of 1.x and 2.x; version 1 of the file has no long names. */
 const cniOwners = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "cri"];
 
-/** @param text TOML; what is no key of the CNI section is passed over, however it is written */
+/** @param text TOML; everything but keys of the CNI section is ignored */
 export function readContainerdCni(text: string): ContainerdCni {
   let binDirs: string[] = [];
   let confDir = "";
@@ -33,7 +33,7 @@ export function readContainerdCni(text: string): ContainerdCni {
     if (plugins !== "plugins" || !cniOwners.includes(owner) || cni !== "cni" || further.length > 0) continue;
     if (key === "bin_dir" || key === "bin_dirs") {
       const given = textsIn(value).filter((directory) => directory !== "");
-      // bin_dirs is later, and wins; an empty one says nothing.
+      // bin_dirs is newer and takes precedence, unless it is empty.
       if (given.length > 0 && (key === "bin_dirs" || binDirs.length === 0)) binDirs = given;
     }
     if (key === "conf_dir") confDir = textsIn(value)[0] ?? "";

@@ -1,4 +1,4 @@
-/** CRI-O's configuration as far as CNI is concerned: crio.conf, then what is in crio.conf.d (crio.conf(5), crio.conf.d(5)). */
+/** Reads and checks the CNI part of CRI-O's configuration: crio.conf, then crio.conf.d (crio.conf(5), crio.conf.d(5)). */
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -18,14 +18,14 @@ export interface CrioNetwork {
 
 interface Setting<Value> {
   readonly value: Value;
-  /** The file that has it; "" for what CRI-O takes where none has. */
+  /** The file that sets it; "" for CRI-O's default. */
   readonly file: string;
 }
 
 export interface CrioLook {
-  /** undefined where CRI-O is not the runtime, or its configuration cannot be read. */
+  /** undefined if CRI-O is not the runtime, or its configuration cannot be read. */
   readonly network: CrioNetwork | undefined;
-  /** Why it cannot be looked at, where it is there. */
+  /** Why an existing configuration was not checked. */
   readonly findings: readonly NodeFinding[];
 }
 
@@ -44,20 +44,20 @@ export function lookForCrio(path: string, processes: string): CrioLook {
   if (files.length === 0) return { network: undefined, findings: [] };
   const isRunning = (name: string) => processesCalled(name, processes).length > 0;
   if (!isRunning("crio") && isRunning("containerd")) {
-    const why = `there is ${files[0]}, and what runs is containerd: not looked at`;
+    const why = `${files[0]} was not checked: containerd is running, CRI-O is not`;
     return { network: undefined, findings: [skip(check, why)] };
   }
   return { network, findings: [] };
 }
 
-/** @param files in CRI-O's order: what a later one says counts */
+/** @param files in CRI-O's order: later ones override earlier ones */
 export function readCrioNetwork(
   files: readonly { readonly file: string; readonly text: string }[],
 ): CrioNetwork {
   let networkDir: Setting<string> = { value: "/etc/cni/net.d", file: "" };
   let pluginDirs: Setting<readonly string[]> = { value: ["/opt/cni/bin"], file: "" };
   let defaultNetwork: Setting<string> = { value: "", file: "" };
-  // Of older releases: one more directory.
+  // A further directory, of older releases.
   let pluginDir = "";
   for (const { file, text } of files) {
     for (const { path, value } of tomlEntries(text)) {
@@ -74,7 +74,7 @@ export function readCrioNetwork(
   return { networkDir, pluginDirs: { ...pluginDirs, value }, defaultNetwork };
 }
 
-/** @param confDir @param binDir those that Multus is installed in @param multusNetwork name of the network in Multus's file, "" where there is none */
+/** @param confDir @param binDir directories of Multus's installation @param multusNetwork name of the network in Multus's file, "" if there is none */
 export function checkCrio(
   { networkDir, pluginDirs, defaultNetwork }: CrioNetwork,
   confDir: string,
@@ -98,8 +98,8 @@ export function checkCrio(
     findings.push(
       fail(
         check,
-        `${keyIn("cni_default_network", defaultNetwork)} is ${network}, and Multus's network is ${multusNetwork}: pods get ${network} alone, wherever Multus's file sorts`,
-        `set cni_default_network to ${multusNetwork}, or take it out, and restart CRI-O`,
+        `${keyIn("cni_default_network", defaultNetwork)} is ${network}, and Multus's network is ${multusNetwork}: pods get ${network} alone, regardless of the order of files`,
+        `set cni_default_network to ${multusNetwork}, or remove the key, and restart CRI-O`,
       ),
     );
   }
@@ -114,7 +114,7 @@ function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
-/** Below a directory at any depth, whatever they are called, in the order of their names: as CRI-O walks it. @throws {Error} of node:fs */
+/** All files below a directory at any depth, sorted by name, as CRI-O reads them. @throws {Error} of node:fs */
 function filesIn(directory: string): string[] {
   if (!existsSync(directory)) return [];
   return readdirSync(directory, { withFileTypes: true })

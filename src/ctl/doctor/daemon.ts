@@ -1,4 +1,4 @@
-/** The daemon: does it answer, of which release is it, and how does it see its cluster? */
+/** Checks the daemon: does it answer, which release is it, and does it watch its cluster? */
 
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -12,21 +12,21 @@ import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
 export interface DaemonFindings {
   readonly findings: readonly NodeFinding[];
-  /** undefined: none of ours has said. */
+  /** undefined: no daemon of ours has answered. */
   readonly status: DaemonStatus | undefined;
 }
 
 const answers = "daemon/answers";
 const cluster = "daemon/cluster";
 const failuresShown = 3;
-/** The runtime's file outlives a daemon that could not ask whether its DaemonSet is deleted. */
+/** The runtime's file stays if the daemon could not ask whether its DaemonSet is deleted. */
 const ofDeletedDaemonSet =
   "where Multus's DaemonSet is deleted for good, multusctl uninstall: no pod starts here while the runtime's file calls Multus";
-/** Older failures are history. */
+/** Older failures are not reported, in milliseconds. */
 const recentMs = 60 * 60 * 1000;
 
 /**
- * @param daemonCommand by which the plugin starts a daemon, program first; none where the daemon is to run all the time
+ * @param daemonCommand with which the plugin starts a daemon, program first; empty for a daemon that always runs
  * @param now milliseconds since the epoch
  */
 export async function checkDaemon(
@@ -52,7 +52,7 @@ export async function checkDaemon(
         warn(
           answers,
           error.message,
-          "update the daemon, or end Go multus's on this node: one of both can have the socket",
+          "update the daemon, or remove Go multus's from this node: only one of them can serve the socket",
         ),
       ],
       status: undefined,
@@ -68,7 +68,7 @@ function judgeSilence({ state, message, advice }: NoAnswer, [program = ""]: read
   if (!existsSync(dirname(program))) {
     return skip(
       answers,
-      `no daemon runs; whether the plugin can start ${program} cannot be seen from here`,
+      `no daemon runs; from here it is unknown whether the plugin can start ${program}`,
       "run it on the node itself",
     );
   }
@@ -79,12 +79,12 @@ function judgeSilence({ state, message, advice }: NoAnswer, [program = ""]: read
     return fail(
       answers,
       `no daemon runs, and the plugin cannot start one (daemonCommand): ${errorText(error)}`,
-      "put it there, executable, or name another program in Multus's file: multusctl thin-entrypoint does both",
+      "install that executable, or name another program in Multus's file: multusctl thin-entrypoint does both",
     );
   }
 }
 
-/** What is wrong with a daemon that answers. */
+/** Checks of a daemon that answers. */
 export function judge(status: DaemonStatus, now: number): NodeFinding[] {
   const { version, protocol, ready, notReady, uptimeSeconds, requests, clusters, nodeName } = status;
   const findings = [
@@ -93,7 +93,7 @@ export function judge(status: DaemonStatus, now: number): NodeFinding[] {
       : warn(
           answers,
           `multusd ${version} is not ready: ${notReady}`,
-          "where it shuts down, see whether the next one starts; what it waits for comes from the cluster network: look at its pods on this node",
+          "if it is shutting down, look whether the next one starts; if it waits for a file of the cluster network, look at that network's pods on this node",
         ),
   ];
   if (protocol !== protocolVersion) {
@@ -110,7 +110,7 @@ export function judge(status: DaemonStatus, now: number): NodeFinding[] {
       warn(
         "daemon/requests",
         `${requests.waiting} requests wait, ${requests.running} are under way`,
-        "slow plugins hold it up: multusctl status and the daemon's log name them; maxConcurrent raises the limit",
+        "look for slow plugins: multusctl status and the daemon's log name them; maxConcurrent raises the limit",
       ),
     );
   }
@@ -118,8 +118,8 @@ export function judge(status: DaemonStatus, now: number): NodeFinding[] {
     findings.push(
       warn(
         cluster,
-        "it knows no cluster: networks come from files alone",
-        "in a pod its service account is used, elsewhere the key kubeconfig",
+        "it has no cluster: networks come from files alone",
+        "in a pod the daemon uses its service account, elsewhere the key kubeconfig",
       ),
     );
   }
@@ -128,7 +128,7 @@ export function judge(status: DaemonStatus, now: number): NodeFinding[] {
       warn(
         "daemon/kubeconfig",
         `its configuration names a kubeconfig that its pod does not have, ${status.missingKubeconfig}: the pod's service account is used`,
-        "take the key kubeconfig out of daemon-config.json; or mount the file into the pod at that path, and restart the daemon",
+        "remove the key kubeconfig from daemon-config.json, or mount the file into the pod at that path; then restart the daemon",
       ),
     );
   }
@@ -138,8 +138,8 @@ export function judge(status: DaemonStatus, now: number): NodeFinding[] {
       findings.push(
         (synced ? warn : fail)(
           cluster,
-          `${server}: ${resource} are not watched${synced ? ", what is known may be old" : ", and have never been listed"}`,
-          "the daemon's log says why: rights (deploy/base/rbac.yaml), the CRD, or the way to the API server",
+          `${server}: ${resource} are not watched${synced ? ", the kept ones may be outdated" : ", and have never been listed"}`,
+          "the daemon's log says why: rights (deploy/base/rbac.yaml), the CRD, or the connection to the API server",
         ),
       );
     }
@@ -148,8 +148,8 @@ export function judge(status: DaemonStatus, now: number): NodeFinding[] {
       findings.push(
         warn(
           cluster,
-          `${server}: ${memory.leftOut} ${resource} have no room in the daemon's memory (${memory.limit} bytes): the API is asked for them when a pod needs them`,
-          "the daemon's log names the namespace that takes the most; key nadCacheBytes has the limit for networks",
+          `${server}: ${memory.leftOut} ${resource} do not fit into the daemon's memory (${memory.limit} bytes): it asks the API for them when a pod needs them`,
+          "the daemon's log names the namespace that takes the most; the key nadCacheBytes sets the limit for networks",
         ),
       );
     }
@@ -159,7 +159,7 @@ export function judge(status: DaemonStatus, now: number): NodeFinding[] {
         warn(
           cluster,
           `${delivery.givenUp} ${delivery.kind} deliveries were given up`,
-          "the daemon's log says which and why; a restart makes missing network-statuses again",
+          "the daemon's log says which and why; a restart writes missing network-statuses again",
         ),
       );
     }
@@ -175,7 +175,7 @@ export function judge(status: DaemonStatus, now: number): NodeFinding[] {
     findings.push(
       warn(
         "daemon/node-name",
-        "MULTUS_NODE_NAME is not set, nor nodeName: pods are not watched, each ADD asks the API",
+        "neither MULTUS_NODE_NAME nor nodeName is set: pods are not watched, and each ADD asks the API",
         "set the variable from spec.nodeName, as deploy/ does, or the key in the daemon's configuration",
       ),
     );
@@ -190,7 +190,7 @@ function judgeMissing({ missingNetworks = [] }: DaemonStatus): NodeFinding[] {
     fail(
       "daemon/missing-networks",
       `${missingText(missingNetworks)}: they were started while the runtime did not call Multus`,
-      "delete them, so that they are made again (multusctl ls --missing lists them; onMissingNetworks: evict has the daemon do it), and see why the runtime's file or the daemon was away",
+      "delete them, so that they are created again (multusctl ls --missing lists them; onMissingNetworks: evict has the daemon do it), and find out why the runtime's file or the daemon was missing",
     ),
   ];
 }
@@ -209,7 +209,7 @@ function judgeFailures({ failures }: DaemonStatus, now: number): NodeFinding[] {
     warn(
       check,
       `${recent.length} requests have failed within the last hour, the last ones: ${texts.join(" | ")}`,
-      "each message says what to mend; multusctl status --json has all that are kept",
+      "each message says what to fix; multusctl status --json has all kept failures",
     ),
   ];
 }
@@ -217,16 +217,16 @@ function judgeFailures({ failures }: DaemonStatus, now: number): NodeFinding[] {
 function checkSocketModes(socketDir: string): NodeFinding[] {
   const check = "daemon/socket";
   const [directory, socket] = [socketDir, socketPath(socketDir)].map(modeOf);
-  // A daemon that stops has just answered.
+  // The daemon has stopped since its answer.
   if (directory === undefined || socket === undefined)
     return [skip(check, `${socketDir} is no longer there`)];
-  // Who can connect can have plugins run as root.
+  // A user that can connect can have plugins run as root.
   if ((directory & 0o022) !== 0)
     return [
       fail(
         check,
         `${socketDir} can be written by others (mode ${directory.toString(8)})`,
-        `chmod 0700 ${socketDir}: who writes there can take the daemon's place`,
+        `chmod 0700 ${socketDir}: a user that can write there can take the daemon's place`,
       ),
     ];
   if ((directory & 0o011) !== 0 && (socket & 0o022) !== 0)
@@ -240,7 +240,7 @@ function checkSocketModes(socketDir: string): NodeFinding[] {
   return [pass(check, `${socketPath(socketDir)} is for its owner only`)];
 }
 
-/** Of what is there, also behind a link. */
+/** The mode of a file, following symbolic links. */
 function modeOf(path: string): number | undefined {
   const mode = statSync(path, { throwIfNoEntry: false })?.mode;
   return mode === undefined ? undefined : mode & 0o777;

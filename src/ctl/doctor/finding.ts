@@ -1,4 +1,4 @@
-/** What doctor finds: one line of its report for each thing that it has looked at. */
+/** Findings of doctor: one line of its report for each check. */
 
 import type { Finding, NodeCheck, Severity } from "../text/finding.ts";
 import { formatTable } from "../text/table.ts";
@@ -18,23 +18,23 @@ export function fail(check: NodeCheck, message: string, remedy: string): NodeFin
   return { code: check, severity: "error", subject: "node", message, remedy };
 }
 
-/** @param remedy how it could be looked at */
+/** @param remedy how to make the check possible */
 export function skip(check: NodeCheck, message: string, remedy = ""): NodeFinding {
   return { code: check, severity: "skip", subject: "node", message, remedy };
 }
 
-/** Doctor's words for how grave a finding is. */
+/** Doctor's words for the severities. */
 const verdicts = { pass: "pass", note: "pass", warning: "warn", error: "fail", skip: "skip" } as const;
 
-/** As `doctor --json` has it. */
+/** The form of `doctor --json`. */
 export function findingJson({ code, severity, message, remedy }: NodeFinding) {
   return { check: code, verdict: verdicts[severity], finding: message, remedy };
 }
 
-/** Characters of a line of the table's cells. */
+/** Width of the table's cells, in characters. */
 const width = 90;
 
-/** A table, then the remedies are below what they are for. @returns text that ends with a newline */
+/** A table of the findings, each with its remedy below it. @returns text that ends with a newline */
 export function formatFindings(findings: readonly NodeFinding[]): string {
   const rows = findings
     .map(findingJson)
@@ -59,7 +59,7 @@ export function summary(findings: readonly NodeFinding[]): string {
   return `${parts.join(", ")}\n`;
 }
 
-/** Breaks at blanks. */
+/** Wraps a text at blanks. */
 function wrap(text: string): string {
   const lines: string[] = [];
   for (const word of text.split(/\s+/)) {

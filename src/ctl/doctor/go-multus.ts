@@ -1,4 +1,4 @@
-/** What Go multus may have left on the node: its daemon, its kubeconfig. */
+/** Checks for leftovers of Go multus on the node: its daemon, its kubeconfig. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { type NodeFinding, pass, warn } from "./finding.ts";
 import { processesCalled } from "./processes.ts";
 
 const check = "go-multus/leftovers";
-/** Of its thin plugin, in the runtime's directory. */
+/** The thin plugin's directory, in the runtime's. */
 const thinKubeconfig = "multus.d/multus.kubeconfig";
 
 /** @param confDir the runtime's @param kubeconfig that the configuration in use names, "" for none @param processes the directory /proc @param now milliseconds since the epoch */
@@ -36,15 +36,15 @@ export function checkGoMultus(
         check,
         `the token in ${path} ended at ${new Date(end).toISOString()}${isUsed ? ", and the configuration names that file" : ""}`,
         isUsed
-          ? "whoever wrote it has stopped: multusctl thin-entrypoint, or multusctl kubeconfig, keeps one fresh"
-          : "nobody uses it: remove it",
+          ? "its writer has stopped: multusctl thin-entrypoint, or multusctl kubeconfig, keeps one up to date"
+          : "it is unused: remove it",
       ),
     );
   }
   return findings.length > 0 ? findings : [pass(check, "nothing of Go multus is in the way")];
 }
 
-/** When the token in a kubeconfig ends, in milliseconds since the epoch; undefined where there is none that says so. Its signature does not matter here. */
+/** When the token in a kubeconfig expires, in milliseconds since the epoch; undefined without a token that says so. Its signature is not checked. */
 export function tokenEnd(path: string): number | undefined {
   try {
     const [, payload = ""] =

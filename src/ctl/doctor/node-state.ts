@@ -1,4 +1,4 @@
-/** The node's state: plans and results, DELs that wait, room on the disk, and who may write there. */
+/** Checks the node's state: plans and results, recorded DELs, free space, and access rights. */
 
 import { existsSync, lstatSync, statfsSync } from "node:fs";
 import { isMissingFile } from "../../cni/errors.ts";
@@ -10,11 +10,11 @@ import type { NodeCheck } from "../text/finding.ts";
 import { formatAge, listed } from "../text/quantities.ts";
 import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 
-/** Parts of the whole below which somebody should look, and below which it stops working soon. */
+/** Free fractions below which doctor warns, and below which it reports an error. */
 const littleLeft = 0.1;
 const nothingLeft = 0.02;
 const shown = 5;
-/** Files with a problem that are named. */
+/** How many files with a problem are named. */
 const shownProblems = 20;
 
 export async function checkNodeState(cniDir: string, kernels: Kernels): Promise<NodeFinding[]> {
@@ -23,7 +23,12 @@ export async function checkNodeState(cniDir: string, kernels: Kernels): Promise<
   } catch (error) {
     const check = "state/directory";
     return isMissingFile(error)
-      ? [pass(check, `there is no ${cniDir}: no pod has been attached yet, or --cni-dir is another`)]
+      ? [
+          pass(
+            check,
+            `there is no ${cniDir}: no pod has been attached yet, or the directory is another one (--cni-dir)`,
+          ),
+        ]
       : [skip(check, errorText(error), "run it with sudo")];
   }
   return [
@@ -52,7 +57,7 @@ function checkModes(cniDir: string): NodeFinding[] {
     (mode & 0o022) !== 0 || uid !== 0
       ? fail(
           check,
-          `${cniDir} belongs to uid ${uid}, mode ${(mode & 0o777).toString(8)}: others can write what a DEL runs as root`,
+          `${cniDir} belongs to uid ${uid}, mode ${(mode & 0o777).toString(8)}: others can write the configurations that a DEL runs as root`,
           `chown root ${cniDir} && chmod 0700 ${cniDir}`,
         )
       : pass(check, `${cniDir} can be written by root only`),
@@ -68,12 +73,12 @@ async function checkAttachments(cniDir: string, kernels: Kernels): Promise<NodeF
       warn(
         check,
         `${file}: ${problem}`,
-        "its DEL makes do with what can be read; when its pod is gone remove the file",
+        "its DEL uses the readable part; remove the file when its pod is gone",
       ),
     );
   if (problems.length > shownProblems) {
     const rest = problems.length - shownProblems;
-    findings.push(warn(check, `${rest} further files cannot be read whole`, "multusctl ls shows them"));
+    findings.push(warn(check, `${rest} further files are damaged`, "multusctl ls shows them"));
   }
   const stale = new Set<string>();
   let isSeen = false;
@@ -86,7 +91,7 @@ async function checkAttachments(cniDir: string, kernels: Kernels): Promise<NodeF
       warn(
         check,
         `${stale.size} containers have state and no network namespace any more: ${firstOf([...stale])}`,
-        "the runtime's next GC clears them up (cniVersion 1.1.0 of Multus's file); before that look whether their DEL fails: kubectl get events -A, the daemon's log",
+        "the runtime's next GC deletes them (with cniVersion 1.1.0 in Multus's file); before that, look whether their DEL fails: kubectl get events -A, the daemon's log",
       ),
     );
   } else if (stale.size > 0) {
@@ -106,7 +111,7 @@ async function checkAttachments(cniDir: string, kernels: Kernels): Promise<NodeF
       warn(
         check,
         `${unplanned.size} containers have results without a plan: ${firstOf([...unplanned])}`,
-        "their DEL takes them away by the results; multusctl ls shows them",
+        "their DEL uses the results; multusctl ls shows them",
       ),
     );
   }
@@ -129,7 +134,7 @@ async function checkSpool(cniDir: string): Promise<NodeFinding[]> {
       fail(
         check,
         `${failed} recorded DELs in ${directory} were given up, ${broken} cannot be read`,
-        "addresses and links of those containers may be left: the daemon's log has the reason. Mend it and remove the prefix failed- from the files' names, and they are tried again; or clear up by hand and remove the files",
+        "addresses and links of those containers may be left: the daemon's log has the reason. Fix it and remove the prefix failed- from the files' names, and they are retried; or clean up by hand and remove the files",
       ),
     );
   }
@@ -137,7 +142,7 @@ async function checkSpool(cniDir: string): Promise<NodeFinding[]> {
     findings.push(
       fail(
         check,
-        `${waiting} recorded DELs cannot be carried out: ${obstacle}`,
+        `${waiting} recorded DELs cannot be replayed: ${obstacle}`,
         `a record that could not be removed afterwards stays as it is: make ${directory} writable`,
       ),
     );
@@ -147,8 +152,8 @@ async function checkSpool(cniDir: string): Promise<NodeFinding[]> {
         check,
         `${waiting} recorded DELs wait, ${retried} of them after a failed try, the oldest for ${formatAge((oldestMs ?? 0) / 1000)}`,
         retried > 0
-          ? "the daemon's log says why they fail: mend that. They are tried again by themselves for a day, 20 minutes apart at most"
-          : "they are carried out once a daemon answers; after a reboot of the node, with the next call of the plugin",
+          ? "the daemon's log says why they fail: fix that. The daemon retries them for a day, at most 20 minutes apart"
+          : "they are replayed once a daemon answers; after a reboot of the node, with the next call of the plugin",
       ),
     );
   }
@@ -163,7 +168,7 @@ function checkDisk(cniDir: string): NodeFinding[] {
   const percent = (part: number) => `${Math.floor(part * 100)} %`;
   const text = `${percent(space)} of the space (${Math.floor((bavail * bsize) / 1e6)} MB) and ${percent(inodes)} of the inodes of ${cniDir} are free`;
   const least = Math.min(space, inodes);
-  const remedy = "without a plan on disk no pod is attached: make room (images and logs, most likely)";
+  const remedy = "without a plan on disk no pod is attached: free some space (images and logs, most likely)";
   if (least < nothingLeft) return [fail(check, text, remedy)];
   return [least < littleLeft ? warn(check, text, remedy) : pass(check, text)];
 }

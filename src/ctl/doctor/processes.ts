@@ -1,4 +1,4 @@
-/** Which programs run, as far as it can be seen. */
+/** Lists the processes of a program. */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ export function processesCalled(name: string, processes: string): string[] {
       try {
         return readFileSync(join(processes, id, "comm"), "utf8").trim() === name;
       } catch {
-        // It has ended.
+        // The process has ended.
         return false;
       }
     });

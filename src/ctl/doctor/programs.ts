@@ -1,4 +1,4 @@
-/** The plugin's binaries: there, executable, for this machine, ours, and of the daemon's release. */
+/** Checks the plugin's binaries: are they installed, executable, for this machine, ours, and of the daemon's release? */
 
 import { execFile } from "node:child_process";
 import { statSync } from "node:fs";
@@ -22,7 +22,7 @@ const versionWithinMs = 5_000;
 
 /**
  * @param type that the runtime's configuration names
- * @param daemonVersion "" where no daemon says it
+ * @param daemonVersion "" if no daemon has answered
  */
 export async function checkPrograms(
   binDir: string,
@@ -73,7 +73,7 @@ async function checkProgram(
   }
   const said = await versionOf(path);
   const version = releaseIn(said);
-  // Anybody's passthru does.
+  // Every passthru will do.
   if (version === undefined && name === passthruType) return [];
   if (version === undefined) {
     const what = /multus/i.test(said) ? "Go multus's" : "not ours";
@@ -83,9 +83,9 @@ async function checkProgram(
         ? warn(
             check,
             finding,
-            "with multusd as the daemon Go's multus-shim works over HTTP, and slower; Go's multus does not need a daemon. multusctl install puts ours in its place",
+            "Go's multus-shim works with multusd over HTTP, and slower; Go's multus needs no daemon. multusctl install replaces it with ours",
           )
-        : warn(check, finding, "nothing uses it as long as no network configuration names it"),
+        : warn(check, finding, "it is unused as long as no network configuration names it"),
     ];
   }
   if (daemonVersion !== "" && version !== daemonVersion) {
@@ -93,14 +93,14 @@ async function checkProgram(
       warn(
         check,
         `${path} is ${version}, and the daemon ${daemonVersion}`,
-        "they understand each other as long as they speak the same protocol; update both: multusctl install",
+        "they work together as long as they speak the same protocol; update both: multusctl install",
       ),
     ];
   }
   return [pass(check, `${path} is ${version}`)];
 }
 
-/** What it says to --version, whatever it is. */
+/** A program's output for --version. */
 async function versionOf(path: string): Promise<string> {
   try {
     const { stdout, stderr } = await run(path, ["--version"], {

@@ -1,25 +1,25 @@
-/** Do a container runtime's directories agree with those that Multus is in? */
+/** Checks whether a container runtime's directories agree with Multus's. */
 
 import { resolve } from "node:path";
 import type { NodeCheck } from "../text/finding.ts";
 import { fail, type NodeFinding } from "./finding.ts";
 
-/** What a runtime's configuration says, or its default. */
+/** Directories by a runtime's configuration, or its defaults. */
 export interface RuntimeDirectories {
-  /** As a finding's check: `runtime/containerd`. */
+  /** Name of the check in a finding: `runtime/containerd`. */
   readonly check: NodeCheck;
-  /** Of the runtime: `containerd`. */
+  /** Name of the runtime: `containerd`. */
   readonly name: string;
-  /** Where it reads network configurations; "" where that is not known. */
+  /** Its directory of network configurations; "" if unknown. */
   readonly confDir: string;
-  /** What names it: `conf_dir of /etc/containerd/config.toml`. */
+  /** The setting's name: `conf_dir of /etc/containerd/config.toml`. */
   readonly confDirKey: string;
-  /** Where it looks for plugins; none where that is not known. */
+  /** Its directories of plugins; empty if unknown. */
   readonly binDirs: readonly string[];
   readonly binDirsKey: string;
 }
 
-/** @param confDir where Multus's file is @param binDir where Multus is installed */
+/** @param confDir directory of Multus's file @param binDir directory of Multus's plugin */
 export function checkDirectories(
   runtime: RuntimeDirectories,
   confDir: string,
@@ -41,14 +41,14 @@ export function checkDirectories(
       fail(
         check,
         `${binDirsKey} is ${binDirs.join(", ")}, and Multus is installed in ${binDir}`,
-        `install it where ${name} looks: multusctl install --cni-bin-dir`,
+        `install it into a directory that ${name} searches: multusctl install --cni-bin-dir`,
       ),
     );
   }
   return findings;
 }
 
-/** Both absolute. */
+/** @param a @param b absolute paths */
 function isSamePath(left: string, right: string): boolean {
   return resolve(left) === resolve(right);
 }

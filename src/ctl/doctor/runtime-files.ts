@@ -1,4 +1,4 @@
-/** What the container runtime reads: is Multus first, is its file right, is the network below it there? */
+/** Checks the container runtime's files: is Multus's the first, is it valid, and is the cluster network installed? */
 
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -19,11 +19,11 @@ import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
 export interface RuntimeFile {
   readonly path: string;
   readonly netconf: Netconf;
-  /** Of the plugin: `multus` or `multus-shim`. */
+  /** Type of the plugin: `multus` or `multus-shim`. */
   readonly type: string;
-  /** daemonSocketDir, which the shim reads; undefined where it is not there. */
+  /** daemonSocketDir, which the shim reads; undefined if not set. */
   readonly socketDir: string | undefined;
-  /** daemonCommand, by which the shim starts a daemon; [] where it does not. */
+  /** daemonCommand, with which the shim starts a daemon; [] if it starts none. */
   readonly daemonCommand: readonly string[];
 }
 
@@ -37,19 +37,19 @@ const first = "runtime/first-file";
 const valid = "runtime/configuration";
 const network = "runtime/cluster-network";
 
-/** Said below, where the cluster network is looked at. */
+/** Reported by the check of the cluster network. */
 const ofClusterNetwork: readonly TextFinding["code"][] = [
   "cluster-network-missing",
   "cluster-network-refused",
 ];
 
-/** Runtimes take these. */
+/** File names that runtimes read. */
 const extensions = [".conf", ".conflist", ".json"];
 
 /**
  * @param confDir the runtime's
- * @param binDirs where plugins are; none: they are not looked for
- * @param chosenNetwork name of the network that the runtime takes, in whatever file it is (CRI-O's cni_default_network); "": the first file's
+ * @param binDirs directories of plugins; none: they are not looked for
+ * @param chosenNetwork name of the network that the runtime takes, regardless of the file (CRI-O's cni_default_network); "": the first file's
  */
 export function checkRuntimeFiles(
   confDir: string,
@@ -99,8 +99,7 @@ export function checkRuntimeFiles(
   if (own.length === 0) findings.push(pass(valid, `${file} is valid`));
   for (const each of own) {
     const say = isGrave(each) ? fail : warn;
-    const remedy =
-      "mend it, or remove it so that the daemon writes it anew; multusctl validate checks it again";
+    const remedy = "fix it, or remove it so that the daemon writes it again; multusctl validate checks it";
     findings.push(say(valid, formatFinding(each), remedy));
   }
   if ((lstatSync(file).mode & 0o022) !== 0) {
@@ -108,7 +107,7 @@ export function checkRuntimeFiles(
       warn(
         valid,
         `${file} can be written by others than root`,
-        `chmod go-w ${file}: who writes it decides what root runs for each pod`,
+        `chmod go-w ${file}: a user that can write it decides what root runs for each pod`,
       ),
     );
   }
@@ -126,7 +125,7 @@ export function checkRuntimeFiles(
   };
 }
 
-/** @param winner name of the first file @param file Multus's first one @param networkName that it has; "" where it cannot be told */
+/** @param winner name of the first file @param file Multus's first one @param networkName its network; "" if unknown */
 function checkOrder(winner: string, file: string, chosenNetwork: string, networkName: string): NodeFinding {
   const ours = basename(file);
   if (ours === winner) return pass(first, `${file} is the first file, and Multus's`);
@@ -136,21 +135,21 @@ function checkOrder(winner: string, file: string, chosenNetwork: string, network
   return fail(
     first,
     `the runtime uses ${winner}, which sorts before Multus's ${ours}: pods get that network alone`,
-    `rename ${winner} so that it sorts behind ${ours}, or remove it if it is a leftover`,
+    `rename ${winner} so that it sorts after ${ours}, or remove it if it is a leftover`,
   );
 }
 
-/** It has mode 0600, as the daemon writes it. */
+/** The daemon writes the file with mode 0600. */
 function unreadable(check: NodeCheck, path: string): NodeFinding {
   return skip(check, `${path} may not be read by this user`, "run it with sudo");
 }
 
-/** Does no pod get this network because of it? A plugin that is not installed is a warning elsewhere, where networks may be another machine's. */
+/** Does the finding mean that no pod gets this network? A plugin that is not installed is only a warning in other commands, whose networks may be another machine's. */
 function isGrave({ severity, code }: TextFinding): boolean {
   return severity === "error" || code === "plugin-not-installed";
 }
 
-/** The first file that has Multus's configuration. */
+/** The first file with Multus's configuration. */
 function firstOfMultus(
   confDir: string,
   names: readonly string[],
@@ -173,7 +172,7 @@ function daemonCommandOf(plugin: JsonObject): readonly string[] {
   return Array.isArray(command) && command.every((word) => typeof word === "string") ? command : [];
 }
 
-/** Multus's configuration in a file, by itself or in a list; undefined where there is none, or the file cannot be read. */
+/** Multus's configuration in a file, by itself or in a list; undefined if there is none, or the file cannot be read. */
 function pluginOf(path: string): JsonObject | undefined {
   try {
     const value = parseJson(readFileSync(path), path);
@@ -211,10 +210,10 @@ function checkClusterNetwork(netconf: Netconf, kernels: Kernels, binDirs: readon
         : `${clusterNetwork} is looked up in the cluster and in ${netconf.confDir}`;
     return [pass(network, `the cluster network ${what}`)];
   }
-  // A daemon in a pod names the file as it sees it.
+  // A daemon in a pod names the file by its path in the pod.
   const path = fileOf(clusterNetwork) ?? fileOf(pathOnNode(clusterNetwork));
   if (path === undefined) {
-    // The other finding about it has been made with the configuration.
+    // The check of the configuration has reported the other problem of it.
     return [
       fail(
         network,
@@ -240,17 +239,15 @@ function checkClusterNetwork(netconf: Netconf, kernels: Kernels, binDirs: readon
       formatFinding(each),
       each.code === "plugin-not-installed"
         ? "install the plugin (package containernetworking-plugins, or the cluster network's own), or name its directory: binDir, --bin-dir"
-        : "the cluster network's own installer writes this file: mend it there",
+        : "the cluster network's own installer writes this file: fix it there",
     ),
   );
   const plugins =
-    binDirs.length > 0
-      ? "and its plugins are there"
-      : "whether its plugins are there cannot be seen from here";
+    binDirs.length > 0 ? "and its plugins are installed" : "its plugins cannot be checked from here";
   return findings.length > 0 ? findings : [pass(network, `${path} is valid, ${plugins}`)];
 }
 
-/** Of a directory the first network file. */
+/** The first network file of a directory; a file itself. */
 function fileOf(clusterNetwork: string): string | undefined {
   const stats = statSync(clusterNetwork, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
@@ -270,7 +267,7 @@ function checkReadiness({ readinessIndicatorFile: file }: Netconf): NodeFinding[
       : fail(
           check,
           `readinessindicatorfile ${file} is missing: each ADD waits 45 s for it and fails`,
-          "the cluster network writes it when it is ready: look at its pods on this node",
+          "the cluster network writes it when it is ready: look at that network's pods on this node",
         ),
   ];
 }

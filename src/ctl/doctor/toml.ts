@@ -1,23 +1,23 @@
-/** As much of TOML as a runtime's configuration needs to be looked at: keys with their tables, texts, lists of texts. */
+/** Parses the subset of TOML that runtimes' configurations need: keys with their tables, strings, lists of strings. */
 
 /** One `key = value`. */
 export interface TomlEntry {
-  /** Of the tables and the key: `["crio", "network", "plugin_dirs"]`. */
+  /** Names of the tables and the key: `["crio", "network", "plugin_dirs"]`. */
   readonly path: readonly string[];
-  /** As it is written; a list that goes over several lines is one line. */
+  /** The value's text; a list of several lines is joined into one. */
   readonly value: string;
 }
 
 const keyPart = /\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*/y;
 
-/** @param text TOML; what is no table and no key with its value is passed over, however it is written @returns in the file's order */
+/** @param text TOML; everything but tables, and keys with their values, is ignored @returns in the file's order */
 export function tomlEntries(text: string): TomlEntry[] {
   const entries: TomlEntry[] = [];
   let table: readonly string[] = [];
   for (const line of linesOf(text)) {
     if (line.startsWith("[")) {
       const { path, rest } = keyAt(line.replace(/^\[{1,2}/, ""));
-      // What cannot be read is nobody's table: keys below it belong to none that is asked for.
+      // Keys below an unreadable table header belong to no table that a caller asks for.
       table = rest.startsWith("]") ? path : [""];
       continue;
     }
@@ -29,7 +29,7 @@ export function tomlEntries(text: string): TomlEntry[] {
   return entries;
 }
 
-/** The texts in a value: one, or those of a list. */
+/** The strings in a value: one, or those of a list. */
 export function textsIn(value: string): string[] {
   return Array.from(
     value.matchAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/g),
@@ -37,7 +37,7 @@ export function textsIn(value: string): string[] {
   );
 }
 
-/** The dotted key that a line begins with, and what is behind it. */
+/** The dotted key at the beginning of a line, and the rest of the line. */
 function keyAt(line: string): { readonly path: readonly string[]; readonly rest: string } {
   const path: string[] = [];
   let end = 0;
@@ -53,7 +53,7 @@ function keyAt(line: string): { readonly path: readonly string[]; readonly rest:
   }
 }
 
-/** Lines without comments; a list that goes over several lines is one. */
+/** Lines without comments; a list of several lines is joined into one. */
 function linesOf(text: string): string[] {
   const lines: string[] = [];
   let isOpen = false;

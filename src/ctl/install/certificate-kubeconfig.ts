@@ -1,4 +1,4 @@
-/** A kubeconfig with a certificate of the node's own in place of the service account's token: the certificate is renewed, the kubeconfig stays as it is. */
+/** A kubeconfig with the node's own certificate instead of the service account's token. The certificate is renewed in place; the kubeconfig does not change. */
 
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,25 +12,25 @@ import type { Logger } from "../../log/logger.ts";
 import { UserError } from "../command/user-error.ts";
 import { kubeconfigText } from "./kubeconfig-text.ts";
 
-/** How often it is looked whether there is a certificate. */
+/** Interval of checks for the certificate, in milliseconds. */
 const lookEveryMs = 100;
 
 export interface NodeCertificateSource {
-  /** Path of a kubeconfig: the server, and who may ask for the first certificate (a kubelet's). */
+  /** Path of a kubeconfig with the server and the credentials to request the first certificate (the kubelet's). */
   readonly bootstrapConfig: string;
   /** Directory of certificate and key. */
   readonly certDir: string;
   readonly nodeName: string;
-  /** How long a certificate is to be valid. */
+  /** Requested duration of certificates. */
   readonly seconds: number;
   readonly log: Logger;
 }
 
 /**
- * Has a certificate signed, and renewed from then on.
+ * Requests a certificate, and renews it.
  * @param use gets the kubeconfig's text once there is a certificate that is valid; when it resolves renewals end
  * @param signal aborted before there is one: `use` is not called
- * @throws {UserError} where the bootstrap kubeconfig cannot be used
+ * @throws {UserError} if the bootstrap kubeconfig cannot be used
  */
 export async function withNodeCertificate(
   { bootstrapConfig, ...source }: NodeCertificateSource,
@@ -59,7 +59,7 @@ function isThereCertificate({ certDir, nodeName }: Pick<NodeCertificateSource, "
     const validity = readCurrentCertificate(certDir, multusUser(nodeName));
     return validity !== undefined && Date.now() < validity.until;
   } catch (error) {
-    // That it cannot be used is logged where another one is asked for.
+    // The request for another certificate logs why this one cannot be used.
     if (error instanceof CniError) return false;
     throw error;
   }
@@ -71,7 +71,7 @@ async function textOf(bootstrapConfig: string, certificate: string): Promise<str
     const config = await parseKubeconfig(read(bootstrapConfig), bootstrapConfig);
     const { text, file } = config.certificateAuthority ?? {};
     return kubeconfigText({
-      about: "with a certificate of the node's own, which is renewed where it is.",
+      about: "with the node's own certificate, which is renewed in place.",
       server: config.server,
       proxy: config.proxy?.url,
       certificateAuthority: text ?? (file === undefined ? undefined : read(file).toString()),

@@ -1,4 +1,4 @@
-/** `multusctl install`: the plugin binary onto the node; what an init container runs. */
+/** `multusctl install`: installs the plugin binary on the node; init containers run it. */
 
 import { Command, InvalidArgumentError, Option } from "commander";
 import { multusPluginNames } from "../../multus/input/own-plugin.ts";
@@ -19,18 +19,18 @@ interface InstallOptions {
 export function installCommand(): Command {
   return (
     new Command("install")
-      .summary("put the plugin binary onto a node")
+      .summary("install the plugin binary on a node")
       .description(
         `Copies the plugin binary into the directory from which a container runtime starts its plugins, as ${multusPluginNames.join(" and as ")}, and as ${passthruType}. It does nothing else: ` +
-          "no configuration is written, nothing is started, and of privileges it needs none but that to write there.",
+          "it writes no configuration, starts nothing, and needs only the right to write there.",
       )
-      .option("--cni-bin-dir <directory>", "the directory; it has to be there", defaultCniBinDir)
+      .option("--cni-bin-dir <directory>", "the directory, which must exist", defaultCniBinDir)
       .addOption(
         new Option("--arch <architecture>", "the node's (default: this machine's)").choices(architectures),
       )
       .option("--daemon-bin-dir <directory>", "also put the daemon there, as one executable file: multusd")
       .addOption(new Option("-d, --dest-dir <directory>", "Go multus's name for --cni-bin-dir").hideHelp())
-      // One image has one binary for both.
+      // Ignored: one binary serves both types.
       .addOption(
         new Option("-t, --type <type>", "of Go multus: thick or thin").argParser(parseType).hideHelp(),
       )
@@ -66,7 +66,7 @@ function parseType(text: string): string {
 /** @throws {UserError} */
 function run({ cniBinDir, destDir, arch, daemonBinDir }: InstallOptions): void {
   const plugin = pluginBinary(arch ?? thisArchitecture());
-  // Asked for before anything is installed: a build need not have it.
+  // Looked up before anything is installed: a build may lack it.
   const daemon = daemonBinDir === undefined ? undefined : partPath("multusd");
   report(installPlugin(plugin, destDir ?? cniBinDir));
   if (daemonBinDir !== undefined && daemon !== undefined) report(installDaemon(daemon, daemonBinDir));

@@ -1,4 +1,4 @@
-/** What was in the place of one of our programs before it (Go multus's, or the user's own): kept beside it, so that uninstall can put it back. */
+/** Keeps the file that one of our programs replaces (Go multus's, or the user's own) beside it, so that uninstall can restore it. */
 
 import { copyFileSync, linkSync, lstatSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -7,17 +7,17 @@ import { isMissingFile } from "../../cni/errors.ts";
 import { isOurs, type ProgramName } from "../node/program.ts";
 import { temporaryPathBeside } from "./new-file.ts";
 
-/** Hidden: a runtime takes plugins by name, and nobody lists this one. */
+/** A hidden name: runtimes run plugins by name, and no configuration names this one. */
 export function formerPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.before-multus-wasm`);
 }
 
 /**
- * Keeps what is at `path` if it is not our own: as a further name of the same file, so that it costs no room. What was kept before is replaced: the
- * newest is what a user wants back.
+ * Keeps the file at `path` if it is not our own, as a hard link, so that it takes no space. Replaces a file that was kept before: a user wants the
+ * newest back.
  *
- * It is looked at under a name that is ours alone: others may install at the same time, and what was Go multus's a moment ago can be ours by now.
- * @returns has it been kept?
+ * Checks the file under a unique name: other installers may run at the same time, and may have replaced Go multus's file by ours meanwhile.
+ * @returns whether a file was kept
  * @throws {Error} of node:fs
  */
 export function keepFormer(path: string, program: ProgramName): boolean {
@@ -32,12 +32,12 @@ export function keepFormer(path: string, program: ProgramName): boolean {
   }
 }
 
-/** @returns is something kept? */
+/** @returns whether a file is kept */
 export function isFormerKept(path: string): boolean {
   return lstatSync(formerPath(path), { throwIfNoEntry: false }) !== undefined;
 }
 
-/** Puts it back in place of what is at `path`. @throws {Error} of node:fs */
+/** Restores the kept file at `path`. @throws {Error} of node:fs */
 export function restoreFormer(path: string): void {
   renameSync(formerPath(path), path);
 }
@@ -47,13 +47,13 @@ export function forgetFormer(path: string): void {
   removeFile(formerPath(path));
 }
 
-/** @returns false where there is nothing at `path` */
+/** @returns false if there is no file at `path` */
 function addName(path: string, further: string): boolean {
   try {
     linkSync(path, further);
   } catch (error) {
     if (isMissingFile(error)) return false;
-    // Not every file system has more than one name for a file.
+    // Not every file system has hard links.
     copyFileSync(path, further);
   }
   return true;

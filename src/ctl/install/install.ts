@@ -1,4 +1,4 @@
-/** Puts programs into a directory of the node: all of them whole, or none. */
+/** Installs programs into a directory of the node, all of them or none. */
 
 import { lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -12,23 +12,23 @@ import { NewFile, programMode, removeAbandoned } from "./new-file.ts";
 
 interface Installation {
   readonly program: ProgramName;
-  /** The file that is copied. */
+  /** The file to copy. */
   readonly source: string;
   readonly directory: string;
-  /** Each gets a copy of its own: an installer that overwrites one name in place does not change what is behind the other. */
+  /** Each name gets its own copy, so that an installer that overwrites one in place does not change the other. */
   readonly names: readonly string[];
-  /** Tries one of the copies before any takes its place. @throws {UserError} */
+  /** Tests one of the copies before any is renamed into place. @throws {UserError} */
   readonly check: (path: string) => void;
 }
 
 export interface InstalledFile {
   readonly path: string;
   readonly outcome: "installed" | "up to date";
-  /** Where what was there before is kept; "" if nothing was, or it was ours. */
+  /** Path of the kept former file; "" if there was none, or it was ours. */
   readonly former: string;
 }
 
-/** @param source a plugin binary @param directory from which a runtime starts its plugins @throws {UserError} where nothing was changed */
+/** @param source a plugin binary @param directory from which a runtime starts its plugins @throws {UserError} with nothing changed */
 export function installPlugin(source: string, directory: string): InstalledFile[] {
   checkDirectory(directory, "--cni-bin-dir");
   return install({
@@ -40,16 +40,16 @@ export function installPlugin(source: string, directory: string): InstalledFile[
   });
 }
 
-/** @param source the daemon as one executable @throws {UserError} where nothing was changed */
+/** @param source the daemon as one executable @throws {UserError} with nothing changed */
 export function installDaemon(source: string, directory: string): InstalledFile[] {
   checkDirectory(directory, "--daemon-bin-dir");
-  // Not tried: an installer's memory is measured for the copy, not for a daemon.
+  // Not tested: the memory limit of an installer is enough for a copy, but not for a daemon.
   return install({ program: "multusd", source, directory, names: [daemonName], check: () => {} });
 }
 
 /**
- * Every name is the old file or the new one at any moment, whoever runs it. Several may install at once.
- * @throws {UserError} where nothing was changed
+ * At any moment every name is either the old file or the new one. Several installers may run at once.
+ * @throws {UserError} with nothing changed
  */
 function install({ program, source, directory, names, check }: Installation): InstalledFile[] {
   try {
@@ -75,7 +75,7 @@ function install({ program, source, directory, names, check }: Installation): In
 
 /** @param option that names it @throws {UserError} */
 export function checkDirectory(directory: string, option: string): void {
-  const advice = `in a pod the node's directory has to be mounted there; on the node itself name it: ${option} DIRECTORY`;
+  const advice = `in a pod, mount the node's directory there; on the node itself, name it: ${option} DIRECTORY`;
   let isDirectory: boolean | undefined;
   try {
     isDirectory = statSync(directory, { throwIfNoEntry: false })?.isDirectory();
@@ -92,7 +92,7 @@ function isInstalled(path: string, source: string): boolean {
     const stats = lstatSync(path);
     return stats.isFile() && (stats.mode & 0o777) === programMode && haveSameContent(path, source);
   } catch (error) {
-    // Not there, or replaced by another installer between two looks.
+    // Missing, or replaced by another installer meanwhile.
     if (isMissingFile(error)) return false;
     throw error;
   }

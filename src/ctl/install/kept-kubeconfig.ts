@@ -1,4 +1,4 @@
-/** Keeps a kubeconfig as it has to be: tokens of service accounts are replaced by the kubelet before they expire, some minutes to an hour after they were made. */
+/** Keeps a kubeconfig up to date: the kubelet replaces tokens of service accounts before they expire, some minutes to an hour after their creation. */
 
 import { CniError } from "../../cni/errors.ts";
 import type { Logger } from "../../log/logger.ts";
@@ -7,15 +7,15 @@ import { hasContent, isOwnFile, KeptFile, statsOf, writeOwnFile } from "../../ru
 import type { WatchDirectory } from "../../runtime-config/watch.ts";
 import { UserError } from "../command/user-error.ts";
 
-/** What no event tells, and what could not be written before, is seen after this time. */
+/** Interval of checks for missed events and failed writes, in milliseconds. */
 const lookEveryMs = 10_000;
 
 export interface KeptKubeconfigOptions {
   /** Absolute path of the file. */
   readonly path: string;
-  /** Directory in which a change may make another text wanted. */
+  /** Directory whose changes may change the wanted text. */
   readonly sourceDirectory: string;
-  /** What the file has to be now. @throws {UserError} */
+  /** The wanted text of the file. @throws {UserError} */
   readonly text: () => string;
   readonly log: Logger;
   readonly watch?: WatchDirectory;
@@ -39,7 +39,7 @@ export class KeptKubeconfig {
     });
   }
 
-  /** Writes it, if it is not yet as it has to be. @throws {UserError} */
+  /** Writes the file, unless it is up to date. @throws {UserError} */
   write(): void {
     const { path, text, log } = this.#options;
     const wanted = Buffer.from(text());
@@ -53,7 +53,7 @@ export class KeptKubeconfig {
     log.verbose("kubeconfig written", { file: path });
   }
 
-  /** Follows what changes from now on. What goes wrong is logged, once for as long as it is the same, and tried again. */
+  /** Follows changes from now on. Retries failures, and logs each once until it changes. */
   follow(): void {
     this.#file.look();
   }
@@ -74,7 +74,7 @@ export class KeptKubeconfig {
   }
 }
 
-/** Somebody may have removed it, or changed its mode. What else is the matter with it, writing it tells. */
+/** The file may have been removed, or its mode changed. Any other problem is found by writing it. */
 function isInPlace(path: string, wanted: Uint8Array): boolean {
   try {
     const stats = statsOf(path);

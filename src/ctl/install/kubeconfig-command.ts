@@ -1,4 +1,4 @@
-/** `multusctl kubeconfig`: a kubeconfig for a process outside of pods, for as long as this runs. */
+/** `multusctl kubeconfig`: keeps a kubeconfig for a process outside of pods while it runs. */
 
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
@@ -25,21 +25,21 @@ interface KubeconfigOptions {
 
 export function kubeconfigCommand(): Command {
   return new Command("kubeconfig")
-    .summary("keep a kubeconfig on the node: of the pod's service account, or with a certificate")
+    .summary("keep a kubeconfig on the node, with the pod's service account or a certificate")
     .description(
-      "Writes a kubeconfig (mode 0600) with the service account of the pod which it runs in, the token and the authority's certificate in it, and writes it anew whenever the kubelet has " +
-        "replaced the token. With --bootstrap-config: with a certificate of the node's own, which it has signed, and renewed in its place. On SIGTERM the kubeconfig is removed.",
+      "Writes a kubeconfig (mode 0600) with the token and the CA certificate of its pod's service account, and rewrites it whenever the kubelet has " +
+        "replaced the token. With --bootstrap-config: with the node's own certificate, which it requests and renews in place. On SIGTERM it removes the kubeconfig.",
     )
     .option("--kubeconfig <file>", "the file to write", "/run/multus/kubeconfig")
     .option(
       "--once",
-      "write it, leave it, and end: its token is good for as long as the kubelet gave it, an hour by default",
+      "write the kubeconfig once and exit: its token is valid for the time that the kubelet requested, an hour by default",
     )
-    .option("--skip-tls-verify", "believe whoever answers for the API server")
+    .option("--skip-tls-verify", "do not verify the API server's certificate")
     .addOption(
       new Option(
         "--bootstrap-config <file>",
-        "kubeconfig of whoever may ask for the node's first certificate: the kubelet's",
+        "kubeconfig with the right to request the node's first certificate: the kubelet's",
       ).conflicts(["once", "skipTlsVerify"]),
     )
     .option("--certdir <directory>", "with --bootstrap-config: where certificate and key go", "/tmp")
@@ -79,7 +79,7 @@ async function run(options: KubeconfigOptions): Promise<void> {
   const nodeName = nodeNameIn(process.env);
   if (nodeName === "")
     throw new UserError("MULTUS_NODE_NAME is not set", "it is the node's name in the cluster");
-  // What speaks ASN.1 is loaded where it is needed.
+  // Loaded here: it imports the ASN.1 library.
   const { withNodeCertificate } = await import("./certificate-kubeconfig.ts");
   const source = {
     bootstrapConfig: resolve(options.bootstrapConfig),
@@ -93,7 +93,7 @@ async function run(options: KubeconfigOptions): Promise<void> {
   );
 }
 
-/** Writes the kubeconfig and keeps it until the interruption; then it goes, unless it is to be written only once. @throws {UserError} */
+/** Writes the kubeconfig, keeps it until the interruption, and removes it then; or writes it only once. @throws {UserError} */
 async function keep(options: KeptKubeconfigOptions, once: boolean, signal: AbortSignal): Promise<void> {
   const kept = new KeptKubeconfig(options);
   kept.write();

@@ -1,19 +1,19 @@
-/** The kubeconfigs that are written onto a node, and how one is known to be ours again. */
+/** Writes the text of kubeconfigs for a node, and recognizes our own. */
 
 import { stringify } from "yaml";
 
-/** The first line begins with it: what does not is somebody else's. */
+/** Beginning of the first line: files without it are not ours. */
 const mark = "# Written by multusctl (multus-wasm)";
 
 export interface KubeconfigParts {
-  /** What the first line says further: where it comes from. */
+  /** The rest of the first line: the source of the kubeconfig. */
   readonly about: string;
   readonly server: URL;
-  /** By which it is asked; undefined: what the environment says. */
+  /** The proxy of requests; undefined: by the environment. */
   readonly proxy?: URL | undefined;
-  /** PEM; undefined: whoever answers is believed. */
+  /** PEM; undefined: the server's certificate is not verified. */
   readonly certificateAuthority: string | undefined;
-  /** The user's entries, as a kubeconfig has them. */
+  /** The `user` of the kubeconfig. */
   readonly user: Readonly<Record<string, string>>;
 }
 
@@ -27,7 +27,7 @@ export function kubeconfigText({
 }: KubeconfigParts): string {
   const name = "multus";
   const cluster = {
-    // Its path goes before every request's.
+    // Its path is the prefix of every request's.
     server: server.href.replace(/\/$/, ""),
     ...(proxy === undefined ? {} : { "proxy-url": proxy.href }),
     ...(certificateAuthority === undefined
@@ -45,7 +45,7 @@ export function kubeconfigText({
   return `${mark} ${about}\n${stringify(config, { lineWidth: 0 })}`;
 }
 
-/** Was this file's text made here, by whatever release? */
+/** Did any release of this program write the text? */
 export function isOurKubeconfig(text: string): boolean {
   return text.startsWith(mark);
 }

@@ -1,4 +1,4 @@
-/** A program on its way into a directory: whole, on the disk and tried before it takes the place of what is there. */
+/** Installs a program atomically: copied, synced and tested before it replaces the present file. */
 
 import { randomBytes } from "node:crypto";
 import {
@@ -18,21 +18,21 @@ import { systemErrorCode } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 
-/** For everybody: the runtime's user is root, and nothing in it is secret. */
+/** Readable by every user: nothing in it is secret. */
 export const programMode = 0o755;
 
-/** After this time a file on its way belongs to nobody: its installer was killed. */
+/** After this time a temporary file is a leftover of an installer that was killed, in milliseconds. */
 const abandonedMs = 10 * 60_000;
 
 export class NewFile implements Disposable {
-  /** Where it takes its place. */
+  /** Its final path. */
   readonly path: string;
-  /** Hidden, beside `path`, and nobody else's. */
+  /** A hidden, unique path beside `path`. */
   readonly temporaryPath: string;
 
   /**
-   * Copies a file to the directory of `path`. A program that runs can't be written ("text file busy"), only replaced: so it gets a name of its own first.
-   * @throws {UserError} where it can't be written whole; nothing of it is left then
+   * Copies a file to the directory of `path`, under a temporary name: a running program cannot be written ("text file busy"), only replaced.
+   * @throws {UserError} if it cannot be written completely; nothing of it is left then
    */
   constructor(source: string, path: string) {
     this.path = path;
@@ -47,7 +47,7 @@ export class NewFile implements Disposable {
     }
   }
 
-  /** Who runs what was there before goes on with that; who starts the program from now on gets this. @throws {UserError} */
+  /** Renames it to `path`. Running processes keep the former program. @throws {UserError} */
   takePlace(): void {
     try {
       renameSync(this.temporaryPath, this.path);
@@ -57,34 +57,34 @@ export class NewFile implements Disposable {
     }
   }
 
-  /** Leaves nothing of it, if it has not taken its place. */
+  /** Removes the temporary file, unless it was renamed. */
   [Symbol.dispose](): void {
     try {
       removeFile(this.temporaryPath);
     } catch {
-      // The next installer of this directory tries again.
+      // The next installer of this directory retries.
     }
   }
 }
 
 const temporaryName = /^\.multus(?:d|-shim)?\.[0-9a-f]{12}\.new$/;
 
-/** A hidden name beside a program that nobody else has. */
+/** A unique hidden name beside a program. */
 export function temporaryPathBeside(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.new`);
 }
 
-/** Removes what installers that were killed left in a directory; one that still works on its file is left alone. @throws {Error} of node:fs */
+/** Removes temporary files of installers that were killed, but not those of running ones. @throws {Error} of node:fs */
 export function removeAbandoned(directory: string): void {
   for (const name of readdirSync(directory).filter((each) => temporaryName.test(each))) {
     const path = join(directory, name);
-    // Of the name as well as of the content: a former file gets a new name while it is looked at.
+    // By ctime as well as mtime: a former file gets a new name while it is checked.
     const changedMs = lstatSync(path, { throwIfNoEntry: false })?.ctimeMs;
     if (changedMs !== undefined && Date.now() - changedMs > abandonedMs) removeFile(path);
   }
 }
 
-/** Until a power cut can't take it back. */
+/** Syncs a file or directory, so that it survives a power cut. */
 function flush(path: string): void {
   const descriptor = openSync(path, "r");
   try {
@@ -98,6 +98,6 @@ function cannotWrite(path: string, error: unknown): UserError {
   const isBarred = systemErrorCode(error) === "EACCES";
   return new UserError(
     `${path} cannot be written: ${errorText(error)}`,
-    `${isBarred ? "run it as root; " : ""}what was there before is still in its place`,
+    `${isBarred ? "run it as root; " : ""}the former file is still in place`,
   );
 }

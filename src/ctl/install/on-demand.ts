@@ -1,4 +1,4 @@
-/** What a node needs to start a daemon when its plugin is called: the daemon as one executable file, its configuration, and the command in the plugin's configuration. */
+/** Installs an on-demand daemon: its executable, its configuration, and the command in the plugin's configuration. */
 
 import { join } from "node:path";
 import { CniError } from "../../cni/errors.ts";
@@ -9,19 +9,19 @@ import { onDemandConfigPath, pathOnNode } from "../node/paths.ts";
 import { daemonName } from "../node/program.ts";
 import { type InstalledFile, installDaemon } from "./install.ts";
 
-/** Seconds without a request after which such a daemon ends. */
+/** Seconds without a request after which an on-demand daemon exits. */
 const idleExitSeconds = 300;
 
 export interface OnDemandOptions {
-  /** The executable that is put onto the node. */
+  /** The executable to install. */
   readonly source: string;
-  /** Where to. */
+  /** Its directory. */
   readonly binDir: string;
-  /** The runtime's directory: the daemon's configuration goes below it. */
+  /** The runtime's directory; the daemon's configuration is below it. */
   readonly cniConfDir: string;
-  /** As its path on the node. */
+  /** Its path on the node. */
   readonly kubeconfig: string;
-  /** In its cluster, so that the daemon watches its pods; "" if it is not known. */
+  /** The node's name in the cluster, so that the daemon watches its pods; "" if unknown. */
   readonly nodeName: string;
 }
 
@@ -34,7 +34,7 @@ export interface OnDemandDaemon {
 /** @throws {UserError} */
 export function prepareOnDemand(options: OnDemandOptions): OnDemandDaemon {
   const { source, binDir, cniConfDir, kubeconfig, nodeName } = options;
-  // Refused here, and not by the daemon when a pod needs it.
+  // Refused now rather than by the daemon when a pod needs it.
   if (nodeName !== "" && !isObjectName(nodeName)) {
     throw new UserError(
       `no node's name: ${JSON.stringify(nodeName)}`,

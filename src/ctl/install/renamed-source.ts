@@ -1,10 +1,10 @@
-/** The cluster network's file is renamed once it has been read: for runtimes that would take it for a second network of the node. */
+/** Renames the cluster network's file after reading it, for runtimes that would take it for a second network of the node. */
 
 import { existsSync, renameSync } from "node:fs";
 import { ioFailure } from "../../cni/errors.ts";
 import type { Missing, RuntimeConfigSource, WantedFile } from "../../runtime-config/sources.ts";
 
-/** As Go multus names it. */
+/** Go multus's suffix. */
 const suffix = ".old";
 
 export class RenamedSource implements RuntimeConfigSource {
@@ -25,7 +25,7 @@ export class RenamedSource implements RuntimeConfigSource {
     return this.#source.directories;
   }
 
-  /** What the file said that was renamed, for as long as there is no new one. */
+  /** Content of the renamed file, as long as there is no new one. */
   wanted(): WantedFile | Missing {
     const wanted = this.#source.wanted();
     if ("waitsFor" in wanted) return this.#last ?? wanted;
@@ -33,7 +33,7 @@ export class RenamedSource implements RuntimeConfigSource {
     return wanted;
   }
 
-  /** To be called when what was wanted is in place: until then a runtime has the file. @throws {CniError} 5 */
+  /** Renames the file. Call it when Multus's file is in place: until then the runtime needs this one. @throws {CniError} 5 */
   rename(): void {
     const from = this.#last?.from;
     if (from === undefined || !existsSync(from)) return;
@@ -41,7 +41,7 @@ export class RenamedSource implements RuntimeConfigSource {
     this.#renamed = from;
   }
 
-  /** Gives the file its name again, unless there is a new one: without Multus's own it is the node's network. @throws {CniError} 5 */
+  /** Restores the file's name, unless there is a new file: without Multus's own file it is the node's network. @throws {CniError} 5 */
   restore(): void {
     const path = this.#renamed;
     if (path !== undefined && !existsSync(path) && existsSync(path + suffix)) move(path + suffix, path);

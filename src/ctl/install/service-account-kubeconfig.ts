@@ -1,4 +1,4 @@
-/** A kubeconfig with the credentials of the service account of the pod which this runs in: for Multus outside of the pod, on the node. */
+/** A kubeconfig with the credentials of this pod's service account, for Multus outside of the pod, on the node. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,23 +12,23 @@ export interface ServiceAccountOptions {
   readonly directory: string;
   /** KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT; KUBERNETES_SERVICE_PROTOCOL (default https) as for Go multus. */
   readonly env: NodeJS.ProcessEnv;
-  /** Whoever answers is believed; no certificate is read. */
+  /** Do not verify the server's certificate; ca.crt is not read. */
   readonly skipTlsVerify: boolean;
 }
 
-/** Those of the pod which this process runs in. */
+/** Credentials of the pod in which this process runs. */
 export function ownServiceAccount(skipTlsVerify: boolean): ServiceAccountOptions {
   return { directory: serviceAccountDirectory, env: process.env, skipTlsVerify };
 }
 
 /**
- * The kubeconfig as it has to be now. The token is in it: a process on the node cannot read the pod's files.
+ * The present kubeconfig. It contains the token, as a process on the node cannot read the pod's files.
  * @returns YAML
  * @throws {UserError} naming the file or the variable
  */
 export function serviceAccountKubeconfig({ directory, env, skipTlsVerify }: ServiceAccountOptions): string {
   return kubeconfigText({
-    about: "from the service account of its pod, and anew whenever its token changes.",
+    about: "from the service account of its pod, and again whenever its token changes.",
     server: serverOf(env),
     certificateAuthority: skipTlsVerify ? undefined : read(join(directory, "ca.crt")),
     user: { token: read(join(directory, "token")).trim() },
@@ -49,7 +49,7 @@ function serverOf(env: NodeJS.ProcessEnv): URL {
   );
 }
 
-/** @throws {UserError} where it cannot be read, or has nothing in it */
+/** @throws {UserError} if it cannot be read, or is empty */
 function read(path: string): string {
   let text: string;
   try {

@@ -1,4 +1,4 @@
-/** `multusctl thin-entrypoint`: what the pod of a thin DaemonSet runs, in place of Go multus's thin_entrypoint. */
+/** `multusctl thin-entrypoint`: the program of a thin DaemonSet's pods, instead of Go multus's thin_entrypoint. */
 
 import { Command } from "commander";
 import { loadKernels } from "../../kernels/load.ts";
@@ -21,10 +21,12 @@ import { addThinOptions, type ThinOptions } from "./thin-options.ts";
 
 export function thinEntrypointCommand(): Command {
   const command = new Command("thin-entrypoint")
-    .summary("install on a node without a daemon in a pod, and stay (Go multus's thin_entrypoint)")
+    .summary(
+      "install on a node without a daemon in a pod, and keep it up to date (Go multus's thin_entrypoint)",
+    )
     .description(
-      "Puts onto the node what pods need there: the plugin binary, a kubeconfig of the pod's service account, the daemon as one executable file that the plugin starts when it is " +
-        "called, and last the configuration by which the container runtime finds the plugin. Then it follows what changes, the cluster network's file and the service account's token, until " +
+      "Installs on the node the plugin binary, a kubeconfig of the pod's service account, the daemon as one executable file that the plugin starts when it is " +
+        "called, and last the configuration by which the container runtime finds the plugin. Then it follows changes of the cluster network's file and the service account's token, until " +
         "SIGTERM. Options are those of Go multus's thin_entrypoint; a flag alone is true, --flag=false is false.",
     );
   return addThinOptions(command)
@@ -48,13 +50,13 @@ Examples:
     .action((options: ThinOptions) => run(options));
 }
 
-/** @returns undefined: this is no pod of a DaemonSet that says so */
+/** @returns undefined if the environment names no DaemonSet of this pod */
 function askForDaemonSet(log: Logger): AskForDaemonSet | undefined {
   const own = ownDaemonSetIn(process.env);
   if (own === undefined || !isInCluster()) return undefined;
   return async (withinMs) => {
     const api = new ApiClient(inClusterCredentials(log));
-    // Nothing watches pods here: a refusal is no answer.
+    // No watch proves the rights here, so a refusal is no answer.
     const fate = await fateOfDaemonSet({ api, own, isPodEnding: () => false, withinMs });
     api.close();
     return { isWanted: fate.isEnding, because: fate.because };
@@ -65,7 +67,7 @@ async function run(options: ThinOptions): Promise<void> {
   const log = new Loggers().get(logSettings({ logLevel: "verbose" }));
   using interruption = new Interruption();
   if (options.restartCrio)
-    log.verbose("--restart-crio is for nothing: CRI-O sees new configurations by itself");
+    log.verbose("--restart-crio has no effect: CRI-O sees new configurations by itself");
   await runThinEntrypoint(
     options,
     {

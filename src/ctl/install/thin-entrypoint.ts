@@ -1,4 +1,4 @@
-/** What the pod of a thin installation does: everything that the node needs, then following what changes until it is stopped. */
+/** The entrypoint of a thin installation's pod: installs everything on the node, then follows changes until it is stopped. */
 
 import { CniError } from "../../cni/errors.ts";
 import { checkVersion } from "../../cni/versions.ts";
@@ -21,26 +21,26 @@ import { RenamedSource } from "./renamed-source.ts";
 import { type ServiceAccountOptions, serviceAccountKubeconfig } from "./service-account-kubeconfig.ts";
 import { generatorOptions, namedPluginBinary, type ThinOptions } from "./thin-options.ts";
 
-/** How often it is looked whether what was asked for once is done. */
+/** Interval of checks in milliseconds. */
 const lookEveryMs = 200;
 /** A pod has 30 s between SIGTERM and SIGKILL. */
 const answerWithinMs = 20_000;
 
-/** What this build and this pod have. */
+/** Parts of this build, and properties of this pod. */
 export interface ThinSurroundings {
   readonly kernels: () => Kernels;
   readonly log: Logger;
   readonly serviceAccount: ServiceAccountOptions;
   readonly pluginBinary: () => string;
-  /** The daemon as one executable; undefined where the build has none. */
+  /** The daemon as one executable; undefined if the build has none. */
   readonly daemonExecutable: string | undefined;
-  /** Of the node, in its cluster; "" if it is not known. */
+  /** The node's name in its cluster; "" if unknown. */
   readonly nodeName: string;
-  /** Asks for the DaemonSet; undefined: the pod knows of none. */
+  /** Asks for the DaemonSet; undefined: the environment names none. */
   readonly daemonSet?: AskForDaemonSet | undefined;
 }
 
-/** Until the signal is aborted. @throws {UserError} what a restart of the pod would not make good */
+/** Runs until the signal is aborted. @throws {UserError} for errors that a restart of the pod would not fix */
 export async function runThinEntrypoint(
   options: ThinOptions,
   surroundings: ThinSurroundings,
@@ -61,7 +61,7 @@ export async function runThinEntrypoint(
   });
   kubeconfig.write();
   if (!options.skipConfigWatch) kubeconfig.follow();
-  // A runtime calls as soon as it sees the configuration: that comes last.
+  // Last: a runtime calls the plugin as soon as it sees the configuration.
   try {
     await keepConfiguration(options, daemonCommand, surroundings, signal);
   } finally {
@@ -80,7 +80,7 @@ function prepareDaemon(
   if (words.length > 0 && daemonBinDir === undefined) return words;
   if (daemonExecutable === undefined) {
     log.verbose(
-      "there is no executable of the daemon to put onto the node: multusd has to run there by other means",
+      "this build has no executable of the daemon to install: multusd has to run on the node by other means",
     );
     return words;
   }
@@ -95,7 +95,7 @@ function prepareDaemon(
   return words.length > 0 ? words : daemon.command;
 }
 
-/** @throws {UserError} options that no cluster network's file could make good */
+/** @throws {UserError} for options that are wrong with every cluster network */
 async function keepConfiguration(
   options: ThinOptions,
   daemonCommand: readonly string[],
@@ -113,7 +113,7 @@ async function keepConfiguration(
   const keeper = new RuntimeConfigKeeper({
     directory: cniConfDir,
     source: renamed ?? found,
-    // It is looked for by the plugin, on the node.
+    // The plugin looks for it, on the node.
     readinessIndicatorFile: "",
     log,
   });
@@ -163,7 +163,7 @@ function logFiles(files: readonly InstalledFile[], log: Logger): void {
   }
 }
 
-/** @param before what was the matter the last time: that is not said again @returns what is the matter; "" where it went well */
+/** @param before the last problem, which is not logged again @returns the present problem; "" for none */
 function logFailure(log: Logger, action: () => void, before = ""): string {
   try {
     action();

@@ -1,4 +1,4 @@
-/** What `multusctl thin-entrypoint` can be told: Go multus's thin entrypoint's options by its names and with its defaults, and what is written because of them. */
+/** Options of `multusctl thin-entrypoint`, with the names and defaults of Go multus's thin entrypoint, and the settings that they make. */
 
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
@@ -45,7 +45,7 @@ export interface ThinOptions {
   readonly daemonBinDir?: string;
 }
 
-/** Where Go multus's image has its binary: what a manifest names that was written for it. */
+/** Path of the binary in Go multus's image, which manifests for it name. */
 const goPluginFile = "/usr/src/multus-cni/bin/multus";
 /** Multus's own default for confDir. */
 const defaultConfDir = "/etc/cni/multus/net.d";
@@ -53,16 +53,24 @@ const defaultConfDir = "/etc/cni/multus/net.d";
 /** @returns the command, with the options */
 export function addThinOptions(command: Command): Command {
   return command
-    .option("--cni-bin-dir <directory>", "where the plugin binary goes; it has to be there", defaultCniBinDir)
+    .option(
+      "--cni-bin-dir <directory>",
+      "directory for the plugin binary, which must exist",
+      defaultCniBinDir,
+    )
     .option(
       "--cni-conf-dir <directory>",
-      "where the runtime's configuration goes; it has to be there",
+      "directory for the runtime's configuration, which must exist",
       defaultCniConfDir,
     )
-    .option("--multus-conf-file <file>", "auto: made from the cluster network's; or a file to copy", "auto")
+    .option(
+      "--multus-conf-file <file>",
+      "auto: generated from the cluster network's; or a file to copy",
+      "auto",
+    )
     .option(
       "--multus-autoconfig-dir <directory>",
-      "auto: where the cluster network's file is",
+      "auto: directory of the cluster network's file",
       defaultCniConfDir,
     )
     .option(
@@ -75,9 +83,9 @@ export function addThinOptions(command: Command): Command {
       "auto: the version that the runtime uses (default: the cluster network's)",
       "",
     )
-    .addOption(flag("--force-cni-version", "auto: the cluster network is used in --cni-version as well"))
+    .addOption(flag("--force-cni-version", "auto: run the cluster network in --cni-version as well"))
     .addOption(flag("--override-network-name", "auto: the network has the cluster network's name"))
-    .addOption(flag("--rename-conf-file", "auto: rename the cluster network's file to .old once it is read"))
+    .addOption(flag("--rename-conf-file", "auto: rename the cluster network's file to .old after reading it"))
     .option(
       "--multus-kubeconfig-file-host <file>",
       "auto: kubeconfig, as its path on the node",
@@ -89,7 +97,7 @@ export function addThinOptions(command: Command): Command {
     .option("--additional-bin-dir <directory>", "auto: binDir, as its path on the node", "")
     .option(
       "--multus-cni-conf-dir <directory>",
-      "auto: confDir; a leading /host is left out of it",
+      "auto: confDir; a leading /host is removed",
       `/host${defaultConfDir}`,
     )
     .addOption(
@@ -100,30 +108,30 @@ export function addThinOptions(command: Command): Command {
     .option("--multus-log-file <file>", "auto: logFile, as its path on the node", "")
     .addOption(flag("--multus-log-to-stderr", "auto: logToStderr", true))
     .option("--multus-bin-file <file>", "another plugin binary than this build's")
-    .addOption(flag("--skip-multus-binary-copy", "put no plugin binary onto the node"))
+    .addOption(flag("--skip-multus-binary-copy", "install no plugin binary"))
     .addOption(flag("--skip-config-watch", "do not follow the cluster network's file and the token"))
     .addOption(
       new Option(
         "--cleanup-config-on-exit [when]",
-        "remove the runtime's configuration on SIGTERM: true, false, or auto, which is only where the DaemonSet is deleted",
+        "remove the runtime's configuration on SIGTERM: true, false, or auto, which is only if the DaemonSet is deleted",
       )
         .argParser((text) => (text === "auto" ? text : boolean(text)))
         .preset("true")
         .default(false),
     )
-    .addOption(flag("--skip-tls-verify", "kubeconfig: believe whoever answers for the API server"))
+    .addOption(flag("--skip-tls-verify", "kubeconfig: do not verify the API server's certificate"))
     .option(
       "--daemon-command <words>",
       "auto: daemonCommand, words separated by blanks, the program as its path on the node; none: there is a daemon on the node",
     )
     .option(
       "--daemon-bin-dir <directory>",
-      "where multusd goes, the daemon as one executable file (default: --cni-bin-dir)",
+      "directory for multusd, the daemon as one executable file (default: --cni-bin-dir)",
     )
     .addOption(flag("--restart-crio", "of older releases of Go multus").hideHelp());
 }
 
-/** `--x`, `--x=true`, `--x=false`, as Go's flags have it. */
+/** A switch in the forms of Go's flags: `--x`, `--x=true`, `--x=false`. */
 function flag(name: string, description: string, standard = false): Option {
   return new Option(`${name} [boolean]`, description).argParser(boolean).preset("true").default(standard);
 }
@@ -141,12 +149,12 @@ function logLevel(text: string): string {
   return text.toLowerCase();
 }
 
-/** The binary that was named; undefined for this build's. A manifest may name that of Go multus's image, which ours has not. */
+/** The named binary; undefined for this build's. A manifest may name that of Go multus's image, which ours lacks. */
 export function namedPluginBinary({ multusBinFile }: ThinOptions): string | undefined {
   return multusBinFile === goPluginFile && !existsSync(goPluginFile) ? undefined : multusBinFile;
 }
 
-/** @param daemonCommand by which the plugin starts a daemon; [] if there is none to start */
+/** @param daemonCommand with which the plugin starts a daemon; [] if it starts none */
 export function generatorOptions(options: ThinOptions, daemonCommand: readonly string[]): GeneratorOptions {
   return {
     form: "thin",

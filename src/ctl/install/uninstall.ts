@@ -1,6 +1,6 @@
 /**
- * Takes off a node what was installed on it and what a daemon has left there, and nothing else: a file counts as ours by what is in it; by its name alone
- * only where nobody else gives such names.
+ * Removes from a node the installed files and a daemon's leftovers, and nothing else. A file counts as ours by its content; by its name alone only if no
+ * other program uses such names.
  */
 
 import { lstatSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
@@ -29,38 +29,38 @@ export interface UninstallOptions {
   readonly cniConfDir: string;
   /** The daemon's. */
   readonly socketDir: string;
-  /** Does a daemon listen there? What it uses stays. */
+  /** Does a daemon listen there? Its files stay then. */
   readonly isServed: boolean;
   /** Of certificate and key. */
   readonly certDir: string;
-  /** Of plans, results and DELs that wait: only what is empty of it goes. */
+  /** Directory of plans, results and recorded DELs: only empty directories are removed. */
   readonly cniDir: string;
 }
 
-/** What became of one file. */
+/** The outcome for one file. */
 export interface UninstalledFile {
   readonly path: string;
-  /** `left`: it stays, as `because` says. */
+  /** `left`: it stays, for the reason `because`. */
   readonly outcome: "removed" | "restored" | "left";
   readonly because: string;
-  /** It is ours, and should go once what `because` says is settled. */
+  /** It is ours, and can be removed once `because` no longer applies. */
   readonly isPending: boolean;
 }
 
-/** Of a directory that is not removed: it is not there, something is in it, it is mounted, or a link. */
+/** Errors of a directory that is not removed: it is missing, not empty, mounted, or a symbolic link. */
 const staysCodes = ["ENOENT", "ENOTEMPTY", "EEXIST", "EBUSY", "ENOTDIR", "EROFS"];
 /** A runtime reads files with these endings. */
 const configurationNames = /\.(?:conf|conflist|json)$/;
 const pluginType = new RegExp(`"type"\\s*:\\s*"(${installedPluginNames.join("|")})"`, "g");
 
 /**
- * Configuration goes first: as long as there is some, the runtime calls the binaries.
- * @throws {UserError} where a directory cannot be read, or a file cannot be removed
+ * Removes the configuration first: as long as it is there, the runtime calls the binaries.
+ * @throws {UserError} if a directory cannot be read, or a file cannot be removed
  */
 export function uninstall(options: UninstallOptions): UninstalledFile[] {
   const { cniBinDir, daemonBinDir, cniConfDir } = options;
   try {
-    // What installers that were killed left.
+    // Temporary files of installers that were killed.
     for (const directory of new Set([cniBinDir, daemonBinDir])) removeAbandoned(directory);
     const configurations = ownFileNames.flatMap((name) => takeConfiguration(join(cniConfDir, name)));
     const users = configurationsWithPlugins(cniConfDir);
@@ -76,7 +76,7 @@ export function uninstall(options: UninstallOptions): UninstalledFile[] {
     ];
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`it cannot be taken off the node: ${errorText(error)}`, "run it as root");
+    throw new UserError(`Multus cannot be removed: ${errorText(error)}`, "run it as root");
   }
 }
 
@@ -97,7 +97,7 @@ function takeConfiguration(path: string): UninstalledFile[] {
   const text = readIfThere(path);
   if (text === undefined) return [];
   if (!isGenerated(text)) {
-    return [left(path, "not made by multusctl (a multusd that runs removes its own when it stops)")];
+    return [left(path, "not written by multusctl (a running multusd removes its own file when it stops)")];
   }
   removeFile(path);
   return [removed(path)];
@@ -115,11 +115,11 @@ function configurationsWithPlugins(directory: string): Map<string, string[]> {
   return users;
 }
 
-/** @param users configurations by which the runtime would still call it */
+/** @param users configurations of the runtime that still call it */
 function takeProgram(path: string, program: ProgramName, users: readonly string[]): UninstalledFile[] {
   const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
   if (isThere && !isOurs(path, program)) {
-    // Put there after ours: what was kept is older.
+    // Installed after ours, so the kept file is older.
     forgetFormer(path);
     return [left(path, "not ours")];
   }
@@ -133,7 +133,7 @@ function takeProgram(path: string, program: ProgramName, users: readonly string[
   return [removed(path)];
 }
 
-/** @param users configurations that call Multus, by whose kubeconfig it may be reached */
+/** @param users configurations that call Multus, which may name the kubeconfig */
 function takeCredentials(cniConfDir: string, users: readonly string[]): UninstalledFile[] {
   const files = takeKubeconfig(kubeconfigPath(cniConfDir), users);
   const onDemand = onDemandConfigPath(cniConfDir);
@@ -154,13 +154,13 @@ function takeKubeconfig(path: string, users: readonly string[]): UninstalledFile
   return [removed(path)];
 }
 
-/** What a daemon has left: beside its socket, its certificates, and directories of pods that are gone. @param users configurations that call Multus */
+/** A daemon's leftovers: beside its socket, its certificates, and empty directories of its state. @param users configurations that call Multus */
 function takeTraces(
   { socketDir, isServed, certDir, cniDir }: UninstallOptions,
   users: readonly string[],
 ): UninstalledFile[] {
   const socket = socketPath(socketDir);
-  // With a configuration that calls Multus it may be Go multus's.
+  // If a configuration calls Multus, it may be Go multus's.
   if (isServed) return [left(socket, "a daemon serves it", users.length === 0)];
   const besideSocket = namesIn(socketDir).filter(isDaemonFile);
   const failedDels = join(cniDir, failedDelsDirectory);
@@ -177,7 +177,7 @@ function takeTraces(
     ...takeIfEmpty(socketDir),
     ...takeNamed(certDir, certificates),
     ...takeIfEmpty(certDir),
-    // They only count what the records are about.
+    // These files only hold counters of the records.
     ...takeNamed(failedDels, namesIn(failedDels)),
     ...[failedDels, join(cniDir, resultsDirectory), join(cniDir, spoolDirectory), cniDir].flatMap(
       takeIfEmpty,
@@ -193,7 +193,7 @@ function takeNamed(directory: string, names: readonly string[]): UninstalledFile
   });
 }
 
-/** A directory that a pod has mounted stays as well. */
+/** Removes an empty directory; one that a pod has mounted stays. */
 function takeIfEmpty(directory: string): UninstalledFile[] {
   try {
     rmdirSync(directory);
@@ -215,7 +215,7 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/** @returns undefined where there is no file */
+/** @returns undefined if there is no file */
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");

@@ -11,7 +11,7 @@ import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
 import { formatTable } from "../text/table.ts";
 import { listMissing } from "./missing.ts";
 
-/** Characters of a container id that tell containers apart; runtimes' own tools show as many. */
+/** Length of abbreviated container ids, as in runtimes' own tools. */
 const shortId = 13;
 
 interface ListOptions {
@@ -25,12 +25,12 @@ export function listCommand(): Command {
   return new Command("ls")
     .summary("list the attachments on this node")
     .description(
-      "Lists the attachments on this node from the cache (plans and results), also those that Go multus made. Files that are torn are reported on stderr; what can be read of them is listed.",
+      "Lists the attachments on this node from the cache (plans and results), including those of Go multus. Reports damaged files on stderr, and lists their readable part.",
     )
     .option("--cni-dir <directory>", "the netconf's cniDir", defaultCniDir)
     .option(
       "--missing",
-      "in place of attachments, list the pods that run without the networks that they select, as the daemon knows them",
+      "instead of attachments, list the pods that run without the networks that they select, by the daemon's knowledge",
     )
     .option(
       "--socket-dir <directory>",
@@ -41,10 +41,10 @@ export function listCommand(): Command {
     .addHelpText(
       "after",
       `
-With --missing: pods that were started while the runtime did not call Multus, so that there is nothing of them in the cache. ACTION is what the daemon does about a pod
-(onMissingNetworks). The daemon has to run; from elsewhere, multusctl validate --all-namespaces names such pods.
+With --missing: pods that were started while the runtime did not call Multus, so that the cache does not have them. ACTION is what the daemon does about a pod
+(onMissingNetworks). This needs a running daemon; from elsewhere, multusctl validate --all-namespaces names such pods.
 STATE is attached; planned (no result yet, or an ADD that was cut off); unplanned (a result whose plan is gone); deleting (the pod is gone, and its DEL
-waits or fails, and is tried in the background); given-up (it has failed for a day: see docs/operations.md, "DELs that wait").
+is recorded and retried in the background); given-up (the DEL has failed for a day: see docs/operations.md, "DELs that wait").
 
 Examples:
   multusctl ls
@@ -57,7 +57,7 @@ Examples:
     );
 }
 
-/** @throws {UserError} where the directory is not there or cannot be read */
+/** @throws {UserError} if the directory is missing or cannot be read */
 async function list({ cniDir, json }: ListOptions): Promise<void> {
   checkReadable(cniDir);
   const found = await readAttachments(cniDir, loadKernels());
@@ -78,7 +78,7 @@ function checkReadable(directory: string): void {
     if (isMissingFile(error)) {
       throw new UserError(
         `${directory} does not exist`,
-        "no pod has been attached on this node, or the netconf's cniDir is another directory (--cni-dir)",
+        "no pod has been attached on this node yet, or the netconf's cniDir is another directory (--cni-dir)",
       );
     }
     throw new UserError(`${directory} cannot be read: ${errorText(error)}`, "run it with sudo");

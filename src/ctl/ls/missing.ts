@@ -1,11 +1,11 @@
-/** `multusctl ls --missing`: the pods of this node that run without the networks that they select, as its daemon knows them. */
+/** `multusctl ls --missing`: lists the pods of this node that run without the networks that they select, by its daemon's knowledge. */
 
 import type { MissingPodStatus } from "../../socket/status.ts";
 import { UserError } from "../command/user-error.ts";
 import { daemonStatusOf, socketPath } from "../node/daemon-socket.ts";
 import { formatTable } from "../text/table.ts";
 
-/** @throws {UserError} where no daemon answers, or one that does not look for such pods */
+/** @throws {UserError} if no daemon answers, or the daemon does not look for such pods */
 export async function listMissing(socketDir: string, json: boolean): Promise<void> {
   const { missingNetworks: missing } = await daemonStatusOf(socketDir);
   if (missing === undefined) {

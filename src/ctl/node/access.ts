@@ -1,4 +1,4 @@
-/** What this user may do with the node's files. */
+/** Checks this user's access rights to the node's files. */
 
 import { accessSync, constants } from "node:fs";
 

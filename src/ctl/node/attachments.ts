@@ -1,4 +1,4 @@
-/** The attachments of this node as its cache has them: plans and results put together, whoever wrote them. */
+/** Lists the attachments of this node from its cache: joins plans and results, of Go multus, too. */
 
 import { join } from "node:path";
 import {
@@ -34,7 +34,7 @@ export interface Attachment {
   readonly plugins: readonly string[];
   /**
    * `attached`: plan and result; `planned`: no result, so an ADD or DEL is under way or was cut off; `unplanned`: a result without a plan; `deleting`: the pod is gone, and its DEL is
-   * recorded and tried in the background; `given-up`: that was tried for too long.
+   * recorded and retried in the background; `given-up`: the retries have ended.
    */
   readonly state: "attached" | "planned" | "unplanned" | "deleting" | "given-up";
 }
@@ -46,19 +46,19 @@ export interface NodeAttachments {
   readonly namespaces: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-/** What a configuration says, as far as it is listed. */
+/** The listed facts of a configuration. */
 interface NetworkFacts {
   readonly name: string;
   readonly plugins: readonly string[];
 }
 
-/** What is listed of an entry of the result cache. The entry itself may be large, and there may be very many. */
+/** The listed facts of an entry of the result cache. The entries may be large, and very many. */
 interface ResultFacts extends Pick<Attachment, "ifName" | "pod" | "addresses" | "mac" | "plugins"> {
   readonly networkName: string;
 }
 
 /**
- * Reads a cache directory, each file once. Files of Go multus read the same; torn ones as far as they make sense.
+ * Reads a cache directory, each file once. Reads files of Go multus as well, and the readable part of torn ones.
  * @param cniDir the netconf's cniDir
  */
 export async function readAttachments(cniDir: string, kernels: Kernels): Promise<NodeAttachments> {
@@ -79,7 +79,7 @@ export async function readAttachments(cniDir: string, kernels: Kernels): Promise
   for await (const containerId of plannedContainers(cniDir)) containers.add(containerId);
   const ownerless: string[] = [];
   for (const name of unknown) {
-    // Where the container is known, the name of a torn file says the rest of what it belongs to.
+    // With a known container, the name of a torn file tells its network and interface.
     const owner = possibleContainers(name).find((containerId) => containers.has(containerId));
     const cached = owner === undefined ? undefined : cache.readAs(name, owner);
     if (cached !== undefined) note(cached);
@@ -87,11 +87,11 @@ export async function readAttachments(cniDir: string, kernels: Kernels): Promise
   }
   const resultsDir = join(cniDir, resultsDirectory);
   for (const name of ownerless.slice(0, reportedFiles)) {
-    problems.push({ file: join(resultsDir, name), problem: "it cannot be told whose file this is" });
+    problems.push({ file: join(resultsDir, name), problem: "the file belongs to no known container" });
   }
   if (ownerless.length > reportedFiles) {
     const count = ownerless.length - reportedFiles;
-    problems.push({ file: resultsDir, problem: `it cannot be told whose ${count} further files are` });
+    problems.push({ file: resultsDir, problem: `${count} further files belong to no known container` });
   }
   const recorded = await recordedIn(cniDir, problems);
   const attachments = [...containers].sort().flatMap((containerId) => {
@@ -126,13 +126,13 @@ function valueAt<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value):
   return made;
 }
 
-/** In one container the names of files differ in network and interface only. */
+/** Within one container file names differ only in network and interface. */
 function byFileName(left: ResultFacts, right: ResultFacts): number {
   const name = ({ networkName, ifName }: ResultFacts) => `${networkName}-${ifName}`;
   return name(left) < name(right) ? -1 : 1;
 }
 
-/** A file that is read twice is reported once. What is said of the directory is said once anyway. */
+/** Reports a file once even if it is read twice. Problems of the directory occur only once. */
 function firstOfEachFile(problems: readonly CacheProblem[], cniDir: string): CacheProblem[] {
   const seen = new Set<string>();
   return problems.filter(({ file }) => {
@@ -173,7 +173,7 @@ function attachmentsOf(
   const planned = (plan?.entries ?? []).map((entry, position) => {
     const configurations = entry.configurations.map(({ text }) => text);
     const facts = factsOf(configurations, kernels);
-    // The plan does not say what CNI_IFNAME was; the cluster network's result does.
+    // The plan does not have CNI_IFNAME; the cluster network's result does.
     const cniIfName = results.find((result) => result.networkName === facts.name)?.ifName ?? "";
     const ifName = interfaceName({ request: entry.request, isCluster: position === 0 }, position, cniIfName);
     const result = results.find((each) => each.ifName === ifName && each.networkName === facts.name);

@@ -1,4 +1,4 @@
-/** The daemon's socket as commands see it: HTTP, and what it means where nobody answers. */
+/** Requests over HTTP on the daemon's socket, and errors with advice if no daemon answers. */
 
 import { join } from "node:path";
 import { systemErrorCode } from "../../cni/errors.ts";
@@ -14,7 +14,7 @@ export type DaemonStatus = Status<ClusterState>;
 
 /** No answer on the daemon's socket. */
 export class NoAnswer extends UserError {
-  /** `absent`: nobody serves it; `forbidden`: this user may not ask; `silent`: somebody has it, and does not answer. */
+  /** `absent`: no process serves it; `forbidden`: this user may not connect; `silent`: a process serves it and does not answer. */
   readonly state: "absent" | "forbidden" | "silent";
 
   constructor(state: NoAnswer["state"], message: string, advice: string, cause: unknown) {
@@ -29,7 +29,7 @@ export function socketPath(socketDir: string): string {
   return join(socketDir, socketName);
 }
 
-/** One GET. @throws {NoAnswer} with what to do about it */
+/** One GET. @throws {NoAnswer} with advice */
 export async function askDaemon(socketDir: string, path: string): Promise<SocketAnswer> {
   const socket = socketPath(socketDir);
   try {
@@ -39,7 +39,7 @@ export async function askDaemon(socketDir: string, path: string): Promise<Socket
   }
 }
 
-/** GET /status. @throws {NoAnswer} @throws {UserError} where there is no daemon of ours that has it */
+/** GET /status. @throws {NoAnswer} @throws {UserError} if the server is no daemon of ours that has it */
 export async function daemonStatusOf(socketDir: string): Promise<DaemonStatus> {
   const answer = await askDaemon(socketDir, "/status");
   const page = statusPage(answer);
@@ -60,8 +60,8 @@ function noAnswer(socket: string, error: unknown): NoAnswer {
   if (code === "ECONNREFUSED") {
     return new NoAnswer(
       "absent",
-      `nobody serves ${socket}: a daemon that was killed has left it`,
-      "start multusd, or look why it ended: kubectl -n kube-system logs --previous daemonset/kube-multus-ds",
+      `no daemon serves ${socket}: a daemon that was killed has left it`,
+      "start multusd, or find out why it ended: kubectl -n kube-system logs --previous daemonset/kube-multus-ds",
       error,
     );
   }
@@ -73,20 +73,20 @@ function noAnswer(socket: string, error: unknown): NoAnswer {
       error,
     );
   }
-  // Of a request that is aborted the reason is the cause.
+  // The cause of an aborted request is its reason.
   const isLate =
     error instanceof Error && error.cause instanceof Error && error.cause.name === "TimeoutError";
   return isLate
     ? new NoAnswer(
         "silent",
-        `${socket} takes connections, and there is no answer within ${withinMs / 1000} s`,
-        "the daemon hangs, is stopped (SIGSTOP), or the machine has no time for it: look at its log and at the node's load, then restart it",
+        `${socket} accepts connections, but there is no answer within ${withinMs / 1000} s`,
+        "the daemon hangs, is stopped (SIGSTOP), or gets no CPU time: look at its log and at the node's load, then restart it",
         error,
       )
     : new NoAnswer(
         "silent",
         `${socket}: ${errorText(error)}`,
-        "see the daemon's log; restart it where it hangs",
+        "look at the daemon's log; restart the daemon if it hangs",
         error,
       );
 }

@@ -1,4 +1,4 @@
-/** Where the other parts of this build are: multusctl is one file among them. */
+/** Finds the other parts of this build, of which multusctl is one file. */
 
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,7 +20,7 @@ function candidatesOf(part: Part): string[] {
 /** The plugin binary of the single-file executable, once it was needed as a file. */
 let writtenOut: string | undefined;
 
-/** @returns its path, good until this process ends @throws {UserError} where there is no place for temporary files */
+/** @returns its path, good until this process ends @throws {UserError} if there is no place for temporary files */
 function writeOutPlugin(): string {
   if (writtenOut !== undefined) return writtenOut;
   try {
@@ -32,15 +32,15 @@ function writeOutPlugin(): string {
     return path;
   } catch (error) {
     throw new UserError(
-      `the plugin that is inside of this executable cannot be written out: ${errorText(error)}`,
-      "set TMPDIR to a directory that can be written",
+      `the plugin in this executable cannot be extracted: ${errorText(error)}`,
+      "set TMPDIR to a writable directory",
     );
   }
 }
 
 /**
- * The path of a part; undefined where it is not there: not every installation has every part. The single-file executable is the daemon itself, and has the plugin binary inside.
- * @throws {UserError} where what is inside cannot be written out
+ * The path of a part; undefined if it is not there: not every installation has every part. The single-file executable is the daemon itself, and has the plugin binary inside.
+ * @throws {UserError} if what is inside cannot be written out
  */
 export function findPart(part: Part): string | undefined {
   if (isSea() && part === "multusd") return process.execPath;
@@ -50,7 +50,7 @@ export function findPart(part: Part): string | undefined {
 
 /**
  * The path of a part.
- * @throws {UserError} where it has not been built
+ * @throws {UserError} if it has not been built
  */
 export function partPath(part: Part): string {
   const found = findPart(part);
@@ -63,7 +63,7 @@ export function partPath(part: Part): string {
 
 /**
  * Words that start the daemon, before its options.
- * @throws {UserError} where it has not been built
+ * @throws {UserError} if it has not been built
  */
 export function daemonCommand(): readonly string[] {
   return isSea() ? [process.execPath, "daemon"] : [process.execPath, partPath("multusd.mjs")];

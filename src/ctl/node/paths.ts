@@ -1,4 +1,4 @@
-/** Where things are on a node, and where a pod sees them. */
+/** Paths on a node, and the same paths in a pod. */
 
 import { join } from "node:path";
 

@@ -1,4 +1,4 @@
-/** Which plugin binary is put on a node, and whether it runs. */
+/** Chooses the plugin binary for a node, and tests that it runs. */
 
 import { execFileSync } from "node:child_process";
 import { errorText } from "../../log/error-text.ts";
@@ -11,10 +11,10 @@ const answerWithinMs = 10_000;
 
 /**
  * The plugin binary of this build.
- * @throws {UserError} where there is none for that architecture
+ * @throws {UserError} if there is none for that architecture
  */
 export function pluginBinary(architecture: Architecture): string {
-  // The first is for whatever machine it was built on or for. The single-file executable has it inside, which counts more than what lies beside it.
+  // The first is for the machine of the build, or its target. The single-file executable contains it, which takes precedence over files beside it.
   for (const part of ["multus", `multus-${architecture}`] as const) {
     const path = findPart(part);
     if (path !== undefined && architectureOf(path) === architecture) return path;
@@ -28,7 +28,7 @@ export function pluginBinary(architecture: Architecture): string {
 
 /**
  * Runs a plugin binary, if it is one of ours and for this machine.
- * @throws {UserError} where it does not say its version
+ * @throws {UserError} if it does not say its version
  */
 export function tryPluginBinary(path: string): void {
   const architecture = architectureOf(path);
@@ -40,7 +40,7 @@ export function tryPluginBinary(path: string): void {
   } catch (error) {
     throw new UserError(
       `the plugin binary does not run where it is to be installed: ${errorText(error)}`,
-      "what was there before is still in its place; is the directory on a file system that is mounted noexec?",
+      "the former file is still in place; is the directory on a file system that is mounted noexec?",
     );
   }
 }

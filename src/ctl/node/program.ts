@@ -1,4 +1,4 @@
-/** The programs that are put on a node, and how a file of a node is known to be one of them, of whatever release and architecture. */
+/** The installed programs, and the test whether a file of a node is one of them, of any release and architecture. */
 
 import { closeSync, lstatSync, openSync, readSync } from "node:fs";
 import { multusPluginNames } from "../../multus/input/own-plugin.ts";
@@ -10,13 +10,13 @@ export type Architecture = "amd64" | "arm64";
 
 export const architectures: readonly Architecture[] = ["amd64", "arm64"];
 
-/** This machine's; undefined where there is no plugin binary for it. */
+/** This machine's; undefined if there is no plugin binary for it. */
 export function ownArchitecture(): Architecture | undefined {
   if (process.arch === "x64") return "amd64";
   return process.arch === "arm64" ? "arm64" : undefined;
 }
 
-/** This machine's. @throws {UserError} where there is no plugin binary for it */
+/** This machine's. @throws {UserError} if there is no plugin binary for it */
 export function thisArchitecture(): Architecture {
   const architecture = ownArchitecture();
   if (architecture !== undefined) return architecture;

@@ -1,4 +1,4 @@
-/** `multusctl probe`: what the kubelet's probes ask a daemon, for people. The plugin binary asks, as it does for the kubelet. */
+/** `multusctl probe`: runs the kubelet's probes by hand. It runs the plugin binary, as the kubelet does. */
 
 import { spawnSync } from "node:child_process";
 import { Command } from "commander";
@@ -14,7 +14,7 @@ interface ProbeOptions {
 
 export function probeCommand(): Command {
   return new Command("probe")
-    .summary("ask the daemon what the kubelet's probes ask it")
+    .summary("run the kubelet's probes of the daemon")
     .description(
       "live, startup: does the daemon answer? ready: can it serve, or why not? Prints one line. Exit code 0 is yes, 1 is no or no answer in time.",
     )
@@ -33,7 +33,7 @@ Examples:
     .action((question: string, options: ProbeOptions) => ask(question, options));
 }
 
-/** @throws {UserError} where there is no plugin binary that could ask */
+/** @throws {UserError} if there is no plugin binary that could ask */
 function ask(question: string, { socketDir, timeout }: ProbeOptions): void {
   const words = ["probe", question, "--socket-dir", socketDir, "--timeout", timeout];
   const { status, error } = spawnSync(pluginBinary(thisArchitecture()), words, { stdio: "inherit", env: {} });

@@ -1,4 +1,4 @@
-/** `multusctl status`: daemon and node at one glance. */
+/** `multusctl status`: an overview of daemon and node. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
@@ -21,15 +21,19 @@ const watchSeconds = 2;
 
 export function statusCommand(): Command {
   return new Command("status")
-    .summary("show daemon and node at one glance")
+    .summary("show an overview of daemon and node")
     .description(
-      "Shows the daemon (version, readiness, requests, its view of the cluster, recent failures) and what the node's files have (attachments by network, " +
-        "DELs that wait for a daemon). Exit code 1 where no daemon answers; the files are shown all the same.",
+      "Shows the daemon (version, readiness, requests, its view of the cluster, recent failures) and the node's files (attachments by network, " +
+        "recorded DELs). Exit code 1 if no daemon answers; the files are shown nevertheless.",
     )
     .option("--socket-dir <directory>", "socketDir of the daemon's configuration", defaultSocketDir)
     .option("--cni-dir <directory>", "the netconf's cniDir", defaultCniDir)
     .option("--json", "print one JSON object (with --watch one a line)")
-    .option("--watch [seconds]", `show it again and again, every ${watchSeconds} s`, parseSeconds)
+    .option(
+      "--watch [seconds]",
+      `repeat every ${watchSeconds} s, or every given number of seconds`,
+      parseSeconds,
+    )
     .addHelpText(
       "after",
       `

@@ -1,4 +1,4 @@
-/** What the node's files say beside the daemon: attachments by network, and DELs that wait. */
+/** Summary of the node's files: attachments by network, and recorded DELs. */
 
 import { join } from "node:path";
 import type { Kernels } from "../../kernels/index.ts";
@@ -13,7 +13,7 @@ export interface NodeSummary {
   readonly attachments: number;
   /** Attachments by network, the most used first. */
   readonly networks: readonly { readonly network: string; readonly attachments: number }[];
-  /** DELs that wait for a daemon, and those that were given up; undefined: it cannot be read. */
+  /** Recorded DELs, waiting and given up; undefined: the spool cannot be read. */
   readonly spool:
     | { readonly waiting: number; readonly failed: number; readonly oldestSeconds?: number }
     | undefined;
@@ -21,9 +21,9 @@ export interface NodeSummary {
   readonly problems: readonly string[];
 }
 
-/** Never throws: what cannot be read is among the problems. */
+/** Never throws: failures to read are listed in `problems`. */
 export async function summarizeNode(cniDir: string, kernels: Kernels): Promise<NodeSummary> {
-  /** The spool is read for the attachments as well: what cannot be read is said once. */
+  /** A set, as the spool is read for the attachments as well and would report a problem twice. */
   const problems = new Set<string>();
   const { attachments, problems: ofFiles } = await attempt<Pick<NodeAttachments, "attachments" | "problems">>(
     () => readAttachments(cniDir, kernels),

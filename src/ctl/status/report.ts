@@ -1,4 +1,4 @@
-/** The status of a node as text: what one glance should see. */
+/** Formats the status of a node as text. */
 
 import type { LaneStatus } from "../../socket/status.ts";
 import type { DaemonStatus } from "../node/daemon-socket.ts";
@@ -10,7 +10,7 @@ import type { NodeSummary } from "./node-summary.ts";
 export interface NodeStatus {
   /** undefined: none answers. */
   readonly daemon: DaemonStatus | undefined;
-  /** Why none answers, and what to do; "" where one does. */
+  /** Why none answers, and advice; "" if one does. */
   readonly problem: string;
   readonly advice: string;
   readonly node: NodeSummary;
@@ -90,9 +90,13 @@ function watchText({
   heardAt,
   memory,
 }: DaemonStatus["clusters"][number]["watches"][number]): string {
-  const state = !synced ? "not listed yet" : connected ? "watched" : "NOT watched: what is kept may be old";
+  const state = !synced
+    ? "not listed yet"
+    : connected
+      ? "watched"
+      : "NOT watched: the kept objects may be outdated";
   const heard = heardAt === undefined ? "" : `, heard of ${formatAge((Date.now() - heardAt) / 1000)} ago`;
-  const leftOut = memory.leftOut === 0 ? "" : `, ${memory.leftOut} have no room in memory`;
+  const leftOut = memory.leftOut === 0 ? "" : `, ${memory.leftOut} do not fit into memory`;
   return `${resource}: ${size} known, ${state}${heard}${leftOut}`;
 }
 

@@ -1,4 +1,4 @@
-/** What a check has found, in one form for configurations, objects of a cluster and nodes. Callers match on the code; people read the message. */
+/** A check's finding, in one form for configurations, objects of a cluster and nodes. Callers match on the code; people read the message. */
 
 /** Line and column, both from 1; columns in characters. */
 export interface Position {
@@ -6,7 +6,7 @@ export interface Position {
   readonly column: number;
 }
 
-/** `pass`: as it should be. `skip`: it could not be looked at from here. `note`: nothing that could be mended. */
+/** `pass`: no problem. `skip`: it could not be checked from here. `note`: information, not a problem. */
 export type Severity = "pass" | "skip" | "note" | "warning" | "error";
 
 /** Of configurations, and of objects of a cluster. docs/configuration.md says what each is about. */
@@ -36,7 +36,7 @@ export const findingCodes = [
   "plugins-not-checked",
 ] as const;
 
-/** Of a node: the check that found it. The part before the slash is what it is about. */
+/** The check of a node that made the finding. The part before the slash is its area. */
 export type NodeCheck = `${"runtime" | "plugin" | "daemon" | "cluster" | "state" | "go-multus"}/${string}`;
 
 /** @typeParam Subject names what the finding is about: a file, an object */
@@ -45,10 +45,10 @@ export interface Finding<Subject = string> {
   readonly code: (typeof findingCodes)[number] | NodeCheck;
   readonly severity: Severity;
   readonly subject: Subject;
-  /** In the subject's text; undefined: it is about the whole. */
+  /** Place in the subject's text; undefined: it is about the whole. */
   readonly place?: Position | undefined;
   readonly message: string;
-  /** What to do; "" where the message says it. */
+  /** Advice; "" if the message suffices. */
   readonly remedy: string;
 }
 
@@ -58,7 +58,7 @@ export function formatFinding({ subject, place, severity, message }: Finding): s
   return `${subject}${at}: ${severity}: ${message}`;
 }
 
-/** Orders findings of one subject; first those about the whole. */
+/** Sorts findings of one subject; first those about the whole. */
 export function comparePlaces(left: Finding<unknown>, right: Finding<unknown>): number {
   const lines = (left.place?.line ?? 0) - (right.place?.line ?? 0);
   return lines === 0 ? (left.place?.column ?? 0) - (right.place?.column ?? 0) : lines;

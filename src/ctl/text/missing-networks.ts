@@ -3,7 +3,7 @@
 import type { MissingPodStatus } from "../../socket/status.ts";
 import { listed } from "./quantities.ts";
 
-/** Pods that one line names; further ones are counted. */
+/** How many pods the line names; it counts the others. */
 const podsNamed = 5;
 
 /** `3 pods run without their networks: a/b, c/d, e/f` @param missing at least one */

@@ -1,4 +1,4 @@
-/** Numbers with their units, and lists that may be long, as people read them. */
+/** Formats numbers with units, and abbreviates long lists. */
 
 /** @param seconds `3 d 4 h`, `12 min`, `5 s` */
 export function formatAge(seconds: number): string {

@@ -1,6 +1,6 @@
-/** Tables for a terminal: columns as wide as their content, nothing that a pipe would stumble over. */
+/** Formats tables for a terminal: plain text, with columns as wide as their content. */
 
-/** One column: its heading and which side its cells lean to. */
+/** One column: its heading and alignment. */
 export interface Column {
   readonly heading: string;
   readonly align?: "left" | "right";

@@ -1,4 +1,4 @@
-/** What a person can do about an error that the plugin answered. */
+/** Advice for errors of the plugin. */
 
 import { CniErrorCode } from "../../cni/errors.ts";
 import { isJsonObject } from "../../cni/json.ts";
@@ -9,9 +9,9 @@ export interface PluginError {
   readonly message: string;
 }
 
-/** Reads a failed call's stdout; what is no error object is shown as it is. */
+/** Reads a failed call's stdout; anything but an error object is shown unchanged. */
 export function readPluginError(stdout: string): PluginError {
-  const unread = { code: CniErrorCode.internal, message: stdout.trim() || "the plugin said nothing" };
+  const unread = { code: CniErrorCode.internal, message: stdout.trim() || "the plugin printed nothing" };
   let value: unknown;
   try {
     value = JSON.parse(stdout);
@@ -25,7 +25,7 @@ export function readPluginError(stdout: string): PluginError {
 }
 
 /**
- * What to do; "" where the message says all there is.
+ * Advice; "" if the message suffices.
  * @param binDirs directories that were searched for plugins
  */
 export function adviceFor({ code, message }: PluginError, binDirs: readonly string[]): string {
@@ -33,7 +33,7 @@ export function adviceFor({ code, message }: PluginError, binDirs: readonly stri
     return `install the plugin into one of ${binDirs.join(", ")} (Debian: apt-get install containernetworking-plugins), or name its directory with --bin-dir`;
   }
   if (/link not found/i.test(message)) {
-    return "a link that the network is made on is missing on the scratch node: name it with --master";
+    return "the scratch node lacks the network's master link: name it with --master";
   }
   if (code === CniErrorCode.decodingFailure || code === CniErrorCode.invalidNetworkConfig) {
     return "multusctl validate FILE shows what is wrong in a file, with line and column";

@@ -1,4 +1,4 @@
-/** `multusctl try`: options, and what is printed. */
+/** `multusctl try`: options and output. */
 
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
@@ -25,37 +25,37 @@ interface CommandOptions {
   readonly json?: boolean;
 }
 
-/** What a shell says of a program that Ctrl-C ended. */
+/** A shell's exit code of a program that Ctrl-C ended. */
 const interruptedExitCode = 130;
 
 export function tryCommand(): Command {
   return new Command("try")
-    .summary("give a scratch pod its networks, look at them, and take them away again")
+    .summary("attach networks to a scratch pod, show them, and remove them")
     .description(
-      "Gives a scratch pod its networks through the real plugin, daemon and delegates, looks at them, CHECKs and DELs them. " +
-        "Pod and node are network namespaces of their own, and the daemon is one of its own, so that nothing of this machine is " +
-        "touched and nothing is left. Without options: a bridge as cluster network and two macvlan networks. Needs root.",
+      "Attaches networks to a scratch pod through the real plugin, daemon and delegates, shows them, CHECKs and DELs them. " +
+        "Pod and node are separate network namespaces with a separate daemon, so that nothing of this machine changes " +
+        "and nothing is left. Without options: a bridge as cluster network and two macvlan networks. Needs root.",
     )
     .option(
       "--networks <annotation>",
-      "what the pod selects: the value of k8s.v1.cni.cncf.io/networks, comma or JSON form (default: all of --nad)",
+      "the pod's selections: the value of k8s.v1.cni.cncf.io/networks, comma or JSON form (default: all of --nad)",
     )
     .option("--nad <file...>", "manifests of NetworkAttachmentDefinitions, YAML or JSON")
     .option("--cluster-network <file>", "the cluster network, .conf or .conflist (default: a bridge)")
     .option(
       "--master <link...>",
-      "links to make on the scratch node, beside those that the files name as master",
+      "links to create on the scratch node, besides those that the files name as master",
     )
-    .option("--bin-dir <directory...>", `where the plugins are (default: ${usualBinDirs().join(", ")})`)
+    .option("--bin-dir <directory...>", `directories of plugins (default: ${usualBinDirs().join(", ")})`)
     .option("--pod-namespace <name>", "Kubernetes namespace of the pod", "default")
-    .option("--socket-dir <directory>", "use the daemon that listens here, and the networks that it knows")
+    .option("--socket-dir <directory>", "use the daemon that listens in this directory, and its networks")
     .option(
       "--cni-dir <directory>",
       "with --socket-dir: that daemon's cniDir, to see its results",
       "/var/lib/cni/multus",
     )
-    .option("--repeat <count>", "do it this often; times are medians", parseCount, 1)
-    .option("--keep", "leave everything standing until Ctrl-C")
+    .option("--repeat <count>", "number of repetitions; times are medians", parseCount, 1)
+    .option("--keep", "keep pod and networks until Ctrl-C")
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
@@ -106,7 +106,7 @@ async function run(options: CommandOptions): Promise<void> {
   process.exitCode = report.ok ? 0 : report.interrupted ? interruptedExitCode : 1;
 }
 
-/** With `--json` nothing but the object is on stdout; where the try stands is said on stderr. */
+/** With `--json` stdout has nothing but the object; the progress goes to stderr. */
 const silentObserver: TrialObserver = {
   attached() {},
   standing: (scratch) => void process.stderr.write(describeStanding(scratch)),

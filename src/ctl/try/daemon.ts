@@ -1,4 +1,4 @@
-/** A multusd for one try: its own socket, configuration, directories and log, ended with the try. */
+/** Runs a multusd for one try, with its own socket, configuration, directories and log. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { UserError } from "../command/user-error.ts";
 import { daemonCommand } from "../node/installation.ts";
 import type { ScratchNode } from "./scratch.ts";
 
-/** Milliseconds that the daemon has to make its socket, and to end when it is told to. */
+/** Time limits in milliseconds for the daemon to create its socket, and to exit on SIGTERM. */
 const startTimeout = 10_000;
 const stopTimeout = 5_000;
 
@@ -59,8 +59,8 @@ export class TrialDaemon {
   }
 
   /**
-   * Waits until it takes requests.
-   * @throws {UserError} with what it printed, where it ends or does not get ready
+   * Waits until it serves.
+   * @throws {UserError} with its output, if it ends or does not get ready
    */
   async ready(): Promise<void> {
     const deadline = Date.now() + startTimeout;
@@ -76,13 +76,13 @@ export class TrialDaemon {
     return this.#process.exitCode !== null || this.#process.signalCode !== null || !this.#process.pid;
   }
 
-  /** What it printed and logged so far. */
+  /** Its output and log so far. */
   messages(): string {
     const log = existsSync(this.#logFile) ? readFileSync(this.#logFile, "utf8") : "";
     return `${this.#output}${log}`.trim();
   }
 
-  /** Asks it to end, and ends it where it does not; returns when it is gone. */
+  /** Asks it to exit, and kills it if it does not; returns when it is gone. */
   async stop(): Promise<void> {
     if (!this.#hasEnded) {
       this.#process.kill("SIGTERM");

@@ -1,4 +1,4 @@
-/** The networks that `multusctl try` shows when it is given none: a bridge as cluster network and two macvlan networks on one uplink. */
+/** The default networks of `multusctl try`: a bridge as cluster network and two macvlan networks on one uplink. */
 
 /** The link of the scratch node that the macvlan networks are made on. */
 const demonstrationUplink = "eth1";
@@ -23,7 +23,7 @@ export const demonstrationNads = [
   nad("macvlan-b", [[{ subnet: "192.168.12.0/24" }]]),
 ];
 
-/** What the pod's annotation asks for. */
+/** The pod's selections. */
 export const demonstrationSelection = "macvlan-a, macvlan-b@data0";
 
 function nad(name: string, ranges: readonly { readonly subnet: string }[][]) {

@@ -1,4 +1,4 @@
-/** Milliseconds of each network, as the daemon says them on its status page. */
+/** Reads the milliseconds of each network from the daemon's GET /status. */
 
 import type { DaemonStatus } from "../node/daemon-socket.ts";
 
@@ -7,7 +7,7 @@ export interface NetworkTime {
   readonly milliseconds: number;
 }
 
-/** The networks of a container's last ADD that succeeded; none where the daemon does not say it. */
+/** The networks of a container's last ADD that succeeded; none if the daemon does not report it. */
 export function addTimes(
   { timings = [] }: Pick<DaemonStatus, "timings">,
   id: string,

@@ -1,4 +1,4 @@
-/** The networks of one try: files made ready for the daemon, the pod's annotation, and the links that the networks want to find on their node. */
+/** Prepares the networks of one try: files for the daemon, the pod's annotation, and the links that the networks need on their node. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -10,7 +10,7 @@ import { documentValue } from "../configuration/position.ts";
 import { demonstrationClusterNetwork, demonstrationNads, demonstrationSelection } from "./demonstration.ts";
 import type { ScratchNode } from "./scratch.ts";
 
-/** What the user named; everything left out is the demonstration's, or nothing where other networks are named. */
+/** The user's options. Defaults are the demonstration's, or nothing if other networks are named. */
 export interface NetworkOptions {
   /** Value of the annotation k8s.v1.cni.cncf.io/networks. */
   readonly networks?: string | undefined;
@@ -27,14 +27,14 @@ export interface TrialNetworks {
   readonly selection: string;
   /** Directory with the manifests, for the daemon. */
   readonly nadDir: string;
-  /** Links that some plugin takes as its `master`. */
+  /** Links that a plugin has as its `master`. */
   readonly masters: readonly string[];
 }
 
 /**
- * Writes what the daemon is to read into the scratch directory.
+ * Writes the daemon's files into the scratch directory.
  * @param podNamespace NADs of that namespace are selected by their name alone
- * @throws {UserError} for a file that is not there, and where all NADs are asked for and there are none
+ * @throws {UserError} for a missing file, and if all NADs are selected and there are none
  */
 export function prepareNetworks(
   scratch: ScratchNode,
@@ -83,13 +83,13 @@ function readText(file: string): string {
   }
 }
 
-/** Documents of a YAML or JSON text; none where it cannot be parsed: what is wrong with it is the daemon's to say. */
+/** Documents of a YAML or JSON text; none if it cannot be parsed, as the daemon reports the error. */
 function parseLeniently(text: string): unknown[] {
   const documents = parseAllDocuments(text, { logLevel: "error" });
   return Array.isArray(documents) ? documents.map(documentValue).filter((value) => value !== undefined) : [];
 }
 
-/** The selection of every NAD in the documents, in order. Pods and the like stand beside them in manifests; for what is misspelt the daemon's error is wanted. */
+/** The selection of every NAD in the documents, in order. Skips other objects, such as pods; the daemon reports misspelt ones. */
 function selectAll(documents: readonly unknown[], podNamespace: string): string {
   const items = documents.flatMap((document) =>
     isJsonObject(document) && Array.isArray(document.items) ? document.items : [document],
@@ -105,7 +105,7 @@ function selectAll(documents: readonly unknown[], podNamespace: string): string 
     .join(",");
 }
 
-/** Every `master` of the documents' plugins, those of NADs' spec.config too: links that a node has and a scratch node has not. */
+/** Every `master` of the documents' plugins, including those in NADs' spec.config: links that a scratch node lacks. */
 function mastersIn(documents: readonly unknown[]): string[] {
   const masters = new Set<string>();
   const visit = (value: unknown, key: string): void => {

@@ -1,4 +1,4 @@
-/** Looks for what a try may have left: files in the cache, reservations, links, namespaces, processes. */
+/** Looks for leftovers of a try: files in the cache, reservations, links, namespaces, processes. */
 
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { isIP } from "node:net";
@@ -7,7 +7,7 @@ import { linksOf, namespaceNames } from "./iproute.ts";
 import { namespaceDirectory, type ScratchNode } from "./scratch.ts";
 
 /**
- * What DEL should have removed, looked for before the scratch node goes: links in the pod, plan and results of the container,
+ * Leftovers of DEL, looked for before the scratch node is removed: links in the pod, plan and results of the container,
  * reserved addresses.
  * @param cniDir the daemon's
  * @returns one phrase for each thing found
@@ -33,8 +33,8 @@ export function filesOfContainer(cniDir: string, containerId: string): string[] 
 }
 
 /**
- * Processes that are still in the scratch node's namespaces, or have its directory on their command line. Looked for while the
- * namespaces are there: the kernel gives a namespace's number to the next one at once.
+ * Processes in the scratch node's namespaces, or with its directory on their command line. Call it while the namespaces exist:
+ * the kernel reuses the number of a namespace at once.
  * @returns one phrase for each
  */
 export function remainingProcesses(scratch: ScratchNode): string[] {
@@ -49,13 +49,13 @@ export function remainingProcesses(scratch: ScratchNode): string[] {
       const inside = inodes.some((inode) => netns === `net:[${inode}]`);
       if (inside || command.includes(scratch.directory)) found.push(`process ${pid} (${command})`);
     } catch {
-      // It ended while we looked.
+      // The process has ended meanwhile.
     }
   }
   return found;
 }
 
-/** What is left of the scratch node after it was removed. @returns one phrase for each thing found */
+/** Leftovers of the scratch node after its removal. @returns one phrase for each thing found */
 export async function remainsOfScratch(scratch: ScratchNode): Promise<string[]> {
   const names = await namespaceNames();
   return [

@@ -1,14 +1,14 @@
-/** What a try found, as `--json` prints it. */
+/** The report of a try, in the form of `--json`. */
 
-/** One interface of the pod, as it was found in the pod's namespace. */
+/** One interface in the pod's namespace. */
 export interface InterfaceReport {
   readonly ifName: string;
   /** CIDRs. */
   readonly addresses: readonly string[];
   readonly mac: string;
-  /** `namespace/nad`, or the configuration's name; "" where no result says whose it is. */
+  /** `namespace/nad`, or the configuration's name; "" if no result has the interface. */
   readonly network: string;
-  /** Median milliseconds that the network took in ADD; undefined where the daemon does not say it. */
+  /** Median milliseconds of the network in ADD; undefined if the daemon does not report it. */
   readonly milliseconds: number | undefined;
 }
 
@@ -21,18 +21,18 @@ export interface CommandReport {
 }
 
 export interface TrialReport {
-  /** Everything succeeded, and nothing is left. */
+  /** Did everything succeed, with nothing left behind? */
   readonly ok: boolean;
-  /** Somebody stopped it before its end. */
+  /** Was it interrupted before its end? */
   readonly interrupted: boolean;
   readonly interfaces: readonly InterfaceReport[];
   /** Commands that succeeded. */
   readonly commands: readonly CommandReport[];
-  /** What went wrong; "" if nothing did. */
+  /** The error; "" for none. */
   readonly error: string;
-  /** What to do about it; "" if there is nothing to say. */
+  /** Advice for the error; "" for none. */
   readonly advice: string;
-  /** What was found that should have been gone. */
+  /** Leftovers that should have been removed. */
   readonly left: readonly string[];
 }
 

@@ -23,9 +23,9 @@ export interface Call {
 export interface Answer {
   readonly exitCode: number;
   readonly stdout: string;
-  /** The end of what plugin and delegates said to people. */
+  /** The tail of the stderr of plugin and delegates. */
   readonly stderr: string;
-  /** Start of the plugin's process to its end, as the process that started it saw it. */
+  /** From the start of the plugin's process to its end, measured by its parent process. */
   readonly milliseconds: number;
 }
 
@@ -36,7 +36,7 @@ export class ScratchRuntime {
   readonly #agent: AgentProcess;
   readonly #shim: string;
   readonly #binDirs: readonly string[];
-  /** What the agent and its plugins print on stderr, from the call that was begun last on. */
+  /** The stderr of the agent and its plugins since the beginning of the last call. */
   readonly #said: string[];
 
   private constructor(agent: AgentProcess, shim: string, binDirs: readonly string[], said: string[]) {
@@ -49,7 +49,7 @@ export class ScratchRuntime {
   /**
    * Starts it.
    * @param binDirs absolute directories with plugins: CNI_PATH
-   * @throws {UserError} with what the agent said, where it does not start
+   * @throws {UserError} with the agent's output, if it does not start
    */
   static async start(scratch: ScratchNode, binDirs: readonly string[]): Promise<ScratchRuntime> {
     const shim = partPath("multus");
@@ -68,7 +68,7 @@ export class ScratchRuntime {
     }
   }
 
-  /** Executes the plugin and waits for its end. @throws {UserError} where it cannot be executed */
+  /** Executes the plugin and waits for its end. @throws {UserError} if it cannot be executed */
   async call({ command, containerId, netns, ifName, args, netconf }: Call): Promise<Answer> {
     this.#said.length = 0;
     try {

@@ -1,18 +1,18 @@
-/** A scratch node and a scratch pod: two network namespaces and a directory, so that nothing of the machine is touched. */
+/** A scratch node and a scratch pod: two network namespaces and a directory, so that nothing of the machine changes. */
 
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { ip, namespaceNames } from "./iproute.ts";
 
-/** Where iproute2 keeps the names of network namespaces. */
+/** iproute2's directory of named network namespaces. */
 export const namespaceDirectory = "/run/netns";
 
-/** Where plugins keep state (host-local its reservations). The scratch node sees a directory of its own there. */
+/** Directory of plugins' state (such as host-local's reservations). The scratch node has its own directory there. */
 const pluginStateDirectory = "/var/lib/cni";
 
 export class ScratchNode {
-  /** Everything that is written to disk is below it. */
+  /** All files are below it. */
   readonly directory: string;
   /** Name of the namespace in which delegates run: bridges, masters and the host's ends of veth pairs are in it. */
   readonly nodeNamespace: string;
@@ -92,7 +92,7 @@ export class ScratchNode {
     return ["ip", "netns", "exec", this.nodeNamespace, "sh", "-c", script, "sh", from, to, ...command];
   }
 
-  /** Removes namespaces (and with them every link in them) and directory. What is gone already is no error. */
+  /** Removes namespaces (with their links) and directory. Missing ones are no error. */
   async remove(): Promise<void> {
     const present = await namespaceNames();
     for (const namespace of this.namespaces) {

@@ -1,4 +1,4 @@
-/** One try from beginning to end: scratch node, daemon, ADD, a look, CHECK, DEL, and nothing left whatever happens in between. */
+/** Runs one try: scratch node, daemon, ADD, a look at the interfaces, CHECK, DEL, and a cleanup in every case. */
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -22,36 +22,36 @@ import { ScratchNode } from "./scratch.ts";
 
 export interface TryOptions {
   readonly networks: NetworkOptions;
-  /** Links to make on the scratch node, beside those that the networks' files name. */
+  /** Links to create on the scratch node, besides those that the networks' files name. */
   readonly masters: readonly string[];
   /** Absolute directories with plugins. */
   readonly binDirs: readonly string[];
   /** Kubernetes namespace of the pod. */
   readonly podNamespace: string;
-  /** undefined: a daemon of the try's own. */
+  /** undefined: the try starts its own daemon. */
   readonly runningDaemon: { readonly socketDir: string; readonly cniDir: string } | undefined;
   readonly repeat: number;
   readonly keep: boolean;
 }
 
-/** Told while the try goes on. */
+/** Receives the progress of the try. */
 export interface TrialObserver {
   attached(interfaces: readonly InterfaceReport[]): void;
-  /** Everything stands until the try is interrupted. */
+  /** With `--keep`: pod and networks are up, until the try is interrupted. */
   standing(scratch: ScratchNode): void;
   finished(command: CommandReport): void;
 }
 
 type Command = CommandReport["command"];
 
-/** Milliseconds that processes have to be gone when they were told to. */
+/** Time limit in milliseconds for processes to end. */
 const processGrace = 2_000;
 
 const clusterInterface = "eth0";
 
 /**
- * Runs a try. Whatever happens, an interruption or the end of the daemon too, everything is removed before it returns, and looked for.
- * @throws {Error} only where not even the scratch node could be made; nothing is left then
+ * Runs a try. Removes everything before it returns, also after an interruption or the end of the daemon, and looks for leftovers.
+ * @throws {Error} only if the scratch node could not be created; nothing is left then
  */
 export async function tryNetworks(options: TryOptions, observer: TrialObserver): Promise<TrialReport> {
   using interruption = new Interruption();
@@ -86,9 +86,9 @@ class Trial {
   #daemon: TrialDaemon | undefined;
   #runtime: ScratchRuntime | undefined;
   #netconf: unknown;
-  /** An ADD was begun that no DEL has undone. */
+  /** Has an ADD begun that no DEL has undone? */
   #attached = false;
-  /** The interruption was the end of `--keep`, and is no reason to stop anything else. */
+  /** The interruption only ended `--keep`; the rest of the try continues. */
   #interruptionExpected = false;
 
   constructor(scratch: ScratchNode, options: TryOptions, observer: TrialObserver, signal: AbortSignal) {
@@ -103,7 +103,7 @@ class Trial {
     const prepared = prepareNetworks(this.#scratch, networks, podNamespace);
     for (const master of new Set([...prepared.masters, ...masters])) await this.#scratch.addUplink(master);
     if (runningDaemon === undefined) {
-      // Kept before it is waited for: what was started has to be ended, however the wait ends.
+      // Stored before the wait, so that the process is ended even if the wait fails.
       this.#daemon = new TrialDaemon(this.#scratch, prepared.nadDir);
       await this.#unlessInterrupted(this.#daemon.ready());
     }
@@ -127,13 +127,13 @@ class Trial {
   }
 
   /**
-   * Undoes an ADD that still stands, ends what was started, removes the scratch node. A step that fails keeps no other from being done.
-   * @returns what is there nevertheless
+   * Undoes the last ADD, ends all processes, removes the scratch node. A failed step does not prevent the next ones.
+   * @returns the leftovers
    */
   async cleanUp(): Promise<string[]> {
     const left: string[] = [];
     const steps: readonly (() => Promise<unknown>)[] = [
-      // Ends what an interrupted call may still be running.
+      // Ends the plugins of an interrupted call.
       async () => this.#runtime?.stop(),
       async () => this.#undo(),
       async () => left.push(...this.#filesOfRunningDaemon()),
@@ -189,11 +189,11 @@ class Trial {
       type: "multus",
       capabilities: { "io.kubernetes.cri.pod-annotations": true, portMappings: true, bandwidth: true },
       clusterNetwork,
-      // Its default would be searched before what the user named.
+      // The default would be searched before the user's directories.
       binDir: this.#options.binDirs[0],
       cniDir: this.#cniDir,
       daemonSocketDir: this.#socketDir,
-      // The trial's own daemon serves before the first call; one that the user names is there or is not.
+      // The try waits for its own daemon before the first call, and does not wait for the user's.
       daemonWaitSeconds: 0,
       // The trial says what is left; a DEL that is recorded would have a process stay for it.
       delOnDaemonDown: "fail",
@@ -223,7 +223,7 @@ class Trial {
 
   readonly #podUid = randomUUID();
 
-  /** @throws {UserError} where the plugin answers an error */
+  /** @throws {UserError} if the plugin answers with an error */
   async #call(command: Command): Promise<void> {
     if (this.#runtime === undefined) throw new Error("the scratch node has no runtime yet");
     if (command === "ADD") this.#attached = true;
@@ -247,7 +247,7 @@ class Trial {
     this.#observer.finished(report);
   }
 
-  /** Takes the networks' times of the last ADD from the daemon's status; a running one may be another's, and have none. */
+  /** Reads the networks' times of the last ADD from the daemon's status; the user's daemon may not report any. */
   async #noteNetworkTimes(): Promise<void> {
     const status = await daemonStatusOf(this.#socketDir).catch((error: unknown) => {
       if (error instanceof UserError) return {};
@@ -258,7 +258,7 @@ class Trial {
     }
   }
 
-  /** Looks into the pod's namespace; the cache says whose the interfaces are. */
+  /** Lists the interfaces in the pod's namespace, with their networks by the cache. */
   async #look(): Promise<void> {
     const known = await this.#networksByInterface();
     this.interfaces = (await linksOf(this.#scratch.podNamespace)).map((link) => {
@@ -274,7 +274,7 @@ class Trial {
     this.#observer.attached(this.interfaces);
   }
 
-  /** Networks by interface. Empty where a running daemon's cache is elsewhere. */
+  /** Networks by interface. Empty if the user's daemon has its cache elsewhere. */
   async #networksByInterface(): Promise<Map<string, string>> {
     if (!existsSync(this.#cniDir)) return new Map();
     const { attachments } = await readAttachments(this.#cniDir, loadKernels());
@@ -282,7 +282,7 @@ class Trial {
     return new Map(own.map(({ ifName, network }) => [ifName, network]));
   }
 
-  /** @throws {UserError} where DEL left something */
+  /** @throws {UserError} if DEL left something behind */
   async #refuseRemains(): Promise<void> {
     const remains = await remainsOfAttachments(this.#scratch, this.#cniDir, this.#containerId);
     if (remains.length > 0) throw new UserError(`DEL succeeded, but left:\n${remains.join("\n")}`);

@@ -1,4 +1,4 @@
-/** `multusctl validate`: what is wrong in configuration files and in a cluster's NetworkAttachmentDefinitions, and where. */
+/** `multusctl validate`: finds problems in configuration files and in a cluster's NetworkAttachmentDefinitions, with their places. */
 
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
@@ -34,19 +34,19 @@ interface ValidateOptions {
 
 export function validateCommand(): Command {
   return new Command("validate")
-    .summary("check configuration files and what a cluster has")
+    .summary("check configuration files, and the networks of a cluster")
     .description(
       "Checks with the daemon's own parsers. Files: Multus's configuration (netconf), that of its daemon (daemon-config.json), network configurations (.conf, .json, " +
-        ".conflist) and manifests of NetworkAttachmentDefinitions (YAML or JSON, several documents a file). What a file is, is " +
-        "told from its content. A cluster: its NetworkAttachmentDefinitions, and the annotations of its pods; pods are named that " +
-        "select a network which is broken or not there. Exit code 1 where there is an error; warnings and notes alone are no error.",
+        ".conflist) and manifests of NetworkAttachmentDefinitions (YAML or JSON, several documents a file). The kind of a file is " +
+        "detected from its content. A cluster: its NetworkAttachmentDefinitions, and the annotations of its pods; names the pods that " +
+        "select a broken or missing network. Exit code 1 if there is an error; warnings and notes alone are no error.",
     )
     .argument("[file...]", 'files; "-" is stdin')
-    .option("-A, --all-namespaces", "check the cluster, all of it")
+    .option("-A, --all-namespaces", "check the whole cluster")
     .addOption(
       new Option(
         "-n, --namespace <namespace>",
-        "check one namespace of the cluster: its definitions, its pods, and what those use of others",
+        "check one namespace of the cluster: its definitions, its pods, and the definitions of others that they use",
       ).conflicts("allNamespaces"),
     )
     .option(
@@ -66,7 +66,7 @@ export function validateCommand(): Command {
     )
     .option(
       "--bin-dir <directory...>",
-      `where plugins have to be (default: ${usualBinDirs().join(", ")}; for a cluster only where this machine is a node)`,
+      `directories of plugins (default: ${usualBinDirs().join(", ")}; for a cluster only if this machine is a node)`,
     )
     .option("--json", "print one JSON object")
     .addHelpText(
@@ -107,7 +107,7 @@ function networksNumber(text: string): number {
   throw new InvalidArgumentError(`It must be a number from ${minimum} to ${maximum}.`);
 }
 
-/** @throws {UserError} for a file that cannot be read, a cluster that cannot be asked */
+/** @throws {UserError} for a file that cannot be read, or a cluster that does not answer */
 async function validate(
   files: readonly string[],
   ofCluster: boolean,
@@ -134,7 +134,7 @@ async function validate(
   process.exitCode = ok ? 0 : 1;
 }
 
-/** @throws {UserError} where it cannot be asked */
+/** @throws {UserError} if it cannot be asked */
 async function validateCluster(
   { namespace, kubeconfig, context: contextName, multusNamespace, maxNetworksPerPod }: ValidateOptions,
   context: CheckContext,
@@ -146,7 +146,7 @@ async function validateCluster(
     const report = await checkCluster(api, scope, context);
     if (context.binDirs.length > 0) return report;
     const note =
-      "whether plugins are installed is not checked, as this machine is no node; --bin-dir names a directory to look in";
+      "installed plugins were not checked, as this machine is no node; --bin-dir names a directory to search";
     const last = findingAbout({ kind: "cluster" }, "note", "plugins-not-checked", note);
     return { ...report, findings: [...report.findings, last] };
   } finally {

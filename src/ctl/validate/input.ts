@@ -13,7 +13,7 @@ const adviceAbout: ReadonlyMap<string | undefined, string> = new Map([
 
 /**
  * Reads a file; "-" is stdin.
- * @throws {UserError} where it cannot be read
+ * @throws {UserError} if it cannot be read
  */
 export function readInput(file: string): string {
   try {

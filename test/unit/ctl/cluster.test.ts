@@ -368,7 +368,7 @@ describe("a server that does not answer as it should", () => {
     refuse("/api/v1/", 403, "Forbidden");
     expect(await lines()).toEqual([
       expect.stringMatching(/^nad a\/torn:3:11: error/),
-      `${server.url}: error: which pods use what is not known: not allowed to list pods in all namespaces`,
+      `${server.url}: error: the pods that use the definitions are unknown: not allowed to list pods in all namespaces`,
     ]);
   });
 

@@ -64,7 +64,7 @@ describe("multusctl", () => {
     const { exitCode, stdout, stderr } = await multusctl(args);
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
     expect(stderr.startsWith(message)).toBe(true);
-    expect(stderr).toMatch(new RegExp(`\\(multusctl ${args[0]} --help shows what there is\\)\n$`));
+    expect(stderr).toMatch(new RegExp(`\\(multusctl ${args[0]} --help lists the options\\)\n$`));
   });
 
   it("points to the help for a command that there is not", async () => {
@@ -181,7 +181,7 @@ describe("multusctl validate of a cluster", () => {
     expect(stdout).toContain("nad a/torn:1:2: error: spec.config: not valid JSON");
     expect(stdout).toContain("\n  used by 1 pod: a/web\n");
     expect(stdout).toContain("nad b/blank: note: spec.config is empty");
-    expect(stdout.includes("whether plugins are installed is not checked")).toBe(!isNode());
+    expect(stdout.includes("installed plugins were not checked")).toBe(!isNode());
     expect(stdout).toContain(
       `\n${server.url}: 1 error (2 NetworkAttachmentDefinitions, 1 pod that selects networks)\n`,
     );
@@ -233,7 +233,7 @@ describe("multusctl validate of a cluster", () => {
     expect(stdout).toContain(
       `nad a/one:1:30: warning: spec.config: plugin no-such-plugin is not installed in ${scratch.path}`,
     );
-    expect(stdout).not.toContain("whether plugins are installed");
+    expect(stdout).not.toContain("installed plugins were not checked");
   });
 
   it("takes the first file of KUBECONFIG, and says so", async () => {

@@ -29,7 +29,7 @@ describe("readPluginError", () => {
 
   it.each([
     ["not JSON", "not JSON"],
-    ["", "the plugin said nothing"],
+    ["", "the plugin printed nothing"],
     ["{}", "{}"],
     ["null", "null"],
     ['{"code":"7","msg":1}', '{"code":"7","msg":1}'],

@@ -39,7 +39,7 @@ describe("network configurations", () => {
     "says what happens to one without cniVersion: {%s}",
     (rest) => {
       expect(findings(`{"name":"net",${rest}}`)).toEqual([
-        expect.stringMatching(/^f:1:\d+: warning: names no cniVersion: it is run in the highest version/),
+        expect.stringMatching(/^f:1:\d+: warning: names no cniVersion: it runs in the highest version/),
       ]);
     },
   );
@@ -320,7 +320,7 @@ describe("anything else", () => {
     ]);
     expect(findings("")).toEqual(["f:1:1: error: is empty"]);
     expect(findings('\ufeff{"cniVersion":"1.0.0","name":"x","type":"bridge"}')).toEqual([
-      "f:1:1: error: begins with a byte order mark, which no runtime takes: save it as UTF-8 without one",
+      "f:1:1: error: begins with a byte order mark, which no runtime accepts: save it as UTF-8 without one",
     ]);
   });
 });

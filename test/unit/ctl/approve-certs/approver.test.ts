@@ -77,7 +77,7 @@ const nodesForbidden = new ApiError(
   "Forbidden",
   'nodes "node-1" is forbidden: User "approver" cannot get resource "nodes" in API group "" at the cluster scope',
 );
-const blind = "no right to get nodes: certificates are approved without looking whether the node exists";
+const blind = "no right to get nodes: certificates are approved without a check that the node exists";
 
 describe("the approver", () => {
   it("decides about what is there and what comes, and leaves the rest alone", async () => {
@@ -118,7 +118,7 @@ describe("the approver", () => {
     cluster.put("second");
     const log = start(cluster);
     await expect.poll(() => cluster.written.map(([name]) => name), patience).toEqual(["second", "first"]);
-    expect(log.errors).toEqual(["a request cannot be decided yet; it is tried again"]);
+    expect(log.errors).toEqual(["a request cannot be decided yet and will be retried"]);
   });
 
   it("looks again at what somebody else has decided in between", async () => {

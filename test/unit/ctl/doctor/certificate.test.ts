@@ -65,7 +65,7 @@ describe("a node's certificate", () => {
       {
         verdict: "fail",
         finding: "CURRENT is that of CN=system:multus:node-1, O=system:multus, and this node is node-2",
-        remedy: "remove CURRENT and restart the daemon: it has another one signed",
+        remedy: "remove CURRENT and restart the daemon: it requests another one",
       },
     ]);
     expect(findings(from, good, "")).toMatchObject([{ verdict: "pass" }]);

@@ -41,9 +41,9 @@ describe("a daemon", () => {
     ],
     ["speaks another protocol", { protocol: 9 }, "warn", /speaks protocol 9/],
     ["is far behind", { requests: { running: 16, limit: 16, waiting: 40 } }, "warn", /40 requests wait/],
-    ["has no cluster", { clusters: [] }, "warn", /knows no cluster/],
+    ["has no cluster", { clusters: [] }, "warn", /has no cluster/],
     ["has never listed", withWatch({ connected: false, synced: false }), "fail", /have never been listed/],
-    ["lost its watch", withWatch({ connected: false }), "warn", /may be old/],
+    ["lost its watch", withWatch({ connected: false }), "warn", /may be outdated/],
     [
       "gave up deliveries",
       { clusters: [{ ...cluster, deliveries: [{ kind: "status", pending: 0, delivered: 1, givenUp: 2 }] }] },
@@ -56,7 +56,7 @@ describe("a daemon", () => {
       "warn",
       /does not have, \/etc\/cni\/net\.d\/multus\.d\/multus\.kubeconfig: the pod's service account is used$/,
     ],
-    ["does not know its node", { nodeName: "" }, "warn", /MULTUS_NODE_NAME is not set/],
+    ["does not know its node", { nodeName: "" }, "warn", /neither MULTUS_NODE_NAME nor nodeName is set/],
     [
       "found pods without their networks",
       {
