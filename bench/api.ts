@@ -1,4 +1,4 @@
-/** ADD and DEL of a pod of a real cluster: networks from the API, network-status and events into it. Beside the delegates alone and peers, as in attach.ts. */
+/** ADD and DEL of a pod of a real cluster: networks from the API, network-status and events into it. Compared with the delegates alone and with peers, as in attach.ts. */
 
 import { type AttachCase, attachCases, measureCases, type Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";

@@ -1,4 +1,4 @@
-/** The network-statuses and events that arrive in a cluster for its pods, as the API's own watches see them. */
+/** Watches the network-statuses and events that arrive in a cluster for its pods. */
 
 /** Of a pod: its network-status. */
 export const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";

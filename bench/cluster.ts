@@ -1,4 +1,4 @@
-/** A cluster for benchmarks: a real API server with our manifests, what a daemon needs to belong to it, and an eye on what arrives there. */
+/** A cluster for benchmarks: a real API server with our manifests, credentials for a daemon, and watches of the arriving objects. */
 
 import { ApiServer } from "../test/support/cluster/api-server.ts";
 import { pauseImageName } from "../test/support/pause-image.ts";

@@ -1,4 +1,4 @@
-/** A node that fills up at once: many pods with several networks each, added all together and removed all together. */
+/** Measures a node that fills up at once: many pods with several networks each, added and removed simultaneously. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type PluginCall, podArgs } from "../test/support/plugin.ts";

@@ -1,4 +1,4 @@
-/** The bounds that a change must not miss: what `npm run bench -- --gate` checks. */
+/** The bounds of `npm run bench -- --gate`, which every change must keep. */
 
 import type { DensityReport } from "./density.ts";
 import type { KernelRow } from "./kernels.ts";

@@ -31,7 +31,7 @@ const usage = `npm run bench -- [options]
                   the netconf. May be repeated
   --without-cluster
                   not api, objects and density-api, which need a real API server
-  --gate          exit code 1 where a bound of bench/gate.ts is missed, in two measurements
+  --gate          exit code 1 if a bound of bench/gate.ts is missed in two measurements
 `;
 
 const { values } = parseArgs({

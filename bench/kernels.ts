@@ -19,7 +19,7 @@ export interface KernelRow {
   readonly spread: number;
 }
 
-/** Kernel and twin take turns this often, so that whatever else the machine does hits both. */
+/** Kernel and twin alternate this often, so that other load of the machine affects both. */
 const rounds = 7;
 /** Of each in each round, milliseconds. */
 const roundTime = 40;

@@ -1,4 +1,4 @@
-/** The networks that the attachment benchmarks add: one bridge as cluster network, macvlan for the rest, each with host-local; or a delegate that costs nothing. */
+/** The networks that the attachment benchmarks add: one bridge as cluster network, macvlan for the rest, each with host-local; or a delegate of minimal cost. */
 
 import { join } from "node:path";
 import { masterLink } from "../test/support/test-node.ts";

@@ -21,7 +21,7 @@ export class NodeDisk implements AsyncDisposable {
     this.path = join(scratch.path, "files");
   }
 
-  /** Where there are no loop devices, as in some containers, it is a directory like any other, and that is said on stderr. */
+  /** Without loop devices, as in some containers, it is an ordinary directory, with a note on stderr. */
   static async mount(): Promise<NodeDisk> {
     const scratch = new ScratchDirectory("disk");
     const disk = new NodeDisk(scratch);

@@ -1,4 +1,4 @@
-/** ADD in a small cluster and in a large one, by two daemons that take turns: what many objects that have nothing to do with a pod cost it, and the daemon's memory. */
+/** Compares ADD in a small and a large cluster, by two alternating daemons: the cost of many unrelated objects for a pod, and the daemon's memory. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { createCrowd } from "../test/support/cluster/crowd.ts";
@@ -29,7 +29,7 @@ export interface ObjectsRow extends Population {
 export interface ObjectsReport {
   readonly few: ObjectsRow;
   readonly many: ObjectsRow;
-  /** How many times as long an ADD takes among many: the medians', and the 95 % interval of the median ratio of two of the same round. */
+  /** The ratio of an ADD's times in the large and the small cluster: that of the medians, and the 95 % interval of the median ratio within a round. */
   readonly ratio: number;
   readonly interval: readonly [number, number];
 }

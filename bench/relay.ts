@@ -1,4 +1,4 @@
-/** A port of this machine's loopback on the loopback of a node's namespace too: for peers, which run there and talk to the API server themselves. */
+/** Relays a port of this machine's loopback to the loopback of a node's namespace, for peers that run there and talk to the API server. */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

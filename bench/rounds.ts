@@ -1,4 +1,4 @@
-/** Rounds of ADD and DEL: every subject has its turn in each, in changing order, so that what the machine does meanwhile hits all. */
+/** Rounds of ADD and DEL with every subject, in changing order, so that other load of the machine affects all. */
 
 import { medianInterval, type Summary, summarize } from "./statistics.ts";
 import { type Cost, newContainerId, type Subject } from "./subjects.ts";

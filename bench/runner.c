@@ -1,4 +1,4 @@
-/* Runs one program at a time for the benchmarks and says how long it took, from just before the spawn to its end.
+/* Runs one program at a time for the benchmarks and prints its duration, from just before the spawn to its end.
  * A process started by Node costs 3 to 4 ms more than one started here, which would hide what is measured.
  *
  * stdin, repeated:  "<argv0> <number of environment strings> <bytes of stdin>\n", then the environment strings, each

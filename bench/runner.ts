@@ -1,4 +1,4 @@
-/** Drives bench/runner.c: programs that are measured are started by a small native process, not by Node. */
+/** Drives bench/runner.c, a small native process that starts the measured programs instead of Node. */
 
 import { type ChildProcessByStdio, execFileSync, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";

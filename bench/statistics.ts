@@ -1,4 +1,4 @@
-/** Numbers that describe a series of measurements. */
+/** Statistics of a series of measurements. */
 
 export interface Summary {
   readonly count: number;

@@ -1,4 +1,4 @@
-/** The ways to attach a pod that are measured against each other: the delegates by themselves, multus-wasm, and any peer binary. */
+/** The compared ways to attach a pod: the delegates alone, multus-wasm, and any peer binary. */
 
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";

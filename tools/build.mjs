@@ -73,7 +73,7 @@ function filesBelow(path) {
     .sort();
 }
 
-/** Names and contents of a step's inputs as one digest: what counts is content, as a checkout sets every mtime anew. */
+/** Names and contents of a step's inputs as one digest: contents rather than mtimes, which every checkout resets. */
 function digestInputs({ inputs, concerns = () => true }) {
   const digest = createHash("sha256");
   for (const file of inputs.flatMap(filesBelow).filter(concerns)) {

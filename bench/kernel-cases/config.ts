@@ -1,4 +1,4 @@
-/** Benchmarks of the configuration kernels: what one attachment asks of them. */
+/** Benchmarks of the configuration kernels: their work for one attachment. */
 
 import type { AdjustInput, Kernels, MergeInput } from "../../src/kernels/index.ts";
 import * as twin from "../../test/reference/config.ts";

@@ -1,4 +1,4 @@
-/** Benchmarks of the kernels of results: what an attachment asks of them once its delegate has answered. */
+/** Benchmarks of the result kernels: their work for one attachment after its delegate has answered. */
 
 import type { ConvertInput, Kernels, StatusInput } from "../../src/kernels/index.ts";
 import { longestStatus } from "../../src/multus/input/bounds.ts";

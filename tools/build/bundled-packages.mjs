@@ -1,4 +1,4 @@
-/** Which npm packages have code in what is built: those that esbuild says it has bundled, and those that wrote some of it themselves. */
+/** Lists the npm packages with code in the products: those in esbuild's bundles, and those that generate code. */
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** Bundles daemon and ctl into build/multusd.mjs and build/multusctl.mjs: one executable file each, which needs no node_modules. */
+/** Bundles daemon and ctl into build/multusd.mjs and build/multusctl.mjs: one executable file each, without node_modules. */
 
 import { chmod, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";

@@ -1,4 +1,4 @@
-/** Debian's packages that files of the image are from: name, version, copyright. */
+/** Finds the Debian packages of files in the image: name, version, copyright. */
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -149,7 +149,7 @@ export async function buildExecutable({ arch = ownArch, out } = {}) {
   return target;
 }
 
-/** postject's library speaks of a section name of every binary; nobody has to read that. */
+/** Suppresses postject's message about a section name, which it prints for every binary. */
 async function injectBlob(file, blob) {
   const { warn } = console;
   console.warn = () => {};

@@ -9,7 +9,7 @@ import { projectDirectory } from "../setup/project.mjs";
  * @throws {Error} with the compiler's own words
  */
 export async function buildWasm() {
-  // The compiler takes half a second to load: only who builds waits for it.
+  // Loaded here, as the compiler takes half a second to load.
   const { default: compiler } = await import("assemblyscript/asc");
   mkdirSync(join(projectDirectory, "build"), { recursive: true });
   const { error, stdout, stderr } = await compiler.main([

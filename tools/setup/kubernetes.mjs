@@ -216,7 +216,7 @@ async function build({ module, version, packages, files = [], flags, replace }, 
 }
 
 /**
- * Takes the lock that all runs on this machine share; the kernel gives it back when this process is gone, whatever way.
+ * Takes the lock that all runs on this machine share; the kernel releases it when this process ends in any way.
  * @param {string} file
  * @param {() => void} onWait called once, where another run has it
  * @returns {Promise<() => void>} gives it back

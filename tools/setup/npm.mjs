@@ -1,4 +1,4 @@
-/** Installs the npm packages that package-lock.json names, and nothing when they are there. */
+/** Installs the npm packages of package-lock.json, unless they are installed. */
 
 import { existsSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join, relative } from "node:path";

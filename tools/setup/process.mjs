@@ -1,4 +1,4 @@
-/** Runs other programs: their exit code is passed on, an interrupt reaches them and is waited for. */
+/** Runs other programs: returns their exit code, and passes interrupts on and waits for their end. */
 
 import { spawn } from "node:child_process";
 import { projectDirectory, taskEnvironment } from "./project.mjs";

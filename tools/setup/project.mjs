@@ -1,4 +1,4 @@
-/** Where the project's own things are, and the Node that it runs on. */
+/** Paths of the project's files, and of its Node. */
 
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 /** The project's directory, absolute. */
 export const projectDirectory = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** Node 24 as npm installed it: what the daemon, the tests and the benchmarks run on, whatever Node started npm. */
+/** Node 24 as npm installed it: daemon, tests and benchmarks run on it, regardless of the Node that started npm. */
 export const pinnedNode = join(projectDirectory, "node_modules", ".bin", "node");
 
 /** CI=true (or any value but "", "0" and "false"): nothing may be skipped. */

@@ -1,4 +1,4 @@
-/** What to do about a file of the project that this user may not write. */
+/** Advice for a file of the project that this user may not write. */
 
 /** @param {{ path: string }} error EACCES @returns {string} whose the file is most likely, and how to get on */
 export function describeUnwritable({ path }) {

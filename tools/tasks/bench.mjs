@@ -1,4 +1,4 @@
-/** The benchmarks' task: what they need of the machine, and which of them can't run without a cluster. */
+/** The benchmark task: checks the machine, and skips benchmarks that need a cluster without one. */
 
 import { join } from "node:path";
 import { parseTaskArguments, wantsHelp } from "../setup/arguments.mjs";

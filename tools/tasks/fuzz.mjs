@@ -1,4 +1,4 @@
-/** Fuzzing for as long as one likes: every target a process, as many at once as there are processors; what fails is kept below build/fuzz/. */
+/** Fuzzes for a given time: one process per target, one at a time per processor. Keeps failing inputs below build/fuzz/. */
 
 import { randomInt } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";

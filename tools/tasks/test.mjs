@@ -1,4 +1,4 @@
-/** The test tasks: which suites can run on this machine, running them, and the account of what they found. */
+/** The test tasks: choose the suites that can run on this machine, run them, and report. */
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
