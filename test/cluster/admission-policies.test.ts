@@ -198,7 +198,7 @@ describe.each(daemonsOfNode1)("with the %s of node-1's daemon", (who) => {
     expect(await podOf("own")).toEqual(before);
   });
 
-  test("whatever else a thief would like is not in its role", async () => {
+  test("the role grants an attacker no other rights", async () => {
     const network = {
       apiVersion: "k8s.cni.cncf.io/v1",
       kind: "NetworkAttachmentDefinition",
@@ -330,7 +330,7 @@ describe("a daemon's status arrives", () => {
   });
 });
 
-describe("who is no daemon of a node", () => {
+describe("users that are no daemon of a node", () => {
   test.each(["certificate of no node", "certificate of the group"])(
     "writes to no pod with a %s, though it is of the group system:multus",
     async (who) => {

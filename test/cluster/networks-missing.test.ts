@@ -309,7 +309,7 @@ describe("with onMissingNetworks: evict", () => {
     );
   });
 
-  test("what stays is what is still listed", async () => {
+  test("the remaining pods are still listed", async () => {
     await untilMissing(lacking().filter((name) => !/^(?:web|guarded)-/.test(name)));
   });
 });

@@ -1,4 +1,4 @@
-/** Pods that ask for what they cannot have: a network that cannot be used, or one of a namespace that is closed to them. They are told, others are not harmed. */
+/** Pods that select an unusable network, or one of a namespace that is closed to them: they get an error, and other pods are not affected. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { documents } from "../support/cluster/manifests.ts";

@@ -1,4 +1,4 @@
-/** multusctl kubeconfig in a pod of a real API server: what it writes is good for whoever is outside of the pod, also after the token that it began with has expired. */
+/** multusctl kubeconfig in a pod of a real API server: its kubeconfig works outside of the pod, also after the first token has expired. */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -197,7 +197,7 @@ describe("a node whose daemon is away", () => {
     expect(await traces(node)).toEqual(before);
   });
 
-  test("what cannot be undone yet stays recorded, and is no obstacle for others", async () => {
+  test("a DEL that still fails stays recorded, and does not hold up others", async () => {
     const before = await traces(node);
     const log = join(node.directory, "refusing.log");
     appendFileSync(log, "");

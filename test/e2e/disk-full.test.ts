@@ -1,4 +1,4 @@
-/** The disk with Multus's files is full: an ADD fails with what and where, leaves nothing, and works again once there is room. */
+/** The disk with Multus's files is full: an ADD fails with an error that names file and reason, leaves nothing, and works again once there is space. */
 
 import { rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -143,7 +143,7 @@ describe("a network that is plugged in", () => {
   });
 });
 
-describe("what cannot be done is said, and leaves nothing", () => {
+describe("a request that cannot be carried out is an error, and leaves nothing", () => {
   const errorOf = ({ status, body }: HttpAnswer) => {
     expect(status).toBe(400);
     return JSON.parse(body) as { code: number; msg: string };

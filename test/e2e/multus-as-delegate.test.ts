@@ -1,4 +1,4 @@
-/** A network whose plugin is Multus itself: its author would say which program the node runs as root. The real shim is installed as the plugin that such a network names. */
+/** A network whose plugin is Multus itself would let its author choose a program that the node runs as root. The real shim is installed as the plugin that such a network names. */
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** The daemon needs to be root, for files that are root's, and nothing of what makes root mighty: it plans without a single capability, and the plugin does what needs one. */
+/** The daemon runs as root without any capability: it only needs access to root's files, and the plugin does the privileged work. */
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";

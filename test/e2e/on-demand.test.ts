@@ -1,4 +1,4 @@
-/** A daemon that only runs while it is needed, on the whole path: started by whoever comes first, gone when nobody comes, and no request lost in between. */
+/** A daemon that only runs while it is needed, on the whole path: the first request starts it, it exits when idle, and no request is lost in between. */
 
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -86,7 +86,7 @@ test("it leaves the socket to a daemon that stays, finishes what it does, and en
   expect(stderr).toContain(`another daemon serves ${host.socket}`);
 });
 
-test("what the daemon prints does not fill the memory that the socket's directory is in", async () => {
+test("the daemon's output does not fill the memory of the socket's directory", async () => {
   const host = newHost(600, { logLevel: "debug", logToStderr: true });
   const printed = join(host.socketDir, "multusd.stderr");
   // The error is in the log, as long as a message may be.

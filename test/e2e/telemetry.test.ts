@@ -140,7 +140,7 @@ describe.concurrent("delegates find in TRACEPARENT", () => {
     expect(now - (spans[0]?.start ?? 0n)).toBeLessThan(120_000_000_000n);
   });
 
-  test("what is not sampled, where the runtime does not sample: nothing is exported then", async () => {
+  test("exports nothing if the runtime does not sample", async () => {
     await using collector = await SpanCollector.start();
     await using at = await TestNode.start({
       daemonSurroundings: { environment: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } },

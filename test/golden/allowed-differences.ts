@@ -1,4 +1,4 @@
-/** Where ours does something else than Go multus on purpose: the one list of it, one reason each. Everything else has to be the same. */
+/** The list of intended differences from Go multus, each with its reason. Everything else must be the same. */
 
 import { isDeepStrictEqual } from "node:util";
 import { addOf, attachmentsOf, hasCheck, type RecordedAttachment, selectionsOf } from "./attachments.ts";

@@ -1,4 +1,4 @@
-/** What a step of a case did, in a form that can be compared. */
+/** The effects of a step of a case, in a comparable form. */
 
 import { type Call, isObject, type Json, type JsonObject, type StateFiles, type Step } from "./cases.ts";
 

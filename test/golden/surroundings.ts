@@ -1,4 +1,4 @@
-/** What a replayed case has around it. */
+/** The surroundings of a replayed case. */
 
 import type { GoldenCase } from "./cases.ts";
 

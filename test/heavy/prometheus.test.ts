@@ -50,7 +50,7 @@ test("the alerts are rules", async () => {
   expect(await promtool(["check", "rules", alerts])).toContain("SUCCESS: 17 rules found");
 });
 
-test("what the dashboard asks for is PromQL", async () => {
+test("the queries of the dashboard are valid PromQL", async () => {
   const { panels } = JSON.parse(readFileSync(dashboard, "utf8")) as {
     panels: { targets?: { expr: string }[] }[];
   };

@@ -1,4 +1,4 @@
-/** `multus probe`: what the kubelet asks, and what a daemon, a stranger and nobody answer, each in time. */
+/** `multus probe`: the answers of a daemon, of another server, and of a socket without a server, each within the time limit. */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

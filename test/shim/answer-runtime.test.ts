@@ -291,7 +291,7 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
     expect(errorOf(await ended.outcome)).toMatchObject({ code: 11 });
   });
 
-  test("what has been begun is not brought to another daemon", async () => {
+  test("a request with an order carried out is not sent to another daemon", async () => {
     await using daemon = await ShimDaemon.create(binary);
     daemon.addPlugin("plugin", "exit 0");
     const { stream, outcome } = await daemon.connected({ config: daemon.config(forEver) });

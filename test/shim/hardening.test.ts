@@ -1,4 +1,4 @@
-/** How the plugin binary is built: what a fault in it could be used for is made harder. The other architecture's is looked at in test/heavy. */
+/** The plugin binary is built with the compiler's hardening. test/heavy checks the other architecture's. */
 
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** An agent that is killed: what cannot have been begun, or may be done twice, is done by another one; of the rest it is said. */
+/** An agent that is killed: another one carries out the orders that cannot have begun, or may be repeated; the others end with an error. */
 
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** Frames as the shim reads them: in any pieces, with keys of the future; whatever is wrong is refused, and a stream that is not the protocol is the end. */
+/** Frames as the shim reads them: in any pieces, with keys of the future; malformed orders are refused, and a stream that violates the protocol ends the session. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";

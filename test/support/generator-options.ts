@@ -1,4 +1,4 @@
-/** How the runtime's file is made where a test says nothing else. */
+/** Default options of tests that generate the runtime's file. */
 
 import type { GeneratorOptions } from "../../src/runtime-config/generate.ts";
 

@@ -1,4 +1,4 @@
-/** What a daemon's server serves with, in tests that bring what they are about themselves: no agent ever starts. */
+/** Services of a daemon's server for tests that replace some of them; no agent ever starts. */
 
 import { AgentPool } from "../../src/agent/agent-pool.ts";
 import { ExecutorError } from "../../src/agent/executor.ts";

@@ -1,4 +1,4 @@
-/** A daemon that nobody starts but the shim: netconf and configuration for it, and an account of every time that it was started. */
+/** Netconf and configuration for a daemon that only the shim starts, and a record of each start. */
 
 import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

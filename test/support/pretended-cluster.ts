@@ -1,4 +1,4 @@
-/** A cluster in memory, as room multus sees one: what it has, and what it was asked and told. */
+/** A cluster in memory, as src/multus uses one: its objects, and a record of requests and reports. */
 
 import { CniError, CniErrorCode } from "../../src/cni/errors.ts";
 import type {

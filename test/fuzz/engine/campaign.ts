@@ -1,4 +1,4 @@
-/** Runs one target over seeds and what is made of them. */
+/** Runs one target over seeds and their mutations. */
 
 import { cpuTime } from "../../support/cpu-time.ts";
 import type { Coverage } from "./coverage.ts";

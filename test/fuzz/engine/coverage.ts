@@ -1,4 +1,4 @@
-/** Which blocks of src/ have been run, by V8's own account: what tells an input that is worth keeping from others. */
+/** The blocks of src/ that have run, by V8's coverage: an input that reaches a new one is worth keeping. */
 
 import { Session } from "node:inspector";
 import { join } from "node:path";

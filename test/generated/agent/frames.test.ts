@@ -24,7 +24,7 @@ const { value: wireValue } = fc.letrec<{ value: unknown }>((tie) => ({
 
 const body = fc.dictionary(key, wireValue, { maxKeys: 20, noNullPrototype: true });
 
-test("what is encoded is decoded as what it was, also after other frames were encoded", () => {
+test("an encoded frame decodes to the same values, also after other frames were encoded", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(255), fc.nat({ max: maxId }), body), { maxLength: 10 }), (given) => {
       const encoded = given.map(([type, id, fields]) => encodeFrame(type, id, fields));

@@ -170,7 +170,7 @@ test("lanes do not wait for each other, bounds are kept, never two of a containe
   );
 });
 
-test("what may wait is bounded, and no namespace can take the room of others", () => {
+test("the queue is bounded, and no namespace can take the places of others", () => {
   const share = fc.constantFrom("x", "y", "z");
   const entrant = fc.record({ share, bytes: fc.integer({ min: 0, max: 4 * 1024 * 1024 }) });
   fc.assert(

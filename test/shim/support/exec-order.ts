@@ -1,4 +1,4 @@
-/** An EXEC as tests send it: what they care about over harmless defaults. */
+/** Builds an EXEC for tests: their fields over harmless defaults. */
 
 import { type FrameBody, FrameType } from "../../../src/agent/frames.ts";
 import type { ShimDaemon } from "./shim-daemon.ts";

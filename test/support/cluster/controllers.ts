@@ -1,4 +1,4 @@
-/** What makes a cluster of an API server: the controllers of kube-controller-manager, and kube-scheduler. For tests of what users apply, a DaemonSet say; the others name their pods' node. */
+/** Runs the controllers of kube-controller-manager, and kube-scheduler. For tests of what users apply, a DaemonSet say; the others name their pods' node. */
 
 import { join } from "node:path";
 import type { ApiServer } from "./api-server.ts";

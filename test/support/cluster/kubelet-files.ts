@@ -1,4 +1,4 @@
-/** What kubeadm leaves of its kubelet's on a node, for whoever asks for certificates as the kubelet: its kubeconfig, and the certificate that it names. */
+/** The kubelet's files of a kubeadm node, for certificate requests as the kubelet: its kubeconfig, and the certificate that it names. */
 
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** What the benchmarks take for arrived in a cluster. */
+/** The arrivals in a cluster that benchmarks wait for. */
 
 import { expect, test } from "vitest";
 import { Arrivals, statusAnnotation } from "../../../bench/arrivals.ts";
@@ -21,7 +21,7 @@ test("a status counts from when it is seen until it is taken away, an event once
   expect(arrivals.of("web")).toEqual({ status: undefined, events: 0 });
 });
 
-test("whoever waits goes on with the arrival that makes it so, not with one before", async () => {
+test("a wait ends with the arrival that fulfils its condition, not with an earlier one", async () => {
   const arrivals = new Arrivals();
   let isOver = false;
   const waiting = arrivals
@@ -38,7 +38,7 @@ test("whoever waits goes on with the arrival that makes it so, not with one befo
   expect(await waiting).toBeGreaterThanOrEqual(before);
 });
 
-test("what is so already is not waited for", async () => {
+test("a fulfilled condition is not waited for", async () => {
   const before = performance.now();
   expect(await new Arrivals().until("nothing", () => true)).toBeGreaterThanOrEqual(before);
 });

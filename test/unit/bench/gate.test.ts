@@ -49,7 +49,7 @@ const kernel = {
   spread: 0.1,
 } as const;
 
-test("what keeps every bound to the last digit passes", () => {
+test("results that are exactly at every bound pass", () => {
   const rows = [row(1, { median: 2.5, interval: [2.4, 2.6] }), row(4, { median: 5, interval: [4.9, 5.1] })];
   expect(missedByAttachments(rows)).toEqual([]);
   expect(missedByKernels([kernel])).toEqual([]);

@@ -66,7 +66,7 @@ function flood(directory: string): void {
   }
 }
 
-describe("what others do", () => {
+describe("changes by other processes", () => {
   test("before the first question is known", async () => {
     put("a-c1-eth0");
     put(".c1-net1");
@@ -216,7 +216,7 @@ test("a directory with more networks than the index keeps is listed for those co
   expect(await followed.namesOf("c1")).toContain("more-c1-net1");
 });
 
-test("what is no directory is an error", async () => {
+test("a path that is no directory is an error", async () => {
   const file = scratch.write("file", "");
   await expect(new FollowedDirectory(file, log).namesOf("c1")).rejects.toThrow(/ENOTDIR/);
 });

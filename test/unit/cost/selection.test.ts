@@ -44,7 +44,7 @@ const refusals: readonly (readonly [string, (length: number) => string])[] = [
   ],
 ];
 
-describe("what is refused", () => {
+describe("refused annotations", () => {
   test.each(refusals)("%s: in proportion to the length", (_, textOf) => {
     const work = (size: number) => {
       const text = textOf(size);
@@ -62,7 +62,7 @@ describe("what is refused", () => {
   });
 });
 
-describe("what is taken", () => {
+describe("accepted annotations", () => {
   test.each<readonly [string, (length: number) => string]>([
     [
       "keys of cni-args",

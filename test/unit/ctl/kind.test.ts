@@ -1,4 +1,4 @@
-/** What a file is, is told from its keys, not from its name. */
+/** The kind of a file is detected from its keys, not from its name. */
 import { describe, expect, it } from "vitest";
 import { documentKind } from "../../../src/ctl/configuration/kind.ts";
 

@@ -1,4 +1,4 @@
-/** What try makes of numbers and of errors. */
+/** How try reports times and errors. */
 import { describe, expect, it } from "vitest";
 import { adviceFor, readPluginError } from "../../../src/ctl/try/advice.ts";
 import { median } from "../../../src/ctl/try/report.ts";

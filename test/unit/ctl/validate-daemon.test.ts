@@ -1,4 +1,4 @@
-/** validate says of a daemon's configuration what the daemon would end for, and which of its keys would not count. */
+/** validate finds errors in a daemon's configuration that prevent its start, and keys without effect. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

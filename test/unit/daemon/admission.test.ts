@@ -311,7 +311,7 @@ describe("a request that pauses", () => {
   });
 });
 
-describe("what may wait", () => {
+describe("the queue", () => {
   const mebibyte = 1024 * 1024;
 
   test("is half of the room for one namespace, whatever it does, and others have theirs", async () => {

@@ -56,7 +56,7 @@ test("attributes are kept as they are written, and keys may be in any case", () 
   expect(String(request.attributes)).toBe('{"cni-args":{"n":12345678901234567890}}');
 });
 
-describe("what is wrong is named", () => {
+describe("errors name the wrong field", () => {
   test.each([
     ['{"env":{"A":1}}', 7, "body of the request: env.A must be string, is 1 (line 1, column 13)"],
     ['{"env":[]}', 7, "body of the request: env must be object or null, is an array (line 1, column 8)"],

@@ -1,4 +1,4 @@
-/** The metrics port is open to everybody: whoever floods it, or is slow, shuts no scrape out. */
+/** The metrics port is open to everyone: a client that floods it, or is slow, blocks no scrape. */
 
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";

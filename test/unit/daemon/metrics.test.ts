@@ -36,7 +36,7 @@ function handled(code?: number): HandledRequest {
 
 const times = { queue: 4, total: 40 };
 
-describe("what is counted", () => {
+describe("counters", () => {
   test("requests, by command and code, and as Go multus counts them", async () => {
     const { observer, text } = newMetrics();
     observer.answered("ADD", handled(), times);

@@ -1,4 +1,4 @@
-/** What is remembered of requests: why some failed, how long others took. */
+/** The record of recent requests: reasons of failures, and durations. */
 
 import { expect, test } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";

@@ -69,7 +69,7 @@ describe("whether a file is kept, and where it comes from", () => {
   });
 });
 
-describe("what goes into the file", () => {
+describe("content of the file", () => {
   test("is what Go multus's daemon writes there, and what the plugin reads", () => {
     const kept = {
       binDir: "/usr/lib/cni",
@@ -131,7 +131,7 @@ describe("at a daemon's end", () => {
   });
 });
 
-describe("what is refused", () => {
+describe("refused configurations", () => {
   test.each([
     [{ cniVersion: "2.0.0" }, 1, /^daemon-config\.json: cniVersion "2\.0\.0" is not supported/],
     [{ forceCNIVersion: true }, 7, /^daemon-config\.json: forceCNIVersion needs cniVersion/],

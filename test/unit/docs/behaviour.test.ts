@@ -38,7 +38,7 @@ function citationsIn(text: string): string[] {
   ).flat();
 }
 
-test("what cites the page names a heading of it", () => {
+test("citations of the page name a heading of it", () => {
   const headings = readFileSync(join(root, page), "utf8").match(/^## .*$/gm);
   const sources = ["assembly", "shim", "src"].flatMap((directory) =>
     readdirSync(join(root, directory), { recursive: true, encoding: "utf8" })

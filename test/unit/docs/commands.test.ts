@@ -44,7 +44,7 @@ const othersOptions = ["--config", "--idle-exit", "--set", "--server-side", "--f
 /** About what is inside: tasks, compilers, the plugin's agent. */
 const pagesOfDevelopers = ["docs/architecture.md", "docs/development.md", "docs/wire.md"];
 
-describe("what the documentation tells to type", () => {
+describe("commands in the documentation", () => {
   it.each(documentation())("is there in multusctl: $path", ({ code }) => {
     expect(code.flatMap(callsIn).flatMap((call) => problemOf(call) ?? [])).toEqual([]);
   });

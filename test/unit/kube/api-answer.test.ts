@@ -1,4 +1,4 @@
-/** What an answer that is no success becomes. */
+/** Errors made from unsuccessful answers. */
 
 import { describe, expect, it } from "vitest";
 import { ApiUnreachable, isTransient } from "../../../src/kube/api.ts";

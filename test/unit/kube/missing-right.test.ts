@@ -46,7 +46,7 @@ test("a right counts as missing after it has been missing for so long without a 
   expect(right.missing()).toBe(false);
 });
 
-test("what is said about rights is told from what else is forbidden", () => {
+test("RBAC refusals are distinguished from other refusals", () => {
   expect(lacksRight(forbidden)).toBe(true);
   expect(lacksRight(new ApiError(403, "Forbidden", "exceeded quota: events"))).toBe(false);
   expect(lacksRight(new ApiError(401, "", noRight("patch", "pods/status")))).toBe(false);

@@ -199,7 +199,7 @@ test("what admission forbids says nothing about rights", async () => {
   expect(rig.log.causes).toEqual([`PATCH ${statusPath}: 403 admission webhook "w" denied the request`]);
 });
 
-test("what the server finds invalid is not tried again", async () => {
+test("a status that the server finds invalid is not retried", async () => {
   await using rig = await sinkRig();
   rig.server.addPod("web", "uid-web");
   rig.server.fault = (request) =>

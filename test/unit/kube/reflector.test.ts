@@ -545,7 +545,7 @@ describe("between tries", () => {
   });
 });
 
-describe("what is kept", () => {
+describe("the kept form of objects", () => {
   it("is asked for once for each version, and may be nothing", async () => {
     const asked: string[] = [];
     await using rig = await Rig.start(

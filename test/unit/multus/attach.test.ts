@@ -370,7 +370,7 @@ describe("default routes", () => {
     expect(rig.plugins.routes.map(([ifName]) => ifName)).toEqual(["eth0", "net1"]);
   });
 
-  test("nobody asked about are not touched", async () => {
+  test("are not touched where no selection asks for default routes", async () => {
     using rig = new Rig(kernels);
     rig.addNad("default/a", macvlan);
     await rig.run("ADD", { annotations: selecting("a") });

@@ -1,4 +1,4 @@
-/** What becomes of a DEL whose plugins fail: told to the runtime, recorded, ignored; counted so that a daemon that is killed forgets nothing. */
+/** A DEL whose plugins fail is reported to the runtime, recorded or ignored. Failures are counted on disk, so that a killed daemon forgets none. */
 
 import {
   existsSync,

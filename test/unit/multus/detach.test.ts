@@ -40,7 +40,7 @@ test("DEL needs nothing but what is on disk: no annotation, no NAD, no namespace
   expect(stateOf(rig)).toEqual([]);
 });
 
-test("what a daemon that was killed left half written goes too", async () => {
+test("removes half-written files of a daemon that was killed", async () => {
   using rig = await attached();
   rmSync(join(rig.cniDir, containerId));
   writeFileSync(join(rig.cniDir, `.${containerId}`), "[");

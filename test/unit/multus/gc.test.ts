@@ -113,7 +113,7 @@ test("networks below 1.1.0 have no GC, but their stale attachments go", async ()
   expect(rig.plugins.trace).toEqual(["DEL macvlan net1", "DEL bridge eth0", "GC bridge "]);
 });
 
-test("what fails is reported, and does not stop the rest", async () => {
+test("a failed deletion is reported, and does not stop the rest", async () => {
   using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
   rig.plugins.behaviour = ({ plugin, command }) =>
     plugin === "macvlan" && command === "GC"
@@ -201,7 +201,7 @@ test("a file that says it is of a container with a path for an id touches nothin
   expect(existsSync(rig.path("precious"))).toBe(true);
 });
 
-test("what was added while GC waited for the cluster is not stale", async () => {
+test("an attachment that was added while GC waited for the cluster is not stale", async () => {
   const { promise: opened, resolve: open } = Promise.withResolvers<undefined>();
   const kubeconfig = "/slow";
   const clusters: Clusters = { of: async (path) => (path === kubeconfig ? opened : undefined) };

@@ -1,4 +1,4 @@
-/** An ADD that nobody waits for any more: its plan is not made to its end in the background, where nothing would count what it takes. */
+/** An ADD whose client has gone: the plan is not completed in the background, where no limit would count its cost. */
 
 import { existsSync, readdirSync } from "node:fs";
 import { setImmediate as immediately } from "node:timers/promises";

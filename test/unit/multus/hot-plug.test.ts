@@ -124,7 +124,7 @@ describe("a network that is plugged in", () => {
   });
 });
 
-describe("what Go multus wrote", () => {
+describe("plans and results of Go multus", () => {
   test.each(["three-nads", "three-nads-4.3.0"])("stays as it is written: %s", async (name) => {
     using rig = new Rig(kernels);
     const files = readCase(name).steps[0]?.files ?? {};

@@ -1,4 +1,4 @@
-/** Whatever is said from outside, however long: the error that a runtime gets, its log line and its event stay short, and still say what is wrong. */
+/** Long values from outside: the error for the runtime, its log line and its event stay short, and still name the problem. */
 
 import { beforeAll, describe, expect, test } from "vitest";
 import type { CniRequest } from "../../../src/cni/request.ts";

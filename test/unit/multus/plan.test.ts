@@ -258,7 +258,7 @@ describe("finding networks", () => {
     expect(rig.plugins.trace).toEqual(["ADD macvlan eth0", "ADD ipvlan eth0"]);
   });
 
-  test("what cannot be found is an error that says where it was looked for", async () => {
+  test("a missing network is an error that names the searched places", async () => {
     using rig = new Rig(kernels);
     const handled = await rig.run("ADD", { netconf: { delegates: undefined, clusterNetwork: "nothere" } });
     const { code, msg } = answerOf(handled);

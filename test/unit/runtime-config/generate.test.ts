@@ -188,7 +188,7 @@ test("a forced version is the only one of the copy, in any case of the keys", ()
   expect(value.delegates).toEqual([{ name: "n", Plugins: [{ Type: "bridge" }], cniVersion: "1.1.0" }]);
 });
 
-describe("what cannot be", () => {
+describe("invalid sources", () => {
   test.each([
     [{ cniVersion: "2.0.0" }, flannel, 1, /own configuration: cniVersion "2\.0\.0" is not supported/],
     [{ forceCniVersion: true }, flannel, 7, /forceCNIVersion needs cniVersion/],

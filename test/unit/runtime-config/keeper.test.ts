@@ -407,7 +407,7 @@ describe("the readiness indicator", () => {
   });
 });
 
-describe("what others do to the runtime's file", () => {
+describe("changes of the runtime's file by other programs", () => {
   test("is undone: removed, changed, opened to others", async () => {
     install("10-cluster.conflist", "mac");
     started();

@@ -60,7 +60,7 @@ describe("of all traces are recorded", () => {
     expect(decide("traceidratio")).toEqual([false, false]);
   });
 
-  test("what is not understood is said, and the usual taken", () => {
+  test("an invalid setting is logged, and its default used", () => {
     const settings = tracingSettings(
       {},
       {

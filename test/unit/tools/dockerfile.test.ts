@@ -42,7 +42,7 @@ test("it builds on the Node that everything is tested with", () => {
   expect(stages()[0]?.[0]?.arguments[0]).toBe(`node:\${NODE_VERSION}-slim@\${NODE_DIGEST}`);
 });
 
-test("what it builds on is named by its digest: a tag can become another image", () => {
+test("the base image is pinned by its digest, as a tag can move", () => {
   const bases = stages().map(([from]) => from?.arguments[0] ?? "");
   const defaults = new Map(
     lines("Dockerfile").flatMap((line) => {

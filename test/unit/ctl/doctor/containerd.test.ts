@@ -52,7 +52,7 @@ imports = ['/etc/containerd/conf.d/*.toml']
   });
 });
 
-describe("what does not agree with Multus is said", () => {
+describe("reports settings that disagree with Multus", () => {
   const verdicts = (text: string) => {
     using directory = new ScratchDirectory();
     const path = directory.write("config.toml", `[plugins."io.containerd.grpc.v1.cri".cni]\n${text}`);

@@ -111,7 +111,7 @@ describe("its files", () => {
   });
 });
 
-describe("what does not agree with Multus is said, with the file that says it", () => {
+describe("reports settings that disagree with Multus, with their file", () => {
   const verdicts = (text: string, multusNetwork = "multus-cni-network") =>
     checkCrio(networkOf(`[crio.network]\n${text}`), confDir, binDir, multusNetwork).map(
       ({ verdict, finding }) => [verdict, finding],

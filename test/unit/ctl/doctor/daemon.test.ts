@@ -1,4 +1,4 @@
-/** What a daemon's status means. */
+/** The findings that doctor derives from a daemon's status. */
 
 import { describe, expect, it } from "vitest";
 import { judge as lookJudge } from "../../../../src/ctl/doctor/daemon.ts";

@@ -158,7 +158,7 @@ describe("the node's state", () => {
   });
 });
 
-describe("what Go multus left", () => {
+describe("leftovers of Go multus", () => {
   const now = Date.UTC(2026, 10, 23);
   const token = (seconds: number) =>
     ["e30", Buffer.from(JSON.stringify({ exp: seconds })).toString("base64url"), "c2ln"].join(".");

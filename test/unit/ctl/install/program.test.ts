@@ -1,4 +1,4 @@
-/** What a file of a node is, told from its bytes. */
+/** Programs on a node are recognized by their bytes. */
 
 import { copyFileSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";

@@ -77,7 +77,7 @@ describe("a request of openssl", () => {
   });
 });
 
-describe("what is no request", () => {
+describe("bytes that are no request", () => {
   const whole = makeSigningRequest(user, group, privateKey);
   const bytes = Buffer.from(whole.replace(/-----[A-Z ]+-----/g, ""), "base64");
   const pem = (content: Uint8Array) =>
