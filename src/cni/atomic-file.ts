@@ -11,7 +11,8 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { ioFailure, isMissingFile, systemErrorCode } from "./errors.ts";
+import { isMissingFile, systemErrorCode } from "../base/system-error.ts";
+import { ioFailure } from "./errors.ts";
 
 /** State files may hold addresses and configuration secrets: for the owner only. */
 const fileMode = 0o600;

@@ -1,14 +1,16 @@
 /** libcni's result cache: `<cniDir>/results/<network>-<containerId>-<ifName>`, in Go's form both ways. */
 
 import { join } from "node:path";
+import { decodeBase64 } from "../base/base64.ts";
+import { Slices } from "../base/directory.ts";
+import { openBrace } from "../base/json-bytes.ts";
+import { readRegularFile } from "../base/regular-file.ts";
+import { isMissingFile } from "../base/system-error.ts";
 import type { Logger } from "../log/logger.ts";
 import { removeFile, writeFileAtomically } from "./atomic-file.ts";
-import { decodeBase64 } from "./base64.ts";
-import { Slices } from "./directory.ts";
-import { CniError, CniErrorCode, ioFailure, isMissingFile } from "./errors.ts";
+import { CniError, CniErrorCode, ioFailure } from "./errors.ts";
 import type { FollowedDirectory } from "./followed-results.ts";
 import { memberValue, objectMembers, wholeMembers } from "./json.ts";
-import { openBrace } from "./json-bytes.ts";
 import {
   attachmentNameProblem,
   checkContainerId,
@@ -20,7 +22,6 @@ import {
   networkNameProblem,
   resultFileName,
 } from "./names.ts";
-import { readRegularFile } from "./regular-file.ts";
 import { listedNamesOf, resultNames } from "./result-names.ts";
 
 /** Which attachment. */

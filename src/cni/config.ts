@@ -1,9 +1,9 @@
 /** Network configurations: bytes to NetworkConfigList, checked (spec, section 1). */
 
+import { closeBrace, openBrace, space } from "../base/json-bytes.ts";
 import { type ConfigParts, KernelError, type Kernels, lineColumn } from "../kernels/index.ts";
 import { CniErrorCode, textError } from "./errors.ts";
 import { fieldMembers, isNull, joinMembers, valueOffset } from "./json.ts";
-import { closeBrace, openBrace, space } from "./json-bytes.ts";
 import { configFailure } from "./kernel-failure.ts";
 import { networkNameProblem, pluginTypeProblem } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";

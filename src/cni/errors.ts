@@ -91,14 +91,3 @@ export function errorJson(error: CniError, cniVersion: string): string {
 export function ioFailure(action: string, path: string, cause: unknown): CniError {
   return new CniError(CniErrorCode.ioFailure, `cannot ${action} ${path}: ${errorText(cause)}`, "", { cause });
 }
-
-/** `ENOENT`, `ECONNREFUSED` …: what the system says is wrong, in an error of Node's; undefined where the error has no such word. */
-export function systemErrorCode(error: unknown): string | undefined {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : undefined;
-}
-
-/** Is it the file system's "there is no such file"? */
-export function isMissingFile(error: unknown): boolean {
-  return systemErrorCode(error) === "ENOENT";
-}

@@ -2,7 +2,8 @@
 
 import { readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
-import { CniError, ioFailure, isMissingFile } from "./errors.ts";
+import { isMissingFile } from "../base/system-error.ts";
+import { CniError, ioFailure } from "./errors.ts";
 
 /**
  * Milliseconds for which a changed file counts as still changing. Time stamps move in steps of a few milliseconds: a second write

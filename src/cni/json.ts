@@ -1,8 +1,6 @@
 /** The JSON boundary: text to values with a position in every error, and raw slices for what must stay as it was written (numbers beyond 2^53). */
 
 import { isUtf8 } from "node:buffer";
-import { lineColumn } from "../kernels/index.ts";
-import { type CniError, CniErrorCode, textError } from "./errors.ts";
 import {
   backslash,
   closeBrace,
@@ -16,7 +14,9 @@ import {
   point,
   quote,
   zero,
-} from "./json-bytes.ts";
+} from "../base/json-bytes.ts";
+import { lineColumn } from "../kernels/index.ts";
+import { type CniError, CniErrorCode, textError } from "./errors.ts";
 
 /** Where the text stops being JSON. */
 class JsonProblem extends Error {

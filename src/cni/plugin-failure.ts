@@ -1,11 +1,11 @@
 /** A plugin's failure as the CNI error that the runtime gets: the plugin's own code and message where it gave them. */
 
 import type { ExecutorError, ExecutorErrorCode, PluginOutcome, PluginRun } from "../agent/executor.ts";
+import { openBrace, openBracket } from "../base/json-bytes.ts";
 import type { KernelError } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { fieldMembers, memberValue } from "./json.ts";
-import { openBrace, openBracket } from "./json-bytes.ts";
 import { keySpelling } from "./key-spelling.ts";
 
 /** Characters of a plugin's output that are quoted. */

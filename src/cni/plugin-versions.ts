@@ -4,12 +4,12 @@
  */
 
 import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
+import type { LargeTurns } from "../base/large-work.ts";
 import type { Kernels, PluginParts } from "../kernels/index.ts";
 import type { Logger } from "../log/logger.ts";
 import { networkInVersion } from "./config.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
 import { isJsonObject, parseJson } from "./json.ts";
-import type { LargeTurns } from "./large-work.ts";
 import { errorObject, orderFailure } from "./plugin-failure.ts";
 import type { NetworkConfigList } from "./types.ts";
 import { compareVersions, supportedVersions, versionWhenMissing } from "./versions.ts";

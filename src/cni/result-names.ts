@@ -1,6 +1,6 @@
 /** The names of the files in a results directory, by listing it. */
 
-import { directoryEntries } from "./directory.ts";
+import { directoryEntries } from "../base/directory.ts";
 
 /**
  * The names of all entries, in no order; nothing where there is no such directory. Gives way to other work. A name that begins with a dot is no entry's: a file that is

@@ -3,9 +3,9 @@
  * shared out between namespaces. Requests of one container are worked on one at a time, in the order that they came, across lanes.
  */
 
+import { Room, type RoomLimits } from "../base/room.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import type { Pause } from "../multus/request/pause.ts";
-import { Room, type RoomLimits } from "../multus/room.ts";
 import type { LaneStatus } from "../socket/status.ts";
 import { ContainerOrder } from "./container-order.ts";
 import { Lane, type LaneEntry } from "./lane.ts";

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import packageJson from "../../package.json" with { type: "json" };
-import { isMissingFile } from "../cni/errors.ts";
+import { isMissingFile } from "../base/system-error.ts";
 import { isFormerDaemon } from "../command-line/former-daemon.ts";
 import { type KnownOption, withGoFlags } from "../command-line/go-flags.ts";
 import { type DaemonConfig, readDaemonConfig } from "../daemon-config/config.ts";

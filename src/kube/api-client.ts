@@ -2,8 +2,8 @@
 
 import type { Agent, IncomingMessage } from "node:http";
 import packageJson from "../../package.json" with { type: "json" };
-import { systemErrorCode } from "../cni/errors.ts";
-import { largeWork } from "../cni/large-work.ts";
+import { largeWork } from "../base/large-work.ts";
+import { systemErrorCode } from "../base/system-error.ts";
 import { errorText } from "../log/error-text.ts";
 import { type Access, type Credentials, tlsOptions } from "./access.ts";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable, answerTooLong } from "./api.ts";

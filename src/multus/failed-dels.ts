@@ -4,18 +4,18 @@
  */
 
 import { join } from "node:path";
+import { directoryEntries, Slices } from "../base/directory.ts";
+import { readFileStart } from "../base/regular-file.ts";
+import { Room } from "../base/room.ts";
 import { removeFile, writeFileAtomically } from "../cni/atomic-file.ts";
-import { directoryEntries, Slices } from "../cni/directory.ts";
 import { isJsonObject } from "../cni/json.ts";
 import { isContainerId } from "../cni/names.ts";
-import { readFileStart } from "../cni/regular-file.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { ownText } from "../log/quoted.ts";
 import { mostFailedDels, mostFailedDelsKept, mostFailedDelsKeptBytes } from "./input/bounds.ts";
 import { failedDelsDirectory } from "./input/cni-dir.ts";
 import type { PodReference } from "./input/pod.ts";
-import { Room } from "./room.ts";
 import { type RecordedState, recordedContainers } from "./spool/spool.ts";
 
 /** From this DEL of a container on the runtime is not told again that it has failed. */

@@ -2,11 +2,11 @@
 
 import { join } from "node:path";
 import type { Executor } from "../agent/executor.ts";
+import { largeTurnsOf } from "../base/large-work.ts";
 import { parseCniArgs } from "../cni/args.ts";
 import { ResultCache, resultsDirectory } from "../cni/cache.ts";
 import { NetworkConfigFiles } from "../cni/files.ts";
 import { FollowedResults } from "../cni/followed-results.ts";
-import { largeTurnsOf } from "../cni/large-work.ts";
 import { PluginVersions } from "../cni/plugin-versions.ts";
 import type { CniRequest } from "../cni/request.ts";
 import type { Kernels } from "../kernels/index.ts";

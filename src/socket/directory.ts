@@ -1,7 +1,7 @@
 /** The directory of the daemon's socket: what is in it, and whether somebody serves it. */
 
 import { connect } from "node:net";
-import { systemErrorCode } from "../cni/errors.ts";
+import { systemErrorCode } from "../base/system-error.ts";
 
 export const socketName = "multus.sock";
 /** File with the output of a daemon that the shim has started. */

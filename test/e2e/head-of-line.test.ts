@@ -10,7 +10,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { setImmediate as immediately } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { systemErrorCode } from "../../src/cni/errors.ts";
+import { systemErrorCode } from "../../src/base/system-error.ts";
 import type { CniRequest } from "../../src/cni/request.ts";
 import type { LaneName } from "../../src/daemon/admission.ts";
 import { getFromSocket } from "../../src/socket/client.ts";

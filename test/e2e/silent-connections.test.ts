@@ -5,7 +5,7 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setImmediate as immediately } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
-import { systemErrorCode } from "../../src/cni/errors.ts";
+import { systemErrorCode } from "../../src/base/system-error.ts";
 import { installDelegate } from "../support/delegates.ts";
 import { TestNode } from "../support/test-node.ts";
 

@@ -45,8 +45,8 @@ const parserName = /^export (?:async )?function ((?:parse|decode|read|split|kept
 
 /** Those that get no text from outside by themselves. */
 const noParsers: Readonly<Record<string, string>> = {
-  "src/cni/regular-file.ts readFileStart": "reads bytes for others",
-  "src/cni/regular-file.ts readRegularFile": "reads bytes for others",
+  "src/base/regular-file.ts readFileStart": "reads bytes for others",
+  "src/base/regular-file.ts readRegularFile": "reads bytes for others",
   "src/ctl/command/certificate-duration.ts parseCertificateDuration":
     "an option, which certificateSeconds reads",
   "src/daemon-config/config.ts readDaemonConfig": "reads the file for parseDaemonConfig",

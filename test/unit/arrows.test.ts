@@ -18,6 +18,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "multus",
     "socket",
     "cni",
+    "base",
     "agent",
     "kernels",
     "command-line",
@@ -30,22 +31,25 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "multus",
     "socket",
     "cni",
+    "base",
     "agent",
     "kernels",
     "command-line",
     "log",
   ],
   // The daemon's own configuration: the daemon reads it, multusctl checks it.
-  "daemon-config": ["kube", "runtime-config", "telemetry", "multus", "cni", "kernels", "log"],
-  "runtime-config": ["multus", "cni", "kernels", "log"],
+  "daemon-config": ["kube", "runtime-config", "telemetry", "multus", "cni", "base", "kernels", "log"],
+  "runtime-config": ["multus", "cni", "base", "kernels", "log"],
   // Implements what multus asks for: multus does not know it.
-  kube: ["multus", "cni", "log"],
+  kube: ["multus", "cni", "base", "log"],
   // Watches multus from outside: multus does not know it.
-  telemetry: ["multus", "cni", "agent", "log"],
-  multus: ["cni", "agent", "kernels", "log"],
+  telemetry: ["multus", "cni", "base", "agent", "log"],
+  multus: ["cni", "base", "agent", "kernels", "log"],
   // The daemon's socket, as the daemon and its commands see it.
-  socket: ["cni"],
-  cni: ["agent", "kernels", "log"],
+  socket: ["cni", "base"],
+  cni: ["base", "agent", "kernels", "log"],
+  // The ground floor: it knows nothing of CNI, Multus or Kubernetes.
+  base: ["log"],
   agent: ["log"],
   kernels: [],
   // How programs are called.
@@ -99,7 +103,7 @@ test.each(Object.entries(arrows))("%s uses only the rooms below it", (room, allo
 test("imports between rooms are seen", () => {
   const imported = foreignImports(join(source, "daemon", "main.ts")).map(roomOf);
   expect(new Set(imported)).toEqual(
-    new Set(["cni", "command-line", "daemon-config", "kernels", "kube", "log", "multus", "runtime-config"]),
+    new Set(["base", "command-line", "daemon-config", "kernels", "kube", "log", "multus", "runtime-config"]),
   );
 });
 

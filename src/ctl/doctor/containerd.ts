@@ -1,7 +1,7 @@
 /** Reads and checks the CNI part of containerd's configuration, of versions 1.x and 2.x. */
 
 import { readFileSync } from "node:fs";
-import { isMissingFile } from "../../cni/errors.ts";
+import { isMissingFile } from "../../base/system-error.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type NodeFinding, pass, skip, warn } from "./finding.ts";
 import { checkDirectories, type RuntimeDirectories } from "./runtime-directories.ts";

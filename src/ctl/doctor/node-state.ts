@@ -1,7 +1,7 @@
 /** Checks the node's state: plans and results, recorded DELs, free space, and access rights. */
 
 import { existsSync, lstatSync, statfsSync } from "node:fs";
-import { isMissingFile } from "../../cni/errors.ts";
+import { isMissingFile } from "../../base/system-error.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { readSpool } from "../../multus/spool/spool.ts";

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { isMissingFile } from "../../cni/errors.ts";
+import { isMissingFile } from "../../base/system-error.ts";
 import { errorText } from "../../log/error-text.ts";
 import { passthruType } from "../../multus/plan/passthru.ts";
 import { isExecutable } from "../node/access.ts";

@@ -2,7 +2,7 @@
 
 import { lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { isMissingFile } from "../../cni/errors.ts";
+import { isMissingFile } from "../../base/system-error.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 import { tryPluginBinary } from "../node/plugin-binary.ts";

@@ -5,9 +5,9 @@
 
 import { lstatSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
+import { isMissingFile, systemErrorCode } from "../../base/system-error.ts";
 import { removeFile } from "../../cni/atomic-file.ts";
 import { resultsDirectory } from "../../cni/cache.ts";
-import { isMissingFile, systemErrorCode } from "../../cni/errors.ts";
 import { certificateFilesIn } from "../../kube/certificates/certificate-file.ts";
 import { errorText } from "../../log/error-text.ts";
 import { failedDelsDirectory, spoolDirectory } from "../../multus/input/cni-dir.ts";

@@ -2,7 +2,7 @@
 
 import { opendirSync } from "node:fs";
 import { Command } from "commander";
-import { isMissingFile } from "../../cni/errors.ts";
+import { isMissingFile } from "../../base/system-error.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";

@@ -1,7 +1,7 @@
 /** Requests over HTTP on the daemon's socket, and errors with advice if no daemon answers. */
 
 import { join } from "node:path";
-import { systemErrorCode } from "../../cni/errors.ts";
+import { systemErrorCode } from "../../base/system-error.ts";
 import { isJsonObject } from "../../cni/json.ts";
 import type { ClusterState } from "../../kube/cluster-state.ts";
 import { errorText } from "../../log/error-text.ts";

@@ -1,7 +1,7 @@
 /** The files that validate is given. */
 
 import { readFileSync } from "node:fs";
-import { systemErrorCode } from "../../cni/errors.ts";
+import { systemErrorCode } from "../../base/system-error.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 

@@ -2,7 +2,7 @@
 
 import validateRequest from "../../../build/validators/http-request.validator.mjs";
 import { traceVariables } from "../../agent/plugin-variables.ts";
-import { decodeBase64 } from "../../cni/base64.ts";
+import { decodeBase64 } from "../../base/base64.ts";
 import { objectMembers, parseJson } from "../../cni/json.ts";
 import { keySpelling } from "../../cni/key-spelling.ts";
 import { checkSchema, invalidValue } from "../../cni/schema.ts";

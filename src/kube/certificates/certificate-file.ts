@@ -5,8 +5,9 @@
 
 import { readdirSync, readFileSync, readlinkSync, renameSync, symlinkSync } from "node:fs";
 import { basename, join } from "node:path";
+import { isMissingFile } from "../../base/system-error.ts";
 import { makeDirectory, removeFile, writeFileAtomically } from "../../cni/atomic-file.ts";
-import { CniError, CniErrorCode, ioFailure, isMissingFile } from "../../cni/errors.ts";
+import { CniError, CniErrorCode, ioFailure } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import { multusGroup } from "./identity.ts";
 import type { Validity } from "./validity.ts";

@@ -5,8 +5,8 @@
 
 import { statSync } from "node:fs";
 import { setImmediate as giveWay } from "node:timers/promises";
+import { isMissingFile } from "../../base/system-error.ts";
 import { ResultCache } from "../../cni/cache.ts";
-import { isMissingFile } from "../../cni/errors.ts";
 import { KernelError, type Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";

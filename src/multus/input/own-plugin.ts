@@ -4,8 +4,8 @@
  * that started it.
  */
 
+import { backslash } from "../../base/json-bytes.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
-import { backslash } from "../../cni/json-bytes.ts";
 import { pluginTypeProblem } from "../../cni/names.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import type { PluginParts } from "../../kernels/index.ts";

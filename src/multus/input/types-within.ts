@@ -9,7 +9,7 @@ import {
   openBracket,
   quote,
   space,
-} from "../../cni/json-bytes.ts";
+} from "../../base/json-bytes.ts";
 
 /**
  * Every member `type` that is a string, at any depth, in any case. Not by JSON.parse: of members of one name it has the last only, while Go reads what both have into one

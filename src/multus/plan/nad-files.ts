@@ -1,8 +1,8 @@
 /** The source of NetworkAttachmentDefinitions that reads manifests from a directory. */
 
+import { type FileStart, readFileStart } from "../../base/regular-file.ts";
 import { CniError, CniErrorCode, ioFailure } from "../../cni/errors.ts";
 import { FileMemory, type FileState, fileState, fileStates } from "../../cni/file-state.ts";
-import { type FileStart, readFileStart } from "../../cni/regular-file.ts";
 import type { Logger } from "../../log/logger.ts";
 import { type Manifests, parseManifests, type Yaml } from "./manifests.ts";
 import type { Nad, NadSource } from "./nads.ts";

@@ -1,12 +1,12 @@
 /** From a name, a path or a NetworkAttachmentDefinition to a network's configuration (docs/behaviour.md, "From a name to a network"). */
 
 import { dirname } from "node:path";
+import type { LargeTurns } from "../../base/large-work.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import type { NetworkConfigFiles } from "../../cni/files.ts";
 import { joinElements, joinMembers } from "../../cni/json.ts";
 import { adjustedConfig } from "../../cni/kernel-failure.ts";
-import type { LargeTurns } from "../../cni/large-work.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { bounded, quoted } from "../../log/quoted.ts";

@@ -12,9 +12,9 @@ import {
 } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { directoryEntries } from "../../cni/directory.ts";
-import { isMissingFile, systemErrorCode } from "../../cni/errors.ts";
-import { readFileStart } from "../../cni/regular-file.ts";
+import { directoryEntries } from "../../base/directory.ts";
+import { readFileStart } from "../../base/regular-file.ts";
+import { isMissingFile, systemErrorCode } from "../../base/system-error.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
 import { spoolDirectory } from "../input/cni-dir.ts";

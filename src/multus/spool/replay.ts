@@ -1,6 +1,6 @@
 /** Replay of the recorded DELs of a cniDir: all that are due, one after the other, in namespaces' turns (docs/wire.md, "The replay"). */
 
-import { Slices } from "../../cni/directory.ts";
+import { Slices } from "../../base/directory.ts";
 import type { Logger } from "../../log/logger.ts";
 import { type CarryOut, tryRecord } from "./attempt.ts";
 import { SpoolDirectory, type SpoolEntry } from "./directory.ts";

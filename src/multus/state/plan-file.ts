@@ -5,12 +5,13 @@
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { directoryEntries } from "../../base/directory.ts";
+import { readFileStart } from "../../base/regular-file.ts";
+import { isMissingFile } from "../../base/system-error.ts";
 import { removeFile, writeFileAtomically } from "../../cni/atomic-file.ts";
-import { directoryEntries } from "../../cni/directory.ts";
-import { ioFailure, isMissingFile } from "../../cni/errors.ts";
+import { ioFailure } from "../../cni/errors.ts";
 import { arrayElements, isJsonObject, joinElements, joinMembers, objectMembers } from "../../cni/json.ts";
 import { isContainerId } from "../../cni/names.ts";
-import { readFileStart } from "../../cni/regular-file.ts";
 import { longestPlan, longestPlanRead } from "../input/bounds.ts";
 import { askedRoutes } from "../plan/default-route.ts";
 import { type Delegate, interfaceName, usualClusterIfName } from "../plan/delegate.ts";

@@ -1,8 +1,8 @@
 /** Targets: JSON, configurations, CNI_ARGS, names and the result cache. */
 
 import { isUtf8 } from "node:buffer";
+import { decodeBase64 } from "../../../src/base/base64.ts";
 import { findCniArg, formatCniArgs, parseCniArgs } from "../../../src/cni/args.ts";
-import { decodeBase64 } from "../../../src/cni/base64.ts";
 import { ResultCache } from "../../../src/cni/cache.ts";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { CniError, errorJson } from "../../../src/cni/errors.ts";
@@ -91,7 +91,7 @@ export const jsonTarget: FuzzTarget = {
 
 export const base64Target: FuzzTarget = {
   name: "cni/base64",
-  covers: ["src/cni/base64.ts decodeBase64"],
+  covers: ["src/base/base64.ts decodeBase64"],
   seeds: () => ["", "QQ==", "QUI=", "QUJD", "QU_D", "QQ=\n=", "Q==="],
   words: ["=", "==", "_", "-", "\n"],
   run(input) {

@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ExecutorError, type ExecutorErrorCode } from "../../../src/agent/executor.ts";
+import { largeTurnsOf } from "../../../src/base/large-work.ts";
 import { ResultCache } from "../../../src/cni/cache.ts";
 import {
   addNetworkList,
@@ -15,7 +16,6 @@ import {
 } from "../../../src/cni/chain.ts";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
-import { largeTurnsOf } from "../../../src/cni/large-work.ts";
 import { PluginVersions } from "../../../src/cni/plugin-versions.ts";
 import type { NetworkConfigList, RuntimeConf } from "../../../src/cni/types.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";

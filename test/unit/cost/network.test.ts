@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from "vitest";
 import * as yaml from "yaml";
+import { largeTurnsOf } from "../../../src/base/large-work.ts";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { NetworkConfigFiles } from "../../../src/cni/files.ts";
-import { largeTurnsOf } from "../../../src/cni/large-work.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { keptNad } from "../../../src/kube/nads.ts";
 import { parseNetconf } from "../../../src/multus/input/netconf.ts";

@@ -3,8 +3,8 @@
 import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { readFileStart } from "../../../src/base/regular-file.ts";
 import { ResultCache } from "../../../src/cni/cache.ts";
-import { readFileStart } from "../../../src/cni/regular-file.ts";
 import { readAttachments } from "../../../src/ctl/node/attachments.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { silentLogger } from "../../../src/log/logger.ts";

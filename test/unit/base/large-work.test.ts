@@ -1,7 +1,7 @@
 /** Large texts leave most of the time to everything else. */
 
 import { describe, expect, test } from "vitest";
-import { LargeWork, largeText, largeTurnsOf } from "../../../src/cni/large-work.ts";
+import { LargeWork, largeText, largeTurnsOf } from "../../../src/base/large-work.ts";
 
 /** Keeps the event loop busy. */
 function block(milliseconds: number): void {

@@ -3,7 +3,7 @@
 import type { Dirent } from "node:fs";
 import { opendir } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { isMissingFile } from "./errors.ts";
+import { isMissingFile } from "./system-error.ts";
 
 /** Entries that the kernel is asked for at once: about a millisecond's work for the event loop. */
 const entriesAtOnce = 512;

@@ -1,0 +1,12 @@
+/** What the system says is wrong, in errors of Node's. */
+
+/** `ENOENT`, `ECONNREFUSED` …; undefined where the error has no such word. */
+export function systemErrorCode(error: unknown): string | undefined {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
+/** Is it the file system's "there is no such file"? */
+export function isMissingFile(error: unknown): boolean {
+  return systemErrorCode(error) === "ENOENT";
+}
