@@ -62,7 +62,7 @@ export async function measureCases(
     const count = networks.length;
     const pod = await node.pod(`bench-${delegates.split(" ")[0]}-${count}`, selection(networks));
     const subjects = await subjectsOf(one, { node, runner, pod });
-    // A file that has just changed is read again at every look (src/cni/file-state.ts): measured is a daemon that knows its files.
+    // A file that has just changed is read again at every look (src/base/file-state.ts): measured is a daemon that knows its files.
     await sleep(500);
     if (result.length === 0) {
       const own = subjects.filter(({ name }) => name.startsWith(ownName)).length;

@@ -1,16 +1,17 @@
 /** libcni's result cache: `<cniDir>/results/<network>-<containerId>-<ifName>`, in Go's form both ways. */
 
 import { join } from "node:path";
+import { removeFile, writeFileAtomically } from "../base/atomic-file.ts";
 import { decodeBase64 } from "../base/base64.ts";
 import { Slices } from "../base/directory.ts";
+import { InputError, ioFailure } from "../base/input-error.ts";
+import { memberValue, objectMembers, wholeMembers } from "../base/json.ts";
 import { openBrace } from "../base/json-bytes.ts";
 import { readRegularFile } from "../base/regular-file.ts";
 import { isMissingFile } from "../base/system-error.ts";
 import type { Logger } from "../log/logger.ts";
-import { removeFile, writeFileAtomically } from "./atomic-file.ts";
-import { CniError, CniErrorCode, ioFailure } from "./errors.ts";
+import { CniError, CniErrorCode } from "./errors.ts";
 import type { FollowedDirectory } from "./followed-results.ts";
-import { memberValue, objectMembers, wholeMembers } from "./json.ts";
 import {
   attachmentNameProblem,
   checkContainerId,
@@ -231,7 +232,7 @@ export class ResultCache {
     try {
       members = objectMembers(bytes, path);
     } catch (error) {
-      if (!(error instanceof CniError)) throw error;
+      if (!(error instanceof InputError)) throw error;
       members = wholeMembers(bytes);
       log.error("result cache: torn file; going on with what is left of it", {
         file: path,

@@ -4,7 +4,7 @@ import { ExecutorError, type PluginOutcome, type PluginRun } from "../agent/exec
 import { KernelError, type PluginParts } from "../kernels/index.ts";
 import { formatCniArgs } from "./args.ts";
 import type { CachedAttachment, ResultCache } from "./cache.ts";
-import { CniError, CniErrorCode } from "./errors.ts";
+import { CniError, CniErrorCode, cniErrorOf } from "./errors.ts";
 import { pluginStdin } from "./kernel-failure.ts";
 import {
   attachmentNameProblem,
@@ -195,8 +195,9 @@ export async function gcNetworkList(
       const stdin = pluginStdin(context.kernels, input);
       await runToSuccess(context, networkRun(context, "GC", plugin, path, stdin));
     } catch (error) {
-      if (!(error instanceof CniError)) throw error;
-      failures.push(error);
+      const known = cniErrorOf(error);
+      if (known === undefined) throw error;
+      failures.push(known);
     }
   }
 

@@ -1,9 +1,11 @@
 /** Network configurations: bytes to NetworkConfigList, checked (spec, section 1). */
 
+import { type TextProblem, textError } from "../base/input-error.ts";
+import { fieldMembers, isNull, joinMembers, valueOffset } from "../base/json.ts";
 import { closeBrace, openBrace, space } from "../base/json-bytes.ts";
-import { type ConfigParts, KernelError, type Kernels, lineColumn } from "../kernels/index.ts";
-import { CniErrorCode, textError } from "./errors.ts";
-import { fieldMembers, isNull, joinMembers, valueOffset } from "./json.ts";
+import { lineColumn } from "../base/text-places.ts";
+import { type ConfigParts, KernelError, type Kernels } from "../kernels/index.ts";
+import { versionError } from "./errors.ts";
 import { configFailure } from "./kernel-failure.ts";
 import { networkNameProblem, pluginTypeProblem } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";
@@ -26,7 +28,7 @@ export interface ConfigDefaults {
  * Parses and checks a single configuration or a list.
  * @param bytes JSON text; the answer has views into it, so it must not change afterwards
  * @param where names the source in errors: a file, a NAD
- * @throws {CniError} 6 not JSON, 7 anything else wrong with it, 1 a version that is not supported; all with `where`, and line and column where there is one
+ * @throws {InputError | CniError} 1 a version that is not supported, InputError anything else wrong with it; all with `where`, and line and column where there is one
  */
 export function parseNetworkConfig(
   bytes: Uint8Array,
@@ -35,25 +37,26 @@ export function parseNetworkConfig(
   defaults: ConfigDefaults = {},
 ): NetworkConfigList {
   /** Where the value is missing, the place is that of the object that should have it. */
-  const refuse = (message: string | undefined, code: number, path: readonly string[]): void => {
-    if (message === undefined) return;
-    const place = lineColumn(bytes, valueOffset(bytes, path));
-    throw textError(code, where, [{ message, ...place }]);
+  const refuse = (
+    message: string | undefined,
+    path: readonly string[],
+    errorOf = (problem: TextProblem): Error => textError("content", where, [problem]),
+  ): void => {
+    if (message !== undefined) throw errorOf({ message, ...lineColumn(bytes, valueOffset(bytes, path)) });
   };
   try {
     const { whole, parts } = fillDefaults(bytes, where, kernels, defaults);
-    const { invalidNetworkConfig, incompatibleVersion } = CniErrorCode;
-    refuse(networkNameProblem(parts.name, defaults.toBeUndone), invalidNetworkConfig, ["name"]);
+    refuse(networkNameProblem(parts.name, defaults.toBeUndone), ["name"]);
     const cniVersion = parts.cniVersion || versionWhenMissing;
-    refuse(versionProblem(cniVersion), incompatibleVersion, ["cniVersion"]);
+    refuse(versionProblem(cniVersion), ["cniVersion"], (problem) => versionError(where, problem));
     if (parts.plugins.length === 0) {
-      refuse("must have a type (one plugin) or plugins (a list of them)", invalidNetworkConfig, ["plugins"]);
+      refuse("must have a type (one plugin) or plugins (a list of them)", ["plugins"]);
     }
     for (const [index, { type }] of parts.plugins.entries()) {
       const problem = defaults.toBeUndone ? undefined : pluginTypeProblem(type);
       const path = parts.isList ? ["plugins", String(index)] : [];
       const field = parts.isList && problem !== undefined ? `plugins[${index}]: ${problem}` : problem;
-      refuse(field, invalidNetworkConfig, [...path, "type"]);
+      refuse(field, [...path, "type"]);
     }
     return {
       name: parts.name,

@@ -2,12 +2,20 @@
 
 import { readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { FileMemory, type FileState, fileState, fileStates, firstFileState } from "../base/file-state.ts";
+import { ExpectedError, InputError, ioFailure } from "../base/input-error.ts";
+import {
+  arrayElements,
+  fieldMembers,
+  joinElements,
+  joinMembers,
+  memberValue,
+  scalarText,
+} from "../base/json.ts";
+import { keySpelling } from "../base/key-spelling.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { parseNetworkConfig } from "./config.ts";
-import { CniError, CniErrorCode, ioFailure } from "./errors.ts";
-import { FileMemory, type FileState, fileState, fileStates, firstFileState } from "./file-state.ts";
-import { arrayElements, fieldMembers, joinElements, joinMembers, memberValue, scalarText } from "./json.ts";
-import { keySpelling } from "./key-spelling.ts";
+import { CniError, CniErrorCode } from "./errors.ts";
 import { checkNetworkName } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";
 
@@ -36,14 +44,14 @@ interface ListFile {
  */
 export class NetworkConfigFiles {
   readonly #kernels: Kernels;
-  readonly #onProblem: (problem: CniError) => void;
+  readonly #onProblem: (problem: ExpectedError) => void;
   readonly #listFiles = new FileMemory<ListFile>();
   readonly #plugins = new FileMemory<Uint8Array>();
   readonly #networks = new FileMemory<NetworkConfigList>();
-  readonly #reported = new WeakSet<CniError>();
+  readonly #reported = new WeakSet<ExpectedError>();
 
   /** @param onProblem told of files that cannot be read or parsed while others are looked for; once per state of a file */
-  constructor(kernels: Kernels, onProblem: (problem: CniError) => void) {
+  constructor(kernels: Kernels, onProblem: (problem: ExpectedError) => void) {
     this.#kernels = kernels;
     this.#onProblem = onProblem;
   }
@@ -59,7 +67,7 @@ export class NetworkConfigFiles {
    * @throws {CniError} 5 a directory that cannot be read; 7 none has that name, but a file that is broken may be the one
    */
   findByName(directory: string, name: string): NetworkConfigList | undefined {
-    const problems: CniError[] = [];
+    const problems: ExpectedError[] = [];
     for (const state of fileStates(directory, namedExtensions)) {
       try {
         const network = this.#load(state);
@@ -69,8 +77,8 @@ export class NetworkConfigFiles {
       }
     }
     if (problems.length === 0) return undefined;
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
+    throw new InputError(
+      "content",
       `no configuration in ${directory} has the name ${name}; broken there: ${problems.map(({ message }) => message).join("; ")}`,
     );
   }
@@ -130,8 +138,8 @@ export class NetworkConfigFiles {
   }
 
   /** The memory gives the same error object for the same state of a file. */
-  #report(error: unknown): CniError {
-    if (!(error instanceof CniError)) throw error;
+  #report(error: unknown): ExpectedError {
+    if (!(error instanceof ExpectedError)) throw error;
     if (!this.#reported.has(error)) {
       this.#reported.add(error);
       this.#onProblem(error);

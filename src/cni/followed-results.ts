@@ -8,11 +8,11 @@
  */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { directoryState } from "../base/file-state.ts";
 import { isMissingFile } from "../base/system-error.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { OnceLog } from "../log/once-log.ts";
-import { directoryState } from "./file-state.ts";
 import { ResultNameIndex } from "./result-name-index.ts";
 import { listedNamesOf } from "./result-names.ts";
 

@@ -1,23 +1,24 @@
-/** A kernel's refusal as a CNI error. */
+/** A kernel's refusal as an error with its position. */
 
+import { InputError, textError } from "../base/input-error.ts";
+import { parseJson } from "../base/json.ts";
 import { type AdjustInput, KernelError, type Kernels, type MergeInput } from "../kernels/index.ts";
-import { CniError, CniErrorCode, textError } from "./errors.ts";
-import { parseJson } from "./json.ts";
+import { CniError, CniErrorCode } from "./errors.ts";
 
 /**
  * The error for a document that a kernel refused: 6 if it is not JSON, 7 if it says something wrong.
  * @param bytes the document
  * @param where names its source
  */
-export function configFailure(error: KernelError, bytes: Uint8Array, where: string): CniError {
+export function configFailure(error: KernelError, bytes: Uint8Array, where: string): InputError {
   try {
     parseJson(bytes, where);
   } catch (notJson) {
-    if (notJson instanceof CniError) return notJson;
+    if (notJson instanceof InputError) return notJson;
     throw notJson;
   }
   const problem = { message: error.problem, ...error.place };
-  return textError(CniErrorCode.invalidNetworkConfig, where, [problem], { cause: error });
+  return textError("content", where, [problem], { cause: error });
 }
 
 /** A configuration with what is added to it. @param where names it in errors @throws {CniError} 7 where something does not go into it */

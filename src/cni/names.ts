@@ -1,7 +1,8 @@
 /** Checks of the names that a runtime or a configuration gives, before they get near a file name or a command (spec, sections 1 and 2). */
 
+import { textError } from "../base/input-error.ts";
 import { quoted } from "../log/quoted.ts";
-import { CniError, CniErrorCode, textError } from "./errors.ts";
+import { CniError, CniErrorCode } from "./errors.ts";
 
 /** The characters that the spec allows in container ids and network names. */
 const identifier = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
@@ -76,12 +77,11 @@ export function ifNameProblem(ifName: string): string | undefined {
 
 /**
  * @param where names the source in the error: a file, a NAD
- * @throws {CniError} 7: empty, or not an alphanumeric followed by `[A-Za-z0-9_.-]*`
+ * @throws {InputError} empty, or not an alphanumeric followed by `[A-Za-z0-9_.-]*`
  */
 export function checkNetworkName(name: string, where: string): void {
   const problem = networkNameProblem(name);
-  if (problem !== undefined)
-    throw textError(CniErrorCode.invalidNetworkConfig, where, [{ message: problem }]);
+  if (problem !== undefined) throw textError("content", where, [{ message: problem }]);
 }
 
 /**

@@ -1,12 +1,13 @@
 /** A plugin's failure as the CNI error that the runtime gets: the plugin's own code and message where it gave them. */
 
 import type { ExecutorError, ExecutorErrorCode, PluginOutcome, PluginRun } from "../agent/executor.ts";
+import { InputError } from "../base/input-error.ts";
+import { fieldMembers, memberValue } from "../base/json.ts";
 import { openBrace, openBracket } from "../base/json-bytes.ts";
+import { keySpelling } from "../base/key-spelling.ts";
 import type { KernelError } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
-import { fieldMembers, memberValue } from "./json.ts";
-import { keySpelling } from "./key-spelling.ts";
 
 /** Characters of a plugin's output that are quoted. */
 const outputShown = 300;
@@ -106,7 +107,7 @@ export function errorObject(
   try {
     members = spelling.members(fieldMembers(stdout, "error object", spelling.isKnown));
   } catch (error) {
-    if (error instanceof CniError) return undefined;
+    if (error instanceof InputError) return undefined;
     throw error;
   }
   const code = scalarMember(members, "code");

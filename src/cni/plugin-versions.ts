@@ -4,12 +4,13 @@
  */
 
 import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
+import { InputError } from "../base/input-error.ts";
+import { isJsonObject, parseJson } from "../base/json.ts";
 import type { LargeTurns } from "../base/large-work.ts";
 import type { Kernels, PluginParts } from "../kernels/index.ts";
 import type { Logger } from "../log/logger.ts";
 import { networkInVersion } from "./config.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
-import { isJsonObject, parseJson } from "./json.ts";
 import { errorObject, orderFailure } from "./plugin-failure.ts";
 import type { NetworkConfigList } from "./types.ts";
 import { compareVersions, supportedVersions, versionWhenMissing } from "./versions.ts";
@@ -121,7 +122,7 @@ export function parseVersionAnswer({
   try {
     answer = parseJson(stdout, "answer to VERSION");
   } catch (error) {
-    if (error instanceof CniError) return undefined;
+    if (error instanceof InputError) return undefined;
     throw error;
   }
   if (!isJsonObject(answer)) return undefined;

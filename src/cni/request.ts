@@ -1,7 +1,7 @@
 /** A runtime's request to a CNI plugin, and its answer: environment and stdin as one value, exit code and stdout as another. */
 
-import { fieldMembers, memberValue } from "./json.ts";
-import { keySpelling } from "./key-spelling.ts";
+import { fieldMembers, memberValue } from "../base/json.ts";
+import { keySpelling } from "../base/key-spelling.ts";
 
 /** One call of the plugin. The texts are the CNI_ variables as they came, "" where unset; nothing has been checked yet. */
 export interface CniRequest {

@@ -2,7 +2,7 @@
 
 import { type FSWatcher, lstatSync, watch } from "node:fs";
 import { basename, join } from "node:path";
-import { type DirectoryState, directoryState } from "./file-state.ts";
+import { type DirectoryState, directoryState } from "../base/file-state.ts";
 import { ResultNameTable } from "./result-name-table.ts";
 import { resultNames } from "./result-names.ts";
 

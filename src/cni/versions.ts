@@ -1,7 +1,7 @@
 /** Versions of the CNI spec: which there are, and what each can do. */
 
 import { quoted } from "../log/quoted.ts";
-import { CniErrorCode, textError } from "./errors.ts";
+import { versionError } from "./errors.ts";
 
 /** Every released version, in order. */
 export const supportedVersions: readonly string[] = [
@@ -28,7 +28,7 @@ export function isSupportedVersion(version: string): boolean {
 /** @param where names the source of `version` in the error @throws {CniError} 1: none of supportedVersions */
 export function checkVersion(version: string, where: string): void {
   const problem = versionProblem(version);
-  if (problem !== undefined) throw textError(CniErrorCode.incompatibleVersion, where, [{ message: problem }]);
+  if (problem !== undefined) throw versionError(where, { message: problem });
 }
 
 /** The problem of a version; undefined: it is one of supportedVersions. */

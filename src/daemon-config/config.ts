@@ -2,10 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import validateDaemonConfig from "../../build/validators/daemon-config.validator.mjs";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { isJsonObject, parseJson } from "../cni/json.ts";
-import { keySpelling } from "../cni/key-spelling.ts";
-import { checkSchema } from "../cni/schema.ts";
+import { InputError } from "../base/input-error.ts";
+import { isJsonObject, parseJson } from "../base/json.ts";
+import { keySpelling } from "../base/key-spelling.ts";
+import { checkSchema } from "../base/schema.ts";
 import { errorText } from "../log/error-text.ts";
 import type { LogKeys } from "../log/settings.ts";
 import type { EvictionPolicy } from "../multus/background/evict-missing.ts";
@@ -126,19 +126,19 @@ export function isDaemonKey(key: string): boolean {
 
 /**
  * Reads and checks a configuration file.
- * @throws {CniError} 5 where it cannot be read, 6 not JSON (line, column), 7 a wrong value (JSON path, line, column); each names the file
+ * @throws {InputError} where it cannot be read, 6 not JSON (line, column), 7 a wrong value (JSON path, line, column); each names the file
  */
 export function readDaemonConfig(file: string): DaemonConfig {
   let bytes: Buffer;
   try {
     bytes = readFileSync(file);
   } catch (error) {
-    throw new CniError(CniErrorCode.ioFailure, `configuration ${file} cannot be read: ${errorText(error)}`);
+    throw new InputError("file", `configuration ${file} cannot be read: ${errorText(error)}`);
   }
   return parseDaemonConfig(bytes, file);
 }
 
-/** @param where the file's path, for errors @throws {CniError} 6, 7 */
+/** @param where the file's path, for errors @throws {InputError} */
 export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfig {
   const given = parseJson(bytes, where);
   const value = isJsonObject(given) ? spelling.set(spelling.present(bytes, where).object) : given;

@@ -1,8 +1,8 @@
 /** Key perNodeCertificate of the daemon's configuration: Go multus's keys and rules. */
 
 import { isAbsolute } from "node:path";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { keySpelling } from "../cni/key-spelling.ts";
+import { InputError } from "../base/input-error.ts";
+import { keySpelling } from "../base/key-spelling.ts";
 import { certificateSeconds, defaultDuration } from "../kube/certificates/duration.ts";
 
 /** As the schema has it, keys in any case. */
@@ -28,7 +28,7 @@ const spelling = keySpelling(["enabled", "bootstrapKubeconfig", "certDir", "cert
  * @param keys undefined: the key is not there
  * @param where the configuration's file, for errors
  * @returns undefined where it is not enabled
- * @throws {CniError} 7
+ * @throws {InputError}
  */
 export function nodeCertificateOf(
   keys: NodeCertificateKeys | undefined,
@@ -37,7 +37,7 @@ export function nodeCertificateOf(
   // Looked at in any case of its keys: what is in it has the schema's types only where they are spelled like there.
   const spelled = spelling.object(keys ?? {}) as NodeCertificateKeys;
   const refuse = (key: string, message: string) =>
-    new CniError(CniErrorCode.invalidNetworkConfig, `${where}: perNodeCertificate.${key} ${message}`);
+    new InputError("content", `${where}: perNodeCertificate.${key} ${message}`);
   if (spelled.enabled !== true) return undefined;
   const pathAt = (key: "bootstrapKubeconfig" | "certDir"): string => {
     const path = spelled[key] ?? "";

@@ -1,7 +1,7 @@
 /** The keys of the daemon's configuration about the file by which a runtime finds it, as Go multus's daemon has them (docs/behaviour.md, "The runtime's file"). */
 
 import { resolve } from "node:path";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { InputError } from "../base/input-error.ts";
 import { checkVersion } from "../cni/versions.ts";
 import { namedClusterNetwork } from "../runtime-config/files.ts";
 import { defaultPluginType, type GeneratorOptions } from "../runtime-config/generate.ts";
@@ -99,7 +99,7 @@ export function unneededKeys(settings: RuntimeConfigSettings | undefined): reado
  * the runtime's directory alone.
  * @param where the configuration's file, for errors
  * @returns undefined: there is no file to keep
- * @throws {CniError} 1, 7 naming the key
+ * @throws {ExpectedError} naming the key
  */
 export function runtimeConfigSettings(
   keys: RuntimeConfigKeys,
@@ -152,10 +152,7 @@ function refuseAtStart(clusterNetwork: ClusterNetworkKeys, options: GeneratorOpt
   const { cniVersion, forceCniVersion } = options;
   if (cniVersion !== "") checkVersion(cniVersion, where);
   if (forceCniVersion && cniVersion === "") {
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
-      `${where}: forceCNIVersion needs cniVersion, the version to force`,
-    );
+    throw new InputError("content", `${where}: forceCNIVersion needs cniVersion, the version to force`);
   }
   if (clusterNetwork.name !== "") {
     namedClusterNetwork(clusterNetwork.directory, clusterNetwork.name, `${where}: multusMasterCNI`);

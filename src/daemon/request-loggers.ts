@@ -1,7 +1,7 @@
 /** Which log a request's lines go to: the daemon's own keys first, then those of the request's netconf (docs/behaviour.md, "Configuration"). */
 
-import { isJsonObject, memberValue, wholeMembers } from "../cni/json.ts";
-import { type KeySpelling, keySpelling } from "../cni/key-spelling.ts";
+import { isJsonObject, memberValue, wholeMembers } from "../base/json.ts";
+import { type KeySpelling, keySpelling } from "../base/key-spelling.ts";
 import type { Logger } from "../log/logger.ts";
 import type { DaemonLogger, Loggers } from "../log/loggers.ts";
 import { type LogKeys, type LogOptions, logSettings } from "../log/settings.ts";

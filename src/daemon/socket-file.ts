@@ -4,8 +4,8 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, linkSync, lstatSync, readdirSync, renameSync, type Stats, statSync } from "node:fs";
 import type { Server } from "node:net";
 import { join } from "node:path";
+import { makeDirectory, removeFile } from "../base/atomic-file.ts";
 import { systemErrorCode } from "../base/system-error.ts";
-import { makeDirectory, removeFile } from "../cni/atomic-file.ts";
 import { getFromSocket, statusPage } from "../socket/client.ts";
 import { answers, isDaemonFile, socketName } from "../socket/directory.ts";
 

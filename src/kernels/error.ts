@@ -1,5 +1,6 @@
 /** A kernel's refusal of its input, as an error with the position. */
 
+import { lineColumn, type TextPlace } from "../base/text-places.ts";
 import { jsonPathAt, jsonValueAt } from "./path.ts";
 
 /** Bytes that a kernel refused. */
@@ -14,7 +15,7 @@ export class KernelError extends Error {
   /** The problem; `message` also has the position. */
   readonly problem: string;
   /** Of the offending byte, both from 1, columns in characters; undefined where it has none. */
-  readonly place: { readonly line: number; readonly column: number } | undefined;
+  readonly place: TextPlace | undefined;
 
   constructor(code: string, problem: string, input: string, offset: number, place?: KernelError["place"]) {
     super(
@@ -28,25 +29,6 @@ export class KernelError extends Error {
     this.problem = problem;
     this.place = place;
   }
-}
-
-/**
- * Line and column of a byte, both counted from 1; the column in characters.
- * @param offset index of the byte, at most `bytes.length`
- */
-export function lineColumn(bytes: Uint8Array, offset: number): { line: number; column: number } {
-  let line = 1;
-  let column = 1;
-  for (let index = 0; index < offset && index < bytes.length; index++) {
-    const byte = bytes[index] ?? 0;
-    if (byte === 0x0a) {
-      line++;
-      column = 1;
-    } else if ((byte & 0xc0) !== 0x80) {
-      column++;
-    }
-  }
-  return { line, column };
 }
 
 /** Statuses below this one mean "not JSON", those from the other one on that a value does not mean what it should. */

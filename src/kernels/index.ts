@@ -1,6 +1,6 @@
 /** The WebAssembly kernels as typed functions: the one place that knows pointers into multus.wasm. */
 
-export { KernelError, lineColumn } from "./error.ts";
+export { KernelError } from "./error.ts";
 
 /** One plugin object of a configuration. */
 export interface PluginParts {

@@ -1,6 +1,6 @@
 /** Asks an API server what the asking credentials may do (SelfSubjectAccessReview, authorization.k8s.io/v1). */
 
-import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import { isJsonObject, type JsonObject } from "../base/json.ts";
 import type { Api } from "./api.ts";
 
 /** A right that is asked for, as the review's `resourceAttributes` have it. */

@@ -44,7 +44,7 @@ export interface Access {
 export interface Credentials {
   /**
    * Follows files that change, and tokens that expire.
-   * @throws {CniError} 5 or 7 where they cannot be had, naming file and field
+   * @throws {InputError} where they cannot be had, naming file and field
    */
   access(): Promise<Access>;
   /**

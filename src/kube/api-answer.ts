@@ -1,6 +1,6 @@
 /** Reads an API server's answers: JSON bodies, and Status objects where something is wrong. */
 
-import { isJsonObject } from "../cni/json.ts";
+import { isJsonObject } from "../base/json.ts";
 import { ApiError } from "./api.ts";
 
 /** Characters of a body that is no Status object, in an error's text. */

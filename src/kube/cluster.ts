@@ -47,7 +47,7 @@ export interface ClusterSettings extends Pick<KubeClusterOptions, "nodeName" | "
 /**
  * Opens a cluster. Whether its server can be reached is not waited for.
  * @param kubeconfig path; "": the cluster that this process is a pod of
- * @throws {CniError} 5, 7 where there are no credentials that could be shown to it
+ * @throws {InputError} where there are no credentials that could be shown to it
  */
 export async function openCluster(kubeconfig: string, settings: ClusterSettings): Promise<OpenCluster> {
   const { nodeCertificate, ...options } = settings;

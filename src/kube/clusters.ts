@@ -1,7 +1,7 @@
 /** Which cluster a request belongs to, and the clusters that are open: each is opened when it is first asked for, and stays open. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { InputError } from "../base/input-error.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { OnceLog } from "../log/once-log.ts";
@@ -53,7 +53,7 @@ export class KubeClusters implements Clusters {
 
   /**
    * The daemon's own kubeconfig goes first, then the cluster that the daemon is a pod of, then the netconf's kubeconfig.
-   * @throws {CniError} 7 where the kubeconfig cannot be used, or is one too many
+   * @throws {InputError} where the kubeconfig cannot be used, or is one too many
    */
   async of(kubeconfig: string): Promise<OpenCluster | undefined> {
     const key = this.#choose(kubeconfig);
@@ -148,7 +148,7 @@ export class KubeClusters implements Clusters {
     if (this.#open.size >= maxClusters) {
       const message = `kubeconfig ${key}: ${maxClusters} others are in use already, more are not opened`;
       this.#refusals.error(message, undefined, "too many clusters");
-      throw new CniError(CniErrorCode.invalidNetworkConfig, message);
+      throw new InputError("content", message);
     }
     const opening = open(key);
     this.#open.set(key, opening);

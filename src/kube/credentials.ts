@@ -3,7 +3,7 @@
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import type { SecureContextOptions } from "node:tls";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { ExpectedError, InputError } from "../base/input-error.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { OnceLog } from "../log/once-log.ts";
@@ -39,7 +39,7 @@ type ServerParts = Pick<Parts, "server" | "proxy" | "certificateAuthority" | "se
 
 /** Where the parts come from. */
 interface Source {
-  /** As they are now. @throws {CniError} 5, 7 */
+  /** As they are now. @throws {InputError} */
   parts(): Promise<Parts>;
   /** Makes everything anew the next time. */
   forget(): void;
@@ -86,7 +86,7 @@ export function certificateCredentials(path: string, certificate: string, log: L
   return new FollowingCredentials(new CertificateFile(path, certificate), log, process.env);
 }
 
-/** The server that a kubeconfig's current context names. @param path of the kubeconfig @throws {CniError} 5, 7 */
+/** The server that a kubeconfig's current context names. @param path of the kubeconfig @throws {InputError} */
 export async function kubeconfigServer(path: string): Promise<URL> {
   const { server } = await new KubeconfigFile(path, undefined).server();
   return server;
@@ -118,7 +118,7 @@ class FollowingCredentials implements Credentials {
       this.#failures.over();
       return access;
     } catch (error) {
-      if (this.#last === undefined || !(error instanceof CniError)) throw error;
+      if (this.#last === undefined || !(error instanceof ExpectedError)) throw error;
       const { message } = error;
       this.#failures.error(
         "credentials cannot be renewed; the old ones are used",
@@ -135,7 +135,7 @@ class FollowingCredentials implements Credentials {
     return this.access();
   }
 
-  /** The same object for as long as the proxy is, and how it is known. @throws {CniError} 7 */
+  /** The same object for as long as the proxy is, and how it is known. @throws {InputError} */
   async #proxyFor({
     server,
     proxy: own,
@@ -189,7 +189,7 @@ class ServiceAccount implements Source {
     try {
       return this.#read(this.#token) !== "" && this.#read(this.#certificateAuthority) !== "";
     } catch (error) {
-      if (error instanceof CniError) return false;
+      if (error instanceof InputError) return false;
       throw error;
     }
   }
@@ -197,8 +197,8 @@ class ServiceAccount implements Source {
   async parts(): Promise<Parts> {
     const address = serviceAddress(this.#env);
     if (address === undefined) {
-      throw new CniError(
-        CniErrorCode.invalidNetworkConfig,
+      throw new InputError(
+        "content",
         "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT do not name an API server",
       );
     }
@@ -269,7 +269,7 @@ class KubeconfigFile implements Source {
     };
   }
 
-  /** The server, and how it is known. @throws {CniError} 5, 7 */
+  /** The server, and how it is known. @throws {InputError} */
   async server(): Promise<ServerParts> {
     return this.#server(await this.#config());
   }
@@ -320,7 +320,7 @@ class KubeconfigFile implements Source {
       return { text: this.#files.read(file), where };
     } catch (error) {
       if (text !== undefined) return { text, where };
-      throw error instanceof CniError ? named(error, where) : error;
+      throw error instanceof InputError ? named(error, where) : error;
     }
   }
 
@@ -330,7 +330,7 @@ class KubeconfigFile implements Source {
     try {
       return { text: this.#files.read(source.file), where: `${source.where} (${source.file})` };
     } catch (error) {
-      throw error instanceof CniError ? named(error, source.where) : error;
+      throw error instanceof InputError ? named(error, source.where) : error;
     }
   }
 
@@ -386,20 +386,20 @@ class CertificateFile implements Source {
   }
 }
 
-function named(error: CniError, where: string): CniError {
-  return new CniError(error.code, `${where}: ${error.message}`, "", { cause: error });
+function named(error: InputError, where: string): InputError {
+  return new InputError(error.kind, `${where}: ${error.message}`, { cause: error });
 }
 
-/** @throws {CniError} 7 where it cannot be a header */
+/** @throws {InputError} where it cannot be a header */
 function bearer(token: string, where: string): string {
   const value = token.trim();
   if (!/^[\x21-\x7e]+$/.test(value)) {
-    throw new CniError(CniErrorCode.invalidNetworkConfig, `${where}: no token, or characters that none has`);
+    throw new InputError("content", `${where}: no token, or characters that none has`);
   }
   return `Bearer ${value}`;
 }
 
-/** @returns undefined for plain http @throws {CniError} 7 naming the text that is no certificate or key */
+/** @returns undefined for plain http @throws {InputError} naming the text that is no certificate or key */
 function tlsSettings(parts: Parts): TlsSettings | undefined {
   const { server, certificateAuthority, clientCertificate, clientKey, serverName, verify } = parts;
   if (server.protocol === "http:") return undefined;
@@ -409,7 +409,7 @@ function tlsSettings(parts: Parts): TlsSettings | undefined {
   checkCertificate(clientCertificate);
   if ((clientCertificate === undefined) !== (clientKey === undefined)) {
     const where = clientCertificate?.where ?? clientKey?.where ?? "";
-    throw new CniError(CniErrorCode.invalidNetworkConfig, `${where}: client certificate and key go together`);
+    throw new InputError("content", `${where}: client certificate and key go together`);
   }
   const options: SecureContextOptions = {
     ...(certificateAuthority === undefined ? {} : { ca: certificateAuthority.text }),
@@ -421,19 +421,19 @@ function tlsSettings(parts: Parts): TlsSettings | undefined {
   } catch (error) {
     // Certificates have been looked at.
     const where = clientKey?.where ?? certificateAuthority?.where ?? server.href;
-    throw new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${errorText(error)}`, "", {
+    throw new InputError("content", `${where}: ${errorText(error)}`, {
       cause: error,
     });
   }
 }
 
-/** @throws {CniError} 7 naming what names the proxy */
+/** @throws {InputError} naming what names the proxy */
 function proxyOrProblem({ where }: ProxyChoice, make: () => ServerProxy): ServerProxy {
   try {
     return make();
   } catch (error) {
     const message = `${where}: the authority that the proxy is known by cannot be read`;
-    throw new CniError(CniErrorCode.invalidNetworkConfig, message, "", { cause: error });
+    throw new InputError("content", message, { cause: error });
   }
 }
 
@@ -443,11 +443,8 @@ function checkCertificate(pem: Sourced | undefined): void {
   try {
     new X509Certificate(pem.text);
   } catch (error) {
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
-      `${pem.where}: no certificate (PEM): ${errorText(error)}`,
-      "",
-      { cause: error },
-    );
+    throw new InputError("content", `${pem.where}: no certificate (PEM): ${errorText(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -8,7 +8,7 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { isJsonObject } from "../cni/json.ts";
+import { isJsonObject } from "../base/json.ts";
 import { errorText } from "../log/error-text.ts";
 import { reviewAccess } from "./access-review.ts";
 import { type Api, ApiError, metadataOnly } from "./api.ts";

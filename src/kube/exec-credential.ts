@@ -1,8 +1,8 @@
 /** Credentials from a program that the kubeconfig names (client.authentication.k8s.io). */
 
 import { type ExecFileException, execFile } from "node:child_process";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { isJsonObject } from "../cni/json.ts";
+import { InputError } from "../base/input-error.ts";
+import { isJsonObject } from "../base/json.ts";
 import { errorText } from "../log/error-text.ts";
 import type { ExecPlugin } from "./kubeconfig.ts";
 
@@ -31,7 +31,7 @@ const maxOutputBytes = 1 << 20;
 /** Of what the program says on stderr, in an error. */
 const longestExcerpt = 300;
 
-/** Runs the program. @throws {CniError} 7 naming the field, with what the program says */
+/** Runs the program. @throws {InputError} naming the field, with what the program says */
 export function runExecPlugin(plugin: ExecPlugin, cluster: ExecCluster): Promise<ExecCredential> {
   const { apiVersion, command, args, env, where, installHint, wantsCluster } = plugin;
   const info = {
@@ -49,7 +49,7 @@ export function runExecPlugin(plugin: ExecPlugin, cluster: ExecCluster): Promise
   return new Promise((resolve, reject) => {
     const refuse = (problem: unknown) => {
       const text = `${where}: ${command}: ${errorText(problem)}`;
-      reject(new CniError(CniErrorCode.invalidNetworkConfig, text, "", { cause: problem }));
+      reject(new InputError("content", text, { cause: problem }));
     };
     const done = (error: ExecFileException | null, stdout: string, stderr: string) => {
       try {

@@ -1,8 +1,8 @@
 /** A small file that others change: a token, a certificate, a kubeconfig. */
 
 import { readFileSync } from "node:fs";
-import { ioFailure } from "../cni/errors.ts";
-import { type FileState, fileState } from "../cni/file-state.ts";
+import { type FileState, fileState } from "../base/file-state.ts";
+import { ioFailure } from "../base/input-error.ts";
 
 /** A changed file is seen by its state; where a file system does not tell, after this time. */
 const rereadMs = 60_000;
@@ -28,7 +28,7 @@ export class FollowedFile {
     this.#surroundings = surroundings;
   }
 
-  /** Its content as it is now; looks at the file, and reads it where it may have changed. @throws {CniError} 5 */
+  /** Its content as it is now; looks at the file, and reads it where it may have changed. @throws {InputError} */
   read(): string {
     const now = this.#surroundings.now();
     const state = this.#surroundings.stateOf(this.path);
@@ -57,7 +57,7 @@ export class FollowedFile {
 export class FollowedFiles {
   readonly #files = new Map<string, FollowedFile>();
 
-  /** @throws {CniError} 5 */
+  /** @throws {InputError} */
   read(path: string): string {
     const file = this.#files.get(path) ?? new FollowedFile(path);
     this.#files.set(path, file);

@@ -4,8 +4,9 @@ import { isUtf8 } from "node:buffer";
 import { dirname, isAbsolute, join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import type { Document } from "yaml";
-import { CniErrorCode, type TextPlace, type TextProblem, textError } from "../cni/errors.ts";
-import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import { type TextProblem, textError } from "../base/input-error.ts";
+import { isJsonObject, type JsonObject } from "../base/json.ts";
+import type { TextPlace } from "../base/text-places.ts";
 import { quoted } from "../log/quoted.ts";
 import { type ProxyChoice, proxyUrl, wantedUrl } from "./proxy-environment.ts";
 
@@ -70,15 +71,14 @@ const execApiVersions = ["client.authentication.k8s.io/v1", "client.authenticati
 /**
  * @param path of the file, for errors and for what it names by a relative path
  * @param context its name; the file's current one if undefined
- * @throws {CniError} 7 naming file, field, line and column
+ * @throws {InputError} naming file, field, line and column
  */
 export async function parseKubeconfig(
   bytes: Uint8Array,
   path: string,
   context?: string,
 ): Promise<Kubeconfig> {
-  const refuse = (problem: TextProblem) =>
-    textError(CniErrorCode.invalidNetworkConfig, `kubeconfig ${path}`, [problem]);
+  const refuse = (problem: TextProblem) => textError("content", `kubeconfig ${path}`, [problem]);
   if (bytes.length > maxBytes) throw refuse({ message: `more than ${maxBytes} bytes` });
   if (!isUtf8(bytes)) throw refuse({ message: "not UTF-8" });
   const text = Buffer.from(bytes).toString("utf8");

@@ -1,9 +1,9 @@
 /** One object of the API, as it is now: for what no watch has. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { isJsonObject } from "../cni/json.ts";
+import { isJsonObject } from "../base/json.ts";
 import { errorText } from "../log/error-text.ts";
+import { ClusterUnavailable } from "../multus/cluster/cluster-unavailable.ts";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from "./api.ts";
 import { isNamespaceName, isObjectName } from "./object-names.ts";
 import type { Turns } from "./turns.ts";
@@ -50,7 +50,7 @@ export class Lookup<Found> {
 
   /**
    * @returns undefined: there is no such object
-   * @throws {CniError} 11 naming the object: the API does not answer, or refuses
+   * @throws {ClusterUnavailable} naming the object: the API does not answer, or refuses
    */
   get(namespace: string, name: string, patience: Patience): Promise<Found | undefined> {
     // No object can have such a name, and it is not to become another path.
@@ -88,12 +88,9 @@ export class Lookup<Found> {
     try {
       return await retried(patience.retry ? patienceMs : 0, () => turns?.run(namespace, ask) ?? ask());
     } catch (error) {
-      throw new CniError(
-        CniErrorCode.tryAgainLater,
-        `${kind} ${namespace}/${name} cannot be looked up: ${errorText(error)}`,
-        "",
-        { cause: error },
-      );
+      throw new ClusterUnavailable(`${kind} ${namespace}/${name} cannot be looked up: ${errorText(error)}`, {
+        cause: error,
+      });
     }
   }
 }

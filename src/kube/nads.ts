@@ -1,8 +1,9 @@
 /** NetworkAttachmentDefinitions of a cluster: a watch of all of them, and the API itself for what the watch does not have. */
 
-import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { isJsonObject } from "../cni/json.ts";
+import { InputError } from "../base/input-error.ts";
+import { isJsonObject } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
+import { ClusterUnavailable } from "../multus/cluster/cluster-unavailable.ts";
 import { type Nad, type NadSource, nadConfigProblem } from "../multus/plan/nads.ts";
 import type { Api } from "./api.ts";
 import { BodyBudget, type Budgeted } from "./body-budget.ts";
@@ -194,13 +195,13 @@ export class KubeNads implements NadSource {
   /**
    * From the watch, also while it is interrupted. The API is asked for objects that it does not have, and for configurations that memory had no room for.
    * @returns one with the same `config` for as long as its configuration stays the same and is kept
-   * @throws {CniError} 7 where spec.config cannot be a configuration; 11 where the API would have to be asked and does not answer
+   * @throws {InputError} where spec.config cannot be a configuration; 11 where the API would have to be asked and does not answer
    */
   async get(namespace: string, name: string): Promise<Nad | undefined> {
     const nad = await this.#find(namespace, name);
     if (nad === undefined) return undefined;
     if (nad.problem !== "") {
-      throw new CniError(CniErrorCode.invalidNetworkConfig, `${nad.where}: ${nad.problem}`);
+      throw new InputError("content", `${nad.where}: ${nad.problem}`);
     }
     // Before it is counted: it may be what has to make room.
     const opened = nad.opened();
@@ -233,15 +234,15 @@ export class KubeNads implements NadSource {
     }
   }
 
-  /** The NAD of the API for one whose configuration memory had no room for. @throws {CniError} 11 */
+  /** The NAD of the API for one whose configuration memory had no room for. @throws {ClusterUnavailable} */
   async #fetch({ namespace, name }: KubeNad): Promise<KubeNad | undefined> {
     try {
       return await this.#lookup.get(namespace, name, { retry: true });
     } catch (error) {
-      if (!(error instanceof CniError)) throw error;
+      if (!(error instanceof ClusterUnavailable)) throw error;
       const { limit } = this.#budget.state;
       const why = `its configuration is not in memory, as those of all together need more than nadCacheBytes (${limit})`;
-      throw new CniError(error.code, `${error.message}; ${why}`, error.details, { cause: error });
+      throw new ClusterUnavailable(`${error.message}; ${why}`, { cause: error });
     }
   }
 

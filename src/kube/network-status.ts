@@ -1,6 +1,6 @@
 /** Writes one pod's network-status: by PATCH, or by GET and PUT where the daemon has no right to patch (docs/behaviour.md, "Network-status and events"). */
 
-import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import { isJsonObject, type JsonObject } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
 import type { PodReference } from "../multus/input/pod.ts";
 import { type Api, ApiError, ApiUnreachable } from "./api.ts";

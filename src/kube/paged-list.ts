@@ -1,6 +1,6 @@
 /** Lists of objects, page by page: no more than one page is in memory, and a page that is too long is asked for in smaller ones. */
 
-import { isJsonObject } from "../cni/json.ts";
+import { isJsonObject } from "../base/json.ts";
 import { ApiError, type ApiRequest, answerTooLong, listMetadataOnly } from "./api.ts";
 
 /** After a page that was too long, so many pages stay as small as the one that was not. */

@@ -1,6 +1,6 @@
 /** The pods of this node: a watch of them, and the API itself for what the watch does not have. */
 
-import { isJsonObject } from "../cni/json.ts";
+import { isJsonObject } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
 import type { PodDetails, PodSource } from "../multus/cluster/cluster.ts";
 import { configSourceAnnotation, isAnotherPod, isStaticPod } from "../multus/cluster/pod-lookup.ts";

@@ -1,7 +1,7 @@
 /** Which proxy the environment names for a server: HTTPS_PROXY, HTTP_PROXY and NO_PROXY by the rules of Go's net/http (golang.org/x/net/http/httpproxy), as programs of Kubernetes have them. */
 
 import { BlockList, isIP } from "node:net";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { InputError } from "../base/input-error.ts";
 import { hostOf } from "./url-host.ts";
 
 /** A proxy, and what names it in errors. */
@@ -27,7 +27,7 @@ export function namesProxy(env: Environment): boolean {
 /**
  * @param server an address of http or https
  * @returns undefined: it is asked without one
- * @throws {CniError} 7 naming the variable, and not its value, which may have a password
+ * @throws {InputError} naming the variable, and not its value, which may have a password
  */
 export function environmentProxy(server: URL, env: Environment): ProxyChoice | undefined {
   const name = server.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
@@ -37,7 +37,7 @@ export function environmentProxy(server: URL, env: Environment): ProxyChoice | u
   // `proxy.example:3128` is a URL of a protocol "proxy.example:", and means http.
   const url = proxyUrl(text.includes("://") ? text : `http://${text}`);
   if (url !== undefined) return { url, where };
-  throw new CniError(CniErrorCode.invalidNetworkConfig, `${where} ${wantedUrl}`);
+  throw new InputError("content", `${where} ${wantedUrl}`);
 }
 
 /** The error's words for a text that {@link proxyUrl} does not take. */

@@ -1,7 +1,7 @@
 /** Keeps what matters of all objects of a kind, as the API server has them: a list, then a watch, and again whatever happens to either. */
 
 import { setTimeout as wait } from "node:timers/promises";
-import { isJsonObject, type JsonObject, scalarText } from "../cni/json.ts";
+import { isJsonObject, type JsonObject, scalarText } from "../base/json.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoted } from "../log/quoted.ts";

@@ -3,7 +3,7 @@
  * where such pods are looked for.
  */
 
-import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import { isJsonObject, type JsonObject } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
 import { ownText } from "../log/quoted.ts";
 import type { RunningPod } from "../multus/cluster/cluster.ts";

@@ -4,9 +4,9 @@
  */
 
 import { ExecutorError, type LinkState, mostLinks } from "../agent/executor.ts";
+import { objectMembers } from "../base/json.ts";
 import type { CachedAttachment } from "../cni/cache.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { objectMembers } from "../cni/json.ts";
 import { orderCode } from "../cni/plugin-failure.ts";
 import { mostAddressesNamed } from "./input/bounds.ts";
 import { podError } from "./input/pod-error.ts";

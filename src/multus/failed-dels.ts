@@ -4,11 +4,11 @@
  */
 
 import { join } from "node:path";
+import { removeFile, writeFileAtomically } from "../base/atomic-file.ts";
 import { directoryEntries, Slices } from "../base/directory.ts";
+import { isJsonObject } from "../base/json.ts";
 import { readFileStart } from "../base/regular-file.ts";
 import { Room } from "../base/room.ts";
-import { removeFile, writeFileAtomically } from "../cni/atomic-file.ts";
-import { isJsonObject } from "../cni/json.ts";
 import { isContainerId } from "../cni/names.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";

@@ -1,10 +1,10 @@
 /** GC: what the runtime no longer counts valid is undone, and every network's plugins are told what is left (docs/behaviour.md, "GC"; CNI spec, "GC"). */
 
+import { objectMembers, parseJson } from "../base/json.ts";
 import { type CachedAttachment, ResultCache } from "../cni/cache.ts";
 import { gcNetworkList, type ValidAttachment } from "../cni/chain.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { objectMembers, parseJson } from "../cni/json.ts";
+import { CniError, CniErrorCode, cniErrorOf } from "../cni/errors.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { silentLogger } from "../log/logger.ts";
 import { deleteAttachments, oneError } from "./detach.ts";
@@ -56,9 +56,7 @@ export async function collectGarbage(context: RequestContext, touched: TouchedCo
       await gcNetworkList(context.chain, network, context.path, [...known.values()]);
     } catch (error) {
       failures.add(
-        error instanceof CniError
-          ? error
-          : new CniError(CniErrorCode.internal, String(error), "", { cause: error }),
+        cniErrorOf(error) ?? new CniError(CniErrorCode.internal, String(error), "", { cause: error }),
       );
     }
   }
@@ -222,7 +220,7 @@ class NetworksOfNode {
       const network = await clusterNetwork(context);
       networks.#networks.set(network.name, network);
     } catch (error) {
-      context.log.error("GC without the cluster network", { error: String(error) });
+      context.log.error("GC without the cluster network", { error: String(cniErrorOf(error) ?? error) });
     }
     return networks;
   }
@@ -244,7 +242,7 @@ class NetworksOfNode {
       const known = { cniVersion: netconf.cniVersion || undefined, toBeUndone: true };
       this.#networks.set(networkName, parseNetworkConfig(config, where, chain.kernels, known));
     } catch (error) {
-      log.error("GC skips an attachment", { error: String(error) });
+      log.error("GC skips an attachment", { error: String(cniErrorOf(error) ?? error) });
     }
   }
 

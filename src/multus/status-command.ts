@@ -1,7 +1,7 @@
 /** STATUS: can this node serve an ADD? (docs/behaviour.md, "STATUS"; CNI spec, "STATUS"). Runtimes ask every few seconds: no process but the plugins' own, and no wait but for a cluster that was just opened. */
 
 import { statusNetworkList } from "../cni/chain.ts";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { CniError, CniErrorCode, cniErrorOf } from "../cni/errors.ts";
 import { usualNameProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { usualClusterIfName } from "./plan/delegate.ts";
@@ -58,9 +58,9 @@ async function foundClusterNetwork({ netconf, catalog, nads, chain }: RequestCon
   }
 }
 
-/** The same error with code 50, STATUS's code for anything that keeps an ADD from being served. Errors other than CniError stay unchanged. */
+/** The same error with code 50, STATUS's code for anything that keeps an ADD from being served. A defect of the program stays as it is. */
 export function notAvailable(error: unknown): unknown {
-  return error instanceof CniError
-    ? new CniError(CniErrorCode.pluginNotAvailable, error.message, error.details, { cause: error })
-    : error;
+  const known = cniErrorOf(error);
+  if (known === undefined) return error;
+  return new CniError(CniErrorCode.pluginNotAvailable, known.message, known.details, { cause: error });
 }

@@ -1,7 +1,7 @@
 /** The files that Multus has in the runtime's configuration directory, and which of the others there is the cluster network's (docs/behaviour.md, "The runtime's file"). */
 
 import { basename, join } from "node:path";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { InputError } from "../base/input-error.ts";
 
 /** The file that a runtime takes: the alphabetically first of the directory. */
 export const pluginFileName = "00-multus.conf";
@@ -33,12 +33,12 @@ export function chooseClusterNetwork(names: readonly string[]): string | undefin
  * @param directory absolute path
  * @param name file name in it, or a path below it
  * @param key that named it, for the error
- * @throws {CniError} 7 where it is a file of Multus's own: it would be its own cluster network
+ * @throws {InputError} where it is a file of Multus's own: it would be its own cluster network
  */
 export function namedClusterNetwork(directory: string, name: string, key: string): string {
   if (basename(name).startsWith(ownPrefix)) {
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
+    throw new InputError(
+      "content",
       `${key} ${name}: files that begin with ${ownPrefix} are Multus's own, and no cluster network`,
     );
   }

@@ -1,8 +1,8 @@
 /** Makes what a container runtime reads to find Multus: 00-multus.conf or 00-multus.conflist, from the cluster network's configuration (docs/behaviour.md, "The runtime's file"). */
 
-import { CniError, CniErrorCode } from "../cni/errors.ts";
-import { type JsonObject, objectMembers } from "../cni/json.ts";
-import { keySpelling } from "../cni/key-spelling.ts";
+import { ExpectedError, InputError } from "../base/input-error.ts";
+import { type JsonObject, objectMembers } from "../base/json.ts";
+import { keySpelling } from "../base/key-spelling.ts";
 import { pluginTypeProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { checkVersion, commonVersion, compareVersions } from "../cni/versions.ts";
@@ -59,21 +59,21 @@ type Members = Map<string, Uint8Array>;
 
 /**
  * Makes the runtime's configuration. parseNetconf accepts the result.
- * @throws {CniError} 1 a version that is not supported; 7 options or a cluster network that cannot be used, with the name of the key or the file
+ * @throws {ExpectedError} a version that is not supported; options or a cluster network that cannot be used, with the name of the key or the file
  */
 export function generateRuntimeConfig(options: GeneratorOptions, cluster: ClusterNetwork): RuntimeConfig {
   const { form, type, overrideNetworkName, netconfKeys } = options;
   const { path, network } = cluster;
   const typeProblem = pluginTypeProblem(type);
   if (typeProblem !== undefined) {
-    throw new CniError(CniErrorCode.invalidNetworkConfig, `Multus's own ${typeProblem}`);
+    throw new InputError("content", `Multus's own ${typeProblem}`);
   }
   refuseOwnPlugins(network, path, type);
   const cniVersion = versionOf(options, cluster);
   const isInline = form === "thin" || options.forceCniVersion;
   if (isInline && isGiven(netconfKeys.auxiliaryCNIChainName) && netconfKeys.auxiliaryCNIChainName !== "") {
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
+    throw new InputError(
+      "content",
       `auxiliaryCNIChainName needs the cluster network's file, and ${form === "thin" ? "the thin form" : "forceCNIVersion"} has a copy of it`,
     );
   }
@@ -115,15 +115,12 @@ const isGiven = (value: unknown) => value !== undefined && value !== null;
 
 /**
  * The runtime's version, whatever the cluster network's is (Calico's is 0.3.1): the answer is converted, and CHECK, STATUS and GC pass over a network whose version has none.
- * @throws {CniError} 1, 7
+ * @throws {ExpectedError}
  */
 function versionOf({ cniVersion, forceCniVersion }: GeneratorOptions, { network }: ClusterNetwork): string {
   if (cniVersion === "") {
     if (!forceCniVersion) return network.saysVersion ? network.cniVersion : commonVersion;
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
-      "forceCNIVersion needs cniVersion, the version to force",
-    );
+    throw new InputError("content", "forceCNIVersion needs cniVersion, the version to force");
   }
   checkVersion(cniVersion, "Multus's own configuration");
   return cniVersion;
@@ -160,11 +157,10 @@ function refuseWhatMultusRefuses(netconf: Uint8Array, { path }: ClusterNetwork):
   try {
     parseNetconf(netconf);
   } catch (error) {
-    if (!(error instanceof CniError)) throw error;
-    throw new CniError(
-      error.code,
+    if (!(error instanceof ExpectedError)) throw error;
+    throw new InputError(
+      "content",
       `the configuration for the runtime, made from ${path}, is of no use: ${error.message}`,
-      "",
       { cause: error },
     );
   }

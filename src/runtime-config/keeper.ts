@@ -5,8 +5,8 @@
 
 import { type BigIntStats, existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { removeFile } from "../cni/atomic-file.ts";
-import { CniError, ioFailure } from "../cni/errors.ts";
+import { removeFile } from "../base/atomic-file.ts";
+import { ExpectedError, ioFailure } from "../base/input-error.ts";
 import type { Logger } from "../log/logger.ts";
 import { OnceLog } from "../log/once-log.ts";
 import { ownFileNames } from "./files.ts";
@@ -117,7 +117,7 @@ export class RuntimeConfigKeeper {
       this.#bringInStep();
       this.#problem = undefined;
     } catch (error) {
-      if (!(error instanceof CniError)) throw error;
+      if (!(error instanceof ExpectedError)) throw error;
       this.#wrong(error);
     }
   }
@@ -212,7 +212,7 @@ export class RuntimeConfigKeeper {
   }
 
   /** Said when it is still so a moment later, and once for as long as it is. */
-  #wrong(error: CniError): void {
+  #wrong(error: ExpectedError): void {
     const { message } = error;
     if (this.#problem?.message !== message) {
       this.#problem = { message, reported: false };
@@ -223,7 +223,7 @@ export class RuntimeConfigKeeper {
     }
   }
 
-  #complain(error: CniError): void {
+  #complain(error: ExpectedError): void {
     this.#options.log.error("cannot update the runtime configuration", { error: error.message });
   }
 }
@@ -233,7 +233,7 @@ function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.new`);
 }
 
-/** @throws {CniError} 5 in place of what the file system answers */
+/** @throws {InputError} in place of what the file system answers */
 function whileReading<Value>(path: string, read: () => Value): Value {
   try {
     return read();

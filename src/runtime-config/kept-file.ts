@@ -5,8 +5,8 @@
 
 import { type BigIntStats, lstatSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { makeDirectory, removeFile, writeFileAtomically } from "../cni/atomic-file.ts";
-import { ioFailure } from "../cni/errors.ts";
+import { makeDirectory, removeFile, writeFileAtomically } from "../base/atomic-file.ts";
+import { ioFailure } from "../base/input-error.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { DirectoryWatches, type WatchDirectory, watchDirectory } from "./watch.ts";
@@ -78,7 +78,7 @@ export class KeptFile {
   }
 }
 
-/** Writes a file for its owner alone, whole. @param temporary path beside it @throws {CniError} 5 */
+/** Writes a file for its owner alone, whole. @param temporary path beside it @throws {InputError} */
 export function writeOwnFile(path: string, bytes: Uint8Array, temporary: string): void {
   try {
     makeDirectory(dirname(path), directoryMode);

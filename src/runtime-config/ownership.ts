@@ -1,6 +1,6 @@
 /** By what a generated file of the runtime's directory is known to be generated, so that an uninstall removes it, and no user's or Go multus's. */
 
-import type { JsonObject } from "../cni/json.ts";
+import type { JsonObject } from "../base/json.ts";
 
 /** Key and value in the netconf; nobody reads them. */
 const key = "generatedBy";

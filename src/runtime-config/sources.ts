@@ -2,9 +2,9 @@
 
 import { readFileSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
+import { fileState, fileStates } from "../base/file-state.ts";
+import { ExpectedError, InputError, ioFailure } from "../base/input-error.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
-import { CniError, CniErrorCode, ioFailure } from "../cni/errors.ts";
-import { fileState, fileStates } from "../cni/file-state.ts";
 import { NetworkConfigFiles } from "../cni/files.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import type { Kernels } from "../kernels/index.ts";
@@ -35,7 +35,7 @@ export interface RuntimeConfigSource {
   readonly fileNames: readonly string[];
   /** Directories in which a change may make another file wanted. */
   readonly directories: readonly string[];
-  /** @throws {CniError} what it would be made from is broken, or does not go with the options */
+  /** @throws {ExpectedError} what it would be made from is broken, or does not go with the options */
   wanted(): WantedFile | Missing;
 }
 
@@ -64,7 +64,7 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
   /** Paths of files that were there beside the cluster network's, and have not been away since. */
   #passedOver: readonly string[] = [];
 
-  /** @throws {CniError} 7 the named file is Multus's own */
+  /** @throws {InputError} the named file is Multus's own */
   constructor({ directory, name }: ClusterNetworkKeys, options: GeneratorOptions, kernels: Kernels) {
     this.#directory = directory;
     this.#named = name === "" ? undefined : namedClusterNetwork(directory, name, "multusMasterCNI");
@@ -109,7 +109,7 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
     try {
       return this.#files.load(path).name === this.#last?.network.name;
     } catch (error) {
-      if (error instanceof CniError) return false;
+      if (error instanceof ExpectedError) return false;
       throw error;
     }
   }
@@ -135,11 +135,11 @@ export class CopiedFileSource implements RuntimeConfigSource {
   readonly #path: string;
   readonly #kernels: Kernels;
 
-  /** @param path absolute @throws {CniError} 7 no runtime would read a file of that name */
+  /** @param path absolute @throws {InputError} no runtime would read a file of that name */
   constructor(path: string, kernels: Kernels) {
     if (!runtimeExtensions.some((extension) => path.endsWith(extension))) {
-      throw new CniError(
-        CniErrorCode.invalidNetworkConfig,
+      throw new InputError(
+        "content",
         `multusConfigFile ${path}: a runtime reads files that end in ${runtimeExtensions.join(", ")} only`,
       );
     }
@@ -170,8 +170,8 @@ export class CopiedFileSource implements RuntimeConfigSource {
     }
     const { isList, cniVersion } = parseNetworkConfig(bytes, path, this.#kernels);
     if (isList !== path.endsWith(".conflist")) {
-      throw new CniError(
-        CniErrorCode.invalidNetworkConfig,
+      throw new InputError(
+        "content",
         `${path}: ${isList ? "a list of plugins belongs" : "one plugin does not belong"} in a file that ends in .conflist`,
       );
     }

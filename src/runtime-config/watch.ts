@@ -1,7 +1,7 @@
 /** Watches directories by inotify, those too that are not there yet or are made anew. */
 
 import { watch } from "node:fs";
-import { directoryState } from "../cni/file-state.ts";
+import { directoryState } from "../base/file-state.ts";
 
 /**
  * Calls `onChange` after something in the directory has changed, and `onLost` when it will never do so again.

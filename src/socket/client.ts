@@ -1,6 +1,6 @@
 /** HTTP on a daemon's socket, as those see it who want to know what it is like. */
 
-import { isJsonObject, type JsonObject } from "../cni/json.ts";
+import { isJsonObject, type JsonObject } from "../base/json.ts";
 
 export interface SocketAnswer {
   /** Of HTTP. */

@@ -7,7 +7,7 @@
  * What is parsed, is rounded: 18446744073709551615 comes out as 18446744073709552000.
  */
 
-import { arrayElements, everyMember } from "../../src/cni/json.ts";
+import { arrayElements, everyMember } from "../../src/base/json.ts";
 import {
   type AdjustInput,
   type ConfigParts,

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isJsonObject, type JsonObject } from "../../src/cni/json.ts";
+import { isJsonObject, type JsonObject } from "../../src/base/json.ts";
 import { bodyOf, HttpServer } from "./http-server.ts";
 
 export interface KubeObject {

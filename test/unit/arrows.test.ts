@@ -41,17 +41,17 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   "daemon-config": ["kube", "runtime-config", "telemetry", "multus", "cni", "base", "kernels", "log"],
   "runtime-config": ["multus", "cni", "base", "kernels", "log"],
   // Implements what multus asks for: multus does not know it.
-  kube: ["multus", "cni", "base", "log"],
+  kube: ["multus", "base", "log"],
   // Watches multus from outside: multus does not know it.
   telemetry: ["multus", "cni", "base", "agent", "log"],
   multus: ["cni", "base", "agent", "kernels", "log"],
   // The daemon's socket, as the daemon and its commands see it.
-  socket: ["cni", "base"],
+  socket: ["base"],
   cni: ["base", "agent", "kernels", "log"],
   // The ground floor: it knows nothing of CNI, Multus or Kubernetes.
   base: ["log"],
   agent: ["log"],
-  kernels: [],
+  kernels: ["base"],
   // How programs are called.
   "command-line": [],
   log: [],

@@ -36,7 +36,7 @@ const about = {
   "multus/input": "what a call brings",
   socket: "the socket as clients see it",
   cni: "the CNI spec: configurations, results, chains",
-  base: "files, JSON, work in turns",
+  base: "JSON, files, errors of what is read",
   agent: "frames and the Executor",
   kernels: "WebAssembly as typed functions",
   "command-line": "options in the forms of Go's flags",

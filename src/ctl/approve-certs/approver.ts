@@ -1,7 +1,7 @@
 /** Watches the cluster's CertificateSigningRequests, and approves or denies those of Multus daemons. */
 
 import { setTimeout as wait } from "node:timers/promises";
-import { isJsonObject, type JsonObject, scalarText } from "../../cni/json.ts";
+import { isJsonObject, type JsonObject, scalarText } from "../../base/json.ts";
 import { type Api, ApiError } from "../../kube/api.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "../../kube/back-off.ts";
 import { signerName, signingRequestsPath } from "../../kube/certificates/identity.ts";

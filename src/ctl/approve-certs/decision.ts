@@ -4,8 +4,8 @@
  */
 
 import type { KeyObject } from "node:crypto";
-import { CniError } from "../../cni/errors.ts";
-import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import { ExpectedError } from "../../base/input-error.ts";
+import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { certificateUsages, multusGroup, multusUser, signerName } from "../../kube/certificates/identity.ts";
 import { readSigningRequest, type SigningRequest, subjectBytes } from "../../kube/certificates/pkcs10.ts";
 import { isObjectName } from "../../kube/object-names.ts";
@@ -39,7 +39,7 @@ export function decide(object: JsonObject, mostSeconds: number): Decision {
   try {
     request = readSigningRequest(Buffer.from(textOf(spec.request), "base64").toString("latin1"));
   } catch (error) {
-    if (error instanceof CniError) return { verdict: "ignore", reason: error.message };
+    if (error instanceof ExpectedError) return { verdict: "ignore", reason: error.message };
     throw error;
   }
   if (!request.commonNames.some(isMultusName)) {

@@ -1,6 +1,6 @@
 /** The API server that a command asks. */
 
-import { CniError } from "../../cni/errors.ts";
+import { ExpectedError } from "../../base/input-error.ts";
 import type { Api } from "../../kube/api.ts";
 import { ApiClient } from "../../kube/api-client.ts";
 import { inClusterCredentials, isInCluster, kubeconfigCredentials } from "../../kube/credentials.ts";
@@ -44,7 +44,7 @@ export async function openApi(
     const client = new ApiClient(credentials);
     return { api: client, server: server.origin, warning, close: () => client.close() };
   } catch (error) {
-    if (error instanceof CniError) throw new UserError(error.message, "", { cause: error });
+    if (error instanceof ExpectedError) throw new UserError(error.message, "", { cause: error });
     throw error;
   }
 }

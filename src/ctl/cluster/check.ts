@@ -1,6 +1,6 @@
 /** Checks the NetworkAttachmentDefinitions of a cluster, and finds the pods that cannot get their networks. */
 
-import type { JsonObject } from "../../cni/json.ts";
+import type { JsonObject } from "../../base/json.ts";
 import type { Api } from "../../kube/api.ts";
 import { longestPlan, mostPlugins, usualNetworksPerPod } from "../../multus/input/bounds.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";

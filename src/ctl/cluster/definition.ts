@@ -1,8 +1,8 @@
 /** Checks one NetworkAttachmentDefinition of the API, by the daemon's own rules. */
 
+import { ExpectedError } from "../../base/input-error.ts";
+import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
-import { CniError } from "../../cni/errors.ts";
-import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 import { keptNad } from "../../kube/nads.ts";
 import type { Nad } from "../../multus/plan/nads.ts";
 import { entryLength } from "../../multus/plan/plan-encoding.ts";
@@ -55,7 +55,7 @@ function weightOf(nad: Nad, { kernels }: CheckContext): DefinitionWeight | undef
     return { bytes: entryLength(delegate), plugins: network.plugins.length };
   } catch (error) {
     // The findings have this error.
-    if (error instanceof CniError) return undefined;
+    if (error instanceof ExpectedError) return undefined;
     throw error;
   }
 }

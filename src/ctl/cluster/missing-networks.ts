@@ -1,7 +1,7 @@
 /** Finds pods that run without the networks that they select: they have no network-status in the API. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import type { Api } from "../../kube/api.ts";
 import { keptPod } from "../../kube/pods.ts";
 import { type ClusterFinding, findingAbout } from "./finding.ts";

@@ -1,7 +1,7 @@
 /** Reads objects from the API server for validate: lists page by page, and turns failures into errors with advice. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from "../../kube/api.ts";
 import { notAList, PagedList } from "../../kube/paged-list.ts";
 import { UserError } from "../command/user-error.ts";

@@ -1,6 +1,6 @@
 /** Reads the NetworkAttachmentDefinitions that a pod selects, and checks the selections. */
 
-import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import {
   defaultNetworkAnnotation,
   type NetworkSelection,

@@ -2,11 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { ExpectedError } from "../../base/input-error.ts";
+import { fieldMembers, isJsonObject, type JsonObject, memberValue } from "../../base/json.ts";
+import { keySpelling } from "../../base/key-spelling.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
-import { CniError } from "../../cni/errors.ts";
 import { NetworkConfigFiles } from "../../cni/files.ts";
-import { fieldMembers, isJsonObject, type JsonObject, memberValue } from "../../cni/json.ts";
-import { keySpelling } from "../../cni/key-spelling.ts";
 import { usualNetworkNameLengths } from "../../cni/names.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import type { Kernels, PluginParts } from "../../kernels/index.ts";
@@ -147,7 +147,7 @@ function refusedClusterNetwork({ clusterNetwork, type }: Netconf, context: Check
     const network = new NetworkConfigFiles(context.kernels, () => {}).loadPath(clusterNetwork);
     return network && refusedPluginOf(network, type);
   } catch (error) {
-    if (error instanceof CniError) return undefined;
+    if (error instanceof ExpectedError) return undefined;
     throw error;
   }
 }

@@ -1,8 +1,8 @@
 /** Checks files: parses them into documents, detects the kind of each, and checks it. */
 
 import * as yaml from "yaml";
-import { CniError } from "../../cni/errors.ts";
-import { isJsonObject, parseJson } from "../../cni/json.ts";
+import { ExpectedError } from "../../base/input-error.ts";
+import { isJsonObject, parseJson } from "../../base/json.ts";
 import { type Manifests, parseManifests } from "../../multus/plan/manifests.ts";
 import { type Nad, nadConfigProblem } from "../../multus/plan/nads.ts";
 import { comparePlaces } from "../text/finding.ts";
@@ -110,10 +110,10 @@ function checkManifests(
   const { file } = source;
   const manifests: Manifests = parseManifests(yaml, text, file);
   const problems = [...manifests.broken, ...manifests.entries.values()]
-    .filter((entry) => entry instanceof CniError)
+    .filter((entry) => entry instanceof ExpectedError)
     .flatMap((error) => refusals(error, file, source));
   const configurations = [...manifests.entries.values()]
-    .filter((entry): entry is Nad => !(entry instanceof CniError))
+    .filter((entry): entry is Nad => !(entry instanceof ExpectedError))
     .flatMap((nad) => checkNad(nad, file, documents, context));
   return [...problems, ...configurations];
 }

@@ -1,7 +1,7 @@
 /** Detects the kind of a document by its keys. */
 
-import { isJsonObject, type JsonObject, scalarText } from "../../cni/json.ts";
-import { keySpelling } from "../../cni/key-spelling.ts";
+import { isJsonObject, type JsonObject, scalarText } from "../../base/json.ts";
+import { keySpelling } from "../../base/key-spelling.ts";
 import { isDaemonKey } from "../../daemon-config/config.ts";
 import { multusPluginNames } from "../../multus/input/own-plugin.ts";
 

@@ -1,6 +1,6 @@
 /** Maps the daemon's own errors, and the findings of checks, to places in a file. */
 
-import { CniError } from "../../cni/errors.ts";
+import { ExpectedError } from "../../base/input-error.ts";
 import type { Finding, Position } from "../text/finding.ts";
 import type { ValuePath } from "./position.ts";
 
@@ -38,11 +38,11 @@ const fieldInMessage = /[A-Za-z][\w-]*(?:\[\d+\]|\.[A-Za-z][\w-]*)*/g;
 
 /**
  * The problems that an error names, each with its place in the file.
- * @param error a parser's error; anything but a CniError is rethrown
+ * @param error a parser's error; a defect of the program is rethrown
  * @param where the name that the parser was given for its source; taken off the message
  */
 export function problemsOf(error: unknown, where: string, places: Places): Problem[] {
-  if (!(error instanceof CniError)) throw error;
+  if (!(error instanceof ExpectedError)) throw error;
   const problems =
     error.problems.length > 0 ? error.problems : [{ message: withoutSource(error.message, where) }];
   return problems.map(({ message, line, column }) => {

@@ -1,7 +1,7 @@
 /** Maps offsets and paths in a document to lines and columns of its file, also through JSON in a YAML scalar. */
 
 import { type Document, isNode, isScalar, parseAllDocuments, type Scalar } from "yaml";
-import { TextPlaces } from "../../cni/text-places.ts";
+import { TextPlaces } from "../../base/text-places.ts";
 import type { Position } from "../text/finding.ts";
 
 /** Keys and indices from a document's top to a value. */

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { InputError } from "../../base/input-error.ts";
 import {
   type CertificatePair,
   currentCertificatePath,
@@ -43,8 +43,8 @@ export function checkCertificate(certDir: string, nodeName: string, now: number)
   try {
     pair = readCurrentPair(certDir);
   } catch (error) {
-    if (!(error instanceof CniError)) throw error;
-    return error.code === CniErrorCode.ioFailure
+    if (!(error instanceof InputError)) throw error;
+    return error.kind === "file"
       ? [skip(check, error.message, "run it with sudo")]
       : [fail(check, error.message, another)];
   }

@@ -1,7 +1,7 @@
 /** Checks the cluster: does the API answer, has the daemon its rights, are the definitions valid, does the clock agree? */
 
+import { isJsonObject, scalarText } from "../../base/json.ts";
 import { systemErrorCode } from "../../base/system-error.ts";
-import { isJsonObject, scalarText } from "../../cni/json.ts";
 import { reviewAccess } from "../../kube/access-review.ts";
 import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";

@@ -2,8 +2,8 @@
 
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { CniError } from "../../cni/errors.ts";
-import { isJsonObject, type JsonObject, parseJson, scalarText } from "../../cni/json.ts";
+import { ExpectedError } from "../../base/input-error.ts";
+import { isJsonObject, type JsonObject, parseJson, scalarText } from "../../base/json.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type Netconf, parseNetconf } from "../../multus/input/netconf.ts";
@@ -196,7 +196,7 @@ function netconfOf(path: string): Netconf | undefined {
       plugin === undefined ? bytes : Buffer.from(JSON.stringify({ name, cniVersion, ...plugin })),
     );
   } catch (error) {
-    if (error instanceof CniError) return undefined;
+    if (error instanceof ExpectedError) return undefined;
     throw error;
   }
 }

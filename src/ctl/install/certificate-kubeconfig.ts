@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CniError, ioFailure } from "../../cni/errors.ts";
+import { ExpectedError, ioFailure } from "../../base/input-error.ts";
 import { currentCertificatePath, readCurrentCertificate } from "../../kube/certificates/certificate-file.ts";
 import { connectWithNodeCertificate } from "../../kube/certificates/connection.ts";
 import { multusUser } from "../../kube/certificates/identity.ts";
@@ -60,7 +60,7 @@ function isThereCertificate({ certDir, nodeName }: Pick<NodeCertificateSource, "
     return validity !== undefined && Date.now() < validity.until;
   } catch (error) {
     // The request for another certificate logs why this one cannot be used.
-    if (error instanceof CniError) return false;
+    if (error instanceof ExpectedError) return false;
     throw error;
   }
 }
@@ -78,12 +78,13 @@ async function textOf(bootstrapConfig: string, certificate: string): Promise<str
       user: { "client-certificate": certificate, "client-key": certificate },
     });
   } catch (error) {
-    if (error instanceof CniError) throw new UserError(error.message, "it is named by --bootstrap-config");
+    if (error instanceof ExpectedError)
+      throw new UserError(error.message, "it is named by --bootstrap-config");
     throw error;
   }
 }
 
-/** @throws {CniError} 5 */
+/** @throws {InputError} */
 function read(path: string): Buffer {
   try {
     return readFileSync(path);

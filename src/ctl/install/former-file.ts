@@ -2,8 +2,8 @@
 
 import { copyFileSync, linkSync, lstatSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { removeFile } from "../../base/atomic-file.ts";
 import { isMissingFile } from "../../base/system-error.ts";
-import { removeFile } from "../../cni/atomic-file.ts";
 import { isOurs, type ProgramName } from "../node/program.ts";
 import { temporaryPathBeside } from "./new-file.ts";
 

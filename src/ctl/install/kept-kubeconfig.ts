@@ -1,6 +1,6 @@
 /** Keeps a kubeconfig up to date: the kubelet replaces tokens of service accounts before they expire, some minutes to an hour after their creation. */
 
-import { CniError } from "../../cni/errors.ts";
+import { ExpectedError } from "../../base/input-error.ts";
 import type { Logger } from "../../log/logger.ts";
 import { OnceLog } from "../../log/once-log.ts";
 import { hasContent, isOwnFile, KeptFile, statsOf, writeOwnFile } from "../../runtime-config/kept-file.ts";
@@ -47,7 +47,7 @@ export class KeptKubeconfig {
     try {
       writeOwnFile(path, wanted, `${path}.new`);
     } catch (error) {
-      if (error instanceof CniError) throw new UserError(error.message);
+      if (error instanceof ExpectedError) throw new UserError(error.message);
       throw error;
     }
     log.verbose("kubeconfig written", { file: path });

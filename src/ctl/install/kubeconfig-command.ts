@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { removeFile } from "../../cni/atomic-file.ts";
+import { removeFile } from "../../base/atomic-file.ts";
 import { defaultDuration } from "../../kube/certificates/duration.ts";
 import { nodeNameIn } from "../../kube/node-name.ts";
 import { errorText } from "../../log/error-text.ts";

@@ -13,8 +13,8 @@ import {
   renameSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { removeFile } from "../../base/atomic-file.ts";
 import { systemErrorCode } from "../../base/system-error.ts";
-import { removeFile } from "../../cni/atomic-file.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 

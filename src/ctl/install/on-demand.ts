@@ -1,7 +1,7 @@
 /** Installs an on-demand daemon: its executable, its configuration, and the command in the plugin's configuration. */
 
 import { join } from "node:path";
-import { CniError } from "../../cni/errors.ts";
+import { ExpectedError } from "../../base/input-error.ts";
 import { isObjectName } from "../../kube/object-names.ts";
 import { writeOwnFile } from "../../runtime-config/kept-file.ts";
 import { UserError } from "../command/user-error.ts";
@@ -48,7 +48,7 @@ export function prepareOnDemand(options: OnDemandOptions): OnDemandDaemon {
   try {
     writeOwnFile(path, Buffer.from(text), `${path}.new`);
   } catch (error) {
-    if (error instanceof CniError) throw new UserError(error.message);
+    if (error instanceof ExpectedError) throw new UserError(error.message);
     throw error;
   }
   const program = join(pathOnNode(binDir), daemonName);

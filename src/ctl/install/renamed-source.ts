@@ -1,7 +1,7 @@
 /** Renames the cluster network's file after reading it, for runtimes that would take it for a second network of the node. */
 
 import { existsSync, renameSync } from "node:fs";
-import { ioFailure } from "../../cni/errors.ts";
+import { ioFailure } from "../../base/input-error.ts";
 import type { Missing, RuntimeConfigSource, WantedFile } from "../../runtime-config/sources.ts";
 
 /** Go multus's suffix. */
@@ -33,7 +33,7 @@ export class RenamedSource implements RuntimeConfigSource {
     return wanted;
   }
 
-  /** Renames the file. Call it when Multus's file is in place: until then the runtime needs this one. @throws {CniError} 5 */
+  /** Renames the file. Call it when Multus's file is in place: until then the runtime needs this one. @throws {InputError} */
   rename(): void {
     const from = this.#last?.from;
     if (from === undefined || !existsSync(from)) return;
@@ -41,14 +41,14 @@ export class RenamedSource implements RuntimeConfigSource {
     this.#renamed = from;
   }
 
-  /** Restores the file's name, unless there is a new file: without Multus's own file it is the node's network. @throws {CniError} 5 */
+  /** Restores the file's name, unless there is a new file: without Multus's own file it is the node's network. @throws {InputError} */
   restore(): void {
     const path = this.#renamed;
     if (path !== undefined && !existsSync(path) && existsSync(path + suffix)) move(path + suffix, path);
   }
 }
 
-/** @throws {CniError} 5 */
+/** @throws {InputError} */
 function move(path: string, to: string): void {
   try {
     renameSync(path, to);

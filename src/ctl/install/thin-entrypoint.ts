@@ -1,6 +1,6 @@
 /** The entrypoint of a thin installation's pod: installs everything on the node, then follows changes until it is stopped. */
 
-import { CniError } from "../../cni/errors.ts";
+import { ExpectedError } from "../../base/input-error.ts";
 import { checkVersion } from "../../cni/versions.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import type { Logger } from "../../log/logger.ts";
@@ -152,7 +152,7 @@ function sourceOf(
       kernels,
     );
   } catch (error) {
-    if (error instanceof CniError) throw new UserError(error.message);
+    if (error instanceof ExpectedError) throw new UserError(error.message);
     throw error;
   }
 }
@@ -169,7 +169,7 @@ function logFailure(log: Logger, action: () => void, before = ""): string {
     action();
     return "";
   } catch (error) {
-    if (!(error instanceof CniError)) throw error;
+    if (!(error instanceof ExpectedError)) throw error;
     const { message } = error;
     if (message !== before) log.error("the cluster network's file cannot be renamed", { error: message });
     return message;

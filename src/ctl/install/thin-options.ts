@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { JsonObject } from "../../cni/json.ts";
+import type { JsonObject } from "../../base/json.ts";
 import { goBoolean } from "../../command-line/go-flags.ts";
 import { parseLogLevel } from "../../log/settings.ts";
 import { defaultPluginType, type GeneratorOptions } from "../../runtime-config/generate.ts";

@@ -5,8 +5,8 @@
 
 import { lstatSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
+import { removeFile } from "../../base/atomic-file.ts";
 import { isMissingFile, systemErrorCode } from "../../base/system-error.ts";
-import { removeFile } from "../../cni/atomic-file.ts";
 import { resultsDirectory } from "../../cni/cache.ts";
 import { certificateFilesIn } from "../../kube/certificates/certificate-file.ts";
 import { errorText } from "../../log/error-text.ts";

@@ -1,8 +1,8 @@
 /** Requests over HTTP on the daemon's socket, and errors with advice if no daemon answers. */
 
 import { join } from "node:path";
+import { isJsonObject } from "../../base/json.ts";
 import { systemErrorCode } from "../../base/system-error.ts";
-import { isJsonObject } from "../../cni/json.ts";
 import type { ClusterState } from "../../kube/cluster-state.ts";
 import { errorText } from "../../log/error-text.ts";
 import { getFromSocket, type SocketAnswer, statusPage } from "../../socket/client.ts";

@@ -1,7 +1,7 @@
 /** Advice for errors of the plugin. */
 
+import { isJsonObject } from "../../base/json.ts";
 import { CniErrorCode } from "../../cni/errors.ts";
-import { isJsonObject } from "../../cni/json.ts";
 
 /** The error object of the CNI spec (section 5), as far as it is shown. */
 export interface PluginError {

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseAllDocuments } from "yaml";
-import { isJsonObject } from "../../cni/json.ts";
+import { isJsonObject } from "../../base/json.ts";
 import { UserError } from "../command/user-error.ts";
 import { documentKind } from "../configuration/kind.ts";
 import { documentValue } from "../configuration/position.ts";

@@ -1,6 +1,6 @@
 /** A reply as Go multus's clients expect it over HTTP (docs/wire.md, "HTTP"). */
 
-import { memberValue, objectMembers } from "../../cni/json.ts";
+import { memberValue, objectMembers } from "../../base/json.ts";
 import type { CniReply } from "../../cni/request.ts";
 import { commonVersion } from "../../cni/versions.ts";
 import type { Kernels } from "../../kernels/index.ts";

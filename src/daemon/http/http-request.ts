@@ -3,9 +3,9 @@
 import validateRequest from "../../../build/validators/http-request.validator.mjs";
 import { traceVariables } from "../../agent/plugin-variables.ts";
 import { decodeBase64 } from "../../base/base64.ts";
-import { objectMembers, parseJson } from "../../cni/json.ts";
-import { keySpelling } from "../../cni/key-spelling.ts";
-import { checkSchema, invalidValue } from "../../cni/schema.ts";
+import { objectMembers, parseJson } from "../../base/json.ts";
+import { keySpelling } from "../../base/key-spelling.ts";
+import { checkSchema, invalidValue } from "../../base/schema.ts";
 import type { DelegateRequest } from "../../multus/hot-plug.ts";
 import schema from "./http-request.schema.json" with { type: "json" };
 import { TooLargeError } from "./request-body.ts";

@@ -7,7 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { AgentExecutor } from "../../agent/agent-executor.ts";
 import type { AgentPool } from "../../agent/agent-pool.ts";
-import { CniError, CniErrorCode, errorJson } from "../../cni/errors.ts";
+import { CniError, CniErrorCode, cniErrorOf, errorJson } from "../../cni/errors.ts";
 import { versionAskedFor } from "../../cni/request.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorStack, errorText } from "../../log/error-text.ts";
@@ -163,14 +163,12 @@ export class HttpSide {
   }
 
   #refuse(path: string, response: ServerResponse, error: unknown): void {
-    const isExpected = error instanceof CniError;
+    const expected = cniErrorOf(error);
     this.#context.line.loggers.daemon.error("a request over HTTP makes no sense", {
       path,
-      error: isExpected ? error.message : errorStack(error),
+      error: expected?.message ?? errorStack(error),
     });
-    const answer = isExpected
-      ? error
-      : new CniError(CniErrorCode.internal, `internal error: ${errorText(error)}`);
+    const answer = expected ?? new CniError(CniErrorCode.internal, `internal error: ${errorText(error)}`);
     const body = Buffer.from(errorJson(answer, ""));
     send(response, { status: error instanceof TooLargeError ? 413 : 400, body });
   }

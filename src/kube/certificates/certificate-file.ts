@@ -5,9 +5,9 @@
 
 import { readdirSync, readFileSync, readlinkSync, renameSync, symlinkSync } from "node:fs";
 import { basename, join } from "node:path";
+import { makeDirectory, removeFile, writeFileAtomically } from "../../base/atomic-file.ts";
+import { InputError, ioFailure } from "../../base/input-error.ts";
 import { isMissingFile } from "../../base/system-error.ts";
-import { makeDirectory, removeFile, writeFileAtomically } from "../../cni/atomic-file.ts";
-import { CniError, CniErrorCode, ioFailure } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import { multusGroup } from "./identity.ts";
 import type { Validity } from "./validity.ts";
@@ -34,7 +34,7 @@ export function subjectOf(user: string): string {
 /**
  * Reads the current certificate, whosever it is. Whether it is valid now is not looked at.
  * @returns undefined: there is none
- * @throws {CniError} 5 where it cannot be read, 7 where it is torn, or not its key's
+ * @throws {InputError} where it cannot be read, 7 where it is torn, or not its key's
  */
 export function readCurrentPair(certDir: string): CertificatePair | undefined {
   const path = currentCertificatePath(certDir);
@@ -52,7 +52,7 @@ export function readCurrentPair(certDir: string): CertificatePair | undefined {
  * Reads the current certificate. Whether it is valid now is not looked at.
  * @param user that it has to be for
  * @returns undefined: there is none
- * @throws {CniError} 5 where it cannot be read, 7 where it is another's, torn, or not its key's
+ * @throws {InputError} where it cannot be read, 7 where it is another's, torn, or not its key's
  */
 export function readCurrentCertificate(certDir: string, user: string): Validity | undefined {
   const pair = readCurrentPair(certDir);
@@ -63,13 +63,13 @@ export function readCurrentCertificate(certDir: string, user: string): Validity 
  * Checks that a certificate is a key's and a user's.
  * @param certificate PEM, the first one counts @param key PEM
  * @param where names it in errors
- * @throws {CniError} 7
+ * @throws {InputError}
  */
 export function checkPair(certificate: string, key: string, user: string, where: string): Validity {
   return checkUser(parsePair(certificate, key, where), user, where);
 }
 
-/** @throws {CniError} 7 */
+/** @throws {InputError} */
 function parsePair(certificate: string, key: string, where: string): CertificatePair {
   const { createPrivateKey, X509Certificate } = process.getBuiltinModule("node:crypto");
   let parsed: InstanceType<typeof X509Certificate>;
@@ -88,14 +88,14 @@ function parsePair(certificate: string, key: string, where: string): Certificate
   };
 }
 
-/** @throws {CniError} 7 */
+/** @throws {InputError} */
 function checkUser({ subject, from, until }: CertificatePair, user: string, where: string): Validity {
   if (subject === subjectOf(user)) return { from, until };
   throw refusal(where, `the certificate is that of ${subject}, not of ${user}`);
 }
 
-function refusal(where: string, message: string): CniError {
-  return new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${message}`);
+function refusal(where: string, message: string): InputError {
+  return new InputError("content", `${where}: ${message}`);
 }
 
 /**
@@ -103,7 +103,7 @@ function refusal(where: string, message: string): CniError {
  * still open it.
  * @param certificate PEM @param key PEM
  * @param now milliseconds since the epoch
- * @throws {CniError} 5
+ * @throws {InputError}
  */
 export function storeCertificate(certDir: string, certificate: string, key: string, now: number): void {
   const current = currentCertificatePath(certDir);

@@ -1,6 +1,6 @@
 /** How long a certificate is to be valid, as Go multus's configurations say it. */
 
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { InputError } from "../../base/input-error.ts";
 import { quoted } from "../../log/quoted.ts";
 import { parseGoDuration } from "./go-duration.ts";
 
@@ -16,11 +16,11 @@ const mostSeconds = 2 ** 31 - 1;
  * @param text `10m`, `1h30m`
  * @param where names the key or option, for errors
  * @returns seconds
- * @throws {CniError} 7 for no duration, or one that is not signed for
+ * @throws {InputError} for no duration, or one that is not signed for
  */
 export function certificateSeconds(text: string, where: string): number {
   const milliseconds = parseGoDuration(text);
-  const refuse = (message: string) => new CniError(CniErrorCode.invalidNetworkConfig, `${where} ${message}`);
+  const refuse = (message: string) => new InputError("content", `${where} ${message}`);
   if (milliseconds === undefined) {
     throw refuse(`must be a duration such as "10m" or "1h30m", not ${quoted(text)}`);
   }

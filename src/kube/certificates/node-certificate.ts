@@ -1,10 +1,10 @@
 /** Keeps a certificate of this node's daemon that is valid: has one signed, and another one before its time is over. */
 
 import { setTimeout as wait } from "node:timers/promises";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
 import { OnceLog } from "../../log/once-log.ts";
+import { ClusterUnavailable } from "../../multus/cluster/cluster-unavailable.ts";
 import { type Api, ApiError } from "../api.ts";
 import { BackOff, type BackOffLimits } from "../back-off.ts";
 import {
@@ -72,13 +72,12 @@ export class NodeCertificate {
     return this.#current?.validity.until;
   }
 
-  /** @throws {CniError} 11 while there is no certificate that is valid, with the reason */
+  /** @throws {ClusterUnavailable} while there is no certificate that is valid, with the reason */
   check(): void {
     const until = this.#current?.validity.until;
     if (until !== undefined && Date.now() < until) return;
     const state = until === undefined ? "is not there yet" : `ended at ${new Date(until).toISOString()}`;
-    throw new CniError(
-      CniErrorCode.tryAgainLater,
+    throw new ClusterUnavailable(
       `the certificate of ${this.#user} (${currentCertificatePath(this.#options.certDir)}) ${state}: ${this.#problem}`,
     );
   }

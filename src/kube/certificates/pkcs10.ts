@@ -12,7 +12,7 @@ import {
   Sequence,
   Set as SetOf,
 } from "asn1js";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { InputError } from "../../base/input-error.ts";
 import { errorText } from "../../log/error-text.ts";
 
 /** The content of a request whose signature has been checked. */
@@ -93,24 +93,24 @@ function subjectOf(commonName: string, organization: string): Sequence {
 /**
  * Takes a request apart, and checks its signature.
  * @param pem one block and nothing else: whoever signs must not see another request than whoever approves
- * @throws {CniError} 6 for what is none
+ * @throws {InputError} for what is none
  */
 export function readSigningRequest(pem: string): SigningRequest {
   const bytes = pemBytes(pem);
   try {
     return takeApart(bytes);
   } catch (error) {
-    if (error instanceof CniError) throw error;
+    if (error instanceof InputError) throw error;
     // The library's, and Node's about the key.
     throw refusal(errorText(error));
   }
 }
 
-function refusal(message: string): CniError {
-  return new CniError(CniErrorCode.decodingFailure, `not a PKCS#10 request: ${message}`);
+function refusal(message: string): InputError {
+  return new InputError("syntax", `not a PKCS#10 request: ${message}`);
 }
 
-/** @throws {CniError} 6 */
+/** @throws {InputError} */
 function pemBytes(pem: string): Uint8Array {
   if (pem.length > maxBytes * 2) throw refusal(`more than ${maxBytes} bytes`);
   const block =
@@ -123,7 +123,7 @@ function pemBytes(pem: string): Uint8Array {
   return bytes;
 }
 
-/** @throws {CniError} 6 */
+/** @throws {InputError} */
 function takeApart(bytes: Uint8Array): SigningRequest {
   const { offset, result } = fromBER(bytes, { maxDepth: 16, maxNodes: 1_000, parseEmbedded: false });
   if (offset !== bytes.length) throw refusal(result.error === "" ? "not one ASN.1 value" : result.error);
@@ -146,7 +146,7 @@ function takeApart(bytes: Uint8Array): SigningRequest {
   };
 }
 
-/** @throws {CniError} 6 */
+/** @throws {InputError} */
 function checkSignature(
   signed: Buffer,
   algorithm: AsnType | undefined,
@@ -173,7 +173,7 @@ function commonNamesOf(subject: AsnType | undefined): string[] {
     });
 }
 
-/** @throws {CniError} 6 where it is no SEQUENCE */
+/** @throws {InputError} where it is no SEQUENCE */
 function partsOf(block: AsnType | undefined, what: string): readonly AsnType[] {
   if (!(block instanceof Sequence)) throw refusal(`${what} is no sequence`);
   return block.valueBlock.value;

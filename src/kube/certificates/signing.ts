@@ -1,7 +1,7 @@
 /** Has a certificate signed by the cluster: a CertificateSigningRequest, somebody's approval, the signer's answer. */
 
 import { setTimeout as wait } from "node:timers/promises";
-import { isJsonObject, type JsonObject } from "../../cni/json.ts";
+import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { type Api, ApiError, isTransient } from "../api.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "../back-off.ts";
 import { certificateUsages, signerName, signingRequestsPath } from "./identity.ts";

@@ -1,6 +1,6 @@
 /** How long the cluster is waited for where a request can do without it. */
 
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { ClusterUnavailable } from "./cluster-unavailable.ts";
 
 /** Milliseconds that each question to the cluster may take. */
 const patienceMs = 3_000;
@@ -8,13 +8,13 @@ const patienceMs = 3_000;
 /**
  * A cluster that is slow to answer must not keep a pod from ending.
  * @param what names in an error what is asked about
- * @throws {CniError} 11 when `patienceMs` is over; whatever `answer` throws
+ * @throws {ClusterUnavailable} when `patienceMs` is over; whatever `answer` throws
  */
 export async function withinPatience<Answer>(answer: Promise<Answer>, what: string): Promise<Answer> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new CniError(CniErrorCode.tryAgainLater, `no answer about ${what} within ${patienceMs} ms`));
+      reject(new ClusterUnavailable(`no answer about ${what} within ${patienceMs} ms`));
     }, patienceMs);
   });
   try {

@@ -1,5 +1,6 @@
 /** Which pod an ADD is for, and which annotations count: the request's, the watch's or the API's (docs/behaviour.md, "Pod lookup"). */
 
+import { ExpectedError } from "../../base/input-error.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
@@ -127,7 +128,7 @@ function objectOf(pod: PodReference, details: PodDetails, annotations: Annotatio
 
 /** An error that is not the API's is a bug, and is thrown on. */
 function logUnanswered(error: unknown, log: Logger): void {
-  if (!(error instanceof CniError)) {
+  if (!(error instanceof ExpectedError)) {
     throw error;
   }
   log.error("the pod cannot be looked up: going on with the annotations that came with the request", {

@@ -1,8 +1,8 @@
 /** A controller's wishes for one attachment that it plugs into a running pod: Go multus's `interfaceAttributes` (docs/behaviour.md, "HTTP on the socket"). */
 
-import { isJsonObject, parseJson } from "../../cni/json.ts";
-import { keySpelling } from "../../cni/key-spelling.ts";
-import { invalidValue } from "../../cni/schema.ts";
+import { isJsonObject, parseJson } from "../../base/json.ts";
+import { keySpelling } from "../../base/key-spelling.ts";
+import { invalidValue } from "../../base/schema.ts";
 import { isAddressOrCidr, isHardwareAddress } from "./selection.ts";
 
 export interface InterfaceAttributes {

@@ -1,11 +1,11 @@
 /** The netconf: Multus's own configuration on stdin, with defaults and the daemon's overrides (docs/behaviour.md, "Configuration"). */
 
 import validateNetconf from "../../../build/validators/netconf.validator.mjs";
+import { arrayElements, isNull, objectMembers } from "../../base/json.ts";
+import { keySpelling, type PresentMembers } from "../../base/key-spelling.ts";
+import { checkSchema } from "../../base/schema.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
-import { arrayElements, isNull, objectMembers } from "../../cni/json.ts";
-import { keySpelling, type PresentMembers } from "../../cni/key-spelling.ts";
 import { checkNetworkName } from "../../cni/names.ts";
-import { checkSchema } from "../../cni/schema.ts";
 import { checkVersion } from "../../cni/versions.ts";
 import { quoted } from "../../log/quoted.ts";
 import { type LogKeys, type LogSettings, logLevels, logSettings, parseLogLevel } from "../../log/settings.ts";

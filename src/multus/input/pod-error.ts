@@ -1,6 +1,6 @@
 /** Errors whose text says which pod and which network they are about (docs/behaviour.md, "Plugin protocol"). */
 
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { CniError, CniErrorCode, cniErrorOf } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import { bounded } from "../../log/quoted.ts";
 import type { PodReference } from "./pod.ts";
@@ -12,14 +12,14 @@ const longestNetwork = 63 + 1 + 253;
 export class PodError extends CniError {}
 
 /**
- * Puts `[namespace/pod/uid:network]` before an error's text, once. Another error becomes a CniError of code 999.
+ * Puts `[namespace/pod/uid:network]` before an error's text, once. An InputError gets the code of its kind, a defect of the program 999.
  * @param network the name of the network, "" if the error is about none
  */
 export function podError(error: unknown, pod: Omit<PodReference, "sandboxId">, network = ""): CniError {
   if (error instanceof PodError) {
     return error;
   }
-  const { code, details } = error instanceof CniError ? error : { code: CniErrorCode.internal, details: "" };
+  const { code, details } = cniErrorOf(error) ?? { code: CniErrorCode.internal, details: "" };
   return new PodError(code, prefix(pod, network) + errorText(error), details, { cause: error });
 }
 

@@ -2,7 +2,6 @@
 
 import { isIP } from "node:net";
 import validateSelections from "../../../build/validators/selection.validator.mjs";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import {
   arrayElements,
   elementCount,
@@ -12,11 +11,12 @@ import {
   joinMembers,
   objectMembers,
   parseJson,
-} from "../../cni/json.ts";
-import { type KeySpelling, keySpelling } from "../../cni/key-spelling.ts";
+} from "../../base/json.ts";
+import { type KeySpelling, keySpelling } from "../../base/key-spelling.ts";
+import { checkSchema, invalidValue } from "../../base/schema.ts";
+import { TextPlaces } from "../../base/text-places.ts";
+import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import { ifNameProblem } from "../../cni/names.ts";
-import { checkSchema, invalidValue } from "../../cni/schema.ts";
-import { TextPlaces } from "../../cni/text-places.ts";
 import { quoted } from "../../log/quoted.ts";
 import { longestAnnotation, usualNetworksPerPod } from "./bounds.ts";
 import schema from "./selection.schema.json" with { type: "json" };

@@ -1,7 +1,7 @@
 /** Capability arguments: the runtime's own (runtimeConfig of the netconf) with a selection's over them, key by key (docs/behaviour.md, "What a delegate is given"). */
 
-import { arrayElements, joinElements, joinMembers, objectMembers } from "../../cni/json.ts";
-import { keySpelling } from "../../cni/key-spelling.ts";
+import { arrayElements, joinElements, joinMembers, objectMembers } from "../../base/json.ts";
+import { keySpelling } from "../../base/key-spelling.ts";
 import { excessOfFileName } from "../../cni/names.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import { quoted } from "../../log/quoted.ts";

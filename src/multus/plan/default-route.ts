@@ -1,8 +1,8 @@
 /** Which attachment of a pod has the default routes: what selections ask with `default-route`, by address family (docs/behaviour.md, "Default routes"). */
 
 import { isIP, isIPv4 } from "node:net";
+import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
-import { isJsonObject, type JsonObject } from "../../cni/json.ts";
 import type { AttachmentRequest } from "./delegate.ts";
 
 /** An address family. */

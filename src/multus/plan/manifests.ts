@@ -1,9 +1,9 @@
 /** Manifests of NetworkAttachmentDefinitions: YAML or JSON, any number of documents in a text. */
 
 import type { Document } from "yaml";
-import { CniError, CniErrorCode, textError } from "../../cni/errors.ts";
-import { isJsonObject, type JsonObject, parseJson } from "../../cni/json.ts";
-import { TextPlaces } from "../../cni/text-places.ts";
+import { InputError, textError } from "../../base/input-error.ts";
+import { isJsonObject, type JsonObject, parseJson } from "../../base/json.ts";
+import { TextPlaces } from "../../base/text-places.ts";
 import type { Nad } from "./nads.ts";
 
 const nadKind = "NetworkAttachmentDefinition";
@@ -12,9 +12,9 @@ const nadApiVersion = "k8s.cni.cncf.io/v1";
 /** The content of one file. */
 export interface Manifests {
   /** By `namespace/name`: the NAD, or what is wrong with it. */
-  readonly entries: ReadonlyMap<string, Nad | CniError>;
+  readonly entries: ReadonlyMap<string, Nad | InputError>;
   /** Problems of documents that do not even name their object. */
-  readonly broken: readonly CniError[];
+  readonly broken: readonly InputError[];
   readonly text: string;
 }
 
@@ -38,8 +38,8 @@ export function parseManifests(yaml: Yaml, text: string, path: string): Manifest
   const notJson = path.endsWith(".json") ? jsonProblem(text, path) : undefined;
   if (notJson !== undefined) return { entries: new Map(), broken: [notJson], text };
 
-  const entries = new Map<string, Nad | CniError>();
-  const broken: CniError[] = [];
+  const entries = new Map<string, Nad | InputError>();
+  const broken: InputError[] = [];
   const places = new TextPlaces(text);
   const documents = yaml.parseAllDocuments(text, {
     prettyErrors: false,
@@ -90,11 +90,11 @@ function repeatedKey(yaml: Yaml, document: Document.Parsed): number | undefined 
   return found;
 }
 
-function jsonProblem(text: string, path: string): CniError | undefined {
+function jsonProblem(text: string, path: string): InputError | undefined {
   try {
     parseJson(Buffer.from(text), path);
   } catch (error) {
-    if (error instanceof CniError) return error;
+    if (error instanceof InputError) return error;
     throw error;
   }
   return undefined;
@@ -105,8 +105,8 @@ function collect(
   located: Located,
   at: readonly (string | number)[],
   value: unknown,
-  entries: Map<string, Nad | CniError>,
-  broken: CniError[],
+  entries: Map<string, Nad | InputError>,
+  broken: InputError[],
 ): void {
   if (value === null || value === undefined) return;
   if (!isJsonObject(value)) {
@@ -143,7 +143,7 @@ function readNad(
   metadata: JsonObject,
   namespace: string,
   name: string,
-): Nad | CniError {
+): Nad | InputError {
   const subject = `${nadKind} ${namespace}/${name}`;
   const refuse = (path: readonly string[], what: string) =>
     invalid(located, [...at, ...path], `${subject}: ${path.join(".")} ${what}`);
@@ -167,7 +167,7 @@ function readNad(
 }
 
 /** An error at a value of the document, or at the nearest one above it that is there. */
-function invalid(located: Located, at: readonly (string | number)[], what: string): CniError {
+function invalid(located: Located, at: readonly (string | number)[], what: string): InputError {
   for (let length = at.length; length > 0; length--) {
     const node: unknown = located.document.getIn(at.slice(0, length), true);
     if (isJsonObject(node) && Array.isArray(node.range))
@@ -177,6 +177,6 @@ function invalid(located: Located, at: readonly (string | number)[], what: strin
 }
 
 /** @param offset in the file's text, where YAML's own counter of lines goes wrong in texts that do not end */
-function invalidAt({ path, places }: Located, offset: number, what: string): CniError {
-  return textError(CniErrorCode.invalidNetworkConfig, path, [{ message: what, ...places.at(offset) }]);
+function invalidAt({ path, places }: Located, offset: number, what: string): InputError {
+  return textError("content", path, [{ message: what, ...places.at(offset) }]);
 }

@@ -1,8 +1,8 @@
 /** The source of NetworkAttachmentDefinitions that reads manifests from a directory. */
 
+import { FileMemory, type FileState, fileState, fileStates } from "../../base/file-state.ts";
+import { InputError, ioFailure } from "../../base/input-error.ts";
 import { type FileStart, readFileStart } from "../../base/regular-file.ts";
-import { CniError, CniErrorCode, ioFailure } from "../../cni/errors.ts";
-import { FileMemory, type FileState, fileState, fileStates } from "../../cni/file-state.ts";
 import type { Logger } from "../../log/logger.ts";
 import { type Manifests, parseManifests, type Yaml } from "./manifests.ts";
 import type { Nad, NadSource } from "./nads.ts";
@@ -24,7 +24,7 @@ export class NadFiles implements NadSource {
   readonly #manifests = new FileMemory<Manifests>();
   /** By `namespace/name`: the file that it was last found in. */
   readonly #homes = new Map<string, string>();
-  readonly #reported = new WeakSet<CniError>();
+  readonly #reported = new WeakSet<InputError>();
 
   /** @param directory need not exist; it is empty until it does */
   constructor(directory: string, log: Logger) {
@@ -36,37 +36,37 @@ export class NadFiles implements NadSource {
 
   /**
    * @returns undefined if no file has it
-   * @throws {CniError} 7 (6: not JSON) naming file, line and column if it is not a proper NAD, or a file that mentions it is broken; 5 if the directory cannot be read
+   * @throws {InputError} naming file, line and column if it is not a proper NAD, or a file that mentions it is broken; if the directory cannot be read
    */
   async get(namespace: string, name: string): Promise<Nad | undefined> {
     const yaml = await this.#yaml;
     const key = `${namespace}/${name}`;
     const entry = this.#atHome(yaml, key) ?? this.#lookThrough(yaml, key, name);
-    if (entry instanceof CniError) throw entry;
+    if (entry instanceof InputError) throw entry;
     return entry;
   }
 
-  /** Every proper NAD, in the order of files and documents. Problems of others are logged. @throws {CniError} 5 if the directory cannot be read */
+  /** Every proper NAD, in the order of files and documents. Problems of others are logged. @throws {InputError} if the directory cannot be read */
   async list(): Promise<Nad[]> {
     const yaml = await this.#yaml;
     const found = new Map<string, Nad>();
     for (const state of fileStates(this.#directory, extensions)) {
       for (const [key, entry] of this.#read(yaml, state).entries) {
-        if (entry instanceof CniError) this.#report(entry);
+        if (entry instanceof InputError) this.#report(entry);
         else if (!found.has(key)) found.set(key, entry);
       }
     }
     return [...found.values()];
   }
 
-  #atHome(yaml: Yaml, key: string): Nad | CniError | undefined {
+  #atHome(yaml: Yaml, key: string): Nad | InputError | undefined {
     const home = this.#homes.get(key);
     const state = home === undefined ? undefined : fileState(home);
     return state === undefined ? undefined : this.#read(yaml, state).entries.get(key);
   }
 
-  #lookThrough(yaml: Yaml, key: string, name: string): Nad | CniError | undefined {
-    let suspect: CniError | undefined;
+  #lookThrough(yaml: Yaml, key: string, name: string): Nad | InputError | undefined {
+    let suspect: InputError | undefined;
     for (const state of fileStates(this.#directory, extensions)) {
       const manifests = this.#read(yaml, state);
       const entry = manifests.entries.get(key);
@@ -85,7 +85,7 @@ export class NadFiles implements NadSource {
     try {
       manifests = this.#manifests.get(state.path, [state], () => manifestsOf(yaml, state.path));
     } catch (error) {
-      if (!(error instanceof CniError)) throw error;
+      if (!(error instanceof InputError)) throw error;
       this.#report(error);
       return { entries: new Map(), broken: [error], text: "" };
     }
@@ -94,7 +94,7 @@ export class NadFiles implements NadSource {
   }
 
   /** Once for each state of a file: the memory gives the same error object for it. */
-  #report(error: CniError): void {
+  #report(error: InputError): void {
     if (this.#reported.has(error)) return;
     this.#reported.add(error);
     this.#log.error("NAD manifests: skipping broken ones", { error: error.message });
@@ -104,12 +104,12 @@ export class NadFiles implements NadSource {
 /** Bytes of a file with manifests: some ten thousand networks. It is kept with all that is in it, and parsed on the event loop. */
 const longestManifests = 8 * 1024 * 1024;
 
-/** @throws {CniError} 5 */
+/** @throws {InputError} of kind "file" */
 function manifestsOf(yaml: Yaml, path: string): Manifests {
   const { bytes, size } = readManifests(path);
   if (size <= longestManifests) return parseManifests(yaml, bytes.toString("utf8"), path);
   const message = `${path}: has ${size} bytes, and at most ${longestManifests} are allowed`;
-  return { entries: new Map(), broken: [new CniError(CniErrorCode.invalidNetworkConfig, message)], text: "" };
+  return { entries: new Map(), broken: [new InputError("content", message)], text: "" };
 }
 
 /** Is `name` in `text` as a word of its own? */

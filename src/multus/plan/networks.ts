@@ -1,11 +1,12 @@
 /** From a name, a path or a NetworkAttachmentDefinition to a network's configuration (docs/behaviour.md, "From a name to a network"). */
 
 import { dirname } from "node:path";
+import { ExpectedError, textError } from "../../base/input-error.ts";
+import { joinElements, joinMembers } from "../../base/json.ts";
 import type { LargeTurns } from "../../base/large-work.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { CniError, CniErrorCode, cniErrorOf } from "../../cni/errors.ts";
 import type { NetworkConfigFiles } from "../../cni/files.ts";
-import { joinElements, joinMembers } from "../../cni/json.ts";
 import { adjustedConfig } from "../../cni/kernel-failure.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import type { Kernels } from "../../kernels/index.ts";
@@ -42,9 +43,9 @@ export interface ReportedNads {
   /** Told of one that was looked for and is not there, and for which no file stands. */
   onMissing(namespace: string, name: string): void;
   /** Told of one that is there and cannot be used; the error's text names it. */
-  onInvalid(problem: CniError): void;
+  onInvalid(problem: ExpectedError): void;
   /** Told of one that is broken, and in whose place a file of the node is used; the error's text names both. */
-  onPassedOver(problem: CniError): void;
+  onPassedOver(problem: ExpectedError): void;
   /** Does what is to be done with large ones when it is their turn. It throws where nobody is left who wants the networks. */
   readonly largeWork: Pick<LargeTurns, "run">;
 }
@@ -84,8 +85,9 @@ function mayStandForFile({ namespace }: Nad, netconf: Netconf): boolean {
 
 /** Tells of what is wrong with a definition itself. @returns the error */
 function reported(error: unknown, { onInvalid }: ReportedNads): unknown {
-  if (error instanceof CniError && nadProblems.includes(error.code)) {
-    onInvalid(error);
+  const known = cniErrorOf(error);
+  if (known !== undefined && nadProblems.includes(known.code)) {
+    onInvalid(known);
   }
   return error;
 }
@@ -128,8 +130,8 @@ export class NetworkCatalog {
       if (found !== undefined) return found;
     } catch (error) {
       // Where nobody can say whether there is one, a file of that name may be another network.
-      if (!(error instanceof CniError && brokenNad.includes(error.code))) throw reported(error, nads);
-      broken = error;
+      broken = cniErrorOf(error);
+      if (broken === undefined || !brokenNad.includes(broken.code)) throw reported(error, nads);
     }
     const network = this.#inPlaceOf(broken, confDir, value, nads);
     if (network === undefined) {
@@ -154,7 +156,7 @@ export class NetworkCatalog {
     try {
       network = this.#files.findByName(confDir, name);
     } catch (error) {
-      if (!(error instanceof CniError)) throw error;
+      if (!(error instanceof ExpectedError)) throw error;
     }
     if (network === undefined) throw reported(broken, nads);
     const message = `${broken.message}; the file of ${confDir} with the name ${name} is used instead`;
@@ -198,7 +200,7 @@ export class NetworkCatalog {
         const network = make();
         if (network !== undefined) found.push(network);
       } catch (error) {
-        if (!(error instanceof CniError)) throw error;
+        if (!(error instanceof ExpectedError)) throw error;
       }
     };
     if (clusterNetwork.includes("/")) add(() => this.#atPath(clusterNetwork, "clusterNetwork"));
@@ -298,22 +300,22 @@ export class NetworkCatalog {
       parsed = { where, network: this.#parseNad(nad) };
       this.#parsedNads.set(config, parsed, memoryOf(parsed.network, config.length));
     }
-    if (parsed.network instanceof CniError) {
+    if (parsed.network instanceof ExpectedError) {
       throw parsed.network;
     }
     return parsed.network;
   }
 
   /** An object with an error in it is as much work as one without, and as many pods may name it. */
-  #parseNad({ config, where, name }: Nad): NetworkConfigList | CniError {
+  #parseNad({ config, where, name }: Nad): NetworkConfigList | ExpectedError {
     const problem = nadConfigProblem(config.length);
     if (problem !== undefined) {
-      return new CniError(CniErrorCode.invalidNetworkConfig, `${where}: ${problem}`);
+      return textError("content", where, [{ message: problem }]);
     }
     try {
       return this.#parse(config, where, name);
     } catch (error) {
-      if (error instanceof CniError) {
+      if (error instanceof ExpectedError) {
         return error;
       }
       throw error;
@@ -335,7 +337,8 @@ export class NetworkCatalog {
     try {
       network = this.#files.findByName(confDir, nad.name);
     } catch (error) {
-      throw error instanceof CniError ? refuse(error.code, error.message, { cause: error }) : error;
+      const known = cniErrorOf(error);
+      throw known === undefined ? error : refuse(known.code, known.message, { cause: error });
     }
     if (network === undefined) {
       throw refuse(

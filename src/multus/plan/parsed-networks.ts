@@ -1,6 +1,6 @@
 /** Parsed network configurations, kept while they are used and while there is room: a text of some bytes can become a hundred times as much in memory. */
 
-import type { CniError } from "../../cni/errors.ts";
+import type { ExpectedError } from "../../base/input-error.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 
 /** Bytes of memory that are kept, about: some thousand networks of the usual size. */
@@ -9,7 +9,7 @@ const usualRoom = 16 * 1024 * 1024;
 const largestPart = 1 / 2;
 
 /** A parsed configuration: a network, or its problem. */
-export type ParsedNetwork = NetworkConfigList | CniError;
+export type ParsedNetwork = NetworkConfigList | ExpectedError;
 
 interface Kept<Value> {
   readonly value: Value;

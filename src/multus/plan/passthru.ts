@@ -2,7 +2,7 @@
 
 import { ExecutorError, type PluginOutcome, type PluginRun } from "../../agent/executor.ts";
 import { ForwardingExecutor } from "../../agent/forwarding-executor.ts";
-import { objectMembers } from "../../cni/json.ts";
+import { objectMembers } from "../../base/json.ts";
 import { supportedVersions } from "../../cni/versions.ts";
 
 /** Its `type` in configurations. */

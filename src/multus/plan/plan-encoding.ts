@@ -1,9 +1,9 @@
 /** The plan as text, in Go multus's form (docs/behaviour.md, "DEL"). */
 
+import { arrayElements, fieldMembers, isJsonObject, type JsonObject, memberValue } from "../../base/json.ts";
 import { openBrace, openBracket } from "../../base/json-bytes.ts";
+import { keySpelling } from "../../base/key-spelling.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
-import { arrayElements, fieldMembers, isJsonObject, type JsonObject, memberValue } from "../../cni/json.ts";
-import { keySpelling } from "../../cni/key-spelling.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import { longestPlan } from "../input/bounds.ts";
 import { type AskedRoutes, askedRoutes, gatewayFilter } from "./default-route.ts";

@@ -1,5 +1,6 @@
 /** The plan: which networks a pod gets, in order (docs/behaviour.md, "From a name to a network" and "Network selection"). */
 
+import { ExpectedError } from "../../base/input-error.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import type { Netconf } from "../input/netconf.ts";
 import { refuseOwnPlugins } from "../input/own-plugin.ts";
@@ -169,7 +170,7 @@ function reported(nads: ReportedNads, work: () => Delegate): Delegate {
   try {
     return work();
   } catch (error) {
-    if (error instanceof CniError) nads.onInvalid(error);
+    if (error instanceof ExpectedError) nads.onInvalid(error);
     throw error;
   }
 }

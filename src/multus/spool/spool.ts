@@ -5,9 +5,9 @@
 
 import { accessSync, constants, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { removeFile } from "../../base/atomic-file.ts";
 import { directoryEntries } from "../../base/directory.ts";
 import { isMissingFile } from "../../base/system-error.ts";
-import { removeFile } from "../../cni/atomic-file.ts";
 import { errorText } from "../../log/error-text.ts";
 import { spoolDirectory } from "../input/cni-dir.ts";
 import { checksum } from "./checksum.ts";

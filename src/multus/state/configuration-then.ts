@@ -3,9 +3,9 @@
  * `Bytes` of the plan, else `config` of the result cache. The form that Go's types kept has lost the plugins' own keys, and is the last resort (docs/behaviour.md, "DEL").
  */
 
+import { joinElements, joinMembers, objectMembers } from "../../base/json.ts";
 import type { CachedAttachment } from "../../cni/cache.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
-import { joinElements, joinMembers, objectMembers } from "../../cni/json.ts";
 import type { NetworkConfigList, RuntimeConf } from "../../cni/types.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type Attachment, type RequestContext, runtimeConf } from "../request/context.ts";

@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 import { type ExpectedLink, mostAddressesOfLink } from "../../agent/executor.ts";
-import { isJsonObject, parseJson } from "../../cni/json.ts";
+import { isJsonObject, parseJson } from "../../base/json.ts";
 import { isHardwareAddress } from "../input/selection.ts";
 
 /** An interface as a result has it. */

@@ -1,7 +1,7 @@
 /** A plan's text as it was found: Go multus's of any release, ours, whole or torn (docs/behaviour.md, "DEL"). */
 
 import { decodeBase64 } from "../../base/base64.ts";
-import { isJsonObject, type JsonObject, joinElements, joinMembers, objectMembers } from "../../cni/json.ts";
+import { isJsonObject, type JsonObject, joinElements, joinMembers, objectMembers } from "../../base/json.ts";
 import { mostEntriesRead } from "../input/bounds.ts";
 import type { AttachmentRequest } from "../plan/delegate.ts";
 import { isNonEmpty } from "../plan/plan-encoding.ts";

@@ -5,12 +5,12 @@
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { removeFile, writeFileAtomically } from "../../base/atomic-file.ts";
 import { directoryEntries } from "../../base/directory.ts";
+import { ioFailure } from "../../base/input-error.ts";
+import { arrayElements, isJsonObject, joinElements, joinMembers, objectMembers } from "../../base/json.ts";
 import { readFileStart } from "../../base/regular-file.ts";
 import { isMissingFile } from "../../base/system-error.ts";
-import { removeFile, writeFileAtomically } from "../../cni/atomic-file.ts";
-import { ioFailure } from "../../cni/errors.ts";
-import { arrayElements, isJsonObject, joinElements, joinMembers, objectMembers } from "../../cni/json.ts";
 import { isContainerId } from "../../cni/names.ts";
 import { longestPlan, longestPlanRead } from "../input/bounds.ts";
 import { askedRoutes } from "../plan/default-route.ts";

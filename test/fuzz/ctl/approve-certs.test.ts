@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
+import { ExpectedError } from "../../../src/base/input-error.ts";
 import { decide } from "../../../src/ctl/approve-certs/decision.ts";
 import { makeSigningRequest, readSigningRequest } from "../../../src/kube/certificates/pkcs10.ts";
 import { certificateRequest, encodedRequest, requestKey } from "../../support/certificate-request.ts";
@@ -42,7 +42,7 @@ describe("the bytes of a request", () => {
             attributes: 0,
           });
         } catch (error) {
-          if (!(error instanceof CniError)) throw error;
+          if (!(error instanceof ExpectedError)) throw error;
           expect(error.message).toMatch(/^not a PKCS#10 request: /);
         }
       }),
@@ -59,7 +59,7 @@ describe("the bytes of a request", () => {
         try {
           readSigningRequest(content);
         } catch (error) {
-          if (!(error instanceof CniError)) throw error;
+          if (!(error instanceof ExpectedError)) throw error;
         }
       }),
       { numRuns: 1_000 },

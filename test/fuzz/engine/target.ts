@@ -4,7 +4,7 @@
 export interface FuzzTarget {
   /** `room/what`: names it for `npm run fuzz -- --only`. */
   readonly name: string;
-  /** Exported functions of src/ that it calls: `src/cni/json.ts parseJson`. A test looks that every parser is in one of these lists. */
+  /** Exported functions of src/ that it calls: `src/base/json.ts parseJson`. A test looks that every parser is in one of these lists. */
   readonly covers: readonly string[];
   /** Good inputs, from which others are made. */
   readonly seeds: () => readonly (string | Uint8Array)[];

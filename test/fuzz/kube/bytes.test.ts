@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { CniError } from "../../../src/cni/errors.ts";
+import { InputError } from "../../../src/base/input-error.ts";
 import { ApiError } from "../../../src/kube/api.ts";
 import { answerError, retryAfterMs, statusError } from "../../../src/kube/api-answer.ts";
 import { parseExecCredential } from "../../../src/kube/exec-credential.ts";
@@ -96,9 +96,9 @@ describe("a kubeconfig", () => {
           expect(server.protocol).toMatch(/^https?:$/);
           read += 1;
         } catch (error) {
-          expect(error).toBeInstanceOf(CniError);
+          expect(error).toBeInstanceOf(InputError);
           expect(error).toMatchObject({
-            code: 7,
+            kind: "content",
             message: expect.stringMatching(/^kubeconfig \/k\/config: ./),
           });
         }

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { CniError } from "../../../src/cni/errors.ts";
+import { ExpectedError } from "../../../src/base/input-error.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import { NadFiles } from "../../../src/multus/plan/nad-files.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
@@ -69,7 +69,7 @@ describe("NAD manifests", () => {
         try {
           await source.get("default", "a");
         } catch (error) {
-          expect(error).toBeInstanceOf(CniError);
+          expect(error).toBeInstanceOf(ExpectedError);
         }
       }),
       { numRuns: 500 },

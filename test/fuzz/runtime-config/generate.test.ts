@@ -2,8 +2,8 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ExpectedError } from "../../../src/base/input-error.ts";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
-import { CniError } from "../../../src/cni/errors.ts";
 import { supportedVersions } from "../../../src/cni/versions.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { parseNetconf, podAnnotationsKey } from "../../../src/multus/input/netconf.ts";
@@ -83,7 +83,7 @@ function made(make: () => WantedFile | { readonly waitsFor: string }): WantedFil
     if ("waitsFor" in wanted) throw new Error(`waits for ${wanted.waitsFor}`);
     return wanted;
   } catch (error) {
-    if (!(error instanceof CniError)) throw error;
+    if (!(error instanceof ExpectedError)) throw error;
     expect(error.message).not.toBe("");
     return undefined;
   }

@@ -2,10 +2,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { decodeBase64 } from "../../../src/base/base64.ts";
-import { findCniArg, formatCniArgs, parseCniArgs } from "../../../src/cni/args.ts";
-import { ResultCache } from "../../../src/cni/cache.ts";
-import { parseNetworkConfig } from "../../../src/cni/config.ts";
-import { CniError, errorJson } from "../../../src/cni/errors.ts";
+import { ExpectedError } from "../../../src/base/input-error.ts";
 import {
   arrayElements,
   joinElements,
@@ -14,7 +11,11 @@ import {
   parseJson,
   valueOffset,
   wholeMembers,
-} from "../../../src/cni/json.ts";
+} from "../../../src/base/json.ts";
+import { findCniArg, formatCniArgs, parseCniArgs } from "../../../src/cni/args.ts";
+import { ResultCache } from "../../../src/cni/cache.ts";
+import { parseNetworkConfig } from "../../../src/cni/config.ts";
+import { errorJson } from "../../../src/cni/errors.ts";
 import {
   checkContainerId,
   checkNetworkName,
@@ -50,14 +51,14 @@ function plainParse(input: Buffer): { readonly value: unknown } | undefined {
 
 function runJson(input: Buffer): void {
   const plain = plainParse(input);
-  const parsed = attempt(input, [CniError], () => ({ value: parseJson(input, where) }));
+  const parsed = attempt(input, [ExpectedError], () => ({ value: parseJson(input, where) }));
   must(
     (parsed === undefined) === (plain === undefined),
     "parseJson accepts what JSON.parse refuses, or the other way",
   );
   // Deeper ones are read, but JSON.stringify cannot write them.
   const isFlat = !/[[{]{500}/.test(input.toString("latin1").replaceAll(/[^[\]{}]/g, ""));
-  const members = attempt(input, [CniError], () => objectMembers(input, where));
+  const members = attempt(input, [ExpectedError], () => objectMembers(input, where));
   if (members !== undefined) {
     // It leaves it to others whether a text is UTF-8.
     must(plain !== undefined || !isUtf8(input), "objectMembers reads what is not JSON");
@@ -68,7 +69,7 @@ function runJson(input: Buffer): void {
       must(offset >= 0 && offset <= input.length, "an offset outside of the text");
     }
   }
-  const elements = attempt(input, [CniError], () => arrayElements(input, where));
+  const elements = attempt(input, [ExpectedError], () => arrayElements(input, where));
   if (elements !== undefined && plain !== undefined && isFlat) {
     mustEqual(JSON.parse(Buffer.from(joinElements(elements)).toString()), plain.value, "elements");
   }
@@ -80,7 +81,7 @@ function runJson(input: Buffer): void {
 
 export const jsonTarget: FuzzTarget = {
   name: "cni/json",
-  covers: ["src/cni/json.ts parseJson"],
+  covers: ["src/base/json.ts parseJson"],
   seeds: () => [
     ...goldenConfigs().slice(0, 20),
     ...goldenResults().slice(0, 20),
@@ -117,7 +118,7 @@ export const configTarget: FuzzTarget = {
     '"type":"',
   ],
   run(input) {
-    const list = attempt(input, [CniError], () =>
+    const list = attempt(input, [ExpectedError], () =>
       parseNetworkConfig(input, where, kernels, { name: "given", cniVersion: "1.0.0" }),
     );
     if (list === undefined) return;
@@ -143,7 +144,7 @@ export const argsTarget: FuzzTarget = {
   words: ["=", ";", "=;", ";;", "K8S_POD_NAME=", "\0"],
   run(input) {
     const text = input.toString("utf8");
-    const args = attempt(input, [CniError], () => parseCniArgs(text));
+    const args = attempt(input, [ExpectedError], () => parseCniArgs(text));
     for (const [key, value] of args ?? []) {
       must(
         key !== "" && !key.includes("=") && !`${key}${value}`.includes(";"),
@@ -151,7 +152,8 @@ export const argsTarget: FuzzTarget = {
       );
       must(findCniArg(args ?? [], key) !== undefined, "a pair that is not found");
     }
-    const written = args === undefined ? undefined : attempt(input, [CniError], () => formatCniArgs(args));
+    const written =
+      args === undefined ? undefined : attempt(input, [ExpectedError], () => formatCniArgs(args));
     if (written !== undefined) must(written === text, "written as something else");
   },
 };
@@ -162,8 +164,8 @@ export const namesTarget: FuzzTarget = {
   seeds: () => ["c0ffee0123456789", "eth0", "net1.100", "..", "eth%d", "a/b", "ⅷ", "é", "\u2028"],
   run(input) {
     const text = input.toString("utf8");
-    const id = attempt(input, [CniError], () => checkContainerId(text) ?? text);
-    const network = attempt(input, [CniError], () => checkNetworkName(text, where) ?? text);
+    const id = attempt(input, [ExpectedError], () => checkContainerId(text) ?? text);
+    const network = attempt(input, [ExpectedError], () => checkNetworkName(text, where) ?? text);
     for (const name of [id, network])
       must(name === undefined || /^[A-Za-z0-9][\w.-]*$/.test(name), "a bad name");
     if (ifNameProblem(text) === undefined) {
@@ -252,7 +254,7 @@ export const runtimeConfigTarget: FuzzTarget = {
   words: ['"type":"multus"', '"plugins":[', '"capabilities":{"a":true}', '"cniVersion":"0.3.1"'],
   run(input) {
     for (const form of ["thick", "thin"] as const) {
-      const made = attempt(input, [CniError], () => {
+      const made = attempt(input, [ExpectedError], () => {
         const network = parseNetworkConfig(input, "/n/10-a.conflist", kernels);
         return generateRuntimeConfig({ ...generatorOptions, form }, { path: "/n/10-a.conflist", network });
       });

@@ -4,7 +4,7 @@ import { Fields } from "../../../src/agent/frame-fields.ts";
 import { FrameReader } from "../../../src/agent/frame-reader.ts";
 import { decodeFrame, encodeFrame, FrameError, FrameType } from "../../../src/agent/frames.ts";
 import { decodeMessagePack } from "../../../src/agent/messagepack.ts";
-import { CniError } from "../../../src/cni/errors.ts";
+import { ExpectedError } from "../../../src/base/input-error.ts";
 import { parseHttpRequest } from "../../../src/daemon/http/http-request.ts";
 import { TooLargeError } from "../../../src/daemon/http/request-body.ts";
 import { parseDaemonConfig } from "../../../src/daemon-config/config.ts";
@@ -31,7 +31,7 @@ export const daemonConfigTarget: FuzzTarget = {
     '"logOptions":{}',
   ],
   run(input) {
-    const config = attempt(input, [CniError], () => parseDaemonConfig(input, "daemon-config.json"));
+    const config = attempt(input, [ExpectedError], () => parseDaemonConfig(input, "daemon-config.json"));
     if (config === undefined) return;
     must(config.socketDir.startsWith("/") && config.maxConcurrent >= 1, "no socket, or no place in the line");
     must(config.metricsPort === undefined || config.metricsPort < 65_536, "no port");
@@ -139,7 +139,7 @@ export const httpTarget: FuzzTarget = {
   ],
   words: ['"env":{}', '"ENV":{"__proto__":"a"}', '"config":"===="', '"interfaceAttributes":null'],
   run(input) {
-    const request = attempt(input, [CniError, TooLargeError], () => parseHttpRequest(input));
+    const request = attempt(input, [ExpectedError, TooLargeError], () => parseHttpRequest(input));
     for (const [name, value] of Object.entries(request?.environment ?? {})) {
       must(/^[^=\0]+$/.test(name) && !value.includes("\0"), `variable ${JSON.stringify(name)}`);
     }

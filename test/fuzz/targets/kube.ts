@@ -1,7 +1,7 @@
 /** Targets: what Kubernetes, its kubeconfigs and its credential programs say, and certificates. */
 
-import { CniError } from "../../../src/cni/errors.ts";
-import { isJsonObject } from "../../../src/cni/json.ts";
+import { InputError } from "../../../src/base/input-error.ts";
+import { isJsonObject } from "../../../src/base/json.ts";
 import { ApiError } from "../../../src/kube/api.ts";
 import { answerError, retryAfterMs, statusError } from "../../../src/kube/api-answer.ts";
 import { checkPair } from "../../../src/kube/certificates/certificate-file.ts";
@@ -57,7 +57,7 @@ export const kubeconfigTarget: FuzzTarget = {
     "server: 'https://[10.0.0.1]:443'",
   ],
   async run(input) {
-    const config = await attemptLater(input, [CniError], () => parseKubeconfig(input, "/k/config"));
+    const config = await attemptLater(input, [InputError], () => parseKubeconfig(input, "/k/config"));
     must(config === undefined || /^https?:$/.test(config.server.protocol), "another protocol");
     must(config?.proxy === undefined || isProxy(config.proxy.url), "another protocol of a proxy");
   },
@@ -80,7 +80,7 @@ export const proxyEnvironmentTarget: FuzzTarget = {
     const [address = "", proxy = "", noProxy = ""] = input.toString("utf8").split("\n");
     if (!/^https?:/.test(address) || !URL.canParse(address)) return;
     const env = { HTTPS_PROXY: proxy, HTTP_PROXY: proxy, NO_PROXY: noProxy };
-    const choice = attempt(input, [CniError], () => environmentProxy(new URL(address), env));
+    const choice = attempt(input, [InputError], () => environmentProxy(new URL(address), env));
     must(choice === undefined || isProxy(choice.url), "another protocol of a proxy");
   },
 };
@@ -203,7 +203,7 @@ export const signingRequestTarget: FuzzTarget = {
   ],
   run(input) {
     for (const text of [pem(input), input.toString("latin1")]) {
-      const request = attempt(input, [CniError], () => {
+      const request = attempt(input, [InputError], () => {
         const { commonNames, attributes } = readSigningRequest(text);
         return { commonNames, attributes };
       });
@@ -224,7 +224,7 @@ export const certificateTarget: FuzzTarget = {
   words: ["-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----\n"],
   run(input) {
     const text = input.toString("latin1");
-    const validity = attempt(input, [CniError], () => checkPair(text, text, "system:multus:a", "pair"));
+    const validity = attempt(input, [InputError], () => checkPair(text, text, "system:multus:a", "pair"));
     must(validity === undefined, "a certificate of a key that signed none");
   },
 };
@@ -238,7 +238,7 @@ export const wordsTarget: FuzzTarget = {
     const text = input.toString("utf8");
     const milliseconds = parseGoDuration(text);
     must(milliseconds === undefined || milliseconds >= 0, "a duration below 0");
-    const seconds = attempt(input, [CniError], () => certificateSeconds(text, "duration"));
+    const seconds = attempt(input, [InputError], () => certificateSeconds(text, "duration"));
     must(
       seconds === undefined || (Number.isInteger(seconds) && seconds >= 600 && seconds < 2 ** 31),
       "no lifetime",

@@ -1,8 +1,8 @@
 /** Targets: netconf, annotations, plans, NAD manifests, names in the spool, and what a daemon answers. */
 
 import * as yaml from "yaml";
-import { CniError } from "../../../src/cni/errors.ts";
-import { isJsonObject } from "../../../src/cni/json.ts";
+import { ExpectedError, InputError } from "../../../src/base/input-error.ts";
+import { isJsonObject } from "../../../src/base/json.ts";
 import { decodeFailedDel } from "../../../src/multus/failed-dels.ts";
 import { parseInterfaceAttributes } from "../../../src/multus/input/interface-attributes.ts";
 import { parseNetconf } from "../../../src/multus/input/netconf.ts";
@@ -33,7 +33,7 @@ export const netconfTarget: FuzzTarget = {
     '"delegates":[{}]',
   ],
   run(input) {
-    const netconf = attempt(input, [CniError], () => parseNetconf(input));
+    const netconf = attempt(input, [ExpectedError], () => parseNetconf(input));
     if (netconf === undefined) return;
     must(/^[A-Za-z0-9][\w.-]*$/.test(netconf.name), "a name that could leave a directory");
     for (const path of [netconf.binDir, netconf.confDir, netconf.cniDir])
@@ -64,13 +64,13 @@ export const selectionTarget: FuzzTarget = {
   words: ['"name":"', '"namespace":"', '"interface":"', '"ips":[', "@", "/", ",", "kube-system/"],
   run(input) {
     const text = input.toString("utf8");
-    const selections = attempt(input, [CniError], () => parseNetworkSelections(text, "own")) ?? [];
+    const selections = attempt(input, [ExpectedError], () => parseNetworkSelections(text, "own")) ?? [];
     for (const { name, namespace, interfaceRequest } of selections) {
       must(subdomain.test(name) && name.length <= 253, `name ${JSON.stringify(name)}`);
       must(label.test(namespace) && namespace.length <= 253, `namespace ${JSON.stringify(namespace)}`);
       must(interfaceRequest === undefined || !/[/\s\0]/.test(interfaceRequest), "a bad interface");
     }
-    const single = attempt(input, [CniError], () => parseDefaultNetworkSelection(text, "own"));
+    const single = attempt(input, [ExpectedError], () => parseDefaultNetworkSelection(text, "own"));
     if (single !== undefined)
       mustEqual(
         [single.name, single.namespace],
@@ -90,7 +90,7 @@ export const attributesTarget: FuzzTarget = {
   ],
   words: ['"IPS":', '"Mac":""', '"CNI-Args":{}'],
   run(input) {
-    const attributes = attempt(input, [CniError], () => parseInterfaceAttributes(input));
+    const attributes = attempt(input, [ExpectedError], () => parseInterfaceAttributes(input));
     for (const word of [...(attributes?.ips ?? []), attributes?.mac ?? ""]) {
       must(/^[0-9a-fA-F.:/-]*$/.test(word), `address ${JSON.stringify(word)}`);
     }
@@ -157,11 +157,11 @@ export const manifestsTarget: FuzzTarget = {
     for (const path of ["nads.yaml", "nads.json"]) {
       const manifests = attempt(input, [], () => parseManifests(yaml, text, path));
       for (const problem of manifests?.broken ?? []) {
-        must(problem instanceof CniError && problem.message.startsWith(path), "an error without its file");
+        must(problem instanceof InputError && problem.message.startsWith(path), "an error without its file");
         must(problem.message.length <= 4_096 + 8 * text.length, "a long error");
       }
       for (const entry of manifests?.entries.values() ?? []) {
-        must(entry instanceof CniError || typeof entry.name === "string", "no name");
+        must(entry instanceof InputError || typeof entry.name === "string", "no name");
       }
     }
   },

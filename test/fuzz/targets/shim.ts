@@ -1,8 +1,8 @@
 /** Targets: what the shim and the daemon both read, the one in C and the other in TypeScript, must be the same for both. */
 
 import { encodeFrame, FrameType } from "../../../src/agent/frames.ts";
-import { CniError } from "../../../src/cni/errors.ts";
-import { isJsonObject } from "../../../src/cni/json.ts";
+import { ExpectedError } from "../../../src/base/input-error.ts";
+import { isJsonObject } from "../../../src/base/json.ts";
 import { checkedNetconfKeys } from "../../../src/multus/input/netconf.ts";
 import { spoolNameKind } from "../../../src/multus/spool/spool.ts";
 import { readResultLink } from "../../../src/multus/state/expected-link.ts";
@@ -40,7 +40,7 @@ export const netconfTarget: FuzzTarget = {
   ],
   async run(input) {
     // What the daemon refuses no plugin is run for: there the shim may read what it likes.
-    const read = attempt(input, [CniError], () => checkedNetconfKeys(input, "netconf on stdin"));
+    const read = attempt(input, [ExpectedError], () => checkedNetconfKeys(input, "netconf on stdin"));
     const shim: unknown = JSON.parse(await netconfReader.ask(input));
     must(isJsonObject(shim), "the shim's reader says something else");
     if (read === undefined) return;
@@ -92,7 +92,7 @@ export const linkStatesTarget: FuzzTarget = {
     "010.",
   ],
   async run(input) {
-    const link = attempt(input, [CniError], () => readResultLink(input, "net1", [linkNetns]));
+    const link = attempt(input, [ExpectedError], () => readResultLink(input, "net1", [linkNetns]));
     if (link === undefined) return;
     must(link.mac === undefined || /^[0-9a-f]{12}$/.test(link.mac), `MAC address ${link.mac}`);
     // A result that made an order which the shim refuses would fail each CHECK of its pod.

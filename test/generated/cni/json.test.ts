@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
+import { InputError } from "../../../src/base/input-error.ts";
 import {
   arrayElements,
   joinElements,
@@ -11,7 +11,7 @@ import {
   parseJson,
   valueOffset,
   wholeMembers,
-} from "../../../src/cni/json.ts";
+} from "../../../src/base/json.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -52,7 +52,7 @@ describe("the JSON boundary", () => {
         try {
           elements = arrayElements(bytesOf(wrapped), "here");
         } catch (error) {
-          expect(error).toBeInstanceOf(CniError);
+          expect(error).toBeInstanceOf(InputError);
           expect(String(error)).toMatch(/here: not valid JSON: .+ \(line \d+, column \d+\)/);
         }
         expect(elements !== undefined).toBe(parses(wrapped));
@@ -69,7 +69,7 @@ describe("the JSON boundary", () => {
           try {
             run(bytes, "here");
           } catch (error) {
-            expect(error).toBeInstanceOf(CniError);
+            expect(error).toBeInstanceOf(InputError);
           }
         }
         wholeMembers(bytes);

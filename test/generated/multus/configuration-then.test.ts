@@ -4,7 +4,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
-import { arrayElements, objectMembers } from "../../../src/cni/json.ts";
+import { arrayElements, objectMembers } from "../../../src/base/json.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import type { PluginCall } from "../../support/pretended-plugins.ts";

@@ -4,8 +4,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { ExpectedError } from "../../../src/base/input-error.ts";
 import { largeTurnsOf } from "../../../src/base/large-work.ts";
-import { CniError } from "../../../src/cni/errors.ts";
 import { NetworkConfigFiles } from "../../../src/cni/files.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { parseNetconf } from "../../../src/multus/input/netconf.ts";
@@ -92,7 +92,7 @@ async function planned(
     });
     return { cluster, others };
   } catch (error) {
-    if (error instanceof CniError) return undefined;
+    if (error instanceof ExpectedError) return undefined;
     throw error;
   }
 }

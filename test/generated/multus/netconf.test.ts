@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
+import { cniErrorOf } from "../../../src/cni/errors.ts";
 import { parseNetconf } from "../../../src/multus/input/netconf.ts";
 
 const text = fc.string({ minLength: 1 });
@@ -72,9 +72,10 @@ describe("netconf", () => {
         try {
           parseNetconf(bytes);
         } catch (error) {
-          if (!(error instanceof CniError)) throw error;
-          expect([1, 6, 7]).toContain(error.code);
-          expect(error.message).toMatch(/^netconf on stdin: /);
+          const known = cniErrorOf(error);
+          if (known === undefined) throw error;
+          expect([1, 6, 7]).toContain(known.code);
+          expect(known.message).toMatch(/^netconf on stdin: /);
         }
       }),
       { numRuns: 2000 },

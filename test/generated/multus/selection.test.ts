@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
+import { ExpectedError } from "../../../src/base/input-error.ts";
 import { parseNetworkSelections } from "../../../src/multus/input/selection.ts";
 
 const label = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?$/);
@@ -113,7 +113,7 @@ describe("network selections", () => {
             expect(selection.interfaceRequest ?? "x").toMatch(/^[^/\s:]{1,15}$/u);
           }
         } catch (error) {
-          if (!(error instanceof CniError)) throw error;
+          if (!(error instanceof ExpectedError)) throw error;
           expect(error.message).toMatch(/^annotation k8s\.v1\.cni\.cncf\.io\/networks: /);
         }
       }),

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, symlinkSync } from "no
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type CachedAttachment, ResultCache } from "../../../src/cni/cache.ts";
-import { CniErrorCode } from "../../../src/cni/errors.ts";
+import { cniErrorOf } from "../../../src/cni/errors.ts";
 import { collected } from "../../support/collected.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
@@ -153,7 +153,7 @@ describe("the result cache", () => {
     using directory = new ScratchDirectory();
     const cache = new ResultCache(directory.path, new RecordingLogger());
     expect(() => cache.write({ ...attachment, ...bad })).toThrow(
-      expect.objectContaining({ code: expect.toSatisfy((code) => code === 4 || code === 7) }),
+      expect.toSatisfy((error) => [4, 7].includes(cniErrorOf(error)?.code ?? 0)),
     );
     expect(cache.read({ ...key, ...bad })).toBeUndefined();
     expect(() => cache.remove({ ...key, ...bad })).toThrow();
@@ -166,7 +166,7 @@ describe("the result cache", () => {
     directory.write(`${fileName}/in the way`, "");
     expect(() => cache.write(attachment)).toThrow(
       expect.objectContaining({
-        code: CniErrorCode.ioFailure,
+        kind: "file",
         message: expect.stringContaining(`cannot write ${join(directory.path, fileName)}: `),
       }),
     );

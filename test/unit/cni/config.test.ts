@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 
 const kernels = loadKernels();
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
@@ -156,11 +157,9 @@ describe("a network configuration", () => {
       /^x\.conf: .*cniVersions.* \(line 1, column 53\)$/,
     ],
   ])("refuses %s", (text, code, message) => {
-    expect(() => parseNetworkConfig(bytesOf(text), "x.conf", kernels)).toThrow(
-      expect.objectContaining({
-        code,
-        message: typeof message === "string" ? message : expect.stringMatching(message),
-      }),
-    );
+    expect(cniRefusal(() => parseNetworkConfig(bytesOf(text), "x.conf", kernels))).toMatchObject({
+      code,
+      message: typeof message === "string" ? message : expect.stringMatching(message),
+    });
   });
 });

@@ -7,6 +7,7 @@ import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { NetworkConfigFiles } from "../../../src/cni/files.ts";
 import type { NetworkConfigList } from "../../../src/cni/types.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { untilSettled } from "../../support/settled-files.ts";
 
@@ -76,7 +77,7 @@ describe("network configuration files", () => {
     directory.write("05.conf", "{");
     expect(() => files.first(directory.path)).toThrow(
       expect.objectContaining({
-        code: CniErrorCode.decodingFailure,
+        kind: "syntax",
         message: expect.stringContaining("/05.conf: "),
       }),
     );
@@ -103,7 +104,7 @@ describe("network configuration files", () => {
     ]);
     expect(files.pluginsOf(directory.path, "none")).toEqual([]);
     expect(() => files.pluginsOf(directory.path, "../cbr0")).toThrow(
-      expect.objectContaining({ code: CniErrorCode.invalidNetworkConfig }),
+      expect.objectContaining({ kind: "content" }),
     );
   });
 
@@ -136,9 +137,7 @@ describe("network configuration files", () => {
     using directory = new ScratchDirectory();
     const path = directory.write("10.conflist", '{"cniVersion":"1.0.0","name":"cbr0"}');
     const { files } = configFiles();
-    expect(() => files.load(path)).toThrow(
-      expect.objectContaining({ code: CniErrorCode.invalidNetworkConfig }),
-    );
+    expect(() => files.load(path)).toThrow(expect.objectContaining({ kind: "content" }));
     directory.write("cbr0/10.conf", '{"type":"portmap"}');
     expect(types(files.load(path))).toEqual(["portmap"]);
   });
@@ -154,12 +153,10 @@ describe("network configuration files", () => {
       ['{"type":"a/b"}', CniErrorCode.invalidNetworkConfig],
     ] as const) {
       directory.write("cbr0/10.conf", text);
-      expect(() => files.load(path)).toThrow(
-        expect.objectContaining({
-          code,
-          message: expect.stringContaining(`${directory.path}/cbr0/10.conf: `),
-        }),
-      );
+      expect(cniRefusal(() => files.load(path))).toMatchObject({
+        code,
+        message: expect.stringContaining(`${directory.path}/cbr0/10.conf: `),
+      });
     }
   });
 
@@ -169,7 +166,7 @@ describe("network configuration files", () => {
     directory.write("cbr0/10.conf", '{"type":"portmap"}');
     expect(() => configFiles().files.load(path)).toThrow(
       expect.objectContaining({
-        code: CniErrorCode.invalidNetworkConfig,
+        kind: "content",
         message: expect.stringContaining(`${path}: network name "../cbr0"`),
       }),
     );
@@ -192,7 +189,7 @@ describe("network configuration files", () => {
     rmSync(plugin);
     expect(types(files.load(path))).toEqual(["b"]);
     rmSync(path);
-    expect(() => files.load(path)).toThrow(expect.objectContaining({ code: CniErrorCode.ioFailure }));
+    expect(() => files.load(path)).toThrow(expect.objectContaining({ kind: "file" }));
     expect(files.findByName(directory.path, "cbr0")).toBeUndefined();
   });
 
@@ -202,7 +199,7 @@ describe("network configuration files", () => {
     directory.write("10.conflist", list("cbr0", "a"));
     const { files } = configFiles();
     const find = () => files.findByName(directory.path, "lost");
-    expect(find).toThrow(expect.objectContaining({ code: CniErrorCode.invalidNetworkConfig }));
+    expect(find).toThrow(expect.objectContaining({ kind: "content" }));
     expect(find).toThrow(/lost.*00\.conf.*line 1, column 10/);
   });
 

@@ -35,7 +35,7 @@ describe("names", () => {
     );
     expect(() => checkNetworkName(name, "x.conf")).toThrow(
       expect.objectContaining({
-        code: CniErrorCode.invalidNetworkConfig,
+        kind: "content",
         message: expect.stringMatching(/^x\.conf: /),
       }),
     );

@@ -258,6 +258,8 @@ describe("manifests of a directory", () => {
     }
     const { broken, entries } = parseManifests(yaml, bomb.join("\n"), "bomb.yaml");
     expect(entries.size).toBe(0);
-    expect(broken).toEqual([expect.objectContaining({ code: 7, message: expect.stringContaining("alias") })]);
+    expect(broken).toEqual([
+      expect.objectContaining({ kind: "content", message: expect.stringContaining("alias") }),
+    ]);
   });
 });

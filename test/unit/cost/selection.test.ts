@@ -1,9 +1,11 @@
 /** What a pod's annotations cost: in proportion to their length, whatever they say, up to the 256 KiB that Kubernetes allows. */
 
 import { describe, expect, test } from "vitest";
+import { ExpectedError } from "../../../src/base/input-error.ts";
 import { longestAnnotation } from "../../../src/multus/input/bounds.ts";
 import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/input/selection.ts";
 import { growth, linear, refused } from "../../support/growth.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 import { filled } from "./filled.ts";
 
 const sizes = [longestAnnotation / 8, longestAnnotation];
@@ -52,13 +54,14 @@ describe("refused annotations", () => {
     };
     expect(growth({ sizes, work })).toBeLessThan(linear);
     const error = work(longestAnnotation)() as Error;
-    expect(error).toMatchObject({ name: "CniError" });
+    expect(error).toBeInstanceOf(ExpectedError);
   });
 
   test("a text that is longer than an annotation can be, before it is looked at", () => {
-    expect(() => parse(`${" ".repeat(longestAnnotation)}a`)).toThrow(
-      expect.objectContaining({ code: 7, message: expect.stringContaining(`at most ${longestAnnotation}`) }),
-    );
+    expect(cniRefusal(() => parse(`${" ".repeat(longestAnnotation)}a`))).toMatchObject({
+      code: 7,
+      message: expect.stringContaining(`at most ${longestAnnotation}`),
+    });
   });
 });
 
@@ -96,12 +99,10 @@ test("the lists of a selection are as long as their bounds, and no longer", () =
     ["portMappings", { hostPort: 1 }, 4096],
   ] as const) {
     expect(parse(selecting(field, item, most))).toHaveLength(2);
-    expect(() => parse(selecting(field, item, most + 1))).toThrow(
-      expect.objectContaining({
-        code: 7,
-        message: expect.stringContaining(`must have at most ${most} items and has ${most + 1}`),
-      }),
-    );
+    expect(cniRefusal(() => parse(selecting(field, item, most + 1)))).toMatchObject({
+      code: 7,
+      message: expect.stringContaining(`must have at most ${most} items and has ${most + 1}`),
+    });
   }
 });
 
@@ -127,12 +128,10 @@ describe("the number of items", () => {
       ['[{"name":"a"}, {"name":"b,c"}]', 1, 2],
     ];
     for (const [text, most, count] of refusals) {
-      expect(() => parse(text, most)).toThrow(
-        expect.objectContaining({
-          code: 7,
-          message: `annotation k8s.v1.cni.cncf.io/networks: selects ${count} networks, and a pod may have at most ${most} (key maxNetworksPerPod)`,
-        }),
-      );
+      expect(cniRefusal(() => parse(text, most))).toMatchObject({
+        code: 7,
+        message: `annotation k8s.v1.cni.cncf.io/networks: selects ${count} networks, and a pod may have at most ${most} (key maxNetworksPerPod)`,
+      });
     }
   });
 

@@ -1,6 +1,6 @@
 /** Positions point at the character that a person has to change, also in JSON inside YAML. */
 import { describe, expect, it } from "vitest";
-import { TextPlaces } from "../../../src/cni/text-places.ts";
+import { TextPlaces } from "../../../src/base/text-places.ts";
 import { locateDocuments } from "../../../src/ctl/configuration/position.ts";
 
 /** Position of the first `needle` in a text. */

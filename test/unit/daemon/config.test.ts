@@ -1,11 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
 import { parseDaemonConfig, readDaemonConfig } from "../../../src/daemon-config/config.ts";
 import daemonSchema from "../../../src/daemon-config/daemon-config.schema.json" with { type: "json" };
 import { netconfOfDaemon, parseNetconf } from "../../../src/multus/input/netconf.ts";
-import { refusal } from "../../support/refusal.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 function parse(text: string) {
@@ -60,11 +59,9 @@ describe("the daemon's configuration", () => {
     });
     const also = parse('{"onMissingNetworks": "evict", "evictAlso": ["daemonSets", "barePods"]}');
     expect(also).toMatchObject({ eviction: { daemonSets: true, barePods: true }, unused: [] });
-    expect(refusal(() => parse('{"onMissingNetworks": "delete"}'), CniError).message).toContain(
-      "onMissingNetworks",
-    );
+    expect(cniRefusal(() => parse('{"onMissingNetworks": "delete"}')).message).toContain("onMissingNetworks");
     expect(
-      refusal(() => parse('{"onMissingNetworks": "evict", "evictAlso": ["static"]}'), CniError).message,
+      cniRefusal(() => parse('{"onMissingNetworks": "evict", "evictAlso": ["static"]}')).message,
     ).toContain("evictAlso");
   });
 
@@ -171,7 +168,7 @@ describe("the daemon's configuration", () => {
     [{ certDuration: "9m59s" }, /certDuration must be from 10m to 2147483647s: none is signed for 9m59s/],
   ])("refuses perNodeCertificate %j", (keys, message) => {
     const text = JSON.stringify({ perNodeCertificate: { enabled: true, ...keys } });
-    expect(refusal(() => parse(text), CniError)).toMatchObject({
+    expect(cniRefusal(() => parse(text))).toMatchObject({
       code: 7,
       message: expect.stringMatching(message),
     });
@@ -214,7 +211,7 @@ describe("the daemon's configuration", () => {
     ['{\n  "socketDir": "/run",\n}', 6, /daemon-config\.json: .*line 3, column 1/],
     ["", 6, /daemon-config\.json: .*line 1, column 1/],
   ])("refuses %j with code %i and says where", (text, code, message) => {
-    const error = refusal(() => parse(text), CniError);
+    const error = cniRefusal(() => parse(text));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
   });
@@ -225,7 +222,7 @@ describe("the daemon's configuration", () => {
     writeFileSync(file, '{"maxConcurrent": 3}');
     expect(readDaemonConfig(file).maxConcurrent).toBe(3);
     const missing = join(directory.path, "missing.json");
-    expect(refusal(() => readDaemonConfig(missing), CniError)).toMatchObject({
+    expect(cniRefusal(() => readDaemonConfig(missing))).toMatchObject({
       code: 5,
       message: expect.stringContaining(missing),
     });

@@ -1,12 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
 import { parseHttpRequest } from "../../../src/daemon/http/http-request.ts";
-import { refusal } from "../../support/refusal.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const parse = (text: string) => parseHttpRequest(Buffer.from(text));
 const refused = (text: string) => {
-  const { code, message } = refusal(() => parse(text), CniError);
+  const { code, message } = cniRefusal(() => parse(text));
   return [code, message];
 };
 

@@ -3,13 +3,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
 import { createRuntimeConfigKeeper } from "../../../src/daemon/runtime-config.ts";
 import { parseDaemonConfig } from "../../../src/daemon-config/config.ts";
 import type { RuntimeConfigSettings } from "../../../src/daemon-config/runtime-config.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { refusal } from "../../support/refusal.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 const parse = (keys: Readonly<Record<string, unknown>>) =>
@@ -142,7 +141,7 @@ describe("refused configurations", () => {
     [{ daemonSocketDir: "run" }, 7, /daemonSocketDir must match pattern/],
     [{ capabilities: { mac: "yes" } }, 7, /capabilities\.mac must be boolean/],
   ])("%j with code %i", (keys, code, message) => {
-    const error = refusal(() => parse({ multusConfigFile: "auto", ...keys }), CniError);
+    const error = cniRefusal(() => parse({ multusConfigFile: "auto", ...keys }));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
   });
@@ -156,7 +155,7 @@ describe("refused configurations", () => {
         loadKernels(),
         log,
       );
-    expect(refusal(() => keeper("/etc/multus.cfg"), CniError).message).toContain("multusConfigFile");
+    expect(cniRefusal(() => keeper("/etc/multus.cfg")).message).toContain("multusConfigFile");
     const file = join(directory.path, "05-mine.conf");
     writeFileSync(file, "{}");
     expect(keeper(file)).toBeUndefined();

@@ -1,7 +1,7 @@
 /** Lines and columns of kernel errors. */
 
 import { expect, it } from "vitest";
-import { lineColumn } from "../../../src/kernels/index.ts";
+import { lineColumn } from "../../../src/base/text-places.ts";
 
 it.each([
   ["", 0, 1, 1],

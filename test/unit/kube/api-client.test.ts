@@ -357,7 +357,7 @@ describe("credentials", () => {
     const error = await failureOf(api.request(get("/x")));
     expect(error).toBeInstanceOf(ApiUnreachable);
     expect(String(error)).toContain("/nonexistent/kubeconfig");
-    expect(error).toMatchObject({ cause: { name: "CniError", code: 5 } });
+    expect(error).toMatchObject({ cause: { kind: "file" } });
     api.close();
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
+import { InputError } from "../../../src/base/input-error.ts";
 import { type OpenCluster, openCluster } from "../../../src/kube/cluster.ts";
 import { Loggers } from "../../../src/log/loggers.ts";
 import { logSettings } from "../../../src/log/settings.ts";
@@ -99,15 +99,15 @@ describe.concurrent("a cluster", () => {
     expect(at.server.asked.filter((request) => request.includes(podsPath))).toEqual([]);
   });
 
-  test("of a kubeconfig that cannot be used is a CNI error that names it", async () => {
+  test("of a kubeconfig that cannot be used is an error that names it", async () => {
     await using at = await TestCluster.start();
     at.kubeconfig = at.directory.write("kubeconfig", '{"clusters": 5}');
     await expect(at.open()).rejects.toMatchObject({
-      code: 7,
+      kind: "content",
       message: expect.stringContaining(at.kubeconfig),
     });
     at.kubeconfig = `${at.kubeconfig}-missing`;
-    await expect(at.open()).rejects.toThrow(CniError);
+    await expect(at.open()).rejects.toThrow(InputError);
   });
 });
 

@@ -157,7 +157,7 @@ describe("a request's cluster", () => {
     for (const path of ["/1", "/2", "/3", "/4"]) expect(await opened.which(path)).toBe(path);
     for (const path of ["/5", "/6"]) {
       await expect(opened.which(path)).rejects.toMatchObject({
-        code: 7,
+        kind: "content",
         message: expect.stringContaining(path),
       });
     }

@@ -4,7 +4,7 @@ import { chmodSync, readFileSync, rmSync } from "node:fs";
 import { utimes } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { stringify } from "yaml";
-import { CniError } from "../../../src/cni/errors.ts";
+import { type CniError, cniErrorOf } from "../../../src/cni/errors.ts";
 import type { Access, Credentials } from "../../../src/kube/access.ts";
 import { inClusterCredentials, isInCluster, kubeconfigCredentials } from "../../../src/kube/credentials.ts";
 import { FollowedFile } from "../../../src/kube/followed-file.ts";
@@ -66,7 +66,8 @@ async function refusalOf(credentials: Credentials): Promise<CniError> {
     () => undefined,
     (error: unknown) => error,
   );
-  if (problem instanceof CniError) return problem;
+  const known = cniErrorOf(problem);
+  if (known !== undefined) return known;
   throw new Error(`not refused: ${String(problem)}`);
 }
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { CniError } from "../../../src/cni/errors.ts";
+import { type CniError, cniErrorOf } from "../../../src/cni/errors.ts";
 import { type Kubeconfig, parseKubeconfig } from "../../../src/kube/kubeconfig.ts";
 
 const path = "/etc/kube/config";
@@ -41,7 +41,8 @@ async function refusalOf(text: string | Uint8Array, context?: string): Promise<C
     () => undefined,
     (problem: unknown) => problem,
   );
-  if (error instanceof CniError) return error;
+  const known = cniErrorOf(error);
+  if (known !== undefined) return known;
   throw new Error(`not refused: ${String(error)}`);
 }
 

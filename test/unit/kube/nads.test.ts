@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
+import { type CniError, cniErrorOf } from "../../../src/cni/errors.ts";
 import { KubeNads } from "../../../src/kube/nads.ts";
 import { type Logger, silentLogger } from "../../../src/log/logger.ts";
 import type { Nad } from "../../../src/multus/plan/nads.ts";
@@ -32,7 +32,8 @@ const configOf = (found: Nad | undefined) => found && Buffer.from(found.config).
 
 async function failure(work: Promise<unknown>): Promise<CniError> {
   const outcome = await work.catch((error: unknown) => error);
-  if (outcome instanceof CniError) return outcome;
+  const known = cniErrorOf(outcome);
+  if (known !== undefined) return known;
   throw new Error(`no CniError but ${String(outcome)}`);
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
+import { type CniError, cniErrorOf } from "../../../src/cni/errors.ts";
 import { KubePods } from "../../../src/kube/pods.ts";
 import { type Logger, silentLogger } from "../../../src/log/logger.ts";
 import { type KubeObject, podsPath } from "../../support/pretended-api-server.ts";
@@ -227,7 +227,8 @@ describe.concurrent("without a watch", () => {
 describe.concurrent("an API that does not answer", () => {
   async function failure(work: Promise<unknown>): Promise<CniError> {
     const outcome = await work.catch((error: unknown) => error);
-    if (outcome instanceof CniError) return outcome;
+    const known = cniErrorOf(outcome);
+    if (known !== undefined) return known;
     throw new Error(`no CniError but ${String(outcome)}`);
   }
 

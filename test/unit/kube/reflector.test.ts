@@ -2,7 +2,7 @@
 
 import type { ServerResponse } from "node:http";
 import { describe, expect, it, vi } from "vitest";
-import type { JsonObject } from "../../../src/cni/json.ts";
+import type { JsonObject } from "../../../src/base/json.ts";
 import { listMetadataOnly, metadataOnly } from "../../../src/kube/api.ts";
 import type { ApiClient } from "../../../src/kube/api-client.ts";
 import { type ObjectMeta, Reflector, type ReflectorOptions } from "../../../src/kube/reflector.ts";

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
 import { parseInterfaceAttributes } from "../../../src/multus/input/interface-attributes.ts";
-import { refusal } from "../../support/refusal.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 
 const parse = (text: string) => parseInterfaceAttributes(Buffer.from(text));
 
@@ -38,7 +37,5 @@ test.each([
   ['{"mac":1}', "mac must be a hardware address (6, 8 or 20 bytes), is 1"],
   ['{"cni-args":[]}', "cni-args must be an object, is an array"],
 ])("%s is refused", (text, message) => {
-  expect(refusal(() => parse(text), CniError).message).toMatch(
-    `interfaceAttributes: ${message} (line 1, column `,
-  );
+  expect(cniRefusal(() => parse(text)).message).toMatch(`interfaceAttributes: ${message} (line 1, column `);
 });

@@ -3,7 +3,6 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import { NadFiles } from "../../../src/multus/plan/nad-files.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
@@ -148,7 +147,7 @@ metadata: {name: two, namespace: other}
     expect(await configOf(source, "whole")).toBe("{}");
     expect(await configOf(source, "ba")).toBeUndefined();
     await expect(source.get("default", "bad")).rejects.toMatchObject({
-      code: CniErrorCode.invalidNetworkConfig,
+      kind: "content",
       message: expect.stringMatching(/\/broken\.yaml: not valid YAML: .+ \(line [56], column \d+\)$/),
     });
     expect(log.causes).not.toEqual([]);
@@ -203,7 +202,7 @@ metadata: {name: two, namespace: other}
     using directory = new ScratchDirectory();
     const path = directory.write("a.yaml", `kind: NetworkAttachmentDefinition\n${text}\n`);
     await expect(new NadFiles(directory.path, silentLogger).get("default", "x")).rejects.toMatchObject({
-      code: CniErrorCode.invalidNetworkConfig,
+      kind: "content",
       message: `${path}: ${message}`,
     });
   });

@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { netconfOverrides, parseNetconf } from "../../../src/multus/input/netconf.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const netconf = (keys: object) =>
@@ -110,9 +111,9 @@ describe("the netconf", () => {
     { daemonSocketDir: "/\0" },
     { daemonCommand: ["/a", "\0"] },
   ])("refuses the zero byte that the shim refuses, in %j", (keys) => {
-    expect(() => parseNetconf(netconf(keys))).toThrow(
-      expect.objectContaining({ code: CniErrorCode.invalidNetworkConfig }),
-    );
+    expect(cniRefusal(() => parseNetconf(netconf(keys)))).toMatchObject({
+      code: CniErrorCode.invalidNetworkConfig,
+    });
   });
 
   it("takes a null key for absent, as Go does", () => {
@@ -303,9 +304,10 @@ describe("the netconf", () => {
       'auxiliaryCNIChainName: network name "../x" must be',
     ],
   ])("refuses %s", (text, code, message) => {
-    expect(() => parseNetconf(bytesOf(text))).toThrow(
-      expect.objectContaining({ code, message: expect.stringContaining(`netconf on stdin: ${message}`) }),
-    );
+    expect(cniRefusal(() => parseNetconf(bytesOf(text)))).toMatchObject({
+      code,
+      message: expect.stringContaining(`netconf on stdin: ${message}`),
+    });
   });
 });
 

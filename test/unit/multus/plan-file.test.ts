@@ -2,13 +2,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
-import { CniError } from "../../../src/cni/errors.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import type { Delegate } from "../../../src/multus/plan/delegate.ts";
 import { encodePlan } from "../../../src/multus/plan/plan-encoding.ts";
 import { decodePlan } from "../../../src/multus/state/plan-decoding.ts";
 import { readPlan, removePlan, writePlan } from "../../../src/multus/state/plan-file.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 let kernels: Kernels;
@@ -208,31 +208,33 @@ describe("on disk", () => {
       const network = parseNetworkConfig(Buffer.from(text), "test", kernels);
       return delegateOf(single, { name: network.name, network });
     };
-    expect(() => writePlan(directory.path, "c", [nested("dns")])).toThrow(
-      expect.objectContaining({ code: 7, message: expect.stringContaining("network deep: ") }),
-    );
+    expect(cniRefusal(() => writePlan(directory.path, "c", [nested("dns")]))).toMatchObject({
+      code: 7,
+      message: expect.stringContaining("network deep: "),
+    });
     expect(existsSync(join(directory.path, "c"))).toBe(false);
     writePlan(directory.path, "c", [nested("unknown")]);
     expect(readPlan(directory.path, "c")).toMatchObject({ problem: "" });
   });
 
-  test("a plan that cannot be written is error 5 that names the file", () => {
+  test("a plan that cannot be written is a file error that names the file", () => {
     using scratch = new ScratchDirectory("plan");
     const file = join(scratch.path, "file");
     writeFileSync(file, "");
-    expect(() => writePlan(file, "c1", [delegateOf(single)])).toThrow(
-      expect.objectContaining({ code: 5, message: expect.stringContaining(join(file, "c1")) }),
-    );
+    expect(cniRefusal(() => writePlan(file, "c1", [delegateOf(single)]))).toMatchObject({
+      code: 5,
+      message: expect.stringContaining(join(file, "c1")),
+    });
     expect(readFileSync(file, "utf8")).toBe("");
   });
 
-  test("removing is the same with and without a plan; a directory in its place is error 5", () => {
+  test("removing is the same with and without a plan; a directory in its place is a file error", () => {
     using scratch = new ScratchDirectory("plan");
     writePlan(scratch.path, "c1", []);
     removePlan(scratch.path, "c1");
     expect(existsSync(join(scratch.path, "c1"))).toBe(false);
     removePlan(scratch.path, "c1");
     mkdirSync(join(scratch.path, "c2"));
-    expect(() => removePlan(scratch.path, "c2")).toThrow(CniError);
+    expect(() => removePlan(scratch.path, "c2")).toThrow(expect.objectContaining({ kind: "file" }));
   });
 });

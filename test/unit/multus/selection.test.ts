@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
 import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../src/multus/input/selection.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 
 const textOf = (bytes: Uint8Array | undefined) =>
   bytes === undefined ? undefined : Buffer.from(bytes).toString();
@@ -44,12 +45,10 @@ describe("the comma form", () => {
       'item 1, "a@x y": interface "x y" has a slash, a colon, a percent sign, white space or a control character',
     ],
   ])("refuses %j", (text, message) => {
-    expect(() => parseNetworkSelections(text, "pods")).toThrow(
-      expect.objectContaining({
-        code: CniErrorCode.invalidNetworkConfig,
-        message: `annotation k8s.v1.cni.cncf.io/networks: ${message}`,
-      }),
-    );
+    expect(cniRefusal(() => parseNetworkSelections(text, "pods"))).toMatchObject({
+      code: CniErrorCode.invalidNetworkConfig,
+      message: `annotation k8s.v1.cni.cncf.io/networks: ${message}`,
+    });
   });
 });
 
@@ -120,12 +119,10 @@ describe("the JSON form", () => {
     ['"Other/a"', '"Other"'],
     ['"../a"', '".."'],
   ])("refuses name %s", (name, value) => {
-    expect(() => parseNetworkSelections(`[{"name":${name}}]`, "pods")).toThrow(
-      expect.objectContaining({
-        code: CniErrorCode.invalidNetworkConfig,
-        message: expect.stringContaining(`, is ${value}`),
-      }),
-    );
+    expect(cniRefusal(() => parseNetworkSelections(`[{"name":${name}}]`, "pods"))).toMatchObject({
+      code: CniErrorCode.invalidNetworkConfig,
+      message: expect.stringContaining(`, is ${value}`),
+    });
   });
 
   it.each([
@@ -212,12 +209,10 @@ describe("the JSON form", () => {
     ["[null]", "[0] must be object, is null (line 1, column 2)"],
     ['"a"', 'it must be array, is "a" (line 1, column 1)'],
   ])("refuses %s", (text, message) => {
-    expect(() => parseNetworkSelections(text, "pods")).toThrow(
-      expect.objectContaining({
-        code: CniErrorCode.invalidNetworkConfig,
-        message: `annotation k8s.v1.cni.cncf.io/networks: ${message}`,
-      }),
-    );
+    expect(cniRefusal(() => parseNetworkSelections(text, "pods"))).toMatchObject({
+      code: CniErrorCode.invalidNetworkConfig,
+      message: `annotation k8s.v1.cni.cncf.io/networks: ${message}`,
+    });
   });
 
   it("takes names as long as Kubernetes allows, and no longer", () => {
@@ -229,13 +224,11 @@ describe("the JSON form", () => {
   });
 
   it("says where broken JSON breaks", () => {
-    expect(() => parseNetworkSelections('[{"name":"a"},\n {"name":}]', "pods")).toThrow(
-      expect.objectContaining({
-        code: CniErrorCode.decodingFailure,
-        message:
-          "annotation k8s.v1.cni.cncf.io/networks: not valid JSON: a value is expected (line 2, column 10)",
-      }),
-    );
+    expect(cniRefusal(() => parseNetworkSelections('[{"name":"a"},\n {"name":}]', "pods"))).toMatchObject({
+      code: CniErrorCode.decodingFailure,
+      message:
+        "annotation k8s.v1.cni.cncf.io/networks: not valid JSON: a value is expected (line 2, column 10)",
+    });
   });
 });
 

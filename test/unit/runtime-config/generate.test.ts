@@ -1,13 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
-import { CniError } from "../../../src/cni/errors.ts";
 import { supportedVersions } from "../../../src/cni/versions.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { parseNetconf } from "../../../src/multus/input/netconf.ts";
 import { chooseClusterNetwork, namedClusterNetwork } from "../../../src/runtime-config/files.ts";
 import { type GeneratorOptions, generateRuntimeConfig } from "../../../src/runtime-config/generate.ts";
 import { generatorOptions } from "../../support/generator-options.ts";
-import { refusal } from "../../support/refusal.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 
 const kernels = loadKernels();
 const annotations = "io.kubernetes.cri.pod-annotations";
@@ -223,7 +222,7 @@ describe("invalid sources", () => {
     ],
     [{ netconfKeys: { binDir: 5 } }, flannel, 7, /made from \S+flannel\.conflist, is of no use: .*binDir/],
   ])("%j over %j is refused with code %i", (options, cluster, code, message) => {
-    const error = refusal(() => generate(options, cluster), CniError);
+    const error = cniRefusal(() => generate(options, cluster));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
   });
@@ -242,7 +241,7 @@ describe("the cluster network's file", () => {
 
   test("may be named, and is then never Multus's own", () => {
     expect(namedClusterNetwork("/d", "99-x.conf", "multusMasterCNI")).toBe("/d/99-x.conf");
-    const error = refusal(() => namedClusterNetwork("/d", "00-multus.conf", "multusMasterCNI"), CniError);
+    const error = cniRefusal(() => namedClusterNetwork("/d", "00-multus.conf", "multusMasterCNI"));
     expect(error).toMatchObject({
       code: 7,
       message: expect.stringMatching(/^multusMasterCNI 00-multus\.conf: files/),

@@ -16,7 +16,6 @@ import {
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { CniError } from "../../../src/cni/errors.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import type { LogFields } from "../../../src/log/logger.ts";
 import { type KeeperOptions, RuntimeConfigKeeper } from "../../../src/runtime-config/keeper.ts";
@@ -24,7 +23,7 @@ import { ClusterNetworkSource, CopiedFileSource } from "../../../src/runtime-con
 import type { WatchDirectory } from "../../../src/runtime-config/watch.ts";
 import { generatorOptions } from "../../support/generator-options.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { refusal } from "../../support/refusal.ts";
+import { cniRefusal } from "../../support/refusal.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 const kernels = loadKernels();
@@ -242,7 +241,7 @@ describe("the cluster network's file", () => {
   test("is never one of Multus's own", () => {
     install("00-multus-old.conflist");
     expect(started().notInPlace).toContain("waiting for a cluster network");
-    expect(refusal(() => keeper({}, "00-multus.conf"), CniError).message).toContain(
+    expect(cniRefusal(() => keeper({}, "00-multus.conf")).message).toContain(
       "multusMasterCNI 00-multus.conf: files that begin with 00-multus are Multus's own",
     );
   });
@@ -651,7 +650,7 @@ describe("a file that the user provides", () => {
   });
 
   test("has a name that runtimes read", () => {
-    const error = refusal(() => new CopiedFileSource("/etc/multus.cfg", kernels), CniError);
+    const error = cniRefusal(() => new CopiedFileSource("/etc/multus.cfg", kernels));
     expect(error.message).toMatch(/^multusConfigFile \/etc\/multus\.cfg: .*\.conf, \.conflist, \.json/);
   });
 

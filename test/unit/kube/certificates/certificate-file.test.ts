@@ -3,14 +3,13 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { CniError } from "../../../../src/cni/errors.ts";
 import {
   currentCertificatePath,
   readCurrentCertificate,
   storeCertificate,
 } from "../../../../src/kube/certificates/certificate-file.ts";
 import { certificateAndKey } from "../../../support/certificate-signer.ts";
-import { refusal } from "../../../support/refusal.ts";
+import { cniRefusal } from "../../../support/refusal.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
 
 const user = "system:multus:node-1";
@@ -74,7 +73,7 @@ describe("a stored certificate", () => {
   ])("that is %s is refused by name", (_, content, message) => {
     using directory = new ScratchDirectory();
     directory.write("multus-client-current.pem", content());
-    const error = refusal(() => readCurrentCertificate(directory.path, user), CniError);
+    const error = cniRefusal(() => readCurrentCertificate(directory.path, user));
     expect(error.message).toContain(currentCertificatePath(directory.path));
     expect(error.message).toMatch(message);
   });

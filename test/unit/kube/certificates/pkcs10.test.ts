@@ -2,14 +2,13 @@
 
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { CniError } from "../../../../src/cni/errors.ts";
 import {
   makeSigningRequest,
   readSigningRequest,
   subjectBytes,
 } from "../../../../src/kube/certificates/pkcs10.ts";
 import { runCommand } from "../../../support/command.ts";
-import { refusal } from "../../../support/refusal.ts";
+import { cniRefusal } from "../../../support/refusal.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
 
 const user = "system:multus:node-1";
@@ -100,7 +99,7 @@ describe("bytes that are no request", () => {
     ["another signature", pem(changed(bytes.length - 1)), /signature/],
     ["too much", pem(Buffer.alloc(20_000)), /more than 8192 bytes/],
   ])("%s is refused", (_, text, message) => {
-    const error = refusal(() => readSigningRequest(text), CniError);
+    const error = cniRefusal(() => readSigningRequest(text));
     expect(error).toMatchObject({ code: 6 });
     expect(error.message).toMatch(message);
   });

@@ -1,12 +1,10 @@
-/**
- * The problems that a compiled JSON schema finds, as one CNI error with their positions. It is in src/cni because its errors are the
- * spec's (code 7) and every room that reads configuration is above this one.
- */
+/** The problems that a compiled JSON schema finds, as one error with their positions. */
 
-import { lineColumn } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
-import { type CniError, CniErrorCode, type TextProblem, textError } from "./errors.ts";
+import type { TextProblem } from "./input-error.ts";
+import { type InputError, textError } from "./input-error.ts";
 import { scalarText, valueOffset } from "./json.ts";
+import { lineColumn } from "./text-places.ts";
 
 /** One thing wrong, as ajv reports it with `verbose`. */
 export interface SchemaProblem {
@@ -32,7 +30,7 @@ const problemsShown = 3;
  * Checks a parsed document against its schema.
  * @param bytes the text that `value` was parsed from, for line and column
  * @param where names the source in errors
- * @throws {CniError} 7: `where: delegates[0].name must be string, is 12 (line 3, column 5)`
+ * @throws {InputError} of kind "content": `where: delegates[0].name must be string, is 12 (line 3, column 5)`
  */
 export function checkSchema(
   validate: SchemaValidator,
@@ -44,7 +42,7 @@ export function checkSchema(
   const problems = validate.errors ?? [];
   const shown = problems.slice(0, problemsShown).map((problem) => describe(problem, bytes));
   if (problems.length > shown.length) shown.push({ message: `and ${problems.length - shown.length} more` });
-  throw textError(CniErrorCode.invalidNetworkConfig, where, shown);
+  throw textError("content", where, shown);
 }
 
 /**
@@ -58,9 +56,9 @@ export function invalidValue(
   path: readonly string[],
   message: string,
   value: unknown,
-): CniError {
+): InputError {
   const problem = describeValue(bytes, path, `${message}, is ${shorten(value)}`);
-  return textError(CniErrorCode.invalidNetworkConfig, where, [problem]);
+  return textError("content", where, [problem]);
 }
 
 function describe(problem: SchemaProblem, bytes: Uint8Array): TextProblem {

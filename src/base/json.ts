@@ -1,6 +1,7 @@
 /** The JSON boundary: text to values with a position in every error, and raw slices for what must stay as it was written (numbers beyond 2^53). */
 
 import { isUtf8 } from "node:buffer";
+import { type InputError, textError } from "./input-error.ts";
 import {
   backslash,
   closeBrace,
@@ -14,9 +15,8 @@ import {
   point,
   quote,
   zero,
-} from "../base/json-bytes.ts";
-import { lineColumn } from "../kernels/index.ts";
-import { type CniError, CniErrorCode, textError } from "./errors.ts";
+} from "./json-bytes.ts";
+import { lineColumn } from "./text-places.ts";
 
 /** Where the text stops being JSON. */
 class JsonProblem extends Error {
@@ -34,7 +34,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /**
  * Parses JSON text.
  * @param where names the source in errors: a file, "netconf on stdin", an annotation
- * @throws {CniError} 6 with `where`, line and column
+ * @throws {InputError} of kind "syntax", with `where`, line and column
  */
 export function parseJson(bytes: Uint8Array, where: string): unknown {
   if (!isUtf8(bytes)) throw decodingFailure("not UTF-8", bytes, firstInvalidUtf8(bytes), where);
@@ -49,7 +49,7 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
 /**
  * The members of a JSON object as raw bytes (views into `bytes`); the last of duplicate keys wins. Strings need not be UTF-8.
  * @param isWanted tells those that are wanted by their names; undefined: all. A text of some megabytes can have a million
- * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
+ * @throws {InputError} where it is not JSON, or not an object
  */
 export function objectMembers(
   bytes: Uint8Array,
@@ -70,7 +70,7 @@ export function objectMembers(
  * The members of a JSON object as raw bytes, as Go reads them into the fields of a type: of duplicate keys the last one that is not null. A null leaves a text, a number or a struct
  * as it is; that it empties a list or a map in Go is not followed, so that the rule is one for all keys.
  * @param isWanted as for objectMembers
- * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
+ * @throws {InputError} where it is not JSON, or not an object
  */
 export function fieldMembers(
   bytes: Uint8Array,
@@ -95,7 +95,7 @@ export function fieldMembers(
 /**
  * The members of a JSON object as raw bytes, in the order of the text; of duplicate keys every one.
  * @param isWanted as for objectMembers
- * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
+ * @throws {InputError} where it is not JSON, or not an object
  */
 export function everyMember(
   bytes: Uint8Array,
@@ -128,7 +128,7 @@ export function wholeMembers(bytes: Uint8Array): Map<string, Uint8Array> {
   return members;
 }
 
-/** The elements of a JSON array as raw bytes (views into `bytes`). @throws {CniError} 6 where it is not JSON, 7 where it is not an array */
+/** The elements of a JSON array as raw bytes (views into `bytes`). @throws {InputError} where it is not JSON, or not an array */
 export function arrayElements(bytes: Uint8Array, where: string): Uint8Array[] {
   const elements: Uint8Array[] = [];
   scan(bytes, where, openBracket, "array", (start) => {
@@ -224,12 +224,12 @@ export function valueOffset(bytes: Uint8Array, path: readonly string[]): number 
   return offset;
 }
 
-function decodingFailure(what: string, bytes: Uint8Array, offset: number, where: string): CniError {
+function decodingFailure(what: string, bytes: Uint8Array, offset: number, where: string): InputError {
   const message = `not valid JSON: ${what}`;
-  return textError(CniErrorCode.decodingFailure, where, [{ message, ...lineColumn(bytes, offset) }]);
+  return textError("syntax", where, [{ message, ...lineColumn(bytes, offset) }]);
 }
 
-/** Runs a scan; what it finds wrong becomes a CNI error. `otherwise` is thrown where it finds nothing. */
+/** Runs a scan; what it finds wrong becomes an InputError. `otherwise` is thrown where it finds nothing. */
 function atPosition(bytes: Uint8Array, where: string, otherwise: unknown, run: () => void): unknown {
   try {
     run();
@@ -252,7 +252,7 @@ function scan(
     if (bytes[start] === open) return run(start);
     scanDocument(bytes);
     const message = `must be an ${kind}`;
-    throw textError(CniErrorCode.invalidNetworkConfig, where, [{ message, ...lineColumn(bytes, start) }]);
+    throw textError("content", where, [{ message, ...lineColumn(bytes, start) }]);
   });
   if (wrong !== undefined) throw wrong;
 }

@@ -11,8 +11,8 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { isMissingFile, systemErrorCode } from "../base/system-error.ts";
-import { ioFailure } from "./errors.ts";
+import { ioFailure } from "./input-error.ts";
+import { isMissingFile, systemErrorCode } from "./system-error.ts";
 
 /** State files may hold addresses and configuration secrets: for the owner only. */
 const fileMode = 0o600;
@@ -27,7 +27,7 @@ const directoryMode = 0o700;
  *
  * Synchronous: a few short system calls cost less in place than the way to another thread and back.
  * @param temporaryPath in the same directory; always the same for one `path`, so that a leftover of a crash does not stay
- * @throws {CniError} 5
+ * @throws {InputError} of kind "file"
  */
 export function writeFileAtomically(path: string, bytes: Uint8Array, temporaryPath: string): void {
   try {

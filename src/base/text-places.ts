@@ -1,10 +1,33 @@
-/** Lines and columns in one text that many errors are about. */
+/** Where in a text something is: lines and columns. */
 
-import type { TextPlace } from "./errors.ts";
+/** A place in a text; both from 1, columns in characters. */
+export interface TextPlace {
+  readonly line: number;
+  readonly column: number;
+}
 
 const lineFeed = 0x0a;
 
-/** Goes on from the place before where it can: places that are asked for in their order cost one look at the text, however many they are. */
+/**
+ * Line and column of a byte.
+ * @param offset index of the byte, at most `bytes.length`
+ */
+export function lineColumn(bytes: Uint8Array, offset: number): TextPlace {
+  let line = 1;
+  let column = 1;
+  for (let index = 0; index < offset && index < bytes.length; index++) {
+    const byte = bytes[index] ?? 0;
+    if (byte === lineFeed) {
+      line++;
+      column = 1;
+    } else if ((byte & 0xc0) !== 0x80) {
+      column++;
+    }
+  }
+  return { line, column };
+}
+
+/** Places in one text that many errors are about. Goes on from the place before where it can: places that are asked for in their order cost one look at the text, however many they are. */
 export class TextPlaces {
   readonly #text: string;
   #offset = 0;

@@ -1,8 +1,7 @@
 /** Errors of the JSON boundary say what, and where. */
 
 import { describe, expect, it } from "vitest";
-import { CniErrorCode } from "../../../src/cni/errors.ts";
-import { objectMembers, parseJson } from "../../../src/cni/json.ts";
+import { objectMembers, parseJson } from "../../../src/base/json.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
@@ -23,7 +22,7 @@ describe("errors of JSON text", () => {
   ])("%j", (text, message) => {
     expect(() => parseJson(bytesOf(text), "x.conf")).toThrow(
       expect.objectContaining({
-        code: CniErrorCode.decodingFailure,
+        kind: "syntax",
         message: `x.conf: not valid JSON: ${message}`,
       }),
     );
@@ -37,7 +36,7 @@ describe("errors of JSON text", () => {
   it("tells an array from an object", () => {
     expect(() => objectMembers(bytesOf(" []"), "x.conf")).toThrow(
       expect.objectContaining({
-        code: CniErrorCode.invalidNetworkConfig,
+        kind: "content",
         message: "x.conf: must be an object (line 1, column 2)",
       }),
     );

@@ -17,7 +17,7 @@ export interface KeySpelling {
   /**
    * Reads an object as Go reads one into a type: a member that is null counts as absent.
    * @param isWanted tells those that are wanted by their names as they are written; undefined: all
-   * @throws {CniError} 6 where it is not JSON, 7 where it is not an object
+   * @throws {InputError} where it is not JSON, or not an object
    */
   present(bytes: Uint8Array, where: string, isWanted?: (name: string) => boolean): PresentMembers;
 }

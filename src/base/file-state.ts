@@ -2,8 +2,8 @@
 
 import { readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
-import { isMissingFile } from "../base/system-error.ts";
-import { CniError, ioFailure } from "./errors.ts";
+import { ExpectedError, ioFailure } from "./input-error.ts";
+import { isMissingFile } from "./system-error.ts";
 
 /**
  * Milliseconds for which a changed file counts as still changing. Time stamps move in steps of a few milliseconds: a second write
@@ -59,13 +59,13 @@ export function directoryState(path: string): DirectoryState | undefined {
 /**
  * The states of a directory's regular files whose names have one of `extensions`, in the order of their names.
  * @returns [] if there is no such directory
- * @throws {CniError} 5
+ * @throws {InputError} of kind "file"
  */
 export function fileStates(directory: string, extensions: readonly string[]): FileState[] {
   return Array.from(statesIn(directory, extensions));
 }
 
-/** The first of them; the others are not looked at. @returns undefined if there is none @throws {CniError} 5 */
+/** The first of them; the others are not looked at. @returns undefined if there is none @throws {InputError} of kind "file" */
 export function firstFileState(directory: string, extensions: readonly string[]): FileState | undefined {
   for (const state of statesIn(directory, extensions)) return state;
   return undefined;
@@ -98,7 +98,7 @@ export class FileMemory<Value> {
   /**
    * The kept value of `key`, or else what `make` gives.
    * @param states of all files that the value is made from
-   * @param make may throw a CniError, which is kept and thrown again (the same object) like a value
+   * @param make may throw an ExpectedError, which is kept and thrown again (the same object) like a value
    */
   get(key: string, states: readonly FileState[], make: () => Value): Value {
     const identity = states.every((state) => state.identity !== "")
@@ -112,13 +112,13 @@ export class FileMemory<Value> {
   }
 }
 
-type Made<Value> = { readonly value: Value } | { readonly error: CniError };
+type Made<Value> = { readonly value: Value } | { readonly error: ExpectedError };
 
 function attempt<Value>(make: () => Value): Made<Value> {
   try {
     return { value: make() };
   } catch (error) {
-    if (error instanceof CniError) return { error };
+    if (error instanceof ExpectedError) return { error };
     throw error;
   }
 }

@@ -3,8 +3,7 @@
 import { mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { makeDirectory, removeFile, writeFileAtomically } from "../../../src/cni/atomic-file.ts";
-import { CniErrorCode } from "../../../src/cni/errors.ts";
+import { makeDirectory, removeFile, writeFileAtomically } from "../../../src/base/atomic-file.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 describe("makeDirectory", () => {
@@ -35,9 +34,9 @@ describe("makeDirectory", () => {
 });
 
 describe("writeFileAtomically", () => {
-  it.each(["/proc/nope/file", "/dev/null/file"])("to %s is error 5 that names it", (path) => {
+  it.each(["/proc/nope/file", "/dev/null/file"])("to %s is a file error that names it", (path) => {
     expect(() => writeFileAtomically(path, Buffer.from("x"), `${path}.new`)).toThrow(
-      expect.objectContaining({ code: CniErrorCode.ioFailure, message: expect.stringContaining(path) }),
+      expect.objectContaining({ kind: "file", message: expect.stringContaining(path) }),
     );
   });
 });
