@@ -14,6 +14,7 @@ import {
   openBracket,
   point,
   quote,
+  stringText,
   zero,
 } from "./json-bytes.ts";
 import { lineColumn } from "./text-places.ts";
@@ -57,12 +58,7 @@ export function objectMembers(
   isWanted?: (name: string) => boolean,
 ): Map<string, Uint8Array> {
   const members = new Map<string, Uint8Array>();
-  scan(bytes, where, openBrace, "object", (start) => {
-    const end = scanMembers(bytes, start, (name, from, to) => {
-      if (isWanted === undefined || isWanted(name)) members.set(name, bytes.subarray(from, to));
-    });
-    scanEnd(bytes, end);
-  });
+  eachMember(bytes, where, isWanted, (name, raw) => members.set(name, raw));
   return members;
 }
 
@@ -78,16 +74,11 @@ export function fieldMembers(
   isWanted?: (name: string) => boolean,
 ): Map<string, Uint8Array> {
   const members = new Map<string, Uint8Array>();
-  scan(bytes, where, openBrace, "object", (start) => {
-    const end = scanMembers(bytes, start, (name, from, to) => {
-      if (isWanted !== undefined && !isWanted(name)) return;
-      const raw = bytes.subarray(from, to);
-      if (isNull(raw) && members.has(name)) return;
-      // Of keys in different cases the last one may count.
-      members.delete(name);
-      members.set(name, raw);
-    });
-    scanEnd(bytes, end);
+  eachMember(bytes, where, isWanted, (name, raw) => {
+    if (isNull(raw) && members.has(name)) return;
+    // Of keys in different cases the last one may count.
+    members.delete(name);
+    members.set(name, raw);
   });
   return members;
 }
@@ -103,12 +94,7 @@ export function everyMember(
   isWanted?: (name: string) => boolean,
 ): [name: string, raw: Uint8Array][] {
   const members: [string, Uint8Array][] = [];
-  scan(bytes, where, openBrace, "object", (start) => {
-    const end = scanMembers(bytes, start, (name, from, to) => {
-      if (isWanted === undefined || isWanted(name)) members.push([name, bytes.subarray(from, to)]);
-    });
-    scanEnd(bytes, end);
-  });
+  eachMember(bytes, where, isWanted, (name, raw) => members.push([name, raw]));
   return members;
 }
 
@@ -131,11 +117,42 @@ export function wholeMembers(bytes: Uint8Array): Map<string, Uint8Array> {
 /** The elements of a JSON array as raw bytes (views into `bytes`). @throws {InputError} where it is not JSON, or not an array */
 export function arrayElements(bytes: Uint8Array, where: string): Uint8Array[] {
   const elements: Uint8Array[] = [];
-  scan(bytes, where, openBracket, "array", (start) => {
-    const end = scanElements(bytes, start, (from, to) => elements.push(bytes.subarray(from, to)));
-    scanEnd(bytes, end);
-  });
+  scan(bytes, where, openBracket, "array", (start) =>
+    scanElements(bytes, start, (from, to) => elements.push(bytes.subarray(from, to))),
+  );
   return elements;
+}
+
+/** The elements that are whole in what is left of an array. */
+export interface WholeElements {
+  readonly elements: readonly unknown[];
+  /** The text is one whole JSON array. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * The parsed elements at the start of an array that are whole, whatever comes behind them, for files that lost their end.
+ * @param bytes anything; never throws
+ */
+export function wholeElements(bytes: Uint8Array): WholeElements {
+  const elements: unknown[] = [];
+  try {
+    const whole: unknown = JSON.parse(decoder.decode(bytes));
+    return Array.isArray(whole) ? { elements: whole, isWhole: true } : { elements, isWhole: false };
+  } catch {
+    // Torn: element by element.
+  }
+  const start = bytes.indexOf(openBracket);
+  if (start < 0) return { elements, isWhole: false };
+  try {
+    scanElements(bytes, start, (from, to) => {
+      // A number at the end of the text may have lost digits.
+      if (to < bytes.length) elements.push(JSON.parse(decoder.decode(bytes.subarray(from, to))));
+    });
+  } catch {
+    // What is not JSON, or too deep to be parsed, ends them.
+  }
+  return { elements, isWhole: false };
 }
 
 /** How many elements an array has, without making anything of them; 0 where the bytes are no whole JSON array. */
@@ -229,6 +246,19 @@ function decodingFailure(what: string, bytes: Uint8Array, offset: number, where:
   return textError("syntax", where, [{ message, ...lineColumn(bytes, offset) }]);
 }
 
+function eachMember(
+  bytes: Uint8Array,
+  where: string,
+  isWanted: ((name: string) => boolean) | undefined,
+  visit: (name: string, raw: Uint8Array) => void,
+): void {
+  scan(bytes, where, openBrace, "object", (start) =>
+    scanMembers(bytes, start, (name, from, to) => {
+      if (isWanted === undefined || isWanted(name)) visit(name, bytes.subarray(from, to));
+    }),
+  );
+}
+
 /** Runs a scan; what it finds wrong becomes an InputError. `otherwise` is thrown where it finds nothing. */
 function atPosition(bytes: Uint8Array, where: string, otherwise: unknown, run: () => void): unknown {
   try {
@@ -240,16 +270,17 @@ function atPosition(bytes: Uint8Array, where: string, otherwise: unknown, run: (
   return otherwise;
 }
 
+/** Scans a whole document. @param run scans its value from `start`, and gives the offset behind it */
 function scan(
   bytes: Uint8Array,
   where: string,
   open: number,
   kind: string,
-  run: (start: number) => void,
+  run: (start: number) => number,
 ): void {
   const start = skipSpace(bytes, 0);
   const wrong = atPosition(bytes, where, undefined, () => {
-    if (bytes[start] === open) return run(start);
+    if (bytes[start] === open) return scanEnd(bytes, run(start));
     scanDocument(bytes);
     const message = `must be an ${kind}`;
     throw textError("content", where, [{ message, ...lineColumn(bytes, start) }]);
@@ -285,7 +316,7 @@ function scanMembers(
   for (;;) {
     const from = scanName(bytes, offset);
     const to = scanValue(bytes, from);
-    visit(decodeName(bytes, offset), from, to);
+    visit(stringText(bytes, offset, scanString(bytes, offset)), from, to);
     offset = skipSpace(bytes, to);
     if (bytes[offset] === closeBrace) return offset + 1;
     if (bytes[offset] !== comma) throw expected('"," or "}"', bytes, offset);
@@ -350,11 +381,6 @@ function scanName(bytes: Uint8Array, start: number): number {
   const offset = skipSpace(bytes, scanString(bytes, start));
   if (bytes[offset] !== colon) throw expected('":"', bytes, offset);
   return skipSpace(bytes, offset + 1);
-}
-
-function decodeName(bytes: Uint8Array, start: number): string {
-  const text = decoder.decode(bytes.subarray(start, scanString(bytes, start)));
-  return text.includes("\\") ? String(JSON.parse(text)) : text.slice(1, -1);
 }
 
 function scanScalar(bytes: Uint8Array, start: number): number {

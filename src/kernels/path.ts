@@ -1,18 +1,22 @@
 /** Where in a JSON text a byte is, said in keys and indexes: for error messages. */
 
+import {
+  closeBrace,
+  closeBracket,
+  comma,
+  openBrace,
+  openBracket,
+  quote,
+  stringEnd,
+  stringText,
+  writtenText,
+} from "../base/json-bytes.ts";
+
 /** Longest value that is quoted in a message, in bytes. */
 const longestQuoted = 60;
 /** Characters of a key, and of a whole path, in a message. */
 const longestKey = 200;
 const longestPath = 1000;
-
-const quote = 0x22;
-const comma = 0x2c;
-const openBracket = 0x5b;
-const backslash = 0x5c;
-const closeBracket = 0x5d;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
 
 /** A container that is open where the reader is. */
 interface Level {
@@ -62,7 +66,7 @@ export function jsonPathAt(bytes: Uint8Array, offset: number): string {
   let path = "";
   for (const { index, keyStart, keyEnd } of levels) {
     if (index !== undefined) path += `[${index}]`;
-    else if (keyEnd !== 0) path += (path === "" ? "" : ".") + shortKey(textOf(bytes, keyStart, keyEnd));
+    else if (keyEnd !== 0) path += (path === "" ? "" : ".") + shortKey(stringText(bytes, keyStart, keyEnd));
   }
   // The end of a path says more than its beginning.
   return path.length > longestPath ? `…${path.slice(-longestPath)}`.toWellFormed() : path;
@@ -81,26 +85,5 @@ export function jsonValueAt(bytes: Uint8Array, offset: number): string {
   let end = offset;
   if (first === quote) end = stringEnd(bytes, offset);
   else while (/[-+.\w]/.test(String.fromCharCode(bytes[end] ?? 0))) end++;
-  return end - offset > longestQuoted ? "" : decode(bytes, offset, end);
-}
-
-/** Index after the closing quote of the string that begins at `at`; that of the end if it has none. */
-function stringEnd(bytes: Uint8Array, at: number): number {
-  let end = at + 1;
-  while (end < bytes.length && bytes[end] !== quote) end += bytes[end] === backslash ? 2 : 1;
-  return Math.min(end + 1, bytes.length);
-}
-
-/** Text of a string that may be no valid one. */
-function textOf(bytes: Uint8Array, start: number, end: number): string {
-  const written = decode(bytes, start, end);
-  try {
-    return String(JSON.parse(written));
-  } catch {
-    return written.slice(1, -1);
-  }
-}
-
-function decode(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("utf8");
+  return end - offset > longestQuoted ? "" : writtenText(bytes, offset, end);
 }

@@ -1,7 +1,6 @@
 /** Types that a plugin's configuration names at any depth: those of the plugins that it runs in turn among them. */
 
 import {
-  backslash,
   closeBrace,
   closeBracket,
   colon,
@@ -9,6 +8,8 @@ import {
   openBracket,
   quote,
   space,
+  stringEnd,
+  stringText,
 } from "../../base/json-bytes.ts";
 
 /**
@@ -35,12 +36,13 @@ export function* typesWithin(
       key = undefined;
     } else if (byte === quote) {
       const start = index;
-      index = closingQuote(bytes, start);
-      if (isBeforeColon(bytes, index + 1)) {
-        key = new Key(bytes, start, index + 1);
+      const end = stringEnd(bytes, start);
+      index = end - 1;
+      if (isBeforeColon(bytes, end)) {
+        key = new Key(bytes, start, end);
       } else {
         if (isWanted(bytes[start + 1]) && key?.text === "type") {
-          yield { owner: owners.at(-1)?.text ?? "", value: textOf(bytes, start, index + 1) };
+          yield { owner: owners.at(-1)?.text ?? "", value: stringText(bytes, start, end) };
         }
         key = undefined;
       }
@@ -64,22 +66,9 @@ class Key {
 
   /** In lower case, as Go takes keys in any. */
   get text(): string {
-    this.#text ??= textOf(this.#bytes, this.#start, this.#end).toLowerCase();
+    this.#text ??= stringText(this.#bytes, this.#start, this.#end).toLowerCase();
     return this.#text;
   }
-}
-
-/** A string of JSON without its quotes and escapes. */
-function textOf(bytes: Buffer, start: number, end: number): string {
-  const raw = bytes.toString("utf8", start, end);
-  return raw.includes("\\") ? String(JSON.parse(raw)) : raw.slice(1, -1);
-}
-
-/** @param start of the opening quote */
-function closingQuote(bytes: Buffer, start: number): number {
-  let index = start + 1;
-  while (index < bytes.length && bytes[index] !== quote) index += bytes[index] === backslash ? 2 : 1;
-  return index;
 }
 
 function isBeforeColon(bytes: Buffer, start: number): boolean {

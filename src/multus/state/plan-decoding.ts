@@ -1,11 +1,17 @@
 /** A plan's text as it was found: Go multus's of any release, ours, whole or torn (docs/behaviour.md, "DEL"). */
 
 import { decodeBase64 } from "../../base/base64.ts";
-import { isJsonObject, type JsonObject, joinElements, joinMembers, objectMembers } from "../../base/json.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  joinElements,
+  joinMembers,
+  objectMembers,
+  wholeElements,
+} from "../../base/json.ts";
 import { mostEntriesRead } from "../input/bounds.ts";
 import type { AttachmentRequest } from "../plan/delegate.ts";
 import { isNonEmpty } from "../plan/plan-encoding.ts";
-import { readArrayPrefix } from "./torn-array.ts";
 
 /** A configuration of a network as an entry has it. */
 export interface PlannedConfiguration {
@@ -130,8 +136,8 @@ export function decodeEntry(value: unknown): PlanEntry | undefined {
 }
 
 /** Reads a plan as far as it makes sense. @param content of the file @returns what was found; never throws */
-export function decodePlan(content: string): PlanFile {
-  const { elements, isWhole } = readArrayPrefix(content);
+export function decodePlan(content: Uint8Array): PlanFile {
+  const { elements, isWhole } = wholeElements(content);
   const entries: PlanEntry[] = [];
   let problem = "";
   for (const element of elements) {

@@ -48,7 +48,7 @@ export function planLength(cniDir: string, containerId: string): number {
 export function readPlan(cniDir: string, containerId: string): PlanFile | undefined {
   try {
     const { bytes, size } = readFileStart(planPath(cniDir, containerId), longestPlanRead);
-    const plan = decodePlan(bytes.toString("utf8"));
+    const plan = decodePlan(bytes);
     return size <= longestPlanRead
       ? plan
       : { ...plan, problem: `longer than ${longestPlanRead} bytes; ${plan.problem}` };

@@ -2,7 +2,7 @@
 
 import * as yaml from "yaml";
 import { ExpectedError, InputError } from "../../../src/base/input-error.ts";
-import { isJsonObject } from "../../../src/base/json.ts";
+import { isJsonObject, wholeElements } from "../../../src/base/json.ts";
 import { decodeFailedDel } from "../../../src/multus/failed-dels.ts";
 import { parseInterfaceAttributes } from "../../../src/multus/input/interface-attributes.ts";
 import { parseNetconf } from "../../../src/multus/input/netconf.ts";
@@ -12,7 +12,6 @@ import { decodeRecord, namespaceInHead, RecordError } from "../../../src/multus/
 import { brokenName, failedName, nameWithTries, spoolNameKind } from "../../../src/multus/spool/spool.ts";
 import { decodePlan } from "../../../src/multus/state/plan-decoding.ts";
 import { plannedInterface, plannedNetwork } from "../../../src/multus/state/plan-file.ts";
-import { readArrayPrefix } from "../../../src/multus/state/torn-array.ts";
 import { statusPage } from "../../../src/socket/client.ts";
 import { encodeRecord, recordAround, recordBody } from "../../shim/support/spool.ts";
 import { goldenAnnotations, goldenNetconfs, goldenResults, goldenTexts } from "../engine/golden.ts";
@@ -101,11 +100,7 @@ export const attributesTarget: FuzzTarget = {
 
 export const planTarget: FuzzTarget = {
   name: "multus/plan-file",
-  covers: [
-    "src/multus/state/plan-decoding.ts decodePlan",
-    "src/multus/state/plan-decoding.ts decodeEntry",
-    "src/multus/state/torn-array.ts readArrayPrefix",
-  ],
+  covers: ["src/multus/state/plan-decoding.ts decodePlan", "src/multus/state/plan-decoding.ts decodeEntry"],
   seeds: () =>
     goldenTexts(
       (key, value) => /^[0-9a-f]{10,}$/.test(key) && (typeof value === "string" || Array.isArray(value)),
@@ -118,16 +113,18 @@ export const planTarget: FuzzTarget = {
     "],[",
   ],
   run(input) {
-    const text = input.toString("utf8");
-    const plan = decodePlan(text);
+    const plan = decodePlan(input);
     mustKeepPrototypes(plan);
     must(plan.problem.length < 200, "a long problem");
     for (const [place, entry] of plan.entries.entries()) {
       must(typeof plannedInterface(entry, place) === "string", "no interface");
       must(typeof plannedNetwork(entry) === "string", "no network");
     }
-    const { elements, isWhole } = readArrayPrefix(text);
-    must(elements.length <= text.length && (!isWhole || Array.isArray(JSON.parse(text))), "not whole");
+    const { elements, isWhole } = wholeElements(input);
+    must(
+      elements.length <= input.length && (!isWhole || Array.isArray(JSON.parse(input.toString()))),
+      "not whole",
+    );
   },
 };
 

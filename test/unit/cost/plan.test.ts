@@ -103,7 +103,7 @@ describe("the size of a plan", () => {
     // What was let through is what can be written and read.
     const plan = encodePlan(delegates.slice(0, 3));
     expect(plan.length).toBeLessThan(longestPlan);
-    expect(decodePlan(plan)).toMatchObject({ problem: "", entries: { length: 3 } });
+    expect(decodePlan(Buffer.from(plan))).toMatchObject({ problem: "", entries: { length: 3 } });
   });
 
   test("counts plugins: each is a process for each ADD and DEL", () => {
@@ -140,16 +140,18 @@ describe("a plan on disk", () => {
   ])("%s is read in proportion to its length", (_, textOf) => {
     const work = (size: number) => {
       const text = textOf(size);
-      return () => decodePlan(text);
+      return () => decodePlan(Buffer.from(text));
     };
     expect(growth({ sizes, work })).toBeLessThan(linear);
   });
 
   test("has at most so many networks that are read", () => {
     const plan: PlanFile = decodePlan(
-      `[${Array(mostEntriesRead + 1)
-        .fill(entry)
-        .join()}]`,
+      Buffer.from(
+        `[${Array(mostEntriesRead + 1)
+          .fill(entry)
+          .join()}]`,
+      ),
     );
     expect(plan.problem).toBe(`more than ${mostEntriesRead} entries`);
     expect(plan.entries).toHaveLength(mostEntriesRead);
@@ -158,7 +160,9 @@ describe("a plan on disk", () => {
   test("keeps the entry whose projection is nested too deeply to be written again", () => {
     const nested = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
     const bytes = Buffer.from('{"name":"a","type":"b"}').toString("base64");
-    const { entries, problem } = decodePlan(`[{"Conf":{"type":"b","dns":${nested}},"Bytes":"${bytes}"}]`);
+    const { entries, problem } = decodePlan(
+      Buffer.from(`[{"Conf":{"type":"b","dns":${nested}},"Bytes":"${bytes}"}]`),
+    );
     expect(problem).toBe("");
     expect(entries[0]?.configurations).toHaveLength(1);
   });

@@ -83,7 +83,7 @@ describe("a plan in Go multus's form", () => {
       IsFilterV4Gateway: false,
       IsFilterV6Gateway: true,
     });
-    expect(decodePlan(text)).toMatchObject({
+    expect(decodePlan(Buffer.from(text))).toMatchObject({
       problem: "",
       entries: [{ name: "a", request, resourceName: "intel.com/sriov" }],
     });
@@ -95,7 +95,7 @@ describe("the configurations of an entry", () => {
 
   /** Kind and value of each, in order. */
   function configurationsOf(entry: object): [string, unknown][] {
-    const plan = decodePlan(JSON.stringify([entry]));
+    const plan = decodePlan(Buffer.from(JSON.stringify([entry])));
     return (plan.entries[0]?.configurations ?? []).map(({ kind, text }) => [
       kind,
       JSON.parse(Buffer.from(text).toString("utf8")),
