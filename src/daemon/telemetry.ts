@@ -20,7 +20,7 @@ export interface TelemetryOptions {
   readonly version: string;
   /** "" if it is not known. */
   readonly nodeName: string;
-  /** Where the daemon looks for DELs that were put by: the netconf's `cniDir`. */
+  /** Where the daemon looks for recorded DELs: the netconf's `cniDir`. */
   readonly cniDir: string;
   /** The daemon as it is now; not asked before the daemon serves. */
   readonly state: () => OwnState;

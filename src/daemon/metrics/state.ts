@@ -6,7 +6,7 @@ import type { FailedDelCounts } from "../../multus/failed-dels.ts";
 import type { LaneStatus } from "../../socket/status.ts";
 import type { SpanCounts } from "../../telemetry/span-queue.ts";
 
-/** DELs that plugins have put by while no daemon was there. */
+/** Recorded DELs: those that came while no daemon was there, and those that fail. */
 export interface SpoolFigures {
   /** Still to be carried out. */
   readonly waiting: number;
