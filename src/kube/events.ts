@@ -18,8 +18,8 @@ const longestInstance = 128;
 /** As Go multus's events have it: `kubectl describe` shows it under "From". */
 const reportingController = "multus";
 
-/** The action of the event; the API requires it. */
-const actions: Readonly<Record<ReportedEvent["reason"], string>> = {
+/** The action of the event, which the API requires, by its reason. deploy/README.md says when each comes. */
+export const actions: Readonly<Record<ReportedEvent["reason"], string>> = {
   AddedInterface: "Attach",
   NoNetworkFound: "Attach",
   InvalidNetwork: "Attach",

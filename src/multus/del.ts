@@ -49,7 +49,11 @@ function modeOf({ netconf, request }: RequestContext): DelOnFailure {
   return request.canRecord ? delOnFailure : "fail";
 }
 
-/** @throws {CniError} unless the failure is to be ignored */
+/**
+ * Decides what the runtime is told. The error is thrown also where it is success: with `report.record` "instead" the REPLY has the shim record the DEL and answer success
+ * (shim/call.c, `finish_plugin`).
+ * @throws {CniError} unless the failure is ignored, or the container is forgotten
+ */
 async function failed(
   context: RequestContext,
   mode: DelOnFailure,

@@ -1,13 +1,14 @@
 /** When a record is tried: at once, then after pauses that grow with each try that failed; and after how many tries no more (docs/wire.md, "The replay"). */
 
-/** After so many tries a record is set aside: with the pauses between them that is a day. */
+/** After so many tries a record is set aside: with the pauses between them that is a day. With `triesOfCrash` they stay below 100, as names have two digits for them. */
 export const mostTries = 79;
 /** A record that is begun has so many tries more until its end is known: one that brings the daemon down does not do so for a day. */
 export const triesOfCrash = 5;
 
 /** Milliseconds from the first try that failed to the next; doubled with each. */
 const firstPauseMs = 10_000;
-const longestPauseMs = 20 * 60_000;
+/** The longest pause between two tries. */
+export const longestPauseMs = 20 * 60_000;
 
 /**
  * When a record is due, in milliseconds since 1970.

@@ -4,13 +4,12 @@ import { Slices } from "../../base/directory.ts";
 import type { Logger } from "../../log/logger.ts";
 import { type CarryOut, tryRecord } from "./attempt.ts";
 import { SpoolDirectory, type SpoolEntry } from "./directory.ts";
-import { dueAt, mostTries } from "./due.ts";
+import { dueAt, longestPauseMs, mostTries } from "./due.ts";
 import { isSetAsBroken, nameWithTries, spoolNameKind } from "./spool.ts";
 import { Turns, type Waiting } from "./turns.ts";
 
-/** Bounds of the pause until the next replay, in milliseconds. */
+/** The shortest pause until the next replay, in milliseconds; the longest is that between two tries. */
 const shortestPauseMs = 1_000;
-const longestPauseMs = 20 * 60_000;
 /** Milliseconds after which the directory is read again: others may have come, and namespaces take turns with them. */
 const listedForMs = 10_000;
 

@@ -104,7 +104,7 @@ const of = (namespace: string, id: string) => ({
 });
 
 describe("a plugin that fails every DEL", () => {
-  test("is told to the runtime twice, and recorded the third time; the pod's event says so once", async () => {
+  test("is recorded; the runtime is told of it twice, and success the third time; the pod's event says so once", async () => {
     using rig = await failing();
     expect(await told(del(rig))).toEqual(both);
     expect(await told(del(rig))).toEqual(both);

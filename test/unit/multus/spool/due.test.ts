@@ -1,7 +1,7 @@
 /** When a recorded DEL is tried again. */
 
 import { expect, test } from "vitest";
-import { dueAt, mostTries, triesLeftOf } from "../../../../src/multus/spool/due.ts";
+import { dueAt, mostTries, triesLeftOf, triesOfCrash } from "../../../../src/multus/spool/due.ts";
 
 const now = 1_800_000_000_000;
 
@@ -13,6 +13,10 @@ test.each([
   [78, 1_200],
 ])("a record that failed %i times is due %i s after the last one", (tries, seconds) => {
   expect(dueAt(tries, now, now)).toBe(now + seconds * 1_000);
+});
+
+test("tries have two digits in a record's name, those of a crash among them", () => {
+  expect(mostTries + triesOfCrash).toBeLessThan(100);
 });
 
 test("one that was never tried is due, and so is one of a clock that was set back", () => {
