@@ -159,7 +159,7 @@ describe("a cluster with networks and pods", () => {
     const { exitCode, stdout } = await validate(["-n", "shop"], kubeconfig);
     expect(stdout).toContain("nad shop/from-file: note: spec.config is empty");
     expect(stdout).toContain(
-      `${api.url}: error: which pods use what is not known: not allowed to list pods in namespace shop\n`,
+      `${api.url}: error: the pods that use the definitions are unknown: not allowed to list pods in namespace shop\n`,
     );
     expect(exitCode).toBe(1);
   });
