@@ -62,6 +62,10 @@ function insideScalar(text: string, node: Scalar, inner: Position): Position | u
   if (node.type === "BLOCK_LITERAL") {
     const valueLines = node.value.split("\n");
     const fileLines = text.slice(start, end).split("\n").slice(1);
+    if (inner.line > 1 && inner.line === valueLines.length && valueLines.at(-1) === "") {
+      // The text ends with a line break: behind it is the next key's line, or the next document's.
+      return { line: first.line + inner.line - 1, column: (fileLines[inner.line - 2]?.length ?? 0) + 1 };
+    }
     const sample = valueLines.findIndex((line) => line !== "");
     const indent = (fileLines[sample]?.trimEnd().length ?? 0) - (valueLines[sample]?.trimEnd().length ?? 0);
     return { line: first.line + inner.line, column: inner.column + indent };

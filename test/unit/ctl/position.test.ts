@@ -37,6 +37,18 @@ folded: >
 describe("locateDocuments", () => {
   const documents = locateDocuments(manifest);
 
+  it("finds the end of a block whose JSON is cut off in the block's last line", () => {
+    const [document] = locateDocuments('spec:\n  config: |\n    { "a": 1,\n---\nb: 1\n');
+    expect(document?.locateInside(["spec", "config"], { line: 2, column: 1 })).toEqual({
+      line: 3,
+      column: 14,
+    });
+    expect(document?.locateInside(["spec", "config"], { line: 1, column: 3 })).toEqual({
+      line: 3,
+      column: 7,
+    });
+  });
+
   it("finds values of each document in the file", () => {
     expect(documents).toHaveLength(2);
     expect(documents[0]?.locate(["metadata", "name"])).toEqual(find(manifest, "first"));
