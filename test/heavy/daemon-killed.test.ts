@@ -9,7 +9,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { installDelegate, slowly } from "../support/delegates.ts";
 import { traces } from "../support/leaks.ts";
 import type { PluginAnswer } from "../support/plugin.ts";
+import { stayingBelow } from "../support/staying.ts";
 import { debianPlugins, TestNode } from "../support/test-node.ts";
+import { until } from "../support/until.ts";
 
 describe("the daemon is killed", () => {
   let node: TestNode;
@@ -62,6 +64,8 @@ describe("the daemon is killed", () => {
     await node.daemon.start();
     (await node.call("DEL", pod, netconf)).expectSuccess();
     expect(await pod.network.links()).toEqual([]);
+    // The killed DEL was recorded; the process that stays for it ends when it sees that nothing waits any more.
+    await until("no process stays for records", () => stayingBelow(node.directory).length === 0);
     expect(await traces(node)).toEqual(before);
   });
 
