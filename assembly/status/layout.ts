@@ -5,7 +5,7 @@
 
 import { Character } from "../json/characters";
 import { skipBlanks, skipValue } from "../json/scan";
-import { writeByte } from "../json/write";
+import { writeByte, writeBytes } from "../json/write";
 import { ensure, openEnd } from "../memory";
 
 /** Blanks of one level. */
@@ -13,6 +13,9 @@ const INDENTATION: usize = 4;
 
 /** Bytes beside a token and its indentation: a line feed before it, a blank after it. */
 const AROUND_TOKEN: usize = 2;
+
+/** Bytes that are made room for at once. */
+const ROOM_AHEAD: usize = 1024;
 
 /** Is the byte a bracket, a colon or a comma? Anything else is a value without members, or a key. */
 @inline
@@ -26,11 +29,33 @@ function isMark(byte: u32): bool {
   );
 }
 
-/** Starts the line of a value, or of a bracket that closes, which is `level` lists and objects deep. */
+/** Address after the string whose opening quote is at `p`. It was checked when it was read. */
+@inline
+function endOfString(p: usize): usize {
+  p++;
+  while (true) {
+    const bytes = v128.load(p);
+    const stops = i8x16.bitmask(
+      v128.or(i8x16.eq(bytes, i8x16.splat(Character.QUOTE)), i8x16.eq(bytes, i8x16.splat(Character.BACKSLASH))),
+    );
+    if (!stops) {
+      p += 16;
+      continue;
+    }
+    p += ctz(stops);
+    if (load<u8>(p) == Character.QUOTE) break;
+    p += 2;
+  }
+  return p + 1;
+}
+
+/** Starts the line of a value, or of a bracket that closes, which is `level` lists and objects deep. Up to 15 bytes beyond it may be overwritten. */
+@inline
 function startLine(to: usize, level: usize): usize {
   const blanks = (level - 1) * INDENTATION;
-  memory.fill(writeByte(to, Character.LINE_FEED), Character.SPACE, blanks);
-  return to + 1 + blanks;
+  store<u8>(to++, Character.LINE_FEED);
+  for (let offset: usize = 0; offset < blanks; offset += 16) v128.store(to + offset, i8x16.splat(Character.SPACE));
+  return to + blanks;
 }
 
 /**
@@ -44,10 +69,18 @@ export function layOut(start: usize, end: usize, longest: usize): usize {
   let to = from;
   let level: usize = 0;
   let isFirst = false;
+  let ready = from;
   for (let p = start; p < end; ) {
     const byte: u32 = load<u8>(p);
-    const tokenEnd = isMark(byte) ? p + 1 : skipValue(p, 0);
-    if (to - from > longest || !ensure(to + AROUND_TOKEN + (level + 1) * INDENTATION + (tokenEnd - p))) return 0;
+    const isString = byte == Character.QUOTE;
+    const isPunctuation = !isString && isMark(byte);
+    const tokenEnd = isString ? endOfString(p) : isPunctuation ? p + 1 : skipValue(p, 0);
+    const needed = to + AROUND_TOKEN + (level + 1) * INDENTATION + (tokenEnd - p);
+    if (needed > ready) {
+      // Not for each token.
+      ready = needed + ROOM_AHEAD;
+      if (to - from > longest || !ensure(ready)) return 0;
+    }
     if (byte == Character.CLOSE_BRACE || byte == Character.CLOSE_BRACKET) {
       level--;
       if (!isFirst && level > 0) to = startLine(to, level);
@@ -56,11 +89,22 @@ export function layOut(start: usize, end: usize, longest: usize): usize {
     }
     isFirst = byte == Character.OPEN_BRACE || byte == Character.OPEN_BRACKET;
     if (isFirst) level++;
-    memory.copy(to, p, tokenEnd - p);
-    to += tokenEnd - p;
+    to = isPunctuation ? writeByte(to, byte) : writeBytes(to, p, tokenEnd);
+    if (isString && load<u8>(tokenEnd) == Character.COLON) {
+      // A key, whose value comes next: one round less for each member.
+      store<u16>(to, <u16>Character.COLON | ((<u16>Character.SPACE) << 8));
+      to += 2;
+      p = load<u8>(tokenEnd, 1) > Character.SPACE ? tokenEnd + 1 : skipBlanks(tokenEnd + 1);
+      continue;
+    }
+    if (!isPunctuation && load<u8>(tokenEnd) == Character.COMMA && level > 1) {
+      to = startLine(writeByte(to, Character.COMMA), level);
+      p = load<u8>(tokenEnd, 1) > Character.SPACE ? tokenEnd + 1 : skipBlanks(tokenEnd + 1);
+      continue;
+    }
     if (byte == Character.COLON) to = writeByte(to, Character.SPACE);
     else if (byte == Character.COMMA && level > 1) to = startLine(to, level);
-    p = skipBlanks(tokenEnd);
+    p = load<u8>(tokenEnd) > Character.SPACE ? tokenEnd : skipBlanks(tokenEnd);
   }
   return to - from > longest ? 0 : to;
 }

@@ -8,6 +8,7 @@ const encoder = new TextEncoder();
 /** Network-status of a pod: one entry per pod interface of each delegate's result, and at least one of each delegate. */
 export function networkStatus(inputs: readonly StatusInput[], longest: number): Uint8Array {
   const entries = inputs.flatMap(entriesOf);
+  if (longest === 0) return encoder.encode(JSON.stringify(entries));
   const laidOut = encoder.encode(layOut(entries));
   return laidOut.length > longest ? encoder.encode(JSON.stringify(entries)) : laidOut;
 }
