@@ -11,7 +11,7 @@ import { ensure, openEnd } from "../memory";
 /** Blanks of one level. */
 const INDENTATION: usize = 4;
 
-/** Bytes beside a token and its indentation: a line feed before it, a blank after it. */
+/** Bytes beside a token and its indentation, of which there is one for each: a line feed before or after it, a blank after it. */
 const AROUND_TOKEN: usize = 2;
 
 /** Bytes that are made room for at once. */
@@ -90,21 +90,9 @@ export function layOut(start: usize, end: usize, longest: usize): usize {
     isFirst = byte == Character.OPEN_BRACE || byte == Character.OPEN_BRACKET;
     if (isFirst) level++;
     to = isPunctuation ? writeByte(to, byte) : writeBytes(to, p, tokenEnd);
-    if (isString && load<u8>(tokenEnd) == Character.COLON) {
-      // A key, whose value comes next: one round less for each member.
-      store<u16>(to, <u16>Character.COLON | ((<u16>Character.SPACE) << 8));
-      to += 2;
-      p = load<u8>(tokenEnd, 1) > Character.SPACE ? tokenEnd + 1 : skipBlanks(tokenEnd + 1);
-      continue;
-    }
-    if (!isPunctuation && load<u8>(tokenEnd) == Character.COMMA && level > 1) {
-      to = startLine(writeByte(to, Character.COMMA), level);
-      p = load<u8>(tokenEnd, 1) > Character.SPACE ? tokenEnd + 1 : skipBlanks(tokenEnd + 1);
-      continue;
-    }
     if (byte == Character.COLON) to = writeByte(to, Character.SPACE);
     else if (byte == Character.COMMA && level > 1) to = startLine(to, level);
-    p = load<u8>(tokenEnd) > Character.SPACE ? tokenEnd : skipBlanks(tokenEnd);
+    p = skipBlanks(tokenEnd);
   }
   return to - from > longest ? 0 : to;
 }

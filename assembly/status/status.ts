@@ -118,6 +118,7 @@ export function networkStatus(inputs: usize, count: u32, longest: u32): Status {
   if (!makeRoom(0)) return failure();
   if (separator == Character.OPEN_BRACKET) goOn(writeByte(out, separator));
   goOn(writeByte(out, Character.CLOSE_BRACKET));
+  // Asked for in one line.
   if (longest == 0) return succeed(list, out - list);
   if (!allocate(out - list)) return failure();
   const layout = openEnd();

@@ -117,7 +117,7 @@ export interface Kernels {
   outlineResult(result: Uint8Array): ResultOutline;
   /**
    * The list as Go multus lays it out, a value a line and four blanks a level; in one line where that would be longer than `longest` bytes.
-   * @param longest bytes
+   * @param longest bytes; 0: in one line
    */
   networkStatus(inputs: readonly StatusInput[], longest: number): Uint8Array;
 }

@@ -8,9 +8,10 @@ const encoder = new TextEncoder();
 /** Network-status of a pod: one entry per pod interface of each delegate's result, and at least one of each delegate. */
 export function networkStatus(inputs: readonly StatusInput[], longest: number): Uint8Array {
   const entries = inputs.flatMap(entriesOf);
-  if (longest === 0) return encoder.encode(JSON.stringify(entries));
-  const laidOut = encoder.encode(layOut(entries));
-  return laidOut.length > longest ? encoder.encode(JSON.stringify(entries)) : laidOut;
+  const laidOut = longest === 0 ? undefined : encoder.encode(layOut(entries));
+  return laidOut !== undefined && laidOut.length <= longest
+    ? laidOut
+    : encoder.encode(JSON.stringify(entries));
 }
 
 /** As Go multus does it: each entry with four blanks a level, entries side by side. */

@@ -204,6 +204,16 @@ test("what is written in the device info stays as it is written", () => {
   expect(Buffer.from(kernels.networkStatus([], longestStatus)).toString()).toBe("[]");
 });
 
+test("values at any depth are laid out, and have their room", () => {
+  for (const depth of [1, 2, 50, 500, 1_000, 1_400, 1_900]) {
+    const deviceInfo = Buffer.from(`{"a":${"[".repeat(depth)}1,2,{"b":3,"c":[4]}${"]".repeat(depth)}}`);
+    const inputs = [{ name: "a", isDefault: false, ifName: "net1", result: Buffer.from("{}"), deviceInfo }];
+    const fresh = loadKernels();
+    const text = Buffer.from(fresh.networkStatus(inputs, 2 ** 31)).toString();
+    expect(text).toBe(layOut(JSON.parse(text)));
+  }
+});
+
 test("a text that would be too long with its lines stays in one", () => {
   const entries = (count: number) => {
     const interfaces = Array(count).fill({ name: "a", sandbox });
