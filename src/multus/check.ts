@@ -56,10 +56,14 @@ async function checkByPlugins(
   attachment: Attachment,
   cached: CachedAttachment | undefined,
 ): Promise<void> {
-  const runtime = runtimeConfThen(context, attachment, cached);
   try {
     await timed(context.report, attachment, () =>
-      checkNetworkList(context.chain, attachment.network, runtime, cached),
+      checkNetworkList(
+        context.chain,
+        attachment.network,
+        runtimeConfThen(context, attachment, cached),
+        cached,
+      ),
     );
   } catch (error) {
     throw podError(error, context.pod, attachment.name);
