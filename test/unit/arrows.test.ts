@@ -6,37 +6,27 @@ import { expect, test } from "vitest";
 
 const source = join(import.meta.dirname, "..", "..", "src");
 
+/** Both programs may use these. */
+const belowPrograms = [
+  "daemon-config",
+  "kube",
+  "runtime-config",
+  "multus",
+  "socket",
+  "cni",
+  "base",
+  "agent",
+  "kernels",
+  "command-line",
+  "log",
+];
+
 /** What each room may use beside itself and what is no room: packages, package.json, validators made by the build. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   // One file out of both.
   executable: ["daemon", "ctl"],
-  daemon: [
-    "daemon-config",
-    "kube",
-    "runtime-config",
-    "telemetry",
-    "multus",
-    "socket",
-    "cni",
-    "base",
-    "agent",
-    "kernels",
-    "command-line",
-    "log",
-  ],
-  ctl: [
-    "daemon-config",
-    "kube",
-    "runtime-config",
-    "multus",
-    "socket",
-    "cni",
-    "base",
-    "agent",
-    "kernels",
-    "command-line",
-    "log",
-  ],
+  daemon: [...belowPrograms, "telemetry"],
+  ctl: belowPrograms,
   // The daemon's own configuration: the daemon reads it, multusctl checks it.
   "daemon-config": ["kube", "runtime-config", "telemetry", "multus", "cni", "base", "kernels", "log"],
   "runtime-config": ["multus", "cni", "base", "kernels", "log"],

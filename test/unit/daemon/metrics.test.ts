@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { request as httpRequest, type Server } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { CniError } from "../../../src/cni/errors.ts";
 import { Admission } from "../../../src/daemon/admission.ts";
@@ -192,6 +191,7 @@ test("a request is counted with its plugins and its wait in the line, and belong
     new Promise<Answer>((answer) => {
       line.serve({ request, executor, handle, answer, isGone: () => false });
     });
+  vi.useFakeTimers({ toFake: ["performance"] });
   const first = Promise.withResolvers<HandledRequest>();
   const before = serve(() => first.promise);
   const answer = handled();
@@ -206,10 +206,11 @@ test("a request is counted with its plugins and its wait in the line, and belong
     expect(String((await seen.runPlugin(run)).stdout)).toBe("ok");
     return answer;
   });
-  await sleep(100);
+  vi.advanceTimersByTime(100);
   first.resolve(handled());
   await before;
   expect(await after).toBe(answer);
+  vi.useRealTimers();
   expect(answer.report.trace).toBe(traceId);
   const at = await samples(text());
   expect(at("multus_delegate_runs_total")).toEqual({ 'command="ADD",outcome="ok",plugin="bridge"': 1 });
