@@ -81,7 +81,7 @@ static int add_gateway(int descriptor, const struct ip_address *gateway, uint32_
   return dump.has_wanted ? 0 : EEXIST;
 }
 
-/* What a DEFAULT_ROUTE asks for, with its gateways read. */
+/* A DEFAULT_ROUTE with its gateways read. */
 struct routes {
   const struct order_default_route *order;
   struct ip_address gateways[ORDER_MAX_GATEWAYS];

@@ -7,7 +7,7 @@
 #include "plugin_path.h"
 #include "request.h"
 
-/* What the orders belong to. */
+/* The work that the orders belong to. */
 enum permissions_of {
   /* A runtime's call. */
   PERMISSIONS_OF_CALL,

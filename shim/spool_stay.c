@@ -30,7 +30,7 @@ enum {
   UNANSWERED_HOURS_MOST = 24,
 };
 
-/* What is known of the daemon, and of the directory. */
+/* The process's knowledge of the daemon and of the directory. */
 struct state {
   const struct spool_stay *stay;
   /* Open and locked. */

@@ -1,4 +1,4 @@
-/** What is wrong with a text or a file from outside: an error for the operator, not a defect of the program. */
+/** Errors of texts and files from outside: they are for the operator, and no defect of the program. */
 
 import { errorText } from "../log/error-text.ts";
 import { bounded, longestMessage } from "../log/quoted.ts";

@@ -150,7 +150,7 @@ export function wholeElements(bytes: Uint8Array): WholeElements {
       if (to < bytes.length) elements.push(JSON.parse(decoder.decode(bytes.subarray(from, to))));
     });
   } catch {
-    // What is not JSON, or too deep to be parsed, ends them.
+    // An element that is not JSON, or too deep to be parsed, ends them.
   }
   return { elements, isWhole: false };
 }

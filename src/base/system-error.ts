@@ -1,4 +1,4 @@
-/** What the system says is wrong, in errors of Node's. */
+/** The system's error codes in errors of Node's. */
 
 /** `ENOENT`, `ECONNREFUSED` …; undefined where the error has no such word. */
 export function systemErrorCode(error: unknown): string | undefined {

@@ -53,7 +53,7 @@ const inputCodes: Readonly<Record<InputErrorKind, number>> = {
   file: CniErrorCode.ioFailure,
 };
 
-/** What was caught, as a runtime gets to see it: a CniError as it is, an InputError with the code of its kind. undefined: it is a defect of the program. */
+/** A caught error as a runtime gets to see it: a CniError as it is, an InputError with the code of its kind. undefined: it is a defect of the program. */
 export function cniErrorOf(error: unknown): CniError | undefined {
   if (error instanceof CniError) return error;
   if (!(error instanceof InputError)) return undefined;

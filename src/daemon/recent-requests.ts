@@ -12,7 +12,7 @@ const longestMessage = 1_000;
 /** Of one request. */
 const mostNetworks = 64;
 
-/** What is remembered, as JSON: that is short, and keeps no annotation or answer alive that a value is a part of. */
+/** Entries kept as JSON: that is short, and keeps no annotation or answer alive that a value is a part of. */
 class Recent<Kept extends { readonly at: string }> {
   readonly #texts: string[] = [];
 

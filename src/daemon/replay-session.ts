@@ -8,7 +8,7 @@ import type { DelEnd, RecordedRequest } from "../multus/spool/attempt.ts";
 import { Replay } from "../multus/spool/replay.ts";
 import type { RequestHandler, RequestLine } from "./request-line.ts";
 
-/** What recorded DELs are served with. */
+/** The services behind replays of recorded DELs. */
 export interface ReplayContext {
   readonly line: RequestLine;
   readonly handle: RequestHandler;

@@ -1,4 +1,4 @@
-/** What one daemon has for all of its requests, and the context of a request that is made of it. */
+/** The services that all requests of a daemon share, and the context of a request that is made of them. */
 
 import { join } from "node:path";
 import type { Executor } from "../agent/executor.ts";

@@ -21,7 +21,7 @@ const fileMode = 0o600;
 export interface KeptFileOptions {
   /** Directories in which a change may make another file wanted. */
   readonly directories: readonly string[];
-  /** What no event tells is seen after so many milliseconds. */
+  /** A change without an event is seen after so many milliseconds. */
   readonly everyMs: number;
   /** Compares what is there with what should be, and brings the one in step with the other. Never throws. */
   readonly look: () => void;

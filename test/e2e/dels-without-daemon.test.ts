@@ -73,7 +73,7 @@ describe("a node whose daemon is away", () => {
     expect(await readSpool(node.cniDir)).toMatchObject({ waiting: 1, failed: 0, broken: 0 });
     expect(reservations(node)).toEqual(expect.arrayContaining(had));
 
-    // What the shim writes is read here as by another reader of the same page.
+    // This reads the shim's records as another reader of the same page does.
     const [file = ""] = readdirSync(join(node.cniDir, ".spool"));
     const { bootId, netnsDevice, netnsInode, netnsCookie, ...request } =
       new Spool(node.cniDir).records()[0] ?? {};

@@ -244,7 +244,7 @@ export class DaemonForCases implements AsyncDisposable {
     this.#saidBefore = this.#daemon.output.length;
   }
 
-  /** What it logged since it serves the host. */
+  /** Its log since it serves the host. */
   get output(): string {
     return this.#daemon.output.slice(this.#saidBefore);
   }

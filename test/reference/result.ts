@@ -91,7 +91,7 @@ export function convertResult(input: ConvertInput): Uint8Array {
   return encoder.encode(JSON.stringify(output));
 }
 
-/** What a result lists, with its addresses as they are written. */
+/** The outline of a result, with its addresses as they are written. */
 export function outlineResult(bytes: Uint8Array): ResultOutline {
   const value = readObject(bytes) ?? {};
   const shape = shapeOf(versionOf(value) || "1.1.0");

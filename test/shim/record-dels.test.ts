@@ -263,7 +263,7 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
     second.stream.reply(1, failed, { record: true });
     expect((await second.outcome).exitCode).toBe(0);
     expect(spool.names()).toEqual(recorded);
-    // What is to be done of the record before or after another DEL is the daemon's to know.
+    // The daemon decides what is to be done of the record before or after another DEL.
     const other = await daemon.connected({ env: { ...del, CNI_ARGS: "A=other" } });
     other.stream.reply(0, "");
     expect((await other.outcome).exitCode).toBe(0);

@@ -260,7 +260,7 @@ describe.concurrent.each(shims)("the process that stays for recorded DELs, $name
     expect((user ?? 0) + (system ?? 0)).toBeLessThan(100);
   });
 
-  /** What a daemon does, and the milliseconds of the two pauses that follow. Those of failures grow. */
+  /** A daemon's behaviour, and the milliseconds of the two pauses that follow. Those of failures grow. */
   const pauses: readonly (readonly [string, number, (stream: ShimStream) => void])[] = [
     ["says that nothing waits, where something does", 3_000, (stream) => stream.reply(0, "")],
     ["says at once", 2_000, (stream) => stream.reply(0, "", { againMs: 0 })],
@@ -545,7 +545,7 @@ describe.concurrent("the process that stays, where the kernel or the daemon does
   });
 });
 
-/** What tells a namespace from all others, as the daemon has it from a record. */
+/** The identity of a namespace, as the daemon has it from a record. */
 type LeftNetns = Readonly<Record<"bootId" | "device" | "inode" | "cookie", unknown>>;
 
 /** The CNI_NETNS that a plugin finds whose DEL names a path and the namespace that was there. */
@@ -620,7 +620,7 @@ describe.runIf(isRoot).each(shims)("the namespace of a recorded DEL, $name shim"
       }
       await once(running, "close");
       expect(await given(pod.path)).toBe(pod.path);
-      // What a runtime leaves where a namespace was: an ordinary file.
+      // A runtime leaves an ordinary file where a namespace was.
       const place = daemon.path("netns");
       writeFileSync(place, "");
       await runOrThrow(["mount", "--bind", pod.path, place]);

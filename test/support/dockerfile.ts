@@ -56,7 +56,7 @@ export function imageConfig(): ImageConfig {
   };
 }
 
-/** What the image tells the C library's allocator: environment variables, `NAME=value`. */
+/** The image's environment variables for the C library's allocator, `NAME=value`. */
 export function allocatorSettings(): readonly string[] {
   return (imageConfig().Env ?? []).filter((variable) => variable.startsWith("MALLOC_"));
 }

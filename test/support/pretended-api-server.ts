@@ -30,7 +30,7 @@ export interface SeenRequest {
   readonly beside: number;
 }
 
-/** What a request is met with in place of its answer, or before it. */
+/** A fault that a request meets in place of its answer, or before it. */
 export type Fault =
   | {
       readonly status: number;
@@ -147,7 +147,7 @@ export class PretendedApiServer implements AsyncDisposable {
     return this.requests.filter((request) => request.method === method);
   }
 
-  /** What there is, by `namespace/name`. @param path over all namespaces */
+  /** The objects, by `namespace/name`. @param path over all namespaces */
   collection(path: string): Map<string, KubeObject> {
     const objects = this.#objects.get(path) ?? new Map<string, KubeObject>();
     this.#objects.set(path, objects);

@@ -21,7 +21,7 @@ export interface PluginCall extends Omit<PluginRun, "stdin"> {
   readonly stdinText: string;
 }
 
-/** What a plugin does. */
+/** The behaviour of a plugin. */
 export interface PluginAnswer {
   readonly exitCode?: number;
   /** A value or text. */
@@ -49,7 +49,7 @@ export class PretendedPlugins implements Executor {
   readonly calls: PluginCall[] = [];
   /** Plugins that were asked which versions they know: those runs are not among the calls. */
   readonly asked: string[] = [];
-  /** What they answer to that, by type; those that are not here know all versions. */
+  /** Their answers to that, by type; those that are not here know all versions. */
   readonly versions = new Map<string, readonly string[] | Partial<PluginOutcome> | ExecutorError>();
   /** States of the plugins' files, by type. */
   readonly fileStates = new Map<string, string>();
@@ -59,7 +59,7 @@ export class PretendedPlugins implements Executor {
   behaviour: Behaviour = () => undefined;
   /** Orders to look at links. */
   readonly looks: { readonly netns: string; readonly links: readonly ExpectedLink[] }[] = [];
-  /** What links are like: as the usual results say, if a test says nothing else. */
+  /** The links: as the usual results say, if a test says nothing else. */
   look = (links: readonly ExpectedLink[]): readonly LinkState[] =>
     links.map(() => ({ exists: true, mac: Buffer.from("020000000001", "hex"), absent: [] }));
 

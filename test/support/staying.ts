@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What may go away while it is looked at. @returns undefined where it has */
+/** Looks at something that may go away meanwhile. @returns undefined where it has */
 function ifThere<T>(look: () => T): T | undefined {
   try {
     return look();

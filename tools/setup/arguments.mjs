@@ -13,7 +13,7 @@ export function parseTaskArguments(task, config) {
     return parseArgs(config);
   } catch (error) {
     if (!error.code?.startsWith("ERR_PARSE_ARGS_")) throw error;
-    // What follows is advice for arguments that begin with a dash.
+    // The rest is advice for arguments that begin with a dash.
     const [problem] = error.message.split(". To specify");
     process.stderr.write(`! ${problem}; \`node tools/run.mjs ${task} --help\` lists what there is\n`);
     return process.exit(2);

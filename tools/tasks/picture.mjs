@@ -16,7 +16,7 @@ const usedByAll = ["log"];
 /** A line of text in a box, and what is around it, in the units of the picture. */
 const size = { line: 17, character: 7.3, padding: 12, floorGap: 4, columnGap: 36, rowGap: 52, margin: 16 };
 
-/** What each room is for: the few words in its box. */
+/** The purpose of each room: the few words in its box. */
 const about = {
   executable: "multusd and multusctl as one file",
   daemon: "multusd: socket, lanes, HTTP, metrics",

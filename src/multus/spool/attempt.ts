@@ -14,7 +14,7 @@ export interface RecordedRequest {
   readonly request: CniRequest;
   /** To be called when its turn has come, and before anything else is done for it. @returns false: nothing may be done */
   begin(): boolean;
-  /** What its plugins are run with. Its time begins with the call. */
+  /** The executor for its plugins. Its time begins with the call. */
   executorOver(executor: Executor): Executor;
 }
 
@@ -25,12 +25,12 @@ export type DelEnd = "succeeded" | "failed" | "broken off" | "not begun";
 export type CarryOut = (recorded: RecordedRequest) => Promise<DelEnd>;
 
 /**
- * What has become of a record. `done`: there is nothing left to do of it; `left`: it stays until it is due again; `stuck`: it can be neither carried out nor set aside; `gone`: somebody
+ * The end of a try, for its record. `done`: there is nothing left to do of it; `left`: it stays until it is due again; `stuck`: it can be neither carried out nor set aside; `gone`: somebody
  * else has done or renamed it; `broken off`: it stays as it was, and nothing more can be done now.
  */
 export type RecordEnd = "done" | "left" | "stuck" | "gone" | "broken off";
 
-/** What a try is made with. */
+/** The surroundings of a try. */
 export interface AttemptContext {
   readonly directory: SpoolDirectory;
   readonly log: Logger;

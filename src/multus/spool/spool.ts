@@ -42,7 +42,7 @@ const maxNameLength = 248;
 const triesAt = 17;
 const triesLength = 2;
 
-/** What a file in the spool is by its name. `broken`: set aside as no record, or will be; `hidden`: neither shim nor daemon looks at it. */
+/** The kind of a file in the spool, by its name. `broken`: set aside as no record, or will be; `hidden`: neither shim nor daemon looks at it. */
 export type SpoolName =
   | {
       readonly kind: "record";

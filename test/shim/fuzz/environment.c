@@ -33,7 +33,7 @@ static void check_environment(const struct environment *environment) {
   }
 }
 
-/* Whatever an order says: an ADD, a GC, the process that stays or an agent permits it, or says why not. */
+/* Any order: an ADD, a GC, the process that stays or an agent permits it, or says why not. */
 static void check_permissions(const struct order_exec *order) {
   static const struct plugin_directories no_directories;
   struct request calls[] = {

@@ -49,7 +49,7 @@ static void fit(struct buffer *file) {
   for (size_t i = 0; i < 8; i++) file->data[8 + i] = (uint8_t)(words[i / 4] >> (8 * (3 - i % 4)));
 }
 
-/* What covers a DEL covers it too when its namespace is gone, and none that differs in anything else. */
+/* A record that covers a DEL covers it too when its namespace is gone, and none that differs in anything else. */
 static void check(struct bytes file) {
   struct spool_record record = make_record();
   struct request *request = &record.request;

@@ -4,7 +4,7 @@ import { Packr } from "msgpackr";
 import { type FrameBody, FrameType } from "../../../src/agent/frames.ts";
 import { framed } from "./shim-stream.ts";
 
-/** Whose orders they are: those of a runtime's call, by its CNI_COMMAND, of the process that stays for recorded DELs, or an agent's. */
+/** The shim that gets the orders: in a runtime's call, by its CNI_COMMAND, as the process that stays for recorded DELs, or as an agent. */
 export type Asker = "ADD" | "CHECK" | "DEL" | "GC" | "STATUS" | "replay" | "agent";
 
 /** What the orders are about. */

@@ -173,7 +173,7 @@ export class ShimDaemon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const stream of this.#streams) stream.destroy();
     for (const child of this.#children) if (child.exitCode === null) child.kill("SIGKILL");
-    // What they have recorded goes with the directory.
+    // Their records go with the directory.
     await endStayingBelow(this.#directory.path);
     if (this.#server.listening) {
       this.#server.close();

@@ -37,7 +37,7 @@ async function reportOf(namespace?: string, binDirs: readonly string[] = [], max
   }
 }
 
-/** What validate prints as JSON. */
+/** The JSON that validate prints. */
 async function check(...args: Parameters<typeof reportOf>) {
   return clusterReportJson(await reportOf(...args));
 }

@@ -27,7 +27,7 @@ let spool: Spool;
 let logged: string;
 let server: DaemonServer;
 let admission: Admission;
-/** What the daemon works on, in the order in which it has begun. */
+/** The requests that the daemon works on, in the order in which it has begun. */
 let seen: CniRequest[];
 /** Ends of requests under way, by container. */
 let finish: Map<string, (exitCode: number) => void>;

@@ -1,4 +1,4 @@
-/** What a page promises, line by line, with the tests that it names for each promise. */
+/** The promises of a page, line by line, with the tests that it names for each. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -41,7 +41,7 @@ function evidenceIn(text: string): Evidence[] {
   ).flat();
 }
 
-/** What is wrong with a promise's tests; empty where each of them is there. */
+/** The problems of a promise's tests; empty where each of them is there. */
 export function problemsOf({ evidence }: Promised): string[] {
   if (evidence.length === 0) return ["no test is named"];
   return evidence.flatMap(({ file, name }) => {

@@ -1,4 +1,4 @@
-/** What `multusctl status` says of the node's files. */
+/** `multusctl status` about the node's files. */
 
 import { expect, test } from "vitest";
 import { summarizeNode } from "../../../../src/ctl/status/node-summary.ts";

@@ -30,7 +30,7 @@ let spool: Spool;
 let log: RecordingLogger;
 /** Milliseconds since 1970. */
 let now: number;
-/** What was carried out, in order. */
+/** The DELs that were carried out, in order. */
 let requests: CniRequest[];
 let goesOn: boolean;
 
