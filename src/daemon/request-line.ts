@@ -76,6 +76,7 @@ export class RequestLine {
   readonly observer: Observer | undefined;
   readonly stopping = new Stopping();
   readonly #admission: Admission;
+  readonly #onRun: Observer["delegateRan"] | undefined;
   readonly #tracer: Tracer;
   readonly #recent: RecentRequests | undefined;
   readonly #idleEnd: IdleEnd | undefined;
@@ -83,6 +84,7 @@ export class RequestLine {
   constructor({ admission, loggers, tracer, observer, recent, idleEnd }: RequestLineOptions) {
     this.loggers = loggers;
     this.observer = observer;
+    this.#onRun = observer?.delegateRan.bind(observer);
     this.#admission = admission;
     this.#tracer = tracer ?? new Tracer(undefined);
     this.#recent = recent;
@@ -168,7 +170,7 @@ export class RequestLine {
     const started = trace.began.monotonic;
     const id = this.#tracer.idFor(trace);
     const ownLog = id === "" ? log : log.with({ trace: id });
-    const observed = new ObservedExecutor(executor, trace, this.observer?.delegateRan.bind(this.observer));
+    const observed = new ObservedExecutor(executor, trace, this.#onRun);
     this.#idleEnd?.begun(request.command);
     try {
       const handled = await handle(request, observed, ownLog, pause, arrived);

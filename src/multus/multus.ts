@@ -89,9 +89,7 @@ export class Multus {
    * each cluster and cniDir when the first request names them.
    */
   restoreStatuses(cluster: Cluster): void {
-    const keys = keysOfDaemon(this.#options.overrides);
-    this.#services.restorer.begin(cluster, keys);
-    this.#services.missing.begin(cluster, keys);
+    this.#services.beginBackground(cluster, keysOfDaemon(this.#options.overrides));
   }
 
   /**

@@ -17,7 +17,7 @@ import { MissingNetworks } from "./background/missing-networks.ts";
 import { StatusRestorer } from "./background/restore-status.ts";
 import type { Cluster, Clusters } from "./cluster/cluster.ts";
 import { withinPatience } from "./cluster/patience.ts";
-import type { Netconf, NetconfOverrides } from "./input/netconf.ts";
+import type { LastingKeys, Netconf, NetconfOverrides } from "./input/netconf.ts";
 import { refusedPlugin } from "./input/own-plugin.ts";
 import { podReference } from "./input/pod.ts";
 import { firstOf, type NadSource } from "./plan/nads.ts";
@@ -76,12 +76,12 @@ export function changesPods({ command }: CniRequest): boolean {
 export class Services {
   readonly kernels: Kernels;
   readonly busy = new BusyContainers();
-  /** Makes network-statuses again that a daemon which was killed had not delivered. */
-  readonly restorer: StatusRestorer;
   /** Finds pods of the node that run without the networks that they select. */
   readonly missing: MissingNetworks;
   readonly files: NetworkConfigFiles;
   readonly #options: MultusOptions;
+  /** Makes network-statuses again that a daemon which was killed had not delivered. */
+  readonly #restorer: StatusRestorer;
   readonly #catalog: NetworkCatalog;
   readonly #versions = new PluginVersions();
   readonly #followed: FollowedResults;
@@ -93,7 +93,7 @@ export class Services {
     this.files = new NetworkConfigFiles(kernels, (problem) => log.error(problem.message));
     this.#catalog = new NetworkCatalog(kernels, this.files);
     this.#followed = new FollowedResults(log);
-    this.restorer = new StatusRestorer({ kernels, busy: this.busy, log });
+    this.#restorer = new StatusRestorer({ kernels, busy: this.busy, log });
     this.missing = new MissingNetworks({ eviction, log });
   }
 
@@ -126,10 +126,7 @@ export class Services {
     if (pod.name !== "" && changesPods(request)) this.missing.started(pod);
     const cluster = await pause(this.#clusterOf(request, netconf.kubeconfig, log));
     for (const warning of netconf.warnings) log.verbose(warning);
-    if (cluster !== undefined) {
-      this.restorer.begin(cluster, netconf);
-      this.missing.begin(cluster, netconf);
-    }
+    if (cluster !== undefined) this.beginBackground(cluster, netconf);
     return {
       request,
       netconf,
@@ -156,6 +153,12 @@ export class Services {
       report,
       log,
     };
+  }
+
+  /** Begins the work of no request for a cluster and a cniDir, once for each: network-statuses are made again, pods without their networks are looked for. */
+  beginBackground(cluster: Cluster, keys: LastingKeys): void {
+    this.#restorer.begin(cluster, keys);
+    this.missing.begin(cluster, keys);
   }
 
   /** The cluster that a request belongs to. Requests that need none go on without one that cannot be used. */
