@@ -1,6 +1,7 @@
 /** GC: what the runtime no longer counts valid is undone, and every network's plugins are told what is left (docs/behaviour.md, "GC"; CNI spec, "GC"). */
 
 import { objectMembers, parseJson } from "../base/json.ts";
+import { entryOf } from "../base/map-entry.ts";
 import { type CachedAttachment, ResultCache } from "../cni/cache.ts";
 import { gcNetworkList, type ValidAttachment } from "../cni/chain.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
@@ -119,8 +120,7 @@ async function attachmentsByNetwork(
   for await (const cached of cache.entries({ mayBe: isValid })) {
     const { networkName, containerId } = cached;
     if (!isValid(containerId)) continue;
-    const known = attachments.get(networkName) ?? new Map<string, ValidAttachment>();
-    attachments.set(networkName, known);
+    const known = entryOf(attachments, networkName, () => new Map<string, ValidAttachment>());
     note(known, cached);
   }
   return attachments;

@@ -1,6 +1,7 @@
 /** Checks the NetworkAttachmentDefinitions of a cluster, and finds the pods that cannot get their networks. */
 
 import type { JsonObject } from "../../base/json.ts";
+import { entryOf } from "../../base/map-entry.ts";
 import type { Api } from "../../kube/api.ts";
 import { longestPlan, mostPlugins, usualNetworksPerPod } from "../../multus/input/bounds.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";
@@ -119,13 +120,13 @@ async function readPods(
       const podName = `${pod.namespace}/${pod.name}`;
       if (lacksStatus(object)) lacking.add(podName);
       for (const key of pod.definitions) {
-        if (!isKnownUsable(key)) entry(users, key, () => []).push(podName);
+        if (!isKnownUsable(key)) entryOf(users, key, () => []).push(podName);
       }
       for (const problem of [...pod.problems, ...planProblems(pod.selected, weights)]) {
         const { code, place, message } = problem;
         const same = `${pod.namespace} ${place.line} ${place.column} ${message}`;
         const subject = { kind: "Pod", namespace: pod.namespace, name: pod.name } as const;
-        entry(problems, same, () => ({
+        entryOf(problems, same, () => ({
           first: findingAbout(subject, "error", code, message, place),
           pods: [],
         })).pods.push(podName);
@@ -166,15 +167,6 @@ function planProblems(
       const message = `annotation ${networksAnnotation}: its networks make a plan of ${has} ${what}, and at most ${most} are allowed`;
       return { code: "plan-too-large", message, place: ownPlaces().whole };
     });
-}
-
-function entry<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
-  }
-  return value;
 }
 
 /** Gets a definition that pods name. @param key `namespace/name` @param users the pods */

@@ -1,6 +1,7 @@
 /** Lists the attachments of this node from its cache: joins plans and results, of Go multus, too. */
 
 import { join } from "node:path";
+import { entryOf } from "../../base/map-entry.ts";
 import {
   type CachedAttachment,
   possibleContainers,
@@ -70,8 +71,8 @@ export async function readAttachments(cniDir: string, kernels: Kernels): Promise
     const { containerId, netns } = cached;
     const onProblem = (problem: string) =>
       problems.push({ file: cniDir, problem: `${containerId}: ${problem}` });
-    valueAt(results, containerId, () => []).push(factsOfResult(cached, kernels, onProblem));
-    if (netns !== "") valueAt(namespaces, netns, () => new Set<string>()).add(containerId);
+    entryOf(results, containerId, () => []).push(factsOfResult(cached, kernels, onProblem));
+    if (netns !== "") entryOf(namespaces, netns, () => new Set<string>()).add(containerId);
   };
   const unknown: string[] = [];
   for await (const cached of cache.entries({ onUnknown: (name) => unknown.push(name) })) note(cached);
@@ -116,14 +117,6 @@ async function recordedIn(
     problems.push({ file: join(cniDir, spoolDirectory), problem: errorText(error) });
     return new Map();
   }
-}
-
-function valueAt<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const made = make();
-  map.set(key, made);
-  return made;
 }
 
 /** Within one container file names differ only in network and interface. */
