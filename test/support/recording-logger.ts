@@ -13,7 +13,7 @@ export class RecordingLogger implements Logger {
     if (fields.error !== undefined) this.causes.push(String(fields.error));
   }
 
-  verbose(): void {}
+  verbose(_message: string): void {}
 
   debug(): void {}
 
