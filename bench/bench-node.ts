@@ -5,9 +5,9 @@
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { NodeDisk } from "../test/support/node-disk.ts";
 import { TestNode, type TestNodeOptions } from "../test/support/test-node.ts";
 import { fixedResultPlugin } from "./networks.ts";
-import { NodeDisk } from "./node-disk.ts";
 import { buildRunner, Runner } from "./runner.ts";
 
 export class BenchNode implements AsyncDisposable {

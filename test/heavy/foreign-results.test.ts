@@ -13,7 +13,7 @@ import { requestOf } from "../support/answering-shim.ts";
 import { runOrThrow } from "../support/command.ts";
 import { Daemon } from "../support/daemon.ts";
 import { LoopProbe } from "../support/loop-probe.ts";
-import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { NodeDisk } from "../support/node-disk.ts";
 
 const files = 300_000;
 /** Names that a file can have on ext4 are 65,000. */
@@ -58,14 +58,14 @@ const median = (numbers: readonly number[]) =>
   numbers.toSorted((left, right) => left - right)[numbers.length >> 1] ?? Number.NaN;
 
 describe(`with ${files} foreign files in the results directory`, () => {
-  let scratch: ScratchDirectory;
+  let disk: NodeDisk;
   let full: Node;
   let empty: Node;
 
   beforeAll(async () => {
-    scratch = new ScratchDirectory("history");
-    full = new Node(join(scratch.path, "full"));
-    empty = new Node(join(scratch.path, "empty"));
+    disk = await NodeDisk.mount();
+    full = new Node(join(disk.path, "full"));
+    empty = new Node(join(disk.path, "empty"));
     const results = join(full.cniDir, "results");
     mkdirSync(results, { recursive: true });
     let file = "";
@@ -85,7 +85,7 @@ describe(`with ${files} foreign files in the results directory`, () => {
   afterAll(async () => {
     await full?.[Symbol.asyncDispose]();
     await empty?.[Symbol.asyncDispose]();
-    scratch?.[Symbol.dispose]();
+    await disk?.[Symbol.asyncDispose]();
   });
 
   /** ADD and DEL of pods, the two daemons in turns. @returns medians of full by those of empty */

@@ -5,8 +5,8 @@
 
 import { mkdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { runCommand, runOrThrow } from "../test/support/command.ts";
-import { ScratchDirectory } from "../test/support/scratch-directory.ts";
+import { runCommand, runOrThrow } from "./command.ts";
+import { ScratchDirectory } from "./scratch-directory.ts";
 
 /** More than the logs and files of 110 pods need; blocks that are not written take no room on the machine. */
 const bytes = 1024 ** 3;
