@@ -2,29 +2,25 @@
 
 import { isJsonObject, scalarText } from "../../base/json.ts";
 import { systemErrorCode } from "../../base/system-error.ts";
-import { reviewAccess } from "../../kube/access-review.ts";
+import { type ResourceAttributes, reviewAccess } from "../../kube/access-review.ts";
 import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
 import { checkCluster as checkDefinitions } from "../cluster/check.ts";
+import { isForbidden } from "../cluster/objects.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
-import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
+import { CheckFindings, type NodeFinding } from "./finding.ts";
 
 /** The daemon's rights by deploy/base/rbac.yaml. */
-export const neededRights: readonly {
-  readonly group: string;
-  readonly resource: string;
-  readonly subresource?: string;
-  readonly verb: string;
-}[] = [
-  ...["get", "list", "watch"].map((verb) => ({
-    group: "k8s.cni.cncf.io",
-    resource: "network-attachment-definitions",
-    verb,
-  })),
-  ...["get", "list", "watch"].map((verb) => ({ group: "", resource: "pods", verb })),
+export const neededRights: readonly ResourceAttributes[] = [
+  ...rights("k8s.cni.cncf.io", "network-attachment-definitions", ["get", "list", "watch"]),
+  ...rights("", "pods", ["get", "list", "watch"]),
   { group: "", resource: "pods", subresource: "status", verb: "patch" },
-  ...["create", "patch"].map((verb) => ({ group: "events.k8s.io", resource: "events", verb })),
+  ...rights("events.k8s.io", "events", ["create", "patch"]),
 ];
+
+function rights(group: string, resource: string, verbs: readonly string[]): ResourceAttributes[] {
+  return verbs.map((verb) => ({ group, resource, verb }));
+}
 
 /** The largest permitted skew, in seconds. Tokens and certificates are valid to the second, and signers backdate by five minutes. */
 const mostSkewMs = 60_000;
@@ -46,17 +42,18 @@ export async function checkCluster(questions: ClusterQuestions): Promise<NodeFin
   const { api, server, nodeName } = questions;
   const reached = await checkApi(api, server);
   if (reached.some(({ severity }) => severity === "error")) return reached;
-  const [rights, crd, node] = await Promise.all([
+  const [allowed, crd, node] = await Promise.all([
     checkRights(api),
     checkDefinition(api),
     checkNode(api, nodeName),
   ]);
-  const definitions = crd.severity === "error" ? [] : await checkNads(questions);
-  return [...reached, ...rights, crd, ...definitions, ...node];
+  const isKnown = crd.every(({ severity }) => severity !== "error");
+  const definitions = isKnown ? await checkNads(questions) : [];
+  return [...reached, ...allowed, ...crd, ...definitions, ...node];
 }
 
 async function checkApi(api: Api, server: string): Promise<NodeFinding[]> {
-  const check = "cluster/api";
+  const findings = new CheckFindings("cluster/api");
   const before = Date.now();
   let review: unknown;
   try {
@@ -67,34 +64,27 @@ async function checkApi(api: Api, server: string): Promise<NodeFinding[]> {
     });
   } catch (error) {
     const isAnswer = error instanceof ApiError;
-    if (isAnswer && error.status === 401)
-      return [
-        fail(
-          check,
-          `${server} does not accept the credentials: ${error.message}`,
-          "the token or certificate has ended, or is another cluster's: renew the kubeconfig; or this machine's clock is wrong",
-        ),
-      ];
+    if (isAnswer && error.status === 401) {
+      return findings.fail(
+        `${server} does not accept the credentials: ${error.message}`,
+        "the token or certificate has ended, or is another cluster's: renew the kubeconfig; or this machine's clock is wrong",
+      );
+    }
     // SelfSubjectReview is of Kubernetes 1.28 and later.
-    if (isAnswer) return [pass(check, `${server} answers`)];
-    return [
-      fail(
-        check,
-        `${server} cannot be reached: ${errorText(error)}`,
-        isOfTime(error)
-          ? "by this machine's clock the API server's certificate is not valid: have chrony or systemd-timesyncd set the clock; if the clock is right, renew that certificate"
-          : "is it the right address, and can this node reach it? Pods in the host's network need no CNI",
-      ),
-    ];
+    if (isAnswer) return findings.pass(`${server} answers`);
+    return findings.fail(
+      `${server} cannot be reached: ${errorText(error)}`,
+      isOfTime(error)
+        ? "by this machine's clock the API server's certificate is not valid: have chrony or systemd-timesyncd set the clock; if the clock is right, renew that certificate"
+        : "is it the right address, and can this node reach it? Pods in the host's network need no CNI",
+    );
   }
   const { metadata, status } = isJsonObject(review) ? review : {};
   const { creationTimestamp } = isJsonObject(metadata) ? metadata : {};
   const { userInfo } = isJsonObject(status) ? status : {};
   const { username } = isJsonObject(userInfo) ? userInfo : {};
-  return [
-    pass(check, `${server} answers, to ${scalarText(username)}`),
-    ...checkClock(creationTimestamp, before),
-  ];
+  findings.pass(`${server} answers, to ${scalarText(username)}`);
+  return [...findings.all, ...checkClock(creationTimestamp, before)];
 }
 
 /** Was a server's certificate refused as expired or not yet valid? */
@@ -106,81 +96,67 @@ function isOfTime(error: unknown): boolean {
 
 /** @param serverTime RFC 3339, seconds @param before time of the request, milliseconds since the epoch */
 function checkClock(serverTime: unknown, before: number): NodeFinding[] {
-  const check = "cluster/clock";
   const time = typeof serverTime === "string" ? Date.parse(serverTime) : Number.NaN;
   if (Number.isNaN(time)) return [];
   const skew = Math.round((before - time) / 1000);
-  return [
-    Math.abs(before - time) > mostSkewMs
-      ? warn(
-          check,
-          `this machine's clock differs from the API server's by ${skew} s`,
-          "have chrony or systemd-timesyncd set it: tokens and certificates are refused otherwise",
-        )
-      : pass(check, "this machine's clock agrees with the API server's"),
-  ];
+  const findings = new CheckFindings("cluster/clock");
+  if (Math.abs(before - time) > mostSkewMs) {
+    findings.warn(
+      `this machine's clock differs from the API server's by ${skew} s`,
+      "have chrony or systemd-timesyncd set it: tokens and certificates are refused otherwise",
+    );
+  }
+  return findings.orPass("this machine's clock agrees with the API server's");
 }
 
 async function checkRights(api: Api): Promise<NodeFinding[]> {
-  const check = "cluster/rights";
+  const findings = new CheckFindings("cluster/rights");
   const missing: string[] = [];
   for (const right of neededRights) {
-    const { group, resource, subresource, verb } = right;
+    const { resource, subresource, verb } = right;
     try {
-      const status = await reviewAccess(api, { group, resource, subresource, verb });
+      const status = await reviewAccess(api, right);
       if (status !== undefined && status.allowed !== true) {
         missing.push(`${verb} ${resource}${subresource === undefined ? "" : `/${subresource}`}`);
       }
     } catch (error) {
-      return [skip(check, `rights cannot be asked for: ${errorText(error)}`)];
+      return findings.skip(`rights cannot be asked for: ${errorText(error)}`);
     }
   }
-  return [
-    missing.length > 0
-      ? fail(
-          check,
-          `these credentials may not ${missing.join(", ")}`,
-          "kubectl apply -f deploy/base/rbac.yaml, if they are the daemon's; --kubeconfig names others",
-        )
-      : pass(check, "these credentials have all rights that the daemon needs"),
-  ];
+  if (missing.length > 0) {
+    findings.fail(
+      `these credentials may not ${missing.join(", ")}`,
+      "kubectl apply -f deploy/base/rbac.yaml, if they are the daemon's; --kubeconfig names others",
+    );
+  }
+  return findings.orPass("these credentials have all rights that the daemon needs");
 }
 
-async function checkDefinition(api: Api): Promise<NodeFinding> {
-  const check = "cluster/crd";
+async function checkDefinition(api: Api): Promise<NodeFinding[]> {
+  const findings = new CheckFindings("cluster/crd");
   try {
     await api.request({
       method: "GET",
       path: "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions?limit=1",
     });
-    return pass(check, "network-attachment-definitions.k8s.cni.cncf.io are served");
+    return findings.pass("network-attachment-definitions.k8s.cni.cncf.io are served");
   } catch (error) {
-    if (error instanceof ApiError && error.status === 404) {
-      return fail(
-        check,
-        "the cluster does not know network-attachment-definitions.k8s.cni.cncf.io",
-        "kubectl apply -f deploy/base/crd.yaml",
-      );
-    }
-    return skip(check, errorText(error));
+    if (!isMissing(error)) return findings.skip(errorText(error));
+    return findings.fail(
+      "the cluster does not know network-attachment-definitions.k8s.cni.cncf.io",
+      "kubectl apply -f deploy/base/crd.yaml",
+    );
   }
 }
 
 async function checkNads(questions: ClusterQuestions): Promise<NodeFinding[]> {
   const { api, server, multusNamespace, maxNetworksPerPod, context } = questions;
-  const check = "cluster/networks";
+  const findings = new CheckFindings("cluster/networks");
   try {
     const scope = { server, namespace: undefined, multusNamespace, maxNetworksPerPod };
     const report = await checkDefinitions(api, scope, context);
     const wrong = report.findings.filter(({ severity }) => severity !== "note");
-    if (wrong.length === 0)
-      return [
-        pass(
-          check,
-          `${report.definitions} NetworkAttachmentDefinitions are valid, and ${report.pods} pods select valid networks`,
-        ),
-      ];
-    return wrong.slice(0, shown).map(({ subject, message, severity }, index) => {
+    for (const [index, { subject, message, severity }] of wrong.slice(0, shown).entries()) {
       const { namespace, name, pods } = subject;
       const others =
         index === shown - 1 && wrong.length > shown ? ` (and ${wrong.length - shown} more findings)` : "";
@@ -189,42 +165,41 @@ async function checkNads(questions: ClusterQuestions): Promise<NodeFinding[]> {
           ? ""
           : `, selected by ${pods.slice(0, shown).join(", ")}${pods.length > shown ? " and others" : ""}`;
       // A broken network is no problem of the node.
-      return warn(
-        check,
+      findings.warn(
         `${severity}: ${namespace}/${name}${users}: ${message}${others}`,
         "multusctl validate --all-namespaces shows all, with line and column",
       );
-    });
+    }
+    return findings.orPass(
+      `${report.definitions} NetworkAttachmentDefinitions are valid, and ${report.pods} pods select valid networks`,
+    );
   } catch (error) {
-    return [skip(check, errorText(error))];
+    return findings.skip(errorText(error));
   }
 }
 
 async function checkNode(api: Api, nodeName: string): Promise<NodeFinding[]> {
-  const check = "cluster/node";
   if (nodeName === "") return [];
+  const findings = new CheckFindings("cluster/node");
   try {
     await api.request({ method: "GET", path: `/api/v1/nodes/${encodeURIComponent(nodeName)}` });
-    return [pass(check, `the cluster has a node ${nodeName}`)];
+    return findings.pass(`the cluster has a node ${nodeName}`);
   } catch (error) {
-    if (error instanceof ApiError && error.status === 404) {
-      return [
-        fail(
-          check,
-          `the cluster has no node ${nodeName}: the daemon watches no pods`,
-          "set nodeName, or MULTUS_NODE_NAME, to the name that kubectl get nodes shows",
-        ),
-      ];
+    if (isMissing(error)) {
+      return findings.fail(
+        `the cluster has no node ${nodeName}: the daemon watches no pods`,
+        "set nodeName, or MULTUS_NODE_NAME, to the name that kubectl get nodes shows",
+      );
     }
-    const isForbidden = error instanceof ApiError && error.status === 403;
-    return [
-      skip(
-        check,
-        isForbidden
-          ? `these credentials may not get nodes, so it is unknown whether ${nodeName} is one`
-          : errorText(error),
-        "name an administrator's kubeconfig: --kubeconfig",
-      ),
-    ];
+    return findings.skip(
+      isForbidden(error)
+        ? `these credentials may not get nodes, so it is unknown whether ${nodeName} is one`
+        : errorText(error),
+      "name an administrator's kubeconfig: --kubeconfig",
+    );
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 404;
 }

@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { isMissingFile } from "../../base/system-error.ts";
 import { errorText } from "../../log/error-text.ts";
-import { type NodeFinding, pass, skip, warn } from "./finding.ts";
-import { checkDirectories, type RuntimeDirectories } from "./runtime-directories.ts";
+import { CheckFindings, type NodeFinding } from "./finding.ts";
+import { checkDirectories } from "./runtime-directories.ts";
 import { textsIn, tomlEntries } from "./toml.ts";
 
 export interface ContainerdCni {
@@ -17,7 +17,6 @@ export interface ContainerdCni {
   readonly imports: readonly string[];
 }
 
-const check = "runtime/containerd";
 /** Plugin names of 1.x and 2.x; version 1 of the file has no long names. */
 const cniOwners = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "cri"];
 
@@ -44,6 +43,7 @@ export function readContainerdCni(text: string): ContainerdCni {
 
 /** @param path of config.toml @param confDir @param binDir those that Multus is installed in */
 export function checkContainerd(path: string, confDir: string, binDir: string): NodeFinding[] {
+  const findings = new CheckFindings("runtime/containerd");
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -51,31 +51,20 @@ export function checkContainerd(path: string, confDir: string, binDir: string): 
     const why = isMissingFile(error)
       ? `there is no ${path}: the runtime is another one, or containerd runs on its defaults`
       : errorText(error);
-    return [skip(check, why, "--containerd-config names the file")];
+    return findings.skip(why, "--containerd-config names the file");
   }
   const cni = readContainerdCni(text);
-  const directories: RuntimeDirectories = {
-    check,
-    name: "containerd",
-    confDir: cni.confDir,
-    confDirKey: `conf_dir of ${path}`,
-    binDirs: cni.binDirs,
-    binDirsKey: `bin_dir of ${path}`,
-  };
-  const findings = checkDirectories(directories, confDir, binDir);
+  const keys = { confDirKey: `conf_dir of ${path}`, binDirsKey: `bin_dir of ${path}` };
+  checkDirectories(findings, { name: "containerd", ...cni, ...keys }, confDir, binDir);
   if (cni.maxConfNum !== undefined && cni.maxConfNum !== 1) {
-    findings.push(
-      warn(
-        check,
-        `max_conf_num of ${path} is ${cni.maxConfNum}: containerd attaches pods to that many files of ${confDir}, Multus's and others`,
-        "set max_conf_num to 1: Multus calls the cluster network itself",
-      ),
+    findings.warn(
+      `max_conf_num of ${path} is ${cni.maxConfNum}: containerd attaches pods to that many files of ${confDir}, Multus's and others`,
+      "set max_conf_num to 1: Multus calls the cluster network itself",
     );
   }
-  if (cni.imports.length > 0 && findings.length === 0) {
-    return [
-      pass(check, `${path} agrees with Multus; what it imports (${cni.imports.join(", ")}) was not read`),
-    ];
-  }
-  return findings.length > 0 ? findings : [pass(check, `${path} agrees with Multus's directories`)];
+  return findings.orPass(
+    cni.imports.length > 0
+      ? `${path} agrees with Multus; what it imports (${cni.imports.join(", ")}) was not read`
+      : `${path} agrees with Multus's directories`,
+  );
 }

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errorText } from "../../log/error-text.ts";
-import { fail, type NodeFinding, pass, skip } from "./finding.ts";
+import { CheckFindings, type NodeFinding, skip } from "./finding.ts";
 import { processesCalled } from "./processes.ts";
 import { checkDirectories } from "./runtime-directories.ts";
 import { textsIn, tomlEntries } from "./toml.ts";
@@ -81,9 +81,10 @@ export function checkCrio(
   binDir: string,
   multusNetwork: string,
 ): NodeFinding[] {
-  const findings = checkDirectories(
+  const findings = new CheckFindings(check);
+  checkDirectories(
+    findings,
     {
-      check,
       name: "CRI-O",
       confDir: networkDir.value,
       confDirKey: keyIn("network_dir", networkDir),
@@ -95,15 +96,12 @@ export function checkCrio(
   );
   const { value: network } = defaultNetwork;
   if (network !== "" && multusNetwork !== "" && network !== multusNetwork) {
-    findings.push(
-      fail(
-        check,
-        `${keyIn("cni_default_network", defaultNetwork)} is ${network}, and Multus's network is ${multusNetwork}: pods get ${network} alone, regardless of the order of files`,
-        `set cni_default_network to ${multusNetwork}, or remove the key, and restart CRI-O`,
-      ),
+    findings.fail(
+      `${keyIn("cni_default_network", defaultNetwork)} is ${network}, and Multus's network is ${multusNetwork}: pods get ${network} alone, regardless of the order of files`,
+      `set cni_default_network to ${multusNetwork}, or remove the key, and restart CRI-O`,
     );
   }
-  return findings.length > 0 ? findings : [pass(check, "CRI-O's configuration agrees with Multus")];
+  return findings.orPass("CRI-O's configuration agrees with Multus");
 }
 
 function keyIn(key: string, { file }: Setting<unknown>): string {

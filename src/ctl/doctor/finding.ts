@@ -23,6 +23,43 @@ export function skip(check: NodeCheck, message: string, remedy = ""): NodeFindin
   return { code: check, severity: "skip", subject: "node", message, remedy };
 }
 
+/** Collects the findings of one check. Each method adds one, and returns all so far. */
+export class CheckFindings {
+  readonly all: NodeFinding[] = [];
+  readonly #check: NodeCheck;
+
+  constructor(check: NodeCheck) {
+    this.#check = check;
+  }
+
+  pass(message: string): NodeFinding[] {
+    return this.#add(pass(this.#check, message));
+  }
+
+  warn(message: string, remedy: string): NodeFinding[] {
+    return this.#add(warn(this.#check, message, remedy));
+  }
+
+  fail(message: string, remedy: string): NodeFinding[] {
+    return this.#add(fail(this.#check, message, remedy));
+  }
+
+  /** @param remedy how to make the check possible */
+  skip(message: string, remedy?: string): NodeFinding[] {
+    return this.#add(skip(this.#check, message, remedy));
+  }
+
+  /** Passes if there is no other finding. */
+  orPass(message: string): NodeFinding[] {
+    return this.all.length > 0 ? this.all : this.pass(message);
+  }
+
+  #add(finding: NodeFinding): NodeFinding[] {
+    this.all.push(finding);
+    return this.all;
+  }
+}
+
 /** Doctor's words for the severities. */
 const verdicts = { pass: "pass", note: "pass", warning: "warn", error: "fail", skip: "skip" } as const;
 
@@ -36,15 +73,10 @@ const width = 90;
 
 /** A table of the findings, each with its remedy below it. @returns text that ends with a newline */
 export function formatFindings(findings: readonly NodeFinding[]): string {
-  const rows = findings
-    .map(findingJson)
-    .map(({ check, verdict, finding, remedy }) => [
-      verdict.toUpperCase(),
-      check,
-      [wrap(finding), remedy === "" ? "" : `→ ${wrap(remedy).replaceAll("\n", "\n  ")}`]
-        .filter((part) => part !== "")
-        .join("\n"),
-    ]);
+  const rows = findings.map(findingJson).map(({ check, verdict, finding, remedy }) => {
+    const advice = remedy === "" ? "" : `\n→ ${wrap(remedy).replaceAll("\n", "\n  ")}`;
+    return [verdict.toUpperCase(), check, `${wrap(finding)}${advice}`];
+  });
   return formatTable([{ heading: "VERDICT" }, { heading: "CHECK" }, { heading: "FINDING" }], rows);
 }
 

@@ -2,10 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type NodeFinding, pass, warn } from "./finding.ts";
+import { isJsonObject } from "../../base/json.ts";
+import { CheckFindings, type NodeFinding } from "./finding.ts";
 import { processesCalled } from "./processes.ts";
 
-const check = "go-multus/leftovers";
 /** The thin plugin's directory, in the runtime's. */
 const thinKubeconfig = "multus.d/multus.kubeconfig";
 
@@ -16,32 +16,26 @@ export function checkGoMultus(
   processes: string,
   now: number,
 ): NodeFinding[] {
-  const findings: NodeFinding[] = [];
+  const findings = new CheckFindings("go-multus/leftovers");
   const daemons = processesCalled("multus-daemon", processes);
   if (daemons.length > 0) {
-    findings.push(
-      warn(
-        check,
-        `Go multus's daemon runs on this node (process ${daemons.join(", ")})`,
-        "both write 00-multus.conf and want the socket: delete its DaemonSet, or keep ours off this node",
-      ),
+    findings.warn(
+      `Go multus's daemon runs on this node (process ${daemons.join(", ")})`,
+      "both write 00-multus.conf and want the socket: delete its DaemonSet, or keep ours off this node",
     );
   }
   const path = kubeconfig === "" ? join(confDir, thinKubeconfig) : kubeconfig;
   const end = tokenEnd(path);
   if (end !== undefined && end < now) {
     const isUsed = kubeconfig !== "";
-    findings.push(
-      warn(
-        check,
-        `the token in ${path} ended at ${new Date(end).toISOString()}${isUsed ? ", and the configuration names that file" : ""}`,
-        isUsed
-          ? "its writer has stopped: multusctl thin-entrypoint, or multusctl kubeconfig, keeps one up to date"
-          : "it is unused: remove it",
-      ),
+    findings.warn(
+      `the token in ${path} ended at ${new Date(end).toISOString()}${isUsed ? ", and the configuration names that file" : ""}`,
+      isUsed
+        ? "its writer has stopped: multusctl thin-entrypoint, or multusctl kubeconfig, keeps one up to date"
+        : "it is unused: remove it",
     );
   }
-  return findings.length > 0 ? findings : [pass(check, "nothing of Go multus is in the way")];
+  return findings.orPass("nothing of Go multus is in the way");
 }
 
 /** When the token in a kubeconfig expires, in milliseconds since the epoch; undefined without a token that says so. Its signature is not checked. */
@@ -50,7 +44,7 @@ export function tokenEnd(path: string): number | undefined {
     const [, payload = ""] =
       /^\s*"?token"?:\s*"?[\w-]+\.([\w-]+)\.[\w-]+/m.exec(readFileSync(path, "utf8")) ?? [];
     const claims: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8"));
-    const end = typeof claims === "object" && claims !== null && "exp" in claims ? claims.exp : undefined;
+    const { exp: end } = isJsonObject(claims) ? claims : {};
     return typeof end === "number" ? end * 1000 : undefined;
   } catch {
     return undefined;

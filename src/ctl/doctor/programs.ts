@@ -15,7 +15,7 @@ import {
   ownArchitecture,
   releaseIn,
 } from "../node/program.ts";
-import { fail, type NodeFinding, pass, skip, warn } from "./finding.ts";
+import { CheckFindings, type NodeFinding } from "./finding.ts";
 
 const run = promisify(execFile);
 const versionWithinMs = 5_000;
@@ -42,34 +42,27 @@ async function checkProgram(
   isNeeded: boolean,
   daemonVersion: string,
 ): Promise<NodeFinding[]> {
-  const check = `plugin/${name}` as const;
+  const findings = new CheckFindings(`plugin/${name}`);
   const reinstall = "install it again: multusctl install, or restart the DaemonSet's pod of this node";
   try {
-    if (!statSync(path).isFile()) return [fail(check, `${path} is no file`, reinstall)];
+    if (!statSync(path).isFile()) return findings.fail(`${path} is no file`, reinstall);
   } catch (error) {
-    if (!isMissingFile(error)) return [skip(check, errorText(error), "run it with sudo")];
-    return isNeeded
-      ? [
-          fail(
-            check,
-            `${path} is not there, and the runtime's configuration names it: every pod fails`,
-            reinstall,
-          ),
-        ]
-      : [];
+    if (!isMissingFile(error)) return findings.skip(errorText(error), "run it with sudo");
+    if (!isNeeded) return [];
+    return findings.fail(
+      `${path} is not there, and the runtime's configuration names it: every pod fails`,
+      reinstall,
+    );
   }
-  if (!isExecutable(path)) return [fail(check, `${path} is not executable`, `chmod 0755 ${path}`)];
+  if (!isExecutable(path)) return findings.fail(`${path} is not executable`, `chmod 0755 ${path}`);
   const machine = machineOf(path);
   const own = ownArchitecture();
-  if (machine === undefined) return [fail(check, `${path} is no program for Linux (ELF)`, reinstall)];
+  if (machine === undefined) return findings.fail(`${path} is no program for Linux (ELF)`, reinstall);
   if (own !== undefined && architectureOf(path) !== own) {
-    return [
-      fail(
-        check,
-        `${path} is for another architecture (ELF machine ${machine}, this one is ${own})`,
-        `${reinstall}, from the image for ${own}`,
-      ),
-    ];
+    return findings.fail(
+      `${path} is for another architecture (ELF machine ${machine}, this one is ${own})`,
+      `${reinstall}, from the image for ${own}`,
+    );
   }
   const said = await versionOf(path);
   const version = releaseIn(said);
@@ -77,27 +70,20 @@ async function checkProgram(
   if (version === undefined && name === passthruType) return [];
   if (version === undefined) {
     const what = /multus/i.test(said) ? "Go multus's" : "not ours";
-    const finding = `${path} is ${what} (${JSON.stringify(said.split("\n", 1)[0]?.slice(0, 80) ?? "")})`;
-    return [
+    return findings.warn(
+      `${path} is ${what} (${JSON.stringify(said.split("\n", 1)[0]?.slice(0, 80) ?? "")})`,
       isNeeded
-        ? warn(
-            check,
-            finding,
-            "Go's multus-shim works with multusd over HTTP, and slower; Go's multus needs no daemon. multusctl install replaces it with ours",
-          )
-        : warn(check, finding, "it is unused as long as no network configuration names it"),
-    ];
+        ? "Go's multus-shim works with multusd over HTTP, and slower; Go's multus needs no daemon. multusctl install replaces it with ours"
+        : "it is unused as long as no network configuration names it",
+    );
   }
   if (daemonVersion !== "" && version !== daemonVersion) {
-    return [
-      warn(
-        check,
-        `${path} is ${version}, and the daemon ${daemonVersion}`,
-        "they work together as long as they speak the same protocol; update both: multusctl install",
-      ),
-    ];
+    return findings.warn(
+      `${path} is ${version}, and the daemon ${daemonVersion}`,
+      "they work together as long as they speak the same protocol; update both: multusctl install",
+    );
   }
-  return [pass(check, `${path} is ${version}`)];
+  return findings.pass(`${path} is ${version}`);
 }
 
 /** A program's output for --version. */

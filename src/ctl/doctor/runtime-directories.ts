@@ -1,13 +1,10 @@
 /** Checks whether a container runtime's directories agree with Multus's. */
 
 import { resolve } from "node:path";
-import type { NodeCheck } from "../text/finding.ts";
-import { fail, type NodeFinding } from "./finding.ts";
+import type { CheckFindings } from "./finding.ts";
 
 /** Directories by a runtime's configuration, or its defaults. */
 export interface RuntimeDirectories {
-  /** Name of the check in a finding: `runtime/containerd`. */
-  readonly check: NodeCheck;
   /** Name of the runtime: `containerd`. */
   readonly name: string;
   /** Its directory of network configurations; "" if unknown. */
@@ -19,33 +16,26 @@ export interface RuntimeDirectories {
   readonly binDirsKey: string;
 }
 
-/** @param confDir directory of Multus's file @param binDir directory of Multus's plugin */
+/** @param findings of the check of the runtime @param confDir directory of Multus's file @param binDir directory of Multus's plugin */
 export function checkDirectories(
+  findings: CheckFindings,
   runtime: RuntimeDirectories,
   confDir: string,
   binDir: string,
-): NodeFinding[] {
-  const { check, name, confDirKey, binDirs, binDirsKey } = runtime;
-  const findings: NodeFinding[] = [];
+): void {
+  const { name, confDirKey, binDirs, binDirsKey } = runtime;
   if (runtime.confDir !== "" && !isSamePath(runtime.confDir, confDir)) {
-    findings.push(
-      fail(
-        check,
-        `${confDirKey} is ${runtime.confDir}, and Multus's file is in ${confDir}`,
-        "have Multus write into the same directory: cniConfigDir and multusAutoconfigDir, --cni-conf-dir here",
-      ),
+    findings.fail(
+      `${confDirKey} is ${runtime.confDir}, and Multus's file is in ${confDir}`,
+      "have Multus write into the same directory: cniConfigDir and multusAutoconfigDir, --cni-conf-dir here",
     );
   }
   if (binDirs.length > 0 && !binDirs.some((each) => isSamePath(each, binDir))) {
-    findings.push(
-      fail(
-        check,
-        `${binDirsKey} is ${binDirs.join(", ")}, and Multus is installed in ${binDir}`,
-        `install it into a directory that ${name} searches: multusctl install --cni-bin-dir`,
-      ),
+    findings.fail(
+      `${binDirsKey} is ${binDirs.join(", ")}, and Multus is installed in ${binDir}`,
+      `install it into a directory that ${name} searches: multusctl install --cni-bin-dir`,
     );
   }
-  return findings;
 }
 
 /** @param a @param b absolute paths */

@@ -2,7 +2,7 @@
 
 import type { LaneStatus } from "../../socket/status.ts";
 import type { DaemonStatus } from "../node/daemon-socket.ts";
-import { missingText } from "../text/missing-networks.ts";
+import { failureText, missingText } from "../text/daemon-status.ts";
 import { count, formatAge } from "../text/quantities.ts";
 import { formatTable } from "../text/table.ts";
 import type { NodeSummary } from "./node-summary.ts";
@@ -115,8 +115,8 @@ function missingRows({ missingNetworks = [] }: DaemonStatus): string[][] {
 function failureRows({ failures }: DaemonStatus): string[][] {
   if (failures.length === 0) return [["failures", "none since it was started, of the last requests"]];
   const shown = failures.slice(0, failuresShown);
-  return shown.map(({ at, command, pod, containerId, code, message }, index) => [
+  return shown.map((failure, index) => [
     index === 0 ? "failures" : "",
-    `${at} ${command} ${pod === "" ? containerId : pod}: error ${code}: ${message}`,
+    `${failure.at} ${failureText(failure)}`,
   ]);
 }
