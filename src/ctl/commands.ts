@@ -1,6 +1,6 @@
 /** multusctl's commands, in the order of its help. */
 
-import type { Command } from "commander";
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { approveCertsCommand } from "./approve-certs/command.ts";
 import { doctorCommand } from "./doctor/command.ts";
 import { installCommand } from "./install/command.ts";
@@ -13,7 +13,7 @@ import { statusCommand } from "./status/command.ts";
 import { tryCommand } from "./try/command.ts";
 import { validateCommand } from "./validate/command.ts";
 
-export function commands(): Command[] {
+export function commands(): CommandUnknownOpts[] {
   return [
     tryCommand(),
     validateCommand(),

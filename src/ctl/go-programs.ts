@@ -1,7 +1,7 @@
 /** Emulates the programs of Go multus's images, by their names and arguments, so that a manifest's `command` and `args` stay unchanged. */
 
 import { basename, dirname, join } from "node:path";
-import type { Command } from "commander";
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { formerDaemonSwitches, formerDaemonValues, isFormerDaemon } from "../command-line/former-daemon.ts";
 import { type KnownOption, withGoFlags } from "../command-line/go-flags.ts";
 import { multusPluginNames } from "../multus/input/own-plugin.ts";
@@ -20,7 +20,7 @@ export interface GoProgramCall {
 
 /** By program: multusctl's command with what is that program's default and not the command's, or what makes a call of its arguments. */
 const programs: Readonly<
-  Record<string, readonly string[] | ((args: readonly string[], root: Command) => GoProgramCall)>
+  Record<string, readonly string[] | ((args: readonly string[], root: CommandUnknownOpts) => GoProgramCall)>
 > = {
   install_multus: ["install"],
   thin_entrypoint: ["thin-entrypoint"],
@@ -49,7 +49,7 @@ export function isGoProgram(program: string, args: readonly string[]): boolean {
  * @param root multusctl, with all its commands
  * @throws {UserError} for a call that Go multus's images take and ours cannot
  */
-export function callOfProgram(argv: readonly string[], root: Command): GoProgramCall {
+export function callOfProgram(argv: readonly string[], root: CommandUnknownOpts): GoProgramCall {
   const [, program = "", ...args] = argv;
   const known = isGoProgram(program, args) ? programs[basename(program)] : undefined;
   if (typeof known === "function") return known(args, root);
@@ -57,7 +57,7 @@ export function callOfProgram(argv: readonly string[], root: Command): GoProgram
 }
 
 /** The same, with options of Go multus's commands in any form of Go's flags. @param root multusctl, with all its commands */
-export function inPlainForm(args: readonly string[], root: Command): string[] {
+export function inPlainForm(args: readonly string[], root: CommandUnknownOpts): string[] {
   const [name = "", ...rest] = args;
   const command = commandsWithGoFlags.includes(name)
     ? root.commands.find((each) => each.name() === name)
@@ -68,7 +68,7 @@ export function inPlainForm(args: readonly string[], root: Command): string[] {
 
 const help: KnownOption = { name: "help", short: "h", takes: "switch" };
 
-function optionsOf(command: Command): KnownOption[] {
+function optionsOf(command: CommandUnknownOpts): KnownOption[] {
   return command.options.map((option) => ({
     name: option.long?.replace(/^--/, "") ?? "",
     short: option.short?.replace(/^-/, ""),
@@ -77,7 +77,7 @@ function optionsOf(command: Command): KnownOption[] {
 }
 
 /** The script of 3.9 reports an unknown argument and continues. Its values follow `=`, and are never the next argument. */
-function entrypointScript(args: readonly string[], root: Command): GoProgramCall {
+function entrypointScript(args: readonly string[], root: CommandUnknownOpts): GoProgramCall {
   const command = root.commands.find((each) => each.name() === "thin-entrypoint");
   const known = ["-h", "--help", ...(command?.options ?? []).map(({ long }) => long)];
   const isKnown = (argument: string) => known.includes(argument.split("=", 1)[0] ?? "");

@@ -1,6 +1,6 @@
 /** multusctl: the command-line tool to try networks, check configurations, inspect a node, and install Multus. */
 
-import { Command } from "commander";
+import { Command } from "@commander-js/extra-typings";
 import manifest from "../../package.json" with { type: "json" };
 import { errorStack, errorText } from "../log/error-text.ts";
 import { UserError } from "./command/user-error.ts";

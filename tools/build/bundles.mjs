@@ -64,6 +64,8 @@ export { ${names.join(", ")} };`,
 
 /** The common options of all bundles. */
 export const bundleOptions = {
+  // It adds types to commander, and no code.
+  alias: { "@commander-js/extra-typings": "commander" },
   absWorkingDir: root,
   bundle: true,
   platform: "node",

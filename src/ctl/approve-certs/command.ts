@@ -1,6 +1,6 @@
 /** `multusctl approve-certs`: approves the certificates that daemons request (perNodeCertificate). */
 
-import { Command, Option } from "commander";
+import { Command, Option } from "@commander-js/extra-typings";
 import packageJson from "../../../package.json" with { type: "json" };
 import { defaultLongestDuration } from "../../kube/certificates/duration.ts";
 import { multusGroup, signerName } from "../../kube/certificates/identity.ts";
@@ -10,15 +10,7 @@ import { logLevels, logSettings } from "../../log/settings.ts";
 import { openApi } from "../cluster/access.ts";
 import { parseCertificateDuration } from "../command/certificate-duration.ts";
 
-interface ApproveOptions {
-  readonly kubeconfig?: string;
-  readonly context?: string;
-  /** Seconds. */
-  readonly maxDuration: number;
-  readonly logLevel: LogLevel;
-}
-
-export function approveCertsCommand(): Command {
+export function approveCertsCommand() {
   return new Command("approve-certs")
     .summary("approve the certificates of the nodes' daemons, until SIGTERM")
     .description(
@@ -61,18 +53,25 @@ Examples:
   multusctl approve-certs --kubeconfig /etc/kubernetes/admin.conf --log-level debug
   kubectl get csr --field-selector spec.signerName=${signerName}`,
     )
-    .action((options: ApproveOptions) => approve(options));
+    .action(({ kubeconfig, context, maxDuration, logLevel }) =>
+      approve(kubeconfig, context, maxDuration, logLevel),
+    );
 }
 
 /** Runs until a signal. @throws {UserError} if there is no kubeconfig, or it cannot be used */
-async function approve({ kubeconfig, context, maxDuration, logLevel }: ApproveOptions): Promise<void> {
+async function approve(
+  kubeconfig: string | undefined,
+  context: string | undefined,
+  mostSeconds: number,
+  logLevel: LogLevel,
+): Promise<void> {
   const { api, server, warning, close } = await openApi(kubeconfig, context, process.env);
   const log = new Loggers().get(logSettings({ logLevel, logToStderr: true }));
   if (warning !== "") log.error(warning);
-  log.verbose("approver starts", { version: packageJson.version, server, maxDuration: `${maxDuration}s` });
+  log.verbose("approver starts", { version: packageJson.version, server, maxDuration: `${mostSeconds}s` });
   // Loaded here: it imports the ASN.1 library.
   const { Approver } = await import("./approver.ts");
-  const approver = new Approver({ api, log, mostSeconds: maxDuration });
+  const approver = new Approver({ api, log, mostSeconds });
   await new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.once(signal, () => {

@@ -1,6 +1,6 @@
 /** Parses an option with a certificate's duration. */
 
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { certificateSeconds } from "../../kube/certificates/duration.ts";
 import { errorText } from "../../log/error-text.ts";
 

@@ -1,7 +1,7 @@
 /** `multusctl doctor`: checks a node and advises on each problem. It changes nothing. */
 
 import { existsSync } from "node:fs";
-import { Command } from "commander";
+import { Command } from "@commander-js/extra-typings";
 import { loadKernels } from "../../kernels/load.ts";
 import { nodeNameIn } from "../../kube/node-name.ts";
 import { openApi } from "../cluster/access.ts";
@@ -20,21 +20,13 @@ import { checkRuntimeFiles } from "./runtime-files.ts";
 
 const processes = "/proc";
 
-interface DoctorOptions {
-  readonly cniConfDir: string;
-  readonly binDir?: string;
-  readonly socketDir?: string;
-  readonly cniDir?: string;
-  readonly certDir?: string;
-  readonly containerdConfig: string;
-  readonly crioConfig: string;
-  readonly kubeconfig?: string;
-  readonly context?: string;
-  readonly cluster: boolean;
-  readonly json?: boolean;
+export function doctorCommand() {
+  return described().action(examine);
 }
 
-export function doctorCommand(): Command {
+type DoctorOptions = ReturnType<ReturnType<typeof described>["opts"]>;
+
+function described() {
   return new Command("doctor")
     .summary("find problems of Multus on this node")
     .description(
@@ -71,8 +63,7 @@ Examples:
   multusctl doctor --no-cluster --json | jq '.findings[] | select(.verdict == "fail")'
   kubectl -n kube-system exec ds/kube-multus-ds -- multusctl doctor --cni-conf-dir /host/etc/cni/net.d --socket-dir /host/run/multus
   sudo multusctl doctor --kubeconfig /etc/kubernetes/admin.conf        (also looks at the node, as an administrator)`,
-    )
-    .action((options: DoctorOptions) => examine(options));
+    );
 }
 
 async function examine(options: DoctorOptions): Promise<void> {

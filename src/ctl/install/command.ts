@@ -1,22 +1,15 @@
 /** `multusctl install`: installs the plugin binary on the node; init containers run it. */
 
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { multusPluginNames } from "../../multus/input/own-plugin.ts";
 import { passthruType } from "../../multus/plan/passthru.ts";
 import { partPath } from "../node/installation.ts";
 import { defaultCniBinDir } from "../node/paths.ts";
 import { pluginBinary } from "../node/plugin-binary.ts";
-import { type Architecture, architectures, thisArchitecture } from "../node/program.ts";
+import { architectures, thisArchitecture } from "../node/program.ts";
 import { type InstalledFile, installDaemon, installPlugin } from "./install.ts";
 
-interface InstallOptions {
-  readonly cniBinDir: string;
-  readonly arch?: Architecture;
-  readonly daemonBinDir?: string;
-  readonly destDir?: string;
-}
-
-export function installCommand(): Command {
+export function installCommand() {
   return (
     new Command("install")
       .summary("install the plugin binary on a node")
@@ -54,22 +47,19 @@ Examples:
   sudo multusctl install --cni-bin-dir /opt/cni/bin
   multusctl install --arch arm64 --cni-bin-dir /mnt/node/opt/cni/bin`,
       )
-      .action((options: InstallOptions) => run(options))
+      .action(({ cniBinDir, destDir, arch, daemonBinDir }) => {
+        const plugin = pluginBinary(arch ?? thisArchitecture());
+        // Looked up before anything is installed: a build may lack it.
+        const daemon = daemonBinDir === undefined ? undefined : partPath("multusd");
+        report(installPlugin(plugin, destDir ?? cniBinDir));
+        if (daemonBinDir !== undefined && daemon !== undefined) report(installDaemon(daemon, daemonBinDir));
+      })
   );
 }
 
 function parseType(text: string): string {
   if (text !== "thick" && text !== "thin") throw new InvalidArgumentError("It is thick or thin.");
   return text;
-}
-
-/** @throws {UserError} */
-function run({ cniBinDir, destDir, arch, daemonBinDir }: InstallOptions): void {
-  const plugin = pluginBinary(arch ?? thisArchitecture());
-  // Looked up before anything is installed: a build may lack it.
-  const daemon = daemonBinDir === undefined ? undefined : partPath("multusd");
-  report(installPlugin(plugin, destDir ?? cniBinDir));
-  if (daemonBinDir !== undefined && daemon !== undefined) report(installDaemon(daemon, daemonBinDir));
 }
 
 function report(files: readonly InstalledFile[]): void {

@@ -1,7 +1,7 @@
 /** `multusctl kubeconfig`: keeps a kubeconfig for a process outside of pods while it runs. */
 
 import { resolve } from "node:path";
-import { Command, Option } from "commander";
+import { Command, Option } from "@commander-js/extra-typings";
 import { removeFile } from "../../base/atomic-file.ts";
 import { defaultDuration } from "../../kube/certificates/duration.ts";
 import { nodeNameIn } from "../../kube/node-name.ts";
@@ -14,16 +14,11 @@ import { UserError } from "../command/user-error.ts";
 import { KeptKubeconfig, type KeptKubeconfigOptions } from "./kept-kubeconfig.ts";
 import { ownServiceAccount, serviceAccountKubeconfig } from "./service-account-kubeconfig.ts";
 
-interface KubeconfigOptions {
-  readonly kubeconfig: string;
-  readonly once?: boolean;
-  readonly skipTlsVerify?: boolean;
-  readonly bootstrapConfig?: string;
-  readonly certdir: string;
-  readonly certDuration: number;
+export function kubeconfigCommand() {
+  return described().action(run);
 }
 
-export function kubeconfigCommand(): Command {
+function described() {
   return new Command("kubeconfig")
     .summary("keep a kubeconfig on the node, with the pod's service account or a certificate")
     .description(
@@ -60,12 +55,11 @@ Examples:
   multusctl kubeconfig --kubeconfig /host/etc/multus/kubeconfig
   multusctl kubeconfig --kubeconfig /tmp/kubeconfig --once
   multusctl kubeconfig --bootstrap-config /etc/kubernetes/kubelet.conf --certdir /var/lib/multus`,
-    )
-    .action((options: KubeconfigOptions) => run(options));
+    );
 }
 
 /** @throws {UserError} */
-async function run(options: KubeconfigOptions): Promise<void> {
+async function run(options: ReturnType<ReturnType<typeof described>["opts"]>): Promise<void> {
   const path = resolve(options.kubeconfig);
   const log = new Loggers().get(logSettings({ logLevel: "verbose" }));
   using interruption = new Interruption();

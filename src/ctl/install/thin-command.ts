@@ -1,6 +1,6 @@
 /** `multusctl thin-entrypoint`: the program of a thin DaemonSet's pods, instead of Go multus's thin_entrypoint. */
 
-import { Command } from "commander";
+import { Command } from "@commander-js/extra-typings";
 import { loadKernels } from "../../kernels/load.ts";
 import { ApiClient } from "../../kube/api-client.ts";
 import { inClusterCredentials, isInCluster } from "../../kube/credentials.ts";
@@ -19,7 +19,7 @@ import { ownServiceAccount } from "./service-account-kubeconfig.ts";
 import { runThinEntrypoint } from "./thin-entrypoint.ts";
 import { addThinOptions, type ThinOptions } from "./thin-options.ts";
 
-export function thinEntrypointCommand(): Command {
+export function thinEntrypointCommand() {
   const command = new Command("thin-entrypoint")
     .summary(
       "install on a node without a daemon in a pod, and keep it up to date (Go multus's thin_entrypoint)",
@@ -47,7 +47,7 @@ Examples:
   multusctl thin-entrypoint --namespace-isolation --global-namespaces=default,shared --multus-log-level=verbose
   multusctl thin-entrypoint --daemon-command=none --skip-multus-binary-copy`,
     )
-    .action((options: ThinOptions) => run(options));
+    .action(run);
 }
 
 /** @returns undefined if the environment names no DaemonSet of this pod */

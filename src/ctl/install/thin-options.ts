@@ -1,7 +1,7 @@
 /** Options of `multusctl thin-entrypoint`, with the names and defaults of Go multus's thin entrypoint, and the settings that they make. */
 
 import { existsSync } from "node:fs";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { JsonObject } from "../../base/json.ts";
 import { goBoolean } from "../../command-line/go-flags.ts";
 import { parseLogLevel } from "../../log/settings.ts";
@@ -10,48 +10,15 @@ import { ownershipKeys } from "../../runtime-config/ownership.ts";
 import type { CleanupOnExit } from "../../runtime-config/removal.ts";
 import { defaultCniBinDir, defaultCniConfDir, pathOnNode } from "../node/paths.ts";
 
-export interface ThinOptions {
-  readonly cniBinDir: string;
-  readonly cniConfDir: string;
-  /** "" for the cluster network's. */
-  readonly cniVersion: string;
-  /** `auto`, or a file to copy. */
-  readonly multusConfFile: string;
-  /** undefined: that of this build. */
-  readonly multusBinFile?: string;
-  readonly multusCniConfDir: string;
-  readonly skipMultusBinaryCopy: boolean;
-  readonly multusKubeconfigFileHost: string;
-  /** "" for the first file. */
-  readonly multusMasterCniFileName: string;
-  readonly namespaceIsolation: boolean;
-  readonly globalNamespaces: string;
-  readonly multusAutoconfigDir: string;
-  readonly multusLogToStderr: boolean;
-  readonly multusLogLevel: string;
-  readonly multusLogFile: string;
-  readonly overrideNetworkName: boolean;
-  readonly cleanupConfigOnExit: CleanupOnExit;
-  readonly skipConfigWatch: boolean;
-  readonly renameConfFile: boolean;
-  readonly readinessIndicatorFile: string;
-  readonly additionalBinDir: string;
-  readonly forceCniVersion: boolean;
-  readonly skipTlsVerify: boolean;
-  readonly restartCrio: boolean;
-  /** Words; `none`: there is no such command; undefined: that of the executable which is put on the node, if there is one. */
-  readonly daemonCommand?: string;
-  /** undefined: cniBinDir. */
-  readonly daemonBinDir?: string;
-}
-
 /** Path of the binary in Go multus's image, which manifests for it name. */
 const goPluginFile = "/usr/src/multus-cni/bin/multus";
 /** Multus's own default for confDir. */
 const defaultConfDir = "/etc/cni/multus/net.d";
 
+export type ThinOptions = ReturnType<ReturnType<typeof addThinOptions>["opts"]>;
+
 /** @returns the command, with the options */
-export function addThinOptions(command: Command): Command {
+export function addThinOptions(command: Command) {
   return command
     .option(
       "--cni-bin-dir <directory>",
@@ -115,7 +82,7 @@ export function addThinOptions(command: Command): Command {
         "--cleanup-config-on-exit [when]",
         "remove the runtime's configuration on SIGTERM: true, false, or auto, which is only if the DaemonSet is deleted",
       )
-        .argParser((text) => (text === "auto" ? text : boolean(text)))
+        .argParser((text): CleanupOnExit => (text === "auto" ? text : boolean(text)))
         .preset("true")
         .default(false),
     )
@@ -132,7 +99,7 @@ export function addThinOptions(command: Command): Command {
 }
 
 /** A switch in the forms of Go's flags: `--x`, `--x=true`, `--x=false`. */
-function flag(name: string, description: string, standard = false): Option {
+function flag<Name extends string>(name: Name, description: string, standard = false) {
   return new Option(`${name} [boolean]`, description).argParser(boolean).preset("true").default(standard);
 }
 

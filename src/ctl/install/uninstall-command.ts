@@ -1,6 +1,6 @@
 /** `multusctl uninstall`: removes from a node everything that install and thin-entrypoint have installed. */
 
-import { Command } from "commander";
+import { Command } from "@commander-js/extra-typings";
 import { errorText } from "../../log/error-text.ts";
 import { readSpool } from "../../multus/spool/spool.ts";
 import { plannedContainers } from "../../multus/state/plan-file.ts";
@@ -10,18 +10,9 @@ import { socketPath } from "../node/daemon-socket.ts";
 import { defaultCertDir, defaultCniDir, defaultSocketDir } from "../node/installation.ts";
 import { defaultCniBinDir, defaultCniConfDir } from "../node/paths.ts";
 import { checkDirectory } from "./install.ts";
-import { uninstall } from "./uninstall.ts";
+import { type UninstallOptions, uninstall } from "./uninstall.ts";
 
-interface UninstallCommandOptions {
-  readonly cniBinDir: string;
-  readonly cniConfDir: string;
-  readonly daemonBinDir?: string;
-  readonly socketDir: string;
-  readonly certDir: string;
-  readonly cniDir: string;
-}
-
-export function uninstallCommand(): Command {
+export function uninstallCommand() {
   return new Command("uninstall")
     .summary("remove what install and thin-entrypoint have installed on a node")
     .description(
@@ -55,18 +46,18 @@ Examples:
   sudo multusctl uninstall --cni-bin-dir /opt/cni/bin --cni-conf-dir /etc/cni/net.d
   multusctl uninstall`,
     )
-    .action((options: UninstallCommandOptions) => run(options));
+    .action((options) => run({ ...options, daemonBinDir: options.daemonBinDir ?? options.cniBinDir }));
 }
 
 /** @throws {UserError} */
-async function run(options: UninstallCommandOptions): Promise<void> {
-  const { cniBinDir, cniConfDir, daemonBinDir = cniBinDir, socketDir, cniDir } = options;
+async function run(options: Omit<UninstallOptions, "isServed">): Promise<void> {
+  const { cniBinDir, cniConfDir, daemonBinDir, socketDir, cniDir } = options;
   checkDirectory(cniBinDir, "--cni-bin-dir");
   checkDirectory(daemonBinDir, "--daemon-bin-dir");
   checkDirectory(cniConfDir, "--cni-conf-dir");
   const socket = socketPath(socketDir);
   const isServed = await answers(socket);
-  const files = uninstall({ ...options, daemonBinDir, isServed });
+  const files = uninstall({ ...options, isServed });
   for (const { path, outcome, because } of files) {
     process.stdout.write(`${path}: ${outcome}${because === "" ? "" : `; ${because}`}\n`);
   }

@@ -1,7 +1,7 @@
 /** `multusctl ls`: the attachments on this node, from the cache. */
 
 import { opendirSync } from "node:fs";
-import { Command } from "commander";
+import { Command } from "@commander-js/extra-typings";
 import { isMissingFile } from "../../base/system-error.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
@@ -14,14 +14,7 @@ import { listMissing } from "./missing.ts";
 /** Length of abbreviated container ids, as in runtimes' own tools. */
 const shortId = 13;
 
-interface ListOptions {
-  readonly cniDir: string;
-  readonly socketDir: string;
-  readonly missing?: boolean;
-  readonly json?: boolean;
-}
-
-export function listCommand(): Command {
+export function listCommand() {
   return new Command("ls")
     .summary("list the attachments on this node")
     .description(
@@ -52,13 +45,13 @@ Examples:
   multusctl ls --missing
   multusctl ls --cni-dir /mnt/node/var/lib/cni/multus`,
     )
-    .action((options: ListOptions) =>
-      options.missing === true ? listMissing(options.socketDir, options.json === true) : list(options),
+    .action(({ cniDir, socketDir, missing, json = false }) =>
+      missing ? listMissing(socketDir, json) : list(cniDir, json),
     );
 }
 
 /** @throws {UserError} if the directory is missing or cannot be read */
-async function list({ cniDir, json }: ListOptions): Promise<void> {
+async function list(cniDir: string, json: boolean): Promise<void> {
   checkReadable(cniDir);
   const found = await readAttachments(cniDir, loadKernels());
   const { attachments, problems } = found;

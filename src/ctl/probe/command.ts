@@ -1,18 +1,13 @@
 /** `multusctl probe`: runs the kubelet's probes by hand. It runs the plugin binary, as the kubelet does. */
 
 import { spawnSync } from "node:child_process";
-import { Command } from "commander";
+import { Command } from "@commander-js/extra-typings";
 import { UserError } from "../command/user-error.ts";
 import { defaultSocketDir } from "../node/installation.ts";
 import { pluginBinary } from "../node/plugin-binary.ts";
 import { thisArchitecture } from "../node/program.ts";
 
-interface ProbeOptions {
-  readonly socketDir: string;
-  readonly timeout: string;
-}
-
-export function probeCommand(): Command {
+export function probeCommand() {
   return new Command("probe")
     .summary("run the kubelet's probes of the daemon")
     .description(
@@ -30,11 +25,11 @@ Examples:
   sudo multusctl probe ready
   multusctl probe live --socket-dir /host/run/multus --timeout 10        (in the daemon's pod)`,
     )
-    .action((question: string, options: ProbeOptions) => ask(question, options));
+    .action((question, { socketDir, timeout }) => ask(question, socketDir, timeout));
 }
 
 /** @throws {UserError} if there is no plugin binary that could ask */
-function ask(question: string, { socketDir, timeout }: ProbeOptions): void {
+function ask(question: string, socketDir: string, timeout: string): void {
   const words = ["probe", question, "--socket-dir", socketDir, "--timeout", timeout];
   const { status, error } = spawnSync(pluginBinary(thisArchitecture()), words, { stdio: "inherit", env: {} });
   if (error !== undefined) {

@@ -1,7 +1,7 @@
 /** `multusctl status`: an overview of daemon and node. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { loadKernels } from "../../kernels/load.ts";
 import { UserError } from "../command/user-error.ts";
 import { type DaemonStatus, daemonStatusOf } from "../node/daemon-socket.ts";
@@ -9,17 +9,9 @@ import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
 import { summarizeNode } from "./node-summary.ts";
 import { formatStatus, type NodeStatus } from "./report.ts";
 
-interface StatusOptions {
-  readonly socketDir: string;
-  readonly cniDir: string;
-  readonly json?: boolean;
-  /** Seconds; true: the option's default. */
-  readonly watch?: number | true;
-}
-
 const watchSeconds = 2;
 
-export function statusCommand(): Command {
+export function statusCommand() {
   return new Command("status")
     .summary("show an overview of daemon and node")
     .description(
@@ -45,7 +37,9 @@ Examples:
   multusctl status --json | jq '.daemon.clusters[].watches'
   multusctl status --socket-dir /host/run/multus        (in the daemon's pod)`,
     )
-    .action((options: StatusOptions) => showStatus(options));
+    .action(({ socketDir, cniDir, json = false, watch }) =>
+      showStatus(socketDir, cniDir, json, watch === true ? watchSeconds : watch),
+    );
 }
 
 function parseSeconds(text: string): number {
@@ -54,9 +48,14 @@ function parseSeconds(text: string): number {
   return seconds;
 }
 
-async function showStatus({ socketDir, cniDir, json, watch }: StatusOptions): Promise<void> {
+/** @param seconds between two reports; undefined: there is one */
+async function showStatus(
+  socketDir: string,
+  cniDir: string,
+  json: boolean,
+  seconds: number | undefined,
+): Promise<void> {
   const kernels = loadKernels();
-  const seconds = watch === true ? watchSeconds : watch;
   for (;;) {
     const status: NodeStatus = {
       ...(await askForStatus(socketDir)),
@@ -64,12 +63,12 @@ async function showStatus({ socketDir, cniDir, json, watch }: StatusOptions): Pr
     };
     process.exitCode = status.daemon === undefined ? 1 : 0;
     if (seconds === undefined) {
-      print(status, json === true);
+      print(status, json);
       return;
     }
     // From the top of an empty screen; a pipe gets one after the other.
-    if (json !== true && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
-    if (json === true) process.stdout.write(`${JSON.stringify(status)}\n`);
+    if (!json && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
+    if (json) process.stdout.write(`${JSON.stringify(status)}\n`);
     else print(status, false);
     await sleep(seconds * 1000);
   }

@@ -1,7 +1,7 @@
 /** `multusctl try`: options and output. */
 
 import { resolve } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { UserError } from "../command/user-error.ts";
 import { usualBinDirs } from "../node/installation.ts";
 import { formatMilliseconds } from "../text/quantities.ts";
@@ -10,25 +10,14 @@ import type { CommandReport, InterfaceReport, TrialReport } from "./report.ts";
 import type { ScratchNode } from "./scratch.ts";
 import { type TrialObserver, type TryOptions, tryNetworks } from "./trial.ts";
 
-/** The options as commander gives them. */
-interface CommandOptions {
-  readonly networks?: string;
-  readonly nad?: string[];
-  readonly clusterNetwork?: string;
-  readonly master?: string[];
-  readonly binDir?: string[];
-  readonly socketDir?: string;
-  readonly cniDir: string;
-  readonly podNamespace: string;
-  readonly repeat: number;
-  readonly keep?: boolean;
-  readonly json?: boolean;
-}
-
 /** A shell's exit code of a program that Ctrl-C ended. */
 const interruptedExitCode = 130;
 
-export function tryCommand(): Command {
+export function tryCommand() {
+  return described().action(run);
+}
+
+function described() {
   return new Command("try")
     .summary("attach networks to a scratch pod, show them, and remove them")
     .description(
@@ -69,8 +58,7 @@ Examples:
   sudo multusctl try --nad networks.yaml --networks storage,storage@data1
   sudo multusctl try --nad storage.yaml --networks '[{"name": "storage", "ips": ["10.1.2.3/24"]}]'
   sudo multusctl try --cluster-network /etc/cni/net.d/10-bridge.conflist --repeat 20 --json`,
-    )
-    .action((options: CommandOptions) => run(options));
+    );
 }
 
 function parseCount(text: string): number {
@@ -80,7 +68,7 @@ function parseCount(text: string): number {
   return count;
 }
 
-async function run(options: CommandOptions): Promise<void> {
+async function run(options: ReturnType<ReturnType<typeof described>["opts"]>): Promise<void> {
   if (options.socketDir !== undefined && options.nad !== undefined) {
     throw new UserError(
       "--nad and --socket-dir exclude each other: a running daemon reads its own manifests",

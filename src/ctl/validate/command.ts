@@ -1,7 +1,7 @@
 /** `multusctl validate`: finds problems in configuration files and in a cluster's NetworkAttachmentDefinitions, with their places. */
 
 import { resolve } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { loadKernels } from "../../kernels/load.ts";
 import { usualNetworksPerPod } from "../../multus/input/bounds.ts";
 import schema from "../../multus/input/netconf.schema.json" with { type: "json" };
@@ -21,18 +21,9 @@ import { type Finding, formatFinding } from "../text/finding.ts";
 import { count } from "../text/quantities.ts";
 import { readInput } from "./input.ts";
 
-interface ValidateOptions {
-  readonly allNamespaces?: boolean;
-  readonly namespace?: string;
-  readonly kubeconfig?: string;
-  readonly context?: string;
-  readonly multusNamespace: string;
-  readonly maxNetworksPerPod: number;
-  readonly binDir?: readonly string[];
-  readonly json?: boolean;
-}
+type ValidateOptions = ReturnType<ReturnType<typeof described>["opts"]>;
 
-export function validateCommand(): Command {
+function described() {
   return new Command("validate")
     .summary("check configuration files, and the networks of a cluster")
     .description(
@@ -81,22 +72,25 @@ Examples:
   multusctl validate --all-namespaces
   multusctl validate --namespace shop --context production my-network.yaml
   multusctl validate -A --json | jq -r '.cluster.findings[] | select(.severity == "error") | .pods[]' | sort -u`,
-    )
-    .action((files: string[], options: ValidateOptions, command: Command) => {
-      const ofCluster = options.allNamespaces === true || options.namespace !== undefined;
-      if (files.length === 0 && !ofCluster) {
-        command.error("error: nothing to check: give files, --all-namespaces or --namespace");
+    );
+}
+
+export function validateCommand() {
+  return described().action((files, options, command) => {
+    const ofCluster = options.allNamespaces === true || options.namespace !== undefined;
+    if (files.length === 0 && !ofCluster) {
+      command.error("error: nothing to check: give files, --all-namespaces or --namespace");
+    }
+    for (const option of ["kubeconfig", "context"] as const) {
+      if (!ofCluster && options[option] !== undefined) {
+        command.error(`error: --${option} goes with --all-namespaces or --namespace`);
       }
-      for (const option of ["kubeconfig", "context"] as const) {
-        if (!ofCluster && options[option] !== undefined) {
-          command.error(`error: --${option} goes with --all-namespaces or --namespace`);
-        }
-      }
-      for (const option of ["namespace", "context"] as const) {
-        if (options[option] === "") command.error(`error: --${option} is empty`);
-      }
-      return validate(files, ofCluster, options);
-    });
+    }
+    for (const option of ["namespace", "context"] as const) {
+      if (options[option] === "") command.error(`error: --${option} is empty`);
+    }
+    return validate(files, ofCluster, options);
+  });
 }
 
 /** As the netconf takes it. @throws {InvalidArgumentError} */

@@ -1,6 +1,6 @@
 /** Calls of Go multus's programs, with the arguments that its manifests and their users give them, are calls of multusctl. */
 
-import { Command } from "commander";
+import { Command } from "@commander-js/extra-typings";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../../src/ctl/command/user-error.ts";
 import { commands } from "../../../src/ctl/commands.ts";

@@ -1,12 +1,13 @@
 /** Every command and option of multusctl that the documentation names is there, and docs/install.md has the options of the thin entrypoint with their defaults. */
 
-import { Command } from "commander";
+import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { describe, expect, it } from "vitest";
 import { commands } from "../../../src/ctl/commands.ts";
 import { addThinOptions } from "../../../src/ctl/install/thin-options.ts";
 import { documentation, literal, readPage } from "./markdown.ts";
 
-const optionsOf = (command: Command) => command.options.flatMap(({ long, short }) => [long, short]);
+const optionsOf = (command: CommandUnknownOpts) =>
+  command.options.flatMap(({ long, short }) => [long, short]);
 const known = new Map(commands().map((command) => [command.name(), optionsOf(command)]));
 /** Of every command. */
 const helpOptions = ["--help", "-h"];

@@ -3,10 +3,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Command } from "commander";
+import { Command } from "@commander-js/extra-typings";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runThinEntrypoint } from "../../../../src/ctl/install/thin-entrypoint.ts";
-import { addThinOptions, type ThinOptions } from "../../../../src/ctl/install/thin-options.ts";
+import { addThinOptions } from "../../../../src/ctl/install/thin-options.ts";
 import { uninstall } from "../../../../src/ctl/install/uninstall.ts";
 import { readDaemonConfig } from "../../../../src/daemon-config/config.ts";
 import { loadKernels } from "../../../../src/kernels/load.ts";
@@ -64,7 +64,7 @@ function start(
       [`--cni-bin-dir=${binDir}`, `--cni-conf-dir=${confDir}`, `--multus-autoconfig-dir=${confDir}`, ...args],
       { from: "user" },
     )
-    .opts<ThinOptions>();
+    .opts();
   const stopping = new AbortController();
   const log = new RecordingLogger();
   const ended = runThinEntrypoint(

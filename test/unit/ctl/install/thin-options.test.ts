@@ -1,6 +1,6 @@
 /** The options of Go multus's thin entrypoint: accepted by its names and in its forms, and what they say. */
 
-import { Command } from "commander";
+import { Command } from "@commander-js/extra-typings";
 import { describe, expect, it } from "vitest";
 import {
   addThinOptions,
@@ -13,7 +13,7 @@ function parse(...args: string[]): ThinOptions {
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .allowExcessArguments();
-  return command.parse(args, { from: "user" }).opts<ThinOptions>();
+  return command.parse(args, { from: "user" }).opts();
 }
 
 const keysOf = (...args: string[]) => {
