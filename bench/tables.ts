@@ -9,7 +9,7 @@ import { barChart } from "./plot.ts";
 import type { AttachRow } from "./rounds.ts";
 
 /** Words lean left, numbers right. */
-const words = (...headings: string[]): Column[] => headings.map((heading) => ({ heading }));
+const words = (...headings: string[]): Column[] => headings;
 const numbers = (...headings: string[]): Column[] => headings.map((heading) => ({ heading, align: "right" }));
 
 function titled(title: string, columns: readonly Column[], rows: readonly (readonly string[])[]): string {

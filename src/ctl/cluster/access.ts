@@ -1,11 +1,10 @@
 /** The API server that a command asks. */
 
-import { ExpectedError } from "../../base/input-error.ts";
 import type { Api } from "../../kube/api.ts";
 import { ApiClient } from "../../kube/api-client.ts";
 import { inClusterCredentials, isInCluster, kubeconfigCredentials } from "../../kube/credentials.ts";
 import { silentLogger } from "../../log/logger.ts";
-import { UserError } from "../command/user-error.ts";
+import { UserError, userErrorOf } from "../command/user-error.ts";
 import { chooseKubeconfig } from "./kubeconfig.ts";
 
 export interface ClusterAccess {
@@ -44,7 +43,6 @@ export async function openApi(
     const client = new ApiClient(credentials);
     return { api: client, server: server.origin, warning, close: () => client.close() };
   } catch (error) {
-    if (error instanceof ExpectedError) throw new UserError(error.message, "", { cause: error });
-    throw error;
+    throw userErrorOf(error);
   }
 }

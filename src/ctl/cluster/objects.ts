@@ -127,49 +127,49 @@ export function actionText(verb: string, resource: Resource, namespace: string |
  * @returns other errors unchanged
  */
 export function apiFailure(error: unknown, action: string, server: string): unknown {
-  if (error instanceof ApiUnreachable) {
-    return new UserError(
-      `the API server cannot be reached: ${error.message}`,
-      "is the API server running, and is it the right kubeconfig? (--kubeconfig)",
-      { cause: error },
-    );
-  }
-  if (!(error instanceof ApiError)) return error;
-  switch (error.status) {
-    case 401:
-      return new UserError(
-        `${server} does not accept the credentials (${error.message})`,
-        "does kubectl work with the same kubeconfig?",
-        { cause: error },
-      );
-    case 403:
-      return new UserError(`${server}: not allowed to ${action} (${error.message})`, forbiddenAdvice, {
-        cause: error,
-      });
-    case 404:
-      // A server answers a list with 404 only if it does not know the kind.
-      return new UserError(
-        `${server} does not know NetworkAttachmentDefinitions (${error.message})`,
-        "their CustomResourceDefinition is not installed: kubectl apply -f deploy/base/crd.yaml",
-        { cause: error },
-      );
-    case 410:
-      return new UserError(
-        `${server}: the list became too old while it was read (${error.message})`,
-        "try again, or one namespace at a time (--namespace)",
-        { cause: error },
-      );
-    default:
-      if (error.reason === notAList) {
-        return new UserError(error.message, "is that the address of an API server?", { cause: error });
-      }
-      return new UserError(`${server}: cannot ${action} (${error.message})`, "", { cause: error });
-  }
+  const explained = explain(error, action, server);
+  return explained === undefined ? error : new UserError(...explained, { cause: error });
 }
 
-const forbiddenAdvice =
-  "it takes a role with get and list on network-attachment-definitions (k8s.cni.cncf.io) and list on pods;\n" +
-  "--namespace NAMESPACE needs them in one namespace only";
+/** @returns message and advice */
+function explain(error: unknown, action: string, server: string): [string, string] | undefined {
+  if (error instanceof ApiUnreachable) {
+    return [
+      `the API server cannot be reached: ${error.message}`,
+      "is the API server running, and is it the right kubeconfig? (--kubeconfig)",
+    ];
+  }
+  if (!(error instanceof ApiError)) return undefined;
+  const { status, reason, message } = error;
+  switch (status) {
+    case 401:
+      return [
+        `${server} does not accept the credentials (${message})`,
+        "does kubectl work with the same kubeconfig?",
+      ];
+    case 403:
+      return [
+        `${server}: not allowed to ${action} (${message})`,
+        "it takes a role with get and list on network-attachment-definitions (k8s.cni.cncf.io) and list on pods;\n" +
+          "--namespace NAMESPACE needs them in one namespace only",
+      ];
+    case 404:
+      // A server answers a list with 404 only if it does not know the kind.
+      return [
+        `${server} does not know NetworkAttachmentDefinitions (${message})`,
+        "their CustomResourceDefinition is not installed: kubectl apply -f deploy/base/crd.yaml",
+      ];
+    case 410:
+      return [
+        `${server}: the list became too old while it was read (${message})`,
+        "try again, or one namespace at a time (--namespace)",
+      ];
+    default:
+      return reason === notAList
+        ? [message, "is that the address of an API server?"]
+        : [`${server}: cannot ${action} (${message})`, ""];
+  }
+}
 
 function pathOf(resource: Resource, namespace: string | undefined): string {
   const within = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;

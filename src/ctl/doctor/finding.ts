@@ -77,7 +77,7 @@ export function formatFindings(findings: readonly NodeFinding[]): string {
     const advice = remedy === "" ? "" : `\n→ ${wrap(remedy).replaceAll("\n", "\n  ")}`;
     return [verdict.toUpperCase(), check, `${wrap(finding)}${advice}`];
   });
-  return formatTable([{ heading: "VERDICT" }, { heading: "CHECK" }, { heading: "FINDING" }], rows);
+  return formatTable(["VERDICT", "CHECK", "FINDING"], rows);
 }
 
 export function summary(findings: readonly NodeFinding[]): string {

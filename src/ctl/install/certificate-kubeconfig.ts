@@ -9,7 +9,7 @@ import { multusUser } from "../../kube/certificates/identity.ts";
 import { kubeconfigCredentials } from "../../kube/credentials.ts";
 import { parseKubeconfig } from "../../kube/kubeconfig.ts";
 import type { Logger } from "../../log/logger.ts";
-import { UserError } from "../command/user-error.ts";
+import { userErrorOf } from "../command/user-error.ts";
 import { kubeconfigText } from "./kubeconfig-text.ts";
 
 /** Interval of checks for the certificate, in milliseconds. */
@@ -78,9 +78,7 @@ async function textOf(bootstrapConfig: string, certificate: string): Promise<str
       user: { "client-certificate": certificate, "client-key": certificate },
     });
   } catch (error) {
-    if (error instanceof ExpectedError)
-      throw new UserError(error.message, "it is named by --bootstrap-config");
-    throw error;
+    throw userErrorOf(error, "it is named by --bootstrap-config");
   }
 }
 

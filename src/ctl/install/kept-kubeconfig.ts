@@ -1,11 +1,11 @@
 /** Keeps a kubeconfig up to date: the kubelet replaces tokens of service accounts before they expire, some minutes to an hour after their creation. */
 
-import { ExpectedError } from "../../base/input-error.ts";
 import type { Logger } from "../../log/logger.ts";
 import { OnceLog } from "../../log/once-log.ts";
-import { hasContent, isOwnFile, KeptFile, statsOf, writeOwnFile } from "../../runtime-config/kept-file.ts";
+import { hasContent, isOwnFile, KeptFile, statsOf } from "../../runtime-config/kept-file.ts";
 import type { WatchDirectory } from "../../runtime-config/watch.ts";
 import { UserError } from "../command/user-error.ts";
+import { writeNodeFile } from "./node-file.ts";
 
 /** Interval of checks for missed events and failed writes, in milliseconds. */
 const lookEveryMs = 10_000;
@@ -44,12 +44,7 @@ export class KeptKubeconfig {
     const { path, text, log } = this.#options;
     const wanted = Buffer.from(text());
     if (isInPlace(path, wanted)) return;
-    try {
-      writeOwnFile(path, wanted, `${path}.new`);
-    } catch (error) {
-      if (error instanceof ExpectedError) throw new UserError(error.message);
-      throw error;
-    }
+    writeNodeFile(path, wanted);
     log.verbose("kubeconfig written", { file: path });
   }
 

@@ -1,13 +1,12 @@
 /** Installs an on-demand daemon: its executable, its configuration, and the command in the plugin's configuration. */
 
 import { join } from "node:path";
-import { ExpectedError } from "../../base/input-error.ts";
 import { isObjectName } from "../../kube/object-names.ts";
-import { writeOwnFile } from "../../runtime-config/kept-file.ts";
 import { UserError } from "../command/user-error.ts";
 import { onDemandConfigPath, pathOnNode } from "../node/paths.ts";
 import { daemonName } from "../node/program.ts";
 import { type InstalledFile, installDaemon } from "./install.ts";
+import { writeNodeFile } from "./node-file.ts";
 
 /** Seconds without a request after which an on-demand daemon exits. */
 const idleExitSeconds = 300;
@@ -44,13 +43,7 @@ export function prepareOnDemand(options: OnDemandOptions): OnDemandDaemon {
   const files = installDaemon(source, binDir);
   const path = onDemandConfigPath(cniConfDir);
   const config = { kubeconfig, nodeName: nodeName || undefined, idleExitSeconds };
-  const text = `${JSON.stringify(config, undefined, 2)}\n`;
-  try {
-    writeOwnFile(path, Buffer.from(text), `${path}.new`);
-  } catch (error) {
-    if (error instanceof ExpectedError) throw new UserError(error.message);
-    throw error;
-  }
+  writeNodeFile(path, Buffer.from(`${JSON.stringify(config, undefined, 2)}\n`));
   const program = join(pathOnNode(binDir), daemonName);
   return { command: [program, "--config", pathOnNode(path)], files };
 }

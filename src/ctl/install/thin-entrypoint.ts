@@ -12,7 +12,7 @@ import {
   type RuntimeConfigSource,
 } from "../../runtime-config/sources.ts";
 import { untilInterrupted } from "../command/interruption.ts";
-import { UserError } from "../command/user-error.ts";
+import { UserError, userErrorOf } from "../command/user-error.ts";
 import { kubeconfigPath } from "../node/paths.ts";
 import { checkDirectory, type InstalledFile, installPlugin } from "./install.ts";
 import { KeptKubeconfig } from "./kept-kubeconfig.ts";
@@ -152,8 +152,7 @@ function sourceOf(
       kernels,
     );
   } catch (error) {
-    if (error instanceof ExpectedError) throw new UserError(error.message);
-    throw error;
+    throw userErrorOf(error);
   }
 }
 

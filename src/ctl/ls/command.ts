@@ -6,7 +6,7 @@ import { isMissingFile } from "../../base/system-error.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
-import { type Attachment, type NodeAttachments, readAttachments } from "../node/attachments.ts";
+import { type Attachment, readAttachments } from "../node/attachments.ts";
 import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
 import { formatTable } from "../text/table.ts";
 import { listMissing } from "./missing.ts";
@@ -53,12 +53,11 @@ Examples:
 /** @throws {UserError} if the directory is missing or cannot be read */
 async function list(cniDir: string, json: boolean): Promise<void> {
   checkReadable(cniDir);
-  const found = await readAttachments(cniDir, loadKernels());
-  const { attachments, problems } = found;
+  const { attachments, problems } = await readAttachments(cniDir, loadKernels());
   process.stdout.write(
     json
       ? `${JSON.stringify({ cniDir, attachments, problems }, undefined, 2)}\n`
-      : formatTable(columns, rowsOf(found)),
+      : formatTable(columns, attachments.map(rowOf)),
   );
   for (const { file, problem } of json ? [] : problems) process.stderr.write(`! ${file}: ${problem}\n`);
 }
@@ -78,19 +77,10 @@ function checkReadable(directory: string): void {
   }
 }
 
-const columns = ["CONTAINER", "POD", "INTERFACE", "NETWORK", "ADDRESSES", "PLUGINS", "STATE"].map(
-  (heading) => ({ heading }),
-);
+const columns = ["CONTAINER", "POD", "INTERFACE", "NETWORK", "ADDRESSES", "PLUGINS", "STATE"];
 
-function rowsOf({ attachments }: NodeAttachments): string[][] {
-  const orDash = (text: string) => (text === "" ? "-" : text);
-  return attachments.map((attachment: Attachment) => [
-    attachment.containerId.slice(0, shortId),
-    orDash(attachment.pod),
-    orDash(attachment.ifName),
-    orDash(attachment.network),
-    orDash(attachment.addresses.join("\n")),
-    orDash(attachment.plugins.join(",")),
-    attachment.state,
-  ]);
+function rowOf(attachment: Attachment): string[] {
+  const { containerId, pod, ifName, network, addresses, plugins, state } = attachment;
+  const facts = [pod, ifName, network, addresses.join("\n"), plugins.join(",")];
+  return [containerId.slice(0, shortId), ...facts.map((text) => text || "-"), state];
 }

@@ -19,8 +19,8 @@ export async function listMissing(socketDir: string, json: boolean): Promise<voi
   );
 }
 
-const columns = ["POD", "CONTROLLER", "FOUND", "ACTION"].map((heading) => ({ heading }));
+const columns = ["POD", "CONTROLLER", "FOUND", "ACTION"];
 
 function rowOf({ pod, controller, foundAt, action }: MissingPodStatus): string[] {
-  return [pod, controller === "" ? "-" : controller, foundAt, action];
+  return [pod, controller || "-", foundAt, action];
 }

@@ -53,40 +53,37 @@ export async function daemonStatusOf(socketDir: string): Promise<DaemonStatus> {
 }
 
 function noAnswer(socket: string, error: unknown): NoAnswer {
+  const [state, message, advice] = explain(socket, error);
+  return new NoAnswer(state, message, advice, error);
+}
+
+function explain(socket: string, error: unknown): [NoAnswer["state"], message: string, advice: string] {
   const code = systemErrorCode(error);
   if (code === "EACCES" || code === "EPERM") {
-    return new NoAnswer("forbidden", `${socket} may not be opened by this user`, "run it with sudo", error);
+    return ["forbidden", `${socket} may not be opened by this user`, "run it with sudo"];
   }
   if (code === "ECONNREFUSED") {
-    return new NoAnswer(
+    return [
       "absent",
       `no daemon serves ${socket}: a daemon that was killed has left it`,
       "start multusd, or find out why it ended: kubectl -n kube-system logs --previous daemonset/kube-multus-ds",
-      error,
-    );
+    ];
   }
   if (code === "ENOENT") {
-    return new NoAnswer(
+    return [
       "absent",
       `there is no ${socket}: no multusd runs here, or its socket is elsewhere`,
       "start multusd (one that the plugin starts, by daemonCommand, runs only while it is needed); --socket-dir names another directory (socketDir of its configuration)",
-      error,
-    );
+    ];
   }
   // The cause of an aborted request is its reason.
-  const isLate =
-    error instanceof Error && error.cause instanceof Error && error.cause.name === "TimeoutError";
-  return isLate
-    ? new NoAnswer(
-        "silent",
-        `${socket} accepts connections, but there is no answer within ${withinMs / 1000} s`,
-        "the daemon hangs, is stopped (SIGSTOP), or gets no CPU time: look at its log and at the node's load, then restart it",
-        error,
-      )
-    : new NoAnswer(
-        "silent",
-        `${socket}: ${errorText(error)}`,
-        "look at the daemon's log; restart the daemon if it hangs",
-        error,
-      );
+  if (error instanceof Error && error.cause instanceof Error && error.cause.name === "TimeoutError") {
+    return [
+      "silent",
+      `${socket} accepts connections, but there is no answer within ${withinMs / 1000} s`,
+      "the daemon hangs, is stopped (SIGSTOP), or gets no CPU time: look at its log and at the node's load, then restart it",
+    ];
+  }
+  const advice = "look at the daemon's log; restart the daemon if it hangs";
+  return ["silent", `${socket}: ${errorText(error)}`, advice];
 }

@@ -38,7 +38,7 @@ export function formatStatus({ daemon, problem, node }: NodeStatus): string {
   ];
   // The first row's cells stand where a table has its headings.
   const [[heading = "", first = ""] = [], ...others] = rows;
-  return formatTable([{ heading }, { heading: first }], others);
+  return formatTable([heading, first], others);
 }
 
 function daemonRows(daemon: DaemonStatus): string[][] {

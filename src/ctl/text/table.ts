@@ -1,10 +1,7 @@
 /** Formats tables for a terminal: plain text, with columns as wide as their content. */
 
-/** One column: its heading and alignment. */
-export interface Column {
-  readonly heading: string;
-  readonly align?: "left" | "right";
-}
+/** One column: its heading, and its alignment if it is not to the left. */
+export type Column = string | { readonly heading: string; readonly align: "right" };
 
 /**
  * A table as text, a line per row, columns two blanks apart, no blanks at the end of a line.
@@ -14,14 +11,15 @@ export interface Column {
  * @returns text that ends with a newline
  */
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const lines = [columns.map((column) => column.heading), ...rows.flatMap(splitIntoLines)];
+  const headings = columns.map((column) => (typeof column === "string" ? column : column.heading));
+  const lines = [headings, ...rows.flatMap(splitIntoLines)];
   const widths = columns.map((_, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)));
   const format = (line: readonly string[]) =>
     columns
       .map((column, index) => {
         const cell = line[index] ?? "";
         const width = widths[index] ?? 0;
-        return column.align === "right" ? cell.padStart(width) : cell.padEnd(width);
+        return typeof column === "string" ? cell.padEnd(width) : cell.padStart(width);
       })
       .join("  ")
       .trimEnd();

@@ -108,10 +108,10 @@ const printingObserver: TrialObserver = {
 };
 
 const columns: readonly Column[] = [
-  { heading: "INTERFACE" },
-  { heading: "ADDRESSES" },
-  { heading: "MAC" },
-  { heading: "NETWORK" },
+  "INTERFACE",
+  "ADDRESSES",
+  "MAC",
+  "NETWORK",
   { heading: "MS", align: "right" },
 ];
 
@@ -120,9 +120,9 @@ function formatInterfaces(interfaces: readonly InterfaceReport[]): string {
     columns,
     interfaces.map(({ ifName, addresses, mac, network, milliseconds }) => [
       ifName,
-      addresses.length === 0 ? "-" : addresses.join("\n"),
+      addresses.join("\n") || "-",
       mac,
-      network === "" ? "-" : network,
+      network || "-",
       milliseconds === undefined ? "-" : formatMilliseconds(milliseconds),
     ]),
   );

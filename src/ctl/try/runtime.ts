@@ -2,6 +2,7 @@
 
 import { basename, dirname } from "node:path";
 import { AgentProcess } from "../../agent/agent-process.ts";
+import type { PluginOutcome } from "../../agent/executor.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 import { partPath } from "../node/installation.ts";
@@ -18,15 +19,6 @@ export interface Call {
   readonly ifName: string;
   readonly args: string;
   readonly netconf: unknown;
-}
-
-export interface Answer {
-  readonly exitCode: number;
-  readonly stdout: string;
-  /** The tail of the stderr of plugin and delegates. */
-  readonly stderr: string;
-  /** From the start of the plugin's process to its end, measured by its parent process. */
-  readonly milliseconds: number;
 }
 
 /**
@@ -69,10 +61,10 @@ export class ScratchRuntime {
   }
 
   /** Executes the plugin and waits for its end. @throws {UserError} if it cannot be executed */
-  async call({ command, containerId, netns, ifName, args, netconf }: Call): Promise<Answer> {
+  async call({ command, containerId, netns, ifName, args, netconf }: Call): Promise<PluginOutcome> {
     this.#said.length = 0;
     try {
-      const outcome = await this.#agent.executor.runPlugin({
+      return await this.#agent.executor.runPlugin({
         plugin: basename(this.#shim),
         path: dirname(this.#shim),
         env: {
@@ -86,12 +78,6 @@ export class ScratchRuntime {
         stdin: Buffer.from(JSON.stringify(netconf)),
         timeoutMs: callTimeout,
       });
-      return {
-        exitCode: outcome.exitCode,
-        stdout: Buffer.from(outcome.stdout).toString(),
-        stderr: outcome.stderrTail,
-        milliseconds: outcome.milliseconds,
-      };
     } catch (error) {
       throw new UserError(
         `${command}: the plugin could not be executed on the scratch node: ${errorText(error)}\n${this.#said.join("")}`.trim(),

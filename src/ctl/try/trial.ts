@@ -227,17 +227,17 @@ class Trial {
   async #call(command: Command): Promise<void> {
     if (this.#runtime === undefined) throw new Error("the scratch node has no runtime yet");
     if (command === "ADD") this.#attached = true;
-    const answer = await this.#unlessInterrupted(this.#runtime.call({ command, ...this.#attachment() }));
-    if (answer.exitCode !== 0) {
-      const error = readPluginError(answer.stdout);
-      const said = answer.stderr.trim() === "" ? "" : `\n${answer.stderr.trim()}`;
+    const outcome = await this.#unlessInterrupted(this.#runtime.call({ command, ...this.#attachment() }));
+    if (outcome.exitCode !== 0) {
+      const error = readPluginError(Buffer.from(outcome.stdout).toString());
+      const said = outcome.stderrTail.trim();
       throw new UserError(
-        `${command} failed with CNI error ${error.code}: ${error.message}${said}`,
+        `${command} failed with CNI error ${error.code}: ${error.message}${said === "" ? "" : `\n${said}`}`,
         adviceFor(error, this.#options.binDirs),
       );
     }
     if (command === "DEL") this.#attached = false;
-    this.#times.set(command, [...(this.#times.get(command) ?? []), answer.milliseconds]);
+    this.#times.set(command, [...(this.#times.get(command) ?? []), outcome.milliseconds]);
   }
 
   #finish(command: Command): void {

@@ -5,11 +5,7 @@ import { formatTable } from "../../../src/ctl/text/table.ts";
 
 describe("formatTable", () => {
   it("makes a column as wide as its longest cell", () => {
-    const columns = [
-      { heading: "INTERFACE" },
-      { heading: "MS", align: "right" as const },
-      { heading: "MAC" },
-    ];
+    const columns = ["INTERFACE", { heading: "MS", align: "right" as const }, "MAC"];
     expect(
       formatTable(columns, [
         ["eth0", "10.25", "02:00"],
@@ -23,16 +19,13 @@ describe("formatTable", () => {
   });
 
   it("gives a row as many lines as its highest cell", () => {
-    expect(
-      formatTable(
-        [{ heading: "IF" }, { heading: "IPS" }, { heading: "N" }],
-        [["eth0", "1.2.3.4/8\nfd00::1/64", "x"]],
-      ),
-    ).toBe(["IF    IPS         N", "eth0  1.2.3.4/8   x", "      fd00::1/64", ""].join("\n"));
+    expect(formatTable(["IF", "IPS", "N"], [["eth0", "1.2.3.4/8\nfd00::1/64", "x"]])).toBe(
+      ["IF    IPS         N", "eth0  1.2.3.4/8   x", "      fd00::1/64", ""].join("\n"),
+    );
   });
 
   it("prints the headings of an empty table", () => {
-    expect(formatTable([{ heading: "A" }, { heading: "B" }], [])).toBe("A  B\n");
+    expect(formatTable(["A", "B"], [])).toBe("A  B\n");
   });
 });
 
