@@ -9,6 +9,7 @@ import { lacksRight, MissingRight, usualForbiddenMs } from "../../kube/forbidden
 import { Reflector } from "../../kube/reflector.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
+import { OnceLog } from "../../log/once-log.ts";
 import { decide } from "./decision.ts";
 
 const afterFailure: BackOffLimits = { first: 500, most: 30_000 };
@@ -37,13 +38,14 @@ export class Approver {
   /** Names of undecided requests, in the order of their arrival. */
   readonly #waiting = new Set<string>();
   readonly #rightToNodes: MissingRight;
-  /** Has the missing right to get nodes been logged? */
-  #isBlind = false;
+  /** Logs the missing right to get nodes. */
+  readonly #blindness: OnceLog;
   #wake: () => void = () => {};
 
   /** Starts at once. */
   constructor(options: ApproverOptions) {
     this.#options = options;
+    this.#blindness = new OnceLog(options.log);
     this.#rightToNodes = new MissingRight(options.forbiddenMs ?? usualForbiddenMs);
     const query = new URLSearchParams({ fieldSelector: `spec.signerName=${signerName}` });
     this.#reflector = new Reflector<string>({
@@ -154,23 +156,18 @@ export class Approver {
 
   /** Without the right to get nodes, as with Go multus's role, requests are decided by their content. @throws {ApiError} {@link ApiUnreachable} */
   async #lookForNode(nodeName: string): Promise<NodeSighting> {
-    const { api, log } = this.#options;
+    const { api } = this.#options;
     const path = `/api/v1/nodes/${encodeURIComponent(nodeName)}`;
     try {
       const node = await found(api.request<unknown>({ method: "GET", path, signal: this.#closing.signal }));
       this.#rightToNodes.present();
-      this.#isBlind = false;
+      this.#blindness.over();
       return node === undefined ? "absent" : "there";
     } catch (error) {
       if (!lacksRight(error)) throw error;
-      if (!this.#isBlind && !this.#rightToNodes.missing()) return "later";
-      if (!this.#isBlind) {
-        log.error("no right to get nodes: certificates are approved without a check that the node exists", {
-          error: errorText(error),
-          hint,
-        });
-      }
-      this.#isBlind = true;
+      if (this.#blindness.problem === undefined && !this.#rightToNodes.missing()) return "later";
+      const message = "no right to get nodes: certificates are approved without a check that the node exists";
+      this.#blindness.error(message, { error: errorText(error), hint });
       return "unknown";
     }
   }

@@ -1,5 +1,7 @@
 /** Turns Ctrl-C and other signals into an AbortSignal, so that an interrupted command can still clean up. */
 
+import { setTimeout as sleep } from "node:timers/promises";
+
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Listens until it is disposed. Further signals have no effect: the cleanup is completed. */
@@ -30,13 +32,8 @@ export class Interrupted extends Error {
 }
 
 /** Waits for the interruption, and keeps the process alive meanwhile. Resolves without an error. */
-export function untilInterrupted(signal: AbortSignal): Promise<void> {
-  const alive = setInterval(() => {}, 2 ** 30);
-  const interrupted = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-  return interrupted.finally(() => clearInterval(alive));
+export async function untilInterrupted(signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) await sleep(2 ** 30, undefined, { signal }).catch(() => {});
 }
 
 /** Waits for the promise or the interruption, whichever is first. @throws {Interrupted} */

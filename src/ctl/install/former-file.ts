@@ -32,19 +32,12 @@ export function keepFormer(path: string, program: ProgramName): boolean {
   }
 }
 
-/** @returns whether a file is kept */
-export function isFormerKept(path: string): boolean {
-  return lstatSync(formerPath(path), { throwIfNoEntry: false }) !== undefined;
-}
-
-/** Restores the kept file at `path`. @throws {Error} of node:fs */
-export function restoreFormer(path: string): void {
-  renameSync(formerPath(path), path);
-}
-
-/** @throws {Error} of node:fs */
-export function forgetFormer(path: string): void {
-  removeFile(formerPath(path));
+/** Restores the kept file at `path`. @returns false if none is kept @throws {Error} of node:fs */
+export function restoreFormer(path: string): boolean {
+  const former = formerPath(path);
+  if (lstatSync(former, { throwIfNoEntry: false }) === undefined) return false;
+  renameSync(former, path);
+  return true;
 }
 
 /** @returns false if there is no file at `path` */

@@ -11,15 +11,19 @@ import { formerPath, keepFormer } from "./former-file.ts";
 import { NewFile, programMode, removeAbandoned } from "./new-file.ts";
 
 interface Installation {
-  readonly program: ProgramName;
-  /** The file to copy. */
-  readonly source: string;
-  readonly directory: string;
   /** Each name gets its own copy, so that an installer that overwrites one in place does not change the other. */
   readonly names: readonly string[];
+  /** The option that names the directory. */
+  readonly option: string;
   /** Tests one of the copies before any is renamed into place. @throws {UserError} */
   readonly check: (path: string) => void;
 }
+
+const installations: Readonly<Record<ProgramName, Installation>> = {
+  multus: { names: installedPluginNames, option: "--cni-bin-dir", check: tryPluginBinary },
+  // Not tested: the memory limit of an installer is enough for a copy, but not for a daemon.
+  multusd: { names: [daemonName], option: "--daemon-bin-dir", check: () => {} },
+};
 
 export interface InstalledFile {
   readonly path: string;
@@ -30,28 +34,21 @@ export interface InstalledFile {
 
 /** @param source a plugin binary @param directory from which a runtime starts its plugins @throws {UserError} with nothing changed */
 export function installPlugin(source: string, directory: string): InstalledFile[] {
-  checkDirectory(directory, "--cni-bin-dir");
-  return install({
-    program: "multus",
-    source,
-    directory,
-    names: installedPluginNames,
-    check: tryPluginBinary,
-  });
+  return install("multus", source, directory);
 }
 
 /** @param source the daemon as one executable @throws {UserError} with nothing changed */
 export function installDaemon(source: string, directory: string): InstalledFile[] {
-  checkDirectory(directory, "--daemon-bin-dir");
-  // Not tested: the memory limit of an installer is enough for a copy, but not for a daemon.
-  return install({ program: "multusd", source, directory, names: [daemonName], check: () => {} });
+  return install("multusd", source, directory);
 }
 
 /**
  * At any moment every name is either the old file or the new one. Several installers may run at once.
  * @throws {UserError} with nothing changed
  */
-function install({ program, source, directory, names, check }: Installation): InstalledFile[] {
+function install(program: ProgramName, source: string, directory: string): InstalledFile[] {
+  const { names, option, check } = installations[program];
+  checkDirectory(directory, option);
   try {
     removeAbandoned(directory);
     const paths = names.map((name) => join(directory, name));

@@ -7,22 +7,10 @@ import { onDemandConfigPath, pathOnNode } from "../node/paths.ts";
 import { daemonName } from "../node/program.ts";
 import { type InstalledFile, installDaemon } from "./install.ts";
 import { writeNodeFile } from "./node-file.ts";
+import type { ThinOptions } from "./thin-options.ts";
 
 /** Seconds without a request after which an on-demand daemon exits. */
 const idleExitSeconds = 300;
-
-export interface OnDemandOptions {
-  /** The executable to install. */
-  readonly source: string;
-  /** Its directory. */
-  readonly binDir: string;
-  /** The runtime's directory; the daemon's configuration is below it. */
-  readonly cniConfDir: string;
-  /** Its path on the node. */
-  readonly kubeconfig: string;
-  /** The node's name in the cluster, so that the daemon watches its pods; "" if unknown. */
-  readonly nodeName: string;
-}
 
 export interface OnDemandDaemon {
   /** The netconf's daemonCommand. */
@@ -30,9 +18,16 @@ export interface OnDemandDaemon {
   readonly files: readonly InstalledFile[];
 }
 
-/** @throws {UserError} */
-export function prepareOnDemand(options: OnDemandOptions): OnDemandDaemon {
-  const { source, binDir, cniConfDir, kubeconfig, nodeName } = options;
+/**
+ * @param source the executable to install
+ * @param nodeName the node's name in the cluster, so that the daemon watches its pods; "" if unknown
+ * @throws {UserError}
+ */
+export function prepareOnDemand(
+  source: string,
+  { daemonBinDir, cniBinDir, cniConfDir, multusKubeconfigFileHost: kubeconfig }: ThinOptions,
+  nodeName: string,
+): OnDemandDaemon {
   // Refused now rather than by the daemon when a pod needs it.
   if (nodeName !== "" && !isObjectName(nodeName)) {
     throw new UserError(
@@ -40,6 +35,7 @@ export function prepareOnDemand(options: OnDemandOptions): OnDemandDaemon {
       "set MULTUS_NODE_NAME from spec.nodeName, as deploy/ does",
     );
   }
+  const binDir = daemonBinDir ?? cniBinDir;
   const files = installDaemon(source, binDir);
   const path = onDemandConfigPath(cniConfDir);
   const config = { kubeconfig, nodeName: nodeName || undefined, idleExitSeconds };

@@ -4,6 +4,7 @@ import { ExpectedError } from "../../base/input-error.ts";
 import { checkVersion } from "../../cni/versions.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import type { Logger } from "../../log/logger.ts";
+import { OnceLog } from "../../log/once-log.ts";
 import { RuntimeConfigKeeper } from "../../runtime-config/keeper.ts";
 import { type AskForDaemonSet, ConfigRemoval } from "../../runtime-config/removal.ts";
 import {
@@ -74,7 +75,7 @@ function prepareDaemon(
   options: ThinOptions,
   { daemonExecutable, nodeName, log }: ThinSurroundings,
 ): readonly string[] {
-  const { daemonCommand, daemonBinDir, cniBinDir, cniConfDir, multusKubeconfigFileHost } = options;
+  const { daemonCommand, daemonBinDir } = options;
   if (daemonCommand === "none") return [];
   const words = (daemonCommand ?? "").split(" ").filter((word) => word !== "");
   if (words.length > 0 && daemonBinDir === undefined) return words;
@@ -84,13 +85,7 @@ function prepareDaemon(
     );
     return words;
   }
-  const daemon = prepareOnDemand({
-    source: daemonExecutable,
-    binDir: daemonBinDir ?? cniBinDir,
-    cniConfDir,
-    kubeconfig: multusKubeconfigFileHost,
-    nodeName,
-  });
+  const daemon = prepareOnDemand(daemonExecutable, options, nodeName);
   logFiles(daemon.files, log);
   return words.length > 0 ? words : daemon.command;
 }
@@ -118,10 +113,20 @@ async function keepConfiguration(
     log,
   });
   const removal = new ConfigRemoval(cleanupConfigOnExit, daemonSet);
-  let complaint = "";
+  const failures = new OnceLog(log);
+  const attempt = (rename: () => void) => {
+    try {
+      rename();
+      failures.over();
+    } catch (error) {
+      if (!(error instanceof ExpectedError)) throw error;
+      const { message } = error;
+      failures.error("the cluster network's file cannot be renamed", { error: message }, message);
+    }
+  };
   const inPlace = setInterval(() => {
     if (keeper.notInPlace !== undefined) return;
-    if (renamed !== undefined) complaint = logFailure(log, () => renamed.rename(), complaint);
+    if (renamed !== undefined) attempt(() => renamed.rename());
     if (skipConfigWatch) keeper.freeze();
   }, lookEveryMs);
   try {
@@ -130,7 +135,7 @@ async function keepConfiguration(
   } finally {
     clearInterval(inPlace);
     await removal.settle(answerWithinMs);
-    if (renamed !== undefined && removal.answer.isWanted) logFailure(log, () => renamed.restore());
+    if (renamed !== undefined && removal.answer.isWanted) attempt(() => renamed.restore());
     keeper.leave(removal.answer);
   }
 }
@@ -159,18 +164,5 @@ function sourceOf(
 function logFiles(files: readonly InstalledFile[], log: Logger): void {
   for (const { path, outcome, former } of files) {
     log.verbose(outcome, { file: path, former: former === "" ? undefined : former });
-  }
-}
-
-/** @param before the last problem, which is not logged again @returns the present problem; "" for none */
-function logFailure(log: Logger, action: () => void, before = ""): string {
-  try {
-    action();
-    return "";
-  } catch (error) {
-    if (!(error instanceof ExpectedError)) throw error;
-    const { message } = error;
-    if (message !== before) log.error("the cluster network's file cannot be renamed", { error: message });
-    return message;
   }
 }

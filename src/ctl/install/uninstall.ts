@@ -19,7 +19,7 @@ import { UserError } from "../command/user-error.ts";
 import { socketPath } from "../node/daemon-socket.ts";
 import { kubeconfigPath, multusDirectory, onDemandConfigPath } from "../node/paths.ts";
 import { daemonName, installedPluginNames, isOurs, type ProgramName } from "../node/program.ts";
-import { forgetFormer, formerPath, isFormerKept, restoreFormer } from "./former-file.ts";
+import { formerPath, restoreFormer } from "./former-file.ts";
 import { isOurKubeconfig } from "./kubeconfig-text.ts";
 import { removeAbandoned } from "./new-file.ts";
 
@@ -62,7 +62,10 @@ export function uninstall(options: UninstallOptions): UninstalledFile[] {
   try {
     // Temporary files of installers that were killed.
     for (const directory of new Set([cniBinDir, daemonBinDir])) removeAbandoned(directory);
-    const configurations = ownFileNames.flatMap((name) => takeConfiguration(join(cniConfDir, name)));
+    const foreign = "not written by multusctl (a running multusd removes its own file when it stops)";
+    const configurations = ownFileNames.flatMap((name) =>
+      takeText(join(cniConfDir, name), isGenerated, foreign),
+    );
     const users = configurationsWithPlugins(cniConfDir);
     const allUsers = multusPluginNames.flatMap((name) => users.get(name) ?? []);
     return [
@@ -80,27 +83,26 @@ export function uninstall(options: UninstallOptions): UninstalledFile[] {
   }
 }
 
-const removed = (path: string): UninstalledFile => ({
-  path,
-  outcome: "removed",
-  because: "",
-  isPending: false,
-});
-const left = (path: string, because: string, isPending = false): UninstalledFile => ({
-  path,
-  outcome: "left",
-  because,
-  isPending,
-});
+function left(path: string, because: string, isPending = false): UninstalledFile {
+  return { path, outcome: "left", because, isPending };
+}
 
-function takeConfiguration(path: string): UninstalledFile[] {
+function remove(path: string): UninstalledFile {
+  removeFile(path);
+  return { path, outcome: "removed", because: "", isPending: false };
+}
+
+/** @param foreign why a file stays that is not ours @param users configurations of the runtime that may need the file */
+function takeText(
+  path: string,
+  isOwn: (text: string) => boolean,
+  foreign: string,
+  users: readonly string[] = [],
+): UninstalledFile[] {
   const text = readIfThere(path);
   if (text === undefined) return [];
-  if (!isGenerated(text)) {
-    return [left(path, "not written by multusctl (a running multusd removes its own file when it stops)")];
-  }
-  removeFile(path);
-  return [removed(path)];
+  if (!isOwn(text)) return [left(path, foreign)];
+  return [users.length > 0 ? left(path, `${listed(users)} may need it`, true) : remove(path)];
 }
 
 /** Files of the runtime's directory by the name of our plugin that they call. */
@@ -120,38 +122,25 @@ function takeProgram(path: string, program: ProgramName, users: readonly string[
   const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
   if (isThere && !isOurs(path, program)) {
     // Installed after ours, so the kept file is older.
-    forgetFormer(path);
+    removeFile(formerPath(path));
     return [left(path, "not ours")];
   }
-  if (isFormerKept(path)) {
-    restoreFormer(path);
+  if (restoreFormer(path)) {
     return [{ path, outcome: "restored", because: `it was kept as ${formerPath(path)}`, isPending: false }];
   }
   if (!isThere) return [];
   if (users.length > 0) return [left(path, `without it no pod can start: ${listed(users)} calls it`, true)];
-  removeFile(path);
-  return [removed(path)];
+  return [remove(path)];
 }
 
 /** @param users configurations that call Multus, which may name the kubeconfig */
 function takeCredentials(cniConfDir: string, users: readonly string[]): UninstalledFile[] {
-  const files = takeKubeconfig(kubeconfigPath(cniConfDir), users);
-  const onDemand = onDemandConfigPath(cniConfDir);
-  if (readIfThere(onDemand) !== undefined) {
-    removeFile(onDemand);
-    files.push(removed(onDemand));
-  }
+  const files = [
+    ...takeText(kubeconfigPath(cniConfDir), isOurKubeconfig, "not ours", users),
+    ...takeText(onDemandConfigPath(cniConfDir), () => true, ""),
+  ];
   const isTouched = files.some(({ outcome }) => outcome === "removed");
   return isTouched ? [...files, ...takeIfEmpty(multusDirectory(cniConfDir))] : files;
-}
-
-function takeKubeconfig(path: string, users: readonly string[]): UninstalledFile[] {
-  const text = readIfThere(path);
-  if (text === undefined) return [];
-  if (!isOurKubeconfig(text)) return [left(path, "not ours")];
-  if (users.length > 0) return [left(path, `${listed(users)} may need it`, true)];
-  removeFile(path);
-  return [removed(path)];
 }
 
 /** A daemon's leftovers: beside its socket, its certificates, and empty directories of its state. @param users configurations that call Multus */
@@ -173,7 +162,7 @@ function takeTraces(
   }
   return [
     ...takeNamed(socketDir, besideSocket),
-    ...takeKubeconfig(join(socketDir, "kubeconfig"), users),
+    ...takeText(join(socketDir, "kubeconfig"), isOurKubeconfig, "not ours"),
     ...takeIfEmpty(socketDir),
     ...takeNamed(certDir, certificates),
     ...takeIfEmpty(certDir),
@@ -186,18 +175,14 @@ function takeTraces(
 }
 
 function takeNamed(directory: string, names: readonly string[]): UninstalledFile[] {
-  return names.map((name) => {
-    const path = join(directory, name);
-    removeFile(path);
-    return removed(path);
-  });
+  return names.map((name) => remove(join(directory, name)));
 }
 
 /** Removes an empty directory; one that a pod has mounted stays. */
 function takeIfEmpty(directory: string): UninstalledFile[] {
   try {
     rmdirSync(directory);
-    return [removed(directory)];
+    return [{ path: directory, outcome: "removed", because: "", isPending: false }];
   } catch (error) {
     if (staysCodes.includes(systemErrorCode(error) ?? "")) return [];
     throw error;

@@ -76,17 +76,20 @@ async function run(options: ReturnType<ReturnType<typeof described>["opts"]>): P
     );
   }
   if (process.getuid?.() !== 0) throw new UserError("network namespaces need root", "run it with sudo");
+  const { networks, nad, clusterNetwork, podNamespace, socketDir, repeat, keep = false } = options;
   const trial: TryOptions = {
-    networks: { networks: options.networks, nad: options.nad, clusterNetwork: options.clusterNetwork },
+    networks,
+    nad,
+    clusterNetwork,
     masters: options.master ?? [],
     binDirs: (options.binDir ?? usualBinDirs()).map((directory) => resolve(directory)),
-    podNamespace: options.podNamespace,
+    podNamespace,
     runningDaemon:
-      options.socketDir === undefined
+      socketDir === undefined
         ? undefined
-        : { socketDir: resolve(options.socketDir), cniDir: resolve(options.cniDir) },
-    repeat: options.repeat,
-    keep: options.keep === true,
+        : { socketDir: resolve(socketDir), cniDir: resolve(options.cniDir) },
+    repeat,
+    keep,
   };
   const report = await tryNetworks(trial, options.json ? silentObserver : printingObserver);
   if (options.json) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);

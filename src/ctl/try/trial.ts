@@ -20,8 +20,7 @@ import { type CommandReport, type InterfaceReport, median, type TrialReport } fr
 import { ScratchRuntime } from "./runtime.ts";
 import { ScratchNode } from "./scratch.ts";
 
-export interface TryOptions {
-  readonly networks: NetworkOptions;
+export interface TryOptions extends NetworkOptions {
   /** Links to create on the scratch node, besides those that the networks' files name. */
   readonly masters: readonly string[];
   /** Absolute directories with plugins. */
@@ -99,8 +98,8 @@ class Trial {
   }
 
   async run(): Promise<void> {
-    const { networks, masters, podNamespace, runningDaemon, binDirs, repeat, keep } = this.#options;
-    const prepared = prepareNetworks(this.#scratch, networks, podNamespace);
+    const { masters, podNamespace, runningDaemon, binDirs, repeat, keep } = this.#options;
+    const prepared = prepareNetworks(this.#scratch, this.#options, podNamespace);
     for (const master of new Set([...prepared.masters, ...masters])) await this.#scratch.addUplink(master);
     if (runningDaemon === undefined) {
       // Stored before the wait, so that the process is ended even if the wait fails.
