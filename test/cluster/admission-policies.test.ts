@@ -99,7 +99,7 @@ const makeEvent = (who: string, more: object = {}) =>
 
 async function addClient(who: string, credentials: Credentials): Promise<void> {
   const access = await openApi(api.kubeconfigFor(credentials), undefined, {});
-  resources.defer(() => access.close());
+  resources.use(access);
   clients.set(who, access.api);
 }
 

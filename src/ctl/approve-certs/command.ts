@@ -65,7 +65,8 @@ async function approve(
   mostSeconds: number,
   logLevel: LogLevel,
 ): Promise<void> {
-  const { api, server, warning, close } = await openApi(kubeconfig, context, process.env);
+  using access = await openApi(kubeconfig, context, process.env);
+  const { api, server, warning } = access;
   const log = new Loggers().get(logSettings({ logLevel, logToStderr: true }));
   if (warning !== "") log.error(warning);
   log.verbose("approver starts", { version: packageJson.version, server, maxDuration: `${mostSeconds}s` });
@@ -81,5 +82,4 @@ async function approve(
     }
   });
   approver.close();
-  close();
 }

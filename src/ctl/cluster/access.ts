@@ -7,13 +7,12 @@ import { silentLogger } from "../../log/logger.ts";
 import { UserError, userErrorOf } from "../command/user-error.ts";
 import { chooseKubeconfig } from "./kubeconfig.ts";
 
-export interface ClusterAccess {
+export interface ClusterAccess extends Disposable {
   readonly api: Api;
   /** Its address. */
   readonly server: string;
   /** A warning about the choice for the user; "" for none. */
   readonly warning: string;
-  close(): void;
 }
 
 /**
@@ -41,7 +40,7 @@ export async function openApi(
   try {
     const { server } = await credentials.access();
     const client = new ApiClient(credentials);
-    return { api: client, server: server.origin, warning, close: () => client.close() };
+    return { api: client, server: server.origin, warning, [Symbol.dispose]: () => client.close() };
   } catch (error) {
     throw userErrorOf(error);
   }

@@ -1,7 +1,7 @@
 /** Findings about the objects of a cluster, and their text. */
 
 import { comparePlaces, type Finding, formatFinding } from "../text/finding.ts";
-import { listed } from "../text/quantities.ts";
+import { count, listed } from "../text/quantities.ts";
 
 /** The subject of a finding. */
 export interface ClusterSubject {
@@ -80,9 +80,8 @@ export function formatClusterFindings({ findings, server }: ClusterReport): stri
 function podsLine({ kind, namespace, name, pods }: ClusterSubject): string {
   const others = kind === "Pod" ? pods.filter((pod) => pod !== `${namespace}/${name}`) : pods;
   if (others.length === 0) return "";
-  const what = `${others.length} ${kind === "Pod" ? "more " : ""}${others.length === 1 ? "pod" : "pods"}`;
-  const said = kind === "Pod" ? "the same in" : "used by";
-  return `  ${said} ${what}: ${listed(others, podsShown)}\n`;
+  const [said, what] = kind === "Pod" ? ["the same in", "more pod"] : ["used by", "pod"];
+  return `  ${said} ${count(others.length, what)}: ${listed(others, podsShown)}\n`;
 }
 
 /** The form of `validate --json`. */

@@ -17,23 +17,20 @@ const usualPause = 300;
 /** The longest pause that a server may ask for, in milliseconds. */
 const longestPause = 10_000;
 
-/** A kind of object, by its names in paths and messages. */
+/** A kind of object. */
 export interface Resource {
   /** `/api/v1`, `/apis/<group>/<version>`. */
   readonly base: string;
-  /** Plural, as in paths and in RBAC rules. */
+  /** As RBAC rules and messages have it: in plural, with its group. */
   readonly name: string;
-  /** "" for the core group. */
-  readonly group: string;
 }
 
 export const definitions: Resource = {
   base: "/apis/k8s.cni.cncf.io/v1",
-  name: "network-attachment-definitions",
-  group: "k8s.cni.cncf.io",
+  name: "network-attachment-definitions.k8s.cni.cncf.io",
 };
 
-export const pods: Resource = { base: "/api/v1", name: "pods", group: "" };
+export const pods: Resource = { base: "/api/v1", name: "pods" };
 
 /** Selects objects of a list, and parts of them. */
 export interface Selection {
@@ -116,8 +113,7 @@ export function isForbidden(error: unknown): boolean {
 
 /** The action in RBAC's terms: "list pods in namespace a". */
 export function actionText(verb: string, resource: Resource, namespace: string | undefined): string {
-  const what = resource.group === "" ? resource.name : `${resource.name}.${resource.group}`;
-  return `${verb} ${what} ${namespace === undefined ? "in all namespaces" : `in namespace ${namespace}`}`;
+  return `${verb} ${resource.name} ${namespace === undefined ? "in all namespaces" : `in namespace ${namespace}`}`;
 }
 
 /**
@@ -173,7 +169,7 @@ function explain(error: unknown, action: string, server: string): [string, strin
 
 function pathOf(resource: Resource, namespace: string | undefined): string {
   const within = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
-  return `${resource.base}${within}/${resource.name}`;
+  return `${resource.base}${within}/${resource.name.split(".", 1)[0]}`;
 }
 
 /** Retries while the server is busy. */

@@ -75,14 +75,9 @@ export function findingAt(
 
 /** {@link problemsOf} as findings. */
 export function refusals(error: unknown, where: string, { file, places }: Source): TextFinding[] {
-  return problemsOf(error, where, places).map(({ message, place }) => ({
-    code: "refused",
-    severity: "error",
-    subject: file,
-    place,
-    message,
-    remedy: "",
-  }));
+  return problemsOf(error, where, places).map(({ message, place }) =>
+    findingAt({ file, places: ownPlaces(place) }, "error", "refused", message),
+  );
 }
 
 /** A daemon's message without the name of its source. */

@@ -5,7 +5,7 @@ import { systemErrorCode } from "../../base/system-error.ts";
 import { type ResourceAttributes, reviewAccess } from "../../kube/access-review.ts";
 import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
-import { checkCluster as checkDefinitions } from "../cluster/check.ts";
+import { type ClusterScope, checkCluster as checkDefinitions } from "../cluster/check.ts";
 import { isForbidden } from "../cluster/objects.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
 import { CheckFindings, type NodeFinding } from "./finding.ts";
@@ -26,15 +26,10 @@ function rights(group: string, resource: string, verbs: readonly string[]): Reso
 const mostSkewMs = 60_000;
 const shown = 5;
 
-export interface ClusterQuestions {
+export interface ClusterQuestions extends Omit<ClusterScope, "namespace"> {
   readonly api: Api;
-  /** Its address. */
-  readonly server: string;
   /** Name of the node in the cluster; "" if unknown. */
   readonly nodeName: string;
-  readonly multusNamespace: string;
-  /** The netconf's; undefined: not set. */
-  readonly maxNetworksPerPod?: number | undefined;
   readonly context: CheckContext;
 }
 
@@ -150,11 +145,10 @@ async function checkDefinition(api: Api): Promise<NodeFinding[]> {
 }
 
 async function checkNads(questions: ClusterQuestions): Promise<NodeFinding[]> {
-  const { api, server, multusNamespace, maxNetworksPerPod, context } = questions;
+  const { api, context } = questions;
   const findings = new CheckFindings("cluster/networks");
   try {
-    const scope = { server, namespace: undefined, multusNamespace, maxNetworksPerPod };
-    const report = await checkDefinitions(api, scope, context);
+    const report = await checkDefinitions(api, { ...questions, namespace: undefined }, context);
     const wrong = report.findings.filter(({ severity }) => severity !== "note");
     for (const [index, { subject, message, severity }] of wrong.slice(0, shown).entries()) {
       const { namespace, name, pods } = subject;

@@ -8,7 +8,7 @@ import { openApi } from "../cluster/access.ts";
 import { UserError } from "../command/user-error.ts";
 import { defaultCertDir, defaultCniDir, defaultSocketDir, usualBinDirs } from "../node/installation.ts";
 import { certDirOf, checkCertificate } from "./certificate.ts";
-import { checkCluster } from "./cluster.ts";
+import { type ClusterQuestions, checkCluster } from "./cluster.ts";
 import { checkContainerd } from "./containerd.ts";
 import { checkCrio, lookForCrio } from "./crio.ts";
 import { checkDaemon } from "./daemon.ts";
@@ -128,19 +128,12 @@ async function findingsOf(options: DoctorOptions): Promise<NodeFinding[]> {
 async function clusterFindings(
   { kubeconfig, context }: DoctorOptions,
   configured: string,
-  questions: Pick<
-    Parameters<typeof checkCluster>[0],
-    "nodeName" | "multusNamespace" | "maxNetworksPerPod" | "context"
-  >,
+  questions: Omit<ClusterQuestions, "api" | "server">,
 ): Promise<NodeFinding[]> {
   const own = configured !== "" && existsSync(configured) ? configured : undefined;
   try {
-    const { api, server, close } = await openApi(kubeconfig ?? own, context, process.env);
-    try {
-      return await checkCluster({ ...questions, api, server });
-    } finally {
-      close();
-    }
+    using access = await openApi(kubeconfig ?? own, context, process.env);
+    return await checkCluster({ ...questions, api: access.api, server: access.server });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return [skip("cluster/api", error.message, error.advice || "--kubeconfig names a cluster")];

@@ -26,14 +26,12 @@ export interface Call {
  */
 export class ScratchRuntime {
   readonly #agent: AgentProcess;
-  readonly #shim: string;
   readonly #binDirs: readonly string[];
   /** The stderr of the agent and its plugins since the beginning of the last call. */
   readonly #said: string[];
 
-  private constructor(agent: AgentProcess, shim: string, binDirs: readonly string[], said: string[]) {
+  private constructor(agent: AgentProcess, binDirs: readonly string[], said: string[]) {
     this.#agent = agent;
-    this.#shim = shim;
     this.#binDirs = binDirs;
     this.#said = said;
   }
@@ -54,7 +52,7 @@ export class ScratchRuntime {
         wrap: (command) => scratch.command(command),
         onStderr: (text) => said.push(text),
       });
-      return new ScratchRuntime(agent, shim, binDirs, said);
+      return new ScratchRuntime(agent, binDirs, said);
     } catch (error) {
       throw new UserError(`${errorText(error)}\n${said.join("")}`.trim());
     }
@@ -63,10 +61,11 @@ export class ScratchRuntime {
   /** Executes the plugin and waits for its end. @throws {UserError} if it cannot be executed */
   async call({ command, containerId, netns, ifName, args, netconf }: Call): Promise<PluginOutcome> {
     this.#said.length = 0;
+    const shim = partPath("multus");
     try {
       return await this.#agent.executor.runPlugin({
-        plugin: basename(this.#shim),
-        path: dirname(this.#shim),
+        plugin: basename(shim),
+        path: dirname(shim),
         env: {
           CNI_COMMAND: command,
           CNI_CONTAINERID: containerId,

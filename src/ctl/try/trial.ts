@@ -173,12 +173,8 @@ class Trial {
     return remainingProcesses(this.#scratch);
   }
 
-  get #cniDir(): string {
-    return this.#daemon?.cniDir ?? this.#options.runningDaemon?.cniDir ?? "";
-  }
-
-  get #socketDir(): string {
-    return this.#daemon?.socketDir ?? this.#options.runningDaemon?.socketDir ?? "";
+  get #directories(): NonNullable<TryOptions["runningDaemon"]> {
+    return this.#daemon ?? this.#options.runningDaemon ?? { socketDir: "", cniDir: "" };
   }
 
   #makeNetconf({ clusterNetwork, selection }: TrialNetworks): unknown {
@@ -190,8 +186,8 @@ class Trial {
       clusterNetwork,
       // The default would be searched before the user's directories.
       binDir: this.#options.binDirs[0],
-      cniDir: this.#cniDir,
-      daemonSocketDir: this.#socketDir,
+      cniDir: this.#directories.cniDir,
+      daemonSocketDir: this.#directories.socketDir,
       // The try waits for its own daemon before the first call, and does not wait for the user's.
       daemonWaitSeconds: 0,
       // The trial says what is left; a DEL that is recorded would have a process stay for it.
@@ -248,7 +244,7 @@ class Trial {
 
   /** Reads the networks' times of the last ADD from the daemon's status; the user's daemon may not report any. */
   async #noteNetworkTimes(): Promise<void> {
-    const status = await daemonStatusOf(this.#socketDir).catch((error: unknown) => {
+    const status = await daemonStatusOf(this.#directories.socketDir).catch((error: unknown) => {
       if (error instanceof UserError) return {};
       throw error;
     });
@@ -275,15 +271,16 @@ class Trial {
 
   /** Networks by interface. Empty if the user's daemon has its cache elsewhere. */
   async #networksByInterface(): Promise<Map<string, string>> {
-    if (!existsSync(this.#cniDir)) return new Map();
-    const { attachments } = await readAttachments(this.#cniDir, loadKernels());
+    const { cniDir } = this.#directories;
+    if (!existsSync(cniDir)) return new Map();
+    const { attachments } = await readAttachments(cniDir, loadKernels());
     const own = attachments.filter((attachment) => attachment.containerId === this.#containerId);
     return new Map(own.map(({ ifName, network }) => [ifName, network]));
   }
 
   /** @throws {UserError} if DEL left something behind */
   async #refuseRemains(): Promise<void> {
-    const remains = await remainsOfAttachments(this.#scratch, this.#cniDir, this.#containerId);
+    const remains = await remainsOfAttachments(this.#scratch, this.#directories.cniDir, this.#containerId);
     if (remains.length > 0) throw new UserError(`DEL succeeded, but left:\n${remains.join("\n")}`);
   }
 

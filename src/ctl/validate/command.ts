@@ -115,10 +115,9 @@ async function validate(
   const checkPlugins = options.binDir !== undefined || isNode();
   const context = { kernels, binDirs: checkPlugins ? binDirs : [] };
   const cluster = ofCluster ? await validateCluster(options, context) : undefined;
-  const found: readonly Finding<unknown>[] = [
-    ...reports.flatMap(({ findings }) => findings),
-    ...(cluster?.findings ?? []),
-  ];
+  const found = [...reports, ...(cluster === undefined ? [] : [cluster])].flatMap(
+    ({ findings }): readonly Finding<unknown>[] => findings,
+  );
   const ok = found.every(({ severity }) => severity !== "error");
   process.stdout.write(
     options.json
@@ -133,19 +132,16 @@ async function validateCluster(
   { namespace, kubeconfig, context: contextName, multusNamespace, maxNetworksPerPod }: ValidateOptions,
   context: CheckContext,
 ): Promise<ClusterReport> {
-  const { api, server, warning, close } = await openApi(kubeconfig, contextName, process.env);
+  using access = await openApi(kubeconfig, contextName, process.env);
+  const { api, server, warning } = access;
   if (warning !== "") process.stderr.write(`! ${warning}\n`);
-  try {
-    const scope = { server, namespace, multusNamespace, maxNetworksPerPod };
-    const report = await checkCluster(api, scope, context);
-    if (context.binDirs.length > 0) return report;
-    const note =
-      "installed plugins were not checked, as this machine is no node; --bin-dir names a directory to search";
-    const last = findingAbout({ kind: "cluster" }, "note", "plugins-not-checked", note);
-    return { ...report, findings: [...report.findings, last] };
-  } finally {
-    close();
-  }
+  const scope = { server, namespace, multusNamespace, maxNetworksPerPod };
+  const report = await checkCluster(api, scope, context);
+  if (context.binDirs.length > 0) return report;
+  const note =
+    "installed plugins were not checked, as this machine is no node; --bin-dir names a directory to search";
+  const last = findingAbout({ kind: "cluster" }, "note", "plugins-not-checked", note);
+  return { ...report, findings: [...report.findings, last] };
 }
 
 function fileReportJson({ findings, ...report }: FileReport) {

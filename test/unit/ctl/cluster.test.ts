@@ -28,13 +28,9 @@ afterEach(async () => {
 });
 
 async function reportOf(namespace?: string, binDirs: readonly string[] = [], maxNetworksPerPod?: number) {
-  const { api, server: address, close } = await openApi(kubeconfig, undefined, {});
-  try {
-    const scope = { server: address, namespace, multusNamespace: "kube-system", maxNetworksPerPod };
-    return await checkCluster(api, scope, { kernels, binDirs });
-  } finally {
-    close();
-  }
+  using access = await openApi(kubeconfig, undefined, {});
+  const scope = { server: access.server, namespace, multusNamespace: "kube-system", maxNetworksPerPod };
+  return await checkCluster(access.api, scope, { kernels, binDirs });
 }
 
 /** The JSON that validate prints. */
