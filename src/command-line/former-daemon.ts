@@ -1,38 +1,42 @@
 /** The flags of Go multus 3.9's multus-daemon: an installer, as thin_entrypoint is since 4.0, under the name that the daemon has had since. */
 
 import { basename } from "node:path";
+import type { KnownOption } from "./go-flags.ts";
 
-/** By flag with a value: what the thin entrypoint calls it; undefined: it has nothing like it. */
-export const formerDaemonValues: Readonly<Record<string, string | undefined>> = {
-  "cni-config-dir": "cni-conf-dir",
-  "additional-bin-dir": "additional-bin-dir",
-  "multus-autoconfig-dir": "multus-autoconfig-dir",
-  "cni-version": "cni-version",
-  "multus-conf-file": "multus-conf-file",
-  "global-namespaces": "global-namespaces",
-  "multus-log-file": "multus-log-file",
-  "multus-log-level": "multus-log-level",
-  "multus-kubeconfig-file-host": "multus-kubeconfig-file-host",
-  "multus-master-cni-file": "multus-master-cni-file-name",
-  "readiness-indicator-file": "readiness-indicator-file",
-  "multus-log-max-size": undefined,
-  "multus-log-max-age": undefined,
-  "multus-log-max-backups": undefined,
-};
+interface FormerFlag extends KnownOption {
+  /** The thin entrypoint's name of it; undefined: it has no such option. */
+  readonly thinOption: string | undefined;
+}
 
-/** The same by flag that is true or false. */
-export const formerDaemonSwitches: Readonly<Record<string, string | undefined>> = {
-  "namespace-isolation": "namespace-isolation",
-  "multus-log-to-stderr": "multus-log-to-stderr",
-  "override-network-name": "override-network-name",
-  "multus-log-compress": undefined,
-};
+const values = [
+  "additional-bin-dir",
+  "multus-autoconfig-dir",
+  "cni-version",
+  "multus-conf-file",
+  "global-namespaces",
+  "multus-log-file",
+  "multus-log-level",
+  "multus-kubeconfig-file-host",
+  "readiness-indicator-file",
+];
+const booleans = ["namespace-isolation", "multus-log-to-stderr", "override-network-name"];
+
+export const formerDaemonFlags: readonly FormerFlag[] = [
+  ...values.map((name) => ({ name, takes: "value", thinOption: name }) as const),
+  ...booleans.map((name) => ({ name, takes: "boolean", thinOption: name }) as const),
+  { name: "cni-config-dir", takes: "value", thinOption: "cni-conf-dir" },
+  { name: "multus-master-cni-file", takes: "value", thinOption: "multus-master-cni-file-name" },
+  { name: "multus-log-max-size", takes: "value", thinOption: undefined },
+  { name: "multus-log-max-age", takes: "value", thinOption: undefined },
+  { name: "multus-log-max-backups", takes: "value", thinOption: undefined },
+  { name: "multus-log-compress", takes: "boolean", thinOption: undefined },
+];
 
 /** Is it called as that program, with a flag that it has not had since? @param program path @param args behind it */
 export function isFormerDaemon(program: string, args: readonly string[]): boolean {
   if (basename(program) !== "multus-daemon") return false;
   return args.some((argument) => {
     const [, name = ""] = /^--?([a-z-]+)(?:=|$)/.exec(argument) ?? [];
-    return Object.hasOwn(formerDaemonValues, name) || Object.hasOwn(formerDaemonSwitches, name);
+    return formerDaemonFlags.some((flag) => flag.name === name);
   });
 }

@@ -1,12 +1,12 @@
 /** Emulates the programs of Go multus's images, by their names and arguments, so that a manifest's `command` and `args` stay unchanged. */
 
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
-import { formerDaemonSwitches, formerDaemonValues, isFormerDaemon } from "../command-line/former-daemon.ts";
+import { formerDaemonFlags, isFormerDaemon } from "../command-line/former-daemon.ts";
 import { type KnownOption, withGoFlags } from "../command-line/go-flags.ts";
-import { multusPluginNames } from "../multus/input/own-plugin.ts";
-import { passthruType } from "../multus/plan/passthru.ts";
 import { UserError } from "./command/user-error.ts";
+import { defaultCniConfDir, kubeconfigPath } from "./node/paths.ts";
+import { installedPluginNames } from "./node/program.ts";
 
 /** A call in multusctl's own words. */
 export interface GoProgramCall {
@@ -91,13 +91,8 @@ function entrypointScript(args: readonly string[], root: CommandUnknownOpts): Go
 function flagsOf(
   program: string,
   args: readonly string[],
-  valued: readonly string[],
-  switches: readonly string[],
+  known: readonly KnownOption[],
 ): (readonly [name: string, value: string])[] {
-  const known: KnownOption[] = [
-    ...valued.map((name) => ({ name, takes: "value" as const })),
-    ...switches.map((name) => ({ name, takes: "boolean" as const })),
-  ];
   return withGoFlags(args, known).map((argument) => {
     const [, name = "", value = ""] = /^--([^=]+)=(.*)$/s.exec(argument) ?? [];
     if (known.some((option) => option.name === name)) return [name, value];
@@ -106,37 +101,30 @@ function flagsOf(
 }
 
 function formerDaemon(args: readonly string[]): GoProgramCall {
-  const names = { ...formerDaemonValues, ...formerDaemonSwitches };
-  const flags = flagsOf(
-    "multus-daemon",
-    args,
-    Object.keys(formerDaemonValues),
-    Object.keys(formerDaemonSwitches),
-  );
-  return {
-    args: [
-      "thin-entrypoint",
-      ...flags.flatMap(([name, value]) => (names[name] === undefined ? [] : [`--${names[name]}=${value}`])),
-    ],
-    warnings: [
-      "multus-daemon has arguments of Go multus 3.9, where it was an installer: this is thin-entrypoint",
-      ...flags.flatMap(([name]) =>
-        names[name] === undefined ? [`--${name} has no effect: the log's size is not set here`] : [],
-      ),
-    ],
-  };
+  const options = new Map(formerDaemonFlags.map(({ name, thinOption }) => [name, thinOption]));
+  const call: string[] = ["thin-entrypoint"];
+  const warnings = [
+    "multus-daemon has arguments of Go multus 3.9, where it was an installer: this is thin-entrypoint",
+  ];
+  for (const [name, value] of flagsOf("multus-daemon", args, formerDaemonFlags)) {
+    const option = options.get(name);
+    if (option !== undefined) call.push(`--${option}=${value}`);
+    else warnings.push(`--${name} has no effect: the log's size is not set here`);
+  }
+  return { args: call, warnings };
 }
 
 function generateKubeconfig(args: readonly string[]): GoProgramCall {
   const valued = ["k8s-service-host", "k8s-service-port", "kube-ca-file", "cni-config-dir"];
-  const flags = new Map(flagsOf("generate-kubeconfig", args, valued, ["skip-tls-verify"]));
+  const known: KnownOption[] = valued.map((name) => ({ name, takes: "value" }));
+  known.push({ name: "skip-tls-verify", takes: "boolean" });
+  const flags = new Map(flagsOf("generate-kubeconfig", args, known));
   const { "k8s-service-host": host, "k8s-service-port": port } = Object.fromEntries(flags);
-  const directory = flags.get("cni-config-dir") ?? "/host/etc/cni/net.d";
   return {
     args: [
       "kubeconfig",
       "--once",
-      `--kubeconfig=${join(directory, "multus.d", "multus.kubeconfig")}`,
+      `--kubeconfig=${kubeconfigPath(flags.get("cni-config-dir") ?? defaultCniConfDir)}`,
       ...(flags.get("skip-tls-verify") === "true" ? ["--skip-tls-verify"] : []),
     ],
     warnings: flags.has("kube-ca-file")
@@ -152,8 +140,8 @@ function generateKubeconfig(args: readonly string[]): GoProgramCall {
 /** @throws {UserError} for everything but the plugin: the image has no such program */
 function copyOfPlugin(args: readonly string[]): GoProgramCall {
   const [source = "", target = "", ...others] = args.filter((argument) => argument !== "-f");
-  const names = [...multusPluginNames, passthruType];
-  const isPlugin = dirname(source) === "/usr/src/multus-cni/bin" && names.includes(basename(source));
+  const isPlugin =
+    dirname(source) === "/usr/src/multus-cni/bin" && installedPluginNames.includes(basename(source));
   if (!isPlugin || target === "" || others.length > 0) {
     throw new UserError(
       `cp ${args.join(" ")}: this image has no cp, and stands in for it only where it copies Multus's plugin`,
@@ -161,6 +149,6 @@ function copyOfPlugin(args: readonly string[]): GoProgramCall {
     );
   }
   // As cp: a directory, or the file's own name.
-  const directory = names.includes(basename(target)) ? dirname(target) : target;
+  const directory = installedPluginNames.includes(basename(target)) ? dirname(target) : target;
   return { args: ["install", `--cni-bin-dir=${directory}`], warnings: [] };
 }

@@ -63,11 +63,8 @@ export async function checkCluster(
   }
   const count = checked.size;
 
-  const {
-    users,
-    selecting,
-    findings: ofPods,
-  } = await readPods(api, scope, (key) => isUsable(checked.get(key)), weights);
+  const ofPods = await readPods(api, scope, (key) => isUsable(checked.get(key)), weights);
+  const { users, selecting } = ofPods;
   // Named by pods, but not in the list: in another namespace, created since, or missing.
   for (const [key, named] of users) {
     if (!checked.has(key)) checked.set(key, await lookUp(api, scope, key, named, context));
@@ -76,7 +73,7 @@ export async function checkCluster(
     const pods = users.get(key) ?? [];
     return isUsable(found) ? found : found.map((finding) => withPods(finding, pods));
   });
-  const findings = [...ofDefinitions.flat(), ...ofPods].sort(compareFindings);
+  const findings = [...ofDefinitions.flat(), ...ofPods.findings].sort(compareFindings);
   return { server, namespace, definitions: count, pods: selecting, findings };
 }
 

@@ -18,13 +18,8 @@ export interface KubeconfigParts {
 }
 
 /** @returns YAML */
-export function kubeconfigText({
-  about,
-  server,
-  proxy,
-  certificateAuthority,
-  user,
-}: KubeconfigParts): string {
+export function kubeconfigText(parts: KubeconfigParts): string {
+  const { about, server, proxy, certificateAuthority, user } = parts;
   const name = "multus";
   const cluster = {
     // Its path is the prefix of every request's.

@@ -1,5 +1,6 @@
 /** Formats the status of a node as text. */
 
+import type { WatchState } from "../../kube/cluster-state.ts";
 import type { LaneStatus } from "../../socket/status.ts";
 import type { DaemonStatus } from "../node/daemon-socket.ts";
 import { failureText, missingText } from "../text/daemon-status.ts";
@@ -42,25 +43,17 @@ export function formatStatus({ daemon, problem, node }: NodeStatus): string {
 }
 
 function daemonRows(daemon: DaemonStatus): string[][] {
-  const {
-    version,
-    pid,
-    nodeName,
-    onDemand,
-    ready,
-    notReady,
-    uptimeSeconds,
-    memoryBytes,
-    requests,
-    clusters,
-  } = daemon;
-  const state = ready ? "ready" : `not ready (${notReady})`;
-  const where = `${nodeName === "" ? "" : ` on ${nodeName}`}${onDemand ? ", on demand" : ""}`;
+  const { version, pid, nodeName, requests, clusters } = daemon;
+  const facts = [
+    `${version}${nodeName === "" ? "" : ` on ${nodeName}`}`,
+    ...(daemon.onDemand ? ["on demand"] : []),
+    daemon.ready ? "ready" : `not ready (${daemon.notReady})`,
+    `up ${formatAge(daemon.uptimeSeconds)}`,
+    `${Math.round(daemon.memoryBytes / 1e6)} MB`,
+    `process ${pid}`,
+  ];
   return [
-    [
-      "daemon",
-      `${version}${where}, ${state}, up ${formatAge(uptimeSeconds)}, ${Math.round(memoryBytes / 1e6)} MB, process ${pid}`,
-    ],
+    ["daemon", facts.join(", ")],
     ["requests", `${requests.running} under way, ${requests.waiting} waiting`],
     ...(requests.lanes ?? []).flatMap(laneRow),
     ...(clusters.length === 0 ? [["cluster", "none is open"]] : []),
@@ -82,14 +75,7 @@ function laneRow({ lane, running, waiting, paused, slots, allSlots }: LaneStatus
   return [["", `${lane}: ${running} running (${limits}), ${waiting} waiting, ${paused} paused`]];
 }
 
-function watchText({
-  resource,
-  size,
-  connected,
-  synced,
-  heardAt,
-  memory,
-}: DaemonStatus["clusters"][number]["watches"][number]): string {
+function watchText({ resource, size, connected, synced, heardAt, memory }: WatchState): string {
   const state = !synced
     ? "not listed yet"
     : connected

@@ -1,9 +1,11 @@
 /** Runs a multusd for one try, with its own socket, configuration, directories and log. */
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 import { daemonCommand } from "../node/installation.ts";
 import type { ScratchNode } from "./scratch.ts";
@@ -16,7 +18,7 @@ export class TrialDaemon {
   readonly socketDir: string;
   readonly cniDir: string;
   readonly #process: ChildProcess;
-  readonly #ended: Promise<void>;
+  readonly #ended: Promise<unknown>;
   readonly #logFile: string;
   #output = "";
 
@@ -49,12 +51,8 @@ export class TrialDaemon {
     this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#output += text;
     });
-    this.#ended = new Promise((resolve) => {
-      this.#process.once("error", (error) => {
-        this.#output += `${error.message}\n`;
-        resolve();
-      });
-      this.#process.once("close", () => resolve());
+    this.#ended = once(this.#process, "close").catch((error: unknown) => {
+      this.#output += `${errorText(error)}\n`;
     });
   }
 
