@@ -1,4 +1,4 @@
-/** The flags of Go multus 3.9's multus-daemon: an installer, as thin_entrypoint is since 4.0, under the name that the daemon has had since. */
+/** The flags of multus-daemon in Go multus 3.9. It was an installer then; since 4.0 the installer is thin_entrypoint, and multus-daemon is the daemon. */
 
 import { basename } from "node:path";
 import type { KnownOption } from "./go-flags.ts";

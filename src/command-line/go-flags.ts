@@ -1,4 +1,4 @@
-/** Command lines as Go's packages flag and pflag take them, for programs that stand in for those of Go multus: made into what any parser of options takes. */
+/** Converts command lines in the forms of Go's packages flag and pflag, for programs that replace those of Go multus, into forms that any parser of options takes. */
 
 /** An option that a program has. */
 export interface KnownOption {
@@ -18,8 +18,7 @@ export function goBoolean(text: string): boolean | undefined {
 }
 
 /**
- * Each option as `--name` or `--name=value`: `-name` is `--name`, the argument behind an option with a value belongs to it whatever it looks like, and `--switch=false` is as if it were not
- * there. Unknown options stay unchanged, for the program's own parser to judge, and so does everything behind `--`.
+ * Each option as `--name` or `--name=value`: `-name` is `--name`, the argument behind an option with a value belongs to it even if it looks like an option, and `--switch=false` is left out. Unknown options stay unchanged, for the program's own parser, and so does everything after `--`.
  * @param args without the program
  */
 export function withGoFlags(args: readonly string[], known: readonly KnownOption[]): string[] {

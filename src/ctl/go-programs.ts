@@ -18,7 +18,7 @@ export interface GoProgramCall {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** By program: multusctl's command with what is that program's default and not the command's, or what makes a call of its arguments. */
+/** By program: multusctl's command with the defaults of that program that the command lacks, or a function that makes the call. */
 const programs: Readonly<
   Record<string, readonly string[] | ((args: readonly string[], root: CommandUnknownOpts) => GoProgramCall)>
 > = {
@@ -87,7 +87,7 @@ function entrypointScript(args: readonly string[], root: CommandUnknownOpts): Go
   };
 }
 
-/** Each argument of a program in 3.9, whose flags Go's package flag has read. @throws {UserError} for one that it would not have taken */
+/** The flags in a call of a program of Go multus 3.9, which parsed them with Go's package flag. @throws {UserError} for a flag that it did not have */
 function flagsOf(
   program: string,
   args: readonly string[],
@@ -144,7 +144,7 @@ function copyOfPlugin(args: readonly string[]): GoProgramCall {
     dirname(source) === "/usr/src/multus-cni/bin" && installedPluginNames.includes(basename(source));
   if (!isPlugin || target === "" || others.length > 0) {
     throw new UserError(
-      `cp ${args.join(" ")}: this image has no cp, and stands in for it only where it copies Multus's plugin`,
+      `cp ${args.join(" ")}: this image has no cp; it can only copy Multus's plugin`,
       "multusctl install puts the plugin onto a node",
     );
   }

@@ -25,11 +25,11 @@ import {
 export interface DaemonConfig {
   /** Directory of the socket. */
   readonly socketDir: string;
-  /** Requests worked on at once. */
+  /** Requests that are served at once. */
   readonly maxConcurrent: number;
   /** Milliseconds that one run of a delegate may take; undefined: the default of src/multus/services.ts. */
   readonly delegateTimeoutMs: number | undefined;
-  /** The daemon ends when it had nothing to do for so many seconds; undefined: never. */
+  /** Seconds without work after which the daemon exits; undefined: never. */
   readonly idleExitSeconds: number | undefined;
   /** Bytes that the NetworkAttachmentDefinitions of a cluster may take in memory. */
   readonly nadCacheBytes: number;
@@ -41,27 +41,27 @@ export interface DaemonConfig {
   readonly chrootDir: string | undefined;
   /** Path of the kubeconfig that names the cluster of every request; "" for none. */
   readonly kubeconfig: string;
-  /** The node's name in its cluster; "": the environment's counts. */
+  /** The node's name in its cluster; "": from the environment. */
   readonly nodeName: string;
-  /** The certificate of its node that the daemon shows to the cluster; undefined: none. */
+  /** The node's certificate, the daemon's credentials for the cluster; undefined: it has others. */
   readonly nodeCertificate: NodeCertificate | undefined;
-  /** Port that metrics are served on; undefined: they are not. */
+  /** Port of the metrics; undefined: they are not served. */
   readonly metricsPort: number | undefined;
-  /** Address that they are served on; "": every one of the host. */
+  /** Address of the metrics; "": all of the host's. */
   readonly metricsAddress: string;
-  /** Where spans are exported to, if not the environment says it. */
+  /** Export of spans; it takes precedence over the environment. */
   readonly tracing: TracingKey;
-  /** The keys of the log that are set here and so win over a netconf's. */
+  /** The log's keys that are set here; they override a netconf's. */
   readonly log: LogKeys;
   /** The netconf keys that are set here. */
   readonly overrides: NetconfOverrides;
-  /** The file by which a runtime finds this daemon; undefined: others see to it. */
+  /** The file by which a runtime finds this daemon; undefined: the daemon does not write it. */
   readonly runtimeConfig: RuntimeConfigSettings | undefined;
   /** Which pods that run without their networks are evicted; undefined: none, they are reported. */
   readonly eviction: Pick<EvictionPolicy, "daemonSets" | "barePods"> | undefined;
-  /** Keys that belong to what this version does not do yet, or that nothing needs beside the others. */
+  /** Known keys without effect: in this version, or beside the other keys. */
   readonly unused: readonly string[];
-  /** Keys that nobody knows: misspelt, most likely. */
+  /** Unknown keys: misspelt, most likely. */
   readonly unknown: readonly string[];
 }
 
@@ -87,7 +87,7 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
 }
 
 const defaultSocketDir = "/run/multus";
-/** Measured on two cores with 110 pods of four networks: from 4 to 110 at once take the same time. So: few enough that the node is not full of plugins. */
+/** With 110 pods of four networks on two cores, 4 to 110 at once take the same time; few keep the number of plugin processes small. */
 const defaultMaxConcurrent = 16;
 
 /** 2,000 ordinary NADs are counted as 2 MB. An eighth of the container's limit of memory. */
@@ -95,7 +95,7 @@ const defaultNadCacheBytes = 32 << 20;
 
 const netconfKeys = Object.keys(netconfSchema.properties);
 const daemonKeys = Object.keys(daemonSchema.properties);
-/** Keys may be in any case, as for Go. */
+/** Keys are case-insensitive, as in Go. */
 const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
 /** In lower case: the keys that no netconf and no network's configuration has. */
 const daemonOnly = new Set(
@@ -160,7 +160,7 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     nadCacheBytes: keys.nadCacheBytes ?? defaultNadCacheBytes,
     nadDir: keys.nadDir ?? "",
     agentPath: keys.agentPath,
-    // Go multus has none where it says nothing.
+    // An empty one counts as missing, as in Go multus.
     chrootDir: keys.chrootDir || undefined,
     kubeconfig: keys.kubeconfig ?? "",
     nodeName: keys.nodeName ?? "",

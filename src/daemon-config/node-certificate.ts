@@ -5,7 +5,7 @@ import { InputError } from "../base/input-error.ts";
 import { keySpelling } from "../base/key-spelling.ts";
 import { certificateSeconds, defaultDuration } from "../kube/certificates/duration.ts";
 
-/** As the schema has it, keys in any case. */
+/** As in the schema; keys are case-insensitive. */
 export interface NodeCertificateKeys {
   readonly enabled?: boolean;
   readonly bootstrapKubeconfig?: string;
@@ -14,11 +14,11 @@ export interface NodeCertificateKeys {
 }
 
 export interface NodeCertificate {
-  /** Path of the kubeconfig that names the cluster, and whose user may ask for the first certificate. */
+  /** Path of the kubeconfig that names the cluster, and whose user may request the first certificate. */
   readonly bootstrapKubeconfig: string;
   /** Directory of certificate and key. */
   readonly certDir: string;
-  /** How long a certificate is to be valid. */
+  /** Requested duration of certificates. */
   readonly seconds: number;
 }
 
@@ -34,7 +34,7 @@ export function nodeCertificateOf(
   keys: NodeCertificateKeys | undefined,
   where: string,
 ): NodeCertificate | undefined {
-  // Looked at in any case of its keys: what is in it has the schema's types only where they are spelled like there.
+  // Keys are case-insensitive; the schema has checked the types only of those in its own spelling.
   const spelled = spelling.object(keys ?? {}) as NodeCertificateKeys;
   const refuse = (key: string, message: string) =>
     new InputError("content", `${where}: perNodeCertificate.${key} ${message}`);

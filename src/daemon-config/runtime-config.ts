@@ -9,7 +9,7 @@ import { ownershipKeys } from "../runtime-config/ownership.ts";
 import type { CleanupOnExit } from "../runtime-config/removal.ts";
 import type { ClusterNetworkKeys } from "../runtime-config/sources.ts";
 
-/** The keys, in the spelling and of the kinds that the schemas say. */
+/** The keys, in the schemas' spelling and with their types. */
 export interface RuntimeConfigKeys {
   readonly socketDir?: string;
   readonly cniConfigDir?: string;
@@ -48,7 +48,7 @@ const defaultDirectory = "/etc/cni/net.d";
 /** The shim's own default: where the socket's directory is on the host. */
 const defaultSocketDir = "/run/multus";
 
-/** Keys that go into the file that is made: those that Go multus's daemon writes there, and what the shim reads. All others count where they are, in the daemon's configuration. */
+/** Keys that are copied into a generated file: those that Go multus's daemon writes there, and those that the shim reads. All others take effect in the daemon's configuration. */
 const netconfKeys: readonly string[] = [
   "binDir",
   "cniDir",
@@ -65,14 +65,14 @@ const netconfKeys: readonly string[] = [
   "daemonWaitSeconds",
 ];
 
-/** Keys of any file. */
+/** Keys of any file, generated or copied. */
 const keptFileKeys: readonly string[] = [
   "multusConfigFile",
   "multusAutoconfigDir",
   "cniConfigDir",
   "cleanupConfigOnExit",
 ];
-/** Keys of a file that is made. */
+/** Keys of a generated file. */
 const madeFileKeys: readonly string[] = [
   "multusMasterCNI",
   "forceCNIVersion",
@@ -83,19 +83,19 @@ const madeFileKeys: readonly string[] = [
   "capabilities",
 ];
 
-/** Keys that are about the file and about nothing else. */
+/** Keys that concern the runtime's file alone. */
 export const runtimeConfigKeys: readonly string[] = [...keptFileKeys, ...madeFileKeys];
 
-/** Keys that are about the file and, as the others are, for nothing. */
+/** Keys that have no effect with these settings. */
 export function unneededKeys(settings: RuntimeConfigSettings | undefined): readonly string[] {
-  // That of Go multus, which takes it for nothing: overrideNetworkName is what counts.
+  // Go multus ignores it as well: overrideNetworkName decides.
   const never = ["name"];
   if (settings === undefined) return [...never, ...runtimeConfigKeys];
   return "file" in settings.from ? [...never, ...madeFileKeys] : never;
 }
 
 /**
- * Reads the keys. Go multus takes `auto` where multusConfigFile is missing, and ends if there is no multusAutoconfigDir then; here a daemon that is told of neither leaves
+ * Reads the keys. Go multus takes `auto` where multusConfigFile is missing, and ends if there is no multusAutoconfigDir then; here a daemon with neither key leaves
  * the runtime's directory alone.
  * @param where the configuration's file, for errors
  * @returns undefined: there is no file to keep
@@ -134,9 +134,9 @@ function generatorOptions(keys: RuntimeConfigKeys): GeneratorOptions {
 }
 
 /**
- * Where the plugin finds the socket. `socketDir` is the directory as the daemon sees it: in a container it may be the host's `/run/multus` mounted elsewhere, like `/host/run/multus` in
+ * The socket's directory as the plugin sees it. `socketDir` is the directory as the daemon sees it: in a container it may be the host's `/run/multus` mounted elsewhere, like `/host/run/multus` in
  * Go multus's manifest.
- * @returns undefined: where the plugin looks anyway
+ * @returns undefined: the plugin's default
  */
 function socketDirOnHost({
   daemonSocketDir = "",

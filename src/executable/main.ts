@@ -1,15 +1,15 @@
-/** The single-file executable: multusd and multusctl in one, for nodes without Node. Its name says which of the two it is, or its first word. */
+/** The single-file executable: multusd and multusctl in one, for nodes without Node. Its name, or its first argument, decides which of the two runs. */
 
 import { basename } from "node:path";
 import { isGoProgram } from "../ctl/go-programs.ts";
 
-/** The file itself, and what it was called as: a link may have another name. */
+/** The name that it was called by: a link may have another name than the file. */
 const [, calledAs = "", ...args] = process.argv;
 const [firstWord] = args;
 const isRole = firstWord === "ctl" || firstWord === "daemon";
 const isCtlByName = basename(calledAs) === "multusctl" || isGoProgram(calledAs, args);
 const role = isRole ? firstWord : isCtlByName ? "ctl" : "daemon";
-// Both read their own words from where Node leaves them.
+// Both read their arguments from process.argv.
 if (isRole) process.argv.splice(2, 1);
 
 // Only one of them is evaluated.

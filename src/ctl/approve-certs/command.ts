@@ -37,16 +37,16 @@ export function approveCertsCommand() {
     .addHelpText(
       "after",
       `
-A request is approved where all of this is so, and denied, with the reason in its condition, where something is not:
+A request is approved if all of this is true, and denied otherwise, with the reason in its condition:
   - it was made by the node itself (system:node:NODE in group system:nodes), or by its daemon (${multusGroup}:NODE in group ${multusGroup})
   - its subject is CN=${multusGroup}:NODE, O=${multusGroup} for the same NODE, and there is such a node in the cluster
   - its signer is ${signerName}, its usages are digital signature and client auth, and it asks for --max-duration at most
   - its key is strong, its signature is that of the key, and it asks for no extensions
 Requests of others, and those for other signers, are left alone.
 
-It is the same as Go multus's cert-approver, also called by that name, and may stand in for it. Needed rights: get, list and watch on certificatesigningrequests, update on
-certificatesigningrequests/approval, approve on the signer ${signerName}, get on nodes. Without the last one, which Go multus's role has not, it says so once and does not look for
-the node. Go multus's approves certificates of up to a year: --max-duration 8760h does.
+It can replace Go multus's cert-approver, under that name as well. Needed rights: get, list and watch on certificatesigningrequests, update on
+certificatesigningrequests/approval, approve on the signer ${signerName}, get on nodes. Without the last one, which Go multus's role lacks, it logs that once and does not look for
+the node. Go multus's approves certificates of up to a year: so does this one with --max-duration 8760h.
 
 Examples:
   multusctl approve-certs

@@ -13,7 +13,7 @@ export class UserError extends Error {
   }
 }
 
-/** What to throw for an error: for an expected one a {@link UserError} with its message, any other as it is. */
+/** The error to throw: a {@link UserError} for an expected error, any other unchanged. */
 export function userErrorOf(error: unknown, advice = ""): unknown {
   return error instanceof ExpectedError ? new UserError(error.message, advice, { cause: error }) : error;
 }

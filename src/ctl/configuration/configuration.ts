@@ -125,7 +125,7 @@ export function checkNetconf(text: LocatedText, context: CheckContext): TextFind
       }
     }
     if (capabilitiesOf(bytes, file)[podAnnotationsKey] !== true) {
-      const message = `capabilities: without ${podAnnotationsKey} the runtime sends no annotations, and pods get no networks of their own`;
+      const message = `capabilities: without ${podAnnotationsKey} the runtime sends no annotations, and pods get no networks by annotation`;
       warnings.push(findingAt(text, "warning", "no-pod-annotations", message, ["capabilities"]));
     }
     const delegates = netconf.delegates.flatMap((delegate, index) =>

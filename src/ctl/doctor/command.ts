@@ -53,7 +53,7 @@ function described() {
     .addHelpText(
       "after",
       `
-Verdicts: PASS; WARN, somebody should look at it; FAIL, pods cannot be attached, run without their networks, or can be tampered with; SKIP, it cannot be seen from here.
+Verdicts: PASS; WARN, look at it; FAIL, pods cannot be attached, run without their networks, or can be tampered with; SKIP, it cannot be seen from here.
 
 On the node it sees everything. The daemon's pod has the node's directories elsewhere and others not at all: there it is given the first two (below), and skips
 the runtime's own configuration, the plugins and the pods' network namespaces.
@@ -83,7 +83,7 @@ async function findingsOf(options: DoctorOptions): Promise<NodeFinding[]> {
   const now = Date.now();
   // An unreadable configuration does not name its plugins' directories.
   const usual = options.binDir === undefined ? usualBinDirs() : [options.binDir];
-  // The daemon's pod has none of them.
+  // The daemon's pod has no such directories.
   const present = usual.filter((directory) => existsSync(directory));
   const crio = lookForCrio(crioConfig, processes);
   const runtime = checkRuntimeFiles(cniConfDir, kernels, present, crio.network?.defaultNetwork.value);

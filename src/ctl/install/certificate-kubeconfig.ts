@@ -53,7 +53,7 @@ export async function withNodeCertificate(
   }
 }
 
-/** What is left of the node's former life, ended or another's, is none. */
+/** Is there a valid certificate of this node? One that has expired, or is another node's, may be left from before. */
 function isThereCertificate({ certDir, nodeName }: Pick<NodeCertificateSource, "certDir" | "nodeName">) {
   try {
     const validity = readCurrentCertificate(certDir, multusUser(nodeName));

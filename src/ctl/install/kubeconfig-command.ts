@@ -48,8 +48,8 @@ function described() {
       `
 The server is KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, with KUBERNETES_SERVICE_PROTOCOL (default https); with --bootstrap-config the one that it names.
 
---bootstrap-config needs the node's name in MULTUS_NODE_NAME, and somebody who approves: multusctl approve-certs. Called as kubeconfig_generator it is as that program: --bootstrap-config
-is /tmp/kubeconfig if it is not given.
+--bootstrap-config needs the node's name in MULTUS_NODE_NAME, and an approver: multusctl approve-certs. Called as kubeconfig_generator it takes that program's options, and
+--bootstrap-config is /tmp/kubeconfig by default.
 
 Examples:
   multusctl kubeconfig --kubeconfig /host/etc/multus/kubeconfig

@@ -26,12 +26,12 @@ export function thisArchitecture(): Architecture {
   );
 }
 
-/** `multus`: the plugin binary, under whatever name it is installed; `multusd`: the daemon as one executable file. */
+/** `multus`: the plugin binary, under any name; `multusd`: the daemon as one executable file. */
 export type ProgramName = "multus" | "multusd";
 
 export const daemonName = "multusd";
 
-/** The names that the plugin binary gets: Multus's, and that of the plugin which Go multus's installer puts beside it. Which name it has says what it does. */
+/** The names that the plugin binary gets: Multus's, and that of the plugin which Go multus's installer puts beside it. Its name decides what it does. */
 export const installedPluginNames: readonly string[] = [...multusPluginNames, passthruType];
 
 /** Text that every release of a program has in it, and no other program. */
@@ -69,7 +69,7 @@ export function machineOf(path: string): number | undefined {
 }
 
 /**
- * Is this file one of our programs? A symbolic link is none: what is put on a node is a file.
+ * Is this file one of our programs? A symbolic link does not count: installers write files.
  * @throws {Error} of node:fs, also where there is no file
  */
 export function isOurs(path: string, program: ProgramName): boolean {

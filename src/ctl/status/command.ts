@@ -29,7 +29,7 @@ export function statusCommand() {
     .addHelpText(
       "after",
       `
-The daemon's part is GET /status on its socket. What is wrong with a node, and what to do about it: multusctl doctor
+The daemon's part is GET /status on its socket. multusctl doctor names a node's problems, with advice.
 
 Examples:
   multusctl status

@@ -42,7 +42,7 @@ export class TrialDaemon {
         logToStderr: false,
       }),
     );
-    // A group of its own: Ctrl-C in a terminal must not end it before DEL has run.
+    // A separate process group: Ctrl-C in a terminal must not end it before DEL has run.
     const [program = "", ...words] = daemonCommand();
     this.#process = spawn(program, [...words, "--config", configFile], {
       stdio: ["ignore", "ignore", "pipe"],

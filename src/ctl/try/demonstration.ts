@@ -17,7 +17,7 @@ export const demonstrationClusterNetwork = {
   ],
 };
 
-/** Two NetworkAttachmentDefinitions; the second has an interface name of its own in the selection. */
+/** Two NetworkAttachmentDefinitions; the selection names the interface of the second. */
 export const demonstrationNads = [
   nad("macvlan-a", [[{ subnet: "192.168.11.0/24" }]]),
   nad("macvlan-b", [[{ subnet: "192.168.12.0/24" }]]),

@@ -53,7 +53,7 @@ export class ScratchNode {
     return join(namespaceDirectory, this.podNamespace);
   }
 
-  /** What the scratch node sees as /var/lib/cni. */
+  /** The scratch node's /var/lib/cni. */
   get pluginState(): string {
     return join(this.directory, "state", "cni");
   }
@@ -72,7 +72,7 @@ export class ScratchNode {
     return path;
   }
 
-  /** Gives the scratch node a link `name` that is up and has a peer: something that macvlan, vlan and host-device can be made on. */
+  /** Gives the scratch node a link `name` that is up and has a peer: a master for macvlan, vlan and host-device. */
   async addUplink(name: string): Promise<void> {
     const peer = `peer-${name}`.slice(0, 15);
     await ip("-n", this.nodeNamespace, "link", "add", name, "type", "veth", "peer", "name", peer);
@@ -81,7 +81,7 @@ export class ScratchNode {
 
   /**
    * The command that runs `command` on the scratch node: in its network namespace, with its own plugin state.
-   * `ip netns exec` gives the process a mount namespace as well, so that the mount is seen by nobody else and ends with it.
+   * `ip netns exec` gives the process a mount namespace as well: no other process sees the mount, and it ends with the process.
    */
   command(command: readonly string[]): string[] {
     mkdirSync(this.pluginState, { recursive: true });

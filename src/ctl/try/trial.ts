@@ -148,8 +148,8 @@ class Trial {
   }
 
   /**
-   * A last DEL, for a daemon whose files outlive the scratch node. What it answers does not matter: it may be that the daemon was
-   * never reached, and there is nothing to undo. The files tell.
+   * A last DEL, for a daemon whose files outlive the scratch node. Its answer does not matter: the daemon may never have been
+   * reached, so that there is nothing to undo. The files tell.
    */
   async #undo(): Promise<void> {
     if (!this.#attached || this.#options.runningDaemon === undefined) return;

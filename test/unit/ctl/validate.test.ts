@@ -170,7 +170,7 @@ describe("netconf", () => {
     ]);
   });
 
-  it("says that pods get no networks of their own where the runtime sends no annotations", () => {
+  it("says that pods get no networks by annotation where the runtime sends no annotations", () => {
     const netconf = (capabilities: string) =>
       `{"cniVersion":"1.0.0","name":"n","type":"multus","clusterNetwork":"x"${capabilities}}`;
     const warned = [expect.stringMatching(/^f:1:\d+: warning: capabilities: .*pod-annotations/)];
