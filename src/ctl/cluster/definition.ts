@@ -11,7 +11,6 @@ import { ownPlaces, type Places } from "../configuration/places.ts";
 import { type LocatedDocument, locateDocuments } from "../configuration/position.ts";
 import { type ClusterFinding, findingAbout } from "./finding.ts";
 
-/** The result of the check of a definition. */
 export interface CheckedDefinition {
   /** `namespace/name` */
   readonly key: string;

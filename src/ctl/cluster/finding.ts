@@ -3,7 +3,6 @@
 import { comparePlaces, type Finding, formatFinding } from "../text/finding.ts";
 import { count, listed } from "../text/quantities.ts";
 
-/** The subject of a finding. */
 export interface ClusterSubject {
   /** `cluster`: no single object. */
   readonly kind: "NetworkAttachmentDefinition" | "Pod" | "cluster";
@@ -47,7 +46,6 @@ export function findingAbout(
   return { code, severity, subject: whole, place, message, remedy: "" };
 }
 
-/** Sorts findings for the report. */
 export function compareFindings(left: ClusterFinding, right: ClusterFinding): number {
   return (
     kinds.indexOf(left.subject.kind) - kinds.indexOf(right.subject.kind) ||

@@ -6,9 +6,7 @@ import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from
 import { notAList, PagedList } from "../../kube/paged-list.ts";
 import { UserError } from "../command/user-error.ts";
 
-/** Objects per page. */
 const pageSize = 250;
-/** Largest page, in bytes. */
 const longestPageBytes = 64 << 20;
 /** Number of attempts at a busy server (429, 500, 503). */
 const attempts = 3;

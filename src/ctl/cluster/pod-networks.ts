@@ -20,7 +20,6 @@ export interface PodNetworks {
   readonly problems: readonly SelectionProblem[];
 }
 
-/** A problem with the networks that a pod selects. */
 export interface SelectionProblem extends Problem {
   readonly code: "selection-refused" | "plan-too-large";
 }

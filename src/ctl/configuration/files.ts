@@ -22,10 +22,8 @@ export interface FileReport {
 
 /** Editors do not show it. */
 const byteOrderMark = "\ufeff";
-/**
- * Checks a text.
- * @param file its name in the findings
- */
+
+/** @param file its name in the findings */
 export function checkText(text: string, file: string, context: CheckContext): FileReport {
   const isJson = /^\s*[[{]/.test(text);
   const source = { file, places: ownPlaces() };

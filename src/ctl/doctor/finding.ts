@@ -91,7 +91,6 @@ export function summary(findings: readonly NodeFinding[]): string {
   return `${parts.join(", ")}\n`;
 }
 
-/** Wraps a text at blanks. */
 function wrap(text: string): string {
   const lines: string[] = [];
   for (const word of text.split(/\s+/)) {

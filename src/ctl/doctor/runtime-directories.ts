@@ -38,7 +38,7 @@ export function checkDirectories(
   }
 }
 
-/** @param a @param b absolute paths */
+/** @param left @param right absolute paths */
 function isSamePath(left: string, right: string): boolean {
   return resolve(left) === resolve(right);
 }

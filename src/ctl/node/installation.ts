@@ -48,10 +48,7 @@ export function findPart(part: Part): string | undefined {
   return candidatesOf(part).find((path) => existsSync(path));
 }
 
-/**
- * The path of a part.
- * @throws {UserError} if it has not been built
- */
+/** @throws {UserError} if it has not been built */
 export function partPath(part: Part): string {
   const found = findPart(part);
   if (found !== undefined) return found;
@@ -61,10 +58,7 @@ export function partPath(part: Part): string {
   );
 }
 
-/**
- * Words that start the daemon, before its options.
- * @throws {UserError} if it has not been built
- */
+/** The words of the daemon's command before its options. @throws {UserError} if it has not been built */
 export function daemonCommand(): readonly string[] {
   return isSea() ? [process.execPath, "daemon"] : [process.execPath, partPath("multusd.mjs")];
 }
@@ -84,7 +78,7 @@ export function usualBinDirs(): string[] {
   return present.length > 0 ? present : pluginDirectories.slice(0, 1);
 }
 
-/** A kubelet's directory, also where distributions bring their own. */
+/** A kubelet's directory; kubelets of distributions have it as well. */
 const kubeletPods = "/var/lib/kubelet/pods";
 
 /** Is this machine a node of a cluster, so that its plugins are those that pods get? Some are on machines with a container tool, too. */

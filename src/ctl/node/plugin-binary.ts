@@ -9,10 +9,7 @@ import { type Architecture, architectureOf, isOurs, ownArchitecture, releaseIn }
 /** A binary's answer takes a millisecond. */
 const answerWithinMs = 10_000;
 
-/**
- * The plugin binary of this build.
- * @throws {UserError} if there is none for that architecture
- */
+/** The plugin binary of this build. @throws {UserError} if it lacks that architecture */
 export function pluginBinary(architecture: Architecture): string {
   // The first is for the machine of the build, or its target. The single-file executable contains it, which takes precedence over files beside it.
   for (const part of ["multus", `multus-${architecture}`] as const) {
@@ -26,10 +23,7 @@ export function pluginBinary(architecture: Architecture): string {
   );
 }
 
-/**
- * Runs a plugin binary, if it is one of ours and for this machine.
- * @throws {UserError} if it does not say its version
- */
+/** Runs a plugin binary, if it is one of ours and for this machine. @throws {UserError} if it does not print its version */
 export function tryPluginBinary(path: string): void {
   const architecture = architectureOf(path);
   if (architecture === undefined || architecture !== ownArchitecture() || !isOurs(path, "multus")) return;

@@ -45,14 +45,11 @@ export async function summarizeNode(cniDir: string, kernels: Kernels): Promise<N
     networks: Array.from(counts, ([network, count]) => ({ network, attachments: count })).sort(
       (left, right) => right.attachments - left.attachments || (left.network < right.network ? -1 : 1),
     ),
-    spool:
-      spool === undefined
-        ? undefined
-        : {
-            waiting: spool.waiting,
-            failed: spool.failed,
-            ...(spool.oldestMs === undefined ? {} : { oldestSeconds: Math.round(spool.oldestMs / 1000) }),
-          },
+    spool: spool && {
+      waiting: spool.waiting,
+      failed: spool.failed,
+      ...(spool.oldestMs === undefined ? {} : { oldestSeconds: Math.round(spool.oldestMs / 1000) }),
+    },
     problems: [...problems],
   };
 }

@@ -24,10 +24,7 @@ export function readPluginError(stdout: string): PluginError {
   return { code, message: typeof details === "string" && details !== "" ? `${msg}\n${details}` : msg };
 }
 
-/**
- * Advice; "" if the message suffices.
- * @param binDirs directories that were searched for plugins
- */
+/** @param binDirs directories that were searched for plugins @returns "" if the message suffices */
 export function adviceFor({ code, message }: PluginError, binDirs: readonly string[]): string {
   if (/not found in|no executable file/.test(message)) {
     return `install the plugin into one of ${binDirs.join(", ")} (Debian: apt-get install containernetworking-plugins), or name its directory with --bin-dir`;

@@ -22,10 +22,7 @@ export class TrialDaemon {
   readonly #logFile: string;
   #output = "";
 
-  /**
-   * Starts a daemon.
-   * @param nadDir directory of NetworkAttachmentDefinition manifests
-   */
+  /** @param nadDir directory of NetworkAttachmentDefinition manifests */
   constructor(scratch: ScratchNode, nadDir: string) {
     this.socketDir = scratch.makeDirectory("run");
     this.cniDir = scratch.makeDirectory("cache");
@@ -56,10 +53,7 @@ export class TrialDaemon {
     });
   }
 
-  /**
-   * Waits until it serves.
-   * @throws {UserError} with its output, if it ends or does not get ready
-   */
+  /** Waits until it serves. @throws {UserError} with its output, if it ends or does not get ready */
   async ready(): Promise<void> {
     const deadline = Date.now() + startTimeout;
     while (!existsSync(join(this.socketDir, "multus.sock"))) {

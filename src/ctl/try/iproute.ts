@@ -6,11 +6,7 @@ import { UserError } from "../command/user-error.ts";
 
 const execute = promisify(execFile);
 
-/**
- * Runs `ip` with these arguments.
- * @returns its stdout
- * @throws {UserError} with the command and what it printed
- */
+/** @returns its stdout @throws {UserError} with the command and its output */
 export async function ip(...args: readonly string[]): Promise<string> {
   try {
     const { stdout } = await execute("ip", args);

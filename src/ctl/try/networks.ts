@@ -50,14 +50,10 @@ export function prepareNetworks(
   manifests.forEach(({ file, text }, index) => {
     scratch.writeFile(join("nads", `${index}-${file}`), text);
   });
-  const clusterText =
-    options.clusterNetwork === undefined
-      ? JSON.stringify(demonstrationClusterNetwork)
-      : readText(options.clusterNetwork);
   const clusterNetwork =
-    options.clusterNetwork === undefined
-      ? scratch.writeFile("10-demo-bridge.conflist", clusterText)
-      : resolve(options.clusterNetwork);
+    options.clusterNetwork ??
+    scratch.writeFile("10-demo-bridge.conflist", JSON.stringify(demonstrationClusterNetwork));
+  const clusterText = readText(clusterNetwork);
   const documents = manifests.flatMap(({ text }) => parseLeniently(text));
   const all = isDemonstration ? demonstrationSelection : selectAll(documents, podNamespace);
   if (options.networks === undefined && options.nad !== undefined && all === "") {
@@ -67,7 +63,7 @@ export function prepareNetworks(
     );
   }
   return {
-    clusterNetwork,
+    clusterNetwork: resolve(clusterNetwork),
     nadDir,
     selection: options.networks ?? all,
     masters: mastersIn([...parseLeniently(clusterText), ...documents]),

@@ -21,9 +21,7 @@ export interface Call {
   readonly netconf: unknown;
 }
 
-/**
- * The project's own agent on the scratch node: it starts the plugin faster than Node would, and measures without Node's part in it.
- */
+/** The project's own agent on the scratch node: it starts the plugin faster than Node would, and measures without Node's part in it. */
 export class ScratchRuntime {
   readonly #agent: AgentProcess;
   readonly #binDirs: readonly string[];
@@ -37,7 +35,6 @@ export class ScratchRuntime {
   }
 
   /**
-   * Starts it.
    * @param binDirs absolute directories with plugins: CNI_PATH
    * @throws {UserError} with the agent's output, if it does not start
    */

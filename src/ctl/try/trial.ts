@@ -125,10 +125,7 @@ class Trial {
     this.#finish("DEL");
   }
 
-  /**
-   * Undoes the last ADD, ends all processes, removes the scratch node. A failed step does not prevent the next ones.
-   * @returns the leftovers
-   */
+  /** Undoes the last ADD, ends all processes, removes the scratch node. A failed step does not prevent the next ones. @returns the leftovers */
   async cleanUp(): Promise<string[]> {
     const left: string[] = [];
     const steps: readonly (() => Promise<unknown>)[] = [

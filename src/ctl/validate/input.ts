@@ -11,10 +11,7 @@ const adviceAbout: ReadonlyMap<string | undefined, string> = new Map([
   ["EISDIR", "name the files in it"],
 ]);
 
-/**
- * Reads a file; "-" is stdin.
- * @throws {UserError} if it cannot be read
- */
+/** Reads a file; "-" is stdin. @throws {UserError} if it cannot be read */
 export function readInput(file: string): string {
   try {
     return readFileSync(file === "-" ? 0 : file, "utf8");
