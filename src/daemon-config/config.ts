@@ -17,7 +17,6 @@ import { type NodeCertificate, type NodeCertificateKeys, nodeCertificateOf } fro
 import {
   type RuntimeConfigKeys,
   type RuntimeConfigSettings,
-  runtimeConfigKeys,
   runtimeConfigSettings,
   unneededKeys,
 } from "./runtime-config.ts";
@@ -101,24 +100,6 @@ const spelling = keySpelling([...netconfKeys, ...daemonKeys]);
 const daemonOnly = new Set(
   daemonKeys.filter((key) => !netconfKeys.includes(key)).map((key) => key.toLowerCase()),
 );
-const usedKeys = [
-  "socketDir",
-  "connectionLimit",
-  "maxConcurrent",
-  "delegateTimeoutMs",
-  "idleExitSeconds",
-  "nadCacheBytes",
-  "nadDir",
-  "nodeName",
-  "perNodeCertificate",
-  "metricsPort",
-  "metricsAddress",
-  "tracing",
-  "agentPath",
-  "chrootDir",
-  "onMissingNetworks",
-];
-
 /** Is it a key that a daemon's configuration alone has? @param key in any case */
 export function isDaemonKey(key: string): boolean {
   return daemonOnly.has(key.toLowerCase());
@@ -150,8 +131,12 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
   const names = Object.keys(keys);
   const runtimeConfig = runtimeConfigSettings(keys, where);
   const eviction = evictionOf(keys);
-  const used = [...usedKeys, ...runtimeConfigKeys, ...(eviction === undefined ? [] : ["evictAlso"])];
-  const unneeded = unneededKeys(runtimeConfig);
+  const withoutEffect = [
+    // Go multus's daemon serves profiles of Go.
+    "enablePprof",
+    ...(eviction === undefined ? ["evictAlso"] : []),
+    ...unneededKeys(runtimeConfig),
+  ];
   return {
     socketDir: keys.socketDir ?? defaultSocketDir,
     maxConcurrent: keys.maxConcurrent ?? keys.connectionLimit ?? defaultMaxConcurrent,
@@ -172,9 +157,7 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     overrides,
     runtimeConfig,
     eviction,
-    unused: names.filter(
-      (key) => unneeded.includes(key) || (daemonKeys.includes(key) && !used.includes(key)),
-    ),
+    unused: names.filter((key) => withoutEffect.includes(key)),
     unknown: names.filter((key) => !netconfKeys.includes(key) && !daemonKeys.includes(key)),
   };
 }

@@ -84,7 +84,7 @@ const madeFileKeys: readonly string[] = [
 ];
 
 /** Keys that concern the runtime's file alone. */
-export const runtimeConfigKeys: readonly string[] = [...keptFileKeys, ...madeFileKeys];
+const runtimeConfigKeys: readonly string[] = [...keptFileKeys, ...madeFileKeys];
 
 /** Keys that have no effect with these settings. */
 export function unneededKeys(settings: RuntimeConfigSettings | undefined): readonly string[] {

@@ -2,6 +2,7 @@
 
 import { setTimeout as wait } from "node:timers/promises";
 import { isJsonObject, type JsonObject, scalarText } from "../../base/json.ts";
+import { entryOf } from "../../base/map-entry.ts";
 import { type Api, ApiError } from "../../kube/api.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "../../kube/back-off.ts";
 import { signerName, signingRequestsPath } from "../../kube/certificates/identity.ts";
@@ -40,7 +41,10 @@ export class Approver {
   readonly #rightToNodes: MissingRight;
   /** Logs the missing right to get nodes. */
   readonly #blindness: OnceLog;
-  #wake: () => void = () => {};
+  readonly #backOff = new BackOff();
+  /** Logs the problem of each request that waits for a retry, by name. */
+  readonly #failures = new Map<string, OnceLog>();
+  #isRunning = false;
 
   /** Starts at once. */
   constructor(options: ApproverOptions) {
@@ -57,58 +61,51 @@ export class Approver {
       onChange: (_key, name) => {
         if (name === undefined) return;
         this.#waiting.add(name);
-        this.#wake();
+        this.#run().catch((error: unknown) => {
+          if (!this.#closing.signal.aborted) throw error;
+        });
       },
       log: options.log,
-    });
-    this.#run().catch((error: unknown) => {
-      if (!this.#closing.signal.aborted) throw error;
     });
   }
 
   close(): void {
     this.#closing.abort();
     this.#reflector.close();
-    this.#wake();
   }
 
+  /** Decides about the requests that wait, one after another; those that come meanwhile are the last. */
   async #run(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
     const { signal } = this.#closing;
-    const backOff = new BackOff();
-    /** The logged message of each request that waits for a retry, by name. */
-    const complaints = new Map<string, string>();
-    while (!signal.aborted) {
-      const [name] = this.#waiting;
-      if (name === undefined) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-        continue;
-      }
+    for (const name of this.#waiting) {
+      if (signal.aborted) return;
       this.#waiting.delete(name);
-      try {
-        if (await this.#settle(name)) {
-          backOff.reset();
-          complaints.delete(name);
-          continue;
-        }
-        this.#waiting.add(name);
-        await wait(backOff.next(whileStarting), undefined, { signal });
-      } catch (error) {
-        if (signal.aborted) return;
-        // Retry after the others: the problem may concern this request alone.
-        this.#waiting.add(name);
-        const problem = errorText(error);
-        if (problem !== complaints.get(name)) {
-          this.#options.log.error("a request cannot be decided yet and will be retried", {
-            request: name,
-            error: problem,
-            hint: hintOf(error),
-          });
-        }
-        complaints.set(name, problem);
-        await wait(Math.max(askedPauseMs(error), backOff.next(afterFailure)), undefined, { signal });
-      }
+      const pauseMs = await this.#attempt(name);
+      if (pauseMs === undefined) continue;
+      // After the others: the problem may concern this request alone.
+      this.#waiting.add(name);
+      await wait(pauseMs, undefined, { signal });
+    }
+    this.#isRunning = false;
+  }
+
+  /** @returns milliseconds until the next attempt at an undecided request; undefined: there is nothing left to do */
+  async #attempt(name: string): Promise<number | undefined> {
+    const { log } = this.#options;
+    try {
+      if (!(await this.#settle(name))) return this.#backOff.next(whileStarting);
+      this.#backOff.reset();
+      this.#failures.delete(name);
+      return undefined;
+    } catch (error) {
+      this.#closing.signal.throwIfAborted();
+      const problem = errorText(error);
+      const fields = { request: name, error: problem, hint: hintOf(error) };
+      const message = "a request cannot be decided yet and will be retried";
+      entryOf(this.#failures, name, () => new OnceLog(log)).error(message, fields, problem);
+      return Math.max(askedPauseMs(error), this.#backOff.next(afterFailure));
     }
   }
 
