@@ -3,7 +3,7 @@
 import * as yaml from "yaml";
 import { ExpectedError } from "../../base/input-error.ts";
 import { isJsonObject, parseJson } from "../../base/json.ts";
-import { type Manifests, parseManifests } from "../../multus/plan/manifests.ts";
+import { parseManifests } from "../../multus/plan/manifests.ts";
 import { type Nad, nadConfigProblem } from "../../multus/plan/nads.ts";
 import { comparePlaces } from "../text/finding.ts";
 import { type CheckContext, checkNetconf, checkNetworkConfiguration } from "./configuration.ts";
@@ -106,14 +106,12 @@ function checkManifests(
   context: CheckContext,
 ): TextFinding[] {
   const { file } = source;
-  const manifests: Manifests = parseManifests(yaml, text, file);
-  const problems = [...manifests.broken, ...manifests.entries.values()]
-    .filter((entry) => entry instanceof ExpectedError)
-    .flatMap((error) => refusals(error, file, source));
-  const configurations = [...manifests.entries.values()]
-    .filter((entry): entry is Nad => !(entry instanceof ExpectedError))
-    .flatMap((nad) => checkNad(nad, file, documents, context));
-  return [...problems, ...configurations];
+  const { broken, entries } = parseManifests(yaml, text, file);
+  return [...broken, ...entries.values()].flatMap((entry) =>
+    entry instanceof ExpectedError
+      ? refusals(entry, file, source)
+      : checkNad(entry, file, documents, context),
+  );
 }
 
 function checkNad(

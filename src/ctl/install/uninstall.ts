@@ -6,6 +6,7 @@
 import { lstatSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile } from "../../base/atomic-file.ts";
+import { entryOf } from "../../base/map-entry.ts";
 import { isMissingFile, systemErrorCode } from "../../base/system-error.ts";
 import { resultsDirectory } from "../../cni/cache.ts";
 import { certificateFilesIn } from "../../kube/certificates/certificate-file.ts";
@@ -111,7 +112,7 @@ function configurationsWithPlugins(directory: string): Map<string, string[]> {
   for (const name of namesIn(directory).filter((each) => configurationNames.test(each))) {
     const path = join(directory, name);
     for (const [, type = ""] of (readIfThere(path) ?? "").matchAll(pluginType)) {
-      users.set(type, [...(users.get(type) ?? []), path]);
+      entryOf(users, type, () => []).push(path);
     }
   }
   return users;

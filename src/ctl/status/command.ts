@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { loadKernels } from "../../kernels/load.ts";
 import { UserError } from "../command/user-error.ts";
-import { type DaemonStatus, daemonStatusOf } from "../node/daemon-socket.ts";
+import { daemonStatusOf } from "../node/daemon-socket.ts";
 import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
 import { summarizeNode } from "./node-summary.ts";
 import { formatStatus, type NodeStatus } from "./report.ts";
@@ -62,30 +62,24 @@ async function showStatus(
       node: await summarizeNode(cniDir, kernels),
     };
     process.exitCode = status.daemon === undefined ? 1 : 0;
-    if (seconds === undefined) {
-      print(status, json);
-      return;
+    if (json) {
+      process.stdout.write(`${JSON.stringify(status, undefined, seconds === undefined ? 2 : 0)}\n`);
+    } else {
+      // From the top of an empty screen; a pipe gets one after the other.
+      if (seconds !== undefined && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
+      process.stdout.write(formatStatus(status));
+      if (status.advice !== "") process.stderr.write(`! ${status.problem}\n  ${status.advice}\n`);
     }
-    // From the top of an empty screen; a pipe gets one after the other.
-    if (!json && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
-    if (json) process.stdout.write(`${JSON.stringify(status)}\n`);
-    else print(status, false);
+    if (seconds === undefined) return;
     await sleep(seconds * 1000);
   }
 }
 
-async function askForStatus(
-  socketDir: string,
-): Promise<{ readonly daemon: DaemonStatus | undefined; readonly problem: string; readonly advice: string }> {
+async function askForStatus(socketDir: string): Promise<Omit<NodeStatus, "node">> {
   try {
     return { daemon: await daemonStatusOf(socketDir), problem: "", advice: "" };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { daemon: undefined, problem: error.message, advice: error.advice };
   }
-}
-
-function print(status: NodeStatus, json: boolean): void {
-  process.stdout.write(json ? `${JSON.stringify(status, undefined, 2)}\n` : formatStatus(status));
-  if (!json && status.advice !== "") process.stderr.write(`! ${status.problem}\n  ${status.advice}\n`);
 }

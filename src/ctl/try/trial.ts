@@ -3,6 +3,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { entryOf } from "../../base/map-entry.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";
@@ -229,7 +230,7 @@ class Trial {
       );
     }
     if (command === "DEL") this.#attached = false;
-    this.#times.set(command, [...(this.#times.get(command) ?? []), outcome.milliseconds]);
+    entryOf(this.#times, command, () => []).push(outcome.milliseconds);
   }
 
   #finish(command: Command): void {
@@ -246,7 +247,7 @@ class Trial {
       throw error;
     });
     for (const { ifName, milliseconds } of addTimes(status, this.#containerId)) {
-      this.#networkTimes.set(ifName, [...(this.#networkTimes.get(ifName) ?? []), milliseconds]);
+      entryOf(this.#networkTimes, ifName, () => []).push(milliseconds);
     }
   }
 
