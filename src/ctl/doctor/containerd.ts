@@ -64,7 +64,7 @@ export function checkContainerd(path: string, confDir: string, binDir: string): 
   }
   return findings.orPass(
     cni.imports.length > 0
-      ? `${path} agrees with Multus; what it imports (${cni.imports.join(", ")}) was not read`
+      ? `${path} agrees with Multus; its imports (${cni.imports.join(", ")}) were not read`
       : `${path} agrees with Multus's directories`,
   );
 }

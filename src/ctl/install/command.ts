@@ -65,7 +65,7 @@ function parseType(text: string): string {
 function report(files: readonly InstalledFile[]): void {
   for (const { path, outcome, former } of files) {
     process.stdout.write(
-      `${path}: ${outcome}${former === "" ? "" : `; what was there is kept as ${former}`}\n`,
+      `${path}: ${outcome}${former === "" ? "" : `; the former file is kept as ${former}`}\n`,
     );
   }
 }
