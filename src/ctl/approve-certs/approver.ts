@@ -11,6 +11,7 @@ import { Reflector } from "../../kube/reflector.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
 import { OnceLog } from "../../log/once-log.ts";
+import { found } from "../cluster/objects.ts";
 import { decide } from "./decision.ts";
 
 const afterFailure: BackOffLimits = { first: 500, most: 30_000 };
@@ -176,16 +177,6 @@ const reasons: Readonly<Record<Exclude<NodeSighting, "later">, (nodeName: string
   absent: (nodeName) => `there is no node ${nodeName} in the cluster`,
   unknown: (nodeName) => `the node ${nodeName} may have it; whether it exists could not be looked up`,
 };
-
-/** @returns undefined if there is no such object */
-async function found(answer: Promise<unknown>): Promise<unknown> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
-    throw error;
-  }
-}
 
 /** The object with another condition. It keeps its resourceVersion, so that the server refuses the update of an object that has changed. */
 function withCondition(object: JsonObject, isApproved: boolean, message: string): JsonObject {

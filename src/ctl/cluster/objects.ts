@@ -94,10 +94,15 @@ export async function getObject(
   namespace: string,
   name: string,
 ): Promise<JsonObject | undefined> {
+  const path = `${pathOf(resource, namespace)}/${encodeURIComponent(name)}`;
+  const object = await found(patientRequest(api, { method: "GET", path }));
+  return object === undefined || isJsonObject(object) ? object : {};
+}
+
+/** @returns undefined if the server answers that there is no such object (404) @throws other errors of the request */
+export async function found(answer: Promise<unknown>): Promise<unknown> {
   try {
-    const path = `${pathOf(resource, namespace)}/${encodeURIComponent(name)}`;
-    const object = await patientRequest(api, { method: "GET", path });
-    return isJsonObject(object) ? object : {};
+    return await answer;
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return undefined;
     throw error;

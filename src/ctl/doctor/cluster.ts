@@ -6,7 +6,7 @@ import { type ResourceAttributes, reviewAccess } from "../../kube/access-review.
 import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type ClusterScope, checkCluster as checkDefinitions } from "../cluster/check.ts";
-import { isForbidden } from "../cluster/objects.ts";
+import { found, isForbidden } from "../cluster/objects.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
 import { CheckFindings, type NodeFinding } from "./finding.ts";
 
@@ -130,17 +130,15 @@ async function checkRights(api: Api): Promise<NodeFinding[]> {
 async function checkDefinition(api: Api): Promise<NodeFinding[]> {
   const findings = new CheckFindings("cluster/crd");
   try {
-    await api.request({
-      method: "GET",
-      path: "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions?limit=1",
-    });
-    return findings.pass("network-attachment-definitions.k8s.cni.cncf.io are served");
-  } catch (error) {
-    if (!isMissing(error)) return findings.skip(errorText(error));
+    const path = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions?limit=1";
+    const list = await found(api.request({ method: "GET", path }));
+    if (list !== undefined) return findings.pass("network-attachment-definitions.k8s.cni.cncf.io are served");
     return findings.fail(
       "the cluster does not know network-attachment-definitions.k8s.cni.cncf.io",
       "kubectl apply -f deploy/base/crd.yaml",
     );
+  } catch (error) {
+    return findings.skip(errorText(error));
   }
 }
 
@@ -176,15 +174,14 @@ async function checkNode(api: Api, nodeName: string): Promise<NodeFinding[]> {
   if (nodeName === "") return [];
   const findings = new CheckFindings("cluster/node");
   try {
-    await api.request({ method: "GET", path: `/api/v1/nodes/${encodeURIComponent(nodeName)}` });
-    return findings.pass(`the cluster has a node ${nodeName}`);
+    const path = `/api/v1/nodes/${encodeURIComponent(nodeName)}`;
+    const node = await found(api.request({ method: "GET", path }));
+    if (node !== undefined) return findings.pass(`the cluster has a node ${nodeName}`);
+    return findings.fail(
+      `the cluster has no node ${nodeName}: the daemon watches no pods`,
+      "set nodeName, or MULTUS_NODE_NAME, to the name that kubectl get nodes shows",
+    );
   } catch (error) {
-    if (isMissing(error)) {
-      return findings.fail(
-        `the cluster has no node ${nodeName}: the daemon watches no pods`,
-        "set nodeName, or MULTUS_NODE_NAME, to the name that kubectl get nodes shows",
-      );
-    }
     return findings.skip(
       isForbidden(error)
         ? `these credentials may not get nodes, so it is unknown whether ${nodeName} is one`
@@ -192,8 +189,4 @@ async function checkNode(api: Api, nodeName: string): Promise<NodeFinding[]> {
       "name an administrator's kubeconfig: --kubeconfig",
     );
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 404;
 }
