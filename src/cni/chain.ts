@@ -13,7 +13,7 @@ import {
   checkNetworkName,
   ifNameProblem,
 } from "./names.ts";
-import { orderFailure, pluginFailure, resultFailure } from "./plugin-failure.ts";
+import { executorErrorCode, orderFailure, pluginFailure, resultFailure } from "./plugin-failure.ts";
 import type { VersionContext } from "./plugin-versions.ts";
 import type { NetworkConfigList, RuntimeConf } from "./types.ts";
 import { supportsCheck, supportsStatusAndGc } from "./versions.ts";
@@ -125,7 +125,7 @@ export async function deleteNetworkList(
     try {
       await runToSuccess(context, attachmentRun(context, "DEL", list, plugin, runtime, prevResult));
     } catch (error) {
-      if (!(options.passOverMissing && isNotInstalled(error))) throw error;
+      if (!(options.passOverMissing && executorErrorCode(error) === "not-found")) throw error;
     }
   }
   context.cache.remove(attachmentKey(list, runtime));
@@ -158,32 +158,25 @@ export async function checkNetworkList(
 
 /**
  * STATUS: each plugin in order. Nothing to do below 1.1.0.
- * @param path CNI_PATH for the plugins
  * @throws {CniError} of the first plugin that fails; 50 where one of them is refused
  */
-export async function statusNetworkList(
-  context: ChainContext,
-  list: NetworkConfigList,
-  path: string,
-): Promise<void> {
+export async function statusNetworkList(context: ChainContext, list: NetworkConfigList): Promise<void> {
   requireRunnable(context, list, CniErrorCode.pluginNotAvailable);
   if (!supportsStatusAndGc(list.cniVersion)) return;
   for (const plugin of list.plugins) {
     const stdin = pluginStdin(context.kernels, { ...networkOf(list), plugin: plugin.bytes });
-    await runToSuccess(context, networkRun(context, "STATUS", plugin, path, stdin));
+    await runToSuccess(context, networkRun(context, "STATUS", plugin, stdin));
   }
 }
 
 /**
  * GC of each plugin, in order. Nothing to do below 1.1.0, and with disableGC. Before it, the caller DELs cached attachments that are not valid.
- * @param path CNI_PATH for the plugins
  * @param valid the attachments that the runtime still knows
  * @throws {CniError} all that failed in one, with the code of the first
  */
 export async function gcNetworkList(
   context: ChainContext,
   list: NetworkConfigList,
-  path: string,
   valid: readonly ValidAttachment[],
 ): Promise<void> {
   if (list.disableGC || !supportsStatusAndGc(list.cniVersion)) return;
@@ -193,7 +186,7 @@ export async function gcNetworkList(
     try {
       const input = { ...networkOf(list), plugin: plugin.bytes, validAttachments };
       const stdin = pluginStdin(context.kernels, input);
-      await runToSuccess(context, networkRun(context, "GC", plugin, path, stdin));
+      await runToSuccess(context, networkRun(context, "GC", plugin, stdin));
     } catch (error) {
       const known = cniErrorOf(error);
       if (known === undefined) throw error;
@@ -262,14 +255,14 @@ function attachmentRun(
 ): PluginRun {
   return {
     plugin: plugin.type,
-    path: runtime.path,
+    path: context.path,
     env: {
       CNI_COMMAND: command,
       CNI_CONTAINERID: runtime.containerId,
       CNI_NETNS: runtime.netns,
       CNI_IFNAME: runtime.ifName,
       CNI_ARGS: formatCniArgs(runtime.args),
-      CNI_PATH: runtime.path,
+      CNI_PATH: context.path,
     },
     stdin: pluginStdin(context.kernels, {
       ...networkOf(list),
@@ -286,9 +279,9 @@ function networkRun(
   context: ChainContext,
   command: string,
   plugin: PluginParts,
-  path: string,
   stdin: Uint8Array,
 ): PluginRun {
+  const { path } = context;
   return {
     plugin: plugin.type,
     path,
@@ -311,12 +304,6 @@ async function runToSuccess(context: ChainContext, run: PluginRun): Promise<Plug
   }
   if (outcome.exitCode !== 0) throw pluginFailure(run, outcome);
   return outcome;
-}
-
-function isNotInstalled(error: unknown): boolean {
-  return (
-    error instanceof CniError && error.cause instanceof ExecutorError && error.cause.code === "not-found"
-  );
 }
 
 /** A plugin's answer, checked. It stays as it came, but for a version that it does not say. */

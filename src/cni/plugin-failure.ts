@@ -1,6 +1,11 @@
 /** A plugin's failure as the CNI error that the runtime gets: the plugin's own code and message where it gave them. */
 
-import type { ExecutorError, ExecutorErrorCode, PluginOutcome, PluginRun } from "../agent/executor.ts";
+import {
+  ExecutorError,
+  type ExecutorErrorCode,
+  type PluginOutcome,
+  type PluginRun,
+} from "../agent/executor.ts";
 import { InputError } from "../base/input-error.ts";
 import { fieldMembers, memberValue } from "../base/json.ts";
 import { openBrace, openBracket } from "../base/json-bytes.ts";
@@ -36,6 +41,14 @@ const orderCodes: Record<ExecutorErrorCode, number> = {
 /** The code for an order that was not carried out. */
 export function orderCode({ code }: ExecutorError): number {
   return orderCodes[code];
+}
+
+/** The executor's own word for what went wrong, wherever it is in the chain of causes. */
+export function executorErrorCode(error: unknown): ExecutorErrorCode | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ExecutorError) return cause.code;
+  }
+  return undefined;
 }
 
 /** The error of a plugin that ended with a non-zero exit code (spec, section 5, "Error"). */

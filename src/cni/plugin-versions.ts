@@ -19,6 +19,8 @@ import { compareVersions, supportedVersions, versionWhenMissing } from "./versio
 export interface VersionContext {
   readonly executor: Executor;
   readonly kernels: Kernels;
+  /** CNI_PATH for the plugins: colon separated directories. */
+  readonly path: string;
   /** Why a plugin is never run; undefined: it may be run. */
   readonly refusal: (plugin: PluginParts) => string | undefined;
   readonly versions: PluginVersions;
@@ -28,8 +30,8 @@ export interface VersionContext {
 
 /** How the plugins of a network are asked. */
 export interface VersionQuestion {
-  /** CNI_ variables of the call, but for the command. CNI_PATH is where plugins are looked for. */
-  readonly env: Readonly<Record<string, string>> & { readonly CNI_PATH: string };
+  /** CNI_ variables of the call that are about its attachment; undefined: it is about none. */
+  readonly parameters: Readonly<Record<string, string>> | undefined;
   /** The newest version that the netconf allows: one of supportedVersions. */
   readonly newest: string;
   /** A plugin that cannot be asked counts as one that knows the oldest version only: the network is only to be taken away, or looked at. */
@@ -175,14 +177,14 @@ export async function withVersion(
 }
 
 async function versionsOf(
-  { executor, versions, log }: VersionContext,
+  { executor, path, versions, log }: VersionContext,
   plugin: string,
-  { env, isForgiving = false }: VersionQuestion,
+  { parameters, isForgiving = false }: VersionQuestion,
 ): Promise<readonly string[]> {
   const run: PluginRun = {
     plugin,
-    path: env.CNI_PATH,
-    env: { ...env, CNI_COMMAND: "VERSION" },
+    path,
+    env: { ...parameters, CNI_PATH: path, CNI_COMMAND: "VERSION" },
     stdin: question,
     timeoutMs: patienceMs,
   };

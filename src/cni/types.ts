@@ -27,6 +27,4 @@ export interface RuntimeConf {
   readonly args: readonly (readonly [string, string])[];
   /** Capability arguments: a JSON object as text; undefined if there are none. */
   readonly capabilityArgs: Uint8Array | undefined;
-  /** CNI_PATH for the plugins: colon separated directories. */
-  readonly path: string;
 }

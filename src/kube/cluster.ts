@@ -6,6 +6,7 @@ import type { Connection } from "./api.ts";
 import { ApiClient } from "./api-client.ts";
 import type { NodeCertificateSettings } from "./certificates/connection.ts";
 import type { ClusterState } from "./cluster-state.ts";
+import { ClusterStatusSink } from "./cluster-status-sink.ts";
 import { inClusterCredentials, kubeconfigCredentials, kubeconfigServer } from "./credentials.ts";
 import type { DaemonSetFate } from "./daemon-set.ts";
 import { KubeLackingPods } from "./lacking-pods.ts";
@@ -13,7 +14,6 @@ import { KubeNads } from "./nads.ts";
 import type { OwnDaemonSet } from "./own-daemon-set.ts";
 import { KubePods } from "./pods.ts";
 import { syncPatienceMs } from "./reflector.ts";
-import { ClusterStatusSink } from "./status-sink.ts";
 
 export interface OpenCluster extends Cluster {
   readonly state: ClusterState;

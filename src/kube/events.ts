@@ -1,7 +1,7 @@
 /** Events about pods (events.k8s.io/v1), as the API takes them. */
 
 import { createHash, randomInt, randomUUID } from "node:crypto";
-import type { PodEvent } from "../multus/cluster/status-sink.ts";
+import type { PodEvent } from "../multus/cluster/pod-events.ts";
 import type { PodReference } from "../multus/input/pod.ts";
 
 /** The reasons of a pod's events, those of src/kube included. */

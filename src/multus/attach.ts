@@ -3,39 +3,36 @@
 import { addNetworkList } from "../cni/chain.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
-import { KernelError } from "../kernels/index.ts";
+import { executorErrorCode } from "../cni/plugin-failure.ts";
+import type { NetworkConfigList } from "../cni/types.ts";
+import { KernelError, type Kernels } from "../kernels/index.ts";
+import { nadsWithEvents } from "./cluster/nads-with-events.ts";
 import { type StatusPart, sendAddedInterface, sendNetworkStatus } from "./cluster/network-status.ts";
-import { sendEvent } from "./cluster/pod-in-cluster.ts";
-import { findPod } from "./cluster/pod-lookup.ts";
-import { invalidNetwork } from "./cluster/status-sink.ts";
+import { invalidNetwork } from "./cluster/pod-events.ts";
+import { type PodInCluster, sendEvent } from "./cluster/pod-in-cluster.ts";
+import type { Annotations } from "./cluster/pod-lookup.ts";
 import { type AttachedNetwork, editDefaultRoutes, giveWay } from "./default-route-edits.ts";
 import { resultForGonePod } from "./gone-pod.ts";
 import { podAnnotationsKey } from "./input/netconf.ts";
-import { hasName } from "./input/pod.ts";
 import { podError } from "./input/pod-error.ts";
 import { checkResultBytes } from "./input/sizes.ts";
 import { deviceInfoProblem } from "./plan/capability-args.ts";
 import { askedRoutes } from "./plan/default-route.ts";
-import { type Delegate, interfaceName } from "./plan/delegate.ts";
+import { type Delegate, interfaceName, isClusterNetwork } from "./plan/delegate.ts";
+import type { NetworkCatalog } from "./plan/networks.ts";
 import { makePlan, refuseOwnClusterNetwork } from "./plan/plan.ts";
-import {
-  type Attachment,
-  executorErrorCode,
-  nadsWithEvents,
-  type RequestContext,
-  runtimeConf,
-  timed,
-} from "./request/context.ts";
+import { type Attachment, runtimeConf, timed, undo } from "./request/attachment.ts";
+import type { Call } from "./request/call.ts";
+import { lookUpPod } from "./request/known-pod.ts";
 import { delegatesWithVersions } from "./request/network-version.ts";
 import { withAddressArgs } from "./request/plugin-environment.ts";
-import { isReady, waitUntilReady } from "./request/readiness.ts";
+import { type Clock, isReady, waitUntilReady } from "./request/readiness.ts";
 import { inPhase } from "./request/report.ts";
 import { writePlan } from "./state/plan-file.ts";
-import { undoAttachment } from "./undo.ts";
 
 /** A delegate at its interface. */
 interface PlannedAttachment extends Attachment {
-  readonly isCluster: boolean;
+  readonly place: number;
   readonly delegate: Delegate;
 }
 
@@ -45,72 +42,70 @@ interface PlannedAttachment extends Attachment {
  * @returns the cluster network's result in the version that the netconf names, JSON text
  * @throws {CniError} naming the pod and the network; nothing is left behind then but the plan, which the runtime's DEL removes
  */
-export async function attach(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
-  const { netconf, request, chain, clock, pause, report } = context;
-  if (netconf.readinessIndicatorFile !== "") {
+export async function attach(
+  { catalog, clock }: { readonly catalog: NetworkCatalog; readonly clock: Clock },
+  call: Call,
+  onStarted: () => void,
+): Promise<Uint8Array> {
+  const { netconf, sandbox, cluster, chain, pause, report } = call;
+  const { readinessIndicatorFile, podAnnotations } = netconf;
+  if (readinessIndicatorFile !== "") {
     await inPhase(report, "ready", () => {
-      if (!isReady(netconf.readinessIndicatorFile)) refuseOwnClusterNetwork(context.catalog, netconf);
-      return pause(waitUntilReady(netconf.readinessIndicatorFile, clock));
+      if (!isReady(readinessIndicatorFile)) refuseOwnClusterNetwork(catalog, netconf);
+      return pause(waitUntilReady(readinessIndicatorFile, clock));
     });
   }
-  const known = await withPod(context);
-  return known === undefined
-    ? resultForGonePod(request, netconf.cniVersion, chain.kernels)
-    : attachPod(known, onStarted);
-}
-
-/** The context with what is known of the pod; undefined where it is gone. @throws {CniError} 4, 11 */
-async function withPod(context: RequestContext): Promise<RequestContext | undefined> {
-  const { cluster, pod, annotations, report, log } = context;
-  if (cluster === undefined || !hasName(pod)) {
-    if (annotations === undefined && pod.name !== "") {
-      log.verbose("the pod's annotations are not known: it gets no networks of its own", {
-        missing: `capability ${podAnnotationsKey} of the netconf`,
-      });
-    }
-    return context;
+  const found = await lookUpPod(call, podAnnotations);
+  if (found === "gone") {
+    chain.log.verbose("the pod is gone: nothing is attached");
+    return resultForGonePod(sandbox, netconf.cniVersion, chain.kernels);
   }
-  const found = await inPhase(report, "pod-lookup", () =>
-    context.pause(findPod(cluster.pods, pod, annotations, log)),
-  );
-  if (found === undefined) {
-    log.verbose("the pod is gone: nothing is attached");
-    return undefined;
+  if (found === undefined && podAnnotations === undefined && sandbox.pod.name !== "") {
+    chain.log.verbose("the pod's annotations are not known: it gets no networks of its own", {
+      missing: `capability ${podAnnotationsKey} of the netconf`,
+    });
   }
-  return { ...context, annotations: found.annotations, podObject: found.object };
-}
-
-async function attachPod(context: RequestContext, onStarted: () => void): Promise<Uint8Array> {
-  const { netconf, request, report, chain } = context;
-  const planned = await inPhase(report, "plan", () => plannedAttachments(context));
+  const pod = { cluster, pod: sandbox.pod, podObject: found?.object };
+  const annotations = found === undefined ? podAnnotations : found.annotations;
+  const planned = await inPhase(report, "plan", () => plannedAttachments(catalog, call, pod, annotations));
   await inPhase(report, "plan-file", async () => {
     const bytes = planned.reduce((sum, { network }) => sum + network.bytes.length, 0);
     const delegates = planned.map(({ delegate }) => delegate);
-    await chain.largeWork.run(bytes, () => writePlan(netconf.cniDir, request.containerId, delegates));
+    await chain.largeWork.run(bytes, () => writePlan(netconf.cniDir, sandbox.containerId, delegates));
     onStarted();
   });
   const done: PlannedAttachment[] = [];
   try {
-    const { answer, networks } = await inPhase(report, "delegates", () => attachAll(context, planned, done));
+    const { answer, networks } = await inPhase(report, "delegates", () =>
+      attachAll(call, pod, planned, done),
+    );
     // The last that can fail, and nothing is undone after it: what was handed over is true.
-    await inPhase(report, "status", () => sendNetworkStatus(context, networks.map(statusPart)));
+    await inPhase(report, "status", () => sendNetworkStatus(pod, chain.kernels, networks.map(statusPart)));
     return answer;
   } catch (error) {
-    await inPhase(report, "undo", () => undo(context, done));
+    await inPhase(report, "undo", () => undo(call, done));
     throw error;
   }
 }
 
 /** The plan's delegates with their interfaces, checked. @throws {CniError} naming the pod and the network */
-async function plannedAttachments(context: RequestContext): Promise<readonly PlannedAttachment[]> {
-  const plan = await context.pause(makePlan(context.catalog, { ...context, nads: nadsWithEvents(context) }));
-  const delegates = await delegatesWithVersions(context, plan);
-  const planned = delegates.map((delegate, position) => ({
+async function plannedAttachments(
+  catalog: NetworkCatalog,
+  call: Call,
+  pod: PodInCluster,
+  annotations: Annotations | undefined,
+): Promise<readonly PlannedAttachment[]> {
+  const { netconf, sandbox, chain, pause } = call;
+  const nads = nadsWithEvents(call.nads, pod, chain, pause.signal);
+  const plan = await pause(makePlan(catalog, { netconf, pod: sandbox.pod, annotations, nads }));
+  const delegates = await delegatesWithVersions(call, sandbox, plan);
+  const planned = delegates.map((delegate, place) => ({
     ...delegate,
     delegate,
-    ifName: interfaceName(delegate, position, context.request.ifName),
+    place,
+    ifName: interfaceName(delegate.request, place, sandbox.ifName),
   }));
-  checkFileNames(context, planned);
+  checkFileNames(call, pod, planned);
   return planned;
 }
 
@@ -121,48 +116,55 @@ async function plannedAttachments(context: RequestContext): Promise<readonly Pla
  * @throws {CniError} naming the pod and the network
  */
 async function attachAll(
-  context: RequestContext,
+  call: Call,
+  pod: PodInCluster,
   planned: readonly PlannedAttachment[],
   done: PlannedAttachment[],
 ): Promise<{ readonly answer: Uint8Array; readonly networks: readonly AttachedNetwork[] }> {
+  const { chain, netconf, report } = call;
   const asked = askedRoutes(planned.map(({ delegate }) => delegate));
   const attached: AttachedNetwork[] = [];
   let answer: Uint8Array | undefined;
   let resultBytes = 0;
   for (const attachment of planned) {
+    const { name, ifName, network } = attachment;
     done.push(attachment);
     try {
-      const result = await timed(context.report, attachment, () => add(context, attachment));
+      const result = await timed(report, attachment, () => add(call, attachment));
       resultBytes += result.length;
       checkResultBytes(resultBytes);
-      answer ??= inVersion(result, attachment, context);
-      sendAddedInterface(context, attachment.name, attachment.ifName, result);
-      attached.push(await editDefaultRoutes(context, { ...attachment, result }, asked));
+      answer ??= inVersion(chain.kernels, result, network, netconf.cniVersion);
+      sendAddedInterface(pod, chain.kernels, name, ifName, result);
+      attached.push(await editDefaultRoutes(call, { ...attachment, result }, asked));
     } catch (error) {
       // Nothing of it ran, and the link is somebody else's: a DEL would take it away.
       if (executorErrorCode(error) === "link-exists") done.pop();
-      throw podError(error, context.pod, attachment.name);
+      throw podError(error, pod.pod, name);
     }
   }
-  const networks = await giveWay(context, attached, asked);
+  const networks = await giveWay(call, attached, asked);
   return { answer: answer ?? new Uint8Array(), networks };
 }
 
-function statusPart({ name, ifName, network, isCluster, result }: AttachedNetwork): StatusPart {
-  return { name, ifName, result, isDefault: isCluster, firstPlugin: network.plugins[0]?.type ?? "" };
+function statusPart({ name, ifName, network, result }: AttachedNetwork, place: number): StatusPart {
+  const firstPlugin = network.plugins[0]?.type ?? "";
+  return { name, ifName, result, isDefault: isClusterNetwork(place), firstPlugin };
 }
 
 /** Before anything is run: what a plugin has made could not be remembered. @throws {CniError} 7 a network's name that is too long for the files of its attachment */
-function checkFileNames(context: RequestContext, planned: readonly PlannedAttachment[]): void {
-  const { netconf, request, pod } = context;
-  const { containerId } = request;
+function checkFileNames(
+  { netconf, sandbox }: Call,
+  pod: PodInCluster,
+  planned: readonly PlannedAttachment[],
+): void {
+  const { containerId } = sandbox;
   for (const { name, ifName, network, request: asked } of planned) {
     const problem =
       attachmentNameProblem(network.name, containerId, ifName) ??
       deviceInfoProblem(netconf.runtimeConfig, asked, { name, containerId, ifName });
     if (problem === undefined) continue;
-    sendEvent(context, invalidNetwork(problem));
-    throw podError(new CniError(CniErrorCode.invalidNetworkConfig, problem), pod, name);
+    sendEvent(pod, invalidNetwork(problem));
+    throw podError(new CniError(CniErrorCode.invalidNetworkConfig, problem), pod.pod, name);
   }
 }
 
@@ -174,28 +176,23 @@ const noFormCode = "no-address";
  * answered as it is: libcni reads it by its own.
  */
 function inVersion(
+  kernels: Kernels,
   result: Uint8Array,
-  { network }: Attachment,
-  { chain, netconf }: RequestContext,
+  { cniVersion: configVersion }: NetworkConfigList,
+  cniVersion: string,
 ): Uint8Array {
-  const asked = { result, configVersion: network.cniVersion };
   try {
-    return chain.kernels.convertResult({ ...asked, targetVersion: netconf.cniVersion || network.cniVersion });
+    return kernels.convertResult({ result, configVersion, targetVersion: cniVersion || configVersion });
   } catch (error) {
     if (!(error instanceof KernelError) || error.code !== noFormCode) throw error;
-    return chain.kernels.convertResult({ ...asked, targetVersion: undefined });
+    return kernels.convertResult({ result, configVersion, targetVersion: undefined });
   }
 }
 
-function add(context: RequestContext, attachment: PlannedAttachment): Promise<Uint8Array> {
-  const args = withAddressArgs(context.args, attachment.request);
-  const runtime = runtimeConf(context, attachment, args);
-  return addNetworkList(context.chain, attachment.network, runtime, { refuseExistingLink: true });
-}
-
-/** DELs what an ADD that failed has done, in reverse. */
-async function undo(context: RequestContext, done: readonly PlannedAttachment[]): Promise<void> {
-  for (const attachment of done.toReversed()) {
-    if ((await undoAttachment(context, attachment)) === "gone") return;
-  }
+/** ADD of one network: the first plugin is not started if its interface is there already. */
+function add(call: Call, attachment: Attachment): Promise<Uint8Array> {
+  const { chain, sandbox } = call;
+  const args = withAddressArgs(sandbox.args, attachment.request);
+  const runtime = runtimeConf(call, { ...sandbox, args }, attachment);
+  return addNetworkList(chain, attachment.network, runtime, { refuseExistingLink: true });
 }

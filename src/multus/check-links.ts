@@ -5,103 +5,90 @@
 
 import { ExecutorError, type LinkState, mostLinks } from "../agent/executor.ts";
 import { objectMembers } from "../base/json.ts";
-import type { CachedAttachment } from "../cni/cache.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import { orderCode } from "../cni/plugin-failure.ts";
 import { mostAddressesNamed } from "./input/bounds.ts";
 import { podError } from "./input/pod-error.ts";
-import type { Attachment, RequestContext } from "./request/context.ts";
+import type { Attachment } from "./request/attachment.ts";
+import type { Call } from "./request/call.ts";
 import { type ResultLink, readResultLink } from "./state/expected-link.ts";
 
 /** An attachment at an interface of the pod. */
 interface Looked {
   readonly attachment: Attachment;
   readonly link: ResultLink;
-  readonly cached: CachedAttachment;
 }
 
 /**
  * Looks whether the interfaces are in the pod's network namespace, with the MAC addresses and the addresses of their results: no process is started, and there is one order for all
  * (for each mostLinks of them). A network whose result names no interface in the pod is passed over.
- * @param cachedOf reads an attachment's cache entry
  * @returns what is wrong, one error for each network, naming the network, the interface and what it lacks
  * @throws {CniError} naming the pod: the namespace cannot be entered or looked at
  */
-export async function checkLinks(
-  context: RequestContext,
-  attachments: readonly Attachment[],
-  cachedOf: (attachment: Attachment) => CachedAttachment | undefined,
-): Promise<CniError[]> {
+export async function checkLinks(call: Call, attachments: readonly Attachment[]): Promise<CniError[]> {
   const errors: CniError[] = [];
   const looked: Looked[] = [];
   for (const attachment of attachments) {
     try {
-      const found = await fromCache(context, attachment, cachedOf(attachment));
+      const found = await fromCache(call, attachment);
       if (found !== undefined) looked.push(found);
     } catch (error) {
-      errors.push(podError(error, context.pod, attachment.name));
+      errors.push(podError(error, call.sandbox.pod, attachment.name));
     }
   }
   for (let begin = 0; begin < looked.length; begin += mostLinks) {
     const part = looked.slice(begin, begin + mostLinks);
-    const states = await linkStates(context, part);
+    const states = await linkStates(call, part);
     for (const [index, one] of part.entries()) {
-      const problem = problemOf(context, one, states[index]);
+      const problem = problemOf(call, one, states[index]);
       if (problem === undefined) continue;
       const error = new CniError(CniErrorCode.internal, problem);
-      errors.push(podError(error, context.pod, one.attachment.name));
+      errors.push(podError(error, call.sandbox.pod, one.attachment.name));
     }
   }
   return errors;
 }
 
 /** Reads the attachment's interface from the cached result. undefined: there is no result, or it does not list the interface. @throws {CniError} 6 */
-async function fromCache(
-  { chain, request, log }: RequestContext,
-  attachment: Attachment,
-  cached: CachedAttachment | undefined,
-): Promise<Looked | undefined> {
-  const { ifName } = attachment;
+async function fromCache({ chain, sandbox }: Call, attachment: Attachment): Promise<Looked | undefined> {
+  const { name, ifName, cached } = attachment;
   const result = cached?.result;
   if (cached === undefined || result === undefined) {
     // Go multus's daemon takes a network out of a running pod, and leaves it in the plan.
-    log.verbose("CHECK skips a network: there is no result of it", {
-      network: attachment.name,
-      ifName,
-    });
+    chain.log.verbose("CHECK skips a network: there is no result of it", { network: name, ifName });
     return undefined;
   }
-  const sandboxes = [request.netns, cached.netns].filter((path) => path !== "");
+  const sandboxes = [sandbox.netns, cached.netns].filter((path) => path !== "");
   const link = await chain.largeWork.run(result.length, () => readResultLink(result, ifName, sandboxes));
-  return link && { attachment, link, cached };
+  return link && { attachment, link };
 }
 
 async function linkStates(
-  { chain, request, pod }: RequestContext,
+  { chain, sandbox }: Call,
   looked: readonly Looked[],
 ): Promise<readonly LinkState[]> {
   const links = looked.map(({ link: { ifName, addresses } }) => ({ ifName, addresses }));
   try {
-    return await chain.executor.linkStates(request.netns, links);
+    return await chain.executor.linkStates(sandbox.netns, links);
   } catch (error) {
     if (!(error instanceof ExecutorError)) throw error;
     const names = looked.map(({ attachment }) => attachment.name);
     const message = `the interfaces of further networks cannot be looked at (${names.join(", ")}): ${error.message}`;
-    throw podError(new CniError(orderCode(error), message, "", { cause: error }), pod);
+    throw podError(new CniError(orderCode(error), message, "", { cause: error }), sandbox.pod);
   }
 }
 
 /** undefined: the interface is as it should be. */
 function problemOf(
-  { request }: RequestContext,
-  { attachment, link, cached }: Looked,
+  { sandbox }: Call,
+  { attachment, link }: Looked,
   state: LinkState | undefined,
 ): string | undefined {
   const { ifName, mac } = link;
   if (state?.exists !== true) {
-    return link.mayBeInUserSpace || hasDevice(attachment, cached)
+    return link.mayBeInUserSpace || hasDevice(attachment)
       ? undefined
-      : `interface ${ifName} is missing in ${request.netns}`;
+      : `interface ${ifName} is missing in ${sandbox.netns}`;
   }
   const problems: string[] = [];
   const there = Buffer.from(state.mac).toString("hex");
@@ -128,8 +115,9 @@ const deviceKeys: ReadonlySet<string> = new Set(["deviceid", "pcibusid"]);
 /**
  * Was a PCI device asked for? With a driver such as vfio-pci a program in the pod drives it, and the kernel has no link, but the plugin's result has an interface all the same.
  */
-function hasDevice({ network, request }: Attachment, { capabilityArgs }: CachedAttachment): boolean {
-  const objects = [...network.plugins.map(({ bytes }) => bytes), ...(capabilityArgs ? [capabilityArgs] : [])];
+function hasDevice({ network, request, cached }: Attachment): boolean {
+  const args = cached?.capabilityArgs;
+  const objects = [...network.plugins.map(({ bytes }) => bytes), ...(args ? [args] : [])];
   return request.deviceID !== undefined || objects.some(namesDevice);
 }
 

@@ -7,24 +7,23 @@ import {
   defaultRouteEdit,
   laterEdits,
 } from "./plan/default-route.ts";
-import type { Attachment, RequestContext } from "./request/context.ts";
+import type { Attachment } from "./request/attachment.ts";
+import type { Call } from "./request/call.ts";
 
 /** A network that is there. */
 export interface AttachedNetwork extends Attachment {
-  /** The pod's cluster network. */
-  readonly isCluster: boolean;
   /** As it is in the result cache, JSON text. */
   readonly result: Uint8Array;
 }
 
 /** For a network that has just been attached: sets its default routes as selections with gateways ask. @returns the network with its result as it is now @throws {CniError} */
 export async function editDefaultRoutes(
-  context: RequestContext,
+  call: Call,
   network: AttachedNetwork,
   asked: AskedRoutes,
 ): Promise<AttachedNetwork> {
   const edit = defaultRouteEdit(network, asked);
-  return edit === undefined ? network : await edited(context, network, edit);
+  return edit === undefined ? network : await edited(call, network, edit);
 }
 
 /**
@@ -33,7 +32,7 @@ export async function editDefaultRoutes(
  * @throws {CniError} naming the pod and the network
  */
 export async function giveWay(
-  context: RequestContext,
+  call: Call,
   attached: readonly AttachedNetwork[],
   asked: AskedRoutes,
 ): Promise<readonly AttachedNetwork[]> {
@@ -41,45 +40,45 @@ export async function giveWay(
   if (clear.length === 0) return attached;
   const changed = new Map<AttachedNetwork, AttachedNetwork>();
   for (const network of from) {
-    const work = edited(context, network, { clear, add: [] });
-    changed.set(network, await ofNetwork(context, network, work));
+    const work = edited(call, network, { clear, add: [] });
+    changed.set(network, await ofNetwork(call, network, work));
   }
   for (const { attached: network, edit } of set) {
-    await ofNetwork(context, network, setRoutes(context, network, edit));
+    await ofNetwork(call, network, setRoutes(call, network, edit));
   }
   return attached.map((network) => changed.get(network) ?? network);
 }
 
 async function ofNetwork<Result>(
-  { pod }: RequestContext,
+  { sandbox }: Call,
   { name }: AttachedNetwork,
   work: Promise<Result>,
 ): Promise<Result> {
   try {
     return await work;
   } catch (error) {
-    throw podError(error, pod, name);
+    throw podError(error, sandbox.pod, name);
   }
 }
 
 function setRoutes(
-  { chain, request }: RequestContext,
+  { chain, sandbox }: Call,
   { ifName }: AttachedNetwork,
   { clear, add }: DefaultRouteEdit,
 ): Promise<void> {
-  return chain.executor.setDefaultRoutes(request.netns, ifName, clear, add);
+  return chain.executor.setDefaultRoutes(sandbox.netns, ifName, clear, add);
 }
 
 /** Sets the interface's default routes in the kernel and in the cached result. A network without an interface has none. */
 async function edited(
-  context: RequestContext,
+  call: Call,
   attached: AttachedNetwork,
   edit: DefaultRouteEdit,
 ): Promise<AttachedNetwork> {
   const { ifName, network } = attached;
-  const { chain, request } = context;
+  const { chain, sandbox } = call;
   if (!chain.kernels.outlineResult(attached.result).isAttachment) return attached;
-  await setRoutes(context, attached, edit);
+  await setRoutes(call, attached, edit);
   const result = chain.kernels.convertResult({
     result: attached.result,
     configVersion: network.cniVersion,
@@ -90,7 +89,7 @@ async function edited(
       add: edit.add,
     },
   });
-  const key = { networkName: network.name, containerId: request.containerId, ifName };
+  const key = { networkName: network.name, containerId: sandbox.containerId, ifName };
   const cached = chain.cache.read(key);
   if (cached !== undefined) chain.cache.write({ ...cached, result });
   return { ...attached, result };

@@ -1,13 +1,14 @@
 /** DEL, and what becomes of one that fails: the runtime is told some times, then a shim records it and it is done in the background (docs/configuration.md, "A DEL that fails"). */
 
 import type { CniError } from "../cni/errors.ts";
-import { deleteGivenUp, deleteRecorded, type PodEvent } from "./cluster/status-sink.ts";
+import { deleteGivenUp, deleteRecorded, type PodEvent } from "./cluster/pod-events.ts";
 import { type Detached, detach } from "./detach.ts";
 import type { FailedDels } from "./failed-dels.ts";
 import type { DelOnFailure } from "./input/netconf.ts";
 import { podKey } from "./input/pod.ts";
 import { PodError } from "./input/pod-error.ts";
-import type { RequestContext } from "./request/context.ts";
+import type { NetworkCatalog } from "./plan/networks.ts";
+import type { Call } from "./request/call.ts";
 import { mostTries } from "./spool/due.ts";
 import { removeSetAside } from "./spool/spool.ts";
 import { planLength, removePlan } from "./state/plan-file.ts";
@@ -22,27 +23,28 @@ const triesWithoutResult = 8;
  * @throws {CniError} all that failed in one
  */
 export async function del(
-  context: RequestContext,
+  catalog: NetworkCatalog,
+  call: Call,
   neverStarted: boolean,
   failedDels: FailedDels,
 ): Promise<void> {
-  const { containerId } = context.request;
-  const mode = modeOf(context);
-  const detached = await detach(context, { neverStarted, keepsPlan: mode === "retry" });
+  const { containerId } = call.request;
+  const mode = modeOf(call);
+  const detached = await detach(catalog, call, { neverStarted, keepsPlan: mode === "retry" });
   if (detached.failure !== undefined) {
     // It says nothing about its plugins, and comes again.
     if (detached.isGone) throw detached.failure;
-    await failed(context, mode, detached, failedDels, detached.failure);
+    await failed(call, mode, detached, failedDels, detached.failure);
     return;
   }
   const before = failedDels.forget(containerId);
   if (before !== undefined && before.state !== "failing") {
-    context.log.verbose("a DEL that had failed is done", { tries: before.count, pod: podKey(before) });
+    call.chain.log.verbose("a DEL that had failed is done", { tries: before.count, pod: podKey(before) });
   }
 }
 
 /** The mode that counts for this request. A recorded DEL comes again whatever it ends with; a DEL from another plugin than ours cannot be recorded. */
-function modeOf({ netconf, request }: RequestContext): DelOnFailure {
+function modeOf({ netconf, request }: Call): DelOnFailure {
   const { delOnFailure } = netconf;
   if (delOnFailure === "ignore") return "ignore";
   if (request.triesLeft !== undefined) return "retry";
@@ -55,13 +57,15 @@ function modeOf({ netconf, request }: RequestContext): DelOnFailure {
  * @throws {CniError} unless the failure is ignored, or the container is forgotten
  */
 async function failed(
-  context: RequestContext,
+  call: Call,
   mode: DelOnFailure,
   { isLeft, wasNeverAttached }: Detached,
   failedDels: FailedDels,
   error: CniError,
 ): Promise<void> {
-  const { request, pod, log, report } = context;
+  const { request, sandbox, chain, report } = call;
+  const { pod } = sandbox;
+  const { log } = chain;
   const { containerId, triesLeft } = request;
   if (mode === "ignore") {
     log.error("DEL has failed, which is ignored as delOnFailure says: addresses may stay reserved", {
@@ -72,13 +76,13 @@ async function failed(
   }
   if (mode === "fail" || !isLeft) throw error;
   const noted = failedDels.note(containerId, pod, triesLeft !== undefined);
-  const isKept = await failedDels.keep(containerId, await bytesOf(context), (other) => drop(context, other));
+  const isKept = await failedDels.keep(containerId, await bytesOf(call), (other) => drop(call, other));
   if (triesLeft !== undefined) {
     if (wasNeverAttached && mostTries - triesLeft >= triesWithoutResult) {
-      forgetUnattached(context, failedDels, error);
+      forgetUnattached(call, failedDels, error);
       return;
     }
-    if (triesLeft <= 1) await giveUp(context, failedDels, error);
+    if (triesLeft <= 1) await giveUp(call, failedDels, error);
     throw error;
   }
   const isEnough = failedDels.isEnough(noted);
@@ -101,7 +105,7 @@ async function failed(
       tries: noted.count,
       error: error.message,
     });
-    send(context, deleteRecorded(noted.count, error.message));
+    send(call, deleteRecorded(noted.count, error.message));
   }
   throw error;
 }
@@ -110,13 +114,9 @@ async function failed(
  * Ends the tries for a container that has never had a network: a network whose ADD and DEL both fail (its master is misspelt, say) leaves such a container with each sandbox that the
  * kubelet tries, and would soon take all the room of its namespace.
  */
-function forgetUnattached(
-  { netconf, request, log }: RequestContext,
-  failedDels: FailedDels,
-  error: CniError,
-): void {
+function forgetUnattached({ netconf, request, chain }: Call, failedDels: FailedDels, error: CniError): void {
   const { containerId } = request;
-  log.error("a recorded DEL is not tried again: no network of its container was ever attached", {
+  chain.log.error("a recorded DEL is not tried again: no network of its container was ever attached", {
     tries: failedDels.forget(containerId)?.count,
     error: error.message,
   });
@@ -124,23 +124,26 @@ function forgetUnattached(
 }
 
 /** After the last try nothing comes any more. Plan and results stay as long as there is room for them, for GC and for who tries it by hand. */
-async function giveUp(context: RequestContext, failedDels: FailedDels, error: CniError): Promise<void> {
-  const { containerId } = context.request;
+async function giveUp(call: Call, failedDels: FailedDels, error: CniError): Promise<void> {
+  const { containerId } = call.request;
   const tries = failedDels.get(containerId)?.count;
-  if (!failedDels.giveUp(containerId)) await drop(context, containerId);
-  context.log.error("a recorded DEL is given up: it has failed for a day, and addresses may stay reserved", {
-    tries,
-    error: error.message,
-  });
-  send(context, deleteGivenUp(error.message));
+  if (!failedDels.giveUp(containerId)) await drop(call, containerId);
+  call.chain.log.error(
+    "a recorded DEL is given up: it has failed for a day, and addresses may stay reserved",
+    {
+      tries,
+      error: error.message,
+    },
+  );
+  send(call, deleteGivenUp(error.message));
 }
 
-function send({ cluster, pod }: RequestContext, event: PodEvent): void {
-  cluster?.sink.event(pod, event);
+function send({ cluster, sandbox }: Call, event: PodEvent): void {
+  cluster?.sink.event(sandbox.pod, event);
 }
 
 /** Bytes on disk of the container while its DEL is recorded: the record is little more than the netconf. */
-async function bytesOf({ chain, netconf, request }: RequestContext): Promise<number> {
+async function bytesOf({ chain, netconf, request }: Call): Promise<number> {
   const { containerId, config, args } = request;
   const cached = await chain.cache.list(containerId);
   return cached.reduce(
@@ -150,13 +153,16 @@ async function bytesOf({ chain, netconf, request }: RequestContext): Promise<num
 }
 
 /** Removes what was kept of a container whose DEL was given up: plan, results, the record that is set aside. */
-async function drop({ chain, netconf, log }: RequestContext, containerId: string): Promise<void> {
+async function drop({ chain, netconf }: Call, containerId: string): Promise<void> {
   removePlan(netconf.cniDir, containerId);
   await removeSetAside(netconf.cniDir, containerId);
   for (const { networkName, ifName } of await chain.cache.list(containerId)) {
     chain.cache.remove({ networkName, containerId, ifName });
   }
-  log.error("plan and results of a container whose DEL was given up are removed: there is no room for them", {
-    dropped: containerId,
-  });
+  chain.log.error(
+    "plan and results of a container whose DEL was given up are removed: there is no room for them",
+    {
+      dropped: containerId,
+    },
+  );
 }

@@ -2,10 +2,12 @@
 
 import { deleteNetworkList } from "../cni/chain.ts";
 import { type CniError, CniErrorCode } from "../cni/errors.ts";
+import { executorErrorCode } from "../cni/plugin-failure.ts";
 import { PodError, podError } from "./input/pod-error.ts";
-import { type Attachment, executorErrorCode, type RequestContext, timed } from "./request/context.ts";
+import type { NetworkCatalog } from "./plan/networks.ts";
+import { type Attachment, runtimeConf, timed } from "./request/attachment.ts";
+import type { Call, Sandbox } from "./request/call.ts";
 import { inPhase } from "./request/report.ts";
-import { cachedThen, runtimeConfThen } from "./state/configuration-then.ts";
 import { removePlan } from "./state/plan-file.ts";
 import { recoverAttachments } from "./state/recover.ts";
 
@@ -31,20 +33,28 @@ export interface Detached {
 
 /** Takes all attachments of the container away. Any number of times, with or without a namespace. */
 export async function detach(
-  context: RequestContext,
+  catalog: NetworkCatalog,
+  call: Call,
   { neverStarted, keepsPlan }: DetachOptions,
 ): Promise<Detached> {
-  const { netconf, request, report } = context;
+  const { netconf, sandbox, chain, report } = call;
+  const { containerId } = sandbox;
   const { attachments, isPlanWhole } = await inPhase(report, "plan", () =>
-    recoverAttachments(context, { neverStarted, podCanBeAsked: true, withUnplanned: true }),
+    recoverAttachments(call, sandbox, {
+      catalog,
+      annotations: netconf.podAnnotations,
+      neverStarted,
+      podCanBeAsked: true,
+      withUnplanned: true,
+    }),
   );
-  const errors = await inPhase(report, "delegates", () => deleteAttachments(context, attachments));
+  const errors = await inPhase(report, "delegates", () => deleteAttachments(call, sandbox, attachments));
   // A DEL whose shim is gone is answered to nobody, and comes again.
   const isGone = errors.some((error) => executorErrorCode(error) === "gone");
-  const hasResult = errors.length > 0 && (await context.chain.cache.list(request.containerId)).length > 0;
+  const hasResult = errors.length > 0 && (await chain.cache.list(containerId)).length > 0;
   const isLeft = isGone || (errors.length > 0 && keepsPlan && (hasResult || !areNotInstalled(errors)));
   if (!isLeft && (errors.length === 0 || !netconf.retryDeleteOnError)) {
-    await inPhase(report, "plan-file", () => removePlan(netconf.cniDir, request.containerId));
+    await inPhase(report, "plan-file", () => removePlan(netconf.cniDir, containerId));
   }
   return { failure: oneError(errors), isLeft, isGone, wasNeverAttached: isPlanWhole && !hasResult };
 }
@@ -54,34 +64,32 @@ function areNotInstalled(errors: readonly CniError[]): boolean {
   return errors.every((error) => executorErrorCode(error) === "not-found");
 }
 
-/** DELs attachments in reverse order. One that was only guessed may fail: that is logged. @returns what failed */
+/** DELs attachments of a sandbox in reverse order. One that was only guessed may fail: that is logged. @returns what failed */
 export async function deleteAttachments(
-  context: RequestContext,
+  call: Pick<Call, "chain" | "netconf" | "report">,
+  sandbox: Sandbox,
   attachments: readonly Attachment[],
 ): Promise<readonly CniError[]> {
+  const { chain, report } = call;
   const errors: CniError[] = [];
   for (const attachment of attachments.toReversed()) {
+    const { name, ifName, network, cached } = attachment;
     try {
-      await timed(context.report, attachment, () => {
-        const cached = cachedThen(context, attachment);
-        const runtime = runtimeConfThen(context, attachment, cached);
-        return deleteNetworkList(context.chain, attachment.network, runtime, { cached });
-      });
+      const runtime = runtimeConf(call, sandbox, attachment);
+      await timed(report, attachment, () => deleteNetworkList(chain, network, runtime, { cached }));
     } catch (error) {
-      const failure = podError(error, context.pod, attachment.name);
+      const failure = podError(error, sandbox.pod, name);
       const isGone = executorErrorCode(error) === "gone";
       if (attachment.isGuessed && !isGone) {
-        context.log.error("a network that the container may never have had cannot be undone", {
-          network: attachment.name,
-          ifName: attachment.ifName,
+        chain.log.error("a network that the container may never have had cannot be undone", {
+          network: name,
+          ifName,
           error: failure.message,
         });
         continue;
       }
       errors.push(failure);
-      if (isGone) {
-        break;
-      }
+      if (isGone) break;
     }
   }
   return errors;

@@ -11,8 +11,9 @@ import { silentLogger } from "../log/logger.ts";
 import { deleteAttachments, oneError } from "./detach.ts";
 import { podReference } from "./input/pod.ts";
 import { usualClusterIfName } from "./plan/delegate.ts";
+import type { NetworkCatalog } from "./plan/networks.ts";
 import type { TouchedContainers } from "./request/busy.ts";
-import type { RequestContext } from "./request/context.ts";
+import type { Call } from "./request/call.ts";
 import { pluginArgs } from "./request/plugin-environment.ts";
 import { plannedContainers, removePlan } from "./state/plan-file.ts";
 import { recoverAttachments } from "./state/recover.ts";
@@ -31,30 +32,33 @@ const maxErrors = 20;
  * @param touched containers that have had a request since the runtime made its list: what is found of them is not stale
  * @throws {CniError} all that failed in one
  */
-export async function collectGarbage(context: RequestContext, touched: TouchedContainers): Promise<void> {
-  const valid = validContainers(context.request.config);
+export async function collectGarbage(
+  catalog: NetworkCatalog,
+  call: Call,
+  touched: TouchedContainers,
+): Promise<void> {
+  const { request, netconf, chain } = call;
+  const valid = validContainers(request.config);
   if (valid === undefined) {
-    context.log.error(
-      `GC without ${validAttachmentsKey}: nothing is known to be stale, nothing is collected`,
-    );
+    chain.log.error(`GC without ${validAttachmentsKey}: nothing is known to be stale, nothing is collected`);
     return;
   }
   const isStale = (containerId: string) => !valid.has(containerId) && !touched.has(containerId);
   const failures = new Failures();
-  const networks = await dropStale(context, isStale, failures);
-  const attachments = await attachmentsByNetwork(context, (containerId) => !isStale(containerId));
+  const networks = await dropStale(catalog, call, isStale, failures);
+  const attachments = await attachmentsByNetwork(netconf.cniDir, (containerId) => !isStale(containerId));
   for (const network of networks.all) {
     const known = attachments.get(network.name) ?? new Map<string, ValidAttachment>();
     // An ADD may have come since they were gone through.
     for (const containerId of touched) {
       // GC itself is about none.
       if (containerId === "") continue;
-      for (const cached of await context.chain.cache.list(containerId)) {
+      for (const cached of await chain.cache.list(containerId)) {
         if (cached.networkName === network.name) note(known, cached);
       }
     }
     try {
-      await gcNetworkList(context.chain, network, context.path, [...known.values()]);
+      await gcNetworkList(chain, network, [...known.values()]);
     } catch (error) {
       failures.add(
         cniErrorOf(error) ?? new CniError(CniErrorCode.internal, String(error), "", { cause: error }),
@@ -86,17 +90,18 @@ class Failures {
 
 /** Takes away what stale containers have. @returns the networks that the node had state of, and the cluster network */
 async function dropStale(
-  context: RequestContext,
+  catalog: NetworkCatalog,
+  call: Call,
   isStale: (containerId: string) => boolean,
   failures: Failures,
 ): Promise<NetworksOfNode> {
-  const { netconf, chain } = context;
-  const networks = await NetworksOfNode.withCluster(context);
+  const { netconf, chain } = call;
+  const networks = await NetworksOfNode.withCluster(catalog, call);
   /** Stale containers of which something stays. */
   const tried = new Set<string>();
   const drop = async (containerId: string, found?: CachedAttachment) => {
     if (tried.has(containerId) || !isStale(containerId)) return;
-    const { errors, isGone } = await dropContainer(context, containerId, found);
+    const { errors, isGone } = await dropContainer(catalog, call, containerId, found);
     if (!isGone) tried.add(containerId);
     failures.add(...errors);
   };
@@ -111,12 +116,12 @@ async function dropStale(
 
 /** The attachments in the result cache that are valid, by network, each once. */
 async function attachmentsByNetwork(
-  context: RequestContext,
+  cniDir: string,
   isValid: (containerId: string) => boolean,
 ): Promise<Map<string, Map<string, ValidAttachment>>> {
   const attachments = new Map<string, Map<string, ValidAttachment>>();
   // Problems of files were reported when they were first gone through.
-  const cache = new ResultCache(context.netconf.cniDir, silentLogger);
+  const cache = new ResultCache(cniDir, silentLogger);
   for await (const cached of cache.entries({ mayBe: isValid })) {
     const { networkName, containerId } = cached;
     if (!isValid(containerId)) continue;
@@ -163,64 +168,56 @@ function validContainers(config: Uint8Array): Set<string> | undefined {
  * @returns what failed, and whether nothing of it is left
  */
 async function dropContainer(
-  context: RequestContext,
+  catalog: NetworkCatalog,
+  call: Call,
   containerId: string,
   found: CachedAttachment | undefined,
 ): Promise<{ readonly errors: readonly CniError[]; readonly isGone: boolean }> {
-  const cached = await context.chain.cache.list(containerId);
-  const known = cached[0] ?? found;
-  const args = known?.args ?? [];
+  const { netconf } = call;
+  const chain = { ...call.chain, log: call.chain.log.with({ container: containerId }) };
+  const cached = await chain.cache.list(containerId);
+  const { args = [], netns = "" } = cached[0] ?? found ?? {};
   const pod = podReference(args);
-  const stale: RequestContext = {
-    ...context,
-    request: {
-      ...context.request,
-      containerId,
-      netns: known?.netns ?? "",
-      ifName: usualClusterIfName,
-    },
-    pod,
+  const sandbox = { containerId, netns, ifName: usualClusterIfName, pod, args: pluginArgs(pod, args) };
+  const { attachments, hasPlan } = await recoverAttachments({ ...call, chain }, sandbox, {
+    catalog,
     annotations: undefined,
-    args: pluginArgs(pod, args),
-    log: context.log.with({ container: containerId }),
-  };
-  const { attachments, hasPlan } = await recoverAttachments(stale, {
     neverStarted: true,
     podCanBeAsked: false,
     withUnplanned: true,
   });
   const collected = attachments.filter(({ network }) => !network.disableGC);
-  const errors = await deleteAttachments(stale, collected);
+  const errors = await deleteAttachments({ ...call, chain }, sandbox, collected);
   // Of a torn file only the name says whose it is, and a name can be read in more than one way.
   const whole = cached.filter(({ config }) => config.length > 0);
   for (const { networkName, ifName } of found === undefined ? whole : [...whole, found]) {
     if (!attachments.some((known) => known.network.name === networkName && known.ifName === ifName)) {
       // Nothing can be made of it, now or later.
-      context.chain.cache.remove({ networkName, containerId, ifName });
+      chain.cache.remove({ networkName, containerId, ifName });
     }
   }
   const isGone = errors.length === 0 && collected.length === attachments.length;
-  if (hasPlan && isGone) removePlan(context.netconf.cniDir, containerId);
+  if (hasPlan && isGone) removePlan(netconf.cniDir, containerId);
   return { errors, isGone };
 }
 
 /** The networks that this node had state of, and the cluster network. */
 class NetworksOfNode {
-  readonly #context: RequestContext;
+  readonly #call: Call;
   readonly #networks = new Map<string, NetworkConfigList>();
   #passedOver = 0;
 
-  private constructor(context: RequestContext) {
-    this.#context = context;
+  private constructor(call: Call) {
+    this.#call = call;
   }
 
-  static async withCluster(context: RequestContext): Promise<NetworksOfNode> {
-    const networks = new NetworksOfNode(context);
+  static async withCluster(catalog: NetworkCatalog, call: Call): Promise<NetworksOfNode> {
+    const networks = new NetworksOfNode(call);
     try {
-      const network = await clusterNetwork(context);
+      const network = await clusterNetwork(catalog, call);
       networks.#networks.set(network.name, network);
     } catch (error) {
-      context.log.error("GC without the cluster network", { error: String(cniErrorOf(error) ?? error) });
+      call.chain.log.error("GC without the cluster network", { error: String(cniErrorOf(error) ?? error) });
     }
     return networks;
   }
@@ -236,19 +233,19 @@ class NetworksOfNode {
       this.#passedOver += 1;
       return;
     }
-    const { log, netconf, chain } = this.#context;
+    const { netconf, chain } = this.#call;
     try {
       const where = `network ${networkName} of the result cache`;
       const known = { cniVersion: netconf.cniVersion || undefined, toBeUndone: true };
       this.#networks.set(networkName, parseNetworkConfig(config, where, chain.kernels, known));
     } catch (error) {
-      log.error("GC skips an attachment", { error: String(cniErrorOf(error) ?? error) });
+      chain.log.error("GC skips an attachment", { error: String(cniErrorOf(error) ?? error) });
     }
   }
 
   reportRest(): void {
     if (this.#passedOver === 0) return;
-    this.#context.log.error("GC does not ask the plugins of all networks: there are too many", {
+    this.#call.chain.log.error("GC does not ask the plugins of all networks: there are too many", {
       asked: this.#networks.size,
       attachmentsOfOthers: this.#passedOver,
     });

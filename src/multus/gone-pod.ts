@@ -1,8 +1,8 @@
 /** The answer to the ADD of a pod that is gone: a success in which nothing was done (docs/behaviour.md, "Pod lookup"). */
 
-import type { CniRequest } from "../cni/request.ts";
 import { commonVersion } from "../cni/versions.ts";
 import type { Kernels } from "../kernels/index.ts";
+import type { Sandbox } from "./request/call.ts";
 
 /**
  * A result with the interface that the runtime asked for and the address 0.0.0.0/0. An error would have the kubelet try again and
@@ -11,7 +11,7 @@ import type { Kernels } from "../kernels/index.ts";
  * @returns JSON text
  */
 export function resultForGonePod(
-  { ifName, netns }: Pick<CniRequest, "ifName" | "netns">,
+  { ifName, netns }: Pick<Sandbox, "ifName" | "netns">,
   cniVersion: string,
   kernels: Kernels,
 ): Uint8Array {

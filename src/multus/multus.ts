@@ -21,7 +21,7 @@ import { hasName } from "./input/pod.ts";
 import { podError } from "./input/pod-error.ts";
 import { NeverStarted } from "./never-started.ts";
 import { RecordedDels } from "./recorded.ts";
-import type { RequestContext } from "./request/context.ts";
+import type { Call } from "./request/call.ts";
 import { networkWithVersion } from "./request/network-version.ts";
 import { type Pause, plainPause } from "./request/pause.ts";
 import { type HandledRequest, newReport, type RequestReport } from "./request/report.ts";
@@ -163,22 +163,25 @@ export class Multus {
     if (isForNothing(request, surroundings.log)) return nothing;
     const command = checkEnvironment(request);
     const netconfOf = () => parseNetconf(request.config, this.#options.overrides);
-    const context = await this.#services.contextOf(request, netconfOf, surroundings, report);
-    checkCommandVersion(command, context.netconf.cniVersion);
+    const call = await this.#services.read(request, netconfOf, surroundings, report);
+    const { catalog } = this.#services;
+    checkCommandVersion(command, call.netconf.cniVersion);
     switch (command) {
       case "ADD":
-        return this.#recorded.beforeAdd(context, surroundings, () => this.#add(context));
+        await this.#recorded.beforeAdd(call, surroundings);
+        this.#neverStarted.add(request.containerId);
+        return attach(this.#services, call, () => this.#neverStarted.started(request.containerId));
       case "DEL":
-        await this.#recorded.beforeDel(context, surroundings, () => this.#del(context));
+        await this.#del(call, surroundings);
         return nothing;
       case "CHECK":
-        await check(context);
+        await check(catalog, call);
         return nothing;
       case "GC":
-        await this.#gc(context, arrived);
+        await this.#gc(call, arrived);
         return nothing;
       case "STATUS":
-        await status(context);
+        await status(catalog, call);
         return nothing;
     }
   }
@@ -192,22 +195,18 @@ export class Multus {
     const command = checkEnvironment(request, { withoutPath: true });
     const plugged = pluggedNetwork(request, this.#services.kernels);
     const netconfOf = () => netconfOfDaemon(this.#options.overrides);
-    const context = await this.#services.contextOf(request, netconfOf, surroundings, report);
+    const call = await this.#services.read(request, netconfOf, surroundings, report);
     switch (command) {
       case "ADD":
-        return plug(context, plugged, () => this.#neverStarted.started(request.containerId));
+        return plug(call, plugged, () => this.#neverStarted.started(request.containerId));
       case "DEL":
-        await unplug(context, plugged);
+        await unplug(call, plugged);
         return nothing;
       case "CHECK":
-        await checkPlugged(context, plugged);
+        await checkPlugged(call, plugged);
         return nothing;
       case "STATUS":
-        await statusNetworkList(
-          context.chain,
-          await networkWithVersion(context, plugged.network),
-          context.path,
-        );
+        await statusNetworkList(call.chain, await networkWithVersion(call, undefined, plugged.network));
         return nothing;
       case "GC":
         throw new CniError(
@@ -217,27 +216,20 @@ export class Multus {
     }
   }
 
-  #add(context: RequestContext): Promise<Uint8Array> {
-    const { containerId } = context.request;
-    this.#neverStarted.add(containerId);
-    return attach(context, () => this.#neverStarted.started(containerId));
-  }
-
-  async #del(context: RequestContext): Promise<void> {
-    const { cluster, pod, netconf, request } = context;
-    if (hasName(pod)) cluster?.sink.withdraw(pod);
-    await del(
-      context,
-      this.#neverStarted.has(request.containerId),
-      await this.#failedDels.of(netconf.cniDir),
-    );
+  async #del(call: Call, surroundings: RequestSurroundings): Promise<void> {
+    const { cluster, sandbox, netconf } = call;
+    const records = await this.#recorded.beforeDel(call, surroundings);
+    if (hasName(sandbox.pod)) cluster?.sink.withdraw(sandbox.pod);
+    const failedDels = await this.#failedDels.of(netconf.cniDir);
+    await del(this.#services.catalog, call, this.#neverStarted.has(sandbox.containerId), failedDels);
+    await records?.forget();
   }
 
   /** The runtime's list is from before the request came: it does not have what was added while that waited. */
-  async #gc(context: RequestContext, arrived: number): Promise<void> {
+  async #gc(call: Call, arrived: number): Promise<void> {
     const touched = this.#services.busy.touched(arrived);
     try {
-      await collectGarbage(context, touched);
+      await collectGarbage(this.#services.catalog, call, touched);
     } finally {
       touched.end();
     }

@@ -1,8 +1,9 @@
 /** Recorded DELs of a request's container: an ADD or a DEL has them done first (docs/wire.md, "The replay"). */
 
+import { executorErrorCode } from "../cni/plugin-failure.ts";
 import type { CniRequest } from "../cni/request.ts";
 import { errorText } from "../log/error-text.ts";
-import { executorErrorCode, type RequestContext } from "./request/context.ts";
+import type { Call } from "./request/call.ts";
 import { type HandledRequest, inPhase } from "./request/report.ts";
 import type { RequestSurroundings } from "./services.ts";
 import type { CarryOut } from "./spool/attempt.ts";
@@ -25,39 +26,32 @@ export class RecordedDels {
     this.#now = now;
   }
 
-  /** Does the records, then an ADD: an old DEL would take away what the ADD makes. @throws {CniError} 11 where one of the records cannot be done */
-  async beforeAdd(
-    context: RequestContext,
-    surroundings: RequestSurroundings,
-    add: () => Promise<Uint8Array>,
-  ): Promise<Uint8Array> {
-    const records = await this.#recordsOf(context);
-    if (records !== undefined && !(await this.#replay(context, surroundings, records))) {
-      const { addBeforeRecorded } = await import("./spool/own-records.ts");
-      throw addBeforeRecorded(context.netconf.shimCniDir);
-    }
-    return add();
+  /** Before an ADD: an old DEL would take away what the ADD makes. @throws {CniError} 11 where one of the records cannot be done */
+  async beforeAdd(call: Call, surroundings: RequestSurroundings): Promise<void> {
+    const records = await this.#recordsOf(call);
+    if (records === undefined || (await this.#replay(call, surroundings, records))) return;
+    const { addBeforeRecorded } = await import("./spool/own-records.ts");
+    throw addBeforeRecorded(call.netconf.shimCniDir);
   }
 
-  /** Does the records, then a DEL. One that cannot be done is no obstacle. A record that says just the same as the DEL is done with it. */
-  async beforeDel(
-    context: RequestContext,
-    surroundings: RequestSurroundings,
-    del: () => Promise<void>,
-  ): Promise<void> {
-    const records = await this.#recordsOf(context);
-    if (records !== undefined) await this.#replay(context, surroundings, records);
-    await del();
-    await records?.forget();
+  /**
+   * Before a DEL. A record that cannot be done is no obstacle.
+   * @returns the records; one that says just the same as the DEL is done with it, and to be forgotten then. undefined: there are none
+   */
+  async beforeDel(call: Call, surroundings: RequestSurroundings): Promise<OwnRecords | undefined> {
+    const records = await this.#recordsOf(call);
+    if (records !== undefined) await this.#replay(call, surroundings, records);
+    return records;
   }
 
-  #replay(context: RequestContext, surroundings: RequestSurroundings, records: OwnRecords): Promise<boolean> {
-    return inPhase(context.report, "recorded", () => records.replay(this.#within(surroundings)));
+  #replay({ report }: Call, surroundings: RequestSurroundings, records: OwnRecords): Promise<boolean> {
+    return inPhase(report, "recorded", () => records.replay(this.#within(surroundings)));
   }
 
   /** Records of the request's container; undefined: there are none, or the request is the replay of one. */
-  async #recordsOf({ request, netconf, log }: RequestContext): Promise<OwnRecords | undefined> {
+  async #recordsOf({ request, netconf, chain }: Call): Promise<OwnRecords | undefined> {
     const { containerId, triesLeft } = request;
+    const { log } = chain;
     const { shimCniDir: cniDir } = netconf;
     if (triesLeft !== undefined) return undefined;
     try {

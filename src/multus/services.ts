@@ -1,4 +1,4 @@
-/** The services that all requests of a daemon share, and the context of a request that is made of them. */
+/** The services that all requests of a daemon share, and which read each request for the commands. */
 
 import { join } from "node:path";
 import type { Executor } from "../agent/executor.ts";
@@ -24,7 +24,7 @@ import { firstOf, type NadSource } from "./plan/nads.ts";
 import { NetworkCatalog } from "./plan/networks.ts";
 import { PassthruExecutor } from "./plan/passthru.ts";
 import { BusyContainers } from "./request/busy.ts";
-import type { RequestContext } from "./request/context.ts";
+import type { Call } from "./request/call.ts";
 import type { Pause } from "./request/pause.ts";
 import { pluginArgs, pluginPath } from "./request/plugin-environment.ts";
 import { type Clock, systemClock } from "./request/readiness.ts";
@@ -79,45 +79,48 @@ export class Services {
   /** Finds pods of the node that run without the networks that they select. */
   readonly missing: MissingNetworks;
   readonly files: NetworkConfigFiles;
+  readonly catalog: NetworkCatalog;
+  readonly clock: Clock;
   readonly #options: MultusOptions;
   /** Makes network-statuses again that a daemon which was killed had not delivered. */
   readonly #restorer: StatusRestorer;
-  readonly #catalog: NetworkCatalog;
   readonly #versions = new PluginVersions();
   readonly #followed: FollowedResults;
 
   constructor(options: MultusOptions) {
-    const { kernels, log, eviction } = options;
+    const { kernels, log, eviction, clock = systemClock } = options;
     this.#options = options;
     this.kernels = kernels;
+    this.clock = clock;
     this.files = new NetworkConfigFiles(kernels, (problem) => log.error(problem.message));
-    this.#catalog = new NetworkCatalog(kernels, this.files);
+    this.catalog = new NetworkCatalog(kernels, this.files);
     this.#followed = new FollowedResults(log);
     this.#restorer = new StatusRestorer({ kernels, busy: this.busy, log });
-    this.missing = new MissingNetworks({ eviction, log });
+    this.missing = new MissingNetworks({ kernels, eviction, log });
   }
 
   /**
-   * The context of a request.
+   * Reads a request.
    * @param netconfOf reads its netconf
    * @throws {CniError} as `netconfOf` does; of an ADD or STATUS whose cluster cannot be used
    */
-  contextOf(
+  read(
     request: CniRequest,
     netconfOf: () => Netconf,
     surroundings: RequestSurroundings,
     report: RequestReport,
-  ): Promise<RequestContext> {
-    return inPhase(report, "netconf", () => this.#contextOf(request, netconfOf(), surroundings, report));
+  ): Promise<Call> {
+    return inPhase(report, "netconf", () => this.#read(request, netconfOf(), surroundings, report));
   }
 
-  async #contextOf(
+  async #read(
     request: CniRequest,
     netconf: Netconf,
     { executor, log, pause }: RequestSurroundings,
     report: RequestReport,
-  ): Promise<RequestContext> {
-    const { nads, clock = systemClock, delegateTimeoutMs } = this.#options;
+  ): Promise<Call> {
+    const { nads, delegateTimeoutMs } = this.#options;
+    const { containerId, netns, ifName } = request;
     const runtimeArgs = parseCniArgs(request.args);
     const pod = podReference(runtimeArgs);
     report.podNamespace = pod.namespace;
@@ -130,15 +133,11 @@ export class Services {
     return {
       request,
       netconf,
-      pod,
-      annotations: netconf.podAnnotations,
-      cluster,
-      podObject: undefined,
-      args: pluginArgs(pod, runtimeArgs),
-      path: pluginPath(netconf.binDir, request.path),
+      sandbox: { containerId, netns, ifName, pod, args: pluginArgs(pod, runtimeArgs) },
       chain: {
         executor: new PassthruExecutor(executor),
         kernels: this.kernels,
+        path: pluginPath(netconf.binDir, request.path),
         cache: this.#cacheOf(netconf.cniDir, log),
         timeoutOf: (command) => delegateTimeoutMs ?? timeoutOf(command),
         versions: this.#versions,
@@ -146,12 +145,10 @@ export class Services {
         largeWork: largeTurnsOf(request.command, pod.namespace),
         log,
       },
-      catalog: this.#catalog,
+      cluster,
       nads: cluster === undefined ? nads : this.#nadsOf(cluster),
-      clock,
       pause,
       report,
-      log,
     };
   }
 

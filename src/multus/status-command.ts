@@ -5,14 +5,14 @@ import { CniError, CniErrorCode, cniErrorOf } from "../cni/errors.ts";
 import { usualNameProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { usualClusterIfName } from "./plan/delegate.ts";
-import type { FoundNetwork, ReportedNads } from "./plan/networks.ts";
-import type { RequestContext } from "./request/context.ts";
+import type { FoundNetwork, NetworkCatalog, ReportedNads } from "./plan/networks.ts";
+import type { Call } from "./request/call.ts";
 import { networkWithVersion } from "./request/network-version.ts";
 import { isReady } from "./request/readiness.ts";
 
 /** @throws {CniError} 50 where the cluster network is not there or the Kubernetes cluster cannot serve, or what the network's plugins say */
-export async function status(context: RequestContext): Promise<void> {
-  const { netconf, chain, path, cluster, pause } = context;
+export async function status(catalog: NetworkCatalog, call: Call): Promise<void> {
+  const { netconf, chain, cluster, pause } = call;
   if (!isReady(netconf.readinessIndicatorFile)) {
     throw new CniError(
       CniErrorCode.pluginNotAvailable,
@@ -24,23 +24,26 @@ export async function status(context: RequestContext): Promise<void> {
   if (problem !== undefined) {
     throw new CniError(CniErrorCode.pluginNotAvailable, problem);
   }
-  const network = await clusterNetwork(context);
+  const network = await clusterNetwork(catalog, call);
   const nameProblem = usualNameProblem(network.name, usualClusterIfName);
   if (nameProblem !== undefined) throw new CniError(CniErrorCode.pluginNotAvailable, nameProblem);
-  await statusNetworkList(chain, network, path);
+  await statusNetworkList(chain, network);
 }
 
 /** The cluster network of the netconf, with the version that it is run in. @throws {CniError} 50 where there is none, or it cannot be used */
-export async function clusterNetwork(context: RequestContext): Promise<NetworkConfigList> {
-  const { network } = await context.pause(foundClusterNetwork(context));
+export async function clusterNetwork(catalog: NetworkCatalog, call: Call): Promise<NetworkConfigList> {
+  const { network } = await call.pause(foundClusterNetwork(catalog, call));
   try {
-    return await networkWithVersion(context, network);
+    return await networkWithVersion(call, undefined, network);
   } catch (error) {
     throw notAvailable(error);
   }
 }
 
-async function foundClusterNetwork({ netconf, catalog, nads, chain }: RequestContext): Promise<FoundNetwork> {
+async function foundClusterNetwork(
+  catalog: NetworkCatalog,
+  { netconf, nads, chain }: Call,
+): Promise<FoundNetwork> {
   const unreported: ReportedNads = {
     source: nads,
     onMissing() {},

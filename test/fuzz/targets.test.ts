@@ -52,6 +52,7 @@ const noParsers: Readonly<Record<string, string>> = {
   "src/daemon-config/config.ts readDaemonConfig": "reads the file for parseDaemonConfig",
   "src/daemon/http/request-body.ts readBody": "collects a body; the suite fuzz sends some to the server",
   "src/multus/state/plan-file.ts readPlan": "reads the file for decodePlan",
+  "src/multus/state/container.ts readContainer": "reads the file for decodePlan, and hands its entries on",
   "src/multus/spool/spool.ts readSpool": "lists the directory for spoolNameKind",
   "src/kube/certificates/certificate-file.ts readCurrentPair": "reads the files for checkPair",
   "src/kube/certificates/certificate-file.ts readCurrentCertificate": "reads the files for checkPair",

@@ -8,8 +8,8 @@ import type {
   PodDetails,
   RunningPod,
 } from "../../src/multus/cluster/cluster.ts";
+import type { PodEvent } from "../../src/multus/cluster/pod-events.ts";
 import { isAnotherPod } from "../../src/multus/cluster/pod-lookup.ts";
-import type { PodEvent } from "../../src/multus/cluster/status-sink.ts";
 import type { PodReference } from "../../src/multus/input/pod.ts";
 import { selectsNetworks } from "../../src/multus/input/selection.ts";
 import type { Nad } from "../../src/multus/plan/nads.ts";

@@ -50,7 +50,7 @@ function weightOf(nad: Nad, { kernels }: CheckContext): DefinitionWeight | undef
   try {
     const network = parseNetworkConfig(nad.config, nad.where, kernels, { name: nad.name });
     const name = `${nad.namespace}/${nad.name}`;
-    const delegate = { name, network, isCluster: false, request: {}, isChainFile: false };
+    const delegate = { name, network, request: {}, isChainFile: false };
     return { bytes: entryLength(delegate), plugins: network.plugins.length };
   } catch (error) {
     // The findings have this error.

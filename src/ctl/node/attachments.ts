@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { entryOf } from "../../base/map-entry.ts";
 import {
+  type AttachmentKey,
   type CachedAttachment,
   possibleContainers,
   ResultCache,
@@ -13,9 +14,9 @@ import { KernelError, type Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { spoolDirectory } from "../../multus/input/cni-dir.ts";
 import { podReference } from "../../multus/input/pod.ts";
-import { interfaceName } from "../../multus/plan/delegate.ts";
 import { type RecordedState, recordedContainers } from "../../multus/spool/spool.ts";
-import { plannedContainers, planPath, readPlan } from "../../multus/state/plan-file.ts";
+import { isAttachmentOf, readContainer, unplannedAttachments } from "../../multus/state/container.ts";
+import { plannedContainers, planPath } from "../../multus/state/plan-file.ts";
 import { type CacheProblem, problemLog } from "./problem-log.ts";
 
 /** One network of one pod. */
@@ -157,33 +158,31 @@ function attachmentsOf(
   kernels: Kernels,
   problems: CacheProblem[],
 ): Attachment[] {
-  const plan = readPlan(cniDir, containerId);
+  // The plan does not have CNI_IFNAME; the cluster network's result does.
+  const clusterIfName = (networkName: string) =>
+    results.find((result) => result.networkName === networkName)?.ifName ?? "";
+  const cache = { read: (key: AttachmentKey) => results.find((result) => isAttachmentOf(result, key)) };
+  const { plan, attachments } = readContainer(cniDir, containerId, { kernels, cache, clusterIfName });
   if (plan !== undefined && plan.problem !== "") {
     problems.push({ file: planPath(cniDir, containerId), problem: plan.problem });
   }
   const pod = results.find((result) => result.pod !== "")?.pod ?? "";
-  const unclaimed = new Set(results);
-  const planned = (plan?.entries ?? []).map((entry, position) => {
-    const configurations = entry.configurations.map(({ text }) => text);
-    const facts = factsOf(configurations, kernels);
-    // The plan does not have CNI_IFNAME; the cluster network's result does.
-    const cniIfName = results.find((result) => result.networkName === facts.name)?.ifName ?? "";
-    const ifName = interfaceName({ request: entry.request, isCluster: position === 0 }, position, cniIfName);
-    const result = results.find((each) => each.ifName === ifName && each.networkName === facts.name);
-    if (result !== undefined) unclaimed.delete(result);
-    const network = entry.name === "" ? facts.name : entry.name;
-    const state = result === undefined ? ("planned" as const) : ("attached" as const);
-    const { addresses = [], mac = "" } = result ?? {};
-    return { containerId, pod, ifName, network, addresses, mac, plugins: facts.plugins, state };
+  const unplanned = unplannedAttachments(attachments, results);
+  return [...attachments, ...unplanned].map(({ name: network, ifName, plugins, planned, cached }) => {
+    const { addresses = [], mac = "" } = cached ?? {};
+    const state = planned === undefined ? "unplanned" : cached === undefined ? "planned" : "attached";
+    const own = planned === undefined ? cached : undefined;
+    return {
+      containerId,
+      pod: own?.pod ?? pod,
+      ifName,
+      network,
+      addresses,
+      mac,
+      plugins: own?.plugins ?? plugins,
+      state,
+    };
   });
-  const unplanned = Array.from(
-    unclaimed,
-    ({ networkName: network, pod, ifName, addresses, mac, plugins }) => {
-      const state = "unplanned" as const;
-      return { containerId, pod, ifName, network, addresses, mac, plugins, state };
-    },
-  );
-  return [...planned, ...unplanned];
 }
 
 function podOf(result: CachedAttachment): string {

@@ -5,13 +5,14 @@
 
 import { setImmediate as giveWay } from "node:timers/promises";
 import { ResultCache } from "../../cni/cache.ts";
+import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { Cluster, FollowedPods, RunningPod } from "../cluster/cluster.ts";
-import { networksMissing } from "../cluster/status-sink.ts";
+import { networksMissing } from "../cluster/pod-events.ts";
 import { type PodReference, podKey, podReference } from "../input/pod.ts";
+import { podOf, readContainer } from "../state/container.ts";
 import { plannedContainers } from "../state/plan-file.ts";
-import { podOfPlan } from "../state/planned-pods.ts";
 import { type Eviction, type EvictionPolicy, MissingEvictions } from "./evict-missing.ts";
 
 /** Milliseconds from a change to the look: changes come in groups. */
@@ -42,6 +43,7 @@ export interface MissingPod {
 }
 
 export interface MissingNetworksOptions {
+  readonly kernels: Kernels;
   /** Which of the pods that are found are evicted; undefined: none. */
   readonly eviction: EvictionPolicy | undefined;
   readonly log: Logger;
@@ -237,13 +239,13 @@ class PlannedPods {
   readonly #names = new Set<string>();
   readonly #namesWithoutUid = new Set<string>();
 
-  async read({ cniDirs, log }: Pick<MissingSearchOptions, "cniDirs" | "log">): Promise<void> {
+  async read({ kernels, cniDirs, log }: MissingSearchOptions): Promise<void> {
     for (const cniDir of cniDirs) {
       const cache = new ResultCache(cniDir, log);
       const unknown = new Set<string>();
       for await (const containerId of plannedContainers(cniDir)) {
         await giveWay();
-        const pod = podOfPlan(cniDir, cache, containerId);
+        const pod = podOf(readContainer(cniDir, containerId, { kernels, cache }));
         if (pod === undefined) unknown.add(containerId);
         else this.#add(pod);
       }

@@ -7,17 +7,17 @@ import { statSync } from "node:fs";
 import { setImmediate as giveWay } from "node:timers/promises";
 import { isMissingFile } from "../../base/system-error.ts";
 import { ResultCache } from "../../cni/cache.ts";
-import { KernelError, type Kernels } from "../../kernels/index.ts";
+import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { type StatusPart, sendNetworkStatus } from "../cluster/network-status.ts";
 import type { LastingKeys } from "../input/netconf.ts";
 import { type PodReference, podKey } from "../input/pod.ts";
+import { isClusterNetwork } from "../plan/delegate.ts";
 import type { Containers } from "../request/busy.ts";
-import type { PlanEntry } from "../state/plan-decoding.ts";
-import { plannedContainers, plannedInterface, plannedNetwork, planPath } from "../state/plan-file.ts";
-import { cachedOf, podOfPlan, wholePlan } from "../state/planned-pods.ts";
+import { hasWholePlan, podOf, readContainer } from "../state/container.ts";
+import { plannedContainers, planPath } from "../state/plan-file.ts";
 
 export interface RestorerOptions {
   readonly kernels: Kernels;
@@ -70,7 +70,7 @@ export class StatusRestorer {
     for await (const containerId of plannedContainers(cniDir)) {
       plans += 1;
       await giveWay();
-      const candidate = candidateOf(cluster, cniDir, cache, containerId);
+      const candidate = this.#candidateOf(cluster, cniDir, cache, containerId);
       if (candidate === undefined) continue;
       const key = podKey(candidate.podObject);
       if (candidate.plannedAt >= (newest.get(key)?.plannedAt ?? 0)) newest.set(key, candidate);
@@ -97,15 +97,20 @@ export class StatusRestorer {
   ): boolean {
     const { kernels, busy, log } = this.#options;
     if (busy.has(containerId)) return false;
-    const entries = wholePlan(cniDir, containerId);
-    const parts = entries.flatMap((entry, position): StatusPart | [] => {
-      const result = cachedOf(cache, containerId, entry, position)?.result;
-      return result === undefined ? [] : statusPart(kernels, entry, position, result);
-    });
+    const container = readContainer(cniDir, containerId, { kernels, cache });
+    const parts = container.attachments.flatMap(
+      ({ name, ifName, plugins, cached }, place): StatusPart | [] => {
+        const result = cached?.result;
+        const firstPlugin = plugins[0] ?? "";
+        return result === undefined
+          ? []
+          : { name, ifName, isDefault: isClusterNetwork(place), result, firstPlugin };
+      },
+    );
     // An ADD that is not finished, or a DEL.
-    if (entries.length === 0 || parts.length < entries.length) return false;
+    if (!hasWholePlan(container) || parts.length < container.attachments.length) return false;
     try {
-      sendNetworkStatus({ cluster, podObject, chain: { kernels } }, parts);
+      sendNetworkStatus({ cluster, podObject }, kernels, parts);
       return true;
     } catch (error) {
       log.error("cannot rebuild a missing network-status", {
@@ -116,22 +121,23 @@ export class StatusRestorer {
       return false;
     }
   }
-}
 
-/** @returns undefined where the container's pod has its status, or it cannot be told whose it is */
-function candidateOf(
-  { pods }: Cluster,
-  cniDir: string,
-  cache: ResultCache,
-  containerId: string,
-): Candidate | undefined {
-  const pod = podOfPlan(cniDir, cache, containerId);
-  // Without a UID it may be another pod of that name.
-  if (pod === undefined || pod.uid === "") return undefined;
-  const podObject = pods.withoutStatus(pod);
-  if (podObject === undefined) return undefined;
-  const plannedAt = plannedAtOf(cniDir, containerId);
-  return plannedAt === undefined ? undefined : { containerId, plannedAt, podObject };
+  /** @returns undefined where the container's pod has its status, or it cannot be told whose it is */
+  #candidateOf(
+    { pods }: Cluster,
+    cniDir: string,
+    cache: ResultCache,
+    containerId: string,
+  ): Candidate | undefined {
+    const { kernels } = this.#options;
+    const pod = podOf(readContainer(cniDir, containerId, { kernels, cache }));
+    // Without a UID it may be another pod of that name.
+    if (pod === undefined || pod.uid === "") return undefined;
+    const podObject = pods.withoutStatus(pod);
+    if (podObject === undefined) return undefined;
+    const plannedAt = plannedAtOf(cniDir, containerId);
+    return plannedAt === undefined ? undefined : { containerId, plannedAt, podObject };
+  }
 }
 
 /** undefined: it is gone. */
@@ -140,31 +146,6 @@ function plannedAtOf(cniDir: string, containerId: string): number | undefined {
     return statSync(planPath(cniDir, containerId)).mtimeMs;
   } catch (error) {
     if (isMissingFile(error)) return undefined;
-    throw error;
-  }
-}
-
-function isCluster(position: number): boolean {
-  return position === 0;
-}
-
-function statusPart(kernels: Kernels, entry: PlanEntry, position: number, result: Uint8Array): StatusPart {
-  return {
-    name: entry.name === "" ? plannedNetwork(entry) : entry.name,
-    ifName: plannedInterface(entry, position),
-    isDefault: isCluster(position),
-    result,
-    firstPlugin: firstPlugin(kernels, entry),
-  };
-}
-
-/** "" where the configuration is damaged. */
-function firstPlugin(kernels: Kernels, { configurations }: PlanEntry): string {
-  try {
-    const [configuration] = configurations;
-    return (configuration && kernels.splitConfig(configuration.text).plugins[0]?.type) ?? "";
-  } catch (error) {
-    if (error instanceof KernelError) return "";
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 
 import type { PodReference } from "../input/pod.ts";
 import type { NadSource } from "../plan/nads.ts";
-import type { StatusSink } from "./status-sink.ts";
+import type { PodEvent } from "./pod-events.ts";
 
 /** A pod's properties beyond its name. */
 export interface PodDetails {
@@ -74,6 +74,26 @@ export interface LackingPods {
   follow(onChange: () => void): FollowedPods;
   /** Asks the API to evict a pod (Eviction API, policy/v1): PodDisruptionBudgets count. Never throws. @param pod with the object's UID: no other pod of its name is evicted */
   evict(pod: PodReference): Promise<EvictionAnswer>;
+}
+
+/** Where a pod's network-status and events go.
+ *
+ * Nothing here is waited for, and nothing throws: no container of a pod has started when its ADD answers, so a status that
+ * follows some milliseconds later is early enough, and an API server that is slow or away holds no pod up. The sink
+ * reports failed deliveries.
+ *
+ * A static pod has two UIDs: the runtime's, and that of its mirror, the object in the cluster.
+ */
+export interface StatusSink {
+  /** Sends an event about the pod. @param pod with the runtime's UID: events of static pods are looked for by that */
+  event(pod: PodReference, event: PodEvent): void;
+  /** Writes the pod's network-status. @param pod with the object's UID, "" where that is not known @param status the list of annotation `k8s.v1.cni.cncf.io/network-status`, JSON text */
+  networkStatus(pod: PodReference, status: Uint8Array): void;
+  /**
+   * The pod's sandbox is going: a status of it that is not delivered yet is not to be delivered any more.
+   * @param pod as CNI_ARGS have it: namespace, name and sandbox say which, the UID may be another than the status came with
+   */
+  withdraw(pod: PodReference): void;
 }
 
 export interface Cluster {

@@ -1,32 +1,23 @@
 /** A pod's network-status and events from its results (docs/behaviour.md, "Network-status and events"). */
 
-import type { ChainContext } from "../../cni/chain.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import { KernelError, type Kernels, type StatusInput } from "../../kernels/index.ts";
 import { longestStatus } from "../input/bounds.ts";
 import { passthruType } from "../plan/passthru.ts";
+import { addedInterface } from "./pod-events.ts";
 import { type PodInCluster, sendEvent } from "./pod-in-cluster.ts";
-import { addedInterface } from "./status-sink.ts";
 
 /** Sends the event for an attachment that was made, where there is somewhere to send it. */
 export function sendAddedInterface(
-  context: StatusContext & PodInCluster,
+  pod: PodInCluster,
+  kernels: Kernels,
   name: string,
   ifName: string,
   result: Uint8Array,
 ): void {
-  if (context.podObject === undefined) {
-    return;
-  }
-  const { isAttachment, addresses } = context.chain.kernels.outlineResult(result);
-  if (isAttachment) {
-    sendEvent(context, addedInterface(ifName, addresses, name));
-  }
-}
-
-/** The inputs for making a network-status and handing it over. */
-export interface StatusContext extends Pick<PodInCluster, "cluster" | "podObject"> {
-  readonly chain: Pick<ChainContext, "kernels">;
+  if (pod.podObject === undefined) return;
+  const { isAttachment, addresses } = kernels.outlineResult(result);
+  if (isAttachment) sendEvent(pod, addedInterface(ifName, addresses, name));
 }
 
 /** A delegate that ran, for network-status. */
@@ -47,11 +38,14 @@ function hasEntry(kernels: Kernels, { firstPlugin, result }: StatusPart): boolea
  * Hands the pod's network-status over, where there is somewhere to write it. Pods of systemNamespaces have one too, as with Go multus in effect; a list of nothing is not written.
  * @throws {CniError} 6 one that no pod can have: Go multus fails the ADD as well, with what the API says to it
  */
-export function sendNetworkStatus(context: StatusContext, parts: readonly StatusPart[]): void {
-  const { cluster, podObject, chain } = context;
+export function sendNetworkStatus(
+  { cluster, podObject }: Pick<PodInCluster, "cluster" | "podObject">,
+  kernels: Kernels,
+  parts: readonly StatusPart[],
+): void {
   if (cluster === undefined || podObject === undefined) return;
-  const inputs = parts.filter((part) => hasEntry(chain.kernels, part));
-  if (inputs.length > 0) cluster.sink.networkStatus(podObject, statusOf(chain.kernels, inputs));
+  const inputs = parts.filter((part) => hasEntry(kernels, part));
+  if (inputs.length > 0) cluster.sink.networkStatus(podObject, statusOf(kernels, inputs));
 }
 
 function statusOf(kernels: Kernels, inputs: readonly StatusInput[]): Uint8Array {

@@ -2,7 +2,7 @@
 
 import type { PodReference } from "../input/pod.ts";
 import type { Cluster } from "./cluster.ts";
-import type { PodEvent } from "./status-sink.ts";
+import type { PodEvent } from "./pod-events.ts";
 
 export interface PodInCluster {
   /** The cluster that the request belongs to; undefined: none. */

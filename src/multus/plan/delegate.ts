@@ -23,8 +23,6 @@ export interface Delegate {
   /** As it stands in network-status and in events: `namespace/nad`, or the configuration's name. */
   readonly name: string;
   readonly network: NetworkConfigList;
-  /** The cluster network: its result is the answer to the runtime. */
-  readonly isCluster: boolean;
   readonly request: AttachmentRequest;
   /** Kubernetes resource that the device belongs to. */
   readonly resourceName?: string | undefined;
@@ -35,14 +33,15 @@ export interface Delegate {
 /** The interface of a cluster network: what kubelet's runtimes call it. For where no request says. */
 export const usualClusterIfName = "eth0";
 
+/** Is it the cluster network's place in a plan? Its result is the answer to the runtime. */
+export function isClusterNetwork(place: number): boolean {
+  return place === 0;
+}
+
 /**
- * The delegate's interface (docs/behaviour.md, "What a delegate is given"): the one asked for, else CNI_IFNAME for the cluster network, else `net<i>`.
- * @param position place in the whole plan, the cluster network's is 0
+ * A delegate's interface (docs/behaviour.md, "What a delegate is given"): the one asked for, else CNI_IFNAME for the cluster network, else `net<i>`.
+ * @param place in the whole plan
  */
-export function interfaceName(
-  delegate: { readonly request: AttachmentRequest; readonly isCluster: boolean },
-  position: number,
-  cniIfName: string,
-): string {
-  return delegate.request.ifName ?? (delegate.isCluster ? cniIfName : `net${position}`);
+export function interfaceName({ ifName }: AttachmentRequest, place: number, cniIfName: string): string {
+  return ifName ?? (isClusterNetwork(place) ? cniIfName : `net${place}`);
 }

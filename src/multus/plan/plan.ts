@@ -14,7 +14,7 @@ import {
   parseNetworkSelections,
 } from "../input/selection.ts";
 import { checkDefaultRoutes } from "./default-route.ts";
-import type { AttachmentRequest, Delegate } from "./delegate.ts";
+import { type AttachmentRequest, type Delegate, isClusterNetwork } from "./delegate.ts";
 import type { FoundNetwork, NetworkCatalog, ReportedNads } from "./networks.ts";
 import { PlanSize } from "./plan-size.ts";
 
@@ -55,10 +55,9 @@ function delegateOf(
   { where, ...found }: FoundNetwork,
   request: AttachmentRequest,
   { netconf, toBeUndone = false }: Pick<PlanInput, "netconf" | "toBeUndone">,
-  isCluster = false,
 ): Delegate {
   if (!toBeUndone) refuseOwnPlugins(found.network, where, netconf.type);
-  return { ...found, request, isCluster };
+  return { ...found, request };
 }
 
 /** The networks that do not depend on the pod's selections. The first is the cluster network. */
@@ -66,15 +65,15 @@ async function baseNetworks(catalog: NetworkCatalog, input: PlanInput): Promise<
   const { netconf, pod, nads } = input;
   const replacement = await replacedCluster(catalog, input);
   if (netconf.clusterNetwork === "") {
-    return netconf.delegates.map((config, index) =>
-      index === 0 && replacement !== undefined
+    return netconf.delegates.map((config, place) =>
+      isClusterNetwork(place) && replacement !== undefined
         ? replacement
-        : delegateOf(catalog.inline(config, index), {}, input, index === 0),
+        : delegateOf(catalog.inline(config, place), {}, input),
     );
   }
   const cluster =
     replacement ??
-    delegateOf(await catalog.named(netconf.clusterNetwork, "clusterNetwork", netconf, nads), {}, input, true);
+    delegateOf(await catalog.named(netconf.clusterNetwork, "clusterNetwork", netconf, nads), {}, input);
   const delegates = [cluster];
   if (!netconf.systemNamespaces.includes(pod.namespace)) {
     for (const [index, name] of netconf.defaultNetworks.entries()) {
@@ -95,7 +94,7 @@ async function replacedCluster(catalog: NetworkCatalog, input: PlanInput): Promi
   const selection = parseDefaultNetworkSelection(annotation, netconf.multusNamespace);
   // Without a namespace it is a network of multusNamespace, whether isolated or not: the annotation is made for those.
   checkIsolation(selection, input, [netconf.multusNamespace]);
-  return selectedNetwork(catalog, selection, input, true);
+  return selectedNetwork(catalog, selection, input);
 }
 
 async function selectedNetworks(
@@ -121,7 +120,7 @@ async function selectedNetworks(
     input.netconf.maxNetworksPerPod,
   )) {
     checkIsolation(selection, input);
-    const delegate = await selectedNetwork(catalog, selection, input, false);
+    const delegate = await selectedNetwork(catalog, selection, input);
     const { length } = delegate.network.bytes;
     delegates.push(await input.nads.largeWork.run(length, () => size.add(delegate)));
   }
@@ -151,14 +150,13 @@ async function selectedNetwork(
   catalog: NetworkCatalog,
   selection: NetworkSelection,
   input: PlanInput,
-  isCluster: boolean,
 ): Promise<Delegate> {
   const { netconf, pod, nads } = input;
   const { name, namespace, cniArgs } = selection;
   try {
     const found = await catalog.selected(namespace, name, { cniArgs }, netconf, nads);
     return await nads.largeWork.run(found.network.bytes.length, () =>
-      reported(nads, () => delegateOf(found, requestOf(selection), input, isCluster)),
+      reported(nads, () => delegateOf(found, requestOf(selection), input)),
     );
   } catch (error) {
     throw podError(error, pod, `${namespace}/${name}`);

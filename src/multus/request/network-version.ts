@@ -4,8 +4,8 @@ import { type VersionQuestion, withVersion } from "../../cni/plugin-versions.ts"
 import type { NetworkConfigList } from "../../cni/types.ts";
 import { commonVersion } from "../../cni/versions.ts";
 import { podError } from "../input/pod-error.ts";
-import { type Delegate, interfaceName } from "../plan/delegate.ts";
-import type { RequestContext } from "./context.ts";
+import { type Delegate, interfaceName, isClusterNetwork } from "../plan/delegate.ts";
+import type { Call, Sandbox } from "./call.ts";
 
 /**
  * A plan's delegates, each with the version that it is run in. The netconf's is the newest that any has; where it names none, the cluster network's.
@@ -13,44 +13,44 @@ import type { RequestContext } from "./context.ts";
  * @throws {CniError} 1, or that of a plugin that cannot be asked, naming the pod and the network
  */
 export async function delegatesWithVersions(
-  context: RequestContext,
+  { chain, netconf }: Pick<Call, "chain" | "netconf">,
+  sandbox: Sandbox,
   delegates: readonly Delegate[],
   isForgiving = false,
 ): Promise<readonly Delegate[]> {
   if (delegates.every(({ network }) => network.saysVersion)) return delegates;
-  const { netconf, request, chain, pod } = context;
   const versioned: Delegate[] = [];
   let newest = netconf.cniVersion || commonVersion;
-  for (const [position, delegate] of delegates.entries()) {
-    const { name } = delegate;
-    const ifName = interfaceName(delegate, position, request.ifName);
+  for (const [place, delegate] of delegates.entries()) {
+    const ifName = interfaceName(delegate.request, place, sandbox.ifName);
     try {
-      const asking = { env: variables(context, ifName), newest, isForgiving };
-      const network = await withVersion(chain, delegate.network, asking);
+      const parameters = parametersOf({ ...sandbox, ifName });
+      const network = await withVersion(chain, delegate.network, { parameters, newest, isForgiving });
       versioned.push({ ...delegate, network });
-      if (delegate.isCluster && netconf.cniVersion === "") newest = network.cniVersion;
+      if (isClusterNetwork(place) && netconf.cniVersion === "") newest = network.cniVersion;
     } catch (error) {
-      throw podError(error, pod, name);
+      throw podError(error, sandbox.pod, delegate.name);
     }
   }
   return versioned;
 }
 
-/** One network, for a request about its attachment, or about the network alone. @param options as of {@link VersionQuestion} */
+/**
+ * One network, for a request about its attachment, or about the network alone.
+ * @param sandbox of the attachment; undefined: the request is about none
+ * @param isForgiving as of {@link VersionQuestion}
+ */
 export function networkWithVersion(
-  context: RequestContext,
+  { chain, netconf }: Pick<Call, "chain" | "netconf">,
+  sandbox: Sandbox | undefined,
   network: NetworkConfigList,
-  { isForgiving }: Pick<VersionQuestion, "isForgiving"> = {},
+  isForgiving = false,
 ): Promise<NetworkConfigList> {
-  const newest = context.netconf.cniVersion || commonVersion;
-  const env = variables(context, context.request.ifName);
-  return withVersion(context.chain, network, { env, newest, isForgiving });
+  const newest = netconf.cniVersion || commonVersion;
+  return withVersion(chain, network, { parameters: sandbox && parametersOf(sandbox), newest, isForgiving });
 }
 
-/** The parameters of the call, which programs from before VERSION want to have. GC and STATUS are about no attachment. */
-function variables({ request, path }: RequestContext, ifName: string): VersionQuestion["env"] {
-  const { command, containerId, netns } = request;
-  return command === "GC" || command === "STATUS"
-    ? { CNI_PATH: path }
-    : { CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: ifName, CNI_PATH: path };
+/** The parameters of the call, which programs from before VERSION want to have. */
+function parametersOf({ containerId, netns, ifName }: Sandbox): VersionQuestion["parameters"] {
+  return { CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: ifName };
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { removeFile, writeFileAtomically } from "../../base/atomic-file.ts";
 import { directoryEntries } from "../../base/directory.ts";
 import { ioFailure } from "../../base/input-error.ts";
-import { arrayElements, isJsonObject, joinElements, joinMembers, objectMembers } from "../../base/json.ts";
+import { arrayElements, joinElements, joinMembers, objectMembers } from "../../base/json.ts";
 import { readFileStart } from "../../base/regular-file.ts";
 import { isMissingFile } from "../../base/system-error.ts";
 import { isContainerId } from "../../cni/names.ts";
@@ -16,7 +16,7 @@ import { longestPlan, longestPlanRead } from "../input/bounds.ts";
 import { askedRoutes } from "../plan/default-route.ts";
 import { type Delegate, interfaceName, usualClusterIfName } from "../plan/delegate.ts";
 import { encodeEntry, encodePlan, entryLength, planTooLarge } from "../plan/plan-encoding.ts";
-import { decodeEntry, decodePlan, type PlanEntry, type PlanFile } from "./plan-decoding.ts";
+import { decodeEntry, decodePlan, type PlanFile } from "./plan-decoding.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -94,7 +94,7 @@ function withInterface(entry: Uint8Array, place: number): Uint8Array {
   const members = objectMembers(entry, "entry of a plan");
   const decoded = decodeEntry(JSON.parse(decoder.decode(entry)));
   if (decoded === undefined || decoded.request.ifName !== undefined) return entry;
-  const ifName = plannedInterface(decoded, place);
+  const ifName = interfaceName(decoded.request, place, usualClusterIfName);
   return joinMembers(members.set("ifnameRequest", encoder.encode(JSON.stringify(ifName))));
 }
 
@@ -111,29 +111,6 @@ function rewritePlan(cniDir: string, containerId: string, entries: readonly Uint
     joinElements(entries),
     temporaryPath(cniDir, containerId),
   );
-}
-
-/** The interface of a plan's entry, where no request says what the cluster network's is. @param place of the entry */
-export function plannedInterface({ request }: PlanEntry, place: number): string {
-  return interfaceName({ request, isCluster: place === 0 }, place, usualClusterIfName);
-}
-
-/** The configuration's name; of an entry that has lost it, that of the NetworkAttachmentDefinition, which is the same but for rare cases. */
-export function plannedNetwork({ name, configurations }: PlanEntry): string {
-  for (const { text } of configurations) {
-    const written = writtenName(text);
-    if (written !== "") return written;
-  }
-  return name.slice(name.lastIndexOf("/") + 1);
-}
-
-function writtenName(configuration: Uint8Array): string {
-  try {
-    const parsed: unknown = JSON.parse(decoder.decode(configuration));
-    return isJsonObject(parsed) && typeof parsed.name === "string" ? parsed.name : "";
-  } catch {
-    return "";
-  }
 }
 
 /**

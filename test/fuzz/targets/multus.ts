@@ -3,6 +3,7 @@
 import * as yaml from "yaml";
 import { ExpectedError, InputError } from "../../../src/base/input-error.ts";
 import { isJsonObject, wholeElements } from "../../../src/base/json.ts";
+import { loadKernels } from "../../../src/kernels/load.ts";
 import { decodeFailedDel } from "../../../src/multus/failed-dels.ts";
 import { parseInterfaceAttributes } from "../../../src/multus/input/interface-attributes.ts";
 import { parseNetconf } from "../../../src/multus/input/netconf.ts";
@@ -10,13 +11,14 @@ import { parseDefaultNetworkSelection, parseNetworkSelections } from "../../../s
 import { parseManifests } from "../../../src/multus/plan/manifests.ts";
 import { decodeRecord, namespaceInHead, RecordError } from "../../../src/multus/spool/record.ts";
 import { brokenName, failedName, nameWithTries, spoolNameKind } from "../../../src/multus/spool/spool.ts";
+import { plannedAttachments } from "../../../src/multus/state/container.ts";
 import { decodePlan } from "../../../src/multus/state/plan-decoding.ts";
-import { plannedInterface, plannedNetwork } from "../../../src/multus/state/plan-file.ts";
 import { statusPage } from "../../../src/socket/client.ts";
 import { encodeRecord, recordAround, recordBody } from "../../shim/support/spool.ts";
 import { goldenAnnotations, goldenNetconfs, goldenResults, goldenTexts } from "../engine/golden.ts";
 import { attempt, type FuzzTarget, must, mustEqual, mustKeepPrototypes } from "../engine/target.ts";
 
+const kernels = loadKernels();
 const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const subdomain = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
@@ -116,9 +118,10 @@ export const planTarget: FuzzTarget = {
     const plan = decodePlan(input);
     mustKeepPrototypes(plan);
     must(plan.problem.length < 200, "a long problem");
-    for (const [place, entry] of plan.entries.entries()) {
-      must(typeof plannedInterface(entry, place) === "string", "no interface");
-      must(typeof plannedNetwork(entry) === "string", "no network");
+    const cache = { read: () => undefined };
+    for (const { ifName, networkName } of plannedAttachments(plan.entries, "c", { kernels, cache })) {
+      must(typeof ifName === "string", "no interface");
+      must(typeof networkName === "string", "no network");
     }
     const { elements, isWhole } = wholeElements(input);
     must(

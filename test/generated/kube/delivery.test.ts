@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable } from "../../../src/kube/api.ts";
-import { ClusterStatusSink } from "../../../src/kube/status-sink.ts";
+import { ClusterStatusSink } from "../../../src/kube/cluster-status-sink.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import type { PodReference } from "../../../src/multus/input/pod.ts";
 

@@ -50,7 +50,7 @@ const drawnDelegates: fc.Arbitrary<Drawn[]> = fc.array(
 
 function delegateOf({ config, ...rest }: Drawn): Delegate {
   const network = parseNetworkConfig(Buffer.from(JSON.stringify(config)), "generated", kernels);
-  return { ...rest, network, isCluster: false };
+  return { ...rest, network };
 }
 
 describe("a plan", () => {

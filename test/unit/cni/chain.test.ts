@@ -49,7 +49,6 @@ const runtime: RuntimeConf = {
     ["A", "b=c"],
   ],
   capabilityArgs: Buffer.from('{"mac":"02:11:22:33:44:55","ips":["10.0.0.1"]}'),
-  path: "/opt/cni/bin:/usr/lib/cni",
 };
 
 const resultOf = (address: string, cniVersion = "1.0.0") =>
@@ -72,6 +71,7 @@ class Setup implements Disposable {
     this.context = {
       executor: this.plugins,
       kernels,
+      path: "/opt/cni/bin:/usr/lib/cni",
       cache: this.cache,
       timeoutOf: () => 5000,
       refusal: ({ type }) => (type === "refused" ? `type "${type}" is never run` : undefined),
@@ -431,14 +431,17 @@ describe("CHECK", () => {
 describe("STATUS", () => {
   it("asks each plugin from 1.1.0 on, and none before", async () => {
     using setup = new Setup();
-    await statusNetworkList(setup.context, network("1.0.0", "a"), "/opt/cni/bin");
+    await statusNetworkList(setup.context, network("1.0.0", "a"));
     expect(setup.plugins.calls).toEqual([]);
-    await statusNetworkList(setup.context, network("1.1.0", "a", "b"), "/opt/cni/bin");
+    await statusNetworkList(setup.context, network("1.1.0", "a", "b"));
     expect(setup.orders).toEqual([
       ["STATUS a", { name: "n", cniVersion: "1.1.0", type: "a", own: "a" }],
       ["STATUS b", { name: "n", cniVersion: "1.1.0", type: "b", own: "b" }],
     ]);
-    expect(setup.plugins.calls[0]?.env).toEqual({ CNI_COMMAND: "STATUS", CNI_PATH: "/opt/cni/bin" });
+    expect(setup.plugins.calls[0]?.env).toEqual({
+      CNI_COMMAND: "STATUS",
+      CNI_PATH: "/opt/cni/bin:/usr/lib/cni",
+    });
   });
 
   it("passes a plugin's code on, and says 50 where there is no plugin", async () => {
@@ -446,10 +449,10 @@ describe("STATUS", () => {
       a: failing(1, '{"code":51,"msg":"limited"}'),
       b: new ExecutorError("not-found", ""),
     });
-    await expect(statusNetworkList(setup.context, network("1.1.0", "a"), "/x")).rejects.toMatchObject({
+    await expect(statusNetworkList(setup.context, network("1.1.0", "a"))).rejects.toMatchObject({
       code: 51,
     });
-    await expect(statusNetworkList(setup.context, network("1.1.0", "b"), "/x")).rejects.toMatchObject({
+    await expect(statusNetworkList(setup.context, network("1.1.0", "b"))).rejects.toMatchObject({
       code: 50,
     });
   });
@@ -460,7 +463,7 @@ describe("GC", () => {
 
   it("asks each plugin, with what is valid", async () => {
     using setup = new Setup();
-    await gcNetworkList(setup.context, network("1.1.0", "a", "b"), "/opt/cni/bin", valid);
+    await gcNetworkList(setup.context, network("1.1.0", "a", "b"), valid);
     expect(setup.commands).toEqual(["GC a", "GC b"]);
     expect(setup.plugins.calls.map(({ env }) => env.CNI_CONTAINERID)).toEqual([undefined, undefined]);
     expect(setup.plugins.calls[0]?.stdin).toEqual({
@@ -475,8 +478,8 @@ describe("GC", () => {
 
   it("asks none below 1.1.0, nor with disableGC", async () => {
     using setup = new Setup();
-    await gcNetworkList(setup.context, { ...network("1.1.0", "a"), disableGC: true }, "/x", valid);
-    await gcNetworkList(setup.context, network("1.0.0", "a"), "/x", valid);
+    await gcNetworkList(setup.context, { ...network("1.1.0", "a"), disableGC: true }, valid);
+    await gcNetworkList(setup.context, network("1.0.0", "a"), valid);
     expect(setup.plugins.calls).toEqual([]);
   });
 
@@ -486,7 +489,7 @@ describe("GC", () => {
       "b GC": failing(1, '{"code":101,"msg":"two"}'),
     });
     const list = network("1.1.0", "a", "b", "c");
-    await expect(gcNetworkList(setup.context, list, "/x", valid)).rejects.toMatchObject({
+    await expect(gcNetworkList(setup.context, list, valid)).rejects.toMatchObject({
       code: 100,
       message: 'plugin "a" (GC) failed: one; plugin "b" (GC) failed: two',
       details: "d1",
@@ -500,7 +503,7 @@ describe("GC", () => {
       containerID: String(index).padStart(64, "0"),
       ifname: "net1",
     }));
-    await expect(gcNetworkList(setup.context, network("1.1.0", "a"), "/x", many)).rejects.toMatchObject({
+    await expect(gcNetworkList(setup.context, network("1.1.0", "a"), many)).rejects.toMatchObject({
       code: 7,
       message: expect.stringMatching(/^network n: validAttachments: \d+ bytes are more than/),
     });

@@ -26,7 +26,7 @@ const encode = (text: string) => new TextEncoder().encode(text);
 function used(config: Uint8Array): Work {
   return () => {
     const network = parseNetworkConfig(config, "test", kernels, { name: "a" });
-    const delegate = { name: "default/a", network, isCluster: false, request: {}, isChainFile: false };
+    const delegate = { name: "default/a", network, request: {}, isChainFile: false };
     return entryLength(delegate);
   };
 }

@@ -27,7 +27,6 @@ function delegatesOf(count: number, request: AttachmentRequest = {}, network = m
   return Array.from({ length: count }, (_, index) => ({
     name: `default/a${index}`,
     network,
-    isCluster: index === 0,
     request,
     isChainFile: false,
   }));

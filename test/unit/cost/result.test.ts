@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { PluginRun } from "../../../src/agent/executor.ts";
 import { pluginFailure } from "../../../src/cni/plugin-failure.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
-import { addedInterface } from "../../../src/multus/cluster/status-sink.ts";
+import { addedInterface } from "../../../src/multus/cluster/pod-events.ts";
 import { longestResults, longestStatus, mostAddressesNamed } from "../../../src/multus/input/bounds.ts";
 import { askedRoutes, laterEdits } from "../../../src/multus/plan/default-route.ts";
 import { readResultLink } from "../../../src/multus/state/expected-link.ts";

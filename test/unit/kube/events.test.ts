@@ -8,7 +8,7 @@ import {
   networksMissing,
   noNetworkFound,
   type PodEvent,
-} from "../../../src/multus/cluster/status-sink.ts";
+} from "../../../src/multus/cluster/pod-events.ts";
 import { noRight } from "../../support/pretended-api-server.ts";
 import { until } from "../../support/until.ts";
 import { usedHeap } from "../../support/used-heap.ts";

@@ -1,7 +1,7 @@
 /** A status sink with its server, for tests of what it delivers. */
 
 import { expect } from "vitest";
-import { ClusterStatusSink, type ClusterStatusSinkOptions } from "../../../src/kube/status-sink.ts";
+import { ClusterStatusSink, type ClusterStatusSinkOptions } from "../../../src/kube/cluster-status-sink.ts";
 import type { PodReference } from "../../../src/multus/input/pod.ts";
 import { PretendedApiServer } from "../../support/pretended-api-server.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";

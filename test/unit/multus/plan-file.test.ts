@@ -19,7 +19,7 @@ beforeAll(() => {
 
 function delegateOf(config: unknown, more: Partial<Delegate> = {}): Delegate {
   const network = parseNetworkConfig(Buffer.from(JSON.stringify(config)), "test", kernels);
-  return { name: network.name, network, isCluster: false, request: {}, isChainFile: false, ...more };
+  return { name: network.name, network, request: {}, isChainFile: false, ...more };
 }
 
 const single = { cniVersion: "1.0.0", name: "a", type: "macvlan", master: "eth1", ipam: { type: "static" } };

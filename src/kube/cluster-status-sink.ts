@@ -2,7 +2,8 @@
 
 import { hostname } from "node:os";
 import type { Logger } from "../log/logger.ts";
-import type { PodEvent, StatusSink } from "../multus/cluster/status-sink.ts";
+import type { StatusSink } from "../multus/cluster/cluster.ts";
+import type { PodEvent } from "../multus/cluster/pod-events.ts";
 import type { PodReference } from "../multus/input/pod.ts";
 import type { Api } from "./api.ts";
 import type { BackOffLimits } from "./back-off.ts";

@@ -1,7 +1,6 @@
-/** Where a pod's network-status and events go. Narrow on purpose: this room knows the texts, not Kubernetes. */
+/** The events about a pod, and their texts. */
 
 import { mostAddressesNamed } from "../input/bounds.ts";
-import type { PodReference } from "../input/pod.ts";
 
 export interface PodEvent {
   readonly type: "Normal" | "Warning";
@@ -13,25 +12,6 @@ export interface PodEvent {
     | "NetworkDeleteGivenUp"
     | "NetworksMissing";
   readonly message: string;
-}
-
-/**
- * Nothing here is waited for, and nothing throws: no container of a pod has started when its ADD answers, so a status that
- * follows some milliseconds later is early enough, and an API server that is slow or away holds no pod up. The sink
- * reports failed deliveries.
- *
- * A static pod has two UIDs: the runtime's, and that of its mirror, the object in the cluster.
- */
-export interface StatusSink {
-  /** Sends an event about the pod. @param pod with the runtime's UID: events of static pods are looked for by that */
-  event(pod: PodReference, event: PodEvent): void;
-  /** Writes the pod's network-status. @param pod with the object's UID, "" where that is not known @param status the list of annotation `k8s.v1.cni.cncf.io/network-status`, JSON text */
-  networkStatus(pod: PodReference, status: Uint8Array): void;
-  /**
-   * The pod's sandbox is going: a status of it that is not delivered yet is not to be delivered any more.
-   * @param pod as CNI_ARGS have it: namespace, name and sandbox say which, the UID may be another than the status came with
-   */
-  withdraw(pod: PodReference): void;
 }
 
 /** The event for an attachment that is there (docs/behaviour.md, "Network-status and events"). @param addresses CIDRs of its result */

@@ -1,0 +1,83 @@
+/** A network at an interface of a container: its parameters for libcni, its time in the report, and its end where the ADD fails. */
+
+import type { CachedAttachment } from "../../cni/cache.ts";
+import { deleteNetworkList } from "../../cni/chain.ts";
+import { executorErrorCode } from "../../cni/plugin-failure.ts";
+import type { NetworkConfigList, RuntimeConf } from "../../cni/types.ts";
+import { podError } from "../input/pod-error.ts";
+import { capabilityArgs } from "../plan/capability-args.ts";
+import type { AttachmentRequest } from "../plan/delegate.ts";
+import type { Call, Sandbox } from "./call.ts";
+import type { RequestReport } from "./report.ts";
+
+export interface Attachment {
+  /** `namespace/nad`, or the configuration's name. */
+  readonly name: string;
+  readonly ifName: string;
+  readonly network: NetworkConfigList;
+  readonly request: AttachmentRequest;
+  /** Its place among the pod's networks; undefined where that is not known. */
+  readonly place?: number | undefined;
+  /** What the result cache has of its ADD; undefined: nothing, or it is being ADDed. */
+  readonly cached?: CachedAttachment | undefined;
+  /** Nothing on disk says that it was ever attached: it is what the pod would get today. */
+  readonly isGuessed?: true;
+}
+
+/**
+ * libcni's RuntimeConf of an attachment. The capability arguments of one that was ADDed before are those of the result cache: a plan, in Go multus's form, does not say which port mappings and
+ * which bandwidth a selection asked for.
+ * @param sandbox with the CNI_ARGS that this attachment's plugins get
+ */
+export function runtimeConf(
+  { netconf }: Pick<Call, "netconf">,
+  { containerId, netns, args }: Sandbox,
+  { name, ifName, network, request, cached }: Attachment,
+): RuntimeConf {
+  return {
+    containerId,
+    netns,
+    ifName,
+    args,
+    capabilityArgs:
+      cached?.capabilityArgs ??
+      capabilityArgs(netconf.runtimeConfig, request, network, { name, containerId, ifName }),
+  };
+}
+
+/** Runs one attachment's work and notes how long it took. */
+export async function timed<Result>(
+  report: RequestReport,
+  { name, ifName }: Attachment,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const start = performance.now();
+  try {
+    return await work();
+  } finally {
+    report.networks.push({ name, ifName, start, milliseconds: performance.now() - start });
+  }
+}
+
+/**
+ * DELs what an ADD that failed has done, in reverse. A failure is only logged: the runtime's DEL tries it again.
+ * @returns is all of it undone? Where it is not, the plan has to keep it for the pod's DEL
+ */
+export async function undo(call: Call, done: readonly Attachment[]): Promise<boolean> {
+  const { chain, sandbox } = call;
+  let isUndone = true;
+  for (const attachment of done.toReversed()) {
+    const { name, ifName, network } = attachment;
+    try {
+      const runtime = runtimeConf(call, sandbox, attachment);
+      await deleteNetworkList(chain, network, runtime, { passOverMissing: true });
+    } catch (error) {
+      isUndone = false;
+      const { message } = podError(error, sandbox.pod, name);
+      chain.log.error("cannot undo an attachment", { network: name, ifName, error: message });
+      // Nobody is there to run a plugin any more.
+      if (executorErrorCode(error) === "gone") break;
+    }
+  }
+  return isUndone;
+}
