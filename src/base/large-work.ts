@@ -23,17 +23,9 @@ export interface LargeWorkLimits {
  */
 const usualLimits: LargeWorkLimits = { share: 0.05, burstMs: 50 };
 
-/** The owner of the work. */
-export interface LargeWorkOf {
-  /** Groups take turns, each in the order in which its work came. */
-  readonly group?: string;
-  /** Aborted where nobody wants the work any more: what is not begun by then is not done. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** The work of one request. */
+/** The large work of one request. */
 export interface LargeTurns {
-  /** As {@link LargeWork.run} does it. @param signal as in {@link LargeWorkOf} */
+  /** As {@link LargeWork.run} does it. */
   run<Result>(bytes: number, work: () => Result, signal?: AbortSignal): Promise<Awaited<Result>>;
 }
 
@@ -51,14 +43,17 @@ export class LargeWork {
 
   /**
    * Does the work: at once where the text is not large, else when it is its turn.
+   * @param group groups take turns, each in the order in which its work came
    * @param bytes of the text
    * @param work its time until it returns counts. The next one does not wait for a promise that it returns
+   * @param signal aborted where nobody wants the work any more: what is not begun by then is not done
    * @returns what it returns @throws what it throws; the signal's reason where that comes first
    */
   async run<Result>(
+    group: string,
     bytes: number,
     work: () => Result,
-    { group = "", signal }: LargeWorkOf = {},
+    signal?: AbortSignal,
   ): Promise<Awaited<Result>> {
     signal?.throwIfAborted();
     if (bytes < largeText) return await work();
@@ -141,5 +136,6 @@ const workOfOthers = new LargeWork();
  */
 export function largeTurnsOf(command: string, group: string): LargeTurns {
   const line = command === "ADD" ? largeWork : workOfOthers;
-  return { run: (bytes, work, signal) => line.run(bytes, work, { group, signal }) };
+  // Bound rather than wrapped: each plugin run passes through here.
+  return { run: line.run.bind(line, group) as LargeTurns["run"] };
 }

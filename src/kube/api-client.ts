@@ -66,7 +66,7 @@ export class ApiClient implements Api {
     }
     const parse = () => (body.length === 0 ? undefined : JSON.parse(body.toString("utf8"))) as Answer;
     try {
-      return await (request.isPaced === true ? largeWork.run(body.length, parse) : parse());
+      return await (request.isPaced === true ? largeWork.run("", body.length, parse) : parse());
     } catch (error) {
       // The answer is not an API server's.
       throw new ApiUnreachable(

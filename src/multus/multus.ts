@@ -52,11 +52,11 @@ export class Multus {
     this.#options = options;
     this.#services = new Services(options);
     this.#failedDels = new FailedDelsOfNode(log, wallClock);
-    this.#recorded = new RecordedDels(
-      (request, surroundings) =>
-        this.#answered(request, (report) => this.#carryOut(request, surroundings, report, performance.now())),
-      wallClock,
-    );
+    this.#recorded = new RecordedDels((request, surroundings) => {
+      const work = (report: RequestReport) =>
+        this.#carryOut(request, surroundings, report, performance.now());
+      return this.#handled(request, work, true);
+    }, wallClock);
   }
 
   /**
@@ -120,26 +120,18 @@ export class Multus {
     return this.#failedDels.counts;
   }
 
-  /** Works on one request while its container counts as busy. */
+  /**
+   * Works on one request, and makes an error object of whatever goes wrong. Its container counts as busy meanwhile.
+   * @param isWithin it is worked on inside of another request of its container
+   */
   async #handled(
     request: CniRequest,
     work: (report: RequestReport) => Promise<Uint8Array>,
+    isWithin = false,
   ): Promise<HandledRequest> {
-    const { busy } = this.#services;
+    const { busy, missing } = this.#services;
     const containerId = containerOf(request);
-    busy.begin(containerId);
-    try {
-      return await this.#answered(request, work);
-    } finally {
-      busy.end(containerId);
-    }
-  }
-
-  /** Makes an error object of whatever goes wrong. */
-  async #answered(
-    request: CniRequest,
-    work: (report: RequestReport) => Promise<Uint8Array>,
-  ): Promise<HandledRequest> {
+    if (!isWithin) busy.begin(containerId);
     const report = newReport();
     try {
       return { exitCode: 0, stdout: await work(report), report, error: undefined };
@@ -150,7 +142,8 @@ export class Multus {
       return { exitCode: 1, stdout, report, error };
     } finally {
       const { podNamespace: namespace, podName: name } = report;
-      if (name !== "" && changesPods(request)) this.#services.missing.ended({ namespace, name });
+      if (name !== "" && changesPods(request)) missing.ended({ namespace, name });
+      if (!isWithin) busy.end(containerId);
     }
   }
 
@@ -170,7 +163,7 @@ export class Multus {
       case "ADD":
         await this.#recorded.beforeAdd(call, surroundings);
         this.#neverStarted.add(request.containerId);
-        return attach(this.#services, call, () => this.#neverStarted.started(request.containerId));
+        return await attach(this.#services, call, () => this.#neverStarted.started(request.containerId));
       case "DEL":
         await this.#del(call, surroundings);
         return nothing;

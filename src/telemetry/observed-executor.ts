@@ -18,20 +18,13 @@ export class ObservedExecutor extends ForwardingExecutor {
     this.#onRun = onRun;
   }
 
-  override runPlugin(run: PluginRun): Promise<PluginOutcome> {
+  override async runPlugin(run: PluginRun): Promise<PluginOutcome> {
     const spanId = this.#trace.isRecorded ? newSpanId() : "";
-    const env = { ...run.env, ...this.#trace.environment(spanId) };
-    const traced = { ...run, env };
-    return spanId === "" && this.#onRun === undefined
-      ? this.next.runPlugin(traced)
-      : this.#run(traced, spanId);
-  }
-
-  async #run(run: PluginRun, spanId: string): Promise<PluginOutcome> {
     const start = performance.now();
     let outcome: RunOutcome = "not-run";
     try {
-      const ended = await this.next.runPlugin(run);
+      const env = { ...run.env, ...this.#trace.environment(spanId) };
+      const ended = await this.next.runPlugin({ ...run, env });
       outcome = ended.exitCode === 0 ? "ok" : "failed";
       return ended;
     } catch (error) {

@@ -21,7 +21,7 @@ describe("work on large texts", () => {
     let busy = 0;
     await Promise.all(
       Array.from({ length: 30 }, () =>
-        work.run(largeText, () => {
+        work.run("", largeText, () => {
           const since = process.threadCpuUsage().user;
           block(3);
           busy += (process.threadCpuUsage().user - since) / 1_000;
@@ -36,12 +36,12 @@ describe("work on large texts", () => {
     const work = new LargeWork({ share: 0.5, burstMs: 0 });
     const done: string[] = [];
     const large = ["a", "b", "c"].map((name) =>
-      work.run(largeText, () => {
+      work.run("", largeText, () => {
         block(5);
         done.push(name);
       }),
     );
-    const small = work.run(largeText - 1, () => done.push("small"));
+    const small = work.run("", largeText - 1, () => done.push("small"));
     await Promise.all([...large, small]);
     expect(done).toEqual(["small", "a", "b", "c"]);
   });
@@ -49,7 +49,7 @@ describe("work on large texts", () => {
   test("waits for nothing after a quiet time, as long as the burst lasts", async () => {
     const work = new LargeWork({ share: 0.001, burstMs: 1_000 });
     const begin = performance.now();
-    for (let piece = 0; piece < 4; piece++) await work.run(largeText, () => block(5));
+    for (let piece = 0; piece < 4; piece++) await work.run("", largeText, () => block(5));
     // With no burst each of them would have to be made up for by five seconds.
     expect(performance.now() - begin).toBeLessThan(5_000);
   });
@@ -57,7 +57,7 @@ describe("work on large texts", () => {
   test("of a group with much of it leaves every second turn to another", async () => {
     const work = new LargeWork({ share: 1, burstMs: 0 });
     const done: string[] = [];
-    const run = (group: string, name: string) => work.run(largeText, () => done.push(name), { group });
+    const run = (group: string, name: string) => work.run(group, largeText, () => done.push(name));
     const flood = Array.from({ length: 20 }, (_, index) => run("flood", `flood ${index}`));
     await Promise.all([run("other", "other 0"), run("other", "other 1"), run("", "alone")]);
     expect(done.filter((name) => name.startsWith("flood")).length).toBeLessThanOrEqual(2);
@@ -69,14 +69,14 @@ describe("work on large texts", () => {
     const work = new LargeWork({ share: 0.5, burstMs: 0 });
     const { signal, abort } = abortable();
     const done: string[] = [];
-    const first = work.run(largeText, () => done.push("first"));
-    const unwanted = work.run(largeText, () => done.push("unwanted"), { signal });
-    const last = work.run(largeText, () => done.push("last"));
+    const first = work.run("", largeText, () => done.push("first"));
+    const unwanted = work.run("", largeText, () => done.push("unwanted"), signal);
+    const last = work.run("", largeText, () => done.push("last"));
     abort(new Error("gone"));
     await expect(unwanted).rejects.toThrow("gone");
     await Promise.all([first, last]);
     expect(done).toEqual(["first", "last"]);
-    await expect(work.run(1, () => done.push("small"), { signal })).rejects.toThrow("gone");
+    await expect(work.run("", 1, () => done.push("small"), signal)).rejects.toThrow("gone");
     expect(done).toEqual(["first", "last"]);
   });
 
@@ -92,20 +92,20 @@ describe("work on large texts", () => {
 
   test("gives what it gives, and what it throws goes to who has it done alone", async () => {
     const work = new LargeWork({ share: 1, burstMs: 0 });
-    const failing = work.run(largeText, () => {
+    const failing = work.run("", largeText, () => {
       throw new Error("no");
     });
-    const next = work.run(largeText, () => 7);
+    const next = work.run("", largeText, () => 7);
     await expect(failing).rejects.toThrow("no");
     expect(await next).toBe(7);
-    expect(await work.run(largeText, async () => "later")).toBe("later");
+    expect(await work.run("", largeText, async () => "later")).toBe("later");
   });
 
   test("does not hold the line while a promise that it returns is waited for", async () => {
     const work = new LargeWork({ share: 1, burstMs: 0 });
     const { promise, resolve } = Promise.withResolvers<string>();
-    const first = work.run(largeText, () => promise);
-    expect(await work.run(largeText, () => "second")).toBe("second");
+    const first = work.run("", largeText, () => promise);
+    expect(await work.run("", largeText, () => "second")).toBe("second");
     resolve("first");
     expect(await first).toBe("first");
   });
