@@ -30,7 +30,7 @@ import { NEWEST_VERSION, NO_VERSION } from "../result/versions";
 import { Status } from "../status";
 import { layOut } from "./layout";
 
-/** One input as the host writes it: the ten words of StatusInput. */
+/** One input as the host writes it: the nine words of StatusInput. */
 @unmanaged
 class Input {
   name: usize;
@@ -45,8 +45,6 @@ class Input {
   deviceInfoLength: usize;
   /** 1 for the cluster network. */
   isDefault: u32;
-  /** Bytes; 0 if not known. */
-  mtu: u32;
 }
 
 /** Where the parts of an input's result are, and its device info: addresses, 0 where there is none. */
@@ -299,11 +297,7 @@ function endEntry(input: Input, parts: Parts, isPod: bool, isDefault: bool): boo
   let to = out;
   if (isPod) {
     if (startOf(Field.MAC)) to = writeBytes(writeText(to, ',"mac":'), startOf(Field.MAC), endOf(Field.MAC));
-    if (startOf(Field.MTU)) {
-      to = writeBytes(writeText(to, ',"mtu":'), startOf(Field.MTU), endOf(Field.MTU));
-    } else if (input.mtu) {
-      to = writeDecimal(writeText(to, ',"mtu":'), input.mtu);
-    }
+    if (startOf(Field.MTU)) to = writeBytes(writeText(to, ',"mtu":'), startOf(Field.MTU), endOf(Field.MTU));
   }
   if (isDefault) to = writeText(to, ',"default":true');
   goOn(to);

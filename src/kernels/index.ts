@@ -91,8 +91,6 @@ export interface StatusInput {
   readonly result: Uint8Array;
   /** JSON object set as `device-info`. */
   readonly deviceInfo?: Uint8Array | undefined;
-  /** MTU in bytes where known from elsewhere, for interfaces whose result does not say theirs. */
-  readonly mtu?: number | undefined;
 }
 
 /** A result's interfaces and addresses, for events. */

@@ -4,7 +4,7 @@ import type { WasmContext } from "./context.ts";
 import type { StatusInput } from "./index.ts";
 
 /** 32-bit words of one input in memory, see Input in assembly/status/status.ts. */
-const wordsPerInput = 10;
+const wordsPerInput = 9;
 
 /** Aggregates the results of a pod's delegates; see Kernels.networkStatus. */
 export function networkStatus(
@@ -24,7 +24,7 @@ export function networkStatus(
   const table = context.leaveRoom(tableLength);
   const { words } = context;
   let word = table >>> 2;
-  for (const { name, isDefault, ifName, result, deviceInfo, mtu } of inputs) {
+  for (const { name, isDefault, ifName, result, deviceInfo } of inputs) {
     words[word++] = context.putText(name);
     words[word++] = context.textLength;
     words[word++] = context.putText(ifName);
@@ -34,7 +34,6 @@ export function networkStatus(
     words[word++] = context.putOptionalBytes(`device info of ${name}`, deviceInfo);
     words[word++] = deviceInfo?.length ?? 0;
     words[word++] = isDefault ? 1 : 0;
-    words[word++] = mtu ?? 0;
   }
   context.check(context.exports.networkStatus(table, inputs.length, longest));
   return context.takeResult();

@@ -9,12 +9,9 @@ import { podKey } from "./input/pod.ts";
 import { PodError } from "./input/pod-error.ts";
 import type { NetworkCatalog } from "./plan/networks.ts";
 import type { Call } from "./request/call.ts";
-import { mostTries } from "./spool/due.ts";
+import { isTriedEnoughWithoutResult } from "./spool/retry-rule.ts";
 import { removeSetAside } from "./spool/spool.ts";
 import { planLength, removePlan } from "./state/plan-file.ts";
-
-/** Tries of a recorded DEL that fails where no network of its container has a result: with the pauses between them that is 20 minutes, enough for an API server that was away. */
-const triesWithoutResult = 8;
 
 /**
  * Takes all attachments of the container away. Where that fails, the report says that the DEL is to be recorded, and whether the runtime is told.
@@ -78,7 +75,7 @@ async function failed(
   const noted = failedDels.note(containerId, pod, triesLeft !== undefined);
   const isKept = await failedDels.keep(containerId, await bytesOf(call), (other) => drop(call, other));
   if (triesLeft !== undefined) {
-    if (wasNeverAttached && mostTries - triesLeft >= triesWithoutResult) {
+    if (wasNeverAttached && isTriedEnoughWithoutResult(triesLeft)) {
       forgetUnattached(call, failedDels, error);
       return;
     }
@@ -99,7 +96,7 @@ async function failed(
   }
   // From the first one on: the runtime may not ask again.
   report.record = isEnough ? "instead" : "tell";
-  if (isEnough) failedDels.record(containerId);
+  if (isEnough) failedDels.markRecorded(containerId);
   if (isEnough && noted.state === "failing") {
     log.error("a DEL keeps failing: the runtime is told success, and the DEL is retried in the background", {
       tries: noted.count,

@@ -16,12 +16,9 @@ import { ownText } from "../log/quoted.ts";
 import { mostFailedDels, mostFailedDelsKept, mostFailedDelsKeptBytes } from "./input/bounds.ts";
 import { failedDelsDirectory } from "./input/cni-dir.ts";
 import type { PodReference } from "./input/pod.ts";
+import { isToldEnough } from "./spool/retry-rule.ts";
 import { type RecordedState, recordedContainers } from "./spool/spool.ts";
 
-/** From this DEL of a container on the runtime is not told again that it has failed. */
-const triesOfRuntime = 3;
-/** Nor when the first one that failed is so many milliseconds ago. */
-const patienceMs = 2 * 60_000;
 /** Milliseconds after which a container is forgotten whose DEL has failed, and that nobody asks for any more. */
 const forgottenAfterMs = 24 * 60 * 60_000;
 /** Characters of the longest name of a Kubernetes object. */
@@ -120,7 +117,7 @@ export class FailedDels {
 
   /** Has the runtime been told often enough? */
   isEnough({ asked, since }: FailedDel): boolean {
-    return asked >= triesOfRuntime || this.#now() - since >= patienceMs;
+    return isToldEnough(asked, since, this.#now());
   }
 
   /**
@@ -149,8 +146,8 @@ export class FailedDels {
     return true;
   }
 
-  /** The runtime is told success from now on. */
-  record(containerId: string): void {
+  /** The shim records the container's DEL, and the runtime is told success from now on. */
+  markRecorded(containerId: string): void {
     const failed = this.#failed.get(containerId);
     if (failed !== undefined && failed.state !== "recorded")
       this.#put(containerId, { ...failed, state: "recorded" });

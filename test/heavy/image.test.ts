@@ -79,7 +79,7 @@ test("has Node with its libraries and what was built, and no shell", () => {
   expect(files.some((file) => file.includes("libc.so"))).toBe(true);
 });
 
-describe("what is in it of others", () => {
+describe("components of others in the image", () => {
   const documentation = (...path: string[]) => readFileSync(join(image, "usr/share/doc", ...path), "utf8");
   const bill = (): Bill => JSON.parse(documentation("multus-wasm", "sbom.cdx.json"));
 
@@ -115,7 +115,7 @@ describe("what is in it of others", () => {
   });
 });
 
-describe("what manifests start runs in it alone", () => {
+describe("programs that manifests start run in the image alone", () => {
   test.each([
     ["/usr/local/bin/multusd", "multusd"],
     ["/usr/src/multus-cni/bin/multus-daemon", "multusd"],

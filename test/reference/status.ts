@@ -46,7 +46,7 @@ function entriesOf(input: StatusInput): unknown[] {
     interface: pod?.name || ifName || undefined,
     ips: ips.length > 0 ? ips : undefined,
     mac: pod?.mac || undefined,
-    mtu: pod?.mtu || (pod === undefined ? undefined : input.mtu) || undefined,
+    mtu: pod?.mtu || undefined,
     default: isDefault || undefined,
     dns: result.dns,
     "device-info": deviceInfo,

@@ -400,7 +400,7 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
   );
 
   test.each([1, 2])(
-    "what does not end is killed after %d signals, with all that it has started",
+    "a plugin that does not end is killed after %d signals, with all that it has started",
     bounded,
     async (signals) => {
       await using daemon = await ShimDaemon.create(binary);

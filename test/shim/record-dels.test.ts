@@ -495,7 +495,7 @@ describe.concurrent("at each step of recording", () => {
     expect(spool.records().length).toBe(step === "fsync:when=2" ? 1 : 0);
   });
 
-  test("what is in its place cannot be removed: CNI error 11", async () => {
+  test("the file in its place cannot be removed: CNI error 11", async () => {
     await using daemon = await noDaemon(binary);
     const spool = new Spool(daemon.cniDir);
     const other = linkInPlace(daemon, spool);

@@ -5,9 +5,9 @@ import type { CniRequest } from "../../cni/request.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { Begun, SpoolDirectory, SpoolEntry } from "./directory.ts";
-import { dueAt, mostTries, triesLeftOf } from "./due.ts";
 import type { RecordedDel } from "./record.ts";
 import { RecordedExecutor } from "./recorded-executor.ts";
+import { dueAt, mostTries, triesLeftOf } from "./retry-rule.ts";
 
 /** A recorded DEL, ready to be carried out. */
 export interface RecordedRequest {

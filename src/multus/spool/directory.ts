@@ -18,8 +18,8 @@ import { isMissingFile, systemErrorCode } from "../../base/system-error.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
 import { spoolDirectory } from "../input/cni-dir.ts";
-import { mostTries, triesOfCrash } from "./due.ts";
 import { decodeRecord, longestRecord, namespaceInHead, type RecordedDel, recordHeadBytes } from "./record.ts";
+import { mostTries, triesOfCrash } from "./retry-rule.ts";
 import { brokenName, failedName, nameWithTries } from "./spool.ts";
 
 /** Files that are looked at; a shim makes no more than 4096. */

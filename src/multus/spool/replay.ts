@@ -4,7 +4,7 @@ import { Slices } from "../../base/directory.ts";
 import type { Logger } from "../../log/logger.ts";
 import { type CarryOut, tryRecord } from "./attempt.ts";
 import { SpoolDirectory, type SpoolEntry } from "./directory.ts";
-import { dueAt, longestPauseMs, mostTries } from "./due.ts";
+import { dueAt, longestPauseMs, mostTries } from "./retry-rule.ts";
 import { isSetAsBroken, nameWithTries, spoolNameKind } from "./spool.ts";
 import { Turns, type Waiting } from "./turns.ts";
 

@@ -194,7 +194,7 @@ describe("large inputs", () => {
     );
   });
 
-  test("what is above 4 MiB is refused", () => {
+  test("a result above 4 MiB is refused", () => {
     const result = new Uint8Array(size + 1).fill(0x20);
     expect(() => kernels.convertResult({ result, configVersion: "", targetVersion: "1.0.0" })).toThrow(
       expect.objectContaining({ code: "too-large" }),

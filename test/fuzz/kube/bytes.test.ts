@@ -110,7 +110,7 @@ describe("a kubeconfig", () => {
   });
 });
 
-describe("what a server says is wrong", () => {
+describe("errors that a server answers with", () => {
   const status = fc
     .record(
       {
@@ -174,7 +174,7 @@ describe("what a server says is wrong", () => {
   });
 });
 
-describe("what a program prints", () => {
+describe("the output of a credential program", () => {
   const apiVersion = "client.authentication.k8s.io/v1";
   const credential = fc
     .record(

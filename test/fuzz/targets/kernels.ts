@@ -207,7 +207,6 @@ export const statusTarget: FuzzTarget = {
         isDefault: index === 0,
         ifName: `net${index}`,
         result,
-        mtu: index * 100,
       }),
     );
     mustAgree(

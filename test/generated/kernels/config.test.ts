@@ -89,7 +89,7 @@ describe("kernel and twin", () => {
   });
 });
 
-describe("what a kernel does not touch", () => {
+describe("bytes that a kernel does not touch", () => {
   it("comes out of merge and adjust as it was written", () => {
     // Keys that no kernel knows, any values, blanks and spellings included.
     const members = fc.array(fc.tuple(fc.nat(), jsonText), { minLength: 1, maxLength: 5 });

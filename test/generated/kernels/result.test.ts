@@ -210,7 +210,7 @@ const breakage: fc.Arbitrary<Breakage> = fc.oneof(
   ),
 );
 
-test("what is invalid in a result is refused, and named, as the twin does", () => {
+test("invalid parts of a result are refused, and named, as the twin does", () => {
   let refused = 0;
   fc.assert(
     fc.property(
@@ -237,7 +237,7 @@ test("what is invalid in a result is refused, and named, as the twin does", () =
   expect(refused).toBeGreaterThan(1500);
 });
 
-test("what is invalid in ip4 and ip6 is refused as the twin does", () => {
+test("invalid parts of ip4 and ip6 are refused as the twin does", () => {
   fc.assert(
     fc.property(
       fc.constantFrom(["ip4", "10.0.0.1/8"], ["ip6", "fd00::1/64"]),

@@ -69,7 +69,6 @@ const input: fc.Arbitrary<StatusInput> = fc.record({
     .tuple(fc.oneof(several, fc.constantFrom(...VERSIONS).chain(resultOf), fc.constant(null)), spelling)
     .map(([value, style]) => spell(value, style)),
   deviceInfo: fc.option(deviceInfo, { nil: undefined }),
-  mtu: fc.option(fc.integer({ min: 0, max: 65536 }), { nil: undefined }),
 });
 
 test("the results of all delegates become the same list as the twin's", () => {

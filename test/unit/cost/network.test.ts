@@ -182,7 +182,7 @@ describe("cni-args", () => {
   });
 });
 
-describe("what is kept of networks that were used", () => {
+describe("the memory of networks that were used", () => {
   const network = (plugins: number) =>
     parseNetworkConfig(
       encode(`{"name":"a","plugins":[${Array(plugins).fill('{"type":"a"}').join()}]}`),

@@ -167,7 +167,7 @@ describe("a plan on disk", () => {
   });
 });
 
-describe("what a runtime sends", () => {
+describe("the cost of a runtime's request", () => {
   test("pairs of CNI_ARGS are put together in proportion to their number", () => {
     const pod = { namespace: "default", name: "web", uid: "u", sandboxId: "s" };
     const work = (size: number) => {

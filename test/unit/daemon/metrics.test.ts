@@ -108,7 +108,7 @@ describe("counters", () => {
     });
   });
 
-  test("what the daemon is like when it is asked", async () => {
+  test("the metrics say what state the daemon is in when it is asked", async () => {
     let state: DaemonState = quietState;
     const { text } = newMetrics(() => state);
     expect((await samples(text()))("multus_spool_oldest_age_seconds")).toEqual({});

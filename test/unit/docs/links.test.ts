@@ -22,7 +22,7 @@ test.each(pages)("links of $path lead somewhere", ({ path, links }) => {
   expect(relative.flatMap((link) => problemOf(link, path) ?? [])).toEqual([]);
 });
 
-test("what leads nowhere is seen", () => {
+test("a link that leads nowhere is seen", () => {
   expect(problemOf("wire.md#orders", "docs/install.md")).toBeUndefined();
   expect(problemOf("wire.md#order", "docs/install.md")).toContain("no such heading");
   expect(problemOf("../docs/wires.md", "docs/install.md")).toContain("there is no docs/wires.md");

@@ -84,7 +84,7 @@ describe("errors name the field, what it holds, and the place", () => {
   });
 });
 
-describe("what libcni's types take stays as it is written", () => {
+describe("values that libcni's types take stay as they are written", () => {
   const address = '"address":"10.0.0.1/8"';
   test.each([
     [
@@ -137,14 +137,14 @@ describe("an empty result", () => {
 });
 
 describe("versions of one shape", () => {
-  test("what is written stays: order, blanks, numbers, unknown fields, spelling of addresses", () => {
+  test("everything stays as it is written: order, blanks, numbers, unknown fields, spelling of addresses", () => {
     const text =
       '{ "cniVersion" : "1.0.0", "ips":[ {"address":"FD00::0/64", "x":1e2} ],"y":18446744073709551615,"dns":{} }';
     expect(convert(text)).toBe(text);
     expect(convert(text, { targetVersion: "1.1.0" })).toBe(text.replace("1.0.0", "1.1.0"));
   });
 
-  test("what 1.1.0 added stays in a 1.0.0 result, as libcni leaves it", () => {
+  test("fields of 1.1.0 stay in a 1.0.0 result, as libcni leaves them", () => {
     const text = '{"cniVersion":"1.1.0","interfaces":[{"name":"eth0","mtu":1500,"pciID":"0000:00:01.0"}]}';
     expect(convert(text)).toBe(text.replace("1.1.0", "1.0.0"));
   });

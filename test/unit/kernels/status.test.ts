@@ -37,7 +37,7 @@ test("a network with one interface has all that is known of it", () => {
     dns: { nameservers: ["10.0.0.53"], search: [] },
   };
   const deviceInfo = Buffer.from(' {"type":"pci","n":18446744073709551615} ');
-  expect(status({ name: 'default/"a', isDefault: true, result, deviceInfo, mtu: 9000 })).toEqual([
+  expect(status({ name: 'default/"a', isDefault: true, result, deviceInfo })).toEqual([
     {
       name: 'default/"a',
       interface: "net1",
@@ -49,12 +49,6 @@ test("a network with one interface has all that is known of it", () => {
       "device-info": { type: "pci", n: 18446744073709552000 },
       gateway: ["10.0.0.1", "fd00::1"],
     },
-  ]);
-});
-
-test("an MTU known from elsewhere fills in", () => {
-  expect(status({ result: { interfaces: [{ name: "net1", sandbox }] }, mtu: 9000 })).toEqual([
-    { name: "default/net1", interface: "net1", mtu: 9000, dns: {} },
   ]);
 });
 
@@ -110,7 +104,7 @@ test("an index that no interface has leaves the address to none, and to the only
   ]);
 });
 
-test("what EKS keeps in an interface of its own is an entry, as Go multus has it", () => {
+test("the interface that EKS keeps for itself is an entry, as Go multus has it", () => {
   const result = {
     cniVersion: "0.4.0",
     interfaces: [{ name: "eni1" }, { name: "eth0", sandbox }, { name: "dummy1", mac: "0", sandbox: "0" }],
@@ -185,7 +179,7 @@ test("the text is laid out as Go multus's: a value a line, four blanks a level",
   const deviceInfo = Buffer.from('{ "pci":{"x":"a \\"{,}\\" \\\\","e":[ ],"n":[1,\n[2]]}}');
   const inputs = [
     { name: "cbr0", isDefault: true, ifName: "eth0", result: Buffer.from(JSON.stringify(result)) },
-    { name: "default/a", isDefault: false, ifName: "net1", result: Buffer.from("{}"), deviceInfo, mtu: 1500 },
+    { name: "default/a", isDefault: false, ifName: "net1", result: Buffer.from("{}"), deviceInfo },
   ];
   const text = Buffer.from(kernels.networkStatus(inputs, longestStatus)).toString();
   expect(text).toBe(layOut(JSON.parse(text)));
@@ -195,7 +189,7 @@ test("the text is laid out as Go multus's: a value a line, four blanks a level",
   ]);
 });
 
-test("what is written in the device info stays as it is written", () => {
+test("the device info stays as it is written", () => {
   const deviceInfo = Buffer.from('{"n":18446744073709551615,"e":1.0e2}');
   const input = { name: "a", isDefault: false, ifName: "net1", result: Buffer.from("{}"), deviceInfo };
   expect(Buffer.from(kernels.networkStatus([input], longestStatus)).toString()).toContain(

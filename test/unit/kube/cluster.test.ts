@@ -111,7 +111,7 @@ describe.concurrent("a cluster", () => {
   });
 });
 
-describe.concurrent("what keeps a cluster from serving", () => {
+describe.concurrent("reasons that keep a cluster from serving", () => {
   test("is a server that cannot be reached, until it is", async () => {
     await using at = await TestCluster.start();
     const cluster = await at.openWith("reset");

@@ -201,7 +201,7 @@ test("other texts, other pods, the same name with another uid: events of their o
   expect(rig.server.events.size).toBe(4);
 });
 
-test("what is repeated while the server is away arrives as one event with its count", async () => {
+test("events that repeat while the server is away arrive as one with its count", async () => {
   await using rig = await sinkRig({ eventBounds: bounds });
   rig.server.fault = () => ({ status: 503 });
   for (let index = 0; index < 5; index++) {
@@ -315,7 +315,7 @@ test("times have six digits; names fit where the pod's nearly does not", () => {
   expect(eventName("w".repeat(253), { milliseconds: 1, sequence: 0 })).toMatch(/^[0-9a-f-]{36}$/);
 });
 
-test("what waits is as long as the API takes it, and keeps nothing alive that its message is a part of", async () => {
+test("a waiting event is as long as the API takes it, and keeps no text alive that its message is a part of", async () => {
   await using rig = await sinkRig();
   // Each message is a part of a text of 2 MB, as an item is of an annotation.
   const size = 2_000_000;

@@ -263,7 +263,7 @@ describe.concurrent("where the API lets nobody watch", () => {
     expect(await nads.get("default", "a")).toBeUndefined();
   });
 
-  test("what was known is used where the API does not answer", async () => {
+  test("the NAD that was known is used where the API does not answer", async () => {
     await using at = await ServerWithClient.start();
     at.server.fault = forbidden;
     at.server.set(nadsPath, nad("a"));
@@ -274,7 +274,7 @@ describe.concurrent("where the API lets nobody watch", () => {
     expect(configOf(await nads.get("default", "a"))).toBe(macvlan);
   });
 
-  test("what a watch brought before is not believed any more", async () => {
+  test("a NAD that an earlier watch brought is not believed any more", async () => {
     await using at = await ServerWithClient.start();
     at.server.set(nadsPath, nad("a"));
     const nads = await openNads(at);
@@ -325,7 +325,7 @@ describe.concurrent("where configurations are larger than memory may be", () => 
     expect(first?.config).toHaveLength(largeBytes);
   });
 
-  test("what the API has is used, not what the watch was told before", async () => {
+  test("the API's NAD is used, not the one that the watch was told before", async () => {
     await using at = await ServerWithClient.start();
     const nads = await crowded(at);
     const [leftOut] = [...nads.watch.values()].filter(({ isHeld }) => !isHeld);

@@ -185,7 +185,7 @@ test("a role that gets patch in place of update is noticed", async () => {
   expect(rig.server.statusOf("next")).toBe(laidOut("second"));
 });
 
-test("what admission forbids says nothing about rights", async () => {
+test("a refusal by admission says nothing about rights", async () => {
   await using rig = await sinkRig();
   for (const name of ["web", "next"]) rig.server.addPod(name, `uid-${name}`);
   rig.server.fault = ({ path }) =>

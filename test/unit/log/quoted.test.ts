@@ -37,7 +37,7 @@ test("whatever is quoted is one line of bounded length, and what is short can be
   expect(escapeUnprintable("a\u2028\u0085\n")).toBe(String.raw`a\u2028\u0085\n`);
 });
 
-test("what is cut keeps the whole text no longer alive", () => {
+test("a text that was cut does not keep the whole one alive", () => {
   const size = 2_000_000;
   const kept: string[] = [];
   const before = usedHeap();

@@ -20,7 +20,7 @@ import { silentLogger } from "../../../src/log/logger.ts";
 import { FailedDels } from "../../../src/multus/failed-dels.ts";
 import { mostFailedDelsKept } from "../../../src/multus/input/bounds.ts";
 import type { HandledRequest } from "../../../src/multus/request/report.ts";
-import { mostTries } from "../../../src/multus/spool/due.ts";
+import { mostTries } from "../../../src/multus/spool/retry-rule.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
 import type { Json } from "../../support/pretended-plugins.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
@@ -402,7 +402,7 @@ describe("of a container none of whose networks was ever attached", () => {
   });
 });
 
-describe("what may be kept", () => {
+describe("room for failed DELs", () => {
   /** A container whose DEL has failed three times, without the ADD that a result needs. */
   async function recorded(rig: Rig, namespace: string, id: string): Promise<Told> {
     mkdirSync(rig.cniDir, { recursive: true });

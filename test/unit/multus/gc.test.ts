@@ -49,7 +49,7 @@ async function twoPods(extra: Json): Promise<Rig> {
   return rig;
 }
 
-test("what the runtime no longer counts valid is undone, and plugins get what is left", async () => {
+test("attachments that the runtime no longer counts valid are undone, and plugins get those that are left", async () => {
   using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
   const { exitCode } = await rig.run("GC", { netconf: valid("stays"), request: gcRequest });
   expect(exitCode).toBe(0);
@@ -73,7 +73,7 @@ test("the older key for what is valid counts too", async () => {
   expect(rig.plugins.trace).toEqual(["GC bridge ", "GC macvlan "]);
 });
 
-test("what is stale is not told to plugins as valid, even if it cannot be undone now", async () => {
+test("stale attachments are not told to plugins as valid, even if they cannot be undone now", async () => {
   using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
   rig.plugins.behaviour = ({ command }) =>
     command === "DEL" ? { exitCode: 1, stdout: { code: 100, msg: "stuck" } } : undefined;
@@ -156,7 +156,7 @@ describe("an ADD that is being worked on", () => {
   });
 });
 
-test("what is no cache file is left alone, and holds nothing up: a FIFO, a directory, a link to nowhere, a huge file", async () => {
+test("files that are no cache entries are left alone, and hold nothing up: a FIFO, a directory, a link to nowhere, a huge file", async () => {
   using rig = await twoPods({ cniVersion: "1.1.0", type: "macvlan" });
   const results = join(rig.cniDir, "results");
   execFileSync("mkfifo", [join(results, "fifo-gone-net1")]);

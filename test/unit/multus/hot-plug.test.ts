@@ -148,7 +148,7 @@ describe("plans and results of Go multus", () => {
   });
 });
 
-describe("what Go multus's daemon has plugged in, and has only in its result cache", () => {
+describe("networks that Go multus's daemon has plugged in, which only its result cache has", () => {
   async function pluggedByGo(): Promise<Rig> {
     const rig = await attached();
     const plan = readPlan(rig);

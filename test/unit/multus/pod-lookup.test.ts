@@ -106,7 +106,7 @@ describe("with annotations in the request", () => {
     expect(lines).toEqual([expect.stringContaining("the API does not answer")]);
   });
 
-  test("what is no error of the API's is not taken for one", async () => {
+  test("errors that are not the API's are not taken for its own", async () => {
     const broken = { ...cluster.pods, find: () => Promise.reject(new TypeError("a bug")) };
     await expect(findPod(broken, pod, selecting("a"), log)).rejects.toThrow(TypeError);
   });

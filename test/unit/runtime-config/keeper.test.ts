@@ -508,7 +508,7 @@ describe("at the daemon's end", () => {
     expect(existsSync(target())).toBe(true);
   });
 
-  test("what this one did not write stays", () => {
+  test("a file that this daemon did not write stays", () => {
     writeFileSync(target(), "{}");
     started().leave(toGo);
     expect(readFileSync(target(), "utf8")).toBe("{}");

@@ -31,7 +31,7 @@ function pretendedPlugins(): PretendedPlugins {
   return plugins;
 }
 
-describe("what plugins are told of their trace", () => {
+describe("the trace in a plugin's environment", () => {
   async function told(trace: RequestTrace): Promise<PluginRun["env"][]> {
     const plugins = pretendedPlugins();
     plugins.links.add("i");

@@ -140,12 +140,12 @@ test("openssl's request is approved where ours would be, and denied where it ask
 
 describe("left alone is", () => {
   it.each<[string, object, object, RegExp]>([
-    ["what is approved", {}, { conditions: [{ type: "Approved", status: "True" }] }, /decided/],
-    ["what is denied", {}, { conditions: [{ type: "Denied", status: "True" }] }, /decided/],
-    ["what is signed", {}, { certificate: "YQ==" }, /decided/],
+    ["an approved one", {}, { conditions: [{ type: "Approved", status: "True" }] }, /decided/],
+    ["a denied one", {}, { conditions: [{ type: "Denied", status: "True" }] }, /decided/],
+    ["a signed one", {}, { certificate: "YQ==" }, /decided/],
     ["a kubelet's own", { signerName: "kubernetes.io/kube-apiserver-client-kubelet" }, {}, /another signer/],
     ["another program's", requestFor("system:kube-proxy", "system:masters"), {}, /not for system:multus/],
-    ["who is only called like it", requestFor("system:multusx"), {}, /not for system:multus/],
+    ["one of a user that is only called like it", requestFor("system:multusx"), {}, /not for system:multus/],
     ["no PKCS#10", { request: encodedRequest("x") }, {}, /not a PKCS#10 request/],
     ["nothing", { request: undefined }, {}, /not a PKCS#10 request/],
   ])("%s", (_, spec, status, reason) => {

@@ -409,7 +409,7 @@ describe("a try", () => {
   });
 });
 
-describe("what is no record", () => {
+describe("files that are no records", () => {
   test("is set aside, and stops none of the others", async () => {
     const whole = encodeRecord(recordBody({ containerId: "torn" }));
     const broken: Readonly<Record<string, string | Uint8Array>> = {

@@ -1,7 +1,7 @@
 /** When a recorded DEL is tried again. */
 
 import { expect, test } from "vitest";
-import { dueAt, mostTries, triesLeftOf, triesOfCrash } from "../../../../src/multus/spool/due.ts";
+import { dueAt, mostTries, triesLeftOf, triesOfCrash } from "../../../../src/multus/spool/retry-rule.ts";
 
 const now = 1_800_000_000_000;
 

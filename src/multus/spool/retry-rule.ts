@@ -1,4 +1,15 @@
-/** When a record is tried: at once, then after pauses that grow with each try that failed; and after how many tries no more (docs/wire.md, "The replay"). */
+/**
+ * How often a DEL that fails is tried: by the runtime, until it is told success (docs/configuration.md, "A DEL that fails"); then as a record, at once and after pauses that grow with each try
+ * that failed, until it is given up (docs/wire.md, "The replay").
+ */
+
+/** From this DEL of a container on the runtime is not told again that it has failed. */
+const triesOfRuntime = 3;
+/** Nor when the first one that failed is so many milliseconds ago. */
+const patienceMs = 2 * 60_000;
+
+/** Tries of a record where no network of its container has a result: with the pauses between them that is 20 minutes, enough for an API server that was away. */
+const triesWithoutResult = 8;
 
 /** After so many tries a record is set aside: with the pauses between them that is a day. With `triesOfCrash` they stay below 100, as names have two digits for them. */
 export const mostTries = 79;
@@ -24,4 +35,14 @@ export function dueAt(tries: number, modifiedMs: number, nowMs: number): number 
 /** How often a record may be tried, this time included. A person may have brought one back that was set aside: that one is tried once. */
 export function triesLeftOf(tries: number): number {
   return Math.max(1, mostTries - tries);
+}
+
+/** Has the runtime been told often enough? @param asked its DELs that failed @param sinceMs when the first one failed @param nowMs both in milliseconds since 1970 */
+export function isToldEnough(asked: number, sinceMs: number, nowMs: number): boolean {
+  return asked >= triesOfRuntime || nowMs - sinceMs >= patienceMs;
+}
+
+/** Is a record that failed once more not worth another try, where no network of its container has a result? @param triesLeft this one included */
+export function isTriedEnoughWithoutResult(triesLeft: number): boolean {
+  return mostTries - triesLeft >= triesWithoutResult;
 }
