@@ -48,53 +48,41 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
 }
 
 /**
- * The members of a JSON object as raw bytes (views into `bytes`); the last of duplicate keys wins. Strings need not be UTF-8.
+ * The members of a JSON object as raw bytes (views into `bytes`), in the order of the text; of duplicate keys every one. Strings need not be UTF-8.
  * @param isWanted tells those that are wanted by their names; undefined: all. A text of some megabytes can have a million
- * @throws {InputError} where it is not JSON, or not an object
- */
-export function objectMembers(
-  bytes: Uint8Array,
-  where: string,
-  isWanted?: (name: string) => boolean,
-): Map<string, Uint8Array> {
-  const members = new Map<string, Uint8Array>();
-  eachMember(bytes, where, isWanted, (name, raw) => members.set(name, raw));
-  return members;
-}
-
-/**
- * The members of a JSON object as raw bytes, as Go reads them into the fields of a type: of duplicate keys the last one that is not null. A null leaves a text, a number or a struct
- * as it is; that it empties a list or a map in Go is not followed, so that the rule is one for all keys.
- * @param isWanted as for objectMembers
- * @throws {InputError} where it is not JSON, or not an object
- */
-export function fieldMembers(
-  bytes: Uint8Array,
-  where: string,
-  isWanted?: (name: string) => boolean,
-): Map<string, Uint8Array> {
-  const members = new Map<string, Uint8Array>();
-  eachMember(bytes, where, isWanted, (name, raw) => {
-    if (isNull(raw) && members.has(name)) return;
-    // Of keys in different cases the last one may count.
-    members.delete(name);
-    members.set(name, raw);
-  });
-  return members;
-}
-
-/**
- * The members of a JSON object as raw bytes, in the order of the text; of duplicate keys every one.
- * @param isWanted as for objectMembers
  * @throws {InputError} where it is not JSON, or not an object
  */
 export function everyMember(
   bytes: Uint8Array,
   where: string,
-  isWanted?: (name: string) => boolean,
+  isWanted: (name: string) => boolean = () => true,
 ): [name: string, raw: Uint8Array][] {
   const members: [string, Uint8Array][] = [];
-  eachMember(bytes, where, isWanted, (name, raw) => members.push([name, raw]));
+  scan(bytes, where, openBrace, "object", (start) =>
+    scanMembers(bytes, start, (name, from, to) => {
+      if (isWanted(name)) members.push([name, bytes.subarray(from, to)]);
+    }),
+  );
+  return members;
+}
+
+/** The same by name; the last of duplicate keys wins. */
+export function objectMembers(...object: Parameters<typeof everyMember>): Map<string, Uint8Array> {
+  return new Map(everyMember(...object));
+}
+
+/**
+ * The same as Go reads them into the fields of a type: of duplicate keys the last one that is not null. A null leaves a text, a number or a struct as it is; that it empties a list or a map in
+ * Go is not followed, so that the rule is one for all keys.
+ */
+export function fieldMembers(...object: Parameters<typeof everyMember>): Map<string, Uint8Array> {
+  const members = new Map<string, Uint8Array>();
+  for (const [name, raw] of everyMember(...object)) {
+    if (isNull(raw) && members.has(name)) continue;
+    // Of keys in different cases the last one may count.
+    members.delete(name);
+    members.set(name, raw);
+  }
   return members;
 }
 
@@ -123,18 +111,15 @@ export function arrayElements(bytes: Uint8Array, where: string): Uint8Array[] {
   return elements;
 }
 
-/** The elements that are whole in what is left of an array. */
-export interface WholeElements {
-  readonly elements: readonly unknown[];
-  /** The text is one whole JSON array. */
-  readonly isWhole: boolean;
-}
-
 /**
  * The parsed elements at the start of an array that are whole, whatever comes behind them, for files that lost their end.
  * @param bytes anything; never throws
+ * @returns the elements, and whether the text is one whole JSON array
  */
-export function wholeElements(bytes: Uint8Array): WholeElements {
+export function wholeElements(bytes: Uint8Array): {
+  readonly elements: readonly unknown[];
+  readonly isWhole: boolean;
+} {
   const elements: unknown[] = [];
   try {
     const whole: unknown = JSON.parse(decoder.decode(bytes));
@@ -244,19 +229,6 @@ export function valueOffset(bytes: Uint8Array, path: readonly string[]): number 
 function decodingFailure(what: string, bytes: Uint8Array, offset: number, where: string): InputError {
   const message = `not valid JSON: ${what}`;
   return textError("syntax", where, [{ message, ...lineColumn(bytes, offset) }]);
-}
-
-function eachMember(
-  bytes: Uint8Array,
-  where: string,
-  isWanted: ((name: string) => boolean) | undefined,
-  visit: (name: string, raw: Uint8Array) => void,
-): void {
-  scan(bytes, where, openBrace, "object", (start) =>
-    scanMembers(bytes, start, (name, from, to) => {
-      if (isWanted === undefined || isWanted(name)) visit(name, bytes.subarray(from, to));
-    }),
-  );
 }
 
 /** Runs a scan; what it finds wrong becomes an InputError. `otherwise` is thrown where it finds nothing. */

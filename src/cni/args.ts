@@ -1,7 +1,7 @@
 /** CNI_ARGS: `key=value;key=value`, in order. */
 
 import { quoted } from "../log/quoted.ts";
-import { CniError, CniErrorCode } from "./errors.ts";
+import { type CniError, environmentError } from "./errors.ts";
 
 /** Pairs in the order of the text; the same key may come twice. */
 export type CniArgs = readonly (readonly [string, string])[];
@@ -37,5 +37,5 @@ export function findCniArg(args: CniArgs, key: string): string | undefined {
 }
 
 function invalid(what: string): CniError {
-  return new CniError(CniErrorCode.invalidEnvironment, `CNI_ARGS: ${what}`);
+  return environmentError(`CNI_ARGS: ${what}`);
 }

@@ -10,7 +10,7 @@ import { openBrace } from "../base/json-bytes.ts";
 import { readRegularFile } from "../base/regular-file.ts";
 import { isMissingFile } from "../base/system-error.ts";
 import type { Logger } from "../log/logger.ts";
-import { CniError, CniErrorCode } from "./errors.ts";
+import { configError } from "./errors.ts";
 import type { FollowedDirectory } from "./followed-results.ts";
 import {
   attachmentNameProblem,
@@ -202,7 +202,7 @@ export class ResultCache {
     checkIfName(key.ifName);
     const problem = attachmentNameProblem(key.networkName, key.containerId, key.ifName);
     if (problem !== undefined) {
-      throw new CniError(CniErrorCode.invalidNetworkConfig, `result cache: ${problem}`);
+      throw configError(`result cache: ${problem}`);
     }
     return join(this.#directory, fileName(key));
   }
@@ -216,9 +216,7 @@ export class ResultCache {
     try {
       return readRegularFile(path, maxFileSize);
     } catch (error) {
-      if (!isMissingFile(error)) {
-        log.error("result cache: cannot read", { file: path, error: String(error) });
-      }
+      if (!isMissingFile(error)) log.error("result cache: cannot read", { file: path, error: String(error) });
       return undefined;
     }
   }

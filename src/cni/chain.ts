@@ -4,7 +4,7 @@ import { ExecutorError, type PluginOutcome, type PluginRun } from "../agent/exec
 import { KernelError, type PluginParts } from "../kernels/index.ts";
 import { formatCniArgs } from "./args.ts";
 import type { CachedAttachment, ResultCache } from "./cache.ts";
-import { CniError, CniErrorCode, cniErrorOf } from "./errors.ts";
+import { CniError, CniErrorCode, cniErrorOf, configError } from "./errors.ts";
 import { pluginStdin } from "./kernel-failure.ts";
 import {
   attachmentNameProblem,
@@ -53,7 +53,7 @@ export async function addNetworkList(
   checkNetworkName(list.name, "ADD");
   checkIfName(runtime.ifName);
   const problem = attachmentNameProblem(list.name, runtime.containerId, runtime.ifName);
-  if (problem !== undefined) throw new CniError(CniErrorCode.invalidNetworkConfig, problem);
+  if (problem !== undefined) throw configError(problem);
   requireRunnable(context, list, CniErrorCode.invalidNetworkConfig);
 
   let result: Uint8Array | undefined;
@@ -78,19 +78,10 @@ export async function addNetworkList(
     if (ofResult > longestInputs) throw tooMuchInput(list, ofResult);
   }
   if (result === undefined) {
-    throw new CniError(CniErrorCode.invalidNetworkConfig, `network ${list.name} has no plugins`);
+    throw configError(`network ${list.name} has no plugins`);
   }
 
-  const attached = {
-    networkName: list.name,
-    containerId: runtime.containerId,
-    ifName: runtime.ifName,
-    config: list.bytes,
-    netns: runtime.netns,
-    args: runtime.args,
-    capabilityArgs: runtime.capabilityArgs,
-    result,
-  };
+  const attached = { ...runtime, networkName: list.name, config: list.bytes, result };
   await context.largeWork.run(list.bytes.length, () => context.cache.write(attached));
   return result;
 }
@@ -230,8 +221,7 @@ function runnable(context: ChainContext, command: string, list: NetworkConfigLis
 }
 
 function tooMuchInput({ name, plugins }: NetworkConfigList, bytes: number): CniError {
-  return new CniError(
-    CniErrorCode.invalidNetworkConfig,
+  return configError(
     `network ${name}: its ${plugins.length} plugins would be given ${bytes} bytes (configurations, results and capability arguments), and at most ${longestInputs} are allowed`,
   );
 }
@@ -325,7 +315,10 @@ function checkResult(
   }
 }
 
-/** The cached result, in the network's version: the configuration may have changed since. undefined: there is none. @throws {CniError} 6 */
+/**
+ * The cached result, in the network's version: the configuration may have changed since. undefined: there is none.
+ * @throws {CniError} 6 one that is not valid
+ */
 function cachedResult(
   context: ChainContext,
   list: NetworkConfigList,
@@ -334,8 +327,9 @@ function cachedResult(
 ): Uint8Array | undefined {
   const { result } = cached ?? context.cache.read(attachmentKey(list, runtime)) ?? {};
   if (result === undefined) return undefined;
+  const { cniVersion } = list;
   try {
-    return inNetworkVersion(context, list, result);
+    return context.kernels.convertResult({ result, configVersion: cniVersion, targetVersion: cniVersion });
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     throw new CniError(
@@ -348,24 +342,11 @@ function cachedResult(
 }
 
 /** For DEL, which goes on without a result that is not valid: the plugins must be asked all the same. */
-function usableCachedResult(
-  context: ChainContext,
-  list: NetworkConfigList,
-  runtime: RuntimeConf,
-  cached: CachedAttachment | undefined,
-): Uint8Array | undefined {
+function usableCachedResult(...asked: Parameters<typeof cachedResult>): Uint8Array | undefined {
   try {
-    return cachedResult(context, list, runtime, cached);
+    return cachedResult(...asked);
   } catch (error) {
     if (error instanceof CniError) return undefined;
     throw error;
   }
-}
-
-function inNetworkVersion(context: ChainContext, list: NetworkConfigList, result: Uint8Array): Uint8Array {
-  return context.kernels.convertResult({
-    result,
-    configVersion: list.cniVersion,
-    targetVersion: list.cniVersion,
-  });
 }

@@ -46,6 +46,16 @@ export class CniError extends ExpectedError {
   }
 }
 
+/** Code 7: what a configuration or an annotation asks for cannot be done. */
+export function configError(message: string): CniError {
+  return new CniError(CniErrorCode.invalidNetworkConfig, message);
+}
+
+/** Code 4: a CNI_ variable is missing or wrong. */
+export function environmentError(message: string): CniError {
+  return new CniError(CniErrorCode.invalidEnvironment, message);
+}
+
 /** The codes of what is wrong with an input. */
 const inputCodes: Readonly<Record<InputErrorKind, number>> = {
   syntax: CniErrorCode.decodingFailure,

@@ -15,7 +15,7 @@ import {
 import { keySpelling } from "../base/key-spelling.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { parseNetworkConfig } from "./config.ts";
-import { CniError, CniErrorCode } from "./errors.ts";
+import { configError } from "./errors.ts";
 import { checkNetworkName } from "./names.ts";
 import type { NetworkConfigList } from "./types.ts";
 
@@ -128,9 +128,7 @@ export class NetworkConfigFiles {
 
   #load(state: FileState): NetworkConfigList {
     const { path } = state;
-    if (!path.endsWith(".conflist")) {
-      return this.#networks.get(path, [state], () => this.#parseSingle(path));
-    }
+    if (!path.endsWith(".conflist")) return this.#networks.get(path, [state], () => this.#parseSingle(path));
     const file = this.#listFiles.get(path, [state], () => readListFile(path));
     const further =
       file.pluginDirectory === undefined ? [] : fileStates(file.pluginDirectory, pluginExtensions);
@@ -151,10 +149,7 @@ export class NetworkConfigFiles {
     const bytes = readFile(path);
     const list = parseNetworkConfig(bytes, path, this.#kernels);
     if (list.isList) {
-      throw new CniError(
-        CniErrorCode.invalidNetworkConfig,
-        `${path}: has no type; a list of plugins belongs in a file that ends in .conflist`,
-      );
+      throw configError(`${path}: has no type; a list of plugins belongs in a file that ends in .conflist`);
     }
     return list;
   }
@@ -179,7 +174,7 @@ export class NetworkConfigFiles {
       // A plugin has the network's name, whatever its file says.
       const { isList } = parseNetworkConfig(bytes, path, this.#kernels, { name: "plugin" });
       if (!isList) return bytes;
-      throw new CniError(CniErrorCode.invalidNetworkConfig, `${path}: has no type; it must be one plugin`);
+      throw configError(`${path}: has no type; it must be one plugin`);
     });
   }
 }

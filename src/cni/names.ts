@@ -2,7 +2,7 @@
 
 import { textError } from "../base/input-error.ts";
 import { quoted } from "../log/quoted.ts";
-import { CniError, CniErrorCode } from "./errors.ts";
+import { environmentError } from "./errors.ts";
 
 /** The characters that the spec allows in container ids and network names. */
 const identifier = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
@@ -33,14 +33,12 @@ export function isContainerId(text: string): boolean {
 /** @throws {CniError} 4: empty, not an alphanumeric followed by `[A-Za-z0-9_.-]*`, or longer than 228 characters */
 export function checkContainerId(containerId: string): void {
   if (isContainerIdTooLong(containerId)) {
-    throw new CniError(
-      CniErrorCode.invalidEnvironment,
+    throw environmentError(
       `CNI_CONTAINERID ${quoted(containerId)} is longer than the ${longestContainerId} characters that the names of its files have room for`,
     );
   }
   if (identifier.test(containerId)) return;
-  throw new CniError(
-    CniErrorCode.invalidEnvironment,
+  throw environmentError(
     containerId === ""
       ? "CNI_CONTAINERID is not set"
       : `CNI_CONTAINERID ${quoted(containerId)} must be letters, digits, "_", "." and "-", the first a letter or digit`,
@@ -56,18 +54,13 @@ export function checkContainerId(containerId: string): void {
 export function checkIfName(ifName: string, where = "CNI_IFNAME"): void {
   const problem = ifNameProblem(ifName);
   if (problem === undefined) return;
-  throw new CniError(
-    CniErrorCode.invalidEnvironment,
-    `${where}: interface name ${quoted(ifName)} ${problem}`,
-  );
+  throw environmentError(`${where}: interface name ${quoted(ifName)} ${problem}`);
 }
 
 /** The problem of an interface name; undefined: none. */
 export function ifNameProblem(ifName: string): string | undefined {
   if (ifName === "") return "is empty";
-  if (Buffer.byteLength(ifName) > maximalIfNameLength) {
-    return `is longer than ${maximalIfNameLength} bytes`;
-  }
+  if (Buffer.byteLength(ifName) > maximalIfNameLength) return `is longer than ${maximalIfNameLength} bytes`;
   if (ifName === "." || ifName === "..") return "is not allowed";
   if (/[/:%\s\p{Cc}]/u.test(ifName)) {
     return "has a slash, a colon, a percent sign, white space or a control character";

@@ -54,9 +54,7 @@ export function executorErrorCode(error: unknown): ExecutorErrorCode | undefined
 /** The error of a plugin that ended with a non-zero exit code (spec, section 5, "Error"). */
 export function pluginFailure(run: PluginRun, outcome: PluginOutcome): CniError {
   const own = errorObject(outcome.stdout);
-  if (own !== undefined) {
-    return new CniError(own.code, `${subject(run)} failed: ${own.message}`, own.details);
-  }
+  if (own !== undefined) return new CniError(own.code, `${subject(run)} failed: ${own.message}`, own.details);
   const stdout = startOf(outcome.stdout).trim();
   const said = [
     stdout === "" ? "nothing on stdout" : `no error object on stdout but ${quoted(stdout, outputShown)}`,

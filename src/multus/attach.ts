@@ -1,7 +1,7 @@
 /** ADD: the plan's delegates in order, and everything undone in reverse if one of them fails (docs/behaviour.md, "What a delegate is given" and "Results"). */
 
 import { addNetworkList } from "../cni/chain.ts";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { configError } from "../cni/errors.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import { executorErrorCode } from "../cni/plugin-failure.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
@@ -164,7 +164,7 @@ function checkFileNames(
       deviceInfoProblem(netconf.runtimeConfig, asked, { name, containerId, ifName });
     if (problem === undefined) continue;
     sendEvent(pod, invalidNetwork(problem));
-    throw podError(new CniError(CniErrorCode.invalidNetworkConfig, problem), pod.pod, name);
+    throw podError(configError(problem), pod.pod, name);
   }
 }
 

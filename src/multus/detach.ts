@@ -98,9 +98,7 @@ export async function deleteAttachments(
 /** Several errors as one: all their texts, and their code if they agree on it. */
 export function oneError(errors: readonly CniError[]): CniError | undefined {
   const [first, ...others] = errors;
-  if (first === undefined || others.length === 0) {
-    return first;
-  }
+  if (first === undefined || others.length === 0) return first;
   const code = others.every((error) => error.code === first.code) ? first.code : CniErrorCode.internal;
   const details = errors.map((error) => error.details).filter((text) => text !== "");
   return new PodError(code, errors.map((error) => error.message).join(" / "), details.join(" / "));

@@ -5,7 +5,7 @@ import { entryOf } from "../base/map-entry.ts";
 import { type CachedAttachment, ResultCache } from "../cni/cache.ts";
 import { gcNetworkList, type ValidAttachment } from "../cni/chain.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
-import { CniError, CniErrorCode, cniErrorOf } from "../cni/errors.ts";
+import { CniError, CniErrorCode, cniErrorOf, configError } from "../cni/errors.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { silentLogger } from "../log/logger.ts";
 import { deleteAttachments, oneError } from "./detach.ts";
@@ -147,7 +147,7 @@ function validContainers(config: Uint8Array): Set<string> | undefined {
   if (list === undefined) return undefined;
   const attachments: unknown = parseJson(list, key) ?? [];
   if (!Array.isArray(attachments)) {
-    throw new CniError(CniErrorCode.invalidNetworkConfig, `GC needs ${key}: a list of attachments`);
+    throw configError(`GC needs ${key}: a list of attachments`);
   }
   const containers = attachments.map((attachment: unknown, index) => {
     const containerId: unknown =
@@ -155,7 +155,7 @@ function validContainers(config: Uint8Array): Set<string> | undefined {
         ? Reflect.get(attachment, "containerID")
         : undefined;
     if (typeof containerId !== "string") {
-      throw new CniError(CniErrorCode.invalidNetworkConfig, `${key}[${index}].containerID is not a text`);
+      throw configError(`${key}[${index}].containerID is not a text`);
     }
     return containerId;
   });

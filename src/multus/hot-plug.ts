@@ -5,7 +5,7 @@
 
 import { addNetworkList } from "../cni/chain.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
-import { CniError, CniErrorCode } from "../cni/errors.ts";
+import { CniError, CniErrorCode, configError, environmentError } from "../cni/errors.ts";
 import { adjustedConfig } from "../cni/kernel-failure.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import { executorErrorCode } from "../cni/plugin-failure.ts";
@@ -80,10 +80,7 @@ export async function plug(
   const found = await lookUpPod(call, undefined);
   const podObject = found === "gone" ? undefined : found?.object;
   if (found !== undefined && podObject === undefined) {
-    throw new CniError(
-      CniErrorCode.invalidEnvironment,
-      `CNI_ARGS: there is no pod ${pod.namespace}/${pod.name} in the cluster`,
-    );
+    throw environmentError(`CNI_ARGS: there is no pod ${pod.namespace}/${pod.name} in the cluster`);
   }
   // Plan and cache have to say what it was plugged in with.
   const network = await networkWithVersion(call, sandbox, asBrought);
@@ -96,7 +93,7 @@ export async function plug(
   // The entry is in a file of that name.
   const problem = attachmentNameProblem(name, sandbox.containerId, ifName);
   if (problem !== undefined) {
-    throw podError(new CniError(CniErrorCode.invalidNetworkConfig, problem), pod, name);
+    throw podError(configError(problem), pod, name);
   }
   const strike = await inPhase(report, "plan-file", () => noteDown(call, delegate, runtime));
   onStarted();
@@ -127,8 +124,7 @@ export async function unplug(call: Call, { network }: PluggedNetwork): Promise<v
   const { sandbox, report } = call;
   const attachment = await asPlugged(call, network);
   if (attachment.place !== undefined && isClusterNetwork(attachment.place)) {
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
+    throw configError(
       `${attachment.ifName} is the interface of the pod's cluster network, which only the runtime's DEL takes away`,
     );
   }
@@ -197,8 +193,7 @@ async function asPlugged(call: Call, network: NetworkConfigList): Promise<Attach
   const owners = [...unplanned, ...inPlan].filter((one) => one.ifName === ifName);
   const own = owners.find(({ networkName }) => networkName === network.name);
   if (owners[0] !== undefined && own === undefined) {
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
+    throw configError(
       `${ifName} of container ${containerId} belongs to network ${owners[0].networkName}, not to ${network.name}`,
     );
   }

@@ -2,7 +2,7 @@
 
 import type { Executor } from "../agent/executor.ts";
 import { statusNetworkList } from "../cni/chain.ts";
-import { CniError, CniErrorCode, errorJson } from "../cni/errors.ts";
+import { environmentError, errorJson } from "../cni/errors.ts";
 import { isContainerIdTooLong } from "../cni/names.ts";
 import { type CniRequest, containerOf, versionAskedFor } from "../cni/request.ts";
 import type { Logger } from "../log/logger.ts";
@@ -202,10 +202,7 @@ export class Multus {
         await statusNetworkList(call.chain, await networkWithVersion(call, undefined, plugged.network));
         return nothing;
       case "GC":
-        throw new CniError(
-          CniErrorCode.invalidEnvironment,
-          "CNI_COMMAND is GC, which is not about one attachment",
-        );
+        throw environmentError("CNI_COMMAND is GC, which is not about one attachment");
     }
   }
 

@@ -14,7 +14,7 @@ import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import type { EvictionPolicy } from "./background/evict-missing.ts";
 import { MissingNetworks } from "./background/missing-networks.ts";
-import { StatusRestorer } from "./background/restore-status.ts";
+import { restoreStatuses } from "./background/restore-status.ts";
 import type { Cluster, Clusters } from "./cluster/cluster.ts";
 import { withinPatience } from "./cluster/patience.ts";
 import type { LastingKeys, Netconf, NetconfOverrides } from "./input/netconf.ts";
@@ -82,8 +82,8 @@ export class Services {
   readonly catalog: NetworkCatalog;
   readonly clock: Clock;
   readonly #options: MultusOptions;
-  /** Makes network-statuses again that a daemon which was killed had not delivered. */
-  readonly #restorer: StatusRestorer;
+  /** Directories of each cluster that background work was begun for. */
+  readonly #begun = new WeakMap<Cluster, Set<string>>();
   readonly #versions = new PluginVersions();
   readonly #followed: FollowedResults;
 
@@ -95,7 +95,6 @@ export class Services {
     this.files = new NetworkConfigFiles(kernels, (problem) => log.error(problem.message));
     this.catalog = new NetworkCatalog(kernels, this.files);
     this.#followed = new FollowedResults(log);
-    this.#restorer = new StatusRestorer({ kernels, busy: this.busy, log });
     this.missing = new MissingNetworks({ kernels, eviction, log });
   }
 
@@ -153,9 +152,13 @@ export class Services {
   }
 
   /** Begins the work of no request for a cluster and a cniDir, once for each: network-statuses are made again, pods without their networks are looked for. */
-  beginBackground(cluster: Cluster, keys: LastingKeys): void {
-    this.#restorer.begin(cluster, keys);
-    this.missing.begin(cluster, keys);
+  beginBackground(cluster: Cluster, { cniDir }: LastingKeys): void {
+    const begun = this.#begun.get(cluster) ?? new Set();
+    if (begun.has(cniDir)) return;
+    this.#begun.set(cluster, begun.add(cniDir));
+    const { kernels, busy } = this;
+    void restoreStatuses(cluster, cniDir, { kernels, busy, log: this.#options.log });
+    this.missing.begin(cluster, cniDir);
   }
 
   /** The cluster that a request belongs to. Requests that need none go on without one that cannot be used. */

@@ -21,9 +21,7 @@ export async function status(catalog: NetworkCatalog, call: Call): Promise<void>
   }
   if (cluster !== undefined) await pause(cluster.untilListed());
   const problem = cluster?.problem();
-  if (problem !== undefined) {
-    throw new CniError(CniErrorCode.pluginNotAvailable, problem);
-  }
+  if (problem !== undefined) throw new CniError(CniErrorCode.pluginNotAvailable, problem);
   const network = await clusterNetwork(catalog, call);
   const nameProblem = usualNameProblem(network.name, usualClusterIfName);
   if (nameProblem !== undefined) throw new CniError(CniErrorCode.pluginNotAvailable, nameProblem);

@@ -3,9 +3,9 @@
  * lacks its network-status.
  */
 
+import { entryOf } from "../../base/map-entry.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import type { LastingKeys } from "../input/netconf.ts";
 import { type PodReference, podKey } from "../input/pod.ts";
 import type { MissingNetworksOptions, MissingPod, MissingSearch } from "./missing-search.ts";
 
@@ -47,14 +47,10 @@ export class MissingNetworks {
     return Array.from(this.#clusters.values()).flatMap(({ search }) => search?.found ?? []);
   }
 
-  /** Looks in the background, once for each cluster and directory, when the cluster's pods are known. Never throws. */
-  begin(cluster: Cluster, { cniDir }: Pick<LastingKeys, "cniDir">): void {
-    let of = this.#clusters.get(cluster);
-    if (of === undefined) {
-      of = { cluster, cniDirs: new Set(), search: undefined, loading: undefined };
-      this.#clusters.set(cluster, of);
-    }
-    if (of.cniDirs.has(cniDir)) return;
+  /** Looks in the background when the cluster's pods are known. To be called once for each cluster and directory. Never throws. */
+  begin(cluster: Cluster, cniDir: string): void {
+    const none = (): OfCluster => ({ cluster, cniDirs: new Set(), search: undefined, loading: undefined });
+    const of = entryOf(this.#clusters, cluster, none);
     of.cniDirs.add(cniDir);
     this.#lookTwice(of);
   }

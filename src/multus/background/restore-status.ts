@@ -12,7 +12,6 @@ import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { type StatusPart, sendNetworkStatus } from "../cluster/network-status.ts";
-import type { LastingKeys } from "../input/netconf.ts";
 import { type PodReference, podKey } from "../input/pod.ts";
 import { isClusterNetwork } from "../plan/delegate.ts";
 import type { Containers } from "../request/busy.ts";
@@ -35,42 +34,23 @@ interface Candidate {
   readonly podObject: PodReference;
 }
 
-export class StatusRestorer {
-  readonly #options: RestorerOptions;
-  /** The directories that were looked through, or will be once the cluster's pods are known. */
-  readonly #begun = new WeakMap<Cluster, Set<string>>();
-
-  constructor(options: RestorerOptions) {
-    this.#options = options;
-  }
-
-  /** Begins in the background, once for each cluster and directory. Never throws. */
-  begin(cluster: Cluster, { cniDir }: LastingKeys): void {
-    let directories = this.#begun.get(cluster);
-    if (directories === undefined) {
-      directories = new Set();
-      this.#begun.set(cluster, directories);
-    }
-    if (directories.has(cniDir)) return;
-    directories.add(cniDir);
-    this.#restore(cluster, cniDir).catch((error: unknown) => {
-      this.#options.log.error("cannot rebuild missing network-statuses", {
-        cniDir,
-        error: errorText(error),
-      });
-    });
-  }
-
-  async #restore(cluster: Cluster, cniDir: string): Promise<void> {
+/** Rebuilds the missing ones of a cluster's pods that have their state below `cniDir`. Never throws. */
+export async function restoreStatuses(
+  cluster: Cluster,
+  cniDir: string,
+  options: RestorerOptions,
+): Promise<void> {
+  const { log } = options;
+  try {
     if (!(await cluster.pods.untilWatched())) return;
-    const cache = new ResultCache(cniDir, this.#options.log);
+    const disk = { ...options, cluster, cniDir, cache: new ResultCache(cniDir, log) };
     let plans = 0;
     /** By `namespace/name`: an old sandbox that was not taken away yet says nothing about the pod as it is. */
     const newest = new Map<string, Candidate>();
     for await (const containerId of plannedContainers(cniDir)) {
       plans += 1;
       await giveWay();
-      const candidate = this.#candidateOf(cluster, cniDir, cache, containerId);
+      const candidate = candidateOf(disk, containerId);
       if (candidate === undefined) continue;
       const key = podKey(candidate.podObject);
       if (candidate.plannedAt >= (newest.get(key)?.plannedAt ?? 0)) newest.set(key, candidate);
@@ -78,66 +58,56 @@ export class StatusRestorer {
     let restored = 0;
     for (const candidate of newest.values()) {
       await giveWay();
-      if (this.#send(cluster, cniDir, cache, candidate)) restored += 1;
+      if (send(disk, candidate)) restored += 1;
     }
-    this.#options.log.verbose("network-statuses of earlier pods were checked", {
-      cniDir,
-      plans,
-      missing: newest.size,
-      restored,
+    const found = { cniDir, plans, missing: newest.size, restored };
+    log.verbose("network-statuses of earlier pods were checked", found);
+  } catch (error) {
+    log.error("cannot rebuild missing network-statuses", { cniDir, error: errorText(error) });
+  }
+}
+
+/** The pods of a cluster, and a directory with their state. */
+interface Disk extends RestorerOptions {
+  readonly cluster: Cluster;
+  readonly cniDir: string;
+  readonly cache: ResultCache;
+}
+
+/** Nothing else runs meanwhile: what is handed over is what the disk says at that moment. @returns false: there is no status to hand over */
+function send(disk: Disk, { containerId, podObject }: Candidate): boolean {
+  const { cluster, kernels, busy, log } = disk;
+  if (busy.has(containerId)) return false;
+  const container = readContainer(disk.cniDir, containerId, disk);
+  const parts = container.attachments.flatMap(({ name, ifName, plugins, cached }, place): StatusPart | [] => {
+    const result = cached?.result;
+    if (result === undefined) return [];
+    return { name, ifName, isDefault: isClusterNetwork(place), result, firstPlugin: plugins[0] ?? "" };
+  });
+  // An ADD that is not finished, or a DEL.
+  if (!hasWholePlan(container) || parts.length < container.attachments.length) return false;
+  try {
+    sendNetworkStatus({ cluster, podObject }, kernels, parts);
+    return true;
+  } catch (error) {
+    log.error("cannot rebuild a missing network-status", {
+      pod: podKey(podObject),
+      container: containerId,
+      error: errorText(error),
     });
+    return false;
   }
+}
 
-  /** Nothing else runs meanwhile: what is handed over is what the disk says at that moment. @returns false: there is no status to hand over */
-  #send(
-    cluster: Cluster,
-    cniDir: string,
-    cache: ResultCache,
-    { containerId, podObject }: Candidate,
-  ): boolean {
-    const { kernels, busy, log } = this.#options;
-    if (busy.has(containerId)) return false;
-    const container = readContainer(cniDir, containerId, { kernels, cache });
-    const parts = container.attachments.flatMap(
-      ({ name, ifName, plugins, cached }, place): StatusPart | [] => {
-        const result = cached?.result;
-        const firstPlugin = plugins[0] ?? "";
-        return result === undefined
-          ? []
-          : { name, ifName, isDefault: isClusterNetwork(place), result, firstPlugin };
-      },
-    );
-    // An ADD that is not finished, or a DEL.
-    if (!hasWholePlan(container) || parts.length < container.attachments.length) return false;
-    try {
-      sendNetworkStatus({ cluster, podObject }, kernels, parts);
-      return true;
-    } catch (error) {
-      log.error("cannot rebuild a missing network-status", {
-        pod: podKey(podObject),
-        container: containerId,
-        error: errorText(error),
-      });
-      return false;
-    }
-  }
-
-  /** @returns undefined where the container's pod has its status, or it cannot be told whose it is */
-  #candidateOf(
-    { pods }: Cluster,
-    cniDir: string,
-    cache: ResultCache,
-    containerId: string,
-  ): Candidate | undefined {
-    const { kernels } = this.#options;
-    const pod = podOf(readContainer(cniDir, containerId, { kernels, cache }));
-    // Without a UID it may be another pod of that name.
-    if (pod === undefined || pod.uid === "") return undefined;
-    const podObject = pods.withoutStatus(pod);
-    if (podObject === undefined) return undefined;
-    const plannedAt = plannedAtOf(cniDir, containerId);
-    return plannedAt === undefined ? undefined : { containerId, plannedAt, podObject };
-  }
+/** @returns undefined where the container's pod has its status, or it cannot be told whose it is */
+function candidateOf(disk: Disk, containerId: string): Candidate | undefined {
+  const pod = podOf(readContainer(disk.cniDir, containerId, disk));
+  // Without a UID it may be another pod of that name.
+  if (pod === undefined || pod.uid === "") return undefined;
+  const podObject = disk.cluster.pods.withoutStatus(pod);
+  if (podObject === undefined) return undefined;
+  const plannedAt = plannedAtOf(disk.cniDir, containerId);
+  return plannedAt === undefined ? undefined : { containerId, plannedAt, podObject };
 }
 
 /** undefined: it is gone. */

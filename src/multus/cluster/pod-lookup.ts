@@ -1,7 +1,7 @@
 /** Which pod an ADD is for, and which annotations count: the request's, the watch's or the API's (docs/behaviour.md, "Pod lookup"). */
 
 import { ExpectedError } from "../../base/input-error.ts";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { environmentError } from "../../cni/errors.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { PodReference } from "../input/pod.ts";
@@ -70,9 +70,7 @@ export async function findPod(
     // The kubelet's file is the pod. Its mirror in the cluster may not be there yet, and whoever edits the mirror changes nothing.
     return { annotations: given, object: details?.isStatic ? { ...pod, uid: details.uid } : undefined };
   }
-  if (details === undefined) {
-    return undefined;
-  }
+  if (details === undefined) return undefined;
   const found = objectOf(pod, details, given);
   const differing = differingAnnotations(given, details.annotations);
   return differing.length === 0 ? found : newer(pods, pod, found, differing, log);
@@ -108,9 +106,7 @@ async function newer(
     say("request");
     return found;
   }
-  if (live === undefined) {
-    return undefined;
-  }
+  if (live === undefined) return undefined;
   say(differingAnnotations(given, live.annotations).length === 0 ? "request" : "API");
   return objectOf(pod, live, live.annotations);
 }
@@ -118,8 +114,7 @@ async function newer(
 /** @throws {CniError} 4 */
 function objectOf(pod: PodReference, details: PodDetails, annotations: Annotations): FoundPod {
   if (isAnotherPod(pod, details)) {
-    throw new CniError(
-      CniErrorCode.invalidEnvironment,
+    throw environmentError(
       `CNI_ARGS: K8S_POD_UID is ${pod.uid}, but the pod ${pod.namespace}/${pod.name} of the cluster has UID ${details.uid}: another pod has taken the name`,
     );
   }
@@ -128,9 +123,7 @@ function objectOf(pod: PodReference, details: PodDetails, annotations: Annotatio
 
 /** An error that is not the API's is a bug, and is thrown on. */
 function logUnanswered(error: unknown, log: Logger): void {
-  if (!(error instanceof ExpectedError)) {
-    throw error;
-  }
+  if (!(error instanceof ExpectedError)) throw error;
   log.error("the pod cannot be looked up: going on with the annotations that came with the request", {
     error: errorText(error),
   });

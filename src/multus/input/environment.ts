@@ -1,7 +1,7 @@
 /** The requirements of a command: CNI_ variables, and a version of the spec that has it (CNI spec, section 2; docs/behaviour.md, "Plugin protocol"). */
 
 import { resultsDirectory } from "../../cni/cache.ts";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { CniError, CniErrorCode, environmentError } from "../../cni/errors.ts";
 import { checkContainerId, checkIfName } from "../../cni/names.ts";
 import type { CniRequest } from "../../cni/request.ts";
 import { compareVersions, versionWhenMissing } from "../../cni/versions.ts";
@@ -43,19 +43,13 @@ function isCommand(text: string): text is Command {
 export function checkEnvironment(request: CniRequest, { withoutPath = false } = {}): Command {
   const { command } = request;
   if (!isCommand(command)) {
-    throw new CniError(
-      CniErrorCode.invalidEnvironment,
-      `CNI_COMMAND is ${quoted(command)}, which is no command`,
-    );
+    throw environmentError(`CNI_COMMAND is ${quoted(command)}, which is no command`);
   }
   const missing = required[command]
     .filter((variable) => request[variable] === "" && !(withoutPath && variable === "path"))
     .map((variable) => variableNames[variable]);
   if (missing.length > 0) {
-    throw new CniError(
-      CniErrorCode.invalidEnvironment,
-      `${command} needs ${missing.join(", ")} in its environment`,
-    );
+    throw environmentError(`${command} needs ${missing.join(", ")} in its environment`);
   }
   if (request.containerId !== "") {
     checkContainerId(request.containerId);
@@ -64,15 +58,12 @@ export function checkEnvironment(request: CniRequest, { withoutPath = false } = 
       (directory) => directory === request.containerId || directory === `.${request.containerId}`,
     );
     if (taken !== undefined) {
-      throw new CniError(
-        CniErrorCode.invalidEnvironment,
+      throw environmentError(
         `CNI_CONTAINERID "${request.containerId}" cannot be used: cniDir has a directory ${taken}`,
       );
     }
   }
-  if (request.ifName !== "") {
-    checkIfName(request.ifName);
-  }
+  if (request.ifName !== "") checkIfName(request.ifName);
   return command;
 }
 

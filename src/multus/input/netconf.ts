@@ -4,7 +4,7 @@ import validateNetconf from "../../../build/validators/netconf.validator.mjs";
 import { arrayElements, isNull, objectMembers } from "../../base/json.ts";
 import { keySpelling, type PresentMembers } from "../../base/key-spelling.ts";
 import { checkSchema } from "../../base/schema.ts";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { configError } from "../../cni/errors.ts";
 import { checkNetworkName } from "../../cni/names.ts";
 import { checkVersion } from "../../cni/versions.ts";
 import { quoted } from "../../log/quoted.ts";
@@ -150,10 +150,7 @@ export function parseNetconf(bytes: Uint8Array, overrides: NetconfOverrides = no
   const delegates =
     clusterNetwork === "" ? (overrides.delegates ?? rawDelegates(read.keys, read.members, where) ?? []) : [];
   if (clusterNetwork === "" && delegates.length === 0) {
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
-      `${where}: one of clusterNetwork and delegates is required`,
-    );
+    throw configError(`${where}: one of clusterNetwork and delegates is required`);
   }
 
   return {

@@ -5,7 +5,7 @@
  */
 
 import { backslash } from "../../base/json-bytes.ts";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { configError } from "../../cni/errors.ts";
 import { pluginTypeProblem } from "../../cni/names.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import type { PluginParts } from "../../kernels/index.ts";
@@ -58,10 +58,7 @@ export function refusedPluginOf(network: NetworkConfigList, ownType = ""): strin
 export function refuseOwnPlugins(network: NetworkConfigList, where: string, ownType = ""): void {
   const problem = refusedPluginOf(network, ownType);
   if (problem === undefined) return;
-  throw new CniError(
-    CniErrorCode.invalidNetworkConfig,
-    `${where}: network ${quoted(network.name)}: ${problem}`,
-  );
+  throw configError(`${where}: network ${quoted(network.name)}: ${problem}`);
 }
 
 function problemOf({ type, bytes }: PluginParts): string | undefined {

@@ -16,9 +16,7 @@ export class PodError extends CniError {}
  * @param network the name of the network, "" if the error is about none
  */
 export function podError(error: unknown, pod: Omit<PodReference, "sandboxId">, network = ""): CniError {
-  if (error instanceof PodError) {
-    return error;
-  }
+  if (error instanceof PodError) return error;
   const { code, details } = cniErrorOf(error) ?? { code: CniErrorCode.internal, details: "" };
   return new PodError(code, prefix(pod, network) + errorText(error), details, { cause: error });
 }

@@ -15,7 +15,7 @@ import {
 import { type KeySpelling, keySpelling } from "../../base/key-spelling.ts";
 import { checkSchema, invalidValue } from "../../base/schema.ts";
 import { TextPlaces } from "../../base/text-places.ts";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { CniError, CniErrorCode, configError } from "../../cni/errors.ts";
 import { ifNameProblem } from "../../cni/names.ts";
 import { quoted } from "../../log/quoted.ts";
 import { longestAnnotation, usualNetworksPerPod } from "./bounds.ts";
@@ -36,26 +36,29 @@ export function selectsNetworks(annotations: Readonly<Record<string, string>>): 
   return podAnnotationsRead.some((name) => !emptySelection.test(annotations[name] ?? ""));
 }
 
-/** One network that a pod selects. */
-export interface NetworkSelection {
-  readonly name: string;
-  readonly namespace: string;
-  readonly interfaceRequest?: string | undefined;
-  /** Addresses or CIDRs. */
-  readonly ips?: readonly string[] | undefined;
+/** A selection's wishes for the attachment, beyond the network itself. */
+export interface AttachmentRequest {
+  readonly ifName?: string | undefined;
   readonly mac?: string | undefined;
   readonly infinibandGUID?: string | undefined;
+  /** Addresses or CIDRs. */
+  readonly ips?: readonly string[] | undefined;
   /** Raw JSON array. */
   readonly portMappings?: Uint8Array | undefined;
   /** Raw JSON object. */
   readonly bandwidth?: Uint8Array | undefined;
-  /** `default-route`: gateway addresses. An empty list is not the same as none. */
+  readonly deviceID?: string | undefined;
+  /** `default-route`: gateways of the default routes; an empty list asks for those that the network brings itself. */
   readonly defaultRoute?: readonly string[] | undefined;
+}
+
+/** One network that a pod selects. */
+export interface NetworkSelection {
+  readonly name: string;
+  readonly namespace: string;
+  readonly request: AttachmentRequest;
   /** `cni-args`: raw JSON object. */
   readonly cniArgs?: Uint8Array | undefined;
-  readonly deviceID?: string | undefined;
-  /** `ipam-claim-reference` */
-  readonly ipamClaimReference?: string | undefined;
 }
 
 /** An item of the JSON form as selection.schema.json has it. */
@@ -69,7 +72,6 @@ interface SelectionItem {
   readonly "infiniband-guid"?: string | null;
   readonly "default-route"?: readonly string[] | null;
   readonly deviceID?: string | null;
-  readonly "ipam-claim-reference"?: string | null;
 }
 
 /** A DNS-1123 label: namespaces, and names in the comma form. */
@@ -106,8 +108,7 @@ export function parseNetworkSelections(
   const where = `annotation ${networksAnnotation}`;
   const count = selectionCount(text, where, most);
   if (count > most) {
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
+    throw configError(
       `${where}: selects ${count} networks, and a pod may have at most ${most} (key maxNetworksPerPod)`,
     );
   }
@@ -124,10 +125,7 @@ export function parseDefaultNetworkSelection(text: string, multusNamespace: stri
   const count = selectionCount(text, where, 1);
   const [selection] = count > 1 ? [] : parseSelections(text, multusNamespace, where);
   if (selection === undefined) {
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
-      `${where}: must name exactly one network, names ${count > 1 ? count : "none"}`,
-    );
+    throw configError(`${where}: must name exactly one network, names ${count > 1 ? count : "none"}`);
   }
   return selection;
 }
@@ -143,10 +141,7 @@ const jsonForm = /[[{"]/;
 function selectionCount(text: string, where: string, most: number): number {
   const length = Buffer.byteLength(text);
   if (length > longestAnnotation) {
-    throw new CniError(
-      CniErrorCode.invalidNetworkConfig,
-      `${where}: has ${length} bytes, and at most ${longestAnnotation} are allowed`,
-    );
+    throw configError(`${where}: has ${length} bytes, and at most ${longestAnnotation} are allowed`);
   }
   let pieces = 1;
   for (let comma = text.indexOf(","); comma >= 0; comma = text.indexOf(",", comma + 1)) pieces++;
@@ -191,7 +186,7 @@ function parseCommaItem(
   return {
     name,
     namespace: namespace || defaultNamespace,
-    interfaceRequest: interfaceRequest || undefined,
+    request: { ifName: interfaceRequest || undefined },
   };
 }
 
@@ -210,16 +205,17 @@ function parseJsonForm(text: string, defaultNamespace: string, where: string): N
     return {
       name: item.name,
       namespace: item.namespace || defaultNamespace,
-      interfaceRequest: item.interface || item.interfaceRequest || undefined,
-      ips: item.ips ?? undefined,
-      mac: item.mac || undefined,
-      infinibandGUID: item["infiniband-guid"] || undefined,
-      portMappings: spelledMappings(rawMember(members, "portMappings"), where),
-      bandwidth: spelledWithin(bandwidthSpelling, rawMember(members, "bandwidth"), where),
-      defaultRoute: item["default-route"] ?? undefined,
+      request: {
+        ifName: item.interface || item.interfaceRequest || undefined,
+        ips: item.ips ?? undefined,
+        mac: item.mac || undefined,
+        infinibandGUID: item["infiniband-guid"] || undefined,
+        portMappings: spelledMappings(rawMember(members, "portMappings"), where),
+        bandwidth: spelledWithin(bandwidthSpelling, rawMember(members, "bandwidth"), where),
+        defaultRoute: item["default-route"] ?? undefined,
+        deviceID: item.deviceID || undefined,
+      },
       cniArgs: rawMember(members, "cni-args"),
-      deviceID: item.deviceID || undefined,
-      ipamClaimReference: item["ipam-claim-reference"] || undefined,
     };
   });
 }

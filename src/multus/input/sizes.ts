@@ -1,6 +1,6 @@
 /** Checks of sizes that a plan does not have: configurations with what is selected for them, and results. */
 
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { CniError, CniErrorCode, configError } from "../../cni/errors.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import { longestConfiguration, longestResults } from "./bounds.ts";
 
@@ -16,8 +16,7 @@ export function checkCniArgs(
 ): void {
   const length = bytes.length + (cniArgs?.length ?? 0) * plugins.length;
   if (length <= longestConfiguration) return;
-  throw new CniError(
-    CniErrorCode.invalidNetworkConfig,
+  throw configError(
     `${where}: cni-args go into each of its ${plugins.length} plugins, which makes ${length} bytes, and at most ${longestConfiguration} are allowed`,
   );
 }

@@ -5,7 +5,7 @@ import { keySpelling } from "../../base/key-spelling.ts";
 import { excessOfFileName } from "../../cni/names.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import { quoted } from "../../log/quoted.ts";
-import type { AttachmentRequest } from "./delegate.ts";
+import type { AttachmentRequest } from "../input/selection.ts";
 
 /** Capabilities that every network gets, whether or not a plugin of it asks for them: the result cache keeps them all, as Go multus has it. */
 export const commonCapabilities: ReadonlySet<string> = new Set([
@@ -63,15 +63,11 @@ const mayBeEmpty = keySpelling(["protocol", "hostIP"]);
 /** Port mappings without their empty `protocol` and `hostIP`: plugins take an empty hostIP for one that cannot be parsed. */
 function tidyPortMappings(value: Uint8Array): Uint8Array {
   const text = decoder.decode(value);
-  if (!text.includes('""')) {
-    return value;
-  }
+  if (!text.includes('""')) return value;
   const entries = arrayElements(value, "runtimeConfig.portMappings").map((entry) => {
     const members = objectMembers(entry, "runtimeConfig.portMappings");
     for (const [key, member] of members) {
-      if (mayBeEmpty.isKnown(key) && isNothing(member)) {
-        members.delete(key);
-      }
+      if (mayBeEmpty.isKnown(key) && isNothing(member)) members.delete(key);
     }
     return joinMembers(members);
   });
@@ -82,16 +78,10 @@ function tidyPortMappings(value: Uint8Array): Uint8Array {
 function requested(request: AttachmentRequest): ReadonlyMap<string, Uint8Array> {
   const { portMappings, bandwidth, ips, mac, infinibandGUID, deviceID } = request;
   const members = new Map<string, Uint8Array>();
-  if (portMappings !== undefined) {
-    members.set("portMappings", tidyPortMappings(portMappings));
-  }
-  if (bandwidth !== undefined) {
-    members.set("bandwidth", bandwidth);
-  }
+  if (portMappings !== undefined) members.set("portMappings", tidyPortMappings(portMappings));
+  if (bandwidth !== undefined) members.set("bandwidth", bandwidth);
   for (const [key, value] of Object.entries({ ips, mac, infinibandGUID, deviceID })) {
-    if (value !== undefined) {
-      members.set(key, encoder.encode(JSON.stringify(value)));
-    }
+    if (value !== undefined) members.set(key, encoder.encode(JSON.stringify(value)));
   }
   return members;
 }

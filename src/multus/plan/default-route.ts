@@ -2,8 +2,8 @@
 
 import { isIP, isIPv4 } from "node:net";
 import { isJsonObject, type JsonObject } from "../../base/json.ts";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
-import type { AttachmentRequest } from "./delegate.ts";
+import { configError } from "../../cni/errors.ts";
+import type { AttachmentRequest } from "../input/selection.ts";
 
 /** An address family. */
 export type Family = 4 | 6;
@@ -47,8 +47,7 @@ export function checkDefaultRoutes(delegates: readonly Requesting[]): void {
     if (asked.length > 1) {
       const named = asked.slice(0, gatewaysNamed).map(({ gateway, name }) => `${gateway} of ${name}`);
       const others = asked.length > named.length ? `, ${asked.length} in all` : "";
-      throw new CniError(
-        CniErrorCode.invalidNetworkConfig,
+      throw configError(
         `default-route: a pod can have one IPv${family} gateway, but its networks ask for ${named.join(" and ")}${others}`,
       );
     }
@@ -86,9 +85,7 @@ export function askedRoutes(delegates: readonly Requesting[]): AskedRoutes {
  */
 export function defaultRouteEdit({ request }: Requesting, asked: AskedRoutes): DefaultRouteEdit | undefined {
   const own = request.defaultRoute;
-  if (own !== undefined && own.length === 0) {
-    return undefined;
-  }
+  if (own !== undefined && own.length === 0) return undefined;
   const clear = asked.families;
   return clear.length === 0 ? undefined : { clear, add: own ?? [] };
 }
@@ -183,9 +180,7 @@ function objectsIn(list: unknown): JsonObject[] {
 
 /** The marks that Go multus keeps in its plan, of a pod any of whose networks asks for a default route. */
 export function gatewayFilter({ request }: Requesting, asked: AskedRoutes): GatewayFilter {
-  if (!asked.any) {
-    return { ipv4: false, ipv6: false };
-  }
+  if (!asked.any) return { ipv4: false, ipv6: false };
   const own = (request.defaultRoute ?? []).map(familyOf);
   return { ipv4: !own.includes(4), ipv6: !own.includes(6) };
 }

@@ -1,22 +1,7 @@
 /** A delegate: one network of a pod's plan, with what was asked for it. */
 
 import type { NetworkConfigList } from "../../cni/types.ts";
-
-/** A network selection's wishes for the attachment, beyond the network itself. */
-export interface AttachmentRequest {
-  readonly ifName?: string | undefined;
-  readonly mac?: string | undefined;
-  readonly infinibandGUID?: string | undefined;
-  /** Addresses or CIDRs. */
-  readonly ips?: readonly string[] | undefined;
-  /** Raw JSON array. */
-  readonly portMappings?: Uint8Array | undefined;
-  /** Raw JSON object. */
-  readonly bandwidth?: Uint8Array | undefined;
-  readonly deviceID?: string | undefined;
-  /** Gateways of the default routes; an empty list asks for those that the network brings itself. */
-  readonly defaultRoute?: readonly string[] | undefined;
-}
+import type { AttachmentRequest } from "../input/selection.ts";
 
 /** One entry of a plan. */
 export interface Delegate {

@@ -5,7 +5,7 @@ import { ExpectedError, textError } from "../../base/input-error.ts";
 import { joinElements, joinMembers } from "../../base/json.ts";
 import type { LargeTurns } from "../../base/large-work.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
-import { CniError, CniErrorCode, cniErrorOf } from "../../cni/errors.ts";
+import { CniError, CniErrorCode, cniErrorOf, configError } from "../../cni/errors.ts";
 import type { NetworkConfigFiles } from "../../cni/files.ts";
 import { adjustedConfig } from "../../cni/kernel-failure.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
@@ -86,9 +86,7 @@ function mayStandForFile({ namespace }: Nad, netconf: Netconf): boolean {
 /** Tells of what is wrong with a definition itself. @returns the error */
 function reported(error: unknown, { onInvalid }: ReportedNads): unknown {
   const known = cniErrorOf(error);
-  if (known !== undefined && nadProblems.includes(known.code)) {
-    onInvalid(known);
-  }
+  if (known !== undefined && nadProblems.includes(known.code)) onInvalid(known);
   return error;
 }
 
@@ -116,8 +114,7 @@ export class NetworkCatalog {
     if (value.includes("/")) {
       const found = this.#atPath(value, key);
       if (found === undefined) {
-        throw new CniError(
-          CniErrorCode.invalidNetworkConfig,
+        throw configError(
           `${where}: there is no such file, nor a directory of that name with a .conf or .conflist`,
         );
       }
@@ -136,8 +133,7 @@ export class NetworkCatalog {
     const network = this.#inPlaceOf(broken, confDir, value, nads);
     if (network === undefined) {
       if (nads.source !== undefined) nads.onMissing(multusNamespace, value);
-      throw new CniError(
-        CniErrorCode.invalidNetworkConfig,
+      throw configError(
         `${where}: neither a network-attachment-definition of namespace ${netconf.multusNamespace} nor the name of a configuration in ${netconf.confDir}`,
       );
     }
@@ -183,10 +179,7 @@ export class NetworkCatalog {
     }
     if (found === undefined) {
       if (nads.source !== undefined) nads.onMissing(namespace, name);
-      throw new CniError(
-        CniErrorCode.invalidNetworkConfig,
-        `there is no network-attachment-definition ${name} in namespace ${namespace}`,
-      );
+      throw configError(`there is no network-attachment-definition ${name} in namespace ${namespace}`);
     }
     return found;
   }
@@ -235,15 +228,12 @@ export class NetworkCatalog {
   auxiliary(netconf: Netconf): FoundNetwork | undefined {
     const { auxiliaryCniChainName: name, clusterNetwork } = netconf;
     if (!clusterNetwork.includes("/")) {
-      throw new CniError(
-        CniErrorCode.invalidNetworkConfig,
+      throw configError(
         `auxiliaryCNIChainName ${bounded(name)}: clusterNetwork has to be a path, as the chain is looked for beside it, but is ${quoted(clusterNetwork)}`,
       );
     }
     const plugins = this.#files.pluginsOf(dirname(clusterNetwork), name);
-    if (plugins.length === 0) {
-      return undefined;
-    }
+    if (plugins.length === 0) return undefined;
     const bytes = joinMembers([
       ...(netconf.cniVersion === ""
         ? []
@@ -264,13 +254,9 @@ export class NetworkCatalog {
     netconf: Netconf,
     additions: ConfigAdditions,
   ): Promise<FoundNetwork | undefined> {
-    if (source === undefined) {
-      return undefined;
-    }
+    if (source === undefined) return undefined;
     const nad = await source.get(namespace, name);
-    if (nad === undefined) {
-      return undefined;
-    }
+    if (nad === undefined) return undefined;
     const length = nad.config.length + (additions.cniArgs?.length ?? 0);
     return await largeWork.run(length, () => this.#ofNad(nad, netconf, additions));
   }
@@ -291,33 +277,25 @@ export class NetworkCatalog {
 
   /** The configuration as the object has it, or the file that stands in for an empty one. */
   #writtenIn(nad: Nad, netconf: Netconf): NetworkConfigList {
-    if (nad.config.length === 0) {
-      return this.#standIn(nad, netconf);
-    }
+    if (nad.config.length === 0) return this.#standIn(nad, netconf);
     const { config, where } = nad;
     let parsed = this.#parsedNads.get(config);
     if (parsed === undefined || parsed.where !== where) {
       parsed = { where, network: this.#parseNad(nad) };
       this.#parsedNads.set(config, parsed, memoryOf(parsed.network, config.length));
     }
-    if (parsed.network instanceof ExpectedError) {
-      throw parsed.network;
-    }
+    if (parsed.network instanceof ExpectedError) throw parsed.network;
     return parsed.network;
   }
 
   /** An object with an error in it is as much work as one without, and as many pods may name it. */
   #parseNad({ config, where, name }: Nad): NetworkConfigList | ExpectedError {
     const problem = nadConfigProblem(config.length);
-    if (problem !== undefined) {
-      return textError("content", where, [{ message: problem }]);
-    }
+    if (problem !== undefined) return textError("content", where, [{ message: problem }]);
     try {
       return this.#parse(config, where, name);
     } catch (error) {
-      if (error instanceof ExpectedError) {
-        return error;
-      }
+      if (error instanceof ExpectedError) return error;
       throw error;
     }
   }

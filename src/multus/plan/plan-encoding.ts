@@ -3,7 +3,7 @@
 import { arrayElements, fieldMembers, isJsonObject, type JsonObject, memberValue } from "../../base/json.ts";
 import { openBrace, openBracket } from "../../base/json-bytes.ts";
 import { keySpelling } from "../../base/key-spelling.ts";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { CniError, CniErrorCode, configError } from "../../cni/errors.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import { longestPlan } from "../input/bounds.ts";
 import { type AskedRoutes, askedRoutes, gatewayFilter } from "./default-route.ts";
@@ -11,9 +11,7 @@ import type { Delegate } from "./delegate.ts";
 
 /** Is it a list, an object or a text with something in it? Go leaves out empty ones. */
 export function isNonEmpty(value: unknown): boolean {
-  if (Array.isArray(value)) {
-    return value.length > 0;
-  }
+  if (Array.isArray(value)) return value.length > 0;
   return isJsonObject(value) ? Object.keys(value).length > 0 : typeof value === "string" && value !== "";
 }
 
@@ -30,9 +28,7 @@ function pluginProjection(plugin: Uint8Array): JsonObject {
   const projection: Record<string, unknown> = {};
   for (const key of pluginKeys) {
     const value = memberValue(members, key);
-    if (isNonEmpty(value)) {
-      projection[key] = value;
-    }
+    if (isNonEmpty(value)) projection[key] = value;
   }
   const ipam = members.get("ipam");
   const type = ipam !== undefined && isObjectText(ipam) ? ipamType(ipam) : undefined;
@@ -52,14 +48,10 @@ function listProjection(list: Uint8Array): JsonObject {
   const projection: Record<string, unknown> = {};
   for (const key of ["cniVersion", "name"]) {
     const value = memberValue(members, key);
-    if (isNonEmpty(value)) {
-      projection[key] = value;
-    }
+    if (isNonEmpty(value)) projection[key] = value;
   }
   for (const key of ["disableCheck", "disableGC"]) {
-    if (memberValue(members, key) === true) {
-      projection[key] = true;
-    }
+    if (memberValue(members, key) === true) projection[key] = true;
   }
   const plugins = members.get("plugins");
   const elements = plugins?.[0] === openBracket ? arrayElements(plugins, "plugins") : [];
@@ -86,9 +78,7 @@ const texts = new WeakMap<NetworkConfigList, NetworkText>();
 
 function networkText(network: NetworkConfigList): NetworkText {
   const known = texts.get(network);
-  if (known !== undefined) {
-    return known;
-  }
+  if (known !== undefined) return known;
   const conf = projectionText(network, pluginProjection(network.bytes));
   const list = network.isList ? projectionText(network, listProjection(network.bytes)) : "{}";
   const other = `"Conf":${conf},"ConfList":${list}`;
@@ -152,10 +142,7 @@ const entryFrame = 80;
 
 /** The error for a plan that becomes too large. @param name of the network that it does with @param has how much it has then */
 export function planTooLarge(name: string, has: string, most: number): CniError {
-  return new CniError(
-    CniErrorCode.invalidNetworkConfig,
-    `network ${name}: the pod's plan has ${has} with it, and at most ${most} are allowed`,
-  );
+  return configError(`network ${name}: the pod's plan has ${has} with it, and at most ${most} are allowed`);
 }
 
 /**

@@ -16,9 +16,7 @@ export class PlanSize {
       throw planTooLarge(delegate.name, `${this.#plugins} plugins`, mostPlugins);
     }
     this.#bytes += entryLength(delegate);
-    if (this.#bytes > longestPlan) {
-      throw planTooLarge(delegate.name, `${this.#bytes} bytes`, longestPlan);
-    }
+    if (this.#bytes > longestPlan) throw planTooLarge(delegate.name, `${this.#bytes} bytes`, longestPlan);
     return delegate;
   }
 }

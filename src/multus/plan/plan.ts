@@ -1,12 +1,13 @@
 /** The plan: which networks a pod gets, in order (docs/behaviour.md, "From a name to a network" and "Network selection"). */
 
 import { ExpectedError } from "../../base/input-error.ts";
-import { CniError, CniErrorCode } from "../../cni/errors.ts";
+import { configError, environmentError } from "../../cni/errors.ts";
 import type { Netconf } from "../input/netconf.ts";
 import { refuseOwnPlugins } from "../input/own-plugin.ts";
 import type { PodReference } from "../input/pod.ts";
 import { podError } from "../input/pod-error.ts";
 import {
+  type AttachmentRequest,
   defaultNetworkAnnotation,
   type NetworkSelection,
   networksAnnotation,
@@ -14,7 +15,7 @@ import {
   parseNetworkSelections,
 } from "../input/selection.ts";
 import { checkDefaultRoutes } from "./default-route.ts";
-import { type AttachmentRequest, type Delegate, isClusterNetwork } from "./delegate.ts";
+import { type Delegate, isClusterNetwork } from "./delegate.ts";
 import type { FoundNetwork, NetworkCatalog, ReportedNads } from "./networks.ts";
 import { PlanSize } from "./plan-size.ts";
 
@@ -41,9 +42,7 @@ export async function makePlan(catalog: NetworkCatalog, input: PlanInput): Promi
     delegates.push(...(await selectedNetworks(catalog, input, size)));
     checkDefaultRoutes(delegates);
     const auxiliary = netconf.auxiliaryCniChainName === "" ? undefined : catalog.auxiliary(netconf);
-    if (auxiliary !== undefined) {
-      delegates.push(size.add(delegateOf(auxiliary, {}, input)));
-    }
+    if (auxiliary !== undefined) delegates.push(size.add(delegateOf(auxiliary, {}, input)));
     return delegates;
   } catch (error) {
     throw podError(error, pod);
@@ -87,9 +86,7 @@ async function baseNetworks(catalog: NetworkCatalog, input: PlanInput): Promise<
 /** The network that the pod's own annotation puts in the cluster network's place. */
 async function replacedCluster(catalog: NetworkCatalog, input: PlanInput): Promise<Delegate | undefined> {
   const annotation = input.annotations?.[defaultNetworkAnnotation];
-  if (annotation === undefined) {
-    return undefined;
-  }
+  if (annotation === undefined) return undefined;
   const { netconf } = input;
   const selection = parseDefaultNetworkSelection(annotation, netconf.multusNamespace);
   // Without a namespace it is a network of multusNamespace, whether isolated or not: the annotation is made for those.
@@ -103,13 +100,10 @@ async function selectedNetworks(
   size: PlanSize,
 ): Promise<Delegate[]> {
   const annotation = input.annotations?.[networksAnnotation] ?? "";
-  if (annotation === "") {
-    return [];
-  }
+  if (annotation === "") return [];
   const { pod } = input;
   if (pod.namespace === "") {
-    throw new CniError(
-      CniErrorCode.invalidEnvironment,
+    throw environmentError(
       `annotation ${networksAnnotation} selects networks, but CNI_ARGS has no K8S_POD_NAMESPACE`,
     );
   }
@@ -140,8 +134,7 @@ function checkIsolation(
   if (!netconf.namespaceIsolation) return;
   if ([pod.namespace, ...netconf.nonIsolatedNamespaces, ...further].includes(namespace)) return;
   const pods = pod.namespace === "" ? "this pod, whose namespace is not known," : `pods of ${pod.namespace}`;
-  throw new CniError(
-    CniErrorCode.invalidNetworkConfig,
+  throw configError(
     `network ${namespace}/${name}: namespace isolation is on, and ${namespace} is not one of the namespaces that ${pods} may take networks from`,
   );
 }
@@ -152,11 +145,11 @@ async function selectedNetwork(
   input: PlanInput,
 ): Promise<Delegate> {
   const { netconf, pod, nads } = input;
-  const { name, namespace, cniArgs } = selection;
+  const { name, namespace, cniArgs, request } = selection;
   try {
     const found = await catalog.selected(namespace, name, { cniArgs }, netconf, nads);
     return await nads.largeWork.run(found.network.bytes.length, () =>
-      reported(nads, () => delegateOf(found, requestOf(selection), input)),
+      reported(nads, () => delegateOf(found, request, input)),
     );
   } catch (error) {
     throw podError(error, pod, `${namespace}/${name}`);
@@ -180,17 +173,4 @@ function reported(nads: ReportedNads, work: () => Delegate): Delegate {
  */
 export function refuseOwnClusterNetwork(catalog: NetworkCatalog, netconf: Netconf): void {
   for (const { network, where } of catalog.atHand(netconf)) refuseOwnPlugins(network, where, netconf.type);
-}
-
-function requestOf(selection: NetworkSelection): AttachmentRequest {
-  return {
-    ifName: selection.interfaceRequest,
-    mac: selection.mac,
-    infinibandGUID: selection.infinibandGUID,
-    ips: selection.ips,
-    portMappings: selection.portMappings,
-    bandwidth: selection.bandwidth,
-    deviceID: selection.deviceID,
-    defaultRoute: selection.defaultRoute,
-  };
 }

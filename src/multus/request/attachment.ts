@@ -5,8 +5,8 @@ import { deleteNetworkList } from "../../cni/chain.ts";
 import { executorErrorCode } from "../../cni/plugin-failure.ts";
 import type { NetworkConfigList, RuntimeConf } from "../../cni/types.ts";
 import { podError } from "../input/pod-error.ts";
+import type { AttachmentRequest } from "../input/selection.ts";
 import { capabilityArgs } from "../plan/capability-args.ts";
-import type { AttachmentRequest } from "../plan/delegate.ts";
 import type { Call, Sandbox } from "./call.ts";
 import type { RequestReport } from "./report.ts";
 

@@ -2,7 +2,7 @@
 
 import type { CniArgs } from "../../cni/args.ts";
 import type { PodReference } from "../input/pod.ts";
-import type { AttachmentRequest } from "../plan/delegate.ts";
+import type { AttachmentRequest } from "../input/selection.ts";
 
 /**
  * CNI_ARGS for the delegates: Multus's own five, then what the runtime sent, in order. A pair that is there already is not
@@ -36,12 +36,8 @@ export function pluginArgs(pod: PodReference, runtimeArgs: CniArgs): CniArgs {
 /** CNI_ARGS of an ADD: the MAC and the addresses asked for come last, for plugins that know no capabilities. */
 export function withAddressArgs(args: CniArgs, request: AttachmentRequest): CniArgs {
   const added: [string, string][] = [];
-  if (request.mac !== undefined) {
-    added.push(["MAC", request.mac]);
-  }
-  if (request.ips !== undefined && request.ips.length > 0) {
-    added.push(["IP", request.ips.join(",")]);
-  }
+  if (request.mac !== undefined) added.push(["MAC", request.mac]);
+  if (request.ips !== undefined && request.ips.length > 0) added.push(["IP", request.ips.join(",")]);
   return added.length === 0 ? args : [...args, ...added];
 }
 

@@ -10,7 +10,7 @@ import {
   wholeElements,
 } from "../../base/json.ts";
 import { mostEntriesRead } from "../input/bounds.ts";
-import type { AttachmentRequest } from "../plan/delegate.ts";
+import type { AttachmentRequest } from "../input/selection.ts";
 import { isNonEmpty } from "../plan/plan-encoding.ts";
 
 /** A configuration of a network as an entry has it. */
@@ -113,9 +113,7 @@ function projectedConfiguration(entry: JsonObject): Uint8Array | undefined {
 
 /** One entry. @param value any JSON value @returns undefined where it makes no sense */
 export function decodeEntry(value: unknown): PlanEntry | undefined {
-  if (!isJsonObject(value)) {
-    return undefined;
-  }
+  if (!isJsonObject(value)) return undefined;
   const configurations = [
     ...(configurationsOf430(value) ?? configuration("whole", bytesOf(value.Bytes))),
     ...configuration("projection", projectedConfiguration(value)),
@@ -146,12 +144,8 @@ export function decodePlan(content: Uint8Array): PlanFile {
     }
     const entry = decodeEntry(element);
     // Places count (net<i>), so nothing after an entry that makes no sense can be used.
-    if (entry === undefined) {
-      return { entries, problem: `entry ${entries.length} is not an object` };
-    }
-    if (entry.configurations.length === 0) {
-      problem = `entry ${entries.length} has no configuration`;
-    }
+    if (entry === undefined) return { entries, problem: `entry ${entries.length} is not an object` };
+    if (entry.configurations.length === 0) problem = `entry ${entries.length} has no configuration`;
     entries.push(entry);
   }
   if (isWhole && entries.length === 0) {

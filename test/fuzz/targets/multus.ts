@@ -66,10 +66,10 @@ export const selectionTarget: FuzzTarget = {
   run(input) {
     const text = input.toString("utf8");
     const selections = attempt(input, [ExpectedError], () => parseNetworkSelections(text, "own")) ?? [];
-    for (const { name, namespace, interfaceRequest } of selections) {
+    for (const { name, namespace, request } of selections) {
       must(subdomain.test(name) && name.length <= 253, `name ${JSON.stringify(name)}`);
       must(label.test(namespace) && namespace.length <= 253, `namespace ${JSON.stringify(namespace)}`);
-      must(interfaceRequest === undefined || !/[/\s\0]/.test(interfaceRequest), "a bad interface");
+      must(!/[/\s\0]/.test(request.ifName ?? ""), "a bad interface");
     }
     const single = attempt(input, [ExpectedError], () => parseDefaultNetworkSelection(text, "own"));
     if (single !== undefined)

@@ -49,23 +49,28 @@ describe("network selections", () => {
           selections.map((selection) => ({
             ...selection,
             cniArgs: parsed(selection.cniArgs),
-            bandwidth: parsed(selection.bandwidth),
-            portMappings: parsed(selection.portMappings),
+            request: {
+              ...selection.request,
+              bandwidth: parsed(selection.request.bandwidth),
+              portMappings: parsed(selection.request.portMappings),
+            },
           })),
         ).toEqual(
           items.map((asked) => ({
             name: asked.name,
             namespace: asked.namespace ?? "pods",
-            interfaceRequest: asked.interface,
-            ips: asked.ips,
-            mac: asked.mac,
-            infinibandGUID: asked["infiniband-guid"],
-            defaultRoute: asked["default-route"],
+            request: {
+              ifName: asked.interface,
+              ips: asked.ips,
+              mac: asked.mac,
+              infinibandGUID: asked["infiniband-guid"],
+              defaultRoute: asked["default-route"],
+              bandwidth: asked.bandwidth,
+              portMappings: asked.portMappings,
+              deviceID: asked.deviceID,
+            },
             // Through JSON once, as -0 does not survive it.
             cniArgs: asked["cni-args"] && JSON.parse(JSON.stringify(asked["cni-args"])),
-            bandwidth: asked.bandwidth,
-            portMappings: asked.portMappings,
-            deviceID: asked.deviceID,
           })),
         );
       }),
@@ -110,7 +115,7 @@ describe("network selections", () => {
           for (const selection of parseNetworkSelections(value, "pods")) {
             expect(selection.name).toMatch(/^[a-z0-9.-]+$/);
             expect(selection.namespace).toMatch(/^[a-z0-9-]+$/);
-            expect(selection.interfaceRequest ?? "x").toMatch(/^[^/\s:]{1,15}$/u);
+            expect(selection.request.ifName ?? "x").toMatch(/^[^/\s:]{1,15}$/u);
           }
         } catch (error) {
           if (!(error instanceof ExpectedError)) throw error;

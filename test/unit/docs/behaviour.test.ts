@@ -27,7 +27,9 @@ describe(page, () => {
     // Neither the middle of a title nor a placeholder is one.
     expect(problemsOf({ text: "", evidence: [{ file, name: "leads nowhere is seen" }] })).toHaveLength(1);
     expect(problemsOf({ text: "", evidence: [{ file, name: "$path" }] })).toHaveLength(1);
-    expect(problemsOf({ text: "", evidence: [{ file, name: "a link that leads nowhere is seen" }] })).toEqual([]);
+    expect(problemsOf({ text: "", evidence: [{ file, name: "a link that leads nowhere is seen" }] })).toEqual(
+      [],
+    );
   });
 });
 

@@ -11,9 +11,9 @@ const textOf = (bytes: Uint8Array | undefined) =>
 describe("the comma form", () => {
   it("takes namespace, name and interface, with blanks anywhere between", () => {
     expect(parseNetworkSelections(" a , other/b@net7,\n c @ x0 ", "pods")).toEqual([
-      { name: "a", namespace: "pods", interfaceRequest: undefined },
-      { name: "b", namespace: "other", interfaceRequest: "net7" },
-      { name: "c", namespace: "pods", interfaceRequest: "x0" },
+      { name: "a", namespace: "pods", request: { ifName: undefined } },
+      { name: "b", namespace: "other", request: { ifName: "net7" } },
+      { name: "c", namespace: "pods", request: { ifName: "x0" } },
     ]);
   });
 
@@ -65,16 +65,17 @@ describe("the JSON form", () => {
     expect(selection).toMatchObject({
       name: "caps",
       namespace: "other",
-      interfaceRequest: "net9",
-      ips: ["10.1.2.3", "fd00::1/64"],
-      mac: "02:11:22:33:44:55",
-      infinibandGUID: "c2:11:22:33:44:55:66:77",
-      defaultRoute: ["10.1.2.1"],
-      deviceID: "0000:03:02.0",
-      ipamClaimReference: "claim",
+      request: {
+        ifName: "net9",
+        ips: ["10.1.2.3", "fd00::1/64"],
+        mac: "02:11:22:33:44:55",
+        infinibandGUID: "c2:11:22:33:44:55:66:77",
+        defaultRoute: ["10.1.2.1"],
+        deviceID: "0000:03:02.0",
+      },
     });
-    expect(textOf(selection?.portMappings)).toBe('[ {"hostPort":8080,"containerPort":80} ]');
-    expect(textOf(selection?.bandwidth)).toBe('{"ingressRate":18446744073709551615}');
+    expect(textOf(selection?.request.portMappings)).toBe('[ {"hostPort":8080,"containerPort":80} ]');
+    expect(textOf(selection?.request.bandwidth)).toBe('{"ingressRate":18446744073709551615}');
     expect(textOf(selection?.cniArgs)).toBe('{"id": 18446744073709551615}');
   });
 
@@ -83,20 +84,20 @@ describe("the JSON form", () => {
       '[{"name":"a","namespace":"","interface":"","interfaceRequest":"old0","ips":null,"mac":"","cni-args":null,"bandwidth":null}]',
       "pods",
     );
-    expect(selection).toEqual({ name: "a", namespace: "pods", interfaceRequest: "old0" });
+    expect(selection).toEqual({ name: "a", namespace: "pods", request: { ifName: "old0" } });
   });
 
   it("takes keys in any case, as Go does", () => {
     const item = { Name: "a", Interface: "data0", IPs: ["10.0.0.1/24"], PortMappings: [{ hostPort: 1 }] };
     const [selection] = parseNetworkSelections(JSON.stringify([item]), "pods");
-    expect(selection).toMatchObject({ name: "a", interfaceRequest: "data0", ips: ["10.0.0.1/24"] });
-    expect(Buffer.from(selection?.portMappings ?? []).toString()).toBe('[{"hostPort":1}]');
+    expect(selection).toMatchObject({ name: "a", request: { ifName: "data0", ips: ["10.0.0.1/24"] } });
+    expect(Buffer.from(selection?.request.portMappings ?? []).toString()).toBe('[{"hostPort":1}]');
     const [nested] = parseNetworkSelections(
       '[{"name":"a","portMappings":[{"hostPort":1},{"HostPort": 2,"x":1.0}],"Bandwidth":{"IngressRate":18446744073709551615}}]',
       "pods",
     );
-    expect(textOf(nested?.portMappings)).toBe('[{"hostPort":1},{"hostPort":2,"x":1.0}]');
-    expect(textOf(nested?.bandwidth)).toBe('{"ingressRate":18446744073709551615}');
+    expect(textOf(nested?.request.portMappings)).toBe('[{"hostPort":1},{"hostPort":2,"x":1.0}]');
+    expect(textOf(nested?.request.bandwidth)).toBe('{"ingressRate":18446744073709551615}');
     expect(() => parseNetworkSelections('[{"name":"a","portMappings":[{"HostPort":"x"}]}]', "pods")).toThrow(
       'portMappings[0].hostPort must be integer, is "x"',
     );
@@ -107,7 +108,7 @@ describe("the JSON form", () => {
     "takes a name with a namespace for what it looks like, beside %j",
     (beside) => {
       const [selection] = parseNetworkSelections(`[{"name":"other/a.b"${beside}}]`, "pods");
-      expect(selection).toEqual({ name: "a.b", namespace: "other" });
+      expect(selection).toEqual({ name: "a.b", namespace: "other", request: {} });
     },
   );
 
@@ -136,8 +137,10 @@ describe("the JSON form", () => {
   });
 
   it("tells an empty list of default routes from none", () => {
-    expect(parseNetworkSelections('[{"name":"a","default-route":[]}]', "pods")[0]?.defaultRoute).toEqual([]);
-    expect(parseNetworkSelections('[{"name":"a"}]', "pods")[0]?.defaultRoute).toBeUndefined();
+    expect(
+      parseNetworkSelections('[{"name":"a","default-route":[]}]', "pods")[0]?.request.defaultRoute,
+    ).toEqual([]);
+    expect(parseNetworkSelections('[{"name":"a"}]', "pods")[0]?.request.defaultRoute).toBeUndefined();
   });
 
   it.each([
@@ -147,7 +150,7 @@ describe("the JSON form", () => {
     "02:11:22:33:44:55:66:77",
     "00:00:00:00:fe:80:00:00:00:00:00:00:02:00:5e:10:00:00:00:01",
   ])("takes hardware address %s", (mac) => {
-    expect(parseNetworkSelections(JSON.stringify([{ name: "a", mac }]), "pods")[0]?.mac).toBe(mac);
+    expect(parseNetworkSelections(JSON.stringify([{ name: "a", mac }]), "pods")[0]?.request.mac).toBe(mac);
   });
 
   it.each([
