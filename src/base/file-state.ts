@@ -11,7 +11,6 @@ import { isMissingFile } from "./system-error.ts";
  */
 const settlingTime = 100;
 
-/** One state of a file. */
 export interface FileState {
   readonly path: string;
   /** Differs whenever the content does. "": it may be changing at this moment, so that nothing can be said. */
@@ -36,7 +35,6 @@ export function fileState(path: string): FileState | undefined {
   return { path, identity: isSettled ? `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}` : "" };
 }
 
-/** A directory as it is now. */
 export interface DirectoryState {
   /** Differs for another directory of that path: one that was removed and made again may have the number of the old one, but not its birth. */
   readonly identity: string;

@@ -19,7 +19,6 @@ import {
 } from "./json-bytes.ts";
 import { lineColumn } from "./text-places.ts";
 
-/** Where the text stops being JSON. */
 class JsonProblem extends Error {
   readonly offset: number;
 
@@ -174,7 +173,6 @@ export function scalarText(value: unknown): string {
   return isJsonObject(value) ? "an object" : String(value);
 }
 
-/** A parsed JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Is this parsed value an object, and not null or an array? */

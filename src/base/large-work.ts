@@ -23,7 +23,6 @@ export interface LargeWorkLimits {
  */
 const usualLimits: LargeWorkLimits = { share: 0.05, burstMs: 50 };
 
-/** The large work of one request. */
 export interface LargeTurns {
   /** As {@link LargeWork.run} does it. */
   run<Result>(bytes: number, work: () => Result, signal?: AbortSignal): Promise<Awaited<Result>>;

@@ -5,7 +5,6 @@ export interface RoomLimits {
   readonly bytes: number;
 }
 
-/** Requests and bytes that are held. */
 interface Held {
   requests: number;
   bytes: number;
@@ -35,7 +34,6 @@ export class Room {
     return true;
   }
 
-  /** Gives back what `take` has taken. */
   give(share: string, bytes: number): void {
     const own = this.#shares.get(share);
     if (own === undefined) return;

@@ -12,7 +12,6 @@ export interface SchemaProblem {
   readonly instancePath: string;
   readonly keyword: string;
   readonly message?: string;
-  /** The offending value. */
   readonly data?: unknown;
 }
 

@@ -32,7 +32,6 @@ export interface AttachmentKey {
   readonly ifName: string;
 }
 
-/** The cached data of an attachment. */
 export interface CachedAttachment extends AttachmentKey {
   /** The network's configuration as JSON text; empty if the file is of the old form (a bare result), or torn before it or in it. */
   readonly config: Uint8Array;
@@ -318,7 +317,6 @@ class CountingLog {
     this.#limit = limit;
   }
 
-  /** Errors that were not handed on. */
   get passedOver(): number {
     return Math.max(0, this.#count - this.#limit);
   }
@@ -330,14 +328,9 @@ class CountingLog {
 }
 
 function ownKey(members: ReadonlyMap<string, Uint8Array>): Partial<AttachmentKey> {
-  const networkName = textMember(members, "networkName");
-  const containerId = textMember(members, "containerId");
-  const ifName = textMember(members, "ifName");
-  return {
-    ...(networkName === undefined ? {} : { networkName }),
-    ...(containerId === undefined ? {} : { containerId }),
-    ...(ifName === undefined ? {} : { ifName }),
-  };
+  const keys = ["networkName", "containerId", "ifName"] as const;
+  const texts = keys.map((key) => [key, textMember(members, key)] as const);
+  return Object.fromEntries(texts.filter(([, text]) => text !== undefined));
 }
 
 /** Only names that are allowed: no other attachment was ever written. */

@@ -18,7 +18,6 @@ import type { VersionContext } from "./plugin-versions.ts";
 import type { NetworkConfigList, RuntimeConf } from "./types.ts";
 import { supportsCheck, supportsStatusAndGc } from "./versions.ts";
 
-/** The inputs of a chain's run. */
 export interface ChainContext extends VersionContext {
   readonly cache: ResultCache;
   /** Milliseconds for each plugin, by the command that it is run with; 0: none. */

@@ -15,7 +15,6 @@ import { errorObject, orderFailure } from "./plugin-failure.ts";
 import type { NetworkConfigList } from "./types.ts";
 import { compareVersions, supportedVersions, versionWhenMissing } from "./versions.ts";
 
-/** Everything that is needed to ask plugins. */
 export interface VersionContext {
   readonly executor: Executor;
   readonly kernels: Kernels;
@@ -28,7 +27,6 @@ export interface VersionContext {
   readonly log: Logger;
 }
 
-/** How the plugins of a network are asked. */
 export interface VersionQuestion {
   /** CNI_ variables of the call that are about its attachment; undefined: it is about none. */
   readonly parameters: Readonly<Record<string, string>> | undefined;

@@ -34,7 +34,6 @@ export function containerOf({ command, containerId }: CniRequest): string {
   return commandsOfContainers.includes(command) ? containerId : "";
 }
 
-/** The plugin process's answer. */
 export interface CniReply {
   /** Exit code: 0, or 1 with an error object on stdout. */
   readonly exitCode: number;

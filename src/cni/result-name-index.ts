@@ -11,7 +11,6 @@ import { resultNames } from "./result-names.ts";
  * (fs.inotify.max_queued_events), which all watches of the daemon share. The watch ends there: events that nobody takes cost the event loop nothing.
  */
 const maxEvents = 4096;
-/** Names that are looked at in one turn. */
 const namesAtOnce = 64;
 /** Slots of the table, 16 bytes each: the next larger table would take the event loop 50 ms to make. A directory with more names is listed for each container. */
 const maxSlots = 700_000;
@@ -22,7 +21,6 @@ export class ResultNameIndex {
   readonly #identity: string;
   readonly #watcher: FSWatcher;
   readonly #table = new ResultNameTable();
-  /** Names of events, to be looked at. */
   readonly #touched = new Set<string>();
   #isLooking = false;
   #isFilling = true;
@@ -52,7 +50,6 @@ export class ResultNameIndex {
     this.#watcher.on("error", () => this.#lose());
   }
 
-  /** It does not follow the directory any more. */
   get isLost(): boolean {
     return this.#isLost;
   }

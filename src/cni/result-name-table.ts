@@ -72,7 +72,6 @@ export class ResultNameTable {
     }
   }
 
-  /** The names that have `-<containerId>-` in them. */
   of(containerId: string): ContainerNames {
     const middle = `-${containerId}-`;
     const part = containerId.slice(containerId.lastIndexOf("-") + 1);

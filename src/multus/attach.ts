@@ -30,7 +30,6 @@ import { type Clock, isReady, waitUntilReady } from "./request/readiness.ts";
 import { inPhase } from "./request/report.ts";
 import { writePlan } from "./state/plan-file.ts";
 
-/** A delegate at its interface. */
 interface PlannedAttachment extends Attachment {
   readonly place: number;
   readonly delegate: Delegate;

@@ -13,7 +13,6 @@ import type { Attachment } from "./request/attachment.ts";
 import type { Call } from "./request/call.ts";
 import { type ResultLink, readResultLink } from "./state/expected-link.ts";
 
-/** An attachment at an interface of the pod. */
 interface Looked {
   readonly attachment: Attachment;
   readonly link: ResultLink;

@@ -10,7 +10,6 @@ import {
 import type { Attachment } from "./request/attachment.ts";
 import type { Call } from "./request/call.ts";
 
-/** A network that is there. */
 export interface AttachedNetwork extends Attachment {
   /** As it is in the result cache, JSON text. */
   readonly result: Uint8Array;

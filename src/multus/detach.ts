@@ -11,7 +11,6 @@ import { inPhase } from "./request/report.ts";
 import { removePlan } from "./state/plan-file.ts";
 import { recoverAttachments } from "./state/recover.ts";
 
-/** How a DEL is done. */
 export interface DetachOptions {
   /** An ADD of the container is known to have ended before its first delegate. */
   readonly neverStarted: boolean;
@@ -19,7 +18,6 @@ export interface DetachOptions {
   readonly keepsPlan: boolean;
 }
 
-/** The outcome of a DEL. */
 export interface Detached {
   /** All that failed in one; undefined: nothing has. */
   readonly failure: CniError | undefined;

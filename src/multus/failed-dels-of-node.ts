@@ -1,40 +1,33 @@
 /** The failed DELs of each cniDir: a node has one, or few. */
 
-import type { Logger } from "../log/logger.ts";
-import { type FailedDelCounts, FailedDels } from "./failed-dels.ts";
+import { entryOf } from "../base/map-entry.ts";
+import { type FailedDelCounts, FailedDels, type FailedDelsOptions } from "./failed-dels.ts";
 
 export class FailedDelsOfNode {
-  readonly #log: Logger;
-  readonly #now: () => number;
-  readonly #opened = new Map<string, FailedDels | Promise<FailedDels>>();
+  readonly #options: Omit<FailedDelsOptions, "cniDir">;
+  readonly #opening = new Map<string, Promise<FailedDels>>();
+  readonly #opened: FailedDels[] = [];
 
-  /** @param now milliseconds since 1970 */
-  constructor(log: Logger, now: () => number) {
-    this.#log = log;
-    this.#now = now;
+  constructor(options: Omit<FailedDelsOptions, "cniDir">) {
+    this.#options = options;
   }
 
   /** Those of one cniDir, read when they are asked for first. Never rejects. */
-  of(cniDir: string): FailedDels | Promise<FailedDels> {
-    const known = this.#opened.get(cniDir);
-    if (known !== undefined) return known;
-    const opening = FailedDels.open({ cniDir, log: this.#log, now: this.#now }).then((opened) => {
-      this.#opened.set(cniDir, opened);
+  of(cniDir: string): Promise<FailedDels> {
+    return entryOf(this.#opening, cniDir, async () => {
+      const opened = await FailedDels.open({ ...this.#options, cniDir });
+      this.#opened.push(opened);
       return opened;
     });
-    this.#opened.set(cniDir, opening);
-    return opening;
   }
 
   /** Of all cniDirs that are read. */
   get counts(): FailedDelCounts {
     const sum = { failing: 0, recorded: 0, "given-up": 0 };
-    for (const opened of this.#opened.values()) {
-      if (opened instanceof Promise) continue;
-      const { failing, recorded, "given-up": givenUp } = opened.counts;
-      sum.failing += failing;
-      sum.recorded += recorded;
-      sum["given-up"] += givenUp;
+    for (const { counts } of this.#opened) {
+      sum.failing += counts.failing;
+      sum.recorded += counts.recorded;
+      sum["given-up"] += counts["given-up"];
     }
     return sum;
   }

@@ -57,10 +57,8 @@ export interface FailedDelsOptions {
 
 /** Of one cniDir. */
 export class FailedDels {
+  readonly #options: FailedDelsOptions;
   readonly #directory: string;
-  readonly #cniDir: string;
-  readonly #log: Logger;
-  readonly #now: () => number;
   /** By container id; the one whose last DEL failed longest ago first. */
   readonly #failed = new Map<string, FailedDel>();
   /** Room for records, plans and results of failed DELs. Namespaces share it: one alone gets half. */
@@ -68,11 +66,9 @@ export class FailedDels {
   /** Containers that the room is taken for. */
   readonly #kept = new Set<string>();
 
-  private constructor({ cniDir, log, now }: FailedDelsOptions) {
-    this.#directory = join(cniDir, failedDelsDirectory);
-    this.#cniDir = cniDir;
-    this.#log = log;
-    this.#now = now;
+  private constructor(options: FailedDelsOptions) {
+    this.#options = options;
+    this.#directory = join(options.cniDir, failedDelsDirectory);
   }
 
   /** Reads what the daemons before have noted. Never throws: what cannot be read is as if nothing had failed. */
@@ -104,7 +100,7 @@ export class FailedDels {
       ...pod,
       count: 0,
       asked: 0,
-      since: this.#now(),
+      since: this.#options.now(),
       state: "failing" as const,
       bytes: 0,
     };
@@ -117,7 +113,7 @@ export class FailedDels {
 
   /** Has the runtime been told often enough? */
   isEnough({ asked, since }: FailedDel): boolean {
-    return isToldEnough(asked, since, this.#now());
+    return isToldEnough(asked, since, this.#options.now());
   }
 
   /**
@@ -187,7 +183,7 @@ export class FailedDels {
       writeFileAtomically(this.#path(containerId), encode(failed), this.#path(`.${containerId}`));
     } catch (error) {
       // It counts as long as this daemon lives.
-      this.#log.error("a failed DEL cannot be noted on disk", {
+      this.#options.log.error("a failed DEL cannot be noted on disk", {
         container: containerId,
         error: errorText(error),
       });
@@ -208,7 +204,7 @@ export class FailedDels {
     try {
       removeFile(this.#path(containerId));
     } catch (error) {
-      this.#log.error("the note of a failed DEL cannot be removed", {
+      this.#options.log.error("the note of a failed DEL cannot be removed", {
         container: containerId,
         error: errorText(error),
       });
@@ -224,10 +220,10 @@ export class FailedDels {
       else found.push([name, failed]);
     }
     if (found.length === 0) return;
-    const recorded = await recordedContainers(this.#cniDir);
+    const recorded = await recordedContainers(this.#options.cniDir);
     const slices = new Slices();
     for (const [containerId, failed] of found.sort(([, left], [, right]) => left.since - right.since)) {
-      const state = stateNow(failed, recorded.get(containerId), this.#now());
+      const state = stateNow(failed, recorded.get(containerId), this.#options.now());
       const bytes = recorded.has(containerId) ? failed.bytes : 0;
       if (state === undefined) this.#remove(containerId);
       else this.#failed.set(containerId, { ...failed, state, bytes });

@@ -68,7 +68,6 @@ export async function collectGarbage(
   failures.throwAny();
 }
 
-/** Failures, up to the number that is reported. */
 class Failures {
   readonly #errors: CniError[] = [];
   #passedOver = 0;

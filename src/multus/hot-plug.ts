@@ -163,7 +163,6 @@ function noteDown(call: Call, delegate: Delegate, runtime: RuntimeConf): () => v
   return () => cache.remove(key);
 }
 
-/** The attachments of the pod's plan. */
 function planned({ netconf, sandbox, chain }: Call): readonly ContainerAttachment[] {
   return readContainer(netconf.cniDir, sandbox.containerId, chain).attachments;
 }

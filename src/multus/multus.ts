@@ -51,7 +51,7 @@ export class Multus {
     const { log, wallClock = Date.now } = options;
     this.#options = options;
     this.#services = new Services(options);
-    this.#failedDels = new FailedDelsOfNode(log, wallClock);
+    this.#failedDels = new FailedDelsOfNode({ log, now: wallClock });
     this.#recorded = new RecordedDels((request, surroundings) => {
       const work = (report: RequestReport) =>
         this.#carryOut(request, surroundings, report, performance.now());

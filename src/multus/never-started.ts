@@ -11,7 +11,6 @@ export class NeverStarted {
     return this.#containers.has(containerId);
   }
 
-  /** An ADD begins. */
   add(containerId: string): void {
     this.#containers.add(containerId);
     const [oldest] = this.#containers;

@@ -50,7 +50,6 @@ export interface MultusOptions {
   readonly eviction?: EvictionPolicy | undefined;
 }
 
-/** The surroundings of a request. */
 export interface RequestSurroundings {
   readonly executor: Executor;
   readonly log: Logger;

@@ -12,7 +12,6 @@ const paceMs = 2_000;
 const firstPauseMs = 10_000;
 const longestPauseMs = 5 * 60_000;
 
-/** Which pods are evicted. */
 export interface EvictionPolicy {
   /** Those of DaemonSets too. */
   readonly daemonSets: boolean;

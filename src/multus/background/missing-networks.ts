@@ -19,7 +19,6 @@ const mostEnded = 4_096;
 
 type PodName = Pick<PodReference, "namespace" | "name">;
 
-/** A cluster, its directories and its search. */
 interface OfCluster {
   readonly cluster: Cluster;
   readonly cniDirs: Set<string>;

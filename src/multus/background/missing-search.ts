@@ -28,7 +28,6 @@ const mostEvents = 128;
 /** Pods that a log line names. */
 const podsNamed = 10;
 
-/** A pod that was found. */
 export interface MissingPod {
   /** `namespace/name` */
   readonly pod: string;
@@ -232,7 +231,6 @@ export class MissingSearch {
   }
 }
 
-/** The pods that have a plan on disk. */
 class PlannedPods {
   readonly #uids = new Set<string>();
   /** `namespace/name` of all of them, and of those whose UID the runtime has not said. */

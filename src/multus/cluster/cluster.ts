@@ -4,7 +4,6 @@ import type { PodReference } from "../input/pod.ts";
 import type { NadSource } from "../plan/nads.ts";
 import type { PodEvent } from "./pod-events.ts";
 
-/** A pod's properties beyond its name. */
 export interface PodDetails {
   /** Those that this room reads. */
   readonly annotations: Readonly<Record<string, string>>;
@@ -41,7 +40,6 @@ export interface EvictionAnswer {
   readonly retryAfterMs: number;
 }
 
-/** Where pods are looked up. */
 export interface PodSource {
   /**
    * The pod as the watch has it. Where the watch has none of that name, or one of another uid, it gets some time to catch up (2.5 s,

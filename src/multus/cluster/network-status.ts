@@ -22,7 +22,6 @@ export function sendAddedInterface(
 
 /** A delegate that ran, for network-status. */
 export interface StatusPart extends StatusInput {
-  /** `type` of its first plugin. */
   readonly firstPlugin: string;
 }
 

@@ -13,7 +13,6 @@ export type Annotations = Readonly<Record<string, string>>;
 /** Annotation that says where the kubelet has a pod from: `api`, or where a static pod's manifest was. */
 export const configSourceAnnotation = "kubernetes.io/config.source";
 
-/** A pod that is there. */
 export interface FoundPod {
   readonly annotations: Annotations;
   /** The object in the cluster, with its own UID, "" where that is not known. undefined: the cluster has no such object. */

@@ -28,7 +28,6 @@ const required: Readonly<Record<Command, readonly Variable[]>> = {
   STATUS: ["path"],
 };
 
-/** The versions of the spec that brought commands. */
 const since: Readonly<Partial<Record<Command, string>>> = { CHECK: "0.4.0", GC: "1.1.0", STATUS: "1.1.0" };
 
 function isCommand(text: string): text is Command {

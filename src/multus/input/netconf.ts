@@ -48,7 +48,6 @@ export interface Netconf extends LogSettings {
   readonly retryDeleteOnError: boolean;
   /** The networks whose plugins CHECK runs: the cluster network and `delegates`, or all. */
   readonly checkDelegates: "cluster" | "all";
-  /** How a DEL ends whose plugins fail. */
   readonly delOnFailure: DelOnFailure;
   /** "" if none. */
   readonly auxiliaryCniChainName: string;

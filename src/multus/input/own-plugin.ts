@@ -24,7 +24,6 @@ const furtherPlugins: readonly string[] = ["ipam", "delegate"];
 /** Why a plugin is not run; undefined: it may be. For as long as its network is kept parsed. */
 const known = new WeakMap<PluginParts, string | undefined>();
 
-/** Is a plugin of this name Multus? */
 function isMultus(type: string): boolean {
   return multusName.test(type);
 }

@@ -5,7 +5,6 @@ import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { configError } from "../../cni/errors.ts";
 import type { AttachmentRequest } from "../input/selection.ts";
 
-/** An address family. */
 export type Family = 4 | 6;
 
 /** The changes of one interface: its default routes of `clear` go, then those through `add` come. */
@@ -90,7 +89,6 @@ export function defaultRouteEdit({ request }: Requesting, asked: AskedRoutes): D
   return clear.length === 0 ? undefined : { clear, add: own ?? [] };
 }
 
-/** A delegate that is there. */
 interface Attached extends Pick<Requesting, "request"> {
   /** As it is in the result cache, JSON text, checked. */
   readonly result: Uint8Array;
@@ -166,7 +164,6 @@ function firstOfFamilies(values: readonly unknown[]): Map<Family, string> {
   return first;
 }
 
-/** A prefix of no bits. */
 const isDefault = /\/0+$/;
 
 /** A route of another table is no default route of the pod. 0 and none at all mean the main one, which has this number. */

@@ -3,7 +3,6 @@
 import type { NetworkConfigList } from "../../cni/types.ts";
 import type { AttachmentRequest } from "../input/selection.ts";
 
-/** One entry of a plan. */
 export interface Delegate {
   /** As it stands in network-status and in events: `namespace/nad`, or the configuration's name. */
   readonly name: string;

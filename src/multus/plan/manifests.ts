@@ -9,7 +9,6 @@ import type { Nad } from "./nads.ts";
 const nadKind = "NetworkAttachmentDefinition";
 const nadApiVersion = "k8s.cni.cncf.io/v1";
 
-/** The content of one file. */
 export interface Manifests {
   /** By `namespace/name`: the NAD, or what is wrong with it. */
   readonly entries: ReadonlyMap<string, Nad | InputError>;

@@ -17,7 +17,6 @@ import { type Nad, type NadSource, nadConfigProblem } from "./nads.ts";
 import { memoryOf, type ParsedNetwork, ParsedNetworks } from "./parsed-networks.ts";
 import { passthruType } from "./passthru.ts";
 
-/** A network that was found. */
 export interface FoundNetwork {
   /** As it stands in network-status and in events: `namespace/nad`, or the configuration's name. */
   readonly name: string;
@@ -67,7 +66,6 @@ const brokenNad: readonly number[] = [CniErrorCode.decodingFailure, CniErrorCode
 /** Bytes of memory for configurations given in netconfs: a node has one netconf, a changed one now and then. */
 const inlineRoom = 4 * 1024 * 1024;
 
-/** A NetworkAttachmentDefinition's configuration after parsing. */
 interface ParsedNad {
   /** The inputs of the parse beside its text. */
   readonly where: string;

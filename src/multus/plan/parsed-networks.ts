@@ -8,7 +8,6 @@ const usualRoom = 16 * 1024 * 1024;
 /** One that takes more than this part of the room is not kept: it would push out all others. The largest definition, of 1 MiB, takes less. */
 const largestPart = 1 / 2;
 
-/** A parsed configuration: a network, or its problem. */
 export type ParsedNetwork = NetworkConfigList | ExpectedError;
 
 interface Kept<Value> {

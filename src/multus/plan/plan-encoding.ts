@@ -25,15 +25,19 @@ const ipamSpelling = keySpelling(["type"]);
  */
 function pluginProjection(plugin: Uint8Array): JsonObject {
   const members = pluginSpelling.members(fieldMembers(plugin, "plugin", pluginSpelling.isKnown));
-  const projection: Record<string, unknown> = {};
-  for (const key of pluginKeys) {
-    const value = memberValue(members, key);
-    if (isNonEmpty(value)) projection[key] = value;
-  }
+  const projection = nonEmptyValues(members, pluginKeys);
   const ipam = members.get("ipam");
   const type = ipam !== undefined && isObjectText(ipam) ? ipamType(ipam) : undefined;
   projection.ipam = isNonEmpty(type) ? { type } : {};
   return projection;
+}
+
+function nonEmptyValues(
+  members: ReadonlyMap<string, Uint8Array>,
+  keys: readonly string[],
+): Record<string, unknown> {
+  const values = keys.map((key) => [key, memberValue(members, key)] as const);
+  return Object.fromEntries(values.filter(([, value]) => isNonEmpty(value)));
 }
 
 function ipamType(ipam: Uint8Array): unknown {
@@ -42,14 +46,9 @@ function ipamType(ipam: Uint8Array): unknown {
 
 const listSpelling = keySpelling(["cniVersion", "name", "disableCheck", "disableGC", "plugins"]);
 
-/** The same of a list. */
 function listProjection(list: Uint8Array): JsonObject {
   const members = listSpelling.members(fieldMembers(list, "list", listSpelling.isKnown));
-  const projection: Record<string, unknown> = {};
-  for (const key of ["cniVersion", "name"]) {
-    const value = memberValue(members, key);
-    if (isNonEmpty(value)) projection[key] = value;
-  }
+  const projection = nonEmptyValues(members, ["cniVersion", "name"]);
   for (const key of ["disableCheck", "disableGC"]) {
     if (memberValue(members, key) === true) projection[key] = true;
   }

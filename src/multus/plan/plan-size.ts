@@ -4,7 +4,6 @@ import { longestPlan, mostPlugins } from "../input/bounds.ts";
 import type { Delegate } from "./delegate.ts";
 import { entryLength, planTooLarge } from "./plan-encoding.ts";
 
-/** The size of a plan so far. */
 export class PlanSize {
   #bytes = 0;
   #plugins = 0;

@@ -19,7 +19,6 @@ import { type Delegate, isClusterNetwork } from "./delegate.ts";
 import type { FoundNetwork, NetworkCatalog, ReportedNads } from "./networks.ts";
 import { PlanSize } from "./plan-size.ts";
 
-/** The inputs of a plan. */
 export interface PlanInput {
   readonly netconf: Netconf;
   readonly pod: PodReference;

@@ -5,12 +5,10 @@ import { CniError, CniErrorCode } from "../../cni/errors.ts";
 /** Containers that are remembered after their request: a node has some hundred pods, and a GC waits for some minutes at most. */
 const endedLimit = 8192;
 
-/** A set of containers. */
 export interface Containers {
   has(containerId: string): boolean;
 }
 
-/** Containers that had a request since some moment. */
 export interface TouchedContainers extends Containers {
   [Symbol.iterator](): Iterator<string>;
   /** No more are noted. */
@@ -29,13 +27,11 @@ export class BusyContainers implements Containers {
     return this.#busy.has(containerId);
   }
 
-  /** A request for the container begins. */
   begin(containerId: string): void {
     this.#busy.add(containerId);
     for (const touched of this.#touched) touched.add(containerId);
   }
 
-  /** It has ended. */
   end(containerId: string): void {
     this.#busy.delete(containerId);
     this.#ended.delete(containerId);

@@ -3,7 +3,6 @@
 import { existsSync } from "node:fs";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 
-/** How long an ADD waits for it. */
 const patienceMs = 45_000;
 const pollMs = 250;
 

@@ -3,7 +3,6 @@
 import type { CniError } from "../../cni/errors.ts";
 import type { CniReply } from "../../cni/request.ts";
 
-/** One attachment of a request. */
 export interface NetworkReport {
   /** `namespace/nad`, or the configuration's name. */
   readonly name: string;
@@ -13,7 +12,6 @@ export interface NetworkReport {
   readonly milliseconds: number;
 }
 
-/** A part of the work. */
 export interface PhaseReport {
   /** One of netconf, recorded, ready, pod-lookup, plan, plan-file, delegates, links, undo, status. */
   readonly phase: string;
@@ -40,7 +38,6 @@ export interface RequestReport {
   trace: string;
 }
 
-/** A reply, and what was done for it. */
 export interface HandledRequest extends CniReply {
   readonly report: RequestReport;
   /** undefined where all went well. */

@@ -9,7 +9,6 @@ import type { RecordedDel } from "./record.ts";
 import { RecordedExecutor } from "./recorded-executor.ts";
 import { dueAt, mostTries, triesLeftOf } from "./retry-rule.ts";
 
-/** A recorded DEL, ready to be carried out. */
 export interface RecordedRequest {
   readonly request: CniRequest;
   /** To be called when its turn has come, and before anything else is done for it. @returns false: nothing may be done */
@@ -30,7 +29,6 @@ export type CarryOut = (recorded: RecordedRequest) => Promise<DelEnd>;
  */
 export type RecordEnd = "done" | "left" | "stuck" | "gone" | "broken off";
 
-/** The surroundings of a try. */
 export interface AttemptContext {
   readonly directory: SpoolDirectory;
   readonly log: Logger;

@@ -9,7 +9,6 @@ const magic = "MWSPOOL1";
 const lengthAt = 8;
 const checksumAt = 12;
 const headerBytes = 16;
-/** Bytes of the longest record. */
 export const longestRecord = headerBytes + 8 * 1024 * 1024;
 /** CNI_ARGS are among the first fields of a record. Of one whose other fields take more, the namespace is not known. */
 export const recordHeadBytes = 8 * 1024;
@@ -36,7 +35,6 @@ export class RecordError extends Error {
   override readonly name = "RecordError";
 }
 
-/** A DEL as it was recorded. */
 export interface RecordedDel extends Omit<CniRequest, "canRecord" | "triesLeft"> {
   readonly command: "DEL";
   readonly traceparent: string;

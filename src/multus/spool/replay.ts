@@ -19,7 +19,6 @@ export interface ReplayOptions {
   readonly log: Logger;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** May another record be begun? */
   readonly goesOn: () => boolean;
   readonly carryOut: CarryOut;
 }
@@ -35,7 +34,6 @@ export class Replay {
   readonly #directory: SpoolDirectory;
   /** Files that can be neither carried out nor set aside, by name. */
   readonly #stuck = new Set<string>();
-  /** Namespaces of records, by name without tries. */
   readonly #shares = new Map<string, string>();
 
   /** @throws {Error} of node:fs where the directory is not there; or saying that it is none */

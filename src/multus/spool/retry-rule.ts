@@ -18,7 +18,6 @@ export const triesOfCrash = 5;
 
 /** Milliseconds from the first try that failed to the next; doubled with each. */
 const firstPauseMs = 10_000;
-/** The longest pause between two tries. */
 export const longestPauseMs = 20 * 60_000;
 
 /**

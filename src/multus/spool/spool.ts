@@ -12,7 +12,6 @@ import { errorText } from "../../log/error-text.ts";
 import { spoolDirectory } from "../input/cni-dir.ts";
 import { checksum } from "./checksum.ts";
 
-/** The spool of one cniDir. */
 export interface SpoolState {
   /** Its path, whether it is there or not. */
   readonly directory: string;

@@ -1,6 +1,5 @@
 /** In which order recorded DELs are done: namespaces take turns, so that pods of one whose plugins hang do not use up the time of all (docs/wire.md, "The replay"). */
 
-/** A record that may be done. */
 export interface Waiting {
   readonly name: string;
   readonly containerId: string;
@@ -20,7 +19,6 @@ interface Turn<Entry> {
   state: "waits" | "done" | "left";
 }
 
-/** A namespace among those that wait. */
 interface Share {
   /** When a record of it was last tried and failed, as far as the directory says it: milliseconds since 1970; 0: never. */
   served: number;

@@ -24,7 +24,6 @@ export interface PlannedConfiguration {
   readonly text: Uint8Array;
 }
 
-/** A plan's entry for one delegate. */
 export interface PlanEntry {
   /** `namespace/nad`, or the configuration's name; "" if the entry has none. */
   readonly name: string;
@@ -34,7 +33,6 @@ export interface PlanEntry {
   readonly configurations: readonly PlannedConfiguration[];
 }
 
-/** A plan as it was found. */
 export interface PlanFile {
   readonly entries: readonly PlanEntry[];
   /** The problem of the file; "" for none. */

@@ -25,7 +25,6 @@ import {
 } from "./container.ts";
 import { planLength } from "./plan-file.ts";
 
-/** The attachments that were found. */
 export interface Recovered {
   /** In the order of their ADD, each with what the result cache has of it. */
   readonly attachments: readonly Attachment[];
