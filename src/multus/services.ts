@@ -108,46 +108,41 @@ export class Services {
     surroundings: RequestSurroundings,
     report: RequestReport,
   ): Promise<Call> {
-    return inPhase(report, "netconf", () => this.#read(request, netconfOf(), surroundings, report));
-  }
-
-  async #read(
-    request: CniRequest,
-    netconf: Netconf,
-    { executor, log, pause }: RequestSurroundings,
-    report: RequestReport,
-  ): Promise<Call> {
-    const { nads, delegateTimeoutMs } = this.#options;
-    const { containerId, netns, ifName } = request;
-    const runtimeArgs = parseCniArgs(request.args);
-    const pod = podReference(runtimeArgs);
-    report.podNamespace = pod.namespace;
-    report.podName = pod.name;
-    report.podUid = pod.uid;
-    if (pod.name !== "" && changesPods(request)) this.missing.started(pod);
-    const cluster = await pause(this.#clusterOf(request, netconf.kubeconfig, log));
-    for (const warning of netconf.warnings) log.verbose(warning);
-    if (cluster !== undefined) this.beginBackground(cluster, netconf);
-    return {
-      request,
-      netconf,
-      sandbox: { containerId, netns, ifName, pod, args: pluginArgs(pod, runtimeArgs) },
-      chain: {
-        executor: new PassthruExecutor(executor),
-        kernels: this.kernels,
-        path: pluginPath(netconf.binDir, request.path),
-        cache: this.#cacheOf(netconf.cniDir, log),
-        timeoutOf: (command) => delegateTimeoutMs ?? timeoutOf(command),
-        versions: this.#versions,
-        refusal: (plugin) => refusedPlugin(plugin, netconf.type),
-        largeWork: largeTurnsOf(request.command, pod.namespace),
-        log,
-      },
-      cluster,
-      nads: cluster === undefined ? nads : this.#nadsOf(cluster),
-      pause,
-      report,
-    };
+    return inPhase(report, "netconf", async () => {
+      const { executor, log, pause } = surroundings;
+      const netconf = netconfOf();
+      const { nads, delegateTimeoutMs } = this.#options;
+      const { containerId, netns, ifName } = request;
+      const runtimeArgs = parseCniArgs(request.args);
+      const pod = podReference(runtimeArgs);
+      report.podNamespace = pod.namespace;
+      report.podName = pod.name;
+      report.podUid = pod.uid;
+      if (pod.name !== "" && changesPods(request)) this.missing.started(pod);
+      const cluster = await pause(this.#clusterOf(request, netconf.kubeconfig, log));
+      for (const warning of netconf.warnings) log.verbose(warning);
+      if (cluster !== undefined) this.beginBackground(cluster, netconf);
+      return {
+        request,
+        netconf,
+        sandbox: { containerId, netns, ifName, pod, args: pluginArgs(pod, runtimeArgs) },
+        chain: {
+          executor: new PassthruExecutor(executor),
+          kernels: this.kernels,
+          path: pluginPath(netconf.binDir, request.path),
+          cache: this.#cacheOf(netconf.cniDir, log),
+          timeoutOf: (command) => delegateTimeoutMs ?? timeoutOf(command),
+          versions: this.#versions,
+          refusal: (plugin) => refusedPlugin(plugin, netconf.type),
+          largeWork: largeTurnsOf(request.command, pod.namespace),
+          log,
+        },
+        cluster,
+        nads: cluster === undefined ? nads : this.#nadsOf(cluster),
+        pause,
+        report,
+      };
+    });
   }
 
   /** Begins the work of no request for a cluster and a cniDir, once for each: network-statuses are made again, pods without their networks are looked for. */
