@@ -30,10 +30,7 @@ import { type Clock, isReady, waitUntilReady } from "./request/readiness.ts";
 import { inPhase } from "./request/report.ts";
 import { writePlan } from "./state/plan-file.ts";
 
-interface PlannedAttachment extends Attachment {
-  readonly place: number;
-  readonly delegate: Delegate;
-}
+interface PlannedAttachment extends Attachment, Delegate {}
 
 /**
  * ADD: looks the pod up and makes all its attachments. A pod that is gone gets none, and a success (docs/behaviour.md, "Pod lookup").
@@ -69,8 +66,7 @@ export async function attach(
   const planned = await inPhase(report, "plan", () => plannedAttachments(catalog, call, pod, annotations));
   await inPhase(report, "plan-file", async () => {
     const bytes = planned.reduce((sum, { network }) => sum + network.bytes.length, 0);
-    const delegates = planned.map(({ delegate }) => delegate);
-    await chain.largeWork.run(bytes, () => writePlan(netconf.cniDir, sandbox.containerId, delegates));
+    await chain.largeWork.run(bytes, () => writePlan(netconf.cniDir, sandbox.containerId, planned));
     onStarted();
   });
   const done: PlannedAttachment[] = [];
@@ -100,8 +96,6 @@ async function plannedAttachments(
   const delegates = await delegatesWithVersions(call, sandbox, plan);
   const planned = delegates.map((delegate, place) => ({
     ...delegate,
-    delegate,
-    place,
     ifName: interfaceName(delegate.request, place, sandbox.ifName),
   }));
   checkFileNames(call, pod, planned);
@@ -121,7 +115,7 @@ async function attachAll(
   done: PlannedAttachment[],
 ): Promise<{ readonly answer: Uint8Array; readonly networks: readonly AttachedNetwork[] }> {
   const { chain, netconf, report } = call;
-  const asked = askedRoutes(planned.map(({ delegate }) => delegate));
+  const asked = askedRoutes(planned);
   const attached: AttachedNetwork[] = [];
   let answer: Uint8Array | undefined;
   let resultBytes = 0;

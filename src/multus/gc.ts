@@ -12,7 +12,6 @@ import { deleteAttachments, oneError } from "./detach.ts";
 import { podReference } from "./input/pod.ts";
 import { usualClusterIfName } from "./plan/delegate.ts";
 import type { NetworkCatalog } from "./plan/networks.ts";
-import type { TouchedContainers } from "./request/busy.ts";
 import type { Call } from "./request/call.ts";
 import { pluginArgs } from "./request/plugin-environment.ts";
 import { plannedContainers, removePlan } from "./state/plan-file.ts";
@@ -35,7 +34,7 @@ const maxErrors = 20;
 export async function collectGarbage(
   catalog: NetworkCatalog,
   call: Call,
-  touched: TouchedContainers,
+  touched: ReadonlySet<string>,
 ): Promise<void> {
   const { request, netconf, chain } = call;
   const valid = validContainers(request.config);

@@ -221,7 +221,7 @@ export class Multus {
     try {
       await collectGarbage(this.#services.catalog, call, touched);
     } finally {
-      touched.end();
+      this.#services.busy.release(touched);
     }
   }
 }

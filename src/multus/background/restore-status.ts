@@ -14,14 +14,14 @@ import type { Cluster } from "../cluster/cluster.ts";
 import { type StatusPart, sendNetworkStatus } from "../cluster/network-status.ts";
 import { type PodReference, podKey } from "../input/pod.ts";
 import { isClusterNetwork } from "../plan/delegate.ts";
-import type { Containers } from "../request/busy.ts";
+import type { BusyContainers } from "../request/busy.ts";
 import { hasWholePlan, podOf, readContainer } from "../state/container.ts";
 import { plannedContainers, planPath } from "../state/plan-file.ts";
 
 export interface RestorerOptions {
   readonly kernels: Kernels;
   /** Containers that a request is being worked on for: their status is the request's. */
-  readonly busy: Containers;
+  readonly busy: Pick<BusyContainers, "has">;
   readonly log: Logger;
 }
 

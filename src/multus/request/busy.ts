@@ -5,17 +5,7 @@ import { CniError, CniErrorCode } from "../../cni/errors.ts";
 /** Containers that are remembered after their request: a node has some hundred pods, and a GC waits for some minutes at most. */
 const endedLimit = 8192;
 
-export interface Containers {
-  has(containerId: string): boolean;
-}
-
-export interface TouchedContainers extends Containers {
-  [Symbol.iterator](): Iterator<string>;
-  /** No more are noted. */
-  end(): void;
-}
-
-export class BusyContainers implements Containers {
+export class BusyContainers {
   readonly #busy = new Set<string>();
   readonly #touched = new Set<Set<string>>();
   /** Those whose last request has ended, with when, the oldest first. */
@@ -43,11 +33,11 @@ export class BusyContainers implements Containers {
   }
 
   /**
-   * Those that are busy now, were so since some moment, or become so until `end`: for work that takes long, or had to wait, while requests come and go.
+   * Those that are busy now, were so since some moment, or become so until `release`: for work that takes long, or had to wait, while requests come and go.
    * @param since milliseconds of `performance.now()`
    * @throws {CniError} 11 where too many were since then
    */
-  touched(since: number): TouchedContainers {
+  touched(since: number): Set<string> {
     if (this.#forgottenUntil >= since) {
       throw new CniError(
         CniErrorCode.tryAgainLater,
@@ -57,12 +47,11 @@ export class BusyContainers implements Containers {
     const touched = new Set(this.#busy);
     for (const [containerId, ended] of this.#ended) if (ended >= since) touched.add(containerId);
     this.#touched.add(touched);
-    return {
-      has: (containerId) => touched.has(containerId),
-      [Symbol.iterator]: () => touched.values(),
-      end: () => {
-        this.#touched.delete(touched);
-      },
-    };
+    return touched;
+  }
+
+  /** No more are noted in it. */
+  release(touched: Set<string>): void {
+    this.#touched.delete(touched);
   }
 }
