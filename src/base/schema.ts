@@ -7,7 +7,7 @@ import { scalarText, valueOffset } from "./json.ts";
 import { lineColumn } from "./text-places.ts";
 
 /** One thing wrong, as ajv reports it with `verbose`. */
-export interface SchemaProblem {
+interface SchemaProblem {
   /** JSON pointer (RFC 6901) to the value. */
   readonly instancePath: string;
   readonly keyword: string;

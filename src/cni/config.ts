@@ -12,7 +12,7 @@ import type { NetworkConfigList } from "./types.ts";
 import { versionProblem, versionWhenMissing } from "./versions.ts";
 
 /** Name and version for a configuration that has none. */
-export interface ConfigDefaults {
+interface ConfigDefaults {
   /** For a missing or empty `name`, and for one whose key is in another case, as Go multus fills in a definition's. */
   readonly name?: string | undefined;
   /** For a list without `cniVersion`. Go multus's DEL fills the netconf's in there, and nothing for a single plugin. */

@@ -23,7 +23,7 @@ const firstSlots = 64;
 const maxLoad = 0.7;
 
 /** The names that the table has of a container. */
-export interface ContainerNames {
+interface ContainerNames {
   /** In no order. */
   readonly names: readonly string[];
   /** False: the container may have further names, and only the directory can tell them. */

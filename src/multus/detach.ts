@@ -11,7 +11,7 @@ import { inPhase } from "./request/report.ts";
 import { removePlan } from "./state/plan-file.ts";
 import { recoverAttachments } from "./state/recover.ts";
 
-export interface DetachOptions {
+interface DetachOptions {
   /** An ADD of the container is known to have ended before its first delegate. */
   readonly neverStarted: boolean;
   /** The plan stays where something has failed: it is tried again. */

@@ -27,10 +27,10 @@ const longestName = 253;
 const longestFile = 4096;
 
 /** A shim has a record of each. `failing`: the runtime was told, and may try again; `recorded`: it was told success; `given-up`: the record was tried for a day. */
-export type FailedDelState = "failing" | RecordedState;
+type FailedDelState = "failing" | RecordedState;
 
 /** A container whose DEL has failed. */
-export interface FailedDel {
+interface FailedDel {
   /** Namespace and name of its pod, "" where CNI_ARGS do not say. */
   readonly namespace: string;
   readonly name: string;

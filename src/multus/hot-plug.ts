@@ -42,7 +42,7 @@ export interface DelegateRequest extends CniRequest {
 }
 
 /** A network that came with a request, and what is asked for it. */
-export interface PluggedNetwork {
+interface PluggedNetwork {
   readonly network: NetworkConfigList;
   readonly attributes: InterfaceAttributes;
 }

@@ -11,10 +11,7 @@ import type { OwnRecords } from "./spool/own-records.ts";
 import { hasRecords } from "./spool/spool.ts";
 
 /** Works on a request inside of another one of its container. Never throws. */
-export type HandleWithin = (
-  request: CniRequest,
-  surroundings: RequestSurroundings,
-) => Promise<HandledRequest>;
+type HandleWithin = (request: CniRequest, surroundings: RequestSurroundings) => Promise<HandledRequest>;
 
 export class RecordedDels {
   readonly #handle: HandleWithin;

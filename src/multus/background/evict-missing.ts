@@ -37,7 +37,7 @@ interface Entry {
   pause: number;
 }
 
-export interface MissingEvictionsOptions {
+interface MissingEvictionsOptions {
   readonly lacking: Pick<LackingPods, "evict">;
   readonly policy: EvictionPolicy;
   readonly log: Logger;

@@ -48,7 +48,7 @@ export interface MissingNetworksOptions {
   readonly log: Logger;
 }
 
-export interface MissingSearchOptions extends MissingNetworksOptions {
+interface MissingSearchOptions extends MissingNetworksOptions {
   readonly cluster: Cluster;
   /** Directories that have plans; may grow. */
   readonly cniDirs: ReadonlySet<string>;

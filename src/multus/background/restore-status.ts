@@ -18,7 +18,7 @@ import type { BusyContainers } from "../request/busy.ts";
 import { hasWholePlan, podOf, readContainer } from "../state/container.ts";
 import { plannedContainers, planPath } from "../state/plan-file.ts";
 
-export interface RestorerOptions {
+interface RestorerOptions {
   readonly kernels: Kernels;
   /** Containers that a request is being worked on for: their status is the request's. */
   readonly busy: Pick<BusyContainers, "has">;

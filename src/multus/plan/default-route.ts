@@ -20,7 +20,7 @@ interface Requesting {
 }
 
 /** Go multus's marks in the plan: true where another network has the default route of that family. */
-export interface GatewayFilter {
+interface GatewayFilter {
   readonly ipv4: boolean;
   readonly ipv6: boolean;
 }
@@ -95,7 +95,7 @@ interface Attached extends Pick<Requesting, "request"> {
 }
 
 /** The changes that are made when all delegates of a pod are there. */
-export interface LaterEdits<Delegate> {
+interface LaterEdits<Delegate> {
   /** Families whose default routes go from `from`: interface and cached result. */
   readonly clear: readonly Family[];
   readonly from: readonly Delegate[];

@@ -28,7 +28,7 @@ export interface FoundNetwork {
 }
 
 /** A selection's changes of the configuration itself. */
-export interface ConfigAdditions {
+interface ConfigAdditions {
   /** Raw JSON object, merged into `args.cni` of every plugin. */
   readonly cniArgs?: Uint8Array | undefined;
   /** Set as `deviceID` and `pciBusID` of every plugin. */

@@ -19,7 +19,7 @@ import { type Delegate, isClusterNetwork } from "./delegate.ts";
 import type { FoundNetwork, NetworkCatalog, ReportedNads } from "./networks.ts";
 import { PlanSize } from "./plan-size.ts";
 
-export interface PlanInput {
+interface PlanInput {
   readonly netconf: Netconf;
   readonly pod: PodReference;
   /** The pod's; undefined where nothing is known of it. */

@@ -12,7 +12,7 @@ export interface NetworkReport {
   readonly milliseconds: number;
 }
 
-export interface PhaseReport {
+interface PhaseReport {
   /** One of netconf, recorded, ready, pod-lookup, plan, plan-file, delegates, links, undo, status. */
   readonly phase: string;
   /** Milliseconds of `performance.now()`. */

@@ -27,7 +27,7 @@ export type CarryOut = (recorded: RecordedRequest) => Promise<DelEnd>;
  * The end of a try, for its record. `done`: there is nothing left to do of it; `left`: it stays until it is due again; `stuck`: it can be neither carried out nor set aside; `gone`: somebody
  * else has done or renamed it; `broken off`: it stays as it was, and nothing more can be done now.
  */
-export type RecordEnd = "done" | "left" | "stuck" | "gone" | "broken off";
+type RecordEnd = "done" | "left" | "stuck" | "gone" | "broken off";
 
 export interface AttemptContext {
   readonly directory: SpoolDirectory;

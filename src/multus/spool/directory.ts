@@ -36,7 +36,7 @@ export interface SpoolEntry {
 }
 
 /** A record that was read, or why there is nothing to do with it. */
-export type ReadRecord =
+type ReadRecord =
   | { readonly record: RecordedDel }
   /** It is no record. */
   | { readonly problem: string }

@@ -12,7 +12,7 @@ import { spoolNameKind } from "./spool.ts";
 /** Somebody else may do or rename records meanwhile. */
 const mostRounds = 3;
 
-export interface OwnRecordsOptions {
+interface OwnRecordsOptions {
   /** The netconf's `cniDir`. */
   readonly cniDir: string;
   readonly request: CniRequest;

@@ -10,7 +10,7 @@ import {
 import { ForwardingExecutor } from "../../agent/forwarding-executor.ts";
 
 /** Milliseconds that a recorded DEL may take: others wait behind it. */
-export const recordLimitMs = 120_000;
+const recordLimitMs = 120_000;
 
 export class RecordedExecutor extends ForwardingExecutor {
   readonly #identity: NetnsIdentity | undefined;

@@ -13,7 +13,7 @@ const shortestPauseMs = 1_000;
 /** Milliseconds after which the directory is read again: others may have come, and namespaces take turns with them. */
 const listedForMs = 10_000;
 
-export interface ReplayOptions {
+interface ReplayOptions {
   /** Of the call that has recorded, or found records. */
   readonly cniDir: string;
   readonly log: Logger;

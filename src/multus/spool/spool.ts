@@ -12,7 +12,7 @@ import { errorText } from "../../log/error-text.ts";
 import { spoolDirectory } from "../input/cni-dir.ts";
 import { checksum } from "./checksum.ts";
 
-export interface SpoolState {
+interface SpoolState {
   /** Its path, whether it is there or not. */
   readonly directory: string;
   /** Records that are still to be replayed. */
@@ -42,7 +42,7 @@ const triesAt = 17;
 const triesLength = 2;
 
 /** The kind of a file in the spool, by its name. `broken`: set aside as no record, or will be; `hidden`: neither shim nor daemon looks at it. */
-export type SpoolName =
+type SpoolName =
   | {
       readonly kind: "record";
       readonly microseconds: number;

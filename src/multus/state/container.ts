@@ -29,7 +29,7 @@ export interface Container<Cached = CachedAttachment> {
   readonly attachments: readonly ContainerAttachment<Cached>[];
 }
 
-export interface ContainerSources<Cached> {
+interface ContainerSources<Cached> {
   readonly kernels: Kernels;
   /** The result cache. */
   readonly cache: { read(key: AttachmentKey): Cached | undefined };

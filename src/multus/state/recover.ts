@@ -25,7 +25,7 @@ import {
 } from "./container.ts";
 import { planLength } from "./plan-file.ts";
 
-export interface Recovered {
+interface Recovered {
   /** In the order of their ADD, each with what the result cache has of it. */
   readonly attachments: readonly Attachment[];
   /** There was a plan, whole or not. */
@@ -35,7 +35,7 @@ export interface Recovered {
 }
 
 /** Sources, and permissions to ask them, beyond the disk. */
-export interface RecoverOptions {
+interface RecoverOptions {
   readonly catalog: NetworkCatalog;
   /** The pod's, as the request has them; undefined: nothing is known of it. */
   readonly annotations: Readonly<Record<string, string>> | undefined;
