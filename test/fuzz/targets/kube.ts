@@ -12,12 +12,14 @@ import {
   readSigningRequest,
   subjectBytes,
 } from "../../../src/kube/certificates/pkcs10.ts";
+import { keptClaim, keptClaimPod } from "../../../src/kube/claim-objects.ts";
 import { parseExecCredential } from "../../../src/kube/exec-credential.ts";
 import { parseKubeconfig } from "../../../src/kube/kubeconfig.ts";
 import { keptNad } from "../../../src/kube/nads.ts";
 import { isNamespaceName, isObjectName } from "../../../src/kube/object-names.ts";
 import { keptPod } from "../../../src/kube/pods.ts";
 import { environmentProxy } from "../../../src/kube/proxy-environment.ts";
+import { keptSlice } from "../../../src/kube/resource-slices.ts";
 import { keptRunningPod } from "../../../src/kube/running-pods.ts";
 import { WatchLines } from "../../../src/kube/watch-lines.ts";
 import { requestKey } from "../../support/certificate-request.ts";
@@ -249,5 +251,38 @@ export const wordsTarget: FuzzTarget = {
         "a name that changes a path",
       );
     }
+  },
+};
+
+/** A pod, a ResourceClaim or a ResourceSlice: each reader gets each. */
+export const claimTarget: FuzzTarget = {
+  name: "kube/claims",
+  covers: [
+    "src/kube/claim-objects.ts keptClaimPod",
+    "src/kube/claim-objects.ts keptClaim",
+    "src/kube/resource-slices.ts keptSlice",
+  ],
+  seeds: () => [
+    '{"metadata":{"uid":"u"},"spec":{"nodeName":"n","initContainers":[{"name":"s","restartPolicy":"Always"}],"containers":[{"name":"a","resources":{"claims":[{"name":"c","request":"r"}]}}],"resourceClaims":[{"name":"c","resourceClaimName":"x"},{"name":"t"}]},"status":{"resourceClaimStatuses":[{"name":"t","resourceClaimName":"y"}],"extendedResourceClaimStatus":{"resourceClaimName":"e","requestMappings":[{"containerName":"a","resourceName":"a/b","requestName":"r"}]}}}',
+    '{"status":{"allocation":{"devices":{"results":[{"request":"r","driver":"d","pool":"p","device":"vf","adminAccess":true}]}},"reservedFor":[{"resource":"pods","name":"web","uid":"u"}]}}',
+    '{"spec":{"driver":"d","nodeName":"n","pool":{"name":"p","generation":1,"resourceSliceCount":1},"devices":[{"name":"vf","attributes":{"k8s.cni.cncf.io/deviceID":{"string":"1"},"k8s.cni.cncf.io/resourceName":{"string":"a/b"}}},{"name":"vf","basic":{"attributes":{}}}]}}',
+  ],
+  words: ["null", "[]", "{}", '"__proto__":', '"generation":-1', '"generation":1e99'],
+  run(input) {
+    let object: unknown;
+    try {
+      object = JSON.parse(input.toString("utf8"));
+    } catch {
+      return;
+    }
+    const pod = attempt(input, [InputError], () => keptClaimPod(object));
+    must(pod?.claims.every(({ claimName }) => claimName !== "") ?? true, "a claim without a name");
+    attempt(input, [InputError], () => keptClaim(object));
+    const { generation, count, devices } = keptSlice(object, new Set(["vf"]));
+    must(generation >= 0 && count >= 0, "a negative count");
+    must(
+      [...devices.keys()].every((name) => name === "vf"),
+      "a device that was not wanted",
+    );
   },
 };
