@@ -37,10 +37,11 @@ export function readFileStart(path: string, most: number, flags = 0): FileStart 
 /**
  * Reads a regular file as a whole, like readFileStart.
  * @param limit bytes; a file that is larger is not used
+ * @param flags further ones of open(2): O_NOFOLLOW
  * @throws {Error} of node:fs; or saying that it is no regular file, or too large
  */
-export function readRegularFile(path: string, limit: number): Uint8Array {
-  const { bytes, size } = readFileStart(path, limit);
+export function readRegularFile(path: string, limit: number, flags = 0): Uint8Array {
+  const { bytes, size } = readFileStart(path, limit, flags);
   if (size > limit) throw new Error(`it has ${size} bytes, and at most ${limit} are allowed`);
   return bytes;
 }

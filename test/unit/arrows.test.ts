@@ -10,6 +10,7 @@ const source = join(import.meta.dirname, "..", "..", "src");
 const belowPrograms = [
   "daemon-config",
   "kube",
+  "devices",
   "runtime-config",
   "multus",
   "socket",
@@ -32,6 +33,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   "runtime-config": ["multus", "cni", "base", "kernels", "log"],
   // Implements what multus asks for: multus does not know it.
   kube: ["multus", "base", "log"],
+  // The same for the node's devices; what a cluster knows of them comes by an interface of multus too.
+  devices: ["multus", "cni", "base", "log"],
   // Watches multus from outside: multus does not know it.
   telemetry: ["multus", "cni", "base", "agent", "log"],
   multus: ["cni", "base", "agent", "kernels", "log"],

@@ -23,6 +23,7 @@ const about = {
   "daemon-config": "the daemon's own configuration",
   ctl: "multusctl: install, validate, doctor …",
   kube: "Kubernetes: watches, status, events",
+  devices: "devices of pods, by the kubelet and claims",
   "runtime-config": "00-multus.conf, kept in step",
   telemetry: "traces",
   multus: "what Multus adds to CNI",
