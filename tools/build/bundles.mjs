@@ -35,32 +35,58 @@ const leftOut = new Map([
   ["undici", ["Agent", "ProxyAgent"]],
 ]);
 
+/** Modules of @grpc/grpc-js that a client of a unix socket does not use: servers, other resolvers and balancers, and what describes both to gRPC's own monitoring. */
+const leftOutOfGrpc = new Set([
+  "./experimental",
+  "./load-balancer-outlier-detection",
+  "./load-balancer-round-robin",
+  "./load-balancer-weighted-round-robin",
+  "./orca",
+  "./resolver-dns",
+  "./resolver-ip",
+  "./server",
+  "./server-credentials",
+  "./server-interceptors",
+  "@grpc/proto-loader",
+]);
+
 /**
  * Of @kubernetes/client-node only KubeConfig is used, and of that only what reads a file. It imports a second HTTP client, proxy and OpenID clients and a type
  * for every object of Kubernetes, and modules of Node that a bundle's start would pay for: in all 30 MB of a daemon's memory; without them it is 2 MB, and only where
- * there is a kubeconfig. A module that is used after all throws an error that says so.
+ * there is a kubeconfig. Of @grpc/grpc-js only its client is used, on nodes with devices; the text of the whole would be in every daemon's memory. A module that is used after all throws an error that says so.
  */
 const leaveOut = {
   name: "leave-out",
   setup(bundle) {
-    bundle.onResolve({ filter: /^[^/]/ }, ({ path, importer }) =>
-      importer.includes("/@kubernetes/client-node/") && leftOut.has(path)
-        ? { path, namespace: "left-out" }
-        : undefined,
-    );
+    bundle.onResolve({ filter: /^[^/]/ }, ({ path, importer }) => {
+      if (importer.includes("/@kubernetes/client-node/") && leftOut.has(path)) {
+        return { path, namespace: "left-out" };
+      }
+      return importer.includes("/@grpc/grpc-js/") && leftOutOfGrpc.has(path)
+        ? { path, namespace: "left-out-of-grpc" }
+        : undefined;
+    });
     bundle.onLoad({ filter: /./, namespace: "left-out" }, ({ path }) => {
-      const message = JSON.stringify(
-        `${path} is not part of this program: it reaches API servers without it`,
-      );
       const names = leftOut.get(path).map((name) => `refuse as ${name}`);
       return {
-        contents: `function refuse() { throw new Error(${message}); }
+        contents: `${refusal(path, "it reaches API servers without it")}
 export default new Proxy(refuse, { get: () => refuse });
 export { ${names.join(", ")} };`,
       };
     });
+    bundle.onLoad({ filter: /./, namespace: "left-out-of-grpc" }, ({ path }) => ({
+      // The package sets all of its modules up when it is loaded.
+      contents: `${refusal(path, "it is a client of unix sockets alone")}
+module.exports = new Proxy({ setup() {} }, { get: (known, name) => known[name] ?? refuse });`,
+    }));
   },
 };
+
+/** A function that says what is missing. */
+function refusal(path, why) {
+  const message = JSON.stringify(`${path} is not part of this program: ${why}`);
+  return `function refuse() { throw new Error(${message}); }`;
+}
 
 /** The common options of all bundles. */
 export const bundleOptions = {
