@@ -31,8 +31,8 @@ export const podResourcesService = "/v1.PodResourcesLister";
 export interface ListedPod {
   readonly namespace: string;
   readonly name: string;
-  /** In the pod's order; a container comes with one entry for each device and NUMA node. */
-  readonly devices: readonly ContainerDevices[];
+  /** In the pod's order; a container comes with one entry for each device and NUMA node. An error where the pod has more than is allowed: it is no other pod's. */
+  readonly devices: readonly ContainerDevices[] | InputError;
 }
 
 /** GetPodResourcesRequest. */
@@ -44,7 +44,7 @@ export function encodeGetRequest(namespace: string, name: string): Uint8Array {
  * The pods of a ListPodResourcesResponse or a GetPodResourcesResponse, which have the same form.
  * @param isWanted tells the pods whose devices are read; of the others only the names are
  * @param where names the source in errors
- * @throws {InputError} of kind "syntax" where it is no such message; "content" where it has more than is allowed
+ * @throws {InputError} of kind "syntax" where it is no such message; "content" where it has more pods than are allowed
  */
 export function decodePods(
   bytes: Uint8Array,
@@ -62,11 +62,9 @@ export function decodePods(
       const { namespace, name } = podName(reader, end);
       if (isWanted(namespace, name)) {
         reader.pos = start;
-        pods.push({
-          namespace,
-          name,
-          devices: podDevices(reader, end, `${where}: pod ${quoted(`${namespace}/${name}`)}`),
-        });
+        const devices = podDevicesOrError(reader, end, `${where}: pod ${quoted(`${namespace}/${name}`)}`);
+        reader.pos = end;
+        pods.push({ namespace, name, devices });
       }
       return true;
     });
@@ -109,6 +107,15 @@ function podName(reader: WireReader, end: number): { namespace: string; name: st
     return true;
   });
   return { namespace, name };
+}
+
+function podDevicesOrError(reader: WireReader, end: number, where: string): ListedPod["devices"] {
+  try {
+    return podDevices(reader, end, where);
+  } catch (error) {
+    if (error instanceof InputError) return error;
+    throw error;
+  }
 }
 
 /** PodResources: containers 3. */

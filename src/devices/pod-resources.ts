@@ -224,16 +224,21 @@ function noAnswer(socket: string, limitMs: number, options?: ErrorOptions): Devi
 
 /**
  * The devices of a pod in an answer.
- * @throws {DevicesUnknown} two pods of the name have devices: one that was just deleted, whose devices are not those of the other
+ * @throws {DevicesUnknown} two pods of the name have devices: one that was just deleted, whose devices are not those of the other {@link InputError} its devices are not as they should be
  */
 function devicesIn(pods: readonly ListedPod[], pod: PodReference): readonly ContainerDevices[] {
-  const own = pods.filter((listed) => podKey(listed) === podKey(pod) && listed.devices.length > 0);
-  if (own.length > 1) {
+  const found: (readonly ContainerDevices[])[] = [];
+  for (const listed of pods) {
+    if (podKey(listed) !== podKey(pod)) continue;
+    if (listed.devices instanceof InputError) throw listed.devices;
+    if (listed.devices.length > 0) found.push(listed.devices);
+  }
+  if (found.length > 1) {
     throw new DevicesUnknown(
-      `the kubelet lists ${own.length} pods ${podKey(pod)} with devices: one of them is still being removed`,
+      `the kubelet lists ${found.length} pods ${podKey(pod)} with devices: one of them is still being removed`,
     );
   }
-  return own[0]?.devices ?? [];
+  return found[0] ?? [];
 }
 
 function unary(client: Client, path: string, request: Uint8Array, deadline: number): Promise<Uint8Array> {

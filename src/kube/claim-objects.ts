@@ -4,6 +4,7 @@ import { InputError } from "../base/input-error.ts";
 import { isJsonObject, type JsonObject } from "../base/json.ts";
 import { bounded } from "../log/quoted.ts";
 import { configSourceAnnotation } from "../multus/cluster/pod-lookup.ts";
+import { asObject, asText } from "./object-values.ts";
 
 /** Claims of one pod, containers of one pod, devices of one claim: Kubernetes allows 32 devices in a claim. */
 const mostItems = 1024;
@@ -157,12 +158,4 @@ function objects(value: unknown, path: string): JsonObject[] {
     );
   }
   return value.filter(isJsonObject);
-}
-
-function asObject(value: unknown): JsonObject {
-  return isJsonObject(value) ? value : {};
-}
-
-function asText(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

@@ -1,11 +1,12 @@
 /** ResourceSlices (resource.k8s.io/v1, v1beta2, v1beta1): which of a driver's devices on a node are for CNI, and by which id. */
 
 import { InputError } from "../base/input-error.ts";
-import { isJsonObject, type JsonObject } from "../base/json.ts";
+import { isJsonObject } from "../base/json.ts";
 import { bounded, ownText } from "../log/quoted.ts";
 import { DevicesUnknown } from "../multus/plan/devices.ts";
 import type { Api } from "./api.ts";
 import type { Allocation } from "./claim-objects.ts";
+import { asObject, asText } from "./object-values.ts";
 import { PagedList, withQuery } from "./paged-list.ts";
 
 /** Attributes by which a driver says that a device is for CNI. */
@@ -154,9 +155,9 @@ export function keptSlice(object: unknown, wanted: ReadonlySet<string>): KeptSli
     });
   }
   return {
-    driver: asText(driver),
-    nodeName: asText(nodeName),
-    pool: asText(name),
+    driver: ownText(asText(driver)),
+    nodeName: ownText(asText(nodeName)),
+    pool: ownText(asText(name)),
     generation: asCount(generation),
     count: asCount(resourceSliceCount),
     devices: kept,
@@ -169,14 +170,6 @@ function attributeText(attribute: unknown): string | undefined {
   return typeof string === "string" && string !== "" && string.length <= longestAttribute
     ? ownText(string)
     : undefined;
-}
-
-function asObject(value: unknown): JsonObject {
-  return isJsonObject(value) ? value : {};
-}
-
-function asText(value: unknown): string {
-  return typeof value === "string" ? ownText(value) : "";
 }
 
 function asCount(value: unknown): number {

@@ -188,6 +188,21 @@ describe("many pods at once", () => {
     expect(server.calls.filter((call) => call === "List")).toHaveLength(2);
   });
 
+  it("are answered beside one whose devices are not as they should be", async () => {
+    const { server, kubelet } = await connected();
+    server.refuse = (method) => (method === "Get" ? { code: status.UNIMPLEMENTED, details: "" } : undefined);
+    server.pods = [pod("bad", "x".repeat(300)), pod("web", "1")];
+    const [bad, good] = await Promise.allSettled([
+      kubelet.devicesOf(reference("bad")),
+      kubelet.devicesOf(reference("web")),
+    ]);
+    expect(bad).toMatchObject({
+      status: "rejected",
+      reason: expect.objectContaining({ message: expect.stringContaining('pod "default/bad": device id') }),
+    });
+    expect(good).toEqual({ status: "fulfilled", value: devicesOf("1") });
+  });
+
   it("are asked for again where the kubelet has too many questions", async () => {
     const { server, kubelet } = await connected();
     server.refuse = (_method, count) =>
