@@ -59,7 +59,7 @@ export class KubeletDevices {
       const podResources = await this.#connected();
       return { devices: await podResources.devicesOf(pod), resources: () => podResources.resources() };
     }
-    const checkpoint = await this.#readCheckpoint();
+    const checkpoint = await this.#readCheckpoint(pod);
     if (checkpoint === undefined) return undefined;
     const { socket, checkpoint: path } = this.#paths;
     this.#once.error(
@@ -108,7 +108,7 @@ export class KubeletDevices {
     return new PodResources({ socket: this.#paths.socket, log: this.#log });
   }
 
-  async #readCheckpoint(): Promise<CheckpointData | undefined> {
+  async #readCheckpoint({ namespace }: PodReference): Promise<CheckpointData | undefined> {
     const { checkpoint: path } = this.#paths;
     let bytes: Uint8Array;
     try {
@@ -117,7 +117,7 @@ export class KubeletDevices {
       if (isMissingFile(error)) return undefined;
       throw ioFailure("read", path, error);
     }
-    return await largeWork.run(bytes.length, () => parseCheckpoint(bytes, path));
+    return await largeWork.run(namespace, bytes.length, () => parseCheckpoint(bytes, path));
   }
 }
 

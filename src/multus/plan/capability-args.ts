@@ -24,7 +24,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Which attachment, as far as it names the device-info file. */
-interface AttachmentIdentity {
+export interface AttachmentIdentity {
   /** `namespace/nad`, or the configuration's name. */
   readonly name: string;
   readonly containerId: string;
