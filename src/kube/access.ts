@@ -2,22 +2,12 @@
 
 import type { Agent, AgentOptions } from "node:http";
 import type { AgentOptions as SecureAgentOptions } from "node:https";
-import type { SecureContext } from "node:tls";
 
-/** For https. The same object for as long as nothing in it changes: connections made with another one are not used any more. */
-export interface TlsSettings {
-  readonly secureContext: SecureContext;
-  /** Name in the server's certificate; undefined: the host of its address. */
-  readonly serverName: string | undefined;
-  /** False: whoever answers is believed (`insecure-skip-tls-verify`). */
-  readonly verify: boolean;
-}
-
-/** The same as options of an agent. */
-export function tlsOptions({ secureContext, serverName, verify }: TlsSettings): SecureAgentOptions {
-  const options = { secureContext, rejectUnauthorized: verify };
-  return serverName === undefined ? options : { ...options, servername: serverName };
-}
+/**
+ * For https, as the options of an agent have it. The same object for as long as nothing in it changes: connections made with another one are not used any more.
+ * `servername` undefined: the host of the server's address. `rejectUnauthorized` false: any certificate is accepted (`insecure-skip-tls-verify`).
+ */
+export type TlsSettings = Pick<SecureAgentOptions, "secureContext" | "servername" | "rejectUnauthorized">;
 
 /** A proxy between the daemon and a server. */
 export interface ServerProxy {
@@ -52,4 +42,9 @@ export interface Credentials {
    * @returns the same object if there is nothing else to try @throws as `access`
    */
   renewed(refused: Access): Promise<Access>;
+}
+
+/** The host of a URL, as a connection is made to it: an IPv6 address without the brackets that it has in a URL. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[(.*)\]$/, "$1");
 }

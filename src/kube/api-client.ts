@@ -5,10 +5,9 @@ import packageJson from "../../package.json" with { type: "json" };
 import { largeWork } from "../base/large-work.ts";
 import { systemErrorCode } from "../base/system-error.ts";
 import { errorText } from "../log/error-text.ts";
-import { type Access, type Credentials, tlsOptions } from "./access.ts";
+import { type Access, type Credentials, hostOf } from "./access.ts";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable, answerTooLong } from "./api.ts";
 import { answerError } from "./api-answer.ts";
-import { hostOf } from "./url-host.ts";
 import { WatchLines } from "./watch-lines.ts";
 
 const userAgent = `${packageJson.name}/${packageJson.version}`;
@@ -182,7 +181,7 @@ function makePool({ origin }: URL, tls: Access["tls"], proxy: Access["proxy"]): 
     return { ...shared, http, agent: proxy?.agent(options, tls) ?? new http.Agent(options) };
   }
   const https = process.getBuiltinModule("node:https");
-  const agent = proxy?.agent(options, tls) ?? new https.Agent({ ...options, ...tlsOptions(tls) });
+  const agent = proxy?.agent(options, tls) ?? new https.Agent({ ...options, ...tls });
   return { ...shared, http: https, agent };
 }
 

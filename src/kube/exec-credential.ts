@@ -1,10 +1,11 @@
 /** Credentials from a program that the kubeconfig names (client.authentication.k8s.io). */
 
 import { type ExecFileException, execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { InputError } from "../base/input-error.ts";
 import { isJsonObject } from "../base/json.ts";
 import { errorText } from "../log/error-text.ts";
-import type { ExecPlugin } from "./kubeconfig.ts";
+import type { ExecPlugin, ServerContext } from "./kubeconfig.ts";
 
 export interface ExecCredential {
   readonly token: string | undefined;
@@ -16,13 +17,10 @@ export interface ExecCredential {
   readonly expiresAt: number | undefined;
 }
 
-/** The cluster's description for a program that asks for it; PEM, not base64. */
-export interface ExecCluster {
-  readonly server: string;
-  /** `proxy-url`. */
-  readonly proxyUrl: string | undefined;
-  readonly tlsServerName: string | undefined;
-  readonly insecureSkipTlsVerify: boolean;
+/** The cluster's description for a program that asks for it. */
+export interface ExecCluster
+  extends Pick<ServerContext, "server" | "proxy" | "tlsServerName" | "insecureSkipTlsVerify"> {
+  /** PEM, not base64. */
   readonly certificateAuthority: string | undefined;
 }
 
@@ -31,60 +29,53 @@ const maxOutputBytes = 1 << 20;
 /** Of what the program says on stderr, in an error. */
 const longestExcerpt = 300;
 
+const execute = promisify(execFile);
+
 /** Runs the program. @throws {InputError} naming the field, with what the program says */
-export function runExecPlugin(plugin: ExecPlugin, cluster: ExecCluster): Promise<ExecCredential> {
+export async function runExecPlugin(plugin: ExecPlugin, cluster: ExecCluster): Promise<ExecCredential> {
   const { apiVersion, command, args, env, where, installHint, wantsCluster } = plugin;
   const info = {
     apiVersion,
     kind: "ExecCredential",
     spec: { interactive: false, ...(wantsCluster ? { cluster: clusterInfo(cluster) } : {}) },
   };
-  const options = {
-    env: { ...process.env, ...env, KUBERNETES_EXEC_INFO: JSON.stringify(info) },
-    timeout: timeoutMs,
-    killSignal: "SIGKILL",
-    maxBuffer: maxOutputBytes,
-    encoding: "utf8",
-  } as const;
-  return new Promise((resolve, reject) => {
-    const refuse = (problem: unknown) => {
-      const text = `${where}: ${command}: ${errorText(problem)}`;
-      reject(new InputError("content", text, { cause: problem }));
-    };
-    const done = (error: ExecFileException | null, stdout: string, stderr: string) => {
-      try {
-        if (error !== null) throw new Error(failure(error, stderr, installHint));
-        resolve(parseExecCredential(stdout, apiVersion));
-      } catch (problem) {
-        refuse(problem);
-      }
-    };
-    try {
-      execFile(command, args, options, done).stdin?.end();
-    } catch (problem) {
-      // A value can be too long for an environment: a bundle of authorities, for example.
-      refuse(problem);
-    }
-  });
+  try {
+    // Throws at once where a value is too long for an environment: a bundle of authorities, for example.
+    const running = execute(command, args, {
+      env: { ...process.env, ...env, KUBERNETES_EXEC_INFO: JSON.stringify(info) },
+      timeout: timeoutMs,
+      killSignal: "SIGKILL",
+      maxBuffer: maxOutputBytes,
+      encoding: "utf8",
+    });
+    running.child.stdin?.end();
+    const { stdout } = await running.catch((error) => {
+      throw new Error(failure(error, installHint));
+    });
+    return parseExecCredential(stdout, apiVersion);
+  } catch (problem) {
+    const text = `${where}: ${command}: ${errorText(problem)}`;
+    throw new InputError("content", text, { cause: problem });
+  }
 }
 
+/** JSON leaves out what is undefined. */
 function clusterInfo(cluster: ExecCluster): Record<string, unknown> {
-  const { server, proxyUrl, tlsServerName, insecureSkipTlsVerify, certificateAuthority } = cluster;
+  const { server, proxy, tlsServerName, insecureSkipTlsVerify, certificateAuthority } = cluster;
   return {
-    server,
-    ...(proxyUrl === undefined ? {} : { "proxy-url": proxyUrl }),
-    ...(tlsServerName === undefined ? {} : { "tls-server-name": tlsServerName }),
-    ...(insecureSkipTlsVerify ? { "insecure-skip-tls-verify": true } : {}),
-    ...(certificateAuthority === undefined
-      ? {}
-      : { "certificate-authority-data": Buffer.from(certificateAuthority).toString("base64") }),
+    server: server.href,
+    "proxy-url": proxy?.url.href,
+    "tls-server-name": tlsServerName,
+    "insecure-skip-tls-verify": insecureSkipTlsVerify || undefined,
+    "certificate-authority-data":
+      certificateAuthority && Buffer.from(certificateAuthority).toString("base64"),
   };
 }
 
-function failure(error: ExecFileException, stderr: string, installHint: string): string {
+function failure(error: ExecFileException, installHint: string): string {
   if (error.code === "ENOENT")
     return `there is no such program${installHint === "" ? "" : `. ${installHint}`}`;
-  const said = stderr.trim();
+  const said = (error.stderr ?? "").trim();
   const ended =
     error.killed === true ? `ended after ${timeoutMs / 1000} s, or for too much output` : undefined;
   // Of a program that ran Node says the whole command line, which may have secrets in it.

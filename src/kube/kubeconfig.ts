@@ -15,7 +15,7 @@ export interface TextOrFile {
   readonly text?: string;
   /** Absolute. */
   readonly file?: string;
-  /** Names the field in errors, and the kubeconfig. */
+  /** Names the field in errors, and the kubeconfig; the file itself where no field names it. */
   readonly where: string;
 }
 
@@ -34,20 +34,24 @@ export interface ExecPlugin {
   readonly where: string;
 }
 
-/** The members of a context. */
-export interface Kubeconfig {
+/** A server, how it is known, and what is shown to it. */
+export interface ServerContext {
   readonly server: URL;
   /** `proxy-url`: by which the server is asked, whatever the environment says. */
-  readonly proxy: ProxyChoice | undefined;
-  readonly certificateAuthority: TextOrFile | undefined;
-  readonly tlsServerName: string | undefined;
+  readonly proxy?: ProxyChoice | undefined;
+  readonly certificateAuthority?: TextOrFile | undefined;
+  readonly tlsServerName?: string | undefined;
   readonly insecureSkipTlsVerify: boolean;
-  readonly token: TextOrFile | undefined;
-  readonly clientCertificate: TextOrFile | undefined;
-  readonly clientKey: TextOrFile | undefined;
-  readonly basic: { readonly username: string; readonly password: string } | undefined;
-  readonly impersonate: string | undefined;
-  readonly exec: ExecPlugin | undefined;
+  readonly token?: TextOrFile | undefined;
+  readonly clientCertificate?: TextOrFile | undefined;
+  readonly clientKey?: TextOrFile | undefined;
+  readonly basic?: { readonly username: string; readonly password: string } | undefined;
+  readonly impersonate?: string | undefined;
+  readonly exec?: ExecPlugin | undefined;
+}
+
+/** The members of a context. */
+export interface Kubeconfig extends ServerContext {
   /** Namespace of commands that name none. */
   readonly namespace: string;
 }

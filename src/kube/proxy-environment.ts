@@ -2,7 +2,7 @@
 
 import { BlockList, isIP } from "node:net";
 import { InputError } from "../base/input-error.ts";
-import { hostOf } from "./url-host.ts";
+import { hostOf } from "./access.ts";
 
 /** A proxy, and what names it in errors. */
 export interface ProxyChoice {

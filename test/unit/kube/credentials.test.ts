@@ -79,7 +79,7 @@ describe("a kubeconfig's credentials", () => {
     const credentials = kubeconfigCredentials(writeKubeconfig(directory, { token: "abc" }), silentLogger);
     const access = await credentials.access();
     expect(access.headers).toEqual({ authorization: "Bearer abc" });
-    expect(access.tls).toMatchObject({ verify: true, serverName: undefined });
+    expect(access.tls).toMatchObject({ rejectUnauthorized: true, servername: undefined });
     expect(await credentials.access()).toBe(access);
     expect(await credentials.renewed(access)).toBe(access);
   });
@@ -168,7 +168,7 @@ describe("a kubeconfig's credentials", () => {
       authorization: `Basic ${Buffer.from("me:a:b").toString("base64")}`,
       "impersonate-user": "somebody",
     });
-    expect(tls).toMatchObject({ verify: false, serverName: "api" });
+    expect(tls).toMatchObject({ rejectUnauthorized: false, servername: "api" });
   });
 
   it("need no TLS for http", async () => {
@@ -365,7 +365,7 @@ describe("a service account's credentials", () => {
     const access = await credentials.access();
     expect(access.server.href).toBe("https://10.96.0.1/");
     expect(authorization(access)).toBe("Bearer sa-token");
-    expect(access.tls?.verify).toBe(true);
+    expect(access.tls?.rejectUnauthorized).toBe(true);
     directory.write("token", "rotated");
     const rotated = await credentials.access();
     expect(authorization(rotated)).toBe("Bearer rotated");
