@@ -3,10 +3,9 @@
 import { isUtf8 } from "node:buffer";
 import { dirname, isAbsolute, join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
-import type { Document } from "yaml";
+import type { Document, LineCounter } from "yaml";
 import { type TextProblem, textError } from "../base/input-error.ts";
 import { isJsonObject, type JsonObject } from "../base/json.ts";
-import type { TextPlace } from "../base/text-places.ts";
 import { quoted } from "../log/quoted.ts";
 import { type ProxyChoice, proxyUrl, wantedUrl } from "./proxy-environment.ts";
 
@@ -103,6 +102,69 @@ export async function parseKubeconfig(
   }
 }
 
+/** An object of the kubeconfig. Its fields are given by the names that the file has for them, with the values that KubeConfig has. */
+class Entry {
+  readonly #path: string;
+  readonly #steps: readonly Step[];
+
+  constructor(path: string, steps: readonly Step[]) {
+    this.#path = path;
+    this.#steps = steps;
+  }
+
+  at(...steps: readonly Step[]): Entry {
+    return new Entry(this.#path, [...this.#steps, ...steps]);
+  }
+
+  problem(message: string, ...field: readonly Step[]): FieldProblem {
+    return new FieldProblem([...this.#steps, ...field], message);
+  }
+
+  /** `kubeconfig /path: users["admin"].user.token`. */
+  where(...field: readonly Step[]): string {
+    return `kubeconfig ${this.#path}: ${stepsText([...this.#steps, ...field])}`;
+  }
+
+  /** @returns undefined: it is not there, or empty @throws {FieldProblem} */
+  text(field: string, value: unknown): string | undefined {
+    if (value === undefined || value === null || value === "") return undefined;
+    if (typeof value !== "string") throw this.problem("must be a text", field);
+    if (value.includes("\0")) throw this.problem("has a zero byte in it", field);
+    return value;
+  }
+
+  /** @throws {FieldProblem} */
+  requiredText(field: string, value: unknown): string {
+    const text = this.text(field, value);
+    if (text === undefined) throw this.problem("is missing", field);
+    return text;
+  }
+
+  /** @throws {FieldProblem} */
+  list(field: string, value: unknown): readonly unknown[] {
+    if (value === undefined || value === null) return [];
+    if (!Array.isArray(value)) throw this.problem("must be a list", field);
+    return value;
+  }
+
+  /** Of `<field>-data` (base64) and `<field>` (a path) the first. @throws {FieldProblem} */
+  dataOrFile(field: string, data: unknown, file: unknown): TextOrFile | undefined {
+    const encoded = this.text(`${field}-data`, data);
+    if (encoded !== undefined) {
+      const isBase64 = /^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(encoded);
+      if (!isBase64) throw this.problem("is not base64", `${field}-data`);
+      return { text: Buffer.from(encoded, "base64").toString("utf8"), where: this.where(`${field}-data`) };
+    }
+    const name = this.text(field, file);
+    return name === undefined ? undefined : { file: this.absolute(name), where: this.where(field) };
+  }
+
+  /** A path as the kubeconfig means it. */
+  absolute(file: string): string {
+    return isAbsolute(file) ? file : join(dirname(this.#path), file);
+  }
+}
+
 /** @param rawUsers entries of `users` as they were written @param named the context @throws {FieldProblem} */
 function contextOf(
   config: KubeConfig,
@@ -110,123 +172,84 @@ function contextOf(
   rawUsers: readonly JsonObject[],
   named: string | undefined,
 ): Kubeconfig {
-  const contextName = named ?? textAt(config.getCurrentContext(), ["current-context"]);
-  if (contextName === undefined) throw new FieldProblem(["current-context"], "is missing");
-  const contextSteps = ["contexts", { named: contextName }, "context"];
+  const top = new Entry(path, []);
+  const contextName = named ?? top.requiredText("current-context", config.getCurrentContext());
+  const contextEntry = top.at("contexts", { named: contextName }, "context");
   const context = config.getContextObject(contextName);
-  if (context === null) throw new FieldProblem(contextSteps, "is missing, or names no cluster");
+  if (context === null) throw contextEntry.problem("is missing, or names no cluster");
 
-  const clusterName = requiredTextAt(context.cluster, [...contextSteps, "cluster"]);
-  const clusterSteps = ["clusters", { named: clusterName }, "cluster"];
+  const clusterName = contextEntry.requiredText("cluster", context.cluster);
+  const clusterEntry = top.at("clusters", { named: clusterName }, "cluster");
   const cluster = config.getCluster(clusterName);
-  if (cluster === null) throw new FieldProblem(clusterSteps, "is missing, or has no server");
+  if (cluster === null) throw clusterEntry.problem("is missing, or has no server");
 
-  const userName = textAt(context.user, [...contextSteps, "user"]);
-  const userSteps = ["users", { named: userName ?? "" }, "user"];
+  const userName = contextEntry.text("user", context.user);
+  const userEntry = top.at("users", { named: userName ?? "" }, "user");
   const user = userName === undefined ? undefined : config.getUser(userName);
-  if (user === null) throw new FieldProblem(userSteps, "is missing");
+  if (user === null) throw userEntry.problem("is missing");
 
   if (user?.authProvider) {
     const what = "is not supported, as Kubernetes has none any more: use exec";
-    throw new FieldProblem([...userSteps, "auth-provider"], what);
+    throw userEntry.problem(what, "auth-provider");
   }
-  // KubeConfig knows a `token-file` only, which nobody else does.
-  const raw = rawUsers.find(({ name }) => name === userName)?.user;
-  const tokenFile = textAt(isJsonObject(raw) ? raw.tokenFile : undefined, [...userSteps, "tokenFile"]);
-  const tokenText = textAt(user?.token, [...userSteps, "token"]);
-  const username = textAt(user?.username, [...userSteps, "username"]);
-
-  const base = { path, directory: dirname(path) };
+  const username = userEntry.text("username", user?.username);
+  const password = userEntry.text("password", user?.password) ?? "";
   return {
-    server: serverUrl(requiredTextAt(cluster.server, [...clusterSteps, "server"]), [
-      ...clusterSteps,
-      "server",
-    ]),
-    certificateAuthority: dataOrFile(
-      base,
-      clusterSteps,
-      "certificate-authority",
-      cluster.caData,
-      cluster.caFile,
-    ),
-    proxy: proxyOf(cluster.proxyUrl, path, [...clusterSteps, "proxy-url"]),
-    tlsServerName: textAt(cluster.tlsServerName, [...clusterSteps, "tls-server-name"]),
+    server: serverUrl(clusterEntry, cluster.server),
+    certificateAuthority: clusterEntry.dataOrFile("certificate-authority", cluster.caData, cluster.caFile),
+    proxy: proxyOf(clusterEntry, cluster.proxyUrl),
+    tlsServerName: clusterEntry.text("tls-server-name", cluster.tlsServerName),
     insecureSkipTlsVerify: cluster.skipTLSVerify,
-    token:
-      tokenFile === undefined && tokenText === undefined
-        ? undefined
-        : {
-            where: fieldName(path, [...userSteps, tokenFile === undefined ? "token" : "tokenFile"]),
-            ...(tokenText === undefined ? {} : { text: tokenText }),
-            ...(tokenFile === undefined ? {} : { file: absolute(base.directory, tokenFile) }),
-          },
-    clientCertificate: dataOrFile(base, userSteps, "client-certificate", user?.certData, user?.certFile),
-    clientKey: dataOrFile(base, userSteps, "client-key", user?.keyData, user?.keyFile),
-    basic:
-      username === undefined
-        ? undefined
-        : { username, password: textAt(user?.password, [...userSteps, "password"]) ?? "" },
-    impersonate: textAt(user?.impersonateUser, [...userSteps, "as"]),
-    exec: user?.exec ? execPlugin(user.exec, base, [...userSteps, "exec"]) : undefined,
-    namespace: textAt(context.namespace, [...contextSteps, "namespace"]) ?? "default",
+    token: tokenOf(userEntry, user?.token, rawUsers.find(({ name }) => name === userName)?.user),
+    clientCertificate: userEntry.dataOrFile("client-certificate", user?.certData, user?.certFile),
+    clientKey: userEntry.dataOrFile("client-key", user?.keyData, user?.keyFile),
+    basic: username === undefined ? undefined : { username, password },
+    impersonate: userEntry.text("as", user?.impersonateUser),
+    exec: user?.exec ? execPlugin(userEntry.at("exec"), user.exec) : undefined,
+    namespace: contextEntry.text("namespace", context.namespace) ?? "default",
   };
 }
 
-interface Base {
-  readonly path: string;
-  readonly directory: string;
-}
-
-/** Of `<field>-data` (base64) and `<field>` (a path) the first. @throws {FieldProblem} */
-function dataOrFile(
-  { path, directory }: Base,
-  steps: readonly Step[],
-  field: string,
-  data: unknown,
-  file: unknown,
-): TextOrFile | undefined {
-  const dataSteps = [...steps, `${field}-data`];
-  const encoded = textAt(data, dataSteps);
-  if (encoded !== undefined) {
-    if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(encoded)) throw new FieldProblem(dataSteps, "is not base64");
-    return { text: Buffer.from(encoded, "base64").toString("utf8"), where: fieldName(path, dataSteps) };
-  }
-  const name = textAt(file, [...steps, field]);
-  if (name === undefined) return undefined;
-  return { file: absolute(directory, name), where: fieldName(path, [...steps, field]) };
+/** @param rawUser the user as it was written: KubeConfig knows a `token-file` only, which nobody else does @throws {FieldProblem} */
+function tokenOf(user: Entry, token: unknown, rawUser: unknown): TextOrFile | undefined {
+  const file = user.text("tokenFile", isJsonObject(rawUser) ? rawUser.tokenFile : undefined);
+  const text = user.text("token", token);
+  const given = text === undefined ? {} : { text };
+  if (file !== undefined) return { ...given, file: user.absolute(file), where: user.where("tokenFile") };
+  return text === undefined ? undefined : { text, where: user.where("token") };
 }
 
 /** @throws {FieldProblem} */
-function execPlugin(exec: unknown, { path, directory }: Base, steps: readonly Step[]): ExecPlugin {
-  if (!isJsonObject(exec)) throw new FieldProblem(steps, "must be an object");
-  const apiVersion = requiredTextAt(exec.apiVersion, [...steps, "apiVersion"]);
+function execPlugin(entry: Entry, exec: unknown): ExecPlugin {
+  if (!isJsonObject(exec)) throw entry.problem("must be an object");
+  const apiVersion = entry.requiredText("apiVersion", exec.apiVersion);
   if (!execApiVersions.includes(apiVersion)) {
-    throw new FieldProblem([...steps, "apiVersion"], `must be ${execApiVersions.join(" or ")}`);
+    throw entry.problem(`must be ${execApiVersions.join(" or ")}`, "apiVersion");
   }
-  const command = requiredTextAt(exec.command, [...steps, "command"]);
+  const command = entry.requiredText("command", exec.command);
   if (exec.interactiveMode === "Always") {
-    throw new FieldProblem([...steps, "interactiveMode"], "is Always, and no user can be asked");
+    throw entry.problem("is Always, and no user can be asked", "interactiveMode");
   }
-  const args = listAt(exec.args, [...steps, "args"]).map((argument, index) => {
-    if (typeof argument !== "string") throw new FieldProblem([...steps, "args", index], "must be a text");
+  const args = entry.list("args", exec.args).map((argument, index) => {
+    if (typeof argument !== "string") throw entry.problem("must be a text", "args", index);
     return argument;
   });
-  const env = listAt(exec.env, [...steps, "env"]).map((variable, index) => {
+  const env = entry.list("env", exec.env).map((variable, index) => {
     const { name, value = "" } = isJsonObject(variable) ? variable : {};
     const isVariable = typeof name === "string" && /^[^=\0]+$/.test(name);
     if (!isVariable || typeof value !== "string" || value.includes("\0")) {
-      throw new FieldProblem([...steps, "env", index], "must have a name and a value");
+      throw entry.problem("must have a name and a value", "env", index);
     }
     return [name, value] as const;
   });
   return {
     apiVersion,
-    command: command.includes("/") ? absolute(directory, command) : command,
+    command: command.includes("/") ? entry.absolute(command) : command,
     args,
     env: Object.fromEntries(env),
-    installHint: textAt(exec.installHint, [...steps, "installHint"]) ?? "",
+    installHint: entry.text("installHint", exec.installHint) ?? "",
     wantsCluster: exec.provideClusterInfo === true,
-    where: fieldName(path, steps),
+    where: entry.where(),
   };
 }
 
@@ -234,52 +257,23 @@ function execPlugin(exec: unknown, { path, directory }: Base, steps: readonly St
 const bracketedName = /^(https?:\/\/)\[([A-Za-z0-9._-]+)\](?=[:/]|$)/i;
 
 /** @throws {FieldProblem} */
-function serverUrl(text: string, steps: readonly Step[]): URL {
+function serverUrl(cluster: Entry, server: unknown): URL {
   // An IPv6 address has colons, and keeps its brackets.
-  const unbracketed = text.replace(bracketedName, "$1$2");
+  const unbracketed = cluster.requiredText("server", server).replace(bracketedName, "$1$2");
   const url = URL.canParse(unbracketed) ? new URL(unbracketed) : undefined;
   if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    throw new FieldProblem(steps, "must be a URL: https://host:port");
+    throw cluster.problem("must be a URL: https://host:port", "server");
   }
   return url;
 }
 
 /** @throws {FieldProblem} without the text, which may have a password */
-function proxyOf(value: unknown, path: string, steps: readonly Step[]): ProxyChoice | undefined {
-  const text = textAt(value, steps);
+function proxyOf(cluster: Entry, value: unknown): ProxyChoice | undefined {
+  const text = cluster.text("proxy-url", value);
   if (text === undefined) return undefined;
   const url = proxyUrl(text);
-  if (url === undefined) throw new FieldProblem(steps, wantedUrl);
-  return { url, where: fieldName(path, steps) };
-}
-
-/** @returns undefined: it is not there, or empty @throws {FieldProblem} */
-function textAt(value: unknown, steps: readonly Step[]): string | undefined {
-  if (value === undefined || value === null || value === "") return undefined;
-  if (typeof value !== "string") throw new FieldProblem(steps, "must be a text");
-  if (value.includes("\0")) throw new FieldProblem(steps, "has a zero byte in it");
-  return value;
-}
-
-function requiredTextAt(value: unknown, steps: readonly Step[]): string {
-  const text = textAt(value, steps);
-  if (text === undefined) throw new FieldProblem(steps, "is missing");
-  return text;
-}
-
-function listAt(value: unknown, steps: readonly Step[]): readonly unknown[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw new FieldProblem(steps, "must be a list");
-  return value;
-}
-
-function absolute(directory: string, file: string): string {
-  return isAbsolute(file) ? file : join(directory, file);
-}
-
-/** `kubeconfig /path: users["admin"].user.token`. */
-function fieldName(path: string, steps: readonly Step[]): string {
-  return `kubeconfig ${path}: ${stepsText(steps)}`;
+  if (url === undefined) throw cluster.problem(wantedUrl, "proxy-url");
+  return { url, where: cluster.where("proxy-url") };
 }
 
 function stepsText(steps: readonly Step[]): string {
@@ -303,63 +297,44 @@ function yamlProblem(error: unknown): TextProblem {
 }
 
 async function rawUsers(text: string): Promise<JsonObject[]> {
-  const { users } = asObject(await parseYaml(text, (document) => document.toJS()));
+  const raw = await parseYaml(text, (document): unknown => document.toJS());
+  const users = isJsonObject(raw) ? raw.users : undefined;
   return Array.isArray(users) ? users.filter(isJsonObject) : [];
 }
 
 /** The problem with the name of its field, and where that is, or the nearest thing above it that is there. */
 async function atPosition({ steps, message }: FieldProblem, text: string): Promise<TextProblem> {
-  const place = await parseYaml(text, (document, placeOf) => {
-    let at: unknown = document.contents;
-    let offset = rangeStart(at) ?? 0;
-    let value: unknown = document.toJS();
-    const path: (string | number)[] = [];
+  const place = await parseYaml(text, (document, { isCollection, isMap, isNode }, lines) => {
+    let nearest: unknown = document.contents;
     for (const step of steps) {
-      const key = typeof step === "object" ? entryIndex(value, step.named) : step;
-      path.push(key);
-      value = isJsonObject(value) || Array.isArray(value) ? (value as JsonObject)[String(key)] : undefined;
-      at = document.getIn(path, true);
-      const start = rangeStart(at);
-      if (start === undefined) break;
-      offset = start;
+      if (!isCollection(nearest)) break;
+      const next =
+        typeof step === "object"
+          ? nearest.items.find((entry) => isMap(entry) && entry.get("name") === step.named)
+          : nearest.get(step, true);
+      if (!isNode(next)) break;
+      nearest = next;
     }
-    return placeOf(offset);
+    const { line, col } = lines.linePos((isNode(nearest) && nearest.range?.[0]) || 0);
+    return { line, column: col };
   });
   return { message: `${stepsText(steps)} ${message}`, ...place };
-}
-
-/** @returns -1: there is none */
-function entryIndex(list: unknown, name: string): number {
-  return Array.isArray(list) ? list.findIndex((entry) => asObject(entry).name === name) : -1;
 }
 
 /** Reads YAML with the parser that knows positions. @returns undefined where it does not take the text */
 async function parseYaml<Value>(
   text: string,
-  read: (document: Document.Parsed, placeOf: (offset: number) => TextPlace) => Value,
+  read: (document: Document.Parsed, yaml: typeof import("yaml"), lines: LineCounter) => Value,
 ): Promise<Value | undefined> {
   // Most kubeconfigs never need it.
-  const { LineCounter, parseDocument } = await import("yaml");
-  const lineCounter = new LineCounter();
+  const yaml = await import("yaml");
+  const lineCounter = new yaml.LineCounter();
   try {
-    const document = parseDocument(text, { prettyErrors: false, logLevel: "error", lineCounter });
-    if (document.errors.length > 0) return undefined;
-    return read(document, (offset) => {
-      const { line, col } = lineCounter.linePos(offset);
-      return { line, column: col };
-    });
+    const document = yaml.parseDocument(text, { prettyErrors: false, logLevel: "error", lineCounter });
+    return document.errors.length > 0 ? undefined : read(document, yaml, lineCounter);
   } catch (error) {
     // An alias that expands without end.
     if (error instanceof Error) return undefined;
     throw error;
   }
-}
-
-function rangeStart(node: unknown): number | undefined {
-  const range = isJsonObject(node) ? node.range : undefined;
-  return Array.isArray(range) && typeof range[0] === "number" ? range[0] : undefined;
-}
-
-function asObject(value: unknown): JsonObject {
-  return isJsonObject(value) ? value : {};
 }
