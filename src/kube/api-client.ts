@@ -42,6 +42,13 @@ interface Pool {
 /** The connection was kept, and turned out to be closed by the server before it could have read the request. */
 class LostConnection extends Error {}
 
+/** An answer as far as its headers. */
+interface Answer {
+  readonly response: IncomingMessage;
+  readonly pool: Pool;
+  readonly deadline: Deadline;
+}
+
 /** Speaks HTTP/1.1 and JSON. */
 export class ApiClient implements Api {
   readonly #credentials: Credentials;
@@ -52,24 +59,23 @@ export class ApiClient implements Api {
     this.#credentials = credentials;
   }
 
-  async request<Answer>(request: ApiRequest): Promise<Answer> {
+  async request<Result>(request: ApiRequest): Promise<Result> {
     const { method, path, timeoutMs = defaultTimeoutMs, maxBytes = defaultMaxBytes } = request;
     using deadline = new Deadline(request.signal, this.#closing.signal);
     deadline.within(timeoutMs, `no answer within ${timeoutMs / 1000} s`);
-    const { response, server } = await this.#ask(request, deadline);
-    const status = await acceptedStatus(request, response, server, deadline);
-    const body = await readBody(response, maxBytes, deadline, server);
+    const answer = await this.#ask(request, deadline);
+    const body = await readBody(answer, maxBytes);
     if (body === undefined) {
       const message = `${method} ${path}: the answer has more than ${maxBytes} bytes`;
-      throw new ApiError(status, answerTooLong, message);
+      throw new ApiError(answer.response.statusCode ?? 0, answerTooLong, message);
     }
-    const parse = () => (body.length === 0 ? undefined : JSON.parse(body.toString("utf8"))) as Answer;
+    const parse = () => (body.length === 0 ? undefined : JSON.parse(body.toString("utf8"))) as Result;
     try {
       return await (request.isPaced === true ? largeWork.run("", body.length, parse) : parse());
     } catch (error) {
       // The answer is not an API server's.
       throw new ApiUnreachable(
-        `${server.origin}: the answer to ${method} ${path} is not JSON: ${errorText(error)}`,
+        `${answer.pool.origin}: the answer to ${method} ${path} is not JSON: ${errorText(error)}`,
         { cause: error },
       );
     }
@@ -79,28 +85,28 @@ export class ApiClient implements Api {
     const { timeoutMs = defaultTimeoutMs } = request;
     using deadline = new Deadline(request.signal, this.#closing.signal);
     deadline.within(watchBeginMs, `no answer within ${watchBeginMs / 1000} s`);
-    const { response, server, pool } = await this.#ask(request, deadline);
-    await acceptedStatus(request, response, server, deadline);
+    const answer = await this.#ask(request, deadline);
+    const { response, pool } = answer;
     const silence = `nothing was heard for ${timeoutMs / 1000} s`;
     deadline.within(timeoutMs, silence);
-    const lines = new WatchLines(maxLineBytes, (line) => onLine(parseLine(line, server)));
+    const lines = new WatchLines(maxLineBytes, (line) => onLine(parseLine(line, pool.origin)));
     pool.watches.add(response);
     try {
       onOpen?.();
-      for await (const chunk of chunks(response, deadline, server)) {
+      for await (const chunk of chunks(answer)) {
         deadline.within(timeoutMs, silence);
         lines.push(chunk);
       }
     } catch (error) {
-      // Ended by us, to begin anew with what is valid now.
+      // Ended by us, to begin again with what is valid now.
       if (error instanceof ApiUnreachable && pool.isRetired) return;
-      throw error instanceof RangeError ? unreachable(server, error) : error;
+      throw error instanceof RangeError ? unreachable(pool.origin, error) : error;
     } finally {
       pool.watches.delete(response);
       response.destroy();
     }
     if (lines.pending > 0)
-      throw new ApiUnreachable(`${server.origin}: the watch ended in the middle of a line`);
+      throw new ApiUnreachable(`${pool.origin}: the watch ended in the middle of a line`);
   }
 
   /** Ends everything that is under way. */
@@ -109,19 +115,22 @@ export class ApiClient implements Api {
     this.#pool?.agent.destroy();
   }
 
-  /** The answer as far as its headers; asks once more with other credentials after a 401. @throws {ApiUnreachable} */
-  async #ask(
-    request: ApiRequest,
-    deadline: Deadline,
-  ): Promise<{ response: IncomingMessage; server: URL; pool: Pool }> {
+  /** An answer of status 2xx; asks once more with other credentials after a 401. @throws {ApiError} {@link ApiUnreachable} */
+  async #ask(request: ApiRequest, deadline: Deadline): Promise<Answer> {
     const access = await this.#access(() => this.#credentials.access(), deadline);
-    const first = await this.#exchange(request, access, deadline);
-    if (first.response.statusCode !== 401) return first;
-    const renewed = await this.#access(() => this.#credentials.renewed(access), deadline);
-    if (renewed === access) return first;
-    // So that its connection can be used again.
-    await readBody(first.response, maxErrorBytes, deadline, first.server);
-    return this.#exchange(request, renewed, deadline);
+    let answer = await this.#exchange(request, access, deadline);
+    if (answer.response.statusCode === 401) {
+      const renewed = await this.#access(() => this.#credentials.renewed(access), deadline);
+      if (renewed !== access) {
+        // So that its connection can be used again.
+        await readBody(answer, maxErrorBytes);
+        answer = await this.#exchange(request, renewed, deadline);
+      }
+    }
+    const { statusCode = 0, headers } = answer.response;
+    if (statusCode >= 200 && statusCode < 300) return answer;
+    const body = (await readBody(answer, maxErrorBytes)) ?? Buffer.alloc(0);
+    throw answerError(`${request.method} ${request.path}`, statusCode, body, headers["retry-after"]);
   }
 
   async #access(get: () => Promise<Access>, deadline: Deadline): Promise<Access> {
@@ -133,26 +142,23 @@ export class ApiClient implements Api {
     }
   }
 
-  async #exchange(
-    request: ApiRequest,
-    access: Access,
-    deadline: Deadline,
-  ): Promise<{ response: IncomingMessage; server: URL; pool: Pool }> {
-    const { server } = access;
+  /** @throws {ApiUnreachable} */
+  async #exchange(request: ApiRequest, access: Access, deadline: Deadline): Promise<Answer> {
     const pool = this.#poolOf(access);
+    const ask = async () => ({
+      response: await send(request, access, pool, deadline.signal),
+      pool,
+      deadline,
+    });
     try {
-      let response: IncomingMessage;
-      try {
-        response = await send(request, access, pool, deadline.signal);
-      } catch (error) {
+      return await ask().catch((error: unknown) => {
         if (!(error instanceof LostConnection) || deadline.signal.aborted) throw error;
         // The other kept connections have most likely gone the same way.
         destroyIdle(pool.agent);
-        response = await send(request, access, pool, deadline.signal);
-      }
-      return { response, server, pool };
+        return ask();
+      });
     } catch (error) {
-      throw deadline.reason(server) ?? unreachable(server, error);
+      throw deadline.reason(pool.origin) ?? unreachable(pool.origin, error);
     }
   }
 
@@ -266,29 +272,11 @@ function isRepeatable({ method, contentType = "" }: ApiRequest, error: Error): b
   return method === "GET" || method === "PUT" || (method === "PATCH" && contentType.includes("merge-patch"));
 }
 
-/** @returns its status @throws {ApiError} for every one but 2xx */
-async function acceptedStatus(
-  { method, path }: ApiRequest,
-  response: IncomingMessage,
-  server: URL,
-  deadline: Deadline,
-): Promise<number> {
-  const { statusCode = 0, headers } = response;
-  if (statusCode >= 200 && statusCode < 300) return statusCode;
-  const body = (await readBody(response, maxErrorBytes, deadline, server)) ?? Buffer.alloc(0);
-  throw answerError(`${method} ${path}`, statusCode, body, headers["retry-after"]);
-}
-
 /** @returns undefined: it is longer than `limit` @throws {ApiUnreachable} where it breaks off */
-async function readBody(
-  response: IncomingMessage,
-  limit: number,
-  deadline: Deadline,
-  server: URL,
-): Promise<Buffer | undefined> {
+async function readBody(answer: Answer, limit: number): Promise<Buffer | undefined> {
   const pieces: Buffer[] = [];
   let length = 0;
-  for await (const chunk of chunks(response, deadline, server)) {
+  for await (const chunk of chunks(answer)) {
     length += chunk.length;
     if (length > limit) return undefined;
     pieces.push(chunk);
@@ -297,38 +285,37 @@ async function readBody(
 }
 
 /** The answer's body piece by piece. @throws {ApiUnreachable} */
-async function* chunks(response: IncomingMessage, deadline: Deadline, server: URL): AsyncGenerator<Buffer> {
+async function* chunks({ response, deadline, pool }: Answer): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of response) yield chunk as Buffer;
   } catch (error) {
-    throw deadline.reason(server) ?? unreachable(server, error);
+    throw deadline.reason(pool.origin) ?? unreachable(pool.origin, error);
   }
 }
 
-function parseLine(line: Buffer, server: URL): unknown {
+function parseLine(line: Buffer, origin: string): unknown {
   try {
     return JSON.parse(line.toString("utf8"));
   } catch (error) {
-    throw new ApiUnreachable(`${server.origin}: a line that is not JSON: ${errorText(error)}`);
+    throw new ApiUnreachable(`${origin}: a line that is not JSON: ${errorText(error)}`);
   }
 }
 
-function unreachable(server: URL, error: unknown): ApiUnreachable {
+function unreachable(origin: string, error: unknown): ApiUnreachable {
   // Of several addresses each has an error of its own.
   const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   // "aborted" is what Node says where an answer breaks off.
   const texts = errors.map(errorText).map((text) => (text === "aborted" ? "the connection broke" : text));
-  return new ApiUnreachable(`${server.origin}: ${texts.join("; ")}`, { cause: error });
+  return new ApiUnreachable(`${origin}: ${texts.join("; ")}`, { cause: error });
 }
 
 /** Ends a request that takes too long, or that nobody wants any more. */
 class Deadline implements Disposable {
   readonly #controller = new AbortController();
   readonly #signals: readonly AbortSignal[];
-  readonly #giveUp = () => this.#end("given up");
+  readonly #giveUp = () => this.#controller.abort("given up");
   #timer: NodeJS.Timeout | undefined;
   #text = "";
-  #ended = "";
 
   constructor(...signals: readonly (AbortSignal | undefined)[]) {
     this.#signals = signals.filter((signal) => signal !== undefined);
@@ -342,7 +329,7 @@ class Deadline implements Disposable {
     return this.#controller.signal;
   }
 
-  /** Starts to count anew. @param text what to say when the time is over */
+  /** Starts to count again. @param text what to say when the time is over */
   within(milliseconds: number, text: string): void {
     if (this.#text === text) {
       this.#timer?.refresh();
@@ -350,27 +337,22 @@ class Deadline implements Disposable {
     }
     clearTimeout(this.#timer);
     this.#text = text;
-    this.#timer = setTimeout(() => this.#end(text), milliseconds);
+    this.#timer = setTimeout(() => this.#controller.abort(text), milliseconds);
   }
 
-  /** The error to throw; undefined where it has not ended anything. */
-  reason(server: URL): ApiUnreachable | undefined {
-    return this.#ended === "" ? undefined : new ApiUnreachable(`${server.origin}: ${this.#ended}`);
+  /** The error to throw; undefined where it has not ended anything. @param of for the text: the server's address */
+  reason(of: string): ApiUnreachable | undefined {
+    return this.signal.aborted ? new ApiUnreachable(`${of}: ${this.signal.reason}`) : undefined;
   }
 
   /** The value of `work`, unless it takes too long. */
   race<Value>(work: Promise<Value>): Promise<Value> {
     return new Promise((resolve, reject) => {
-      const ended = () => reject(new ApiUnreachable(`credentials: ${this.#ended}`));
+      const ended = () => reject(this.reason("credentials"));
       if (this.signal.aborted) ended();
       else this.signal.addEventListener("abort", ended, { once: true });
       work.then(resolve, reject);
     });
-  }
-
-  #end(text: string): void {
-    this.#ended = text;
-    this.#controller.abort();
   }
 
   [Symbol.dispose](): void {
