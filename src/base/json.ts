@@ -180,6 +180,17 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** The object that parsed JSON has under these keys, one in the other: `objectAt(pod, "metadata", "annotations")`; {} where there is none. */
+export function objectAt(value: unknown, ...keys: readonly string[]): JsonObject {
+  const found = keys.reduce((at, key) => (isJsonObject(at) ? at[key] : undefined), value);
+  return isJsonObject(found) ? found : {};
+}
+
+/** A parsed text; "" for any other value. */
+export function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
 /** Writes an object from raw values. */
 export function joinMembers(members: Iterable<readonly [string, Uint8Array]>): Uint8Array {
   const parts: Uint8Array[] = [];

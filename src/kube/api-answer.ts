@@ -1,6 +1,6 @@
 /** Reads an API server's answers: JSON bodies, and Status objects where something is wrong. */
 
-import { isJsonObject } from "../base/json.ts";
+import { isJsonObject, type JsonObject, objectAt, textOf } from "../base/json.ts";
 import { ApiError } from "./api.ts";
 
 /** Characters of a body that is no Status object, in an error's text. */
@@ -22,12 +22,16 @@ export function answerError(
   const object = parseStatus(text);
   const said = object === undefined ? excerpt(text) : textOf(object.message);
   const message = `${request}: ${status}${said === "" ? "" : ` ${said}`}`;
-  const reason = object === undefined ? "" : textOf(object.reason);
-  return new ApiError(status, reason, message, retryAfterMs(retryAfter) ?? detailsRetryMs(object));
+  return new ApiError(
+    status,
+    textOf(object?.reason),
+    message,
+    retryAfterMs(retryAfter) ?? detailsRetryMs(object),
+  );
 }
 
 /** The error of a Status object in a watch's ERROR event. */
-export function statusError(object: Readonly<Record<string, unknown>>): ApiError {
+export function statusError(object: JsonObject): ApiError {
   const { code, reason, message } = object;
   const status = typeof code === "number" && Number.isInteger(code) && code >= 400 && code < 600 ? code : 500;
   return new ApiError(
@@ -49,7 +53,7 @@ export function retryAfterMs(header: string | undefined, now = Date.now()): numb
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-function parseStatus(text: string): Readonly<Record<string, unknown>> | undefined {
+function parseStatus(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isJsonObject(value) && value.kind === "Status" ? value : undefined;
@@ -58,13 +62,9 @@ function parseStatus(text: string): Readonly<Record<string, unknown>> | undefine
   }
 }
 
-function detailsRetryMs(object: Readonly<Record<string, unknown>> | undefined): number | undefined {
-  const seconds = isJsonObject(object?.details) ? object.details.retryAfterSeconds : undefined;
+function detailsRetryMs(object: JsonObject | undefined): number | undefined {
+  const { retryAfterSeconds: seconds } = objectAt(object, "details");
   return typeof seconds === "number" && seconds > 0 && seconds < 1e9 ? seconds * 1000 : undefined;
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }
 
 function excerpt(text: string): string {

@@ -8,7 +8,7 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { isJsonObject } from "../base/json.ts";
+import { objectAt } from "../base/json.ts";
 import { errorText } from "../log/error-text.ts";
 import { reviewAccess } from "./access-review.ts";
 import { type Api, ApiError, metadataOnly } from "./api.ts";
@@ -101,7 +101,7 @@ async function stateOf(
     accept: metadataOnly,
     timeoutMs,
   });
-  const metadata = isJsonObject(object) && isJsonObject(object.metadata) ? object.metadata : {};
+  const metadata = objectAt(object, "metadata");
   if (metadata.name !== own.name) throw new Error("the answer is another object");
   return typeof metadata.deletionTimestamp === "string" ? "being deleted" : "there";
 }

@@ -3,7 +3,7 @@
 import { type ExecFileException, execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { InputError } from "../base/input-error.ts";
-import { isJsonObject } from "../base/json.ts";
+import { isJsonObject, type JsonObject, objectAt } from "../base/json.ts";
 import { errorText } from "../log/error-text.ts";
 import type { ExecPlugin, ServerContext } from "./kubeconfig.ts";
 
@@ -100,10 +100,10 @@ export function parseExecCredential(text: string, apiVersion: string): ExecCrede
   if (!isJsonObject(value) || value.kind !== "ExecCredential" || value.apiVersion !== apiVersion) {
     throw new Error(`its output is no ExecCredential of ${apiVersion}`);
   }
-  const status = isJsonObject(value.status) ? value.status : {};
-  const token = textOf(status, "token");
-  const clientCertificate = textOf(status, "clientCertificateData");
-  const clientKey = textOf(status, "clientKeyData");
+  const status = objectAt(value, "status");
+  const token = textAt(status, "token");
+  const clientCertificate = textAt(status, "clientCertificateData");
+  const clientKey = textAt(status, "clientKeyData");
   if ((clientCertificate === undefined) !== (clientKey === undefined)) {
     throw new Error("status has a client certificate or a key, but not both");
   }
@@ -113,7 +113,7 @@ export function parseExecCredential(text: string, apiVersion: string): ExecCrede
   return { token, clientCertificate, clientKey, expiresAt: expiry(status.expirationTimestamp) };
 }
 
-function textOf(status: Readonly<Record<string, unknown>>, name: string): string | undefined {
+function textAt(status: JsonObject, name: string): string | undefined {
   const value = status[name];
   if (value === undefined || value === null || value === "") return undefined;
   if (typeof value !== "string") throw new Error(`status.${name} must be a text`);

@@ -1,7 +1,7 @@
 /** One object of the API, as it is now: for what no watch has. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { isJsonObject } from "../base/json.ts";
+import { objectAt } from "../base/json.ts";
 import { errorText } from "../log/error-text.ts";
 import { ClusterUnavailable } from "../multus/cluster/cluster-unavailable.ts";
 import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from "./api.ts";
@@ -77,7 +77,7 @@ export class Lookup<Found> {
     const ask = async (): Promise<Found | undefined> => {
       try {
         const object = await api.request(request);
-        if (nameOf(object) === name) return keep(object, namespace, name);
+        if (objectAt(object, "metadata").name === name) return keep(object, namespace, name);
         throw new ApiUnreachable(`the answer to GET ${request.path} is another object`);
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 404) throw error;
@@ -93,10 +93,6 @@ export class Lookup<Found> {
       });
     }
   }
-}
-
-function nameOf(object: unknown): unknown {
-  return isJsonObject(object) && isJsonObject(object.metadata) ? object.metadata.name : undefined;
 }
 
 /** Tries again while the API cannot answer, for that many milliseconds. @throws what the last try threw */

@@ -1,7 +1,7 @@
 /** NetworkAttachmentDefinitions of a cluster: a watch of all of them, and the API itself for what the watch does not have. */
 
 import { InputError } from "../base/input-error.ts";
-import { isJsonObject } from "../base/json.ts";
+import { objectAt, textOf } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
 import { ClusterUnavailable } from "../multus/cluster/cluster-unavailable.ts";
 import { type Nad, type NadSource, nadConfigProblem } from "../multus/plan/nads.ts";
@@ -125,19 +125,18 @@ function bytesOf(config: string | Uint8Array): Uint8Array {
  * @param object anything: what is not as it should be becomes the `problem` of the NAD, for those who ask for it
  */
 export function keptNad(object: unknown, namespace: string, name: string): KubeNad {
-  const { metadata, spec } = isJsonObject(object) ? object : {};
-  const { annotations, resourceVersion } = isJsonObject(metadata) ? metadata : {};
-  const resourceName = isJsonObject(annotations) ? annotations[resourceNameKey] : undefined;
-  const config = isJsonObject(spec) ? (spec.config ?? "") : "";
+  const metadata = objectAt(object, "metadata");
+  const resourceName = textOf(objectAt(metadata.annotations)[resourceNameKey]);
+  const config = objectAt(object, "spec").config ?? "";
   const problem =
     typeof config === "string"
       ? (nadConfigProblem(Buffer.byteLength(config)) ?? "")
       : "spec.config must be a text with JSON in it";
   return new KubeNad(
-    { namespace, name, resourceVersion: typeof resourceVersion === "string" ? resourceVersion : "" },
+    { namespace, name, resourceVersion: textOf(metadata.resourceVersion) },
     // A configuration that cannot be used is not kept, and may be large.
     typeof config === "string" && problem === "" ? config : "",
-    typeof resourceName === "string" && resourceName.length <= longestResourceName ? resourceName : "",
+    resourceName.length <= longestResourceName ? resourceName : "",
     problem,
   );
 }

@@ -1,6 +1,6 @@
 /** Writes one pod's network-status: by PATCH, or by GET and PUT where the daemon has no right to patch (docs/behaviour.md, "Network-status and events"). */
 
-import { isJsonObject, type JsonObject } from "../base/json.ts";
+import { type JsonObject, objectAt, textOf } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
 import type { PodReference } from "../multus/input/pod.ts";
 import { type Api, ApiError, ApiUnreachable } from "./api.ts";
@@ -8,7 +8,7 @@ import { lacksRight } from "./forbidden.ts";
 
 export const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
 /** On the mirror of a static pod: the uid that the kubelet, and so the runtime, knows the pod by. */
-const mirrorAnnotation = "kubernetes.io/config.mirror";
+export const mirrorAnnotation = "kubernetes.io/config.mirror";
 
 /** A role may be changed at any time: patching is tried again after so many milliseconds. */
 const patchForbiddenMs = 10 * 60_000;
@@ -112,13 +112,12 @@ export class NetworkStatusWriter {
       const found = await this.#get(pod, signal);
       if (uid !== undefined && !isPod(found, uid)) return "replaced";
       if (!status.isWanted()) return "unwanted";
-      const metadata = metadataOf(found);
       const annotations = { ...annotationsOf(found), [statusAnnotation]: text };
       try {
         await this.#api.request({
           method: "PUT",
           path: `${podPath(pod)}/status`,
-          body: { ...found, metadata: { ...metadata, annotations } },
+          body: { ...found, metadata: { ...objectAt(found, "metadata"), annotations } },
           signal,
         });
         return "written";
@@ -130,8 +129,7 @@ export class NetworkStatusWriter {
   }
 
   async #get(pod: PodReference, signal: AbortSignal): Promise<JsonObject> {
-    const found = await this.#api.request<unknown>({ method: "GET", path: podPath(pod), signal });
-    return isJsonObject(found) ? found : {};
+    return objectAt(await this.#api.request<unknown>({ method: "GET", path: podPath(pod), signal }));
   }
 }
 
@@ -140,18 +138,13 @@ function podPath(pod: PodReference): string {
   return `/api/v1/namespaces/${pod.namespace}/pods/${pod.name}`;
 }
 
-function metadataOf(object: JsonObject): JsonObject {
-  return isJsonObject(object.metadata) ? object.metadata : {};
-}
-
 function annotationsOf(object: JsonObject): JsonObject {
-  const { annotations } = metadataOf(object);
-  return isJsonObject(annotations) ? annotations : {};
+  return objectAt(object, "metadata", "annotations");
 }
 
+/** undefined: it has none. */
 function uidOf(object: JsonObject): string | undefined {
-  const { uid } = metadataOf(object);
-  return typeof uid === "string" ? uid : undefined;
+  return textOf(objectAt(object, "metadata").uid) || undefined;
 }
 
 /** Is it the pod of that uid, or its mirror? */

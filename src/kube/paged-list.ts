@@ -1,6 +1,6 @@
 /** Lists of objects, page by page: no more than one page is in memory, and a page that is too long is asked for in smaller ones. */
 
-import { isJsonObject } from "../base/json.ts";
+import { objectAt, textOf } from "../base/json.ts";
 import { ApiError, type ApiRequest, answerTooLong, listMetadataOnly } from "./api.ts";
 
 /** After a page that was too long, so many pages stay as small as the one that was not. */
@@ -48,13 +48,13 @@ export class PagedList {
     let continueAt = "";
     do {
       const answer = await this.#page(continueAt);
-      const { metadata, items } = isJsonObject(answer) ? answer : {};
+      const { metadata, items } = objectAt(answer);
       // Of an empty list some servers say null.
       if (!Array.isArray(items) && items !== null) {
         const [path] = this.#options.path.split("?", 1);
         throw new ApiError(500, notAList, `the answer to GET ${path} is no list`);
       }
-      const { resourceVersion, continue: next } = isJsonObject(metadata) ? metadata : {};
+      const { resourceVersion, continue: next } = objectAt(metadata);
       yield { items: items ?? [], resourceVersion: textOf(resourceVersion) };
       continueAt = textOf(next);
     } while (continueAt !== "");
@@ -95,8 +95,4 @@ export class PagedList {
 /** `path` with further parameters. */
 export function withQuery(path: string, query: URLSearchParams): string {
   return `${path}${path.includes("?") ? "&" : "?"}${query}`;
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

@@ -1,6 +1,6 @@
 /** The pods of this node: a watch of them, and the API itself for what the watch does not have. */
 
-import { isJsonObject } from "../base/json.ts";
+import { isJsonObject, objectAt, textOf } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
 import type { PodDetails, PodSource } from "../multus/cluster/cluster.ts";
 import { configSourceAnnotation, isAnotherPod, isStaticPod } from "../multus/cluster/pod-lookup.ts";
@@ -35,14 +35,13 @@ export interface KeptPod extends PodDetails {
  * @param object anything: what is not as it should be counts as not there
  */
 export function keptPod(object: unknown): KeptPod {
-  const metadata = isJsonObject(object) && isJsonObject(object.metadata) ? object.metadata : {};
-  const { uid } = metadata;
+  const metadata = objectAt(object, "metadata");
   const annotations = texts(metadata.annotations);
   return {
-    uid: typeof uid === "string" ? uid : "",
+    uid: textOf(metadata.uid),
     annotations,
     isStatic: isStaticPod(annotations),
-    hasNetworkStatus: isJsonObject(metadata.annotations) && statusAnnotation in metadata.annotations,
+    hasNetworkStatus: statusAnnotation in objectAt(metadata.annotations),
     selectsNetworks: selectsNetworks(annotations),
     isBeingDeleted: typeof metadata.deletionTimestamp === "string",
   };

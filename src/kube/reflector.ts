@@ -1,7 +1,7 @@
 /** Keeps what matters of all objects of a kind, as the API server has them: a list, then a watch, and again whatever happens to either. */
 
 import { setTimeout as wait } from "node:timers/promises";
-import { isJsonObject, type JsonObject, scalarText } from "../base/json.ts";
+import { isJsonObject, type JsonObject, objectAt, scalarText, textOf } from "../base/json.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoted } from "../log/quoted.ts";
@@ -47,24 +47,24 @@ export interface ReflectorOptions<Kept> {
   readonly pause?: (milliseconds: number, signal: AbortSignal) => Promise<unknown>;
 }
 
-/** How often what happened, since the start. */
-export interface ReflectorCounts {
-  /** Lists that were complete. */
-  readonly lists: number;
-  /** Watches that were open. */
-  readonly watches: number;
-  /** Lists and watches that failed. */
-  readonly failures: number;
-}
-
 interface Item<Kept> {
   readonly resourceVersion: string;
   readonly kept: Kept;
 }
 
 interface Waiter<Kept> {
+  readonly key: string;
   readonly accept: (kept: Kept) => boolean;
   readonly resolve: (kept: Kept | undefined) => void;
+}
+
+/** Failures in a row. */
+interface Trouble {
+  /** The last one. */
+  readonly text: string;
+  readonly isRefusal: boolean;
+  /** Tells those apart of which each is logged; "": none was. */
+  readonly loggedKind: string;
 }
 
 /**
@@ -88,8 +88,6 @@ const unreachable: BackOffLimits = { first: 50, most: 2_000 };
 /** Problems that only a person can solve: rights, a missing resource definition. */
 const refused: BackOffLimits = { first: 1_000, most: 30_000 };
 const missing: BackOffLimits = { first: 1_000, most: 10_000 };
-/** No right to it, no definition of it: of this path alone, and not a matter of time. */
-const refusals: readonly number[] = [403, 404];
 /** How long the first list may take before nobody waits for it any more, in milliseconds: a day. */
 export const syncPatienceMs = 24 * 60 * 60 * 1000;
 
@@ -108,16 +106,14 @@ export class Reflector<Kept> {
   /** Objects that exist, and of which nothing is kept since `forget`. */
   #forgotten = 0;
   readonly #pagedList: PagedList;
-  readonly #waiters = new Map<string, Set<Waiter<Kept>>>();
+  readonly #waiters = new Set<Waiter<Kept>>();
   readonly #syncWaiters = new Set<() => void>();
   /** From where to watch; "": a list is needed first. */
   #resourceVersion = "";
   #synced = false;
   #connected = false;
-  #problem: string | undefined;
-  #problemKind = "";
-  #refused = false;
-  #failuresInRow = 0;
+  /** Why there is no watch; undefined where there is one, or the first list is still being made. */
+  #trouble: Trouble | undefined;
   #counts = { lists: 0, watches: 0, failures: 0 };
   #heardAt: number | undefined;
 
@@ -152,16 +148,12 @@ export class Reflector<Kept> {
 
   /** Why there is no watch; undefined where there is one, or the first list is still being made. */
   get lastProblem(): string | undefined {
-    return this.#problem;
+    return this.#trouble?.text;
   }
 
   /** Does the server answer, but does not let this be watched (403, 404)? The kept objects get old then, unlike those of a server that is away. */
   get refused(): boolean {
-    return this.#refused;
-  }
-
-  get counts(): ReflectorCounts {
-    return this.#counts;
+    return this.#trouble?.isRefusal ?? false;
   }
 
   get size(): number {
@@ -211,17 +203,14 @@ export class Reflector<Kept> {
     if (known !== undefined && accept(known)) return Promise.resolve(known);
     if (!this.#connected) return Promise.resolve(undefined);
     return new Promise((resolve) => {
-      const waiters = this.#waiters.get(key) ?? new Set();
-      this.#waiters.set(key, waiters);
       const end = (kept: Kept | undefined) => {
         clearTimeout(timer);
-        waiters.delete(waiter);
-        if (waiters.size === 0 && this.#waiters.get(key) === waiters) this.#waiters.delete(key);
+        this.#waiters.delete(waiter);
         resolve(kept);
       };
-      const waiter = { accept, resolve: end };
+      const waiter = { key, accept, resolve: end };
       const timer = setTimeout(end, withinMs, undefined);
-      waiters.add(waiter);
+      this.#waiters.add(waiter);
     });
   }
 
@@ -258,7 +247,7 @@ export class Reflector<Kept> {
       } catch (error) {
         if (signal.aborted) return;
         this.#failed(error);
-        await pause(this.#delay(error), signal);
+        await pause(Math.max(askedPauseMs(error), this.#backOff.next(limitsAfter(error))), signal);
       }
     }
   }
@@ -317,8 +306,8 @@ export class Reflector<Kept> {
   #changed(key: string, kept: Kept | undefined, before: Kept | undefined): void {
     this.#options.onChange?.(key, kept, before);
     if (kept === undefined) return;
-    for (const waiter of this.#waiters.get(key) ?? []) {
-      if (waiter.accept(kept)) waiter.resolve(kept);
+    for (const waiter of this.#waiters) {
+      if (waiter.key === key && waiter.accept(kept)) waiter.resolve(kept);
     }
   }
 
@@ -358,7 +347,7 @@ export class Reflector<Kept> {
   /** @throws {ApiError} for an event that says so, or one that makes no sense */
   #event(line: unknown): void {
     this.#heardAt = Date.now();
-    const { type, object } = isJsonObject(line) ? line : {};
+    const { type, object } = objectAt(line);
     if (!isJsonObject(object)) throw new ApiError(500, "", "an event without an object");
     if (type === "ERROR") throw statusError(object);
     const { resourceVersion } = type === "BOOKMARK" ? bookmarkMeta(object) : objectMeta(object);
@@ -388,49 +377,38 @@ export class Reflector<Kept> {
     this.#counts.watches += 1;
     this.#heardAt = Date.now();
     this.#connected = true;
-    this.#failuresInRow = 0;
-    if (this.#problemKind !== "") log.verbose(`${kind}: watched again`);
-    this.#problem = undefined;
-    this.#problemKind = "";
-    this.#refused = false;
+    if (this.#trouble !== undefined && this.#trouble.loggedKind !== "") log.verbose(`${kind}: watched again`);
+    this.#trouble = undefined;
   }
 
   #failed(error: unknown): void {
     const { log, kind } = this.#options;
     this.#counts.failures += 1;
+    const text = errorText(error);
     if (isExpired(error)) {
-      log.debug(`${kind}: relisted`, { reason: errorText(error) });
+      log.debug(`${kind}: relisted`, { reason: text });
       this.#resourceVersion = "";
       return;
     }
     this.#disconnected();
-    this.#failuresInRow += 1;
-    this.#problem = errorText(error);
-    this.#refused = error instanceof ApiError && refusals.includes(error.status);
-    const problemKind = error instanceof ApiError ? `${error.status} ${error.reason}` : "unreachable";
+    const status = error instanceof ApiError ? error.status : undefined;
+    let { loggedKind } = this.#trouble ?? { loggedKind: "" };
+    const failureKind = error instanceof ApiError ? `${status} ${error.reason}` : "unreachable";
     // One failure is a server that has been replaced by another one.
-    if (this.#failuresInRow === 1 && problemKind === "unreachable") {
-      log.debug(`${kind}: not watched at the moment`, { error: this.#problem });
-    } else if (problemKind !== this.#problemKind) {
-      const isMissing = error instanceof ApiError && error.status === 404;
-      log.error(`${kind}: not watched`, {
-        error: this.#problem,
-        hint: isMissing ? "is its CustomResourceDefinition installed in the cluster?" : undefined,
-      });
-      this.#problemKind = problemKind;
+    if (this.#trouble === undefined && status === undefined) {
+      log.debug(`${kind}: not watched at the moment`, { error: text });
+    } else if (failureKind !== loggedKind) {
+      const hint = status === 404 ? "is its CustomResourceDefinition installed in the cluster?" : undefined;
+      log.error(`${kind}: not watched`, { error: text, hint });
+      loggedKind = failureKind;
     }
-  }
-
-  /** Milliseconds until the next try. */
-  #delay(error: unknown): number {
-    return Math.max(askedPauseMs(error), this.#backOff.next(limitsAfter(error)));
+    // No right to it, no definition of it: of this path alone, and not a matter of time.
+    this.#trouble = { text, isRefusal: status === 403 || status === 404, loggedKind };
   }
 
   #disconnected(): void {
     this.#connected = false;
-    for (const waiters of this.#waiters.values()) {
-      for (const waiter of waiters) waiter.resolve(undefined);
-    }
+    for (const waiter of this.#waiters) waiter.resolve(undefined);
   }
 }
 
@@ -458,11 +436,11 @@ function isExpired(error: unknown): boolean {
 
 /** @throws {ApiError} where it is no object as the API has them */
 function objectMeta(object: JsonObject): ObjectMeta {
-  const { name, namespace = "", resourceVersion } = isJsonObject(object.metadata) ? object.metadata : {};
-  if (typeof name !== "string" || typeof namespace !== "string" || !isVersion(resourceVersion)) {
+  const { name, namespace = "", resourceVersion } = objectAt(object, "metadata");
+  if (typeof name !== "string" || typeof namespace !== "string" || textOf(resourceVersion) === "") {
     throw new ApiError(500, "", "an object without name or resourceVersion");
   }
-  return { name, namespace, resourceVersion };
+  return { name, namespace, resourceVersion: textOf(resourceVersion) };
 }
 
 /** @throws {ApiError} */
@@ -471,12 +449,9 @@ function keyOf(object: JsonObject): string {
   return `${namespace}/${name}`;
 }
 
-function bookmarkMeta(object: JsonObject): { readonly resourceVersion: string } {
-  const { resourceVersion } = isJsonObject(object.metadata) ? object.metadata : {};
-  if (!isVersion(resourceVersion)) throw new ApiError(500, "", "a bookmark without resourceVersion");
+/** @throws {ApiError} */
+function bookmarkMeta(object: JsonObject): Pick<ObjectMeta, "resourceVersion"> {
+  const resourceVersion = textOf(objectAt(object, "metadata").resourceVersion);
+  if (resourceVersion === "") throw new ApiError(500, "", "a bookmark without resourceVersion");
   return { resourceVersion };
-}
-
-function isVersion(value: unknown): value is string {
-  return typeof value === "string" && value !== "";
 }

@@ -3,16 +3,15 @@
  * where such pods are looked for.
  */
 
-import { isJsonObject, type JsonObject } from "../base/json.ts";
+import { isJsonObject, type JsonObject, objectAt } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
 import { ownText } from "../log/quoted.ts";
 import type { RunningPod } from "../multus/cluster/cluster.ts";
 import { type Api, ApiError, listMetadataOnly } from "./api.ts";
+import { mirrorAnnotation } from "./network-status.ts";
 import { keptPod } from "./pods.ts";
 import { type ObjectMeta, Reflector } from "./reflector.ts";
 
-/** Annotation of a static pod's mirror: the UID that the kubelet and the runtime have the pod by. */
-const mirrorAnnotation = "kubernetes.io/config.mirror";
 /** Characters of a UID at most; a static pod's is 32. */
 const longestUid = 64;
 /** Of objects in a page; whole pods are ten times as large as their metadata. */
@@ -75,10 +74,10 @@ async function selectsHostNetwork(api: Api, path: string): Promise<boolean> {
  */
 export function keptRunningPod(object: JsonObject, { namespace, name }: ObjectMeta): RunningPod | undefined {
   const { uid, isStatic, selectsNetworks, hasNetworkStatus, isBeingDeleted } = keptPod(object);
-  const isOnHostNetwork = isJsonObject(object.spec) && object.spec.hostNetwork === true;
+  const isOnHostNetwork = objectAt(object, "spec").hostNetwork === true;
   if (!selectsNetworks || hasNetworkStatus || isBeingDeleted || isOnHostNetwork) return undefined;
-  const metadata = isJsonObject(object.metadata) ? object.metadata : {};
-  const mirrored = isJsonObject(metadata.annotations) ? metadata.annotations[mirrorAnnotation] : undefined;
+  const metadata = objectAt(object, "metadata");
+  const mirrored = objectAt(metadata.annotations)[mirrorAnnotation];
   const isMirror = typeof mirrored === "string" && mirrored !== "" && mirrored.length <= longestUid;
   const controller = controllerOf(metadata.ownerReferences);
   return {

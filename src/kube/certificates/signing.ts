@@ -1,7 +1,7 @@
 /** Has a certificate signed by the cluster: a CertificateSigningRequest, somebody's approval, the signer's answer. */
 
 import { setTimeout as wait } from "node:timers/promises";
-import { isJsonObject, type JsonObject } from "../../base/json.ts";
+import { isJsonObject, type JsonObject, objectAt } from "../../base/json.ts";
 import { type Api, ApiError, isTransient } from "../api.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "../back-off.ts";
 import { certificateUsages, signerName, signingRequestsPath } from "./identity.ts";
@@ -93,9 +93,4 @@ function certificateOf(status: JsonObject, name: string): string | undefined {
   return typeof certificate === "string" && certificate !== ""
     ? Buffer.from(certificate, "base64").toString("utf8")
     : undefined;
-}
-
-function objectAt(value: unknown, key: string): JsonObject {
-  const member = isJsonObject(value) ? value[key] : undefined;
-  return isJsonObject(member) ? member : {};
 }

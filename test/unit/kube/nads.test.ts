@@ -82,7 +82,7 @@ describe.concurrent("a NetworkAttachmentDefinition that is watched", () => {
     let isGone = true;
     at.server.fault = ({ path }) => (path.includes("watch=") && isGone ? { status: 410 } : undefined);
     at.server.cut();
-    await vi.waitFor(() => expect(nads.watch.counts.lists).toBeGreaterThan(1), 10_000);
+    await vi.waitFor(() => expect(nads.watch.state.lists).toBeGreaterThan(1), 10_000);
     isGone = false;
     await vi.waitFor(() => expect(nads.watch.connected).toBe(true), 10_000);
     expect((await nads.get("default", "a"))?.config).toBe(first?.config);

@@ -158,7 +158,7 @@ describe("a reflector", () => {
     expect(rig.kept).toEqual(["a/one=1b", "a/three=3"]);
     expect(rig.reflector.size).toBe(2);
     expect([...rig.reflector.values()].map(({ value }) => value).sort()).toEqual(["1b", "3"]);
-    expect(rig.reflector.counts).toEqual({ lists: 1, watches: 1, failures: 0 });
+    expect(rig.reflector.state).toMatchObject({ lists: 1, watches: 1, failures: 0 });
     expect(rig.reflector.lastProblem).toBeUndefined();
   });
 
@@ -270,7 +270,7 @@ describe("a reflector", () => {
     for (let index = 0; index < 6; index++) rig.server.put(`a/thing-${index}`, "new");
     rig.server.compact();
     release();
-    await rig.until(() => expect(rig.reflector.counts.lists).toBe(2));
+    await rig.until(() => expect(rig.reflector.state.lists).toBe(2));
     expect(known).toEqual([0, 2, 4]);
   });
 
@@ -320,7 +320,7 @@ describe("a reflector", () => {
     await rig.until(() => expect(rig.reflector.get("a/three")?.value).toBe("3"));
     expect(rig.server.lists).toHaveLength(1);
     expect(rig.server.watchRequests[1]?.searchParams.get("resourceVersion")).toBe("102");
-    expect(rig.reflector.counts).toMatchObject({ lists: 1, watches: 2, failures: 0 });
+    expect(rig.reflector.state).toMatchObject({ lists: 1, watches: 2, failures: 0 });
   });
 
   it("goes on from the last bookmark", async () => {
@@ -331,7 +331,7 @@ describe("a reflector", () => {
     // Without the bookmarks, what is forgotten now would make a new list necessary.
     rig.server.compact();
     rig.server.endWatches();
-    await rig.until(() => expect(rig.reflector.counts.watches).toBe(2));
+    await rig.until(() => expect(rig.reflector.state.watches).toBe(2));
     await rig.watching();
     expect(rig.server.watchRequests[1]?.searchParams.get("resourceVersion")).toBe("103");
     expect(rig.server.lists).toHaveLength(1);
@@ -361,7 +361,7 @@ describe("a reflector", () => {
     expect(rig.kept).toEqual(["a/one=1", "a/three=3"]);
     expect(rig.server.lists).toHaveLength(1);
     expect(rig.server.watchRequests[1]?.searchParams.get("resourceVersion")).toBe("102");
-    expect(rig.reflector.counts.failures).toBe(1);
+    expect(rig.reflector.state.failures).toBe(1);
   });
 
   it("lists anew when the server has forgotten where it was, and reports the difference alone", async () => {
@@ -388,7 +388,7 @@ describe("a reflector", () => {
     rig.server.put("a/new", "1");
     rig.server.compact();
     release();
-    await rig.until(() => expect(rig.reflector.counts.lists).toBe(2));
+    await rig.until(() => expect(rig.reflector.state.lists).toBe(2));
     await rig.watching();
     expect(whileListing).toEqual(["1", "true"]);
     expect([...rig.changes].sort()).toEqual(["a/changed=2", "a/deleted gone", "a/new=1", "a/replaced=2"]);
@@ -430,14 +430,14 @@ describe("a reflector", () => {
       type: "ERROR",
       object: { kind: "Status", code: 500, reason: "InternalError", message: "etcd" },
     });
-    await rig.until(() => expect(rig.reflector.counts.watches).toBe(2));
+    await rig.until(() => expect(rig.reflector.state.watches).toBe(2));
     await rig.watching();
     expect(rig.server.lists).toHaveLength(1);
     rig.server.send({
       type: "ERROR",
       object: { kind: "Status", code: 410, reason: "Gone", message: "too old" },
     });
-    await rig.until(() => expect(rig.reflector.counts.watches).toBe(3));
+    await rig.until(() => expect(rig.reflector.state.watches).toBe(3));
     expect(rig.server.lists).toHaveLength(2);
   });
 });
@@ -458,7 +458,7 @@ describe("between tries", () => {
     expect(rig.pauses).toEqual([50, 100, 200, 400, 800, 1_600, ...Array(6).fill(2_000)]);
     expect(rig.log.errors).toEqual(["things: not watched"]);
     expect(rig.reflector.lastProblem).toBeUndefined();
-    expect(rig.reflector.counts).toEqual({ lists: 1, watches: 1, failures: 12 });
+    expect(rig.reflector.state).toMatchObject({ lists: 1, watches: 1, failures: 12 });
   });
 
   it("waits up to 30 s where it has no right, and says so at once", async () => {
@@ -525,7 +525,7 @@ describe("between tries", () => {
     await using rig = await Rig.start((server) => server.put("a/one", "1"));
     await rig.watching();
     rig.server.breakWatches();
-    await rig.until(() => expect(rig.reflector.counts.watches).toBe(2));
+    await rig.until(() => expect(rig.reflector.state.watches).toBe(2));
     expect(rig.log.errors).toEqual([]);
   });
 
