@@ -18,11 +18,6 @@ export interface ClusterStatusSinkOptions {
   readonly api: Api;
   /** Events say that it is from there; "": the host's name. */
   readonly nodeName: string;
-  /**
-   * The uid that the API has the pod by, so that nothing is written to another pod of the same name. undefined: not known, or another than the
-   * runtime's (static pods); then nothing is compared.
-   */
-  readonly apiUid: (pod: PodReference) => string | undefined;
   readonly log: Logger;
   readonly pauses?: BackOffLimits;
   readonly statusBounds?: StatusBounds;
@@ -37,7 +32,7 @@ export class ClusterStatusSink implements StatusSink {
   #isClosed = false;
 
   constructor(options: ClusterStatusSinkOptions) {
-    const { api, nodeName, apiUid, log } = options;
+    const { api, nodeName, log } = options;
     this.#log = log;
     this.#events = new PendingEvents(
       api,
@@ -46,7 +41,7 @@ export class ClusterStatusSink implements StatusSink {
       options.eventBounds ?? usualEventBounds,
     );
     this.#statuses = new PendingStatuses(
-      new NetworkStatusWriter(api, log, apiUid),
+      new NetworkStatusWriter(api, log),
       log,
       options.statusBounds ?? usualStatusBounds,
       (pod, why) => {
@@ -60,8 +55,8 @@ export class ClusterStatusSink implements StatusSink {
 
   get deliveries(): readonly DeliveryState[] {
     return [
-      { kind: "status", givenUp: this.#statuses.givenUp, ...this.#delivery.countsOf(this.#statuses) },
-      { kind: "event", givenUp: this.#events.givenUp, ...this.#delivery.countsOf(this.#events) },
+      { kind: "status", ...this.#delivery.countsOf(this.#statuses) },
+      { kind: "event", ...this.#delivery.countsOf(this.#events) },
     ];
   }
 

@@ -87,12 +87,7 @@ class KubeCluster implements OpenCluster {
     this.nads = new KubeNads(api, log, nadCacheBytes);
     this.pods = new KubePods(api, nodeName, log);
     this.lacking = new KubeLackingPods({ api, pods: this.pods, nodeName, log });
-    this.sink = new ClusterStatusSink({
-      api,
-      nodeName,
-      apiUid: ({ uid }) => (uid === "" ? undefined : uid),
-      log,
-    });
+    this.sink = new ClusterStatusSink({ api, nodeName, log });
     this.#sayWhenComplete().catch(() => {});
   }
 

@@ -7,6 +7,7 @@ import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { ApiError, isTransient } from "./api.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "./back-off.ts";
+import type { DeliveryState } from "./cluster-state.ts";
 import { lacksRight } from "./forbidden.ts";
 
 /** Between two tries, except where the server asks for more: one that is back gets a node's first request within two seconds. */
@@ -16,14 +17,12 @@ export const usualPauses: BackOffLimits = { first: 100, most: 2_000 };
 const atOnce = 4;
 
 /** Something to send. */
-export interface Parcel {
+export class Parcel {
   /** How often it failed. */
-  tries: number;
-  readonly backOff: BackOff;
+  tries = 0;
+  readonly backOff = new BackOff();
   /** Not to be sent before, on the clock of `performance.now()`. */
-  notBefore: number;
-  /** One try. */
-  send(signal: AbortSignal): Promise<void>;
+  notBefore = 0;
 }
 
 /** Parcels of one kind, waiting. */
@@ -32,10 +31,14 @@ export interface Lane {
   readonly atOnce: number;
   /** How many wait. */
   readonly waiting: number;
+  /** How many could not be brought to the API, since the start. */
+  readonly givenUp: number;
   /** Takes out the next one that may be sent. @param now of `performance.now()` */
   take(now: number): Parcel | undefined;
   /** When there may be one to take; Infinity: not before something is added. */
   readyAt(now: number): number;
+  /** One try. */
+  send(parcel: Parcel, signal: AbortSignal): Promise<void>;
   /** It is delivered. */
   delivered(parcel: Parcel): void;
   /** It failed, and another try is worth it: `tries` and `notBefore` say which and when. */
@@ -51,14 +54,17 @@ interface Absence {
   readonly backOff: BackOff;
 }
 
+/** Parcels of a lane. */
+interface Counts {
+  underWay: number;
+  delivered: number;
+}
+
 export class Delivery {
   /** The first one goes first. */
-  readonly #lanes: readonly Lane[];
+  readonly #lanes: ReadonlyMap<Lane, Counts>;
   readonly #log: Logger;
   readonly #pauses: BackOffLimits;
-  /** Requests under way, by lane. */
-  readonly #underWay = new Map<Lane, number>();
-  readonly #delivered = new Map<Lane, number>();
   readonly #closed = new AbortController();
   #running = 0;
   #absence: Absence | undefined;
@@ -68,22 +74,19 @@ export class Delivery {
   readonly #waiters = new Set<() => void>();
 
   constructor(lanes: readonly Lane[], log: Logger, pauses: BackOffLimits) {
-    this.#lanes = lanes;
+    this.#lanes = new Map(lanes.map((lane) => [lane, { underWay: 0, delivered: 0 }]));
     this.#log = log;
     this.#pauses = pauses;
   }
 
   /** Parcels that wait or are under way. */
   get pending(): number {
-    return this.#lanes.reduce((sum, lane) => sum + lane.waiting, this.#running);
+    return Array.from(this.#lanes.keys()).reduce((sum, lane) => sum + lane.waiting, this.#running);
   }
 
-  /** Parcels of a lane that wait or are under way, and those that the API has taken since the start. */
-  countsOf(lane: Lane): { readonly pending: number; readonly delivered: number } {
-    return {
-      pending: lane.waiting + (this.#underWay.get(lane) ?? 0),
-      delivered: this.#delivered.get(lane) ?? 0,
-    };
+  countsOf(lane: Lane): Omit<DeliveryState, "kind"> {
+    const { underWay, delivered } = this.#lanes.get(lane) ?? { underWay: 0, delivered: 0 };
+    return { pending: lane.waiting + underWay, delivered, givenUp: lane.givenUp };
   }
 
   /** To be called when a lane has changed. Nothing is sent before the caller has returned. */
@@ -117,11 +120,7 @@ export class Delivery {
   #go(): void {
     if (this.#closed.signal.aborted) return;
     const now = performance.now();
-    for (;;) {
-      const next = this.#mayStart(now) ? this.#take(now) : undefined;
-      if (next === undefined) break;
-      this.#start(next.lane, next.parcel);
-    }
+    while (this.#mayStart(now) && this.#startNext(now));
     this.#setTimer(now);
     if (this.pending === 0) for (const resolve of this.#waiters) resolve();
   }
@@ -131,36 +130,35 @@ export class Delivery {
     return nextTry === undefined ? this.#running < atOnce : this.#running === 0 && now >= nextTry;
   }
 
-  #take(now: number): { readonly lane: Lane; readonly parcel: Parcel } | undefined {
-    for (const lane of this.#lanes) {
-      const parcel = (this.#underWay.get(lane) ?? 0) < lane.atOnce ? lane.take(now) : undefined;
-      if (parcel !== undefined) return { lane, parcel };
+  /** @returns false: no lane has a parcel that may be sent */
+  #startNext(now: number): boolean {
+    for (const [lane, counts] of this.#lanes) {
+      const parcel = counts.underWay < lane.atOnce ? lane.take(now) : undefined;
+      if (parcel === undefined) continue;
+      this.#running++;
+      counts.underWay++;
+      this.#try(lane, counts, parcel).catch((error: unknown) => {
+        this.#log.error("unexpected error of a delivery to the API", { error: errorText(error) });
+      });
+      return true;
     }
-    return undefined;
+    return false;
   }
 
-  #start(lane: Lane, parcel: Parcel): void {
-    this.#running++;
-    this.#underWay.set(lane, (this.#underWay.get(lane) ?? 0) + 1);
-    this.#try(lane, parcel).catch((error: unknown) => {
-      this.#log.error("unexpected error of a delivery to the API", { error: errorText(error) });
-    });
-  }
-
-  async #try(lane: Lane, parcel: Parcel): Promise<void> {
+  async #try(lane: Lane, counts: Counts, parcel: Parcel): Promise<void> {
     const absence = this.#absence;
     let failure: { readonly error: unknown } | undefined;
     try {
-      await parcel.send(this.#closed.signal);
+      await lane.send(parcel, this.#closed.signal);
     } catch (error) {
       failure = { error };
     }
     this.#running--;
-    this.#underWay.set(lane, (this.#underWay.get(lane) ?? 1) - 1);
+    counts.underWay--;
     if (this.#closed.signal.aborted) return;
     this.#note(failure?.error, absence);
     if (failure === undefined) {
-      this.#delivered.set(lane, (this.#delivered.get(lane) ?? 0) + 1);
+      counts.delivered++;
       lane.delivered(parcel);
     } else if (isWorthAnotherTry(failure.error)) {
       parcel.tries++;
@@ -199,8 +197,8 @@ export class Delivery {
     // Every request under way comes back here when it ends.
     if (this.#running >= (this.#absence === undefined ? atOnce : 1)) return;
     let at = Number.POSITIVE_INFINITY;
-    for (const lane of this.#lanes) {
-      if ((this.#underWay.get(lane) ?? 0) < lane.atOnce) at = Math.min(at, lane.readyAt(now));
+    for (const [lane, { underWay }] of this.#lanes) {
+      if (underWay < lane.atOnce) at = Math.min(at, lane.readyAt(now));
     }
     if (at === Number.POSITIVE_INFINITY) return;
     const delay = Math.max(at, this.#absence?.nextTry ?? 0) - now;

@@ -19,6 +19,7 @@ const maxConflicts = 5;
 export type WriteOutcome = "written" | "gone" | "replaced" | "unwanted";
 
 export interface StatusToWrite {
+  /** With the runtime's uid, so that nothing is written to another pod of the same name; "": not known, nothing is compared. */
   readonly pod: PodReference;
   /** The annotation's value. */
   readonly text: string;
@@ -29,15 +30,12 @@ export interface StatusToWrite {
 export class NetworkStatusWriter {
   readonly #api: Api;
   readonly #log: Logger;
-  readonly #apiUid: (pod: PodReference) => string | undefined;
   /** Until when no PATCH is tried, on the clock of `performance.now()`. */
   #patchForbiddenUntil = 0;
 
-  /** @param apiUid the uid that the API has the pod by; undefined: not known, nothing is compared */
-  constructor(api: Api, log: Logger, apiUid: (pod: PodReference) => string | undefined) {
+  constructor(api: Api, log: Logger) {
     this.#api = api;
     this.#log = log;
-    this.#apiUid = apiUid;
   }
 
   /**
@@ -70,7 +68,7 @@ export class NetworkStatusWriter {
 
   /** @returns undefined where it is not allowed */
   async #patch(status: StatusToWrite, signal: AbortSignal): Promise<WriteOutcome | undefined> {
-    const uid = this.#apiUid(status.pod);
+    const { uid } = status.pod;
     try {
       await this.#sendPatch(status, uid, signal);
       return "written";
@@ -78,7 +76,7 @@ export class NetworkStatusWriter {
       if (!(error instanceof ApiError)) throw error;
       if (lacksRight(error)) return undefined;
       // A uid that is not the pod's is an invalid change of it (422), in the eyes of the server; a conflict it may be as well.
-      if (uid === undefined || (error.status !== 422 && error.status !== 409)) throw error;
+      if (uid === "" || (error.status !== 422 && error.status !== 409)) throw error;
       const found = await this.#get(status.pod, signal);
       if (uidOf(found) === uid) throw error;
       if (!isPod(found, uid)) return "replaced";
@@ -88,7 +86,7 @@ export class NetworkStatusWriter {
     }
   }
 
-  async #sendPatch(status: StatusToWrite, uid: string | undefined, signal: AbortSignal): Promise<void> {
+  async #sendPatch(status: StatusToWrite, uid: string, signal: AbortSignal): Promise<void> {
     await this.#api.request({
       method: "PATCH",
       path: `${podPath(status.pod)}/status`,
@@ -96,7 +94,7 @@ export class NetworkStatusWriter {
       body: {
         metadata: {
           // Makes the server refuse where the name is another pod's by now.
-          ...(uid === undefined ? {} : { uid }),
+          ...(uid === "" ? {} : { uid }),
           annotations: { [statusAnnotation]: status.text },
         },
       },
@@ -107,10 +105,9 @@ export class NetworkStatusWriter {
   /** The server refuses the PUT (409) if the pod has changed since the GET. */
   async #replace(status: StatusToWrite, signal: AbortSignal): Promise<WriteOutcome> {
     const { pod, text } = status;
-    const uid = this.#apiUid(pod);
     for (let conflicts = 0; ; ) {
       const found = await this.#get(pod, signal);
-      if (uid !== undefined && !isPod(found, uid)) return "replaced";
+      if (pod.uid !== "" && !isPod(found, pod.uid)) return "replaced";
       if (!status.isWanted()) return "unwanted";
       const annotations = { ...annotationsOf(found), [statusAnnotation]: text };
       try {
@@ -142,9 +139,8 @@ function annotationsOf(object: JsonObject): JsonObject {
   return objectAt(object, "metadata", "annotations");
 }
 
-/** undefined: it has none. */
-function uidOf(object: JsonObject): string | undefined {
-  return textOf(objectAt(object, "metadata").uid) || undefined;
+function uidOf(object: JsonObject): string {
+  return textOf(objectAt(object, "metadata").uid);
 }
 
 /** Is it the pod of that uid, or its mirror? */

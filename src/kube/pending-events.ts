@@ -9,8 +9,7 @@ import { OnceLog } from "../log/once-log.ts";
 import { ownText } from "../log/quoted.ts";
 import type { PodReference } from "../multus/input/pod.ts";
 import { type Api, ApiError } from "./api.ts";
-import { BackOff } from "./back-off.ts";
-import type { Lane, Parcel } from "./delivery.ts";
+import { type Lane, Parcel } from "./delivery.ts";
 import {
   type EventSeries,
   eventBody,
@@ -62,89 +61,35 @@ const mutedMs = 10 * 60_000;
 /** Between two log lines about dropped events, in milliseconds. */
 const dropLogMs = 60_000;
 
-/** Where events go. */
-interface Destination {
-  readonly api: Api;
-  /** The reporting instance: the node's name. */
-  readonly instance: string;
-}
-
-class PendingEvent implements Parcel {
+class PendingEvent extends Parcel {
   readonly key: string;
   readonly pod: PodReference;
   readonly event: ReportedEvent;
+  readonly name: string;
+  /** First and last seen, as the API wants it. */
+  readonly eventTime: string;
+  lastTime = "";
   /** When last seen, on the clock of `performance.now()`. */
   seenAt = 0;
   /** How often it was seen, and how much of that the server knows. 0: not even the event. */
   count = 0;
   reported = 0;
   isUnderWay = false;
-  tries = 0;
-  readonly backOff = new BackOff();
-  notBefore = 0;
   givenUpAt = 0;
-  readonly #destination: Destination;
-  readonly #name: string;
-  /** First and last seen, as the API wants it. */
-  readonly #eventTime: string;
-  #lastTime = "";
 
-  constructor(key: string, pod: PodReference, event: ReportedEvent, first: Moment, destination: Destination) {
+  constructor(key: string, pod: PodReference, event: ReportedEvent, first: Moment) {
+    super();
     this.key = key;
     this.pod = pod;
     this.event = event;
-    this.#destination = destination;
-    this.#name = lastingEventName(pod, event) ?? eventName(pod.name, first);
-    this.#eventTime = microTime(first);
+    this.name = lastingEventName(pod, event) ?? eventName(pod.name, first);
+    this.eventTime = microTime(first);
   }
 
   seen(moment: Moment): void {
     this.count++;
     this.seenAt = performance.now();
-    this.#lastTime = microTime(moment);
-  }
-
-  async send(signal: AbortSignal): Promise<void> {
-    const { count } = this;
-    const series = count > 1 ? { count, lastObservedTime: this.#lastTime } : undefined;
-    if (this.reported === 0 || series === undefined || !(await this.#countUp(series, signal))) {
-      await this.#create(series, signal);
-    }
-    this.reported = count;
-  }
-
-  async #create(series: EventSeries | undefined, signal: AbortSignal): Promise<void> {
-    const { pod, event } = this;
-    const toCreate = { name: this.#name, eventTime: this.#eventTime, pod, event, series };
-    const { api, instance } = this.#destination;
-    try {
-      await api.request({
-        method: "POST",
-        path: eventsPath(pod),
-        body: eventBody(toCreate, instance),
-        signal,
-      });
-    } catch (error) {
-      // A try whose answer was lost has arrived.
-      if (!(error instanceof ApiError) || error.status !== 409) throw error;
-    }
-  }
-
-  /** @returns false: the server has the event no more */
-  async #countUp(series: EventSeries, signal: AbortSignal): Promise<boolean> {
-    try {
-      await this.#destination.api.request({
-        method: "PATCH",
-        path: `${eventsPath(this.pod)}/${this.#name}`,
-        contentType: "application/merge-patch+json",
-        body: { series },
-        signal,
-      });
-      return true;
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return false;
-      throw error;
-    }
+    this.lastTime = microTime(moment);
   }
 }
 
@@ -155,7 +100,8 @@ function eventsPath(pod: PodReference): string {
 export class PendingEvents implements Lane {
   /** Half of all requests: a status finds a free place however slow the server is with events. */
   readonly atOnce = 2;
-  readonly #destination: Destination;
+  readonly #api: Api;
+  readonly #instance: string;
   readonly #log: Logger;
   readonly #bounds: EventBounds;
   readonly #right: MissingRight;
@@ -171,22 +117,18 @@ export class PendingEvents implements Lane {
   #mutedUntil = 0;
   readonly #refusals: OnceLog;
   #dropped = 0;
-  #givenUp = 0;
+  givenUp = 0;
   #dropLog: NodeJS.Timeout | undefined;
 
   /** @param instance what reports: the node's name, not empty */
   constructor(api: Api, instance: string, log: Logger, bounds: EventBounds) {
-    this.#destination = { api, instance };
+    this.#api = api;
+    this.#instance = instance;
     this.#log = log;
     this.#refusals = new OnceLog(log);
     this.#bounds = bounds;
     this.#right = new MissingRight(bounds.forbiddenMs);
     this.#tokens = bounds.burst;
-  }
-
-  /** How many could not be brought to the API, since the start. */
-  get givenUp(): number {
-    return this.#givenUp;
   }
 
   get waiting(): number {
@@ -203,7 +145,7 @@ export class PendingEvents implements Lane {
     const moment = this.#nextMoment();
     const key = JSON.stringify([pod.namespace, pod.name, pod.uid, event.type, event.reason, event.message]);
     const known = this.#known.get(key);
-    const seen = known ?? new PendingEvent(key, pod, event, moment, this.#destination);
+    const seen = known ?? new PendingEvent(key, pod, event, moment);
     seen.seen(moment);
     this.#known.delete(key);
     this.#known.set(key, seen);
@@ -241,6 +183,46 @@ export class PendingEvents implements Lane {
     return Math.max(at, tokenAt);
   }
 
+  async send(event: PendingEvent, signal: AbortSignal): Promise<void> {
+    const { count, reported, lastTime } = event;
+    const series = count > 1 ? { count, lastObservedTime: lastTime } : undefined;
+    if (reported === 0 || series === undefined || !(await this.#countUp(event, series, signal))) {
+      await this.#create(event, series, signal);
+    }
+    event.reported = count;
+  }
+
+  async #create(
+    { name, eventTime, pod, event }: PendingEvent,
+    series: EventSeries | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const body = eventBody({ name, eventTime, pod, event, series }, this.#instance);
+    try {
+      await this.#api.request({ method: "POST", path: eventsPath(pod), body, signal });
+    } catch (error) {
+      // A try whose answer was lost has arrived.
+      if (!(error instanceof ApiError) || error.status !== 409) throw error;
+    }
+  }
+
+  /** @returns false: the server has the event no more */
+  async #countUp({ pod, name }: PendingEvent, series: EventSeries, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#api.request({
+        method: "PATCH",
+        path: `${eventsPath(pod)}/${name}`,
+        contentType: "application/merge-patch+json",
+        body: { series },
+        signal,
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return false;
+      throw error;
+    }
+  }
+
   delivered(event: PendingEvent): void {
     const now = performance.now();
     this.#right.present();
@@ -262,7 +244,7 @@ export class PendingEvents implements Lane {
   }
 
   refused(event: PendingEvent, error: unknown): void {
-    this.#givenUp++;
+    this.givenUp++;
     event.isUnderWay = false;
     this.#known.delete(event.key);
     const status = error instanceof ApiError ? error.status : undefined;
@@ -278,7 +260,7 @@ export class PendingEvents implements Lane {
 
   /** Says how many could not be sent any more. */
   close(): void {
-    this.#givenUp += this.#waiting.size;
+    this.givenUp += this.#waiting.size;
     this.#dropped += this.#waiting.size;
     this.#waiting.clear();
     this.#known.clear();
@@ -297,7 +279,7 @@ export class PendingEvents implements Lane {
   #drop(event: PendingEvent): void {
     this.#waiting.delete(event);
     this.#known.delete(event.key);
-    this.#givenUp++;
+    this.givenUp++;
     this.#dropped++;
     this.#dropLog ??= setTimeout(() => this.#logDropped(), dropLogMs).unref();
   }
@@ -310,7 +292,7 @@ export class PendingEvents implements Lane {
 
   #mute(error: string): void {
     this.#mutedUntil = performance.now() + mutedMs;
-    this.#givenUp += this.#waiting.size;
+    this.givenUp += this.#waiting.size;
     this.#waiting.clear();
     this.#known.clear();
     this.#refusals.error("no events are sent", { error });

@@ -3,8 +3,7 @@
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { type PodReference, podKey } from "../multus/input/pod.ts";
-import { BackOff } from "./back-off.ts";
-import type { Lane, Parcel } from "./delivery.ts";
+import { type Lane, Parcel } from "./delivery.ts";
 import { lacksRight, MissingRight, usualForbiddenMs } from "./forbidden.ts";
 import type { NetworkStatusWriter } from "./network-status.ts";
 
@@ -29,35 +28,21 @@ export const usualStatusBounds: StatusBounds = {
   forbiddenMs: usualForbiddenMs,
 };
 
-class PendingStatus implements Parcel {
+class PendingStatus extends Parcel {
   readonly pod: PodReference;
   readonly text: string;
   /** On the clock of `performance.now()`. */
   readonly givenUpAt: number;
-  tries = 0;
-  readonly backOff = new BackOff();
-  notBefore = 0;
   /** Withdrawn, or there is a newer one. */
   isWanted = true;
   /** The failure of the last try. */
   lastError: unknown;
-  readonly #writer: NetworkStatusWriter;
-  readonly #log: Logger;
 
-  constructor(pod: PodReference, text: string, keptMs: number, writer: NetworkStatusWriter, log: Logger) {
+  constructor(pod: PodReference, text: string, keptMs: number) {
+    super();
     this.pod = pod;
     this.text = text;
     this.givenUpAt = performance.now() + keptMs;
-    this.#writer = writer;
-    this.#log = log;
-  }
-
-  async send(signal: AbortSignal): Promise<void> {
-    const { pod, text } = this;
-    const outcome = await this.#writer.write({ pod, text, isWanted: () => this.isWanted }, signal);
-    const fields = { pod: podKey(pod), uid: pod.uid };
-    if (outcome === "written") this.#log.debug("network-status written", { ...fields, failed: this.tries });
-    else this.#log.verbose(`network-status not written: ${reasons[outcome]}`, fields);
   }
 }
 
@@ -78,7 +63,7 @@ export class PendingStatuses implements Lane {
   readonly #waiting = new Map<string, PendingStatus>();
   /** The same for those that are being written. One at a time for a pod: the newer is to arrive last. */
   readonly #underWay = new Map<string, PendingStatus>();
-  #givenUp = 0;
+  givenUp = 0;
 
   /** @param onGivenUp is told of every pod whose status could not be written, after it was logged */
   constructor(
@@ -94,11 +79,6 @@ export class PendingStatuses implements Lane {
     this.#onGivenUp = onGivenUp;
   }
 
-  /** How many could not be brought to the API, since the start. */
-  get givenUp(): number {
-    return this.#givenUp;
-  }
-
   get waiting(): number {
     return this.#waiting.size;
   }
@@ -109,7 +89,7 @@ export class PendingStatuses implements Lane {
     const older = this.#underWay.get(key);
     if (older !== undefined) older.isWanted = false;
     this.#waiting.delete(key);
-    const status = new PendingStatus(pod, text, this.#bounds.keptMs, this.#writer, this.#log);
+    const status = new PendingStatus(pod, text, this.#bounds.keptMs);
     this.#makeRoom(status.text.length);
     this.#waiting.set(key, status);
   }
@@ -157,6 +137,14 @@ export class PendingStatuses implements Lane {
     return at;
   }
 
+  async send(status: PendingStatus, signal: AbortSignal): Promise<void> {
+    const { pod, text, tries } = status;
+    const outcome = await this.#writer.write({ pod, text, isWanted: () => status.isWanted }, signal);
+    const fields = { pod: podKey(pod), uid: pod.uid };
+    if (outcome === "written") this.#log.debug("network-status written", { ...fields, failed: tries });
+    else this.#log.verbose(`network-status not written: ${reasons[outcome]}`, fields);
+  }
+
   delivered(status: PendingStatus): void {
     this.#right.present();
     this.#underWay.delete(podKey(status.pod));
@@ -193,7 +181,7 @@ export class PendingStatuses implements Lane {
   }
 
   #report({ pod, tries }: PendingStatus, why: string): void {
-    this.#givenUp += 1;
+    this.givenUp += 1;
     this.#log.error("network-status not written", { pod: podKey(pod), uid: pod.uid, tries, error: why });
   }
 }

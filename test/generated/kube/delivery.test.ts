@@ -71,7 +71,6 @@ test("whatever the order of adding, withdrawing and answers: one at a time for a
       const sink = new ClusterStatusSink({
         api,
         nodeName: "node-1",
-        apiUid: () => undefined,
         log: silentLogger,
         pauses: { first: 4, most: 16 },
       });

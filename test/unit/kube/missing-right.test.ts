@@ -55,7 +55,7 @@ test("RBAC refusals are distinguished from other refusals", () => {
 
 test("a status that is delivered says that the right is there", () => {
   const log = new RecordingLogger();
-  const writer = new NetworkStatusWriter(noApi, log, () => undefined);
+  const writer = new NetworkStatusWriter(noApi, log);
   const statuses = new PendingStatuses(writer, log, usualStatusBounds, () => {});
   statuses.add(podNamed("web"), "[]");
   fail(statuses, forbidden);

@@ -24,7 +24,6 @@ export async function sinkRig(options: Partial<ClusterStatusSinkOptions> = {}): 
   const sink = new ClusterStatusSink({
     api,
     nodeName: "node-1",
-    apiUid: ({ uid }) => (uid === "" ? undefined : uid),
     log,
     pauses: { first: 5, most: 40 },
     ...options,
