@@ -29,12 +29,16 @@ export interface KubeClustersOptions {
   readonly log: Logger;
 }
 
+interface Opening {
+  readonly opening: Promise<OpenCluster>;
+  /** undefined until it is open. */
+  cluster?: OpenCluster;
+}
+
 export class KubeClusters implements Clusters {
   readonly #options: KubeClustersOptions;
   /** By kubeconfig; "" is the pod's own. */
-  readonly #open = new Map<string, Promise<OpenCluster>>();
-  /** Those that are, and not only being opened. */
-  readonly #opened = new Map<string, OpenCluster>();
+  readonly #open = new Map<string, Opening>();
   /** Why the last try to open the cluster failed that is every request's. */
   #failure = "its credentials are not there yet";
   readonly #refusals: OnceLog;
@@ -57,7 +61,7 @@ export class KubeClusters implements Clusters {
    */
   async of(kubeconfig: string): Promise<OpenCluster | undefined> {
     const key = this.#choose(kubeconfig);
-    return key === undefined ? undefined : (this.#open.get(key) ?? this.#begin(key));
+    return key === undefined ? undefined : (this.#open.get(key)?.opening ?? this.#begin(key));
   }
 
   /** Path of the daemon's own kubeconfig that is not there, so that the pod's service account is used; undefined where it is not so. */
@@ -66,7 +70,9 @@ export class KubeClusters implements Clusters {
   }
 
   get states(): readonly ClusterState[] {
-    return Array.from(this.#opened.values(), (cluster) => cluster.state);
+    return Array.from(this.#open.values(), ({ cluster }) => cluster?.state).filter(
+      (state) => state !== undefined,
+    );
   }
 
   /**
@@ -75,15 +81,15 @@ export class KubeClusters implements Clusters {
   problem(): string | undefined {
     const key = this.#choose("");
     if (key === undefined) return undefined;
-    const opened = this.#opened.get(key);
-    if (opened !== undefined) return opened.problem();
+    const { cluster } = this.#open.get(key) ?? {};
+    if (cluster !== undefined) return cluster.problem();
     void this.#openOwn();
     return `the cluster cannot be used: ${this.#failure}`;
   }
 
   /** As {@link OpenCluster.fateOfDaemonSet} of the cluster that is every request's. */
   async fateOfDaemonSet(own: OwnDaemonSet, withinMs: number): Promise<DaemonSetFate> {
-    const cluster = this.#opened.get(this.#choose("") ?? "");
+    const { cluster } = this.#open.get(this.#choose("") ?? "") ?? {};
     return (
       cluster?.fateOfDaemonSet(own, withinMs) ?? { isEnding: false, because: "there is no cluster to ask" }
     );
@@ -104,7 +110,7 @@ export class KubeClusters implements Clusters {
     // One that is still being opened, by a program that makes its credentials, has nothing to deliver.
     const givenUp = new AbortController();
     const tooLate = sleep(limitMs, undefined, { signal: givenUp.signal }).catch(() => undefined);
-    const closing = Array.from(this.#open.values(), async (opening) => {
+    const closing = Array.from(this.#open.values(), async ({ opening }) => {
       const cluster = await Promise.race([opening.catch(() => undefined), tooLate]);
       return cluster?.close(limitMs, until) ?? 0;
     });
@@ -150,13 +156,15 @@ export class KubeClusters implements Clusters {
       this.#refusals.error(message, undefined, "too many clusters");
       throw new InputError("content", message);
     }
-    const opening = open(key);
-    this.#open.set(key, opening);
+    const begun: Opening = { opening: open(key) };
+    this.#open.set(key, begun);
     // The next request tries again to open a cluster that could not be opened: the file may be there by then.
-    opening.then(
-      (cluster) => this.#opened.set(key, cluster),
+    begun.opening.then(
+      (cluster) => {
+        begun.cluster = cluster;
+      },
       () => this.#open.delete(key),
     );
-    return opening;
+    return begun.opening;
   }
 }

@@ -6,7 +6,7 @@ import type { EvictionAnswer, FollowedPods, LackingPods } from "../multus/cluste
 import type { PodReference } from "../multus/input/pod.ts";
 import type { Api } from "./api.ts";
 import type { KubePods } from "./pods.ts";
-import type { RunningPods, RunningPodsOptions } from "./running-pods.ts";
+import type { RunningPods } from "./running-pods.ts";
 
 export interface KubeLackingPodsOptions {
   readonly api: Api;
@@ -33,13 +33,12 @@ export class KubeLackingPods implements LackingPods {
     const { api, pods, nodeName, log } = this.#options;
     let running: RunningPods | undefined;
     let isClosed = false;
-    openWatch({ api, nodeName, onChange, log }).then(
-      (opened) => {
-        running = opened;
-        if (isClosed) opened.close();
-      },
-      (error: unknown) => log.error("pods that run are not watched", { error: errorText(error) }),
-    );
+    const open = async () => {
+      const { watchRunningPods } = await import("./running-pods.ts");
+      running = await watchRunningPods({ api, nodeName, onChange, log });
+      if (isClosed) running.close();
+    };
+    open().catch((error: unknown) => log.error("pods that run are not watched", { error: errorText(error) }));
     pods.followers.add(onChange);
     const followed: FollowedPods = {
       running: () => running?.values() ?? [],
@@ -63,9 +62,4 @@ export class KubeLackingPods implements LackingPods {
   close(): void {
     for (const followed of this.#followed) followed.close();
   }
-}
-
-async function openWatch(options: RunningPodsOptions): Promise<RunningPods> {
-  const { watchRunningPods } = await import("./running-pods.ts");
-  return watchRunningPods(options);
 }

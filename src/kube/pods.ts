@@ -61,32 +61,24 @@ function texts(annotations: unknown): Readonly<Record<string, string>> {
 class WatchedPod implements Budgeted {
   readonly namespace: string;
   readonly name: string;
-  #details: KeptPod;
-  #isWhole = true;
+  details: KeptPod;
+  /** Are its annotations here? */
+  isWhole = true;
 
   constructor({ namespace, name }: ObjectMeta, details: KeptPod) {
     this.namespace = namespace;
     this.name = name;
-    this.#details = details;
-  }
-
-  get details(): KeptPod {
-    return this.#details;
-  }
-
-  /** Are its annotations here? */
-  get isWhole(): boolean {
-    return this.#isWhole;
+    this.details = details;
   }
 
   get bodyBytes(): number {
-    const texts = Object.values(this.#details.annotations);
+    const texts = Object.values(this.details.annotations);
     return texts.reduce((sum, text) => sum + memoryOf(text), 0);
   }
 
   dropBody(): void {
-    this.#isWhole = false;
-    this.#details = { ...this.#details, annotations: noAnnotations };
+    this.isWhole = false;
+    this.details = { ...this.details, annotations: noAnnotations };
   }
 }
 

@@ -25,12 +25,8 @@ export interface RunningPodsOptions {
   readonly log: Logger;
 }
 
-/** The pods as they are known at a moment. */
-export interface RunningPods {
-  values(): Iterable<RunningPod>;
-  /** Ends the watch. */
-  close(): void;
-}
+/** The pods as they are known at a moment; `close` ends the watch. */
+export type RunningPods = Pick<Reflector<RunningPod>, "values" | "close">;
 
 /**
  * Opens the watch. Where the server is too old to leave pods of the host's network out (Kubernetes before 1.28), it brings whole pods.

@@ -1,8 +1,8 @@
 /** The API as a daemon with a certificate of its node sees it. Loaded where one is configured: it brings what speaks ASN.1. */
 
 import type { Logger } from "../../log/logger.ts";
-import type { Access, Credentials } from "../access.ts";
-import type { ApiRequest, Connection } from "../api.ts";
+import type { Credentials } from "../access.ts";
+import type { Connection } from "../api.ts";
 import { ApiClient } from "../api-client.ts";
 import { certificateCredentials } from "../credentials.ts";
 import { currentCertificatePath } from "./certificate-file.ts";
@@ -23,66 +23,33 @@ export interface NodeCertificateOptions extends NodeCertificateSettings {
   readonly log: Logger;
 }
 
-/** Begins to have a certificate signed where there is none. Until there is one, requests fail as if the server were away. @param bootstrap of whoever may ask for the first one */
+/** Begins to have a certificate signed where there is none. Until there is one, requests fail as if the server were away. @param bootstrap of a user that may ask for the first one */
 export function connectWithNodeCertificate(
-  options: NodeCertificateOptions,
+  { kubeconfig, ...options }: NodeCertificateOptions,
   bootstrap: Credentials,
 ): Connection {
-  return new NodeCertificateConnection(options, bootstrap);
-}
-
-class NodeCertificateConnection implements Connection {
-  readonly #asBootstrap: ApiClient;
-  /** For renewals: it also tries what has just ended. */
-  readonly #asSelf: ApiClient;
-  readonly #certificate: NodeCertificate;
-  readonly #api: ApiClient;
-
-  constructor({ kubeconfig, certDir, ...options }: NodeCertificateOptions, bootstrap: Credentials) {
-    const own = certificateCredentials(kubeconfig, currentCertificatePath(certDir), options.log);
-    this.#asBootstrap = new ApiClient(bootstrap);
-    this.#asSelf = new ApiClient(own);
-    this.#certificate = new NodeCertificate({
-      ...options,
-      certDir,
-      asBootstrap: this.#asBootstrap,
-      asSelf: this.#asSelf,
-    });
-    this.#api = new ApiClient(new WatchedCredentials(own, this.#certificate));
-  }
-
-  request<Answer>(request: ApiRequest): Promise<Answer> {
-    return this.#api.request(request);
-  }
-
-  watch(request: ApiRequest, onLine: (line: unknown) => void, onOpen?: () => void): Promise<void> {
-    return this.#api.watch(request, onLine, onOpen);
-  }
-
-  close(): void {
-    this.#certificate.close();
-    for (const client of [this.#api, this.#asSelf, this.#asBootstrap]) client.close();
-  }
-}
-
-/** The certificate's credentials while it is valid; hears of it when a server does not take it. */
-class WatchedCredentials implements Credentials {
-  readonly #own: Credentials;
-  readonly #certificate: NodeCertificate;
-
-  constructor(own: Credentials, certificate: NodeCertificate) {
-    this.#own = own;
-    this.#certificate = certificate;
-  }
-
-  async access(): Promise<Access> {
-    this.#certificate.check();
-    return this.#own.access();
-  }
-
-  async renewed(refused: Access): Promise<Access> {
-    const access = await this.#own.renewed(refused);
-    if (access === refused) this.#certificate.refused();
-    return access;
-  }
+  const own = certificateCredentials(kubeconfig, currentCertificatePath(options.certDir), options.log);
+  const asBootstrap = new ApiClient(bootstrap);
+  // For renewals: it also tries a certificate that has just ended.
+  const asSelf = new ApiClient(own);
+  const certificate = new NodeCertificate({ ...options, asBootstrap, asSelf });
+  const api = new ApiClient({
+    async access() {
+      certificate.check();
+      return own.access();
+    },
+    async renewed(refused) {
+      const access = await own.renewed(refused);
+      if (access === refused) certificate.refused();
+      return access;
+    },
+  });
+  return {
+    request: (request) => api.request(request),
+    watch: (request, onLine, onOpen) => api.watch(request, onLine, onOpen),
+    close() {
+      certificate.close();
+      for (const client of [api, asSelf, asBootstrap]) client.close();
+    },
+  };
 }
