@@ -3,6 +3,7 @@
  * budget bodies go first, then names, always those of the namespace that takes the most: one namespace cannot push out the others'.
  */
 
+import { entryOf } from "../base/map-entry.ts";
 import type { Logger } from "../log/logger.ts";
 import type { WatchMemory } from "./cluster-state.ts";
 
@@ -100,11 +101,7 @@ export class BodyBudget<Entry extends Budgeted> {
 
   #enter(entry: Entry, isUsed: boolean): void {
     const { namespace, bodyBytes } = entry;
-    let share = this.#shares.get(namespace);
-    if (share === undefined) {
-      share = new Share();
-      this.#shares.set(namespace, share);
-    }
+    const share = entryOf(this.#shares, namespace, () => new Share<Entry>());
     const set = bodyBytes === 0 ? share.names : isUsed ? share.used : classOf(share.unused, bodyBytes);
     set.add(entry);
     this.#accounts.set(entry, { bodyBytes, set, isUsed });
