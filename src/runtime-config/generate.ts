@@ -45,8 +45,9 @@ export interface ClusterNetwork {
   readonly network: NetworkConfigList;
 }
 
+/** What a runtime reads. */
 export interface RuntimeConfig {
-  /** 00-multus.conf or 00-multus.conflist. */
+  /** 00-multus.conf or 00-multus.conflist, where it was made here. */
   readonly fileName: string;
   /** JSON text. */
   readonly bytes: Uint8Array;

@@ -7,7 +7,6 @@ import { type BigIntStats, lstatSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeDirectory, removeFile, writeFileAtomically } from "../base/atomic-file.ts";
 import { ioFailure } from "../base/input-error.ts";
-import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
 import { DirectoryWatches, type WatchDirectory, watchDirectory } from "./watch.ts";
 
@@ -39,22 +38,17 @@ export class KeptFile {
 
   constructor(options: KeptFileOptions) {
     this.#options = options;
-    const { directories, watch = watchDirectory } = options;
-    this.#watches = new DirectoryWatches(directories, watch, () => this.lookWithin(settleMs));
+    const { directories, watch = watchDirectory, log } = options;
+    this.#watches = new DirectoryWatches(directories, watch, () => this.lookWithin(settleMs), log);
   }
 
   /** Looks now, and follows what changes from then on. */
   look(): void {
     if (this.#isStopped) return;
     this.#lookAt = Number.POSITIVE_INFINITY;
-    const { everyMs, look, log } = this.#options;
+    const { everyMs, look } = this.#options;
     // First: what changes during the look then brings another one.
-    this.#watches.renew((directory, error) =>
-      log.verbose("directory is not watched, and looked at every few seconds instead", {
-        directory,
-        error: errorText(error),
-      }),
-    );
+    this.#watches.renew();
     look();
     this.lookWithin(everyMs);
   }

@@ -14,15 +14,12 @@ import {
   namedClusterNetwork,
   ownFileNames,
 } from "./files.ts";
-import { type GeneratorOptions, generateRuntimeConfig } from "./generate.ts";
+import { type GeneratorOptions, generateRuntimeConfig, type RuntimeConfig } from "./generate.ts";
 
 /** The file that has to be in the runtime's directory. */
-export interface WantedFile {
-  readonly fileName: string;
-  readonly bytes: Uint8Array;
+export interface WantedFile extends RuntimeConfig {
   /** The file that it comes from. */
   readonly from: string;
-  readonly cniVersion: string;
 }
 
 /** There is nothing to make it from yet. */

@@ -1,7 +1,9 @@
 /** Watches directories by inotify, those too that are not there yet or are made anew. */
 
-import { watch } from "node:fs";
+import { type FSWatcher, watch } from "node:fs";
 import { directoryState } from "../base/file-state.ts";
+import { errorText } from "../log/error-text.ts";
+import type { Logger } from "../log/logger.ts";
 
 /**
  * Calls `onChange` after something in the directory has changed, and `onLost` when it will never do so again.
@@ -9,9 +11,7 @@ import { directoryState } from "../base/file-state.ts";
  */
 export type WatchDirectory = (directory: string, onChange: () => void, onLost: () => void) => DirectoryWatch;
 
-export interface DirectoryWatch {
-  close(): void;
-}
+type DirectoryWatch = Pick<FSWatcher, "close">;
 
 /** The kernel's word. `persistent: false`: a watch alone keeps no process alive. */
 export const watchDirectory: WatchDirectory = (directory, onChange, onLost) => {
@@ -25,21 +25,22 @@ export const watchDirectory: WatchDirectory = (directory, onChange, onLost) => {
  * `renew` is called now and then, and before the directories are read: what changes after that is told.
  */
 export class DirectoryWatches {
-  readonly #directories: readonly string[];
+  readonly #directories: ReadonlySet<string>;
   readonly #watch: WatchDirectory;
   readonly #onChange: () => void;
+  readonly #log: Logger;
   readonly #watched = new Map<string, { readonly identity: string; readonly watch: DirectoryWatch }>();
-  /** Directories that are there and cannot be watched. */
+  /** Directories that are there and cannot be watched: each is logged once. */
   readonly #unwatched = new Set<string>();
 
-  constructor(directories: readonly string[], watch: WatchDirectory, onChange: () => void) {
-    this.#directories = Array.from(new Set(directories));
+  constructor(directories: readonly string[], watch: WatchDirectory, onChange: () => void, log: Logger) {
+    this.#directories = new Set(directories);
     this.#watch = watch;
     this.#onChange = onChange;
+    this.#log = log;
   }
 
-  /** @param onProblem told of a directory that is there and cannot be watched, once */
-  renew(onProblem: (directory: string, error: unknown) => void): void {
+  renew(): void {
     for (const directory of this.#directories) {
       const identity = directoryIdentity(directory);
       const known = this.#watched.get(directory);
@@ -51,8 +52,10 @@ export class DirectoryWatches {
         this.#watched.set(directory, { identity, watch });
         this.#unwatched.delete(directory);
       } catch (error) {
-        if (!this.#unwatched.has(directory)) onProblem(directory, error);
+        if (this.#unwatched.has(directory)) continue;
         this.#unwatched.add(directory);
+        const fields = { directory, error: errorText(error) };
+        this.#log.verbose("directory is not watched, and looked at every few seconds instead", fields);
       }
     }
   }
