@@ -9,19 +9,17 @@ import { type LogSettings, says } from "./settings.ts";
 const maxLoggers = 16;
 
 /** Where finished lines go. */
-interface LineSink {
-  write(level: LogLevel, line: string): void;
-}
+type WriteLine = (level: LogLevel, line: string) => void;
 
 class LineLogger implements Logger {
   readonly #level: LogLevel;
-  readonly #sink: LineSink;
+  readonly #write: WriteLine;
   /** Fields of every line, formatted. */
   readonly #fields: string;
 
-  constructor(level: LogLevel, sink: LineSink, fields: string) {
+  constructor(level: LogLevel, write: WriteLine, fields: string) {
     this.#level = level;
-    this.#sink = sink;
+    this.#write = write;
     this.#fields = fields;
   }
 
@@ -43,30 +41,26 @@ class LineLogger implements Logger {
   }
 
   with(fields: LogFields): LineLogger {
-    return new LineLogger(this.#level, this.#sink, this.#fields + formatFields(fields));
+    return new LineLogger(this.#level, this.#write, this.#fields + formatFields(fields));
   }
 
   #say(level: LogLevel, message: string, fields: LogFields = {}): void {
     if (!says(this.#level, level)) return;
-    this.#sink.write(level, formatLine(new Date(), level, message, this.#fields + formatFields(fields)));
+    this.#write(level, formatLine(new Date(), level, message, this.#fields + formatFields(fields)));
   }
 }
 
 /** A logger that can also say a daemon's last words. */
 export type DaemonLogger = Pick<LineLogger, "panic"> & Logger;
 
-function writeToStderr(text: string): void {
-  process.stderr.write(text);
-}
-
 export class Loggers {
-  readonly #stderr: (text: string) => void;
+  readonly #stderr: (text: string) => unknown;
   readonly #loggers = new Map<string, LineLogger>();
   readonly #files = new Map<string, { readonly options: string; readonly file: LogFile }>();
 
   /** @param stderr takes the lines for stderr */
   constructor(stderr?: (text: string) => void) {
-    this.#stderr = stderr ?? writeToStderr;
+    this.#stderr = stderr ?? ((text) => process.stderr.write(text));
     // A reader of stderr that went away must not end the daemon.
     if (stderr === undefined) process.stderr.on("error", () => {});
   }
@@ -74,25 +68,19 @@ export class Loggers {
   /** The logger of these settings: the same one for the same settings. */
   get(settings: LogSettings): DaemonLogger {
     const { logFile, logLevel, logToStderr, logOptions } = settings;
-    const options = JSON.stringify([
-      logOptions.maxAge,
-      logOptions.maxSize,
-      logOptions.maxBackups,
-      logOptions.compress,
-    ]);
+    const { maxAge, maxSize, maxBackups, compress } = logOptions;
+    const options = JSON.stringify([maxAge, maxSize, maxBackups, compress]);
     const key = JSON.stringify([logFile, logLevel, logToStderr, options]);
     const known = this.#loggers.get(key);
     if (known !== undefined) return known;
-    const sink: LineSink = {
-      write: (level, line) => {
-        if (logToStderr) this.#stderr(line);
-        if (logFile === "") return;
-        const file = this.#file(settings, options);
-        if (level === "panic") file.writeNow(line);
-        else file.write(line);
-      },
+    const write: WriteLine = (level, line) => {
+      if (logToStderr) this.#stderr(line);
+      if (logFile === "") return;
+      const file = this.#file(settings, options);
+      if (level === "panic") file.writeNow(line);
+      else file.write(line);
     };
-    const logger = new LineLogger(logLevel, sink, "");
+    const logger = new LineLogger(logLevel, write, "");
     this.#loggers.set(key, logger);
     forgetOldest(this.#loggers, maxLoggers);
     return logger;
@@ -119,11 +107,7 @@ export class Loggers {
 
 /** Drops the first entries of a map beyond `size`. @returns what was dropped */
 function forgetOldest<Value>(map: Map<string, Value>, size: number): Value[] {
-  const dropped: Value[] = [];
-  for (const [key, value] of map) {
-    if (map.size <= size) break;
-    map.delete(key);
-    dropped.push(value);
-  }
-  return dropped;
+  const oldest = Array.from(map).slice(0, Math.max(0, map.size - size));
+  for (const [key] of oldest) map.delete(key);
+  return oldest.map(([, value]) => value);
 }
