@@ -32,7 +32,7 @@ export async function reviewAccess(
       kind: "SelfSubjectAccessReview",
       spec: { resourceAttributes },
     },
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    timeoutMs,
   });
   const status = isJsonObject(review) ? review.status : undefined;
   return isJsonObject(status) ? status : undefined;

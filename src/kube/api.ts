@@ -7,16 +7,16 @@ export interface ApiRequest {
   /** Sent as JSON. */
   readonly body?: unknown;
   /** Of the body; default application/json. */
-  readonly contentType?: string;
+  readonly contentType?: string | undefined;
   /** The media type of the answer; default application/json. {@link metadataOnly} is another. */
-  readonly accept?: string;
+  readonly accept?: string | undefined;
   /** Milliseconds until the whole answer has to be there; default 10,000. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Bytes of the longest answer; default 8 MiB. A watch has no such limit. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /** A large answer is parsed when it is its turn ({@link largeWork}): what a pod or its author has the daemon ask for. */
-  readonly isPaced?: boolean;
-  readonly signal?: AbortSignal;
+  readonly isPaced?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Api {

@@ -92,7 +92,17 @@ export class BodyBudget<Entry extends Budgeted> {
     this.report();
   }
 
-  /** An object is gone, or another has taken its place. */
+  /** Another object, the same one, or none (undefined) is in the place of one, or of none. */
+  replace(before: Entry | undefined, after: Entry | undefined): void {
+    if (before !== after) {
+      const isUsed = before !== undefined && this.isUsed(before);
+      if (before !== undefined) this.release(before);
+      if (after !== undefined) this.count(after, isUsed);
+    }
+    this.report();
+  }
+
+  /** An object is gone. */
   release(entry: Entry): void {
     this.#release(entry);
     this.#bodiless.delete(entry);

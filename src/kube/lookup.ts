@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { objectAt } from "../base/json.ts";
 import { errorText } from "../log/error-text.ts";
 import { ClusterUnavailable } from "../multus/cluster/cluster-unavailable.ts";
-import { type Api, ApiError, type ApiRequest, ApiUnreachable, isTransient } from "./api.ts";
+import { type Api, ApiError, ApiUnreachable, isTransient } from "./api.ts";
 import { isNamespaceName, isObjectName } from "./object-names.ts";
 import type { Turns } from "./turns.ts";
 
@@ -20,9 +20,9 @@ export interface LookupOptions<Found> {
   readonly kind: string;
   /** The API's path of an object; the names are fit for one. */
   readonly path: (namespace: string, name: string) => string;
-  /** As in {@link ApiRequest}. */
+  /** As a request has it. */
   readonly accept?: string;
-  /** As in {@link ApiRequest}. */
+  /** As a request has it. */
   readonly maxBytes?: number;
   /** Bounds how many are asked for at once, by namespace; undefined: no bound. */
   readonly turns?: Turns;
@@ -65,14 +65,15 @@ export class Lookup<Found> {
 
   async #ask(namespace: string, name: string, patience: Patience): Promise<Found | undefined> {
     const { api, kind, path, accept, maxBytes, turns, mayBeUndefined, keep } = this.#options;
-    const request: ApiRequest = {
+    const { retry, timeoutMs } = patience;
+    const request = {
       method: "GET",
       path: path(namespace, name),
       isPaced: true,
-      ...(accept === undefined ? {} : { accept }),
-      ...(maxBytes === undefined ? {} : { maxBytes }),
-      ...(patience.timeoutMs === undefined ? {} : { timeoutMs: patience.timeoutMs }),
-    };
+      accept,
+      maxBytes,
+      timeoutMs,
+    } as const;
     // The kept part is taken out before the next one's turn.
     const ask = async (): Promise<Found | undefined> => {
       try {
@@ -86,7 +87,7 @@ export class Lookup<Found> {
       }
     };
     try {
-      return await retried(patience.retry ? patienceMs : 0, () => turns?.run(namespace, ask) ?? ask());
+      return await retried(retry ? patienceMs : 0, () => turns?.run(namespace, ask) ?? ask());
     } catch (error) {
       throw new ClusterUnavailable(`${kind} ${namespace}/${name} cannot be looked up: ${errorText(error)}`, {
         cause: error,

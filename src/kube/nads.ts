@@ -97,14 +97,10 @@ export class KubeNad implements Budgeted {
     return { namespace, name, config, annotations, where };
   }
 
-  /** Is it, in all that is kept, the same as `other`? Where a configuration was left out there is no saying. */
+  /** Is it, in all that is kept, the same as another state of the object? Where a configuration was left out there is no saying. */
   equals(other: KubeNad): boolean {
     return (
-      this.namespace === other.namespace &&
-      this.name === other.name &&
-      this.#resourceName === other.#resourceName &&
-      this.problem === other.problem &&
-      this.#isSameText(other)
+      this.#resourceName === other.#resourceName && this.problem === other.problem && this.#isSameText(other)
     );
   }
 
@@ -259,13 +255,7 @@ export class KubeNads implements NadSource {
   #changed(key: string, nad: KubeNad | undefined, before: KubeNad | undefined): void {
     this.#missing.delete(key);
     this.#dropAsked(key);
-    if (nad === before) {
-      this.#budget.report();
-      return;
-    }
-    const isUsed = before !== undefined && this.#budget.isUsed(before);
-    if (before !== undefined) this.#budget.release(before);
-    if (nad !== undefined) this.#budget.count(nad, isUsed);
+    this.#budget.replace(before, nad);
   }
 
   #forget(nad: KubeNad): void {

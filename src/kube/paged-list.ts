@@ -85,9 +85,9 @@ export class PagedList {
       method: "GET",
       path: withQuery(path, query),
       timeoutMs: listTimeoutMs,
-      ...(signal === undefined ? {} : { signal }),
-      ...(pageSize === 1 ? {} : { maxBytes: longestPageBytes }),
-      ...(metadataOnly === true ? { accept: listMetadataOnly } : {}),
+      maxBytes: pageSize === 1 ? undefined : longestPageBytes,
+      accept: metadataOnly === true ? listMetadataOnly : undefined,
+      signal,
     });
   }
 }

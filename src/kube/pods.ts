@@ -123,9 +123,7 @@ export class KubePods implements PodSource {
             metadataOnly: true,
             keep: (object, meta) => new WatchedPod(meta, keptPod(object)),
             onChange: (_key, watched, before) => {
-              if (before !== undefined) this.#budget.release(before);
-              if (watched !== undefined) this.#budget.count(watched, false);
-              this.#budget.report();
+              this.#budget.replace(before, watched);
               for (const changed of this.followers) changed();
             },
             log,

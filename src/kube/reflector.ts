@@ -325,7 +325,7 @@ export class Reflector<Kept> {
       path: withQuery(path, query),
       timeoutMs: longestSilenceMs,
       signal: this.#closing.signal,
-      ...(this.#options.metadataOnly === true ? { accept: metadataOnly } : {}),
+      accept: this.#options.metadataOnly === true ? metadataOnly : undefined,
     };
     let opened = Number.POSITIVE_INFINITY;
     const isShort = () => !(performance.now() - opened > shortWatchMs);

@@ -72,30 +72,25 @@ export function checkPair(certificate: string, key: string, user: string, where:
 /** @throws {InputError} */
 function parsePair(certificate: string, key: string, where: string): CertificatePair {
   const { createPrivateKey, X509Certificate } = process.getBuiltinModule("node:crypto");
-  let parsed: InstanceType<typeof X509Certificate>;
-  let belongs: boolean;
+  const refusal = (message: string) => new InputError("content", `${where}: ${message}`);
   try {
-    parsed = new X509Certificate(certificate);
-    belongs = parsed.checkPrivateKey(createPrivateKey(key));
+    const parsed = new X509Certificate(certificate);
+    if (!parsed.checkPrivateKey(createPrivateKey(key))) throw refusal("the certificate is not the key's");
+    return {
+      subject: parsed.subject.split("\n").sort().join(", "),
+      from: Date.parse(parsed.validFrom),
+      until: Date.parse(parsed.validTo),
+    };
   } catch (error) {
-    throw refusal(where, `no certificate with its key (PEM): ${errorText(error)}`);
+    if (error instanceof InputError) throw error;
+    throw refusal(`no certificate with its key (PEM): ${errorText(error)}`);
   }
-  if (!belongs) throw refusal(where, "the certificate is not the key's");
-  return {
-    subject: parsed.subject.split("\n").sort().join(", "),
-    from: Date.parse(parsed.validFrom),
-    until: Date.parse(parsed.validTo),
-  };
 }
 
 /** @throws {InputError} */
 function checkUser({ subject, from, until }: CertificatePair, user: string, where: string): Validity {
   if (subject === subjectOf(user)) return { from, until };
-  throw refusal(where, `the certificate is that of ${subject}, not of ${user}`);
-}
-
-function refusal(where: string, message: string): InputError {
-  return new InputError("content", `${where}: ${message}`);
+  throw new InputError("content", `${where}: the certificate is that of ${subject}, not of ${user}`);
 }
 
 /**

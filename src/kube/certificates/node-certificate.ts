@@ -47,7 +47,7 @@ export class NodeCertificate {
   readonly #user: string;
   readonly #closing = new AbortController();
   readonly #backOff: BackOff;
-  #current: { readonly validity: Validity; readonly renewAt: number } | undefined;
+  #current: (Validity & { readonly renewAt: number }) | undefined;
   #problem = "it is being asked for";
   readonly #failures: OnceLog;
   #isRefused = false;
@@ -69,12 +69,12 @@ export class NodeCertificate {
 
   /** When it ends, in milliseconds since the epoch; undefined while there is none. */
   get validUntil(): number | undefined {
-    return this.#current?.validity.until;
+    return this.#current?.until;
   }
 
   /** @throws {ClusterUnavailable} while there is no certificate that is valid, with the reason */
   check(): void {
-    const until = this.#current?.validity.until;
+    const until = this.#current?.until;
     if (until !== undefined && Date.now() < until) return;
     const state = until === undefined ? "is not there yet" : `ended at ${new Date(until).toISOString()}`;
     throw new ClusterUnavailable(
@@ -129,8 +129,7 @@ export class NodeCertificate {
     const { certDir, log, random = Math.random } = this.#options;
     try {
       const validity = readCurrentCertificate(certDir, this.#user);
-      this.#current =
-        validity === undefined ? undefined : { validity, renewAt: renewalTime(validity, random()) };
+      this.#current = validity && { ...validity, renewAt: renewalTime(validity, random()) };
     } catch (error) {
       this.#current = undefined;
       log.error("certificate: the one on disk cannot be used", { error: errorText(error) });
@@ -140,7 +139,7 @@ export class NodeCertificate {
   /** @throws whatever stood in the way */
   async #renew(): Promise<void> {
     const { asBootstrap, asSelf, certDir, log } = this.#options;
-    const hasOwn = this.#current !== undefined && Date.now() < this.#current.validity.until;
+    const hasOwn = this.#current !== undefined && Date.now() < this.#current.until;
     const { generateKeyPairSync } = process.getBuiltinModule("node:crypto");
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const request = makeSigningRequest(this.#user, multusGroup, privateKey);
@@ -169,10 +168,9 @@ export class NodeCertificate {
 
   /** One that was signed just now, and is to be renewed already, is used, but the signer is not asked without end. @throws {Error} */
   #checkNotDue(): void {
-    const { validity, renewAt } = this.#current ?? {};
-    if (validity === undefined || renewAt === undefined || Date.now() < renewAt) return;
+    if (this.#current === undefined || Date.now() < this.#current.renewAt) return;
     throw new Error(
-      `the certificate that was just signed (until ${new Date(validity.until).toISOString()}) is due for renewal already: do the clocks of this node and of the cluster agree?`,
+      `the certificate that was just signed (until ${new Date(this.#current.until).toISOString()}) is due for renewal already: do the clocks of this node and of the cluster agree?`,
     );
   }
 
@@ -194,7 +192,7 @@ export class NodeCertificate {
 
   #complain(problem: string): void {
     this.#problem = problem;
-    const until = this.#current?.validity.until;
+    const until = this.#current?.until;
     const fields = {
       user: this.#user,
       error: problem,
