@@ -33,7 +33,6 @@ interface Pool {
   readonly origin: string;
   readonly tls: Access["tls"];
   readonly proxy: Access["proxy"];
-  readonly http: Pick<typeof import("node:http"), "request">;
   readonly agent: Agent;
   readonly watches: Set<IncomingMessage>;
   isRetired: boolean;
@@ -146,7 +145,7 @@ export class ApiClient implements Api {
   async #exchange(request: ApiRequest, access: Access, deadline: Deadline): Promise<Answer> {
     const pool = this.#poolOf(access);
     const ask = async () => ({
-      response: await send(request, access, pool, deadline.signal),
+      response: await send(request, access, pool.agent, deadline.signal),
       pool,
       deadline,
     });
@@ -181,14 +180,9 @@ function makePool({ origin }: URL, tls: Access["tls"], proxy: Access["proxy"]): 
     scheduling: "lifo",
   } as const;
   // Not imported: a daemon without a cluster does without TLS (7 MB); and an `import` of node:http brings a WebSocket client along (6 MB).
-  const shared = { origin, tls, proxy, watches: new Set<IncomingMessage>(), isRetired: false };
-  if (tls === undefined) {
-    const http = process.getBuiltinModule("node:http");
-    return { ...shared, http, agent: proxy?.agent(options, tls) ?? new http.Agent(options) };
-  }
-  const https = process.getBuiltinModule("node:https");
-  const agent = proxy?.agent(options, tls) ?? new https.Agent({ ...options, ...tls });
-  return { ...shared, http: https, agent };
+  const { Agent } = process.getBuiltinModule(tls === undefined ? "node:http" : "node:https");
+  const agent = proxy?.agent(options, tls) ?? new Agent({ ...options, ...tls });
+  return { origin, tls, proxy, agent, watches: new Set(), isRetired: false };
 }
 
 /** Requests under way go on; their connections are not kept. */
@@ -209,16 +203,17 @@ function destroyIdle(agent: Agent): void {
 function send(
   request: ApiRequest,
   { server, headers, tls, proxy }: Access,
-  { http, agent }: Pool,
+  agent: Agent,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   const forwarder = tls === undefined && proxy?.takesRequests === true ? proxy : undefined;
   const body = request.body === undefined ? undefined : JSON.stringify(request.body);
   return new Promise((resolve, reject) => {
-    const outgoing = http.request({
+    const outgoing = process.getBuiltinModule("node:http").request({
       agent,
+      protocol: server.protocol,
       host: hostOf(server),
-      port: server.port || (server.protocol === "http:" ? 80 : 443),
+      port: server.port,
       // In absolute form for a proxy (RFC 9112, section 3.2.2).
       path:
         (forwarder === undefined ? "" : server.origin) + server.pathname.replace(/\/$/, "") + request.path,

@@ -84,18 +84,21 @@ export interface EventSeries {
   readonly lastObservedTime: string;
 }
 
+/** An event by which its object is made. */
 export interface EventToCreate {
   readonly name: string;
   /** As `microTime` makes it. */
   readonly eventTime: string;
   readonly pod: PodReference;
   readonly event: ReportedEvent;
-  /** Only where it was seen more than once. */
-  readonly series: EventSeries | undefined;
 }
 
-/** The object to POST. @param instance what reports: the node's name */
-export function eventBody({ name, eventTime, pod, event, series }: EventToCreate, instance: string): object {
+/** The object to POST. @param series only where it was seen more than once @param instance the reporting instance: the node's name */
+export function eventBody(
+  { name, eventTime, pod, event }: EventToCreate,
+  series: EventSeries | undefined,
+  instance: string,
+): object {
   return {
     apiVersion: "events.k8s.io/v1",
     kind: "Event",
@@ -111,10 +114,10 @@ export function eventBody({ name, eventTime, pod, event, series }: EventToCreate
       kind: "Pod",
       namespace: pod.namespace,
       name: pod.name,
-      ...(pod.uid === "" ? {} : { uid: pod.uid }),
+      uid: pod.uid || undefined,
     },
     note: eventNote(event.message),
     type: event.type,
-    ...(series === undefined ? {} : { series }),
+    series,
   };
 }

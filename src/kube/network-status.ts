@@ -47,7 +47,10 @@ export class NetworkStatusWriter {
       const patched = isPatched ? await this.#patch(status, signal) : undefined;
       if (patched !== undefined) return patched;
       const replaced = await this.#replace(status, signal);
-      if (isPatched) this.#rememberForbidden();
+      if (isPatched) {
+        this.#patchForbiddenUntil = performance.now() + patchForbiddenMs;
+        this.#log.verbose("no right to patch pods/status: pods are read and updated instead");
+      }
       return replaced;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) {
@@ -59,11 +62,6 @@ export class NetworkStatusWriter {
       if (lacksRight(error)) this.#patchForbiddenUntil = 0;
       throw error;
     }
-  }
-
-  #rememberForbidden(): void {
-    this.#patchForbiddenUntil = performance.now() + patchForbiddenMs;
-    this.#log.verbose("no right to patch pods/status: pods are read and updated instead");
   }
 
   /** @returns undefined where it is not allowed */
@@ -94,7 +92,7 @@ export class NetworkStatusWriter {
       body: {
         metadata: {
           // Makes the server refuse where the name is another pod's by now.
-          ...(uid === "" ? {} : { uid }),
+          uid: uid || undefined,
           annotations: { [statusAnnotation]: status.text },
         },
       },

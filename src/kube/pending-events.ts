@@ -192,14 +192,10 @@ export class PendingEvents implements Lane {
     event.reported = count;
   }
 
-  async #create(
-    { name, eventTime, pod, event }: PendingEvent,
-    series: EventSeries | undefined,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const body = eventBody({ name, eventTime, pod, event, series }, this.#instance);
+  async #create(event: PendingEvent, series: EventSeries | undefined, signal: AbortSignal): Promise<void> {
+    const body = eventBody(event, series, this.#instance);
     try {
-      await this.#api.request({ method: "POST", path: eventsPath(pod), body, signal });
+      await this.#api.request({ method: "POST", path: eventsPath(event.pod), body, signal });
     } catch (error) {
       // A try whose answer was lost has arrived.
       if (!(error instanceof ApiError) || error.status !== 409) throw error;

@@ -202,30 +202,25 @@ export class Reflector<Kept> {
     const known = this.get(key);
     if (known !== undefined && accept(known)) return Promise.resolve(known);
     if (!this.#connected) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      const end = (kept: Kept | undefined) => {
-        clearTimeout(timer);
-        this.#waiters.delete(waiter);
-        resolve(kept);
-      };
-      const waiter = { key, accept, resolve: end };
-      const timer = setTimeout(end, withinMs, undefined);
-      this.#waiters.add(waiter);
+    const { promise, resolve } = Promise.withResolvers<Kept | undefined>();
+    const waiter = { key, accept, resolve };
+    this.#waiters.add(waiter);
+    const timer = setTimeout(resolve, withinMs, undefined);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#waiters.delete(waiter);
     });
   }
 
   /** @param withinMs milliseconds @returns whether there is a complete list by then */
   async waitUntilSynced(withinMs: number): Promise<boolean> {
     if (this.#synced || this.#closing.signal.aborted) return this.#synced;
-    await new Promise<void>((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        this.#syncWaiters.delete(end);
-        resolve();
-      };
-      const timer = setTimeout(end, withinMs);
-      this.#syncWaiters.add(end);
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, withinMs);
+    this.#syncWaiters.add(resolve);
+    await promise;
+    clearTimeout(timer);
+    this.#syncWaiters.delete(resolve);
     return this.#synced;
   }
 

@@ -45,21 +45,15 @@ export class Turns {
   }
 
   #wait(group: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { waitMs } = this.#limits;
-      const waiting: Waiting = {
-        group,
-        begin: () => {
-          clearTimeout(timer);
-          resolve();
-        },
-      };
-      const timer = setTimeout(() => {
-        this.#waiting.delete(waiting);
-        reject(new NoTurn(`too much else was asked for: no turn within ${waitMs / 1000} s`));
-      }, waitMs);
-      this.#waiting.add(waiting);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { waitMs } = this.#limits;
+    const waiting: Waiting = { group, begin: resolve };
+    this.#waiting.add(waiting);
+    const timer = setTimeout(() => {
+      this.#waiting.delete(waiting);
+      reject(new NoTurn(`too much else was asked for: no turn within ${waitMs / 1000} s`));
+    }, waitMs);
+    return promise.finally(() => clearTimeout(timer));
   }
 
   #begin(group: string): void {

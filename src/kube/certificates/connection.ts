@@ -1,31 +1,24 @@
 /** The API as a daemon with a certificate of its node sees it. Loaded where one is configured: it brings what speaks ASN.1. */
 
-import type { Logger } from "../../log/logger.ts";
 import type { Credentials } from "../access.ts";
 import type { Connection } from "../api.ts";
 import { ApiClient } from "../api-client.ts";
 import { certificateCredentials } from "../credentials.ts";
 import { currentCertificatePath } from "./certificate-file.ts";
-import { NodeCertificate } from "./node-certificate.ts";
+import { NodeCertificate, type NodeCertificateOptions } from "./node-certificate.ts";
 
 /** Go multus's perNodeCertificate, checked. */
-export interface NodeCertificateSettings {
-  /** Directory of certificate and key. */
-  readonly certDir: string;
-  /** How long a certificate is to be valid, in seconds. */
-  readonly seconds: number;
-}
+export type NodeCertificateSettings = Pick<NodeCertificateOptions, "certDir" | "seconds">;
 
-export interface NodeCertificateOptions extends NodeCertificateSettings {
+export interface ConnectionOptions
+  extends Pick<NodeCertificateOptions, "certDir" | "seconds" | "nodeName" | "log"> {
   /** Path of the kubeconfig that names the server. */
   readonly kubeconfig: string;
-  readonly nodeName: string;
-  readonly log: Logger;
 }
 
 /** Begins to have a certificate signed where there is none. Until there is one, requests fail as if the server were away. @param bootstrap of a user that may ask for the first one */
 export function connectWithNodeCertificate(
-  { kubeconfig, ...options }: NodeCertificateOptions,
+  { kubeconfig, ...options }: ConnectionOptions,
   bootstrap: Credentials,
 ): Connection {
   const own = certificateCredentials(kubeconfig, currentCertificatePath(options.certDir), options.log);
