@@ -1,4 +1,4 @@
-/** Asks an API server what the asking credentials may do (SelfSubjectAccessReview, authorization.k8s.io/v1). */
+/** Asks an API server for the rights of the credentials in use (SelfSubjectAccessReview, authorization.k8s.io/v1). */
 
 import { isJsonObject, type JsonObject } from "../base/json.ts";
 import type { Api } from "./api.ts";
@@ -14,7 +14,7 @@ export interface ResourceAttributes {
 }
 
 /**
- * Every user may ask this, by a role that the server has from its start: while roles are not loaded yet, it is refused, too.
+ * Every user may ask, by a default role of the server; while the server has not loaded its roles yet, it refuses this as well.
  * @param timeoutMs milliseconds for the answer; undefined: the client's own limit
  * @returns the review's status; undefined: the answer has none
  * @throws {ApiError} {@link ApiUnreachable} as the server answers

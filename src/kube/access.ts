@@ -1,4 +1,4 @@
-/** How an API server is reached and what is shown to it, as those who have credentials say. */
+/** How an API server is reached, and the credentials that it is shown. */
 
 import type { Agent, AgentOptions } from "node:http";
 import type { AgentOptions as SecureAgentOptions } from "node:https";
@@ -27,7 +27,6 @@ export interface Access {
   /** undefined: plain http. */
   readonly tls: TlsSettings | undefined;
   readonly headers: Readonly<Record<string, string>>;
-  /** undefined: none. */
   readonly proxy?: ServerProxy | undefined;
 }
 

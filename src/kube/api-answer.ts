@@ -9,7 +9,7 @@ const longestExcerpt = 200;
 /**
  * The error of an answer with another status than 2xx.
  * @param request method and path, for the text
- * @param body a Status object in JSON, or whatever a proxy says
+ * @param body a Status object in JSON, or any text of a proxy
  * @param retryAfter the header
  */
 export function answerError(

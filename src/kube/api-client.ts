@@ -12,11 +12,10 @@ import { WatchLines } from "./watch-lines.ts";
 
 const userAgent = `${packageJson.name}/${packageJson.version}`;
 const defaultTimeoutMs = 10_000;
-/** Until a watch begins to be answered. */
 const watchBeginMs = 10_000;
 /** Until there is a TCP connection. Shorter than a request's own time: the next try begins with a new SYN at once, where TCP itself waits longer and longer. */
 const connectTimeoutMs = 3_000;
-/** A peer that vanished without a word is noticed some 10 s after this silence. */
+/** A peer that vanished is noticed some 10 s after this silence. */
 const tcpKeepAliveMs = 15_000;
 /** Go's HTTP servers keep an idle connection for longer. */
 const idleTimeoutMs = 60_000;
@@ -25,7 +24,7 @@ const maxIdleSockets = 4;
 /** Some five of the largest objects that etcd takes: while an answer is parsed it needs several times its size in memory. */
 const defaultMaxBytes = 8 << 20;
 const maxLineBytes = 4 << 20;
-/** Of a body that only says what is wrong. */
+/** Of the body of an error. */
 const maxErrorBytes = 1 << 20;
 
 /** Connections that were made with the same address and TLS settings. */
@@ -38,7 +37,7 @@ interface Pool {
   isRetired: boolean;
 }
 
-/** The connection was kept, and turned out to be closed by the server before it could have read the request. */
+/** The server had closed the kept connection before it could have read the request. */
 class LostConnection extends Error {}
 
 /** An answer as far as its headers. */
@@ -72,7 +71,6 @@ export class ApiClient implements Api {
     try {
       return await (request.isPaced === true ? largeWork.run("", body.length, parse) : parse());
     } catch (error) {
-      // The answer is not an API server's.
       throw new ApiUnreachable(
         `${answer.pool.origin}: the answer to ${method} ${path} is not JSON: ${errorText(error)}`,
         { cause: error },
@@ -97,7 +95,7 @@ export class ApiClient implements Api {
         lines.push(chunk);
       }
     } catch (error) {
-      // Ended by us, to begin again with what is valid now.
+      // Ended by retire(): the next watch uses the credentials that are valid now.
       if (error instanceof ApiUnreachable && pool.isRetired) return;
       throw error instanceof RangeError ? unreachable(pool.origin, error) : error;
     } finally {
@@ -108,7 +106,6 @@ export class ApiClient implements Api {
       throw new ApiUnreachable(`${pool.origin}: the watch ended in the middle of a line`);
   }
 
-  /** Ends everything that is under way. */
   close(): void {
     this.#closing.abort();
     this.#pool?.agent.destroy();
@@ -199,7 +196,7 @@ function destroyIdle(agent: Agent): void {
   }
 }
 
-/** Resolves with the headers of the answer. @throws {LostConnection} where it is safe to send the same again @throws what went wrong otherwise */
+/** Resolves with the headers of the answer. @throws {LostConnection} where it is safe to send the same again @throws {Error} of node:http otherwise */
 function send(
   request: ApiRequest,
   { server, headers, tls, proxy }: Access,
@@ -279,7 +276,6 @@ async function readBody(answer: Answer, limit: number): Promise<Buffer | undefin
   return Buffer.concat(pieces, length);
 }
 
-/** The answer's body piece by piece. @throws {ApiUnreachable} */
 async function* chunks({ response, deadline, pool }: Answer): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of response) yield chunk as Buffer;
@@ -297,14 +293,14 @@ function parseLine(line: Buffer, origin: string): unknown {
 }
 
 function unreachable(origin: string, error: unknown): ApiUnreachable {
-  // Of several addresses each has an error of its own.
+  // One error for each address that was tried.
   const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-  // "aborted" is what Node says where an answer breaks off.
+  // Node says "aborted" where an answer breaks off.
   const texts = errors.map(errorText).map((text) => (text === "aborted" ? "the connection broke" : text));
   return new ApiUnreachable(`${origin}: ${texts.join("; ")}`, { cause: error });
 }
 
-/** Ends a request that takes too long, or that nobody wants any more. */
+/** Ends a request that takes too long or was aborted. */
 class Deadline implements Disposable {
   readonly #controller = new AbortController();
   readonly #signals: readonly AbortSignal[];

@@ -1,10 +1,9 @@
-/** Requests to a Kubernetes API server, as the rest of this room sees them. */
+/** Requests to a Kubernetes API server, as the rest of src/kube makes them. */
 
 export interface ApiRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH";
   /** With its query: `/api/v1/namespaces/default/pods/web`. */
   readonly path: string;
-  /** Sent as JSON. */
   readonly body?: unknown;
   /** Of the body; default application/json. */
   readonly contentType?: string | undefined;
@@ -34,7 +33,7 @@ export interface Api {
   watch(request: ApiRequest, onLine: (line: unknown) => void, onOpen?: () => void): Promise<void>;
 }
 
-/** An API that can be hung up. */
+/** An API whose connections can be closed. */
 export interface Connection extends Api {
   close(): void;
 }
@@ -47,10 +46,9 @@ export const listMetadataOnly = "application/json;as=PartialObjectMetadataList;g
 /** `reason` of an {@link ApiError} that no server gives: the answer is longer than the client takes. */
 export const answerTooLong = "AnswerTooLong";
 
-/** The server answered, but not with what was asked for. */
+/** The server answered with a status other than 2xx, or with something else than was asked for. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
-  /** HTTP status. */
   readonly status: number;
   /** Of the Status object: `NotFound`, `Expired`, `Forbidden` …; "" where there is none. */
   readonly reason: string;
@@ -65,12 +63,12 @@ export class ApiError extends Error {
   }
 }
 
-/** No answer: refused, reset, not in time, TLS that cannot be agreed on, credentials that cannot be had; or one that no API server gives. */
+/** No answer (connection refused, reset or timed out, TLS failed, no credentials), or one that no API server gives. */
 export class ApiUnreachable extends Error {
   override readonly name = "ApiUnreachable";
 }
 
-/** Is it worth asking again in a moment? 429, 500, 502, 503, 504 and whatever never arrived. */
+/** Is a retry worthwhile? After 429, 500, 502, 503, 504, and where no answer came. */
 export function isTransient(error: unknown): boolean {
   return (
     error instanceof ApiUnreachable ||

@@ -2,17 +2,16 @@
 
 import { ApiError } from "./api.ts";
 
-/** Milliseconds. */
 export interface BackOffLimits {
   /** The longest first wait; each next one may be twice as long. */
   readonly first: number;
   readonly most: number;
 }
 
-/** The longest that a server may ask to wait (Retry-After), in milliseconds: a wrong answer of a proxy is not to silence a node. */
+/** The longest that a server may ask to wait (Retry-After), in milliseconds: a wrong answer of a proxy must not silence a node. */
 const longestRetryAfterMs = 30_000;
 
-/** Milliseconds that the server asks to be left alone; 0 where it does not. It may ask for no wait at all: that does not replace one's own. */
+/** Milliseconds that the server asks to wait (Retry-After); 0 where it does not. */
 export function askedPauseMs(error: unknown): number {
   return error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, longestRetryAfterMs) : 0;
 }
@@ -28,7 +27,7 @@ export class BackOff {
     this.#random = random;
   }
 
-  /** Milliseconds to wait after one more failure. Other limits than last time: the failure is of another sort, and counts as a first one. */
+  /** Milliseconds to wait after one more failure. With other limits than last time it counts as the first of its kind. */
   next(limits: BackOffLimits): number {
     if (limits !== this.#limits) this.#failures = 0;
     this.#limits = limits;
@@ -38,7 +37,6 @@ export class BackOff {
     return this.#random() * longest;
   }
 
-  /** It worked. */
   reset(): void {
     this.#failures = 0;
   }

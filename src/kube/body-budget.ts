@@ -36,7 +36,7 @@ export interface BodyBudgetOptions<Entry> {
 export const nameBytes = 512;
 /** Bodies are sorted into classes by the power of two of their size. */
 const classes = 32;
-/** Between two log lines, in milliseconds: an author who makes and deletes objects all day is not to fill the log. */
+/** Between two log lines, in milliseconds: objects that are made and deleted all day must not fill the log. */
 const logPauseMs = 60_000;
 
 /** The share of a namespace. All sets are in the order of their last use. */
@@ -163,7 +163,7 @@ export class BodyBudget<Entry extends Budgeted> {
     return largest;
   }
 
-  /** Says in the log whether all is kept, once for each change of that. */
+  /** Logs whether all is kept, once for each change of that. */
   report(): void {
     const { kind, setting, log, now = () => performance.now() } = this.#options;
     const { bytes, limit, leftOut } = this.state;

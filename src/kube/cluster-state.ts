@@ -1,6 +1,5 @@
 /** The state of a cluster's watches and deliveries at a moment, for metrics and status pages. */
 
-/** One watch. */
 export interface WatchState {
   /** Kind of what is watched, in plural. */
   readonly resource: string;

@@ -1,4 +1,4 @@
-/** Delivers network-statuses and events to the API, behind the back of every request: what is handed over is kept until the API takes it. */
+/** Delivers network-statuses and events to the API in the background: each is kept, within bounds, until the API has accepted it. */
 
 import { hostname } from "node:os";
 import type { Logger } from "../log/logger.ts";
@@ -16,7 +16,7 @@ import { PendingStatuses, type StatusBounds, usualStatusBounds } from "./pending
 
 export interface ClusterStatusSinkOptions {
   readonly api: Api;
-  /** Events say that it is from there; "": the host's name. */
+  /** The reporting instance of events; "": the host's name. */
   readonly nodeName: string;
   readonly log: Logger;
   readonly pauses?: BackOffLimits;
@@ -103,7 +103,7 @@ export class ClusterStatusSink implements StatusSink {
     this.#events.close();
   }
 
-  /** A request whose CNI_ARGS name no pod has nobody to write to. */
+  /** Not where CNI_ARGS name no pod. */
   #isDeliverable(pod: PodReference, what: string): boolean {
     if (this.#isClosed) return false;
     if (isNamespaceName(pod.namespace) && isObjectName(pod.name)) return true;

@@ -22,7 +22,7 @@ export interface OpenCluster extends Cluster {
   /**
    * Waits until statuses and events are delivered, then ends watches and connections.
    * @param limitMs milliseconds to wait at most
-   * @param until a question that is still to be answered; it has a limit of its own
+   * @param until a request that has to end before connections are closed; it has its own limit
    * @returns how many were not delivered
    */
   close(limitMs: number, until?: Promise<unknown>): Promise<number>;
@@ -93,7 +93,7 @@ class KubeCluster implements OpenCluster {
 
   problem(): string | undefined {
     const { watch } = this.nads;
-    // Where they may not be watched, or do not exist, every other part of the API may still do its work.
+    // Without the right to watch them, or without their definition, the rest of the API still works.
     if (watch.synced || watch.refused) return undefined;
     const why = watch.lastProblem ?? "they are being listed for the first time";
     return `the network-attachment-definitions of the cluster at ${this.#options.server} are not known yet: ${why}`;

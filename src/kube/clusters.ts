@@ -11,7 +11,7 @@ import type { ClusterState } from "./cluster-state.ts";
 import type { DaemonSetFate } from "./daemon-set.ts";
 import type { OwnDaemonSet } from "./own-daemon-set.ts";
 
-/** A node belongs to one cluster. A netconf that names another one now and then is a file being moved; more are a mistake. */
+/** A node belongs to one cluster. A netconf may name another one while its file is moved; more are a mistake. */
 const maxClusters = 4;
 
 export interface KubeClustersOptions {
@@ -95,7 +95,7 @@ export class KubeClusters implements Clusters {
     );
   }
 
-  /** Opens the cluster that is every request's, if there is one, so that its caches are warm when the first request comes. Never throws: a problem goes to the log. @returns undefined: there is none, or it could not be opened */
+  /** Opens the cluster of all requests, if there is one, so that its caches are warm when the first request comes. Never throws: a problem is logged. @returns undefined: there is none, or it could not be opened */
   warm(): Promise<OpenCluster | undefined> {
     return this.#openOwn((error) => this.#options.log.error("the cluster cannot be used", { error }));
   }
@@ -103,7 +103,7 @@ export class KubeClusters implements Clusters {
   /**
    * Delivers what is to be delivered, and closes all.
    * @param limitMs milliseconds for it
-   * @param until a question that is still to be answered, before connections end; it has a limit of its own
+   * @param until a request that has to end before connections are closed; it has its own limit
    * @returns how many were not delivered
    */
   async close(limitMs: number, until?: Promise<unknown>): Promise<number> {

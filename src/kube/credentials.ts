@@ -1,4 +1,4 @@
-/** Credentials that follow what changes: a kubeconfig and the files that it names, the token of a pod's service account, programs that make tokens. */
+/** Credentials that follow their sources: a kubeconfig and the files that it names, the token of a pod's service account, programs that make tokens. */
 
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
@@ -124,8 +124,8 @@ export function serviceAddress(env: NodeJS.ProcessEnv, protocol = "https"): URL 
 }
 
 /**
- * Makes an Access of what a source has now. Once there was one, it stays in use while the source has nothing usable: a kubeconfig that is
- * just being rewritten must not stop requests.
+ * The first Access that could be made stays in use while its source cannot be used: a kubeconfig that is just being rewritten must not stop
+ * requests.
  */
 class FollowingCredentials implements Credentials {
   readonly #source: Source;
@@ -209,7 +209,7 @@ class FollowingCredentials implements Credentials {
     }
   }
 
-  /** The same object for as long as the proxy is, and how it is known. @throws {InputError} */
+  /** The same object for as long as the proxy and its authority stay the same. @throws {InputError} */
   async #proxyFor(
     { server, proxy: own, insecureSkipTlsVerify }: ServerContext,
     certificateAuthority: Sourced | undefined,
@@ -232,7 +232,7 @@ class FollowingCredentials implements Credentials {
     }
   }
 
-  /** One run at a time; kept until it expires, or is refused, or the kubeconfig is another. @returns undefined: there is no program */
+  /** One run at a time; its result is kept until it expires or is refused, or the kubeconfig changes. @returns undefined: there is no program */
   async #execCredential(
     { exec: plugin, server, proxy, tlsServerName, insecureSkipTlsVerify }: ServerContext,
     certificateAuthority: string | undefined,
@@ -299,7 +299,7 @@ function tlsSettings(
     });
     return { secureContext, servername, rejectUnauthorized: !insecureSkipTlsVerify };
   } catch (error) {
-    // Certificates have been looked at.
+    // Certificates have been checked.
     const where = clientKey?.where ?? certificateAuthority?.where ?? server.href;
     throw new InputError("content", `${where}: ${errorText(error)}`, { cause: error });
   }

@@ -1,5 +1,5 @@
 /**
- * Is the DaemonSet gone that this daemon is a pod of? It is asked by a daemon that has been told to stop: a pod that is replaced, evicted or restarted has a next one on its node,
+ * Checks during shutdown whether the DaemonSet of this daemon was deleted: a pod that is replaced, evicted or restarted has a successor on its node,
  * one whose DaemonSet was deleted has not.
  *
  * `kubectl delete -k` and `helm uninstall` delete ServiceAccount and roles beside the DaemonSet, so the API may refuse the question by the time that it comes. A refusal counts

@@ -10,10 +10,10 @@ import { askedPauseMs, BackOff, type BackOffLimits } from "./back-off.ts";
 import type { DeliveryState } from "./cluster-state.ts";
 import { lacksRight } from "./forbidden.ts";
 
-/** Between two tries, except where the server asks for more: one that is back gets a node's first request within two seconds. */
+/** Between two tries, except where the server asks for more: a server that is back gets a node's first request within two seconds. */
 export const usualPauses: BackOffLimits = { first: 100, most: 2_000 };
 
-/** Requests at once over all lanes. The server is other clients' as well, and has to write each of these to its store. */
+/** Requests at once over all lanes. The server has other clients, and has to write each of these to its store. */
 const atOnce = 4;
 
 /** Something to send. */
@@ -27,9 +27,8 @@ export class Parcel {
 
 /** Parcels of one kind, waiting. */
 export interface Lane {
-  /** Of the delivery's requests, so many may be this lane's. */
+  /** Requests of this lane at once. */
   readonly atOnce: number;
-  /** How many wait. */
   readonly waiting: number;
   /** How many could not be brought to the API, since the start. */
   readonly givenUp: number;
@@ -37,19 +36,15 @@ export interface Lane {
   take(now: number): Parcel | undefined;
   /** When there may be one to take; Infinity: not before something is added. */
   readyAt(now: number): number;
-  /** One try. */
   send(parcel: Parcel, signal: AbortSignal): Promise<void>;
-  /** It is delivered. */
   delivered(parcel: Parcel): void;
-  /** It failed, and another try is worth it: `tries` and `notBefore` say which and when. */
+  /** It failed, and is retried: `tries` and `notBefore` say which and when. */
   putBack(parcel: Parcel, error: unknown): void;
-  /** It failed for good. */
   refused(parcel: Parcel, error: unknown): void;
 }
 
-/** The API does not answer, whatever it is asked. */
+/** The API does not answer any request. */
 interface Absence {
-  /** When it is asked again. */
   nextTry: number;
   readonly backOff: BackOff;
 }
@@ -70,7 +65,6 @@ export class Delivery {
   #absence: Absence | undefined;
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Immediate | undefined;
-  /** Called when nothing is left to send. */
   readonly #waiters = new Set<() => void>();
 
   constructor(lanes: readonly Lane[], log: Logger, pauses: BackOffLimits) {
@@ -109,7 +103,7 @@ export class Delivery {
     clearTimeout(timer);
   }
 
-  /** Breaks off what is under way, and sends no more. */
+  /** Aborts requests under way, and sends no more. */
   close(): void {
     this.#closed.abort();
     clearTimeout(this.#timer);
@@ -171,7 +165,7 @@ export class Delivery {
     this.#go();
   }
 
-  /** Judges the server by an answer, or by a missing one. @param before the absence that the request was sent in */
+  /** Notes whether the server is available. @param before the absence that the request was sent in */
   #note(error: unknown, before: Absence | undefined): void {
     if (!isAbsence(error)) {
       if (this.#absence !== undefined)
@@ -179,7 +173,7 @@ export class Delivery {
       this.#absence = undefined;
       return;
     }
-    // Requests sent before the server went away say nothing new.
+    // Failures of requests that were sent before it went away do not count.
     if (this.#absence !== undefined && this.#absence !== before) return;
     if (this.#absence === undefined) {
       this.#log.verbose("the API server is unavailable: deliveries are pending", {
@@ -207,8 +201,8 @@ export class Delivery {
 }
 
 /**
- * Does it say something about the server, and nothing about the one request? Credentials that expired are replaced in a while; and a server that is
- * starting knows no roles, so that every right is missing.
+ * Is it about the server, and not about the one request? Expired credentials are replaced in a while, and a server that is starting knows no
+ * roles, so that every right is missing.
  */
 function isAbsence(error: unknown): boolean {
   return isTransient(error) || (error instanceof ApiError && error.status === 401) || lacksRight(error);

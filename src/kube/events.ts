@@ -11,9 +11,8 @@ export interface ReportedEvent {
   readonly message: string;
 }
 
-/** The API takes no longer note. */
+/** Bytes of a note, and characters of an instance, that the API accepts. */
 const longestNote = 1024;
-/** Nor a longer instance. */
 const longestInstance = 128;
 /** As Go multus's events have it: `kubectl describe` shows it under "From". */
 const reportingController = "multus";
@@ -37,7 +36,7 @@ export interface Moment {
   readonly sequence: number;
 }
 
-/** As the API wants it: exactly six digits after the seconds. They keep events of one millisecond in their order. */
+/** In the API's format, with exactly six digits after the seconds. They keep events of one millisecond in their order. */
 export function microTime({ milliseconds, sequence }: Moment): string {
   return `${new Date(milliseconds).toISOString().slice(0, -1)}${String(sequence).padStart(3, "0")}Z`;
 }

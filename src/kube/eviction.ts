@@ -10,7 +10,7 @@ import { isNamespaceName, isObjectName } from "./object-names.ts";
 
 /** Asks once. Never throws. @param pod with the object's UID */
 export async function evictPod(api: Api, { namespace, name, uid }: PodReference): Promise<EvictionAnswer> {
-  // Neither is to become another path, and without a UID it might be another pod of that name.
+  // The names become a path, and without a UID it might be another pod of that name.
   if (!isNamespaceName(namespace) || !isObjectName(name) || uid === "") {
     return { outcome: "refused", reason: "it is no pod that could be named", retryAfterMs: 0 };
   }

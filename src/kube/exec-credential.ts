@@ -26,12 +26,12 @@ export interface ExecCluster
 
 const timeoutMs = 30_000;
 const maxOutputBytes = 1 << 20;
-/** Of what the program says on stderr, in an error. */
+/** Characters of the program's stderr in an error. */
 const longestExcerpt = 300;
 
 const execute = promisify(execFile);
 
-/** Runs the program. @throws {InputError} naming the field, with what the program says */
+/** Runs the program. @throws {InputError} naming the field, with the program's stderr */
 export async function runExecPlugin(plugin: ExecPlugin, cluster: ExecCluster): Promise<ExecCredential> {
   const { apiVersion, command, args, env, where, installHint, wantsCluster } = plugin;
   const info = {
@@ -59,7 +59,6 @@ export async function runExecPlugin(plugin: ExecPlugin, cluster: ExecCluster): P
   }
 }
 
-/** JSON leaves out what is undefined. */
 function clusterInfo(cluster: ExecCluster): Record<string, unknown> {
   const { server, proxy, tlsServerName, insecureSkipTlsVerify, certificateAuthority } = cluster;
   return {
@@ -78,7 +77,7 @@ function failure(error: ExecFileException, installHint: string): string {
   const said = (error.stderr ?? "").trim();
   const ended =
     error.killed === true ? `ended after ${timeoutMs / 1000} s, or for too much output` : undefined;
-  // Of a program that ran Node says the whole command line, which may have secrets in it.
+  // For a program that ran, Node's message has the whole command line, which may have secrets in it.
   const bySignal = error.signal ? `ended by ${error.signal}` : undefined;
   const byItself = typeof error.code === "number" ? `exit code ${error.code}` : undefined;
   const how = ended ?? bySignal ?? byItself ?? errorText(error);
@@ -86,15 +85,15 @@ function failure(error: ExecFileException, installHint: string): string {
 }
 
 /**
- * @param text what the program printed
- * @throws {Error} saying what is wrong with it
+ * @param text stdout of the program
+ * @throws {Error} with the problem
  */
 export function parseExecCredential(text: string, apiVersion: string): ExecCredential {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // Not what the parser says, which cites the text: it may be a token.
+    // Without the parser's message, which cites the text: it may be a token.
     throw new Error("its output is not JSON");
   }
   if (!isJsonObject(value) || value.kind !== "ExecCredential" || value.apiVersion !== apiVersion) {

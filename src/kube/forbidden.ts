@@ -1,10 +1,10 @@
-/** Why the API server forbids something (403): a right is missing, the server is only starting, or somebody else is in the way. */
+/** Why the API server forbids something (403): a right is missing, the server has not loaded its roles yet, or admission refuses. */
 
 import { ApiError } from "./api.ts";
 
 /**
- * Has the daemon no right to do this? Admission forbids as well: in a namespace that is being deleted, beyond a quota, by a webhook. The server
- * says it in the text only, in the same words whatever decides about rights.
+ * Has the daemon no right to do this? Admission forbids as well: in a namespace that is being deleted, beyond a quota, by a webhook. Only
+ * the text tells, in the same words for every authorizer.
  */
 export function lacksRight(error: unknown): boolean {
   return (
@@ -12,7 +12,7 @@ export function lacksRight(error: unknown): boolean {
   );
 }
 
-/** A server that is starting does not know the roles yet, and says for some seconds that everything is forbidden. After so many milliseconds it is believed. */
+/** A server that is starting does not know the roles yet, and forbids everything for some seconds. A refusal counts after so many milliseconds. */
 export const usualForbiddenMs = 30_000;
 
 /** A right that seems to be missing. */
@@ -22,21 +22,19 @@ export class MissingRight {
   #since = 0;
   #last = Number.NEGATIVE_INFINITY;
 
-  /** @param believedMs milliseconds */
   constructor(believedMs: number) {
     this.#believedMs = believedMs;
   }
 
-  /** It is missing. @returns has it been, for so long that it is to be believed? */
+  /** A request was refused. @returns whether that has gone on for so long that it counts */
   missing(): boolean {
     const now = performance.now();
-    // Long ago is another story.
+    // An earlier refusal, before a long pause, does not count.
     if (now - this.#last > this.#believedMs) this.#since = now;
     this.#last = now;
     return now - this.#since >= this.#believedMs;
   }
 
-  /** It is there. */
   present(): void {
     this.#last = Number.NEGATIVE_INFINITY;
   }

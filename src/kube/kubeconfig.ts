@@ -1,4 +1,4 @@
-/** Kubeconfig files: which server a context of theirs names, and what is shown to it. */
+/** Kubeconfig files: the server that a context names, and the credentials for it. */
 
 import { isUtf8 } from "node:buffer";
 import { dirname, isAbsolute, join } from "node:path";
@@ -33,10 +33,10 @@ export interface ExecPlugin {
   readonly where: string;
 }
 
-/** A server, how it is known, and what is shown to it. */
+/** A server, how it is verified, and the credentials for it. */
 export interface ServerContext {
   readonly server: URL;
-  /** `proxy-url`: by which the server is asked, whatever the environment says. */
+  /** `proxy-url`: overrides the environment. */
   readonly proxy?: ProxyChoice | undefined;
   readonly certificateAuthority?: TextOrFile | undefined;
   readonly tlsServerName?: string | undefined;
@@ -72,7 +72,7 @@ const maxBytes = 1 << 20;
 const execApiVersions = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
 /**
- * @param path of the file, for errors and for what it names by a relative path
+ * @param path of the file, for errors and for relative paths in it
  * @param context its name; the file's current one if undefined
  * @throws {InputError} naming file, field, line and column
  */
@@ -89,7 +89,7 @@ export async function parseKubeconfig(
   const { KubeConfig } = await import("@kubernetes/client-node/dist/config.js");
   const config = new KubeConfig();
   try {
-    // Entries that other contexts name may be as they like.
+    // Invalid entries of other contexts do not matter.
     config.loadFromString(text, { onInvalidEntry: "filter" });
   } catch (error) {
     throw refuse(yamlProblem(error));
@@ -210,7 +210,7 @@ function contextOf(
   };
 }
 
-/** @param rawUser the user as it was written: KubeConfig knows a `token-file` only, which nobody else does @throws {FieldProblem} */
+/** @param rawUser the user as it was written: KubeConfig reads `token-file`, where all other clients read `tokenFile` @throws {FieldProblem} */
 function tokenOf(user: Entry, token: unknown, rawUser: unknown): TextOrFile | undefined {
   const file = user.text("tokenFile", isJsonObject(rawUser) ? rawUser.tokenFile : undefined);
   const text = user.text("token", token);
@@ -253,7 +253,7 @@ function execPlugin(entry: Entry, exec: unknown): ExecPlugin {
   };
 }
 
-/** Go multus has long written the server as `https://[HOST]:PORT`, whatever HOST is, and Go's URLs take it. */
+/** Go multus has long written the server as `https://[HOST]:PORT` for any HOST, and Go's URLs accept it. */
 const bracketedName = /^(https?:\/\/)\[([A-Za-z0-9._-]+)\](?=[:/]|$)/i;
 
 /** @throws {FieldProblem} */

@@ -1,4 +1,4 @@
-/** The node's pods that may run without their networks: those of the watch, and what is loaded where there are any. */
+/** The node's pods that may run without their networks. The watch of running pods and evictions are loaded where there are any. */
 
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";

@@ -1,4 +1,4 @@
-/** One object of the API, as it is now: for what no watch has. */
+/** Reads single objects from the API, for those that no watch has. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { objectAt } from "../base/json.ts";
@@ -26,7 +26,7 @@ export interface LookupOptions<Found> {
   readonly maxBytes?: number;
   /** Bounds how many are asked for at once, by namespace; undefined: no bound. */
   readonly turns?: Turns;
-  /** Is a 404 believed that does not say what was not found? An API server answers so where the kind is not defined; for a kind that always is, something else does. */
+  /** Does a 404 count that is no Status object of reason NotFound? An API server answers so where the kind is not defined; for a kind that always is, the answer is not an API server's. */
   readonly mayBeUndefined: boolean;
   /** The part of the answer that is kept. */
   readonly keep: (object: unknown, namespace: string, name: string) => Found;
@@ -53,7 +53,7 @@ export class Lookup<Found> {
    * @throws {ClusterUnavailable} naming the object: the API does not answer, or refuses
    */
   get(namespace: string, name: string, patience: Patience): Promise<Found | undefined> {
-    // No object can have such a name, and it is not to become another path.
+    // No object can have such a name, and it must not become another path.
     if (!isNamespaceName(namespace) || !isObjectName(name)) return Promise.resolve(undefined);
     const key = `${namespace}/${name} ${patience.retry}`;
     const underWay = this.#underWay.get(key);

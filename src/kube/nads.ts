@@ -1,4 +1,4 @@
-/** NetworkAttachmentDefinitions of a cluster: a watch of all of them, and the API itself for what the watch does not have. */
+/** NetworkAttachmentDefinitions of a cluster: a watch of all of them, and requests for those that the watch does not have. */
 
 import { InputError } from "../base/input-error.ts";
 import { objectAt, textOf } from "../base/json.ts";
@@ -18,9 +18,9 @@ const plural = "network-attachment-definitions";
 /** The only annotation of a NAD that matters here. */
 const resourceNameKey = "k8s.v1.cni.cncf.io/resourceName";
 
-/** How many NADs that only the API had are remembered, and how many that it did not have either. */
+/** NADs that are remembered although the watch did not have them, and as many names of those that the API did not have either. */
 const rememberedLimit = 512;
-/** For how long it is believed that the API has no such NAD, in milliseconds, while a watch would say otherwise. */
+/** For how long the API's answer that there is no such NAD is used, in milliseconds, while a watch would report a new one. */
 const missingForMs = 5_000;
 /** Characters of the longest resource name that Kubernetes has: a prefix of 253, and a name. */
 const longestResourceName = 317;
@@ -39,9 +39,8 @@ export class KubeNad implements Budgeted {
   resourceVersion: string;
   /** "" if there is none. It is left out with the configuration. */
   #resourceName: string;
-  /** The problem of the object; "": none. */
   readonly problem: string;
-  /** The text until somebody asks for bytes, then those: most NADs of a cluster are not used on a node. undefined: left out. */
+  /** The text until its bytes are needed, then those: most NADs of a cluster are not used on a node. undefined: left out. */
   #config: string | Uint8Array | undefined;
 
   constructor(
@@ -59,7 +58,6 @@ export class KubeNad implements Budgeted {
     this.#config = Buffer.byteLength(config) === config.length ? config : encoder.encode(config);
   }
 
-  /** Is its configuration here? */
   get isHeld(): boolean {
     return this.#config !== undefined;
   }
@@ -72,7 +70,7 @@ export class KubeNad implements Budgeted {
     return this.#config;
   }
 
-  /** Once it is used, as much again is kept of what is parsed. */
+  /** Once it is used, the parsed form takes as much again. */
   get bodyBytes(): number {
     const length = this.#config?.length ?? 0;
     return this.#resourceName.length + (typeof this.#config === "string" ? length : 2 * length);
@@ -91,7 +89,7 @@ export class KubeNad implements Budgeted {
     return `${kind} ${this.namespace}/${this.name}`;
   }
 
-  /** The NAD for those who use it: it stays whole when the configuration is left out here. */
+  /** The NAD for its users: it stays whole when the configuration is left out here. */
   opened(): Nad {
     const { namespace, name, config, annotations, where } = this;
     return { namespace, name, config, annotations, where };
@@ -118,7 +116,7 @@ function bytesOf(config: string | Uint8Array): Uint8Array {
 
 /**
  * The part of an object of the API that is kept.
- * @param object anything: what is not as it should be becomes the `problem` of the NAD, for those who ask for it
+ * @param object anything: an error in it becomes the `problem` of the NAD
  */
 export function keptNad(object: unknown, namespace: string, name: string): KubeNad {
   const metadata = objectAt(object, "metadata");
@@ -141,9 +139,9 @@ export class KubeNads implements NadSource {
   readonly watch: Reflector<KubeNad>;
   readonly #budget: BodyBudget<KubeNad>;
   readonly #lookup: Lookup<KubeNad>;
-  /** By `namespace/name`: what the watch did not have, so that it stays the same object for as long as its content does. */
+  /** By `namespace/name`: those that the watch did not have. Each stays the same object for as long as its content does. */
   readonly #asked = new Map<string, KubeNad>();
-  /** By `namespace/name`: when the API said last that there is none. */
+  /** By `namespace/name`: when the API last answered that there is none. */
   readonly #missing = new Map<string, number>();
 
   /** @param cacheBytes that the NADs may take in memory; configurations beyond are asked of the API when they are needed */
@@ -188,9 +186,9 @@ export class KubeNads implements NadSource {
   }
 
   /**
-   * From the watch, also while it is interrupted. The API is asked for objects that it does not have, and for configurations that memory had no room for.
+   * From the watch, also while it is interrupted. Objects that it does not have, and configurations that memory had no room for, are read from the API.
    * @returns one with the same `config` for as long as its configuration stays the same and is kept
-   * @throws {InputError} where spec.config cannot be a configuration; 11 where the API would have to be asked and does not answer
+   * @throws {InputError} where spec.config cannot be a configuration; @throws {ClusterUnavailable} where the API is needed and does not answer
    */
   async get(namespace: string, name: string): Promise<Nad | undefined> {
     const nad = await this.#find(namespace, name);
@@ -198,13 +196,12 @@ export class KubeNads implements NadSource {
     if (nad.problem !== "") {
       throw new InputError("content", `${nad.where}: ${nad.problem}`);
     }
-    // Before it is counted: it may be what has to make room.
+    // Before it is counted, which may leave out its configuration.
     const opened = nad.opened();
     this.#keepUsed(`${namespace}/${name}`, nad);
     return opened;
   }
 
-  /** @returns one whose configuration is here */
   async #find(namespace: string, name: string): Promise<KubeNad | undefined> {
     const key = `${namespace}/${name}`;
     const watched = this.watch.get(key);
@@ -214,7 +211,7 @@ export class KubeNads implements NadSource {
     if (this.watch.connected && this.#wasJustMissing(key)) return undefined;
     const inMemory = watched ?? this.#asked.get(key);
     const known = inMemory?.isHeld === true ? inMemory : undefined;
-    // Its earlier answer is good enough while it is away: neither networks nor files in their place are to be lost with it.
+    // While the API is away its earlier answer is used: pods keep networks, and the files that take their place.
     const isKnown = known !== undefined || (this.watch.synced && this.#missing.has(key));
     try {
       const found = await this.#lookup.get(
@@ -264,7 +261,7 @@ export class KubeNads implements NadSource {
     else if (this.#asked.get(key) === nad) this.#asked.delete(key);
   }
 
-  /** A name that is looked up in files after the cluster is not to cost every pod a request. */
+  /** A name that only files have must not cost every pod a request. */
   #wasJustMissing(key: string): boolean {
     const since = this.#missing.get(key);
     return since !== undefined && performance.now() - since < missingForMs;

@@ -12,10 +12,10 @@ export const mirrorAnnotation = "kubernetes.io/config.mirror";
 
 /** A role may be changed at any time: patching is tried again after so many milliseconds. */
 const patchForbiddenMs = 10 * 60_000;
-/** PUTs of one pod in a row that another writer got ahead of, before others have their turn. */
+/** Conflicts of PUTs of one pod in a row, before other pods have their turn. */
 const maxConflicts = 5;
 
-/** `gone`: there is no such pod. `replaced`: the name is another pod's. `unwanted`: nobody wants it any more. */
+/** `gone`: there is no such pod. `replaced`: the name is another pod's. `unwanted`: withdrawn, or there is a newer one. */
 export type WriteOutcome = "written" | "gone" | "replaced" | "unwanted";
 
 export interface StatusToWrite {
@@ -58,7 +58,7 @@ export class NetworkStatusWriter {
         // An API server knows pods.
         throw new ApiUnreachable(error.message, { cause: error });
       }
-      // With neither right, see each time which one comes.
+      // Without either right, PATCH is tried first again.
       if (lacksRight(error)) this.#patchForbiddenUntil = 0;
       throw error;
     }
@@ -73,7 +73,7 @@ export class NetworkStatusWriter {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (lacksRight(error)) return undefined;
-      // A uid that is not the pod's is an invalid change of it (422), in the eyes of the server; a conflict it may be as well.
+      // The server answers 422 or 409 where the uid is not the pod's.
       if (uid === "" || (error.status !== 422 && error.status !== 409)) throw error;
       const found = await this.#get(status.pod, signal);
       if (uidOf(found) === uid) throw error;

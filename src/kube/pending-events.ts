@@ -1,6 +1,6 @@
 /**
- * Events that are to be sent: a bounded number, not too many a second. The same event again is not sent again but counted: a kubelet tries a pod
- * that cannot be attached every few seconds, for ever.
+ * Events that wait to be sent: bounded in number and in rate. Repeated events are counted, not sent again: a kubelet retries a pod that cannot be
+ * attached every few seconds, for ever.
  */
 
 import { errorText } from "../log/error-text.ts";
@@ -36,14 +36,14 @@ export interface EventBounds {
   readonly countMs: number;
   /** A Warning that was not seen for so many milliseconds is a new one. */
   readonly repeatMs: number;
-  /** For how long a missing right is not believed, in milliseconds. */
+  /** For how long a missing right does not count, in milliseconds. */
   readonly forbiddenMs: number;
 }
 
 /**
  * A node that starts 110 pods with four networks each has 440 events: a hundred at once, the rest within 14 s, while the same server has the pods
- * themselves to care for. A thousand are two such nodes' worth in about half a megabyte. The server forgets events after an hour, so
- * nobody looks for older ones. The delay lets the ADD answer first that the event is of. The times of repeating are those that other clients use.
+ * themselves to care for. A thousand are two such nodes' worth in about half a megabyte. The server removes events after an
+ * hour, so older ones are not sent. The delay lets the ADD answer first. The times of repeating are those of other clients.
  */
 export const usualEventBounds: EventBounds = {
   most: 1_000,
@@ -56,7 +56,7 @@ export const usualEventBounds: EventBounds = {
   forbiddenMs: usualForbiddenMs,
 };
 
-/** For how long nothing is sent where it is forbidden, in milliseconds: a role may be changed at any time. */
+/** For how long nothing is sent after events turned out to be forbidden, in milliseconds: a role may be changed at any time. */
 const mutedMs = 10 * 60_000;
 /** Between two log lines about dropped events, in milliseconds. */
 const dropLogMs = 60_000;
@@ -105,7 +105,6 @@ export class PendingEvents implements Lane {
   readonly #log: Logger;
   readonly #bounds: EventBounds;
   readonly #right: MissingRight;
-  /** Those that wait, in order. */
   readonly #waiting = new Set<PendingEvent>();
   /** Those that wait or are under way, and Warnings that the server has; the one last seen last. By pod and what they say. */
   readonly #known = new Map<string, PendingEvent>();
@@ -113,7 +112,6 @@ export class PendingEvents implements Lane {
   /** How many may be sent, as of `#filledAt`. */
   #tokens: number;
   #filledAt = performance.now();
-  /** Until when nothing is sent, and whether it was said. */
   #mutedUntil = 0;
   readonly #refusals: OnceLog;
   #dropped = 0;
@@ -154,7 +152,7 @@ export class PendingEvents implements Lane {
     else if (!known.isUnderWay && !this.#waiting.has(known)) this.#queue(known, known.notBefore, now);
   }
 
-  /** Sends what waits for its time only: the daemon ends. */
+  /** Sends now what only waits for its time: the daemon ends. */
   hurry(): void {
     for (const event of this.#waiting) if (event.tries === 0) event.notBefore = 0;
   }
@@ -235,7 +233,7 @@ export class PendingEvents implements Lane {
   putBack(event: PendingEvent, error: unknown): void {
     event.isUnderWay = false;
     if (lacksRight(error) && this.#right.missing()) this.#mute(errorText(error));
-    // Another one that was under way may have met the same, and all were dropped.
+    // Otherwise all were dropped meanwhile, after a refusal of another one.
     else if (this.#known.get(event.key) === event) this.#waiting.add(event);
   }
 
@@ -249,12 +247,12 @@ export class PendingEvents implements Lane {
       reason: event.event.reason,
       error: errorText(error),
     };
-    // A namespace that is gone, that is going, or that is full.
+    // The namespace is gone, being deleted, or full.
     if (status === 404 || status === 403) this.#log.verbose("event not sent", fields);
     else this.#log.error("event not sent", fields);
   }
 
-  /** Says how many could not be sent any more. */
+  /** Logs how many were not sent. */
   close(): void {
     this.givenUp += this.#waiting.size;
     this.#dropped += this.#waiting.size;

@@ -1,4 +1,4 @@
-/** Network-statuses that are to be written: at most one a pod, the newest, for a bounded time. */
+/** Network-statuses that wait to be written: at most one for each pod, the newest, for a bounded time. */
 
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
@@ -7,18 +7,17 @@ import { type Lane, Parcel } from "./delivery.ts";
 import { lacksRight, MissingRight, usualForbiddenMs } from "./forbidden.ts";
 import type { NetworkStatusWriter } from "./network-status.ts";
 
-/** How long and how many. */
 export interface StatusBounds {
   readonly keptMs: number;
   readonly most: number;
   /** Bytes of all that wait. */
   readonly mostBytes: number;
-  /** How long a missing right is not believed. */
+  /** For how long a missing right does not count. */
   readonly forbiddenMs: number;
 }
 
 /**
- * Ten minutes: API servers are restarted and upgraded in less, and nobody who waits for a network-status waits longer. A node has some hundred
+ * Ten minutes: API servers are restarted and upgraded in less, and readers of a network-status do not wait longer. A node has some hundred
  * pods: a thousand are those of a node that is emptied and filled again meanwhile, with 8 KiB each. One may have 256 KiB.
  */
 export const usualStatusBounds: StatusBounds = {
@@ -35,7 +34,6 @@ class PendingStatus extends Parcel {
   readonly givenUpAt: number;
   /** Withdrawn, or there is a newer one. */
   isWanted = true;
-  /** The failure of the last try. */
   lastError: unknown;
 
   constructor(pod: PodReference, text: string, keptMs: number) {
@@ -61,11 +59,11 @@ export class PendingStatuses implements Lane {
   readonly #onGivenUp: (pod: PodReference, why: string) => void;
   /** By namespace/name, in the order in which they are tried. */
   readonly #waiting = new Map<string, PendingStatus>();
-  /** The same for those that are being written. One at a time for a pod: the newer is to arrive last. */
+  /** The same for those that are being written. One at a time for each pod: the newer has to arrive last. */
   readonly #underWay = new Map<string, PendingStatus>();
   givenUp = 0;
 
-  /** @param onGivenUp is told of every pod whose status could not be written, after it was logged */
+  /** @param onGivenUp called for every status that could not be written, after it was logged */
   constructor(
     writer: NetworkStatusWriter,
     log: Logger,
@@ -165,7 +163,7 @@ export class PendingStatuses implements Lane {
     if (status.isWanted) this.#giveUp(status, errorText(error));
   }
 
-  /** Says which could not be written any more, as far as is known: one that is under way may arrive. */
+  /** Logs those that were not written; one that is under way may still arrive. */
   close(): void {
     for (const status of [...this.#underWay.values(), ...this.#waiting.values()]) {
       if (status.isWanted) this.#report(status, "the daemon ends");

@@ -1,4 +1,4 @@
-/** The pods of this node: a watch of them, and the API itself for what the watch does not have. */
+/** The pods of this node: a watch of them, and requests for those that the watch does not have. */
 
 import { isJsonObject, objectAt, textOf } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
@@ -32,7 +32,7 @@ export interface KeptPod extends PodDetails {
 
 /**
  * The part of a pod that is kept.
- * @param object anything: what is not as it should be counts as not there
+ * @param object anything: members of another type count as missing
  */
 export function keptPod(object: unknown): KeptPod {
   const metadata = objectAt(object, "metadata");
@@ -62,7 +62,6 @@ class WatchedPod implements Budgeted {
   readonly namespace: string;
   readonly name: string;
   details: KeptPod;
-  /** Are its annotations here? */
   isWhole = true;
 
   constructor({ namespace, name }: ObjectMeta, details: KeptPod) {
@@ -94,7 +93,7 @@ export class KubePods implements PodSource {
   readonly #lookup: Lookup<PodDetails>;
   readonly #nodeName: string;
   readonly #log: Logger;
-  /** That is said once: it may be a watch that lags. */
+  /** Logged once: the watch may only lag. */
   #isNodeNameDoubted = false;
   /** Called when a pod of the watch has changed. */
   readonly followers = new Set<() => void>();
@@ -139,7 +138,6 @@ export class KubePods implements PodSource {
     });
   }
 
-  /** undefined: they are not watched. */
   get state(): WatchState | undefined {
     return this.watch && { ...this.watch.state, memory: this.#budget.state };
   }
@@ -158,7 +156,7 @@ export class KubePods implements PodSource {
     return found;
   }
 
-  /** A watch of another node's pods shows in nothing but the time that each ADD takes. */
+  /** The only other sign that the watch is of another node's pods is the time that each ADD takes. */
   #doubtNodeName({ namespace, name }: PodReference): void {
     if (this.#isNodeNameDoubted) return;
     this.#isNodeNameDoubted = true;
@@ -190,7 +188,6 @@ export class KubePods implements PodSource {
       : { ...pod, uid: known.uid };
   }
 
-  /** As `LackingPods` has it. */
   *lackingStatus(): Generator<PodReference> {
     for (const { namespace, name, details } of this.watch?.values() ?? []) {
       const { uid, selectsNetworks, hasNetworkStatus, isBeingDeleted } = details;

@@ -19,14 +19,14 @@ function variable(env: Environment, name: string): string {
   return env[name] || env[name.toLowerCase()] || "";
 }
 
-/** May the environment name a proxy for any server? Cheap, so that nothing else has to be. */
+/** May the environment name a proxy for any server? */
 export function namesProxy(env: Environment): boolean {
   return variable(env, "HTTPS_PROXY") !== "" || variable(env, "HTTP_PROXY") !== "";
 }
 
 /**
  * @param server an address of http or https
- * @returns undefined: it is asked without one
+ * @returns undefined: it is reached without one
  * @throws {InputError} naming the variable, and not its value, which may have a password
  */
 export function environmentProxy(server: URL, env: Environment): ProxyChoice | undefined {
@@ -43,7 +43,7 @@ export function environmentProxy(server: URL, env: Environment): ProxyChoice | u
 /** The error's words for a text that {@link proxyUrl} does not take. */
 export const wantedUrl = "must be a URL of a proxy: http://, https:// or socks5://host:port";
 
-/** @returns undefined: it is none, of a protocol that is not spoken, or has a name or password that cannot be decoded */
+/** @returns undefined: no URL, of a protocol that is not supported, or with a name or password that cannot be decoded */
 export function proxyUrl(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !schemes.includes(url.protocol) || url.hostname === "") return undefined;
@@ -57,7 +57,7 @@ export function proxyUrl(text: string): URL | undefined {
 
 /**
  * Does NO_PROXY name the server? Entries are separated by commas: `*`; an address, or a range of them as CIDR; a name, which is meant with all below it; `.name` or
- * `*.name`, which is meant without itself. Names and addresses may have a port. This machine is never asked by a proxy.
+ * `*.name`, which is meant without itself. Names and addresses may have a port. This machine is never reached through a proxy.
  */
 function isExcluded(server: URL, noProxy: string): boolean {
   const host = hostOf(server).toLowerCase();

@@ -26,7 +26,7 @@ type Connect = (target: Target) => Promise<Duplex>;
 
 /**
  * @param url of http, https, socks5 or socks5h
- * @param certificateAuthority PEM of the cluster's authority: Go's clients take it for a proxy of https, too. Those that everybody knows count as well
+ * @param certificateAuthority PEM of the cluster's authority: as in Go's clients it may sign a proxy of https, too, beside the authorities that Node knows
  * @param verify false: any certificate of the proxy is accepted
  * @throws {Error} of node:tls for an authority that is no certificate
  */

@@ -1,4 +1,4 @@
-/** Keeps what matters of all objects of a kind, as the API server has them: a list, then a watch, and again whatever happens to either. */
+/** Keeps the needed part of all objects of a kind, as the API server has them: lists them, watches them, and retries both when they fail. */
 
 import { setTimeout as wait } from "node:timers/promises";
 import { isJsonObject, type JsonObject, objectAt, scalarText, textOf } from "../base/json.ts";
@@ -68,7 +68,7 @@ interface Trouble {
 }
 
 /**
- * Few: what was parsed of a page is then gone before the collector of garbage counts it among what stays. With 2,000 NetworkAttachmentDefinitions and
+ * Few: the garbage collector frees a parsed page before it counts as long-lived. With 2,000 NetworkAttachmentDefinitions and
  * 250 pods a daemon has 79 MB after its lists, not 85 MB as with pages of 100 or more, and the lists take 20 ms longer, 150 ms in all.
  */
 const defaultPageSize = 50;
@@ -81,22 +81,22 @@ const longestPageBytes = 2 << 20;
 const longestSilenceMs = 100_000;
 /** Seconds after which the server ends a watch: at least, and as much again at random, so that a cluster's watches do not begin at the same moment. */
 const watchSeconds = 300;
-/** A server that accepts watches only to end them should not be asked all the time. */
+/** A server that accepts watches only to end them must not be asked all the time. */
 const shortWatchMs = 1_000;
 /** Short, for the time until changes are seen again after the server was away. */
 const unreachable: BackOffLimits = { first: 50, most: 2_000 };
-/** Problems that only a person can solve: rights, a missing resource definition. */
+/** Problems that need an administrator: rights, a missing resource definition. */
 const refused: BackOffLimits = { first: 1_000, most: 30_000 };
 const missing: BackOffLimits = { first: 1_000, most: 10_000 };
-/** How long the first list may take before nobody waits for it any more, in milliseconds: a day. */
+/** How long the first list is waited for, in milliseconds: a day. */
 export const syncPatienceMs = 24 * 60 * 60 * 1000;
 
 /**
  * Lists read what is committed (no resourceVersion), in pages: a server of several may lag behind, and an old definition of a network that is
  * used after a restart is worse than a list that takes some milliseconds longer.
  *
- * While the server is away, and while a new list is made, what was kept stays usable. The difference that a new list makes is reported like
- * changes of a watch, what is gone included.
+ * While the server is away, and while a new list is made, the kept objects stay usable. The differences of a new list are reported like changes of
+ * a watch, deleted objects included.
  */
 export class Reflector<Kept> {
   readonly #options: ReflectorOptions<Kept>;
@@ -136,12 +136,10 @@ export class Reflector<Kept> {
     });
   }
 
-  /** Has there been a complete list? */
   get synced(): boolean {
     return this.#synced;
   }
 
-  /** Is a watch open? The kept objects may be old otherwise. */
   get connected(): boolean {
     return this.#connected;
   }
@@ -151,7 +149,7 @@ export class Reflector<Kept> {
     return this.#trouble?.text;
   }
 
-  /** Does the server answer, but does not let this be watched (403, 404)? The kept objects get old then, unlike those of a server that is away. */
+  /** Does the server answer, but refuse the watch (403, 404)? The kept objects get old then, unlike those of a server that is away. */
   get refused(): boolean {
     return this.#trouble?.isRefusal ?? false;
   }
@@ -160,7 +158,6 @@ export class Reflector<Kept> {
     return this.#items.size;
   }
 
-  /** How many objects there are of which nothing is kept since `forget`. */
   get forgotten(): number {
     return this.#forgotten;
   }
@@ -275,7 +272,7 @@ export class Reflector<Kept> {
     for (const end of this.#syncWaiters) end();
   }
 
-  /** Has what `keep` makes of an object. @returns its key */
+  /** Keeps what `keep` makes of an object. @returns its key */
   #update(object: JsonObject): string {
     const meta = objectMeta(object);
     const key = `${meta.namespace}/${meta.name}`;
@@ -418,7 +415,7 @@ function pauseFor(milliseconds: number, signal: AbortSignal): Promise<unknown> {
   return wait(milliseconds, undefined, { signal }).catch(() => undefined);
 }
 
-/** Has the server forgotten from where it should go on (or, restored from a backup, not come there yet)? Then only a new list helps. */
+/** Does the server not have the resourceVersion to continue from any more (or, restored from a backup, not yet)? Then only a new list helps. */
 function isExpired(error: unknown): boolean {
   if (!(error instanceof ApiError)) return false;
   return (

@@ -30,7 +30,7 @@ export type RunningPods = Pick<Reflector<RunningPod>, "values" | "close">;
 
 /**
  * Opens the watch. Where the server is too old to leave pods of the host's network out (Kubernetes before 1.28), it brings whole pods.
- * @throws nothing of the API: it is tried again until it answers
+ * Never throws: the API is asked until it answers.
  */
 export async function watchRunningPods(options: RunningPodsOptions): Promise<RunningPods> {
   const { api, nodeName, onChange, log } = options;

@@ -1,4 +1,4 @@
-/** Work of which only so much is done at once, with room for every group: one that has much to do does not hold the others up. */
+/** Bounds how much work is done at once, in all and for each group: a group with much work does not hold up the others. */
 
 export interface TurnLimits {
   /** Of all groups. */
@@ -69,7 +69,7 @@ export class Turns {
     for (const next of this.#waiting) {
       if (!this.#isFree(next.group)) continue;
       this.#waiting.delete(next);
-      // Here, not when it goes on: until then another could take its place.
+      // Here, not when it continues: until then another could take its place.
       this.#begin(next.group);
       next.begin();
       return;

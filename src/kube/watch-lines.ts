@@ -2,14 +2,14 @@
 
 const newline = 0x0a;
 
-/** Cuts at line ends only, whatever the pieces in which the bytes come: a character of several bytes stays whole. */
+/** Cuts at line ends only, however the bytes are split into chunks: a character of several bytes stays whole. */
 export class WatchLines {
   readonly #limit: number;
   readonly #onLine: (line: Buffer) => void;
   /** Of the line that has not ended yet. */
   #pieces: Buffer[] = [];
   #length = 0;
-  /** Where the pieces of a line become one: the same memory for all lines, as a collector of garbage hurries for no buffer. */
+  /** Memory for lines of several pieces, the same for all lines: the garbage collector frees buffers late. */
   #whole = Buffer.alloc(0);
 
   /**

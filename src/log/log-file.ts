@@ -1,4 +1,4 @@
-/** A log file with rotation. It is opened by its first line, and whatever goes wrong with it stays here: a full disk is no reason for a pod to have no network. */
+/** A log file with rotation. It is opened by its first line. Its errors do not reach the caller: a full disk must not keep a pod from its network. */
 
 import { appendFileSync } from "node:fs";
 import { createStream, type RotatingFileStream } from "rotating-file-stream";
@@ -11,7 +11,7 @@ import type { LogOptions } from "./settings.ts";
 const mode = 0o600;
 /** Megabytes, where the options say 0. */
 const defaultMaxSize = 100;
-/** Lines waiting for a slow disk; what comes on top is lost. */
+/** Bytes of lines that wait for a slow disk; further lines are lost. */
 const maxWaitingBytes = 4 * 1024 * 1024;
 /** A file that failed is tried again after this time. */
 const retryAfterMs = 10_000;
@@ -44,7 +44,7 @@ export class LogFile {
     stream.write(line, this.#written);
   }
 
-  /** Appends a line before it returns: for the last words of a process. Never throws. */
+  /** Appends a line before it returns: for the last line of a process. Never throws. */
   writeNow(line: string): void {
     try {
       appendFileSync(this.path, line, { mode });

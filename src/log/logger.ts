@@ -1,6 +1,6 @@
-/** The one logger's face: what every room may say, without knowing where it goes. */
+/** The interface of the logger. */
 
-/** Go multus's levels, from the chattiest. "panic" is its name for "almost nothing". */
+/** Go multus's levels, from the most verbose. "panic" is its name for "almost nothing". */
 export type LogLevel = "debug" | "verbose" | "error" | "panic";
 
 /** Values printed as ` key=value` after the message, in the order given. */
@@ -14,7 +14,7 @@ export interface Logger {
   with(fields: LogFields): Logger;
 }
 
-/** Says nothing; for callers that need no log. */
+/** Discards everything. */
 export const silentLogger: Logger = {
   error() {},
   verbose() {},

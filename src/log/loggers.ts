@@ -23,7 +23,7 @@ class LineLogger implements Logger {
     this.#fields = fields;
   }
 
-  /** The last words of a daemon: in file and on stderr when this returns, whatever the level. */
+  /** The last line of a daemon: in file and on stderr when this returns, at every level. */
   panic(message: string, fields?: LogFields): void {
     this.#say("panic", message, fields);
   }
@@ -50,7 +50,7 @@ class LineLogger implements Logger {
   }
 }
 
-/** A logger that can also say a daemon's last words. */
+/** A logger that can also write a daemon's last line. */
 export type DaemonLogger = Pick<LineLogger, "panic"> & Logger;
 
 export class Loggers {

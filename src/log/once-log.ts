@@ -1,4 +1,4 @@
-/** Logs a problem once for as long as it is the same: what is tried again every few seconds would fill the log otherwise. */
+/** Logs a problem once for as long as it is the same: retries every few seconds must not fill the log. */
 
 import type { LogFields, Logger } from "./logger.ts";
 

@@ -5,10 +5,10 @@
 
 /** Characters (UTF-16 units) of a value that are shown. */
 export const longestValue = 200;
-/** Characters of a whole message: room for several values, and for a list of what is wrong. */
+/** Characters of a whole message: room for several values, and for a list of problems. */
 export const longestMessage = 4096;
 
-/** Control characters and what some readers take for line ends. */
+/** Control characters, and characters that some readers take for line ends. */
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}]/gu;
 const shortEscapes: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
@@ -32,7 +32,7 @@ export function escapeUnprintable(text: string): string {
   return text.replace(unprintable, escapeCharacter);
 }
 
-/** The same text in memory of its own. */
+/** A copy of a text that keeps no longer text alive. */
 export function ownText(text: string): string {
   return Buffer.from(text).toString();
 }

@@ -30,7 +30,7 @@ export interface LogKeys {
   readonly logOptions?: Partial<LogOptions> | undefined;
 }
 
-/** Fills in the defaults; a level that is none counts as absent, as for Go multus. */
+/** Fills in the defaults; an unknown level counts as absent, as for Go multus. */
 export function logSettings(keys: LogKeys): LogSettings {
   return {
     logFile: keys.logFile ?? "",
@@ -40,15 +40,15 @@ export function logSettings(keys: LogKeys): LogSettings {
   };
 }
 
-/** Each level also says what those before it say. */
+/** Each level includes those before it. */
 export const logLevels: readonly LogLevel[] = ["panic", "error", "verbose", "debug"];
 
-/** Does a log of level `setting` say a line of level `line`? */
+/** Does a log of level `setting` include lines of level `line`? */
 export function says(setting: LogLevel, line: LogLevel): boolean {
   return logLevels.indexOf(line) <= logLevels.indexOf(setting);
 }
 
-/** Go multus takes a level in any case. @returns undefined for a text that is none */
+/** Levels are case-insensitive, as for Go multus. @returns undefined for an unknown one */
 export function parseLogLevel(text: string): LogLevel | undefined {
   return logLevels.find((level) => level === text.toLowerCase());
 }

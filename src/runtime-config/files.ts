@@ -9,7 +9,7 @@ export const pluginFileName = "00-multus.conf";
 export const listFileName = "00-multus.conflist";
 /** Both: of a runtime's directory at most one of them may be there. */
 export const ownFileNames: readonly string[] = [pluginFileName, listFileName];
-/** Names that are Multus's own, of whatever release: never a cluster network. */
+/** Prefix of Multus's own files, of any release: never a cluster network. */
 const ownPrefix = "00-multus";
 
 /** Extensions of the files that can be the cluster network's. Runtimes read `.json` too; Go multus does not look at it. */

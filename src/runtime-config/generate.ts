@@ -28,7 +28,7 @@ export interface GeneratorOptions {
   readonly type: string;
   /** Version that the runtime uses; "" for the cluster network's. */
   readonly cniVersion: string;
-  /** The cluster network is used in `cniVersion` too, whatever its file says: a changed copy of it goes into `delegates`, its file stays as it is. */
+  /** Uses `cniVersion` for the cluster network as well, instead of that of its file: a changed copy of it goes into `delegates`, its file stays as it is. */
   readonly forceCniVersion: boolean;
   /** The network has the cluster network's name. */
   readonly overrideNetworkName: boolean;
@@ -115,7 +115,7 @@ const madeKeys: readonly string[] = [
 const isGiven = (value: unknown) => value !== undefined && value !== null;
 
 /**
- * The runtime's version, whatever the cluster network's is (Calico's is 0.3.1): the answer is converted, and CHECK, STATUS and GC pass over a network whose version has none.
+ * The runtime's version need not be the cluster network's (Calico's is 0.3.1): the answer is converted, and CHECK, STATUS and GC skip a network whose version does not have them.
  * @throws {ExpectedError}
  */
 function versionOf({ cniVersion, forceCniVersion }: GeneratorOptions, { network }: ClusterNetwork): string {
@@ -153,7 +153,7 @@ function copyOf({ path, network }: ClusterNetwork, cniVersion: string | undefine
   return writeObject(members, "    ");
 }
 
-/** Options that make no netconf are found here, not by the first pod. */
+/** Finds options that make an invalid netconf here, not with the first pod. */
 function refuseWhatMultusRefuses(netconf: Uint8Array, { path }: ClusterNetwork): void {
   try {
     parseNetconf(netconf);
@@ -171,7 +171,7 @@ function json(value: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(value));
 }
 
-/** A line a member, for who looks into the file. @param indent of the object's end */
+/** One line for each member, for readers of the file. @param indent of the object's end */
 function writeObject(members: ReadonlyMap<string, Uint8Array>, indent: string): Uint8Array {
   const lines = Array.from(members, ([key, value], index) =>
     join(`${index === 0 ? "" : ","}\n${indent}  ${JSON.stringify(key)}: `, [value], ""),

@@ -1,5 +1,5 @@
 /**
- * Keeps the file by which a runtime finds Multus as it has to be: there once its cluster network is, the same when that changes, away while the readiness indicator is
+ * Keeps the CNI configuration file of Multus up to date: writes it once the cluster network's file is there, follows changes of that, and removes it while the readiness indicator is missing
  * (docs/behaviour.md, "The runtime's file").
  */
 
@@ -19,9 +19,9 @@ import type { WatchDirectory } from "./watch.ts";
 const rereadMs = 5_000;
 /** A file that is broken for no longer than this is one that was being written. */
 const confirmMs = 1_000;
-/** Go multus's patience with a node that has no cluster network. Ours has no end; the log says so after this time. */
+/** Go multus gives up on a node without a cluster network after this time; here an error is logged, and the wait goes on. */
 const patienceMs = 120_000;
-/** The least time between writes that undo what somebody else did to the file: two who both want it their way must not write without end. */
+/** The least time between writes that undo another program's change: two programs that disagree must not write without end. */
 const restoreMs = 5_000;
 
 export interface KeeperOptions {
@@ -30,7 +30,7 @@ export interface KeeperOptions {
   readonly source: RuntimeConfigSource;
   /** Absolute path of a file without which the cluster network cannot be used; "" for none. */
   readonly readinessIndicatorFile: string;
-  /** Called when the file was written: until then the runtime may have started pods without Multus. */
+  /** Called when the file was written: before that the runtime may have started pods without Multus. */
   readonly onWritten?: () => void;
   readonly log: Logger;
   readonly watch?: WatchDirectory;
@@ -43,7 +43,7 @@ interface Written {
   readonly identity: string | undefined;
 }
 
-/** Why a file is written; what is `foreign` was done to it by somebody else. */
+/** Why a file is written. `isForeign`: another program changed or removed it. */
 interface Reason {
   readonly because: string;
   readonly isForeign: boolean;
@@ -53,10 +53,10 @@ export class RuntimeConfigKeeper {
   readonly #options: KeeperOptions;
   readonly #file: KeptFile;
   #written: Written | undefined;
-  /** When the last write was that undid what somebody else did; on the clock of `performance.now()`. */
+  /** When another program's change was last undone, on the clock of `performance.now()`. */
   #restoredAt = Number.NEGATIVE_INFINITY;
   readonly #contests: OnceLog;
-  /** Why the file is not as it has to be, where nothing is waited for and nothing is wrong; undefined: it is. */
+  /** Why the file is not up to date, where no file is missing and there is no problem; undefined: it is up to date. */
   #lack: string | undefined = "not written yet";
   /** The file that is missing, and since when. */
   #waiting: { readonly for: string; readonly since: number; complained: boolean } | undefined;
@@ -80,17 +80,17 @@ export class RuntimeConfigKeeper {
     return `no runtime configuration in ${directory}: ${why ?? this.#lack}`;
   }
 
-  /** Begins, with a first look at once. To be called when the daemon serves: a runtime that sees the file calls right away. */
+  /** Begins with a check at once. To be called when the daemon serves: a runtime that sees the file calls right away. */
   start(): void {
     this.#file.look();
   }
 
-  /** Writes and removes nothing any more: from here on the file may be another daemon's. */
+  /** Writes and removes nothing from now on: the file may be another daemon's. */
   freeze(): void {
     this.#file.stop();
   }
 
-  /** The daemon ends in order: the file goes, if that is wanted and it is still the one that this process wrote. */
+  /** Graceful shutdown: removes the file, if that is wanted and it is still the one that this process wrote. */
   leave({ isWanted, because }: Removal): void {
     this.freeze();
     const written = this.#written;
@@ -132,7 +132,7 @@ export class RuntimeConfigKeeper {
     }
     const wanted = source.wanted();
     if ("waitsFor" in wanted) {
-      // The present file stays: with it pods can go, and those that come are told what is missing.
+      // The present file stays: pods can be deleted with it, and new ones fail with the reason.
       this.#wait(wanted.waitsFor);
       return;
     }
@@ -172,14 +172,14 @@ export class RuntimeConfigKeeper {
   /** @returns undefined where the file is as it has to be */
   #reasonToWrite(path: string, bytes: Uint8Array): Reason | undefined {
     const written = this.#written;
-    // Once in any case, whatever an earlier daemon left: so it is this one's, and the end of that one does not remove it.
+    // Always once: so the file is this daemon's, and an earlier daemon that ends does not remove it.
     if (written === undefined) return { because: "this daemon has not written it yet", isForeign: false };
     if (Buffer.compare(bytes, written.bytes) !== 0) {
       return { because: "its source has changed", isForeign: false };
     }
     const stats = statsOf(path);
     if (stats === undefined) return { because: "it was removed", isForeign: true };
-    // It may be another file with the same content: a second daemon's.
+    // A second daemon may have written the same content.
     const isSame = () => identityOf(stats) === written.identity || hasContent(path, stats, bytes);
     if (isOwnFile(stats) && isSame()) return undefined;
     return { because: "it was changed", isForeign: true };
@@ -211,7 +211,7 @@ export class RuntimeConfigKeeper {
     }
   }
 
-  /** Said when it is still so a moment later, and once for as long as it is. */
+  /** Logs a problem once, when it is still there a moment later. */
   #wrong(error: ExpectedError): void {
     const { message } = error;
     if (this.#problem?.message !== message) {
@@ -228,12 +228,12 @@ export class RuntimeConfigKeeper {
   }
 }
 
-/** A runtime passes over names with such an ending. */
+/** Runtimes ignore names with this ending. */
 function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.new`);
 }
 
-/** @throws {InputError} in place of what the file system answers */
+/** @throws {InputError} in place of errors of the file system */
 function whileReading<Value>(path: string, read: () => Value): Value {
   try {
     return read();

@@ -1,5 +1,5 @@
 /**
- * Keeps a file as it should be: compares it after each change in its directories and every few seconds, and writes it whole. Every event leads to the same comparison, so that neither the
+ * Keeps a file up to date: compares it after each change in its directories and every few seconds, and writes it whole. Every event leads to the same comparison, so that neither the
  * order of events nor a lost one matters.
  */
 
@@ -10,7 +10,7 @@ import { ioFailure } from "../base/input-error.ts";
 import type { Logger } from "../log/logger.ts";
 import { DirectoryWatches, type WatchDirectory, watchDirectory } from "./watch.ts";
 
-/** Milliseconds from a change to the look: what is written in several steps, or renamed in two, is seen when it is whole. */
+/** Milliseconds from a change to the comparison: files that are written in several steps, or renamed in two, are whole by then. */
 const settleMs = 100;
 
 /** May be looked into by other users; the file itself is its owner's alone. */
@@ -22,7 +22,7 @@ export interface KeptFileOptions {
   readonly directories: readonly string[];
   /** A change without an event is seen after so many milliseconds. */
   readonly everyMs: number;
-  /** Compares what is there with what should be, and brings the one in step with the other. Never throws. */
+  /** Compares the file with the wanted one, and writes it if they differ. Never throws. */
   readonly look: () => void;
   readonly log: Logger;
   readonly watch?: WatchDirectory | undefined;

@@ -1,8 +1,8 @@
-/** By what a generated file of the runtime's directory is known to be generated, so that an uninstall removes it, and no user's or Go multus's. */
+/** Marks generated files in the runtime's directory, so that an uninstall removes those, and no user's or Go multus's. */
 
 import type { JsonObject } from "../base/json.ts";
 
-/** Key and value in the netconf; nobody reads them. */
+/** Key and value in the netconf; no plugin reads them. */
 const key = "generatedBy";
 const value = "multus-wasm";
 
@@ -11,7 +11,7 @@ export const ownershipKeys: JsonObject = { [key]: value };
 
 const written = new RegExp(`${JSON.stringify(key)}\\s*:\\s*${JSON.stringify(value)}`);
 
-/** @param text of a file of whatever content: what is told from a torn one, too */
+/** @param text of any file, also a torn one */
 export function isGenerated(text: string): boolean {
   return written.test(text);
 }

@@ -1,9 +1,8 @@
-/** Does the runtime's file go with a process that has been told to stop (cleanupConfigOnExit)? With the file gone a runtime gives new pods the cluster network alone. */
+/** Whether the CNI configuration file is removed at shutdown (cleanupConfigOnExit). Without the file a runtime gives new pods the cluster network alone. */
 
 /** `auto`: where the DaemonSet is gone or being deleted. */
 export type CleanupOnExit = boolean | "auto";
 
-/** Does the file go? */
 export interface Removal {
   readonly isWanted: boolean;
   /** For the log. */

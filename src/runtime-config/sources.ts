@@ -1,4 +1,4 @@
-/** Where the runtime's configuration comes from: made from the cluster network's file, or a file that somebody wrote. */
+/** Sources of the runtime's configuration: generated from the cluster network's file, or copied from a given file. */
 
 import { readFileSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
@@ -32,7 +32,7 @@ export interface RuntimeConfigSource {
   readonly fileNames: readonly string[];
   /** Directories in which a change may make another file wanted. */
   readonly directories: readonly string[];
-  /** @throws {ExpectedError} what it would be made from is broken, or does not go with the options */
+  /** @throws {ExpectedError} where its source is broken, or does not fit the options */
   wanted(): WantedFile | Missing;
 }
 

@@ -1,4 +1,4 @@
-/** Watches directories by inotify, those too that are not there yet or are made anew. */
+/** Watches directories by inotify, including those that do not exist yet or are replaced. */
 
 import { type FSWatcher, watch } from "node:fs";
 import { directoryState } from "../base/file-state.ts";
@@ -13,7 +13,7 @@ export type WatchDirectory = (directory: string, onChange: () => void, onLost: (
 
 type DirectoryWatch = Pick<FSWatcher, "close">;
 
-/** The kernel's word. `persistent: false`: a watch alone keeps no process alive. */
+/** By inotify. `persistent: false`: a watch alone keeps no process alive. */
 export const watchDirectory: WatchDirectory = (directory, onChange, onLost) => {
   const watcher = watch(directory, { persistent: false }, () => onChange());
   watcher.on("error", onLost);

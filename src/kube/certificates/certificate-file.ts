@@ -1,6 +1,6 @@
 /**
  * A node's certificate and its key on disk, as client-go's certificate store has them: one PEM file for both, named after the moment, and a symbolic
- * link to the one that counts. Go multus uses what we left there, and we what it left.
+ * link to the current one. Go multus and this daemon use the files that the other left.
  */
 
 import { readdirSync, readFileSync, readlinkSync, renameSync, symlinkSync } from "node:fs";
@@ -32,9 +32,9 @@ export function subjectOf(user: string): string {
 }
 
 /**
- * Reads the current certificate, whosever it is. Whether it is valid now is not looked at.
+ * Reads the current certificate of any user. Whether it is valid now is not checked.
  * @returns undefined: there is none
- * @throws {InputError} where it cannot be read, 7 where it is torn, or not its key's
+ * @throws {InputError} where it cannot be read, is torn, or is not its key's
  */
 export function readCurrentPair(certDir: string): CertificatePair | undefined {
   const path = currentCertificatePath(certDir);
@@ -49,10 +49,10 @@ export function readCurrentPair(certDir: string): CertificatePair | undefined {
 }
 
 /**
- * Reads the current certificate. Whether it is valid now is not looked at.
+ * Reads the current certificate. Whether it is valid now is not checked.
  * @param user that it has to be for
  * @returns undefined: there is none
- * @throws {InputError} where it cannot be read, 7 where it is another's, torn, or not its key's
+ * @throws {InputError} where it cannot be read, is another user's, torn, or not its key's
  */
 export function readCurrentCertificate(certDir: string, user: string): Validity | undefined {
   const pair = readCurrentPair(certDir);
@@ -94,7 +94,7 @@ function checkUser({ subject, from, until }: CertificatePair, user: string, wher
 }
 
 /**
- * Makes a certificate and its key the current ones. The files of those before are removed, but for the last: whoever has just read the link may
+ * Makes a certificate and its key the current ones. Older files are removed, except for the last one: a process that has just read the link may
  * still open it.
  * @param certificate PEM @param key PEM
  * @param now milliseconds since the epoch
@@ -111,7 +111,7 @@ export function storeCertificate(certDir: string, certificate: string, key: stri
   }
   const pair = Buffer.from(`${certificate.trimEnd()}\n${key}`);
   writeFileAtomically(join(certDir, name), pair, join(certDir, `${prefix}-writing.tmp`));
-  // client-go's name for it: what it finds of a link that was cut off here, it puts right.
+  // client-go's name: it repairs a replacement of the link that was cut off here.
   const updated = join(certDir, `${prefix}-updated.pem`);
   try {
     removeFile(updated);

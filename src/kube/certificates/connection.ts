@@ -16,7 +16,7 @@ export interface ConnectionOptions
   readonly kubeconfig: string;
 }
 
-/** Begins to have a certificate signed where there is none. Until there is one, requests fail as if the server were away. @param bootstrap of a user that may ask for the first one */
+/** Begins to have a certificate signed where there is none. Until there is one, requests fail as if the server were away. @param bootstrap of a user that may request the first one */
 export function connectWithNodeCertificate(
   { kubeconfig, ...options }: ConnectionOptions,
   bootstrap: Credentials,

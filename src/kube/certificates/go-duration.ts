@@ -15,7 +15,7 @@ const milliseconds: Readonly<Record<string, number>> = {
 const part = `(\\d+(?:\\.\\d*)?|\\.\\d+)(${Object.keys(milliseconds).join("|")})`;
 const whole = new RegExp(`^\\+?(?:${part})+$`);
 
-/** @returns milliseconds; undefined where it is no duration. One that is less than 0 is none here */
+/** @returns milliseconds; undefined where it is no duration, or a negative one */
 export function parseGoDuration(text: string): number | undefined {
   if (text === "0" || text === "+0") return 0;
   if (!whole.test(text)) return undefined;

@@ -24,7 +24,7 @@ export interface NodeCertificateOptions {
   readonly certDir: string;
   /** How long a certificate is to be valid, in seconds; the API takes 600 and more. */
   readonly seconds: number;
-  /** The API as whoever may ask for the first certificate: the kubelet. */
+  /** The API with credentials that may request the first certificate: the kubelet's. */
   readonly asBootstrap: Api;
   /** The API with the certificate that is to be renewed. */
   readonly asSelf: Api;
@@ -39,7 +39,7 @@ const afterFailure: BackOffLimits = { first: 1_000, most: 60_000 };
 /** A request that was denied is denied again, unless an administrator changes something. */
 const afterRefusal: BackOffLimits = { first: 10_000, most: 300_000 };
 const leastPauseMs = 500;
-/** A server that refuses what was just signed (its authority is not the signer's) is not asked for another one all the time. */
+/** A server that refuses a new certificate (its authority is not the signer's) is not asked for another one all the time. */
 const settledMs = 60_000;
 
 export class NodeCertificate {
@@ -136,7 +136,7 @@ export class NodeCertificate {
     }
   }
 
-  /** @throws whatever stood in the way */
+  /** @throws {Error} of the API, the signer or the file system */
   async #renew(): Promise<void> {
     const { asBootstrap, asSelf, certDir, log } = this.#options;
     const hasOwn = this.#current !== undefined && Date.now() < this.#current.until;
@@ -147,12 +147,12 @@ export class NodeCertificate {
     try {
       certificate = await this.#signed(hasOwn && !this.#isRefused ? asSelf : asBootstrap, request);
     } catch (error) {
-      // The API may take us for nobody any more, or not let us renew by ourselves.
+      // The API may not accept the certificate any more, or not allow its owner to renew it.
       const isBarred = error instanceof ApiError && (error.status === 401 || error.status === 403);
       if (!hasOwn || this.#isRefused || !isBarred) throw error;
       certificate = await this.#signed(asBootstrap, request);
     }
-    // As client-go writes it.
+    // The format of client-go.
     const key = privateKey.export({ type: "sec1", format: "pem" }).toString();
     const validity = checkPair(certificate, key, this.#user, "the certificate from the cluster's signer");
     storeCertificate(certDir, certificate, key, Date.now());

@@ -92,8 +92,8 @@ function subjectOf(commonName: string, organization: string): Sequence {
 
 /**
  * Takes a request apart, and checks its signature.
- * @param pem one block and nothing else: whoever signs must not see another request than whoever approves
- * @throws {InputError} for what is none
+ * @param pem one block and nothing else: the signer must not see another request than the approver
+ * @throws {InputError} where it is no request
  */
 export function readSigningRequest(pem: string): SigningRequest {
   const bytes = pemBytes(pem);
@@ -183,7 +183,7 @@ function isContextZero(block: AsnType | undefined): block is Constructed {
   return block instanceof Constructed && block.idBlock.tagClass === 3 && block.idBlock.tagNumber === 0;
 }
 
-/** As it stood in what was read. */
+/** The bytes of a value as they were read. */
 function encoded(block: AsnType | undefined): Buffer {
   return Buffer.from(block?.valueBeforeDecodeView ?? []);
 }

@@ -1,4 +1,4 @@
-/** Has a certificate signed by the cluster: a CertificateSigningRequest, somebody's approval, the signer's answer. */
+/** Has a certificate signed by the cluster: creates a CertificateSigningRequest, and waits for its approval and the signer's answer. */
 
 import { setTimeout as wait } from "node:timers/promises";
 import { isJsonObject, type JsonObject, objectAt } from "../../base/json.ts";
@@ -27,7 +27,7 @@ const looks: BackOffLimits = { first: 500, most: 5_000 };
 const generateName = "multus-";
 
 /**
- * Waits for as long as the object is there; a cluster removes one that nobody approves after a day.
+ * Waits for as long as the object is there; a cluster removes one that is not approved after a day.
  * @returns the certificate, PEM, with those above it if the signer gives some
  * @throws {SigningRefused} @throws {ApiError} @throws {ApiUnreachable} where it could not be created @throws what aborted `signal`
  */
