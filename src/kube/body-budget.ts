@@ -41,6 +41,7 @@ const logPauseMs = 60_000;
 
 /** The share of a namespace. All sets are in the order of their last use. */
 class Share<Entry> {
+  readonly namespace: string;
   bytes = 0;
   /** With a body that was not used on this node, by size class. */
   readonly unused: Set<Entry>[] = Array.from({ length: classes }, () => new Set());
@@ -48,6 +49,10 @@ class Share<Entry> {
   readonly used = new Set<Entry>();
   /** Without a body. */
   readonly names = new Set<Entry>();
+
+  constructor(namespace: string) {
+    this.namespace = namespace;
+  }
 }
 
 interface Account {
@@ -111,7 +116,7 @@ export class BodyBudget<Entry extends Budgeted> {
 
   #enter(entry: Entry, isUsed: boolean): void {
     const { namespace, bodyBytes } = entry;
-    const share = entryOf(this.#shares, namespace, () => new Share<Entry>());
+    const share = entryOf(this.#shares, namespace, () => new Share<Entry>(namespace));
     const set = bodyBytes === 0 ? share.names : isUsed ? share.used : classOf(share.unused, bodyBytes);
     set.add(entry);
     this.#accounts.set(entry, { bodyBytes, set, isUsed });
@@ -135,7 +140,7 @@ export class BodyBudget<Entry extends Budgeted> {
 
   #shrink(): void {
     while (this.#bytes > this.#options.limit) {
-      const [, share] = this.#largest() ?? [];
+      const share = this.#largest();
       if (share === undefined) return;
       const victim = bodyToDrop(share);
       if (victim !== undefined) {
@@ -154,12 +159,10 @@ export class BodyBudget<Entry extends Budgeted> {
     }
   }
 
-  /** The namespace that takes the most, and what it takes; undefined: there are none. */
-  #largest(): readonly [namespace: string, share: Share<Entry>] | undefined {
-    let largest: readonly [string, Share<Entry>] | undefined;
-    for (const entry of this.#shares) {
-      if (largest === undefined || entry[1].bytes > largest[1].bytes) largest = entry;
-    }
+  /** The share of the namespace that takes the most; undefined: there are none. */
+  #largest(): Share<Entry> | undefined {
+    let largest: Share<Entry> | undefined;
+    for (const share of this.#shares.values()) if (share.bytes > (largest?.bytes ?? 0)) largest = share;
     return largest;
   }
 
@@ -175,11 +178,10 @@ export class BodyBudget<Entry extends Budgeted> {
       log.verbose(`${kind}: all are kept in memory again`, { bytes, limit });
       return;
     }
-    const [largestNamespace] = this.#largest() ?? [];
     log.error(`${kind}: too large to be kept in memory, some are asked of the API when a pod needs them`, {
       limit,
       setting,
-      largestNamespace,
+      largestNamespace: this.#largest()?.namespace,
     });
   }
 }

@@ -79,45 +79,29 @@ export async function fateOfDaemonSet(question: DaemonSetQuestion): Promise<Daem
 }
 
 /** One request, or two. Never throws. @param deadline on the clock of `performance.now()` */
-async function ask(question: DaemonSetQuestion, deadline: number): Promise<Answer> {
+async function ask({ api, own }: DaemonSetQuestion, deadline: number): Promise<Answer> {
   const timeoutMs = () => Math.max(1, Math.min(answerMs, deadline - performance.now()));
   try {
-    return { kind: await stateOf(question, timeoutMs()), text: "" };
+    const object = await api.request<unknown>({
+      method: "GET",
+      path: `/apis/apps/v1/namespaces/${own.namespace}/daemonsets/${own.name}`,
+      accept: metadataOnly,
+      timeoutMs: timeoutMs(),
+    });
+    const { name, deletionTimestamp } = objectAt(object, "metadata");
+    if (name !== own.name) throw new Error("the answer is another object");
+    return { kind: typeof deletionTimestamp === "string" ? "being deleted" : "there", text: "" };
   } catch (error) {
     const text = errorText(error);
-    if (isGone(error)) return { kind: "gone", text };
-    return { kind: (await isRefused(error, question, timeoutMs())) ? "refused" : "none", text };
+    if (!(error instanceof ApiError)) return { kind: "none", text };
+    // Only by a Status object that says so: a proxy, or a server without that API, answers 404 as well.
+    if (error.status === 404 && error.reason === "NotFound") return { kind: "gone", text };
+    return { kind: (await isRefused(error, api, own, timeoutMs())) ? "refused" : "none", text };
   }
 }
 
-/** @throws {ApiError} {@link ApiUnreachable} */
-async function stateOf(
-  { api, own }: DaemonSetQuestion,
-  timeoutMs: number,
-): Promise<"there" | "being deleted"> {
-  const object = await api.request<unknown>({
-    method: "GET",
-    path: `/apis/apps/v1/namespaces/${own.namespace}/daemonsets/${own.name}`,
-    accept: metadataOnly,
-    timeoutMs,
-  });
-  const metadata = objectAt(object, "metadata");
-  if (metadata.name !== own.name) throw new Error("the answer is another object");
-  return typeof metadata.deletionTimestamp === "string" ? "being deleted" : "there";
-}
-
-/** Only by a Status object that says so: a proxy, or a server without that API, answers 404 as well. */
-function isGone(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 404 && error.reason === "NotFound";
-}
-
 /** Are the credentials refused, or everything that the daemon may do, and not this one object alone? */
-async function isRefused(
-  error: unknown,
-  { api, own }: DaemonSetQuestion,
-  timeoutMs: number,
-): Promise<boolean> {
-  if (!(error instanceof ApiError)) return false;
+async function isRefused(error: ApiError, api: Api, own: OwnDaemonSet, timeoutMs: number): Promise<boolean> {
   if (error.status === 401) return true;
   if (error.status !== 403) return false;
   try {

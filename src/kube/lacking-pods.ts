@@ -1,19 +1,14 @@
 /** The node's pods that may run without their networks. The watch of running pods and evictions are loaded where there are any. */
 
 import { errorText } from "../log/error-text.ts";
-import type { Logger } from "../log/logger.ts";
 import type { EvictionAnswer, FollowedPods, LackingPods } from "../multus/cluster/cluster.ts";
 import type { PodReference } from "../multus/input/pod.ts";
-import type { Api } from "./api.ts";
 import type { KubePods } from "./pods.ts";
-import type { RunningPods } from "./running-pods.ts";
+import type { RunningPods, RunningPodsOptions } from "./running-pods.ts";
 
-export interface KubeLackingPodsOptions {
-  readonly api: Api;
+/** `nodeName` "": no pods are watched. */
+export interface KubeLackingPodsOptions extends Omit<RunningPodsOptions, "onChange"> {
   readonly pods: KubePods;
-  /** "": no pods are watched. */
-  readonly nodeName: string;
-  readonly log: Logger;
 }
 
 export class KubeLackingPods implements LackingPods {
@@ -30,15 +25,17 @@ export class KubeLackingPods implements LackingPods {
 
   /** The second watch is opened here: on a node where all is well there never is one. */
   follow(onChange: () => void): FollowedPods {
-    const { api, pods, nodeName, log } = this.#options;
+    const { pods, ...options } = this.#options;
     let running: RunningPods | undefined;
     let isClosed = false;
     const open = async () => {
       const { watchRunningPods } = await import("./running-pods.ts");
-      running = await watchRunningPods({ api, nodeName, onChange, log });
+      running = await watchRunningPods({ ...options, onChange });
       if (isClosed) running.close();
     };
-    open().catch((error: unknown) => log.error("pods that run are not watched", { error: errorText(error) }));
+    open().catch((error: unknown) =>
+      options.log.error("pods that run are not watched", { error: errorText(error) }),
+    );
     pods.followers.add(onChange);
     const followed: FollowedPods = {
       running: () => running?.values() ?? [],

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { objectAt } from "../base/json.ts";
+import { entryOf } from "../base/map-entry.ts";
 import { errorText } from "../log/error-text.ts";
 import { ClusterUnavailable } from "../multus/cluster/cluster-unavailable.ts";
 import { type Api, ApiError, ApiUnreachable, isTransient } from "./api.ts";
@@ -32,13 +33,6 @@ export interface LookupOptions<Found> {
   readonly keep: (object: unknown, namespace: string, name: string) => Found;
 }
 
-export interface Patience {
-  /** Ask again for 2.5 s while the API cannot answer. */
-  readonly retry: boolean;
-  /** Milliseconds for each answer; default: as the API has it. */
-  readonly timeoutMs?: number;
-}
-
 /** Asks for objects of one kind. Callers that ask for the same object at once share the answer. */
 export class Lookup<Found> {
   readonly #options: LookupOptions<Found>;
@@ -49,23 +43,22 @@ export class Lookup<Found> {
   }
 
   /**
+   * @param retry ask again for 2.5 s while the API cannot answer; otherwise one answer is waited for, for that time
    * @returns undefined: there is no such object
    * @throws {ClusterUnavailable} naming the object: the API does not answer, or refuses
    */
-  get(namespace: string, name: string, patience: Patience): Promise<Found | undefined> {
+  get(namespace: string, name: string, retry: boolean): Promise<Found | undefined> {
     // No object can have such a name, and it must not become another path.
     if (!isNamespaceName(namespace) || !isObjectName(name)) return Promise.resolve(undefined);
-    const key = `${namespace}/${name} ${patience.retry}`;
-    const underWay = this.#underWay.get(key);
-    if (underWay !== undefined) return underWay;
-    const answer = this.#ask(namespace, name, patience).finally(() => this.#underWay.delete(key));
-    this.#underWay.set(key, answer);
-    return answer;
+    const key = `${namespace}/${name} ${retry}`;
+    return entryOf(this.#underWay, key, () =>
+      this.#ask(namespace, name, retry).finally(() => this.#underWay.delete(key)),
+    );
   }
 
-  async #ask(namespace: string, name: string, patience: Patience): Promise<Found | undefined> {
+  async #ask(namespace: string, name: string, retry: boolean): Promise<Found | undefined> {
     const { api, kind, path, accept, maxBytes, turns, mayBeUndefined, keep } = this.#options;
-    const { retry, timeoutMs } = patience;
+    const timeoutMs = retry ? undefined : patienceMs;
     const request = {
       method: "GET",
       path: path(namespace, name),

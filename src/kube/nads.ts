@@ -8,7 +8,7 @@ import { type Nad, type NadSource, nadConfigProblem } from "../multus/plan/nads.
 import type { Api } from "./api.ts";
 import { BodyBudget, type Budgeted } from "./body-budget.ts";
 import type { WatchState } from "./cluster-state.ts";
-import { Lookup, patienceMs } from "./lookup.ts";
+import { Lookup } from "./lookup.ts";
 import { type ObjectMeta, Reflector } from "./reflector.ts";
 import { Turns } from "./turns.ts";
 
@@ -214,11 +214,7 @@ export class KubeNads implements NadSource {
     // While the API is away its earlier answer is used: pods keep networks, and the files that take their place.
     const isKnown = known !== undefined || (this.watch.synced && this.#missing.has(key));
     try {
-      const found = await this.#lookup.get(
-        namespace,
-        name,
-        isKnown ? { retry: false, timeoutMs: patienceMs } : { retry: true },
-      );
+      const found = await this.#lookup.get(namespace, name, !isKnown);
       return found === undefined ? this.#rememberMissing(key) : this.#remember(key, found);
     } catch (error) {
       if (!isKnown) throw error;
@@ -229,7 +225,7 @@ export class KubeNads implements NadSource {
   /** The NAD of the API for one whose configuration memory had no room for. @throws {ClusterUnavailable} */
   async #fetch({ namespace, name }: KubeNad): Promise<KubeNad | undefined> {
     try {
-      return await this.#lookup.get(namespace, name, { retry: true });
+      return await this.#lookup.get(namespace, name, true);
     } catch (error) {
       if (!(error instanceof ClusterUnavailable)) throw error;
       const { limit } = this.#budget.state;

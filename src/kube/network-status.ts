@@ -23,8 +23,8 @@ export interface StatusToWrite {
   readonly pod: PodReference;
   /** The annotation's value. */
   readonly text: string;
-  /** Asked between requests. */
-  readonly isWanted: () => boolean;
+  /** Read between requests: it may be withdrawn meanwhile. */
+  readonly isWanted: boolean;
 }
 
 export class NetworkStatusWriter {
@@ -78,7 +78,7 @@ export class NetworkStatusWriter {
       const found = await this.#get(status.pod, signal);
       if (uidOf(found) === uid) throw error;
       if (!isPod(found, uid)) return "replaced";
-      if (!status.isWanted()) return "unwanted";
+      if (!status.isWanted) return "unwanted";
       await this.#sendPatch(status, uidOf(found), signal);
       return "written";
     }
@@ -106,7 +106,7 @@ export class NetworkStatusWriter {
     for (let conflicts = 0; ; ) {
       const found = await this.#get(pod, signal);
       if (pod.uid !== "" && !isPod(found, pod.uid)) return "replaced";
-      if (!status.isWanted()) return "unwanted";
+      if (!status.isWanted) return "unwanted";
       const annotations = { ...annotationsOf(found), [statusAnnotation]: text };
       try {
         await this.#api.request({

@@ -136,8 +136,8 @@ export class PendingStatuses implements Lane {
   }
 
   async send(status: PendingStatus, signal: AbortSignal): Promise<void> {
-    const { pod, text, tries } = status;
-    const outcome = await this.#writer.write({ pod, text, isWanted: () => status.isWanted }, signal);
+    const { pod, tries } = status;
+    const outcome = await this.#writer.write(status, signal);
     const fields = { pod: podKey(pod), uid: pod.uid };
     if (outcome === "written") this.#log.debug("network-status written", { ...fields, failed: tries });
     else this.#log.verbose(`network-status not written: ${reasons[outcome]}`, fields);

@@ -151,7 +151,7 @@ export class KubePods implements PodSource {
     );
     if (watched?.isWhole) return watched.details;
     const isWatching = this.watch?.connected ?? false;
-    const found = await (retry ? this.#lookup.get(pod.namespace, pod.name, { retry }) : this.ask(pod));
+    const found = await this.#lookup.get(pod.namespace, pod.name, retry);
     if (isWatching && watched === undefined && found !== undefined && isSame(found)) this.#doubtNodeName(pod);
     return found;
   }
@@ -169,7 +169,7 @@ export class KubePods implements PodSource {
 
   /** Callers that have a fallback wait no longer than the watch's grace period. */
   ask(pod: PodReference): Promise<PodDetails | undefined> {
-    return this.#lookup.get(pod.namespace, pod.name, { retry: false, timeoutMs: patienceMs });
+    return this.#lookup.get(pod.namespace, pod.name, false);
   }
 
   async untilWatched(): Promise<boolean> {

@@ -96,9 +96,8 @@ function subjectOf(commonName: string, organization: string): Sequence {
  * @throws {InputError} where it is no request
  */
 export function readSigningRequest(pem: string): SigningRequest {
-  const bytes = pemBytes(pem);
   try {
-    return takeApart(bytes);
+    return takeApart(pemBytes(pem));
   } catch (error) {
     if (error instanceof InputError) throw error;
     // The library's, and Node's about the key.
