@@ -24,6 +24,8 @@ const patienceMs = 120_000;
 /** The least time between writes that undo another program's change: two programs that disagree must not write without end. */
 const restoreMs = 5_000;
 
+const cannotUpdate = "cannot update the runtime configuration";
+
 export interface KeeperOptions {
   /** Where the runtime reads its configuration: cniConfigDir, absolute. */
   readonly directory: string;
@@ -60,13 +62,15 @@ export class RuntimeConfigKeeper {
   #lack: string | undefined = "not written yet";
   /** The file that is missing, and since when. */
   #waiting: { readonly for: string; readonly since: number; complained: boolean } | undefined;
-  /** The problem of the last look, and whether it is logged. */
-  #problem: { readonly message: string; reported: boolean } | undefined;
+  /** The problem of the last look. */
+  #problem: string | undefined;
+  readonly #problems: OnceLog;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
     const { directory, source, readinessIndicatorFile, log, watch } = options;
     this.#contests = new OnceLog(log);
+    this.#problems = new OnceLog(log);
     const directories = [directory, ...source.directories];
     if (readinessIndicatorFile !== "") directories.push(dirname(readinessIndicatorFile));
     this.#file = new KeptFile({ directories, everyMs: rereadMs, look: () => this.#look(), log, watch });
@@ -76,7 +80,7 @@ export class RuntimeConfigKeeper {
   get notInPlace(): string | undefined {
     if (this.#lack === undefined) return undefined;
     const { directory } = this.#options;
-    const why = this.#problem?.message ?? (this.#waiting && `waiting for ${this.#waiting.for}`);
+    const why = this.#problem ?? (this.#waiting && `waiting for ${this.#waiting.for}`);
     return `no runtime configuration in ${directory}: ${why ?? this.#lack}`;
   }
 
@@ -108,7 +112,7 @@ export class RuntimeConfigKeeper {
       removeFile(written.path);
       log.verbose("runtime configuration removed", { file: written.path, because });
     } catch (error) {
-      this.#complain(ioFailure("remove", written.path, error));
+      log.error(cannotUpdate, { error: ioFailure("remove", written.path, error).message });
     }
   }
 
@@ -118,7 +122,15 @@ export class RuntimeConfigKeeper {
       this.#problem = undefined;
     } catch (error) {
       if (!(error instanceof ExpectedError)) throw error;
-      this.#wrong(error);
+      const { message } = error;
+      if (this.#problem === message) {
+        this.#problems.error(cannotUpdate, { error: message }, message);
+        return;
+      }
+      this.#problem = message;
+      // Logged when it is still there a moment later, and once for as long as it is.
+      this.#problems.over();
+      this.#file.lookWithin(confirmMs);
     }
   }
 
@@ -209,22 +221,6 @@ export class RuntimeConfigKeeper {
       this.#waiting.complained = true;
       log.error("runtime configuration still waits", { for: what, seconds: patienceMs / 1000 });
     }
-  }
-
-  /** Logs a problem once, when it is still there a moment later. */
-  #wrong(error: ExpectedError): void {
-    const { message } = error;
-    if (this.#problem?.message !== message) {
-      this.#problem = { message, reported: false };
-      this.#file.lookWithin(confirmMs);
-    } else if (!this.#problem.reported) {
-      this.#problem.reported = true;
-      this.#complain(error);
-    }
-  }
-
-  #complain(error: ExpectedError): void {
-    this.#options.log.error("cannot update the runtime configuration", { error: error.message });
   }
 }
 

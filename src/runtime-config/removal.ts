@@ -19,8 +19,14 @@ export class ConfigRemoval {
   /** @param ask undefined: the process is of no DaemonSet that it knows */
   constructor(setting: CleanupOnExit, ask: AskForDaemonSet | undefined) {
     this.#ask = setting === "auto" ? ask : undefined;
+    const unasked =
+      ask === undefined
+        ? "no DaemonSet is known that owns this pod (MULTUS_NAMESPACE, MULTUS_DAEMONSET, MULTUS_POD)"
+        : "the API has not said whether the DaemonSet is deleted";
     this.#answer =
-      setting === "auto" ? unasked(ask) : { isWanted: setting, because: `cleanupConfigOnExit is ${setting}` };
+      setting === "auto"
+        ? { isWanted: false, because: unasked }
+        : { isWanted: setting, because: `cleanupConfigOnExit is ${setting}` };
   }
 
   /** As far as it is known. Until the API has been asked, the file stays: pods wait for the next daemon. */
@@ -32,12 +38,4 @@ export class ConfigRemoval {
   async settle(withinMs: number): Promise<void> {
     if (this.#ask !== undefined) this.#answer = await this.#ask(withinMs);
   }
-}
-
-function unasked(ask: AskForDaemonSet | undefined): Removal {
-  const because =
-    ask === undefined
-      ? "no DaemonSet is known that owns this pod (MULTUS_NAMESPACE, MULTUS_DAEMONSET, MULTUS_POD)"
-      : "the API has not said whether the DaemonSet is deleted";
-  return { isWanted: false, because };
 }
