@@ -2,9 +2,10 @@
 
 import { isJsonObject, objectAt, textOf } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
+import { OnceLog } from "../log/once-log.ts";
 import type { PodDetails, PodSource } from "../multus/cluster/cluster.ts";
 import { configSourceAnnotation, isAnotherPod, isStaticPod } from "../multus/cluster/pod-lookup.ts";
-import type { PodReference } from "../multus/input/pod.ts";
+import { type PodReference, podKey } from "../multus/input/pod.ts";
 import { podAnnotationsRead, selectsNetworks } from "../multus/input/selection.ts";
 import { type Api, metadataOnly } from "./api.ts";
 import { BodyBudget, type Budgeted } from "./body-budget.ts";
@@ -92,9 +93,8 @@ export class KubePods implements PodSource {
   readonly #budget: BodyBudget<WatchedPod>;
   readonly #lookup: Lookup<PodDetails>;
   readonly #nodeName: string;
-  readonly #log: Logger;
-  /** Logged once: the watch may only lag. */
-  #isNodeNameDoubted = false;
+  /** One at most: the watch may only lag. */
+  readonly #doubts: OnceLog;
   /** Called when a pod of the watch has changed. */
   readonly followers = new Set<() => void>();
 
@@ -104,7 +104,7 @@ export class KubePods implements PodSource {
    */
   constructor(api: Api, nodeName: string, log: Logger, memoryBytes = usualPodBytes) {
     this.#nodeName = nodeName;
-    this.#log = log;
+    this.#doubts = new OnceLog(log);
     this.#budget = new BodyBudget({
       limit: memoryBytes,
       kind: "pods",
@@ -152,19 +152,15 @@ export class KubePods implements PodSource {
     if (watched?.isWhole) return watched.details;
     const isWatching = this.watch?.connected ?? false;
     const found = await this.#lookup.get(pod.namespace, pod.name, retry);
-    if (isWatching && watched === undefined && found !== undefined && isSame(found)) this.#doubtNodeName(pod);
+    // The only other sign that the watch is of another node's pods is the time that each ADD takes.
+    if (isWatching && watched === undefined && found !== undefined && isSame(found)) {
+      const fields = { pod: podKey(pod), node: this.#nodeName, waitedMs: patienceMs };
+      this.#doubts.error(
+        "the watch of the node's pods lacks a pod of this node: is the node's name right?",
+        fields,
+      );
+    }
     return found;
-  }
-
-  /** The only other sign that the watch is of another node's pods is the time that each ADD takes. */
-  #doubtNodeName({ namespace, name }: PodReference): void {
-    if (this.#isNodeNameDoubted) return;
-    this.#isNodeNameDoubted = true;
-    this.#log.error("the watch of the node's pods lacks a pod of this node: is the node's name right?", {
-      pod: `${namespace}/${name}`,
-      node: this.#nodeName,
-      waitedMs: patienceMs,
-    });
   }
 
   /** Callers that have a fallback wait no longer than the watch's grace period. */
