@@ -57,7 +57,7 @@ export async function openCluster(kubeconfig: string, settings: ClusterSettings)
     const { server } = await credentials.access();
     return new KubeCluster({ ...options, api: new ApiClient(credentials), server: server.origin });
   }
-  // Its user may be away while there is a certificate.
+  // The files of its user may be missing while there is a certificate.
   const server = await kubeconfigServer(kubeconfig);
   const { connectWithNodeCertificate } = await import("./certificates/connection.ts");
   const api = connectWithNodeCertificate({ ...nodeCertificate, kubeconfig, nodeName, log }, credentials);
@@ -78,7 +78,7 @@ class KubeCluster implements OpenCluster {
   constructor(options: KubeClusterOptions) {
     const { api, server, nodeName, nadCacheBytes, log } = options;
     this.#options = options;
-    log.verbose("cluster: connecting", { server, node: nodeName === "" ? undefined : nodeName });
+    log.verbose("cluster: connecting", { server, node: nodeName || undefined });
     if (nodeName === "") {
       log.verbose(
         "cluster: MULTUS_NODE_NAME is not set, nor nodeName: pods are not watched, each is asked for",

@@ -9,7 +9,7 @@ import { type Api, ApiError, type ApiRequest, metadataOnly } from "./api.ts";
 import { statusError } from "./api-answer.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "./back-off.ts";
 import type { WatchState } from "./cluster-state.ts";
-import { notAList, PagedList, withQuery } from "./paged-list.ts";
+import { notAList, PagedList, type PagedListOptions, withQuery } from "./paged-list.ts";
 
 /** The members that every object has. */
 export interface ObjectMeta {
@@ -19,14 +19,10 @@ export interface ObjectMeta {
   readonly resourceVersion: string;
 }
 
-export interface ReflectorOptions<Kept> {
+export interface ReflectorOptions<Kept> extends Pick<PagedListOptions, "path" | "metadataOnly"> {
   readonly api: Api;
-  /** Of the list: `/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-1`. */
-  readonly path: string;
   /** The kind in plural, for the log: `pods`. */
   readonly kind: string;
-  /** Asks for the objects' metadata alone. */
-  readonly metadataOnly?: boolean;
   /**
    * The part of an object to remember; undefined: nothing. Asked once for each resourceVersion, so that the kept value stays the same object until
    * there is another one. It must not keep parts of `object`, as they keep all of it in memory.
