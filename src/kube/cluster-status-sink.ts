@@ -31,25 +31,17 @@ export class ClusterStatusSink implements StatusSink {
   readonly #delivery: Delivery;
   #isClosed = false;
 
-  constructor(options: ClusterStatusSinkOptions) {
-    const { api, nodeName, log } = options;
+  constructor({ api, nodeName, log, ...options }: ClusterStatusSinkOptions) {
     this.#log = log;
-    this.#events = new PendingEvents(
-      api,
-      nodeName || hostname() || "unknown",
-      log,
-      options.eventBounds ?? usualEventBounds,
-    );
-    this.#statuses = new PendingStatuses(
-      new NetworkStatusWriter(api, log),
-      log,
-      options.statusBounds ?? usualStatusBounds,
-      (pod, why) => {
-        const message = `the network-status could not be written: ${why}`;
-        this.#events.add(pod, { type: "Warning", reason: "NetworkStatusNotWritten", message });
-        this.#delivery.wake();
-      },
-    );
+    const instance = nodeName || hostname() || "unknown";
+    this.#events = new PendingEvents(api, instance, log, options.eventBounds ?? usualEventBounds);
+    const writer = new NetworkStatusWriter(api, log);
+    const bounds = options.statusBounds ?? usualStatusBounds;
+    this.#statuses = new PendingStatuses(writer, log, bounds, (pod, why) => {
+      const message = `the network-status could not be written: ${why}`;
+      this.#events.add(pod, { type: "Warning", reason: "NetworkStatusNotWritten", message });
+      this.#delivery.wake();
+    });
     this.#delivery = new Delivery([this.#statuses, this.#events], log, options.pauses ?? usualPauses);
   }
 
