@@ -19,6 +19,11 @@ export interface ObjectMeta {
   readonly resourceVersion: string;
 }
 
+interface KeyedMeta extends ObjectMeta {
+  /** `namespace/name`. */
+  readonly key: string;
+}
+
 export interface ReflectorOptions<Kept> extends Pick<PagedListOptions, "path" | "metadataOnly"> {
   readonly api: Api;
   /** The kind in plural, for the log: `pods`. */
@@ -254,7 +259,11 @@ export class Reflector<Kept> {
       if (resourceVersion === "" || !page.items.every(isJsonObject)) {
         throw new ApiError(500, notAList, "the answer is no list of objects");
       }
-      for (const object of page.items) listed.add(this.#update(object));
+      for (const object of page.items) {
+        const meta = objectMeta(object);
+        listed.add(meta.key);
+        this.#update(object, meta);
+      }
     }
     for (const [key, { kept }] of this.#items) {
       if (listed.has(key)) continue;
@@ -268,25 +277,23 @@ export class Reflector<Kept> {
     for (const end of this.#syncWaiters) end();
   }
 
-  /** Keeps what `keep` makes of an object. @returns its key */
-  #update(object: JsonObject): string {
-    const meta = objectMeta(object);
-    const key = `${meta.namespace}/${meta.name}`;
+  /** Keeps what `keep` makes of an object. */
+  #update(object: JsonObject, meta: KeyedMeta): void {
+    const { key, resourceVersion } = meta;
     const before = this.#items.get(key);
-    if (before?.resourceVersion === meta.resourceVersion) return key;
-    const kept = this.#keep(object, meta, key);
+    if (before?.resourceVersion === resourceVersion) return;
+    const kept = this.#keep(object, meta);
     if (kept === undefined) this.#items.delete(key);
-    else this.#items.set(key, { resourceVersion: meta.resourceVersion, kept });
+    else this.#items.set(key, { resourceVersion, kept });
     if (kept !== undefined || before !== undefined) this.#changed(key, kept, before?.kept);
-    return key;
   }
 
-  #keep(object: JsonObject, meta: ObjectMeta, key: string): Kept | undefined {
+  #keep(object: JsonObject, meta: KeyedMeta): Kept | undefined {
     const { keep, log, kind } = this.#options;
     try {
       return keep(object, meta);
     } catch (error) {
-      log.error(`${kind}: an object cannot be used`, { object: key, error: errorText(error) });
+      log.error(`${kind}: an object cannot be used`, { object: meta.key, error: errorText(error) });
       return undefined;
     }
   }
@@ -338,19 +345,24 @@ export class Reflector<Kept> {
     const { type, object } = objectAt(line);
     if (!isJsonObject(object)) throw new ApiError(500, "", "an event without an object");
     if (type === "ERROR") throw statusError(object);
-    const { resourceVersion } = type === "BOOKMARK" ? bookmarkMeta(object) : objectMeta(object);
+    if (type === "BOOKMARK") {
+      const resourceVersion = textOf(objectAt(object, "metadata").resourceVersion);
+      if (resourceVersion === "") throw new ApiError(500, "", "a bookmark without resourceVersion");
+      this.#resourceVersion = resourceVersion;
+      return;
+    }
+    const meta = objectMeta(object);
     if (type === "ADDED" || type === "MODIFIED") {
-      if (type === "MODIFIED" && !this.#items.has(keyOf(object))) this.#unforget();
-      this.#update(object);
+      if (type === "MODIFIED" && !this.#items.has(meta.key)) this.#unforget();
+      this.#update(object, meta);
     } else if (type === "DELETED") {
-      const key = keyOf(object);
-      const before = this.#items.get(key);
-      this.#items.delete(key);
-      if (before !== undefined || this.#unforget()) this.#changed(key, undefined, before?.kept);
-    } else if (type !== "BOOKMARK") {
+      const before = this.#items.get(meta.key);
+      this.#items.delete(meta.key);
+      if (before !== undefined || this.#unforget()) this.#changed(meta.key, undefined, before?.kept);
+    } else {
       throw new ApiError(500, "", `an event of unknown type ${quoted(scalarText(type))}`);
     }
-    this.#resourceVersion = resourceVersion;
+    this.#resourceVersion = meta.resourceVersion;
   }
 
   /** An event is about an object that is not kept. @returns whether it is one that was forgotten, as far as can be said */
@@ -423,23 +435,10 @@ function isExpired(error: unknown): boolean {
 }
 
 /** @throws {ApiError} where it is no object as the API has them */
-function objectMeta(object: JsonObject): ObjectMeta {
+function objectMeta(object: JsonObject): KeyedMeta {
   const { name, namespace = "", resourceVersion } = objectAt(object, "metadata");
   if (typeof name !== "string" || typeof namespace !== "string" || textOf(resourceVersion) === "") {
     throw new ApiError(500, "", "an object without name or resourceVersion");
   }
-  return { name, namespace, resourceVersion: textOf(resourceVersion) };
-}
-
-/** @throws {ApiError} */
-function keyOf(object: JsonObject): string {
-  const { namespace, name } = objectMeta(object);
-  return `${namespace}/${name}`;
-}
-
-/** @throws {ApiError} */
-function bookmarkMeta(object: JsonObject): Pick<ObjectMeta, "resourceVersion"> {
-  const resourceVersion = textOf(objectAt(object, "metadata").resourceVersion);
-  if (resourceVersion === "") throw new ApiError(500, "", "a bookmark without resourceVersion");
-  return { resourceVersion };
+  return { name, namespace, resourceVersion: textOf(resourceVersion), key: `${namespace}/${name}` };
 }
