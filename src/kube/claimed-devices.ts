@@ -94,7 +94,7 @@ export class ClaimedDevices implements ClaimSource {
 
   /** @throws {DevicesUnknown} another pod has the name */
   async #pod(pod: PodReference): Promise<ClaimPod | undefined> {
-    const object = await this.#pods.get(pod.namespace, pod.name, { retry: true });
+    const object = await this.#pods.get(pod.namespace, pod.name, true);
     const isAnother = object !== undefined && pod.uid !== "" && object.uid !== pod.uid && !object.isStatic;
     if (!isAnother) return object;
     throw new DevicesUnknown(
@@ -141,7 +141,7 @@ export class ClaimedDevices implements ClaimSource {
     const where = `ResourceClaim ${pod.namespace}/${bounded(claimName)}`;
     let claim: KeptClaim | undefined;
     try {
-      claim = await this.#claimsOf(version).get(pod.namespace, claimName, { retry: true });
+      claim = await this.#claimsOf(version).get(pod.namespace, claimName, true);
     } catch (error) {
       throw withRightsAdvice(error);
     }
