@@ -8,6 +8,9 @@
  * leading zeros in IPv4, no zone in IPv6. One exception: a prefix length has no leading zeros here.
  */
 
+import { Character } from "../json/characters";
+import { writeByte, writeDecimal } from "../json/write";
+
 /** The longest address printed: eight groups of four hexadecimal digits. */
 export const LONGEST_ADDRESS: usize = 39;
 
@@ -20,14 +23,8 @@ export let slash: usize = 0;
 /** The text is how Go prints it: it can be copied as it is. */
 export let isCanonical: bool = false;
 
-/** Upper and lower half of the address that was read last, if it was written as IPv6. */
-let upper: u64 = 0;
-let lower: u64 = 0;
-
-const DOT: u32 = 0x2e;
-const SLASH: u32 = 0x2f;
-const COLON: u32 = 0x3a;
-const ZERO: u32 = 0x30;
+/** The groups of the address that was read last, if it was written as IPv6: 16 bits each, the first one first. */
+const groups: usize = memory.data(16, 16);
 
 /** A bit for each of 16 bytes that is this one. */
 @inline
@@ -45,8 +42,8 @@ function above(bytes: v128, byte: i8): i32 {
 @inline
 function checkIPv4(at: usize): usize {
   const bytes = v128.load(at);
-  const allDots = equalTo(bytes, <i8>DOT);
-  const allDigits = i8x16.bitmask(i8x16.lt_u(i8x16.sub(bytes, i8x16.splat(<i8>ZERO)), i8x16.splat(10)));
+  const allDots = equalTo(bytes, Character.DOT);
+  const allDigits = i8x16.bitmask(i8x16.lt_u(i8x16.sub(bytes, i8x16.splat(Character.ZERO)), i8x16.splat(10)));
   const end = ctz(~(allDots | allDigits));
   const inside = (1 << end) - 1;
   const dots = allDots & inside;
@@ -57,7 +54,7 @@ function checkIPv4(at: usize): usize {
   const threeDigits = digits & (digits >> 1) & (digits >> 2);
   if (popcnt(dots) != 3 || (starts & ends) != 0 || (threeDigits & (digits >> 3)) != 0) return 0;
   // No zero before other digits.
-  if ((equalTo(bytes, <i8>ZERO) & starts & ~(ends >> 1)) != 0) return 0;
+  if ((equalTo(bytes, Character.ZERO) & starts & ~(ends >> 1)) != 0) return 0;
   if (threeDigits != 0) {
     // Three digits, above 255: 3xx, 26x, 256.
     const aboveFive = above(bytes, 0x35);
@@ -68,48 +65,55 @@ function checkIPv4(at: usize): usize {
 }
 
 /** Value of valid dotted IPv4 text. */
-function valueOfIPv4(at: usize): u64 {
-  let value: u64 = 0;
-  let part: u64 = 0;
+function valueOfIPv4(at: usize): u32 {
+  let value: u32 = 0;
+  let part: u32 = 0;
   while (true) {
-    const byte: u32 = load<u8>(at);
-    if (byte == DOT) {
+    const byte: u32 = load<u8>(at++);
+    if (byte - Character.ZERO <= 9) {
+      part = part * 10 + (byte - Character.ZERO);
+    } else {
       value = (value << 8) | part;
       part = 0;
-    } else if (byte - ZERO > 9) {
-      return (value << 8) | part;
-    } else {
-      part = part * 10 + (byte - ZERO);
+      if (byte != Character.DOT) return value;
     }
-    at++;
   }
 }
 
 /** Value of a hexadecimal digit, or anything above 15. */
 @inline
 function hexValue(byte: u32): u32 {
-  const digit = byte - ZERO;
+  const digit = byte - Character.ZERO;
   if (digit <= 9) return digit;
   const letter = (byte | 0x20) - 0x61;
   return letter <= 5 ? letter + 10 : 255;
 }
 
-/** Reads IPv6 text at `at` into `upper` and `lower`. Returns where it ends, or 0 if it is none. */
+/** Group `index` (0 the first) of the IPv6 address that was read last. */
+@inline
+function groupAt(index: i32): u32 {
+  return load<u16>(groups + (index << 1));
+}
+
+@inline
+function setGroup(index: i32, value: u32): void {
+  store<u16>(groups + (index << 1), value);
+}
+
+/** Reads IPv6 text at `at` into `groups`. Returns where it ends, or 0 if it is none. */
 function scanIPv6(at: usize): usize {
-  let head: u64 = 0; // the groups before the sixteenth byte, as they are read: 128 bits shifted left by 16 a group
-  let tail: u64 = 0;
-  let groups = 0;
+  let count = 0;
   let gap = -1; // number of groups before "::"
 
-  if (<u32>load<u8>(at) == COLON) {
-    if (<u32>load<u8>(at, 1) != COLON) return 0;
+  if (load<u8>(at) == Character.COLON) {
+    if (load<u8>(at, 1) != Character.COLON) return 0;
     gap = 0;
     at += 2;
   }
-  while (groups < 8) {
+  while (count < 8) {
     let value = hexValue(load<u8>(at));
     if (value > 15) {
-      if (gap == groups) break; // "::" at the end
+      if (gap == count) break; // "::" at the end
       return 0;
     }
     const start = at;
@@ -121,55 +125,30 @@ function scanIPv6(at: usize): usize {
       value = (value << 4) | digit;
       at += 1;
     }
-    if (<u32>load<u8>(at) == DOT) {
+    if (load<u8>(at) == Character.DOT) {
       // The last 32 bits may be written as IPv4.
-      if (groups > 6 || (gap < 0 && groups != 6)) return 0;
+      if (count > 6 || (gap < 0 && count != 6)) return 0;
       at = checkIPv4(start);
       if (at == 0) return 0;
-      head = (head << 32) | (tail >> 32);
-      tail = (tail << 32) | valueOfIPv4(start);
-      groups += 2;
+      const last = valueOfIPv4(start);
+      setGroup(count++, last >> 16);
+      setGroup(count++, last & 0xffff);
       break;
     }
-    head = (head << 16) | (tail >> 48);
-    tail = (tail << 16) | value;
-    groups += 1;
-    if (groups == 8 || <u32>load<u8>(at) != COLON) break;
+    setGroup(count++, value);
+    if (count == 8 || load<u8>(at) != Character.COLON) break;
     at += 1;
-    if (<u32>load<u8>(at) == COLON) {
+    if (load<u8>(at) == Character.COLON) {
       if (gap >= 0) return 0;
-      gap = groups;
+      gap = count;
       at += 1;
     }
   }
-  if (gap < 0) {
-    if (groups != 8) return 0;
-  } else {
-    if (groups == 8) return 0; // "::" stands for one group at the least
-    // The groups after the gap stay where they are, those before it move to the front.
-    const after = (groups - gap) << 4;
-    const missing = (8 - groups) << 4;
-    let afterHead: u64 = 0;
-    let afterTail: u64 = tail;
-    if (after < 64) {
-      afterTail = tail & (((<u64>1) << after) - 1);
-    } else if (after < 128) {
-      afterHead = after == 64 ? 0 : head & (((<u64>1) << (after - 64)) - 1);
-    }
-    const beforeHead = head ^ afterHead;
-    const beforeTail = tail ^ afterTail;
-    if (missing >= 64) {
-      head = missing == 128 ? 0 : beforeTail << (missing - 64);
-      tail = 0;
-    } else {
-      head = (beforeHead << missing) | (beforeTail >> (64 - missing));
-      tail = beforeTail << missing;
-    }
-    head |= afterHead;
-    tail |= afterTail;
-  }
-  upper = head;
-  lower = tail;
+  if (gap < 0) return count == 8 ? at : 0;
+  if (count == 8) return 0; // "::" stands for one group at the least
+  // The groups after the gap move to the end.
+  const missing = 8 - count;
+  for (let index = 7; index >= gap; index--) setGroup(index, index - missing >= gap ? groupAt(index - missing) : 0);
   return at;
 }
 
@@ -178,9 +157,9 @@ function scanIPv6(at: usize): usize {
 function looksLikeIPv4(at: usize): bool {
   // The second, third or fourth byte of an IPv4 address is its first dot.
   return (
-    <u32>load<u8>(at, 1) == DOT ||
-    (<u32>load<u8>(at, 1) - ZERO <= 9 &&
-      (<u32>load<u8>(at, 2) == DOT || (<u32>load<u8>(at, 2) - ZERO <= 9 && <u32>load<u8>(at, 3) == DOT)))
+    load<u8>(at, 1) == Character.DOT ||
+    (<u32>load<u8>(at, 1) - Character.ZERO <= 9 &&
+      (load<u8>(at, 2) == Character.DOT || (<u32>load<u8>(at, 2) - Character.ZERO <= 9 && load<u8>(at, 3) == Character.DOT)))
   );
 }
 
@@ -202,7 +181,8 @@ function takeIPv4(at: usize): usize {
 function takeIPv6(at: usize): usize {
   isCanonical = false;
   const end = scanIPv6(at);
-  family = upper == 0 && lower >>> 32 == 0xffff ? 4 : 6;
+  // ::ffff:a.b.c.d
+  family = load<u64>(groups) == 0 && load<u32>(groups, 8) == 0xffff_0000 ? 4 : 6;
   return end;
 }
 
@@ -213,17 +193,17 @@ function takeIPv6(at: usize): usize {
 export function scanCidr(at: usize): usize {
   const isPlain = looksLikeIPv4(at);
   at = isPlain ? takeIPv4(at) : takeIPv6(at);
-  if (at == 0 || <u32>load<u8>(at) != SLASH) return 0;
+  if (at == 0 || load<u8>(at) != Character.SLASH) return 0;
   slash = at;
-  let length = <u32>load<u8>(at, 1) - ZERO;
+  let length = <u32>load<u8>(at, 1) - Character.ZERO;
   if (length > 9) return 0;
   at += 2;
-  let digit = <u32>load<u8>(at) - ZERO;
+  let digit = <u32>load<u8>(at) - Character.ZERO;
   if (digit <= 9) {
     if (length == 0) return 0;
     length = length * 10 + digit;
     at += 1;
-    digit = <u32>load<u8>(at) - ZERO;
+    digit = <u32>load<u8>(at) - Character.ZERO;
     if (digit <= 9) {
       length = length * 10 + digit;
       at += 1;
@@ -234,31 +214,6 @@ export function scanCidr(at: usize): usize {
   if (!isPlain && family == 4) length = length > 96 ? length - 96 : 0;
   prefixLength = length;
   return at;
-}
-
-/** Writes a number below 1000 in decimal. Returns where it ends. */
-function printSmall(number: u32, out: usize): usize {
-  if (number >= 100) {
-    store<u8>(out, ZERO + number / 100);
-    number %= 100;
-    store<u8>(out, ZERO + number / 10, 1);
-    store<u8>(out, ZERO + (number % 10), 2);
-    return out + 3;
-  }
-  if (number >= 10) {
-    store<u8>(out, ZERO + number / 10);
-    store<u8>(out, ZERO + (number % 10), 1);
-    return out + 2;
-  }
-  store<u8>(out, ZERO + number);
-  return out + 1;
-}
-
-/** Group `index` (0 the first) of the IPv6 address in `upper` and `lower`. */
-@inline
-function groupAt(index: i32): u32 {
-  const half = index < 4 ? upper : lower;
-  return <u32>(half >> ((3 - (index & 3)) << 4)) & 0xffff;
 }
 
 /**
@@ -281,21 +236,18 @@ export function writeCidr(out: usize, text: usize): usize {
   scanCidr(text);
   const length = prefixLength;
   out = writeAddress(out, text);
-  store<u8>(out, SLASH);
-  return printSmall(length, out + 1);
+  return writeDecimal(writeByte(out, Character.SLASH), length);
 }
 
 /** Writes the address that takeIPv6 has read last. */
 function printAddress(out: usize): usize {
   if (family == 4) {
-    for (let shift = 24; shift >= 0; shift -= 8) {
-      out = printSmall((<u32>lower >> shift) & 0xff, out);
-      if (shift != 0) {
-        store<u8>(out, DOT);
-        out += 1;
-      }
+    for (let index = 6; index < 8; index++) {
+      const group = groupAt(index);
+      out = writeByte(writeDecimal(out, group >> 8), Character.DOT);
+      out = writeByte(writeDecimal(out, group & 0xff), Character.DOT);
     }
-    return out;
+    return out - 1;
   }
   // The longest run of two or more zero groups, the first of equals, becomes "::".
   let gapStart = -1;
@@ -316,19 +268,13 @@ function printAddress(out: usize): usize {
       index += gapLength - 1;
       continue;
     }
-    if (index != 0 && index != gapStart + gapLength) {
-      store<u8>(out, COLON);
-      out += 1;
-    }
+    if (index != 0 && index != gapStart + gapLength) out = writeByte(out, Character.COLON);
     const group = groupAt(index);
-    let started = false;
-    for (let shift = 12; shift >= 0; shift -= 4) {
+    let shift = 12;
+    while (shift > 0 && group >> shift == 0) shift -= 4;
+    for (; shift >= 0; shift -= 4) {
       const digit = (group >> shift) & 15;
-      if (digit != 0 || started || shift == 0) {
-        store<u8>(out, digit < 10 ? ZERO + digit : 0x57 + digit);
-        out += 1;
-        started = true;
-      }
+      out = writeByte(out, digit < 10 ? Character.ZERO + digit : 0x57 + digit);
     }
   }
   return out;
