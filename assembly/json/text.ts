@@ -94,22 +94,32 @@ export function unitsOf(start: usize, end: usize): u32 {
   return units;
 }
 
+/** What `differences` returns for texts of different lengths. */
+const OTHER_LENGTH: u64 = u64.MAX_VALUE;
+
+/** The bits in which a text differs from one of the program's own, which is ASCII: eight bytes over each other; 0: it is this one. */
+@inline
+function differences(start: usize, end: usize, text: string): u64 {
+  const length = <usize>text.length;
+  if (end - start != length) return OTHER_LENGTH;
+  const expected = changetype<usize>(text);
+  let all: u64 = 0;
+  for (let offset: usize = 0; offset < length; offset += 8) {
+    const units = v128.load(expected + (offset << 1));
+    let some = load<u64>(start + offset) ^ i64x2.extract_lane(i8x16.narrow_i16x8_u(units, units), 0);
+    // Bytes behind the two texts do not count.
+    if (length - offset < 8) some <<= (8 - (length - offset)) << 3;
+    all |= some;
+  }
+  return all;
+}
+
 /**
  * Is the text from `start` up to `end` this one?
  * @param text ASCII
  */
 export function textIs(start: usize, end: usize, text: string): bool {
-  const length = <usize>text.length;
-  if (end - start != length) return false;
-  const expected = changetype<usize>(text);
-  for (let offset: usize = 0; offset < length; offset += 8) {
-    const units = v128.load(expected + (offset << 1));
-    let difference = load<u64>(start + offset) ^ i64x2.extract_lane(i8x16.narrow_i16x8_u(units, units), 0);
-    // Bytes behind the two texts do not count.
-    if (length - offset < 8) difference <<= (8 - (length - offset)) << 3;
-    if (difference) return false;
-  }
-  return true;
+  return !differences(start, end, text);
 }
 
 /**
@@ -121,7 +131,7 @@ export function keyIs(text: string): bool {
   return textIs(keyStart, keyEnd, text);
 }
 
-/** Whether the key of the last keyIsInAnyCase that was true is written exactly so. */
+/** Is the key that keyIsInAnyCase was last asked about written exactly so? */
 export let keyIsExact: bool = false;
 
 /** In each byte the bit in which a letter's two cases differ. */
@@ -132,17 +142,7 @@ const CASE_BITS: u64 = 0x2020202020202020;
  * @param text ASCII letters only: of other characters that bit makes others
  */
 export function keyIsInAnyCase(text: string): bool {
-  const length = <usize>text.length;
-  if (keyEnd - keyStart != length) return false;
-  const expected = changetype<usize>(text);
-  let differences: u64 = 0;
-  for (let offset: usize = 0; offset < length; offset += 8) {
-    const units = v128.load(expected + (offset << 1));
-    let difference = load<u64>(keyStart + offset) ^ i64x2.extract_lane(i8x16.narrow_i16x8_u(units, units), 0);
-    if (length - offset < 8) difference <<= (8 - (length - offset)) << 3;
-    if (difference & ~CASE_BITS) return false;
-    differences |= difference;
-  }
-  keyIsExact = !differences;
-  return true;
+  const all = differences(keyStart, keyEnd, text);
+  keyIsExact = !all;
+  return !(all & ~CASE_BITS);
 }
