@@ -66,14 +66,10 @@ export function startCollection(field: Field): void {
 
 /** Notes the address read last. */
 export function collectAddress(): bool {
-  if (!ensure(end + ADDRESS_SIZE)) return false;
-  const address = changetype<Address>(end);
-  address.text = addressIsCanonical && startOf(Field.ADDRESS) == addressWritten + 1 ? addressWritten + 1 : 0;
-  address.textEnd = slash;
-  address.written = addressWritten;
+  const address = note(addressWritten, addressIsCanonical, Field.ADDRESS, slash);
+  if (address === null) return false;
   address.place = ipInterface == NO_INTERFACE ? NO_PLACE : placeOf(ipInterface);
   address.hasGateway = startOf(Field.GATEWAY) != 0;
-  end += ADDRESS_SIZE;
   return true;
 }
 
@@ -84,13 +80,19 @@ function placeOf(index: i64): i32 {
 /** Notes the gateway of the route read last, if that is a default route with a gateway. */
 export function collectGateway(): bool {
   if (!addressIsDefault || !startOf(Field.GW)) return true;
-  if (!ensure(end + ADDRESS_SIZE)) return false;
+  return note(gatewayWritten, gatewayIsCanonical, Field.GW, endOf(Field.GW)) !== null;
+}
+
+/** Null, after fail(), if there is no memory left. */
+@inline
+function note(written: usize, isCanonical: bool, field: Field, textEnd: usize): Address | null {
+  if (!ensure(end + ADDRESS_SIZE)) return null;
   const address = changetype<Address>(end);
-  address.text = gatewayIsCanonical && startOf(Field.GW) == gatewayWritten + 1 ? gatewayWritten + 1 : 0;
-  address.textEnd = endOf(Field.GW);
-  address.written = gatewayWritten;
+  address.text = isCanonical && startOf(field) == written + 1 ? written + 1 : 0;
+  address.textEnd = textEnd;
+  address.written = written;
   end += ADDRESS_SIZE;
-  return true;
+  return address;
 }
 
 /** Ends the list. */
@@ -106,25 +108,21 @@ export function endCollection(): bool {
   return end == start || allocate(end - start) != 0;
 }
 
-/** Prints an address of `ips`, without prefix length, in quotes. */
+/** Prints an address of `ips` without its prefix length, in quotes. */
 export function writeAddressOf(address: Address, to: usize): usize {
-  if (address.text) return writeQuoted(address, to);
-  readCidr(address.written, Field.ADDRESS, 0);
-  return writeCanonical(startOf(Field.ADDRESS), to);
+  if (!address.text) readCidr(address.written, Field.ADDRESS, 0);
+  return writeQuoted(address, startOf(Field.ADDRESS), to);
 }
 
 /** Prints a gateway, in quotes. */
 export function writeGatewayOf(address: Address, to: usize): usize {
-  if (address.text) return writeQuoted(address, to);
-  readAddress(address.written, Field.GW, 0);
-  return writeCanonical(startOf(Field.GW), to);
+  if (!address.text) readAddress(address.written, Field.GW, 0);
+  return writeQuoted(address, startOf(Field.GW), to);
 }
 
-function writeQuoted(address: Address, to: usize): usize {
-  to = writeBytes(writeByte(to, Character.QUOTE), address.text, address.textEnd);
+/** @param read text of the address, where it cannot be copied */
+function writeQuoted(address: Address, read: usize, to: usize): usize {
+  to = writeByte(to, Character.QUOTE);
+  to = address.text ? writeBytes(to, address.text, address.textEnd) : writeAddress(to, read);
   return writeByte(to, Character.QUOTE);
-}
-
-function writeCanonical(text: usize, to: usize): usize {
-  return writeByte(writeAddress(writeByte(to, Character.QUOTE), text), Character.QUOTE);
 }

@@ -89,16 +89,9 @@ export function writeDns(to: usize): usize {
 }
 
 function dnsKey(field: Field): string {
-  switch (field) {
-    case Field.NAMESERVERS:
-      return '"nameservers":';
-    case Field.DOMAIN:
-      return '"domain":';
-    case Field.SEARCH:
-      return '"search":';
-    default:
-      return '"options":';
-  }
+  if (field == Field.NAMESERVERS) return '"nameservers":';
+  if (field == Field.DOMAIN) return '"domain":';
+  return field == Field.SEARCH ? '"search":' : '"options":';
 }
 
 /** Do the DNS settings read last say anything? */

@@ -14,42 +14,36 @@ export const NO_VERSION: i32 = -1;
 /** versionAt: not a version of the specification. */
 export const UNKNOWN_VERSION: i32 = -2;
 
-/** A version's text and the quote after it are six bytes. */
-const MASK: u64 = 0xffff_ffff_ffff;
-const QUOTED_0_1_0: u64 = 0x22_30_2e_31_2e_30;
-const QUOTED_0_2_0: u64 = 0x22_30_2e_32_2e_30;
-const QUOTED_0_3_0: u64 = 0x22_30_2e_33_2e_30;
-const QUOTED_0_3_1: u64 = 0x22_31_2e_33_2e_30;
-const QUOTED_0_4_0: u64 = 0x22_30_2e_34_2e_30;
-const QUOTED_1_0_0: u64 = 0x22_30_2e_30_2e_31;
-const QUOTED_1_1_0: u64 = 0x22_30_2e_31_2e_31;
+/** The versions by their number: text and the quote after it, six bytes as a little-endian number. */
+const quoted: usize = memory.data<u64>([
+  0x22_30_2e_31_2e_30,
+  0x22_30_2e_32_2e_30,
+  0x22_30_2e_33_2e_30,
+  0x22_31_2e_33_2e_30,
+  0x22_30_2e_34_2e_30,
+  0x22_30_2e_30_2e_31,
+  0x22_30_2e_31_2e_31,
+]);
+const QUOTED_MASK: u64 = 0xffff_ffff_ffff;
 
 /** Length of a version's text. */
 const VERSION_LENGTH: usize = 5;
 
+@inline
+function quotedVersion(version: i32): u64 {
+  return load<u64>(quoted + (<usize>version << 3));
+}
+
 /** Number of the version whose text, ended by a quote, is at `at`; NO_VERSION or UNKNOWN_VERSION if it is none. */
 export function versionAt(at: usize): i32 {
-  const text = load<u64>(at) & MASK;
-  if (text == QUOTED_1_0_0) return 5;
-  if (text == QUOTED_1_1_0) return NEWEST_VERSION;
-  if (text == QUOTED_0_3_1) return 3;
-  if (text == QUOTED_0_4_0) return 4;
-  if (text == QUOTED_0_3_0) return 2;
-  if (text == QUOTED_0_2_0) return 1;
-  if (text == QUOTED_0_1_0) return 0;
+  const text = load<u64>(at) & QUOTED_MASK;
+  for (let version = NEWEST_VERSION; version >= 0; version--) if (quotedVersion(version) == text) return version;
   return (text & 0xff) == 0x22 ? NO_VERSION : UNKNOWN_VERSION;
 }
 
 /** Writes the text of a version, without quotes; 8 bytes are written. Returns where it ends. */
 export function writeVersion(version: i32, out: usize): usize {
-  let text = QUOTED_1_1_0;
-  if (version == 0) text = QUOTED_0_1_0;
-  else if (version == 1) text = QUOTED_0_2_0;
-  else if (version == 2) text = QUOTED_0_3_0;
-  else if (version == 3) text = QUOTED_0_3_1;
-  else if (version == 4) text = QUOTED_0_4_0;
-  else if (version == 5) text = QUOTED_1_0_0;
-  store<u64>(out, text);
+  store<u64>(out, quotedVersion(version));
   return out + VERSION_LENGTH;
 }
 
