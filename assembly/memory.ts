@@ -98,11 +98,13 @@ export function terminate(pointer: usize, length: usize): void {
 }
 
 /**
- * Notes what is wrong. Scanners return its 0 to their callers, who return it to theirs: 0 is never a valid address.
+ * Notes what is wrong; later failures of the same call are not noted. Scanners return its 0 to their callers, who return it to
+ * theirs: 0 is never a valid address, and the byte there is zero.
  * @param at address of the first offending byte within an input, or 0
  * @param field name of the field concerned, for shape errors
  */
 export function fail(status: Status, at: usize, field: string | null = null): usize {
+  if (failure()) return 0;
   store<u32>(header + ERROR_STATUS, status);
   store<u32>(header + ERROR_POINTER, at);
   store<u32>(header + ERROR_FIELD, changetype<usize>(field));

@@ -4,7 +4,7 @@ import { allocate, extend, fail, failure, MAX_OUTPUT, openEnd, succeed, terminat
 import { Status } from "../status";
 import { Character } from "../json/characters";
 import { addKey, createKeyTable, findKey, KeyEntry, KeyTable } from "../json/key-table";
-import { enterObject, finish, nextMember, readKey, skipValue } from "../json/scan";
+import { enterObject, finish, isMember, leave, nextMember, readKey, skipValue } from "../json/scan";
 import { keyIsExact, keyIsInAnyCase } from "../json/text";
 import { writeByte, writeBytes, writeString, writeText } from "../json/write";
 import { Field } from "./fields";
@@ -91,21 +91,18 @@ function prepareDevice(start: usize, end: usize): bool {
 function prepareArgs(cniArgs: usize, length: usize): bool {
   let p = enterInput(cniArgs, length);
   const keys = createKeyTable(length);
-  if (!p || keys === null) return false;
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
+  if (keys === null) return false;
+  while (isMember(p)) {
     const value = readKey(p);
-    if (!value) return false;
     const entry = addKey(keys);
     if (entry === null) return false;
     const end = skipValue(value, 1);
-    if (!end) return false;
     // The whole member: its key is written as it was.
     entry.valueStart = p;
     entry.valueEnd = end;
     p = nextMember(end);
-    if (!p) return false;
   }
-  if (!finish(p + 1, cniArgs + length)) return false;
+  if (!finish(leave(p), cniArgs + length)) return false;
   argsKeys = keys;
   argsStart = allocate(length + 64);
   if (!argsStart) return false;
@@ -238,9 +235,8 @@ function writeArgs(plugin: Outline, comma: bool): bool {
     if (!expectObject(cni, "args.cni")) return false;
     let any = keys.first !== null;
     let p = enterObject(cni);
-    while (load<u8>(p) != Character.CLOSE_BRACE) {
+    while (isMember(p)) {
       const value = readKey(p);
-      if (!value) return false;
       const overridden = findKey(keys) !== null;
       const end = skipValue(value, 0);
       if (!overridden) {
@@ -252,9 +248,8 @@ function writeArgs(plugin: Outline, comma: bool): bool {
   }
   if (!putByte(Character.CLOSE_BRACE)) return false;
   let p = enterObject(member.valueStart);
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
+  while (isMember(p)) {
     const value = readKey(p);
-    if (!value) return false;
     const isCni = keyIsInAnyCase("cni");
     const end = skipValue(value, 0);
     if (!isCni && !put(p, end, true)) return false;
@@ -268,9 +263,8 @@ function findCni(args: usize): usize {
   let exact: usize = 0;
   let other: usize = 0;
   let p = enterObject(args);
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
+  while (isMember(p)) {
     const value = readKey(p);
-    if (!value) return 0;
     if (keyIsInAnyCase("cni") && !isNull(value)) {
       if (keyIsExact) exact = value;
       else other = value;

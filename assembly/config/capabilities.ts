@@ -4,7 +4,7 @@ import { fail } from "../memory";
 import { Status } from "../status";
 import { Character } from "../json/characters";
 import { addKey, createKeyTable, KeyEntry, KeyTable } from "../json/key-table";
-import { enterObject, nextMember, readKey, skipValue } from "../json/scan";
+import { enterObject, isMember, nextMember, readKey, skipValue } from "../json/scan";
 
 /**
  * Reads a valid `capabilities` object.
@@ -14,7 +14,7 @@ export function readCapabilities(start: usize, end: usize): KeyTable | null {
   const table = createKeyTable(end - start);
   if (table === null) return null;
   let p = enterObject(start);
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
+  while (isMember(p)) {
     const value = readKey(p);
     const entry = addKey(table);
     if (entry === null) return null;

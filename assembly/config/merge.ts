@@ -4,7 +4,7 @@ import { allocate, failure, succeed } from "../memory";
 import { Status } from "../status";
 import { Character } from "../json/characters";
 import { findKey, KeyTable } from "../json/key-table";
-import { finish, nextMember, readKey, skipValue } from "../json/scan";
+import { finish, isMember, leave, nextMember, readKey, skipValue } from "../json/scan";
 import { writeByte, writeBytes, writeString, writeText } from "../json/write";
 import { readCapabilities } from "./capabilities";
 import { keyIsExact } from "../json/text";
@@ -59,10 +59,8 @@ export function mergeConfig(
   let ownRuntimeConfigEnd: usize = 0;
 
   let p = enterInput(plugin, pluginLength);
-  if (!p) return failure();
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
+  while (isMember(p)) {
     const value = readKey(p);
-    if (!value) return failure();
     const field = fieldOfKey();
     const isExact = keyIsExact;
     const end = skipValue(value, 1);
@@ -99,9 +97,8 @@ export function mergeConfig(
       run = 0;
     }
     p = nextMember(end);
-    if (!p) return failure();
   }
-  if (!finish(p + 1, plugin + pluginLength)) return failure();
+  if (!finish(leave(p), plugin + pluginLength)) return failure();
   if (run) out = writeBytes(writeByte(out, Character.COMMA), run, runEnd);
   let start = output;
   if (hasOtherNetwork) {
@@ -160,21 +157,17 @@ function writeNetwork(
 /** Notes the members of the runtimeConfig input whose keys are marked. False after fail(). */
 function findSupported(runtimeConfig: usize, length: usize, supported: KeyTable): bool {
   let p = enterInput(runtimeConfig, length);
-  if (!p) return false;
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
+  while (isMember(p)) {
     const value = readKey(p);
-    if (!value) return false;
     const entry = findKey(supported);
     const end = skipValue(value, 1);
-    if (!end) return false;
     if (entry !== null && entry.marked) {
       entry.valueStart = p;
       entry.valueEnd = end;
     }
     p = nextMember(end);
-    if (!p) return false;
   }
-  return finish(p + 1, runtimeConfig + length);
+  return finish(leave(p), runtimeConfig + length);
 }
 
 /** Writes `,"runtimeConfig":{…}` with the members found; nothing if there is none. Returns the address after it. */

@@ -10,6 +10,9 @@ import {
   enterArray,
   enterObject,
   finish,
+  isElement,
+  isMember,
+  leave,
   nextElement,
   nextMember,
   readKey,
@@ -114,18 +117,15 @@ function outlineValue(start: usize, depth: i32): Outline | null {
     return outline.end ? outline : null;
   }
   let p = enterObject(start);
-  if (!p) return null;
-  if (load<u8>(p) != Character.CLOSE_BRACE) outline.firstMember = p;
+  if (isMember(p)) outline.firstMember = p;
   let previousEnd: usize = 0;
   let last: Member | null = null;
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
+  while (isMember(p)) {
     const value = readKey(p);
-    if (!value) return null;
     const field = fieldOfKey();
     let end: usize;
     if (field == Field.OTHER) {
       end = skipValue(value, depth + 1);
-      if (!end) return null;
     } else {
       const member = addMember(field);
       if (member === null) return null;
@@ -144,7 +144,6 @@ function outlineValue(start: usize, depth: i32): Outline | null {
       } else {
         end = skipValue(value, depth + 1);
       }
-      if (!end) return null;
       member.start = p;
       member.valueStart = value;
       member.valueEnd = end;
@@ -152,10 +151,9 @@ function outlineValue(start: usize, depth: i32): Outline | null {
     }
     previousEnd = end;
     p = nextMember(end);
-    if (!p) return null;
   }
-  outline.end = p + 1;
-  return outline;
+  outline.end = leave(p);
+  return p ? outline : null;
 }
 
 function addMember(field: Field): Member | null {
@@ -175,28 +173,23 @@ function outlineIpam(member: Member, ipam: usize, depth: i32): usize {
   let exact: usize = 0;
   let other: usize = 0;
   let p = enterObject(ipam);
-  if (!p) return 0;
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
+  while (isMember(p)) {
     const value = readKey(p);
-    if (!value) return 0;
     if (keyIsInAnyCase("type") && !isNull(value)) {
       if (keyIsExact) exact = value;
       else other = value;
     }
-    const end = skipValue(value, depth + 1);
-    if (!end) return 0;
-    p = nextMember(end);
-    if (!p) return 0;
+    p = nextMember(skipValue(value, depth + 1));
   }
   member.ipamType = exact ? exact : other;
-  return p + 1;
+  return leave(p);
 }
 
 function outlinePlugins(member: Member, array: usize): usize {
   let count = 0;
   let last: Outline | null = null;
   let p = enterArray(array);
-  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+  while (isElement(p)) {
     if (++count > MAX_PLUGINS) return fail(Status.TOO_MANY_PLUGINS, p);
     const plugin = outlineValue(p, 2);
     if (plugin === null) return 0;
@@ -204,7 +197,6 @@ function outlinePlugins(member: Member, array: usize): usize {
     else last.next = plugin;
     last = plugin;
     p = nextElement(plugin.end);
-    if (!p) return 0;
   }
-  return p + 1;
+  return leave(p);
 }

@@ -1,6 +1,6 @@
 /** Checks of what kind a value is. Everywhere, `null` counts as not being there, as it does for Go. */
 
-import { fail, terminate } from "../memory";
+import { fail, failure, terminate } from "../memory";
 import { Status } from "../status";
 import { Character } from "../json/characters";
 import { enterObject, finish, skipBlanks, skipValue } from "../json/scan";
@@ -17,23 +17,22 @@ export function isNull(p: usize): bool {
  * @returns false, after fail(), if it is not
  */
 export function expectObject(p: usize, field: string | null): bool {
-  if (load<u8>(p) == Character.OPEN_BRACE || isNull(p)) return true;
-  fail(Status.NOT_AN_OBJECT, p, field);
-  return false;
+  return expectFirst(p, Character.OPEN_BRACE, Status.NOT_AN_OBJECT, field);
 }
 
 /** The same for a string. */
 export function expectString(p: usize, field: string): bool {
-  if (load<u8>(p) == Character.QUOTE || isNull(p)) return true;
-  fail(Status.NOT_A_STRING, p, field);
-  return false;
+  return expectFirst(p, Character.QUOTE, Status.NOT_A_STRING, field);
 }
 
 /** The same for an array. */
-export function expectArray(p: usize, field: string | null): bool {
-  if (load<u8>(p) == Character.OPEN_BRACKET || isNull(p)) return true;
-  fail(Status.NOT_AN_ARRAY, p, field);
-  return false;
+export function expectArray(p: usize, field: string): bool {
+  return expectFirst(p, Character.OPEN_BRACKET, Status.NOT_AN_ARRAY, field);
+}
+
+function expectFirst(p: usize, first: u8, status: Status, field: string | null): bool {
+  if (load<u8>(p) != first && !isNull(p)) fail(status, p, field);
+  return !failure();
 }
 
 /**

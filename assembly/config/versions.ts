@@ -3,7 +3,7 @@
 import { fail } from "../memory";
 import { Status } from "../status";
 import { Character } from "../json/characters";
-import { enterArray, nextElement, skipString, skipValue } from "../json/scan";
+import { enterArray, isElement, nextElement, skipString, skipValue } from "../json/scan";
 import { Field } from "./fields";
 import { Outline } from "./outline";
 import { expectArray, expectString } from "./shape";
@@ -24,7 +24,7 @@ export function highestVersion(list: Outline): usize {
   let best = -1;
   let bestAt: usize = 0;
   let p = enterArray(versions.valueStart);
-  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+  while (isElement(p)) {
     if (load<u8>(p) != Character.QUOTE) return fail(Status.NOT_A_STRING, p, "cniVersions");
     const version = versionAt(p);
     if (version < 0) return fail(Status.BAD_VERSION, p, "cniVersions");

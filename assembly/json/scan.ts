@@ -2,27 +2,23 @@
  * The validating JSON scanner (RFC 8259): moves an address over bytes and makes nothing of them.
  *
  * Every function takes the address of where something starts and returns the address after it, or 0 when the bytes are not
- * JSON; status and address of the offending byte are then in the header (see memory.ts) and the caller just returns 0.
- * Inputs end with zero bytes (`terminate`): no function needs to know where the end is.
+ * JSON; status and address of the offending byte are then in the header (see memory.ts). At address 0 there is a zero byte, which
+ * JSON has nowhere: given a 0, every function returns 0, and the first failure is the one that is reported. So a failure need not
+ * be looked at before the end of what is read. Inputs end with zero bytes (`terminate`): no function needs to know where the end is.
  *
- * An object is read like this (an array likewise, with enterArray and nextElement):
+ * An object is read like this (an array likewise, with enterArray, isElement and nextElement):
  *
  *     // `at`: its opening brace, looked at by the caller; `depth`: how many containers are open around it.
  *     let p = enterObject(at);
- *     if (!p) return 0;
- *     while (load<u8>(p) != Character.CLOSE_BRACE) {
+ *     while (isMember(p)) {
  *       const value = readKey(p);                // keyStart and keyEnd are the key now, decoded
- *       if (!value) return 0;
  *       if (keyIs("mtu")) …
- *       const end = skipValue(value, depth + 1);
- *       if (!end) return 0;
- *       p = nextMember(end);
- *       if (!p) return 0;
+ *       p = nextMember(skipValue(value, depth + 1));
  *     }
- *     const objectEnd = p + 1;
+ *     const objectEnd = leave(p);
  */
 
-import { ensure, fail, openEnd } from "../memory";
+import { ensure, fail, failure, openEnd } from "../memory";
 import { Status } from "../status";
 import { Character } from "./characters";
 import { decodeText } from "./text";
@@ -73,18 +69,6 @@ function skipBlankRun(p: usize): usize {
   }
 }
 
-/**
- * Skips a string.
- * @param p address after its opening quote
- * @returns address after its closing quote
- */
-@inline
-function skipStringBody(p: usize): usize {
-  const bytes = v128.load(p);
-  const stops = stringStops(bytes);
-  return stops ? skipStringFromStop(p + ctz(stops)) : skipStringFrom(p + 16);
-}
-
 /** Bit mask of the bytes that end a plain run of a string: quote, backslash, controls, and (being negative) all that is not ASCII. */
 @inline
 function stringStops(bytes: v128): i32 {
@@ -97,51 +81,6 @@ function stringStops(bytes: v128): i32 {
       ),
     ),
   );
-}
-
-/*
- * Inside containers, where strings follow each other closely, the stops of 64 bytes are found at once and then looked up: the
- * processor need not wait for the end of one string before it looks at the bytes of the next. Half again as fast.
- */
-
-/** Where the 64 bytes start, and a bit for each that is a stop, the lowest for the first. */
-let window: usize = 0;
-let windowStops: u64 = 0;
-
-@inline
-function openWindow(p: usize): void {
-  window = p;
-  windowStops =
-    <u64>stringStops(v128.load(p)) |
-    ((<u64>stringStops(v128.load(p, 16))) << 16) |
-    ((<u64>stringStops(v128.load(p, 32))) << 32) |
-    ((<u64>stringStops(v128.load(p, 48))) << 48);
-}
-
-/** The first byte from `p` on that ends a plain run of a string. */
-@inline
-function findStop(p: usize): usize {
-  const offset = p - window;
-  if (offset < 64) {
-    const stops = windowStops >> offset;
-    if (stops) return p + <usize>ctz(stops);
-  }
-  openWindow(p);
-  return windowStops ? p + <usize>ctz(windowStops) : findFarStop(p + 64);
-}
-
-function findFarStop(p: usize): usize {
-  while (true) {
-    const stops = stringStops(v128.load(p));
-    if (stops) return p + ctz(stops);
-    p += 16;
-  }
-}
-
-/** The rest of a string whose next stop is at `p`. */
-@inline
-function skipStringFromStop(p: usize): usize {
-  return load<u8>(p) == Character.QUOTE ? p + 1 : skipStringFrom(p);
 }
 
 /** The rest of a string: long ones, escapes, UTF-8. */
@@ -207,7 +146,10 @@ function skipEscape(p: usize): usize {
  */
 @inline
 export function skipString(p: usize): usize {
-  return skipStringBody(p + 1);
+  const stops = stringStops(v128.load(++p));
+  if (!stops) return skipStringFrom(p + 16);
+  p += ctz(stops);
+  return load<u8>(p) == Character.QUOTE ? p + 1 : skipStringFrom(p);
 }
 
 /** Skips a number: `p` is at a digit or a minus sign. */
@@ -299,66 +241,37 @@ function isOpening(byte: u32): bool {
 }
 
 function skipContainer(p: usize, depth: i32): usize {
-  openWindow(p);
   let level = depth;
   /** The bracket that closes the innermost open container; 0: none is open yet. */
   let closing: u32 = 0;
   while (true) {
     // Here p is at a key if the innermost container is an object, else at a value.
-    let valueSkipped = false;
     if (closing == Character.CLOSE_BRACE) {
       if (load<u8>(p) != Character.QUOTE) return fail(Status.EXPECTED_KEY, p);
-      p++;
-      // As long as the members are strings written without blanks between them, one look each is enough for what
-      // separates key and value, and value and key.
-      while (true) {
-        let stop = findStop(p);
-        const bytes = load<u32>(stop);
-        if ((bytes & 0xffffff) == 0x223a22) {
-          p = stop + 3; // ":"
-        } else if (bytes == 0x22203a22) {
-          p = stop + 4; // ": "
-        } else {
-          p = skipStringFromStop(stop);
-          if (!p) return 0;
-          p = skipColon(p);
-          if (!p) return 0;
-          break;
-        }
-        stop = findStop(p);
-        if ((load<u32>(stop) & 0xffffff) == 0x222c22) {
-          p = stop + 3; // ","
-        } else {
-          p = skipStringFromStop(stop);
-          if (!p) return 0;
-          valueSkipped = true;
-          break;
-        }
-      }
-    }
-
-    if (!valueSkipped) {
-      const byte: u32 = load<u8>(p);
-      if (byte == Character.QUOTE) {
-        p = skipStringFromStop(findStop(p + 1));
-      } else if (isOpening(byte)) {
-        if (level == MAX_DEPTH) return fail(Status.TOO_DEEP, p);
-        p = skipBlanks(p + 1);
-        // Both closings are two above their openings.
-        if (load<u8>(p) != byte + 2) {
-          store<u8>(closings + level, closing);
-          level++;
-          closing = byte + 2;
-          continue;
-        }
-        p++;
-      } else if (isDigit(byte) || byte == Character.MINUS) {
-        p = skipNumber(p);
-      } else {
-        p = skipWord(p);
-      }
+      p = skipString(p);
       if (!p) return 0;
+      p = skipColon(p);
     }
+    const byte: u32 = load<u8>(p);
+    if (byte == Character.QUOTE) {
+      p = skipString(p);
+    } else if (isOpening(byte)) {
+      if (level == MAX_DEPTH) return fail(Status.TOO_DEEP, p);
+      p = skipBlanks(p + 1);
+      // Both closings are two above their openings.
+      if (load<u8>(p) != byte + 2) {
+        store<u8>(closings + level, closing);
+        level++;
+        closing = byte + 2;
+        continue;
+      }
+      p++;
+    } else if (isDigit(byte) || byte == Character.MINUS) {
+      p = skipNumber(p);
+    } else {
+      p = skipWord(p);
+    }
+    if (!p) return 0;
 
     // After a value: close what ends here, then go on to the next member or element.
     while (true) {
@@ -369,14 +282,7 @@ function skipContainer(p: usize, depth: i32): usize {
         p = skipBlanks(p + 1);
         break;
       }
-      if (next != closing) {
-        return fail(
-          closing == Character.CLOSE_BRACE
-            ? Status.EXPECTED_COMMA_OR_BRACE
-            : Status.EXPECTED_COMMA_OR_BRACKET,
-          p,
-        );
-      }
+      if (next != closing) return fail(closing == Character.CLOSE_BRACE ? Status.EXPECTED_COMMA_OR_BRACE : Status.EXPECTED_COMMA_OR_BRACKET, p);
       p++;
       level--;
       closing = load<u8>(closings + level);
@@ -421,6 +327,18 @@ function decodeKey(): bool {
   return true;
 }
 
+/** Is there a member at `p`, which enterObject or nextMember has returned? False after the last one, and after fail(). */
+@inline
+export function isMember(p: usize): bool {
+  return load<u8>(p) == Character.QUOTE;
+}
+
+/** Address after an object or an array, whose last member or element nextMember or nextElement has passed; 0 after fail(). */
+@inline
+export function leave(p: usize): usize {
+  return p ? p + 1 : 0;
+}
+
 /**
  * Goes on to the next member of an object.
  * @param p the address after a member's value
@@ -447,6 +365,12 @@ export function enterArray(p: usize): usize {
   return skipBlanks(p + 1);
 }
 
+/** Is there an element at `p`, which enterArray or nextElement has returned? False after the last one, and after fail(). */
+@inline
+export function isElement(p: usize): bool {
+  return p != 0 && load<u8>(p) != Character.CLOSE_BRACKET;
+}
+
 /**
  * Goes on to the next element of an array.
  * @param p the address after an element
@@ -470,7 +394,6 @@ export function nextElement(p: usize): usize {
  */
 export function finish(p: usize, end: usize): bool {
   p = skipBlanks(p);
-  if (p == end) return true;
-  fail(Status.TRAILING_BYTES, p);
-  return false;
+  if (p != end) fail(Status.TRAILING_BYTES, p);
+  return !failure();
 }

@@ -4,12 +4,12 @@
  */
 
 import { Character } from "../json/characters";
-import { enterArray, enterObject, nextElement, nextMember, skipValue } from "../json/scan";
+import { enterArray, enterObject, isElement, isMember, leave, nextElement, nextMember, skipValue } from "../json/scan";
 import { fail } from "../memory";
 import { Status } from "../status";
 import { collectAddress, collectGateway, endCollection, startCollection } from "./addresses";
 import { isRemoved } from "./edits";
-import { endList, endRoutes, printDns, printInterface, printIp, printRoute, startResult } from "./lists";
+import { endList, endRoutes, printDns, printElement, startResult } from "./lists";
 import { endOf, Field, field, fieldKey, isNull, Kind, readField, startOf } from "./fields";
 import {
   addressFamily,
@@ -55,7 +55,7 @@ export let versionIsSaid: bool = false;
 
 /** The list of interfaces (0 where missing or null), and how many there are. */
 export let interfacesAt: usize = 0;
-export let interfaceCount: i64 = 0;
+export let interfaceCount: u32 = 0;
 /** The value of `dns`: 0 where missing, null is there as such. */
 export let dnsAt: usize = 0;
 /** ip4 and ip6 objects, or else the first elements of `ips` of each family; 0 where there is none. */
@@ -118,14 +118,10 @@ let afterVersion: usize = 0;
 function findVersion(p: usize, otherwise: i32): usize {
   afterVersion = 0;
   const first = enterObject(p);
-  if (!first) return 0;
-  if (load<u8>(first) == Character.QUOTE) {
+  if (isMember(first)) {
     const value = readField(first, Kind.RESULT);
-    if (!value) return 0;
     if (field == Field.CNI_VERSION) {
-      noVersion();
-      const end = takeVersion(value);
-      afterVersion = end ? nextMember(end) : 0;
+      afterVersion = nextMember(takeVersion(value));
       return afterVersion ? useVersion(otherwise) : 0;
     }
   }
@@ -135,23 +131,14 @@ function findVersion(p: usize, otherwise: i32): usize {
 /** Finds the version by looking at every member; the last of several counts. */
 function findLastVersion(p: usize, otherwise: i32): usize {
   afterVersion = 0;
-  noVersion();
-  p = enterObject(p);
-  if (!p) return 0;
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
-    const value = readField(p, Kind.RESULT);
-    if (!value) return 0;
-    const end = field == Field.CNI_VERSION ? takeVersion(value) : skipValue(value, 1);
-    if (!end) return 0;
-    p = nextMember(end);
-    if (!p) return 0;
-  }
-  return useVersion(otherwise);
-}
-
-function noVersion(): void {
   versionAt = 0;
   version = NO_VERSION;
+  p = enterObject(p);
+  while (isMember(p)) {
+    const value = readField(p, Kind.RESULT);
+    p = nextMember(field == Field.CNI_VERSION ? takeVersion(value) : skipValue(value, 1));
+  }
+  return p ? useVersion(otherwise) : 0;
 }
 
 /** Takes the value of a cniVersion member. As libcni has it, one that is no string says nothing. */
@@ -200,13 +187,12 @@ function checkMembers(p: usize, once: bool): usize {
     memberCount = 1;
   } else {
     p = enterObject(p);
-    if (!p) return 0;
   }
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
+  while (isMember(p)) {
     const value = readField(p, Kind.RESULT);
-    if (!value) return 0;
+    const isOfOtherShape = hasLists ? field > Field.DNS : field > Field.CNI_VERSION && field < Field.DNS;
     let end: usize = 0;
-    switch (field) {
+    switch (isOfOtherShape ? Field.UNKNOWN : field) {
       case Field.CNI_VERSION:
         if (once && value != versionAt) {
           isVersionTwice = true;
@@ -221,106 +207,89 @@ function checkMembers(p: usize, once: bool): usize {
         if (purpose == Purpose.PRINT && end && !isNull(value) && !printDns(end - value)) return 0;
         break;
       case Field.INTERFACES:
-        end = hasLists ? checkInterfaces(value) : skipValue(value, 1);
+        interfacesAt = isList(value) ? value : 0;
+        end = checkList(value, Field.INTERFACES, interfaceKind(shape), 1);
+        interfaceCount = elements;
         break;
       case Field.IPS:
-        end = hasLists ? checkIps(value) : skipValue(value, 1);
+        ip4At = 0;
+        ip6At = 0;
+        end = checkList(value, Field.IPS, ipKind(shape), 1);
         break;
       case Field.ROUTES:
-        if (hasLists) {
-          routes.key = fieldKey;
-          routes.seen++;
-          end = checkRoutes(value, routes, 1);
-        } else {
-          end = skipValue(value, 1);
-        }
+        routes.key = fieldKey;
+        routes.seen++;
+        end = checkRoutes(value, routes, 1);
         break;
       case Field.IP4:
-        end = hasLists ? skipValue(value, 1) : checkFamily(value, 4);
+        end = checkFamily(value, 4);
         break;
       case Field.IP6:
-        end = hasLists ? skipValue(value, 1) : checkFamily(value, 6);
+        end = checkFamily(value, 6);
         break;
       default:
         end = skipValue(value, 1);
     }
-    if (!end) return 0;
     memberCount++;
     p = nextMember(end);
-    if (!p) return 0;
   }
   closingBrace = p;
-  return p + 1;
+  return leave(p);
 }
 
-/** A list, or null. */
 @inline
 function isList(p: usize): bool {
   return load<u8>(p) == Character.OPEN_BRACKET;
 }
 
-/** Null in the place of a list, or something that should not be there. */
-function noList(p: usize, depth: i32): usize {
-  return isNull(p) ? p + 4 : wrongType(Status.NOT_AN_ARRAY, p, depth);
-}
+/** The elements of the list in hand that have been read; of routes, those that are not removed. */
+let elements: u32 = 0;
+/** Routes that are removed. */
+let removed: u32 = 0;
 
-function checkInterfaces(list: usize): usize {
-  interfaceCount = 0;
-  interfacesAt = 0;
+/** Checks a list of objects, or null. */
+function checkList(list: usize, ofField: Field, kind: Kind, depth: i32): usize {
+  elements = 0;
+  removed = 0;
+  const collects = purpose == Purpose.COLLECT && ofField != Field.INTERFACES;
+  if (collects) startCollection(ofField);
   let end: usize = 0;
   if (isList(list)) {
-    interfacesAt = list;
-    const kind = interfaceKind(shape);
     let p = enterArray(list);
-    while (load<u8>(p) != Character.CLOSE_BRACKET) {
-      end = readObject(p, kind, 2);
-      if (!end) return 0;
-      if (purpose == Purpose.PRINT && !printInterface(end - p, interfaceCount == 0)) return 0;
-      interfaceCount++;
+    while (isElement(p)) {
+      end = readObject(p, kind, depth + 1);
+      if (!end || !takeElement(ofField, p, end)) return 0;
       p = nextElement(end);
-      if (!p) return 0;
     }
-    end = p + 1;
+    end = leave(p);
   } else {
-    end = noList(list, 1);
+    end = isNull(list) ? list + 4 : wrongType(Status.NOT_AN_ARRAY, list, depth);
   }
-  if (purpose == Purpose.PRINT) endList(Field.INTERFACES, interfaceCount == 0);
+  if (!end || (collects && !endCollection())) return 0;
+  if (purpose == Purpose.PRINT) {
+    if (ofField != Field.ROUTES) endList(ofField, elements == 0);
+    else if (!endRoutes(elements == 0)) return 0;
+  }
   return end;
 }
 
-function checkIps(list: usize): usize {
-  let ipCount = 0;
-  ip4At = 0;
-  ip6At = 0;
-  if (purpose == Purpose.COLLECT) startCollection(Field.IPS);
-  let end: usize = 0;
-  if (isList(list)) {
-    const kind = ipKind(shape);
-    let p = enterArray(list);
-    while (load<u8>(p) != Character.CLOSE_BRACKET) {
-      end = readObject(p, kind, 2);
-      if (!end) return 0;
-      if (addressFamily == 4) {
-        if (!ip4At) ip4At = p;
-      } else if (!ip6At) {
-        ip6At = p;
-      }
-      if (purpose == Purpose.PRINT) {
-        if (!printIp(end - p, ipCount == 0)) return 0;
-      } else if (purpose == Purpose.COLLECT) {
-        if (!collectAddress()) return 0;
-      }
-      ipCount++;
-      p = nextElement(end);
-      if (!p) return 0;
+/** Takes the element read last for what the result is checked for. */
+@inline
+function takeElement(ofField: Field, p: usize, end: usize): bool {
+  if (ofField == Field.IPS) {
+    if (addressFamily == 6) ip6At = ip6At ? ip6At : p;
+    else ip4At = ip4At ? ip4At : p;
+    if (purpose == Purpose.COLLECT && !collectAddress()) return false;
+  } else if (ofField == Field.ROUTES) {
+    if (purpose == Purpose.COLLECT) return collectGateway();
+    if (isRemoved()) {
+      removed++;
+      return true;
     }
-    end = p + 1;
-  } else {
-    end = noList(list, 1);
   }
-  if (purpose == Purpose.PRINT) endList(Field.IPS, ipCount == 0);
-  else if (purpose == Purpose.COLLECT && !endCollection()) return 0;
-  return end;
+  if (purpose == Purpose.PRINT && !printElement(ofField, end - p, elements == 0)) return false;
+  elements++;
+  return true;
 }
 
 function noRoutes(member: Routes): void {
@@ -332,48 +301,23 @@ function noRoutes(member: Routes): void {
 
 function checkRoutes(list: usize, member: Routes, depth: i32): usize {
   member.value = list;
-  member.removed = 0;
-  member.kept = 0;
-  if (purpose == Purpose.COLLECT) startCollection(Field.ROUTES);
-  let end: usize = 0;
-  if (isList(list)) {
-    let p = enterArray(list);
-    while (load<u8>(p) != Character.CLOSE_BRACKET) {
-      end = readObject(p, Kind.ROUTE, depth + 1);
-      if (!end) return 0;
-      if (purpose == Purpose.COLLECT) {
-        if (!collectGateway()) return 0;
-      } else if (isRemoved()) {
-        member.removed++;
-      } else {
-        if (purpose == Purpose.PRINT && !printRoute(end - p, member.kept == 0)) return 0;
-        member.kept++;
-      }
-      p = nextElement(end);
-      if (!p) return 0;
-    }
-    end = p + 1;
-  } else {
-    end = noList(list, depth);
-  }
-  member.end = end;
-  if (purpose == Purpose.PRINT) return endRoutes(member.kept == 0) ? end : 0;
-  if (purpose == Purpose.COLLECT && !endCollection()) return 0;
-  return end;
+  member.end = checkList(list, Field.ROUTES, Kind.ROUTE, depth);
+  member.kept = elements;
+  member.removed = removed;
+  return member.end;
 }
 
 /** Checks ip4 or ip6. As libcni has it, an address of the other family is one too. */
 function checkFamily(p: usize, family: i32): usize {
   const isNothing = isNull(p);
+  const member = family == 4 ? routes4 : routes6;
   if (family == 4) ip4At = isNothing ? 0 : p;
   else ip6At = isNothing ? 0 : p;
-  noRoutes(family == 4 ? routes4 : routes6);
+  noRoutes(member);
   if (isNothing) return p + 4;
   const end = readObject(p, Kind.FAMILY, 1);
-  if (!end) return 0;
   const list = startOf(Field.FAMILY_ROUTES);
-  if (!list) return end;
-  const member = family == 4 ? routes4 : routes6;
+  if (!end || !list) return end;
   member.key = endOf(Field.FAMILY_ROUTES);
   member.seen = familyRoutesSeen;
   return checkRoutes(list, member, 2) ? end : 0;
@@ -399,7 +343,7 @@ function collectFamily(p: usize): bool {
 function collectRoutes(member: Routes): bool {
   if (!member.value || !isList(member.value)) return true;
   let p = enterArray(member.value);
-  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+  while (isElement(p)) {
     p = nextElement(readObject(p, Kind.ROUTE, 2));
     if (!collectGateway()) return false;
   }

@@ -6,7 +6,7 @@
  */
 
 import { Character } from "../json/characters";
-import { enterArray, finish, nextElement, skipBlanks } from "../json/scan";
+import { enterArray, finish, isElement, nextElement, skipBlanks } from "../json/scan";
 import { writeByte, writeBytes, writeText } from "../json/write";
 import { fail, failure, MAX_OUTPUT, openEnd, succeed, terminate } from "../memory";
 import { Status } from "../status";
@@ -31,10 +31,10 @@ import {
   versionIsSaid,
 } from "./check";
 import { addedCount, areThereEdits, isRemoved, takeEdits, writeAdded } from "./edits";
-import { endResult, endRoutes, printDns, printIp, printRoute, startResult } from "./lists";
+import { endResult, endRoutes, printDns, printElement, startResult } from "./lists";
 import { goOn, makeRoom, out, startOutput } from "./output";
 import { writeFamilyStart, writeRoute } from "./print";
-import { isNull, Kind } from "./fields";
+import { Field, isNull, Kind } from "./fields";
 import { addressFamily, readObject, refuseInput } from "./readers";
 import { NO_VERSION, SHAPE_CURRENT, SHAPE_FAMILIES, shapeOf, UNKNOWN_VERSION, writeVersion } from "./versions";
 
@@ -221,7 +221,7 @@ function copyKept(member: Routes): bool {
     return copyTo(member.end - 1);
   }
   let isFirst = true;
-  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+  while (isElement(p)) {
     const end = readObject(p, Kind.ROUTE, 2);
     if (!isRemoved()) {
       if (!isFirst) goOn(writeByte(out, Character.COMMA));
@@ -290,7 +290,7 @@ function printRoutesOf(member: Routes, ofFamily: i32): bool {
   let isFirst = true;
   if (member.value && !isNull(member.value)) {
     let p = enterArray(member.value);
-    while (load<u8>(p) != Character.CLOSE_BRACKET) {
+    while (isElement(p)) {
       const end = readObject(p, Kind.ROUTE, 2);
       if (!isRemoved() && addressFamily == ofFamily) {
         if (!makeRoom(end - p)) return false;
@@ -321,17 +321,17 @@ function printFromFamilies(targetVersion: i32): bool {
 }
 
 function printIpAt(p: usize, isFirst: bool): bool {
-  return printIp(readObject(p, Kind.FAMILY, 1) - p, isFirst);
+  return printElement(Field.IPS, readObject(p, Kind.FAMILY, 1) - p, isFirst);
 }
 
 /** Prints the routes of ip4 or ip6, if there are any, as the first or as further ones. */
 function printRoutesAt(member: Routes, isFirst: bool): bool {
   if (!member.value || isNull(member.value)) return true;
   let p = enterArray(member.value);
-  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+  while (isElement(p)) {
     const end = readObject(p, Kind.ROUTE, 2);
     if (!isRemoved()) {
-      if (!printRoute(end - p, isFirst)) return false;
+      if (!printElement(Field.ROUTES, end - p, isFirst)) return false;
       isFirst = false;
     }
     p = nextElement(end);

@@ -26,24 +26,15 @@ export function startResult(version: i32): bool {
   return true;
 }
 
-/** Prints the interface read last. */
-export function printInterface(length: usize, isFirst: bool): bool {
+/**
+ * Prints the element of a list that was read last: an interface, an address or a route.
+ * @param length bytes that it has
+ */
+export function printElement(ofField: Field, length: usize, isFirst: bool): bool {
   if (!makeRoom(length)) return false;
-  goOn(writeInterface(isFirst ? startList(Field.INTERFACES) : writeByte(out, Character.COMMA)));
-  return true;
-}
-
-/** Prints the address read last. */
-export function printIp(length: usize, isFirst: bool): bool {
-  if (!makeRoom(length)) return false;
-  goOn(writeIp(isFirst ? startList(Field.IPS) : writeByte(out, Character.COMMA), target));
-  return true;
-}
-
-/** Prints the route read last. */
-export function printRoute(length: usize, isFirst: bool): bool {
-  if (!makeRoom(length)) return false;
-  goOn(writeRoute(isFirst ? startList(Field.ROUTES) : writeByte(out, Character.COMMA), false));
+  const to = isFirst ? startList(ofField) : writeByte(out, Character.COMMA);
+  if (ofField == Field.INTERFACES) goOn(writeInterface(to));
+  else goOn(ofField == Field.IPS ? writeIp(to, target) : writeRoute(to, false));
   return true;
 }
 

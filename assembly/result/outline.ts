@@ -30,7 +30,7 @@ export function outlineResult(result: usize, resultLength: usize): Status {
     // A result of the newest version has all that any has.
     const objectEnd = checkResult(start, NEWEST_VERSION, NO_VERSION, true);
     if (!objectEnd || !finish(objectEnd, end)) return failure();
-    interfaces = <u32>interfaceCount;
+    interfaces = interfaceCount;
   }
   const words = allocate(WORD + (2 * WORD * (addressesEnd - addresses)) / ADDRESS_SIZE);
   if (!words) return failure();

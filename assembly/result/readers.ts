@@ -7,7 +7,7 @@
  */
 
 import { Character } from "../json/characters";
-import { enterArray, enterObject, finish, nextElement, nextMember, skipString, skipValue } from "../json/scan";
+import { enterArray, enterObject, finish, isElement, isMember, leave, nextElement, nextMember, skipString, skipValue } from "../json/scan";
 import { fail } from "../memory";
 import { family, isCanonical, prefixLength, scanAddress, scanCidr } from "../net/address";
 import { Status } from "../status";
@@ -53,15 +53,11 @@ export function readObject(p: usize, kind: Kind, depth: i32): usize {
   const start = p;
   forget(kind);
   p = enterObject(p);
-  if (!p) return 0;
-  while (load<u8>(p) != Character.CLOSE_BRACE) {
+  while (isMember(p)) {
     const value = readField(p, kind);
-    if (!value) return 0;
-    const end = field == Field.UNKNOWN ? skipValue(value, depth + 1) : readValue(value, depth + 1);
-    if (!end) return 0;
-    p = nextMember(end);
-    if (!p) return 0;
+    p = nextMember(field == Field.UNKNOWN ? skipValue(value, depth + 1) : readValue(value, depth + 1));
   }
+  if (!p) return 0;
   if (kind == Kind.ROUTE) {
     if (!startOf(Field.DST)) return fail(Status.MISSING, start, "dst");
   } else if (kind == Kind.IP || kind == Kind.OLD_IP || kind == Kind.FAMILY) {
@@ -254,16 +250,13 @@ function readTexts(p: usize, known: Field, depth: i32): usize {
     return isNull(p) ? p + 4 : wrongType(Status.NOT_AN_ARRAY, p, depth);
   }
   let at = enterArray(p);
-  while (load<u8>(at) != Character.CLOSE_BRACKET) {
+  while (isElement(at)) {
     if (load<u8>(at) == Character.QUOTE) at = skipString(at);
     else at = isNull(at) ? at + 4 : wrongType(Status.NOT_A_STRING, at, depth + 1);
-    if (!at) return 0;
-    setSpan(known, p, p);
     at = nextElement(at);
-    if (!at) return 0;
+    setSpan(known, p, at + 1);
   }
-  if (startOf(known)) setSpan(known, p, at + 1);
-  return at + 1;
+  return leave(at);
 }
 
 /** Number of the version that a string says: NO_VERSION if it is empty (start 0), UNKNOWN_VERSION if it is none. */

@@ -5,7 +5,7 @@
  */
 
 import { Character } from "../json/characters";
-import { enterArray, finish, nextElement, skipBlanks, skipValue } from "../json/scan";
+import { enterArray, finish, isElement, nextElement, skipBlanks, skipValue } from "../json/scan";
 import { writeByte, writeBytes, writeDecimal, writeString, writeText } from "../json/write";
 import { allocate, fail, failure, MAX_OUTPUT, openEnd, succeed, terminate } from "../memory";
 import {
@@ -146,7 +146,7 @@ function takeApart(input: Input, parts: Parts): bool {
   if (!objectEnd || !finish(objectEnd, end)) return false;
   parts.shape = shape;
   parts.interfaces = interfacesAt;
-  parts.interfaceCount = <u32>interfaceCount;
+  parts.interfaceCount = interfaceCount;
   parts.addresses = addresses;
   parts.addressesEnd = addressesEnd;
   parts.gateways = gateways;
@@ -209,7 +209,7 @@ function writeEach(input: Input, parts: Parts, list: usize, places: usize): bool
   const kind = interfaceKind(parts.shape);
   let place = places;
   let p = enterArray(parts.interfaces);
-  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+  while (isElement(p)) {
     const end = readObject(p, kind, 2);
     if (changetype<Place>(place).isListed) {
       if (!startEntry(input, true)) return false;
@@ -241,7 +241,7 @@ function placeAddresses(input: Input, parts: Parts, places: usize): bool {
   let place = places;
   let p = enterArray(parts.interfaces);
   const kind = interfaceKind(parts.shape);
-  while (load<u8>(p) != Character.CLOSE_BRACKET) {
+  while (isElement(p)) {
     p = nextElement(readObject(p, kind, 2));
     const isListed = startOf(Field.SANDBOX) != 0;
     changetype<Place>(place).firstAddress = 0;

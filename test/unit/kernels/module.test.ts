@@ -26,3 +26,8 @@ it("exports its memory, the arena and the kernels", () => {
     "splitConfig",
   ]);
 });
+
+it("has zeros where the address 0 leads, so that a scanner that is given a failure fails", () => {
+  const { memory } = new WebAssembly.Instance(module).exports as { readonly memory: WebAssembly.Memory };
+  expect(new Uint8Array(memory.buffer, 0, 8)).toEqual(new Uint8Array(8));
+});
