@@ -6,8 +6,8 @@
 
 import { Character } from "../json/characters";
 import { enterArray, finish, isElement, nextElement, skipBlanks, skipValue } from "../json/scan";
-import { writeByte, writeBytes, writeDecimal, writeString, writeText } from "../json/write";
-import { allocate, fail, failure, MAX_OUTPUT, openEnd, succeed, terminate } from "../memory";
+import { writeByte, writeBytes, writeString, writeText } from "../json/write";
+import { allocate, fail, failure, MAX_OUTPUT, succeed, terminate } from "../memory";
 import {
   Address,
   ADDRESS_SIZE,
@@ -28,7 +28,7 @@ import { endOf, Field, isNull, Kind, startOf } from "../result/fields";
 import { readObject, refuseInput } from "../result/readers";
 import { NEWEST_VERSION, NO_VERSION } from "../result/versions";
 import { Status } from "../status";
-import { layOut } from "./layout";
+import { chooseLines, MEMBERS, startLine, writeKey, writeValue } from "./layout";
 
 /** One input as the host writes it: the nine words of StatusInput. */
 @unmanaged
@@ -58,7 +58,9 @@ class Parts {
   addressesEnd: usize;
   gateways: usize;
   gatewaysEnd: usize;
+  /** The DNS settings as they are printed, in one line. */
   dns: usize;
+  dnsEnd: usize;
   deviceInfo: usize;
   deviceInfoEnd: usize;
 }
@@ -75,6 +77,10 @@ class Place {
 
 /** Place of the interface that is the pod's default one; 0 if it is none of these. */
 let defaultPlace: usize = 0;
+
+/** The first byte of the list, and the address that it may have reached after an entry. */
+let list: usize = 0;
+let limit: usize = 0;
 
 /** The separator before the next entry. */
 let separator: u32 = Character.OPEN_BRACKET;
@@ -97,31 +103,43 @@ export function networkStatus(inputs: usize, count: u32, longest: u32): Status {
   const places = mostInterfaces > 1 ? allocate(<usize>mostInterfaces * offsetof<Place>()) : 1;
   if (!places) return failure();
 
+  const done =
+    (longest != 0 && print(inputs, count, allParts, places, longest)) ||
+    print(inputs, count, allParts, places, 0);
+  return done ? succeed(list, out - list) : failure();
+}
+
+/**
+ * Prints the list.
+ * @param longest bytes that it may have with lines; 0: in one line
+ * @returns false, also without fail(): it would be longer
+ */
+function print(inputs: usize, count: u32, allParts: usize, places: usize, longest: u32): bool {
   startOutput();
-  const list = out;
+  list = out;
+  limit = list + (longest ? <usize>longest : MAX_OUTPUT);
   separator = Character.OPEN_BRACKET;
+  chooseLines(longest != 0);
   for (let index: u32 = 0; index < count; index++) {
     const input = changetype<Input>(inputs + index * offsetof<Input>());
     const parts = changetype<Parts>(allParts + index * offsetof<Parts>());
     tail = 0;
     if (parts.interfaceCount == 1) {
-      if (!writeOnly(input, parts)) return failure();
+      if (!writeOnly(input, parts)) return false;
     } else if (parts.interfaceCount == 0 || !placeAddresses(input, parts, places)) {
-      if (!writeUnlisted(input, parts)) return failure();
-    } else if (!writeEach(input, parts, list, places)) {
-      return failure();
+      if (!writeUnlisted(input, parts)) return false;
+    } else if (!writeEach(input, parts, places)) {
+      return false;
     }
-    if (!hasRoom(list)) return failure();
+    if (out > limit) {
+      if (longest == 0) fail(Status.OUTPUT_TOO_LARGE, 0);
+      return false;
+    }
   }
-  if (!makeRoom(0)) return failure();
+  if (!makeRoom(0)) return false;
   if (separator == Character.OPEN_BRACKET) goOn(writeByte(out, separator));
   goOn(writeByte(out, Character.CLOSE_BRACKET));
-  // Asked for in one line.
-  if (longest == 0) return succeed(list, out - list);
-  if (!allocate(out - list)) return failure();
-  const layout = openEnd();
-  const layoutEnd = layOut(list, out, longest);
-  return layoutEnd ? succeed(layout, layoutEnd - layout) : succeed(list, out - list);
+  return longest == 0 || out <= limit;
 }
 
 /** Checks an input and notes where its parts are. */
@@ -151,7 +169,10 @@ function takeApart(input: Input, parts: Parts): bool {
   parts.addressesEnd = addressesEnd;
   parts.gateways = gateways;
   parts.gatewaysEnd = gatewaysEnd;
-  parts.dns = dnsAt && !isNull(dnsAt) ? dnsAt : 0;
+  if (!dnsAt || isNull(dnsAt)) return true;
+  parts.dns = allocate(readObject(dnsAt, Kind.DNS, 1) - dnsAt);
+  if (!parts.dns) return false;
+  parts.dnsEnd = writeDns(parts.dns);
   return true;
 }
 
@@ -167,13 +188,6 @@ function takeDeviceInfo(input: Input, parts: Parts): bool {
   return true;
 }
 
-/** The output must not grow without limit: with several interfaces it may be far longer than the inputs. */
-function hasRoom(list: usize): bool {
-  if (out - list <= MAX_OUTPUT) return true;
-  fail(Status.OUTPUT_TOO_LARGE, 0);
-  return false;
-}
-
 /** Prints the entry of a result's only interface: all addresses are its own. */
 function writeOnly(input: Input, parts: Parts): bool {
   readObject(enterArray(parts.interfaces), interfaceKind(parts.shape), 2);
@@ -187,25 +201,42 @@ function writeUnlisted(input: Input, parts: Parts): bool {
   if (!startEntry(input, false)) return false;
   if (input.ifNameLength != 0) {
     if (!makeRoom(6 * input.ifNameLength)) return false;
-    const to = writeText(out, ',"interface":');
-    goOn(writeString(to, input.ifName, input.ifName + input.ifNameLength));
+    goOn(writeString(startMember('"interface":'), input.ifName, input.ifName + input.ifNameLength));
   }
   return writeAll(parts) && endEntry(input, parts, false, input.isDefault != 0);
 }
 
 /** Prints all addresses of a result as `ips`. */
 function writeAll(parts: Parts): bool {
-  let isFirst = true;
   for (let address = parts.addresses; address < parts.addressesEnd; address += ADDRESS_SIZE) {
-    if (!writeAddress(changetype<Address>(address), isFirst)) return false;
-    isFirst = false;
+    if (!startElement('"ips":', address == parts.addresses)) return false;
+    goOn(writeAddressOf(changetype<Address>(address), out));
   }
-  if (!isFirst) goOn(writeByte(out, Character.CLOSE_BRACKET));
+  endList(parts.addresses == parts.addressesEnd);
   return true;
 }
 
+/** Starts a member of an entry that is not its first. */
+@inline
+function startMember(key: string): usize {
+  return writeKey(writeByte(out, Character.COMMA), key);
+}
+
+/** Starts an element of a list that is a member of an entry, and the list with its first. */
+function startElement(key: string, isFirst: bool): bool {
+  if (!makeRoom(0)) return false;
+  const to = isFirst ? writeByte(startMember(key), Character.OPEN_BRACKET) : writeByte(out, Character.COMMA);
+  goOn(startLine(to, MEMBERS + 1));
+  return true;
+}
+
+@inline
+function endList(isEmpty: bool): void {
+  if (!isEmpty) goOn(writeByte(startLine(out, MEMBERS), Character.CLOSE_BRACKET));
+}
+
 /** Prints an entry for each of the pod's interfaces of a result that has several, after placeAddresses. */
-function writeEach(input: Input, parts: Parts, list: usize, places: usize): bool {
+function writeEach(input: Input, parts: Parts, places: usize): bool {
   const kind = interfaceKind(parts.shape);
   let place = places;
   let p = enterArray(parts.interfaces);
@@ -213,15 +244,15 @@ function writeEach(input: Input, parts: Parts, list: usize, places: usize): bool
     const end = readObject(p, kind, 2);
     if (changetype<Place>(place).isListed) {
       if (!startEntry(input, true)) return false;
-      let isFirst = true;
-      let address = changetype<Place>(place).firstAddress;
-      while (address) {
-        if (!writeAddress(changetype<Address>(address), isFirst)) return false;
-        isFirst = false;
-        address = changetype<Address>(address).next;
+      const first = changetype<Place>(place).firstAddress;
+      for (let address = first; address; address = changetype<Address>(address).next) {
+        if (!startElement('"ips":', address == first)) return false;
+        goOn(writeAddressOf(changetype<Address>(address), out));
       }
-      if (!isFirst) goOn(writeByte(out, Character.CLOSE_BRACKET));
-      if (!endEntry(input, parts, true, place == defaultPlace) || !hasRoom(list)) return false;
+      endList(!first);
+      if (!endEntry(input, parts, true, place == defaultPlace)) return false;
+      // With several interfaces the output may be far longer than the inputs.
+      if (out > limit) return true;
     }
     place += offsetof<Place>();
     p = nextElement(end);
@@ -274,33 +305,27 @@ function placeAddresses(input: Input, parts: Parts, places: usize): bool {
 /** Prints an entry up to its addresses. The interface has just been read. */
 function startEntry(input: Input, isPod: bool): bool {
   if (!makeRoom(6 * input.nameLength + (endOf(Field.NAME) - startOf(Field.NAME)))) return false;
-  let to = writeText(writeByte(out, separator), '{"name":');
+  const to = writeByte(writeByte(out, separator), Character.OPEN_BRACE);
   separator = Character.COMMA;
-  to = writeString(to, input.name, input.name + input.nameLength);
-  if (isPod && startOf(Field.NAME)) {
-    to = writeBytes(writeText(to, ',"interface":'), startOf(Field.NAME), endOf(Field.NAME));
-  }
-  goOn(to);
+  goOn(writeString(writeKey(to, '"name":'), input.name, input.name + input.nameLength));
+  if (isPod) writeField('"interface":', Field.NAME);
   return true;
 }
 
-/** Prints an address as an element of `ips`. */
-function writeAddress(address: Address, isFirst: bool): bool {
-  if (!makeRoom(0)) return false;
-  goOn(writeAddressOf(address, isFirst ? writeText(out, ',"ips":[') : writeByte(out, Character.COMMA)));
-  return true;
+/** Prints a field of the interface read last as a member, if it has it. */
+@inline
+function writeField(key: string, field: Field): void {
+  if (startOf(field)) goOn(writeBytes(startMember(key), startOf(field), endOf(field)));
 }
 
 /** Prints the rest of an entry. The interface is still the one read last. */
 function endEntry(input: Input, parts: Parts, isPod: bool, isDefault: bool): bool {
   if (!makeRoom(endOf(Field.MAC) - startOf(Field.MAC))) return false;
-  let to = out;
   if (isPod) {
-    if (startOf(Field.MAC)) to = writeBytes(writeText(to, ',"mac":'), startOf(Field.MAC), endOf(Field.MAC));
-    if (startOf(Field.MTU)) to = writeBytes(writeText(to, ',"mtu":'), startOf(Field.MTU), endOf(Field.MTU));
+    writeField('"mac":', Field.MAC);
+    writeField('"mtu":', Field.MTU);
   }
-  if (isDefault) to = writeText(to, ',"default":true');
-  goOn(to);
+  if (isDefault) goOn(writeText(startMember('"default":'), "true"));
   if (tail) {
     if (!makeRoom(tailEnd - tail)) return false;
     goOn(writeBytes(out, tail, tailEnd));
@@ -309,32 +334,27 @@ function endEntry(input: Input, parts: Parts, isPod: bool, isDefault: bool): boo
     if (!writeTail(parts)) return false;
     tailEnd = out;
   }
-  goOn(writeByte(out, Character.CLOSE_BRACE));
+  goOn(writeByte(startLine(out, 0), Character.CLOSE_BRACE));
   return true;
 }
 
 /** Prints what all entries of an input have in common. */
 function writeTail(parts: Parts): bool {
   if (parts.dns) {
-    const end = readObject(parts.dns, Kind.DNS, 1);
-    if (!makeRoom(end - parts.dns)) return false;
-    goOn(writeDns(writeText(out, ',"dns":')));
+    goOn(startMember('"dns":'));
+    if (!writeValue(parts.dns, parts.dnsEnd, limit)) return false;
   } else {
-    goOn(writeText(out, ',"dns":{}'));
+    goOn(writeText(startMember('"dns":'), "{}"));
   }
-  const deviceInfo = parts.deviceInfo;
-  if (deviceInfo) {
-    if (!makeRoom(parts.deviceInfoEnd - deviceInfo)) return false;
-    goOn(writeBytes(writeText(out, ',"device-info":'), deviceInfo, parts.deviceInfoEnd));
+  if (!makeRoom(0)) return false;
+  if (parts.deviceInfo) {
+    goOn(startMember('"device-info":'));
+    if (!writeValue(parts.deviceInfo, parts.deviceInfoEnd, limit) || !makeRoom(0)) return false;
   }
-  if (parts.gateways == parts.gatewaysEnd) return true;
-  let isFirst = true;
   for (let gateway = parts.gateways; gateway < parts.gatewaysEnd; gateway += ADDRESS_SIZE) {
-    if (!makeRoom(0)) return false;
-    const to = isFirst ? writeText(out, ',"gateway":[') : writeByte(out, Character.COMMA);
-    goOn(writeGatewayOf(changetype<Address>(gateway), to));
-    isFirst = false;
+    if (!startElement('"gateway":', gateway == parts.gateways)) return false;
+    goOn(writeGatewayOf(changetype<Address>(gateway), out));
   }
-  goOn(writeByte(out, Character.CLOSE_BRACKET));
+  endList(parts.gateways == parts.gatewaysEnd);
   return true;
 }

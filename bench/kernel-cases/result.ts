@@ -1,11 +1,12 @@
 /** Benchmarks of the result kernels: their work for one attachment after its delegate has answered. */
 
 import type { ConvertInput, Kernels, StatusInput } from "../../src/kernels/index.ts";
+import { longestStatus } from "../../src/multus/input/bounds.ts";
 import { convertResult } from "../../test/reference/result.ts";
 import { networkStatus } from "../../test/reference/status.ts";
 import { type KernelCase, sizes } from "./case.ts";
 
-/** Bytes of the layout: the aggregation is compared, as JSON.stringify lays a text out while it prints it. */
+/** Bytes of the layout: as the daemon asks for it with `longestStatus`, and without one, as it gets a text that would be longer. */
 const inOneLine = 0;
 
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
@@ -72,12 +73,14 @@ export function resultCases(kernels: Kernels): KernelCase[] {
         targetVersion: "1.0.0",
         defaultRoutes: { removeIPv4: true, removeIPv6: false, add: ["10.0.0.254"] },
       }),
-      {
-        kernel: "networkStatus",
-        size,
-        runKernel: () => kernels.networkStatus(networks, inOneLine),
-        runTwin: () => networkStatus(networks, inOneLine),
-      },
+      ...[["networkStatus", longestStatus] as const, ["networkStatus, in one line", inOneLine] as const].map(
+        ([kernel, longest]) => ({
+          kernel,
+          size,
+          runKernel: () => kernels.networkStatus(networks, longest),
+          runTwin: () => networkStatus(networks, longest),
+        }),
+      ),
     ];
   });
 }

@@ -5,47 +5,20 @@ import { readFileSync } from "node:fs";
 import { getRawAsset, isSea } from "node:sea";
 import { kernelError, maximumInputLength, tooLarge } from "./error.ts";
 
-/** The exports of multus.wasm. Numbers are addresses and lengths in bytes; a kernel returns a status, 0 for done. */
+/** Takes addresses and lengths in bytes, and numbers, as its function in assembly/ says. Returns a status, 0 for done. */
+type Kernel = (...words: number[]) => number;
+
+/** The exports of multus.wasm. */
 interface WasmExports {
   readonly memory: WebAssembly.Memory;
   readonly header: WebAssembly.Global;
   reserve(bytes: number): number;
-  splitConfig(config: number, configLength: number): number;
-  adjustConfig(
-    config: number,
-    configLength: number,
-    defaultName: number,
-    defaultNameLength: number,
-    cniArgs: number,
-    cniArgsLength: number,
-    deviceId: number,
-    deviceIdLength: number,
-  ): number;
-  mergeConfig(
-    plugin: number,
-    pluginLength: number,
-    name: number,
-    nameLength: number,
-    cniVersion: number,
-    cniVersionLength: number,
-    prevResult: number,
-    prevResultLength: number,
-    runtimeConfig: number,
-    runtimeConfigLength: number,
-    validAttachments: number,
-    validAttachmentsLength: number,
-  ): number;
-  convertResult(
-    result: number,
-    resultLength: number,
-    configVersion: number,
-    targetVersion: number,
-    editFlags: number,
-    gateways: number,
-    gatewaysLength: number,
-  ): number;
-  outlineResult(result: number, resultLength: number): number;
-  networkStatus(inputs: number, count: number, longest: number): number;
+  readonly splitConfig: Kernel;
+  readonly adjustConfig: Kernel;
+  readonly mergeConfig: Kernel;
+  readonly convertResult: Kernel;
+  readonly outlineResult: Kernel;
+  readonly networkStatus: Kernel;
 }
 
 // The words of the header.
@@ -94,6 +67,7 @@ export class WasmContext {
   #next = 0;
   #inputs = 0;
   readonly #inputNames: string[] = [];
+  readonly #inputOwners: string[] = [];
   readonly #inputAddresses: number[] = [];
   readonly #inputContents: (Uint8Array | string)[] = [];
 
@@ -162,27 +136,29 @@ export class WasmContext {
   /**
    * Puts an input into memory.
    * @param name what errors call it
+   * @param owner the name of what it belongs to, for errors as well
    * @returns its address
    */
-  putBytes(name: string, bytes: Uint8Array): number {
+  putBytes(name: string, bytes: Uint8Array, owner = ""): number {
     const address = this.#next;
     this.memory.set(bytes, address);
     this.#next = address + bytes.length + inputGap;
-    this.#remember(name, address, bytes);
+    this.#remember(name, address, bytes, owner);
     return address;
   }
 
   /** For errors. */
-  #remember(name: string, address: number, content: Uint8Array | string): void {
+  #remember(name: string, address: number, content: Uint8Array | string, owner = ""): void {
     this.#inputNames[this.#inputs] = name;
+    this.#inputOwners[this.#inputs] = owner;
     this.#inputAddresses[this.#inputs] = address;
     this.#inputContents[this.#inputs] = content;
     this.#inputs++;
   }
 
   /** The same for an input that may be missing; its address is 0 then. */
-  putOptionalBytes(name: string, bytes: Uint8Array | undefined): number {
-    return bytes === undefined ? 0 : this.putBytes(name, bytes);
+  putOptionalBytes(name: string, bytes: Uint8Array | undefined, owner = ""): number {
+    return bytes === undefined ? 0 : this.putBytes(name, bytes, owner);
   }
 
   /**
@@ -225,7 +201,9 @@ export class WasmContext {
     const content = this.#inputContents[place] ?? noBytes;
     const bytes = typeof content === "string" ? Buffer.from(content) : content;
     const offset = Math.min(Math.max(address - (this.#inputAddresses[place] ?? 0), 0), bytes.length);
-    const error = kernelError(status, field, this.#inputNames[place] ?? "input", bytes, offset);
+    const owner = this.#inputOwners[place] ?? "";
+    const name = `${this.#inputNames[place] ?? "input"}${owner && ` of ${owner}`}`;
+    const error = kernelError(status, field, name, bytes, offset);
     this.end();
     return error;
   }

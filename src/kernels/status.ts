@@ -29,9 +29,9 @@ export function networkStatus(
     words[word++] = context.textLength;
     words[word++] = context.putText(ifName);
     words[word++] = context.textLength;
-    words[word++] = context.putBytes(`result of ${name}`, result);
+    words[word++] = context.putBytes("result", result, name);
     words[word++] = result.length;
-    words[word++] = context.putOptionalBytes(`device info of ${name}`, deviceInfo);
+    words[word++] = context.putOptionalBytes("device info", deviceInfo, name);
     words[word++] = deviceInfo?.length ?? 0;
     words[word++] = isDefault ? 1 : 0;
   }
