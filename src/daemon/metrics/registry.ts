@@ -34,61 +34,65 @@ export function createMetrics(build: BuildInfo, state: () => DaemonState): Metri
   const registry = new Registry();
   const registers = [registry];
 
-  const requests = new Counter({
-    name: "multus_requests_total",
-    help: "CNI requests answered, by command and CNI error code (0: none; plugin: a code that a plugin made up).",
-    labelNames: ["command", "code"],
-    registers,
-  });
-  const requestDuration = new Histogram({
-    name: "multus_request_duration_seconds",
-    help: "Time from a CNI request's arrival to its answer.",
-    labelNames: ["command"],
-    buckets: requestBuckets,
-    registers,
-  });
-  const phaseDuration = new Histogram({
-    name: "multus_request_phase_duration_seconds",
-    help: "Time of the parts of a CNI request's work.",
-    labelNames: ["command", "phase"],
-    buckets: phaseBuckets,
-    registers,
-  });
-  const queueDuration = new Histogram({
-    name: "multus_queue_wait_seconds",
-    help: "Time that CNI requests waited for their turn.",
-    buckets: requestBuckets,
-    registers,
-  });
-  const delegateRuns = new Counter({
-    name: "multus_delegate_runs_total",
-    help: "Runs of delegate plugins, by plugin type, command and outcome.",
-    labelNames: ["plugin", "command", "outcome"],
-    registers,
-  });
-  const delegateDuration = new Histogram({
-    name: "multus_delegate_duration_seconds",
-    help: "Time from the order to run a delegate plugin to its answer.",
-    labelNames: ["plugin", "command"],
-    buckets: delegateBuckets,
-    registers,
-  });
-  const httpRequests = new Counter({
-    name: "multus_server_request_total",
-    help: "Requests to the daemon's socket as Go multus counts them: CNI requests of every plugin count as HTTP.",
-    labelNames: ["handler", "code", "method"],
-    registers,
-  });
+  const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
+    new Counter({ name, help, labelNames, registers });
+  const histogram = <Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    buckets: number[],
+  ) => new Histogram({ name, help, labelNames, buckets, registers });
+  const requests = counter(
+    "multus_requests_total",
+    "CNI requests answered, by command and CNI error code (0: none; plugin: a code that a plugin made up).",
+    ["command", "code"],
+  );
+  const requestDuration = histogram(
+    "multus_request_duration_seconds",
+    "Time from a CNI request's arrival to its answer.",
+    ["command"],
+    requestBuckets,
+  );
+  const phaseDuration = histogram(
+    "multus_request_phase_duration_seconds",
+    "Time of the parts of a CNI request's work.",
+    ["command", "phase"],
+    phaseBuckets,
+  );
+  const queueDuration = histogram(
+    "multus_queue_wait_seconds",
+    "Time that CNI requests waited for their turn.",
+    [],
+    requestBuckets,
+  );
+  const delegateRuns = counter(
+    "multus_delegate_runs_total",
+    "Runs of delegate plugins, by plugin type, command and outcome.",
+    ["plugin", "command", "outcome"],
+  );
+  const delegateDuration = histogram(
+    "multus_delegate_duration_seconds",
+    "Time from the order to run a delegate plugin to its answer.",
+    ["plugin", "command"],
+    delegateBuckets,
+  );
+  const httpRequests = counter(
+    "multus_server_request_total",
+    "Requests to the daemon's socket as Go multus counts them: CNI requests of every plugin count as HTTP.",
+    ["handler", "code", "method"],
+  );
   /** Looked at once for all metrics that are fetched together. */
   let seen: DaemonState | undefined;
-  addStateMetrics(registry, () => seen ?? state());
-  addProcessMetrics(registry);
-  new Gauge({
+  for (const metric of stateMetrics) {
+    addMetric(registry, { ...metric, read: () => metric.read(seen ?? state()) });
+  }
+  const { version, protocol } = build;
+  addMetric(registry, {
     name: "multus_build_info",
     help: "Always 1; its labels say what runs.",
     labelNames: ["version", "node_version", "protocol"],
-    registers,
-  }).set({ version: build.version, node_version: process.versions.node, protocol: build.protocol }, 1);
+    read: () => [[{ version, node_version: process.versions.node, protocol: String(protocol) }, 1]],
+  });
 
   const plugins = new Few([], mostPlugins);
   const count = (command: string, code: number) => requests.inc({ command, code: codeLabel(code) });
@@ -149,264 +153,210 @@ function codeLabel(code: number): string {
   return isSpecs || code === internalCode ? String(code) : "plugin";
 }
 
-/** Values that are only read when metrics are fetched. */
-function addStateMetrics(registry: Registry, state: () => DaemonState): void {
-  const gauge = (name: string, help: string, read: (now: DaemonState) => number | undefined) =>
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        const value = read(state());
-        if (value === undefined) this.remove();
-        else this.set(value);
-      },
-    });
-  /** One figure of each of many things. */
-  const figures = <Label extends string>(
-    kind: typeof Gauge | typeof Counter,
-    name: string,
-    help: string,
-    labelNames: Label[],
-    read: (now: DaemonState) => Iterable<readonly [Record<Label, string>, number | undefined]>,
-  ) =>
-    new kind<Label>({
-      name,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [labels, value] of read(state())) if (value !== undefined) this.inc(labels, value);
-      },
-    });
+/** Figures of one thing each, with the labels that say of which; those that are undefined are left out. */
+type Figures = Iterable<readonly [labels: Readonly<Record<string, string>>, figure: number | undefined]>;
 
-  gauge("multus_requests_waiting", "CNI requests in the lines.", ({ waiting }) => waiting);
-  gauge("multus_requests_in_flight", "CNI requests that are worked on.", ({ running }) => running);
-  gauge(
+/** A metric that is read when metrics are fetched. A name that ends in `_total` is that of a counter. */
+interface ReadMetric<Source extends readonly unknown[]> {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+  read(...source: Source): Figures;
+}
+
+function addMetric(registry: Registry, { name, help, labelNames, read }: ReadMetric<[]>): void {
+  const Kind = name.endsWith("_total") ? Counter : Gauge;
+  new Kind<string>({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      // Without labels there would be a 0.
+      if (labelNames.length === 0) this.remove();
+      for (const [labels, figure] of read()) if (figure !== undefined) this.inc(labels, figure);
+    },
+  });
+}
+
+/** A metric of a single figure. */
+function single(
+  name: string,
+  help: string,
+  read: (now: DaemonState) => number | undefined,
+): ReadMetric<[DaemonState]> {
+  return { name, help, labelNames: [], read: (now) => [[{}, read(now)]] };
+}
+
+/** A metric of the watches of all clusters. */
+function ofWatches(
+  name: string,
+  help: string,
+  read: (watch: DaemonState["clusters"][number]["watches"][number]) => number | undefined,
+): ReadMetric<[DaemonState]> {
+  return {
+    name,
+    help,
+    labelNames: ["server", "resource"],
+    read: ({ clusters }) =>
+      clusters.flatMap(({ server, watches }) =>
+        watches.map((watch) => [{ server, resource: watch.resource }, read(watch)] as const),
+      ),
+  };
+}
+
+/** The daemon's state, and those of the process that every Prometheus client has and that cost nothing between two fetches. */
+const stateMetrics: readonly ReadMetric<[DaemonState]>[] = [
+  single("multus_requests_waiting", "CNI requests in the lines.", ({ waiting }) => waiting),
+  single("multus_requests_in_flight", "CNI requests that are worked on.", ({ running }) => running),
+  single(
     "multus_requests_limit",
     "CNI requests of one kind and one namespace that are worked on at once, at most.",
     ({ limit }) => limit,
-  );
-  figures(
-    Gauge,
-    "multus_lane_requests",
-    "CNI requests by kind: running (have a slot), waiting (for one, or for their container), paused (wait for the API or a file without one).",
-    ["lane", "state"],
-    function* ({ lanes }) {
-      for (const { lane, running, waiting, paused } of lanes) {
-        yield [{ lane, state: "running" }, running];
-        yield [{ lane, state: "waiting" }, waiting];
-        yield [{ lane, state: "paused" }, paused];
-      }
-    },
-  );
-  figures(
-    Gauge,
-    "multus_lane_slots",
-    "CNI requests of a kind that are worked on at once, at most: of one namespace (one) and of all (all).",
-    ["lane", "of"],
-    function* ({ lanes }) {
-      for (const { lane, slots, allSlots } of lanes) {
-        yield [{ lane, of: "one" }, slots];
-        yield [{ lane, of: "all" }, allSlots];
-      }
-    },
-  );
-  gauge("multus_ready", "1 while the daemon is ready: the runtime's file is in place.", ({ isReady }) =>
+  ),
+  {
+    name: "multus_lane_requests",
+    help: "CNI requests by kind: running (have a slot), waiting (for one, or for their container), paused (wait for the API or a file without one).",
+    labelNames: ["lane", "state"],
+    read: ({ lanes }) =>
+      lanes.flatMap(({ lane, running, waiting, paused }) => [
+        [{ lane, state: "running" }, running],
+        [{ lane, state: "waiting" }, waiting],
+        [{ lane, state: "paused" }, paused],
+      ]),
+  },
+  {
+    name: "multus_lane_slots",
+    help: "CNI requests of a kind that are worked on at once, at most: of one namespace (one) and of all (all).",
+    labelNames: ["lane", "of"],
+    read: ({ lanes }) =>
+      lanes.flatMap(({ lane, slots, allSlots }) => [
+        [{ lane, of: "one" }, slots],
+        [{ lane, of: "all" }, allSlots],
+      ]),
+  },
+  single("multus_ready", "1 while the daemon is ready: the runtime's file is in place.", ({ isReady }) =>
     Number(isReady),
-  );
-  gauge("multus_stopping", "1 once the daemon has been told to stop.", ({ isStopping }) =>
+  ),
+  single("multus_stopping", "1 once the daemon has been told to stop.", ({ isStopping }) =>
     Number(isStopping),
-  );
-  figures(Gauge, "multus_cache_entries", "What is kept in memory.", ["cache"], function* (now) {
-    yield [{ cache: "config-files" }, now.configFiles];
-    for (const { watches } of now.clusters) {
-      for (const { resource, size } of watches) yield [{ cache: resource }, size];
-    }
-  });
-
-  gauge(
+  ),
+  {
+    name: "multus_cache_entries",
+    help: "What is kept in memory.",
+    labelNames: ["cache"],
+    read: ({ configFiles, clusters }) => [
+      [{ cache: "config-files" }, configFiles],
+      ...clusters.flatMap(({ watches }) =>
+        watches.map(({ resource, size }) => [{ cache: resource }, size] as const),
+      ),
+    ],
+  },
+  single(
     "multus_pods_networks_missing",
     "Pods of the node that run without the networks that they select, as they were started while Multus was not called.",
     ({ missingNetworks }) => missingNetworks.length,
-  );
-
-  const ofWatches = (
-    read: (watch: DaemonState["clusters"][number]["watches"][number]) => number | undefined,
-  ) =>
-    function* (now: DaemonState) {
-      for (const { server, watches } of now.clusters) {
-        for (const watch of watches) yield [{ server, resource: watch.resource }, read(watch)] as const;
-      }
-    };
-  const watchLabels: ("server" | "resource")[] = ["server", "resource"];
-  const watch = figures<"server" | "resource">;
-  watch(
-    Gauge,
-    "multus_watch_connected",
-    "1 while the watch of a cluster's objects is open.",
-    watchLabels,
-    ofWatches(({ connected }) => Number(connected)),
-  );
-  watch(
-    Gauge,
-    "multus_watch_synced",
-    "1 once there was a complete list of a cluster's objects.",
-    watchLabels,
-    ofWatches(({ synced }) => Number(synced)),
-  );
-  watch(
-    Gauge,
+  ),
+  ofWatches("multus_watch_connected", "1 while the watch of a cluster's objects is open.", ({ connected }) =>
+    Number(connected),
+  ),
+  ofWatches("multus_watch_synced", "1 once there was a complete list of a cluster's objects.", ({ synced }) =>
+    Number(synced),
+  ),
+  ofWatches(
     "multus_watch_last_heard_timestamp_seconds",
     "When a watch last brought anything, bookmarks included, which come about once a minute.",
-    watchLabels,
-    ofWatches(({ heardAt }) => (heardAt === undefined ? undefined : heardAt / 1000)),
-  );
-  watch(
-    Counter,
+    ({ heardAt }) => heardAt && heardAt / 1000,
+  ),
+  ofWatches(
     "multus_watch_opened_total",
     "Watches that were opened: the first one, and one more after each end.",
-    watchLabels,
-    ofWatches(({ watches }) => watches),
-  );
-  watch(
-    Counter,
-    "multus_watch_lists_total",
-    "Complete lists that were made.",
-    watchLabels,
-    ofWatches(({ lists }) => lists),
-  );
-  watch(
-    Counter,
-    "multus_watch_failures_total",
-    "Lists and watches that failed.",
-    watchLabels,
-    ofWatches(({ failures }) => failures),
-  );
-  watch(
-    Gauge,
+    ({ watches }) => watches,
+  ),
+  ofWatches("multus_watch_lists_total", "Complete lists that were made.", ({ lists }) => lists),
+  ofWatches("multus_watch_failures_total", "Lists and watches that failed.", ({ failures }) => failures),
+  ofWatches(
     "multus_watch_memory_bytes",
     "Memory that a watch's objects take, as it is counted against its limit.",
-    watchLabels,
-    ofWatches(({ memory }) => memory.bytes),
-  );
-  watch(
-    Gauge,
+    ({ memory }) => memory.bytes,
+  ),
+  ofWatches(
     "multus_watch_memory_limit_bytes",
     "Memory that a watch's objects may take.",
-    watchLabels,
-    ofWatches(({ memory }) => memory.limit),
-  );
-  watch(
-    Gauge,
+    ({ memory }) => memory.limit,
+  ),
+  ofWatches(
     "multus_watch_left_out",
     "Objects that memory has no room for, or only for their names: the API is asked for them when a pod needs them.",
-    watchLabels,
-    ofWatches(({ memory }) => memory.leftOut),
-  );
-
-  const deliveryLabels: ("server" | "kind")[] = ["server", "kind"];
-  figures(
-    Gauge,
-    "multus_deliveries_pending",
-    "Network-statuses and events that the API has not taken yet.",
-    deliveryLabels,
-    function* ({ clusters }) {
-      for (const { server, deliveries } of clusters) {
-        for (const { kind, pending } of deliveries) yield [{ server, kind }, pending] as const;
-      }
-    },
-  );
-  figures<"server" | "kind" | "outcome">(
-    Counter,
-    "multus_deliveries_total",
-    "Network-statuses and events that the API has taken, or that were given up.",
-    [...deliveryLabels, "outcome"],
-    function* ({ clusters }) {
-      for (const { server, deliveries } of clusters) {
-        for (const { kind, delivered, givenUp } of deliveries) {
-          yield [{ server, kind, outcome: "delivered" }, delivered] as const;
-          yield [{ server, kind, outcome: "given-up" }, givenUp] as const;
-        }
-      }
-    },
-  );
-
-  figures(
-    Gauge,
-    "multus_spool_records",
-    "Recorded DELs, as no daemon was there or as they fail: waiting, failed for good, and files that are no records.",
-    ["state"],
-    function* ({ spool }) {
-      yield [{ state: "waiting" }, spool?.waiting];
-      yield [{ state: "failed" }, spool?.failed];
-      yield [{ state: "broken" }, spool?.broken];
-    },
-  );
-  figures(
-    Gauge,
-    "multus_failed_dels",
-    "Containers whose DEL has failed: the runtime was told (failing), it was told success and they are tried in the background (recorded), given up after a day (given-up).",
-    ["state"],
-    function* ({ failedDels }) {
-      for (const [state, count] of Object.entries(failedDels)) yield [{ state }, count];
-    },
-  );
-  gauge(
+    ({ memory }) => memory.leftOut,
+  ),
+  {
+    name: "multus_deliveries_pending",
+    help: "Network-statuses and events that the API has not taken yet.",
+    labelNames: ["server", "kind"],
+    read: ({ clusters }) =>
+      clusters.flatMap(({ server, deliveries }) =>
+        deliveries.map(({ kind, pending }) => [{ server, kind }, pending] as const),
+      ),
+  },
+  {
+    name: "multus_deliveries_total",
+    help: "Network-statuses and events that the API has taken, or that were given up.",
+    labelNames: ["server", "kind", "outcome"],
+    read: ({ clusters }) =>
+      clusters.flatMap(({ server, deliveries }) =>
+        deliveries.flatMap(({ kind, delivered, givenUp }) => [
+          [{ server, kind, outcome: "delivered" }, delivered] as const,
+          [{ server, kind, outcome: "given-up" }, givenUp] as const,
+        ]),
+      ),
+  },
+  {
+    name: "multus_spool_records",
+    help: "Recorded DELs, as no daemon was there or as they fail: waiting, failed for good, and files that are no records.",
+    labelNames: ["state"],
+    read: ({ spool }) => [
+      [{ state: "waiting" }, spool?.waiting],
+      [{ state: "failed" }, spool?.failed],
+      [{ state: "broken" }, spool?.broken],
+    ],
+  },
+  {
+    name: "multus_failed_dels",
+    help: "Containers whose DEL has failed: the runtime was told (failing), it was told success and they are tried in the background (recorded), given up after a day (given-up).",
+    labelNames: ["state"],
+    read: ({ failedDels }) => Object.entries(failedDels).map(([state, count]) => [{ state }, count]),
+  },
+  single(
     "multus_spool_oldest_age_seconds",
     "Age of the oldest DEL that waits in the spool; 0: none does.",
-    ({ spool }) => (spool === undefined ? undefined : (spool.oldestMs ?? 0) / 1000),
-  );
-
-  figures(
-    Counter,
-    "multus_trace_spans_total",
-    "Spans that a collector has taken, has not taken, or that were too many for the queue.",
-    ["outcome"],
-    function* ({ spans }) {
-      yield [{ outcome: "exported" }, spans?.exported];
-      yield [{ outcome: "failed" }, spans?.failed];
-      yield [{ outcome: "dropped" }, spans?.dropped];
-    },
-  );
-}
-
-/** The names that every Prometheus client has for these, as far as they cost nothing between two fetches. */
-function addProcessMetrics(registry: Registry): void {
-  const registers = [registry];
-  new Gauge({
-    name: "process_start_time_seconds",
-    help: "Start time of the process, in seconds since 1970.",
-    registers,
-  }).set(performance.timeOrigin / 1000);
-  new Counter({
-    name: "process_cpu_seconds_total",
-    help: "User and system time, in seconds.",
-    registers,
-    collect() {
-      const { user, system } = process.cpuUsage();
-      this.reset();
-      this.inc((user + system) / 1e6);
-    },
-  });
-  const memory: readonly [string, string, () => number][] = [
-    ["process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss()],
-    ["nodejs_heap_size_used_bytes", "JavaScript heap that is in use.", () => process.memoryUsage().heapUsed],
-    [
-      "nodejs_external_memory_bytes",
-      "Memory of buffers and WebAssembly.",
-      () => process.memoryUsage().external,
-    ],
-  ];
-  for (const [name, help, read] of memory) {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  }
-}
+    ({ spool }) => spool && (spool.oldestMs ?? 0) / 1000,
+  ),
+  {
+    name: "multus_trace_spans_total",
+    help: "Spans that a collector has taken, has not taken, or that were too many for the queue.",
+    labelNames: ["outcome"],
+    read: ({ spans }) => Object.entries(spans ?? {}).map(([outcome, count]) => [{ outcome }, count]),
+  },
+  single(
+    "process_start_time_seconds",
+    "Start time of the process, in seconds since 1970.",
+    () => performance.timeOrigin / 1000,
+  ),
+  single("process_cpu_seconds_total", "User and system time, in seconds.", () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  }),
+  single("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss()),
+  single(
+    "nodejs_heap_size_used_bytes",
+    "JavaScript heap that is in use.",
+    () => process.memoryUsage().heapUsed,
+  ),
+  single(
+    "nodejs_external_memory_bytes",
+    "Memory of buffers and WebAssembly.",
+    () => process.memoryUsage().external,
+  ),
+];
