@@ -5,11 +5,11 @@ import { Status } from "../status";
 import { Character } from "../json/characters";
 import { addKey, createKeyTable, findKey, KeyEntry, KeyTable } from "../json/key-table";
 import { enterObject, finish, isMember, leave, nextMember, readKey, skipValue } from "../json/scan";
-import { keyIsExact, keyIsInAnyCase } from "../json/text";
+import { keyIsInAnyCase } from "../json/text";
 import { writeByte, writeBytes, writeString, writeText } from "../json/write";
 import { Field } from "./fields";
-import { isList, Member, Outline, outlineOf } from "./outline";
-import { enterInput, expectArray, expectObject, expectString, isNull } from "./shape";
+import { findMember, foundValue, isList, isPlugin, Member, Outline, outlineOf } from "./outline";
+import { enterInput, expectArray, expectObject, expectString } from "./shape";
 
 /*
  * The output is the input with some members left out, in any case of their keys, and others put in, always right after an object's opening brace. The bytes
@@ -158,11 +158,7 @@ function adjustList(list: Outline, plugins: Member | null): bool {
     } else if (member === plugins) {
       let plugin = member.plugins;
       while (plugin !== null) {
-        if (load<u8>(plugin.start) != Character.OPEN_BRACE) {
-          fail(Status.NOT_AN_OBJECT, plugin.start, "plugins[]");
-          return false;
-        }
-        if (!adjustPlugin(plugin, 0)) return false;
+        if (!isPlugin(plugin) || !adjustPlugin(plugin, 0)) return false;
         plugin = plugin.next;
       }
     }
@@ -230,7 +226,8 @@ function writeArgs(plugin: Outline, comma: bool): bool {
   if (member === null) return putByte(Character.CLOSE_BRACE) && putByte(Character.CLOSE_BRACE);
   if (!expectObject(member.valueStart, "args")) return false;
 
-  const cni = findCni(member.valueStart);
+  findMember(member.valueStart, "cni", 0);
+  const cni = foundValue;
   if (cni) {
     if (!expectObject(cni, "args.cni")) return false;
     let any = keys.first !== null;
@@ -256,20 +253,4 @@ function writeArgs(plugin: Outline, comma: bool): bool {
     p = nextMember(end);
   }
   return putByte(Character.CLOSE_BRACE);
-}
-
-/** The value of `cni` in a valid object that counts, as Outline.find has it; 0 if there is none or it is null, or after fail(). */
-function findCni(args: usize): usize {
-  let exact: usize = 0;
-  let other: usize = 0;
-  let p = enterObject(args);
-  while (isMember(p)) {
-    const value = readKey(p);
-    if (keyIsInAnyCase("cni") && !isNull(value)) {
-      if (keyIsExact) exact = value;
-      else other = value;
-    }
-    p = nextMember(skipValue(value, 0));
-  }
-  return exact ? exact : other;
 }

@@ -64,18 +64,16 @@ export class Outline {
    * there is none.
    */
   find(field: Field): Member | null {
-    const place = lastMembers(this) + (field << 2);
-    const exact = load<Member | null>(place);
-    return exact === null ? load<Member | null>(place, LAST_MEMBERS_LENGTH) : exact;
+    let found: Member | null = null;
+    let member = this.members;
+    while (member !== null) {
+      if (member.field == field && !isNull(member.valueStart)) {
+        if (found === null || member.isExact || !found.isExact) found = member;
+      }
+      member = member.next;
+    }
+    return found;
   }
-}
-
-/** Behind each Outline, for every field: the address of its last member that is not null, or 0; and the same of those in another case. 20 words hold all fields. */
-const LAST_MEMBERS_LENGTH: usize = 80;
-
-@inline
-function lastMembers(outline: Outline): usize {
-  return changetype<usize>(outline) + offsetof<Outline>();
 }
 
 /**
@@ -100,14 +98,15 @@ export function isList(outline: Outline): bool {
   return expectString(type.valueStart, "type") && type.valueEnd - type.valueStart == 2;
 }
 
+/** Is a plugin of a list an object? False after fail(). */
+export function isPlugin(plugin: Outline): bool {
+  return load<u8>(plugin.start) == Character.OPEN_BRACE || fail(Status.NOT_AN_OBJECT, plugin.start, "plugins[]") != 0;
+}
+
 function outlineValue(start: usize, depth: i32): Outline | null {
-  const address = allocate(offsetof<Outline>() + 2 * LAST_MEMBERS_LENGTH);
+  const address = allocate(offsetof<Outline>());
   if (!address) return null;
   const outline = changetype<Outline>(address);
-  const found = lastMembers(outline);
-  for (let offset: usize = 0; offset < 2 * LAST_MEMBERS_LENGTH; offset += 16) {
-    v128.store(found + offset, i64x2.splat(0));
-  }
   outline.start = start;
   outline.firstMember = 0;
   outline.members = null;
@@ -133,10 +132,6 @@ function outlineValue(start: usize, depth: i32): Outline | null {
       else last.next = member;
       last = member;
       const first = load<u8>(value);
-      if (first != Character.LOWER_N) {
-        if (member.isExact) store<Member>(found + (field << 2), member);
-        else store<Member>(found + (field << 2), member, LAST_MEMBERS_LENGTH);
-      }
       if (field == Field.PLUGINS && depth == 0 && first == Character.OPEN_BRACKET) {
         end = outlinePlugins(member, value);
       } else if (field == Field.IPAM && first == Character.OPEN_BRACE) {
@@ -170,18 +165,33 @@ function addMember(field: Field): Member | null {
 }
 
 function outlineIpam(member: Member, ipam: usize, depth: i32): usize {
+  const end = findMember(ipam, "type", depth);
+  member.ipamType = foundValue;
+  return end;
+}
+
+/** The value that findMember found last; 0 if there is none. */
+export let foundValue: usize = 0;
+
+/**
+ * Looks for the value of a key in any case, as Outline.find has it: the last one that is not null, one in the key's own case first. Sets `foundValue`.
+ * @param object its opening brace
+ * @param depth how many containers are open around it
+ * @returns the address after the object
+ */
+export function findMember(object: usize, key: string, depth: i32): usize {
   let exact: usize = 0;
   let other: usize = 0;
-  let p = enterObject(ipam);
+  let p = enterObject(object);
   while (isMember(p)) {
     const value = readKey(p);
-    if (keyIsInAnyCase("type") && !isNull(value)) {
+    if (keyIsInAnyCase(key) && !isNull(value)) {
       if (keyIsExact) exact = value;
       else other = value;
     }
     p = nextMember(skipValue(value, depth + 1));
   }
-  member.ipamType = exact ? exact : other;
+  foundValue = exact ? exact : other;
   return leave(p);
 }
 

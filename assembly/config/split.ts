@@ -8,7 +8,7 @@ import { decodeText, textIs, unitsOf } from "../json/text";
 import { writeBytes } from "../json/write";
 import { readCapabilities } from "./capabilities";
 import { Field } from "./fields";
-import { isList, Outline, outlineOf } from "./outline";
+import { isList, isPlugin, Outline, outlineOf } from "./outline";
 import { expectArray, expectObject, expectString, isNull } from "./shape";
 import { highestVersion } from "./versions";
 
@@ -110,10 +110,7 @@ function splitPlugins(list: Outline, parts: Parts): void {
 
 /** Null after fail(). */
 function splitPlugin(plugin: Outline): PluginParts | null {
-  if (load<u8>(plugin.start) != Character.OPEN_BRACE) {
-    fail(Status.NOT_AN_OBJECT, plugin.start, "plugins[]");
-    return null;
-  }
+  if (!isPlugin(plugin)) return null;
   const capabilities = plugin.find(Field.CAPABILITIES);
   let names: KeyEntry | null = null;
   let count: u32 = 0;
@@ -140,14 +137,15 @@ function splitPlugin(plugin: Outline): PluginParts | null {
   if (failure()) return null;
   parts.capabilities = count;
   let at = address + offsetof<PluginParts>();
-  while (names !== null) {
-    if (names.marked) {
+  let name = names;
+  while (name !== null) {
+    if (name.marked) {
       const start = textsEnd;
-      textsEnd = writeBytes(start, names.keyStart, names.keyEnd);
+      textsEnd = writeBytes(start, name.keyStart, name.keyEnd);
       store<u32>(at, unitsOf(start, textsEnd));
       at += 4;
     }
-    names = names.next;
+    name = name.next;
   }
   return parts;
 }
