@@ -5,9 +5,7 @@ import type { AdjustInput, ConfigParts, MergeInput, PluginParts } from "./index.
 
 /** Takes a configuration apart; see ConfigParts. */
 export function splitConfig(context: WasmContext, config: Uint8Array): ConfigParts {
-  context.start(context.roomFor("config", config));
-  const start = context.putBytes("config", config);
-  context.check(context.exports.splitConfig(start, config.length));
+  const start = context.call(context.exports.splitConfig, { config });
 
   // The layout is that of Parts and PluginParts in assembly/config/split.ts.
   const at = context.resultAddress;
@@ -49,68 +47,21 @@ export function splitConfig(context: WasmContext, config: Uint8Array): ConfigPar
 
 /** Sets what an attachment asks for; see AdjustInput. */
 export function adjustConfig(context: WasmContext, input: AdjustInput): Uint8Array {
-  const { config, defaultName = "", cniArgs, deviceId = "" } = input;
-  context.start(
-    context.roomFor("config", config) +
-      context.roomFor("defaultName", defaultName) +
-      context.roomFor("cniArgs", cniArgs) +
-      context.roomFor("deviceId", deviceId),
-  );
-  const configAddress = context.putBytes("config", config);
-  const nameAddress = context.putText(defaultName);
-  const nameLength = context.textLength;
-  const argsAddress = context.putOptionalBytes("cniArgs", cniArgs);
-  const deviceAddress = context.putText(deviceId);
-  const deviceLength = context.textLength;
-  context.check(
-    context.exports.adjustConfig(
-      configAddress,
-      config.length,
-      nameAddress,
-      nameLength,
-      argsAddress,
-      cniArgs?.length ?? 0,
-      deviceAddress,
-      deviceLength,
-    ),
-  );
+  const { config, defaultName, cniArgs, deviceId } = input;
+  context.call(context.exports.adjustConfig, { config, defaultName, cniArgs, deviceId });
   return context.takeResult();
 }
 
 /** Makes one plugin's stdin; see MergeInput. */
 export function mergeConfig(context: WasmContext, input: MergeInput): Uint8Array {
   const { plugin, name, cniVersion, prevResult, runtimeConfig, validAttachments } = input;
-  context.start(
-    context.roomFor("plugin", plugin) +
-      context.roomFor("name", name) +
-      context.roomFor("cniVersion", cniVersion) +
-      context.roomFor("prevResult", prevResult) +
-      context.roomFor("runtimeConfig", runtimeConfig) +
-      context.roomFor("validAttachments", validAttachments),
-  );
-  const pluginAddress = context.putBytes("plugin", plugin);
-  const nameAddress = context.putText(name);
-  const nameLength = context.textLength;
-  const versionAddress = context.putText(cniVersion);
-  const versionLength = context.textLength;
-  const prevResultAddress = context.putOptionalBytes("prevResult", prevResult);
-  const runtimeConfigAddress = context.putOptionalBytes("runtimeConfig", runtimeConfig);
-  const attachmentsAddress = context.putOptionalBytes("validAttachments", validAttachments);
-  context.check(
-    context.exports.mergeConfig(
-      pluginAddress,
-      plugin.length,
-      nameAddress,
-      nameLength,
-      versionAddress,
-      versionLength,
-      prevResultAddress,
-      prevResult?.length ?? 0,
-      runtimeConfigAddress,
-      runtimeConfig?.length ?? 0,
-      attachmentsAddress,
-      validAttachments?.length ?? 0,
-    ),
-  );
+  context.call(context.exports.mergeConfig, {
+    plugin,
+    name,
+    cniVersion,
+    prevResult,
+    runtimeConfig,
+    validAttachments,
+  });
   return context.takeResult();
 }

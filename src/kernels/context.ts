@@ -51,7 +51,7 @@ function readModule(): Uint8Array {
 }
 
 /**
- * A call goes: `start`, `put…` each input, call a kernel of `exports`, `check` its status, look at the result, `end`.
+ * A call goes: `start`, `put…` each input, call a kernel of `exports`, `check` its status (`call` is all of these), look at the result, `end`.
  * Addresses are good until the next `start`.
  */
 export class WasmContext {
@@ -180,6 +180,27 @@ export class WasmContext {
     this.#next = address + this.textLength + inputGap;
     if (name !== undefined) this.#remember(name, address, text);
     return address;
+  }
+
+  /**
+   * Makes a call with inputs that are on their own: starts it, puts each, calls the kernel with address and length of each in this order, and checks its status.
+   * @param inputs by the names that errors call them by; one that is missing has address and length 0
+   * @returns the address of the first
+   * @throws {KernelError}
+   */
+  call(kernel: Kernel, inputs: Readonly<Record<string, Uint8Array | string | undefined>>): number {
+    let room = 0;
+    for (const name in inputs) room += this.roomFor(name, inputs[name]);
+    this.start(room);
+    const first = this.#next;
+    const words: number[] = [];
+    for (const name in inputs) {
+      const input = inputs[name];
+      if (typeof input === "string") words.push(this.putText(input, name), this.textLength);
+      else words.push(this.putOptionalBytes(name, input), input?.length ?? 0);
+    }
+    this.check(kernel(...words));
+    return first;
   }
 
   /**

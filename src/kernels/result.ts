@@ -61,9 +61,7 @@ export function convertResult(context: WasmContext, input: ConvertInput): Uint8A
 
 /** Looks at what a result lists; see ResultOutline. */
 export function outlineResult(context: WasmContext, result: Uint8Array): ResultOutline {
-  context.start(context.roomFor("result", result));
-  const start = context.putBytes("result", result);
-  context.check(context.exports.outlineResult(start, result.length));
+  context.call(context.exports.outlineResult, { result });
   const at = context.resultAddress;
   const words = context.resultLength / Uint32Array.BYTES_PER_ELEMENT;
   const addresses: string[] = [];
