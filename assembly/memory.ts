@@ -1,5 +1,5 @@
 /**
- * The memory of a call: a header at a fixed place, and an arena that each call starts anew.
+ * The memory of a call: a header at a fixed place, and an arena that each call starts from its beginning.
  *
  * The host calls `reserve(bytes)` first, writes its inputs from the returned address on and hands them to a kernel as
  * (pointer, length) pairs; at least `PADDING` bytes lie between one input and the next. A kernel takes further memory
@@ -125,7 +125,7 @@ export function succeed(pointer: usize, length: usize): Status {
   return Status.OK;
 }
 
-/** Seed of hash tables: a random number of the host's, so that nobody can prepare keys that collide. */
+/** Seed of hash tables: a random number of the host's, so that keys that collide cannot be prepared. */
 @inline
 export function hashSeed(): u32 {
   return load<u32>(header + HASH_SEED);

@@ -12,7 +12,7 @@ export class KeyEntry {
   /** First byte of the key, and the byte after its last. */
   keyStart: usize;
   keyEnd: usize;
-  /** First byte of the value, and the byte after its last; 0 until somebody sets them. */
+  /** First byte of the value, and the byte after its last; 0 until the owner of the table sets them. */
   valueStart: usize;
   valueEnd: usize;
   /** For the owner of the table; false at first. */

@@ -28,7 +28,7 @@ export class Address {
   /** Place in `interfaces`; NO_PLACE if it does not say; ELSEWHERE for what is no place in any list. */
   place: i32;
   hasGateway: u32;
-  /** The next address of the same interface, 0 at the end; for whoever puts them in order. */
+  /** The next address of the same interface, 0 at the end; set where they are put in order. */
   next: usize;
 }
 

@@ -21,7 +21,7 @@ export function unescape(to: usize, p: usize, end: usize): usize {
   while (at < end && load<u8>(at) != Character.BACKSLASH) at++;
   if (at == end) return 0;
   const textEnd = decodeText(to, p + 1);
-  // A quote in the text would end it too early for whoever reads it.
+  // A quote in the text would end it too early for its reader.
   for (at = to; at < textEnd; at++) if (load<u8>(at) == Character.QUOTE) return 0;
   store<u8>(textEnd, Character.QUOTE);
   return textEnd;

@@ -1,6 +1,6 @@
 /**
  * Reader of the objects in a CNI result: walks once over an object as it is written, checks every field that the specification
- * knows, and leaves where the fields are for whoever prints or edits them.
+ * knows, and notes where the fields are for the printers and editors.
  *
  * Functions take the address of a value's first byte and return the address after its last, or 0 after `fail`, as
  * the scanner's do.

@@ -10,7 +10,7 @@ import { type Executor, ExecutorError } from "./executor.ts";
 export interface AgentPoolOptions {
   /** Starts an agent that may run the plugins of these directories. @throws {Error} */
   start(directories: readonly string[]): Promise<AgentProcess>;
-  /** Milliseconds after which an agent that nobody uses ends. */
+  /** Milliseconds after which an unused agent ends. */
   readonly idleMs: number;
 }
 
@@ -105,13 +105,13 @@ export class AgentPool implements AsyncDisposable {
     if (!this.#agents.has(agent)) return;
     const end = () => void this.#end(agent);
     if (this.#agents.size > keptWhenIdle) end();
-    // It keeps no process alive: whoever owns the pool closes it.
+    // It keeps no process alive: the pool's owner closes it.
     else agent.idleTimer = setTimeout(end, this.#options.idleMs).unref();
   }
 
   async #end(agent: PooledAgent): Promise<void> {
     this.#remove(agent);
-    // One that did not start has been somebody's error.
+    // An agent that did not start has already failed its order.
     const process = await agent.starting.catch(() => undefined);
     await process?.close();
   }

@@ -58,7 +58,7 @@ export class AgentProcess implements AsyncDisposable {
     try {
       await agent.#greeting();
     } catch (error) {
-      // Nobody knows what it is: another program may not end because its stream does. It has run nothing yet.
+      // It may be another program, which need not end when its stream does. It has run nothing yet.
       agent.#connection.destroy();
       await agent.kill();
       throw error;

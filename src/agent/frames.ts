@@ -39,7 +39,7 @@ export type FrameErrorCode =
   | "malformed"
   /** A field of the body is missing or of a wrong type. */
   | "field"
-  /** A frame that has no place here: an answer that nobody waits for, an order to the daemon. */
+  /** A frame out of place: an answer without its order, an order to the daemon. */
   | "unexpected";
 
 /** A peer broke the protocol. */

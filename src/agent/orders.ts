@@ -1,4 +1,4 @@
-/** Orders under way on one stream: gives each its id and its answer to whoever waits for it. */
+/** Orders under way on one stream: gives each its id, and matches answers to orders. */
 
 import { errorText } from "../log/error-text.ts";
 import { ExecutorError } from "./executor.ts";
@@ -79,8 +79,8 @@ export class Orders {
   }
 
   /**
-   * Takes a DONE frame to whoever waits for it.
-   * @throws {FrameError} where nobody does, or where the answer is not one to that order
+   * Settles the order that a DONE frame answers.
+   * @throws {FrameError} where there is no such order, or where the answer is not one to that order
    */
   done(frame: Frame): void {
     const pending = this.#pending.get(frame.id);

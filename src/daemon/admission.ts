@@ -1,5 +1,5 @@
 /**
- * When each request is worked on. Each kind of command has a lane of its own, so that a DEL or a STATUS never waits for ADDs; inside a lane slots are
+ * Decides when each request starts. Each kind of command has its own lane, so that a DEL or a STATUS never waits for ADDs; inside a lane slots are
  * shared out between namespaces. Requests of one container are worked on one at a time, in the order that they came, across lanes.
  */
 

@@ -23,7 +23,7 @@ export interface EndingParts {
   readonly agents: { close(): Promise<void> };
   readonly clusters: Pick<KubeClusters, "close">;
   readonly telemetry: Pick<Telemetry, "close">;
-  /** undefined: there is no file that leads a runtime here. */
+  /** undefined: the daemon keeps no file for the runtime. */
   readonly runtimeConfig: Pick<RuntimeConfigKeeper, "freeze" | "leave"> | undefined;
   /** Whether that file goes. */
   readonly removal: Pick<ConfigRemoval, "answer" | "settle">;
@@ -38,14 +38,14 @@ export class Ending {
   readonly #parts: EndingParts;
   #hasBegun = false;
   #hasLeft = false;
-  /** Resolves with how many requests were not finished; undefined: nobody has told the daemon to stop. */
+  /** Resolves with how many requests were not finished; undefined: the daemon has not been told to stop. */
   #stopping: Promise<number> | undefined;
 
   constructor(parts: EndingParts) {
     this.#parts = parts;
   }
 
-  /** Ends a daemon that nobody seems to need. The next call starts another one: what leads a runtime here stays. @param seconds how long nobody came */
+  /** Ends an idle daemon. The next call starts another one, so the runtime's file stays. @param seconds how long it was idle */
   retire(seconds: number | undefined): void {
     const { server, log } = this.#parts;
     if (this.#hasBegun) return;
@@ -53,7 +53,7 @@ export class Ending {
     this.#begin(server.retire());
   }
 
-  /** Ends a daemon that is told to, also one that is ending of itself; told twice, at once. */
+  /** Ends the daemon on a signal, also one that is ending because it was idle; a second signal ends it at once. */
   stop(signal: NodeJS.Signals): void {
     const { listening, server, log } = this.#parts;
     if (this.#stopping !== undefined) {
@@ -76,7 +76,7 @@ export class Ending {
     const { agents, clusters, telemetry, runtimeConfig, removal, log, closeLogs, exit } = this.#parts;
     runtimeConfig?.freeze();
     await requests;
-    // A daemon that ends of itself may have been told to stop meanwhile.
+    // An idle daemon that ends may have been told to stop meanwhile.
     const unfinished = (await this.#stopping) ?? 0;
     // Not before: a DaemonSet may be deleted while the last requests are served.
     const asked =
@@ -96,7 +96,7 @@ export class Ending {
     exit(0);
   }
 
-  /** @param error why it cannot be waited for; undefined: nobody wants that */
+  /** @param error why it is not waited for; undefined: a second signal came */
   #endNow(error?: string): void {
     this.#leave();
     if (error !== undefined) this.#parts.log.panic("multusd could not shut down gracefully", { error });

@@ -6,7 +6,7 @@ const idleCommand = "STATUS";
 const deliveryStepMs = 500;
 
 export interface IdleEndOptions {
-  /** How long nothing has to happen; undefined: it never ends of itself. */
+  /** Time without requests after which the daemon ends; undefined: it does not end when idle. */
   readonly seconds: number | undefined;
   /** Network-statuses and events that the API does not have yet. */
   readonly undelivered: () => number;

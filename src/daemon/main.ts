@@ -1,4 +1,4 @@
-/** multusd: reads its configuration, serves its socket, stops in order. */
+/** multusd: reads its configuration, serves its socket, shuts down gracefully. */
 
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
@@ -211,7 +211,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     closeLogs: () => allLoggers.close(),
     exit: (code) => process.exit(code),
   });
-  // Before the first wait: whoever sees the socket may send a signal at once.
+  // Before the first wait: a signal may come as soon as the socket is there.
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => ending.stop(signal));
   const socket = await listening;
   log.verbose("multusd serves", { socket, maxConcurrent: config.maxConcurrent });
@@ -288,7 +288,7 @@ function hasEntry(path: string): boolean {
 
 /**
  * An uncaught error is a bug. After an exception the state is not known: say so, end, and let a new daemon start; shims answer "try again later"
- * meanwhile. A promise that failed with nobody waiting for it has interrupted nothing.
+ * meanwhile. An unhandled rejection has interrupted nothing.
  */
 function logBugs(log: DaemonLogger): void {
   process.on("uncaughtException", (error) => {

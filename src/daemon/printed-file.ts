@@ -1,5 +1,5 @@
 /**
- * The file that a daemon prints to which the shim has started: `multusd.stderr` beside the socket, on most nodes in memory. It is begun anew when it is
+ * The file for the stderr of a daemon that the shim has started: `multusd.stderr` beside the socket, on most nodes in memory. It is truncated when it is
  * large; a log that is to be kept has a `logFile`.
  */
 

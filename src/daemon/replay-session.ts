@@ -108,7 +108,7 @@ export class ReplaySession {
       });
       this.#giveUp = () => {
         giveUp();
-        // Out of the line nobody answers it any more.
+        // A request that has left the line is not answered.
         if (!hasBegun) resolve("not begun");
       };
     });

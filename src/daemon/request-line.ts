@@ -54,7 +54,7 @@ export interface Answer extends CniReply {
   readonly tell?: true;
 }
 
-/** A request, what it is worked on with, and the way back to its client. */
+/** A request, its handler and executor, and the way back to its client. */
 export interface ArrivedRequest<Request extends CniRequest = CniRequest> {
   readonly request: Request;
   readonly handle: RequestHandler<Request>;
@@ -63,11 +63,11 @@ export interface ArrivedRequest<Request extends CniRequest = CniRequest> {
   readonly otherShare?: string;
   /** Memory that it holds beside its `config`, in bytes. */
   readonly furtherBytes?: number;
-  /** Called when its turn has come. False: there is nothing to do any more, and nobody to answer. Without it there always is. */
+  /** Called when its turn has come. False: the request is not begun and not answered. Without it every request is begun. */
   begin?(): boolean;
   /** Called once, unless it was given up before its turn came, or is not begun. */
   answer(answer: Answer): void;
-  /** Is nobody left to read the answer? */
+  /** Is the client gone? */
   isGone(): boolean;
 }
 

@@ -1,4 +1,4 @@
-/** The log line of a request: who it was for, what came of it, where the time went. */
+/** The log line of a request: its pod and container, its outcome, and the time of each phase. */
 
 import type { CniRequest } from "../cni/request.ts";
 import type { LogFields, Logger } from "../log/logger.ts";
@@ -11,7 +11,7 @@ export interface RequestTimes {
   readonly queue: number;
   /** Milliseconds from the request's arrival to its reply. */
   readonly total: number;
-  /** Nobody was left to read the reply. */
+  /** The client was gone before the reply. */
   readonly gone: boolean;
 }
 

@@ -14,7 +14,7 @@ const maxFirstByteOfFrame = 1;
 /** A shim sends its request right after it has connected. */
 const arrivalSteps = 4;
 const arrivalStepMs = 25;
-/** A connection to a daemon that retires, and brings nothing, is nobody who would miss it. */
+/** While retiring, close connections that have sent nothing for so long. */
 const silenceMs = 10_000;
 /** Connections whose request is not there yet. A shim sends its HELLO and REQUEST in its first write, so that the rest are of no use. */
 const arrivalBounds = {
@@ -90,7 +90,7 @@ export class DaemonServer {
     const deadline = performance.now() + limitMs;
     this.#stopping.begin();
     if (this.#underWay() > 0) {
-      // The name stays: who comes is served or told to ask again, and a pod can go.
+      // The socket's name stays: new requests are served or told to retry, and pods can be deleted.
       this.#stopping.turnAway();
       await this.#requestsEnded(deadline);
     }
@@ -105,7 +105,7 @@ export class DaemonServer {
   }
 
   /**
-   * Ends a server that nobody seems to need. Its name goes first; who came before that is served to the end, like anybody else.
+   * Ends an idle server. Its name is removed first; clients that connected before that are served to the end.
    * Later clients find no daemon, and start the next one.
    * @returns requests that were not finished: none
    */
@@ -131,7 +131,7 @@ export class DaemonServer {
     for (let step = 0; step < arrivalSteps; step++) await sleep(arrivalStepMs);
   }
 
-  /** Is somebody there whose request is worked on, or may still come? @param silentUntil on the clock of `performance.now()` */
+  /** Is a request being worked on, or may one still arrive? @param silentUntil on the clock of `performance.now()` */
   #mayBring(silentUntil: number): boolean {
     if (this.#sessions.size > 0 || this.#http.underWay > 0) return true;
     return this.#others.size > 0 && performance.now() < silentUntil;

@@ -1,4 +1,4 @@
-/** The daemon's unix socket as a file: made so that it is never there without somebody who answers, and never taken from a daemon that is alive. */
+/** The daemon's unix socket as a file: it exists only while a daemon listens on it, and is never taken from a daemon that is alive. */
 
 import { randomBytes } from "node:crypto";
 import { chmodSync, linkSync, lstatSync, readdirSync, renameSync, type Stats, statSync } from "node:fs";
@@ -11,7 +11,7 @@ import { answers, isDaemonFile, socketName } from "../socket/directory.ts";
 
 const groupAndOthersWrite = 0o022;
 const sticky = 0o1000;
-/** Somebody else may put a new socket there between two looks at it. */
+/** Another daemon may create a new socket between two checks. */
 const maxAttempts = 5;
 const statusWithinMs = 2_000;
 
@@ -39,7 +39,7 @@ export interface SocketFile {
 export async function listenOn(server: Server, directory: string, isOnDemand: boolean): Promise<SocketFile> {
   prepareDirectory(directory);
   const path = join(directory, socketName);
-  // Bound under a name of its own and linked when it answers: nobody ever connects to a socket that does not listen yet, and
+  // Bound under a unique name and linked when it listens: no client ever connects to a socket that does not listen yet, and
   // of two daemons that start at once exactly one gets the name.
   const ownPath = uniquePath(path);
   await listen(server, ownPath);
@@ -96,7 +96,7 @@ async function isServedOnDemand(path: string): Promise<boolean> {
   }
 }
 
-/** Removes a socket that nobody listens to. @throws {SocketFileError} where somebody does, or it is no socket */
+/** Removes a socket without a listener. @throws {SocketFileError} where a daemon listens on it, or it is no socket */
 async function removeStale(path: string): Promise<void> {
   const found = statIfThere(path);
   if (found === undefined) return;
@@ -115,7 +115,7 @@ async function removeStale(path: string): Promise<void> {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    // The socket is made inside listen(): nobody else can connect to it before its mode is set.
+    // The socket is made inside listen(): no other user can connect to it before its mode is set.
     const mask = process.umask(0o177);
     try {
       server.listen(path, () => {
@@ -129,7 +129,7 @@ function listen(server: Server, path: string): Promise<void> {
 }
 
 /**
- * Makes the directory, or looks whether it is safe: whoever may write in it could put a socket of their own in the place of ours. One that holds
+ * Makes the directory, or checks that it is safe: users who can write in it could replace our socket with theirs. One that holds
  * nothing but ours is closed to others (a hostPath directory is made with 0755).
  * @throws {SocketFileError}
  */

@@ -1,8 +1,8 @@
-/** How a daemon that is told to stop parts from those who still come: what frees resources is served to the end, what takes them is sent to the next daemon. */
+/** Shutdown policy: DEL, GC and STATUS are served to the end; ADD and CHECK are told to retry on the next daemon. */
 
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 
-/** A pod that cannot go, or a runtime that takes the network for broken, would be worse than a daemon that ends some seconds later. */
+/** A refused DEL would keep its pod, and a refused STATUS would have the runtime report its network as not ready: both are worse than a daemon that ends some seconds later. */
 const turnedAway: ReadonlySet<string> = new Set(["ADD", "CHECK"]);
 
 export class Stopping {

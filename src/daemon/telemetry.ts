@@ -29,7 +29,7 @@ export interface TelemetryOptions {
 
 export interface Telemetry {
   readonly tracer: Tracer;
-  /** undefined: nobody counts. */
+  /** undefined: nothing is counted. */
   readonly observer: Observer | undefined;
   /** Sends the spans that wait, and ends all. @param limitMs milliseconds, at most */
   close(limitMs: number): Promise<void>;

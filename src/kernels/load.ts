@@ -6,7 +6,7 @@ import type { Kernels } from "./index.ts";
 import { convertResult, outlineResult } from "./result.ts";
 import { networkStatus } from "./status.ts";
 
-/** Makes an instance of its own of multus.wasm, which build/ has (in a bundle: the bundle's directory). Takes about a millisecond. */
+/** Makes a new instance of multus.wasm, which build/ has (in a bundle: the bundle's directory). Takes about a millisecond. */
 export function loadKernels(): Kernels {
   const context = new WasmContext();
   return {

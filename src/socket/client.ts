@@ -1,4 +1,4 @@
-/** HTTP on a daemon's socket, as those see it who want to know what it is like. */
+/** An HTTP client for a daemon's socket: its status and readiness. */
 
 import { isJsonObject, type JsonObject } from "../base/json.ts";
 

@@ -1,4 +1,4 @@
-/** The directory of the daemon's socket: what is in it, and whether somebody serves it. */
+/** The directory of the daemon's socket: its files, and whether a daemon listens on the socket. */
 
 import { connect } from "node:net";
 import { systemErrorCode } from "../base/system-error.ts";
@@ -14,7 +14,7 @@ export function isDaemonFile(name: string): boolean {
   return name.startsWith(socketName) || namesOfShim.includes(name);
 }
 
-/** Does somebody listen to a socket? */
+/** Does a daemon listen on a socket? */
 export function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -22,7 +22,7 @@ export function answers(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    // Any other error (a full backlog, say) is no sign that nobody is there.
+    // Any other error (a full backlog, say) does not mean that there is no listener.
     socket.on("error", (error) =>
       resolve(!["ECONNREFUSED", "ENOENT"].includes(systemErrorCode(error) ?? "")),
     );

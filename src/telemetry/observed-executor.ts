@@ -1,4 +1,4 @@
-/** Runs of plugins, seen from outside: what they are given to know of their trace, how long they took, and how they ended. */
+/** Observes runs of plugins: gives them their trace variables, and reports how long they took and how they ended. */
 
 import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
 import { ForwardingExecutor } from "../agent/forwarding-executor.ts";

@@ -24,7 +24,7 @@ export class RequestTrace {
   readonly isRecorded: boolean;
   /** In the order of their ends; empty where nothing is recorded. */
   readonly runs: DelegateRun[] = [];
-  /** One moment on two clocks, in milliseconds: `performance.now()` and that of the epoch, which may be set anew while a daemon lives. */
+  /** One moment on two clocks, in milliseconds: `performance.now()` and that of the epoch, which may be set while a daemon lives. */
   readonly began = { monotonic: performance.now(), epoch: Date.now() };
   /** For plugins whose run is no span of its own. */
   readonly #environment: Readonly<Record<string, string>>;
@@ -38,7 +38,7 @@ export class RequestTrace {
       this.parent === undefined || this.isRecorded
         ? { traceId, spanId: newSpanId(), sampled: this.isRecorded }
         : this.parent;
-    // Nobody exports a span of ours then: the plugins' have the runtime's as their parent.
+    // No span of ours is exported then: the plugins' spans have the runtime's as their parent.
     const own = this.context === this.parent ? (traceparent ?? "") : formatTraceparent(this.context);
     this.#environment = {
       [parentVariable]: own,

@@ -24,6 +24,7 @@ const delayMs = 5_000;
 /** A collector that is away, or too slow, is worth one line in so long. */
 const complaintEveryMs = 60_000;
 
+/** Not OpenTelemetry's BatchSpanProcessor: it does not tell how many spans it drops, and its flush neither waits for the batch under way nor sends one at a time. */
 export class SpanQueue {
   readonly #export: SpanExport;
   readonly #failures: OnceLog;

@@ -11,10 +11,10 @@ export interface FinishedSpan {
   readonly spanId: string;
   /** "" where the trace begins with it. */
   readonly parentSpanId: string;
-  /** Was the parent somebody else's? */
+  /** Is the parent a span of another process? */
   readonly isParentRemote: boolean;
   readonly name: string;
-  /** Answers somebody else (the request), asks somebody else (a plugin), or neither. */
+  /** Serves another process (the request), calls one (a plugin), or neither. */
   readonly kind: "server" | "client" | "internal";
   /** Milliseconds of the epoch, with fractions. */
   readonly start: number;

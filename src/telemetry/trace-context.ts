@@ -9,7 +9,7 @@ export interface TraceContext {
   readonly traceId: string;
   /** 16 lower-case hexadecimal digits, not all zero. */
   readonly spanId: string;
-  /** Does whoever began the trace record it? */
+  /** Is the trace recorded where it began? */
   readonly sampled: boolean;
 }
 

@@ -24,7 +24,7 @@ export class Tracer {
     return new RequestTrace(request, this.#export?.sampler);
   }
 
-  /** The trace's id, where somebody could look it up; "" otherwise. */
+  /** The trace's id where the trace is exported or the runtime's; "" otherwise. */
   idFor(trace: RequestTrace): string {
     return trace.parent !== undefined || this.#export !== undefined ? trace.context.traceId : "";
   }

@@ -31,7 +31,7 @@ export interface HttpServices {
 export interface HttpContext extends SessionContext, HttpServices {
   /** Called when a request of `/cni` or `/delegate` is there as a whole: its work may take longer than others have for all of it. */
   requestArrived(socket: Socket): void;
-  /** Called when a request of `/cni` or `/delegate` has had its answer, or nobody waits for it any more. */
+  /** Called when a request of `/cni` or `/delegate` has been answered, or its client is gone. */
   requestEnded(): void;
 }
 
@@ -77,7 +77,7 @@ export class HttpSide {
     const { method = "", url = "" } = request;
     const [path = ""] = url.split("?", 1);
     response.once("close", () => {
-      // Nobody was answered where the client went away before.
+      // Not counted where the client went away before the answer.
       if (!response.headersSent) return;
       const handler = paths.includes(path) ? path : "NotFound";
       this.#context.line.observer?.httpAnswered(handler, method, response.statusCode);

@@ -21,7 +21,7 @@ const requestBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 const phaseBuckets = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10, 60];
 const delegateBuckets = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 90];
 
-/** Anybody who may make a NetworkAttachmentDefinition can name plugins. */
+/** Every author of a NetworkAttachmentDefinition can name plugins. */
 const mostPlugins = 50;
 const commands = new Few(["ADD", "DEL", "CHECK", "GC", "STATUS"], 0);
 const methods = new Few(["get", "post", "head", "put", "delete"], 0);
