@@ -17,19 +17,13 @@ function writeField(to: usize, key: string, field: Field): usize {
   return start ? writeBytes(writeText(to, key), start, endOf(field)) : to;
 }
 
-/** Writes the CIDR of the address or route read last, in quotes. */
-function writePrefix(to: usize, field: Field): usize {
+/** Writes the CIDR (ADDRESS, DST) or the gateway (GATEWAY, GW) of the address or route read last, in quotes. */
+function writeIpText(to: usize, field: Field): usize {
   to = writeByte(to, Character.QUOTE);
   const text = startOf(field);
-  to = addressIsCanonical ? writeBytes(to, text, endOf(field)) : writeCidr(to, text);
-  return writeByte(to, Character.QUOTE);
-}
-
-/** Writes the gateway of the address or route read last, in quotes. */
-function writeGateway(to: usize, field: Field): usize {
-  to = writeByte(to, Character.QUOTE);
-  const text = startOf(field);
-  to = gatewayIsCanonical ? writeBytes(to, text, endOf(field)) : writeAddress(to, text);
+  const isGateway = field == Field.GATEWAY || field == Field.GW;
+  if (isGateway ? gatewayIsCanonical : addressIsCanonical) to = writeBytes(to, text, endOf(field));
+  else to = isGateway ? writeAddress(to, text) : writeCidr(to, text);
   return writeByte(to, Character.QUOTE);
 }
 
@@ -48,22 +42,22 @@ export function writeIp(to: usize, shape: i32): usize {
   to = writeByte(to, Character.OPEN_BRACE);
   if (shape == SHAPE_LISTS) to = writeText(to, addressFamily == 4 ? '"version":"4",' : '"version":"6",');
   to = writeText(to, '"address":');
-  to = writePrefix(to, Field.ADDRESS);
+  to = writeIpText(to, Field.ADDRESS);
   to = writeField(to, ',"interface":', Field.INTERFACE);
-  if (startOf(Field.GATEWAY)) to = writeGateway(writeText(to, ',"gateway":'), Field.GATEWAY);
+  if (startOf(Field.GATEWAY)) to = writeIpText(writeText(to, ',"gateway":'), Field.GATEWAY);
   return writeByte(to, Character.CLOSE_BRACE);
 }
 
 /** Prints the address read last as the beginning of ip4 or ip6: the brace is left open for its routes. */
 export function writeFamilyStart(to: usize): usize {
-  to = writePrefix(writeText(to, '{"ip":'), Field.ADDRESS);
-  return startOf(Field.GATEWAY) ? writeGateway(writeText(to, ',"gateway":'), Field.GATEWAY) : to;
+  to = writeIpText(writeText(to, '{"ip":'), Field.ADDRESS);
+  return startOf(Field.GATEWAY) ? writeIpText(writeText(to, ',"gateway":'), Field.GATEWAY) : to;
 }
 
 /** Prints the route read last. */
 export function writeRoute(to: usize, onlyDestination: bool): usize {
-  to = writePrefix(writeText(to, '{"dst":'), Field.DST);
-  if (startOf(Field.GW)) to = writeGateway(writeText(to, ',"gw":'), Field.GW);
+  to = writeIpText(writeText(to, '{"dst":'), Field.DST);
+  if (startOf(Field.GW)) to = writeIpText(writeText(to, ',"gw":'), Field.GW);
   if (!onlyDestination) {
     to = writeField(to, ',"mtu":', Field.ROUTE_MTU);
     to = writeField(to, ',"advmss":', Field.ADVMSS);
