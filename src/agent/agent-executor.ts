@@ -56,15 +56,8 @@ export class AgentExecutor implements Executor {
     return this.#order(this.#anyPath, true, (executor) => executor.linkStates(netns, links));
   }
 
-  setDefaultRoutes(
-    netns: string,
-    ifName: string,
-    clear: readonly (4 | 6)[],
-    gateways: readonly string[],
-  ): Promise<void> {
-    return this.#order(this.#anyPath, true, (executor) =>
-      executor.setDefaultRoutes(netns, ifName, clear, gateways),
-    );
+  setDefaultRoutes(...order: Parameters<Executor["setDefaultRoutes"]>): Promise<void> {
+    return this.#order(this.#anyPath, true, (executor) => executor.setDefaultRoutes(...order));
   }
 
   get #anyPath(): string {

@@ -22,12 +22,7 @@ export class ForwardingExecutor implements Executor {
     return this.next.linkStates(netns, links);
   }
 
-  setDefaultRoutes(
-    netns: string,
-    ifName: string,
-    clear: readonly (4 | 6)[],
-    gateways: readonly string[],
-  ): Promise<void> {
-    return this.next.setDefaultRoutes(netns, ifName, clear, gateways);
+  setDefaultRoutes(...order: Parameters<Executor["setDefaultRoutes"]>): Promise<void> {
+    return this.next.setDefaultRoutes(...order);
   }
 }
