@@ -75,20 +75,17 @@ export class RequestLine {
   readonly loggers: RequestLoggers;
   readonly observer: Observer | undefined;
   readonly stopping = new Stopping();
-  readonly #admission: Admission;
+  readonly #options: RequestLineOptions;
   readonly #onRun: Observer["delegateRan"] | undefined;
   readonly #tracer: Tracer;
-  readonly #recent: RecentRequests | undefined;
-  readonly #idleEnd: IdleEnd | undefined;
 
-  constructor({ admission, loggers, tracer, observer, recent, idleEnd }: RequestLineOptions) {
+  constructor(options: RequestLineOptions) {
+    const { loggers, tracer, observer } = options;
+    this.#options = options;
     this.loggers = loggers;
     this.observer = observer;
     this.#onRun = observer?.delegateRan.bind(observer);
-    this.#admission = admission;
     this.#tracer = tracer ?? new Tracer(undefined);
-    this.#recent = recent;
-    this.#idleEnd = idleEnd;
   }
 
   /**
@@ -114,7 +111,7 @@ export class RequestLine {
     };
     let started: Turn | undefined;
     try {
-      const leave = this.#admission.enter(entrant, (turn) => {
+      const leave = this.#options.admission.enter(entrant, (turn) => {
         started = turn;
         this.#work(arrived, since, turn).then(turn.leave, turn.leave);
       });
@@ -171,17 +168,17 @@ export class RequestLine {
     const id = this.#tracer.idFor(trace);
     const ownLog = id === "" ? log : log.with({ trace: id });
     const observed = new ObservedExecutor(executor, trace, this.#onRun);
-    this.#idleEnd?.begun(request.command);
+    this.#options.idleEnd?.begun(request.command);
     try {
       const handled = await handle(request, observed, ownLog, pause, arrived);
-      this.#recent?.note(request, handled, performance.now() - arrived);
+      this.#options.recent?.note(request, handled, performance.now() - arrived);
       handled.report.trace = id;
       this.#tracer.end(trace, request, handled, arrived);
       const total = performance.now() - arrived;
       this.observer?.answered(request.command, handled, { queue: started - arrived, total });
       return handled;
     } finally {
-      this.#idleEnd?.ended(request.command);
+      this.#options.idleEnd?.ended(request.command);
     }
   }
 }

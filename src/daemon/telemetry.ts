@@ -70,21 +70,12 @@ async function openMetrics(
     import("./metrics/registry.ts"),
     import("./metrics/server.ts"),
   ]);
-  let spool: SpoolFigures | undefined;
-  const metrics = createMetrics({ version, protocol: protocolVersion }, () => ({
+  const metrics = createMetrics({ version, protocol: protocolVersion }, async () => ({
     ...state(),
-    spool,
+    spool: await spoolFigures(cniDir, log),
     spans: queue?.counts,
   }));
-  const served = {
-    contentType: metrics.contentType,
-    observer: metrics.observer,
-    text: async () => {
-      spool = await spoolFigures(cniDir, log);
-      return metrics.text();
-    },
-  };
-  const server = new MetricsServer(served, metricsAddress, metricsPort, log);
+  const server = new MetricsServer(metrics, metricsAddress, metricsPort, log);
   server.listen();
   return { observer: metrics.observer, close: () => server.close() };
 }

@@ -29,8 +29,8 @@ const methods = new Few(["get", "post", "head", "put", "delete"], 0);
 const lastSpecCode = 99;
 const internalCode = 999;
 
-/** @param state of now */
-export function createMetrics(build: BuildInfo, state: () => DaemonState): Metrics {
+/** @param state of now; asked once for all metrics that are fetched together */
+export function createMetrics(build: BuildInfo, state: () => DaemonState | Promise<DaemonState>): Metrics {
   const registry = new Registry();
   const registers = [registry];
 
@@ -81,10 +81,9 @@ export function createMetrics(build: BuildInfo, state: () => DaemonState): Metri
     "Requests to the daemon's socket as Go multus counts them: CNI requests of every plugin count as HTTP.",
     ["handler", "code", "method"],
   );
-  /** Looked at once for all metrics that are fetched together. */
   let seen: DaemonState | undefined;
   for (const metric of stateMetrics) {
-    addMetric(registry, { ...metric, read: () => metric.read(seen ?? state()) });
+    addMetric(registry, { ...metric, read: () => (seen === undefined ? [] : metric.read(seen)) });
   }
   const { version, protocol } = build;
   addMetric(registry, {
@@ -99,9 +98,9 @@ export function createMetrics(build: BuildInfo, state: () => DaemonState): Metri
   const afterwards = new Afterwards();
   return {
     contentType: registry.contentType,
-    text() {
+    async text() {
       afterwards.now();
-      seen = state();
+      seen = await state();
       return registry.metrics();
     },
     observer: {
