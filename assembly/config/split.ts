@@ -4,7 +4,7 @@ import { allocate, fail, failure, succeed, terminate } from "../memory";
 import { Status } from "../status";
 import { Character } from "../json/characters";
 import { KeyEntry } from "../json/key-table";
-import { decodeText, textIs, unitsOf } from "../json/text";
+import { decodeText, textIs } from "../json/text";
 import { writeBytes } from "../json/write";
 import { readCapabilities } from "./capabilities";
 import { Field } from "./fields";
@@ -13,8 +13,7 @@ import { expectArray, expectObject, expectString, isNull } from "./shape";
 import { highestVersion } from "./versions";
 
 /**
- * The layout that the host reads (src/kernels/config.ts), 32 bits a field. The texts of all fields stand one after the other, so that the host
- * decodes them at once; where each is counts in UTF-16 units from the start of the texts.
+ * The layout that the host reads (src/kernels/config.ts), 32 bits a field. The texts of all fields stand one after the other; lengths are in bytes of UTF-8.
  */
 @unmanaged
 class Parts {
@@ -22,14 +21,12 @@ class Parts {
   disableCheck: u32;
   disableGc: u32;
   loadOnlyInlinedPlugins: u32;
-  /** Address of the texts, and their length in bytes. */
+  /** Address of the texts. */
   texts: usize;
-  textsLength: usize;
   nameLength: u32;
   versionLength: u32;
-  /** The first plugin, or 0; and how many there are. */
+  /** The first plugin, or 0. */
   plugins: PluginParts | null;
-  pluginCount: u32;
 }
 
 /** Of each plugin; its texts come in this order after those of the one before. */
@@ -67,7 +64,6 @@ export function splitConfig(config: usize, configLength: usize): Status {
   parts.disableGc = 0;
   parts.loadOnlyInlinedPlugins = 0;
   parts.plugins = null;
-  parts.pluginCount = 0;
   parts.nameLength = readText(outline, Field.NAME, "name");
   const version = list ? highestVersion(outline) : 0;
   if (failure()) return failure();
@@ -75,7 +71,6 @@ export function splitConfig(config: usize, configLength: usize): Status {
 
   if (!list) {
     parts.plugins = splitPlugin(outline);
-    parts.pluginCount = 1;
   } else {
     parts.disableCheck = readBoolean(outline, Field.DISABLE_CHECK, "disableCheck");
     parts.disableGc = readBoolean(outline, Field.DISABLE_GC, "disableGC");
@@ -88,7 +83,6 @@ export function splitConfig(config: usize, configLength: usize): Status {
     splitPlugins(outline, parts);
   }
   if (failure()) return failure();
-  parts.textsLength = textsEnd - texts;
   return succeed(address, offsetof<Parts>());
 }
 
@@ -103,7 +97,6 @@ function splitPlugins(list: Outline, parts: Parts): void {
     if (last === null) parts.plugins = split;
     else last.next = split;
     last = split;
-    parts.pluginCount++;
     plugin = plugin.next;
   }
 }
@@ -142,7 +135,7 @@ function splitPlugin(plugin: Outline): PluginParts | null {
     if (name.marked) {
       const start = textsEnd;
       textsEnd = writeBytes(start, name.keyStart, name.keyEnd);
-      store<u32>(at, unitsOf(start, textsEnd));
+      store<u32>(at, <u32>(textsEnd - start));
       at += 4;
     }
     name = name.next;
@@ -150,7 +143,7 @@ function splitPlugin(plugin: Outline): PluginParts | null {
   return parts;
 }
 
-/** Adds a field's text to the texts. Returns its length in UTF-16 units: 0 where it is missing, or after fail(). */
+/** Adds a field's text to the texts. Returns its length: 0 where it is missing, or after fail(). */
 function readText(outline: Outline, field: Field, name: string): u32 {
   const member = outline.find(field);
   if (member === null || !expectString(member.valueStart, name)) return 0;
@@ -161,7 +154,7 @@ function readText(outline: Outline, field: Field, name: string): u32 {
 function takeText(p: usize): u32 {
   const start = textsEnd;
   textsEnd = decodeText(start, p + 1);
-  return unitsOf(start, textsEnd);
+  return <u32>(textsEnd - start);
 }
 
 function readIpamType(plugin: Outline): u32 {

@@ -78,22 +78,6 @@ export function decodeText(to: usize, p: usize): usize {
   }
 }
 
-/** How many UTF-16 units valid UTF-8 makes: one for each sequence, two for those of four bytes. */
-export function unitsOf(start: usize, end: usize): u32 {
-  let units = <u32>(end - start);
-  for (let p = start; p < end; p++) {
-    if (!(i8x16.bitmask(v128.load(p)) & 0xffff)) {
-      // Sixteen that are ASCII.
-      p += 15;
-      continue;
-    }
-    const byte: u32 = load<u8>(p);
-    if ((byte & 0xc0) == 0x80) units--;
-    else if (byte >= 0xf0) units++;
-  }
-  return units;
-}
-
 /** What `differences` returns for texts of different lengths. */
 const OTHER_LENGTH: u64 = u64.MAX_VALUE;
 

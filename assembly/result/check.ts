@@ -4,10 +4,21 @@
  */
 
 import { Character } from "../json/characters";
-import { enterArray, enterObject, isElement, isMember, leave, nextElement, nextMember, skipValue } from "../json/scan";
-import { fail } from "../memory";
+import {
+  enterArray,
+  enterObject,
+  finish,
+  isElement,
+  isMember,
+  leave,
+  nextElement,
+  nextMember,
+  skipBlanks,
+  skipValue,
+} from "../json/scan";
+import { fail, terminate } from "../memory";
 import { Status } from "../status";
-import { collectAddress, collectGateway, endCollection, startCollection } from "./addresses";
+import { collectAddress, collectGateway, endCollection, forgetCollections, startCollection } from "./addresses";
 import { isRemoved } from "./edits";
 import { endList, endRoutes, printDns, printElement, startResult } from "./lists";
 import { endOf, Field, field, fieldKey, isNull, Kind, readField, startOf } from "./fields";
@@ -17,9 +28,10 @@ import {
   readObject,
   readText,
   readVersion,
+  refuseInput,
   wrongType,
 } from "./readers";
-import { NO_VERSION, SHAPE_CURRENT, SHAPE_FAMILIES, shapeOf, UNKNOWN_VERSION } from "./versions";
+import { NEWEST_VERSION, NO_VERSION, SHAPE_CURRENT, SHAPE_FAMILIES, shapeOf, UNKNOWN_VERSION } from "./versions";
 
 /** The uses of a checked result. */
 export const enum Purpose {
@@ -100,6 +112,24 @@ export function checkResult(p: usize, otherwise: i32, targetVersion: i32, collec
     if (!findLastVersion(p, otherwise)) return 0;
     once = false;
   }
+}
+
+/**
+ * Checks a whole input that is a result, null or nothing, and has its addresses noted.
+ * @returns false, after fail(), if it is none of these
+ */
+export function collectResult(result: usize, length: usize): bool {
+  terminate(result, length);
+  const end = result + length;
+  const start = skipBlanks(result);
+  forgetCollections();
+  interfaceCount = 0;
+  dnsAt = 0;
+  if (start >= end) return true;
+  if (isNull(start)) return finish(start + 4, end);
+  if (load<u8>(start) != Character.OPEN_BRACE) return refuseInput(start, end);
+  // A result of the newest version has all that any has.
+  return finish(checkResult(start, NEWEST_VERSION, NO_VERSION, true), end);
 }
 
 /** The use at the moment. */

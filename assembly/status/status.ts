@@ -14,19 +14,17 @@ import {
   addresses,
   addressesEnd,
   ELSEWHERE,
-  forgetCollections,
   gateways,
   gatewaysEnd,
   NO_PLACE,
   writeAddressOf,
   writeGatewayOf,
 } from "../result/addresses";
-import { checkResult, dnsAt, interfaceCount, interfaceKind, interfacesAt, shape } from "../result/check";
+import { collectResult, dnsAt, interfaceCount, interfaceKind, interfacesAt, shape } from "../result/check";
 import { goOn, makeRoom, out, startOutput } from "../result/output";
 import { writeDns } from "../result/print";
 import { endOf, Field, isNull, Kind, startOf } from "../result/fields";
 import { readObject, refuseInput } from "../result/readers";
-import { NEWEST_VERSION, NO_VERSION } from "../result/versions";
 import { Status } from "../status";
 import { chooseLines, MEMBERS, startLine, writeKey, writeValue } from "./layout";
 
@@ -146,22 +144,7 @@ function print(inputs: usize, count: u32, allParts: usize, places: usize, longes
 function takeApart(input: Input, parts: Parts): bool {
   parts.deviceInfo = 0;
   if (input.deviceInfoLength != 0 && !takeDeviceInfo(input, parts)) return false;
-  terminate(input.result, input.resultLength);
-  const end = input.result + input.resultLength;
-  const start = skipBlanks(input.result);
-  forgetCollections();
-  parts.interfaceCount = 0;
-  parts.addresses = 0;
-  parts.addressesEnd = 0;
-  parts.gateways = 0;
-  parts.gatewaysEnd = 0;
-  parts.dns = 0;
-  if (start >= end) return true;
-  if (isNull(start)) return finish(start + 4, end);
-  if (load<u8>(start) != Character.OPEN_BRACE) return refuseInput(start, end);
-  // A result of the newest version has all that any has.
-  const objectEnd = checkResult(start, NEWEST_VERSION, NO_VERSION, true);
-  if (!objectEnd || !finish(objectEnd, end)) return false;
+  if (!collectResult(input.result, input.resultLength)) return false;
   parts.shape = shape;
   parts.interfaces = interfacesAt;
   parts.interfaceCount = interfaceCount;
@@ -169,6 +152,7 @@ function takeApart(input: Input, parts: Parts): bool {
   parts.addressesEnd = addressesEnd;
   parts.gateways = gateways;
   parts.gatewaysEnd = gatewaysEnd;
+  parts.dns = 0;
   if (!dnsAt || isNull(dnsAt)) return true;
   parts.dns = allocate(readObject(dnsAt, Kind.DNS, 1) - dnsAt);
   if (!parts.dns) return false;

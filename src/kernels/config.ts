@@ -9,36 +9,33 @@ export function splitConfig(context: WasmContext, config: Uint8Array): ConfigPar
 
   // The layout is that of Parts and PluginParts in assembly/config/split.ts.
   const at = context.resultAddress;
-  const texts = context.text(context.word(at, 4), context.word(at, 5));
-  const nameEnd = context.word(at, 6);
-  const versionEnd = nameEnd + context.word(at, 7);
-  let read = versionEnd;
-  const plugins = new Array<PluginParts>(context.word(at, 9));
-  let plugin = context.word(at, 8);
-  for (let place = 0; place < plugins.length; place++) {
+  let read = context.word(at, 4);
+  const nextText = (length: number): string => {
+    const text = context.text(read, length);
+    read += length;
+    return text;
+  };
+  const name = nextText(context.word(at, 5));
+  const cniVersion = nextText(context.word(at, 6));
+  const plugins: PluginParts[] = [];
+  for (let plugin = context.word(at, 7); plugin !== 0; plugin = context.word(plugin, 0)) {
     const from = context.word(plugin, 1) - start;
-    const typeEnd = read + context.word(plugin, 3);
-    const ipamTypeEnd = typeEnd + context.word(plugin, 4);
-    const type = texts.substring(read, typeEnd);
-    const ipamType = texts.substring(typeEnd, ipamTypeEnd);
-    read = ipamTypeEnd;
-    const capabilities = new Array<string>(context.word(plugin, 5));
-    for (let index = 0; index < capabilities.length; index++) {
-      const end = read + context.word(plugin, 6 + index);
-      capabilities[index] = texts.substring(read, end);
-      read = end;
-    }
     const bytes = config.subarray(from, from + context.word(plugin, 2));
-    plugins[place] = { type, bytes, capabilities, ipamType };
-    plugin = context.word(plugin, 0);
+    const type = nextText(context.word(plugin, 3));
+    const ipamType = nextText(context.word(plugin, 4));
+    const count = context.word(plugin, 5);
+    const capabilities = Array.from({ length: count }, (_, index) =>
+      nextText(context.word(plugin, 6 + index)),
+    );
+    plugins.push({ type, bytes, capabilities, ipamType });
   }
   const parts = {
     isList: context.word(at, 0) !== 0,
     disableCheck: context.word(at, 1) !== 0,
     disableGC: context.word(at, 2) !== 0,
     loadOnlyInlinedPlugins: context.word(at, 3) !== 0,
-    name: texts.substring(0, nameEnd),
-    cniVersion: texts.substring(nameEnd, versionEnd),
+    name,
+    cniVersion,
     plugins,
   };
   context.end();
