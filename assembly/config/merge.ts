@@ -4,12 +4,12 @@ import { allocate, failure, succeed } from "../memory";
 import { Status } from "../status";
 import { Character } from "../json/characters";
 import { findKey, KeyTable } from "../json/key-table";
-import { finish, isMember, leave, nextMember, readKey, skipValue } from "../json/scan";
+import { finish, isMember, isNull, leave, nextMember, readKey, skipValue } from "../json/scan";
 import { writeByte, writeBytes, writeString, writeText } from "../json/write";
 import { readCapabilities } from "./capabilities";
 import { keyIsExact } from "../json/text";
 import { Field, fieldOfKey } from "./fields";
-import { enterInput, expectObject, inputEnd, isNull, openInput } from "./shape";
+import { enterInput, expectObject, inputEnd, openInput } from "./shape";
 
 /**
  * See MergeInput in src/kernels/index.ts. An optional input that is not given has address 0.

@@ -12,6 +12,7 @@ import {
   finish,
   isElement,
   isMember,
+  isNull,
   leave,
   nextElement,
   nextMember,
@@ -21,7 +22,7 @@ import {
 } from "../json/scan";
 import { keyIsExact, keyIsInAnyCase } from "../json/text";
 import { Field, fieldOfKey } from "./fields";
-import { expectString, isNull } from "./shape";
+import { expectString } from "./shape";
 
 /** Most plugins in a list. */
 const MAX_PLUGINS: i32 = 1024;

@@ -3,13 +3,7 @@
 import { fail, failure, terminate } from "../memory";
 import { Status } from "../status";
 import { Character } from "../json/characters";
-import { enterObject, finish, skipBlanks, skipValue } from "../json/scan";
-
-/** Is the value at `p` (a valid one) null? */
-@inline
-export function isNull(p: usize): bool {
-  return load<u8>(p) == Character.LOWER_N;
-}
+import { enterObject, finish, isNull, skipBlanks, skipValue } from "../json/scan";
 
 /**
  * Checks that a value is an object or null.

@@ -9,7 +9,7 @@ import { writeBytes } from "../json/write";
 import { readCapabilities } from "./capabilities";
 import { Field } from "./fields";
 import { isList, isPlugin, Outline, outlineOf } from "./outline";
-import { expectArray, expectObject, expectString, isNull } from "./shape";
+import { expectArray, expectObject, expectString } from "./shape";
 import { highestVersion } from "./versions";
 
 /**
@@ -161,7 +161,7 @@ function readIpamType(plugin: Outline): u32 {
   const ipam = plugin.find(Field.IPAM);
   if (ipam === null || !expectObject(ipam.valueStart, "ipam")) return 0;
   const type = ipam.ipamType;
-  if (!type || isNull(type) || !expectString(type, "ipam.type")) return 0;
+  if (!type || !expectString(type, "ipam.type")) return 0;
   return takeText(type);
 }
 

@@ -215,6 +215,12 @@ function failWord(p: usize): usize {
   return fail(Status.EXPECTED_VALUE, p + matching);
 }
 
+/** Is the value at `p` null? */
+@inline
+export function isNull(p: usize): bool {
+  return load<u32>(p) == 0x6c6c_756e; // "null"
+}
+
 /** Skips the colon after a key and the blanks around it. */
 @inline
 function skipColon(p: usize): usize {

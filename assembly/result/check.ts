@@ -10,6 +10,7 @@ import {
   finish,
   isElement,
   isMember,
+  isNull,
   leave,
   nextElement,
   nextMember,
@@ -21,7 +22,7 @@ import { Status } from "../status";
 import { collectAddress, collectGateway, endCollection, forgetCollections, startCollection } from "./addresses";
 import { isRemoved } from "./edits";
 import { endList, endRoutes, printDns, printElement, startResult } from "./lists";
-import { endOf, Field, field, fieldKey, isNull, Kind, readField, startOf } from "./fields";
+import { endOf, Field, field, fieldKey, Kind, readField, startOf } from "./fields";
 import {
   addressFamily,
   familyRoutesSeen,

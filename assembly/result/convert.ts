@@ -6,7 +6,7 @@
  */
 
 import { Character } from "../json/characters";
-import { enterArray, finish, isElement, nextElement, skipBlanks } from "../json/scan";
+import { enterArray, finish, isElement, isNull, nextElement, skipBlanks } from "../json/scan";
 import { writeByte, writeBytes, writeText } from "../json/write";
 import { fail, failure, MAX_OUTPUT, openEnd, succeed, terminate } from "../memory";
 import { Status } from "../status";
@@ -34,7 +34,7 @@ import { addedCount, areThereEdits, isRemoved, takeEdits, writeAdded } from "./e
 import { endResult, endRoutes, printDns, printElement, startResult } from "./lists";
 import { goOn, makeRoom, out, startOutput } from "./output";
 import { writeFamilyStart, writeRoute } from "./print";
-import { Field, isNull, Kind } from "./fields";
+import { Field, Kind } from "./fields";
 import { addressFamily, readObject, refuseInput } from "./readers";
 import { NO_VERSION, SHAPE_CURRENT, SHAPE_FAMILIES, shapeOf, UNKNOWN_VERSION, writeVersion } from "./versions";
 

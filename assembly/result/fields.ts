@@ -92,13 +92,7 @@ export function forgetTwo(field: Field): void {
   v128.store(spans + (field << 3), i64x2.splat(0));
 }
 
-/** "null", as a little-endian number, as are the keys below: each with its closing quote. */
-const NULL: u32 = 0x6c6c_756e;
-
-@inline
-export function isNull(p: usize): bool {
-  return load<u32>(p) == NULL;
-}
+// The keys below are little-endian numbers, each with its closing quote.
 
 /** A field found by its key: the field, and above it the length of the key with its closing quote. */
 @inline

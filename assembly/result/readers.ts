@@ -7,7 +7,7 @@
  */
 
 import { Character } from "../json/characters";
-import { enterArray, enterObject, finish, isElement, isMember, leave, nextElement, nextMember, skipString, skipValue } from "../json/scan";
+import { enterArray, enterObject, finish, isElement, isMember, isNull, leave, nextElement, nextMember, skipString, skipValue } from "../json/scan";
 import { fail } from "../memory";
 import { family, isCanonical, prefixLength, scanAddress, scanCidr } from "../net/address";
 import { Status } from "../status";
@@ -18,7 +18,6 @@ import {
   field,
   fieldKey,
   forgetTwo,
-  isNull,
   Kind,
   readField,
   setSpan,

@@ -5,7 +5,7 @@
  */
 
 import { Character } from "../json/characters";
-import { enterArray, finish, isElement, nextElement, skipBlanks, skipValue } from "../json/scan";
+import { enterArray, finish, isElement, isNull, nextElement, skipBlanks, skipValue } from "../json/scan";
 import { writeByte, writeBytes, writeString, writeText } from "../json/write";
 import { allocate, fail, failure, MAX_OUTPUT, succeed, terminate } from "../memory";
 import {
@@ -23,7 +23,7 @@ import {
 import { collectResult, dnsAt, interfaceCount, interfaceKind, interfacesAt, shape } from "../result/check";
 import { goOn, makeRoom, out, startOutput } from "../result/output";
 import { writeDns } from "../result/print";
-import { endOf, Field, isNull, Kind, startOf } from "../result/fields";
+import { endOf, Field, Kind, startOf } from "../result/fields";
 import { readObject, refuseInput } from "../result/readers";
 import { Status } from "../status";
 import { chooseLines, MEMBERS, startLine, writeKey, writeValue } from "./layout";
