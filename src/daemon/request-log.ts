@@ -4,13 +4,10 @@ import type { CniRequest } from "../cni/request.ts";
 import type { LogFields, Logger } from "../log/logger.ts";
 import { bounded } from "../log/quoted.ts";
 import type { HandledRequest } from "../multus/request/report.ts";
+import type { RequestDurations } from "./observer.ts";
 
 /** The daemon's data beyond the handler's report. */
-export interface RequestTimes {
-  /** Milliseconds in the line. */
-  readonly queue: number;
-  /** Milliseconds from the request's arrival to its reply. */
-  readonly total: number;
+export interface RequestTimes extends RequestDurations {
   /** The client was gone before the reply. */
   readonly gone: boolean;
 }

@@ -19,24 +19,15 @@ export interface StatusSources {
   readonly recent: RecentRequests;
 }
 
-export function daemonStatus({
-  version,
-  nodeName,
-  missingKubeconfig,
-  onDemand,
-  state,
-  notReady,
-  recent,
-}: StatusSources): DaemonStatus<ClusterState> {
+export function daemonStatus(sources: StatusSources): DaemonStatus<ClusterState> {
+  const { missingKubeconfig, state, notReady, recent, ...others } = sources;
   const { running, waiting, limit, lanes, configFiles, clusters, missingNetworks } = state();
   const uptime = process.uptime();
   return {
-    version,
+    ...others,
     protocol: protocolVersion,
     pid: process.pid,
-    nodeName,
     ...(missingKubeconfig === undefined ? {} : { missingKubeconfig }),
-    onDemand,
     startedAt: new Date(Date.now() - uptime * 1000).toISOString(),
     uptimeSeconds: Math.floor(uptime),
     ready: notReady === undefined,

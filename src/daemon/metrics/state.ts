@@ -3,20 +3,12 @@
 import type { ClusterState } from "../../kube/cluster-state.ts";
 import type { MissingPod } from "../../multus/background/missing-search.ts";
 import type { FailedDelCounts } from "../../multus/failed-dels.ts";
+import type { SpoolState } from "../../multus/spool/spool.ts";
 import type { LaneStatus } from "../../socket/status.ts";
 import type { SpanCounts } from "../../telemetry/span-queue.ts";
 
 /** Recorded DELs: those that came while no daemon was there, and those that fail. */
-export interface SpoolFigures {
-  /** Still to be carried out. */
-  readonly waiting: number;
-  /** Age of the oldest of them, in milliseconds; undefined: there is none. */
-  readonly oldestMs: number | undefined;
-  /** Given up after too many tries. */
-  readonly failed: number;
-  /** Files that are no records. */
-  readonly broken: number;
-}
+export type SpoolFigures = Pick<SpoolState, "waiting" | "oldestMs" | "failed" | "broken">;
 
 /** The daemon's own values. */
 export interface OwnState {
