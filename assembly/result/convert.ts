@@ -67,7 +67,7 @@ export function convertResult(
       fail(Status.UNSUPPORTED_CONFIG_VERSION, start);
       return failure();
     }
-    if (!printEmpty(targetVersion)) return failure();
+    if (!startResult(targetVersion) || !endResult()) return failure();
   } else if (load<u8>(start) != Character.OPEN_BRACE) {
     refuseInput(start, end);
     return failure();
@@ -96,14 +96,6 @@ export function convertResult(
     return failure();
   }
   return succeed(openEnd(), length);
-}
-
-/** Prints the result that says nothing. */
-function printEmpty(targetVersion: i32): bool {
-  if (!startResult(targetVersion)) return false;
-  if (shapeOf(targetVersion) != SHAPE_FAMILIES) return endResult();
-  goOn(writeText(out, ',"dns":{}}'));
-  return true;
 }
 
 /** Copies the input up to an address. */
@@ -263,17 +255,12 @@ function printFamilies(targetVersion: i32, start: usize): bool {
   if (!startResult(targetVersion)) return false;
   if (ip4At && !printFamily(ip4At, 4)) return false;
   if (ip6At && !printFamily(ip6At, 6)) return false;
-  if (dnsAt && !isNull(dnsAt)) {
-    if (!printDnsAt(dnsAt)) return false;
-  } else {
-    goOn(writeText(out, ',"dns":{}'));
-  }
-  goOn(writeByte(out, Character.CLOSE_BRACE));
-  return true;
+  return printOwnDns() && endResult();
 }
 
-function printDnsAt(p: usize): bool {
-  return printDns(readObject(p, Kind.DNS, 1) - p);
+/** Prints the DNS settings, if there are any. */
+function printOwnDns(): bool {
+  return !dnsAt || isNull(dnsAt) || printDns(readObject(dnsAt, Kind.DNS, 1) - dnsAt);
 }
 
 function printFamily(ip: usize, ofFamily: i32): bool {
@@ -317,7 +304,7 @@ function printFromFamilies(targetVersion: i32): bool {
   if (ip4At && !printRoutesAt(routes4, true)) return false;
   if (ip6At && !printRoutesAt(routes6, !ip4At || routes4.kept == 0)) return false;
   if (kept != 0 && !endRoutes(false)) return false;
-  return !dnsAt || isNull(dnsAt) || printDnsAt(dnsAt);
+  return printOwnDns();
 }
 
 function printIpAt(p: usize, isFirst: bool): bool {

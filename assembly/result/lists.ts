@@ -9,7 +9,7 @@ import { addedCount, writeAdded } from "./edits";
 import { goOn, makeRoom, out, startOutput } from "./output";
 import { isDnsEmpty, writeDns, writeInterface, writeIp, writeRoute } from "./print";
 import { Field } from "./fields";
-import { SHAPE_CURRENT, shapeOf, writeVersion } from "./versions";
+import { SHAPE_CURRENT, SHAPE_FAMILIES, shapeOf, writeVersion } from "./versions";
 
 /** Shape of what is printed. */
 let target: i32 = 0;
@@ -77,10 +77,11 @@ export function printDns(length: usize): bool {
   return true;
 }
 
-/** Ends a result: adds what no member has brought. */
+/** Ends a result: adds what no member has brought. Results of the old shape have their routes in ip4 and ip6. */
 export function endResult(): bool {
   if (!makeRoom(0)) return false;
-  if (!(printed & (1 << Field.ROUTES)) && !endRoutes(true)) return false;
+  const lacksRoutes = target != SHAPE_FAMILIES && !(printed & (1 << Field.ROUTES));
+  if (lacksRoutes && !endRoutes(true)) return false;
   if (target != SHAPE_CURRENT && !(printed & (1 << Field.DNS))) goOn(writeText(out, ',"dns":{}'));
   goOn(writeByte(out, Character.CLOSE_BRACE));
   return true;
