@@ -1,6 +1,6 @@
 /**
  * The problems of bytes given to a kernel. The host has the code and the text of each status
- * (src/kernels/status.ts): a new one goes into both.
+ * (src/kernels/error.ts): a new one goes into both.
  */
 
 export const enum Status {

@@ -7,7 +7,7 @@ export const SHAPE_LISTS: i32 = 1;
 /** Results with lists, and more in `interfaces`: 1.0.0, 1.1.0. */
 export const SHAPE_CURRENT: i32 = 2;
 
-/** Number of 1.1.0. Versions are numbered from 0.1.0 on, in the order of CNI_VERSIONS in src/kernels. */
+/** Number of 1.1.0. Versions are numbered from 0.1.0 on, as in src/kernels/result.ts. */
 export const NEWEST_VERSION: i32 = 6;
 /** versionAt: there is no version, the text is empty. */
 export const NO_VERSION: i32 = -1;
