@@ -1,5 +1,4 @@
 /* `multus agent`: carries out orders from an inherited socket. */
-#define _GNU_SOURCE
 #include "agent.h"
 
 #include <errno.h>
@@ -7,9 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "ask.h"
-#include "failure.h"
-#include "netns.h"
+#include "exec/ask.h"
+#include "base/failure.h"
+#include "net/netns.h"
 
 /* Makes `directory` the root of every path: plugins, the files that they read, and the namespaces that orders name. */
 static void change_root(const char *directory) {

@@ -1,17 +1,16 @@
 /* One call of the plugin by a runtime: asks the daemon, and answers the runtime. */
-#define _GNU_SOURCE
 #include "call.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "ask.h"
-#include "failure.h"
+#include "exec/ask.h"
+#include "base/failure.h"
 #include "netconf.h"
-#include "netns.h"
-#include "notice.h"
-#include "spool_stay.h"
+#include "net/netns.h"
+#include "base/notice.h"
+#include "spool/spool_stay.h"
 
 static bool is_status(const struct request *request) { return strcmp(request->command, "STATUS") == 0; }
 static bool is_del(const struct request *request) { return strcmp(request->command, "DEL") == 0; }

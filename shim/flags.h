@@ -1,6 +1,5 @@
 /* The flags that Go multus's plugins take, in the forms of Go's package flag. */
-#ifndef MULTUS_FLAGS_H
-#define MULTUS_FLAGS_H
+#pragma once
 
 enum flags {
   /* None of the flags is set. */
@@ -12,5 +11,3 @@ enum flags {
 
 /* Reads the arguments after the program's name: `-name` and `--name` are the same, `-name=false` has no effect. The first flag that is set counts. */
 enum flags flags_read(int count, char **arguments);
-
-#endif

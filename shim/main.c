@@ -1,5 +1,4 @@
 /* The entry point of the plugin binary: chooses its role (plugin, agent, probe, passthru) and runs it. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,13 +7,13 @@
 
 #include "agent.h"
 #include "call.h"
-#include "connection.h"
-#include "environment.h"
-#include "failure.h"
+#include "wire/connection.h"
+#include "exec/environment.h"
+#include "base/failure.h"
 #include "flags.h"
 #include "passthru.h"
 #include "probe.h"
-#include "version.h"
+#include "base/version.h"
 
 enum { EXIT_USAGE = 2 };
 

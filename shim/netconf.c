@@ -1,12 +1,11 @@
 /* Reads the keys of the netconf on stdin that the shim itself needs. */
-#define _GNU_SOURCE
 #include "netconf.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "connection.h"
-#include "json.h"
+#include "wire/connection.h"
+#include "base/json.h"
 
 static const char default_plugin_directory[] = "/opt/cni/bin";
 static const char default_cni_directory[] = "/var/lib/cni/multus";

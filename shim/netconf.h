@@ -1,11 +1,10 @@
 /* Reads the keys of the netconf on stdin that the shim itself needs. */
-#ifndef MULTUS_NETCONF_H
-#define MULTUS_NETCONF_H
+#pragma once
 
-#include "on_demand.h"
-#include "plugin_path.h"
-#include "request.h"
-#include "spool.h"
+#include "on_demand/on_demand.h"
+#include "exec/plugin_path.h"
+#include "wire/request.h"
+#include "spool/spool.h"
 
 struct netconf {
   /* In the directory that `daemonSocketDir` names. */
@@ -20,5 +19,3 @@ struct netconf {
 /* Reads the keys; freed with netconf_free(). Ends the process with CNI error 7 if a key's value is wrong, or with 5. */
 struct netconf netconf_read(const struct request *request);
 void netconf_free(struct netconf *netconf);
-
-#endif

@@ -1,16 +1,15 @@
 /* The plugin `passthru`: this binary's role if it is installed under that name, as Go multus installs one. */
-#define _GNU_SOURCE
 #include "passthru.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "failure.h"
+#include "base/failure.h"
 #include "flags.h"
-#include "json.h"
-#include "request.h"
-#include "version.h"
+#include "base/json.h"
+#include "wire/request.h"
+#include "base/version.h"
 
 static const char name[] = "passthru";
 

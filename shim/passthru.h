@@ -1,6 +1,5 @@
 /* The plugin `passthru`: this binary's role if it is installed under that name, as Go multus installs one. */
-#ifndef MULTUS_PASSTHRU_H
-#define MULTUS_PASSTHRU_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -11,5 +10,3 @@ bool passthru_is(const char *program);
  * succeed; VERSION answers. Without a command it prints its name and version. It asks no daemon, starts no process and opens no file.
  * `count`: number of `arguments`, without the program's name. */
 int passthru_run(int count, char **arguments);
-
-#endif

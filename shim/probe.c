@@ -1,5 +1,4 @@
 /* `multus probe`: asks the daemon, for the kubelet, whether it is live or ready. */
-#define _GNU_SOURCE
 #include "probe.h"
 
 #include <errno.h>
@@ -9,11 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "ask.h"
-#include "clock.h"
-#include "connection.h"
-#include "failure.h"
-#include "order.h"
+#include "exec/ask.h"
+#include "base/clock.h"
+#include "wire/connection.h"
+#include "base/failure.h"
+#include "wire/order.h"
 
 static const char *const questions[] = {"live", "ready", "startup"};
 

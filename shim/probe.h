@@ -1,6 +1,5 @@
 /* `multus probe`: asks the daemon, for the kubelet's exec probe, whether it is live or ready. It runs every few seconds, so it must be cheap. */
-#ifndef MULTUS_PROBE_H
-#define MULTUS_PROBE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -18,5 +17,3 @@ const char *probe_read_options(int count, char **values, struct probe *probe);
 
 /* Asks the daemon, prints one line for the kubelet's event, and returns the exit code: 0 is yes, 1 is no or no answer. */
 int probe_run(const struct probe *probe, const char *socket_path);
-
-#endif

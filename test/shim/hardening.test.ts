@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { thisArchitecture } from "../../src/ctl/node/program.ts";
-import { commonFlags, releaseFlags } from "../../tools/build/shim.mjs";
+import { commonFlags, releaseFlags, shimSources } from "../../tools/build/shim.mjs";
 import { compilers } from "../../tools/setup/compilers.mjs";
 import { elfFacts } from "../support/elf.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
@@ -23,9 +23,9 @@ test("it is a static program that may be at any address, with nothing writable t
   });
 });
 
-test("its own code has canaries in its stack frames, and copies with checked lengths", () => {
+test("its own code has canaries in its stack frames, and copies with checked lengths", async () => {
   using directory = new ScratchDirectory("objects");
-  const sources = readdirSync(join(root, "shim")).filter((name) => name.endsWith(".c"));
+  const sources = await shimSources();
   // The linker's words are of no use where nothing is linked, and symbols are what is looked at.
   const flags = releaseFlags.filter(
     (flag) => !flag.startsWith("-Wl,") && !["-s", "-static-pie"].includes(flag),
@@ -34,7 +34,7 @@ test("its own code has canaries in its stack frames, and copies with checked len
     compilers[thisArchitecture()].command,
     [
       ...[...commonFlags, ...flags, '-DMULTUS_VERSION="0"', "-c"],
-      ...sources.map((name) => join(root, "shim", name)),
+      ...sources.map((name) => join(root, name)),
     ],
     { cwd: directory.path },
   );

@@ -4,6 +4,9 @@
 export const commonFlags: readonly string[];
 export const releaseFlags: readonly string[];
 
+/** The shim's C files, as paths within the project. */
+export function shimSources(): Promise<string[]>;
+
 /** See shim.mjs. */
 export function buildShim(options?: {
   readonly architecture?: "amd64" | "arm64";

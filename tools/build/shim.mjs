@@ -8,9 +8,12 @@ import { promisify } from "node:util";
 import { compilers } from "../setup/compilers.mjs";
 import { projectDirectory } from "../setup/project.mjs";
 
+/** All of the C library's interfaces, and includes by their path below shim/. */
+const languageFlags = ["-std=c11", "-D_GNU_SOURCE", `-I${join(projectDirectory, "shim")}`];
+
 /** C11, and not a warning. */
 export const commonFlags = [
-  "-std=c11",
+  ...languageFlags,
   "-Wall",
   "-Wextra",
   "-Wconversion",
@@ -56,7 +59,7 @@ const sanitizerFlags = [
 
 /** clang's coverage feedback: warnings are gcc's to give, as clang has others under the same names. */
 const libFuzzerFlags = [
-  "-std=c11",
+  ...languageFlags,
   "-O1",
   "-g",
   "-fno-omit-frame-pointer",
@@ -67,6 +70,15 @@ const libFuzzerFlags = [
 /** The shim's decoders with one of these instead of the plugin. */
 const fuzzDirectory = join("test", "shim", "fuzz");
 const fuzzDrivers = ["driver.c", "libfuzzer.c"];
+
+/** The shim's C files, as paths within the project. @returns {Promise<string[]>} */
+export async function shimSources() {
+  const files = await readdir(join(projectDirectory, "shim"), { recursive: true });
+  return files
+    .filter((file) => file.endsWith(".c"))
+    .map((file) => join("shim", file))
+    .sort();
+}
 
 /**
  * Compiles the shim.
@@ -83,16 +95,13 @@ export async function buildShim({ architecture, sanitize = false, fuzz = false, 
   const fuzzName = fuzz === "libfuzzer" ? "fuzz-shim-libfuzzer" : "fuzz-shim";
   const name = fuzz ? fuzzName : sanitize ? "multus-sanitized" : plain;
   const target = out ?? join(projectDirectory, "build", name);
-  const sources = (await readdir(join(projectDirectory, "shim")))
-    .filter((file) => file.endsWith(".c") && !(fuzz && file === "main.c"))
-    .map((file) => join("shim", file))
-    .sort();
+  const sources = (await shimSources()).filter((file) => !(fuzz && file === join("shim", "main.c")));
   if (fuzz) {
     const others = fuzzDrivers.filter((file) => file !== driver);
     const own = (await readdir(join(projectDirectory, fuzzDirectory))).filter(
       (file) => file.endsWith(".c") && !others.includes(file),
     );
-    sources.push("-Ishim", ...own.sort().map((file) => join(fuzzDirectory, file)));
+    sources.push(...own.sort().map((file) => join(fuzzDirectory, file)));
   }
   const { version } = JSON.parse(await readFile(join(projectDirectory, "package.json"), "utf8"));
 

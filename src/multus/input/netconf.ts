@@ -215,7 +215,7 @@ function lastingKeys(keys: NetconfKeys): LastingKeys {
 
 /**
  * The keys of a netconf as it writes them, checked; also those that are the shim's alone. They may be in any case (see keySpelling); as for Go, one that is null or an empty
- * string counts as absent. The shim reads its keys in the same way (shim/json.c).
+ * string counts as absent. The shim reads its keys in the same way (shim/base/json.c).
  * @throws {CniError} 6 not JSON (line, column), 7 with the JSON path
  */
 export function checkedNetconfKeys(bytes: Uint8Array, where: string): PresentMembers {

@@ -53,7 +53,7 @@ type SpoolName =
   | { readonly kind: "failed"; readonly containerId: string }
   | { readonly kind: "broken" | "hidden" };
 
-/** The shim reads names in the same way (shim/spool_directory.c). */
+/** The shim reads names in the same way (shim/spool/spool_directory.c). */
 export function spoolNameKind(name: string): SpoolName {
   if (name.startsWith(".")) return { kind: "hidden" };
   if (name.startsWith(failedPrefix)) {

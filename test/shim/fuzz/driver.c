@@ -6,7 +6,6 @@
  * fuzz-shim run TARGET FILE                          one input
  * fuzz-shim describe frames|orders|netconf|spool-name  reads inputs from stdin, each behind its length in four bytes, big-endian; prints a line for each
  *                                                    (readers.h says which) */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -16,7 +15,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "readers.h"
 #include "target.h"
 

@@ -1,12 +1,11 @@
-/* Target: `env` of an EXEC, whether it is permitted, and the environment that becomes of it (shim/order.c, permissions.c, environment.c). */
-#define _GNU_SOURCE
-#include "environment.h"
+/* Target: `env` of an EXEC, whether it is permitted, and the environment that becomes of it (shim/wire/order.c, shim/exec/permissions.c, environment.c). */
+#include "exec/environment.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "order.h"
-#include "permissions.h"
+#include "wire/order.h"
+#include "exec/permissions.h"
 #include "target.h"
 
 static void seed(struct buffer *out, uint64_t which) {

@@ -1,9 +1,8 @@
-/* Target: frames and the bodies of orders (shim/frame.c, msgpack.c, fields.c, order.c). */
-#define _GNU_SOURCE
+/* Target: frames and the bodies of orders (shim/wire/frame.c, msgpack.c, fields.c, order.c). */
 #include <string.h>
 
-#include "ip_address.h"
-#include "order.h"
+#include "net/ip_address.h"
+#include "wire/order.h"
 #include "readers.h"
 #include "target.h"
 
@@ -23,27 +22,24 @@ static void check_exec(const struct order_exec *order) {
   MUST(!order->without_netns && memchr(left->boot_id, 0, sizeof left->boot_id) != NULL);
 }
 
-/* As many links and addresses can be taken off as the order says. */
-static void check_link_states(const struct order_link_states *order) {
-  struct bytes rest = order->links.content;
-  struct order_expected_link link;
-  size_t count = 0, address_count = 0;
-  MUST(order->netns.length > 0 && order->count > 0 && order->count <= ORDER_MAX_LINKS);
-  while (order_take_expected_link(&rest, &link)) {
-    MUST(link.if_name.length > 0 && link.if_name.length <= ORDER_MAX_IF_NAME);
-    touch(link.if_name);
-    size_t own = 0;
-    struct msgpack_value text;
-    struct ip_address address;
-    while (link.addresses.length > 0 && msgpack_take(&link.addresses, &text)) {
-      MUST(ip_address_read(text.content, &address));
-      own++;
+/* Every link has its name and as many addresses as it says, each of which says whose it is. */
+static void check_link_states(const struct link_states *states) {
+  size_t address_count = 0, at = 0;
+  MUST(states->netns.length > 0 && states->count > 0 && states->count <= ORDER_MAX_LINKS);
+  for (size_t i = 0; i < states->count; i++) {
+    const struct seen_link *link = &states->list[i];
+    MUST(link->if_name.length > 0 && link->if_name.length <= ORDER_MAX_IF_NAME);
+    touch(link->if_name);
+    MUST(link->address_count <= LINK_STATES_MAX_ADDRESSES && link->link.index == 0);
+    address_count += link->address_count;
+    for (size_t place = 0; place < link->address_count; place++, at++) {
+      struct expected_address expected;
+      MUST((at + 1) * sizeof expected <= states->addresses.length);
+      memcpy(&expected, states->addresses.data + at * sizeof expected, sizeof expected);
+      MUST(expected.link == i && expected.place == place && (expected.address.length == 4 || expected.address.length == 16));
     }
-    MUST(own <= ORDER_MAX_LINK_ADDRESSES);
-    address_count += own;
-    count++;
   }
-  MUST(rest.length == 0 && count == order->count && address_count == order->address_count);
+  MUST(address_count * sizeof(struct expected_address) == states->addresses.length);
 }
 
 /* Takes a body apart as every order. Appends what the order of this type says. */
@@ -51,8 +47,8 @@ static void check_body(const struct frame *frame, struct buffer *verdict) {
   struct buffer problems[READERS] = {{0}};
   struct order_exec exec;
   struct order_link link;
-  struct order_default_route route;
-  struct order_link_states link_states;
+  struct default_route route;
+  struct link_states link_states = {0};
   struct order_reply reply;
   bool good[READERS] = {
       order_read_exec(frame->body, &exec, &problems[0]),
@@ -67,10 +63,11 @@ static void check_body(const struct frame *frame, struct buffer *verdict) {
     MUST(link.if_name.length <= ORDER_MAX_IF_NAME);
   }
   if (good[2]) {
-    MUST(good[1] && route.gateway_count <= ORDER_MAX_GATEWAYS);
+    MUST(good[1] && route.gateway_count <= DEFAULT_ROUTE_MAX_GATEWAYS);
     for (size_t i = 0; i < route.gateway_count; i++) touch(route.gateways[i]);
   }
   if (good[3]) check_link_states(&link_states);
+  link_states_free(&link_states);
   if (good[READER_OF_REPLY]) touch(reply.output);
   for (size_t i = 0; i < READERS; i++) MUST(good[i] == (problems[i].length == 0));
   size_t own = frame->type == FRAME_REPLY ? READER_OF_REPLY : (size_t)(frame->type - FRAME_FIRST_ORDER);
@@ -212,7 +209,7 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
 static void seed(struct buffer *out, uint64_t which) {
   static const enum frame_type types[] = {FRAME_EXEC, FRAME_LINK_EXISTS, FRAME_DEFAULT_ROUTE, FRAME_LINK_STATES, FRAME_REPLY, FRAME_HELLO};
   static const size_t type_count = sizeof types / sizeof types[0];
-  uint32_t gateways = (uint32_t)(which / 50 % (ORDER_MAX_GATEWAYS + 3));
+  uint32_t gateways = (uint32_t)(which / 50 % (DEFAULT_ROUTE_MAX_GATEWAYS + 3));
   append_frame(out, types[which % type_count], gateways);
   if (which / 5 % 2 == 1) append_frame(out, types[which / 10 % type_count], gateways);
 }

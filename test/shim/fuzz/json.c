@@ -1,6 +1,5 @@
-/* Target: the JSON that the shim reads and writes (shim/json.c). */
-#define _GNU_SOURCE
-#include "json.h"
+/* Target: the JSON that the shim reads and writes (shim/base/json.c). */
+#include "base/json.h"
 
 #include <string.h>
 

@@ -1,5 +1,4 @@
 /* The decoders of the shim for libFuzzer (clang -fsanitize=fuzzer): FUZZ_TARGET in the environment names one; FUZZ_SEEDS=DIRECTORY writes its seeds there first. */
-#define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,8 @@
-/* Target: what the shim takes out of the netconf (shim/netconf.c and on_demand.c, by shim/json.c). */
-#define _GNU_SOURCE
+/* Target: what the shim takes out of the netconf (shim/netconf.c and on_demand/on_demand.c, by shim/base/json.c). */
 #include <string.h>
 
-#include "json.h"
-#include "plugin_path.h"
+#include "base/json.h"
+#include "exec/plugin_path.h"
 #include "readers.h"
 #include "target.h"
 

@@ -1,15 +1,14 @@
-/* Target: the kernel's answers (shim/rtnetlink.c, route_dump.c, link_find.c, link_states.c): a datagram as dump of IPv4 and IPv6 routes, as description of
+/* Target: the kernel's answers (shim/net/rtnetlink.c, route_dump.c, link_find.c, link_states.c): a datagram as dump of IPv4 and IPv6 routes, as description of
  * a link, and as dump of addresses. */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
-#include "link_states.h"
-#include "route_dump.h"
-#include "rtnetlink.h"
+#include "net/link_states.h"
+#include "net/route_dump.h"
+#include "net/rtnetlink.h"
 #include "target.h"
 
 enum { IF_INDEX = 7 };
@@ -157,9 +156,11 @@ static void check(struct bytes datagram) {
   struct expected_address addresses[] = {{.if_index = IF_INDEX, .address = gateways[0], .link = 0, .place = 1},
                                          {.if_index = IF_INDEX, .address = gateways[1], .link = 1, .place = 0},
                                          {.if_index = IF_INDEX + 1, .address = gateways[1], .link = 0, .place = 0}};
-  struct link_states states = {2, list, 3, addresses};
+  struct link_states states = {.count = 2, .list = list};
+  buffer_append(&states.addresses, addresses, sizeof addresses);
   link_states_sort(&states);
   take(datagram, link_states_take_address, &states);
+  buffer_free(&states.addresses);
   /* No bit but those of its addresses. */
   MUST(list[0].present < 4 && list[1].present < 2);
   take(datagram, NULL, NULL);

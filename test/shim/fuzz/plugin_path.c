@@ -1,7 +1,6 @@
-/* Target: the directories that orders may use, and the file that a plugin's name means (shim/plugin_path.c). The input: allowed list, order's path,
+/* Target: the directories that orders may use, and the file that a plugin's name means (shim/exec/plugin_path.c). The input: allowed list, order's path,
  * plugin, with zero bytes between them, as the decoder of orders lets no zero byte through. */
-#define _GNU_SOURCE
-#include "plugin_path.h"
+#include "exec/plugin_path.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef MULTUS_FUZZ_READERS_H
 #define MULTUS_FUZZ_READERS_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 /* Appends a JSON object: the text of each key that the shim looks for, or null; daemonCommand as array, daemonStartTimeoutMs and
  * daemonWaitSeconds as numbers, or false where they are refused. */

@@ -1,10 +1,9 @@
-/* Target: names of files in the spool (shim/spool_directory.c). */
-#define _GNU_SOURCE
+/* Target: names of files in the spool (shim/spool/spool_directory.c). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "readers.h"
-#include "spool_directory.h"
+#include "spool/spool_directory.h"
 #include "target.h"
 
 static void seed(struct buffer *out, uint64_t which) {

@@ -1,6 +1,5 @@
-/* Target: whether a recorded DEL covers another one (shim/spool_record.c). */
-#define _GNU_SOURCE
-#include "spool_record.h"
+/* Target: whether a recorded DEL covers another one (shim/spool/spool_record.c). */
+#include "spool/spool_record.h"
 
 #include "target.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "msgpack.h"
+#include "wire/msgpack.h"
 
 void (*target_failing)(void);
 

@@ -2,7 +2,7 @@
 #ifndef MULTUS_FUZZ_TARGET_H
 #define MULTUS_FUZZ_TARGET_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 struct target {
   const char *name;

@@ -23,7 +23,8 @@ function newestChange(path: string): number {
   const absolute = join(root, path);
   const { mtimeMs } = statSync(absolute);
   if (!statSync(absolute).isDirectory()) return mtimeMs;
-  return Math.max(mtimeMs, ...readdirSync(absolute).map((entry) => statSync(join(absolute, entry)).mtimeMs));
+  const entries = readdirSync(absolute, { recursive: true, encoding: "utf8" });
+  return Math.max(mtimeMs, ...entries.map((entry) => statSync(join(absolute, entry)).mtimeMs));
 }
 
 function isStale(binary: string): boolean {

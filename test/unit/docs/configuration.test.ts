@@ -133,8 +133,8 @@ function defaultsOfCode(): Map<string, unknown> {
       globalNamespaces: netconf.nonIsolatedNamespaces.join(","),
       readinessindicatorfile: netconf.readinessIndicatorFile,
       auxiliaryCNIChainName: netconf.auxiliaryCniChainName,
-      daemonSocketDir: constantOf("shim/connection.c", /connection_default_directory\[\] = "(.*)"/),
-      daemonStartTimeoutMs: Number(constantOf("shim/on_demand.c", /DEFAULT_START_TIMEOUT_MS = (\d+)/)),
+      daemonSocketDir: constantOf("shim/wire/connection.c", /connection_default_directory\[\] = "(.*)"/),
+      daemonStartTimeoutMs: Number(constantOf("shim/on_demand/on_demand.c", /DEFAULT_START_TIMEOUT_MS = (\d+)/)),
       daemonWaitSeconds: Number(constantOf("shim/netconf.c", /DEFAULT_DAEMON_WAIT_SECONDS = (\d+)/)),
     }),
     ...inSection("The daemon's configuration", {

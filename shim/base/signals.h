@@ -1,0 +1,19 @@
+/* Receives signals through a descriptor, so that one poll() covers them. */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct signals {
+  /* Readable when a signal has come. */
+  int fd;
+  /* The signal mask that this process was started with, which its children get. */
+  sigset_t original_mask;
+};
+
+/* Routes SIGCHLD, SIGTERM, SIGINT and SIGHUP to `fd`, and ignores SIGPIPE, so that writing to a closed pipe is only an error.
+ * Ends the process with a CNI error if the kernel refuses. */
+void signals_take(struct signals *signals);
+
+/* Reads all pending signals. Returns the one that asks the process to end, or 0. Sets `*child` if a child has changed state. */
+int signals_read(const struct signals *signals, bool *child);

@@ -1,0 +1,36 @@
+/* The directories that plugins may be run from, and the search for a plugin's file. */
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+
+/* The directories that orders may use. */
+struct plugin_directories {
+  /* Consecutive zero-terminated texts. */
+  struct buffer allowed;
+  /* plugin_find() refuses the file that this process runs, under any name. */
+  bool leaves_out_own;
+  dev_t own_device;
+  ino_t own_inode;
+};
+
+enum plugin_search { PLUGIN_FOUND, PLUGIN_NOT_FOUND, PLUGIN_REFUSED };
+
+/* Allows the absolute directories of a colon-separated list. */
+void plugin_directories_allow(struct plugin_directories *directories, struct bytes list);
+
+/* Appends the allowed directories as a colon-separated list, each once. */
+void plugin_directories_append(const struct plugin_directories *directories, struct buffer *list);
+
+/* Are all entries of a colon-separated list allowed directories? True for an empty list. False: `*foreign` is the first entry that is not. */
+bool plugin_directories_hold(const struct plugin_directories *directories, struct bytes list, struct bytes *foreign);
+
+/* Makes plugin_find() refuse the file that this process runs. Ends the process with CNI error 5 if that file is unknown. */
+void plugin_directories_leave_out_own(struct plugin_directories *directories);
+
+/* Finds the first executable regular file called `plugin` in the allowed directories of the colon-separated `path`.
+ * PLUGIN_FOUND: `*file` is its path, which the caller frees with free(), and `*status` its stat(). Otherwise `problem` says why. */
+enum plugin_search plugin_find(const struct plugin_directories *directories, struct bytes plugin, struct bytes path,
+                               char **file, struct stat *status, struct buffer *problem);

@@ -1,0 +1,32 @@
+/* Starts the on-demand daemon: one call runs `daemonCommand` of the netconf, and every call waits until the daemon serves. */
+#pragma once
+
+#include "base/failure.h"
+#include "base/signals.h"
+
+/* The netconf's settings. */
+struct on_demand {
+  /* The program, an absolute path, and its arguments: consecutive zero-terminated texts. */
+  struct buffer command;
+  /* Number of texts. 0: the daemon is expected to run; no call starts it. */
+  size_t count;
+  uint32_t start_timeout_ms;
+};
+
+/* Why there is no daemon. Without a message, errno is the reason. */
+struct on_demand_problem {
+  enum cni_error code;
+  struct buffer message;
+  struct buffer details;
+};
+
+/* Reads `daemonCommand` and `daemonStartTimeoutMs` of a netconf. Ends the process with CNI error 7 if one of them is wrong. */
+struct on_demand on_demand_read(struct bytes netconf);
+
+/* Connects to the daemon. If none listens, exactly one of all simultaneous calls starts the program, and all wait for its socket.
+ * Returns the descriptor, or -1 with the problem or with errno (EINTR: a signal asked the process to end). */
+int on_demand_open(const struct on_demand *on_demand, const char *socket_path, const struct signals *signals,
+                   struct on_demand_problem *problem);
+
+/* Is there a program that could be started? Starts nothing. False, with the problem, if there is none. */
+bool on_demand_can_start(const struct on_demand *on_demand, struct on_demand_problem *problem);
