@@ -5,11 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "exec/ask.h"
 #include "base/failure.h"
-#include "netconf.h"
+#include "base/files.h"
+#include "exec/ask.h"
 #include "net/netns.h"
-#include "base/notice.h"
+#include "netconf.h"
 #include "spool/spool_stay.h"
 
 static bool is_status(const struct request *request) { return strcmp(request->command, "STATUS") == 0; }
@@ -51,9 +51,8 @@ static int finish_without_daemon(const struct request *request, struct netconf *
 static int open_daemon(const struct request *request, struct netconf *netconf, int64_t until, const struct signals *signals,
                        struct on_demand_problem *problem) {
   const char *socket_path = buffer_text(&netconf->socket_path);
-  if (netconf->on_demand.count == 0) return connection_open(socket_path, until, signals);
-  if (is_status(request)) return connection_try(socket_path, CONNECTION_BACKLOG_PATIENCE);
-  return on_demand_open(&netconf->on_demand, socket_path, signals, problem);
+  if (is_status(request) && netconf->on_demand.count > 0) return connection_try(socket_path, CONNECTION_BACKLOG_PATIENCE);
+  return on_demand_open(&netconf->on_demand, socket_path, until, signals, problem);
 }
 
 /* Answers a request that the daemon has taken and not answered, or has left to the next daemon. Takes ownership of `problem`. */
@@ -66,24 +65,26 @@ static int finish_without_answer(const struct request *request, const struct net
 }
 
 static int finish_plugin(const struct request *request, struct netconf *netconf, struct serve_result *result) {
-  const char *socket_path = buffer_text(&netconf->socket_path);
+  const struct order_reply *reply = &result->reply;
   struct buffer message = {0};
+  buffer_say(&message, "multusd on ", buffer_text(&netconf->socket_path));
   switch (result->end) {
     case SERVE_REPLIED:
-      if (result->retry && spool_stands_for(&netconf->spool, request)) {
-        buffer_say(&message, "multusd on ", socket_path, " is stopping");
+      if (reply->retry && spool_stands_for(&netconf->spool, request)) {
+        buffer_say(&message, " is stopping");
         return finish_without_answer(request, netconf, &message);
       }
-      if (result->record && is_del(request) && spool_take_failed(&netconf->spool, request) && !result->tell) return 0;
-      return write_all(STDOUT_FILENO, result->output.data, result->output.length) ? result->exit_code : 1;
+      buffer_free(&message);
+      if (reply->record && is_del(request) && spool_take_failed(&netconf->spool, request) && !reply->tell) return 0;
+      return file_write(STDOUT_FILENO, result->output.data, result->output.length) ? reply->exit_code : 1;
     case SERVE_DAEMON_GONE:
-      buffer_say(&message, "multusd on ", socket_path, " went away before it answered");
+      buffer_say(&message, " went away before it answered");
       return finish_without_answer(request, netconf, &message);
     case SERVE_DAEMON_HANGS:
-      buffer_say(&message, "multusd on ", socket_path, " hangs: it does not read what it is sent");
+      buffer_say(&message, " hangs: it does not read what it is sent");
       return finish_without_answer(request, netconf, &message);
     case SERVE_BROKEN:
-      buffer_say(&message, "multusd on ", socket_path, " sent ", buffer_text(&result->problem));
+      buffer_say(&message, " sent ", buffer_text(&result->problem));
       return print_failure(CNI_INTERNAL, buffer_text(&message), "The daemon and the plugin binary are of different releases: install both from one release.");
     case SERVE_SIGNALLED:
       break;
@@ -94,25 +95,23 @@ static int finish_plugin(const struct request *request, struct netconf *netconf,
 /* Asks the daemon, or the next one if the reply says retry, and returns the exit code. */
 static int ask_and_finish(const struct request *request, struct netconf *netconf, const struct signals *signals, int64_t until,
                           struct on_demand_problem *problem) {
-  int fd = open_daemon(request, netconf, until, signals, problem);
-  if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
-  struct serve_result result = ask_daemon(fd, request, &netconf->directories, signals);
-  if (netconf->on_demand.count > 0 && result.end == SERVE_DAEMON_GONE && !result.has_begun) {
-    /* The daemon exited before its first order, so retrying with a new one is safe. */
-    buffer_free(&result.problem);
+  struct serve_result result = {0};
+  int fd = -1;
+  /* A second time where the daemon exited before its first order: then retrying with a new one is safe. */
+  for (int tries = netconf->on_demand.count > 0 ? 2 : 1; tries > 0; tries--) {
     fd = open_daemon(request, netconf, until, signals, problem);
     if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
+    serve_result_free(&result);
     result = ask_daemon(fd, request, &netconf->directories, signals);
+    if (result.end != SERVE_DAEMON_GONE || result.has_begun) break;
   }
   /* A stopping daemon has replied that the next one should be asked. If none comes in time, this reply is the answer. */
-  while (result.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, problem)) >= 0) {
-    buffer_free(&result.output);
-    buffer_free(&result.problem);
+  while (result.reply.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, problem)) >= 0) {
+    serve_result_free(&result);
     result = ask_daemon(fd, request, &netconf->directories, signals);
   }
   int exit_code = finish_plugin(request, netconf, &result);
-  buffer_free(&result.output);
-  buffer_free(&result.problem);
+  serve_result_free(&result);
   return exit_code;
 }
 
@@ -147,8 +146,7 @@ int call_run(void) {
   struct on_demand_problem problem = {0};
   int exit_code = ask_and_finish(&request, &netconf, &signals, waits_until(&request, &netconf), &problem);
   buffer_free(&request.config);
-  buffer_free(&problem.message);
-  buffer_free(&problem.details);
+  on_demand_problem_free(&problem);
   struct spool_stay stay = {
       .cni_dir = netconf.spool.cni_dir,
       .socket_path = buffer_text(&netconf.socket_path),

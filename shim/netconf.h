@@ -1,10 +1,10 @@
 /* Reads the keys of the netconf on stdin that the shim itself needs. */
 #pragma once
 
-#include "on_demand/on_demand.h"
 #include "exec/plugin_path.h"
-#include "wire/request.h"
+#include "on_demand/on_demand.h"
 #include "spool/spool.h"
+#include "wire/request.h"
 
 struct netconf {
   /* In the directory that `daemonSocketDir` names. */

@@ -1,99 +1,68 @@
 /* The plugin `passthru`: this binary's role if it is installed under that name, as Go multus installs one. */
 #include "passthru.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/failure.h"
-#include "flags.h"
 #include "base/json.h"
-#include "wire/request.h"
 #include "base/version.h"
+#include "program.h"
+#include "wire/request.h"
 
-static const char name[] = "passthru";
+static const struct program passthru = {
+    .name = "passthru",
+    .purpose = "CNI plugin that hands on the result of the plugin before it",
+    .help = "",
+};
 
 bool passthru_is(const char *program) {
   if (program == NULL) return false;
   const char *slash = strrchr(program, '/');
-  return strcmp(slash == NULL ? program : slash + 1, name) == 0;
+  return strcmp(slash == NULL ? program : slash + 1, passthru.name) == 0;
 }
 
-/* An empty result; without cniVersion if the configuration has none, as libcni prints it. */
-static void append_empty_result(struct buffer *out, const struct json_wanted *version) {
-  buffer_say(out, "{");
-  if (version->found && version->value.length > 0) {
-    buffer_say(out, "\"cniVersion\":");
-    json_append_string(out, (struct bytes){version->value.data, version->value.length});
-  }
-  buffer_say(out, "}");
-}
-
-static int add(void) {
-  struct request request;
+static int add(struct request *request) {
   struct signals signals;
-  request_read_environment(&request);
   signals_take(&signals);
-  request_read_config(&request, &signals);
-  struct bytes config = {request.config.data, request.config.length}, previous;
+  request_read_config(request, &signals);
+  struct bytes config = buffer_bytes(&request->config);
   if (!json_is_object(config)) fail(CNI_INVALID_NETWORK_CONFIG, "passthru: the network configuration on stdin is no JSON object", "");
 
-  struct json_wanted version = {.key = "cniVersion"};
-  json_find_strings(config, &version, 1);
-  struct bytes version_text = {version.value.data, version.value.length};
-  if (version.found) failure_set_cni_version(version_text);
-  if (version.found && version_text.length > 0 && !version_is_supported(version_text)) {
+  struct json_wanted wanted[] = {{.key = "cniVersion"}, {.key = "prevResult"}}, *previous = &wanted[1];
+  struct buffer version = {0}, result = {0};
+  json_find(config, wanted, COUNT_OF(wanted));
+  if (!wanted[0].found || !json_read_string(wanted[0].value, &version)) version.length = 0;
+  failure_set_cni_version(buffer_bytes(&version));
+  if (version.length > 0 && !version_is_supported(buffer_bytes(&version))) {
     struct buffer details = {0};
     version_append_supported(&details);
     fail(CNI_INCOMPATIBLE_VERSION, "passthru: the network configuration's cniVersion is not supported", buffer_text(&details));
   }
-  struct buffer result = {0};
-  if (!json_find_value(config, "prevResult", &previous)) {
-    append_empty_result(&result, &version);
-  } else if (json_is_object(previous)) {
-    buffer_append_bytes(&result, previous);
-  } else {
+  if (previous->found && !json_is_object(previous->value)) {
     fail(CNI_INVALID_NETWORK_CONFIG, "passthru: prevResult of the network configuration is no JSON object", "");
   }
+  if (previous->found) {
+    buffer_append_bytes(&result, previous->value);
+  } else if (version.length > 0) {
+    buffer_say(&result, "{\"cniVersion\":");
+    json_append_string(&result, buffer_bytes(&version));
+    buffer_say(&result, "}");
+  } else {
+    /* Without cniVersion, as libcni prints it. */
+    buffer_say(&result, "{}");
+  }
   buffer_say(&result, "\n");
-  buffer_free(&version.value);
-  buffer_free(&request.config);
+  buffer_free(&version);
+  buffer_free(&request->config);
   return print_text(STDOUT_FILENO, &result);
 }
 
-static void append_about(struct buffer *text) {
-  buffer_say(text, name, " ", version_of_shim, " (multus-wasm): CNI plugin that hands on the result of the plugin before it\n");
-  buffer_say(text, "CNI spec versions supported: ");
-  version_append_supported(text);
-  buffer_say(text, "\n");
-}
-
 int passthru_run(int count, char **arguments) {
-  struct buffer text = {0};
-  switch (flags_read(count, arguments)) {
-    case FLAGS_NONE:
-      break;
-    case FLAGS_VERSION:
-    case FLAGS_HELP:
-      append_about(&text);
-      return print_text(STDOUT_FILENO, &text);
-    case FLAGS_UNKNOWN:
-      buffer_say(&text, name, ": unknown argument\n");
-      (void)print_text(STDERR_FILENO, &text);
-      return 2;
-  }
-  const char *command = getenv("CNI_COMMAND");
-  if (command == NULL || command[0] == 0) {
-    append_about(&text);
-    return print_text(STDERR_FILENO, &text);
-  }
-  if (strcmp(command, "VERSION") == 0) {
-    version_append_result(&text);
-    return print_text(STDOUT_FILENO, &text);
-  }
-  if (strcmp(command, "ADD") == 0) return add();
-  /* Checks the variables, and refuses an unknown command. stdin is ignored. */
+  int exit_code;
   struct request request;
+  if (program_answers(&passthru, count, arguments, &exit_code)) return exit_code;
+  /* Checks the variables, and refuses an unknown command. Without ADD stdin is ignored. */
   request_read_environment(&request);
-  return 0;
+  return strcmp(request.command, "ADD") == 0 ? add(&request) : 0;
 }

@@ -1,6 +1,8 @@
 /* Byte views, and the growing buffer that holds messages and frames. */
 #include "base/buffer.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,20 +50,39 @@ void buffer_append_texts(struct buffer *buffer, const char *const *texts) {
   for (; *texts != NULL; texts++) buffer_append(buffer, *texts, strlen(*texts));
 }
 
-void buffer_append_unsigned(struct buffer *buffer, uint64_t number) {
-  char digits[20];
-  size_t at = sizeof digits;
-  do {
-    digits[--at] = (char)('0' + (int)(number % 10));
-    number /= 10;
-  } while (number > 0);
-  buffer_append(buffer, digits + at, sizeof digits - at);
+static void print(struct buffer *buffer, const char *format, va_list arguments) {
+  va_list again;
+  va_copy(again, arguments);
+  int length = vsnprintf(NULL, 0, format, arguments);
+  if (length > 0) {
+    buffer_reserve(buffer, (size_t)length + 1);
+    (void)vsnprintf((char *)buffer->data + buffer->length, (size_t)length + 1, format, again);
+    buffer->length += (size_t)length;
+  }
+  va_end(again);
+}
+
+void buffer_print(struct buffer *buffer, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  print(buffer, format, arguments);
+  va_end(arguments);
+}
+
+bool problem_say(struct buffer *problem, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  print(problem, format, arguments);
+  va_end(arguments);
+  return false;
 }
 
 void buffer_consume(struct buffer *buffer, size_t count) {
   buffer->length -= count;
   if (buffer->length > 0 && count > 0) memmove(buffer->data, buffer->data + count, buffer->length);
 }
+
+struct bytes buffer_bytes(const struct buffer *buffer) { return (struct bytes){buffer->data, buffer->length}; }
 
 void buffer_free(struct buffer *buffer) {
   held -= buffer->capacity;
@@ -88,6 +109,19 @@ size_t buffers_held(void) { return held; }
 
 struct bytes bytes_of_text(const char *text) {
   return (struct bytes){(const uint8_t *)text, strlen(text)};
+}
+
+void bytes_skip(struct bytes *bytes, size_t count) {
+  if (count > bytes->length) count = bytes->length;
+  if (count > 0) bytes->data += count;
+  bytes->length -= count;
+}
+
+bool bytes_take(struct bytes *bytes, uint64_t count, struct bytes *taken) {
+  if (count > bytes->length) return false;
+  *taken = (struct bytes){bytes->data, (size_t)count};
+  bytes_skip(bytes, (size_t)count);
+  return true;
 }
 
 bool bytes_equal(struct bytes a, struct bytes b) { return a.length == b.length && (a.length == 0 || memcmp(a.data, b.data, a.length) == 0); }

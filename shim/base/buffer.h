@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Number of elements of an array. */
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
 /* A view of bytes that another object owns. */
 struct bytes {
   const uint8_t *data;
@@ -28,10 +31,14 @@ void buffer_append_byte(struct buffer *buffer, uint8_t byte);
 void buffer_append_bytes(struct buffer *buffer, struct bytes bytes);
 /* Appends zero-terminated texts up to a NULL; called through buffer_say(). */
 void buffer_append_texts(struct buffer *buffer, const char *const *texts);
-/* In decimal digits. */
-void buffer_append_unsigned(struct buffer *buffer, uint64_t number);
+/* Appends text as printf() prints it. */
+void buffer_print(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same, for the reason of a failure: returns false. */
+bool problem_say(struct buffer *problem, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Drops `count` bytes from the front. */
 void buffer_consume(struct buffer *buffer, size_t count);
+/* A view of the content, valid until the buffer changes. */
+struct bytes buffer_bytes(const struct buffer *buffer);
 void buffer_free(struct buffer *buffer);
 /* The content with a zero byte after it (not counted). Valid until the buffer changes. */
 const char *buffer_text(struct buffer *buffer);
@@ -42,7 +49,14 @@ size_t buffers_held(void);
 
 #define buffer_say(buffer, ...) buffer_append_texts((buffer), (const char *const[]){__VA_ARGS__, NULL})
 
+/* Text without zero bytes as an argument for "%.*s". */
+#define BYTES_TEXT(bytes) (int)(bytes).length, (const char *)(bytes).data
+
 struct bytes bytes_of_text(const char *text);
+/* Drops `count` bytes from the front, or all if there are fewer. */
+void bytes_skip(struct bytes *bytes, size_t count);
+/* Takes `count` bytes off the front. False: there are fewer. */
+bool bytes_take(struct bytes *bytes, uint64_t count, struct bytes *taken);
 bool bytes_equal(struct bytes a, struct bytes b);
 bool bytes_equal_text(struct bytes bytes, const char *text);
 /* A zero-terminated copy, freed with free(). */

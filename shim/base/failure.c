@@ -1,12 +1,13 @@
-/* Fails: prints one CNI error object and ends the process. */
+/* Failures and other news: a CNI error object, a line on stderr. */
 #include "base/failure.h"
-
-#include "base/json.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/files.h"
+#include "base/json.h"
 
 /* `cniVersion` and destination of every error object of this process. */
 static struct {
@@ -23,25 +24,8 @@ void failure_set_cni_version(struct bytes version) {
 
 void failure_use_stderr(void) { answer.fd = STDERR_FILENO; }
 
-bool write_all(int fd, const void *data, size_t length) {
-  const uint8_t *at = data;
-  while (length > 0) {
-    ssize_t written = write(fd, at, length);
-    if (written >= 0) {
-      at += written;
-      length -= (size_t)written;
-    } else if (errno == EAGAIN) {
-      struct pollfd wait = {.fd = fd, .events = POLLOUT};
-      if (poll(&wait, 1, -1) < 0 && errno != EINTR) return false;
-    } else if (errno != EINTR) {
-      return false;
-    }
-  }
-  return true;
-}
-
 int print_text(int fd, struct buffer *text) {
-  bool written = write_all(fd, text->data, text->length);
+  bool written = file_write(fd, text->data, text->length);
   buffer_free(text);
   return written ? 0 : 1;
 }
@@ -54,16 +38,14 @@ int print_failure(enum cni_error code, const char *message, const char *details)
     json_append_string(&json, bytes_of_text(answer.cni_version));
     buffer_say(&json, ",");
   }
-  buffer_say(&json, "\"code\":");
-  buffer_append_unsigned(&json, code);
-  buffer_say(&json, ",\"msg\":");
+  buffer_print(&json, "\"code\":%u,\"msg\":", (unsigned)code);
   json_append_string(&json, bytes_of_text(message));
   if (details[0] != 0) {
     buffer_say(&json, ",\"details\":");
     json_append_string(&json, bytes_of_text(details));
   }
   buffer_say(&json, "}\n");
-  bool written = write_all(answer.fd, json.data, json.length);
+  bool written = file_write(answer.fd, json.data, json.length);
   buffer_free(&json);
   return written ? 1 : 2;
 }
@@ -77,4 +59,15 @@ _Noreturn void fail_errno(enum cni_error code, const char *what, int error) {
   struct buffer message = {0};
   buffer_say(&message, what, ": ", strerror(error));
   fail(code, buffer_text(&message), "");
+}
+
+void notice_write(const char *const *texts) {
+  struct buffer line = {0};
+  buffer_say(&line, "multus: ");
+  buffer_append_texts(&line, texts);
+  buffer_say(&line, "\n");
+  struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+  /* A line that stderr does not take is lost: there is no other place for it. */
+  if (poll(&ready, 1, 0) > 0) (void)!write(STDERR_FILENO, line.data, line.length);
+  buffer_free(&line);
 }

@@ -1,4 +1,4 @@
-/* Fails: prints one CNI error object and ends the process. */
+/* Failures and other news: a CNI error object, a line on stderr. */
 #pragma once
 
 #include "base/buffer.h"
@@ -31,8 +31,11 @@ _Noreturn void fail(enum cni_error code, const char *message, const char *detail
 /* Fails with "<what>: <text of errno>". */
 _Noreturn void fail_errno(enum cni_error code, const char *what, int error);
 
-/* Writes everything, and blocks if necessary. False if it cannot be written (the reader is gone, the disk is full). */
-bool write_all(int fd, const void *data, size_t length);
-
-/* Prints a text on stdout, frees it, and returns the exit code. */
+/* Prints a text on a descriptor, frees it, and returns the exit code. */
 int print_text(int fd, struct buffer *text);
+
+/* Writes the texts as one line on stderr, which runtimes put into their log, if stderr takes it at once: a runtime that does not read stderr must not block
+ * the shim. */
+void notice_write(const char *const *texts);
+
+#define notice(...) notice_write((const char *const[]){__VA_ARGS__, NULL})

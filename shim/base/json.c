@@ -7,18 +7,14 @@
 static bool is_space(uint8_t byte) { return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r'; }
 
 static void skip_space(struct bytes *input) {
-  while (input->length > 0 && is_space(input->data[0])) {
-    input->data++;
-    input->length--;
-  }
+  while (input->length > 0 && is_space(input->data[0])) bytes_skip(input, 1);
 }
 
 /* Takes one expected byte off the front, and the white space before it. */
 static bool take_byte(struct bytes *input, uint8_t expected) {
   skip_space(input);
   if (input->length == 0 || input->data[0] != expected) return false;
-  input->data++;
-  input->length--;
+  bytes_skip(input, 1);
   return true;
 }
 
@@ -30,8 +26,7 @@ static bool take_string(struct bytes *input, struct bytes *raw) {
       i++;
     } else if (input->data[i] == '"') {
       *raw = (struct bytes){input->data, i};
-      input->data += i + 1;
-      input->length -= i + 1;
+      bytes_skip(input, i + 1);
       return true;
     }
   }
@@ -50,19 +45,16 @@ static bool skip_value(struct bytes *input) {
       if (!take_string(input, &ignored)) return false;
     } else if (byte == '{' || byte == '[') {
       depth++;
-      input->data++;
-      input->length--;
+      bytes_skip(input, 1);
     } else if (byte == '}' || byte == ']') {
       if (depth == 0) return false;
       depth--;
-      input->data++;
-      input->length--;
+      bytes_skip(input, 1);
     } else {
       /* Part of a number or word, a comma or a colon. At the top level the value ends at a character that may follow it. */
       if (depth == 0 && (byte == ',' || byte == ':')) return false;
       do {
-        input->data++;
-        input->length--;
+        bytes_skip(input, 1);
       } while (depth == 0 && input->length > 0 && !is_space(input->data[0]) && input->data[0] != ',' && input->data[0] != '}');
     }
     if (depth == 0) return true;
@@ -117,59 +109,35 @@ static bool decode(struct bytes raw, struct buffer *out) {
       continue;
     }
     if (++i == raw.length) return false;
+    /* Each is followed by its meaning. */
+    static const char escapes[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
     uint32_t unit, low;
-    switch (raw.data[i]) {
-      case '"':
-      case '\\':
-      case '/':
-        buffer_append_byte(out, raw.data[i]);
-        break;
-      case 'b':
-        buffer_append_byte(out, '\b');
-        break;
-      case 'f':
-        buffer_append_byte(out, '\f');
-        break;
-      case 'n':
-        buffer_append_byte(out, '\n');
-        break;
-      case 'r':
-        buffer_append_byte(out, '\r');
-        break;
-      case 't':
-        buffer_append_byte(out, '\t');
-        break;
-      case 'u':
-        if (!read_unit(raw, i + 1, &unit)) return false;
-        i += 4;
-        if (unit >= 0xd800 && unit <= 0xdbff && raw.length - i > 2 && raw.data[i + 1] == '\\' && raw.data[i + 2] == 'u' &&
-            read_unit(raw, i + 3, &low) && low >= 0xdc00 && low <= 0xdfff) {
-          unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-          i += 6;
-        }
-        append_code_point(out, unit >= 0xd800 && unit <= 0xdfff ? 0xfffd : unit);
-        break;
-      default:
-        return false;
+    if (raw.data[i] == 'u') {
+      if (!read_unit(raw, i + 1, &unit)) return false;
+      i += 4;
+      if (unit >= 0xd800 && unit <= 0xdbff && raw.length - i > 2 && raw.data[i + 1] == '\\' && raw.data[i + 2] == 'u' &&
+          read_unit(raw, i + 3, &low) && low >= 0xdc00 && low <= 0xdfff) {
+        unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+        i += 6;
+      }
+      append_code_point(out, unit >= 0xd800 && unit <= 0xdfff ? 0xfffd : unit);
+      continue;
     }
+    const char *escape = escapes;
+    while (escape[0] != 0 && escape[0] != (char)raw.data[i]) escape += 2;
+    if (escape[0] == 0) return false;
+    buffer_append_byte(out, (uint8_t)escape[1]);
   }
   return true;
 }
 
-static bool is_key(const struct buffer *key, const char *wanted) {
-  return key->length == strlen(wanted) && (key->length == 0 || strncasecmp((const char *)key->data, wanted, key->length) == 0);
-}
-
-/* Does a member count? An exact spelling does; another one only without an exact one. `is_exact`: was the last member that counted exact? */
-static bool counts(const struct buffer *key, const char *wanted, bool *is_exact) {
-  if (!is_key(key, wanted)) return false;
-  bool is_same = key->length == 0 || memcmp(key->data, wanted, key->length) == 0;
-  if (*is_exact && !is_same) return false;
-  *is_exact = is_same;
+/* Does a member that is not null count? An exact spelling does; another one only without an exact one. */
+static bool counts(struct bytes key, struct json_wanted *wanted) {
+  bool is_exact = bytes_equal_text(key, wanted->key);
+  if (wanted->is_exact && !is_exact) return false;
+  wanted->is_exact = is_exact;
   return true;
 }
-
-static bool is_null(struct bytes value) { return bytes_equal_text(value, "null"); }
 
 /* Takes a member off the front of the text between an object's braces. `key` is decoded, `value` the text of the value. */
 static bool take_member(struct bytes *members, struct buffer *key, struct bytes *value) {
@@ -190,55 +158,51 @@ bool json_is_object(struct bytes document) {
   return is_closed && document.length == 0;
 }
 
-void json_find_strings(struct bytes document, struct json_wanted *wanted, size_t count) {
+void json_find(struct bytes document, struct json_wanted *wanted, size_t count) {
   struct buffer key = {0};
-  struct bytes value, raw;
+  struct bytes value;
   if (take_byte(&document, '{')) {
     do {
       if (!take_member(&document, &key, &value)) break;
       for (size_t i = 0; i < count; i++) {
-        if (is_null(value) || !counts(&key, wanted[i].key, &wanted[i].is_exact)) continue;
-        struct bytes rest = value;
-        wanted[i].found = take_string(&rest, &raw) && decode(raw, &wanted[i].value);
+        if (key.length != strlen(wanted[i].key) || (key.length > 0 && strncasecmp((const char *)key.data, wanted[i].key, key.length) != 0)) continue;
+        if (bytes_equal_text(value, "null")) {
+          wanted[i].has_null = true;
+        } else if (counts(buffer_bytes(&key), &wanted[i])) {
+          wanted[i].found = true;
+          wanted[i].value = value;
+        }
       }
     } while (take_byte(&document, ','));
   }
   buffer_free(&key);
 }
 
-/* The value of the member that counts, among those that are null or those that are not. */
-static bool find_last(struct bytes document, const char *key, bool null, struct bytes *value) {
-  struct buffer found = {0};
-  struct bytes candidate;
-  bool is_there = false, is_exact = false;
-  if (take_byte(&document, '{')) {
-    while (take_member(&document, &found, &candidate)) {
-      if (is_null(candidate) == null && counts(&found, key, &is_exact)) {
-        is_there = true;
-        *value = candidate;
-      }
-      if (!take_byte(&document, ',')) break;
-    }
-  }
-  buffer_free(&found);
-  return is_there;
-}
-
-bool json_find_value(struct bytes document, const char *key, struct bytes *value) { return find_last(document, key, false, value); }
-
-bool json_is_null(struct bytes document, const char *key) {
-  struct bytes value;
-  return find_last(document, key, true, &value) && !find_last(document, key, false, &value);
-}
-
-bool json_read_strings(struct bytes value, struct buffer *texts, size_t *count) {
-  struct buffer text = {0};
+bool json_read_string(struct bytes value, struct buffer *text) {
   struct bytes raw;
+  return take_string(&value, &raw) && decode(raw, text);
+}
+
+/* Takes an element off the front of an array's text: a string, or an object whose member `key` is one. */
+static bool take_element(struct bytes *array, const char *key, struct buffer *text) {
+  struct bytes raw;
+  if (key == NULL) return take_string(array, &raw) && decode(raw, text);
+  struct json_wanted wanted = {.key = key};
+  skip_space(array);
+  struct bytes object = *array;
+  if (object.length == 0 || object.data[0] != '{' || !skip_value(array)) return false;
+  object.length -= array->length;
+  json_find(object, &wanted, 1);
+  return wanted.found && json_read_string(wanted.value, text);
+}
+
+bool json_read_strings(struct bytes value, const char *key, struct buffer *texts, size_t *count) {
+  struct buffer text = {0};
   *count = 0;
   bool is_good = take_byte(&value, '[');
   if (is_good && !take_byte(&value, ']')) {
     do {
-      is_good = take_string(&value, &raw) && decode(raw, &text) && (text.length == 0 || memchr(text.data, 0, text.length) == NULL);
+      is_good = take_element(&value, key, &text) && (text.length == 0 || memchr(text.data, 0, text.length) == NULL);
       if (!is_good) break;
       buffer_append(texts, text.data, text.length);
       buffer_append_byte(texts, 0);
@@ -247,31 +211,6 @@ bool json_read_strings(struct bytes value, struct buffer *texts, size_t *count) 
     is_good = is_good && take_byte(&value, ']');
   }
   buffer_free(&text);
-  return is_good && value.length == 0;
-}
-
-bool json_read_members(struct bytes value, const char *key, struct buffer *texts) {
-  struct json_wanted wanted = {.key = key};
-  bool is_good = take_byte(&value, '[');
-  if (is_good && !take_byte(&value, ']')) {
-    do {
-      struct bytes object = value;
-      skip_space(&object);
-      is_good = object.length > 0 && object.data[0] == '{' && skip_value(&value);
-      if (!is_good) break;
-      object.length -= value.length;
-      wanted.found = false;
-      wanted.is_exact = false;
-      wanted.value.length = 0;
-      json_find_strings(object, &wanted, 1);
-      is_good = wanted.found && (wanted.value.length == 0 || memchr(wanted.value.data, 0, wanted.value.length) == NULL);
-      if (!is_good) break;
-      buffer_append(texts, wanted.value.data, wanted.value.length);
-      buffer_append_byte(texts, 0);
-    } while (take_byte(&value, ','));
-    is_good = is_good && take_byte(&value, ']');
-  }
-  buffer_free(&wanted.value);
   return is_good && value.length == 0;
 }
 
@@ -305,33 +244,23 @@ static size_t sequence_length(struct bytes text) {
 }
 
 void json_append_string(struct buffer *out, struct bytes text) {
-  static const char hexadecimal[] = "0123456789abcdef";
   buffer_append_byte(out, '"');
   while (text.length > 0) {
     uint8_t byte = text.data[0];
     size_t taken = 1;
     if (byte == '"' || byte == '\\') {
-      buffer_append_byte(out, '\\');
-      buffer_append_byte(out, byte);
-    } else if (byte == '\n') {
-      buffer_say(out, "\\n");
-    } else if (byte == '\t') {
-      buffer_say(out, "\\t");
+      buffer_print(out, "\\%c", byte);
+    } else if (byte == '\n' || byte == '\t') {
+      buffer_say(out, byte == '\n' ? "\\n" : "\\t");
     } else if (byte < 0x20) {
-      buffer_say(out, "\\u00");
-      buffer_append_byte(out, (uint8_t)hexadecimal[byte >> 4]);
-      buffer_append_byte(out, (uint8_t)hexadecimal[byte & 0x0f]);
+      buffer_print(out, "\\u%04x", byte);
+    } else if ((taken = sequence_length(text)) > 0) {
+      buffer_append(out, text.data, taken);
     } else {
-      taken = sequence_length(text);
-      if (taken == 0) {
-        buffer_say(out, "\\ufffd");
-        taken = 1;
-      } else {
-        buffer_append(out, text.data, taken);
-      }
+      buffer_say(out, "\\ufffd");
+      taken = 1;
     }
-    text.data += taken;
-    text.length -= taken;
+    bytes_skip(&text, taken);
   }
   buffer_append_byte(out, '"');
 }

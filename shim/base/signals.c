@@ -2,6 +2,7 @@
 #include "base/signals.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -44,4 +45,16 @@ int signals_read(const struct signals *signals, bool *child) {
     }
     if (count < sizeof info / sizeof info[0]) return end;
   }
+}
+
+enum wait signals_wait(const struct signals *signals, int fd, int timeout) {
+  /* poll() passes over negative descriptors. */
+  struct pollfd waits[] = {{.fd = signals->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+  bool child;
+  if (poll(waits, 2, timeout) < 0) return errno == EINTR ? WAIT_OVER : WAIT_SIGNALLED;
+  if (waits[0].revents != 0 && signals_read(signals, &child) != 0) {
+    errno = EINTR;
+    return WAIT_SIGNALLED;
+  }
+  return waits[1].revents != 0 ? WAIT_READABLE : WAIT_OVER;
 }

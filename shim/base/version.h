@@ -13,9 +13,3 @@ void version_append_result(struct buffer *out);
 bool version_is_supported(struct bytes version);
 /* The supported versions of the spec, separated by commas. */
 void version_append_supported(struct buffer *out);
-
-/* Text for people: name, version, supported versions of the spec. */
-void version_append_about(struct buffer *out);
-
-/* Text for people: the above, and the usage. */
-void version_append_help(struct buffer *out);

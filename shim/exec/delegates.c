@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +11,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "wire/done.h"
 #include "base/failure.h"
+#include "base/files.h"
 #include "exec/file_state.h"
-#include "net/netns.h"
 #include "exec/spawn.h"
+#include "wire/done.h"
 
 enum {
   OUTPUT_MAX_BYTES = 8 * 1024 * 1024,
@@ -32,11 +33,8 @@ enum {
   KILL_STEP_MS = 5,
 };
 
-/* In place of the moment at which it ended. */
-#define NEVER_STARTED INT64_MIN
-
-/* Why the shim stopped a delegate. */
-enum stop_reason { NOT_STOPPED, STOPPED_BY_TIMEOUT, STOPPED_BY_SIZE };
+/* Why a delegate has no exit code of its own. NOT_STARTED: `status` is the errno. */
+enum stop_reason { NOT_STOPPED, STOPPED_BY_TIMEOUT, STOPPED_BY_SIZE, NOT_STARTED };
 
 struct delegate {
   uint32_t id;
@@ -81,22 +79,15 @@ struct delegate {
   int64_t end_at;
 };
 
-static void close_descriptor(int *fd) {
-  if (*fd < 0) return;
-  /* The kernel closes the descriptor even on EINTR; EIO and the like do not happen to pipes. */
-  if (close(*fd) != 0 && errno == EBADF) fail(CNI_INTERNAL, "a descriptor was closed twice", "");
-  *fd = -1;
-}
-
 static void close_child_ends(struct delegate *delegate) {
-  for (size_t i = 0; i < 3; i++) close_descriptor(&delegate->spawn.descriptors[i]);
+  for (size_t i = 0; i < 3; i++) file_close(&delegate->spawn.descriptors[i]);
 }
 
 static void delegate_free(struct delegate *delegate) {
   close_child_ends(delegate);
-  close_descriptor(&delegate->input_fd);
-  close_descriptor(&delegate->output_fd);
-  close_descriptor(&delegate->stderr_fd);
+  file_close(&delegate->input_fd);
+  file_close(&delegate->output_fd);
+  file_close(&delegate->stderr_fd);
   environment_free(&delegate->environment);
   free(delegate->file);
   buffer_free(&delegate->input);
@@ -104,7 +95,6 @@ static void delegate_free(struct delegate *delegate) {
   free(delegate);
 }
 
-/* A pipe whose ends are 0 (to read) and 1 (to write). */
 static bool open_pipe(int *read_end, int *write_end) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return false;
@@ -130,7 +120,7 @@ static void feed(struct delegate *delegate) {
     if (written < 0) break;
     delegate->input_written += (size_t)written;
   }
-  close_descriptor(&delegate->input_fd);
+  file_close(&delegate->input_fd);
   buffer_free(&delegate->input);
 }
 
@@ -141,11 +131,13 @@ static void keep_tail(struct delegate *delegate, const uint8_t *data, size_t len
   delegate->tail_length = kept + length;
 }
 
+static bool is_pending(const struct delegate *delegate) { return delegate->pending_at < delegate->pending_length; }
+
 /* Passes on the plugin's stderr if the shim's own takes it now: a runtime that does not read stderr must not block the shim. */
 static void forward(struct delegate *delegate) {
-  while (delegate->pending_at < delegate->pending_length) {
+  while (is_pending(delegate)) {
     struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (poll(&ready, 1, 0) <= 0 || (ready.revents & (POLLOUT | POLLERR | POLLHUP | POLLNVAL)) == 0) return;
+    if (poll(&ready, 1, 0) <= 0) return;
     ssize_t written = write(STDERR_FILENO, delegate->pending + delegate->pending_at, delegate->pending_length - delegate->pending_at);
     if (written < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (written < 0) break;
@@ -158,7 +150,7 @@ static void read_stderr(struct delegate *delegate) {
   ssize_t length = read(delegate->stderr_fd, delegate->pending, sizeof delegate->pending);
   if (length < 0 && errno == EINTR) return;
   if (length <= 0) {
-    close_descriptor(&delegate->stderr_fd);
+    file_close(&delegate->stderr_fd);
     return;
   }
   delegate->pending_length = (size_t)length;
@@ -179,14 +171,14 @@ static void read_output(struct delegate *delegate) {
   ssize_t length = read(delegate->output_fd, output->data + output->length, output->capacity - output->length);
   if (length < 0 && errno == EINTR) return;
   if (length <= 0) {
-    close_descriptor(&delegate->output_fd);
+    file_close(&delegate->output_fd);
     return;
   }
   output->length += (size_t)length;
   if (output->length <= OUTPUT_MAX_BYTES) return;
   if (delegate->stopped == NOT_STOPPED) delegate->stopped = STOPPED_BY_SIZE;
   signal_group(delegate, SIGKILL);
-  close_descriptor(&delegate->output_fd);
+  file_close(&delegate->output_fd);
   buffer_free(output);
 }
 
@@ -213,102 +205,64 @@ static bool start(struct delegate *delegate) {
   return true;
 }
 
-static void report_spawn_error(struct delegates *delegates, uint32_t id, const char *what, int error) {
-  struct buffer message = {0};
-  buffer_say(&message, "cannot start ", what, ": ", strerror(error));
-  done_error(delegates->connection, id, "spawn", buffer_text(&message));
-  buffer_free(&message);
+/* NULL, or "link-exists" or why that is unknown. */
+static const char *look_for_absent_link(const struct order_link *link, struct buffer *problem) {
+  bool exists;
+  const char *error = link_look(link->netns, link->if_name, &exists, problem);
+  if (error != NULL || !exists) return error;
+  buffer_print(problem, "interface %.*s is already there in %.*s", BYTES_TEXT(link->if_name), BYTES_TEXT(link->netns));
+  return "link-exists";
 }
 
-/* Finds the file and, if the order asks for it, reads its state and looks for the link. False: DONE has been sent. */
-static bool may_start(struct delegates *delegates, uint32_t id, const struct order_exec *order, char **file,
-                      char file_state[FILE_STATE_BYTES]) {
+static void say_not_started(struct buffer *problem, const char *file, int error) {
+  buffer_say(problem, "cannot start ", file, ": ", strerror(error));
+}
+
+const char *delegates_exec(struct delegates *delegates, uint32_t id, const struct order_exec *order, const struct variable *variables,
+                           struct buffer *problem) {
   struct stat status;
-  struct buffer problem = {0};
-  const char *error = NULL;
-  switch (plugin_find(delegates->permissions->directories, order->plugin, order->path, file, &status, &problem)) {
-    case PLUGIN_FOUND:
-      break;
-    case PLUGIN_NOT_FOUND:
-      error = "not-found";
-      break;
-    case PLUGIN_REFUSED:
-      error = "refused";
-      break;
-  }
-  if (error == NULL && order->has_absent_link) {
-    switch (link_look(order->absent_link.netns, order->absent_link.if_name, &problem)) {
-      case LINK_ABSENT:
-        break;
-      case LINK_PRESENT:
-        error = "link-exists";
-        buffer_say(&problem, "interface ");
-        buffer_append_bytes(&problem, order->absent_link.if_name);
-        buffer_say(&problem, " is already there in ");
-        buffer_append_bytes(&problem, order->absent_link.netns);
-        break;
-      case LINK_NO_NETNS:
-        error = "netns";
-        break;
-      case LINK_UNKNOWN:
-        error = "failed";
-        break;
-    }
-    if (error != NULL) free(*file);
-  }
-  if (error != NULL) done_error(delegates->connection, id, error, buffer_text(&problem));
-  buffer_free(&problem);
-  file_state[0] = '\0';
-  if (error != NULL) return false;
-  if (!order->has_file_state) return true;
-  file_state_write(&status, file_state);
-  if (file_state[0] == '\0' || !bytes_equal_text(order->file_state, file_state)) return true;
-  struct buffer nothing = {0};
-  done_exec(delegates->connection, id, 0, 0, 0, (struct bytes){0}, file_state, &nothing);
-  free(*file);
-  return false;
-}
-
-void delegates_exec(struct delegates *delegates, uint32_t id, const struct order_exec *order) {
   char *file;
-  char file_state[FILE_STATE_BYTES];
-  if (!may_start(delegates, id, order, &file, file_state)) return;
+  const char *error = plugin_find(delegates->permissions->directories, order->plugin, order->path, &file, &status, problem);
+  if (error != NULL) return error;
   struct delegate *delegate = memory_take(sizeof *delegate);
-  /* Field by field: the large arrays need no zeroes. */
-  delegate->id = id;
-  delegate->pid = 0;
-  delegate->stopped = NOT_STOPPED;
-  delegate->status = 0;
-  delegate->timeout_ms = order->timeout_ms;
-  delegate->file = file;
-  memcpy(delegate->file_state, file_state, sizeof file_state);
-  delegate->environment = environment_make(delegates->permissions->environment_base, order->environment, order->without_netns);
-  delegate->spawn = (struct spawn){
+  *delegate = (struct delegate){
+      .id = id,
+      .timeout_ms = order->timeout_ms,
       .file = file,
-      .environment = delegate->environment.list,
-      .descriptors = {-1, -1, -1},
-      .signal_mask = &delegates->signal_mask,
+      .spawn = {.file = file, .descriptors = {-1, -1, -1}, .signal_mask = &delegates->signal_mask},
+      .input_fd = -1,
+      .output_fd = -1,
+      .stderr_fd = -1,
+      .ended = INT64_MAX,
+      .start_again = INT64_MAX,
+      .deadline = INT64_MAX,
+      .kill_at = INT64_MAX,
+      .end_at = INT64_MAX,
+      .start_until = clock_micros() + BUSY_PATIENCE,
   };
-  delegate->input_fd = delegate->output_fd = delegate->stderr_fd = -1;
-  delegate->input = delegate->output = (struct buffer){0};
-  delegate->input_written = delegate->tail_length = delegate->pending_at = delegate->pending_length = 0;
-  delegate->ended = delegate->start_again = delegate->deadline = delegate->kill_at = delegate->end_at = INT64_MAX;
-  delegate->start_until = clock_micros() + BUSY_PATIENCE;
-
-  if (!open_pipes(delegate)) {
-    report_spawn_error(delegates, id, file, errno);
-    delegate_free(delegate);
-    return;
+  bool is_unchanged = false;
+  if (order->has_absent_link) error = look_for_absent_link(&order->absent_link, problem);
+  if (error == NULL && order->has_file_state) {
+    file_state_write(&status, delegate->file_state);
+    is_unchanged = delegate->file_state[0] != 0 && bytes_equal_text(order->file_state, delegate->file_state);
+    if (is_unchanged) done_exec(delegates->connection, id, &(struct done_exec){.file_state = delegate->file_state});
   }
-  buffer_append_bytes(&delegate->input, order->input);
-  /* Before the start, so that the plugin need not wait for its configuration. */
-  feed(delegate);
-  if (!start(delegate)) {
-    report_spawn_error(delegates, id, file, errno);
-    delegate_free(delegate);
-    return;
+  if (error == NULL && !is_unchanged) {
+    delegate->environment = environment_make(delegates->permissions->environment_base, variables);
+    delegate->spawn.environment = delegate->environment.list;
+    buffer_append_bytes(&delegate->input, order->input);
+    bool is_open = open_pipes(delegate);
+    /* Before the start, so that the plugin need not wait for its configuration. */
+    if (is_open) feed(delegate);
+    if (is_open && start(delegate)) {
+      delegates->running[delegates->count++] = delegate;
+      return NULL;
+    }
+    say_not_started(problem, file, errno);
+    error = "spawn";
   }
-  delegates->running[delegates->count++] = delegate;
+  delegate_free(delegate);
+  return error;
 }
 
 size_t delegates_poll(struct delegates *delegates, struct pollfd *polls) {
@@ -316,13 +270,12 @@ size_t delegates_poll(struct delegates *delegates, struct pollfd *polls) {
   bool stderr_is_full = false;
   for (size_t i = 0; i < delegates->count; i++) {
     struct delegate *delegate = delegates->running[i];
-    bool is_pending = delegate->pending_at < delegate->pending_length;
-    if (is_pending) stderr_is_full = true;
+    if (is_pending(delegate)) stderr_is_full = true;
     delegate->poll_at = count;
     /* poll() passes over negative descriptors. */
     polls[count++] = (struct pollfd){.fd = delegate->input_fd, .events = POLLOUT};
     polls[count++] = (struct pollfd){.fd = delegate->output_fd, .events = POLLIN};
-    polls[count++] = (struct pollfd){.fd = is_pending ? -1 : delegate->stderr_fd, .events = POLLIN};
+    polls[count++] = (struct pollfd){.fd = is_pending(delegate) ? -1 : delegate->stderr_fd, .events = POLLIN};
   }
   if (stderr_is_full) polls[count++] = (struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT};
   return count;
@@ -342,7 +295,7 @@ int64_t delegates_next_moment(const struct delegates *delegates) {
 
 static void move_bytes(struct delegate *delegate, const struct pollfd *polls) {
   const struct pollfd *own = polls + delegate->poll_at;
-  if (delegate->pending_at < delegate->pending_length) forward(delegate);
+  if (is_pending(delegate)) forward(delegate);
   if (delegate->input_fd >= 0 && own[0].revents != 0) feed(delegate);
   if (delegate->output_fd >= 0 && own[1].revents != 0) read_output(delegate);
   if (delegate->stderr_fd >= 0 && own[2].revents != 0) read_stderr(delegate);
@@ -365,10 +318,10 @@ static void reap(struct delegate *delegate, int64_t now) {
   delegate->end_at = now + END_PATIENCE;
   /* Usually the pipes hold all of its output by now. */
   while (is_readable(delegate->output_fd)) read_output(delegate);
-  while (delegate->pending_at == delegate->pending_length && is_readable(delegate->stderr_fd)) read_stderr(delegate);
+  while (!is_pending(delegate) && is_readable(delegate->stderr_fd)) read_stderr(delegate);
 }
 
-static void watch_clock(struct delegates *delegates, struct delegate *delegate, int64_t now) {
+static void watch_clock(struct delegate *delegate, int64_t now) {
   if (delegate->pid > 0 && now >= delegate->deadline) {
     delegate->stopped = STOPPED_BY_TIMEOUT;
     delegate->deadline = INT64_MAX;
@@ -380,43 +333,51 @@ static void watch_clock(struct delegates *delegates, struct delegate *delegate, 
     signal_group(delegate, SIGKILL);
   }
   if (now >= delegate->start_again && !start(delegate)) {
-    report_spawn_error(delegates, delegate->id, delegate->file, errno);
+    delegate->status = errno;
+    delegate->stopped = NOT_STARTED;
     delegate->start_again = INT64_MAX;
-    delegate->ended = NEVER_STARTED;
-    delegate->end_at = now;
+    delegate->ended = delegate->end_at = now;
   }
 }
 
 /* No further output can come. */
 static bool is_over(const struct delegate *delegate, int64_t now) {
   if (delegate->ended == INT64_MAX) return false;
-  bool silent = delegate->output_fd < 0 && delegate->stderr_fd < 0 && delegate->pending_at == delegate->pending_length;
-  return silent || now >= delegate->end_at;
+  return now >= delegate->end_at || (delegate->output_fd < 0 && delegate->stderr_fd < 0 && !is_pending(delegate));
 }
 
-static void report(struct delegates *delegates, struct delegate *delegate) {
-  /* Never started: DONE has been sent. */
-  if (delegate->ended == NEVER_STARTED) return;
+static void report(struct delegates *delegates, const struct delegate *delegate) {
   struct buffer message = {0};
+  const char *error = NULL;
   switch (delegate->stopped) {
-    case NOT_STOPPED: {
-      int signal = WIFSIGNALED(delegate->status) ? WTERMSIG(delegate->status) : 0;
-      int exit_code = signal != 0 ? 128 + signal : WEXITSTATUS(delegate->status);
-      struct bytes tail = {delegate->tail, delegate->tail_length};
-      uint64_t micros = (uint64_t)(delegate->ended - delegate->started);
-      done_exec(delegates->connection, delegate->id, exit_code, signal, micros, tail, delegate->file_state, &delegate->output);
-      return;
-    }
+    case NOT_STOPPED:
+      break;
     case STOPPED_BY_TIMEOUT:
-      buffer_say(&message, delegate->file, " did not end within ");
-      buffer_append_unsigned(&message, delegate->timeout_ms);
-      buffer_say(&message, " ms and was killed");
-      done_error(delegates->connection, delegate->id, "timeout", buffer_text(&message));
+      error = "timeout";
+      buffer_print(&message, "%s did not end within %" PRIu64 " ms and was killed", delegate->file, delegate->timeout_ms);
       break;
     case STOPPED_BY_SIZE:
+      error = "too-large";
       buffer_say(&message, delegate->file, " printed more than 8 MiB on stdout and was killed");
-      done_error(delegates->connection, delegate->id, "too-large", buffer_text(&message));
       break;
+    case NOT_STARTED:
+      error = "spawn";
+      say_not_started(&message, delegate->file, delegate->status);
+      break;
+  }
+  if (error != NULL) {
+    done_error(delegates->connection, delegate->id, error, buffer_text(&message));
+  } else {
+    int signal = WIFSIGNALED(delegate->status) ? WTERMSIG(delegate->status) : 0;
+    struct done_exec end = {
+        .exit_code = signal != 0 ? 128 + signal : WEXITSTATUS(delegate->status),
+        .signal = signal,
+        .micros = (uint64_t)(delegate->ended - delegate->started),
+        .file_state = delegate->file_state,
+        .stderr_tail = {delegate->tail, delegate->tail_length},
+        .output = buffer_bytes(&delegate->output),
+    };
+    done_exec(delegates->connection, delegate->id, &end);
   }
   buffer_free(&message);
 }
@@ -427,7 +388,7 @@ void delegates_advance(struct delegates *delegates, const struct pollfd *polls, 
     struct delegate *delegate = delegates->running[i];
     move_bytes(delegate, polls);
     if (child) reap(delegate, now);
-    watch_clock(delegates, delegate, now);
+    watch_clock(delegate, now);
     if (!is_over(delegate, now)) {
       i++;
       continue;

@@ -3,8 +3,8 @@
 
 #include <poll.h>
 
-#include "wire/connection.h"
 #include "exec/permissions.h"
+#include "wire/connection.h"
 
 enum {
   /* Delegates at once. Further orders wait in the socket. */
@@ -23,8 +23,10 @@ struct delegates {
   size_t count;
 };
 
-/* Carries out a permitted EXEC: sends DONE now, or when the plugin has ended. */
-void delegates_exec(struct delegates *delegates, uint32_t id, const struct order_exec *order);
+/* Carries out a permitted EXEC with the variables that permissions_exec() gives. NULL: DONE is sent now, or when the plugin has ended; otherwise the `error`
+ * of a DONE, with the reason in `problem`. */
+const char *delegates_exec(struct delegates *delegates, uint32_t id, const struct order_exec *order, const struct variable *variables,
+                           struct buffer *problem);
 
 /* Adds the descriptors to poll, at most DELEGATES_MAX * DELEGATE_DESCRIPTORS + 1 entries. Returns their number. */
 size_t delegates_poll(struct delegates *delegates, struct pollfd *polls);

@@ -3,8 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-extern char **environ;
+#include <unistd.h>
 
 const char *const environment_settable[ENVIRONMENT_SETTABLE] = {
     [ENVIRONMENT_COMMAND] = "CNI_COMMAND", [ENVIRONMENT_CONTAINER_ID] = "CNI_CONTAINERID", [ENVIRONMENT_NETNS] = "CNI_NETNS",
@@ -13,61 +12,38 @@ const char *const environment_settable[ENVIRONMENT_SETTABLE] = {
 };
 
 static char mark[] = ENVIRONMENT_DELEGATE_MARK "=1";
-static char no_netns[] = "CNI_NETNS=";
 
-/* Other variables that start with CNI_ are the runtime's for every plugin and stay. */
-static bool is_parameter(struct bytes name) {
-  for (size_t i = 0; i < ENVIRONMENT_PARAMETERS; i++) {
-    if (bytes_equal_text(name, environment_settable[i])) return true;
-  }
-  return false;
+size_t environment_index(struct bytes name) {
+  size_t index = 0;
+  while (index < ENVIRONMENT_SETTABLE && !bytes_equal_text(name, environment_settable[index])) index++;
+  return index;
 }
 
-/* Does the map have this name? */
-static bool names(struct msgpack_value over, struct bytes name) {
-  struct bytes rest = over.content;
-  struct msgpack_value key, value;
-  while (msgpack_take(&rest, &key) && msgpack_take(&rest, &value)) {
-    if (bytes_equal(key.content, name)) return true;
-  }
-  return false;
-}
-
-static bool keeps(enum environment_base base, struct bytes name) {
+/* Does a delegate get this variable of the shim's own? Other variables that start with CNI_ are the runtime's for every plugin and stay. */
+static bool keeps(enum environment_base base, const char *entry, const struct variable *variables) {
+  struct bytes name = {(const uint8_t *)entry, strcspn(entry, "=")};
   if (base != ENVIRONMENT_OF_RUNTIME) return bytes_equal_text(name, "PATH");
-  return !is_parameter(name) && !bytes_equal_text(name, ENVIRONMENT_DELEGATE_MARK);
+  size_t index = environment_index(name);
+  if (index == ENVIRONMENT_SETTABLE) return !bytes_equal_text(name, ENVIRONMENT_DELEGATE_MARK);
+  return index >= ENVIRONMENT_PARAMETERS && !variables[index].is_set;
 }
 
-struct environment environment_make(enum environment_base base, struct msgpack_value over, bool without_netns) {
-  size_t own = 0;
+struct environment environment_make(enum environment_base base, const struct variable *variables) {
+  size_t own = 0, count = 0, length = 0;
   while (environ[own] != NULL) own++;
-  /* Every text of `over` has a head of at least one byte, which makes room for its `=` or zero byte. */
-  struct environment made = {
-      .list = memory_take((own + (size_t)over.number + 2) * sizeof(char *)),
-      .texts = memory_take(over.content.length),
-  };
-  size_t count = 0;
+  struct environment made = {.list = memory_take((own + ENVIRONMENT_SETTABLE + 2) * sizeof(char *))};
   for (size_t i = 0; i < own; i++) {
-    struct bytes name = {(const uint8_t *)environ[i], strcspn(environ[i], "=")};
-    if (keeps(base, name) && !names(over, name)) made.list[count++] = environ[i];
+    if (keeps(base, environ[i], variables)) made.list[count++] = environ[i];
   }
-  char *at = made.texts;
-  struct bytes rest = over.content;
-  struct msgpack_value key, value;
-  while (msgpack_take(&rest, &key) && msgpack_take(&rest, &value)) {
-    /* Of equal keys the last one counts. Programs find the first or the last, depending on their language, so only one is passed. */
-    if (names((struct msgpack_value){.content = rest}, key.content) || bytes_equal_text(key.content, ENVIRONMENT_DELEGATE_MARK)) continue;
-    if (without_netns && bytes_equal_text(key.content, environment_settable[ENVIRONMENT_NETNS])) {
-      made.list[count++] = no_netns;
-      continue;
-    }
-    made.list[count++] = at;
-    memcpy(at, key.content.data, key.content.length);
-    at += key.content.length;
-    *at++ = '=';
-    if (value.content.length > 0) memcpy(at, value.content.data, value.content.length);
-    at += value.content.length;
-    *at++ = 0;
+  for (size_t i = 0; i < ENVIRONMENT_SETTABLE; i++) length += strlen(environment_settable[i]) + variables[i].value.length + 2;
+  /* All at once: the texts must not move. */
+  buffer_reserve(&made.texts, length);
+  for (size_t i = 0; i < ENVIRONMENT_SETTABLE; i++) {
+    if (!variables[i].is_set) continue;
+    made.list[count++] = (char *)made.texts.data + made.texts.length;
+    buffer_say(&made.texts, environment_settable[i], "=");
+    buffer_append_bytes(&made.texts, variables[i].value);
+    buffer_append_byte(&made.texts, 0);
   }
   if (base != ENVIRONMENT_OF_PLAYED_RUNTIME) made.list[count++] = mark;
   made.list[count] = NULL;
@@ -76,6 +52,6 @@ struct environment environment_make(enum environment_base base, struct msgpack_v
 
 void environment_free(struct environment *environment) {
   free(environment->list);
-  free(environment->texts);
+  buffer_free(&environment->texts);
   *environment = (struct environment){0};
 }

@@ -1,7 +1,7 @@
 /* The environment of a delegate: the shim's own without the parameters of its call, overlaid with the order's `env`. */
 #pragma once
 
-#include "wire/msgpack.h"
+#include "base/buffer.h"
 
 /* Every delegate gets this variable and passes it on to the plugins that it runs. A shim that finds it was started by a delegate, not by
  * a runtime. */
@@ -24,6 +24,15 @@ enum {
 };
 extern const char *const environment_settable[ENVIRONMENT_SETTABLE];
 
+/* The place of a name among them; ENVIRONMENT_SETTABLE: it is none of them. */
+size_t environment_index(struct bytes name);
+
+/* A variable of an order's `env`; its value has no zero byte. */
+struct variable {
+  bool is_set;
+  struct bytes value;
+};
+
 /* Which of the shim's own variables a delegate gets. */
 enum environment_base {
   /* All but the parameters of the CNI spec, which belong to the shim's call and not to the delegate's. */
@@ -34,12 +43,12 @@ enum environment_base {
   ENVIRONMENT_OF_PLAYED_RUNTIME,
 };
 
-/* A list for execve(), freed with environment_free(). The shim's own variables are not copied: the list is valid while its environment does
- * not change. `over`: a map of texts that order_read_exec() has checked. `without_netns`: its CNI_NETNS is replaced by an empty one. */
+/* A list for execve(), freed with environment_free(). The shim's own variables are not copied: the list is valid while its environment does not change. */
 struct environment {
   char **list;
-  char *texts;
+  struct buffer texts;
 };
 
-struct environment environment_make(enum environment_base base, struct msgpack_value over, bool without_netns);
+/* `variables`: ENVIRONMENT_SETTABLE of them. */
+struct environment environment_make(enum environment_base base, const struct variable *variables);
 void environment_free(struct environment *environment);

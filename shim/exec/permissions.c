@@ -6,8 +6,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "net/netns_identity.h"
-#include "net/netns_use.h"
+#include "net/netns.h"
 
 enum {
   /* Bytes of a daemon's value that a message quotes. */
@@ -18,23 +17,17 @@ enum {
   TRACESTATE_MAX_BYTES = 4096,
 };
 
-/* A variable of an order's `env`. */
-struct variable {
-  bool is_set;
-  struct bytes value;
-};
-
-static void quote(struct buffer *problem, struct bytes value) {
+/* Appends the text before the value, the value in quotes, and the text behind it. Returns false. */
+static bool refuse(struct buffer *problem, const char *before, struct bytes value, const char *behind) {
   bool is_long = value.length > QUOTED_MAX_BYTES;
-  buffer_say(problem, "\"");
-  buffer_append_bytes(problem, (struct bytes){value.data, is_long ? QUOTED_MAX_BYTES : value.length});
-  buffer_say(problem, is_long ? "…\"" : "\"");
+  if (is_long) value.length = QUOTED_MAX_BYTES;
+  return problem_say(problem, "%s\"%.*s%s\"%s", before, BYTES_TEXT(value), is_long ? "…" : "", behind);
 }
 
-/* Appends "`env` sets NAME to "value"". */
-static void say_setting(struct buffer *problem, size_t index, struct bytes value) {
+/* Appends "`env` sets NAME to "value"", and the text behind it. Returns false. */
+static bool refuse_setting(struct buffer *problem, size_t index, const struct variable *variables, const char *behind) {
   buffer_say(problem, "`env` sets ", environment_settable[index], " to ");
-  quote(problem, value);
+  return refuse(problem, "", variables[index].value, behind);
 }
 
 struct permissions permissions_of_call(const struct request *call, const struct plugin_directories *directories) {
@@ -42,12 +35,13 @@ struct permissions permissions_of_call(const struct request *call, const struct 
       .of = PERMISSIONS_OF_CALL, .directories = directories, .call = call, .environment_base = ENVIRONMENT_OF_RUNTIME};
   if (strcmp(call->command, "GC") != 0) return permissions;
   /* CNI spec 1.1.0, "GC". libcni sends the list under both keys, and null where it is empty. */
-  static const char *const keys[] = {"cni.dev/valid-attachments", "cni.dev/attachments"};
-  struct bytes netconf = {call->config.data, call->config.length}, list;
-  for (size_t i = 0; i < 2; i++) {
-    if (json_is_null(netconf, keys[i])) permissions.has_valid_containers = true;
-    if (!json_find_value(netconf, keys[i], &list)) continue;
-    permissions.has_valid_containers = json_read_members(list, "containerID", &permissions.valid_containers);
+  struct json_wanted lists[] = {{.key = "cni.dev/valid-attachments"}, {.key = "cni.dev/attachments"}};
+  size_t count;
+  json_find(buffer_bytes(&call->config), lists, COUNT_OF(lists));
+  for (size_t i = 0; i < COUNT_OF(lists); i++) {
+    if (lists[i].has_null) permissions.has_valid_containers = true;
+    if (!lists[i].found) continue;
+    permissions.has_valid_containers = json_read_strings(lists[i].value, "containerID", &permissions.valid_containers, &count);
     if (!permissions.has_valid_containers) break;
   }
   return permissions;
@@ -67,27 +61,20 @@ static bool is_call(const struct permissions *permissions, const char *command) 
   return permissions->call != NULL && strcmp(permissions->call->command, command) == 0;
 }
 
-/* Appends "does not belong to the runtime's DEL", or to what else the orders belong to. */
-static void say_foreign(const struct permissions *permissions, struct buffer *problem) {
-  if (permissions->of == PERMISSIONS_OF_CALL) {
-    buffer_say(problem, "does not belong to the runtime's ", permissions->call->command);
-  } else {
-    buffer_say(problem, permissions->of == PERMISSIONS_OF_REPLAY ? "does not belong to the replay of recorded DELs" : "does not belong to an agent");
-  }
+/* Says that the order does not belong to the runtime's DEL, or to what else the orders belong to. Returns false. */
+static bool refuse_foreign(const struct permissions *permissions, const char *what, struct buffer *problem) {
+  static const char *const others[] = {
+      [PERMISSIONS_OF_CALL] = "the runtime's ", [PERMISSIONS_OF_REPLAY] = "the replay of recorded DELs", [PERMISSIONS_OF_AGENT] = "an agent"};
+  const char *command = permissions->of == PERMISSIONS_OF_CALL ? permissions->call->command : "";
+  return problem_say(problem, "%s does not belong to %s%s", what, others[permissions->of], command);
 }
 
-static bool read_variables(struct msgpack_value environment, struct variable *variables, struct buffer *problem) {
-  struct bytes rest = environment.content;
+static bool read_variables(struct bytes environment, struct variable *variables, struct buffer *problem) {
   struct msgpack_value key, value;
-  while (rest.length > 0 && msgpack_take(&rest, &key) && msgpack_take(&rest, &value)) {
-    size_t index = 0;
-    while (index < ENVIRONMENT_SETTABLE && !bytes_equal_text(key.content, environment_settable[index])) index++;
-    if (index == ENVIRONMENT_SETTABLE || variables[index].is_set) {
-      buffer_say(problem, "`env` sets ");
-      quote(problem, key.content);
-      buffer_say(problem, index == ENVIRONMENT_SETTABLE ? ", which no order may set" : " twice");
-      return false;
-    }
+  while (msgpack_take(&environment, &key) && msgpack_take(&environment, &value)) {
+    size_t index = environment_index(key.content);
+    if (index == ENVIRONMENT_SETTABLE) return refuse(problem, "`env` sets ", key.content, ", which no order may set");
+    if (variables[index].is_set) return refuse(problem, "`env` sets ", key.content, " twice");
     variables[index] = (struct variable){true, value.content};
   }
   return true;
@@ -107,20 +94,13 @@ static bool may_run(const struct permissions *permissions, struct bytes command)
   return false;
 }
 
-static bool check_command(const struct permissions *permissions, const struct variable *command, struct buffer *problem) {
-  if (!command->is_set) {
-    buffer_say(problem, "`env` does not set CNI_COMMAND");
-    return false;
-  }
+static bool check_command(const struct permissions *permissions, const struct variable *variables, struct buffer *problem) {
+  const struct variable *command = &variables[ENVIRONMENT_COMMAND];
+  if (!command->is_set) return problem_say(problem, "`env` does not set CNI_COMMAND");
   if (may_run(permissions, command->value)) return true;
-  say_setting(problem, ENVIRONMENT_COMMAND, command->value);
-  buffer_say(problem, ", which ");
-  if (permissions->of == PERMISSIONS_OF_AGENT) {
-    buffer_say(problem, "is no command of a plugin");
-  } else {
-    say_foreign(permissions, problem);
-  }
-  return false;
+  if (permissions->of == PERMISSIONS_OF_AGENT) return refuse_setting(problem, ENVIRONMENT_COMMAND, variables, ", which is no command of a plugin");
+  (void)refuse_setting(problem, ENVIRONMENT_COMMAND, variables, ", which");
+  return refuse_foreign(permissions, "", problem);
 }
 
 static bool has_form(struct bytes value, bool (*is_form)(const char *text)) {
@@ -130,8 +110,9 @@ static bool has_form(struct bytes value, bool (*is_form)(const char *text)) {
   return has;
 }
 
-static bool check_container(const struct permissions *permissions, struct bytes container_id, struct buffer *problem) {
+static bool check_container(const struct permissions *permissions, const struct variable *variables, struct buffer *problem) {
   const struct request *call = permissions->call;
+  struct bytes container_id = variables[ENVIRONMENT_CONTAINER_ID].value;
   const char *reason = NULL;
   if (container_id.length == 0) return true;
   if (call != NULL && !is_call(permissions, "GC")) {
@@ -144,111 +125,73 @@ static bool check_container(const struct permissions *permissions, struct bytes 
   } else if (call != NULL && buffer_has_text(&permissions->valid_containers, container_id)) {
     reason = ", which the runtime counts valid";
   }
-  if (reason == NULL) return true;
-  say_setting(problem, ENVIRONMENT_CONTAINER_ID, container_id);
-  buffer_say(problem, reason);
-  return false;
-}
-
-static bool check_if_name(struct bytes if_name, struct buffer *problem) {
-  if (if_name.length == 0 || has_form(if_name, request_is_if_name)) return true;
-  say_setting(problem, ENVIRONMENT_IF_NAME, if_name);
-  buffer_say(problem, ", which is not the name of an interface");
-  return false;
+  return reason == NULL || refuse_setting(problem, ENVIRONMENT_CONTAINER_ID, variables, reason);
 }
 
 /* In a call an order may only name the namespace of the runtime's call, which needs no further check. NULL: permitted, else the reason. */
-static const char *refusal_in_call(const struct request *call, struct bytes netns) {
-  bool is_own = request_has_attachment(call) && bytes_equal_text(netns, call->netns);
+static const char *refusal_in_call(const struct request *call, const char *path) {
+  bool is_own = request_has_attachment(call) && strcmp(path, call->netns) == 0;
   return is_own ? NULL : "is not the network namespace of the runtime's call";
 }
 
 /* The same for a GC, which has no namespace of its own; the attachments that it deletes had one each. */
-static const char *refusal_in_gc(struct bytes netns, bool *is_gone) {
-  char *path = bytes_copy_text(netns);
+static const char *refusal_in_gc(const char *path, bool *is_gone) {
+  static const char *const reasons[] = {
+      [NETNS_GONE] = NULL,
+      [NETNS_LEFT] = NULL,
+      [NETNS_OWN] = "is the plugin's own network namespace",
+      [NETNS_INDIRECT] = "leads to a network namespace through a symbolic link",
+      [NETNS_BUSY] = "is a network namespace in which processes run",
+  };
   enum netns_use use = netns_use_of(path);
-  free(path);
-  switch (use) {
-    case NETNS_GONE:
-      *is_gone = true;
-      return NULL;
-    case NETNS_LEFT:
-      return NULL;
-    case NETNS_OWN:
-      return "is the plugin's own network namespace";
-    case NETNS_INDIRECT:
-      return "leads to a network namespace through a symbolic link";
-    case NETNS_BUSY:
-      break;
-  }
-  return "is a network namespace in which processes run";
+  *is_gone = use == NETNS_GONE;
+  return reasons[use];
 }
 
 /* The same for an agent. A missing path is permitted: the plugin, or the look for a link, reports it. `may_be_left`: an ordinary file is
  * permitted, too, which a runtime leaves in place of a namespace. */
-static const char *refusal_in_agent(struct bytes netns, bool may_be_left) {
-  char *path = bytes_copy_text(netns);
+static const char *refusal_in_agent(const char *path, bool may_be_left) {
   enum netns_use use = netns_place_of(path);
-  bool is_other_file = use == NETNS_GONE && access(path, F_OK) == 0;
-  free(path);
   if (use == NETNS_OWN) return "is the agent's own network namespace";
-  return is_other_file && !may_be_left ? "is no network namespace" : NULL;
+  return use == NETNS_GONE && access(path, F_OK) == 0 && !may_be_left ? "is no network namespace" : NULL;
 }
 
 /* Is what is at the path still the namespace of a recorded DEL, and left to it? The daemon names both: one in which processes run may be a running pod's. */
-static bool is_left(struct bytes netns, const struct netns_identity *recorded) {
-  char *path = bytes_copy_text(netns);
+static bool is_left(const char *path, const struct netns_identity *recorded) {
   struct netns_identity now = netns_identify(path);
-  bool is = netns_identity_equals(&now, recorded) && netns_use_of(path) == NETNS_LEFT;
-  free(path);
-  return is;
+  return netns_identity_equals(&now, recorded) && netns_use_of(path) == NETNS_LEFT;
 }
 
 /* `leftNetns` is for DELs that are recorded: the process that stays replays them, and an ADD or DEL of their container does before its own. */
-static bool check_left_netns(const struct permissions *permissions, const struct variable *command, struct buffer *problem) {
+static bool check_left_netns(const struct permissions *permissions, bool is_del, struct buffer *problem) {
   bool replays = permissions->of == PERMISSIONS_OF_REPLAY || is_call(permissions, "ADD") || is_call(permissions, "DEL");
-  if (replays && bytes_equal_text(command->value, "DEL")) return true;
-  buffer_say(problem, "`leftNetns` ");
-  if (replays) {
-    buffer_say(problem, "belongs to a plugin's DEL only");
-  } else {
-    say_foreign(permissions, problem);
-  }
-  return false;
+  if (!replays) return refuse_foreign(permissions, "`leftNetns`", problem);
+  return is_del || problem_say(problem, "`leftNetns` belongs to a plugin's DEL only");
 }
 
-static bool check_netns(const struct permissions *permissions, struct order_exec *order, const struct variable *variables,
+/* May the plugin have this namespace? `*without`: it gets none. */
+static bool check_netns(const struct permissions *permissions, const struct order_exec *order, const struct variable *variables, bool *without,
                         struct buffer *problem) {
-  struct bytes netns = variables[ENVIRONMENT_NETNS].value;
+  bool is_del = bytes_equal_text(variables[ENVIRONMENT_COMMAND].value, "DEL");
+  if (order->has_left_netns && !check_left_netns(permissions, is_del, problem)) return false;
+  if (variables[ENVIRONMENT_NETNS].value.length == 0) return true;
+  const char *reason = NULL;
+  char *path = bytes_copy_text(variables[ENVIRONMENT_NETNS].value);
   if (order->has_left_netns) {
-    if (!check_left_netns(permissions, &variables[ENVIRONMENT_COMMAND], problem)) return false;
-    order->without_netns = netns.length > 0 && !is_left(netns, &order->left_netns);
-    return true;
-  }
-  if (netns.length == 0) return true;
-  const char *reason;
-  if (permissions->of == PERMISSIONS_OF_AGENT) {
-    reason = refusal_in_agent(netns, bytes_equal_text(variables[ENVIRONMENT_COMMAND].value, "DEL"));
+    *without = !is_left(path, &order->left_netns);
+  } else if (permissions->of == PERMISSIONS_OF_AGENT) {
+    reason = refusal_in_agent(path, is_del);
   } else if (permissions->of == PERMISSIONS_OF_REPLAY) {
     reason = "is given without `leftNetns`";
   } else if (is_call(permissions, "GC")) {
-    reason = refusal_in_gc(netns, &order->without_netns);
+    reason = refusal_in_gc(path, without);
   } else {
-    reason = refusal_in_call(permissions->call, netns);
+    reason = refusal_in_call(permissions->call, path);
   }
+  free(path);
   if (reason == NULL) return true;
-  say_setting(problem, ENVIRONMENT_NETNS, netns);
-  buffer_say(problem, ", which ", reason);
-  return false;
-}
-
-static bool check_path(const struct permissions *permissions, struct bytes path, struct buffer *problem) {
-  struct bytes foreign;
-  if (plugin_directories_hold(permissions->directories, path, &foreign)) return true;
-  buffer_say(problem, "`env` has ");
-  quote(problem, foreign);
-  buffer_say(problem, " in CNI_PATH, which is no directory that plugins may be in");
-  return false;
+  (void)refuse_setting(problem, ENVIRONMENT_NETNS, variables, ", which ");
+  return problem_say(problem, "%s", reason);
 }
 
 static bool is_printable(struct bytes text) {
@@ -270,56 +213,45 @@ static bool is_traceparent(struct bytes text) {
   return text.length == TRACEPARENT_BYTES || text.data[TRACEPARENT_BYTES] == '-';
 }
 
-static bool check_trace(const struct variable *variables, struct buffer *problem) {
-  struct bytes parent = variables[ENVIRONMENT_TRACEPARENT].value, state = variables[ENVIRONMENT_TRACESTATE].value;
-  if (parent.length > 0 && !is_traceparent(parent)) {
-    say_setting(problem, ENVIRONMENT_TRACEPARENT, parent);
-    buffer_say(problem, ", which is no traceparent");
-    return false;
-  }
-  if (state.length <= TRACESTATE_MAX_BYTES && is_printable(state)) return true;
-  say_setting(problem, ENVIRONMENT_TRACESTATE, state);
-  buffer_say(problem, ", which is no tracestate");
-  return false;
-}
-
 /* May an order use this namespace without a plugin? */
 static bool check_look(const struct permissions *permissions, struct bytes netns, struct buffer *problem) {
-  if (permissions->of == PERMISSIONS_OF_REPLAY) {
-    buffer_say(problem, "it ");
-    say_foreign(permissions, problem);
-    return false;
-  }
-  const char *reason =
-      permissions->of == PERMISSIONS_OF_AGENT ? refusal_in_agent(netns, false) : refusal_in_call(permissions->call, netns);
+  if (permissions->of == PERMISSIONS_OF_REPLAY) return refuse_foreign(permissions, "it", problem);
+  char *path = bytes_copy_text(netns);
+  const char *reason = permissions->of == PERMISSIONS_OF_AGENT ? refusal_in_agent(path, false) : refusal_in_call(permissions->call, path);
+  free(path);
   if (reason == NULL) return true;
-  buffer_say(problem, "`netns` ");
-  quote(problem, netns);
-  buffer_say(problem, " ", reason);
-  return false;
+  (void)refuse(problem, "`netns` ", netns, " ");
+  return problem_say(problem, "%s", reason);
 }
 
 /* Does the order belong to the command of the runtime's call? An agent does not know the call, so everything belongs there. */
 static bool check_call(const struct permissions *permissions, const char *command, struct buffer *problem) {
-  if (permissions->of == PERMISSIONS_OF_AGENT || is_call(permissions, command)) return true;
-  buffer_say(problem, "it ");
-  say_foreign(permissions, problem);
-  return false;
+  return permissions->of == PERMISSIONS_OF_AGENT || is_call(permissions, command) || refuse_foreign(permissions, "it", problem);
 }
 
-bool permissions_exec(const struct permissions *permissions, struct order_exec *order, struct buffer *problem) {
-  struct variable variables[ENVIRONMENT_SETTABLE] = {0};
-  if (!read_variables(order->environment, variables, problem)) return false;
-  if (!check_command(permissions, &variables[ENVIRONMENT_COMMAND], problem) ||
-      !check_container(permissions, variables[ENVIRONMENT_CONTAINER_ID].value, problem) ||
-      !check_if_name(variables[ENVIRONMENT_IF_NAME].value, problem) ||
-      !check_path(permissions, variables[ENVIRONMENT_PATH].value, problem) || !check_trace(variables, problem) ||
-      !check_netns(permissions, order, variables, problem)) {
+bool permissions_exec(const struct permissions *permissions, const struct order_exec *order, struct variable *variables, struct buffer *problem) {
+  struct bytes foreign;
+  bool without_netns = false;
+  if (!read_variables(order->environment.content, variables, problem) || !check_command(permissions, variables, problem) ||
+      !check_container(permissions, variables, problem)) {
     return false;
   }
+  struct bytes if_name = variables[ENVIRONMENT_IF_NAME].value, parent = variables[ENVIRONMENT_TRACEPARENT].value;
+  struct bytes state = variables[ENVIRONMENT_TRACESTATE].value;
+  if (if_name.length > 0 && !has_form(if_name, request_is_if_name)) {
+    return refuse_setting(problem, ENVIRONMENT_IF_NAME, variables, ", which is not the name of an interface");
+  }
+  if (!plugin_directories_hold(permissions->directories, variables[ENVIRONMENT_PATH].value, &foreign)) {
+    return refuse(problem, "`env` has ", foreign, " in CNI_PATH, which is no directory that plugins may be in");
+  }
+  if (parent.length > 0 && !is_traceparent(parent)) return refuse_setting(problem, ENVIRONMENT_TRACEPARENT, variables, ", which is no traceparent");
+  if (state.length > TRACESTATE_MAX_BYTES || !is_printable(state)) {
+    return refuse_setting(problem, ENVIRONMENT_TRACESTATE, variables, ", which is no tracestate");
+  }
+  if (!check_netns(permissions, order, variables, &without_netns, problem)) return false;
+  if (without_netns) variables[ENVIRONMENT_NETNS].value.length = 0;
   if (!order->has_absent_link || permissions_link(permissions, &order->absent_link, problem)) return true;
-  buffer_say(problem, " (in `absentLink`)");
-  return false;
+  return problem_say(problem, " (in `absentLink`)");
 }
 
 bool permissions_link(const struct permissions *permissions, const struct order_link *order, struct buffer *problem) {

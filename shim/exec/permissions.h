@@ -2,8 +2,8 @@
 #pragma once
 
 #include "exec/environment.h"
-#include "wire/order.h"
 #include "exec/plugin_path.h"
+#include "wire/order.h"
 #include "wire/request.h"
 
 /* The work that the orders belong to. */
@@ -40,8 +40,8 @@ struct permissions permissions_of_agent(const struct plugin_directories *directo
 void permissions_free(struct permissions *permissions);
 
 /* Each returns false, and appends the reason to `problem`, if the order is not permitted. */
-/* An EXEC: also decides whether the plugin gets the network namespace that the order names. */
-bool permissions_exec(const struct permissions *permissions, struct order_exec *order, struct buffer *problem);
+/* An EXEC: fills `variables` (ENVIRONMENT_SETTABLE, all zero before), with an empty CNI_NETNS where the plugin does not get the namespace that the order names. */
+bool permissions_exec(const struct permissions *permissions, const struct order_exec *order, struct variable *variables, struct buffer *problem);
 bool permissions_link(const struct permissions *permissions, const struct order_link *order, struct buffer *problem);
 bool permissions_link_states(const struct permissions *permissions, const struct link_states *order, struct buffer *problem);
 bool permissions_default_route(const struct permissions *permissions, const struct default_route *order, struct buffer *problem);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <sys/stat.h>
-#include <sys/types.h>
 
 #include "base/buffer.h"
 
@@ -12,11 +11,8 @@ struct plugin_directories {
   struct buffer allowed;
   /* plugin_find() refuses the file that this process runs, under any name. */
   bool leaves_out_own;
-  dev_t own_device;
-  ino_t own_inode;
+  struct stat own;
 };
-
-enum plugin_search { PLUGIN_FOUND, PLUGIN_NOT_FOUND, PLUGIN_REFUSED };
 
 /* Allows the absolute directories of a colon-separated list. */
 void plugin_directories_allow(struct plugin_directories *directories, struct bytes list);
@@ -30,7 +26,7 @@ bool plugin_directories_hold(const struct plugin_directories *directories, struc
 /* Makes plugin_find() refuse the file that this process runs. Ends the process with CNI error 5 if that file is unknown. */
 void plugin_directories_leave_out_own(struct plugin_directories *directories);
 
-/* Finds the first executable regular file called `plugin` in the allowed directories of the colon-separated `path`.
- * PLUGIN_FOUND: `*file` is its path, which the caller frees with free(), and `*status` its stat(). Otherwise `problem` says why. */
-enum plugin_search plugin_find(const struct plugin_directories *directories, struct bytes plugin, struct bytes path,
-                               char **file, struct stat *status, struct buffer *problem);
+/* Finds the first executable regular file called `plugin` in the allowed directories of the colon-separated `path`. Returns NULL: `*file` is its path, which
+ * the caller frees with free(), and `*status` its stat(). Otherwise "not-found" or "refused" (the `error` of a DONE), and `problem` says why. */
+const char *plugin_find(const struct plugin_directories *directories, struct bytes plugin, struct bytes path, char **file,
+                        struct stat *status, struct buffer *problem);

@@ -2,16 +2,13 @@
 #include "exec/serve.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 
 #include "base/clock.h"
-#include "net/default_route.h"
 #include "exec/delegates.h"
 #include "wire/done.h"
 #include "base/failure.h"
-#include "net/link_states.h"
-#include "net/netns.h"
-#include "wire/order.h"
 
 enum {
   /* While buffers hold more than this for delegates and answers, no further order is taken. */
@@ -26,97 +23,63 @@ enum {
   POLL_MAX = POLL_OWN + DELEGATES_MAX * DELEGATE_DESCRIPTORS + 1,
 };
 
-static void refuse(struct connection *connection, uint32_t id, struct buffer *problem) {
-  done_error(connection, id, "refused", buffer_text(problem));
-}
-
-static void look_for_link(struct connection *connection, uint32_t id, const struct order_link *order, struct buffer *problem) {
-  switch (link_look(order->netns, order->if_name, problem)) {
-    case LINK_ABSENT:
-      done_link_exists(connection, id, false);
-      return;
-    case LINK_PRESENT:
-      done_link_exists(connection, id, true);
-      return;
-    case LINK_NO_NETNS:
-      done_error(connection, id, "netns", buffer_text(problem));
-      return;
-    case LINK_UNKNOWN:
-      done_error(connection, id, "failed", buffer_text(problem));
-      return;
-  }
-}
-
-/* Answers a netlink order that failed. False: it has not failed. */
-static bool answer_failure(struct connection *connection, uint32_t id, enum netlink_outcome outcome, struct buffer *problem) {
-  if (outcome == NETLINK_DONE) return false;
-  done_error(connection, id, outcome == NETLINK_NO_NETNS ? "netns" : "failed", buffer_text(problem));
-  return true;
-}
-
-static void set_default_route(struct connection *connection, uint32_t id, const struct default_route *order,
-                              struct buffer *problem) {
-  if (!answer_failure(connection, id, default_route_set(order, problem), problem)) done_nothing_to_say(connection, id);
-}
-
-static void look_at_links(struct connection *connection, uint32_t id, struct link_states *states, struct buffer *problem) {
-  if (!answer_failure(connection, id, link_states_look(states, problem), problem)) done_link_states(connection, id, states);
-}
-
-static void carry_out(struct delegates *delegates, const struct frame *frame) {
+/* Carries out an order. NULL: DONE is sent, now or later; otherwise its `error`, with the reason in `problem`. */
+static const char *carry_out(struct delegates *delegates, const struct frame *frame, struct buffer *problem) {
   struct connection *connection = delegates->connection;
   const struct permissions *permissions = delegates->permissions;
-  struct buffer problem = {0};
+  const char *error = "refused";
   struct order_exec exec;
+  struct variable variables[ENVIRONMENT_SETTABLE] = {0};
   struct order_link link;
+  bool exists;
   struct default_route default_route;
-  struct link_states link_states = {0};
+  struct link_states states = {0};
   switch (frame->type) {
     case FRAME_EXEC:
-      buffer_say(&problem, "EXEC: ");
-      if (!order_read_exec(frame->body, &exec, &problem) || !permissions_exec(permissions, &exec, &problem)) {
-        refuse(connection, frame->id, &problem);
-      } else {
-        delegates_exec(delegates, frame->id, &exec);
-      }
+      buffer_say(problem, "EXEC: ");
+      if (!order_read_exec(frame->body, &exec, problem) || !permissions_exec(permissions, &exec, variables, problem)) break;
+      problem->length = 0;
+      error = delegates_exec(delegates, frame->id, &exec, variables, problem);
       break;
     case FRAME_LINK_EXISTS:
-      buffer_say(&problem, "LINK_EXISTS: ");
-      if (!order_read_link(frame->body, &link, &problem) || !permissions_link(permissions, &link, &problem)) {
-        refuse(connection, frame->id, &problem);
-      } else {
-        look_for_link(connection, frame->id, &link, &problem);
-      }
+      buffer_say(problem, "LINK_EXISTS: ");
+      if (!order_read_link(frame->body, &link, problem) || !permissions_link(permissions, &link, problem)) break;
+      error = link_look(link.netns, link.if_name, &exists, problem);
+      if (error == NULL) done_link_exists(connection, frame->id, exists);
       break;
     case FRAME_DEFAULT_ROUTE:
-      buffer_say(&problem, "DEFAULT_ROUTE: ");
-      if (!order_read_default_route(frame->body, &default_route, &problem) ||
-          !permissions_default_route(permissions, &default_route, &problem)) {
-        refuse(connection, frame->id, &problem);
-      } else {
-        set_default_route(connection, frame->id, &default_route, &problem);
+      buffer_say(problem, "DEFAULT_ROUTE: ");
+      if (!order_read_default_route(frame->body, &default_route, problem) ||
+          !permissions_default_route(permissions, &default_route, problem)) {
+        break;
       }
+      error = default_route_set(&default_route, problem);
+      if (error == NULL) done_nothing_to_say(connection, frame->id);
       break;
     case FRAME_LINK_STATES:
-      buffer_say(&problem, "LINK_STATES: ");
-      if (!order_read_link_states(frame->body, &link_states, &problem) || !permissions_link_states(permissions, &link_states, &problem)) {
-        refuse(connection, frame->id, &problem);
-      } else {
-        look_at_links(connection, frame->id, &link_states, &problem);
+      buffer_say(problem, "LINK_STATES: ");
+      if (order_read_link_states(frame->body, &states, problem) && permissions_link_states(permissions, &states, problem)) {
+        error = link_states_look(&states, problem);
+        if (error == NULL) done_link_states(connection, frame->id, &states);
       }
-      link_states_free(&link_states);
+      link_states_free(&states);
       break;
     default:
-      buffer_say(&problem, "unknown order ");
-      buffer_append_unsigned(&problem, frame->type);
-      refuse(connection, frame->id, &problem);
+      buffer_print(problem, "unknown order %" PRIu64, frame->type);
   }
+  return error;
+}
+
+static void answer(struct delegates *delegates, const struct frame *frame) {
+  struct buffer problem = {0};
+  const char *error = carry_out(delegates, frame, &problem);
+  if (error != NULL) done_error(delegates->connection, frame->id, error, buffer_text(&problem));
   buffer_free(&problem);
 }
 
 /* May another order be taken? The others wait in the socket. */
 static bool has_room(const struct delegates *delegates) {
-  if (delegates->count == 0 && delegates->connection->first_out == NULL) return true;
+  if (delegates->count == 0 && delegates->connection->out.length == 0) return true;
   return delegates->count < DELEGATES_MAX && buffers_held() < HELD_MAX_BYTES;
 }
 
@@ -124,7 +87,7 @@ static bool has_room(const struct delegates *delegates) {
  * With `ended` the daemon is gone: its REPLY still counts, its orders do not. */
 static bool take_frames(struct delegates *delegates, bool ended, struct serve_result *result) {
   struct frame frame;
-  struct order_reply reply;
+  struct order_reply *reply = &result->reply;
   const char *problem = "";
   while (ended || has_room(delegates)) {
     enum frame_status status = connection_next_frame(delegates->connection, &frame, &problem);
@@ -132,15 +95,11 @@ static bool take_frames(struct delegates *delegates, bool ended, struct serve_re
     if (status == FRAME_COMPLETE && frame.type == FRAME_REPLY) {
       buffer_say(&result->problem, "a REPLY whose body is wrong: ");
       result->end = SERVE_BROKEN;
-      if (!order_read_reply(frame.body, &reply, &result->problem)) return true;
+      if (!order_read_reply(frame.body, reply, &result->problem)) return true;
       result->end = SERVE_REPLIED;
-      result->exit_code = reply.exit_code;
-      result->retry = reply.retry && !result->has_begun;
-      result->record = reply.record && reply.exit_code != 0;
-      result->tell = reply.tell;
-      result->has_again = reply.has_again;
-      result->again_ms = reply.again_ms;
-      buffer_append_bytes(&result->output, reply.output);
+      reply->retry = reply->retry && !result->has_begun;
+      reply->record = reply->record && reply->exit_code != 0;
+      buffer_append_bytes(&result->output, reply->output);
       return true;
     }
     if (status == FRAME_COMPLETE && frame.type < FRAME_FIRST_ORDER) {
@@ -154,7 +113,7 @@ static bool take_frames(struct delegates *delegates, bool ended, struct serve_re
     }
     if (ended) continue;
     result->has_begun = true;
-    carry_out(delegates, &frame);
+    answer(delegates, &frame);
     connection_send(delegates->connection);
   }
   return false;
@@ -219,11 +178,16 @@ struct serve_result serve(struct connection *connection, const struct permission
     /* After the daemon has closed its end, read all that it has sent: the REPLY may be in it. */
     bool closed = (seen & (POLLHUP | POLLERR)) != 0;
     do {
-      if ((seen & POLLIN) != 0 || closed) ended = connection_receive(connection) == RECEIVE_END;
+      if ((seen & POLLIN) != 0 || closed) ended = !connection_receive(connection);
     } while (closed && !ended);
     if (take_frames(&delegates, ended, &result)) break;
     if (ended) finish_until = clock_micros() + FINISH_PATIENCE;
   }
   delegates_kill(&delegates);
   return result;
+}
+
+void serve_result_free(struct serve_result *result) {
+  buffer_free(&result->output);
+  buffer_free(&result->problem);
 }

@@ -1,8 +1,8 @@
 /* The loop that carries out the daemon's orders. */
 #pragma once
 
-#include "wire/connection.h"
 #include "exec/permissions.h"
+#include "wire/connection.h"
 
 enum serve_end {
   /* The daemon has answered: exit code and stdout. */
@@ -17,20 +17,13 @@ enum serve_end {
   SERVE_SIGNALLED,
 };
 
+/* Freed with serve_result_free(). */
 struct serve_result {
   enum serve_end end;
-  int exit_code;
   /* An order was carried out, or refused. */
   bool has_begun;
-  /* The daemon has replied that the next daemon should be asked; it has done nothing. */
-  bool retry;
-  /* The daemon has replied that this DEL has failed and is to be recorded and retried in the background. */
-  bool record;
-  /* The runtime gets the failure nevertheless. */
-  bool tell;
-  /* The daemon has replied that the replay is to be asked for again, so many milliseconds later. */
-  bool has_again;
-  uint32_t again_ms;
+  /* SERVE_REPLIED: the answer; its `output` is below. `retry` only where nothing has begun, `record` only of a failure. */
+  struct order_reply reply;
   struct buffer output;
   struct buffer problem;
 };
@@ -39,3 +32,5 @@ struct serve_result {
  * Gives up on a daemon that leaves its input unread for `unread_patience` microseconds; 0 waits without a limit. */
 struct serve_result serve(struct connection *connection, const struct permissions *permissions, const struct signals *signals,
                           int64_t unread_patience);
+
+void serve_result_free(struct serve_result *result);

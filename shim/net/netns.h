@@ -1,16 +1,11 @@
-/* Opens sockets in other network namespaces, and tells whether a link exists. */
+/* Network namespaces: sockets in those of others, where a path leads, and which namespace it is. */
 #pragma once
-
-#include <sys/stat.h>
 
 #include "base/buffer.h"
 
 /* Opens this process's own namespace, for the return to it. Only needed if /proc will be out of reach later; otherwise the first socket does it.
  * False: `problem` says why. */
 bool netns_open_own(struct buffer *problem);
-
-/* The file of this process's own namespace. False: it is unknown. */
-bool netns_stat_own(struct stat *file);
 
 /* Does the path certainly lead to this process's own namespace? */
 bool netns_is_own(const char *path);
@@ -20,8 +15,38 @@ bool netns_is_own(const char *path);
  * Returns the socket, or -1 with the reason appended to `problem`. */
 int netns_socket(struct bytes netns, int family, int type, int protocol, struct buffer *problem);
 
-enum link_state { LINK_ABSENT, LINK_PRESENT, LINK_NO_NETNS, LINK_UNKNOWN };
+enum netns_use {
+  /* There is no network namespace at this path (any more). */
+  NETNS_GONE,
+  /* This process's own; for a plugin that is the host's. */
+  NETNS_OWN,
+  /* The path contains a symbolic link, and may lead elsewhere later. Every file of /proc/PID/ns is such a link. */
+  NETNS_INDIRECT,
+  /* Processes run in it, or that is unknown. */
+  NETNS_BUSY,
+  /* No process runs in it. */
+  NETNS_LEFT,
+};
 
-/* Is there a link of this name (or with this alternative name) in the namespace?
- * LINK_NO_NETNS, LINK_UNKNOWN: it is unknown; `problem` says why. */
-enum link_state link_look(struct bytes netns, struct bytes if_name, struct buffer *problem);
+/* NETNS_GONE, NETNS_OWN or, for any other namespace, NETNS_LEFT, without a look at its path and its processes. */
+enum netns_use netns_place_of(const char *path);
+
+/* Expensive: reads the namespaces of all processes. */
+enum netns_use netns_use_of(const char *path);
+
+/* Tells later whether a path still leads to the same namespace. */
+struct netns_identity {
+  /* Of the boot in which the rest means something; "" where the path led to no network namespace. */
+  char boot_id[40];
+  uint64_t device;
+  uint64_t inode;
+  /* The kernel's own number for the namespace, never used twice in a boot; 0 where it has none (before Linux 5.14) or does not tell us:
+   * then nothing is certain, for inode numbers are used again, and soon. */
+  uint64_t cookie;
+};
+
+/* Reads the identity of the namespace at `path`. */
+struct netns_identity netns_identify(const char *path);
+
+/* Are both certainly the same network namespace? */
+bool netns_identity_equals(const struct netns_identity *a, const struct netns_identity *b);

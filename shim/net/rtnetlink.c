@@ -1,4 +1,4 @@
-/* rtnetlink: builds and sends messages to the kernel, and reads its answers. */
+/* rtnetlink: work over a socket in another network namespace; messages to the kernel, and its answers. */
 #include "net/rtnetlink.h"
 
 #include <errno.h>
@@ -9,6 +9,8 @@
 #include <sys/time.h>
 
 #include "base/clock.h"
+#include "base/files.h"
+#include "net/netns.h"
 
 enum {
   /* The largest datagram that the kernel sends of a dump. */
@@ -17,13 +19,31 @@ enum {
   ANSWER_SECONDS = 5,
 };
 
-int rtnetlink_prepare(int descriptor) {
+/* A time limit for answers, and the kernel's error messages. 0 or an errno. */
+static int prepare(int descriptor) {
   struct timeval patience = {.tv_sec = ANSWER_SECONDS};
   int on = 1;
   if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) return errno;
   /* Kernels before 4.12 lack NETLINK_EXT_ACK and send only the errno. */
   if (setsockopt(descriptor, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on) != 0 && errno != ENOPROTOOPT) return errno;
   return 0;
+}
+
+const char *rtnetlink_do(struct bytes netns, const char *about, struct bytes if_name, rtnetlink_work *work, void *context, struct buffer *problem) {
+  struct rtnetlink rtnetlink = {
+      .descriptor = netns_socket(netns, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, problem),
+      .doing = "preparing a netlink socket",
+  };
+  if (rtnetlink.descriptor < 0) return "netns";
+  int error = prepare(rtnetlink.descriptor);
+  if (error == 0) error = work(&rtnetlink, context);
+  file_close(&rtnetlink.descriptor);
+  if (error != 0) {
+    buffer_print(problem, "%s%.*s in %.*s: %s: %s", about, BYTES_TEXT(if_name), BYTES_TEXT(netns), rtnetlink.doing, strerror(error));
+    if (rtnetlink.explanation.length > 0) buffer_say(problem, " (", buffer_text(&rtnetlink.explanation), ")");
+  }
+  buffer_free(&rtnetlink.explanation);
+  return error == 0 ? NULL : "failed";
 }
 
 static void pad(struct buffer *message) {
@@ -45,6 +65,14 @@ void rtnetlink_attribute(struct buffer *message, uint16_t type, const void *data
   pad(message);
 }
 
+void rtnetlink_end(struct buffer *message, uint16_t flags) {
+  struct nlmsghdr header;
+  memcpy(&header, message->data, sizeof header);
+  header.nlmsg_flags |= flags;
+  header.nlmsg_len = (uint32_t)message->length;
+  memcpy(message->data, &header, sizeof header);
+}
+
 bool rtnetlink_take_attribute(struct bytes *attributes, uint16_t *type, struct bytes *content) {
   struct rtattr attribute;
   if (attributes->length < sizeof attribute) return false;
@@ -52,11 +80,16 @@ bool rtnetlink_take_attribute(struct bytes *attributes, uint16_t *type, struct b
   if (attribute.rta_len < sizeof attribute || attribute.rta_len > attributes->length) return false;
   *type = (uint16_t)(attribute.rta_type & NLA_TYPE_MASK);
   *content = (struct bytes){attributes->data + sizeof attribute, attribute.rta_len - sizeof attribute};
-  size_t taken = RTA_ALIGN((size_t)attribute.rta_len);
-  if (taken > attributes->length) taken = attributes->length;
-  attributes->data += taken;
-  attributes->length -= taken;
+  bytes_skip(attributes, RTA_ALIGN((size_t)attribute.rta_len));
   return true;
+}
+
+bool rtnetlink_find_attribute(struct bytes attributes, uint16_t wanted, struct bytes *content) {
+  uint16_t type;
+  while (rtnetlink_take_attribute(&attributes, &type, content)) {
+    if (type == wanted) return true;
+  }
+  return false;
 }
 
 /* The errno of a status, which is 0 or a negative errno. */
@@ -65,18 +98,14 @@ static int errno_of(int32_t status) { return status > 0 || status == INT32_MIN ?
 /* The kernel's errno and error message in an NLMSG_ERROR. */
 static int read_error(const struct nlmsghdr *header, struct bytes payload, struct buffer *explanation) {
   int32_t status;
+  struct nlmsghdr request;
   if (payload.length < sizeof(struct nlmsgerr)) return EPROTO;
   memcpy(&status, payload.data, sizeof status);
-  if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return errno_of(status);
-  struct nlmsghdr request;
   memcpy(&request, payload.data + sizeof status, sizeof request);
   /* Unless capped, the whole request precedes the attributes. */
-  size_t skip = sizeof status + ((header->nlmsg_flags & NLM_F_CAPPED) != 0 ? sizeof request : NLMSG_ALIGN((size_t)request.nlmsg_len));
-  if (skip > payload.length) return errno_of(status);
-  struct bytes attributes = {payload.data + skip, payload.length - skip}, content;
-  uint16_t type;
-  while (rtnetlink_take_attribute(&attributes, &type, &content)) {
-    if (type != NLMSGERR_ATTR_MSG || content.length == 0) continue;
+  bytes_skip(&payload, sizeof status + ((header->nlmsg_flags & NLM_F_CAPPED) != 0 ? sizeof request : NLMSG_ALIGN((size_t)request.nlmsg_len)));
+  struct bytes content;
+  if ((header->nlmsg_flags & NLM_F_ACK_TLVS) != 0 && rtnetlink_find_attribute(payload, NLMSGERR_ATTR_MSG, &content) && content.length > 0) {
     buffer_append(explanation, content.data, strnlen((const char *)content.data, content.length));
   }
   return errno_of(status);
@@ -92,11 +121,9 @@ static ssize_t receive_datagram(int descriptor, struct buffer *buffer) {
     if (length < 0) return -1;
     /* Any process may send datagrams to this socket; only port 0 is the kernel. */
     if (from.nl_pid != 0) continue;
-    if ((size_t)length > buffer->capacity) {
-      errno = EMSGSIZE;
-      return -1;
-    }
-    return length;
+    if ((size_t)length <= buffer->capacity) return length;
+    errno = EMSGSIZE;
+    return -1;
   }
 }
 
@@ -122,27 +149,21 @@ bool rtnetlink_take_datagram(struct bytes datagram, rtnetlink_receive *receive, 
       return true;
     }
     if (receive != NULL && header.nlmsg_type >= NLMSG_MIN_TYPE) receive(&header, payload, context);
-    size_t taken = NLMSG_ALIGN((size_t)header.nlmsg_len);
-    if (taken > datagram.length) taken = datagram.length;
-    datagram.data += taken;
-    datagram.length -= taken;
+    bytes_skip(&datagram, NLMSG_ALIGN((size_t)header.nlmsg_len));
   }
   return false;
 }
 
-int rtnetlink_ask(int descriptor, struct buffer *message, rtnetlink_receive *receive, void *context,
-                  struct buffer *explanation) {
+int rtnetlink_ask(struct rtnetlink *rtnetlink, struct buffer *message, rtnetlink_receive *receive, void *context) {
   struct nlmsghdr header;
   memcpy(&header, message->data, sizeof header);
-  bool dump = (header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-  if (!dump) header.nlmsg_flags |= NLM_F_ACK;
-  header.nlmsg_len = (uint32_t)message->length;
-  memcpy(message->data, &header, sizeof header);
+  rtnetlink_end(message, (header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP ? 0 : NLM_F_ACK);
+  rtnetlink->explanation.length = 0;
 
   struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
   ssize_t sent;
   do {
-    sent = sendto(descriptor, message->data, message->length, 0, (struct sockaddr *)&kernel, sizeof kernel);
+    sent = sendto(rtnetlink->descriptor, message->data, message->length, 0, (struct sockaddr *)&kernel, sizeof kernel);
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) return errno;
 
@@ -152,17 +173,14 @@ int rtnetlink_ask(int descriptor, struct buffer *message, rtnetlink_receive *rec
   bool complete = false;
   int64_t until = clock_micros() + ANSWER_SECONDS * MICROS_PER_SECOND;
   while (!complete) {
-    if (clock_micros() >= until) {
-      answer.error = ETIMEDOUT;
-      break;
-    }
-    ssize_t length = receive_datagram(descriptor, &received);
+    ssize_t length = -1;
+    errno = EAGAIN;
+    if (clock_micros() < until) length = receive_datagram(rtnetlink->descriptor, &received);
     if (length < 0) {
       answer.error = errno == EAGAIN ? ETIMEDOUT : errno;
       break;
     }
-    struct bytes datagram = {received.data, (size_t)length};
-    complete = rtnetlink_take_datagram(datagram, receive, context, explanation, &answer);
+    complete = rtnetlink_take_datagram((struct bytes){received.data, (size_t)length}, receive, context, &rtnetlink->explanation, &answer);
   }
   buffer_free(&received);
   return answer.error;

@@ -1,25 +1,42 @@
-/* rtnetlink: builds and sends messages to the kernel, and reads its answers. */
+/* rtnetlink: work over a socket in another network namespace; messages to the kernel, and its answers. */
 #pragma once
 
 #include "base/buffer.h"
 
 struct nlmsghdr;
 
-/* Prepares a NETLINK_ROUTE socket: a time limit for answers, and the kernel's error messages. 0 or an errno. */
-int rtnetlink_prepare(int descriptor);
+enum {
+  /* How often a dump is retried that the kernel marks as inconsistent. */
+  RTNETLINK_DUMP_ATTEMPTS = 10,
+};
+
+struct rtnetlink {
+  int descriptor;
+  /* The present step, for the message of a failure. */
+  const char *doing;
+  /* The kernel's message, if it has answered the last request with one. */
+  struct buffer explanation;
+};
+
+/* The work. 0 or an errno. */
+typedef int rtnetlink_work(struct rtnetlink *rtnetlink, void *context);
+
+/* Does work over a socket in the namespace at path `netns`. Returns NULL, or "netns" or "failed" (the `error` of a DONE) and appends to `problem`:
+ * `about` and `if_name` (which may be empty), the namespace, the step, and the reason. */
+const char *rtnetlink_do(struct bytes netns, const char *about, struct bytes if_name, rtnetlink_work *work, void *context, struct buffer *problem);
 
 /* Starts a message in `message` with a fixed part of `size` bytes after the header. */
 void rtnetlink_begin(struct buffer *message, uint16_t type, uint16_t flags, const void *fixed, size_t size);
 void rtnetlink_attribute(struct buffer *message, uint16_t type, const void *data, size_t length);
+/* Sets the length of the message, and adds flags. */
+void rtnetlink_end(struct buffer *message, uint16_t flags);
 
 /* Receives one message of an answer. */
 typedef void rtnetlink_receive(const struct nlmsghdr *header, struct bytes payload, void *context);
 
 /* Sends the one message in `message` and reads everything that answers it; each message of the answer that is not an
- * acknowledgement goes to `receive` (which may be NULL). Returns 0 or the kernel's errno; appends the kernel's error message,
- * if any, to `explanation`. EAGAIN: the dump was inconsistent and should be retried. */
-int rtnetlink_ask(int descriptor, struct buffer *message, rtnetlink_receive *receive, void *context,
-                  struct buffer *explanation);
+ * acknowledgement goes to `receive` (which may be NULL). Returns 0 or the kernel's errno. EAGAIN: the dump was inconsistent and should be retried. */
+int rtnetlink_ask(struct rtnetlink *rtnetlink, struct buffer *message, rtnetlink_receive *receive, void *context);
 
 /* The state of one answer after some of its datagrams; all zero before the first one. */
 struct rtnetlink_answer {
@@ -29,9 +46,12 @@ struct rtnetlink_answer {
   int error;
 };
 
-/* Takes one datagram of an answer, as rtnetlink_ask() does. True: the answer is complete. */
+/* Takes one datagram of an answer, as rtnetlink_ask() does; appends the kernel's message to `explanation`. True: the answer is complete. */
 bool rtnetlink_take_datagram(struct bytes datagram, rtnetlink_receive *receive, void *context, struct buffer *explanation,
                              struct rtnetlink_answer *answer);
 
 /* Takes the attribute at the front off `attributes`. False at their end, and if they are malformed. */
 bool rtnetlink_take_attribute(struct bytes *attributes, uint16_t *type, struct bytes *content);
+
+/* Finds the first attribute of a type. */
+bool rtnetlink_find_attribute(struct bytes attributes, uint16_t type, struct bytes *content);

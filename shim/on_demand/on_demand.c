@@ -1,44 +1,31 @@
-/* Starts the on-demand daemon: one call runs `daemonCommand` of the netconf, and every call waits until the daemon serves. */
+/* Reaches the daemon, and starts one on demand: one call runs `daemonCommand` of the netconf, and every call waits until the daemon serves. */
 #include "on_demand/on_demand.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "wire/connection.h"
-#include "base/json.h"
-#include "on_demand/on_demand_directory.h"
+#include "base/files.h"
 #include "on_demand/on_demand_start.h"
+#include "wire/connection.h"
 
 enum {
-  DEFAULT_START_TIMEOUT_MS = 10000,
-  MAX_START_TIMEOUT_MS = 600000,
   /* Milliseconds between two tries: of the call that has started the daemon, and of the calls that wait for it. */
   STARTED_STEP_MS = 5,
   WAITING_STEP_MS = 20,
+  /* Shown of the daemon's output. */
+  TAIL_BYTES = 2048,
 };
 
-struct on_demand on_demand_read(struct bytes netconf) {
-  struct on_demand on_demand = {.start_timeout_ms = DEFAULT_START_TIMEOUT_MS};
-  struct bytes value;
-  if (json_find_value(netconf, "daemonCommand", &value)) {
-    /* The texts are separated by zero bytes: an empty first text begins with one, and a relative path with another character. */
-    if (!json_read_strings(value, &on_demand.command, &on_demand.count) || on_demand.count == 0 || on_demand.command.data[0] != '/') {
-      fail(CNI_INVALID_NETWORK_CONFIG,
-           "daemonCommand of the network configuration is not an array of strings that begins with an absolute path", "");
-    }
-  }
-  if (json_find_value(netconf, "daemonStartTimeoutMs", &value) &&
-      (!json_read_unsigned(value, MAX_START_TIMEOUT_MS, &on_demand.start_timeout_ms) || on_demand.start_timeout_ms == 0)) {
-    fail(CNI_INVALID_NETWORK_CONFIG, "daemonStartTimeoutMs of the network configuration is not a whole number from 1 to 600000", "");
-  }
-  return on_demand;
-}
+/* Files in the socket's directory; the daemon knows both names (src/socket/directory.ts). */
+static const char lock_name[] = "multus.lock";
+static const char output_name[] = "multusd.stderr";
+
+static const char named_by[] = "daemonCommand of the network configuration names it.";
 
 static const char *program_of(const struct on_demand *on_demand) { return (const char *)on_demand->command.data; }
 
@@ -49,7 +36,10 @@ struct attempt {
   struct on_demand_problem *problem;
   /* When to give up (clock_micros()). */
   int64_t end;
-  struct on_demand_directory directory;
+  /* Descriptors, -1 if not open: the socket's directory, the lock that one call holds, the daemon's output. */
+  int directory;
+  int lock;
+  int output;
   enum {
     /* Another call may be starting it. */
     WAITING,
@@ -63,30 +53,65 @@ struct attempt {
   int status;
 };
 
-static bool give_up(struct attempt *attempt, enum cni_error code) {
-  attempt->problem->code = code;
-  return false;
+/* Says that a file or directory cannot be used. Returns false. */
+static bool give_up(struct attempt *attempt, const char *path, const char *why) {
+  attempt->problem->code = CNI_IO_FAILURE;
+  return problem_say(&attempt->problem->message, "%s: %s", path, why);
 }
 
-/* "daemon /opt/multusd" */
-static void say_program(struct buffer *out, const struct on_demand *on_demand) { buffer_say(out, "daemon ", program_of(on_demand)); }
+/* Opens the directory at `path`, made (0700) if missing. Refuses symbolic links, and a directory in which another user could replace its files. */
+static bool open_directory(struct attempt *attempt, const char *path) {
+  const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  struct stat found;
+  attempt->directory = open(path, flags);
+  if (attempt->directory < 0 && errno == ENOENT && file_make_directories(path)) attempt->directory = open(path, flags);
+  if (attempt->directory < 0 || fstat(attempt->directory, &found) != 0) return give_up(attempt, path, strerror(errno));
+  if (found.st_uid != geteuid() && found.st_uid != 0) return give_up(attempt, path, "it belongs to another user");
+  return (found.st_mode & (S_IWGRP | S_IWOTH)) == 0 || give_up(attempt, path, "others can write in it");
+}
 
-static void say_output(const struct attempt *attempt, struct buffer *out) {
+/* Opens a file of the directory, created with mode 0600 if missing. */
+static bool open_file(struct attempt *attempt, const char *name, int flags, int *fd) {
+  struct stat found;
+  /* O_NONBLOCK: opening a FIFO would block until its other end is opened. */
+  *fd = openat(attempt->directory, name, flags | O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (*fd < 0 || fstat(*fd, &found) != 0) return give_up(attempt, name, strerror(errno));
+  if (S_ISREG(found.st_mode)) return true;
+  file_close(fd);
+  return give_up(attempt, name, "it is not a regular file");
+}
+
+static bool open_lock(struct attempt *attempt) {
+  /* Up to the socket's name, without trailing slashes: with one the kernel would follow a symbolic link. */
+  char *path = bytes_copy_text(bytes_of_text(attempt->socket_path));
+  char *end = strrchr(path, '/');
+  while (end > path && end[-1] == '/') end--;
+  end[end == path ? 1 : 0] = 0;
+  bool is_open = open_directory(attempt, path);
+  free(path);
+  return is_open && open_file(attempt, lock_name, 0, &attempt->lock);
+}
+
+/* Says what the daemon has printed last. */
+static void say_output(const struct attempt *attempt) {
   struct buffer output = {0};
-  on_demand_directory_append_output(&attempt->directory, &output);
-  if (output.length == 0) {
-    buffer_say(out, "It printed nothing.");
-  } else {
-    buffer_say(out, "It printed: ");
-    buffer_append(out, output.data, output.length);
+  struct stat found;
+  if (attempt->output >= 0 && fstat(attempt->output, &found) == 0) {
+    buffer_reserve(&output, TAIL_BYTES);
+    ssize_t length = pread(attempt->output, output.data, TAIL_BYTES, found.st_size > TAIL_BYTES ? found.st_size - TAIL_BYTES : 0);
+    if (length > 0) output.length = (size_t)length;
+    while (output.length > 0 && output.data[output.length - 1] == '\n') output.length--;
   }
+  struct buffer *details = &attempt->problem->details;
+  buffer_say(details, output.length == 0 ? "It printed nothing." : "It printed: ");
+  buffer_append_bytes(details, buffer_bytes(&output));
   buffer_free(&output);
 }
 
 static bool start(struct attempt *attempt) {
-  struct buffer *message = &attempt->problem->message;
-  if (!on_demand_directory_open_output(&attempt->directory, message)) return give_up(attempt, CNI_IO_FAILURE);
   const struct on_demand *on_demand = attempt->on_demand;
+  /* O_APPEND: the file gets no hole if another process truncates it or writes to it. */
+  if (!open_file(attempt, output_name, O_TRUNC | O_APPEND, &attempt->output)) return false;
   char **arguments = memory_take((on_demand->count + 1) * sizeof *arguments);
   char *text = (char *)on_demand->command.data;
   for (size_t i = 0; i < on_demand->count; i++) {
@@ -94,125 +119,91 @@ static bool start(struct attempt *attempt) {
     text += strlen(text) + 1;
   }
   arguments[on_demand->count] = NULL;
-  attempt->pid = on_demand_start(arguments, attempt->directory.output);
+  attempt->pid = on_demand_start(arguments, attempt->output);
   int error = errno;
   free(arguments);
   attempt->phase = STARTED;
   if (attempt->pid >= 0) return true;
   attempt->pid = 0;
-  buffer_say(message, "cannot start the ");
-  say_program(message, on_demand);
-  buffer_say(message, ": ", strerror(error));
-  buffer_say(&attempt->problem->details, "daemonCommand of the network configuration names it.");
-  return give_up(attempt, CNI_IO_FAILURE);
+  attempt->problem->code = CNI_IO_FAILURE;
+  buffer_say(&attempt->problem->details, named_by);
+  return problem_say(&attempt->problem->message, "cannot start the daemon %s: %s", program_of(on_demand), strerror(error));
 }
 
-static bool has_failed(const struct attempt *attempt) { return attempt->pid == 0 && attempt->status != 0; }
-
 static bool report_failure(struct attempt *attempt) {
-  struct buffer *message = &attempt->problem->message;
   bool was_killed = WIFSIGNALED(attempt->status);
-  buffer_say(message, "the ");
-  say_program(message, attempt->on_demand);
-  buffer_say(message, was_killed ? " was ended by signal " : " ended with exit code ");
-  buffer_append_unsigned(message, (unsigned)(was_killed ? WTERMSIG(attempt->status) : WEXITSTATUS(attempt->status)));
-  buffer_say(message, " before it served ", attempt->socket_path);
-  say_output(attempt, &attempt->problem->details);
-  return give_up(attempt, CNI_TRY_AGAIN_LATER);
+  attempt->problem->code = CNI_TRY_AGAIN_LATER;
+  say_output(attempt);
+  return problem_say(&attempt->problem->message, "the daemon %s %s %d before it served %s", program_of(attempt->on_demand),
+                     was_killed ? "was ended by signal" : "ended with exit code",
+                     was_killed ? WTERMSIG(attempt->status) : WEXITSTATUS(attempt->status), attempt->socket_path);
 }
 
 static bool report_too_late(struct attempt *attempt) {
-  struct buffer *message = &attempt->problem->message;
   struct buffer *details = &attempt->problem->details;
-  buffer_say(message, "the ");
-  say_program(message, attempt->on_demand);
-  buffer_say(message, " does not serve ", attempt->socket_path, " after ");
-  buffer_append_unsigned(message, attempt->on_demand->start_timeout_ms);
-  buffer_say(message, " ms");
+  const char *what = "; it ended with exit code 0";
   if (attempt->phase != STARTED) {
-    buffer_say(message, ": another call is starting it");
+    what = ": another call is starting it";
     buffer_say(details, "That call says why.");
-    return give_up(attempt, CNI_TRY_AGAIN_LATER);
-  }
-  if (attempt->pid > 0) {
-    /* Otherwise every call would leave another process. */
-    (void)kill(-attempt->pid, SIGKILL);
-    buffer_say(message, " and was killed");
   } else {
-    buffer_say(message, "; it ended with exit code 0");
+    if (attempt->pid > 0) {
+      /* Otherwise every call would leave another process. */
+      (void)kill(-attempt->pid, SIGKILL);
+      what = " and was killed";
+    }
+    say_output(attempt);
+    buffer_say(details, " Its socketDir must be the daemonSocketDir of the network configuration; daemonStartTimeoutMs gives it more time.");
   }
-  say_output(attempt, details);
-  buffer_say(details, " Its socketDir must be the daemonSocketDir of the network configuration; daemonStartTimeoutMs gives it more time.");
-  return give_up(attempt, CNI_TRY_AGAIN_LATER);
-}
-
-/* Reaps the program if it has ended. A program that ended with exit code 0 has had another process start the daemon (`systemctl start`). */
-static void look_for_end(struct attempt *attempt) {
-  if (attempt->pid > 0 && waitpid(attempt->pid, &attempt->status, WNOHANG) == attempt->pid) attempt->pid = 0;
+  attempt->problem->code = CNI_TRY_AGAIN_LATER;
+  return problem_say(&attempt->problem->message, "the daemon %s does not serve %s after %u ms%s", program_of(attempt->on_demand),
+                     attempt->socket_path, attempt->on_demand->start_timeout_ms, what);
 }
 
 /* Takes the next step while no daemon listens. True: try to connect again after `*pause` milliseconds. False: give up, for the reason in `problem`. */
 static bool advance(struct attempt *attempt, int *pause) {
-  if (attempt->phase == STARTED && has_failed(attempt)) return report_failure(attempt);
+  /* A program that ended with exit code 0 has had another process start the daemon (`systemctl start`). */
+  if (attempt->phase == STARTED && attempt->pid == 0 && attempt->status != 0) return report_failure(attempt);
   if (clock_micros() >= attempt->end) return report_too_late(attempt);
   *pause = attempt->phase == WAITING ? WAITING_STEP_MS : STARTED_STEP_MS;
   if (attempt->phase == LOCKED) return start(attempt);
   if (attempt->phase == STARTED) return true;
-
-  struct buffer *message = &attempt->problem->message;
-  if (attempt->directory.lock < 0 && !on_demand_directory_open(&attempt->directory, attempt->socket_path, message)) {
-    return give_up(attempt, CNI_IO_FAILURE);
-  }
-  switch (on_demand_directory_lock(&attempt->directory, message)) {
-    case LOCK_TAKEN:
-      /* The former holder of the lock may have started the daemon since the last try to connect. */
-      attempt->phase = LOCKED;
-      *pause = 0;
-      return true;
-    case LOCK_BUSY:
-      return true;
-    case LOCK_FAILED:
-      break;
-  }
-  return give_up(attempt, CNI_IO_FAILURE);
+  if (attempt->lock < 0 && !open_lock(attempt)) return false;
+  /* The kernel releases the lock when its holder ends. */
+  if (flock(attempt->lock, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK || errno == EINTR || give_up(attempt, lock_name, strerror(errno));
+  /* The former holder of the lock may have started the daemon since the last try to connect. */
+  attempt->phase = LOCKED;
+  *pause = 0;
+  return true;
 }
 
-/* Waits `pause` milliseconds, or until a child ends. False, with errno EINTR: a signal asked the process to end. */
-static bool wait_for(int pause, const struct signals *signals) {
-  struct pollfd wait = {.fd = signals->fd, .events = POLLIN};
-  bool child;
-  if (poll(&wait, 1, pause) < 0) return errno == EINTR;
-  if (wait.revents == 0 || signals_read(signals, &child) == 0) return true;
-  errno = EINTR;
-  return false;
-}
-
-int on_demand_open(const struct on_demand *on_demand, const char *socket_path, const struct signals *signals,
+int on_demand_open(const struct on_demand *on_demand, const char *socket_path, int64_t until, const struct signals *signals,
                    struct on_demand_problem *problem) {
+  if (on_demand->count == 0) return connection_open(socket_path, until, signals);
   struct attempt attempt = {
       .on_demand = on_demand,
       .socket_path = socket_path,
       .problem = problem,
       .end = clock_micros() + (int64_t)on_demand->start_timeout_ms * MICROS_PER_MILLI,
-      .directory = {-1, -1, -1},
+      .directory = -1,
+      .lock = -1,
+      .output = -1,
   };
   int fd, pause = 0;
   for (;;) {
     /* Before the try to connect: a program that ended because another daemon serves the socket has not failed. */
-    look_for_end(&attempt);
+    if (attempt.pid > 0 && waitpid(attempt.pid, &attempt.status, WNOHANG) == attempt.pid) attempt.pid = 0;
     fd = connection_try(socket_path, attempt.end - clock_micros());
-    if (fd >= 0 || !connection_may_come(errno) || !advance(&attempt, &pause) || !wait_for(pause, signals)) break;
+    if (fd >= 0 || !connection_may_come(errno) || !advance(&attempt, &pause) || signals_wait(signals, -1, pause) == WAIT_SIGNALLED) break;
   }
-  int error = errno;
-  on_demand_directory_close(&attempt.directory);
-  errno = error;
+  file_close(&attempt.output);
+  file_close(&attempt.lock);
+  file_close(&attempt.directory);
   return fd;
 }
 
 bool on_demand_can_start(const struct on_demand *on_demand, struct on_demand_problem *problem) {
   struct stat found;
-  const char *program = program_of(on_demand);
-  const char *why = NULL;
+  const char *program = program_of(on_demand), *why = NULL;
   if (stat(program, &found) != 0 || access(program, X_OK) != 0) {
     why = strerror(errno);
   } else if (!S_ISREG(found.st_mode)) {
@@ -220,9 +211,11 @@ bool on_demand_can_start(const struct on_demand *on_demand, struct on_demand_pro
   }
   if (why == NULL) return true;
   problem->code = CNI_PLUGIN_NOT_AVAILABLE;
-  buffer_say(&problem->message, "the ");
-  say_program(&problem->message, on_demand);
-  buffer_say(&problem->message, " does not run and cannot be started: ", why);
-  buffer_say(&problem->details, "daemonCommand of the network configuration names it.");
-  return false;
+  buffer_say(&problem->details, named_by);
+  return problem_say(&problem->message, "the daemon %s does not run and cannot be started: %s", program, why);
+}
+
+void on_demand_problem_free(struct on_demand_problem *problem) {
+  buffer_free(&problem->message);
+  buffer_free(&problem->details);
 }

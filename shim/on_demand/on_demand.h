@@ -1,4 +1,4 @@
-/* Starts the on-demand daemon: one call runs `daemonCommand` of the netconf, and every call waits until the daemon serves. */
+/* Reaches the daemon, and starts one on demand: one call runs `daemonCommand` of the netconf, and every call waits until the daemon serves. */
 #pragma once
 
 #include "base/failure.h"
@@ -20,13 +20,12 @@ struct on_demand_problem {
   struct buffer details;
 };
 
-/* Reads `daemonCommand` and `daemonStartTimeoutMs` of a netconf. Ends the process with CNI error 7 if one of them is wrong. */
-struct on_demand on_demand_read(struct bytes netconf);
-
-/* Connects to the daemon. If none listens, exactly one of all simultaneous calls starts the program, and all wait for its socket.
- * Returns the descriptor, or -1 with the problem or with errno (EINTR: a signal asked the process to end). */
-int on_demand_open(const struct on_demand *on_demand, const char *socket_path, const struct signals *signals,
+/* Connects to the daemon. One that is expected to run is waited for until `until`. Otherwise, if none listens, exactly one of all simultaneous calls starts
+ * the program, and all wait for its socket. Returns the descriptor, or -1 with the problem or with errno (EINTR: a signal asked the process to end). */
+int on_demand_open(const struct on_demand *on_demand, const char *socket_path, int64_t until, const struct signals *signals,
                    struct on_demand_problem *problem);
 
 /* Is there a program that could be started? Starts nothing. False, with the problem, if there is none. */
 bool on_demand_can_start(const struct on_demand *on_demand, struct on_demand_problem *problem);
+
+void on_demand_problem_free(struct on_demand_problem *problem);

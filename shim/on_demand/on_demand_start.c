@@ -6,15 +6,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
+#include "base/files.h"
 #include "exec/environment.h"
-#include "base/inherited.h"
-
-extern char **environ;
 
 /* A runtime's environment contains its proxies and credentials. Other variables can be set by env(1) in daemonCommand. */
 static const char *const kept[] = {"PATH", "HOME", "LANG", "TZ"};
@@ -24,14 +20,12 @@ static char usual_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 /* Allocator settings that keep the daemon small; the Dockerfile has the same, and the reason. */
 static char one_arena[] = "MALLOC_ARENA_MAX=1";
 static char trim_threshold[] = "MALLOC_TRIM_THRESHOLD_=131072";
-static char *const allocator[] = {one_arena, trim_threshold};
-enum { allocator_count = sizeof allocator / sizeof allocator[0] };
 
 static bool is_kept(const char *entry) {
   struct bytes name = {(const uint8_t *)entry, strcspn(entry, "=")};
   if (bytes_equal_text(name, ENVIRONMENT_DELEGATE_MARK)) return false;
   if (strncmp(entry, kept_prefix, sizeof kept_prefix - 1) == 0) return true;
-  for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+  for (size_t i = 0; i < COUNT_OF(kept); i++) {
     if (bytes_equal_text(name, kept[i])) return true;
   }
   return false;
@@ -41,12 +35,13 @@ static bool is_kept(const char *entry) {
 static char **make_environment(void) {
   size_t own = 0, count = 0;
   while (environ[own] != NULL) own++;
-  char **list = memory_take((own + allocator_count + 2) * sizeof *list);
+  char **list = memory_take((own + 4) * sizeof *list);
   for (size_t i = 0; i < own; i++) {
     if (is_kept(environ[i])) list[count++] = environ[i];
   }
   if (getenv("PATH") == NULL) list[count++] = usual_path;
-  for (size_t i = 0; i < allocator_count; i++) list[count++] = allocator[i];
+  list[count++] = one_arena;
+  list[count++] = trim_threshold;
   list[count] = NULL;
   return list;
 }
@@ -63,7 +58,7 @@ static _Noreturn void become(char *const *arguments, char *const *environment, i
   if (sigemptyset(&none) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0 && setsid() >= 0 && chdir("/") == 0 &&
       dup2(input, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0 &&
       /* A runtime reads until every holder has closed the shim's stdout. execve() closes the shim's own descriptors, the lock's too. */
-      inherited_close()) {
+      file_close_inherited()) {
     (void)execve(arguments[0], arguments, environment);
   }
   int error = errno;
@@ -71,39 +66,22 @@ static _Noreturn void become(char *const *arguments, char *const *environment, i
   _exit(127);
 }
 
-/* The child's report on its execve(): 0 if the program runs, else the errno. */
-static int read_report(int fd) {
-  int error = 0;
-  ssize_t length;
-  do {
-    length = read(fd, &error, sizeof error);
-  } while (length < 0 && errno == EINTR);
-  return length == (ssize_t)sizeof error ? error : 0;
-}
-
 pid_t on_demand_start(char *const *arguments, int output) {
-  int report[2];
+  int report[2] = {-1, -1}, error = 0;
+  pid_t child = -1;
   int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (input < 0) return -1;
-  if (pipe2(report, O_CLOEXEC) != 0) {
-    int error = errno;
-    (void)close(input);
-    errno = error;
-    return -1;
+  if (input >= 0 && pipe2(report, O_CLOEXEC) == 0) {
+    char **environment = make_environment();
+    child = fork();
+    if (child == 0) become(arguments, environment, input, output, report[1]);
+    free(environment);
   }
-  char **environment = make_environment();
-  pid_t child = fork();
-  if (child == 0) become(arguments, environment, input, output, report[1]);
-  int error = errno;
-  free(environment);
-  (void)close(input);
-  (void)close(report[1]);
-  if (child > 0) error = read_report(report[0]);
-  (void)close(report[0]);
-  if (child < 0 || error == 0) {
-    errno = error;
-    return child;
-  }
+  file_close(&input);
+  file_close(&report[1]);
+  /* The child's report on its execve(): the errno, or nothing if the program runs. */
+  while (child > 0 && read(report[0], &error, sizeof error) < 0 && errno == EINTR) continue;
+  file_close(&report[0]);
+  if (error == 0) return child;
   while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
   errno = error;
   return -1;

@@ -1,7 +1,6 @@
 /* What becomes of a DEL that no daemon has answered, or that fails again and again (docs/wire.md, "DELs while no daemon is there"). */
 #pragma once
 
-#include "base/clock.h"
 #include "wire/request.h"
 
 /* The netconf's `delOnDaemonDown`. */
@@ -12,9 +11,6 @@ struct spool_settings {
   /* The netconf's `cniDir`; freed by its owner. */
   char *cni_dir;
 };
-
-/* Takes the netconf's `delOnDaemonDown` over. */
-void spool_take_setting(struct spool_settings *settings, struct bytes del_on_daemon_down);
 
 /* Does the request succeed without a daemon? */
 bool spool_stands_for(const struct spool_settings *settings, const struct request *request);

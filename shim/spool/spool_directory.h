@@ -1,6 +1,7 @@
 /* The directory of recorded DELs, and its files' names (docs/wire.md, "DELs while no daemon is there"). */
 #pragma once
 
+#include <dirent.h>
 #include <limits.h>
 
 #include "base/buffer.h"
@@ -14,7 +15,8 @@ enum {
   SPOOL_NAME_MAX = NAME_MAX - 7,
 };
 
-/* Where a record is written until it is whole. */
+/* The directory's name below `cniDir`, with a slash before it; where a record is written until it is whole. */
+extern const char spool_directory_name[];
 extern const char spool_recording[];
 
 enum spool_kind {
@@ -35,16 +37,6 @@ struct spool_entry {
   unsigned tries;
 };
 
-/* What is in the directory, but what begins with a dot; in order of the names. */
-struct spool_list {
-  struct spool_entry *entries;
-  size_t count;
-  size_t capacity;
-};
-
-/* The path of the directory below `cni_dir`. */
-void spool_directory_path(const char *cni_dir, struct buffer *path);
-
 /* Opens the directory. -1 with errno: it is not there, or is no directory. */
 int spool_directory_open(const char *cni_dir);
 /* The same, but makes it, and those above it, where it is missing. */
@@ -52,15 +44,16 @@ int spool_directory_make(const char *cni_dir);
 /* Is the open directory still the one below `cni_dir`? */
 bool spool_directory_is(const char *cni_dir, int directory);
 
+/* Reads the directory from its beginning; nobody else's place in it matters. NULL with errno. */
+DIR *spool_directory_read(int directory);
+/* The next file whose name does not begin with a dot. False at the end (errno is 0), and where it cannot be read (errno). */
+bool spool_directory_next(DIR *stream, struct spool_entry *entry);
+
 /* Is there a file that waits for the daemon: one that is neither hidden nor set aside? False, with errno, also where that cannot be told (0 otherwise). */
 bool spool_directory_has_waiting(int directory);
 
 /* What a file's name says. False: it begins with a dot, or is longer than a name that we could give. */
 bool spool_entry_read(const char *name, struct spool_entry *entry);
-
-/* Reads the names; freed with spool_list_free(). False, with errno, if that cannot be done. */
-bool spool_list_read(int directory, struct spool_list *list);
-void spool_list_free(struct spool_list *list);
 
 /* The container of a record. */
 const char *spool_entry_container(const struct spool_entry *entry);

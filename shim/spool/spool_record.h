@@ -1,7 +1,7 @@
 /* A recorded DEL as bytes (docs/wire.md, "DELs while no daemon is there"). No file is touched here. */
 #pragma once
 
-#include "net/netns_identity.h"
+#include "net/netns.h"
 #include "wire/request.h"
 
 enum {
@@ -9,13 +9,8 @@ enum {
   SPOOL_RECORD_MAX_BYTES = SPOOL_RECORD_HEADER_BYTES + 8 * 1024 * 1024,
 };
 
-struct spool_record {
-  struct request request;
-  struct netns_identity netns;
-};
-
-/* Appends the file's content. */
-void spool_record_encode(const struct spool_record *record, struct buffer *out);
+/* Appends the file's content: the DEL, and the identity that its network namespace has now. */
+void spool_record_encode(const struct request *request, const struct netns_identity *netns, struct buffer *out);
 
 /* Is a file's content a record of a DEL that does all that `request` asks for? The request's network namespace may be gone by now, which is said with an empty
  * path. What is no record that this version knows covers nothing. */

@@ -1,8 +1,8 @@
 /* The process that stays while recorded DELs wait, and has the daemon replay them (docs/wire.md, "The process that stays"). */
 #pragma once
 
-#include "on_demand/on_demand.h"
 #include "exec/plugin_path.h"
+#include "on_demand/on_demand.h"
 
 /* Which daemon it asks, and what it may run: all of the call that starts it, not of those that have recorded. */
 struct spool_stay {

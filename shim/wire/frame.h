@@ -38,7 +38,7 @@ enum frame_status {
  * FRAME_INCOMPLETE: the frame needs at least `*size` bytes. FRAME_BROKEN: `*problem` says why. */
 enum frame_status frame_read(struct bytes stream, struct frame *frame, size_t *size, const char **problem);
 
-/* Starts a frame at the end of `out`; the body is appended next. Returns what frame_end() needs. */
-size_t frame_begin(struct buffer *out, enum frame_type type, uint32_t id);
-/* Sets the length of the frame; `following` bytes of its body are not in `out` and are sent right after it. */
-void frame_end(struct buffer *out, size_t begin, size_t following);
+/* Starts a frame at the end of `out`, whose body is a map of `pairs`; these are appended next. Returns what frame_end() needs. */
+size_t frame_begin(struct buffer *out, enum frame_type type, uint32_t id, uint32_t pairs);
+/* Sets the length of the frame. */
+void frame_end(struct buffer *out, size_t begin);

@@ -25,16 +25,33 @@ struct msgpack_value {
 };
 
 /* Takes the value at the front off `input`, without recursion, so that nesting costs no stack.
- * False if the bytes are not one whole value; `input` is unchanged then. */
+ * False at the end of the input, and if the bytes are not one whole value; `input` is unchanged then. */
 bool msgpack_take(struct bytes *input, struct msgpack_value *value);
 
 /* A text that may become a C string: it has no zero byte. */
 bool msgpack_is_text(struct msgpack_value value);
 
+/* A key of a map, and its value. */
+struct field {
+  const char *name;
+  /* A text must have no zero byte. */
+  enum msgpack_kind kind;
+  bool optional;
+  bool present;
+  struct msgpack_value value;
+};
+
+/* Fills `fields` from a map; the values point into it. Skips unknown keys; of equal keys the last one counts; an optional one may also be nil.
+ * False, with `problem`: a required key is missing, or a value has the wrong type. */
+bool fields_read(struct msgpack_value map, struct field *fields, size_t count, struct buffer *problem);
+
 void msgpack_put_unsigned(struct buffer *out, uint64_t number);
 void msgpack_put_boolean(struct buffer *out, bool value);
 void msgpack_put_text(struct buffer *out, const char *text);
+void msgpack_put_binary(struct buffer *out, struct bytes bytes);
+/* Only the heads: so many elements or pairs follow. */
 void msgpack_put_array(struct buffer *out, uint32_t count);
 void msgpack_put_map(struct buffer *out, uint32_t count);
-/* Only the head: the `length` bytes follow. */
-void msgpack_put_binary_head(struct buffer *out, size_t length);
+/* A key, and its value. */
+void msgpack_put_pair(struct buffer *out, const char *key, const char *text);
+void msgpack_put_number(struct buffer *out, const char *key, uint64_t number);

@@ -3,49 +3,26 @@
 
 #include <string.h>
 
-#include "wire/fields.h"
-
-/* Is this a valid name of an environment variable? */
-static bool is_variable_name(struct msgpack_value key) {
-  return msgpack_is_text(key) && key.content.length > 0 && memchr(key.content.data, '=', key.content.length) == NULL;
-}
-
 static bool check_environment(struct msgpack_value environment, struct buffer *problem) {
-  if (environment.number > ORDER_MAX_ENVIRONMENT) {
-    buffer_say(problem, "`env` has too many entries");
-    return false;
-  }
-  struct bytes rest = environment.content;
   struct msgpack_value key, value;
-  while (rest.length > 0 && msgpack_take(&rest, &key) && msgpack_take(&rest, &value)) {
-    if (!is_variable_name(key) || !msgpack_is_text(value)) {
-      buffer_say(problem, "`env` has an entry that is no environment variable");
-      return false;
-    }
+  if (environment.number > ORDER_MAX_ENVIRONMENT) return problem_say(problem, "`env` has too many entries");
+  while (msgpack_take(&environment.content, &key) && msgpack_take(&environment.content, &value)) {
+    bool is_name = msgpack_is_text(key) && key.content.length > 0 && memchr(key.content.data, '=', key.content.length) == NULL;
+    if (!is_name || !msgpack_is_text(value)) return problem_say(problem, "`env` has an entry that is no environment variable");
   }
   return true;
 }
 
 static bool check_if_name(struct bytes if_name, struct buffer *problem) {
-  if (if_name.length > 0 && if_name.length <= ORDER_MAX_IF_NAME) return true;
-  buffer_say(problem, "`ifName` is not 1 to 15 bytes long");
-  return false;
+  return (if_name.length > 0 && if_name.length <= ORDER_MAX_IF_NAME) || problem_say(problem, "`ifName` is not 1 to 15 bytes long");
 }
 
-static bool check_netns(struct bytes netns, struct buffer *problem) {
-  if (netns.length > 0) return true;
-  buffer_say(problem, "`netns` is empty");
-  return false;
-}
+static bool check_netns(struct bytes netns, struct buffer *problem) { return netns.length > 0 || problem_say(problem, "`netns` is empty"); }
 
 bool order_read_link(struct msgpack_value body, struct order_link *order, struct buffer *problem) {
-  struct field fields[] = {
-      {.name = "netns", .kind = MSGPACK_TEXT},
-      {.name = "ifName", .kind = MSGPACK_TEXT},
-  };
-  if (!fields_read(body, fields, 2, problem)) return false;
-  order->netns = fields[0].value.content;
-  order->if_name = fields[1].value.content;
+  struct field fields[] = {{.name = "netns", .kind = MSGPACK_TEXT}, {.name = "ifName", .kind = MSGPACK_TEXT}};
+  if (!fields_read(body, fields, COUNT_OF(fields), problem)) return false;
+  *order = (struct order_link){fields[0].value.content, fields[1].value.content};
   return check_netns(order->netns, problem) && check_if_name(order->if_name, problem);
 }
 
@@ -56,27 +33,26 @@ static bool read_left_netns(struct msgpack_value body, struct netns_identity *ne
       {.name = "inode", .kind = MSGPACK_UNSIGNED},
       {.name = "cookie", .kind = MSGPACK_UNSIGNED},
   };
-  if (!fields_read(body, fields, sizeof fields / sizeof fields[0], problem)) return false;
+  if (!fields_read(body, fields, COUNT_OF(fields), problem)) return false;
   struct bytes boot_id = fields[0].value.content;
-  *netns = (struct netns_identity){
-      .device = fields[1].value.number, .inode = fields[2].value.number, .cookie = fields[3].value.number};
-  if (boot_id.length >= sizeof netns->boot_id) {
-    buffer_say(problem, "`bootId` is too long");
-    return false;
-  }
+  *netns = (struct netns_identity){.device = fields[1].value.number, .inode = fields[2].value.number, .cookie = fields[3].value.number};
+  if (boot_id.length >= sizeof netns->boot_id) return problem_say(problem, "`bootId` is too long");
   if (boot_id.length > 0) memcpy(netns->boot_id, boot_id.data, boot_id.length);
   return true;
 }
 
 bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct buffer *problem) {
   struct field fields[] = {
-      {.name = "plugin", .kind = MSGPACK_TEXT},   {.name = "path", .kind = MSGPACK_TEXT},
-      {.name = "env", .kind = MSGPACK_MAP},       {.name = "stdin", .kind = MSGPACK_BINARY},
-      {.name = "timeoutMs", .kind = MSGPACK_UNSIGNED}, {.name = "absentLink", .kind = MSGPACK_MAP, .optional = true},
+      {.name = "plugin", .kind = MSGPACK_TEXT},
+      {.name = "path", .kind = MSGPACK_TEXT},
+      {.name = "env", .kind = MSGPACK_MAP},
+      {.name = "stdin", .kind = MSGPACK_BINARY},
+      {.name = "timeoutMs", .kind = MSGPACK_UNSIGNED},
+      {.name = "absentLink", .kind = MSGPACK_MAP, .optional = true},
       {.name = "fileState", .kind = MSGPACK_TEXT, .optional = true},
       {.name = "leftNetns", .kind = MSGPACK_MAP, .optional = true},
   };
-  if (!fields_read(body, fields, sizeof fields / sizeof fields[0], problem)) return false;
+  if (!fields_read(body, fields, COUNT_OF(fields), problem)) return false;
   *order = (struct order_exec){
       .plugin = fields[0].value.content,
       .path = fields[1].value.content,
@@ -89,44 +65,28 @@ bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct
       .has_left_netns = fields[7].present,
   };
   if (!check_environment(order->environment, problem)) return false;
-  if (order->timeout_ms > UINT32_MAX) {
-    buffer_say(problem, "`timeoutMs` is larger than 32 bits");
-    return false;
-  }
-  if (order->has_left_netns && !read_left_netns(fields[7].value, &order->left_netns, problem)) {
-    buffer_say(problem, " (in `leftNetns`)");
-    return false;
-  }
-  if (!order->has_absent_link) return true;
-  if (order_read_link(fields[5].value, &order->absent_link, problem)) return true;
-  buffer_say(problem, " (in `absentLink`)");
-  return false;
+  if (order->timeout_ms > UINT32_MAX) return problem_say(problem, "`timeoutMs` is larger than 32 bits");
+  if (order->has_left_netns && !read_left_netns(fields[7].value, &order->left_netns, problem)) return problem_say(problem, " (in `leftNetns`)");
+  if (order->has_absent_link && !order_read_link(fields[5].value, &order->absent_link, problem)) return problem_say(problem, " (in `absentLink`)");
+  return true;
 }
 
 bool order_read_default_route(struct msgpack_value body, struct default_route *order, struct buffer *problem) {
   struct order_link link;
-  if (!order_read_link(body, &link, problem)) return false;
+  struct field fields[] = {{.name = "clear", .kind = MSGPACK_ARRAY}, {.name = "add", .kind = MSGPACK_ARRAY}};
+  if (!order_read_link(body, &link, problem) || !fields_read(body, fields, COUNT_OF(fields), problem)) return false;
   *order = (struct default_route){.netns = link.netns, .if_name = link.if_name};
-  struct field fields[] = {
-      {.name = "clear", .kind = MSGPACK_ARRAY},
-      {.name = "add", .kind = MSGPACK_ARRAY},
-  };
-  if (!fields_read(body, fields, 2, problem)) return false;
-  struct bytes rest = fields[0].value.content;
+  struct bytes clear = fields[0].value.content, add = fields[1].value.content;
   struct msgpack_value element;
-  while (rest.length > 0 && msgpack_take(&rest, &element)) {
+  while (msgpack_take(&clear, &element)) {
     if (element.kind != MSGPACK_UNSIGNED || (element.number != 4 && element.number != 6)) {
-      buffer_say(problem, "`clear` has an element that is neither 4 nor 6");
-      return false;
+      return problem_say(problem, "`clear` has an element that is neither 4 nor 6");
     }
-    if (element.number == 4) order->clear_ipv4 = true;
-    if (element.number == 6) order->clear_ipv6 = true;
+    *(element.number == 4 ? &order->clear_ipv4 : &order->clear_ipv6) = true;
   }
-  rest = fields[1].value.content;
-  while (rest.length > 0 && msgpack_take(&rest, &element)) {
+  while (msgpack_take(&add, &element)) {
     if (!msgpack_is_text(element) || order->gateway_count == DEFAULT_ROUTE_MAX_GATEWAYS) {
-      buffer_say(problem, "`add` has an element that is not a string, or too many");
-      return false;
+      return problem_say(problem, "`add` has an element that is not a string, or too many");
     }
     order->gateways[order->gateway_count++] = element.content;
   }
@@ -135,25 +95,17 @@ bool order_read_default_route(struct msgpack_value body, struct default_route *o
 
 /* Reads one link of a LINK_STATES, and the addresses that it should have. */
 static bool read_expected_link(struct msgpack_value element, struct link_states *states, struct buffer *problem) {
-  struct field fields[] = {
-      {.name = "ifName", .kind = MSGPACK_TEXT},
-      {.name = "addresses", .kind = MSGPACK_ARRAY},
-  };
-  if (!fields_read(element, fields, 2, problem)) return false;
+  struct field fields[] = {{.name = "ifName", .kind = MSGPACK_TEXT}, {.name = "addresses", .kind = MSGPACK_ARRAY}};
+  if (!fields_read(element, fields, COUNT_OF(fields), problem)) return false;
   struct seen_link *link = &states->list[states->count];
   *link = (struct seen_link){.if_name = fields[0].value.content};
   if (!check_if_name(link->if_name, problem)) return false;
-  if (fields[1].value.number > LINK_STATES_MAX_ADDRESSES) {
-    buffer_say(problem, "`addresses` has too many elements");
-    return false;
-  }
-  struct bytes rest = fields[1].value.content;
-  struct msgpack_value text;
-  while (msgpack_take(&rest, &text)) {
+  struct msgpack_value addresses = fields[1].value, text;
+  if (addresses.number > LINK_STATES_MAX_ADDRESSES) return problem_say(problem, "`addresses` has too many elements");
+  while (msgpack_take(&addresses.content, &text)) {
     struct expected_address expected = {.link = (uint16_t)states->count, .place = (uint8_t)link->address_count++};
     if (!msgpack_is_text(text) || !ip_address_read(text.content, &expected.address)) {
-      buffer_say(problem, "`addresses` has an element that is not an address");
-      return false;
+      return problem_say(problem, "`addresses` has an element that is not an address");
     }
     buffer_append(&states->addresses, &expected, sizeof expected);
   }
@@ -162,25 +114,15 @@ static bool read_expected_link(struct msgpack_value element, struct link_states 
 }
 
 bool order_read_link_states(struct msgpack_value body, struct link_states *states, struct buffer *problem) {
-  struct field fields[] = {
-      {.name = "netns", .kind = MSGPACK_TEXT},
-      {.name = "links", .kind = MSGPACK_ARRAY},
-  };
-  if (!fields_read(body, fields, 2, problem)) return false;
+  struct field fields[] = {{.name = "netns", .kind = MSGPACK_TEXT}, {.name = "links", .kind = MSGPACK_ARRAY}};
+  if (!fields_read(body, fields, COUNT_OF(fields), problem)) return false;
+  struct msgpack_value links = fields[1].value, element;
   states->netns = fields[0].value.content;
   if (!check_netns(states->netns, problem)) return false;
-  uint64_t count = fields[1].value.number;
-  if (count == 0 || count > ORDER_MAX_LINKS) {
-    buffer_say(problem, "`links` has no elements, or too many");
-    return false;
-  }
-  states->list = memory_take(count * sizeof states->list[0]);
-  struct bytes rest = fields[1].value.content;
-  struct msgpack_value element;
-  while (msgpack_take(&rest, &element)) {
-    if (read_expected_link(element, states, problem)) continue;
-    buffer_say(problem, " (in `links`)");
-    return false;
+  if (links.number == 0 || links.number > ORDER_MAX_LINKS) return problem_say(problem, "`links` has no elements, or too many");
+  states->list = memory_take(links.number * sizeof states->list[0]);
+  while (msgpack_take(&links.content, &element)) {
+    if (!read_expected_link(element, states, problem)) return problem_say(problem, " (in `links`)");
   }
   return true;
 }
@@ -194,21 +136,17 @@ bool order_read_reply(struct msgpack_value body, struct order_reply *reply, stru
       {.name = "tell", .kind = MSGPACK_BOOLEAN, .optional = true},
       {.name = "againMs", .kind = MSGPACK_UNSIGNED, .optional = true},
   };
-  if (!fields_read(body, fields, sizeof fields / sizeof fields[0], problem)) return false;
-  if (fields[0].value.number > 255) {
-    buffer_say(problem, "`exitCode` is larger than 255");
-    return false;
-  }
-  reply->has_again = fields[5].present;
-  if (reply->has_again && fields[5].value.number > UINT32_MAX) {
-    buffer_say(problem, "`againMs` is larger than 32 bits");
-    return false;
-  }
-  reply->again_ms = reply->has_again ? (uint32_t)fields[5].value.number : 0;
-  reply->exit_code = (int)fields[0].value.number;
-  reply->output = fields[1].value.content;
-  reply->retry = fields[2].present && fields[2].value.number != 0;
-  reply->record = fields[3].present && fields[3].value.number != 0;
-  reply->tell = fields[4].present && fields[4].value.number != 0;
+  if (!fields_read(body, fields, COUNT_OF(fields), problem)) return false;
+  if (fields[0].value.number > 255) return problem_say(problem, "`exitCode` is larger than 255");
+  if (fields[5].value.number > UINT32_MAX) return problem_say(problem, "`againMs` is larger than 32 bits");
+  *reply = (struct order_reply){
+      .exit_code = (int)fields[0].value.number,
+      .output = fields[1].value.content,
+      .retry = fields[2].value.number != 0,
+      .record = fields[3].value.number != 0,
+      .tell = fields[4].value.number != 0,
+      .has_again = fields[5].present,
+      .again_ms = (uint32_t)fields[5].value.number,
+  };
   return true;
 }

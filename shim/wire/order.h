@@ -3,8 +3,7 @@
 
 #include "wire/frame.h"
 #include "net/default_route.h"
-#include "net/link_states.h"
-#include "net/netns_identity.h"
+#include "net/netns.h"
 
 enum {
   /* Most entries of `env` of an EXEC. environment.h lists the variables that an order may set. */
@@ -27,8 +26,6 @@ struct order_exec {
   struct bytes path;
   /* Pairs of texts; the names are not empty and have no `=`. */
   struct msgpack_value environment;
-  /* The plugin gets an empty CNI_NETNS in place of that of `environment`. */
-  bool without_netns;
   /* The plugin gets CNI_NETNS of `environment` only where it is this network namespace, and no process runs in it. */
   bool has_left_netns;
   struct netns_identity left_netns;
@@ -43,8 +40,11 @@ struct order_exec {
 
 struct order_reply {
   int exit_code;
+  /* Nothing was begun: the next daemon should be asked. */
   bool retry;
+  /* This DEL has failed, and is to be recorded and retried in the background. */
   bool record;
+  /* The runtime gets the failure nevertheless. */
   bool tell;
   /* The replay is to be asked for again, so many milliseconds later. */
   bool has_again;

@@ -2,7 +2,6 @@
 #include "wire/request.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,37 +95,24 @@ void request_read_environment(struct request *request) {
 void request_read_config(struct request *request, const struct signals *signals) {
   struct buffer *config = &request->config;
   for (;;) {
-    struct pollfd waits[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = signals->fd, .events = POLLIN}};
-    if (poll(waits, 2, -1) < 0) {
-      if (errno == EINTR) continue;
-      fail_errno(CNI_IO_FAILURE, "waiting for the network configuration on stdin", errno);
-    }
-    bool child;
-    if (waits[1].revents != 0 && signals_read(signals, &child) != 0) {
-      fail(CNI_TRY_AGAIN_LATER, "ended by a signal while reading the network configuration", "");
-    }
-    if (waits[0].revents == 0) continue;
+    enum wait wait = signals_wait(signals, STDIN_FILENO, -1);
+    if (wait == WAIT_SIGNALLED && errno == EINTR) fail(CNI_TRY_AGAIN_LATER, "ended by a signal while reading the network configuration", "");
+    if (wait == WAIT_SIGNALLED) fail_errno(CNI_IO_FAILURE, "waiting for the network configuration on stdin", errno);
+    if (wait != WAIT_READABLE) continue;
     buffer_reserve(config, config->length == 0 ? CONFIG_FIRST_READ : config->length);
     ssize_t length = read(STDIN_FILENO, config->data + config->length, config->capacity - config->length);
-    if (length < 0) {
-      if (errno == EINTR || errno == EAGAIN) continue;
-      fail_errno(CNI_IO_FAILURE, "reading the network configuration from stdin", errno);
-    }
     if (length == 0) return;
-    config->length += (size_t)length;
-    if (config->length > CONFIG_MAX_BYTES) {
-      fail(CNI_INVALID_NETWORK_CONFIG, "the network configuration on stdin is larger than 4 MiB", "");
-    }
+    if (length > 0) config->length += (size_t)length;
+    if (length < 0 && errno != EINTR && errno != EAGAIN) fail_errno(CNI_IO_FAILURE, "reading the network configuration from stdin", errno);
+    if (config->length > CONFIG_MAX_BYTES) fail(CNI_INVALID_NETWORK_CONFIG, "the network configuration on stdin is larger than 4 MiB", "");
   }
 }
 
 void request_put_variables(const struct request *request, struct buffer *out) {
-  const char *const pairs[REQUEST_VARIABLES][2] = {
-      {"command", request->command}, {"containerId", request->container_id}, {"netns", request->netns},
-      {"ifName", request->if_name},  {"args", request->args},                {"path", request->path},
-  };
-  for (size_t i = 0; i < REQUEST_VARIABLES; i++) {
-    msgpack_put_text(out, pairs[i][0]);
-    msgpack_put_text(out, pairs[i][1]);
-  }
+  msgpack_put_pair(out, "command", request->command);
+  msgpack_put_pair(out, "containerId", request->container_id);
+  msgpack_put_pair(out, "netns", request->netns);
+  msgpack_put_pair(out, "ifName", request->if_name);
+  msgpack_put_pair(out, "args", request->args);
+  msgpack_put_pair(out, "path", request->path);
 }

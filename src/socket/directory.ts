@@ -6,7 +6,7 @@ import { systemErrorCode } from "../base/system-error.ts";
 export const socketName = "multus.sock";
 /** File with the output of a daemon that the shim has started. */
 export const printedFileName = "multusd.stderr";
-/** Beside the socket, from the shim where it starts the daemon (shim/on_demand/on_demand_directory.c). */
+/** Beside the socket, from the shim where it starts the daemon (shim/on_demand/on_demand.c). */
 const namesOfShim = ["multus.lock", printedFileName];
 
 /** Of a name in it: is it the daemon's, or the shim's for it? */

@@ -61,6 +61,7 @@ it.each([
   ['{"BINDIR":"/a","BinDir":"/b","binDir":null}', { binDir: "/b" }],
   ['{"DaemonCommand":["/a"],"daemonCommand":["/b"],"DAEMONCOMMAND":["/c"]}', { daemonCommand: ["/b"] }],
   ['{"daemonCommand":["/a"],"DaemonCommand":null}', { daemonCommand: ["/a"] }],
+  ['{"daemonCommand":""}', { daemonCommand: null }],
   ['{"daemonStartTimeoutMs":null,"cniDir":null}', { daemonStartTimeoutMs: null, cniDir: null }],
 ])(
   "of keys that mean the same the exact one counts, else the last that is not null: %s",

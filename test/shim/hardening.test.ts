@@ -32,10 +32,7 @@ test("its own code has canaries in its stack frames, and copies with checked len
   );
   execFileSync(
     compilers[thisArchitecture()].command,
-    [
-      ...[...commonFlags, ...flags, '-DMULTUS_VERSION="0"', "-c"],
-      ...sources.map((name) => join(root, name)),
-    ],
+    [...[...commonFlags, ...flags, '-DMULTUS_VERSION="0"', "-c"], ...sources.map((name) => join(root, name))],
     { cwd: directory.path },
   );
   const symbols = (object: string): string =>

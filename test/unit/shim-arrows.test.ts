@@ -18,7 +18,10 @@ const files = readdirSync(shim, { recursive: true, encoding: "utf8" }).filter((n
 
 /** The project's own files that one of them includes, as they are written: by their path below shim/. */
 const includesOf = (file: string): string[] =>
-  Array.from(readFileSync(join(shim, file), "utf8").matchAll(/^#include "([^"]+)"/gm), ([, path = ""]) => path);
+  Array.from(
+    readFileSync(join(shim, file), "utf8").matchAll(/^#include "([^"]+)"/gm),
+    ([, path = ""]) => path,
+  );
 
 test("shim/ has these folders", () => {
   const folders = readdirSync(shim, { withFileTypes: true })

@@ -9,13 +9,15 @@
 #include "target.h"
 
 static void seed(struct buffer *out, uint64_t which) {
-  msgpack_put_map(out, 6);
-  put_pair(out, "CNI_COMMAND", which % 2 == 0 ? "ADD" : "DEL");
-  put_pair(out, "CNI_ARGS", "IgnoreUnknown=true;K8S_POD_NAME=pod-with-a-name-that-is-longer-than-thirty-one-bytes");
-  put_pair(out, "CNI_EMPTY", "");
-  put_pair(out, "CNI_COMMAND", "CHECK");
-  put_pair(out, "LD_PRELOAD", "/x.so");
-  put_pair(out, "TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  bool is_permitted = which % 3 != 0;
+  msgpack_put_map(out, is_permitted ? 4 : 6);
+  msgpack_put_pair(out, "CNI_COMMAND", which % 2 == 0 ? "ADD" : "DEL");
+  msgpack_put_pair(out, "CNI_ARGS", "IgnoreUnknown=true;K8S_POD_NAME=pod-with-a-name-that-is-longer-than-thirty-one-bytes");
+  msgpack_put_pair(out, "CNI_CONTAINERID", "");
+  msgpack_put_pair(out, "TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  if (is_permitted) return;
+  msgpack_put_pair(out, "CNI_COMMAND", "CHECK");
+  msgpack_put_pair(out, "LD_PRELOAD", "/x.so");
 }
 
 static size_t name_length(const char *entry) { return strcspn(entry, "="); }
@@ -32,7 +34,7 @@ static void check_environment(const struct environment *environment) {
   }
 }
 
-/* Any order: an ADD, a GC, the process that stays or an agent permits it, or says why not. */
+/* Any order: an ADD, a GC, the process that stays or an agent permits it and has an environment for it, or says why not. */
 static void check_permissions(const struct order_exec *order) {
   static const struct plugin_directories no_directories;
   struct request calls[] = {
@@ -46,7 +48,14 @@ static void check_permissions(const struct order_exec *order) {
     struct order_exec checked = *order;
     checked.has_left_netns = i % 2 == 1;
     struct buffer problem = {0};
-    MUST(permissions_exec(&permissions, &checked, &problem) == (problem.length == 0));
+    struct variable variables[ENVIRONMENT_SETTABLE] = {0};
+    bool is_permitted = permissions_exec(&permissions, &checked, variables, &problem);
+    MUST(is_permitted == (problem.length == 0));
+    if (is_permitted) {
+      struct environment environment = environment_make(permissions.environment_base, variables);
+      check_environment(&environment);
+      environment_free(&environment);
+    }
     buffer_free(&problem);
     permissions_free(&permissions);
   }
@@ -56,26 +65,17 @@ static void check(struct bytes input) {
   if (setenv("CNI_COMMAND", "GC", 1) != 0 || setenv("CNI_NETNS", "/own", 1) != 0 || setenv("OWN", "1", 1) != 0) abort();
   struct buffer body = {0}, problem = {0};
   msgpack_put_map(&body, 5);
-  put_pair(&body, "plugin", "bridge");
-  put_pair(&body, "path", "/opt/cni/bin");
+  msgpack_put_pair(&body, "plugin", "bridge");
+  msgpack_put_pair(&body, "path", "/opt/cni/bin");
   msgpack_put_text(&body, "stdin");
-  msgpack_put_binary_head(&body, 0);
-  msgpack_put_text(&body, "timeoutMs");
-  msgpack_put_unsigned(&body, 1);
+  msgpack_put_binary(&body, bytes_of_text(""));
+  msgpack_put_number(&body, "timeoutMs", 1);
   msgpack_put_text(&body, "env");
   buffer_append_bytes(&body, input);
   struct bytes whole = {body.data, body.length};
   struct msgpack_value map;
   struct order_exec order;
-  if (msgpack_take(&whole, &map) && order_read_exec(map, &order, &problem)) {
-    check_permissions(&order);
-    static const enum environment_base bases[] = {ENVIRONMENT_OF_AGENT, ENVIRONMENT_OF_RUNTIME};
-    for (size_t i = 0; i < 2; i++) {
-      struct environment environment = environment_make(bases[i], order.environment, i == 1);
-      check_environment(&environment);
-      environment_free(&environment);
-    }
-  }
+  if (msgpack_take(&whole, &map) && order_read_exec(map, &order, &problem)) check_permissions(&order);
   buffer_free(&body);
   buffer_free(&problem);
 }

@@ -1,7 +1,6 @@
 /* Target: frames and the bodies of orders (shim/wire/frame.c, msgpack.c, fields.c, order.c). */
 #include <string.h>
 
-#include "net/ip_address.h"
 #include "wire/order.h"
 #include "readers.h"
 #include "target.h"
@@ -19,7 +18,7 @@ static void check_exec(const struct order_exec *order) {
   MUST(memchr(order->plugin.data, 0, order->plugin.length) == NULL);
   if (order->has_absent_link) touch(order->absent_link.netns);
   const struct netns_identity *left = &order->left_netns;
-  MUST(!order->without_netns && memchr(left->boot_id, 0, sizeof left->boot_id) != NULL);
+  MUST(memchr(left->boot_id, 0, sizeof left->boot_id) != NULL);
 }
 
 /* Every link has its name and as many addresses as it says, each of which says whose it is. */
@@ -98,9 +97,9 @@ static void frames_check(struct bytes stream, enum frames_say say, struct buffer
     struct buffer verdict = {0};
     check_body(&frame, &verdict);
     if (say == FRAMES_SAY_HEADS) {
-      buffer_append_unsigned(line, frame.type);
+      buffer_print(line, "%ju", (uintmax_t)frame.type);
       buffer_say(line, " ");
-      buffer_append_unsigned(line, frame.id);
+      buffer_print(line, "%ju", (uintmax_t)frame.id);
       buffer_say(line, " ", kind_names[frame.body.kind], "\t");
     }
     if (say == FRAMES_SAY_ORDERS) buffer_say(line, buffer_text(&verdict), "\t");
@@ -124,50 +123,43 @@ static void check(struct bytes input) { frames_check(input, FRAMES_SAY_NOTHING, 
 
 /* One good frame of each kind. */
 static void append_frame(struct buffer *out, enum frame_type type, uint32_t gateways) {
-  size_t begin = frame_begin(out, type, 7);
+  static const uint32_t pairs[] = {[FRAME_EXEC] = 9, [FRAME_LINK_EXISTS] = 2, [FRAME_DEFAULT_ROUTE] = 4, [FRAME_LINK_STATES] = 2};
+  size_t begin = frame_begin(out, type, 7, type < FRAME_FIRST_ORDER ? 3 : pairs[type]);
   switch (type) {
     case FRAME_EXEC:
-      msgpack_put_map(out, 9);
-      put_pair(out, "plugin", "bridge");
-      put_pair(out, "path", "/opt/cni/bin:/usr/lib/cni");
+      msgpack_put_pair(out, "plugin", "bridge");
+      msgpack_put_pair(out, "path", "/opt/cni/bin:/usr/lib/cni");
       msgpack_put_text(out, "env");
       msgpack_put_map(out, 3);
-      put_pair(out, "CNI_COMMAND", "ADD");
-      put_pair(out, "CNI_ARGS", "IgnoreUnknown=true;K8S_POD_NAME=pod-with-a-name-that-is-longer-than-thirty-one-bytes");
-      put_pair(out, "EMPTY", "");
+      msgpack_put_pair(out, "CNI_COMMAND", "ADD");
+      msgpack_put_pair(out, "CNI_ARGS", "IgnoreUnknown=true;K8S_POD_NAME=pod-with-a-name-that-is-longer-than-thirty-one-bytes");
+      msgpack_put_pair(out, "EMPTY", "");
       msgpack_put_text(out, "stdin");
-      msgpack_put_binary_head(out, 2);
-      buffer_say(out, "{}");
-      msgpack_put_text(out, "timeoutMs");
-      msgpack_put_unsigned(out, 120000);
+      msgpack_put_binary(out, bytes_of_text("{}"));
+      msgpack_put_number(out, "timeoutMs", 120000);
       msgpack_put_text(out, "absentLink");
       msgpack_put_map(out, 2);
-      put_pair(out, "netns", "/run/netns/pod");
-      put_pair(out, "ifName", "net1");
-      put_pair(out, "fileState", "2049 131 4096 1 2 3 4");
+      msgpack_put_pair(out, "netns", "/run/netns/pod");
+      msgpack_put_pair(out, "ifName", "net1");
+      msgpack_put_pair(out, "fileState", "2049 131 4096 1 2 3 4");
       msgpack_put_text(out, "leftNetns");
       msgpack_put_map(out, 4);
-      put_pair(out, "bootId", "5b8c7a52-5c4e-4d3c-9a53-3f7f0c2c9a3e");
-      msgpack_put_text(out, "device");
-      msgpack_put_unsigned(out, 4);
-      msgpack_put_text(out, "inode");
-      msgpack_put_unsigned(out, UINT32_MAX);
-      msgpack_put_text(out, "cookie");
-      msgpack_put_unsigned(out, UINT64_MAX);
+      msgpack_put_pair(out, "bootId", "5b8c7a52-5c4e-4d3c-9a53-3f7f0c2c9a3e");
+      msgpack_put_number(out, "device", 4);
+      msgpack_put_number(out, "inode", UINT32_MAX);
+      msgpack_put_number(out, "cookie", UINT64_MAX);
       msgpack_put_text(out, "unknown");
       msgpack_put_array(out, 2);
       msgpack_put_boolean(out, true);
       msgpack_put_unsigned(out, UINT64_MAX);
       break;
     case FRAME_LINK_EXISTS:
-      msgpack_put_map(out, 2);
-      put_pair(out, "netns", "/run/netns/pod");
-      put_pair(out, "ifName", "eth0");
+      msgpack_put_pair(out, "netns", "/run/netns/pod");
+      msgpack_put_pair(out, "ifName", "eth0");
       break;
     case FRAME_DEFAULT_ROUTE:
-      msgpack_put_map(out, 4);
-      put_pair(out, "netns", "/run/netns/pod");
-      put_pair(out, "ifName", "eth0");
+      msgpack_put_pair(out, "netns", "/run/netns/pod");
+      msgpack_put_pair(out, "ifName", "eth0");
       msgpack_put_text(out, "clear");
       msgpack_put_array(out, 2);
       msgpack_put_unsigned(out, 4);
@@ -177,13 +169,12 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
       for (uint32_t i = 0; i < gateways; i++) msgpack_put_text(out, i % 2 == 0 ? "10.0.0.1" : "fd00::1");
       break;
     case FRAME_LINK_STATES:
-      msgpack_put_map(out, 2);
-      put_pair(out, "netns", "/run/netns/pod");
+      msgpack_put_pair(out, "netns", "/run/netns/pod");
       msgpack_put_text(out, "links");
       msgpack_put_array(out, 2);
       for (uint32_t i = 0; i < 2; i++) {
         msgpack_put_map(out, 2);
-        put_pair(out, "ifName", i == 0 ? "net1" : "net2");
+        msgpack_put_pair(out, "ifName", i == 0 ? "net1" : "net2");
         msgpack_put_text(out, "addresses");
         msgpack_put_array(out, i * gateways);
         for (uint32_t j = 0; j < i * gateways; j++) msgpack_put_text(out, j % 2 == 0 ? "10.0.0.1" : "fd00::1");
@@ -193,17 +184,13 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
     case FRAME_HELLO:
     case FRAME_REQUEST:
     case FRAME_DONE:
-      msgpack_put_map(out, 3);
-      msgpack_put_text(out, "exitCode");
-      msgpack_put_unsigned(out, 1);
-      msgpack_put_text(out, "againMs");
-      msgpack_put_unsigned(out, 1200000);
+      msgpack_put_number(out, "exitCode", 1);
+      msgpack_put_number(out, "againMs", 1200000);
       msgpack_put_text(out, "stdout");
-      msgpack_put_binary_head(out, 12);
-      buffer_say(out, "{\"code\":999}");
+      msgpack_put_binary(out, bytes_of_text("{\"code\":999}"));
       break;
   }
-  frame_end(out, begin, 0);
+  frame_end(out, begin);
 }
 
 static void seed(struct buffer *out, uint64_t which) {
@@ -216,7 +203,7 @@ static void seed(struct buffer *out, uint64_t which) {
 
 /* The first frame's length becomes that of everything. */
 static void fit(struct buffer *input) {
-  if (input->length >= FRAME_HEADER_BYTES) frame_end(input, 0, 0);
+  if (input->length >= FRAME_HEADER_BYTES) frame_end(input, 0);
 }
 
 const struct target target_frames = {.name = "frames", .seed = seed, .fit = fit, .check = check};

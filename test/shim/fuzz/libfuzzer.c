@@ -19,7 +19,7 @@ static void write_seeds(const char *directory) {
   for (uint64_t which = 0; which < SEEDS; which++) {
     struct buffer seed = {0}, path = {0};
     buffer_say(&path, directory, "/seed-");
-    buffer_append_unsigned(&path, which);
+    buffer_print(&path, "%ju", (uintmax_t)which);
     target->seed(&seed, which);
     FILE *file = fopen(buffer_text(&path), "w");
     if (file == NULL || fwrite(seed.data, 1, seed.length, file) != seed.length || fclose(file) != 0) {

@@ -1,4 +1,4 @@
-/* Target: what the shim takes out of the netconf (shim/netconf.c and on_demand/on_demand.c, by shim/base/json.c). */
+/* Target: what the shim takes out of the netconf (shim/netconf.c, by shim/base/json.c). */
 #include <string.h>
 
 #include "base/json.h"
@@ -8,23 +8,26 @@
 
 enum { TEXTS = 5 };
 
-static void say_text(struct buffer *line, const char *key, bool is_there, struct bytes value) {
-  buffer_say(line, line->length > 1 ? "," : "", "\"", key, "\":");
-  if (is_there) {
-    json_append_string(line, value);
+/* The text of a key, or null. */
+static void say_text(struct buffer *line, const struct json_wanted *wanted) {
+  struct buffer text = {0};
+  buffer_say(line, line->length > 1 ? "," : "", "\"", wanted->key, "\":");
+  if (wanted->found && json_read_string(wanted->value, &text)) {
+    json_append_string(line, buffer_bytes(&text));
   } else {
     buffer_say(line, "null");
   }
+  buffer_free(&text);
 }
 
-static void say_command(struct bytes document, struct buffer *line) {
-  struct bytes value;
+static void say_command(const struct json_wanted *wanted, struct buffer *line) {
   struct buffer texts = {0};
   size_t count = 0;
   buffer_say(line, ",\"daemonCommand\":");
-  if (!json_find_value(document, "daemonCommand", &value)) {
+  /* An empty string is an unset key. */
+  if (!wanted->found || bytes_equal_text(wanted->value, "\"\"")) {
     buffer_say(line, "null");
-  } else if (!json_read_strings(value, &texts, &count) || count == 0) {
+  } else if (!json_read_strings(wanted->value, NULL, &texts, &count) || count == 0) {
     buffer_say(line, "false");
   } else {
     for (size_t at = 0; at < texts.length;) {
@@ -38,34 +41,28 @@ static void say_command(struct bytes document, struct buffer *line) {
   buffer_free(&texts);
 }
 
-static void say_number(struct bytes document, const char *key, uint32_t least, uint32_t most, struct buffer *line) {
-  struct bytes value;
+static void say_number(const struct json_wanted *wanted, uint32_t least, uint32_t most, struct buffer *line) {
   uint32_t number;
-  buffer_say(line, ",\"", key, "\":");
-  if (!json_find_value(document, key, &value)) {
+  buffer_say(line, ",\"", wanted->key, "\":");
+  if (!wanted->found) {
     buffer_say(line, "null");
-  } else if (!json_read_unsigned(value, most, &number) || number < least) {
+  } else if (!json_read_unsigned(wanted->value, most, &number) || number < least) {
     buffer_say(line, "false");
   } else {
-    buffer_append_unsigned(line, number);
+    buffer_print(line, "%u", number);
   }
 }
 
 void netconf_describe(struct bytes document, struct buffer *line) {
-  struct json_wanted wanted[TEXTS] = {{.key = "cniVersion"},
-                                      {.key = "daemonSocketDir"},
-                                      {.key = "binDir"},
-                                      {.key = "cniDir"},
-                                      {.key = "delOnDaemonDown"}};
-  json_find_strings(document, wanted, TEXTS);
+  struct json_wanted wanted[TEXTS + 3] = {{.key = "cniVersion"},      {.key = "daemonSocketDir"}, {.key = "binDir"},
+                                          {.key = "cniDir"},          {.key = "delOnDaemonDown"}, {.key = "daemonCommand"},
+                                          {.key = "daemonStartTimeoutMs"}, {.key = "daemonWaitSeconds"}};
+  json_find(document, wanted, COUNT_OF(wanted));
   buffer_say(line, "{");
-  for (size_t i = 0; i < TEXTS; i++) {
-    say_text(line, wanted[i].key, wanted[i].found, (struct bytes){wanted[i].value.data, wanted[i].value.length});
-    buffer_free(&wanted[i].value);
-  }
-  say_command(document, line);
-  say_number(document, "daemonStartTimeoutMs", 1, 600000, line);
-  say_number(document, "daemonWaitSeconds", 0, 600, line);
+  for (size_t i = 0; i < TEXTS; i++) say_text(line, &wanted[i]);
+  say_command(&wanted[TEXTS], line);
+  say_number(&wanted[TEXTS + 1], 1, 600000, line);
+  say_number(&wanted[TEXTS + 2], 0, 600, line);
   buffer_say(line, "}");
 }
 

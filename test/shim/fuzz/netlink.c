@@ -1,4 +1,4 @@
-/* Target: the kernel's answers (shim/net/rtnetlink.c, route_dump.c, link_find.c, link_states.c): a datagram as dump of IPv4 and IPv6 routes, as description of
+/* Target: the kernel's answers (shim/net/rtnetlink.c, default_route.c, links.c): a datagram as dump of IPv4 and IPv6 routes, as description of
  * a link, and as dump of addresses. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -6,9 +6,7 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
-#include "net/link_states.h"
-#include "net/route_dump.h"
-#include "net/rtnetlink.h"
+#include "net/default_route.h"
 #include "target.h"
 
 enum { IF_INDEX = 7 };

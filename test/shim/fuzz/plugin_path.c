@@ -24,8 +24,8 @@ static void check(struct bytes input) {
   char *file = NULL;
   struct stat status;
   plugin_directories_allow(&directories, list);
-  enum plugin_search outcome = plugin_find(&directories, plugin, path, &file, &status, &problem);
-  if (outcome == PLUGIN_FOUND) {
+  const char *error = plugin_find(&directories, plugin, path, &file, &status, &problem);
+  if (error == NULL) {
     /* One of the allowed directories, as it is written there, and behind it the name, without a slash. */
     size_t length = strlen(file), directory_length = length - plugin.length - 1;
     bool is_allowed = false;

@@ -22,9 +22,9 @@ void spool_name_describe(struct bytes bytes, struct buffer *line) {
     buffer_say(line, "passed over");
   } else if (entry.kind == SPOOL_RECORD) {
     buffer_say(line, "record ");
-    buffer_append_unsigned(line, entry.time);
+    buffer_print(line, "%ju", (uintmax_t)entry.time);
     buffer_say(line, " ");
-    buffer_append_unsigned(line, entry.tries);
+    buffer_print(line, "%ju", (uintmax_t)entry.tries);
     buffer_say(line, " ", spool_entry_container(&entry));
   } else {
     buffer_say(line, entry.kind == SPOOL_ASIDE ? "aside" : "foreign");

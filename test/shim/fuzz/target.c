@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/msgpack.h"
-
 void (*target_failing)(void);
 
 const struct target *const targets[] = {&target_frames,  &target_environment,  &target_plugin_path, &target_json,
@@ -41,9 +39,4 @@ struct bytes take_piece(struct bytes *input) {
   if (taken > 0) input->data += taken;
   input->length -= taken;
   return piece;
-}
-
-void put_pair(struct buffer *out, const char *key, const char *value) {
-  msgpack_put_text(out, key);
-  msgpack_put_text(out, value);
 }

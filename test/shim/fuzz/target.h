@@ -36,9 +36,6 @@ void touch(struct bytes bytes);
 /* Cuts `input` at the first zero byte: the piece before it is taken off. Without one everything is. */
 struct bytes take_piece(struct bytes *input);
 
-/* Appends a key and a text of a MessagePack map. */
-void put_pair(struct buffer *out, const char *key, const char *value);
-
 extern const struct target target_frames, target_environment, target_plugin_path, target_json, target_netconf, target_spool_record,
     target_spool_name, target_netlink;
 

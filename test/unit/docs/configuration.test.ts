@@ -134,7 +134,7 @@ function defaultsOfCode(): Map<string, unknown> {
       readinessindicatorfile: netconf.readinessIndicatorFile,
       auxiliaryCNIChainName: netconf.auxiliaryCniChainName,
       daemonSocketDir: constantOf("shim/wire/connection.c", /connection_default_directory\[\] = "(.*)"/),
-      daemonStartTimeoutMs: Number(constantOf("shim/on_demand/on_demand.c", /DEFAULT_START_TIMEOUT_MS = (\d+)/)),
+      daemonStartTimeoutMs: Number(constantOf("shim/netconf.c", /DEFAULT_START_TIMEOUT_MS = (\d+)/)),
       daemonWaitSeconds: Number(constantOf("shim/netconf.c", /DEFAULT_DAEMON_WAIT_SECONDS = (\d+)/)),
     }),
     ...inSection("The daemon's configuration", {
