@@ -28,7 +28,7 @@ LABEL org.opencontainers.image.title="multus-wasm" \
 COPY --from=build /image/ /
 # For the daemon's resident memory, and for glibc (mallopt(3)). One heap for all threads: with one for each, what the engine's compiler and collector free in one is
 # no use to the others, 5 MB with 110 pods at once. And a fixed threshold: glibc raises its own with the first large block that is freed, which is the bundle's text,
-# and keeps 2 to 3 MB from then on. The plugin gives the same to a daemon that it starts (shim/on_demand/on_demand_start.c).
+# and keeps 2 to 3 MB from then on. The plugin gives the same to a daemon that it starts (shim/on_demand/on_demand.c).
 ENV PATH=/usr/local/bin MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 # The daemon is root without capabilities: the manifests see to the second half.
 USER 0:0

@@ -1,5 +1,5 @@
 /* `multus agent`: carries out orders from an inherited socket. */
-#include "agent.h"
+#include "roles.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* One call of the plugin by a runtime: asks the daemon, and answers the runtime. */
-#include "call.h"
+#include "roles.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,97 +20,91 @@ static enum cni_error unavailable(const struct request *request) {
   return is_status(request) ? CNI_PLUGIN_NOT_AVAILABLE : CNI_TRY_AGAIN_LATER;
 }
 
-/* Answers a request without a daemon, and returns the exit code. `error`: errno, if the problem has no message. */
-static int finish_without_daemon(const struct request *request, struct netconf *netconf, int error, struct on_demand_problem *problem) {
+/* Answers a request that no daemon has answered: a DEL may be recorded. Returns the exit code. */
+static int finish(const struct request *request, const struct netconf *netconf, struct failure *failure) {
+  const char *message = buffer_text(&failure->message);
+  return spool_stands_for(&netconf->spool, request) ? spool_stand_in(&netconf->spool, request, message)
+                                                    : print_failure(failure->code, message, buffer_text(&failure->details));
+}
+
+/* Answers a request without a daemon, and returns the exit code. `error`: errno, if the failure has no message. */
+static int finish_without_daemon(const struct request *request, struct netconf *netconf, int error, struct failure *failure) {
+  bool is_signal = failure->message.length == 0 && error == EINTR;
   const char *socket_path = buffer_text(&netconf->socket_path);
-  bool is_signal = problem->message.length == 0 && error == EINTR;
   /* Runtimes ask for STATUS every few seconds, so STATUS does not start an on-demand daemon. Success then says only that it could be started. */
   if (is_status(request) && netconf->on_demand.count > 0 && connection_may_come(error) && !is_signal &&
-      on_demand_can_start(&netconf->on_demand, problem)) {
+      on_demand_can_start(&netconf->on_demand, failure)) {
     return 0;
   }
-  struct buffer message = {0}, details = {0};
-  int exit_code;
-  buffer_say(&message, "multusd cannot be reached on ", socket_path, ": ", is_signal ? "ended by a signal" : strerror(error));
-  buffer_say(&details, "Is the Multus daemon running on this node? Look at its pod (kubectl -n kube-system get pods -o wide) or service ",
-             "(systemctl status multusd), and whether ", socket_path,
-             " is there; daemonSocketDir of the network configuration names another directory.");
-  if (!is_signal && spool_stands_for(&netconf->spool, request)) {
-    exit_code = spool_stand_in(&netconf->spool, request, buffer_text(problem->message.length > 0 ? &problem->message : &message));
-  } else if (problem->message.length > 0) {
-    exit_code = print_failure(problem->code, buffer_text(&problem->message), buffer_text(&problem->details));
-  } else {
-    exit_code = print_failure(unavailable(request), buffer_text(&message), buffer_text(&details));
+  if (failure->message.length == 0) {
+    failure->code = unavailable(request);
+    buffer_say(&failure->message, "multusd cannot be reached on ", socket_path, ": ", is_signal ? "ended by a signal" : strerror(error));
+    buffer_say(&failure->details,
+               "Is the Multus daemon running on this node? Look at its pod (kubectl -n kube-system get pods -o wide) or service ",
+               "(systemctl status multusd), and whether ", socket_path,
+               " is there; daemonSocketDir of the network configuration names another directory.");
   }
-  buffer_free(&message);
-  buffer_free(&details);
-  return exit_code;
+  return is_signal ? print_failure(failure->code, buffer_text(&failure->message), buffer_text(&failure->details)) : finish(request, netconf, failure);
 }
 
-/* Connects to the daemon; starts it or waits for it. Returns the descriptor, or -1 with the problem or errno. */
+/* Connects to the daemon; starts it or waits for it. Returns the descriptor, or -1 with the failure or errno. */
 static int open_daemon(const struct request *request, struct netconf *netconf, int64_t until, const struct signals *signals,
-                       struct on_demand_problem *problem) {
+                       struct failure *failure) {
   const char *socket_path = buffer_text(&netconf->socket_path);
   if (is_status(request) && netconf->on_demand.count > 0) return connection_try(socket_path, CONNECTION_BACKLOG_PATIENCE);
-  return on_demand_open(&netconf->on_demand, socket_path, until, signals, problem);
+  return on_demand_open(&netconf->on_demand, socket_path, until, signals, failure);
 }
 
-/* Answers a request that the daemon has taken and not answered, or has left to the next daemon. Takes ownership of `problem`. */
-static int finish_without_answer(const struct request *request, const struct netconf *netconf, struct buffer *problem) {
-  int exit_code = spool_stands_for(&netconf->spool, request)
-                      ? spool_stand_in(&netconf->spool, request, buffer_text(problem))
-                      : print_failure(unavailable(request), buffer_text(problem), "The daemon's log says why; the next DEL undoes what this request has done.");
-  buffer_free(problem);
-  return exit_code;
-}
-
-static int finish_plugin(const struct request *request, struct netconf *netconf, struct serve_result *result) {
+/* Answers a request that was sent to a daemon, and returns the exit code. */
+static int finish_plugin(const struct request *request, struct netconf *netconf, struct serve_result *result, struct failure *failure) {
   const struct order_reply *reply = &result->reply;
-  struct buffer message = {0};
-  buffer_say(&message, "multusd on ", buffer_text(&netconf->socket_path));
+  struct buffer *message = &failure->message;
+  failure->code = unavailable(request);
+  failure->message.length = failure->details.length = 0;
+  buffer_say(message, "multusd on ", buffer_text(&netconf->socket_path));
+  buffer_say(&failure->details, "The daemon's log says why; the next DEL undoes what this request has done.");
   switch (result->end) {
     case SERVE_REPLIED:
       if (reply->retry && spool_stands_for(&netconf->spool, request)) {
-        buffer_say(&message, " is stopping");
-        return finish_without_answer(request, netconf, &message);
+        buffer_say(message, " is stopping");
+        return finish(request, netconf, failure);
       }
-      buffer_free(&message);
       if (reply->record && is_del(request) && spool_take_failed(&netconf->spool, request) && !reply->tell) return 0;
       return file_write(STDOUT_FILENO, result->output.data, result->output.length) ? reply->exit_code : 1;
     case SERVE_DAEMON_GONE:
-      buffer_say(&message, " went away before it answered");
-      return finish_without_answer(request, netconf, &message);
+      buffer_say(message, " went away before it answered");
+      return finish(request, netconf, failure);
     case SERVE_DAEMON_HANGS:
-      buffer_say(&message, " hangs: it does not read what it is sent");
-      return finish_without_answer(request, netconf, &message);
+      buffer_say(message, " hangs: it does not read what it is sent");
+      return finish(request, netconf, failure);
     case SERVE_BROKEN:
-      buffer_say(&message, " sent ", buffer_text(&result->problem));
-      return print_failure(CNI_INTERNAL, buffer_text(&message), "The daemon and the plugin binary are of different releases: install both from one release.");
+      buffer_say(message, " sent ", buffer_text(&result->problem));
+      return print_failure(CNI_INTERNAL, buffer_text(message), "The daemon and the plugin binary are of different releases: install both from one release.");
     case SERVE_SIGNALLED:
       break;
   }
-  return print_failure(unavailable(request), "ended by a signal before multusd answered", "The next DEL undoes what this request has done.");
+  return print_failure(failure->code, "ended by a signal before multusd answered", "The next DEL undoes what this request has done.");
 }
 
 /* Asks the daemon, or the next one if the reply says retry, and returns the exit code. */
 static int ask_and_finish(const struct request *request, struct netconf *netconf, const struct signals *signals, int64_t until,
-                          struct on_demand_problem *problem) {
+                          struct failure *failure) {
   struct serve_result result = {0};
   int fd = -1;
   /* A second time where the daemon exited before its first order: then retrying with a new one is safe. */
   for (int tries = netconf->on_demand.count > 0 ? 2 : 1; tries > 0; tries--) {
-    fd = open_daemon(request, netconf, until, signals, problem);
-    if (fd < 0) return finish_without_daemon(request, netconf, errno, problem);
+    fd = open_daemon(request, netconf, until, signals, failure);
+    if (fd < 0) return finish_without_daemon(request, netconf, errno, failure);
     serve_result_free(&result);
     result = ask_daemon(fd, request, &netconf->directories, signals);
     if (result.end != SERVE_DAEMON_GONE || result.has_begun) break;
   }
   /* A stopping daemon has replied that the next one should be asked. If none comes in time, this reply is the answer. */
-  while (result.reply.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, problem)) >= 0) {
+  while (result.reply.retry && connection_wait(until, signals) && (fd = open_daemon(request, netconf, until, signals, failure)) >= 0) {
     serve_result_free(&result);
     result = ask_daemon(fd, request, &netconf->directories, signals);
   }
-  int exit_code = finish_plugin(request, netconf, &result);
+  int exit_code = finish_plugin(request, netconf, &result, failure);
   serve_result_free(&result);
   return exit_code;
 }
@@ -143,10 +137,10 @@ int call_run(void) {
   struct netconf netconf = netconf_read(&request);
   keep_out_of_own_netns(&request);
 
-  struct on_demand_problem problem = {0};
-  int exit_code = ask_and_finish(&request, &netconf, &signals, waits_until(&request, &netconf), &problem);
+  struct failure failure = {0};
+  int exit_code = ask_and_finish(&request, &netconf, &signals, waits_until(&request, &netconf), &failure);
   buffer_free(&request.config);
-  on_demand_problem_free(&problem);
+  failure_free(&failure);
   struct spool_stay stay = {
       .cni_dir = netconf.spool.cni_dir,
       .socket_path = buffer_text(&netconf.socket_path),

@@ -4,12 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent.h"
 #include "base/failure.h"
-#include "call.h"
 #include "exec/environment.h"
-#include "passthru.h"
-#include "probe.h"
+#include "roles.h"
 
 static const struct program multus = {
     .name = "multus",

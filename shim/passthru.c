@@ -1,5 +1,5 @@
 /* The plugin `passthru`: this binary's role if it is installed under that name, as Go multus installs one. */
-#include "passthru.h"
+#include "roles.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +7,6 @@
 #include "base/failure.h"
 #include "base/json.h"
 #include "base/version.h"
-#include "program.h"
 #include "wire/request.h"
 
 static const struct program passthru = {

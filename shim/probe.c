@@ -1,5 +1,5 @@
 /* `multus probe`: asks the daemon, for the kubelet, whether it is live or ready. */
-#include "probe.h"
+#include "roles.h"
 
 #include <errno.h>
 #include <poll.h>

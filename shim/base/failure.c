@@ -22,6 +22,11 @@ void failure_set_cni_version(struct bytes version) {
   answer.cni_version[version.length] = 0;
 }
 
+void failure_free(struct failure *failure) {
+  buffer_free(&failure->message);
+  buffer_free(&failure->details);
+}
+
 void failure_use_stderr(void) { answer.fd = STDERR_FILENO; }
 
 int print_text(int fd, struct buffer *text) {

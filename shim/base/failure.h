@@ -22,6 +22,15 @@ void failure_set_cni_version(struct bytes version);
 /* Sends error objects to stderr: nothing reads an agent's stdout. */
 void failure_use_stderr(void);
 
+/* A failure that is not printed yet; all zero, there is none. */
+struct failure {
+  enum cni_error code;
+  struct buffer message;
+  struct buffer details;
+};
+
+void failure_free(struct failure *failure);
+
 /* Prints the error object and gives the exit code: 1, or 2 where it cannot be printed. `details` may be empty. */
 int print_failure(enum cni_error code, const char *message, const char *details);
 

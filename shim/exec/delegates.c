@@ -7,14 +7,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/files.h"
-#include "exec/file_state.h"
-#include "exec/spawn.h"
 #include "wire/done.h"
 
 enum {
@@ -44,12 +43,12 @@ struct delegate {
   int status;
   uint64_t timeout_ms;
 
-  /* Until it is started. */
-  struct spawn spawn;
   char *file;
+  /* Until it is started: its environment, and its ends of the pipes that are its stdin, stdout and stderr, all above 2. */
   struct environment environment;
+  int child_ends[3];
   /* State of the file when it was found; "" if the order does not ask for it. */
-  char file_state[FILE_STATE_BYTES];
+  char file_state[PLUGIN_STATE_BYTES];
 
   /* The shim's ends of its pipes, -1 when closed. */
   int input_fd;
@@ -80,7 +79,7 @@ struct delegate {
 };
 
 static void close_child_ends(struct delegate *delegate) {
-  for (size_t i = 0; i < 3; i++) file_close(&delegate->spawn.descriptors[i]);
+  for (size_t i = 0; i < 3; i++) file_close(&delegate->child_ends[i]);
 }
 
 static void delegate_free(struct delegate *delegate) {
@@ -104,9 +103,9 @@ static bool open_pipe(int *read_end, int *write_end) {
 }
 
 static bool open_pipes(struct delegate *delegate) {
-  return open_pipe(&delegate->spawn.descriptors[0], &delegate->input_fd) &&
-         open_pipe(&delegate->output_fd, &delegate->spawn.descriptors[1]) &&
-         open_pipe(&delegate->stderr_fd, &delegate->spawn.descriptors[2]) &&
+  return open_pipe(&delegate->child_ends[0], &delegate->input_fd) &&
+         open_pipe(&delegate->output_fd, &delegate->child_ends[1]) &&
+         open_pipe(&delegate->stderr_fd, &delegate->child_ends[2]) &&
          fcntl(delegate->input_fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
@@ -188,10 +187,41 @@ static bool is_readable(int fd) {
   return fd >= 0 && poll(&ready, 1, 0) > 0;
 }
 
+/* Runs in the child, in the memory of the suspended shim: it may only make system calls, and must leave no state changed. */
+static _Noreturn void become(const struct delegate *delegate, const sigset_t *signal_mask, pid_t parent, volatile int *error) {
+  struct sigaction standard;
+  memset(&standard, 0, sizeof standard);
+  standard.sa_handler = SIG_DFL;
+  char *const arguments[] = {delegate->file, NULL};
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && setpgid(0, 0) == 0 &&
+      /* The shim may have died before prctl() took effect. */
+      getppid() == parent && dup2(delegate->child_ends[0], STDIN_FILENO) >= 0 &&
+      dup2(delegate->child_ends[1], STDOUT_FILENO) >= 0 && dup2(delegate->child_ends[2], STDERR_FILENO) >= 0 &&
+      sigaction(SIGPIPE, &standard, NULL) == 0 && sigprocmask(SIG_SETMASK, signal_mask, NULL) == 0) {
+    execve(delegate->file, arguments, delegate->environment.list);
+  }
+  *error = errno == 0 ? ECHILD : errno;
+  _exit(127);
+}
+
+/* Starts the plugin's process cheaply (the child shares the shim's memory until it executes the plugin), in its own process group; the kernel kills it if the
+ * shim dies. Returns its process id, or -1 with errno. */
+static pid_t spawn(const struct delegate *delegate, const sigset_t *signal_mask) {
+  volatile int error = 0;
+  pid_t parent = getpid();
+  errno = 0;
+  pid_t child = vfork();
+  if (child == 0) become(delegate, signal_mask, parent, &error);
+  if (child < 0 || error == 0) return child;
+  while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
+  errno = error;
+  return -1;
+}
+
 /* Starts the plugin. False, with errno: it cannot be started. True also if the start will be retried. */
-static bool start(struct delegate *delegate) {
+static bool start(struct delegate *delegate, const sigset_t *signal_mask) {
   delegate->started = clock_micros();
-  pid_t pid = spawn_process(&delegate->spawn);
+  pid_t pid = spawn(delegate, signal_mask);
   if (pid < 0 && errno == ETXTBSY && delegate->started < delegate->start_until) {
     delegate->start_again = delegate->started + BUSY_STEP;
     return true;
@@ -229,7 +259,7 @@ const char *delegates_exec(struct delegates *delegates, uint32_t id, const struc
       .id = id,
       .timeout_ms = order->timeout_ms,
       .file = file,
-      .spawn = {.file = file, .descriptors = {-1, -1, -1}, .signal_mask = &delegates->signal_mask},
+      .child_ends = {-1, -1, -1},
       .input_fd = -1,
       .output_fd = -1,
       .stderr_fd = -1,
@@ -243,18 +273,17 @@ const char *delegates_exec(struct delegates *delegates, uint32_t id, const struc
   bool is_unchanged = false;
   if (order->has_absent_link) error = look_for_absent_link(&order->absent_link, problem);
   if (error == NULL && order->has_file_state) {
-    file_state_write(&status, delegate->file_state);
+    plugin_file_state(&status, delegate->file_state);
     is_unchanged = delegate->file_state[0] != 0 && bytes_equal_text(order->file_state, delegate->file_state);
     if (is_unchanged) done_exec(delegates->connection, id, &(struct done_exec){.file_state = delegate->file_state});
   }
   if (error == NULL && !is_unchanged) {
     delegate->environment = environment_make(delegates->permissions->environment_base, variables);
-    delegate->spawn.environment = delegate->environment.list;
     buffer_append_bytes(&delegate->input, order->input);
     bool is_open = open_pipes(delegate);
     /* Before the start, so that the plugin need not wait for its configuration. */
     if (is_open) feed(delegate);
-    if (is_open && start(delegate)) {
+    if (is_open && start(delegate, &delegates->signal_mask)) {
       delegates->running[delegates->count++] = delegate;
       return NULL;
     }
@@ -321,7 +350,7 @@ static void reap(struct delegate *delegate, int64_t now) {
   while (!is_pending(delegate) && is_readable(delegate->stderr_fd)) read_stderr(delegate);
 }
 
-static void watch_clock(struct delegate *delegate, int64_t now) {
+static void watch_clock(const struct delegates *delegates, struct delegate *delegate, int64_t now) {
   if (delegate->pid > 0 && now >= delegate->deadline) {
     delegate->stopped = STOPPED_BY_TIMEOUT;
     delegate->deadline = INT64_MAX;
@@ -332,7 +361,7 @@ static void watch_clock(struct delegate *delegate, int64_t now) {
     delegate->kill_at = INT64_MAX;
     signal_group(delegate, SIGKILL);
   }
-  if (now >= delegate->start_again && !start(delegate)) {
+  if (now >= delegate->start_again && !start(delegate, &delegates->signal_mask)) {
     delegate->status = errno;
     delegate->stopped = NOT_STARTED;
     delegate->start_again = INT64_MAX;
@@ -388,7 +417,7 @@ void delegates_advance(struct delegates *delegates, const struct pollfd *polls, 
     struct delegate *delegate = delegates->running[i];
     move_bytes(delegate, polls);
     if (child) reap(delegate, now);
-    watch_clock(delegate, now);
+    watch_clock(delegates, delegate, now);
     if (!is_over(delegate, now)) {
       i++;
       continue;

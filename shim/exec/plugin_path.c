@@ -1,12 +1,16 @@
-/* The directories that plugins may be run from, and the search for a plugin's file. */
+/* The directories that plugins may be run from, the search for a plugin's file, and its state. */
 #include "exec/plugin_path.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/failure.h"
 #include "base/files.h"
+
+enum { SETTLED_AFTER = 100 * MICROS_PER_MILLI };
 
 /* Takes the next entry off a colon-separated list that is not empty. `directory` is the entry without its trailing slashes; the root stays "/". */
 static struct bytes take_entry(struct bytes *list, struct bytes *directory) {
@@ -104,4 +108,17 @@ const char *plugin_find(const struct plugin_directories *directories, struct byt
   buffer_free(&passed_over);
   buffer_free(&candidate);
   return error;
+}
+
+static int64_t micros_of(struct timespec moment) {
+  return (int64_t)moment.tv_sec * MICROS_PER_SECOND + moment.tv_nsec / 1000;
+}
+
+void plugin_file_state(const struct stat *file, char state[PLUGIN_STATE_BYTES]) {
+  state[0] = '\0';
+  int64_t settled = clock_wall_micros() - SETTLED_AFTER;
+  if (micros_of(file->st_mtim) > settled || micros_of(file->st_ctim) > settled) return;
+  (void)snprintf(state, PLUGIN_STATE_BYTES, "%ju %ju %ju %ju %ju %ju %ju", (uintmax_t)file->st_dev, (uintmax_t)file->st_ino,
+                 (uintmax_t)file->st_size, (uintmax_t)file->st_mtim.tv_sec, (uintmax_t)file->st_mtim.tv_nsec,
+                 (uintmax_t)file->st_ctim.tv_sec, (uintmax_t)file->st_ctim.tv_nsec);
 }

@@ -1,4 +1,4 @@
-/* The directories that plugins may be run from, and the search for a plugin's file. */
+/* The directories that plugins may be run from, the search for a plugin's file, and its state. */
 #pragma once
 
 #include <sys/stat.h>
@@ -30,3 +30,12 @@ void plugin_directories_leave_out_own(struct plugin_directories *directories);
  * the caller frees with free(), and `*status` its stat(). Otherwise "not-found" or "refused" (the `error` of a DONE), and `problem` says why. */
 const char *plugin_find(const struct plugin_directories *directories, struct bytes plugin, struct bytes path, char **file,
                         struct stat *status, struct buffer *problem);
+
+enum {
+  /* Seven numbers of 20 digits at most, each followed by a blank or a zero byte. */
+  PLUGIN_STATE_BYTES = 7 * 21,
+};
+
+/* Writes the state of a plugin's file, a text that changes whenever its content may have changed: device, inode, size, and the times of its last changes.
+ * "": the file has changed within the last 100 ms. As the kernel's clock advances in steps, another change could then leave the same state. */
+void plugin_file_state(const struct stat *file, char state[PLUGIN_STATE_BYTES]);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
-#include "on_demand/on_demand_start.h"
+#include "exec/environment.h"
 #include "wire/connection.h"
 
 enum {
@@ -27,13 +27,22 @@ static const char output_name[] = "multusd.stderr";
 
 static const char named_by[] = "daemonCommand of the network configuration names it.";
 
+/* A runtime's environment contains its proxies and credentials. Other variables can be set by env(1) in daemonCommand. */
+static const char *const kept[] = {"PATH", "HOME", "LANG", "TZ"};
+static const char kept_prefix[] = "MULTUS_";
+/* For services without a PATH. */
+static char usual_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/* Allocator settings that keep the daemon small; the Dockerfile has the same, and the reason. */
+static char one_arena[] = "MALLOC_ARENA_MAX=1";
+static char trim_threshold[] = "MALLOC_TRIM_THRESHOLD_=131072";
+
 static const char *program_of(const struct on_demand *on_demand) { return (const char *)on_demand->command.data; }
 
 /* One call's attempt to reach a daemon that does not serve yet. */
 struct attempt {
   const struct on_demand *on_demand;
   const char *socket_path;
-  struct on_demand_problem *problem;
+  struct failure *problem;
   /* When to give up (clock_micros()). */
   int64_t end;
   /* Descriptors, -1 if not open: the socket's directory, the lock that one call holds, the daemon's output. */
@@ -108,6 +117,76 @@ static void say_output(const struct attempt *attempt) {
   buffer_free(&output);
 }
 
+static bool is_kept(const char *entry) {
+  struct bytes name = {(const uint8_t *)entry, strcspn(entry, "=")};
+  if (bytes_equal_text(name, ENVIRONMENT_DELEGATE_MARK)) return false;
+  if (strncmp(entry, kept_prefix, sizeof kept_prefix - 1) == 0) return true;
+  for (size_t i = 0; i < COUNT_OF(kept); i++) {
+    if (bytes_equal_text(name, kept[i])) return true;
+  }
+  return false;
+}
+
+/* A list for execve(), freed with free(); its texts belong to the shim's environment. */
+static char **make_environment(void) {
+  size_t own = 0, count = 0;
+  while (environ[own] != NULL) own++;
+  char **list = memory_take((own + 4) * sizeof *list);
+  for (size_t i = 0; i < own; i++) {
+    if (is_kept(environ[i])) list[count++] = environ[i];
+  }
+  if (getenv("PATH") == NULL) list[count++] = usual_path;
+  list[count++] = one_arena;
+  list[count++] = trim_threshold;
+  list[count] = NULL;
+  return list;
+}
+
+/* Runs in the child. `report` closes on a successful execve(); otherwise the errno is written to it. */
+static _Noreturn void become(char *const *arguments, char *const *environment, int input, int output, int report) {
+  struct sigaction standard;
+  memset(&standard, 0, sizeof standard);
+  standard.sa_handler = SIG_DFL;
+  /* Fails for SIGKILL, SIGSTOP and the C library's own signals, which does not matter. */
+  for (int signal = 1; signal < NSIG; signal++) (void)sigaction(signal, &standard, NULL);
+  sigset_t none;
+  (void)umask(S_IWGRP | S_IWOTH);
+  if (sigemptyset(&none) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0 && setsid() >= 0 && chdir("/") == 0 &&
+      dup2(input, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0 &&
+      /* A runtime reads until every holder has closed the shim's stdout. execve() closes the shim's own descriptors, the lock's too. */
+      file_close_inherited()) {
+    (void)execve(arguments[0], arguments, environment);
+  }
+  int error = errno;
+  (void)!write(report, &error, sizeof error);
+  _exit(127);
+}
+
+/* Starts arguments[0], which outlives the shim, in its own session and process group. Its stdin is empty, stdout and stderr are `output`, no other descriptor
+ * is open, signals have their defaults, the directory is / and the umask 022. It gets PATH, HOME, LANG, TZ and MULTUS_* of the shim's environment, and
+ * settings for its C library's allocator. It is the shim's child, so that its end can be waited for.
+ * Returns its process id, or -1 with errno if it could not be started. */
+static pid_t spawn(char *const *arguments, int output) {
+  int report[2] = {-1, -1}, error = 0;
+  pid_t child = -1;
+  int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (input >= 0 && pipe2(report, O_CLOEXEC) == 0) {
+    char **environment = make_environment();
+    child = fork();
+    if (child == 0) become(arguments, environment, input, output, report[1]);
+    free(environment);
+  }
+  file_close(&input);
+  file_close(&report[1]);
+  /* The child's report on its execve(): the errno, or nothing if the program runs. */
+  while (child > 0 && read(report[0], &error, sizeof error) < 0 && errno == EINTR) continue;
+  file_close(&report[0]);
+  if (error == 0) return child;
+  while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
+  errno = error;
+  return -1;
+}
+
 static bool start(struct attempt *attempt) {
   const struct on_demand *on_demand = attempt->on_demand;
   /* O_APPEND: the file gets no hole if another process truncates it or writes to it. */
@@ -119,7 +198,7 @@ static bool start(struct attempt *attempt) {
     text += strlen(text) + 1;
   }
   arguments[on_demand->count] = NULL;
-  attempt->pid = on_demand_start(arguments, attempt->output);
+  attempt->pid = spawn(arguments, attempt->output);
   int error = errno;
   free(arguments);
   attempt->phase = STARTED;
@@ -177,7 +256,7 @@ static bool advance(struct attempt *attempt, int *pause) {
 }
 
 int on_demand_open(const struct on_demand *on_demand, const char *socket_path, int64_t until, const struct signals *signals,
-                   struct on_demand_problem *problem) {
+                   struct failure *problem) {
   if (on_demand->count == 0) return connection_open(socket_path, until, signals);
   struct attempt attempt = {
       .on_demand = on_demand,
@@ -201,7 +280,7 @@ int on_demand_open(const struct on_demand *on_demand, const char *socket_path, i
   return fd;
 }
 
-bool on_demand_can_start(const struct on_demand *on_demand, struct on_demand_problem *problem) {
+bool on_demand_can_start(const struct on_demand *on_demand, struct failure *problem) {
   struct stat found;
   const char *program = program_of(on_demand), *why = NULL;
   if (stat(program, &found) != 0 || access(program, X_OK) != 0) {
@@ -213,9 +292,4 @@ bool on_demand_can_start(const struct on_demand *on_demand, struct on_demand_pro
   problem->code = CNI_PLUGIN_NOT_AVAILABLE;
   buffer_say(&problem->details, named_by);
   return problem_say(&problem->message, "the daemon %s does not run and cannot be started: %s", program, why);
-}
-
-void on_demand_problem_free(struct on_demand_problem *problem) {
-  buffer_free(&problem->message);
-  buffer_free(&problem->details);
 }

@@ -13,19 +13,11 @@ struct on_demand {
   uint32_t start_timeout_ms;
 };
 
-/* Why there is no daemon. Without a message, errno is the reason. */
-struct on_demand_problem {
-  enum cni_error code;
-  struct buffer message;
-  struct buffer details;
-};
-
 /* Connects to the daemon. One that is expected to run is waited for until `until`. Otherwise, if none listens, exactly one of all simultaneous calls starts
- * the program, and all wait for its socket. Returns the descriptor, or -1 with the problem or with errno (EINTR: a signal asked the process to end). */
+ * the program, and all wait for its socket. Returns the descriptor, or -1 with the problem or, where that has no message, with errno (EINTR: a signal asked the process
+ * to end). */
 int on_demand_open(const struct on_demand *on_demand, const char *socket_path, int64_t until, const struct signals *signals,
-                   struct on_demand_problem *problem);
+                   struct failure *problem);
 
 /* Is there a program that could be started? Starts nothing. False, with the problem, if there is none. */
-bool on_demand_can_start(const struct on_demand *on_demand, struct on_demand_problem *problem);
-
-void on_demand_problem_free(struct on_demand_problem *problem);
+bool on_demand_can_start(const struct on_demand *on_demand, struct failure *problem);

@@ -137,10 +137,10 @@ static bool take_turn(struct state *state) {
   const struct spool_stay *stay = state->stay;
   struct serve_result result = {.end = SERVE_DAEMON_GONE};
   /* An ADD that fails for the same reason says it to the runtime. */
-  struct on_demand_problem ignored = {0};
+  struct failure ignored = {0};
   int fd = on_demand_open(stay->on_demand, stay->socket_path, 0, stay->signals, &ignored);
   if (fd < 0 && errno == EINTR && ignored.message.length == 0) return false;
-  on_demand_problem_free(&ignored);
+  failure_free(&ignored);
   if (fd >= 0) result = ask_for_replay(fd, stay->cni_dir, stay->path, stay->directories, stay->signals);
   int64_t now = clock_micros(), again = (int64_t)result.reply.again_ms * MICROS_PER_MILLI;
   /* A daemon from before the role `replay` refuses it. */
