@@ -3,14 +3,15 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <time.h>
 
 #include "base/failure.h"
+
+int64_t clock_micros_of(struct timespec moment) { return (int64_t)moment.tv_sec * MICROS_PER_SECOND + moment.tv_nsec / 1000; }
 
 static int64_t micros_of(clockid_t clock) {
   struct timespec now;
   if (clock_gettime(clock, &now) != 0) fail_errno(CNI_INTERNAL, "clock_gettime", errno);
-  return (int64_t)now.tv_sec * MICROS_PER_SECOND + now.tv_nsec / 1000;
+  return clock_micros_of(now);
 }
 
 int64_t clock_micros(void) { return micros_of(CLOCK_MONOTONIC); }

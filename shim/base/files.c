@@ -36,16 +36,16 @@ bool file_write(int fd, const void *data, size_t length) {
   return true;
 }
 
-/* Makes a directory. The one above knows of it for good when this returns. */
-static bool make_directory(const char *path, const char *parent) {
+static bool make_directory(const char *path, const char *parent, bool syncs) {
   if (mkdir(path, S_IRWXU) != 0) return errno == EEXIST;
+  if (!syncs) return true;
   int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   bool is_synced = fd >= 0 && fsync(fd) == 0;
   file_close(&fd);
   return is_synced;
 }
 
-bool file_make_directories(const char *path) {
+bool file_make_directories(const char *path, bool syncs) {
   struct buffer part = {0}, parent = {0};
   bool is_there = true;
   buffer_say(&parent, "/");
@@ -53,7 +53,7 @@ bool file_make_directories(const char *path) {
     if (path[end] != '/' && path[end] != 0) continue;
     part.length = 0;
     buffer_append(&part, path, end);
-    is_there = make_directory(buffer_text(&part), buffer_text(&parent));
+    is_there = make_directory(buffer_text(&part), buffer_text(&parent), syncs);
     parent.length = 0;
     buffer_append(&parent, path, end);
   }

@@ -110,14 +110,10 @@ const char *plugin_find(const struct plugin_directories *directories, struct byt
   return error;
 }
 
-static int64_t micros_of(struct timespec moment) {
-  return (int64_t)moment.tv_sec * MICROS_PER_SECOND + moment.tv_nsec / 1000;
-}
-
 void plugin_file_state(const struct stat *file, char state[PLUGIN_STATE_BYTES]) {
   state[0] = '\0';
   int64_t settled = clock_wall_micros() - SETTLED_AFTER;
-  if (micros_of(file->st_mtim) > settled || micros_of(file->st_ctim) > settled) return;
+  if (clock_micros_of(file->st_mtim) > settled || clock_micros_of(file->st_ctim) > settled) return;
   (void)snprintf(state, PLUGIN_STATE_BYTES, "%ju %ju %ju %ju %ju %ju %ju", (uintmax_t)file->st_dev, (uintmax_t)file->st_ino,
                  (uintmax_t)file->st_size, (uintmax_t)file->st_mtim.tv_sec, (uintmax_t)file->st_mtim.tv_nsec,
                  (uintmax_t)file->st_ctim.tv_sec, (uintmax_t)file->st_ctim.tv_nsec);

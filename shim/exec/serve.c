@@ -100,6 +100,7 @@ static bool take_frames(struct delegates *delegates, bool ended, struct serve_re
       reply->retry = reply->retry && !result->has_begun;
       reply->record = reply->record && reply->exit_code != 0;
       buffer_append_bytes(&result->output, reply->output);
+      reply->output = (struct bytes){0};
       return true;
     }
     if (status == FRAME_COMPLETE && frame.type < FRAME_FIRST_ORDER) {

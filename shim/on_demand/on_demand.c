@@ -73,7 +73,7 @@ static bool open_directory(struct attempt *attempt, const char *path) {
   const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   struct stat found;
   attempt->directory = open(path, flags);
-  if (attempt->directory < 0 && errno == ENOENT && file_make_directories(path)) attempt->directory = open(path, flags);
+  if (attempt->directory < 0 && errno == ENOENT && file_make_directories(path, false)) attempt->directory = open(path, flags);
   if (attempt->directory < 0 || fstat(attempt->directory, &found) != 0) return give_up(attempt, path, strerror(errno));
   if (found.st_uid != geteuid() && found.st_uid != 0) return give_up(attempt, path, "it belongs to another user");
   return (found.st_mode & (S_IWGRP | S_IWOTH)) == 0 || give_up(attempt, path, "others can write in it");

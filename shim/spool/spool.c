@@ -137,7 +137,7 @@ static bool record(int directory, int fd, const struct request *request, unsigne
  * `tries`: how often it was tried and failed; one that was waits before it is tried again.
  * False: nothing half written is left of it, and `problem` says why it cannot be recorded. */
 static bool write_to(const char *cni_dir, const struct request *request, unsigned tries, struct buffer *problem) {
-  int directory = spool_directory_make(cni_dir);
+  int directory = spool_directory_open(cni_dir, true);
   if (directory < 0) return fails(problem, "cannot open or make the directory");
   int fd = open_recording(directory, problem);
   bool recorded = fd >= 0 && record(directory, fd, request, tries, problem);

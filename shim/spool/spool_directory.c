@@ -15,24 +15,19 @@ static const char failed_prefix[] = "failed-";
 const char spool_directory_name[] = "/.spool";
 const char spool_recording[] = ".recording";
 
-/* Opens the directory, or makes it and those above it. */
-static int open_directory(const char *cni_dir, bool makes) {
+int spool_directory_open(const char *cni_dir, bool makes) {
   struct buffer buffer = {0};
   buffer_say(&buffer, cni_dir, spool_directory_name);
   const char *path = buffer_text(&buffer);
   /* Not where a link of this name leads: a daemon that may write to cniDir must not send us elsewhere. */
   const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   int fd = open(path, flags);
-  if (fd < 0 && errno == ENOENT && makes && file_make_directories(path)) fd = open(path, flags);
+  if (fd < 0 && errno == ENOENT && makes && file_make_directories(path, true)) fd = open(path, flags);
   int error = errno;
   buffer_free(&buffer);
   errno = error;
   return fd;
 }
-
-int spool_directory_open(const char *cni_dir) { return open_directory(cni_dir, false); }
-
-int spool_directory_make(const char *cni_dir) { return open_directory(cni_dir, true); }
 
 bool spool_directory_is(const char *cni_dir, int directory) {
   struct stat open_directory, named_directory;

@@ -37,10 +37,8 @@ struct spool_entry {
   unsigned tries;
 };
 
-/* Opens the directory. -1 with errno: it is not there, or is no directory. */
-int spool_directory_open(const char *cni_dir);
-/* The same, but makes it, and those above it, where it is missing. */
-int spool_directory_make(const char *cni_dir);
+/* Opens the directory; with `makes` it is made, and those above it, where it is missing. -1 with errno: it is not there, or is no directory. */
+int spool_directory_open(const char *cni_dir, bool makes);
 /* Is the open directory still the one below `cni_dir`? */
 bool spool_directory_is(const char *cni_dir, int directory);
 

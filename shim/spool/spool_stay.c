@@ -170,7 +170,7 @@ static _Noreturn void stay_for(const struct spool_stay *stay, int directory) {
 }
 
 void spool_stay_start(const struct spool_stay *stay) {
-  int directory = spool_directory_open(stay->cni_dir);
+  int directory = spool_directory_open(stay->cni_dir, false);
   if (directory < 0) {
     if (errno != ENOENT) notice("cannot open the recorded DELs below ", stay->cni_dir, ": ", strerror(errno));
     return;

@@ -1,4 +1,4 @@
-/* Target: frames and the bodies of orders (shim/wire/frame.c, msgpack.c, fields.c, order.c). */
+/* Target: frames and the bodies of orders (shim/wire/frame.c, msgpack.c, order.c). */
 #include <string.h>
 
 #include "wire/order.h"
