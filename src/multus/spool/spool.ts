@@ -12,7 +12,7 @@ import { errorText } from "../../log/error-text.ts";
 import { spoolDirectory } from "../input/cni-dir.ts";
 import { checksum } from "./checksum.ts";
 
-interface SpoolState {
+export interface SpoolState {
   /** Its path, whether it is there or not. */
   readonly directory: string;
   /** Records that are still to be replayed. */
