@@ -6,15 +6,9 @@ import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  credentials,
-  type GrpcObject,
-  loadPackageDefinition,
-  type ServiceClientConstructor,
-} from "@grpc/grpc-js";
-import { loadSync } from "@grpc/proto-loader";
 import { containersOf, removeCgroups } from "./cgroups.ts";
 import { runCommand, runOrThrow } from "./command.ts";
+import { GrpcClient, grpcService } from "./grpc-service.ts";
 import type { Namespace } from "./namespace.ts";
 import { buildPauseImage, pauseImageName } from "./pause-image.ts";
 import { markedProcesses, mountsBelow, session, sessionVariable, uniqueName } from "./session.ts";
@@ -67,43 +61,6 @@ interface RuntimeStatusAnswer {
   readonly status: { readonly conditions: readonly { type: string; status: boolean; message: string }[] };
 }
 
-function isService(value: GrpcObject[string] | undefined): value is ServiceClientConstructor {
-  return typeof value === "function" && "service" in value;
-}
-
-/** The RuntimeService of a CRI socket. */
-class RuntimeService {
-  readonly #client: InstanceType<ServiceClientConstructor>;
-
-  constructor(socket: string) {
-    const definition = loadSync(join(import.meta.dirname, "cri.proto"), { longs: Number, defaults: true });
-    const runtime = loadPackageDefinition(definition).runtime;
-    const version = runtime !== undefined && "v1" in runtime ? runtime.v1 : undefined;
-    const service =
-      version !== undefined && typeof version === "object" && "RuntimeService" in version
-        ? version.RuntimeService
-        : undefined;
-    if (!isService(service)) throw new Error("cri.proto has no runtime.v1.RuntimeService");
-    this.#client = new service(`unix:${socket}`, credentials.createInsecure());
-  }
-
-  call<Answer>(method: string, request: unknown, timeoutMs = 120_000): Promise<Answer> {
-    const invoke: unknown = Reflect.get(this.#client, method);
-    if (typeof invoke !== "function") throw new Error(`cri.proto has no method ${method}`);
-    return new Promise((resolve, reject) => {
-      Reflect.apply(invoke, this.#client, [
-        request,
-        { deadline: Date.now() + timeoutMs },
-        (error: Error | null, answer: Answer) => (error === null ? resolve(answer) : reject(error)),
-      ]);
-    });
-  }
-
-  close(): void {
-    this.#client.close();
-  }
-}
-
 /** Socket paths may have 107 bytes; the config quotes paths as TOML strings, which JSON's are. */
 function configuration(
   directory: string,
@@ -141,7 +98,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 export class Containerd implements AsyncDisposable {
   readonly #directory: string;
   readonly #process: ChildProcess;
-  readonly #service: RuntimeService;
+  readonly #service: GrpcClient;
   readonly #cgroup = uniqueName("cri");
   readonly #ctr: string;
 
@@ -149,7 +106,8 @@ export class Containerd implements AsyncDisposable {
     this.#directory = directory;
     this.#process = process;
     this.#ctr = ctr;
-    this.#service = new RuntimeService(this.socket);
+    const runtime = grpcService(join(import.meta.dirname, "cri.proto"), "runtime.v1.RuntimeService");
+    this.#service = new GrpcClient(runtime, this.socket);
   }
 
   /** Path of the socket that serves CRI. */
