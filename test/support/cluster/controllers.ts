@@ -5,7 +5,7 @@ import type { ApiServer } from "./api-server.ts";
 import { controllerProgram } from "./binaries.ts";
 import { ServerProcess } from "./server-process.ts";
 
-/** What a DaemonSet, a Deployment and a certificate need, and what takes the taint away that a node has until it is ready. */
+/** What a DaemonSet, a Deployment, a certificate and a resource claim need, and what takes the taint away that a node has until it is ready. */
 const controllers = [
   "daemonset-controller",
   "deployment-controller",
@@ -16,6 +16,7 @@ const controllers = [
   "serviceaccount-controller",
   "root-ca-certificate-publisher-controller",
   "certificatesigningrequest-signing-controller",
+  "resourceclaim-controller",
 ];
 
 export class Controllers implements AsyncDisposable {

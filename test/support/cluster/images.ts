@@ -7,12 +7,11 @@ import { writeImageRoot } from "../../../tools/build/image.mjs";
 import { runOrThrow } from "../command.ts";
 import { imageConfig } from "../dockerfile.ts";
 import { buildImage } from "../oci-image.ts";
+import { busyboxImage } from "./manifests.ts";
 import type { ClusterNode } from "./node.ts";
 
 /** The image that the manifests of deploy/ name. */
 export const multusImage = "localhost/multus-wasm:0.1.0";
-/** The image of the pods in docs/examples, by its whole name. */
-const busyboxImage = "docker.io/library/busybox:1.37";
 
 /** The project's image, as the Dockerfile builds it. @param name as the manifests name it */
 export async function importMultusImage(node: ClusterNode, name: string): Promise<void> {

@@ -1,25 +1,29 @@
 /** A real kubelet on directories and loopback ports of its own, for a node whose containers a given containerd runs. */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { kubernetesProgram } from "./binaries.ts";
 import { ServerProcess } from "./server-process.ts";
 
-/** What a kubelet writes outside of its root directory, whatever it is told. */
-const otherPlaces = ["/var/lib/kubelet", "/var/log/containers"];
+/** Directories of `KubeletOptions.directory` by the places that a kubelet writes to outside of its root directory, whatever it is told. */
+const otherPlaces = {
+  "/var/lib/kubelet": "var-lib-kubelet",
+  "/var/log/containers": "log-containers",
+} as const;
 
 /**
- * Starts a command in a mount namespace where some places of the machine's own kubelet, $1, are empty: it would remove the sockets of a real one's device plugins, and
- * leave links to logs behind. What it mounts below its root directory, $0, containers see all the same.
+ * Starts a command in a mount namespace where some places of the machine's own kubelet are directories of the test's: it would remove the sockets of a real one's device
+ * plugins, and leave links to logs behind. $1: `PLACE:DIRECTORY`, blank separated. What it mounts below its root directory, $0, containers see all the same.
  */
 const elsewhere = `set -e
 mountpoint -q "$0" || mount --bind "$0" "$0"
 mount --make-shared "$0"
 exec unshare --mount --propagation unchanged sh -e -c '
-for directory in $1; do
-  mkdir -p "$directory"
-  mount --make-private "$(findmnt --noheadings --output TARGET --target "$directory")"
-  mount -t tmpfs tmpfs "$directory"
+for pair in $1; do
+  place=\${pair%%:*}
+  mkdir -p "$place"
+  mount --make-private "$(findmnt --noheadings --output TARGET --target "$place")"
+  mount --bind "\${pair#*:}" "$place"
 done
 shift
 exec "$@"' - "$@"`;
@@ -43,6 +47,11 @@ export function kubeletRoot(directory: string): string {
   return join(directory, "kubelet");
 }
 
+/** The directory that a kubelet has at /var/lib/kubelet: device plugins belong below it, wherever its root directory is. @param directory the kubelet's scratch directory */
+export function varLibKubelet(directory: string): string {
+  return join(directory, otherPlaces["/var/lib/kubelet"]);
+}
+
 export class Kubelet implements AsyncDisposable {
   readonly #options: KubeletOptions;
   readonly #process: ServerProcess;
@@ -56,7 +65,10 @@ export class Kubelet implements AsyncDisposable {
         "-c",
         elsewhere,
         this.#rootDirectory,
-        otherPlaces.filter((place) => !options.places?.includes(place)).join(" "),
+        Object.entries(otherPlaces)
+          .filter(([place]) => !options.places?.includes(place))
+          .map(([place, name]) => `${place}:${this.#path(name)}`)
+          .join(" "),
         kubernetesProgram("kubelet"),
         `--config=${this.#configFile}`,
         `--kubeconfig=${options.kubeconfig}`,
@@ -67,9 +79,15 @@ export class Kubelet implements AsyncDisposable {
       ],
       this.logFile,
     );
-    for (const directory of [this.#rootDirectory, this.staticPodDirectory]) {
+    const others = Object.values(otherPlaces).map((name) => this.#path(name));
+    for (const directory of [this.#rootDirectory, this.staticPodDirectory, ...others]) {
       mkdirSync(directory, { recursive: true });
     }
+    // Other than directories of device plugins, that of pod-resources is below the root directory; a node has both below /var/lib/kubelet.
+    symlinkSync(
+      join(this.#rootDirectory, "pod-resources"),
+      join(varLibKubelet(options.directory), "pod-resources"),
+    );
     // Its JSON is YAML.
     writeFileSync(this.#configFile, JSON.stringify(this.#configuration(), undefined, 2));
   }

@@ -2,6 +2,9 @@
 
 import { pauseImageName } from "../pause-image.ts";
 
+/** The image of the pods in docs/examples, by its whole name. */
+export const busyboxImage = "docker.io/library/busybox:1.37";
+
 export interface PodManifest {
   readonly namespace: string;
   readonly name: string;
@@ -44,6 +47,51 @@ export function podManifest(pod: PodManifest): string {
     "      imagePullPolicy: Never",
     "",
   ].join("\n");
+}
+
+/** A container of a pod that asks for devices. */
+export interface DeviceContainer {
+  readonly name: string;
+  /** `init` ends at once (busybox has to be on the node), `sidecar` is an init container that goes on running. */
+  readonly kind?: "init" | "sidecar" | "container";
+  /** Devices by resource. */
+  readonly devices?: Readonly<Record<string, number>>;
+  /** Names within the pod of claims. */
+  readonly claims?: readonly string[];
+}
+
+export interface DevicePod extends PodManifest {
+  readonly containers: readonly DeviceContainer[];
+  /** `spec.resourceClaims`. */
+  readonly resourceClaims?: readonly Readonly<Record<string, string>>[];
+}
+
+/** A pod whose containers ask for devices, as JSON, which is YAML. Without `nodeName` the scheduler places it. */
+export function devicePodManifest(pod: DevicePod): string {
+  const { namespace, name, annotations = {}, nodeName, resourceClaims = [] } = pod;
+  const container = ({ name: of, kind, devices = {}, claims = [] }: DeviceContainer) => ({
+    name: of,
+    imagePullPolicy: "Never",
+    ...(kind === "init" ? { image: busyboxImage, command: ["true"] } : { image: pauseImageName }),
+    ...(kind === "sidecar" ? { restartPolicy: "Always" } : {}),
+    resources: { limits: devices, claims: claims.map((claim) => ({ name: claim })) },
+  });
+  const isInit = ({ kind = "container" }: DeviceContainer) => kind !== "container";
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { namespace, name, annotations },
+    spec: {
+      ...(nodeName === undefined ? {} : { nodeName }),
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: 2,
+      tolerations: [{ operator: "Exists" }],
+      resourceClaims,
+      initContainers: pod.containers.filter(isInit).map(container),
+      containers: pod.containers.filter((each) => !isInit(each)).map(container),
+    },
+  });
 }
 
 /** @param config `spec.config`; text is taken as it is, broken JSON too */

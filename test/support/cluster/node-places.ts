@@ -12,3 +12,6 @@ export const nodePlaces = [
 ] as const;
 
 export type NodePlace = (typeof nodePlaces)[number] | "/run";
+
+/** Where plugins and multus leave what they know of devices, by the multi-network specification; of a node that hands out devices. */
+export const deviceInformationPlace = "/run/k8s.cni.cncf.io";

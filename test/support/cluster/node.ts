@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -28,9 +29,9 @@ import { ApiServer } from "./api-server.ts";
 import { containerdProgram } from "./binaries.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { HostPlaces } from "./host-places.ts";
-import { Kubelet, kubeletRoot } from "./kubelet.ts";
+import { Kubelet, kubeletRoot, varLibKubelet } from "./kubelet.ts";
 import { nadManifest, podManifest } from "./manifests.ts";
-import type { NodePlace } from "./node-places.ts";
+import { deviceInformationPlace, type NodePlace } from "./node-places.ts";
 import { inPodWith } from "./service-account-files.ts";
 import { ServiceAddress } from "./service-address.ts";
 
@@ -74,6 +75,11 @@ export interface ClusterNodeOptions {
    * plugins and the cluster network's configuration in them; pods in the host's network reach the API server at its Service's address, also with certificates of theirs.
    */
   readonly bare?: boolean;
+  /**
+   * The daemon sees the kubelet's directories at /var/lib/kubelet, and daemon and plugins directories of the node's own at /run/k8s.cni.cncf.io. A bare node has them there
+   * anyway.
+   */
+  readonly devices?: boolean;
   /** Told of every step of the start when it is done. */
   readonly onStep?: (step: string, milliseconds: number) => void;
   /** Told of what the daemon logs, as it comes. */
@@ -97,6 +103,22 @@ export interface ClusterPod {
   };
   readonly status: {
     readonly phase: string;
+    /** Of a pod that the kubelet has refused. */
+    readonly reason?: string;
+    /** The claims that were made of templates, by their names within the pod. */
+    readonly resourceClaimStatuses?: readonly {
+      readonly name: string;
+      readonly resourceClaimName?: string;
+    }[];
+    /** The claim that the scheduler made for resources of device classes. */
+    readonly extendedResourceClaimStatus?: {
+      readonly resourceClaimName: string;
+      readonly requestMappings: readonly {
+        readonly containerName: string;
+        readonly resourceName: string;
+        readonly requestName: string;
+      }[];
+    };
     readonly podIPs?: readonly { readonly ip: string }[];
     readonly containerStatuses?: readonly {
       readonly ready: boolean;
@@ -128,7 +150,11 @@ interface NodeCondition {
 }
 
 interface NodeObject {
-  readonly status?: { readonly conditions?: readonly NodeCondition[] };
+  readonly status?: {
+    readonly conditions?: readonly NodeCondition[];
+    /** Quantities by resource. */
+    readonly allocatable?: Readonly<Record<string, string>>;
+  };
 }
 
 /** What a node has of pods, beyond a test node's traces. */
@@ -200,6 +226,9 @@ class NodeFiles {
   }
   get containerdDirectory(): string {
     return join(this.directory, "cri");
+  }
+  get deviceInformation(): string {
+    return join(this.directory, "device-information");
   }
 
   /** host-local with this node's data directory. @param subnets CIDRs, one of a family */
@@ -277,7 +306,7 @@ class NodeFiles {
       "/opt/cni/bin": this.runtimeBinDir,
       "/run": this.runDir,
       "/var/lib/cni": dirname(this.cniDir),
-      "/var/lib/kubelet": join(this.directory, "var-lib-kubelet"),
+      "/var/lib/kubelet": varLibKubelet(this.directory),
     };
   }
 
@@ -331,7 +360,7 @@ export class ClusterNode implements AsyncDisposable {
       for (const { pid } of onDemandDaemons()) process.kill(pid, "SIGKILL");
       while (onDemandDaemons().length > 0) await sleep(20);
     });
-    const { bare = false, keepsRuntimeFile = false } = options;
+    const { bare = false, devices = false, keepsRuntimeFile = false } = options;
     const files = new NodeFiles(scratch.path);
     const keptKeys = keepsRuntimeFile ? files.writeKept() : {};
     if (bare) files.writeBare();
@@ -354,11 +383,21 @@ export class ClusterNode implements AsyncDisposable {
     };
     let daemon: Daemon | undefined;
     let through: readonly string[] = [];
+    let runtimeThrough: readonly string[] = [];
     if (bare) {
       resources.use(await ServiceAddress.start(network, join(scratch.path, "service.sock"), api.port));
       const shared = [files.containerdDirectory, kubeletRoot(scratch.path), files.runDir];
       through = resources.use(new HostPlaces(files.places, shared)).through;
+      runtimeThrough = through;
     } else {
+      let volumes: Readonly<Record<string, string>> = {};
+      if (devices) {
+        const information = { [deviceInformationPlace]: files.deviceInformation };
+        const shared = [files.containerdDirectory, kubeletRoot(scratch.path)];
+        runtimeThrough = resources.use(new HostPlaces(information, shared)).through;
+        volumes = { ...information, "/var/lib/kubelet": varLibKubelet(scratch.path) };
+        mkdirSync(varLibKubelet(scratch.path));
+      }
       const { namespace, name } = serviceAccount;
       const credentials = api.serviceAccountFiles(namespace, await api.createToken(namespace, name));
       const own = resources.use(
@@ -369,7 +408,7 @@ export class ClusterNode implements AsyncDisposable {
             MULTUS_NODE_NAME: nodeName,
             ...(keepsRuntimeFile ? ownDaemonSet : {}),
           },
-          through: inPodWith(credentials.directory),
+          through: inPodWith(credentials.directory, volumes),
           ...(options.onLog && { onOutput: options.onLog }),
         }),
       );
@@ -385,7 +424,7 @@ export class ClusterNode implements AsyncDisposable {
             ? (["/opt/cni/bin", "/etc/cni/net.d"] as const)
             : ([files.runtimeBinDir, files.runtimeConfDir] as const)),
           {
-            through,
+            through: runtimeThrough,
             ownRun: bare,
             ...(options.containerd === "2.4"
               ? { programDirectory: dirname(containerdProgram("containerd")) }
@@ -448,6 +487,22 @@ export class ClusterNode implements AsyncDisposable {
   /** Everything of the node's own is below it. */
   get directory(): string {
     return this.#files.directory;
+  }
+  /** The kubelet's `--root-dir`. */
+  get kubeletRoot(): string {
+    return kubeletRoot(this.directory);
+  }
+  /** Where the kubelet has its socket for device plugins, theirs, and its checkpoint; the kubelet itself sees it below /var/lib/kubelet. */
+  get devicePluginDirectory(): string {
+    return join(varLibKubelet(this.directory), "device-plugins");
+  }
+  /** Path of the socket by which the kubelet tells the devices of pods. */
+  get podResourcesSocket(): string {
+    return join(this.kubeletRoot, "pod-resources", "kubelet.sock");
+  }
+  /** What daemon and plugins of a node with `devices` see at /run/k8s.cni.cncf.io. */
+  get deviceInformationDirectory(): string {
+    return this.#files.deviceInformation;
   }
   get cniDir(): string {
     return this.#files.cniDir;
@@ -647,9 +702,29 @@ export class ClusterNode implements AsyncDisposable {
     return this.until(`network-status of ${namespace}/${name}`, () => this.networkStatus(namespace, name));
   }
 
+  async #object(): Promise<NodeObject | undefined> {
+    return this.#get<NodeObject>(`/api/v1/nodes/${nodeName}`);
+  }
+
   async #readiness(): Promise<NodeCondition | undefined> {
-    const node = await this.#get<NodeObject>(`/api/v1/nodes/${nodeName}`);
-    return node?.status?.conditions?.find(({ type }) => type === "Ready");
+    return (await this.#object())?.status?.conditions?.find(({ type }) => type === "Ready");
+  }
+
+  /** Waits until the node object offers so many devices of a resource. @param count 0: also none at all */
+  async untilAllocatable(resource: string, count: number): Promise<void> {
+    await this.until(`node ${nodeName} to offer ${count} of ${resource}`, async () => {
+      const { allocatable } = (await this.#object())?.status ?? {};
+      return Number(allocatable?.[resource] ?? 0) === count;
+    });
+  }
+
+  /** Ends the kubelet and starts it again; pods go on running. Device plugins have to register again. */
+  async restartKubelet(): Promise<void> {
+    await this.kubelet.stop();
+    // They stay behind; the node object still says ready.
+    const sockets = [this.podResourcesSocket, join(this.devicePluginDirectory, "kubelet.sock")];
+    for (const socket of sockets) rmSync(socket, { force: true });
+    await this.kubelet.start(async () => sockets.every((socket) => existsSync(socket)));
   }
 
   /** Does the node object say that the node is ready? */

@@ -4,10 +4,10 @@
  */
 
 import { MountPoints } from "./host-places.ts";
-import { nodePlaces } from "./node-places.ts";
+import { deviceInformationPlace, nodePlaces } from "./node-places.ts";
 
 /** @returns what removes those that it made */
 export default function keepPlaces(): () => void {
-  const places = new MountPoints(nodePlaces);
+  const places = new MountPoints([...nodePlaces, deviceInformationPlace]);
   return () => places[Symbol.dispose]();
 }

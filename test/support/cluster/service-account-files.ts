@@ -43,9 +43,27 @@ export class ServiceAccountFiles {
 /**
  * Words before a command that start it as if in a pod: service account files are where the kubelet mounts them, in a mount namespace that ends with the command.
  * @param directory the service account's files
+ * @param volumes further directories by the places that they are mounted at; those outside of /run have to be there
  */
-export function inPodWith(directory: string): readonly string[] {
+export function inPodWith(
+  directory: string,
+  volumes: Readonly<Record<string, string>> = {},
+): readonly string[] {
   const place = "/run/secrets/kubernetes.io/serviceaccount";
-  const script = `mount -t tmpfs tmpfs /run && mkdir -p ${place} && mount --bind "$0" ${place} && exec "$@"`;
-  return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, directory];
+  const script = `set -e
+mount -t tmpfs tmpfs /run
+mkdir -p ${place}
+mount --bind "$0" ${place}
+while [ "$1" != -- ]; do
+  mkdir -p "$1"
+  mount --bind "$2" "$1"
+  shift 2
+done
+shift
+exec "$@"`;
+  return [
+    ...["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, directory],
+    ...Object.entries(volumes).flat(),
+    "--",
+  ];
 }
