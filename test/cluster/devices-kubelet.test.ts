@@ -152,6 +152,15 @@ test("a pod that the kubelet has not: Get fails and names it", async () => {
   });
 });
 
+test("more than a hundred questions a second: the kubelet refuses some, with a code of their own", async () => {
+  const asked = Array.from({ length: 300 }, () => client.get("default", "web"));
+  const outcomes = await Promise.allSettled(asked);
+  const refusals = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
+  expect(refusals.length).toBeGreaterThan(0);
+  expect(refusals.length).toBeLessThan(asked.length);
+  for (const { code, details } of refusals) expect([code, details]).toEqual([8, "rejected by rate limit"]);
+});
+
 test("a kubelet that is restarted: running pods keep their devices, new ones are refused until the plugin registers again", async () => {
   const before = await devicesOf("web");
   await node.restartKubelet();
