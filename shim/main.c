@@ -10,7 +10,7 @@
 
 static const struct program multus = {
     .name = "multus",
-    .purpose = "CNI plugin that attaches a pod to several networks",
+    .purpose = "attaches a pod to several networks",
     .help = "\n"
             "A container runtime runs it with CNI_COMMAND and the other CNI_ variables set and a network\n"
             "configuration on stdin. It passes the request to multusd on /run/multus/multus.sock (or\n"

@@ -11,7 +11,7 @@
 
 static const struct program passthru = {
     .name = "passthru",
-    .purpose = "CNI plugin that hands on the result of the plugin before it",
+    .purpose = "hands on the result of the plugin before it",
     .help = "",
 };
 

@@ -38,9 +38,12 @@ static enum flags meaning(const char *argument) {
   return FLAGS_UNKNOWN;
 }
 
+/* multusctl knows every release of this binary by this text (src/ctl/node/program.ts). It may not be put together at run time. */
+#define MARK " (multus-wasm): CNI plugin"
+
 static int print_about(const struct program *program, int fd, const char *help) {
   struct buffer text = {0};
-  buffer_say(&text, program->name, " ", version_of_shim, " (multus-wasm): ", program->purpose, "\nCNI spec versions supported: ");
+  buffer_say(&text, program->name, " ", version_of_shim, MARK " that ", program->purpose, "\nCNI spec versions supported: ");
   version_append_supported(&text);
   buffer_say(&text, "\n", help);
   return print_text(fd, &text);

@@ -7,7 +7,7 @@ enum { EXIT_USAGE = 2 };
 
 struct program {
   const char *name;
-  /* Behind the version, in the text about it. */
+  /* Behind "CNI plugin that", in the text about it. */
   const char *purpose;
   /* The usage, which --help prints behind that text; may be empty. */
   const char *help;
