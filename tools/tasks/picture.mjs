@@ -27,7 +27,7 @@ const about = {
   "runtime-config": "00-multus.conf, kept in step",
   telemetry: "traces",
   multus: "what Multus adds to CNI",
-  "multus/commands": "attach, detach, check, gc, hot-plug",
+  "multus/commands": "attach, del, check, gc, status, hot-plug",
   "multus/background": "work of no request",
   "multus/state": "what a container has on disk",
   "multus/spool": "DELs that shims recorded, and their replay",

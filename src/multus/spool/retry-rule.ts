@@ -8,7 +8,7 @@ const triesOfRuntime = 3;
 /** Nor when the first one that failed is so many milliseconds ago. */
 const patienceMs = 2 * 60_000;
 
-/** Tries of a record where no network of its container has a result: with the pauses between them that is 20 minutes, enough for an API server that was away. */
+/** Replays of a record where no network of its container has a result: with the pauses before them that is 41 minutes, enough for an API server that was away. */
 const triesWithoutResult = 8;
 
 /** After so many tries a record is set aside: with the pauses between them that is a day. With `triesOfCrash` they stay below 100, as names have two digits for them. */

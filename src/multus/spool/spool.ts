@@ -1,6 +1,6 @@
 /**
  * The spool of DELs that shims recorded because no daemon was there, or because they fail (docs/wire.md, "DELs while no daemon is there", "DELs that fail"): names of its files, and
- * numbers for those that report on it. Replay of the records is in src/multus/spool/, which is loaded only where something is recorded.
+ * numbers for those that report on it. The replay is in replay.ts, attempt.ts and own-records.ts beside it, which are loaded only where something is recorded.
  */
 
 import { accessSync, constants, lstatSync, readdirSync } from "node:fs";

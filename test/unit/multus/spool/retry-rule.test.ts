@@ -1,7 +1,13 @@
 /** When a recorded DEL is tried again. */
 
 import { expect, test } from "vitest";
-import { dueAt, mostTries, triesLeftOf, triesOfCrash } from "../../../../src/multus/spool/retry-rule.ts";
+import {
+  dueAt,
+  isTriedEnoughWithoutResult,
+  mostTries,
+  triesLeftOf,
+  triesOfCrash,
+} from "../../../../src/multus/spool/retry-rule.ts";
 
 const now = 1_800_000_000_000;
 
@@ -30,6 +36,18 @@ test("all tries with their pauses take a day", () => {
   const hours = (time - now) / 3_600_000;
   expect(hours).toBeGreaterThan(23.5);
   expect(hours).toBeLessThan(24.5);
+});
+
+test("a container that was never attached is given up at its eighth replay, after 41 minutes", () => {
+  let time = now;
+  let tries = 1;
+  for (;;) {
+    time = dueAt(tries, time, time);
+    if (isTriedEnoughWithoutResult(triesLeftOf(tries))) break;
+    tries += 1;
+  }
+  expect(tries).toBe(8);
+  expect(Math.round((time - now) / 60_000)).toBe(41);
 });
 
 test("the last try is known as the last; one that was brought back by hand has one", () => {
