@@ -120,6 +120,7 @@ test("no file of multus uses a floor above its own", () => {
 const sharedByCommands: Readonly<Record<string, readonly string[]>> = {
   cluster: ["configuration", "text", "command"],
   node: ["command"],
+  scratch: ["configuration", "node", "command"],
   configuration: ["node", "text"],
   text: [],
   command: [],

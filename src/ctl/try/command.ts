@@ -4,10 +4,10 @@ import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { UserError } from "../command/user-error.ts";
 import { usualBinDirs } from "../node/installation.ts";
+import type { ScratchNode } from "../scratch/scratch.ts";
 import { formatMilliseconds } from "../text/quantities.ts";
 import { type Column, formatTable } from "../text/table.ts";
 import type { CommandReport, InterfaceReport, TrialReport } from "./report.ts";
-import type { ScratchNode } from "./scratch.ts";
 import { type TrialObserver, type TryOptions, tryNetworks } from "./trial.ts";
 
 /** A shell's exit code of a program that Ctrl-C ended. */

@@ -11,15 +11,20 @@ import { Interrupted, Interruption, orInterrupted, untilInterrupted } from "../c
 import { UserError } from "../command/user-error.ts";
 import { readAttachments } from "../node/attachments.ts";
 import { daemonStatusOf } from "../node/daemon-socket.ts";
-import { adviceFor, readPluginError } from "./advice.ts";
-import { TrialDaemon } from "./daemon.ts";
-import { linksOf } from "./iproute.ts";
+import { adviceFor, readPluginError } from "../scratch/advice.ts";
+import { TrialDaemon } from "../scratch/daemon.ts";
+import { linksOf } from "../scratch/iproute.ts";
+import { type NetworkOptions, prepareNetworks, type TrialNetworks } from "../scratch/networks.ts";
+import {
+  filesOfContainer,
+  remainingProcesses,
+  remainsOfAttachments,
+  remainsOfScratch,
+} from "../scratch/remains.ts";
+import { ScratchRuntime } from "../scratch/runtime.ts";
+import { ScratchNode } from "../scratch/scratch.ts";
 import { addTimes } from "./network-times.ts";
-import { type NetworkOptions, prepareNetworks, type TrialNetworks } from "./networks.ts";
-import { filesOfContainer, remainingProcesses, remainsOfAttachments, remainsOfScratch } from "./remains.ts";
 import { type CommandReport, type InterfaceReport, median, type TrialReport } from "./report.ts";
-import { ScratchRuntime } from "./runtime.ts";
-import { ScratchNode } from "./scratch.ts";
 
 export interface TryOptions extends NetworkOptions {
   /** Links to create on the scratch node, besides those that the networks' files name. */

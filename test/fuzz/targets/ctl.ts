@@ -5,7 +5,7 @@ import { readContainerdCni } from "../../../src/ctl/doctor/containerd.ts";
 import { readCrioNetwork } from "../../../src/ctl/doctor/crio.ts";
 import { tomlEntries } from "../../../src/ctl/doctor/toml.ts";
 import { isOurKubeconfig } from "../../../src/ctl/install/kubeconfig-text.ts";
-import { readPluginError } from "../../../src/ctl/try/advice.ts";
+import { readPluginError } from "../../../src/ctl/scratch/advice.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { goldenConfigs, goldenNetconfs } from "../engine/golden.ts";
 import { type FuzzTarget, must, mustKeepPrototypes } from "../engine/target.ts";
@@ -60,7 +60,7 @@ export const validateTarget: FuzzTarget = {
 
 export const printedTarget: FuzzTarget = {
   name: "ctl/printed",
-  covers: ["src/ctl/try/advice.ts readPluginError"],
+  covers: ["src/ctl/scratch/advice.ts readPluginError"],
   seeds: () => [
     '{"cniVersion":"1.0.0","code":7,"msg":"x","details":"y"}',
     "panic: x",

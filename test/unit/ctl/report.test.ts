@@ -1,6 +1,6 @@
 /** How try reports times and errors. */
 import { describe, expect, it } from "vitest";
-import { adviceFor, readPluginError } from "../../../src/ctl/try/advice.ts";
+import { adviceFor, readPluginError } from "../../../src/ctl/scratch/advice.ts";
 import { median } from "../../../src/ctl/try/report.ts";
 
 describe("median", () => {
