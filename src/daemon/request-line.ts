@@ -8,13 +8,14 @@ import type { Logger } from "../log/logger.ts";
 import { bounded } from "../log/quoted.ts";
 import type { Pause } from "../multus/request/pause.ts";
 import type { HandledRequest } from "../multus/request/report.ts";
+import type { DelegateRun } from "../telemetry/delegate-run.ts";
 import { ObservedExecutor } from "../telemetry/observed-executor.ts";
 import { Tracer } from "../telemetry/tracer.ts";
 import type { Admission, Turn } from "./admission.ts";
 import type { IdleEnd } from "./idle-end.ts";
 import type { Observer } from "./observer.ts";
 import { podNamespaceIn } from "./pod-namespace.ts";
-import type { RecentRequests } from "./recent-requests.ts";
+import { mostPlugins, type RecentRequests } from "./recent-requests.ts";
 import { logRequest } from "./request-log.ts";
 import type { RequestLoggers } from "./request-loggers.ts";
 import { Stopping } from "./stopping.ts";
@@ -167,15 +168,20 @@ export class RequestLine {
     const started = trace.began.monotonic;
     const id = this.#tracer.idFor(trace);
     const ownLog = id === "" ? log : log.with({ trace: id });
-    const observed = new ObservedExecutor(executor, trace, this.#onRun);
+    const runs: DelegateRun[] = [];
+    const observed = new ObservedExecutor(executor, trace, (run) => {
+      if (runs.length < mostPlugins) runs.push(run);
+      this.#onRun?.(run);
+    });
     this.#options.idleEnd?.begun(request.command);
     try {
       const handled = await handle(request, observed, ownLog, pause, arrived);
-      this.#options.recent?.note(request, handled, performance.now() - arrived);
+      const queue = started - arrived;
+      this.#options.recent?.note(request, handled, { queue, total: performance.now() - arrived, runs });
       handled.report.trace = id;
       this.#tracer.end(trace, request, handled, arrived);
       const total = performance.now() - arrived;
-      this.observer?.answered(request.command, handled, { queue: started - arrived, total });
+      this.observer?.answered(request.command, handled, { queue, total });
       return handled;
     } finally {
       this.#options.idleEnd?.ended(request.command);

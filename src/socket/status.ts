@@ -29,6 +29,23 @@ export interface RequestTiming extends RecentRequest {
     readonly ifName: string;
     readonly milliseconds: number;
   }[];
+  /** Of `milliseconds`, until a slot was free. A daemon of an older build does not say it. */
+  readonly queueMilliseconds?: number;
+  /** Milliseconds by phase (docs/metrics.md), in the order in which they began. A daemon of an older build does not say it. */
+  readonly phases?: Readonly<Record<string, number>>;
+  /** Runs of plugins, in the order of their ends; 128 at most. A daemon of an older build does not say it. */
+  readonly plugins?: readonly PluginTiming[];
+}
+
+/** A run of a plugin to its end. */
+export interface PluginTiming {
+  /** Type of the plugin. */
+  readonly plugin: string;
+  /** CNI_COMMAND and CNI_IFNAME; "" where it has none. */
+  readonly command: string;
+  readonly ifName: string;
+  /** Spawn to exit of its process. */
+  readonly milliseconds: number;
 }
 
 /** Requests of one kind. */
@@ -95,6 +112,6 @@ export interface DaemonStatus<Cluster> {
   readonly missingNetworks?: readonly MissingPodStatus[];
   /** The newest first; 20 at most. */
   readonly failures: readonly RecentFailure[];
-  /** The newest first; 20 at most. A daemon of an older build does not say it. */
+  /** The newest first; 128 at most, and more than 20 only while they are short. A daemon of an older build does not say it. */
   readonly timings?: readonly RequestTiming[];
 }

@@ -15,6 +15,8 @@ export interface DelegateRun {
   readonly start: number;
   readonly end: number;
   readonly outcome: RunOutcome;
+  /** Spawn to exit of the plugin's process, as the other end measured it, milliseconds; undefined where it did not run to its end. */
+  readonly processMilliseconds: number | undefined;
   /** "" where it is no span. */
   readonly spanId: string;
 }

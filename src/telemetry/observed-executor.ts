@@ -22,17 +22,22 @@ export class ObservedExecutor extends ForwardingExecutor {
     const spanId = this.#trace.isRecorded ? newSpanId() : "";
     const start = performance.now();
     let outcome: RunOutcome = "not-run";
+    let processMilliseconds: number | undefined;
     try {
       const env = { ...run.env, ...this.#trace.environment(spanId) };
       const ended = await this.next.runPlugin({ ...run, env });
       outcome = ended.exitCode === 0 ? "ok" : "failed";
+      processMilliseconds = ended.milliseconds;
       return ended;
     } catch (error) {
       if (error instanceof ExecutorError) outcome = error.code;
       throw error;
     } finally {
       const { CNI_COMMAND: command = "", CNI_IFNAME: ifName = "" } = run.env;
-      const seen = { plugin: run.plugin, command, ifName, start, end: performance.now(), outcome, spanId };
+      const seen = {
+        ...{ plugin: run.plugin, command, ifName, start, end: performance.now() },
+        ...{ outcome, processMilliseconds, spanId },
+      };
       if (spanId !== "") this.#trace.runs.push(seen);
       this.#onRun?.(seen);
     }

@@ -41,7 +41,15 @@ test("the metrics keep to Prometheus' conventions", async () => {
   report.phases.set("plan", 1);
   const error = new CniError(7, "no");
   observer.answered("ADD", { exitCode: 1, stdout: Buffer.of(), report, error }, { queue: 1, total: 2 });
-  const run = { command: "ADD", ifName: "eth0", start: 0, end: 1, outcome: "ok", spanId: "" } as const;
+  const run = {
+    command: "ADD",
+    ifName: "eth0",
+    start: 0,
+    end: 1,
+    outcome: "ok",
+    processMilliseconds: 1,
+    spanId: "",
+  } as const;
   observer.delegateRan({ ...run, plugin: 'odd "name"\n\\' });
   expect(await promtool(["check", "metrics"], await text())).toBe("");
 });

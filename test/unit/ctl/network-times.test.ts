@@ -13,7 +13,7 @@ function answer(recent: RecentRequests, command: string, containerId: string, fa
   const error = failed ? new CniError(7, "no") : undefined;
   const request = { command, containerId, netns: "", ifName: "eth0", args: "", path: "" };
   const handled = { exitCode: 0, stdout: new Uint8Array(), report, error };
-  recent.note({ ...request, config: new Uint8Array() }, handled, 20);
+  recent.note({ ...request, config: new Uint8Array() }, handled, { queue: 0, total: 20, runs: [] });
 }
 
 describe("addTimes", () => {

@@ -33,6 +33,7 @@ beforeAll(async () => {
     start: 0,
     end: 1,
     outcome: "ok",
+    processMilliseconds: 1,
     spanId: "",
   });
   for (const line of (await text()).split("\n")) {

@@ -91,6 +91,7 @@ describe("counters", () => {
       start: 1000,
       end: 1250,
       outcome: "ok",
+      processMilliseconds: 1,
       spanId: "",
     } as const;
     observer.delegateRan({ ...run, plugin: "macvlan" });

@@ -93,6 +93,11 @@ test("runs are told of with their outcome, whether they are recorded or not", as
       ["missing", "ADD", "net2", "not-found"],
     ]);
     for (const { start, end } of seen) expect(end).toBeGreaterThanOrEqual(start);
+    expect(seen.map(({ processMilliseconds }) => typeof processMilliseconds)).toEqual([
+      "number",
+      "number",
+      "undefined",
+    ]);
   }
 });
 
@@ -106,7 +111,7 @@ test("a request becomes spans: itself, its phases, its networks in them, its plu
   report.timeline.push({ phase: "undo", start: began + 30, end: began + 40 });
   report.networks.push({ name: "cluster", ifName: "eth0", start: began + 2, milliseconds: 10 });
   report.networks.push({ name: "default/mv", ifName: "net1", start: began + 12, milliseconds: 18 });
-  const run = { command: "ADD", outcome: "ok" } as const;
+  const run = { command: "ADD", outcome: "ok", processMilliseconds: 1 } as const;
   trace.runs.push({
     ...run,
     plugin: "bridge",
