@@ -1,5 +1,5 @@
 /**
- * Builds build/: wasm kernels, shim, validators, bundles, notices, each only where its inputs have changed since it was last built; the shim for each
+ * Builds build/: wasm kernels, shim, validators, protos, bundles, notices, each only where its inputs have changed since it was last built; the shim for each
  * architecture only when asked to by name.
  * `node tools/build.mjs [--force] [--quiet] [--without STEP] [STEP…]`
  */
@@ -11,7 +11,7 @@ import { parseTaskArguments } from "./setup/arguments.mjs";
 import { projectDirectory } from "./setup/project.mjs";
 import { describeUnwritable } from "./setup/unwritable.mjs";
 
-/** In the order that they are built: bundles contain what validators made. */
+/** In the order that they are built: bundles contain what validators and protos made. */
 const steps = [
   {
     name: "wasm",
@@ -41,11 +41,19 @@ const steps = [
     build: async () => (await import("./build/validators.mjs")).buildValidators(),
   },
   {
+    name: "protos",
+    inputs: ["src", "tools/build/protos.mjs", "package-lock.json"],
+    concerns: (file) => !file.startsWith("src/") || file.endsWith(".proto"),
+    outputs: ["build/protos"],
+    build: async () => (await import("./build/protos.mjs")).buildProtos(),
+  },
+  {
     name: "bundles",
     inputs: [
       "src",
       "tools/build/bundles.mjs",
       "tools/build/validators.mjs",
+      "tools/build/protos.mjs",
       "package.json",
       "package-lock.json",
     ],

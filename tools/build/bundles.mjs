@@ -4,6 +4,7 @@ import { chmod, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { buildProtos } from "./protos.mjs";
 import { buildValidators } from "./validators.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -19,7 +20,7 @@ const banner = `#!/usr/bin/env node
 import { createRequire as makeRequire } from "node:module";
 const require = makeRequire(import.meta.url);`;
 
-/** Imports of @kubernetes/client-node that reading a kubeconfig does not need: the names that are imported of each module. */
+/** Imports that are not needed, of @kubernetes/client-node to read a kubeconfig: the names that are imported of each module. */
 const leftOut = new Map([
   ["./gen/index.js", ["createConfiguration", "ServerConfiguration"]],
   ["./gen/rxjsStub.js", ["of"]],
@@ -110,6 +111,7 @@ export const bundleOptions = {
  */
 export async function buildBundles() {
   await buildValidators();
+  await buildProtos();
   await build({
     ...bundleOptions,
     entryPoints: Object.entries(entryPoints).map(([out, path]) => ({ in: path, out })),
