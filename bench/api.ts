@@ -1,12 +1,12 @@
 /** ADD and DEL of a pod of a real cluster: networks from the API, network-status and events into it. Compared with the delegates alone and with peers, as in attach.ts. */
 
+import { type Summary, summarize } from "../src/ctl/bench/statistics.ts";
 import { type AttachCase, attachCases, measureCases, type Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
 import { BenchCluster } from "./cluster.ts";
 import { type Delays, inCluster } from "./in-cluster.ts";
 import { relay } from "./relay.ts";
 import type { AttachRow } from "./rounds.ts";
-import { type Summary, summarize } from "./statistics.ts";
 import {
   delegatesAlone,
   multusWasm,

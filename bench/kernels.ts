@@ -1,11 +1,11 @@
 /** Measures every kernel against its TypeScript twin. */
 
 import { Bench } from "tinybench";
+import { summarize } from "../src/ctl/bench/statistics.ts";
 import { loadKernels } from "../src/kernels/load.ts";
 import type { KernelCase } from "./kernel-cases/case.ts";
 import { configCases } from "./kernel-cases/config.ts";
 import { resultCases } from "./kernel-cases/result.ts";
-import { summarize } from "./statistics.ts";
 
 /** One kernel at one size. Times are medians, of one call. */
 export interface KernelRow {

@@ -1,6 +1,7 @@
 /** Compares ADD in a small and a large cluster, by two alternating daemons: the cost of many unrelated objects for a pod, and the daemon's memory. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { medianInterval, type Summary, summarize } from "../src/ctl/bench/statistics.ts";
 import { createCrowd } from "../test/support/cluster/crowd.ts";
 import type { Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
@@ -8,7 +9,6 @@ import { BenchCluster, nodeName } from "./cluster.ts";
 import { inCluster } from "./in-cluster.ts";
 import { freeNetworks, selection } from "./networks.ts";
 import { interleave, podsBefore, warmUps } from "./rounds.ts";
-import { medianInterval, type Summary, summarize } from "./statistics.ts";
 import { multusWasm, type Subject } from "./subjects.ts";
 
 /** How much there is in a cluster, and on the node. */

@@ -1,11 +1,11 @@
 /** The results of the benchmarks: as tables for a terminal, and as a plot. */
 
+import { barChart } from "../src/ctl/bench/plot/bar-chart.ts";
 import { type Column, formatTable } from "../src/ctl/text/table.ts";
 import type { ApiReport } from "./api.ts";
 import type { DensityReport } from "./density.ts";
 import type { KernelRow } from "./kernels.ts";
 import type { ObjectsReport } from "./objects.ts";
-import { barChart } from "./plot.ts";
 import type { AttachRow } from "./rounds.ts";
 
 /** Words lean left, numbers right. */

@@ -11,11 +11,11 @@ import {
   missedTwice,
 } from "../../../bench/gate.ts";
 import type { ObjectsReport } from "../../../bench/objects.ts";
-import { barChart } from "../../../bench/plot.ts";
 import type { AttachRow, Overhead } from "../../../bench/rounds.ts";
 import { ownName, parsePeer } from "../../../bench/subjects.ts";
+import { barChart } from "../../../src/ctl/bench/plot/bar-chart.ts";
 
-const summary = { count: 60, median: 10, spread: 1, p99: 12 };
+const summary = { count: 60, median: 10, spread: 1, p90: 11, p99: 12 };
 
 function row(networks: number, overhead: Overhead | undefined, subject = ownName): AttachRow {
   return { delegates: "free", networks, command: "ADD", subject, wall: summary, cpu: 1, overhead };

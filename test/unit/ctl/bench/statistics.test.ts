@@ -2,11 +2,11 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { medianInterval, summarize } from "../../../bench/statistics.ts";
+import { medianInterval, summarize } from "../../../../src/ctl/bench/statistics.ts";
 
 test("median, quartiles and p99 of a known series, in whatever order it came", () => {
   const values = Array.from({ length: 101 }, (_, index) => (index * 37) % 101);
-  expect(summarize(values)).toEqual({ count: 101, median: 50, spread: 50, p99: 99 });
+  expect(summarize(values)).toEqual({ count: 101, median: 50, spread: 50, p90: 90, p99: 99 });
 });
 
 test("between two values the median is their middle", () => {
