@@ -2,13 +2,13 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 import { daemonCommand } from "../node/installation.ts";
-import type { ScratchNode } from "./scratch.ts";
+import { daemonConfiguration, type ScratchNode } from "./scratch.ts";
 
 /** Time limits in milliseconds for the daemon to create its socket, and to exit on SIGTERM. */
 const startTimeout = 10_000;
@@ -27,8 +27,9 @@ export class TrialDaemon {
     this.socketDir = scratch.makeDirectory("run");
     this.cniDir = scratch.makeDirectory("cache");
     this.#logFile = join(scratch.directory, "multusd.log");
-    const configFile = scratch.writeFile(
-      "daemon-config.json",
+    const configFile = daemonConfiguration(scratch.directory);
+    writeFileSync(
+      configFile,
       JSON.stringify({
         socketDir: this.socketDir,
         cniDir: this.cniDir,
@@ -38,6 +39,7 @@ export class TrialDaemon {
         logLevel: "verbose",
         logToStderr: false,
       }),
+      { mode: 0o600 },
     );
     // A separate process group: Ctrl-C in a terminal must not end it before DEL has run.
     const [program = "", ...words] = daemonCommand();

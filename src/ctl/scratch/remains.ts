@@ -38,16 +38,29 @@ export function filesOfContainer(cniDir: string, containerId: string): string[] 
  * @returns one phrase for each
  */
 export function remainingProcesses(scratch: ScratchNode): string[] {
-  const inodes = scratch.namespaces
+  return processesOf(scratch.namespaces, scratch.directory).map(
+    ({ pid, command }) => `process ${pid} (${command})`,
+  );
+}
+
+/** A process, with its command line. */
+export interface FoundProcess {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** Processes in one of these network namespaces, or with the directory on their command line. @param namespaces their names */
+export function processesOf(namespaces: readonly string[], directory: string): FoundProcess[] {
+  const inodes = namespaces
     .map((name) => statSync(join(namespaceDirectory, name), { throwIfNoEntry: false })?.ino)
     .filter((inode) => inode !== undefined);
-  const found: string[] = [];
+  const found: FoundProcess[] = [];
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
       const netns = readlinkSync(`/proc/${pid}/ns/net`);
       const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ").trim();
       const inside = inodes.some((inode) => netns === `net:[${inode}]`);
-      if (inside || command.includes(scratch.directory)) found.push(`process ${pid} (${command})`);
+      if (inside || command.includes(directory)) found.push({ pid: Number(pid), command });
     } catch {
       // The process has ended meanwhile.
     }

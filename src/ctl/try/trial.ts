@@ -206,7 +206,7 @@ class Trial {
   #attachment() {
     return {
       containerId: this.#containerId,
-      netns: this.#scratch.podNetns,
+      netns: this.#scratch.podNetns(),
       ifName: clusterInterface,
       args: [
         "IgnoreUnknown=1",
