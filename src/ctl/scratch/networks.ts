@@ -29,6 +29,60 @@ export interface TrialNetworks {
   readonly nadDir: string;
   /** Links that a plugin has as its `master`. */
   readonly masters: readonly string[];
+  /** Of the manifests, those with a name. */
+  readonly definitions: readonly Definition[];
+}
+
+/** A NetworkAttachmentDefinition of a manifest. */
+export interface Definition {
+  readonly namespace: string;
+  readonly name: string;
+  /** `spec.config`; "" where it has none. */
+  readonly config: string;
+}
+
+/** The user's networks, before anything is written. */
+export interface NamedNetworks {
+  readonly manifests: readonly { readonly file: string; readonly text: string }[];
+  readonly definitions: readonly Definition[];
+  /** The cluster network's configuration. */
+  readonly clusterText: string;
+  /** Value of the annotation. */
+  readonly selection: string;
+  readonly masters: readonly string[];
+}
+
+/**
+ * Reads the user's files. Changes nothing.
+ * @param podNamespace NADs of that namespace are selected by their name alone
+ * @throws {UserError} for a missing file, and if all NADs are selected and there are none
+ */
+export function networksOf(options: NetworkOptions, podNamespace: string): NamedNetworks {
+  const isDemonstration =
+    options.networks === undefined && options.nad === undefined && options.clusterNetwork === undefined;
+  const manifests = isDemonstration
+    ? demonstrationNads.map((nad) => ({ file: `${nad.metadata.name}.json`, text: JSON.stringify(nad) }))
+    : (options.nad ?? []).map((file) => ({ file: basename(file), text: readText(file) }));
+  const clusterText =
+    options.clusterNetwork === undefined
+      ? JSON.stringify(demonstrationClusterNetwork)
+      : readText(options.clusterNetwork);
+  const documents = manifests.flatMap(({ text }) => parseLeniently(text));
+  const definitions = definitionsIn(documents, podNamespace);
+  const all = isDemonstration ? demonstrationSelection : selectAll(definitions, podNamespace);
+  if (options.networks === undefined && options.nad !== undefined && all === "") {
+    throw new UserError(
+      `no NetworkAttachmentDefinition in ${options.nad.join(", ")}`,
+      "multusctl validate FILE shows what is in a file",
+    );
+  }
+  return {
+    manifests,
+    definitions,
+    clusterText,
+    selection: options.networks ?? all,
+    masters: mastersIn([...parseLeniently(clusterText), ...documents]),
+  };
 }
 
 /**
@@ -41,33 +95,16 @@ export function prepareNetworks(
   options: NetworkOptions,
   podNamespace: string,
 ): TrialNetworks {
+  const { manifests, definitions, clusterText, selection, masters } = networksOf(options, podNamespace);
   const nadDir = scratch.makeDirectory("nads");
-  const isDemonstration =
-    options.networks === undefined && options.nad === undefined && options.clusterNetwork === undefined;
-  const manifests = isDemonstration
-    ? demonstrationNads.map((nad) => ({ file: `${nad.metadata.name}.json`, text: JSON.stringify(nad) }))
-    : (options.nad ?? []).map((file) => ({ file: basename(file), text: readText(file) }));
   manifests.forEach(({ file, text }, index) => {
     scratch.writeFile(join("nads", `${index}-${file}`), text);
   });
   const clusterNetwork =
-    options.clusterNetwork ??
-    scratch.writeFile("10-demo-bridge.conflist", JSON.stringify(demonstrationClusterNetwork));
-  const clusterText = readText(clusterNetwork);
-  const documents = manifests.flatMap(({ text }) => parseLeniently(text));
-  const all = isDemonstration ? demonstrationSelection : selectAll(documents, podNamespace);
-  if (options.networks === undefined && options.nad !== undefined && all === "") {
-    throw new UserError(
-      `no NetworkAttachmentDefinition in ${options.nad.join(", ")}`,
-      "multusctl validate FILE shows what is in a file",
-    );
-  }
-  return {
-    clusterNetwork: resolve(clusterNetwork),
-    nadDir,
-    selection: options.networks ?? all,
-    masters: mastersIn([...parseLeniently(clusterText), ...documents]),
-  };
+    options.clusterNetwork === undefined
+      ? scratch.writeFile("10-demo-bridge.conflist", clusterText)
+      : resolve(options.clusterNetwork);
+  return { clusterNetwork, nadDir, selection, masters, definitions };
 }
 
 function readText(file: string): string {
@@ -85,19 +122,28 @@ function parseLeniently(text: string): unknown[] {
   return Array.isArray(documents) ? documents.map(documentValue).filter((value) => value !== undefined) : [];
 }
 
-/** The selection of every NAD in the documents, in order. Skips other objects, such as pods; the daemon reports misspelt ones. */
-function selectAll(documents: readonly unknown[], podNamespace: string): string {
+/** The NADs in the documents, in order. Skips other objects, such as pods; the daemon reports misspelt ones. */
+function definitionsIn(documents: readonly unknown[], podNamespace: string): Definition[] {
   const items = documents.flatMap((document) =>
     isJsonObject(document) && Array.isArray(document.items) ? document.items : [document],
   );
   return items
     .filter((item) => documentKind(item) !== "other")
     .filter(isJsonObject)
-    .map((item) => item.metadata)
-    .filter(isJsonObject)
-    .map(({ name, namespace }) =>
-      typeof namespace === "string" && namespace !== podNamespace ? `${namespace}/${name}` : `${name}`,
-    )
+    .flatMap(({ metadata, spec }) => {
+      if (!isJsonObject(metadata)) return [];
+      const { name, namespace } = metadata;
+      const config = isJsonObject(spec) && typeof spec.config === "string" ? spec.config : "";
+      return [
+        { name: `${name}`, namespace: typeof namespace === "string" ? namespace : podNamespace, config },
+      ];
+    });
+}
+
+/** The selection of every NAD, in order. */
+function selectAll(definitions: readonly Definition[], podNamespace: string): string {
+  return definitions
+    .map(({ name, namespace }) => (namespace === podNamespace ? name : `${namespace}/${name}`))
     .join(",");
 }
 

@@ -2,7 +2,7 @@
 
 import { basename, dirname } from "node:path";
 import { AgentProcess } from "../../agent/agent-process.ts";
-import type { PluginOutcome } from "../../agent/executor.ts";
+import type { Executor, PluginOutcome } from "../../agent/executor.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 import { partPath } from "../node/installation.ts";
@@ -19,6 +19,8 @@ export interface Call {
   readonly ifName: string;
   readonly args: string;
   readonly netconf: unknown;
+  /** Absolute path of the plugin's binary; undefined: ours. It is one of those that the runtime was started with. */
+  readonly program?: string | undefined;
 }
 
 /** The project's own agent on the scratch node: it starts the plugin faster than Node would, and measures without Node's part in it. */
@@ -36,15 +38,20 @@ export class ScratchRuntime {
 
   /**
    * @param binDirs absolute directories with plugins: CNI_PATH
+   * @param programs absolute paths of further plugins that calls may name
    * @throws {UserError} with the agent's output, if it does not start
    */
-  static async start(scratch: ScratchNode, binDirs: readonly string[]): Promise<ScratchRuntime> {
+  static async start(
+    scratch: ScratchNode,
+    binDirs: readonly string[],
+    programs: readonly string[] = [],
+  ): Promise<ScratchRuntime> {
     const shim = partPath("multus");
     const said: string[] = [];
     try {
       const agent = await AgentProcess.start({
         binary: shim,
-        directories: [dirname(shim), ...binDirs],
+        directories: [...new Set([shim, ...programs].map((program) => dirname(program))), ...binDirs],
         asRuntime: true,
         wrap: (command) => scratch.command(command),
         onStderr: (text) => said.push(text),
@@ -55,14 +62,26 @@ export class ScratchRuntime {
     }
   }
 
+  /** Runs plugins on the scratch node. */
+  get executor(): Executor {
+    return this.#agent.executor;
+  }
+
   /** Executes the plugin and waits for its end. @throws {UserError} if it cannot be executed */
-  async call({ command, containerId, netns, ifName, args, netconf }: Call): Promise<PluginOutcome> {
+  async call({
+    command,
+    containerId,
+    netns,
+    ifName,
+    args,
+    netconf,
+    program = partPath("multus"),
+  }: Call): Promise<PluginOutcome> {
     this.#said.length = 0;
-    const shim = partPath("multus");
     try {
       return await this.#agent.executor.runPlugin({
-        plugin: basename(shim),
-        path: dirname(shim),
+        plugin: basename(program),
+        path: dirname(program),
         env: {
           CNI_COMMAND: command,
           CNI_CONTAINERID: containerId,
