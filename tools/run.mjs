@@ -114,7 +114,7 @@ const tasks = {
     about:
       "build/THIRD-PARTY-NOTICES.txt and build/sbom.cdx.json (CycloneDX): what of others is in the product",
     usage: "[--force] [--quiet]",
-    run: (args) => build("validators", "notices", ...args),
+    run: (args) => build("validators", "protos", "notices", ...args),
   },
   demo: {
     about: "a pod with its cluster network and two macvlan networks, in a scratch namespace",

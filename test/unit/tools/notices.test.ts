@@ -20,13 +20,18 @@ const keys = Object.keys(lock.packages).filter((key) => key !== "");
 const bill: Bill = JSON.parse(read("build", "sbom.cdx.json"));
 const notices = read("build", "THIRD-PARTY-NOTICES.txt");
 
+/** @js-sdsl/ordered-map has a source map of its own, with a directory of its authors that is no package. */
+const directoryOfAuthors = "node_modules/@js-sdsl/.build-data/";
+
 /** Packages of a bundle, by the source map that was written with it: not what the notices were made of. */
 function packagesOfBundle(name: string): string[] {
   const { sources }: { readonly sources: readonly string[] } = JSON.parse(read("build", `${name}.map`));
   const outputs = {
     [name]: {
       inputs: Object.fromEntries(
-        sources.map((path) => [path.replace(/^(\.\.\/)+/, ""), { bytesInOutput: 1 }]),
+        sources
+          .filter((path) => !path.includes(directoryOfAuthors))
+          .map((path) => [path.replace(/^(\.\.\/)+/, ""), { bytesInOutput: 1 }]),
       ),
     },
   };
