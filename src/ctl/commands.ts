@@ -2,6 +2,7 @@
 
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { approveCertsCommand } from "./approve-certs/command.ts";
+import { benchCommand } from "./bench/command.ts";
 import { doctorCommand } from "./doctor/command.ts";
 import { installCommand } from "./install/command.ts";
 import { kubeconfigCommand } from "./install/kubeconfig-command.ts";
@@ -16,6 +17,7 @@ import { validateCommand } from "./validate/command.ts";
 export function commands(): CommandUnknownOpts[] {
   return [
     tryCommand(),
+    benchCommand(),
     validateCommand(),
     listCommand(),
     statusCommand(),

@@ -1,19 +1,16 @@
 /** `multusctl try` shows what the whole path does, and leaves nothing, whatever becomes of it. */
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { TrialReport } from "../../src/ctl/try/report.ts";
 import { runOrThrow } from "../support/command.ts";
 import { Daemon } from "../support/daemon.ts";
+import { expectNoTraces as expectNoTracesOf, RunningMultusctl, scratchNames } from "../support/multusctl.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
-import { markedProcesses, session, sessionVariable } from "../support/session.ts";
+import { markedProcesses } from "../support/session.ts";
 import { debianPlugins } from "../support/test-node.ts";
 import { until } from "../support/until.ts";
-
-const multusctl = join(import.meta.dirname, "..", "..", "build", "multusctl.mjs");
 
 let scratch: ScratchDirectory;
 /** multusctl's temporary directory: what it leaves on disk is here. */
@@ -27,40 +24,8 @@ beforeEach(() => {
 
 afterEach(() => scratch[Symbol.dispose]());
 
-interface Ended {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A multusctl that runs. */
-class Running {
-  readonly process: ChildProcess;
-  stdout = "";
-  stderr = "";
-  readonly #closed: Promise<unknown>;
-
-  constructor(args: readonly string[]) {
-    this.process = spawn(process.execPath, [multusctl, ...args], {
-      env: { ...process.env, TMPDIR: temporary, [sessionVariable]: session },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    this.process.stdout?.on("data", (chunk) => {
-      this.stdout += chunk;
-    });
-    this.process.stderr?.on("data", (chunk) => {
-      this.stderr += chunk;
-    });
-    this.#closed = once(this.process, "close");
-  }
-
-  async end(): Promise<Ended> {
-    await this.#closed;
-    return { exitCode: this.process.exitCode, stdout: this.stdout, stderr: this.stderr };
-  }
-}
-
-const run = (...args: string[]) => new Running(args).end();
+const start = (args: readonly string[]) => new RunningMultusctl(args, { temporary });
+const run = (...args: string[]) => start(args).end();
 
 /** Looks itself, and does not take multusctl's word for it. */
 async function expectNothingLeft(output: string): Promise<void> {
@@ -68,22 +33,12 @@ async function expectNothingLeft(output: string): Promise<void> {
   await expectNoTraces();
 }
 
-async function expectNoTraces(): Promise<void> {
-  expect(readdirSync(temporary)).toEqual([]);
-  const names = await runOrThrow(["ip", "netns", "list"]);
-  expect(names.split("\n").filter((name) => seenScratchNames.some((seen) => name.includes(seen)))).toEqual(
-    [],
-  );
-  const processes = markedProcesses().filter(
-    (each) => each.session === session && /multus|slow/.test(each.command) && each.pid !== process.pid,
-  );
-  expect(processes.filter(({ command }) => !command.includes("vitest"))).toEqual([]);
-}
+const expectNoTraces = () => expectNoTracesOf(temporary, seenScratchNames);
 
 /** Names of scratch directories, which are those of the namespaces too, as they were seen while multusctl ran. */
 let seenScratchNames: string[] = [];
 const noteScratchNames = () => {
-  seenScratchNames = readdirSync(temporary);
+  seenScratchNames = scratchNames(temporary);
 };
 
 /** A plugin that says when it was started, in a file, and then does nothing for long. */
@@ -210,7 +165,7 @@ describe("the user's networks", () => {
 
 describe("interrupted", () => {
   it("stands with --keep until Ctrl-C, then goes on to CHECK and DEL", async () => {
-    const trial = new Running(["try", "--keep"]);
+    const trial = start(["try", "--keep"]);
     await until("standing", () => trial.stdout.includes("It stands until Ctrl-C"));
     noteScratchNames();
     const [name = ""] = seenScratchNames;
@@ -227,7 +182,7 @@ describe("interrupted", () => {
 
   it("ends a delegate that is running", async () => {
     const { binDir, started, clusterNetwork } = writeSlowPlugin();
-    const trial = new Running(["try", "--cluster-network", clusterNetwork, "--bin-dir", binDir]);
+    const trial = start(["try", "--cluster-network", clusterNetwork, "--bin-dir", binDir]);
     await until("the delegate's start", () => existsSync(started) && readFileSync(started, "utf8") !== "");
     noteScratchNames();
     const pid = readFileSync(started, "utf8").trim();
@@ -242,7 +197,7 @@ describe("interrupted", () => {
 
   it("survives the end of the daemon in the middle of an ADD", async () => {
     const { binDir, started, clusterNetwork } = writeSlowPlugin();
-    const trial = new Running(["try", "--cluster-network", clusterNetwork, "--bin-dir", binDir]);
+    const trial = start(["try", "--cluster-network", clusterNetwork, "--bin-dir", binDir]);
     await until("the delegate's start", () => existsSync(started) && readFileSync(started, "utf8") !== "");
     noteScratchNames();
     const daemon = markedProcesses().find(

@@ -16,6 +16,7 @@ import { markedProcesses, mountsBelow, session, sessionVariable, uniqueName } fr
 export interface SandboxConfig {
   readonly metadata: { readonly name: string; readonly uid: string; readonly namespace: string };
   readonly annotations: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** An item of ListPodSandbox. */

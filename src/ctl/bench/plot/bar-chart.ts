@@ -1,5 +1,7 @@
 /** A bar chart as SVG text: groups of bars (medians) with a whisker up to p99. */
 
+import { axisStep, escapeMarkup } from "./svg.ts";
+
 export interface Bar {
   readonly label: string;
   readonly median: number;
@@ -12,14 +14,6 @@ export interface Group {
 }
 
 const colours = ["#9aa5b1", "#2f7ed8", "#c45850", "#3cba9f", "#8e5ea2"];
-const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-
-/** The largest round number (1, 2 or 5 times a power of ten) that gives at most `steps` steps up to `top`. */
-function tick(top: number, steps: number): number {
-  const power = 10 ** Math.floor(Math.log10(top / steps));
-  return [1, 2, 5, 10].map((n) => n * power).find((step) => top / step <= steps) ?? power * 10;
-}
-
 /**
  * @param title above the chart
  * @param unit of all values, for the axis
@@ -32,7 +26,7 @@ export function barChart(title: string, unit: string, groups: readonly Group[]):
   const top = 50;
   const highest = Math.max(1e-9, ...groups.flatMap((group) => group.bars.map((bar) => bar.p99)));
   const y = (value: number): number => bottom - (value / highest) * (bottom - top);
-  const step = tick(highest, 8);
+  const step = axisStep(highest, 8);
   const groupWidth = (width - left - 20) / groups.length;
   const parts: string[] = [];
   for (let value = 0; value <= highest; value += step) {
@@ -56,17 +50,17 @@ export function barChart(title: string, unit: string, groups: readonly Group[]):
       );
     }
     parts.push(
-      `<text x="${start + groupWidth / 2}" y="${bottom + 18}" text-anchor="middle">${escaped(group.label)}</text>`,
+      `<text x="${start + groupWidth / 2}" y="${bottom + 18}" text-anchor="middle">${escapeMarkup(group.label)}</text>`,
     );
   }
   const legend = labels.map((label, index) => {
     const x = left + index * 180;
-    return `<rect x="${x}" y="${height - 30}" width="12" height="12" fill="${colourOf(label)}"/><text x="${x + 18}" y="${height - 20}">${escaped(label)}</text>`;
+    return `<rect x="${x}" y="${height - 30}" width="12" height="12" fill="${colourOf(label)}"/><text x="${x + 18}" y="${height - 20}">${escapeMarkup(label)}</text>`;
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    `<text x="${left}" y="26" font-size="16">${escaped(title)} (${escaped(unit)}, median; line: p99)</text>`,
+    `<text x="${left}" y="26" font-size="16">${escapeMarkup(title)} (${escapeMarkup(unit)}, median; line: p99)</text>`,
     ...parts,
     ...legend,
     "</svg>\n",

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { medianInterval, summarize } from "../../../../src/ctl/bench/statistics.ts";
+import { medianInterval, pairedDifference, summarize } from "../../../../src/ctl/bench/statistics.ts";
 
 test("median, quartiles and p99 of a known series, in whatever order it came", () => {
   const values = Array.from({ length: 101 }, (_, index) => (index * 37) % 101);
@@ -28,4 +28,16 @@ test("the interval of the median holds the median, and narrows as values are add
   const series = (count: number) => Array.from({ length: count }, (_, index) => (index / count) * 100);
   const width = ([low, high]: readonly [number, number]) => high - low;
   expect(width(medianInterval(series(400)))).toBeLessThan(width(medianInterval(series(40))));
+});
+
+test("a difference is that of the rounds, not of the series: what slows both down for a while cancels out", () => {
+  const base = [10, 200, 11, 190, 12, 180];
+  const values = base.map((value) => value + 3);
+  expect(pairedDifference(values, base)).toEqual({ median: 3, interval: [3, 3] });
+});
+
+test("an interval of 95 % needs six rounds, and a difference one", () => {
+  expect(pairedDifference([1, 2, 3, 4, 5], [0, 0, 0, 0, 0])).toEqual({ median: 3, interval: undefined });
+  expect(pairedDifference([1, 2, 3, 4, 5, 6], [0, 0, 0, 0, 0, 0])?.interval).toEqual([1, 6]);
+  expect(pairedDifference([], [1])).toBeUndefined();
 });

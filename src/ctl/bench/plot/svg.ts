@@ -1,0 +1,83 @@
+/** What all plots share: text that is safe in markup, axes, legends. */
+
+/** Characters that end text in markup. */
+const markup = /[&<>"'`]/g;
+/** Characters that are none of a text: control characters, those that turn the direction of writing around, halves of pairs, what is assigned to nothing. */
+const invisible = /(?![\t\n])[\p{C}\p{Zl}\p{Zp}]/gu;
+
+/** Text for HTML or SVG, also within an attribute's quotes. Names are those of whoever may make pods and networks. */
+export function escapeMarkup(text: string): string {
+  return text.replace(invisible, "\ufffd").replace(markup, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** Shortens a text from its middle, as names of one kind often begin the same. @param most characters */
+export function shortened(text: string, most: number): string {
+  const characters = Array.from(text);
+  if (characters.length <= most) return text;
+  const end = Math.floor((most - 1) / 2);
+  return `${characters.slice(0, most - 1 - end).join("")}…${characters.slice(-end).join("")}`;
+}
+
+/** The largest round number (1, 2 or 5 times a power of ten) that gives at most `steps` steps up to `top`. */
+export function axisStep(top: number, steps: number): number {
+  const power = 10 ** Math.floor(Math.log10(top / steps));
+  return [1, 2, 5, 10].map((n) => n * power).find((step) => top / step <= steps) ?? power * 10;
+}
+
+/** The marks of an axis from 0 to `top`, which is above 0. */
+export function axisMarks(top: number, steps: number): readonly number[] {
+  const step = axisStep(top, steps);
+  return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, index) =>
+    Number((index * step).toPrecision(12)),
+  );
+}
+
+/** A coordinate, in hundredths: the text of a plot is to stay short. */
+export function at(coordinate: number): string {
+  return String(Math.round(coordinate * 100) / 100);
+}
+
+/** Colours of series, as classes `c0` … `c9` of the page's style sheet. */
+export const colours = 10;
+
+/** The class of the colour of a series. @param index of the series */
+export const colourOf = (index: number): string => `c${index % colours}`;
+
+/**
+ * An SVG element with a title that is read to those who do not see it, in an element that scrolls where the window is too narrow for its text.
+ * @param title of the plot
+ * @param width and @param height of its coordinates
+ * @param parts elements
+ */
+export function svg(title: string, width: number, height: number, parts: readonly string[]): string {
+  return [
+    `<div class="scroll"><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeMarkup(title)}">`,
+    ...parts,
+    "</svg></div>",
+  ].join("\n");
+}
+
+/** Names of series with their colours, in rows below a plot. @returns the elements, and the height that they take */
+export function legend(
+  entries: readonly { readonly label: string; readonly colour: string }[],
+  left: number,
+  top: number,
+  width: number,
+): { readonly parts: readonly string[]; readonly height: number } {
+  const rowHeight = 20;
+  let x = left;
+  let row = 0;
+  const parts = entries.map(({ label, colour }) => {
+    const text = shortened(label, 44);
+    const needed = 30 + text.length * 7;
+    if (x > left && x + needed > left + width) {
+      x = left;
+      row += 1;
+    }
+    const y = top + row * rowHeight;
+    const part = `<rect class="${colour}" x="${at(x)}" y="${at(y)}" width="12" height="12" rx="2"/><text x="${at(x + 18)}" y="${at(y + 10)}">${escapeMarkup(text)}</text>`;
+    x += needed;
+    return part;
+  });
+  return { parts, height: (row + 1) * rowHeight };
+}
