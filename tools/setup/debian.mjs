@@ -64,6 +64,11 @@ export const tools = {
     packages: ["prometheus"],
     present: commands("promtool"),
   },
+  chromium: {
+    about: "chromium, to look at the page of multusctl bench",
+    packages: ["chromium"],
+    present: commands("chromium"),
+  },
   openssl: { about: "openssl", packages: ["openssl"], present: commands("openssl") },
   go: {
     about:

@@ -46,6 +46,7 @@ const suites = {
       "containerd",
       "go",
       "promtool",
+      "chromium",
     ],
     root: true,
   },
