@@ -4,10 +4,13 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { htmlReport } from "../src/ctl/bench/html-report.ts";
+import { formatReport } from "../src/ctl/bench/tables.ts";
 import { benchApi } from "./api.ts";
 import { benchAttach } from "./attach.ts";
 import { BenchCluster } from "./cluster.ts";
 import { benchDensity } from "./density.ts";
+import { benchDryNode } from "./dry-node.ts";
 import {
   type Missed,
   missedByAttachments,
@@ -23,8 +26,10 @@ import { parsePeer } from "./subjects.ts";
 import { apiTables, attachPlot, attachTable, densityTable, kernelTable, objectsTable } from "./tables.ts";
 
 const usage = `npm run bench -- [options]
-  --only PART     kernels, attach, density, api, objects or density-api; may be repeated (default: all)
-  --rounds N      measured runs of each subject per case (default 60; in part api, which waits much, three quarters)
+  --only PART     kernels, attach, density, node, api, objects or density-api; may be repeated
+                  (default: all)
+  --rounds N      measured runs of each subject per case (default 60; in part api, which waits much, three quarters,
+                  in part node, which starts many pods, a third)
   --peer NAME=BINARY[,NETCONF.json]
                   another multus to measure beside ours, with the same networks: as inline delegates, and in
                   part api from the API, by an administrator's kubeconfig; the keys of the file are set over
@@ -150,6 +155,17 @@ const parts: readonly Part[] = [
     measure: () => benchDensity(densityOf.pods, densityOf.networks),
     show: densityTable,
     missed: missedByDensity,
+  }),
+  part({
+    name: "node",
+    needsCluster: false,
+    measure: (withPeers) => benchDryNode(Math.ceil(rounds / 3), withPeers ? peers : [], progress),
+    show(report) {
+      write(`${stamp}-node.html`, htmlReport(report));
+      return `\n${formatReport(report)}`;
+    },
+    // Its bounds are those of part attach.
+    missed: () => [],
   }),
   part({
     name: "api",

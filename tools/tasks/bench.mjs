@@ -8,7 +8,7 @@ import { pinnedNode, projectDirectory, underCI } from "../setup/project.mjs";
 import { buildPrograms } from "./test.mjs";
 
 /** Parts of bench/index.ts that need no real API server. */
-const partsWithoutCluster = ["kernels", "attach", "density"];
+const partsWithoutCluster = ["kernels", "attach", "density", "node"];
 
 /** Installs and builds what a real API server needs. @returns {Promise<string[]>} why there can't be one here; nothing where there can */
 async function prepareCluster() {
