@@ -1,4 +1,4 @@
-/** multusctl: the command-line tool to try networks, check configurations, inspect a node, and install Multus. */
+/** multusctl: the command-line tool to try and measure networks, check configurations, inspect a node, and install Multus. */
 
 import { Command } from "@commander-js/extra-typings";
 import manifest from "../../package.json" with { type: "json" };
@@ -9,7 +9,7 @@ import { callOfProgram, inPlainForm } from "./go-programs.ts";
 
 const program = new Command("multusctl")
   .description(
-    "Tries networks on this machine, checks configurations of files and clusters, shows the state of this node, and installs Multus on it.",
+    "Tries and measures networks on this machine, checks configurations of files and clusters, shows the state of this node, and installs Multus on it.",
   )
   .version(manifest.version, "-v, --version", "print the version")
   .helpOption("-h, --help", "print help")
@@ -23,6 +23,7 @@ Each command has its own help with examples: multusctl try --help
 Examples:
   sudo multusctl try
   sudo multusctl try --nad my-network.yaml
+  sudo multusctl bench --nad my-network.yaml --report report.html
   multusctl validate /etc/cni/net.d/00-multus.conf my-network.yaml
   multusctl validate --all-namespaces
   sudo multusctl ls

@@ -275,6 +275,31 @@ describe("interrupted", () => {
     await expectNoTraces(temporary, seen);
   });
 
+  test("by a network that begins to fail: it reports the complete rounds, and why it ended", async () => {
+    scratch.write(
+      "bin/failing",
+      `#!/bin/sh
+[ "$CNI_COMMAND" = ADD ] || exit 0
+echo >> ${file("adds")}
+[ $(wc -l < ${file("adds")}) -le 4 ] && { echo '{"cniVersion":"1.0.0"}'; exit; }
+echo '{"cniVersion":"1.0.0","code":999,"msg":"no VF is free"}'
+exit 1
+`,
+    );
+    chmodSync(file("bin/failing"), 0o755);
+    scratch.write("failing.json", JSON.stringify(nad("failing", { type: "failing" })));
+    const { exitCode, stdout } = await bench(
+      ...["--nad", file("failing.json"), "--bin-dir", file("bin"), debianPlugins, "--pods", "2"],
+      ...["--rounds", "5", "--warm-up", "0", "--json", file("bench.json")],
+    );
+    expect(exitCode).toBe(1);
+    const report = reportIn("bench.json");
+    expect(report).toMatchObject({ state: "failed", rounds: 2, left: [] });
+    expect(report.reason).toMatch(/ADD of pod \d failed with CNI error 999: .*no VF is free/);
+    expect(stdout).toContain("Failed: 2 of 5 rounds are measured.");
+    await expectNoTraces(temporary, []);
+  });
+
   test("while a delegate hangs: it ends the delegate, and writes no report of nothing", async () => {
     const clusterNetwork = writeSlowPlugin();
     const running = start([
@@ -332,6 +357,16 @@ describe("refuses", () => {
     const { exitCode, stderr } = await bench("--networks", "nowhere");
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/ADD of pod 0 failed with CNI error \d+: .*default\/nowhere/);
+    await expectNoTraces(temporary, []);
+  });
+
+  test("a user who is not root, but for a dry run", async () => {
+    const asNobody = (command: readonly string[]) => ["unshare", "--user", ...command];
+    const refused = await start(["--pods", "1"], asNobody).end();
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain("! pods and network namespaces need root\n  run it with sudo");
+    const dry = await start(["--dry-run"], asNobody).end();
+    expect(dry.exitCode, dry.stderr).toBe(0);
     await expectNoTraces(temporary, []);
   });
 

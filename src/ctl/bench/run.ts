@@ -3,6 +3,7 @@
 import manifest from "../../../package.json" with { type: "json" };
 import { errorText } from "../../log/error-text.ts";
 import { Interrupted } from "../command/interruption.ts";
+import { UserError } from "../command/user-error.ts";
 import { thisMachine } from "./machine.ts";
 import type { BenchPlan } from "./plan.ts";
 import { type BenchReport, type BenchState, levelReports, reportForm, samplesOf } from "./report.ts";
@@ -80,7 +81,11 @@ function endOf(
 ): { readonly state: BenchState; readonly reason: string } {
   if ("error" in outcome) {
     const { error } = outcome;
-    return { state: error instanceof Interrupted ? "interrupted" : "failed", reason: errorText(error) };
+    const advice = error instanceof UserError && error.advice !== "" ? ` (${error.advice})` : "";
+    return {
+      state: error instanceof Interrupted ? "interrupted" : "failed",
+      reason: `${errorText(error)}${advice}`,
+    };
   }
   return outcome.isOutOfTime
     ? { state: "out-of-time", reason: `${limitMinutes} min are over (--time-limit)` }
