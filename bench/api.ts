@@ -1,6 +1,6 @@
 /** ADD and DEL of a pod of a real cluster: networks from the API, network-status and events into it. Compared with the delegates alone and with peers, as in attach.ts. */
 
-import { type Summary, summarize } from "../src/ctl/bench/statistics.ts";
+import { type Summary, summarize } from "../src/ctl/text/statistics.ts";
 import { type AttachCase, attachCases, measureCases, type Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
 import { BenchCluster } from "./cluster.ts";

@@ -1,7 +1,7 @@
 /** Measures every kernel against its TypeScript twin. */
 
 import { Bench } from "tinybench";
-import { summarize } from "../src/ctl/bench/statistics.ts";
+import { summarize } from "../src/ctl/text/statistics.ts";
 import { loadKernels } from "../src/kernels/load.ts";
 import type { KernelCase } from "./kernel-cases/case.ts";
 import { configCases } from "./kernel-cases/config.ts";

@@ -1,7 +1,7 @@
 /** Compares ADD in a small and a large cluster, by two alternating daemons: the cost of many unrelated objects for a pod, and the daemon's memory. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { medianInterval, type Summary, summarize } from "../src/ctl/bench/statistics.ts";
+import { medianInterval, type Summary, summarize } from "../src/ctl/text/statistics.ts";
 import { createCrowd } from "../test/support/cluster/crowd.ts";
 import type { Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";

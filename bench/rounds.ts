@@ -1,6 +1,6 @@
 /** Rounds of ADD and DEL with every subject, in changing order, so that other load of the machine affects all. */
 
-import { medianInterval, type Summary, summarize } from "../src/ctl/bench/statistics.ts";
+import { medianInterval, type Summary, summarize } from "../src/ctl/text/statistics.ts";
 import { type Cost, newContainerId, type Subject } from "./subjects.ts";
 
 /** Milliseconds over the delegates alone. */

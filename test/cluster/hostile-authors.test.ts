@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { buildRunner, Runner } from "../../bench/runner.ts";
-import { medianInterval, summarize } from "../../src/ctl/bench/statistics.ts";
+import { medianInterval, summarize } from "../../src/ctl/text/statistics.ts";
 import { ApiServer } from "../support/cluster/api-server.ts";
 import type { AttackPlan, AttackReport } from "../support/cluster/attack.ts";
 import { bytesOf } from "../support/container-resources.ts";

@@ -1,9 +1,15 @@
 /** The results of a benchmark, in the form of `--json`; table and HTML report show the same. All times are milliseconds. */
 
 import type { RequestTiming } from "../../socket/status.ts";
+import {
+  median,
+  type PairedDifference,
+  pairedDifference,
+  type Summary,
+  summarize,
+} from "../text/statistics.ts";
 import type { Machine } from "./machine.ts";
 import type { PodSample, Series, SubjectKind } from "./measurement.ts";
-import { median, type PairedDifference, pairedDifference, type Summary, summarize } from "./statistics.ts";
 import { meanWaits, ownShare, pluginMilliseconds, type TimedCall, type Wait } from "./waits.ts";
 
 /** Version of the form of this object: a change that readers notice raises it. */

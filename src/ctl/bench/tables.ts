@@ -1,9 +1,9 @@
 /** The report of a benchmark as tables for a terminal. */
 
 import { formatMilliseconds } from "../text/quantities.ts";
+import type { PairedDifference, Summary } from "../text/statistics.ts";
 import { type Column, formatTable } from "../text/table.ts";
 import type { BenchReport, LevelReport, SubjectReport } from "./report.ts";
-import type { PairedDifference, Summary } from "./statistics.ts";
 import type { Wait } from "./waits.ts";
 import { endText, partName, settingText } from "./words.ts";
 

@@ -35,11 +35,3 @@ export interface TrialReport {
   /** Leftovers that should have been removed. */
   readonly left: readonly string[];
 }
-
-/** The middle one of some numbers, or the mean of the two in the middle. @param numbers at least one */
-export function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((left, right) => left - right);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
-}

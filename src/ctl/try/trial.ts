@@ -23,8 +23,9 @@ import {
 } from "../scratch/remains.ts";
 import { ScratchRuntime } from "../scratch/runtime.ts";
 import { ScratchNode } from "../scratch/scratch.ts";
+import { median } from "../text/statistics.ts";
 import { addTimes } from "./network-times.ts";
-import { type CommandReport, type InterfaceReport, median, type TrialReport } from "./report.ts";
+import type { CommandReport, InterfaceReport, TrialReport } from "./report.ts";
 
 export interface TryOptions extends NetworkOptions {
   /** Links to create on the scratch node, besides those that the networks' files name. */

@@ -1,7 +1,7 @@
 /** How try reports times and errors. */
 import { describe, expect, it } from "vitest";
 import { adviceFor, readPluginError } from "../../../src/ctl/scratch/advice.ts";
-import { median } from "../../../src/ctl/try/report.ts";
+import { median } from "../../../src/ctl/text/statistics.ts";
 
 describe("median", () => {
   it.each([

@@ -1,6 +1,6 @@
 /** A distribution: for each series the share of its values that are at most so large. */
 
-import { quantileOf } from "../statistics.ts";
+import { quantileOf } from "../../text/statistics.ts";
 import { at, axisMarks, colourOf, escapeMarkup, legend, svg } from "./svg.ts";
 
 export interface Distribution {

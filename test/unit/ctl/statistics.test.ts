@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { medianInterval, pairedDifference, summarize } from "../../../../src/ctl/bench/statistics.ts";
+import { medianInterval, pairedDifference, summarize } from "../../../src/ctl/text/statistics.ts";
 
 test("median, quartiles and p99 of a known series, in whatever order it came", () => {
   const values = Array.from({ length: 101 }, (_, index) => (index * 37) % 101);
