@@ -353,6 +353,14 @@ describe("refuses", () => {
     await expectNoTraces(temporary, []);
   });
 
+  test("a cluster network that is none", async () => {
+    const clusterNetwork = scratch.write("10-broken.conf", '{"cniVersion":"1.0.0","name":"broken"}');
+    const { exitCode, stderr } = await bench("--cluster-network", clusterNetwork, "--without-multus");
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^! .*10-broken\.conf: must have a type/m);
+    await expectNoTraces(temporary, []);
+  });
+
   test("a NAD that there is not", async () => {
     const { exitCode, stderr } = await bench("--networks", "nowhere");
     expect(exitCode).toBe(1);

@@ -70,6 +70,7 @@ export class ScratchSite implements BenchSite {
     const pods = Math.max(...plan.levels);
     const scratch = await ScratchNode.create({ pods, inHostNetwork: site.inHostNetwork });
     let daemon: TrialDaemon | undefined;
+    let runtime: ScratchRuntime | undefined;
     try {
       const prepared = prepareSite(plan, site, scratch);
       const selections = podSelections(plan, site, prepared);
@@ -80,9 +81,10 @@ export class ScratchSite implements BenchSite {
         daemon = new TrialDaemon(scratch, prepared.nadDir);
         await orInterrupted(daemon.ready(), signal);
       }
-      const runtime = await startRuntime(scratch, plan, site);
+      runtime = await startRuntime(scratch, plan, site);
       return new ScratchSite(scratch, plan, site, daemon, runtime, prepared, selections);
     } catch (error) {
+      await runtime?.stop();
       await daemon?.stop();
       await scratch.remove();
       throw error;
