@@ -36,7 +36,7 @@ const leftOut = new Map([
   ["undici", ["Agent", "ProxyAgent"]],
 ]);
 
-/** Modules of @grpc/grpc-js that a client of a unix socket does not use: servers, other resolvers and balancers, and what describes both to gRPC's own monitoring. */
+/** Modules of @grpc/grpc-js that a client of a unix socket does not use: servers, other resolvers and balancers, the configurations that resolvers bring, and what describes all of them to gRPC's own monitoring. */
 const leftOutOfGrpc = new Set([
   "./experimental",
   "./load-balancer-outlier-detection",
@@ -48,13 +48,15 @@ const leftOutOfGrpc = new Set([
   "./server",
   "./server-credentials",
   "./server-interceptors",
+  "./service-config",
   "@grpc/proto-loader",
 ]);
 
 /**
  * Of @kubernetes/client-node only KubeConfig is used, and of that only what reads a file. It imports a second HTTP client, proxy and OpenID clients and a type
  * for every object of Kubernetes, and modules of Node that a bundle's start would pay for: in all 30 MB of a daemon's memory; without them it is 2 MB, and only where
- * there is a kubeconfig. Of @grpc/grpc-js only its client is used, on nodes with devices; the text of the whole would be in every daemon's memory. A module that is used after all throws an error that says so.
+ * there is a kubeconfig. Of @grpc/grpc-js only its client is used, on nodes with devices; the text of the whole would be in every daemon's memory. protobufjs goes on without
+ * long: none of the messages has a number of 64 bits. A module that is used after all throws an error that says so.
  */
 const leaveOut = {
   name: "leave-out",
@@ -63,8 +65,11 @@ const leaveOut = {
       if (importer.includes("/@kubernetes/client-node/") && leftOut.has(path)) {
         return { path, namespace: "left-out" };
       }
-      return importer.includes("/@grpc/grpc-js/") && leftOutOfGrpc.has(path)
-        ? { path, namespace: "left-out-of-grpc" }
+      if (importer.includes("/@grpc/grpc-js/") && leftOutOfGrpc.has(path)) {
+        return { path, namespace: "left-out-of-grpc" };
+      }
+      return importer.includes("/protobufjs/") && path === "long"
+        ? { path, namespace: "missing" }
         : undefined;
     });
     bundle.onLoad({ filter: /./, namespace: "left-out" }, ({ path }) => {
@@ -79,6 +84,9 @@ export { ${names.join(", ")} };`,
       // The package sets all of its modules up when it is loaded.
       contents: `${refusal(path, "it is a client of unix sockets alone")}
 module.exports = new Proxy({ setup() {} }, { get: (known, name) => known[name] ?? refuse });`,
+    }));
+    bundle.onLoad({ filter: /./, namespace: "missing" }, ({ path }) => ({
+      contents: `throw new Error(${JSON.stringify(`${path} is not part of this program`)});`,
     }));
   },
 };
