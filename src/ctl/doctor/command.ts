@@ -12,7 +12,7 @@ import { type ClusterQuestions, checkCluster } from "./cluster.ts";
 import { checkContainerd } from "./containerd.ts";
 import { checkCrio, lookForCrio } from "./crio.ts";
 import { checkDaemon } from "./daemon.ts";
-import { findingJson, formatFindings, type NodeFinding, skip, summary } from "./finding.ts";
+import { CheckFindings, findingJson, formatFindings, type NodeFinding, summary } from "./finding.ts";
 import { checkGoMultus } from "./go-multus.ts";
 import { checkNodeState } from "./node-state.ts";
 import { checkPrograms } from "./programs.ts";
@@ -102,9 +102,10 @@ async function findingsOf(options: DoctorOptions): Promise<NodeFinding[]> {
     ...(crio.network === undefined ? [] : checkCrio(crio.network, cniConfDir, binDir, netconf?.name ?? "")),
     ...(existsSync(binDir)
       ? await checkPrograms(binDir, runtime.file?.type ?? "multus", daemon.status?.version ?? "")
-      : [
-          skip("plugin/multus", `there is no ${binDir} here`, "--bin-dir names the directory of the plugins"),
-        ]),
+      : new CheckFindings("plugin/multus").skip(
+          `there is no ${binDir} here`,
+          "--bin-dir names the directory of the plugins",
+        )),
     ...daemon.findings,
     ...checkCertificate(
       options.certDir ?? certDirOf(kubeconfig) ?? defaultCertDir,
@@ -120,7 +121,7 @@ async function findingsOf(options: DoctorOptions): Promise<NodeFinding[]> {
           maxNetworksPerPod: netconf?.maxNetworksPerPod,
           context: { kernels, binDirs: [] },
         })
-      : [skip("cluster/api", "the cluster was not asked (--no-cluster)")]),
+      : new CheckFindings("cluster/api").skip("the cluster was not asked (--no-cluster)")),
   ];
 }
 
@@ -136,6 +137,9 @@ async function clusterFindings(
     return await checkCluster({ ...questions, api: access.api, server: access.server });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return [skip("cluster/api", error.message, error.advice || "--kubeconfig names a cluster")];
+    return new CheckFindings("cluster/api").skip(
+      error.message,
+      error.advice || "--kubeconfig names a cluster",
+    );
   }
 }

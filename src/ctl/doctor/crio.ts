@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errorText } from "../../log/error-text.ts";
-import { CheckFindings, type NodeFinding, skip } from "./finding.ts";
+import { CheckFindings, type NodeFinding } from "./finding.ts";
 import { processesCalled } from "./processes.ts";
 import { checkDirectories } from "./runtime-directories.ts";
 import { textsIn, tomlEntries } from "./toml.ts";
@@ -39,13 +39,16 @@ export function lookForCrio(path: string, processes: string): CrioLook {
     files = [...(isFile(path) ? [path] : []), ...filesIn(`${path}.d`)];
     network = readCrioNetwork(files.map((file) => ({ file, text: readFileSync(file, "utf8") })));
   } catch (error) {
-    return { network: undefined, findings: [skip(check, errorText(error), "run it with sudo")] };
+    return {
+      network: undefined,
+      findings: new CheckFindings(check).skip(errorText(error), "run it with sudo"),
+    };
   }
   if (files.length === 0) return { network: undefined, findings: [] };
   const isRunning = (name: string) => processesCalled(name, processes).length > 0;
   if (!isRunning("crio") && isRunning("containerd")) {
     const why = `${files[0]} was not checked: containerd is running, CRI-O is not`;
-    return { network: undefined, findings: [skip(check, why)] };
+    return { network: undefined, findings: new CheckFindings(check).skip(why) };
   }
   return { network, findings: [] };
 }

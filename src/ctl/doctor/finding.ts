@@ -6,23 +6,6 @@ import { formatTable } from "../text/table.ts";
 /** About the node that it runs on. */
 export type NodeFinding = Finding<"node">;
 
-export function pass(check: NodeCheck, message: string): NodeFinding {
-  return { code: check, severity: "pass", subject: "node", message, remedy: "" };
-}
-
-export function warn(check: NodeCheck, message: string, remedy: string): NodeFinding {
-  return { code: check, severity: "warning", subject: "node", message, remedy };
-}
-
-export function fail(check: NodeCheck, message: string, remedy: string): NodeFinding {
-  return { code: check, severity: "error", subject: "node", message, remedy };
-}
-
-/** @param remedy how to make the check possible */
-export function skip(check: NodeCheck, message: string, remedy = ""): NodeFinding {
-  return { code: check, severity: "skip", subject: "node", message, remedy };
-}
-
 /** Collects the findings of one check. Each method adds one, and returns all so far. */
 export class CheckFindings {
   readonly all: NodeFinding[] = [];
@@ -33,20 +16,20 @@ export class CheckFindings {
   }
 
   pass(message: string): NodeFinding[] {
-    return this.#add(pass(this.#check, message));
+    return this.#add("pass", message, "");
   }
 
   warn(message: string, remedy: string): NodeFinding[] {
-    return this.#add(warn(this.#check, message, remedy));
+    return this.#add("warning", message, remedy);
   }
 
   fail(message: string, remedy: string): NodeFinding[] {
-    return this.#add(fail(this.#check, message, remedy));
+    return this.#add("error", message, remedy);
   }
 
   /** @param remedy how to make the check possible */
-  skip(message: string, remedy?: string): NodeFinding[] {
-    return this.#add(skip(this.#check, message, remedy));
+  skip(message: string, remedy = ""): NodeFinding[] {
+    return this.#add("skip", message, remedy);
   }
 
   /** Passes if there is no other finding. */
@@ -54,8 +37,8 @@ export class CheckFindings {
     return this.all.length > 0 ? this.all : this.pass(message);
   }
 
-  #add(finding: NodeFinding): NodeFinding[] {
-    this.all.push(finding);
+  #add(severity: Severity, message: string, remedy: string): NodeFinding[] {
+    this.all.push({ code: this.#check, severity, subject: "node", message, remedy });
     return this.all;
   }
 }
