@@ -186,6 +186,16 @@ export function objectAt(value: unknown, ...keys: readonly string[]): JsonObject
   return isJsonObject(found) ? found : {};
 }
 
+/** The elements of a parsed array; none of any other value. */
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** Those of them that are objects. */
+export function objectsIn(value: unknown): readonly JsonObject[] {
+  return listOf(value).filter(isJsonObject);
+}
+
 /** A parsed text; "" for any other value. */
 export function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";

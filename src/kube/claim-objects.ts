@@ -1,10 +1,9 @@
 /** Pods and ResourceClaims (resource.k8s.io/v1, v1beta2, v1beta1, which are alike in this), as far as a pod's devices are in them. */
 
 import { InputError } from "../base/input-error.ts";
-import { isJsonObject, type JsonObject } from "../base/json.ts";
+import { isJsonObject, type JsonObject, objectAt, textOf } from "../base/json.ts";
 import { bounded } from "../log/quoted.ts";
 import { configSourceAnnotation } from "../multus/cluster/pod-lookup.ts";
-import { asObject, asText } from "./object-values.ts";
 
 /** Claims of one pod, containers of one pod, devices of one claim: Kubernetes allows 32 devices in a claim. */
 const mostItems = 1024;
@@ -64,30 +63,30 @@ export interface KeptClaim {
  * @throws {InputError} where it has more containers or claims than are allowed
  */
 export function keptClaimPod(object: unknown): ClaimPod {
-  const { metadata, spec, status } = asObject(object);
-  const { uid, annotations } = asObject(metadata);
-  const { nodeName, initContainers, containers, resourceClaims } = asObject(spec);
-  const { resourceClaimStatuses, extendedResourceClaimStatus } = asObject(status);
-  const source = asObject(annotations)[configSourceAnnotation];
+  const { metadata, spec, status } = objectAt(object);
+  const { uid, annotations } = objectAt(metadata);
+  const { nodeName, initContainers, containers, resourceClaims } = objectAt(spec);
+  const { resourceClaimStatuses, extendedResourceClaimStatus } = objectAt(status);
+  const source = objectAt(annotations)[configSourceAnnotation];
   const init = objects(initContainers, "spec.initContainers");
   const main = objects(containers, "spec.containers");
   const restartable = init.filter(({ restartPolicy }) => restartPolicy === "Always");
   const made = new Map(
     objects(resourceClaimStatuses, "status.resourceClaimStatuses").map((each) => [
-      asText(each.name),
-      asText(each.resourceClaimName),
+      textOf(each.name),
+      textOf(each.resourceClaimName),
     ]),
   );
   const claims = objects(resourceClaims, "spec.resourceClaims").flatMap((each): PodClaim[] => {
-    const name = asText(each.name);
+    const name = textOf(each.name);
     // One that the pod names, or one that was made of a template.
-    const claimName = asText(each.resourceClaimName) || (made.get(name) ?? "");
+    const claimName = textOf(each.resourceClaimName) || (made.get(name) ?? "");
     return claimName === "" ? [] : [{ claimName, uses: usesOf(name, [...init, ...main]) }];
   });
   return {
-    uid: asText(uid),
+    uid: textOf(uid),
     isStatic: typeof source === "string" && source !== "api",
-    nodeName: asText(nodeName),
+    nodeName: textOf(nodeName),
     containers: namesOf([...restartable, ...main]),
     allContainers: namesOf([...init, ...main]),
     claims,
@@ -97,21 +96,21 @@ export function keptClaimPod(object: unknown): ClaimPod {
 
 function usesOf(claim: string, containers: readonly JsonObject[]): PodClaim["uses"] {
   return containers.flatMap(({ name, resources }) =>
-    objects(asObject(resources).claims, "resources.claims of a container")
+    objects(objectAt(resources).claims, "resources.claims of a container")
       .filter((use) => use.name === claim)
-      .map(({ request }) => ({ container: asText(name), request: asText(request) })),
+      .map(({ request }) => ({ container: textOf(name), request: textOf(request) })),
   );
 }
 
 function extendedClaim(value: unknown): ExtendedClaim | undefined {
-  const { resourceClaimName, requestMappings } = asObject(value);
-  const claimName = asText(resourceClaimName);
+  const { resourceClaimName, requestMappings } = objectAt(value);
+  const claimName = textOf(resourceClaimName);
   if (claimName === "") return undefined;
   const mappings = objects(requestMappings, "status.extendedResourceClaimStatus.requestMappings").map(
     (each) => ({
-      container: asText(each.containerName),
-      resourceName: asText(each.resourceName),
-      request: asText(each.requestName),
+      container: textOf(each.containerName),
+      resourceName: textOf(each.resourceName),
+      request: textOf(each.requestName),
     }),
   );
   // A request without a name would be all of the claim.
@@ -127,25 +126,26 @@ function extendedClaim(value: unknown): ExtendedClaim | undefined {
  * @throws {InputError} where it has more devices than are allowed
  */
 export function keptClaim(object: unknown): KeptClaim {
-  const { allocation, reservedFor } = asObject(asObject(object).status);
+  const { allocation, reservedFor } = objectAt(object, "status");
   const consumers = objects(reservedFor, "status.reservedFor").filter(({ resource }) => resource === "pods");
-  const results = isJsonObject(allocation) ? asObject(allocation.devices).results : undefined;
   return {
     allocations: isJsonObject(allocation)
-      ? objects(results, "status.allocation.devices.results").map((result) => ({
-          request: asText(result.request),
-          driver: asText(result.driver),
-          pool: asText(result.pool),
-          device: asText(result.device),
-          isAdminAccess: result.adminAccess === true,
-        }))
+      ? objects(objectAt(allocation, "devices").results, "status.allocation.devices.results").map(
+          (result) => ({
+            request: textOf(result.request),
+            driver: textOf(result.driver),
+            pool: textOf(result.pool),
+            device: textOf(result.device),
+            isAdminAccess: result.adminAccess === true,
+          }),
+        )
       : undefined,
-    reservedFor: new Set(consumers.map(({ uid }) => asText(uid))),
+    reservedFor: new Set(consumers.map(({ uid }) => textOf(uid))),
   };
 }
 
 function namesOf(containers: readonly JsonObject[]): string[] {
-  return containers.map(({ name }) => asText(name));
+  return containers.map(({ name }) => textOf(name));
 }
 
 /** The objects of an array; none where it is no array. @throws {InputError} too many */

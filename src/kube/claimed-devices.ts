@@ -4,7 +4,7 @@
  */
 
 import { InputError } from "../base/input-error.ts";
-import { isJsonObject } from "../base/json.ts";
+import { objectAt, objectsIn } from "../base/json.ts";
 import { entryOf } from "../base/map-entry.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
@@ -125,9 +125,7 @@ export class ClaimedDevices implements ClaimSource {
         cause: error,
       });
     }
-    const versions: readonly unknown[] =
-      isJsonObject(answer) && Array.isArray(answer.versions) ? answer.versions : [];
-    const served = new Set(versions.map((each) => (isJsonObject(each) ? each.version : undefined)));
+    const served = new Set(objectsIn(objectAt(answer).versions).map(({ version }) => version));
     return knownVersions.find((version) => served.has(version));
   }
 

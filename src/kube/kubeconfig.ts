@@ -5,7 +5,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import type { Document, LineCounter } from "yaml";
 import { type TextProblem, textError } from "../base/input-error.ts";
-import { isJsonObject, type JsonObject } from "../base/json.ts";
+import { isJsonObject, type JsonObject, objectAt, objectsIn } from "../base/json.ts";
 import { quoted } from "../log/quoted.ts";
 import { type ProxyChoice, proxyUrl, wantedUrl } from "./proxy-environment.ts";
 
@@ -212,7 +212,7 @@ function contextOf(
 
 /** @param rawUser the user as it was written: KubeConfig reads `token-file`, where all other clients read `tokenFile` @throws {FieldProblem} */
 function tokenOf(user: Entry, token: unknown, rawUser: unknown): TextOrFile | undefined {
-  const file = user.text("tokenFile", isJsonObject(rawUser) ? rawUser.tokenFile : undefined);
+  const file = user.text("tokenFile", objectAt(rawUser).tokenFile);
   const text = user.text("token", token);
   const given = text === undefined ? {} : { text };
   if (file !== undefined) return { ...given, file: user.absolute(file), where: user.where("tokenFile") };
@@ -235,7 +235,7 @@ function execPlugin(entry: Entry, exec: unknown): ExecPlugin {
     return argument;
   });
   const env = entry.list("env", exec.env).map((variable, index) => {
-    const { name, value = "" } = isJsonObject(variable) ? variable : {};
+    const { name, value = "" } = objectAt(variable);
     const isVariable = typeof name === "string" && /^[^=\0]+$/.test(name);
     if (!isVariable || typeof value !== "string" || value.includes("\0")) {
       throw entry.problem("must have a name and a value", "env", index);
@@ -296,10 +296,9 @@ function yamlProblem(error: unknown): TextProblem {
   return { message: `not valid YAML: ${reason}`, line: Number(line) + 1, column: Number(column) + 1 };
 }
 
-async function rawUsers(text: string): Promise<JsonObject[]> {
+async function rawUsers(text: string): Promise<readonly JsonObject[]> {
   const raw = await parseYaml(text, (document): unknown => document.toJS());
-  const users = isJsonObject(raw) ? raw.users : undefined;
-  return Array.isArray(users) ? users.filter(isJsonObject) : [];
+  return objectsIn(objectAt(raw).users);
 }
 
 /** The problem with the name of its field, and where that is, or the nearest thing above it that is there. */

@@ -1,12 +1,11 @@
 /** ResourceSlices (resource.k8s.io/v1, v1beta2, v1beta1): which of a driver's devices on a node are for CNI, and by which id. */
 
 import { InputError } from "../base/input-error.ts";
-import { isJsonObject } from "../base/json.ts";
+import { objectAt, objectsIn, textOf } from "../base/json.ts";
 import { bounded, ownText } from "../log/quoted.ts";
 import { DevicesUnknown } from "../multus/plan/devices.ts";
 import type { Api } from "./api.ts";
 import type { Allocation } from "./claim-objects.ts";
-import { asObject, asText } from "./object-values.ts";
 import { PagedList, withQuery } from "./paged-list.ts";
 
 /** Attributes by which a driver says that a device is for CNI. */
@@ -142,22 +141,22 @@ async function* slicesOf({
  * @param wanted names of devices
  */
 export function keptSlice(object: unknown, wanted: ReadonlySet<string>): KeptSlice {
-  const { driver, nodeName, pool, devices } = asObject(asObject(object).spec);
-  const { name, generation, resourceSliceCount } = asObject(pool);
+  const { driver, nodeName, pool, devices } = objectAt(object, "spec");
+  const { name, generation, resourceSliceCount } = objectAt(pool);
   const kept = new Map<string, PublishedDevice>();
-  for (const device of Array.isArray(devices) ? devices : []) {
-    if (!isJsonObject(device) || typeof device.name !== "string" || !wanted.has(device.name)) continue;
+  for (const device of objectsIn(devices)) {
+    if (typeof device.name !== "string" || !wanted.has(device.name)) continue;
     // In v1beta1 there was one kind of device, `basic`, and room for others.
-    const attributes = asObject(device.attributes ?? asObject(device.basic).attributes);
+    const attributes = objectAt(device.attributes ?? objectAt(device.basic).attributes);
     kept.set(ownText(device.name), {
       deviceId: attributeText(attributes[deviceIdAttribute]),
       resourceName: attributeText(attributes[resourceNameAttribute]),
     });
   }
   return {
-    driver: ownText(asText(driver)),
-    nodeName: ownText(asText(nodeName)),
-    pool: ownText(asText(name)),
+    driver: ownText(textOf(driver)),
+    nodeName: ownText(textOf(nodeName)),
+    pool: ownText(textOf(name)),
     generation: asCount(generation),
     count: asCount(resourceSliceCount),
     devices: kept,
@@ -166,7 +165,7 @@ export function keptSlice(object: unknown, wanted: ReadonlySet<string>): KeptSli
 
 /** @returns undefined where it has no such text, an empty one, or one that is too long */
 function attributeText(attribute: unknown): string | undefined {
-  const { string } = asObject(attribute);
+  const { string } = objectAt(attribute);
   return typeof string === "string" && string !== "" && string.length <= longestAttribute
     ? ownText(string)
     : undefined;

@@ -3,7 +3,7 @@
  * where such pods are looked for.
  */
 
-import { isJsonObject, type JsonObject, objectAt } from "../base/json.ts";
+import { type JsonObject, objectAt, objectsIn, textOf } from "../base/json.ts";
 import type { Logger } from "../log/logger.ts";
 import { ownText } from "../log/quoted.ts";
 import type { RunningPod } from "../multus/cluster/cluster.ts";
@@ -87,11 +87,7 @@ export function keptRunningPod(object: JsonObject, { namespace, name }: ObjectMe
 
 /** Kind of the owner that is the controller; "" where there is none. */
 function controllerOf(ownerReferences: unknown): string {
-  const owners: readonly unknown[] = Array.isArray(ownerReferences) ? ownerReferences : [];
-  for (const owner of owners) {
-    if (isJsonObject(owner) && owner.controller === true && typeof owner.kind === "string") {
-      return ownText(owner.kind);
-    }
-  }
-  return "";
+  const owners = objectsIn(ownerReferences);
+  const owner = owners.find(({ controller, kind }) => controller === true && typeof kind === "string");
+  return ownText(textOf(owner?.kind));
 }

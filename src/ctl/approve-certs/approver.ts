@@ -1,7 +1,7 @@
 /** Watches the cluster's CertificateSigningRequests, and approves or denies those of Multus daemons. */
 
 import { setTimeout as wait } from "node:timers/promises";
-import { isJsonObject, type JsonObject, scalarText } from "../../base/json.ts";
+import { isJsonObject, type JsonObject, listOf, objectAt, scalarText } from "../../base/json.ts";
 import { entryOf } from "../../base/map-entry.ts";
 import { type Api, ApiError } from "../../kube/api.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "../../kube/back-off.ts";
@@ -143,7 +143,7 @@ export class Approver {
       this.#waiting.add(name);
       return true;
     }
-    const { username } = isJsonObject(object.spec) ? object.spec : {};
+    const { username } = objectAt(object, "spec");
     log.verbose(isApproved ? "approved" : "denied", {
       request: name,
       requestor: scalarText(username),
@@ -180,8 +180,7 @@ const reasons: Readonly<Record<Exclude<NodeSighting, "later">, (nodeName: string
 
 /** The object with another condition. It keeps its resourceVersion, so that the server refuses the update of an object that has changed. */
 function withCondition(object: JsonObject, isApproved: boolean, message: string): JsonObject {
-  const status = isJsonObject(object.status) ? object.status : {};
-  const before = Array.isArray(status.conditions) ? status.conditions : [];
+  const status = objectAt(object, "status");
   const condition = {
     type: isApproved ? "Approved" : "Denied",
     status: "True",
@@ -189,7 +188,7 @@ function withCondition(object: JsonObject, isApproved: boolean, message: string)
     reason: isApproved ? "AutoApproved" : "CSRDenied",
     message,
   };
-  return { ...object, status: { ...status, conditions: [...before, condition] } };
+  return { ...object, status: { ...status, conditions: [...listOf(status.conditions), condition] } };
 }
 
 function hintOf(error: unknown): string | undefined {

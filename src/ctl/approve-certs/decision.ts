@@ -5,7 +5,7 @@
 
 import type { KeyObject } from "node:crypto";
 import { ExpectedError } from "../../base/input-error.ts";
-import { isJsonObject, type JsonObject } from "../../base/json.ts";
+import { type JsonObject, objectAt, objectsIn, textOf } from "../../base/json.ts";
 import { certificateUsages, multusGroup, multusUser, signerName } from "../../kube/certificates/identity.ts";
 import { readSigningRequest, type SigningRequest, subjectBytes } from "../../kube/certificates/pkcs10.ts";
 import { isObjectName } from "../../kube/object-names.ts";
@@ -32,7 +32,7 @@ const curves = ["prime256v1", "secp384r1", "secp521r1"];
  * @param mostSeconds the longest certificate that is approved
  */
 export function decide(object: JsonObject, mostSeconds: number): Decision {
-  const spec = isJsonObject(object.spec) ? object.spec : {};
+  const spec = objectAt(object, "spec");
   if (isDecided(object.status)) return { verdict: "ignore", reason: "it is decided already" };
   if (spec.signerName !== signerName) return { verdict: "ignore", reason: "it is for another signer" };
   let request: SigningRequest;
@@ -49,8 +49,8 @@ export function decide(object: JsonObject, mostSeconds: number): Decision {
 }
 
 function isDecided(status: unknown): boolean {
-  const { certificate, conditions } = isJsonObject(status) ? status : {};
-  const types = Array.isArray(conditions) ? conditions.filter(isJsonObject).map(({ type }) => type) : [];
+  const { certificate, conditions } = objectAt(status);
+  const types = objectsIn(conditions).map(({ type }) => type);
   return (certificate ?? "") !== "" || types.some((type) => type === "Approved" || type === "Denied");
 }
 
@@ -112,10 +112,6 @@ function problemOfKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): s
   if (asymmetricKeyType === "ec" && curves.includes(asymmetricKeyDetails?.namedCurve ?? "")) return "";
   if (asymmetricKeyType === "rsa" && (asymmetricKeyDetails?.modulusLength ?? 0) >= leastRsaBits) return "";
   return `its key has to be ECDSA of ${curves.join(", ")}, Ed25519, or RSA of ${leastRsaBits} bits or more`;
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }
 
 /** @returns undefined if it is no list of texts */

@@ -1,7 +1,7 @@
 /** Checks one NetworkAttachmentDefinition of the API, by the daemon's own rules. */
 
 import { ExpectedError } from "../../base/input-error.ts";
-import { isJsonObject, type JsonObject } from "../../base/json.ts";
+import { type JsonObject, objectAt, textOf } from "../../base/json.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
 import { keptNad } from "../../kube/nads.ts";
 import type { Nad } from "../../multus/plan/nads.ts";
@@ -27,9 +27,9 @@ export interface DefinitionWeight {
 
 /** @param object any value of the API @returns its findings */
 export function checkDefinition(object: JsonObject, context: CheckContext): CheckedDefinition {
-  const metadata = isJsonObject(object.metadata) ? object.metadata : {};
-  const namespace = typeof metadata.namespace === "string" ? metadata.namespace : "";
-  const name = typeof metadata.name === "string" ? metadata.name : "";
+  const metadata = objectAt(object, "metadata");
+  const namespace = textOf(metadata.namespace);
+  const name = textOf(metadata.name);
   const key = `${namespace}/${name}`;
   const subject = { kind: "NetworkAttachmentDefinition", namespace, name } as const;
   const nad = keptNad(object, namespace, name);

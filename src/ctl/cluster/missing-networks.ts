@@ -1,7 +1,7 @@
 /** Finds pods that run without the networks that they select: they have no network-status in the API. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { isJsonObject, type JsonObject } from "../../base/json.ts";
+import { type JsonObject, objectAt } from "../../base/json.ts";
 import type { Api } from "../../kube/api.ts";
 import { keptPod } from "../../kube/pods.ts";
 import { type ClusterFinding, findingAbout } from "./finding.ts";
@@ -55,8 +55,8 @@ async function runningOf(
 ): Promise<ReadonlySet<string>> {
   const running = new Set<string>();
   await forEachPod(api, namespace, "status.phase=Running", (pod) => {
-    const { metadata, spec } = pod;
-    if (!isJsonObject(metadata) || (isJsonObject(spec) && spec.hostNetwork === true)) return;
+    if (objectAt(pod.spec).hostNetwork === true) return;
+    const metadata = objectAt(pod.metadata);
     const key = `${metadata.namespace}/${metadata.name}`;
     if (among.has(key) && lacksStatus(pod)) running.add(key);
   });

@@ -1,6 +1,6 @@
 /** Reads the NetworkAttachmentDefinitions that a pod selects, and checks the selections. */
 
-import { isJsonObject, type JsonObject } from "../../base/json.ts";
+import { type JsonObject, objectAt, textOf } from "../../base/json.ts";
 import {
   defaultNetworkAnnotation,
   type NetworkSelection,
@@ -42,14 +42,14 @@ export function podNetworks(
   multusNamespace: string,
   maxNetworks: number,
 ): PodNetworks | undefined {
-  const { metadata, spec } = pod;
-  if (!isJsonObject(metadata) || !isJsonObject(metadata.annotations)) return undefined;
   // For servers that cannot exclude such pods.
-  if (isJsonObject(spec) && spec.hostNetwork === true) return undefined;
-  const namespace = textOr(metadata.namespace, "default");
-  const name = textOr(metadata.name, "");
-  const networks = metadata.annotations[networksAnnotation] ?? "";
-  const defaultNetwork = metadata.annotations[defaultNetworkAnnotation];
+  if (objectAt(pod.spec).hostNetwork === true) return undefined;
+  const metadata = objectAt(pod.metadata);
+  const annotations = objectAt(metadata.annotations);
+  const namespace = textOf(metadata.namespace) || "default";
+  const name = textOf(metadata.name);
+  const networks = annotations[networksAnnotation] ?? "";
+  const defaultNetwork = annotations[defaultNetworkAnnotation];
   if (networks === "" && defaultNetwork === undefined) return undefined;
 
   const found = [
@@ -98,8 +98,4 @@ function read(
     }));
     return { selected: [], problems };
   }
-}
-
-function textOr(value: unknown, otherwise: string): string {
-  return typeof value === "string" && value !== "" ? value : otherwise;
 }

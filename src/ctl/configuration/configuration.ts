@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ExpectedError } from "../../base/input-error.ts";
-import { fieldMembers, isJsonObject, type JsonObject, memberValue } from "../../base/json.ts";
+import { fieldMembers, type JsonObject, memberValue, objectAt } from "../../base/json.ts";
 import { keySpelling } from "../../base/key-spelling.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
 import { NetworkConfigFiles } from "../../cni/files.ts";
@@ -201,8 +201,7 @@ const spelling = keySpelling(["capabilities"]);
 /** Findings about `capabilities` of a checked configuration. */
 function capabilitiesOf(bytes: Uint8Array, file: string): JsonObject {
   const members = fieldMembers(bytes, file, spelling.isKnown);
-  const value = memberValue(spelling.members(members), "capabilities");
-  return isJsonObject(value) ? value : {};
+  return objectAt(memberValue(spelling.members(members), "capabilities"));
 }
 
 function capabilityWarnings(bytes: Uint8Array, source: Source): TextFinding[] {

@@ -1,6 +1,6 @@
 /** Checks the cluster: does the API answer, has the daemon its rights, are the definitions valid, does the clock agree? */
 
-import { isJsonObject, scalarText } from "../../base/json.ts";
+import { objectAt, scalarText, textOf } from "../../base/json.ts";
 import { systemErrorCode } from "../../base/system-error.ts";
 import { type ResourceAttributes, reviewAccess } from "../../kube/access-review.ts";
 import { type Api, ApiError, ApiUnreachable } from "../../kube/api.ts";
@@ -74,10 +74,8 @@ async function checkApi(api: Api, server: string): Promise<NodeFinding[]> {
         : "is it the right address, and can this node reach it? Pods in the host's network need no CNI",
     );
   }
-  const { metadata, status } = isJsonObject(review) ? review : {};
-  const { creationTimestamp } = isJsonObject(metadata) ? metadata : {};
-  const { userInfo } = isJsonObject(status) ? status : {};
-  const { username } = isJsonObject(userInfo) ? userInfo : {};
+  const { creationTimestamp } = objectAt(review, "metadata");
+  const { username } = objectAt(review, "status", "userInfo");
   findings.pass(`${server} answers, to ${scalarText(username)}`);
   return [...findings.all, ...checkClock(creationTimestamp, before)];
 }
@@ -91,7 +89,7 @@ function isOfTime(error: unknown): boolean {
 
 /** @param serverTime RFC 3339, seconds @param before time of the request, milliseconds since the epoch */
 function checkClock(serverTime: unknown, before: number): NodeFinding[] {
-  const time = typeof serverTime === "string" ? Date.parse(serverTime) : Number.NaN;
+  const time = Date.parse(textOf(serverTime));
   if (Number.isNaN(time)) return [];
   const skew = Math.round((before - time) / 1000);
   const findings = new CheckFindings("cluster/clock");

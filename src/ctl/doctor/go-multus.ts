@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isJsonObject } from "../../base/json.ts";
+import { objectAt } from "../../base/json.ts";
 import { CheckFindings, type NodeFinding } from "./finding.ts";
 import { processesCalled } from "./processes.ts";
 
@@ -44,7 +44,7 @@ export function tokenEnd(path: string): number | undefined {
     const [, payload = ""] =
       /^\s*"?token"?:\s*"?[\w-]+\.([\w-]+)\.[\w-]+/m.exec(readFileSync(path, "utf8")) ?? [];
     const claims: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8"));
-    const { exp: end } = isJsonObject(claims) ? claims : {};
+    const { exp: end } = objectAt(claims);
     return typeof end === "number" ? end * 1000 : undefined;
   } catch {
     return undefined;

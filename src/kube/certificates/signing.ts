@@ -1,7 +1,7 @@
 /** Has a certificate signed by the cluster: creates a CertificateSigningRequest, and waits for its approval and the signer's answer. */
 
 import { setTimeout as wait } from "node:timers/promises";
-import { isJsonObject, type JsonObject, objectAt } from "../../base/json.ts";
+import { type JsonObject, objectAt, objectsIn } from "../../base/json.ts";
 import { type Api, ApiError, isTransient } from "../api.ts";
 import { askedPauseMs, BackOff, type BackOffLimits } from "../back-off.ts";
 import { certificateUsages, signerName, signingRequestsPath } from "./identity.ts";
@@ -82,8 +82,7 @@ async function look(
 
 /** @throws {SigningRefused} */
 function certificateOf(status: JsonObject, name: string): string | undefined {
-  const conditions = Array.isArray(status.conditions) ? status.conditions.filter(isJsonObject) : [];
-  for (const { type, reason, message } of conditions) {
+  for (const { type, reason, message } of objectsIn(status.conditions)) {
     if (type === "Denied" || type === "Failed") {
       const what = type === "Denied" ? "was denied" : "could not be signed";
       throw new SigningRefused(`${name} ${what}: ${[reason, message].filter(Boolean).join(": ")}`);

@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 import { type ExpectedLink, mostAddressesOfLink } from "../../agent/executor.ts";
-import { isJsonObject, parseJson } from "../../base/json.ts";
+import { isJsonObject, listOf, parseJson } from "../../base/json.ts";
 import { isHardwareAddress } from "../input/selection.ts";
 
 /** An interface as a result has it. */
@@ -50,10 +50,6 @@ export function readResultLink(
     // Both since 1.1.0.
     mayBeInUserSpace: [first.pciID, first.socketPath].some((text) => typeof text === "string" && text !== ""),
   };
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }
 
 /** Six bytes in hexadecimal digits; undefined for any other text. All zeros say nothing. */
