@@ -2,8 +2,8 @@
 
 import { readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
-import { ExpectedError, ioFailure } from "./input-error.ts";
-import { isMissingFile } from "./system-error.ts";
+import { ExpectedError, ioAction } from "./input-error.ts";
+import { ifThere } from "./system-error.ts";
 
 /**
  * Milliseconds for which a changed file counts as still changing. Time stamps move in steps of a few milliseconds: a second write
@@ -70,13 +70,7 @@ export function firstFileState(directory: string, extensions: readonly string[])
 }
 
 function* statesIn(directory: string, extensions: readonly string[]): Generator<FileState> {
-  let names: string[];
-  try {
-    names = readdirSync(directory);
-  } catch (error) {
-    if (isMissingFile(error)) return;
-    throw ioFailure("list", directory, error);
-  }
+  const names = ioAction("list", directory, () => ifThere(() => readdirSync(directory)) ?? []);
   const named = names.filter((name) => extensions.some((extension) => name.endsWith(extension)));
   for (const name of named.sort()) {
     const state = fileState(join(directory, name));

@@ -67,3 +67,12 @@ export function problemsText(where: string, problems: readonly TextProblem[]): s
 export function ioFailure(action: string, path: string, cause: unknown): InputError {
   return new InputError("file", `cannot ${action} ${path}: ${errorText(cause)}`, { cause });
 }
+
+/** Does `work` with a file. @param action as {@link ioFailure} has it @throws {InputError} of kind "file", in place of every error of `work` */
+export function ioAction<Value>(action: string, path: string, work: () => Value): Value {
+  try {
+    return work();
+  } catch (error) {
+    throw ioFailure(action, path, error);
+  }
+}

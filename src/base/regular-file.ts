@@ -1,6 +1,7 @@
-/** Reading files from directories into which others write too: what is there may be no regular file, or of any size. */
+/** Reading files, also from directories into which others write too: what is there may be no regular file, or of any size. */
 
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { ioAction } from "./input-error.ts";
 
 /** The content of a file as it was read. */
 export interface FileStart {
@@ -44,4 +45,9 @@ export function readRegularFile(path: string, limit: number, flags = 0): Uint8Ar
   const { bytes, size } = readFileStart(path, limit, flags);
   if (size > limit) throw new Error(`it has ${size} bytes, and at most ${limit} are allowed`);
   return bytes;
+}
+
+/** Reads a file that an administrator has named. @throws {InputError} of kind "file" */
+export function inputBytes(path: string): Buffer {
+  return ioAction("read", path, () => readFileSync(path));
 }

@@ -10,3 +10,13 @@ export function systemErrorCode(error: unknown): string | undefined {
 export function isMissingFile(error: unknown): boolean {
   return systemErrorCode(error) === "ENOENT";
 }
+
+/** What `work` gives; undefined where the file system answers that there is no such file. @throws other errors of `work` */
+export function ifThere<Value>(work: () => Value): Value | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw error;
+  }
+}

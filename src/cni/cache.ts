@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { removeFile, writeFileAtomically } from "../base/atomic-file.ts";
 import { decodeBase64 } from "../base/base64.ts";
 import { Slices } from "../base/directory.ts";
-import { InputError, ioFailure } from "../base/input-error.ts";
+import { InputError, ioAction } from "../base/input-error.ts";
 import { memberValue, objectMembers, wholeMembers } from "../base/json.ts";
 import { openBrace } from "../base/json-bytes.ts";
 import { readRegularFile } from "../base/regular-file.ts";
@@ -100,12 +100,10 @@ export class ResultCache {
   remove(key: AttachmentKey): void {
     if (attachmentNameProblem(key.networkName, key.containerId, key.ifName) !== undefined) return;
     const path = this.#path(key);
-    try {
+    ioAction("remove", path, () => {
       removeFile(path);
       removeFile(this.#temporaryPath(key));
-    } catch (error) {
-      throw ioFailure("remove", path, error);
-    }
+    });
   }
 
   /**

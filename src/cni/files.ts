@@ -1,9 +1,9 @@
 /** Network configuration files: .conf and .json (one plugin), .conflist, and the subdirectory whose plugins belong to a list. */
 
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { FileMemory, type FileState, fileState, fileStates, firstFileState } from "../base/file-state.ts";
-import { ExpectedError, InputError, ioFailure } from "../base/input-error.ts";
+import { ExpectedError, InputError, ioAction, ioFailure } from "../base/input-error.ts";
 import {
   arrayElements,
   fieldMembers,
@@ -13,6 +13,7 @@ import {
   scalarText,
 } from "../base/json.ts";
 import { keySpelling } from "../base/key-spelling.ts";
+import { inputBytes } from "../base/regular-file.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { parseNetworkConfig } from "./config.ts";
 import { configError } from "./errors.ts";
@@ -106,14 +107,9 @@ export class NetworkConfigFiles {
    * @throws {CniError} 5 unreadable; 6, 7, 1 broken
    */
   loadPath(path: string): NetworkConfigList | undefined {
-    let isDirectory: boolean | undefined;
-    try {
-      isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory();
-    } catch (error) {
-      throw ioFailure("read", path, error);
-    }
-    if (isDirectory === undefined) return undefined;
-    return isDirectory ? this.first(path) : this.load(path);
+    const stats = ioAction("read", path, () => statSync(path, { throwIfNoEntry: false }));
+    if (stats === undefined) return undefined;
+    return stats.isDirectory() ? this.first(path) : this.load(path);
   }
 
   /**
@@ -146,7 +142,7 @@ export class NetworkConfigFiles {
   }
 
   #parseSingle(path: string): NetworkConfigList {
-    const bytes = readFile(path);
+    const bytes = inputBytes(path);
     const list = parseNetworkConfig(bytes, path, this.#kernels);
     if (list.isList) {
       throw configError(`${path}: has no type; a list of plugins belongs in a file that ends in .conflist`);
@@ -170,7 +166,7 @@ export class NetworkConfigFiles {
   #plugin(state: FileState): Uint8Array {
     const { path } = state;
     return this.#plugins.get(path, [state], () => {
-      const bytes = readFile(path);
+      const bytes = inputBytes(path);
       // A plugin has the network's name, whatever its file says.
       const { isList } = parseNetworkConfig(bytes, path, this.#kernels, { name: "plugin" });
       if (!isList) return bytes;
@@ -180,7 +176,7 @@ export class NetworkConfigFiles {
 }
 
 function readListFile(path: string): ListFile {
-  const bytes = readFile(path);
+  const bytes = inputBytes(path);
   const members = listSpelling.members(fieldMembers(bytes, path));
   const name = memberValue(members, "name");
   const inlinedOnly = memberValue(members, "loadOnlyInlinedPlugins");
@@ -189,12 +185,4 @@ function readListFile(path: string): ListFile {
   }
   checkNetworkName(name, path);
   return { members, bytes, pluginDirectory: join(dirname(path), name) };
-}
-
-function readFile(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw ioFailure("read", path, error);
-  }
 }

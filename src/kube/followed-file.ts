@@ -1,8 +1,8 @@
 /** Small files that others change: tokens, certificates, kubeconfigs. */
 
-import { readFileSync } from "node:fs";
 import { FileMemory, type FileState, fileState } from "../base/file-state.ts";
 import { ioFailure } from "../base/input-error.ts";
+import { inputBytes } from "../base/regular-file.ts";
 
 /** A changed file is seen by its state; where a file system does not tell, after this time. */
 const rereadMs = 60_000;
@@ -32,13 +32,7 @@ export class FollowedFiles {
     const state = this.#surroundings.stateOf(path);
     // Never opened: a pipe would stop the daemon.
     if (state === undefined) throw ioFailure("read", path, "there is no such file");
-    return this.#texts.get(path, [state], () => {
-      try {
-        return readFileSync(path, "utf8");
-      } catch (error) {
-        throw ioFailure("read", path, error);
-      }
-    });
+    return this.#texts.get(path, [state], () => inputBytes(path).toString());
   }
 
   /** Reads each file the next time, whatever its state. */

@@ -6,7 +6,7 @@
 import { type BigIntStats, existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { removeFile } from "../base/atomic-file.ts";
-import { ExpectedError, ioFailure } from "../base/input-error.ts";
+import { ExpectedError, ioAction, ioFailure } from "../base/input-error.ts";
 import type { Logger } from "../log/logger.ts";
 import { OnceLog } from "../log/once-log.ts";
 import { ownFileNames } from "./files.ts";
@@ -158,7 +158,7 @@ export class RuntimeConfigKeeper {
   #put({ fileName, bytes, from, cniVersion }: WantedFile): void {
     const { directory, log } = this.#options;
     const path = join(directory, fileName);
-    const reason = whileReading(path, () => this.#reasonToWrite(path, bytes));
+    const reason = ioAction("read", path, () => this.#reasonToWrite(path, bytes));
     if (reason?.isForeign) {
       this.#lack = `${fileName}: ${reason.because}, again and again`;
       const left = this.#restoredAt + restoreMs - performance.now();
@@ -174,7 +174,7 @@ export class RuntimeConfigKeeper {
     }
     if (reason !== undefined) {
       writeOwnFile(path, bytes, temporaryPath(path));
-      this.#written = { path, bytes, identity: whileReading(path, () => identityOf(statsOf(path))) };
+      this.#written = { path, bytes, identity: ioAction("read", path, () => identityOf(statsOf(path))) };
       log.verbose("runtime configuration written", { file: path, from, cniVersion, because: reason.because });
     }
     this.#lack = undefined;
@@ -227,15 +227,6 @@ export class RuntimeConfigKeeper {
 /** Runtimes ignore names with this ending. */
 function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.new`);
-}
-
-/** @throws {InputError} in place of errors of the file system */
-function whileReading<Value>(path: string, read: () => Value): Value {
-  try {
-    return read();
-  } catch (error) {
-    throw ioFailure("read", path, error);
-  }
 }
 
 /** Differs between files, and between states of one. */

@@ -6,7 +6,7 @@
 import { type BigIntStats, lstatSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeDirectory, removeFile, writeFileAtomically } from "../base/atomic-file.ts";
-import { ioFailure } from "../base/input-error.ts";
+import { ioAction } from "../base/input-error.ts";
 import type { Logger } from "../log/logger.ts";
 import { DirectoryWatches, type WatchDirectory, watchDirectory } from "./watch.ts";
 
@@ -74,13 +74,11 @@ export class KeptFile {
 
 /** Writes a file for its owner alone, whole. @param temporary path beside it @throws {InputError} */
 export function writeOwnFile(path: string, bytes: Uint8Array, temporary: string): void {
-  try {
+  ioAction("write", path, () => {
     makeDirectory(dirname(path), directoryMode);
     // A file that a crash left may have another mode.
     removeFile(temporary);
-  } catch (error) {
-    throw ioFailure("write", path, error);
-  }
+  });
   writeFileAtomically(path, bytes, temporary);
 }
 

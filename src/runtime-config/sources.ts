@@ -1,9 +1,10 @@
 /** Sources of the runtime's configuration: generated from the cluster network's file, or copied from a given file. */
 
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { fileState, fileStates } from "../base/file-state.ts";
-import { ExpectedError, InputError, ioFailure } from "../base/input-error.ts";
+import { ExpectedError, InputError } from "../base/input-error.ts";
+import { inputBytes } from "../base/regular-file.ts";
 import { parseNetworkConfig } from "../cni/config.ts";
 import { NetworkConfigFiles } from "../cni/files.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
@@ -159,12 +160,7 @@ export class CopiedFileSource implements RuntimeConfigSource {
     const path = this.#path;
     // Never opened if it is no regular file: a pipe would stop the daemon.
     if (fileState(path) === undefined) return { waitsFor: `the file ${path} (multusConfigFile)` };
-    let bytes: Buffer;
-    try {
-      bytes = readFileSync(path);
-    } catch (error) {
-      throw ioFailure("read", path, error);
-    }
+    const bytes = inputBytes(path);
     const { isList, cniVersion } = parseNetworkConfig(bytes, path, this.#kernels);
     if (isList !== path.endsWith(".conflist")) {
       throw new InputError(

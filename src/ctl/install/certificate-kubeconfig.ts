@@ -1,8 +1,8 @@
 /** A kubeconfig with the node's own certificate instead of the service account's token. The certificate is renewed in place; the kubeconfig does not change. */
 
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ExpectedError, ioFailure } from "../../base/input-error.ts";
+import { ExpectedError } from "../../base/input-error.ts";
+import { inputBytes } from "../../base/regular-file.ts";
 import { currentCertificatePath, readCurrentCertificate } from "../../kube/certificates/certificate-file.ts";
 import { connectWithNodeCertificate } from "../../kube/certificates/connection.ts";
 import { multusUser } from "../../kube/certificates/identity.ts";
@@ -68,25 +68,16 @@ function isThereCertificate({ certDir, nodeName }: Pick<NodeCertificateSource, "
 /** @throws {UserError} */
 async function textOf(bootstrapConfig: string, certificate: string): Promise<string> {
   try {
-    const config = await parseKubeconfig(read(bootstrapConfig), bootstrapConfig);
+    const config = await parseKubeconfig(inputBytes(bootstrapConfig), bootstrapConfig);
     const { text, file } = config.certificateAuthority ?? {};
     return kubeconfigText({
       about: "with the node's own certificate, which is renewed in place.",
       server: config.server,
       proxy: config.proxy?.url,
-      certificateAuthority: text ?? (file === undefined ? undefined : read(file).toString()),
+      certificateAuthority: text ?? (file === undefined ? undefined : inputBytes(file).toString()),
       user: { "client-certificate": certificate, "client-key": certificate },
     });
   } catch (error) {
     throw userErrorOf(error, "it is named by --bootstrap-config");
-  }
-}
-
-/** @throws {InputError} */
-function read(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw ioFailure("read", path, error);
   }
 }

@@ -2,7 +2,7 @@
 
 import { lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { isMissingFile } from "../../base/system-error.ts";
+import { ifThere } from "../../base/system-error.ts";
 import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 import { tryPluginBinary } from "../node/plugin-binary.ts";
@@ -85,12 +85,10 @@ export function checkDirectory(directory: string, option: string): void {
 
 /** @throws {Error} of node:fs */
 function isInstalled(path: string, source: string): boolean {
-  try {
+  const isSame = ifThere(() => {
     const stats = lstatSync(path);
     return stats.isFile() && (stats.mode & 0o777) === programMode && haveSameContent(path, source);
-  } catch (error) {
-    // Missing, or replaced by another installer meanwhile.
-    if (isMissingFile(error)) return false;
-    throw error;
-  }
+  });
+  // Missing, or replaced by another installer meanwhile.
+  return isSame ?? false;
 }

@@ -1,7 +1,7 @@
 /** Renames the cluster network's file after reading it, for runtimes that would take it for a second network of the node. */
 
 import { existsSync, renameSync } from "node:fs";
-import { ioFailure } from "../../base/input-error.ts";
+import { ioAction } from "../../base/input-error.ts";
 import type { Missing, RuntimeConfigSource, WantedFile } from "../../runtime-config/sources.ts";
 
 /** Go multus's suffix. */
@@ -50,9 +50,5 @@ export class RenamedSource implements RuntimeConfigSource {
 
 /** @throws {InputError} */
 function move(path: string, to: string): void {
-  try {
-    renameSync(path, to);
-  } catch (error) {
-    throw ioFailure("rename", path, error);
-  }
+  ioAction("rename", path, () => renameSync(path, to));
 }

@@ -7,7 +7,7 @@ import { lstatSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile } from "../../base/atomic-file.ts";
 import { entryOf } from "../../base/map-entry.ts";
-import { isMissingFile, systemErrorCode } from "../../base/system-error.ts";
+import { ifThere, systemErrorCode } from "../../base/system-error.ts";
 import { resultsDirectory } from "../../cni/cache.ts";
 import { certificateFilesIn } from "../../kube/certificates/certificate-file.ts";
 import { errorText } from "../../log/error-text.ts";
@@ -100,7 +100,7 @@ function takeText(
   foreign: string,
   users: readonly string[] = [],
 ): UninstalledFile[] {
-  const text = readIfThere(path);
+  const text = ifThere(() => readFileSync(path, "utf8"));
   if (text === undefined) return [];
   if (!isOwn(text)) return [left(path, foreign)];
   return [users.length > 0 ? left(path, `${listed(users)} may need it`, true) : remove(path)];
@@ -111,7 +111,7 @@ function configurationsWithPlugins(directory: string): Map<string, string[]> {
   const users = new Map<string, string[]>();
   for (const name of namesIn(directory).filter((each) => configurationNames.test(each))) {
     const path = join(directory, name);
-    for (const [, type = ""] of (readIfThere(path) ?? "").matchAll(pluginType)) {
+    for (const [, type = ""] of (ifThere(() => readFileSync(path, "utf8")) ?? "").matchAll(pluginType)) {
       entryOf(users, type, () => []).push(path);
     }
   }
@@ -193,20 +193,5 @@ function takeIfEmpty(directory: string): UninstalledFile[] {
 const listed = (paths: readonly string[]) => Array.from(new Set(paths)).join(", ");
 
 function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory).sort();
-  } catch (error) {
-    if (isMissingFile(error)) return [];
-    throw error;
-  }
-}
-
-/** @returns undefined if there is no file */
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (isMissingFile(error)) return undefined;
-    throw error;
-  }
+  return ifThere(() => readdirSync(directory).sort()) ?? [];
 }

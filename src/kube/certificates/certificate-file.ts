@@ -6,8 +6,8 @@
 import { readdirSync, readFileSync, readlinkSync, renameSync, symlinkSync } from "node:fs";
 import { basename, join } from "node:path";
 import { makeDirectory, removeFile, writeFileAtomically } from "../../base/atomic-file.ts";
-import { InputError, ioFailure } from "../../base/input-error.ts";
-import { isMissingFile } from "../../base/system-error.ts";
+import { InputError, ioAction } from "../../base/input-error.ts";
+import { ifThere } from "../../base/system-error.ts";
 import { errorText } from "../../log/error-text.ts";
 import { multusGroup } from "./identity.ts";
 import type { Validity } from "./validity.ts";
@@ -38,14 +38,8 @@ export function subjectOf(user: string): string {
  */
 export function readCurrentPair(certDir: string): CertificatePair | undefined {
   const path = currentCertificatePath(certDir);
-  let pem: string;
-  try {
-    pem = readFileSync(path, "utf8");
-  } catch (error) {
-    if (isMissingFile(error)) return undefined;
-    throw ioFailure("read", path, error);
-  }
-  return parsePair(pem, pem, path);
+  const pem = ioAction("read", path, () => ifThere(() => readFileSync(path, "utf8")));
+  return pem === undefined ? undefined : parsePair(pem, pem, path);
 }
 
 /**
@@ -104,16 +98,12 @@ export function storeCertificate(certDir: string, certificate: string, key: stri
   const current = currentCertificatePath(certDir);
   const before = linkTarget(current);
   const name = `${prefix}-${new Date(now).toISOString().slice(0, 19).replace(/[T:]/g, "-")}.pem`;
-  try {
-    makeDirectory(certDir, directoryMode);
-  } catch (error) {
-    throw ioFailure("make", certDir, error);
-  }
+  ioAction("make", certDir, () => makeDirectory(certDir, directoryMode));
   const pair = Buffer.from(`${certificate.trimEnd()}\n${key}`);
   writeFileAtomically(join(certDir, name), pair, join(certDir, `${prefix}-writing.tmp`));
   // client-go's name: it repairs a replacement of the link that was cut off here.
   const updated = join(certDir, `${prefix}-updated.pem`);
-  try {
+  ioAction("write", current, () => {
     removeFile(updated);
     // Relative: the directory may be mounted elsewhere for others.
     symlinkSync(name, updated);
@@ -121,9 +111,7 @@ export function storeCertificate(certDir: string, certificate: string, key: stri
     for (const old of readdirSync(certDir)) {
       if (isPairName(old) && old !== name && old !== before) removeFile(join(certDir, old));
     }
-  } catch (error) {
-    throw ioFailure("write", current, error);
-  }
+  });
 }
 
 /** Names in a directory that {@link storeCertificate} or client-go's store for Multus has made, what either left when it was killed too. @throws {Error} of node:fs */

@@ -5,7 +5,7 @@
 
 import { statSync } from "node:fs";
 import { setImmediate as giveWay } from "node:timers/promises";
-import { isMissingFile } from "../../base/system-error.ts";
+import { ifThere } from "../../base/system-error.ts";
 import { ResultCache } from "../../cni/cache.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
@@ -106,16 +106,6 @@ function candidateOf(disk: Disk, containerId: string): Candidate | undefined {
   if (pod === undefined || pod.uid === "") return undefined;
   const podObject = disk.cluster.pods.withoutStatus(pod);
   if (podObject === undefined) return undefined;
-  const plannedAt = plannedAtOf(disk.cniDir, containerId);
+  const plannedAt = ifThere(() => statSync(planPath(disk.cniDir, containerId)).mtimeMs);
   return plannedAt === undefined ? undefined : { containerId, plannedAt, podObject };
-}
-
-/** undefined: it is gone. */
-function plannedAtOf(cniDir: string, containerId: string): number | undefined {
-  try {
-    return statSync(planPath(cniDir, containerId)).mtimeMs;
-  } catch (error) {
-    if (isMissingFile(error)) return undefined;
-    throw error;
-  }
 }

@@ -7,7 +7,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile, writeFileAtomically } from "../../base/atomic-file.ts";
 import { directoryEntries } from "../../base/directory.ts";
-import { ioFailure } from "../../base/input-error.ts";
+import { ioAction } from "../../base/input-error.ts";
 import { arrayElements, joinElements, joinMembers, objectMembers } from "../../base/json.ts";
 import { readFileStart } from "../../base/regular-file.ts";
 import { isMissingFile } from "../../base/system-error.ts";
@@ -134,10 +134,8 @@ function temporaryPath(cniDir: string, containerId: string): string {
 /** Removes a plan, and what a daemon that was killed while writing it left; one that is not there is no error. @throws {CniError} 5 */
 export function removePlan(cniDir: string, containerId: string): void {
   const path = planPath(cniDir, containerId);
-  try {
+  ioAction("remove", path, () => {
     removeFile(path);
     removeFile(temporaryPath(cniDir, containerId));
-  } catch (error) {
-    throw ioFailure("remove", path, error);
-  }
+  });
 }
