@@ -9,6 +9,7 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { directoryState } from "../base/file-state.ts";
+import { setNewest } from "../base/map-entry.ts";
 import { isMissingFile } from "../base/system-error.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
@@ -38,13 +39,7 @@ export class FollowedResults {
   of(path: string): FollowedDirectory {
     const known = this.#directories.get(path);
     const directory = known ?? new FollowedDirectory(path, this.#log);
-    this.#directories.delete(path);
-    this.#directories.set(path, directory);
-    const [oldest] = this.#directories;
-    if (this.#directories.size > maxDirectories && oldest !== undefined) {
-      this.#directories.delete(oldest[0]);
-      oldest[1].close();
-    }
+    setNewest(this.#directories, path, directory, maxDirectories)?.close();
     return directory;
   }
 

@@ -1,5 +1,7 @@
 /** A lane: the requests of one kind, with slots of their own that are shared out between the namespaces of the pods. */
 
+import { addTo } from "../base/map-entry.ts";
+
 /** One that waits for a slot. */
 export interface LaneEntry {
   /** Namespace of its pod. Requests of one share stand in line behind each other; those of another do not. */
@@ -61,9 +63,7 @@ export class Lane {
 
   /** Gives a slot back. @param share of the request that had it */
   release(share: string): void {
-    const own = (this.#running.get(share) ?? 0) - 1;
-    if (own > 0) this.#running.set(share, own);
-    else this.#running.delete(share);
+    addTo(this.#running, share, -1);
     this.#runningCount -= 1;
     this.#startNext();
   }
@@ -71,7 +71,7 @@ export class Lane {
   #startNext(): void {
     for (let entry = this.#next(); entry !== undefined; entry = this.#next()) {
       this.withdraw(entry);
-      this.#running.set(entry.share, (this.#running.get(entry.share) ?? 0) + 1);
+      addTo(this.#running, entry.share, 1);
       this.#runningCount += 1;
       entry.start();
     }

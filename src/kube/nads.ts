@@ -2,6 +2,7 @@
 
 import { InputError } from "../base/input-error.ts";
 import { objectAt, textOf } from "../base/json.ts";
+import { setNewest } from "../base/map-entry.ts";
 import type { Logger } from "../log/logger.ts";
 import { ClusterUnavailable } from "../multus/cluster/cluster-unavailable.ts";
 import { type Nad, type NadSource, nadConfigProblem } from "../multus/plan/nads.ts";
@@ -267,14 +268,14 @@ export class KubeNads implements NadSource {
     const before = this.#asked.get(key);
     const nad = before?.equals(found) ? before : found;
     if (before !== undefined && before !== nad) this.#budget.release(before);
-    const oldest = rememberIn(this.#asked, key, nad);
+    const oldest = setNewest(this.#asked, key, nad, rememberedLimit);
     if (oldest !== undefined) this.#budget.release(oldest);
     this.#missing.delete(key);
     return nad;
   }
 
   #rememberMissing(key: string): undefined {
-    rememberIn(this.#missing, key, performance.now());
+    setNewest(this.#missing, key, performance.now(), rememberedLimit);
     this.#dropAsked(key);
   }
 
@@ -284,14 +285,4 @@ export class KubeNads implements NadSource {
     this.#asked.delete(key);
     this.#budget.release(before);
   }
-}
-
-/** Sets a value, as the newest. @returns the oldest, which goes where there are too many */
-function rememberIn<Value>(map: Map<string, Value>, key: string, value: Value): Value | undefined {
-  map.delete(key);
-  map.set(key, value);
-  const [oldest] = map;
-  if (map.size <= rememberedLimit || oldest === undefined) return undefined;
-  map.delete(oldest[0]);
-  return oldest[1];
 }

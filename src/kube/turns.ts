@@ -1,5 +1,7 @@
 /** Bounds how much work is done at once, in all and for each group: a group with much work does not hold up the others. */
 
+import { addTo } from "../base/map-entry.ts";
+
 export interface TurnLimits {
   /** Of all groups. */
   readonly atOnce: number;
@@ -58,14 +60,12 @@ export class Turns {
 
   #begin(group: string): void {
     this.#total += 1;
-    this.#running.set(group, (this.#running.get(group) ?? 0) + 1);
+    addTo(this.#running, group, 1);
   }
 
   #end(group: string): void {
     this.#total -= 1;
-    const running = (this.#running.get(group) ?? 1) - 1;
-    if (running === 0) this.#running.delete(group);
-    else this.#running.set(group, running);
+    addTo(this.#running, group, -1);
     for (const next of this.#waiting) {
       if (!this.#isFree(next.group)) continue;
       this.#waiting.delete(next);

@@ -3,7 +3,7 @@
  * lacks its network-status.
  */
 
-import { entryOf } from "../../base/map-entry.ts";
+import { addTo, entryOf, setNewest } from "../../base/map-entry.ts";
 import { errorText } from "../../log/error-text.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { type PodReference, podKey } from "../input/pod.ts";
@@ -62,19 +62,13 @@ export class MissingNetworks {
   /** An ADD or a DEL of the pod begins: whether the pod has its networks cannot be said at this moment. `ended` follows. */
   started(pod: PodName): void {
     const key = podKey(pod);
-    this.#underWay.set(key, (this.#underWay.get(key) ?? 0) + 1);
+    addTo(this.#underWay, key, 1);
   }
 
   ended(pod: PodName): void {
     const key = podKey(pod);
-    const left = (this.#underWay.get(key) ?? 1) - 1;
-    if (left > 0) this.#underWay.set(key, left);
-    else this.#underWay.delete(key);
-    if (!this.#isActive) return;
-    this.#ended.delete(key);
-    this.#ended.set(key, performance.now());
-    const [oldest] = this.#ended.keys();
-    if (this.#ended.size > mostEnded && oldest !== undefined) this.#ended.delete(oldest);
+    addTo(this.#underWay, key, -1);
+    if (this.#isActive) setNewest(this.#ended, key, performance.now(), mostEnded);
   }
 
   get #isActive(): boolean {

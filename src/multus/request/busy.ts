@@ -1,5 +1,6 @@
 /** Containers that a request is being worked on for. */
 
+import { setNewest } from "../../base/map-entry.ts";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 
 /** Containers that are remembered after their request: a node has some hundred pods, and a GC waits for some minutes at most. */
@@ -24,12 +25,8 @@ export class BusyContainers {
 
   end(containerId: string): void {
     this.#busy.delete(containerId);
-    this.#ended.delete(containerId);
-    this.#ended.set(containerId, performance.now());
-    const [oldest] = this.#ended;
-    if (this.#ended.size <= endedLimit || oldest === undefined) return;
-    this.#ended.delete(oldest[0]);
-    this.#forgottenUntil = oldest[1];
+    const forgotten = setNewest(this.#ended, containerId, performance.now(), endedLimit);
+    if (forgotten !== undefined) this.#forgottenUntil = forgotten;
   }
 
   /**
