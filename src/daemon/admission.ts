@@ -3,6 +3,7 @@
  * shared out between namespaces. Requests of one container are worked on one at a time, in the order that they came, across lanes.
  */
 
+import { unlessAborted } from "../base/abort.ts";
 import { Room, type RoomLimits } from "../base/room.ts";
 import { CniError, CniErrorCode } from "../cni/errors.ts";
 import type { Pause } from "../multus/request/pause.ts";
@@ -56,7 +57,7 @@ interface Place extends Entrant {
   entry: LaneEntry | undefined;
   state: "behind another" | "waiting" | "running" | "paused" | "gone";
   readonly begin: () => void;
-  /** Aborted when the client is gone. */
+  /** Aborted when the client is gone, with {@link clientGone}. */
   readonly abandoned: AbortSignal;
 }
 
@@ -175,7 +176,7 @@ async function pause<Answer>(place: Place, answer: Promise<Answer>): Promise<Ans
   place.state = "paused";
   place.lane.lane.release(place.share);
   try {
-    return await orAbandoned(answer, place.abandoned);
+    return await unlessAborted(answer, place.abandoned);
   } finally {
     // One that is abandoned can only end. A DEL of its container may wait for that, and is not to wait for other ADDs.
     if (place.state === "paused" && !place.abandoned.aborted) await slotAgain(place);
@@ -185,7 +186,7 @@ async function pause<Answer>(place: Place, answer: Promise<Answer>): Promise<Ans
 /** @throws {CniError} 11 where it is abandoned before it has its slot */
 async function slotAgain(place: Place): Promise<void> {
   try {
-    await orAbandoned(new Promise<void>((resolve) => waitForSlot(place, resolve)), place.abandoned);
+    await unlessAborted(new Promise<void>((resolve) => waitForSlot(place, resolve)), place.abandoned);
   } catch (error) {
     if (place.state === "waiting" && place.entry !== undefined) {
       place.lane.lane.withdraw(place.entry);
@@ -193,16 +194,6 @@ async function slotAgain(place: Place): Promise<void> {
     }
     throw error;
   }
-}
-
-/** @throws {CniError} 11 as soon as the signal says so */
-function orAbandoned<Answer>(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const abandon = () => reject(clientGone());
-    if (signal.aborted) abandon();
-    signal.addEventListener("abort", abandon);
-    answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", abandon));
-  });
 }
 
 function clientGone(): CniError {

@@ -2,6 +2,7 @@
 
 import type { Agent, IncomingMessage } from "node:http";
 import packageJson from "../../package.json" with { type: "json" };
+import { unlessAborted } from "../base/abort.ts";
 import { largeWork } from "../base/large-work.ts";
 import { systemErrorCode } from "../base/system-error.ts";
 import { errorText } from "../log/error-text.ts";
@@ -338,12 +339,7 @@ class Deadline implements Disposable {
 
   /** The value of `work`, unless it takes too long. */
   race<Value>(work: Promise<Value>): Promise<Value> {
-    return new Promise((resolve, reject) => {
-      const ended = () => reject(this.reason("credentials"));
-      if (this.signal.aborted) ended();
-      else this.signal.addEventListener("abort", ended, { once: true });
-      work.then(resolve, reject);
-    });
+    return unlessAborted(work, this.signal, () => this.reason("credentials"));
   }
 
   [Symbol.dispose](): void {

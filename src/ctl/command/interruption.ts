@@ -35,13 +35,3 @@ export class Interrupted extends Error {
 export async function untilInterrupted(signal: AbortSignal): Promise<void> {
   while (!signal.aborted) await sleep(2 ** 30, undefined, { signal }).catch(() => {});
 }
-
-/** Waits for the promise or the interruption, whichever is first. @throws {Interrupted} */
-export function orInterrupted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
-}

@@ -3,11 +3,12 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { unlessAborted } from "../../base/abort.ts";
 import { entryOf } from "../../base/map-entry.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";
-import { Interrupted, Interruption, orInterrupted, untilInterrupted } from "../command/interruption.ts";
+import { Interrupted, Interruption, untilInterrupted } from "../command/interruption.ts";
 import { UserError } from "../command/user-error.ts";
 import { readAttachments } from "../node/attachments.ts";
 import { daemonStatusOf } from "../node/daemon-socket.ts";
@@ -295,6 +296,6 @@ class Trial {
   }
 
   #unlessInterrupted<Value>(promise: Promise<Value>): Promise<Value> {
-    return this.#interruptionExpected ? promise : orInterrupted(promise, this.#signal);
+    return this.#interruptionExpected ? promise : unlessAborted(promise, this.#signal);
   }
 }
