@@ -201,6 +201,11 @@ export function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+/** A parsed number that counts something: whole, exact, and not below 0. */
+export function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
 /** Writes an object from raw values. */
 export function joinMembers(members: Iterable<readonly [string, Uint8Array]>): Uint8Array {
   const parts: Uint8Array[] = [];

@@ -1,7 +1,7 @@
 /** ResourceSlices (resource.k8s.io/v1, v1beta2, v1beta1): which of a driver's devices on a node are for CNI, and by which id. */
 
 import { InputError } from "../base/input-error.ts";
-import { objectAt, objectsIn, textOf } from "../base/json.ts";
+import { isCount, objectAt, objectsIn, textOf } from "../base/json.ts";
 import { bounded, ownText } from "../log/quoted.ts";
 import { DevicesUnknown } from "../multus/plan/devices.ts";
 import type { Api } from "./api.ts";
@@ -157,8 +157,8 @@ export function keptSlice(object: unknown, wanted: ReadonlySet<string>): KeptSli
     driver: ownText(textOf(driver)),
     nodeName: ownText(textOf(nodeName)),
     pool: ownText(textOf(name)),
-    generation: asCount(generation),
-    count: asCount(resourceSliceCount),
+    generation: isCount(generation) ? generation : 0,
+    count: isCount(resourceSliceCount) ? resourceSliceCount : 0,
     devices: kept,
   };
 }
@@ -169,8 +169,4 @@ function attributeText(attribute: unknown): string | undefined {
   return typeof string === "string" && string !== "" && string.length <= longestAttribute
     ? ownText(string)
     : undefined;
-}
-
-function asCount(value: unknown): number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : 0;
 }

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { removeFile, writeFileAtomically } from "../base/atomic-file.ts";
 import { directoryEntries, Slices } from "../base/directory.ts";
-import { isJsonObject } from "../base/json.ts";
+import { isCount, isJsonObject } from "../base/json.ts";
 import { readFileStart } from "../base/regular-file.ts";
 import { Room } from "../base/room.ts";
 import { isContainerId } from "../cni/names.ts";
@@ -281,8 +281,4 @@ function kept(name: string): string {
 
 function isKept(name: unknown): name is string {
   return typeof name === "string" && name.length <= longestName;
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }

@@ -70,7 +70,7 @@ export class SpoolDirectory {
       if (names.length === mostFiles) throw new Error(`${this.path} has more than ${mostFiles} files`);
       names.push(name);
     }
-    return names.sort(byText);
+    return names.sort();
   }
 
   /** The status of a file, whatever it is; undefined: it is not there. @throws {Error} of node:fs */
@@ -281,8 +281,4 @@ function nameInWork({ name, tries }: SpoolEntry): string {
 /** A name as a person reads it. */
 function shown(name: string): string {
   return Buffer.from(name, "latin1").toString();
-}
-
-function byText(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

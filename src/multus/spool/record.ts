@@ -1,6 +1,7 @@
 /** A recorded DEL as bytes, as shims write it (docs/wire.md, "The directory"). No file is touched here. */
 
 import type { NetnsIdentity } from "../../agent/executor.ts";
+import { isBody } from "../../agent/frames.ts";
 import { decodeExactMessagePack } from "../../agent/messagepack.ts";
 import type { CniRequest } from "../../cni/request.ts";
 import { checksum } from "./checksum.ts";
@@ -89,10 +90,8 @@ function fieldsOf(body: Buffer): Readonly<Record<string, unknown>> {
   } catch (error) {
     throw new RecordError("its body is not one MessagePack value", { cause: error });
   }
-  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
-    throw new RecordError("its body is not a map");
-  }
-  return value as Readonly<Record<string, unknown>>;
+  if (!isBody(value)) throw new RecordError("its body is not a map");
+  return value;
 }
 
 /** @throws {RecordError} */

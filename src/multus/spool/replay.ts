@@ -1,6 +1,7 @@
 /** Replay of the recorded DELs of a cniDir: all that are due, one after the other, in namespaces' turns (docs/wire.md, "The replay"). */
 
 import { Slices } from "../../base/directory.ts";
+import { entryOf } from "../../base/map-entry.ts";
 import type { Logger } from "../../log/logger.ts";
 import { type CarryOut, tryRecord } from "./attempt.ts";
 import { SpoolDirectory, type SpoolEntry } from "./directory.ts";
@@ -123,12 +124,7 @@ export class Replay {
   }
 
   #shareOf(name: string): string {
-    const key = nameWithTries(name, 0);
-    const known = this.#shares.get(key);
-    if (known !== undefined) return known;
-    const share = this.#directory.namespaceOf(name);
-    this.#shares.set(key, share);
-    return share;
+    return entryOf(this.#shares, nameWithTries(name, 0), () => this.#directory.namespaceOf(name));
   }
 
   /** Nothing is said of what cannot be removed: a daemon that starts says it, and so does an ADD of its container. */

@@ -1,5 +1,7 @@
 /** In which order recorded DELs are done: namespaces take turns, so that pods of one whose plugins hang do not use up the time of all (docs/wire.md, "The replay"). */
 
+import { entryOf } from "../../base/map-entry.ts";
+
 export interface Waiting {
   readonly name: string;
   readonly containerId: string;
@@ -32,8 +34,7 @@ export class Turns<Entry extends Waiting> {
     const shares = new Map<string, Share>();
     const last = new Map<string, Turn<Entry>>();
     for (const entry of entries) {
-      const share = shares.get(entry.share) ?? { served: 0 };
-      shares.set(entry.share, share);
+      const share = entryOf(shares, entry.share, () => ({ served: 0 }));
       share.served = Math.max(share.served, entry.triedAt);
       const before = last.get(entry.containerId);
       const turn: Turn<Entry> = { entry, share, before, state: entry.isDue ? "waits" : "left" };
