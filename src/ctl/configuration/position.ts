@@ -44,7 +44,7 @@ export function locateDocuments(text: string): LocatedDocument[] {
 }
 
 /** The value of a document; undefined if it has none that can be used. */
-export function documentValue(document: Document.Parsed): unknown {
+function documentValue(document: Document.Parsed): unknown {
   if (document.errors.length > 0) return undefined;
   try {
     return document.toJS();

@@ -48,12 +48,6 @@ export interface NodeAttachments {
   readonly namespaces: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-/** The listed facts of a configuration. */
-interface NetworkFacts {
-  readonly name: string;
-  readonly plugins: readonly string[];
-}
-
 /** The listed facts of an entry of the result cache. The entries may be large, and very many. */
 interface ResultFacts extends Pick<Attachment, "ifName" | "pod" | "addresses" | "mac" | "plugins"> {
   readonly networkName: string;
@@ -147,7 +141,7 @@ function factsOfResult(
     ifName: cached.ifName,
     pod: podOf(cached),
     ...addressesOf(cached, kernels, onProblem),
-    plugins: factsOf([cached.config], kernels).plugins,
+    plugins: pluginsOf(cached, kernels),
   };
 }
 
@@ -190,18 +184,14 @@ function podOf(result: CachedAttachment): string {
   return name === "" || namespace === "" ? name : `${namespace}/${name}`;
 }
 
-/** Name and plugin types of the first configuration that can be read. */
-function factsOf(configurations: readonly Uint8Array[], kernels: Kernels): NetworkFacts {
-  for (const configuration of configurations) {
-    try {
-      const parts = kernels.splitConfig(configuration);
-      return { name: parts.name, plugins: parts.plugins.map((plugin) => plugin.type) };
-    } catch (error) {
-      // A configuration may be torn while another one of the same entry is whole.
-      if (!(error instanceof KernelError)) throw error;
-    }
+/** Types of the plugins; none of a configuration that is torn. */
+function pluginsOf({ config }: CachedAttachment, kernels: Kernels): readonly string[] {
+  try {
+    return kernels.splitConfig(config).plugins.map(({ type }) => type);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    return [];
   }
-  return { name: "", plugins: [] };
 }
 
 /** Addresses and MAC of the pod's interface in a result of any version. */

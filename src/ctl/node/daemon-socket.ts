@@ -35,7 +35,7 @@ export async function askDaemon(socketDir: string, path: string): Promise<Socket
   try {
     return await getFromSocket(socket, path, withinMs);
   } catch (error) {
-    throw noAnswer(socket, error);
+    throw new NoAnswer(...explain(socket, error), error);
   }
 }
 
@@ -50,11 +50,6 @@ export async function daemonStatusOf(socketDir: string): Promise<DaemonStatus> {
     );
   }
   return page as unknown as DaemonStatus;
-}
-
-function noAnswer(socket: string, error: unknown): NoAnswer {
-  const [state, message, advice] = explain(socket, error);
-  return new NoAnswer(state, message, advice, error);
 }
 
 function explain(socket: string, error: unknown): [NoAnswer["state"], message: string, advice: string] {

@@ -2,11 +2,10 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { parseAllDocuments } from "yaml";
 import { isJsonObject } from "../../base/json.ts";
 import { UserError } from "../command/user-error.ts";
 import { documentKind } from "../configuration/kind.ts";
-import { documentValue } from "../configuration/position.ts";
+import { locateDocuments } from "../configuration/position.ts";
 import { demonstrationClusterNetwork, demonstrationNads, demonstrationSelection } from "./demonstration.ts";
 import type { ScratchNode } from "./scratch.ts";
 
@@ -118,8 +117,9 @@ function readText(file: string): string {
 
 /** Documents of a YAML or JSON text; none if it cannot be parsed, as the daemon reports the error. */
 function parseLeniently(text: string): unknown[] {
-  const documents = parseAllDocuments(text, { logLevel: "error" });
-  return Array.isArray(documents) ? documents.map(documentValue).filter((value) => value !== undefined) : [];
+  return locateDocuments(text)
+    .map(({ value }) => value)
+    .filter((value) => value !== undefined);
 }
 
 /** The NADs in the documents, in order. Skips other objects, such as pods; the daemon reports misspelt ones. */
