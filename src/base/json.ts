@@ -180,6 +180,16 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** The object in a text that nothing vouches for; undefined where it is not JSON, or no object. */
+export function objectIn(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The object that parsed JSON has under these keys, one in the other: `objectAt(pod, "metadata", "annotations")`; {} where there is none. */
 export function objectAt(value: unknown, ...keys: readonly string[]): JsonObject {
   const found = keys.reduce((at, key) => (isJsonObject(at) ? at[key] : undefined), value);

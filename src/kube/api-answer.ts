@@ -1,6 +1,6 @@
 /** Reads an API server's answers: JSON bodies, and Status objects where something is wrong. */
 
-import { isJsonObject, type JsonObject, objectAt, textOf } from "../base/json.ts";
+import { type JsonObject, objectAt, objectIn, textOf } from "../base/json.ts";
 import { ApiError } from "./api.ts";
 
 /** Characters of a body that is no Status object, in an error's text. */
@@ -54,12 +54,8 @@ export function retryAfterMs(header: string | undefined, now = Date.now()): numb
 }
 
 function parseStatus(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) && value.kind === "Status" ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const object = objectIn(text);
+  return object?.kind === "Status" ? object : undefined;
 }
 
 function detailsRetryMs(object: JsonObject | undefined): number | undefined {

@@ -48,6 +48,11 @@ export function keptPod(object: unknown): KeptPod {
   };
 }
 
+/** Does it select networks, and have no network-status although it stays? */
+export function lacksStatus({ selectsNetworks, hasNetworkStatus, isBeingDeleted }: KeptPod): boolean {
+  return selectsNetworks && !hasNetworkStatus && !isBeingDeleted;
+}
+
 function texts(annotations: unknown): Readonly<Record<string, string>> {
   if (!isJsonObject(annotations)) return noAnnotations;
   const kept: Record<string, string> = {};
@@ -186,9 +191,7 @@ export class KubePods implements PodSource {
 
   *lackingStatus(): Generator<PodReference> {
     for (const { namespace, name, details } of this.watch?.values() ?? []) {
-      const { uid, selectsNetworks, hasNetworkStatus, isBeingDeleted } = details;
-      if (selectsNetworks && !hasNetworkStatus && !isBeingDeleted)
-        yield { namespace, name, uid, sandboxId: "" };
+      if (lacksStatus(details)) yield { namespace, name, uid: details.uid, sandboxId: "" };
     }
   }
 }

@@ -9,7 +9,7 @@ import { ownText } from "../log/quoted.ts";
 import type { RunningPod } from "../multus/cluster/cluster.ts";
 import { type Api, ApiError, listMetadataOnly } from "./api.ts";
 import { mirrorAnnotation } from "./network-status.ts";
-import { keptPod } from "./pods.ts";
+import { keptPod, lacksStatus } from "./pods.ts";
 import { type ObjectMeta, Reflector } from "./reflector.ts";
 
 /** Characters of a UID at most; a static pod's is 32. */
@@ -69,9 +69,9 @@ async function selectsHostNetwork(api: Api, path: string): Promise<boolean> {
  * @returns undefined: it does not lack a network-status, is being deleted, or is in the host's network
  */
 export function keptRunningPod(object: JsonObject, { namespace, name }: ObjectMeta): RunningPod | undefined {
-  const { uid, isStatic, selectsNetworks, hasNetworkStatus, isBeingDeleted } = keptPod(object);
-  const isOnHostNetwork = objectAt(object, "spec").hostNetwork === true;
-  if (!selectsNetworks || hasNetworkStatus || isBeingDeleted || isOnHostNetwork) return undefined;
+  const pod = keptPod(object);
+  if (!lacksStatus(pod) || objectAt(object, "spec").hostNetwork === true) return undefined;
+  const { uid, isStatic } = pod;
   const metadata = objectAt(object, "metadata");
   const mirrored = objectAt(metadata.annotations)[mirrorAnnotation];
   const isMirror = typeof mirrored === "string" && mirrored !== "" && mirrored.length <= longestUid;

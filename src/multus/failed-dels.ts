@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { removeFile, writeFileAtomically } from "../base/atomic-file.ts";
 import { directoryEntries, Slices } from "../base/directory.ts";
-import { isCount, isJsonObject } from "../base/json.ts";
+import { isCount, objectIn } from "../base/json.ts";
 import { readFileStart } from "../base/regular-file.ts";
 import { Room } from "../base/room.ts";
 import { isContainerId } from "../cni/names.ts";
@@ -260,14 +260,15 @@ function encode(failed: FailedDel): Uint8Array {
 
 /** Reads a note. @param bytes JSON text @returns undefined for what is none, torn ones among it */
 export function decodeFailedDel(bytes: Uint8Array): FailedDel | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch {
-    return undefined;
-  }
-  if (!isJsonObject(parsed)) return undefined;
-  const { namespace, name, count, asked, since, state, bytes: ofAll } = parsed;
+  const {
+    namespace,
+    name,
+    count,
+    asked,
+    since,
+    state,
+    bytes: ofAll,
+  } = objectIn(String(Buffer.from(bytes))) ?? {};
   if (!isKept(namespace) || !isKept(name)) return undefined;
   if (!isCount(count) || !isCount(asked) || !isCount(since) || !isCount(ofAll)) return undefined;
   if (state !== "failing" && state !== "recorded" && state !== "given-up") return undefined;

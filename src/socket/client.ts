@@ -1,6 +1,6 @@
 /** An HTTP client for a daemon's socket: its status and readiness. */
 
-import { isJsonObject, type JsonObject } from "../base/json.ts";
+import { type JsonObject, objectIn } from "../base/json.ts";
 
 export interface SocketAnswer {
   /** Of HTTP. */
@@ -40,11 +40,5 @@ export function getFromSocket(socket: string, path: string, withinMs: number): P
 
 /** A daemon's answer to GET /status, as far as it is an object. @returns undefined: it has no such page */
 export function statusPage({ status, body }: SocketAnswer): JsonObject | undefined {
-  if (status !== 200) return undefined;
-  try {
-    const value: unknown = JSON.parse(body);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  return status === 200 ? objectIn(body) : undefined;
 }

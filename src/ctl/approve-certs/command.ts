@@ -4,11 +4,13 @@ import { Command, Option } from "@commander-js/extra-typings";
 import packageJson from "../../../package.json" with { type: "json" };
 import { defaultLongestDuration } from "../../kube/certificates/duration.ts";
 import { multusGroup, signerName } from "../../kube/certificates/identity.ts";
+import { errorText } from "../../log/error-text.ts";
 import type { LogLevel } from "../../log/logger.ts";
 import { Loggers } from "../../log/loggers.ts";
 import { logLevels, logSettings } from "../../log/settings.ts";
 import { openApi } from "../cluster/access.ts";
 import { parseCertificateDuration } from "../command/certificate-duration.ts";
+import { Interruption, untilInterrupted } from "../command/interruption.ts";
 
 export function approveCertsCommand() {
   return new Command("approve-certs")
@@ -73,13 +75,8 @@ async function approve(
   // Loaded here: it imports the ASN.1 library.
   const { Approver } = await import("./approver.ts");
   const approver = new Approver({ api, log, mostSeconds });
-  await new Promise<void>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => {
-        log.verbose("approver stops", { signal });
-        resolve();
-      });
-    }
-  });
+  using interruption = new Interruption();
+  await untilInterrupted(interruption.signal);
+  log.verbose("approver stops", { because: errorText(interruption.signal.reason) });
   approver.close();
 }

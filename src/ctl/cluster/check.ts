@@ -3,13 +3,14 @@
 import type { JsonObject } from "../../base/json.ts";
 import { entryOf } from "../../base/map-entry.ts";
 import type { Api } from "../../kube/api.ts";
+import { keptPod, lacksStatus } from "../../kube/pods.ts";
 import { longestPlan, mostPlugins, usualNetworksPerPod } from "../../multus/input/bounds.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
 import { ownPlaces } from "../configuration/places.ts";
 import { checkDefinition, type DefinitionWeight } from "./definition.ts";
 import { type ClusterFinding, type ClusterReport, compareFindings, findingAbout } from "./finding.ts";
-import { lacksStatus, missingNetworks } from "./missing-networks.ts";
+import { missingNetworks } from "./missing-networks.ts";
 import {
   actionText,
   apiFailure,
@@ -115,7 +116,7 @@ async function readPods(
       if (pod === undefined) return;
       selecting += 1;
       const podName = `${pod.namespace}/${pod.name}`;
-      if (lacksStatus(object)) lacking.add(podName);
+      if (lacksStatus(keptPod(object))) lacking.add(podName);
       for (const key of pod.definitions) {
         if (!isKnownUsable(key)) entryOf(users, key, () => []).push(podName);
       }

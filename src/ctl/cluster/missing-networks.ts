@@ -1,9 +1,9 @@
 /** Finds pods that run without the networks that they select: they have no network-status in the API. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { type JsonObject, objectAt } from "../../base/json.ts";
+import { objectAt } from "../../base/json.ts";
 import type { Api } from "../../kube/api.ts";
-import { keptPod } from "../../kube/pods.ts";
+import { keptPod, lacksStatus } from "../../kube/pods.ts";
 import { type ClusterFinding, findingAbout } from "./finding.ts";
 import { forEachPod } from "./objects.ts";
 
@@ -13,12 +13,6 @@ const usualSecondLookMs = 2_000;
 const message =
   "it runs and has no network-status: it was started while the runtime did not call Multus, and lacks the networks that it selects; delete it, so that it is made again. " +
   "(Or its network-status could not be written: multusctl ls on its node shows its attachments then)";
-
-/** @param pod as the API has it; spec is not needed */
-export function lacksStatus(pod: JsonObject): boolean {
-  const { selectsNetworks, hasNetworkStatus, isBeingDeleted } = keptPod(pod);
-  return selectsNetworks && !hasNetworkStatus && !isBeingDeleted;
-}
 
 /**
  * Finds the pods that run and still lack a network-status.
@@ -58,7 +52,7 @@ async function runningOf(
     if (objectAt(pod.spec).hostNetwork === true) return;
     const metadata = objectAt(pod.metadata);
     const key = `${metadata.namespace}/${metadata.name}`;
-    if (among.has(key) && lacksStatus(pod)) running.add(key);
+    if (among.has(key) && lacksStatus(keptPod(pod))) running.add(key);
   });
   return running;
 }

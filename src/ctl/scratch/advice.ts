@@ -1,6 +1,6 @@
 /** Advice for errors of the plugin. */
 
-import { isJsonObject } from "../../base/json.ts";
+import { objectIn } from "../../base/json.ts";
 import { CniErrorCode } from "../../cni/errors.ts";
 
 /** The error object of the CNI spec (section 5), as far as it is shown. */
@@ -12,14 +12,7 @@ export interface PluginError {
 /** Reads a failed call's stdout; anything but an error object is shown unchanged. */
 export function readPluginError(stdout: string): PluginError {
   const unread = { code: CniErrorCode.internal, message: stdout.trim() || "the plugin printed nothing" };
-  let value: unknown;
-  try {
-    value = JSON.parse(stdout);
-  } catch {
-    return unread;
-  }
-  if (!isJsonObject(value)) return unread;
-  const { code, msg, details } = value;
+  const { code, msg, details } = objectIn(stdout) ?? {};
   if (typeof code !== "number" || typeof msg !== "string") return unread;
   return { code, message: typeof details === "string" && details !== "" ? `${msg}\n${details}` : msg };
 }
