@@ -7,7 +7,7 @@ import {
   type PluginRun,
 } from "../agent/executor.ts";
 import { InputError } from "../base/input-error.ts";
-import { fieldMembers, memberValue } from "../base/json.ts";
+import { fieldMembers, memberValue, textOf } from "../base/json.ts";
 import { openBrace, openBracket } from "../base/json-bytes.ts";
 import { keySpelling } from "../base/key-spelling.ts";
 import type { KernelError } from "../kernels/index.ts";
@@ -124,13 +124,12 @@ export function errorObject(
   const code = scalarMember(members, "code");
   const msg = scalarMember(members, "msg");
   const details = scalarMember(members, "details");
-  const text = (field: unknown) => (typeof field === "string" ? field : "");
-  if (text(msg) === "" && text(details) === "" && typeof code !== "number") return undefined;
+  if (textOf(msg) === "" && textOf(details) === "" && typeof code !== "number") return undefined;
   return {
     // 0 would say that nothing is wrong.
     code: Number.isSafeInteger(code) && Number(code) > 0 ? Number(code) : CniErrorCode.internal,
-    message: bounded(text(msg) || text(details) || "no message", messageShown),
-    details: text(details),
+    message: bounded(textOf(msg) || textOf(details) || "no message", messageShown),
+    details: textOf(details),
   };
 }
 

@@ -7,6 +7,7 @@ import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from
 import { InputError } from "../base/input-error.ts";
 import { isJsonObject, parseJson } from "../base/json.ts";
 import type { LargeTurns } from "../base/large-work.ts";
+import { setNewest } from "../base/map-entry.ts";
 import type { Kernels, PluginParts } from "../kernels/index.ts";
 import type { Logger } from "../log/logger.ts";
 import { networkInVersion } from "./config.ts";
@@ -97,13 +98,7 @@ export class PluginVersions {
       });
       return oldest;
     }
-    if (fileState !== undefined) {
-      this.#kept.set(key, { fileState, versions: said });
-      for (const [first] of this.#kept) {
-        if (this.#kept.size <= mostPlugins) break;
-        this.#kept.delete(first);
-      }
-    }
+    if (fileState !== undefined) setNewest(this.#kept, key, { fileState, versions: said }, mostPlugins);
     return said;
   }
 }

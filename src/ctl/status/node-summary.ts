@@ -31,8 +31,7 @@ export async function summarizeNode(cniDir: string, kernels: Kernels): Promise<N
     (problem) => problems.add(problem),
   );
   for (const { file, problem } of ofFiles) problems.add(`${file}: ${problem}`);
-  const counts = new Map<string, number>();
-  for (const { network } of attachments) counts.set(network, (counts.get(network) ?? 0) + 1);
+  const byNetwork = Map.groupBy(attachments, ({ network }) => network);
   const spool = await attempt(
     () => readSpool(cniDir),
     undefined,
@@ -42,7 +41,7 @@ export async function summarizeNode(cniDir: string, kernels: Kernels): Promise<N
     cniDir,
     containers: new Set(attachments.map(({ containerId }) => containerId)).size,
     attachments: attachments.length,
-    networks: Array.from(counts, ([network, count]) => ({ network, attachments: count })).sort(
+    networks: Array.from(byNetwork, ([network, { length }]) => ({ network, attachments: length })).sort(
       (left, right) => right.attachments - left.attachments || (left.network < right.network ? -1 : 1),
     ),
     spool: spool && {
