@@ -1,6 +1,6 @@
 /** Rounds of all subjects with all numbers of pods, in changing order: what slows the machine down for a while slows all of them. */
 
-import { orInterrupted } from "../command/interruption.ts";
+import { unlessAborted } from "../../base/abort.ts";
 import type { Series, Subject } from "./measurement.ts";
 
 export interface RoundsOptions {
@@ -59,7 +59,7 @@ export async function measureRounds(
           done: begun / (batchesOfRound * (rounds + warmUps)),
         });
         begun += 1;
-        const batch = await orInterrupted(subject.run(pods), signal);
+        const batch = await unlessAborted(subject.run(pods), signal);
         const own = series.find((each) => each.subject === subject && each.pods === pods);
         if (own !== undefined) measured.set(own, batch);
       }

@@ -4,11 +4,11 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { unlessAborted } from "../../base/abort.ts";
 import { isJsonObject, parseJson } from "../../base/json.ts";
 import { errorText } from "../../log/error-text.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";
 import type { RequestTiming } from "../../socket/status.ts";
-import { orInterrupted } from "../command/interruption.ts";
 import { UserError } from "../command/user-error.ts";
 import { adviceFor, readPluginError } from "../scratch/advice.ts";
 import { TrialDaemon } from "../scratch/daemon.ts";
@@ -79,7 +79,7 @@ export class ScratchSite implements BenchSite {
       }
       if (site.runningDaemon === undefined) {
         daemon = new TrialDaemon(scratch, prepared.nadDir);
-        await orInterrupted(daemon.ready(), signal);
+        await unlessAborted(daemon.ready(), signal);
       }
       runtime = await startRuntime(scratch, plan, site);
       return new ScratchSite(scratch, plan, site, daemon, runtime, prepared, selections);
