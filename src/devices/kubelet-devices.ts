@@ -55,7 +55,7 @@ export class KubeletDevices {
    * @throws {CniError} 11 where the kubelet or the API does not answer {@link InputError} where an answer or the file is not as it should be
    */
   async of(pod: PodReference, claims: ClaimSource | undefined): Promise<KubeletAnswer | undefined> {
-    if (this.#hasSocket()) {
+    if (isSocketThere(this.#paths.socket)) {
       const podResources = await this.#connected();
       return { devices: await podResources.devicesOf(pod), resources: () => podResources.resources() };
     }
@@ -88,16 +88,6 @@ export class KubeletDevices {
     );
   }
 
-  /** @throws {InputError} of kind "file" where that cannot be known */
-  #hasSocket(): boolean {
-    const { socket } = this.#paths;
-    try {
-      return statSync(socket, { throwIfNoEntry: false }) !== undefined;
-    } catch (error) {
-      throw ioFailure("look at", socket, error);
-    }
-  }
-
   #connected(): Promise<PodResources> {
     this.#podResources ??= this.#load();
     return this.#podResources;
@@ -110,14 +100,27 @@ export class KubeletDevices {
 
   async #readCheckpoint({ namespace }: PodReference): Promise<CheckpointData | undefined> {
     const { checkpoint: path } = this.#paths;
-    let bytes: Uint8Array;
-    try {
-      bytes = readRegularFile(path, longestCheckpoint);
-    } catch (error) {
-      if (isMissingFile(error)) return undefined;
-      throw ioFailure("read", path, error);
-    }
-    return await largeWork.run(namespace, bytes.length, () => parseCheckpoint(bytes, path));
+    const bytes = checkpointBytes(path);
+    return bytes && (await largeWork.run(namespace, bytes.length, () => parseCheckpoint(bytes, path)));
+  }
+}
+
+/** The kubelet's checkpoint as it was read; undefined: there is none. @throws {InputError} of kind "file" */
+export function checkpointBytes(path: string): Uint8Array | undefined {
+  try {
+    return readRegularFile(path, longestCheckpoint);
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw ioFailure("read", path, error);
+  }
+}
+
+/** Is something at the socket's path? @throws {InputError} of kind "file" where that cannot be known */
+export function isSocketThere(socket: string): boolean {
+  try {
+    return statSync(socket, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw ioFailure("look at", socket, error);
   }
 }
 
@@ -166,7 +169,8 @@ async function containerOrder(
   return order;
 }
 
-function containerDevices({ container, resourceName, devices }: CheckpointEntry): ContainerDevices {
+/** The devices of an entry, whichever form it has. A device of several NUMA nodes comes once for each. */
+export function containerDevices({ container, resourceName, devices }: CheckpointEntry): ContainerDevices {
   const ids =
     devices.form === "list"
       ? (devices.ids ?? [])

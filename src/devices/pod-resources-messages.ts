@@ -5,8 +5,10 @@
 
 import protobuf from "protobufjs/minimal.js";
 import { InputError } from "../base/input-error.ts";
+import { entryOf } from "../base/map-entry.ts";
 import { errorText } from "../log/error-text.ts";
 import { quoted } from "../log/quoted.ts";
+import { podKey } from "../multus/input/pod.ts";
 import type { ContainerDevices } from "../multus/plan/devices.ts";
 import {
   longestDeviceId,
@@ -35,6 +37,23 @@ export interface ListedPod {
   readonly devices: readonly ContainerDevices[] | InputError;
 }
 
+/** A device that a claim (DRA) has given to a container. The kubelet says nothing of its attributes. */
+export interface ClaimedDevice {
+  readonly container: string;
+  /** Of the ResourceClaim object. */
+  readonly claimNamespace: string;
+  readonly claimName: string;
+  readonly driver: string;
+  readonly pool: string;
+  readonly device: string;
+}
+
+/** A pod of an answer, with the devices of its claims. */
+export interface ListedPodWithClaims extends ListedPod {
+  /** [] where `devices` is an error. */
+  readonly claimed: readonly ClaimedDevice[];
+}
+
 /** GetPodResourcesRequest. */
 export function encodeGetRequest(namespace: string, name: string): Uint8Array {
   return Writer.create().uint32(field(1)).string(name).uint32(field(2)).string(namespace).finish();
@@ -51,24 +70,58 @@ export function decodePods(
   isWanted: (namespace: string, name: string) => boolean,
   where: string,
 ): ListedPod[] {
-  return decoded(where, () => {
-    const pods: ListedPod[] = [];
+  const pods: ListedPod[] = [];
+  eachPod(bytes, where, (reader, end, { namespace, name }, ofPod) => {
+    if (!isWanted(namespace, name)) return;
+    const devices = podDevicesOrError(reader, end, ofPod, undefined);
+    pods.push({ namespace, name, devices });
+  });
+  return pods;
+}
+
+/**
+ * All pods of a ListPodResourcesResponse, with their claims' devices.
+ * @param where names the source in errors
+ * @throws {InputError} as decodePods; "content" too where all pods together have more devices than are allowed
+ */
+export function decodePodsWithClaims(bytes: Uint8Array, where: string): ListedPodWithClaims[] {
+  const pods: ListedPodWithClaims[] = [];
+  let count = 0;
+  eachPod(bytes, where, (reader, end, { namespace, name }, ofPod) => {
+    const claimed: ClaimedDevice[] = [];
+    const devices = podDevicesOrError(reader, end, ofPod, claimed);
+    if (!(devices instanceof InputError)) count += devices.length + claimed.length;
+    if (count > mostEntries) throw tooMany(where, "devices", mostEntries);
+    pods.push({ namespace, name, devices, claimed: devices instanceof InputError ? [] : claimed });
+  });
+  return pods;
+}
+
+/** Goes through the pods of an answer. @param use reads what it wants of one; where the reader is then does not matter @throws as decodePods */
+function eachPod(
+  bytes: Uint8Array,
+  where: string,
+  use: (
+    reader: WireReader,
+    end: number,
+    pod: Pick<ListedPod, "namespace" | "name">,
+    /** Names the pod in errors. */
+    ofPod: string,
+  ) => void,
+): void {
+  decoded(where, () => {
     let count = 0;
     eachField(Reader.create(bytes), bytes.length, (tag, reader) => {
       if (tag !== field(1)) return false;
       const end = partEnd(reader);
       const start = reader.pos;
       if (++count > mostPods) throw tooMany(where, "pods", mostPods);
-      const { namespace, name } = podName(reader, end);
-      if (isWanted(namespace, name)) {
-        reader.pos = start;
-        const devices = podDevicesOrError(reader, end, `${where}: pod ${quoted(`${namespace}/${name}`)}`);
-        reader.pos = end;
-        pods.push({ namespace, name, devices });
-      }
+      const pod = podName(reader, end);
+      reader.pos = start;
+      use(reader, end, pod, `${where}: pod ${quoted(podKey(pod))}`);
+      reader.pos = end;
       return true;
     });
-    return pods;
   });
 }
 
@@ -78,22 +131,54 @@ export function decodePods(
  * @throws {InputError} as decodePods
  */
 export function decodeAllocatable(bytes: Uint8Array, where: string): ReadonlySet<string> {
-  return decoded(where, () => {
-    const names = new Set<string>();
+  const names = new Set<string>();
+  eachAllocatable(bytes, where, (reader, end) => {
+    eachField(reader, end, (inner) => {
+      if (inner !== field(1)) return false;
+      names.add(reader.string());
+      return true;
+    });
+    if (names.size > mostResources) throw tooMany(where, "resources", mostResources);
+  });
+  return names;
+}
+
+/**
+ * The healthy devices of the node's device plugins in an AllocatableResourcesResponse, by resource.
+ * @param where names the source in errors
+ * @throws {InputError} as decodePods
+ */
+export function decodeAllocatableDevices(
+  bytes: Uint8Array,
+  where: string,
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const resources = new Map<string, Set<string>>();
+  let count = 0;
+  eachAllocatable(bytes, where, (reader, end) => {
+    const { resourceName, ids } = devicesOfResource(reader, end, where);
+    const known = entryOf(resources, resourceName, () => new Set<string>());
+    for (const id of ids) known.add(id);
+    count += ids.length;
+    if (count > mostEntries) throw tooMany(where, "devices", mostEntries);
+    if (resources.size > mostResources) throw tooMany(where, "resources", mostResources);
+  });
+  return resources;
+}
+
+/** Goes through the entries of an AllocatableResourcesResponse: devices 1. @throws as decodePods */
+function eachAllocatable(
+  bytes: Uint8Array,
+  where: string,
+  use: (reader: WireReader, end: number) => void,
+): void {
+  decoded(where, () => {
     let entries = 0;
     eachField(Reader.create(bytes), bytes.length, (tag, reader) => {
       if (tag !== field(1)) return false;
       if (++entries > mostEntries) throw tooMany(where, "devices", mostEntries);
-      const end = partEnd(reader);
-      eachField(reader, end, (inner) => {
-        if (inner !== field(1)) return false;
-        names.add(reader.string());
-        return true;
-      });
-      if (names.size > mostResources) throw tooMany(where, "resources", mostResources);
+      use(reader, partEnd(reader));
       return true;
     });
-    return names;
   });
 }
 
@@ -109,9 +194,15 @@ function podName(reader: WireReader, end: number): { namespace: string; name: st
   return { namespace, name };
 }
 
-function podDevicesOrError(reader: WireReader, end: number, where: string): ListedPod["devices"] {
+/** @param claimed gets the devices of claims; undefined: they are not read */
+function podDevicesOrError(
+  reader: WireReader,
+  end: number,
+  where: string,
+  claimed: ClaimedDevice[] | undefined,
+): ListedPod["devices"] {
   try {
-    return podDevices(reader, end, where);
+    return podDevices(reader, end, where, claimed);
   } catch (error) {
     if (error instanceof InputError) return error;
     throw error;
@@ -119,25 +210,41 @@ function podDevicesOrError(reader: WireReader, end: number, where: string): List
 }
 
 /** PodResources: containers 3. */
-function podDevices(reader: WireReader, end: number, where: string): ContainerDevices[] {
+function podDevices(
+  reader: WireReader,
+  end: number,
+  where: string,
+  claimed: ClaimedDevice[] | undefined,
+): ContainerDevices[] {
   const devices: ContainerDevices[] = [];
   let containers = 0;
   eachField(reader, end, (tag) => {
     if (tag !== field(3)) return false;
     if (++containers > mostContainers) throw tooMany(where, "containers", mostContainers);
-    containerDevices(reader, partEnd(reader), devices, where);
+    containerDevices(reader, partEnd(reader), where, devices, claimed);
     return true;
   });
   return devices;
 }
 
-/** ContainerResources: name 1, devices 2. The order of the fields is not said: the name may come last. */
-function containerDevices(reader: WireReader, end: number, devices: ContainerDevices[], where: string): void {
+/** ContainerResources: name 1, devices 2, dynamic_resources 5. The order of the fields is not said: the name may come last. */
+function containerDevices(
+  reader: WireReader,
+  end: number,
+  where: string,
+  devices: ContainerDevices[],
+  claimed: ClaimedDevice[] | undefined,
+): void {
   let container = "";
   const own: Pick<ContainerDevices, "resourceName" | "ids">[] = [];
+  const ownClaimed: Omit<ClaimedDevice, "container">[] = [];
   eachField(reader, end, (tag) => {
     if (tag === field(1)) {
       container = reader.string();
+      return true;
+    }
+    if (tag === field(5) && claimed !== undefined) {
+      claimDevices(reader, partEnd(reader), where, ownClaimed, mostDevices - claimed.length);
       return true;
     }
     if (tag !== field(2)) return false;
@@ -146,6 +253,42 @@ function containerDevices(reader: WireReader, end: number, devices: ContainerDev
     return true;
   });
   for (const { resourceName, ids } of own) devices.push({ container, resourceName, ids });
+  for (const device of ownClaimed) claimed?.push({ container, ...device });
+}
+
+/** DynamicResource: claim_name 2, claim_namespace 3, claim_resources 4. @param most devices that `claimed` may have */
+function claimDevices(
+  reader: WireReader,
+  end: number,
+  where: string,
+  claimed: Omit<ClaimedDevice, "container">[],
+  most: number,
+): void {
+  let [claimName, claimNamespace] = ["", ""];
+  const own: Pick<ClaimedDevice, "driver" | "pool" | "device">[] = [];
+  eachField(reader, end, (tag) => {
+    if (tag === field(2)) claimName = reader.string();
+    else if (tag === field(3)) claimNamespace = reader.string();
+    else if (tag === field(4)) {
+      if (claimed.length + own.length >= most) throw tooMany(where, "devices of claims", mostDevices);
+      own.push(claimResource(reader, partEnd(reader)));
+    } else return false;
+    return true;
+  });
+  for (const device of own) claimed.push({ claimName, claimNamespace, ...device });
+}
+
+/** ClaimResource: driver_name 2, pool_name 3, device_name 4. */
+function claimResource(reader: WireReader, end: number): Pick<ClaimedDevice, "driver" | "pool" | "device"> {
+  let [driver, pool, device] = ["", "", ""];
+  eachField(reader, end, (tag) => {
+    if (tag === field(2)) driver = reader.string();
+    else if (tag === field(3)) pool = reader.string();
+    else if (tag === field(4)) device = reader.string();
+    else return false;
+    return true;
+  });
+  return { driver, pool, device };
 }
 
 /** ContainerDevices: resource_name 1, device_ids 2. */

@@ -13,9 +13,12 @@ import { type ContainerDevices, DevicesUnknown } from "../multus/plan/devices.ts
 import { longestAnswer } from "./bounds.ts";
 import {
   decodeAllocatable,
+  decodeAllocatableDevices,
   decodePods,
+  decodePodsWithClaims,
   encodeGetRequest,
   type ListedPod,
+  type ListedPodWithClaims,
   podResourcesService,
 } from "./pod-resources-messages.ts";
 
@@ -91,19 +94,44 @@ export class PodResources {
    * @throws as devicesOf
    */
   async resources(): Promise<ReadonlySet<string> | undefined> {
+    const bytes = await this.#allocatable();
+    return bytes === undefined ? undefined : decodeAllocatable(bytes, this.#where);
+  }
+
+  /**
+   * All pods of the node that the kubelet runs, with their devices and those of their claims.
+   * @returns in no order; a pod whose devices are not as they should be has an error instead of them
+   * @throws as devicesOf
+   */
+  async nodePods(): Promise<readonly ListedPodWithClaims[]> {
     const deadline = performance.now() + this.#options.deadlineMs;
-    try {
-      const bytes = await this.#call("GetAllocatableResources", new Uint8Array(), deadline);
-      return decodeAllocatable(bytes, this.#where);
-    } catch (error) {
-      if (isNotServed(error)) return undefined;
-      throw error;
-    }
+    return decodePodsWithClaims(await this.#call("List", new Uint8Array(), deadline), this.#where);
+  }
+
+  /**
+   * The healthy devices of the node's device plugins by resource, given to a pod or not.
+   * @returns undefined: the kubelet does not say it (before Kubernetes 1.23)
+   * @throws as devicesOf
+   */
+  async allocatable(): Promise<ReadonlyMap<string, ReadonlySet<string>> | undefined> {
+    const bytes = await this.#allocatable();
+    return bytes === undefined ? undefined : decodeAllocatableDevices(bytes, this.#where);
   }
 
   close(): void {
     this.#client?.close();
     this.#client = undefined;
+  }
+
+  /** @returns undefined: the kubelet does not have the method */
+  async #allocatable(): Promise<Uint8Array | undefined> {
+    const deadline = performance.now() + this.#options.deadlineMs;
+    try {
+      return await this.#call("GetAllocatableResources", new Uint8Array(), deadline);
+    } catch (error) {
+      if (isNotServed(error)) return undefined;
+      throw error;
+    }
   }
 
   /** Works on what waits, and on what comes meanwhile. Never throws. */

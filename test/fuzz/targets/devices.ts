@@ -5,7 +5,9 @@ import { parseCheckpoint } from "../../../src/devices/checkpoint.ts";
 import { checkDeviceInfo } from "../../../src/devices/device-info.ts";
 import {
   decodeAllocatable,
+  decodeAllocatableDevices,
   decodePods,
+  decodePodsWithClaims,
   encodeGetRequest,
 } from "../../../src/devices/pod-resources-messages.ts";
 import { attempt, type FuzzTarget, must } from "../engine/target.ts";
@@ -23,7 +25,9 @@ export const podResourcesTarget: FuzzTarget = {
   name: "devices/pod-resources",
   covers: [
     "src/devices/pod-resources-messages.ts decodePods",
+    "src/devices/pod-resources-messages.ts decodePodsWithClaims",
     "src/devices/pod-resources-messages.ts decodeAllocatable",
+    "src/devices/pod-resources-messages.ts decodeAllocatableDevices",
   ],
   seeds: podSeeds,
   words: ["\n\0", "\x12\x01a", "\x1a\0", "\xff\xff\xff\xff\x0f", "\x0b\x0c"],
@@ -43,7 +47,23 @@ export const podResourcesTarget: FuzzTarget = {
     }
     const none = attempt(input, [InputError], () => decodePods(input, () => false, "answer"));
     must(none === undefined || none.length === 0, "a pod that was not asked for");
-    attempt(input, [InputError], () => decodeAllocatable(input, "answer"));
+    const all = attempt(input, [InputError], () => decodePodsWithClaims(input, "answer"));
+    must(
+      all === undefined || none !== undefined,
+      "the list with all devices is one, and that with none is not",
+    );
+    for (const [index, pod] of (all?.filter(({ name }) => name === "web") ?? []).entries()) {
+      // It may have too many devices of claims, which are not read there.
+      if (pod.devices instanceof InputError) continue;
+      const { devices } = wanted?.[index] ?? {};
+      must(JSON.stringify(pod.devices) === JSON.stringify(devices), "another list has other devices");
+      must(pod.claimed.length <= input.length, "more devices of claims than bytes");
+    }
+    const names = attempt(input, [InputError], () => decodeAllocatable(input, "answer"));
+    const resources = attempt(input, [InputError], () => decodeAllocatableDevices(input, "answer"));
+    for (const name of resources?.keys() ?? []) {
+      must(name === "" || names?.has(name) === true, "a resource that the list of names does not have");
+    }
   },
 };
 
