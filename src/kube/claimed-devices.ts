@@ -22,7 +22,7 @@ import {
 } from "./claim-objects.ts";
 import { lacksRight } from "./forbidden.ts";
 import { Lookup } from "./lookup.ts";
-import { deviceKey, type PublishedDevice, publishedDevices } from "./resource-slices.ts";
+import { type DeviceName, deviceKey, type PublishedDevice, publishedDevices } from "./resource-slices.ts";
 import { Turns } from "./turns.ts";
 
 const group = "/apis/resource.k8s.io";
@@ -82,7 +82,8 @@ export class ClaimedDevices implements ClaimSource {
     )) {
       allocations.set(claimName, await this.#allocationsOf(pod, object, claimName, version));
     }
-    const published = await this.#published(pod, nodeName, version, [...allocations.values()].flat());
+    const wanted = [...allocations.values()].flat().filter(({ isAdminAccess }) => !isAdminAccess);
+    const published = await this.#published(pod.namespace, nodeName, version, wanted);
     const found: ContainerDevices[] = [];
     for (const claim of claims)
       found.push(...this.#ofClaim(claim, allocations.get(claim.claimName) ?? [], published));
@@ -90,6 +91,24 @@ export class ClaimedDevices implements ClaimSource {
       found.push(...ofExtendedClaim(pod, extended, allocations.get(extended.claimName) ?? [], published));
     }
     return inContainerOrder(found, object.allContainers);
+  }
+
+  /**
+   * What the drivers publish of devices that a node has given to its pods, whichever pods those are.
+   * @returns by deviceKey; one may be missing that is not the node's alone, and so is not for CNI
+   * @throws {CniError} 11 where the API does not answer, or does not know DRA {@link InputError} where an object is not as it should be
+   */
+  async publishedOn(
+    nodeName: string,
+    devices: readonly DeviceName[],
+  ): Promise<ReadonlyMap<string, PublishedDevice>> {
+    const version = await this.#servedVersion();
+    if (version === undefined) {
+      throw new DevicesUnknown(
+        `the API server serves none of ${knownVersions.join(", ")} of resource.k8s.io`,
+      );
+    }
+    return await this.#published("", nodeName, version, devices);
   }
 
   /** @throws {DevicesUnknown} another pod has the name */
@@ -169,23 +188,19 @@ export class ClaimedDevices implements ClaimSource {
     );
   }
 
-  /** What the drivers of the allocations publish of their devices on the pod's node. */
+  /** What the drivers of devices publish of them on a node. @param turnOf whose turns it takes */
   async #published(
-    pod: PodReference,
+    turnOf: string,
     nodeName: string,
     version: ResourceVersion,
-    allocations: readonly Allocation[],
+    devices: readonly DeviceName[],
   ): Promise<ReadonlyMap<string, PublishedDevice>> {
-    const byDriver = new Map<string, Allocation[]>();
-    for (const allocation of allocations) {
-      if (!allocation.isAdminAccess)
-        entryOf(byDriver, allocation.driver, (): Allocation[] => []).push(allocation);
-    }
+    const byDriver = Map.groupBy(devices, ({ driver }) => driver);
     const published = new Map<string, PublishedDevice>();
     for (const [driver, wanted] of byDriver) {
       const path = `${group}/${version}/resourceslices`;
       try {
-        const found = await this.#turns.run(pod.namespace, () =>
+        const found = await this.#turns.run(turnOf, () =>
           publishedDevices({ api: this.#api, path, nodeName, driver, wanted }),
         );
         for (const [key, device] of found) published.set(key, device);

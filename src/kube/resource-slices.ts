@@ -21,7 +21,7 @@ const mostSlices = 1024;
 const longestAttribute = 256;
 
 /** A device of an allocation, as far as it identifies one. */
-type DeviceName = Pick<Allocation, "driver" | "pool" | "device">;
+export type DeviceName = Pick<Allocation, "driver" | "pool" | "device">;
 
 /** What a driver publishes of a device; undefined for an attribute that it does not have. */
 export interface PublishedDevice {
