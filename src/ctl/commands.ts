@@ -3,6 +3,7 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { approveCertsCommand } from "./approve-certs/command.ts";
 import { benchCommand } from "./bench/command.ts";
+import { devicesCommand } from "./devices/command.ts";
 import { doctorCommand } from "./doctor/command.ts";
 import { installCommand } from "./install/command.ts";
 import { kubeconfigCommand } from "./install/kubeconfig-command.ts";
@@ -20,6 +21,7 @@ export function commands(): CommandUnknownOpts[] {
     benchCommand(),
     validateCommand(),
     listCommand(),
+    devicesCommand(),
     statusCommand(),
     probeCommand(),
     doctorCommand(),

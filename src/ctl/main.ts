@@ -27,6 +27,7 @@ Examples:
   multusctl validate /etc/cni/net.d/00-multus.conf my-network.yaml
   multusctl validate --all-namespaces
   sudo multusctl ls
+  sudo multusctl devices
   sudo multusctl status
   sudo multusctl doctor`,
   );

@@ -1,12 +1,10 @@
 /** `multusctl ls`: the attachments on this node, from the cache. */
 
-import { opendirSync } from "node:fs";
 import { Command } from "@commander-js/extra-typings";
-import { isMissingFile } from "../../base/system-error.ts";
 import { loadKernels } from "../../kernels/load.ts";
-import { errorText } from "../../log/error-text.ts";
 import { UserError } from "../command/user-error.ts";
 import { type Attachment, readAttachments } from "../node/attachments.ts";
+import { cacheMissingAdvice, isCacheThere } from "../node/cache-directory.ts";
 import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
 import { formatTable } from "../text/table.ts";
 import { listMissing } from "./missing.ts";
@@ -52,7 +50,7 @@ Examples:
 
 /** @throws {UserError} if the directory is missing or cannot be read */
 async function list(cniDir: string, json: boolean): Promise<void> {
-  checkReadable(cniDir);
+  if (!isCacheThere(cniDir)) throw new UserError(`${cniDir} does not exist`, cacheMissingAdvice);
   const { attachments, problems } = await readAttachments(cniDir, loadKernels());
   process.stdout.write(
     json
@@ -60,21 +58,6 @@ async function list(cniDir: string, json: boolean): Promise<void> {
       : formatTable(columns, attachments.map(rowOf)),
   );
   for (const { file, problem } of json ? [] : problems) process.stderr.write(`! ${file}: ${problem}\n`);
-}
-
-/** @throws {UserError} */
-function checkReadable(directory: string): void {
-  try {
-    opendirSync(directory).closeSync();
-  } catch (error) {
-    if (isMissingFile(error)) {
-      throw new UserError(
-        `${directory} does not exist`,
-        "no pod has been attached on this node yet, or the netconf's cniDir is another directory (--cni-dir)",
-      );
-    }
-    throw new UserError(`${directory} cannot be read: ${errorText(error)}`, "run it with sudo");
-  }
 }
 
 const columns = ["CONTAINER", "POD", "INTERFACE", "NETWORK", "ADDRESSES", "PLUGINS", "STATE"];

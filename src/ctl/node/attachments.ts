@@ -1,6 +1,8 @@
 /** Lists the attachments of this node from its cache: joins plans and results, of Go multus, too. */
 
 import { join } from "node:path";
+import { InputError } from "../../base/input-error.ts";
+import { arrayElements, fieldMembers, memberValue, textOf } from "../../base/json.ts";
 import { entryOf } from "../../base/map-entry.ts";
 import {
   type AttachmentKey,
@@ -24,6 +26,8 @@ export interface Attachment {
   readonly containerId: string;
   /** `namespace/name`; "" where no result tells. */
   readonly pod: string;
+  /** Of the pod; "" where no result tells. */
+  readonly podUid: string;
   /** "" where neither plan nor result tells. */
   readonly ifName: string;
   /** `namespace/nad`, or the configuration's name. */
@@ -34,6 +38,10 @@ export interface Attachment {
   readonly mac: string;
   /** Types of the network's plugins, in order. */
   readonly plugins: readonly string[];
+  /** The Kubernetes resource of the attachment's device; "" for none, and where the plan does not tell. */
+  readonly resource: string;
+  /** The attachment's device: a PCI address, as a rule; "" for none. */
+  readonly device: string;
   /**
    * `attached`: plan and result; `planned`: no result, so an ADD or DEL is under way or was cut off; `unplanned`: a result without a plan; `deleting`: the pod is gone, and its DEL is
    * recorded and retried in the background; `given-up`: the retries have ended.
@@ -49,7 +57,8 @@ export interface NodeAttachments {
 }
 
 /** The listed facts of an entry of the result cache. The entries may be large, and very many. */
-interface ResultFacts extends Pick<Attachment, "ifName" | "pod" | "addresses" | "mac" | "plugins"> {
+interface ResultFacts
+  extends Pick<Attachment, "ifName" | "pod" | "podUid" | "addresses" | "mac" | "plugins" | "device"> {
   readonly networkName: string;
 }
 
@@ -139,9 +148,10 @@ function factsOfResult(
   return {
     networkName: cached.networkName,
     ifName: cached.ifName,
-    pod: podOf(cached),
+    ...podOf(cached),
     ...addressesOf(cached, kernels, onProblem),
     plugins: pluginsOf(cached, kernels),
+    device: deviceIn(cached.config),
   };
 }
 
@@ -160,7 +170,7 @@ function attachmentsOf(
   if (plan !== undefined && plan.problem !== "") {
     problems.push({ file: planPath(cniDir, containerId), problem: plan.problem });
   }
-  const pod = results.find((result) => result.pod !== "")?.pod ?? "";
+  const { pod = "", podUid = "" } = results.find((result) => result.pod !== "") ?? {};
   const unplanned = unplannedAttachments(attachments, results);
   return [...attachments, ...unplanned].map(({ name: network, ifName, plugins, planned, cached }) => {
     const { addresses = [], mac = "" } = cached ?? {};
@@ -169,19 +179,39 @@ function attachmentsOf(
     return {
       containerId,
       pod: own?.pod ?? pod,
+      podUid: own?.podUid ?? podUid,
       ifName,
       network,
       addresses,
       mac,
       plugins: own?.plugins ?? plugins,
+      resource: planned?.entry.resourceName ?? "",
+      device: own?.device ?? planned?.entry.request.deviceID ?? "",
       state,
     };
   });
 }
 
-function podOf(result: CachedAttachment): string {
-  const { namespace, name } = podReference(result.args);
-  return name === "" || namespace === "" ? name : `${namespace}/${name}`;
+function podOf(result: CachedAttachment): Pick<Attachment, "pod" | "podUid"> {
+  const { namespace, name, uid } = podReference(result.args);
+  return { pod: name === "" || namespace === "" ? name : `${namespace}/${name}`, podUid: uid };
+}
+
+/** The device that a configuration names for its first plugin; "" for none, and where it is torn. */
+function deviceIn(configuration: Uint8Array): string {
+  try {
+    const { plugins } = Object.fromEntries(fieldMembers(configuration, "", (name) => name === "plugins"));
+    const [first = configuration] = plugins === undefined ? [] : arrayElements(plugins, "");
+    return textOf(
+      memberValue(
+        fieldMembers(first, "", (name) => name === "deviceID"),
+        "deviceID",
+      ),
+    );
+  } catch (error) {
+    if (error instanceof InputError) return "";
+    throw error;
+  }
 }
 
 /** Types of the plugins; none of a configuration that is torn. */

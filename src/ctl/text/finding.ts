@@ -37,7 +37,8 @@ export const findingCodes = [
 ] as const;
 
 /** The check of a node that made the finding. The part before the slash is its area. */
-export type NodeCheck = `${"runtime" | "plugin" | "daemon" | "cluster" | "state" | "go-multus"}/${string}`;
+export type NodeCheck =
+  `${"runtime" | "plugin" | "daemon" | "cluster" | "state" | "devices" | "go-multus"}/${string}`;
 
 /** @typeParam Subject names what the finding is about: a file, an object */
 export interface Finding<Subject = string> {

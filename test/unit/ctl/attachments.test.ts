@@ -5,6 +5,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readAttachments } from "../../../src/ctl/node/attachments.ts";
 import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
+import { writeAttachedPod } from "../../support/recorded-devices.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 const golden = join(import.meta.dirname, "..", "..", "golden");
@@ -51,6 +52,48 @@ describe.each(["three-nads", "three-nads-4.3.0"])("%s", (name) => {
       addresses: ["10.164.152.125/16"],
       mac: "02:dd:0a:cb:c7:e5",
     });
+  });
+});
+
+describe("an attachment with a device", () => {
+  const pod = {
+    containerId,
+    pod: "default/web",
+    uid: "u-1",
+    networks: [{ name: "default/fast", ifName: "net1", resource: "intel.com/vf", device: "0000:65:00.2" }],
+  };
+
+  it("has it, with its resource, from the plan", async () => {
+    writeAttachedPod(scratch, pod);
+    const { attachments } = await readAttachments(scratch.path, kernels);
+    expect(attachments).toMatchObject([
+      {
+        pod: "default/web",
+        podUid: "u-1",
+        resource: "intel.com/vf",
+        device: "0000:65:00.2",
+        state: "attached",
+      },
+    ]);
+  });
+
+  it("has it from the result's configuration where there is no plan", async () => {
+    writeAttachedPod(scratch, { ...pod, only: "results" });
+    const { attachments } = await readAttachments(scratch.path, kernels);
+    expect(attachments).toMatchObject([{ resource: "", device: "0000:65:00.2", state: "unplanned" }]);
+  });
+
+  it.each([
+    ["a list's first plugin", { plugins: [{ type: "sriov", deviceID: "1" }, { type: "tuning" }] }, "1"],
+    ["a number", { type: "sriov", deviceID: 1 }, ""],
+    ["no plugin", { plugins: [] }, ""],
+  ])("has what %s says", async (_what, configuration, device) => {
+    writeAttachedPod(scratch, { ...pod, only: "results" });
+    const file = join(scratch.path, "results", `fast-${containerId}-net1`);
+    const config = Buffer.from(JSON.stringify({ cniVersion: "1.0.0", name: "fast", ...configuration }));
+    const result = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, JSON.stringify({ ...result, config: config.toString("base64") }));
+    expect((await readAttachments(scratch.path, kernels)).attachments).toMatchObject([{ device }]);
   });
 });
 

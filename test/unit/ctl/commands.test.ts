@@ -5,7 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
 import { isNode } from "../../../src/ctl/node/installation.ts";
 import { runCommand } from "../../support/command.ts";
+import { PodResourcesServer } from "../../support/pod-resources-server.ts";
 import { nadsPath, PretendedApiServer, podsPath } from "../../support/pretended-api-server.ts";
+import { recordedPods, writeAttachedPod } from "../../support/recorded-devices.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { definition, pod } from "./cluster-objects.ts";
 
@@ -40,7 +42,7 @@ describe("multusctl", () => {
     });
   });
 
-  it.each(["try", "validate", "ls"])("has help with examples for %s", async (command) => {
+  it.each(["try", "validate", "ls", "devices"])("has help with examples for %s", async (command) => {
     const { exitCode, stdout } = await multusctl([command, "--help"]);
     expect(exitCode).toBe(0);
     expect(stdout).toContain("--json");
@@ -344,5 +346,60 @@ describe("multusctl ls", () => {
     const { exitCode, stderr } = await multusctl(["ls", "--cni-dir", join(scratch.path, "absent")]);
     expect(exitCode).toBe(1);
     expect(stderr).toContain("absent does not exist");
+  });
+});
+
+describe("multusctl devices", () => {
+  const vf = "vendor.example/vf";
+
+  async function node() {
+    const socket = join(scratch.path, "kubelet.sock");
+    const kubelet = await new PodResourcesServer(socket).listen();
+    kubelet.pods = recordedPods("list.json");
+    const cniDir = new ScratchDirectory("cni", scratch.path);
+    const paths = ["--kubelet-socket", socket, "--cni-dir", cniDir.path, "--no-cluster"];
+    const devices = (...args: string[]) =>
+      multusctl(["devices", ...paths, "--device-info-dir", scratch.path, ...args]);
+    return { cniDir, devices, [Symbol.asyncDispose]: () => kubelet[Symbol.asyncDispose]() };
+  }
+
+  const attach = (cniDir: ScratchDirectory, containerId: string, pod: string) =>
+    writeAttachedPod(cniDir, {
+      containerId,
+      pod,
+      networks: [{ name: "default/fast", ifName: "net1", resource: vf, device: "0000:65:00.2" }],
+    });
+
+  it("lists the kubelet's devices and who has them", async () => {
+    await using at = await node();
+    attach(at.cniDir, containerId, "default/with-init");
+    const { exitCode, stdout, stderr } = await at.devices("--resource", vf);
+    expect(stderr).toBe("");
+    expect(stdout.split("\n").slice(0, 2)).toEqual([
+      "RESOURCE           DEVICE        POD                CONTAINERS  NETWORK       INTERFACE  SANDBOX        STATE",
+      "vendor.example/vf  0000:65:00.2  default/with-init  app         default/fast  net1       c0ffee0123456  used",
+    ]);
+    expect(exitCode).toBe(0);
+  });
+
+  it("exits with 1 where two attachments have one device, and prints one JSON object", async () => {
+    await using at = await node();
+    attach(at.cniDir, containerId, "default/with-init");
+    attach(at.cniDir, "deadbeef", "default/with-init");
+    const { exitCode, stdout } = await at.devices("--json");
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      source: { kind: "pod-resources" },
+      findings: [{ code: "devices/shared", severity: "error", subject: `${vf} 0000:65:00.2` }],
+    });
+    expect(exitCode).toBe(1);
+  });
+
+  it("says what it lacks where there is no kubelet", async () => {
+    const absent = join(scratch.path, "absent");
+    const args = ["devices", "--kubelet-socket", absent, "--checkpoint", absent, "--cni-dir", scratch.path];
+    const { exitCode, stdout, stderr } = await multusctl(args);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+    expect(stderr).toContain(`! the kubelet does not tell its devices: there is no socket ${absent}`);
   });
 });

@@ -1,0 +1,79 @@
+/** `multusctl devices`: the devices that the kubelet has given to this node's pods, and the attachments that have them. */
+
+import { Command } from "@commander-js/extra-typings";
+import { usualDeviceInfoDirectory } from "../../devices/device-info.ts";
+import { usualKubeletPaths } from "../../devices/kubelet-devices.ts";
+import { loadKernels } from "../../kernels/load.ts";
+import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
+import { reportOf } from "./node-report.ts";
+import { formatReport, isGood, reportJson } from "./report.ts";
+
+export function devicesCommand() {
+  return described().action(show);
+}
+
+type DevicesOptions = ReturnType<ReturnType<typeof described>["opts"]>;
+
+function described() {
+  return new Command("devices")
+    .summary("list the devices of this node's pods, and the networks that use them")
+    .description(
+      "Lists the devices that the kubelet has given to the pods of this node (SR-IOV functions and others), the attachment that has each, and counts by resource. " +
+        "It changes nothing. Exit code 1 if several attachments have one device.",
+    )
+    .option("--resource <name>", "only the devices of this resource")
+    .option("--kubelet-socket <file>", "the kubelet's pod-resources socket", usualKubeletPaths.socket)
+    .option(
+      "--checkpoint <file>",
+      "the kubelet's checkpoint, read where the socket does not answer",
+      usualKubeletPaths.checkpoint,
+    )
+    .option("--cni-dir <directory>", "the netconf's cniDir", defaultCniDir)
+    .option(
+      "--device-info-dir <directory>",
+      "device information files, in dp and cni",
+      usualDeviceInfoDirectory,
+    )
+    .option(
+      "--socket-dir <directory>",
+      "socketDir of the daemon's configuration, to ask it for the node's name",
+      defaultSocketDir,
+    )
+    .option("--node <name>", "this node's name in the cluster (default: MULTUS_NODE_NAME, else the daemon's)")
+    .option("--kubeconfig <file>", "which cluster, and whose rights (default: as kubectl)")
+    .option("--context <name>", "context of the kubeconfig (default: its current one)")
+    .option("--no-cluster", "do not ask the API server")
+    .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      `
+STATE is used (one attachment has the device); unused (no attachment has it: a GPU, or a network that is not attached yet); shared (several have it, an error); stale (an
+attachment has it, and the kubelet has not given it to that pod, or does not run the pod any more); unknown (it cannot be told from here); other (of a claim, and its
+driver publishes no id for CNI). FREE counts healthy devices that no pod has. The API server is asked for the names of claims' devices alone (list resourceslices).
+
+Examples:
+  sudo multusctl devices
+  sudo multusctl devices --resource intel.com/sriov_netdevice
+  sudo multusctl devices --json | jq '.devices[] | select(.state == "stale")'
+  kubectl -n kube-system exec ds/kube-multus-ds -- multusctl devices --socket-dir /host/run/multus`,
+    );
+}
+
+async function show(options: DevicesOptions): Promise<void> {
+  const { kubeletSocket, checkpoint, cniDir, deviceInfoDir, resource, json } = options;
+  const { cluster, kubeconfig, context, node, socketDir } = options;
+  const report = await reportOf(
+    {
+      kubelet: { socket: kubeletSocket, checkpoint },
+      cniDir,
+      deviceInfoDir,
+      resource,
+      cluster: { cluster, kubeconfig, context, node, socketDir },
+    },
+    loadKernels(),
+  );
+  process.stdout.write(json ? `${JSON.stringify(reportJson(report), undefined, 2)}\n` : formatReport(report));
+  for (const { file, problem } of json ? [] : report.problems)
+    process.stderr.write(`! ${file}: ${problem}\n`);
+  process.exitCode = isGood(report.findings) ? 0 : 1;
+}
