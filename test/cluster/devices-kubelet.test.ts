@@ -13,6 +13,9 @@ import { importBusyboxImage } from "../support/cluster/images.ts";
 import { type DeviceContainer, devicePodManifest } from "../support/cluster/manifests.ts";
 import { ClusterNode, type ClusterPod, nodeName } from "../support/cluster/node.ts";
 import { devicesByContainer, PodResourcesClient } from "../support/cluster/pod-resources.ts";
+import { runCommand } from "../support/command.ts";
+import { writeAttachedPod } from "../support/recorded-devices.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
 
 const resource = "vendor.example/vf";
 const infiniband = "vendor.example/ib";
@@ -70,6 +73,37 @@ function checkpoint() {
   return readCheckpoint(join(node.devicePluginDirectory, "kubelet_internal_checkpoint"));
 }
 
+interface ListedDevices {
+  readonly ok: boolean;
+  readonly source: { readonly kind: string };
+  readonly devices: readonly {
+    readonly resource: string;
+    readonly device: string;
+    readonly pod: string;
+    readonly containers: readonly string[];
+    readonly claim: { readonly driver: string; readonly device: string } | null;
+    readonly attachments: readonly { readonly containerId: string }[];
+    readonly state: string;
+  }[];
+  readonly resources: readonly object[];
+}
+
+/** What multusctl devices says of the node. */
+async function listedDevices(
+  cniDir: ScratchDirectory,
+  ...further: readonly string[]
+): Promise<ListedDevices> {
+  const { stdout } = await runCommand([
+    process.execPath,
+    join(import.meta.dirname, "..", "..", "build", "multusctl.mjs"),
+    ...["devices", "--json", "--kubelet-socket", node.podResourcesSocket],
+    ...["--checkpoint", join(node.devicePluginDirectory, "kubelet_internal_checkpoint")],
+    ...["--cni-dir", cniDir.path, "--device-info-dir", join(cniDir.path, "devinfo")],
+    ...further,
+  ]);
+  return JSON.parse(stdout.toString());
+}
+
 test("two resources in several containers: sidecars and containers in the pod's order, each device once for each of its NUMA nodes", async () => {
   const handedOut = vf.allocated.length;
   await applyPod("web", [
@@ -125,6 +159,54 @@ test("two resources in several containers: sidecars and containers in the pod's 
   ]);
   expect(entry("a-app", resource)).toMatchObject([{ DeviceIDs: { 0: ["0000:65:00.4"] } }]);
   expect(entry("b-app", infiniband)).toMatchObject([{ DeviceIDs: { "-1": [expect.any(String)] } }]);
+});
+
+test("multusctl devices: those of the kubelet, by its socket and by its checkpoint, with the attachments that have them", async () => {
+  using cniDir = new ScratchDirectory("cni");
+  const { metadata } = await node.waitForPod("default", "web");
+  const attach = (containerId: string, name: string, uid: string, device: string) =>
+    writeAttachedPod(cniDir, {
+      containerId,
+      pod: `default/${name}`,
+      uid,
+      networks: [{ name: "default/fast", ifName: "net1", resource, device }],
+    });
+  attach("c0ffee", "web", metadata.uid, "0000:d8:00.2");
+  attach("deadbeef", "gone", "u-gone", "0000:65:00.2");
+  const bySocket = await listedDevices(cniDir, "--no-cluster");
+  const absent = join(cniDir.path, "absent");
+  const byCheckpoint = await listedDevices(cniDir, "--no-cluster", "--kubelet-socket", absent);
+  expect([bySocket.source.kind, byCheckpoint.source.kind]).toEqual(["pod-resources", "checkpoint"]);
+  for (const { ok, devices, resources } of [bySocket, byCheckpoint]) {
+    expect(ok).toBe(true);
+    expect(
+      devices.map(({ device, containers, attachments, state }) => [
+        device.replace(/^ib\d$/, "ib"),
+        containers,
+        attachments.map(({ containerId }) => containerId),
+        state,
+      ]),
+    ).toEqual([
+      ["ib", ["b-app"], [], "unused"],
+      ["0000:65:00.2", [], ["deadbeef"], "stale"],
+      ["0000:65:00.4", ["a-app"], [], "unused"],
+      ["0000:b3:00.2", ["b-app"], [], "unused"],
+      ["0000:b3:00.3", ["b-app"], [], "unused"],
+      ["0000:d8:00.2", ["proxy"], ["c0ffee"], "used"],
+    ]);
+    expect(devices.find(({ state }) => state === "used")?.pod).toBe("default/web");
+    expect(resources).toEqual([
+      { resource: infiniband, allocatable: 2, assigned: 1, used: 0, unused: 1, free: [expect.any(String)] },
+      {
+        resource,
+        allocatable: 6,
+        assigned: 4,
+        used: 1,
+        unused: 3,
+        free: ["0000:65:00.2", "0000:65:00.3"],
+      },
+    ]);
+  }
 });
 
 test("a plain init container: its devices are in the checkpoint and go to the next container; the kubelet tells that one alone", async () => {
@@ -285,6 +367,25 @@ test("DRA: a claim of two functions and a GPU, one of a template, and one for an
     ["first", results.map((result) => `shared ${result.driver} ${result.device}`).sort()],
     ["second", [expect.stringMatching(new RegExp(`^${made} sriov\\.test vf-\\d$`))]],
   ]);
+
+  using cniDir = new ScratchDirectory("cni");
+  const [used] = results.filter((result) => result.driver === "sriov.test");
+  const idOf = (device: string) => `0000:3b:00.${Number(device.slice("vf-".length)) + 2}`;
+  writeAttachedPod(cniDir, {
+    containerId: "c0ffee",
+    pod: "default/claims",
+    networks: [{ name: "default/fast", ifName: "net1", resource: claimed, device: idOf(used?.device ?? "") }],
+  });
+  const named = await listedDevices(cniDir, "--kubeconfig", api.adminKubeconfig, "--node", nodeName);
+  const ofClaims = named.devices.filter(({ claim }) => claim !== null);
+  const stateOf = (driver: string, device: string) =>
+    driver === "gpu.test" ? "other" : device === used?.device ? "used" : "unused";
+  expect(ofClaims).toHaveLength(4);
+  for (const { resource: of, device, pod: owner, claim, state } of ofClaims) {
+    const { driver, device: name } = claim ?? { driver: "", device: "" };
+    const names = driver === "gpu.test" ? ["", ""] : [claimed, idOf(name)];
+    expect([of, device, owner, state]).toEqual([...names, "default/claims", stateOf(driver, name)]);
+  }
 
   await node.apply(
     devicePodManifest({
