@@ -135,7 +135,7 @@ export function decodeAllocatable(bytes: Uint8Array, where: string): ReadonlySet
   eachAllocatable(bytes, where, (reader, end) => {
     eachField(reader, end, (inner) => {
       if (inner !== field(1)) return false;
-      names.add(reader.string());
+      names.add(text(reader));
       return true;
     });
     if (names.size > mostResources) throw tooMany(where, "resources", mostResources);
@@ -186,8 +186,8 @@ function eachAllocatable(
 function podName(reader: WireReader, end: number): { namespace: string; name: string } {
   let [namespace, name] = ["", ""];
   eachField(reader, end, (tag) => {
-    if (tag === field(1)) name = reader.string();
-    else if (tag === field(2)) namespace = reader.string();
+    if (tag === field(1)) name = text(reader);
+    else if (tag === field(2)) namespace = text(reader);
     else return false;
     return true;
   });
@@ -240,7 +240,7 @@ function containerDevices(
   const ownClaimed: Omit<ClaimedDevice, "container">[] = [];
   eachField(reader, end, (tag) => {
     if (tag === field(1)) {
-      container = reader.string();
+      container = text(reader);
       return true;
     }
     if (tag === field(5) && claimed !== undefined) {
@@ -267,8 +267,8 @@ function claimDevices(
   let [claimName, claimNamespace] = ["", ""];
   const own: Pick<ClaimedDevice, "driver" | "pool" | "device">[] = [];
   eachField(reader, end, (tag) => {
-    if (tag === field(2)) claimName = reader.string();
-    else if (tag === field(3)) claimNamespace = reader.string();
+    if (tag === field(2)) claimName = text(reader);
+    else if (tag === field(3)) claimNamespace = text(reader);
     else if (tag === field(4)) {
       if (claimed.length + own.length >= most) throw tooMany(where, "devices of claims", mostDevices);
       own.push(claimResource(reader, partEnd(reader)));
@@ -282,9 +282,9 @@ function claimDevices(
 function claimResource(reader: WireReader, end: number): Pick<ClaimedDevice, "driver" | "pool" | "device"> {
   let [driver, pool, device] = ["", "", ""];
   eachField(reader, end, (tag) => {
-    if (tag === field(2)) driver = reader.string();
-    else if (tag === field(3)) pool = reader.string();
-    else if (tag === field(4)) device = reader.string();
+    if (tag === field(2)) driver = text(reader);
+    else if (tag === field(3)) pool = text(reader);
+    else if (tag === field(4)) device = text(reader);
     else return false;
     return true;
   });
@@ -300,8 +300,8 @@ function devicesOfResource(
   let resourceName = "";
   const ids: string[] = [];
   eachField(reader, end, (tag) => {
-    if (tag === field(1)) resourceName = reader.string();
-    else if (tag === field(2)) ids.push(checkedId(reader.string(), where));
+    if (tag === field(1)) resourceName = text(reader);
+    else if (tag === field(2)) ids.push(checkedId(text(reader), where));
     else return false;
     if (ids.length > mostDevices) throw tooMany(where, "devices", mostDevices);
     return true;
@@ -326,6 +326,14 @@ function partEnd(reader: WireReader): number {
       `a part of ${length} bytes begins at offset ${reader.pos}, and ends behind the message`,
     );
   return end;
+}
+
+/** A text, as a whole: the library's reader takes one whose end is missing. */
+function text(reader: WireReader): string {
+  const { pos } = reader;
+  partEnd(reader);
+  reader.pos = pos;
+  return reader.string();
 }
 
 /** Goes through the fields of a message. @param use returns false for a field that it has not read */

@@ -12,13 +12,17 @@ import {
 } from "../../../src/devices/pod-resources-messages.ts";
 import { attempt, type FuzzTarget, must } from "../engine/target.ts";
 
-/** A list of one pod with two devices, one with its NUMA node, and CPUs; and one that only names a pod. */
+/** A list of one pod with two devices, one with its NUMA node, and CPUs; one that only names a pod; and one of a pod with a device of a claim. */
 const podSeeds = () => [
   Buffer.from(
     "CjIKA3dlYhIHZGVmYXVsdBoiCgNhcHASGwoPaW50ZWwuY29tL3NyaW92EgExEgEyGgQKAggBCg4KBW90aGVyEgVzcGFjZQ==",
     "base64",
   ),
   encodeGetRequest("default", "web"),
+  Buffer.from(
+    "CjsKA3dlYhIHZGVmYXVsdBorCgNhcHASCAoDYS9iEgExKhoSAWMaB2RlZmF1bHQiDBIBZBoBbiIEdmYtMA==",
+    "base64",
+  ),
 ];
 
 export const podResourcesTarget: FuzzTarget = {
