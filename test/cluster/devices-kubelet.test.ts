@@ -96,8 +96,8 @@ async function listedDevices(
   const { stdout } = await runCommand([
     process.execPath,
     join(import.meta.dirname, "..", "..", "build", "multusctl.mjs"),
-    ...["devices", "--json", "--kubelet-socket", node.podResourcesSocket],
-    ...["--checkpoint", join(node.devicePluginDirectory, "kubelet_internal_checkpoint")],
+    ...["devices", "--json", "--pod-resources-socket", node.podResourcesSocket],
+    ...["--device-plugins-dir", node.devicePluginDirectory],
     ...["--cni-dir", cniDir.path, "--device-info-dir", join(cniDir.path, "devinfo")],
     ...further,
   ]);
@@ -175,7 +175,7 @@ test("multusctl devices: those of the kubelet, by its socket and by its checkpoi
   attach("deadbeef", "gone", "u-gone", "0000:65:00.2");
   const bySocket = await listedDevices(cniDir, "--no-cluster");
   const absent = join(cniDir.path, "absent");
-  const byCheckpoint = await listedDevices(cniDir, "--no-cluster", "--kubelet-socket", absent);
+  const byCheckpoint = await listedDevices(cniDir, "--no-cluster", "--pod-resources-socket", absent);
   expect([bySocket.source.kind, byCheckpoint.source.kind]).toEqual(["pod-resources", "checkpoint"]);
   for (const { ok, devices, resources } of [bySocket, byCheckpoint]) {
     expect(ok).toBe(true);

@@ -1,12 +1,20 @@
 /** `multusctl devices`: the devices that the kubelet has given to this node's pods, and the attachments that have them. */
 
+import { join } from "node:path";
 import { Command } from "@commander-js/extra-typings";
-import { usualDeviceInfoDirectory } from "../../devices/device-info.ts";
-import { usualKubeletPaths } from "../../devices/kubelet-devices.ts";
 import { loadKernels } from "../../kernels/load.ts";
-import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
+import {
+  defaultCniDir,
+  defaultDeviceInfoDir,
+  defaultDevicePluginsDir,
+  defaultPodResourcesSocket,
+  defaultSocketDir,
+} from "../node/installation.ts";
 import { reportOf } from "./node-report.ts";
 import { formatReport, isGood, reportJson } from "./report.ts";
+
+/** The kubelet's device manager has it so (pkg/kubelet/cm/devicemanager). */
+const checkpointName = "kubelet_internal_checkpoint";
 
 export function devicesCommand() {
   return described().action(show);
@@ -22,18 +30,14 @@ function described() {
         "It changes nothing. Exit code 1 if several attachments have one device.",
     )
     .option("--resource <name>", "only the devices of this resource")
-    .option("--kubelet-socket <file>", "the kubelet's pod-resources socket", usualKubeletPaths.socket)
+    .option("--pod-resources-socket <file>", "where the kubelet tells devices", defaultPodResourcesSocket)
     .option(
-      "--checkpoint <file>",
-      "the kubelet's checkpoint, read where the socket does not answer",
-      usualKubeletPaths.checkpoint,
+      "--device-plugins-dir <directory>",
+      "with the kubelet's checkpoint, which is read where the socket does not answer",
+      defaultDevicePluginsDir,
     )
     .option("--cni-dir <directory>", "the netconf's cniDir", defaultCniDir)
-    .option(
-      "--device-info-dir <directory>",
-      "device information files, in dp and cni",
-      usualDeviceInfoDirectory,
-    )
+    .option("--device-info-dir <directory>", "device information files, in dp and cni", defaultDeviceInfoDir)
     .option(
       "--socket-dir <directory>",
       "socketDir of the daemon's configuration, to ask it for the node's name",
@@ -60,11 +64,11 @@ Examples:
 }
 
 async function show(options: DevicesOptions): Promise<void> {
-  const { kubeletSocket, checkpoint, cniDir, deviceInfoDir, resource, json } = options;
+  const { podResourcesSocket: socket, devicePluginsDir, cniDir, deviceInfoDir, resource, json } = options;
   const { cluster, kubeconfig, context, node, socketDir } = options;
   const report = await reportOf(
     {
-      kubelet: { socket: kubeletSocket, checkpoint },
+      kubelet: { socket, checkpoint: join(devicePluginsDir, checkpointName) },
       cniDir,
       deviceInfoDir,
       resource,

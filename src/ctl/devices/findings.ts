@@ -67,7 +67,7 @@ export function sourceFindings(
       severity: "warning",
       subject: "kubelet",
       message: `this is from its checkpoint ${shown(path)}, which has pods that are gone until the next device is given out, and no devices of claims: ${shown(socketProblem)}`,
-      remedy: "--kubelet-socket names its pod-resources socket; a kubelet that runs answers there",
+      remedy: "--pod-resources-socket names its pod-resources socket; a kubelet that runs answers there",
     });
   }
   for (const problem of problems) {

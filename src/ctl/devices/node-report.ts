@@ -90,7 +90,7 @@ async function inventoryOf({ kubelet, limits }: ReportOptions): Promise<NodeInve
     throw new UserError(
       `the kubelet does not tell its devices: ${error.message}`,
       process.getuid?.() === 0
-        ? "--kubelet-socket and --checkpoint name other places; the daemon's pod has both directories with the component devices"
+        ? "--pod-resources-socket and --device-plugins-dir name other places; the daemon's pod has both directories with the component devices"
         : "run it with sudo",
       { cause: error },
     );

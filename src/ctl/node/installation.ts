@@ -69,6 +69,12 @@ export const defaultCniDir = "/var/lib/cni/multus";
 /** Where deploy/ has the certificates of nodes. */
 export const defaultCertDir = "/etc/cni/multus/certs";
 
+/** Where a kubelet with its usual directory tells devices: its pod-resources socket, and the directory of its checkpoint and the device plugins' sockets. */
+export const defaultPodResourcesSocket = "/var/lib/kubelet/pod-resources/kubelet.sock";
+export const defaultDevicePluginsDir = "/var/lib/kubelet/device-plugins";
+/** Where device plugins, CNI plugins and Multus have device information files. */
+export const defaultDeviceInfoDir = "/var/run/k8s.cni.cncf.io/devinfo";
+
 /** Directories that plugins are usually in: where Kubernetes has them, and Debian's package. */
 const pluginDirectories = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];
 

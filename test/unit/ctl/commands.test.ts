@@ -357,7 +357,7 @@ describe("multusctl devices", () => {
     const kubelet = await new PodResourcesServer(socket).listen();
     kubelet.pods = recordedPods("list.json");
     const cniDir = new ScratchDirectory("cni", scratch.path);
-    const paths = ["--kubelet-socket", socket, "--cni-dir", cniDir.path, "--no-cluster"];
+    const paths = ["--pod-resources-socket", socket, "--cni-dir", cniDir.path, "--no-cluster"];
     const devices = (...args: string[]) =>
       multusctl(["devices", ...paths, "--device-info-dir", scratch.path, ...args]);
     return { cniDir, devices, [Symbol.asyncDispose]: () => kubelet[Symbol.asyncDispose]() };
@@ -397,7 +397,15 @@ describe("multusctl devices", () => {
 
   it("says what it lacks where there is no kubelet", async () => {
     const absent = join(scratch.path, "absent");
-    const args = ["devices", "--kubelet-socket", absent, "--checkpoint", absent, "--cni-dir", scratch.path];
+    const args = [
+      "devices",
+      "--pod-resources-socket",
+      absent,
+      "--device-plugins-dir",
+      absent,
+      "--cni-dir",
+      scratch.path,
+    ];
     const { exitCode, stdout, stderr } = await multusctl(args);
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
     expect(stderr).toContain(`! the kubelet does not tell its devices: there is no socket ${absent}`);

@@ -509,7 +509,7 @@ vendor.example/ib            3         1     1       0     2
 vendor.example/vf            7         7     2       5     0
 
 kubelet: warning: this is from its checkpoint /node/checkpoint, which has pods that are gone until the next device is given out, and no devices of claims: there is no socket /node/kubelet.sock
-  → --kubelet-socket names its pod-resources socket; a kubelet that runs answers there
+  → --pod-resources-socket names its pod-resources socket; a kubelet that runs answers there
 `,
     );
     expect(reportJson(report)).toMatchObject({
