@@ -15,6 +15,14 @@ const ownPrefix = "00-multus";
 /** Extensions of the files that can be the cluster network's. Runtimes read `.json` too; Go multus does not look at it. */
 export const clusterNetworkExtensions: readonly string[] = [".conf", ".conflist"];
 
+/** Extensions of the files that runtimes read. */
+export const runtimeExtensions: readonly string[] = [...clusterNetworkExtensions, ".json"];
+
+/** Would a runtime read a file of that name? */
+export function isRuntimeFile(name: string): boolean {
+  return runtimeExtensions.some((extension) => name.endsWith(extension));
+}
+
 /**
  * The cluster network's file among a directory's: the first by name that is not Multus's own.
  * @param names of the regular files, in any order

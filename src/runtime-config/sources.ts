@@ -12,8 +12,10 @@ import type { Kernels } from "../kernels/index.ts";
 import {
   chooseClusterNetwork,
   clusterNetworkExtensions,
+  isRuntimeFile,
   namedClusterNetwork,
   ownFileNames,
+  runtimeExtensions,
 } from "./files.ts";
 import { type GeneratorOptions, generateRuntimeConfig, type RuntimeConfig } from "./generate.ts";
 
@@ -123,9 +125,6 @@ export class ClusterNetworkSource implements RuntimeConfigSource {
   }
 }
 
-/** Extensions of the files that runtimes read. */
-const runtimeExtensions = [...clusterNetworkExtensions, ".json"];
-
 /** multusConfigFile with a path: a copy of that file, under its own name. */
 export class CopiedFileSource implements RuntimeConfigSource {
   readonly fileNames: readonly string[];
@@ -135,7 +134,7 @@ export class CopiedFileSource implements RuntimeConfigSource {
 
   /** @param path absolute @throws {InputError} no runtime would read a file of that name */
   constructor(path: string, kernels: Kernels) {
-    if (!runtimeExtensions.some((extension) => path.endsWith(extension))) {
+    if (!isRuntimeFile(path)) {
       throw new InputError(
         "content",
         `multusConfigFile ${path}: a runtime reads files that end in ${runtimeExtensions.join(", ")} only`,

@@ -2,11 +2,13 @@
 
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
+import { firstFileState } from "../../base/file-state.ts";
 import { ExpectedError } from "../../base/input-error.ts";
 import { isJsonObject, type JsonObject, parseJson, scalarText } from "../../base/json.ts";
 import type { Kernels } from "../../kernels/index.ts";
 import { errorText } from "../../log/error-text.ts";
 import { type Netconf, parseNetconf } from "../../multus/input/netconf.ts";
+import { clusterNetworkExtensions, isRuntimeFile } from "../../runtime-config/files.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
 import { checkText } from "../configuration/files.ts";
 import { isNetconf } from "../configuration/kind.ts";
@@ -40,9 +42,6 @@ const ofClusterNetwork: readonly TextFinding["code"][] = [
   "cluster-network-refused",
 ];
 
-/** File names that runtimes read. */
-const extensions = [".conf", ".conflist", ".json"];
-
 /**
  * @param confDir the runtime's
  * @param binDirs directories of plugins; none: they are not looked for
@@ -57,7 +56,7 @@ export function checkRuntimeFiles(
   const findings = new CheckFindings("runtime/first-file");
   let names: string[];
   try {
-    names = readdirSync(confDir).filter((name) => extensions.some((extension) => name.endsWith(extension)));
+    names = readdirSync(confDir).filter(isRuntimeFile);
   } catch (error) {
     findings.skip(
       `${confDir} cannot be read: ${errorText(error)}`,
@@ -244,12 +243,8 @@ function checkClusterNetwork({ clusterNetwork, confDir }: Netconf, context: Chec
 /** The first network file of a directory; a file itself. */
 function fileOf(clusterNetwork: string): string | undefined {
   const stats = statSync(clusterNetwork, { throwIfNoEntry: false });
-  if (stats === undefined) return undefined;
-  if (!stats.isDirectory()) return stats.isFile() ? clusterNetwork : undefined;
-  const [name] = readdirSync(clusterNetwork)
-    .filter((each) => each.endsWith(".conf") || each.endsWith(".conflist"))
-    .sort();
-  return name === undefined ? undefined : join(clusterNetwork, name);
+  if (stats?.isDirectory()) return firstFileState(clusterNetwork, clusterNetworkExtensions)?.path;
+  return stats?.isFile() ? clusterNetwork : undefined;
 }
 
 function checkReadiness({ readinessIndicatorFile: file }: Netconf): NodeFinding[] {

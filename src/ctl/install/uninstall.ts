@@ -13,7 +13,7 @@ import { certificateFilesIn } from "../../kube/certificates/certificate-file.ts"
 import { errorText } from "../../log/error-text.ts";
 import { failedDelsDirectory, spoolDirectory } from "../../multus/input/cni-dir.ts";
 import { multusPluginNames } from "../../multus/input/own-plugin.ts";
-import { ownFileNames } from "../../runtime-config/files.ts";
+import { isRuntimeFile, ownFileNames } from "../../runtime-config/files.ts";
 import { isGenerated } from "../../runtime-config/ownership.ts";
 import { isDaemonFile } from "../../socket/directory.ts";
 import { UserError } from "../command/user-error.ts";
@@ -50,8 +50,6 @@ export interface UninstalledFile {
 
 /** Errors of a directory that is not removed: it is missing, not empty, mounted, or a symbolic link. */
 const staysCodes = ["ENOENT", "ENOTEMPTY", "EEXIST", "EBUSY", "ENOTDIR", "EROFS"];
-/** A runtime reads files with these endings. */
-const configurationNames = /\.(?:conf|conflist|json)$/;
 const pluginType = new RegExp(`"type"\\s*:\\s*"(${installedPluginNames.join("|")})"`, "g");
 
 /**
@@ -109,7 +107,7 @@ function takeText(
 /** Files of the runtime's directory by the name of our plugin that they call. */
 function configurationsWithPlugins(directory: string): Map<string, string[]> {
   const users = new Map<string, string[]>();
-  for (const name of namesIn(directory).filter((each) => configurationNames.test(each))) {
+  for (const name of namesIn(directory).filter(isRuntimeFile)) {
     const path = join(directory, name);
     for (const [, type = ""] of (ifThere(() => readFileSync(path, "utf8")) ?? "").matchAll(pluginType)) {
       entryOf(users, type, () => []).push(path);
