@@ -7,7 +7,14 @@ import { expectation, goesOn } from "../golden/allowed-differences.ts";
 import { CaseInCluster, createNamespaces, type SeenInApi } from "../golden/case-in-cluster.ts";
 import { cases, type GoldenCase } from "../golden/cases.ts";
 import { ScratchHost } from "../golden/scratch-host.ts";
-import { installDelegates, isReady, runStep, socketDir, withDaemonLog } from "../golden/whole-path.ts";
+import {
+  endOfStaying,
+  installDelegates,
+  isReady,
+  runStep,
+  socketDir,
+  withDaemonLog,
+} from "../golden/whole-path.ts";
 import { ApiServer } from "../support/cluster/api-server.ts";
 import { FaultProxy } from "../support/cluster/fault-proxy.ts";
 import { writeKubeconfig } from "../support/cluster/kubeconfig.ts";
@@ -117,6 +124,7 @@ describe.each(ways)("$about", ({ where }) => {
     await using objects = await CaseInCluster.create(api, golden, nodeName);
     await using namespace = await Namespace.create("golden");
     using host = new ScratchHost(golden, namespace.path, objects.podUid);
+    await using _staying = endOfStaying(host);
     installDelegates(golden, host);
     for (const words of golden.netnsSetup ?? []) {
       await namespace.ip(...words);

@@ -15,6 +15,7 @@ import { Daemon } from "../support/daemon.ts";
 import { Namespace } from "../support/namespace.ts";
 import { type CniCommand, callPlugin } from "../support/plugin.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
+import { endStayingBelow } from "../support/staying.ts";
 import { expectation } from "./allowed-differences.ts";
 import { type Call, type GoldenCase, isObject, type Json, type JsonObject, type Step } from "./cases.ts";
 import { comparableCall, comparableFiles, type Expectation } from "./expectation.ts";
@@ -255,10 +256,16 @@ export class DaemonForCases implements AsyncDisposable {
   }
 }
 
+/** Ends the process that stays where a case has a DEL fail, which the shim records. */
+export function endOfStaying(host: ScratchHost): AsyncDisposable {
+  return { [Symbol.asyncDispose]: () => endStayingBelow(host.root) };
+}
+
 /** Replays a case, with manifests in the API's place. @throws where ours does not do what is expected */
 export async function replayOnWholePath(golden: GoldenCase, daemon: DaemonForCases): Promise<void> {
   await using namespace = await Namespace.create("golden");
   using host = new ScratchHost(golden, namespace.path);
+  await using _staying = endOfStaying(host);
   installDelegates(golden, host);
   daemon.serve(host);
   for (const words of golden.netnsSetup ?? []) {
