@@ -22,16 +22,10 @@ export interface KubeletPaths {
   readonly checkpoint: string;
 }
 
-/** Where a kubelet has them that runs with its usual directory. Both are fixed in Go multus. */
-export const usualKubeletPaths: KubeletPaths = {
-  socket: "/var/lib/kubelet/pod-resources/kubelet.sock",
-  checkpoint: "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint",
-};
-
 /** What the kubelet says of a pod. */
 export interface KubeletAnswer {
-  /** In the pod's order. */
-  readonly devices: readonly ContainerDevices[];
+  /** In the pod's order; undefined: it does not know the pod. */
+  readonly devices: readonly ContainerDevices[] | undefined;
   /** The resources of which device plugins of this node have devices. Asked where it matters. @returns undefined: the kubelet does not say it */
   resources(): Promise<ReadonlySet<string> | undefined>;
 }

@@ -32,8 +32,10 @@ export class NodeDevices implements DeviceSource {
     }
     const kubelet = await this.#kubelet.of(pod, claims);
     const devices = await withClaimed(deviceOrder(kubelet?.devices ?? []), pod, wishes, claims);
-    if (kubelet === undefined && !isEnough(wishes, devices)) {
-      throw new DevicesUnknown(`the devices of pod ${podKey(pod)} are not known: ${this.#kubelet.absence}`);
+    if (kubelet?.devices === undefined && !isEnough(wishes, devices)) {
+      // It knows every pod that it starts, but for the moment after its own start.
+      const why = kubelet === undefined ? this.#kubelet.absence : "the kubelet has no such pod yet";
+      throw new DevicesUnknown(`the devices of pod ${podKey(pod)} are not known: ${why}`);
     }
     const known = await resourcesOf(kubelet, wishes, devices);
     // Where the kubelet does not say it, a resource without devices is a shortage.

@@ -51,7 +51,7 @@ interface Question {
   readonly pod: PodReference;
   /** Of performance.now(). */
   readonly deadline: number;
-  readonly answer: PromiseWithResolvers<readonly ContainerDevices[]>;
+  readonly answer: PromiseWithResolvers<readonly ContainerDevices[] | undefined>;
 }
 
 /** Asks the kubelet, over one connection that stays. Questions that come while one is asked wait, and are then asked together. */
@@ -71,12 +71,12 @@ export class PodResources {
 
   /**
    * The devices that device plugins have given to the pod.
-   * @returns in the pod's order; [] also for a pod that the kubelet does not know
+   * @returns in the pod's order; undefined for a pod that the kubelet does not know, as in the second after its start in which it has not read its pods yet
    * @throws {CniError} 11 where the kubelet does not answer within 10 s, or refuses {@link InputError} where its answer is not as it should be
    */
-  async devicesOf(pod: PodReference): Promise<readonly ContainerDevices[]> {
+  async devicesOf(pod: PodReference): Promise<readonly ContainerDevices[] | undefined> {
     const { deadlineMs: limitMs, socket } = this.#options;
-    const answer = Promise.withResolvers<readonly ContainerDevices[]>();
+    const answer = Promise.withResolvers<readonly ContainerDevices[] | undefined>();
     this.#waiting.push({ pod, deadline: performance.now() + limitMs, answer });
     if (!this.#isAsking) void this.#askAll();
     // What it is asked together with may have more time.
@@ -252,12 +252,15 @@ function noAnswer(socket: string, limitMs: number, options?: ErrorOptions): Devi
 
 /**
  * The devices of a pod in an answer.
+ * @returns undefined: the answer has no such pod
  * @throws {DevicesUnknown} two pods of the name have devices: one that was just deleted, whose devices are not those of the other {@link InputError} its devices are not as they should be
  */
-function devicesIn(pods: readonly ListedPod[], pod: PodReference): readonly ContainerDevices[] {
+function devicesIn(pods: readonly ListedPod[], pod: PodReference): readonly ContainerDevices[] | undefined {
+  let isListed = false;
   const found: (readonly ContainerDevices[])[] = [];
   for (const listed of pods) {
     if (podKey(listed) !== podKey(pod)) continue;
+    isListed = true;
     if (listed.devices instanceof InputError) throw listed.devices;
     if (listed.devices.length > 0) found.push(listed.devices);
   }
@@ -266,7 +269,7 @@ function devicesIn(pods: readonly ListedPod[], pod: PodReference): readonly Cont
       `the kubelet lists ${found.length} pods ${podKey(pod)} with devices: one of them is still being removed`,
     );
   }
-  return found[0] ?? [];
+  return found[0] ?? (isListed ? [] : undefined);
 }
 
 function unary(client: Client, path: string, request: Uint8Array, deadline: number): Promise<Uint8Array> {

@@ -50,10 +50,11 @@ export class PodResourcesServer implements AsyncDisposable {
   readonly #server = new Server({ "grpc.max_send_message_length": -1, "grpc.enable_channelz": 0 });
   readonly #relay = createServer();
   readonly #sockets = new Set<Socket>();
-  readonly #socket: string;
+  /** Path of the socket. */
+  readonly socket: string;
 
   constructor(socket: string) {
-    this.#socket = socket;
+    this.socket = socket;
     const service = definition["v1.PodResourcesLister"];
     if (service === undefined || !("Get" in service)) throw new Error("pod-resources.proto has no service");
     this.#server.addService(service as ServiceDefinition, {
@@ -75,7 +76,7 @@ export class PodResourcesServer implements AsyncDisposable {
 
   /** Behind a relay, as gRPC's server has no way to break its connections. */
   async listen(): Promise<this> {
-    const inner = `${this.#socket}.grpc`;
+    const inner = `${this.socket}.grpc`;
     await new Promise<void>((resolve, reject) => {
       this.#server.bindAsync(`unix:${inner}`, ServerCredentials.createInsecure(), (error) =>
         error === null ? resolve() : reject(error),
@@ -93,7 +94,7 @@ export class PodResourcesServer implements AsyncDisposable {
         from.pipe(to);
       }
     });
-    this.#relay.listen(this.#socket);
+    this.#relay.listen(this.socket);
     await once(this.#relay, "listening");
     return this;
   }

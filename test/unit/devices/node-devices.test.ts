@@ -203,6 +203,16 @@ describe("with the kubelet's socket", () => {
     );
   });
 
+  it("a pod that it does not know yet, as just after its start, is to be tried again, and is no shortage", async () => {
+    const { paths, devices } = node();
+    const server = await kubeletAt(paths.socket);
+    server.allocatable = [{ resource_name: sriov, device_ids: ["1"] }];
+    expect(await failure(devices.assign(pod, [wish("default/vf")], undefined))).toMatchObject({
+      code: 11,
+      message: "the devices of pod default/web are not known: the kubelet has no such pod yet",
+    });
+  });
+
   it("that refuses, its checkpoint is not used, and the error comes after a moment of patience", async () => {
     const { directory, paths, devices } = node();
     directory.write("checkpoint", checkpoint([{ container: "a", ids: { "0": ["1"] } }]));

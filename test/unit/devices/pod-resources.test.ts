@@ -97,11 +97,13 @@ describe("an answer", () => {
     expect(await kubelet.devicesOf(reference("web"))).toEqual(devicesOf("2"));
   });
 
-  it("is empty for a pod that the kubelet does not know, after both methods have said so", async () => {
+  it("is empty for a pod without devices, and none for a pod that the kubelet does not know, after both methods have said so", async () => {
     const { server, kubelet } = await connected();
     server.pods = [pod("other", "1"), { ...pod("web", "2"), namespace: "elsewhere" }];
-    expect(await kubelet.devicesOf(reference("web"))).toEqual([]);
+    expect(await kubelet.devicesOf(reference("web"))).toBeUndefined();
     expect(server.calls).toEqual(["Get default/web", "List"]);
+    server.pods.push({ name: "web", namespace: "default", containers: [{ name: "app" }] });
+    expect(await kubelet.devicesOf(reference("web"))).toEqual([]);
   });
 
   it("names the resources of the node's device plugins", async () => {
