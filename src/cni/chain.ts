@@ -39,6 +39,7 @@ export interface ValidAttachment {
 /**
  * ADD: each plugin in order with the result of the one before; the last result is cached.
  * @param options.refuseExistingLink the first plugin is not started if `ifName` is in the namespace already
+ * @param options.afterPlugin called after each plugin that has succeeded
  * @returns the result as the last plugin printed it: in the version that it says itself, else in the network's. JSON text
  * @throws {CniError} the plugin's own code and message, with its type before it; 7, before any is run, where one of them is refused, or the name is too long
  */
@@ -46,7 +47,7 @@ export async function addNetworkList(
   context: ChainContext,
   list: NetworkConfigList,
   runtime: RuntimeConf,
-  options: { readonly refuseExistingLink?: boolean } = {},
+  options: { readonly refuseExistingLink?: boolean; readonly afterPlugin?: () => void } = {},
 ): Promise<Uint8Array> {
   checkContainerId(runtime.containerId);
   checkNetworkName(list.name, "ADD");
@@ -72,6 +73,7 @@ export async function addNetworkList(
     if (given > longestInputs) throw tooMuchInput(list, given);
     const { stdout } = await runToSuccess(context, run);
     result = checkResult(context, list, run, stdout);
+    options.afterPlugin?.();
     // CHECK and DEL give the last result to every plugin.
     const ofResult = result.length * list.plugins.length;
     if (ofResult > longestInputs) throw tooMuchInput(list, ofResult);

@@ -11,6 +11,7 @@ import type { LogKeys } from "../log/settings.ts";
 import type { EvictionPolicy } from "../multus/background/evict-missing.ts";
 import netconfSchema from "../multus/input/netconf.schema.json" with { type: "json" };
 import { type NetconfOverrides, netconfOverrides } from "../multus/input/netconf.ts";
+import { usualDeviceInfoDirectory } from "../multus/plan/devices.ts";
 import type { TracingKey } from "../telemetry/settings.ts";
 import daemonSchema from "./daemon-config.schema.json" with { type: "json" };
 import { type NodeCertificate, type NodeCertificateKeys, nodeCertificateOf } from "./node-certificate.ts";
@@ -34,6 +35,12 @@ export interface DaemonConfig {
   readonly nadCacheBytes: number;
   /** Directory of NetworkAttachmentDefinition manifests; "" for none. */
   readonly nadDir: string;
+  /** The kubelet's pod-resources socket. */
+  readonly podResourcesSocket: string;
+  /** The kubelet's directory of device plugins, which has the checkpoint of its device manager. */
+  readonly devicePluginsDir: string;
+  /** Directory of device information files, as the daemon and CNI plugins see it. */
+  readonly deviceInfoDir: string;
   /** Path of the `multus` binary to run as agent; undefined: where the daemon's installation has it. */
   readonly agentPath: string | undefined;
   /** Directory that is the agents' root; undefined: the daemon's own. */
@@ -73,6 +80,9 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
   readonly idleExitSeconds?: number;
   readonly nadCacheBytes?: number;
   readonly nadDir?: string;
+  readonly podResourcesSocket?: string;
+  readonly devicePluginsDir?: string;
+  readonly deviceInfoDir?: string;
   readonly agentPath?: string;
   readonly chrootDir?: string;
   readonly kubeconfig?: string;
@@ -86,6 +96,9 @@ interface DaemonConfigKeys extends LogKeys, RuntimeConfigKeys {
 }
 
 const defaultSocketDir = "/run/multus";
+/** Where a kubelet has them that runs with its usual directory. Both are fixed in Go multus. */
+const defaultPodResourcesSocket = "/var/lib/kubelet/pod-resources/kubelet.sock";
+const defaultDevicePluginsDir = "/var/lib/kubelet/device-plugins";
 /** With 110 pods of four networks on two cores, 4 to 110 at once take the same time; few keep the number of plugin processes small. */
 const defaultMaxConcurrent = 16;
 
@@ -144,6 +157,9 @@ export function parseDaemonConfig(bytes: Uint8Array, where: string): DaemonConfi
     idleExitSeconds: keys.idleExitSeconds,
     nadCacheBytes: keys.nadCacheBytes ?? defaultNadCacheBytes,
     nadDir: keys.nadDir ?? "",
+    podResourcesSocket: keys.podResourcesSocket ?? defaultPodResourcesSocket,
+    devicePluginsDir: keys.devicePluginsDir ?? defaultDevicePluginsDir,
+    deviceInfoDir: keys.deviceInfoDir ?? usualDeviceInfoDirectory,
     agentPath: keys.agentPath,
     // An empty one counts as missing, as in Go multus.
     chrootDir: keys.chrootDir || undefined,

@@ -25,6 +25,7 @@ import { readSpool } from "../multus/spool/spool.ts";
 import { ConfigRemoval } from "../runtime-config/removal.ts";
 import { Admission } from "./admission.ts";
 import { makeAgents } from "./agents.ts";
+import { openDevices } from "./devices.ts";
 import { Ending } from "./ending.ts";
 import { collectAfterStart } from "./first-collection.ts";
 import { IdleEnd } from "./idle-end.ts";
@@ -137,6 +138,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
     overrides: config.overrides,
     clusters,
     nads,
+    ...openDevices(config, log),
     delegateTimeoutMs: config.delegateTimeoutMs,
     eviction: config.eviction && {
       ...config.eviction,

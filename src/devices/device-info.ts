@@ -9,13 +9,15 @@ import { readRegularFile } from "../base/regular-file.ts";
 import { isMissingFile } from "../base/system-error.ts";
 import { excessOfFileName } from "../cni/names.ts";
 import { bounded, quoted } from "../log/quoted.ts";
-import type { AttachmentIdentity } from "../multus/plan/capability-args.ts";
-import type { AssignedDevice, DeviceInfoFiles } from "../multus/plan/devices.ts";
+import {
+  type AssignedDevice,
+  type AttachmentIdentity,
+  type DeviceInfoFiles,
+  deviceInfoPath,
+  usualDeviceInfoDirectory,
+} from "../multus/plan/devices.ts";
 import { checksum } from "../multus/spool/checksum.ts";
 import { longestDeviceInfo } from "./bounds.ts";
-
-/** Where device plugins, CNI plugins and Multus have agreed to have these files. */
-export const usualDeviceInfoDirectory = "/var/run/k8s.cni.cncf.io/devinfo";
 
 /** As the specification's library writes them: programs of the node may read them. */
 const fileMode = 0o444;
@@ -29,11 +31,6 @@ const longestType = 63;
 /** @param resourceName and @param deviceId as the kubelet has them @returns the name of the device plugin's file of a device (section 4) */
 export function pluginFileName({ resourceName, deviceId }: AssignedDevice): string {
   return `${resourceName}-${deviceId}-device.json`.replaceAll("/", "-");
-}
-
-/** The name of an attachment's file, as Go multus has it. */
-export function attachmentFileName({ name, containerId, ifName }: AttachmentIdentity): string {
-  return `${name}-${containerId}_${ifName}`.replaceAll("/", "-");
 }
 
 /**
@@ -80,7 +77,7 @@ export class DeviceInfoDirectory implements DeviceInfoFiles {
   }
 
   path(attachment: AttachmentIdentity): string {
-    return join(this.#pluginsDirectory, "cni", attachmentFileName(attachment));
+    return deviceInfoPath(attachment, this.#pluginsDirectory);
   }
 
   prepare(attachment: AttachmentIdentity, device: AssignedDevice | undefined): void {
@@ -103,7 +100,7 @@ export class DeviceInfoDirectory implements DeviceInfoFiles {
   }
 
   #ownPath(attachment: AttachmentIdentity): string {
-    return join(this.#directory, "cni", attachmentFileName(attachment));
+    return deviceInfoPath(attachment, this.#directory);
   }
 
   #pluginPath(device: AssignedDevice): string {

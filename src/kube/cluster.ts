@@ -2,6 +2,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import type { Cluster } from "../multus/cluster/cluster.ts";
+import type { ClaimSource } from "../multus/plan/devices.ts";
 import type { Connection } from "./api.ts";
 import { ApiClient } from "./api-client.ts";
 import type { NodeCertificateSettings } from "./certificates/connection.ts";
@@ -72,6 +73,7 @@ class KubeCluster implements OpenCluster {
   readonly nads: KubeNads;
   readonly sink: ClusterStatusSink;
   readonly lacking: KubeLackingPods;
+  readonly claims: ClaimSource;
   readonly #options: KubeClusterOptions;
 
   /** Begins to watch at once. */
@@ -88,6 +90,7 @@ class KubeCluster implements OpenCluster {
     this.pods = new KubePods(api, nodeName, log);
     this.lacking = new KubeLackingPods({ api, pods: this.pods, nodeName, log });
     this.sink = new ClusterStatusSink({ api, nodeName, log });
+    this.claims = claimsWhenAsked(api, log);
     this.#sayWhenComplete().catch(() => {});
   }
 
@@ -140,4 +143,17 @@ class KubeCluster implements OpenCluster {
       milliseconds: performance.now() - begin,
     });
   }
+}
+
+/** The pods' claims, whose code is loaded when it is asked for them first. */
+function claimsWhenAsked(api: Connection, log: Logger): ClaimSource {
+  let loading: Promise<ClaimSource> | undefined;
+  const loaded = () => {
+    loading ??= import("./claimed-devices.ts").then(({ ClaimedDevices }) => new ClaimedDevices(api, log));
+    return loading;
+  };
+  return {
+    containers: async (pod) => (await loaded()).containers(pod),
+    devices: async (pod) => (await loaded()).devices(pod),
+  };
 }

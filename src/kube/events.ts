@@ -22,6 +22,7 @@ export const actions: Readonly<Record<ReportedEvent["reason"], string>> = {
   AddedInterface: "Attach",
   NoNetworkFound: "Attach",
   InvalidNetwork: "Attach",
+  DeviceNotAssigned: "Attach",
   NetworkDeleteRecorded: "Detach",
   NetworkDeleteGivenUp: "Detach",
   NetworksMissing: "Attach",

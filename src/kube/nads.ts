@@ -5,6 +5,7 @@ import { objectAt, textOf } from "../base/json.ts";
 import { setNewest } from "../base/map-entry.ts";
 import type { Logger } from "../log/logger.ts";
 import { ClusterUnavailable } from "../multus/cluster/cluster-unavailable.ts";
+import { resourceNameAnnotation } from "../multus/plan/devices.ts";
 import { type Nad, type NadSource, nadConfigProblem } from "../multus/plan/nads.ts";
 import type { Api } from "./api.ts";
 import { BodyBudget, type Budgeted } from "./body-budget.ts";
@@ -16,9 +17,6 @@ import { Turns } from "./turns.ts";
 const kind = "NetworkAttachmentDefinition";
 const group = "/apis/k8s.cni.cncf.io/v1";
 const plural = "network-attachment-definitions";
-/** The only annotation of a NAD that matters here. */
-const resourceNameKey = "k8s.v1.cni.cncf.io/resourceName";
-
 /** NADs that are remembered although the watch did not have them, and as many names of those that the API did not have either. */
 const rememberedLimit = 512;
 /** For how long the API's answer that there is no such NAD is used, in milliseconds, while a watch would report a new one. */
@@ -83,7 +81,7 @@ export class KubeNad implements Budgeted {
   }
 
   get annotations(): Readonly<Record<string, string>> {
-    return this.#resourceName === "" ? {} : { [resourceNameKey]: this.#resourceName };
+    return this.#resourceName === "" ? {} : { [resourceNameAnnotation]: this.#resourceName };
   }
 
   get where(): string {
@@ -121,7 +119,7 @@ function bytesOf(config: string | Uint8Array): Uint8Array {
  */
 export function keptNad(object: unknown, namespace: string, name: string): KubeNad {
   const metadata = objectAt(object, "metadata");
-  const resourceName = textOf(objectAt(metadata.annotations)[resourceNameKey]);
+  const resourceName = textOf(objectAt(metadata.annotations)[resourceNameAnnotation]);
   const config = objectAt(object, "spec").config ?? "";
   const problem =
     typeof config === "string"

@@ -1,14 +1,16 @@
 /** ADD: the plan's delegates in order, and everything undone in reverse if one of them fails (docs/behaviour.md, "What a delegate is given" and "Results"). */
 
+import { ExpectedError } from "../base/input-error.ts";
 import { addNetworkList } from "../cni/chain.ts";
 import { configError } from "../cni/errors.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import { executorErrorCode } from "../cni/plugin-failure.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { KernelError, type Kernels } from "../kernels/index.ts";
+import { bounded } from "../log/quoted.ts";
 import { nadsWithEvents } from "./cluster/nads-with-events.ts";
 import { type StatusPart, sendAddedInterface, sendNetworkStatus } from "./cluster/network-status.ts";
-import { invalidNetwork } from "./cluster/pod-events.ts";
+import { deviceNotAssigned, invalidNetwork } from "./cluster/pod-events.ts";
 import { type PodInCluster, sendEvent } from "./cluster/pod-in-cluster.ts";
 import type { Annotations } from "./cluster/pod-lookup.ts";
 import { type AttachedNetwork, editDefaultRoutes, giveWay } from "./default-route-edits.ts";
@@ -19,10 +21,12 @@ import { checkResultBytes } from "./input/sizes.ts";
 import { deviceInfoProblem } from "./plan/capability-args.ts";
 import { askedRoutes } from "./plan/default-route.ts";
 import { type Delegate, interfaceName, isClusterNetwork } from "./plan/delegate.ts";
+import { DevicesUnknown, type DeviceWish } from "./plan/devices.ts";
 import type { NetworkCatalog } from "./plan/networks.ts";
 import { makePlan, refuseOwnClusterNetwork } from "./plan/plan.ts";
 import { type Attachment, runtimeConf, timed, undo } from "./request/attachment.ts";
 import type { Call } from "./request/call.ts";
+import { AddedDeviceInfo } from "./request/device-info.ts";
 import { lookUpPod } from "./request/known-pod.ts";
 import { delegatesWithVersions } from "./request/network-version.ts";
 import { withAddressArgs } from "./request/plugin-environment.ts";
@@ -92,7 +96,10 @@ async function plannedAttachments(
 ): Promise<readonly PlannedAttachment[]> {
   const { netconf, sandbox, chain, pause } = call;
   const nads = nadsWithEvents(call.nads, pod, chain, pause.signal);
-  const plan = await pause(makePlan(catalog, { netconf, pod: sandbox.pod, annotations, nads }));
+  const assignDevices = (wishes: readonly DeviceWish[]) => devicesFor(call, pod, wishes);
+  const plan = await pause(
+    makePlan(catalog, { netconf, pod: sandbox.pod, annotations, nads, assignDevices }),
+  );
   const delegates = await delegatesWithVersions(call, sandbox, plan);
   const planned = delegates.map((delegate, place) => ({
     ...delegate,
@@ -100,6 +107,24 @@ async function plannedAttachments(
   }));
   checkFileNames(call, pod, planned);
   return planned;
+}
+
+/** The devices of the pod for the networks of its plan that want one. Where they cannot be had, an event of the pod says so. @throws {CniError | InputError} as {@link DeviceSource.assign} */
+async function devicesFor(
+  { devices, cluster, sandbox }: Call,
+  pod: PodInCluster,
+  wishes: readonly DeviceWish[],
+): Promise<readonly (string | undefined)[]> {
+  try {
+    if (devices !== undefined) return await devices.assign(sandbox.pod, wishes, cluster?.claims);
+    const [{ network, resourceName } = { network: "", resourceName: "" }] = wishes;
+    throw new DevicesUnknown(
+      `network ${bounded(network)} wants a device of ${bounded(resourceName)}, and there is no kubelet to ask for the devices of pods`,
+    );
+  } catch (error) {
+    if (error instanceof ExpectedError) sendEvent(pod, deviceNotAssigned(error.message));
+    throw error;
+  }
 }
 
 /**
@@ -121,17 +146,30 @@ async function attachAll(
   let resultBytes = 0;
   for (const attachment of planned) {
     const { name, ifName, network } = attachment;
+    const args = withAddressArgs(call.sandbox.args, attachment.request);
+    const runtime = runtimeConf(call, { ...call.sandbox, args }, attachment);
+    const deviceInfo = new AddedDeviceInfo(call, attachment, runtime);
     done.push(attachment);
     try {
-      const result = await timed(report, attachment, () => add(call, attachment));
+      const result = await timed(report, attachment, () =>
+        addNetworkList(chain, network, runtime, {
+          refuseExistingLink: true,
+          afterPlugin: () => deviceInfo.look(),
+        }),
+      );
       resultBytes += result.length;
       checkResultBytes(resultBytes);
       answer ??= inVersion(chain.kernels, result, network, netconf.cniVersion);
       sendAddedInterface(pod, chain.kernels, name, ifName, result);
-      attached.push(await editDefaultRoutes(call, { ...attachment, result }, asked));
+      attached.push(
+        await editDefaultRoutes(call, { ...attachment, result, deviceInfo: deviceInfo.found }, asked),
+      );
     } catch (error) {
       // Nothing of it ran, and the link is somebody else's: a DEL would take it away.
-      if (executorErrorCode(error) === "link-exists") done.pop();
+      if (executorErrorCode(error) === "link-exists") {
+        done.pop();
+        deviceInfo.remove();
+      }
       throw podError(error, pod.pod, name);
     }
   }
@@ -139,9 +177,12 @@ async function attachAll(
   return { answer: answer ?? new Uint8Array(), networks };
 }
 
-function statusPart({ name, ifName, network, result }: AttachedNetwork, place: number): StatusPart {
+function statusPart(
+  { name, ifName, network, result, deviceInfo }: AttachedNetwork,
+  place: number,
+): StatusPart {
   const firstPlugin = network.plugins[0]?.type ?? "";
-  return { name, ifName, result, isDefault: isClusterNetwork(place), firstPlugin };
+  return { name, ifName, result, deviceInfo, isDefault: isClusterNetwork(place), firstPlugin };
 }
 
 /** Before anything is run: what a plugin has made could not be remembered. @throws {CniError} 7 a network's name that is too long for the files of its attachment */
@@ -180,12 +221,4 @@ function inVersion(
     if (!(error instanceof KernelError) || error.code !== noFormCode) throw error;
     return kernels.convertResult({ result, configVersion, targetVersion: undefined });
   }
-}
-
-/** ADD of one network: the first plugin is not started if its interface is there already. */
-function add(call: Call, attachment: Attachment): Promise<Uint8Array> {
-  const { chain, sandbox } = call;
-  const args = withAddressArgs(sandbox.args, attachment.request);
-  const runtime = runtimeConf(call, { ...sandbox, args }, attachment);
-  return addNetworkList(chain, attachment.network, runtime, { refuseExistingLink: true });
 }

@@ -13,6 +13,8 @@ import type { Call } from "./request/call.ts";
 export interface AttachedNetwork extends Attachment {
   /** As it is in the result cache, JSON text. */
   readonly result: Uint8Array;
+  /** A JSON object; undefined: the attachment has no device, or nothing is told of it. */
+  readonly deviceInfo: Uint8Array | undefined;
 }
 
 /** For a network that has just been attached: sets its default routes as selections with gateways ask. @returns the network with its result as it is now @throws {CniError} */

@@ -9,8 +9,10 @@ import { podKey } from "./input/pod.ts";
 import { PodError } from "./input/pod-error.ts";
 import type { NetworkCatalog } from "./plan/networks.ts";
 import type { Call } from "./request/call.ts";
+import { removeDeviceInfo } from "./request/device-info.ts";
 import { isTriedEnoughWithoutResult } from "./spool/retry-rule.ts";
 import { removeSetAside } from "./spool/spool.ts";
+import { readContainer, unplannedAttachments } from "./state/container.ts";
 import { planLength, removePlan } from "./state/plan-file.ts";
 
 /**
@@ -76,7 +78,7 @@ async function failed(
   const isKept = await failedDels.keep(containerId, await bytesOf(call), (other) => drop(call, other));
   if (triesLeft !== undefined) {
     if (wasNeverAttached && isTriedEnoughWithoutResult(triesLeft)) {
-      forgetUnattached(call, failedDels, error);
+      await forgetUnattached(call, failedDels, error);
       return;
     }
     if (triesLeft <= 1) await giveUp(call, failedDels, error);
@@ -111,12 +113,14 @@ async function failed(
  * Ends the tries for a container that has never had a network: a network whose ADD and DEL both fail (its master is misspelt, say) leaves such a container with each sandbox that the
  * kubelet tries, and would soon take all the room of its namespace.
  */
-function forgetUnattached({ netconf, request, chain }: Call, failedDels: FailedDels, error: CniError): void {
+async function forgetUnattached(call: Call, failedDels: FailedDels, error: CniError): Promise<void> {
+  const { netconf, request, chain } = call;
   const { containerId } = request;
   chain.log.error("a recorded DEL is not tried again: no network of its container was ever attached", {
     tries: failedDels.forget(containerId)?.count,
     error: error.message,
   });
+  await removeDeviceInfoOf(call, containerId);
   removePlan(netconf.cniDir, containerId);
 }
 
@@ -150,7 +154,9 @@ async function bytesOf({ chain, netconf, request }: Call): Promise<number> {
 }
 
 /** Removes what was kept of a container whose DEL was given up: plan, results, the record that is set aside. */
-async function drop({ chain, netconf }: Call, containerId: string): Promise<void> {
+async function drop(call: Call, containerId: string): Promise<void> {
+  const { chain, netconf } = call;
+  await removeDeviceInfoOf(call, containerId);
   removePlan(netconf.cniDir, containerId);
   await removeSetAside(netconf.cniDir, containerId);
   for (const { networkName, ifName } of await chain.cache.list(containerId)) {
@@ -162,4 +168,12 @@ async function drop({ chain, netconf }: Call, containerId: string): Promise<void
       dropped: containerId,
     },
   );
+}
+
+/** Removes the device information files of all attachments that a container has on disk. */
+async function removeDeviceInfoOf(call: Call, containerId: string): Promise<void> {
+  const { chain, netconf } = call;
+  const { attachments } = readContainer(netconf.cniDir, containerId, chain);
+  const unplanned = unplannedAttachments(attachments, await chain.cache.list(containerId));
+  for (const attachment of [...attachments, ...unplanned]) removeDeviceInfo(call, containerId, attachment);
 }

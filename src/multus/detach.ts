@@ -7,6 +7,7 @@ import { PodError, podError } from "./input/pod-error.ts";
 import type { NetworkCatalog } from "./plan/networks.ts";
 import { type Attachment, runtimeConf, timed } from "./request/attachment.ts";
 import type { Call, Sandbox } from "./request/call.ts";
+import { removeDeviceInfo } from "./request/device-info.ts";
 import { inPhase } from "./request/report.ts";
 import { removePlan } from "./state/plan-file.ts";
 import { recoverAttachments } from "./state/recover.ts";
@@ -52,7 +53,11 @@ export async function detach(
   const hasResult = errors.length > 0 && (await chain.cache.list(containerId)).length > 0;
   const isLeft = isGone || (errors.length > 0 && keepsPlan && (hasResult || !areNotInstalled(errors)));
   if (!isLeft && (errors.length === 0 || !netconf.retryDeleteOnError)) {
-    await inPhase(report, "plan-file", () => removePlan(netconf.cniDir, containerId));
+    await inPhase(report, "plan-file", () => {
+      // Also of those that have failed: nothing will ask for them any more.
+      if (errors.length > 0) for (const each of attachments) removeDeviceInfo(call, containerId, each);
+      removePlan(netconf.cniDir, containerId);
+    });
   }
   return { failure: oneError(errors), isLeft, isGone, wasNeverAttached: isPlanWhole && !hasResult };
 }
@@ -64,7 +69,7 @@ function areNotInstalled(errors: readonly CniError[]): boolean {
 
 /** DELs attachments of a sandbox in reverse order. One that was only guessed may fail: that is logged. @returns what failed */
 export async function deleteAttachments(
-  call: Pick<Call, "chain" | "netconf" | "report">,
+  call: Pick<Call, "chain" | "netconf" | "report" | "deviceInfo">,
   sandbox: Sandbox,
   attachments: readonly Attachment[],
 ): Promise<readonly CniError[]> {
@@ -75,6 +80,7 @@ export async function deleteAttachments(
     try {
       const runtime = runtimeConf(call, sandbox, attachment);
       await timed(report, attachment, () => deleteNetworkList(chain, network, runtime, { cached }));
+      removeDeviceInfo(call, sandbox.containerId, { name, ifName, cached });
     } catch (error) {
       const failure = podError(error, sandbox.pod, name);
       const isGone = executorErrorCode(error) === "gone";

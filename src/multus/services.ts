@@ -20,6 +20,7 @@ import { withinPatience } from "./cluster/patience.ts";
 import type { LastingKeys, Netconf, NetconfOverrides } from "./input/netconf.ts";
 import { refusedPlugin } from "./input/own-plugin.ts";
 import { podReference } from "./input/pod.ts";
+import type { DeviceInfoFiles, DeviceSource } from "./plan/devices.ts";
 import { firstOf, type NadSource } from "./plan/nads.ts";
 import { NetworkCatalog } from "./plan/networks.ts";
 import { PassthruExecutor } from "./plan/passthru.ts";
@@ -41,6 +42,10 @@ export interface MultusOptions {
   readonly clusters?: Clusters | undefined;
   /** NetworkAttachmentDefinitions beside a cluster's own, which come first; undefined: none. */
   readonly nads?: NadSource | undefined;
+  /** Devices of the node's pods; undefined: a network that wants one is refused. */
+  readonly devices?: DeviceSource | undefined;
+  /** Device information files; undefined: attachments have none. */
+  readonly deviceInfo?: DeviceInfoFiles | undefined;
   readonly clock?: Clock | undefined;
   /** Milliseconds since 1970, for what outlives the daemon. */
   readonly wallClock?: (() => number) | undefined;
@@ -111,7 +116,7 @@ export class Services {
     return inPhase(report, "netconf", async () => {
       const { executor, log, pause } = surroundings;
       const netconf = netconfOf();
-      const { nads, delegateTimeoutMs } = this.#options;
+      const { nads, devices, deviceInfo, delegateTimeoutMs } = this.#options;
       const { containerId, netns, ifName } = request;
       const runtimeArgs = parseCniArgs(request.args);
       const pod = podReference(runtimeArgs);
@@ -139,6 +144,8 @@ export class Services {
         },
         cluster,
         nads: cluster === undefined ? nads : this.#nadsOf(cluster),
+        devices,
+        deviceInfo,
         pause,
         report,
       };
@@ -151,7 +158,8 @@ export class Services {
     if (begun.has(cniDir)) return;
     this.#begun.set(cluster, begun.add(cniDir));
     const { kernels, busy } = this;
-    void restoreStatuses(cluster, cniDir, { kernels, busy, log: this.#options.log });
+    const { deviceInfo, log } = this.#options;
+    void restoreStatuses(cluster, cniDir, { kernels, busy, deviceInfo, log });
     this.missing.begin(cluster, cniDir);
   }
 

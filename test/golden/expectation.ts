@@ -51,6 +51,7 @@ export function comparableCall(call: Call, path: (text: string) => string = (tex
 const errorTextOf: Readonly<Record<string, RegExp>> = {
   NoNetworkFound: /(?<=in namespace \([^)]*\)).*/u,
   InvalidNetwork: /(?<=NetworkAttachmentDefinition [^ :]*):.*/u,
+  DeviceNotAssigned: /(?<=are not known):.*/u,
 };
 
 /** Type, reason and message; what was said about a missing or a broken NAD is an error text, and is not compared. */

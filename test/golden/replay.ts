@@ -1,7 +1,10 @@
 /** Replays a case in this process: our handler, the kernels and real files, with the recorded delegates behind the executor. */
 
+import { join } from "node:path";
 import { findCniArg, parseCniArgs } from "../../src/cni/args.ts";
 import type { CniRequest } from "../../src/cni/request.ts";
+import { DeviceInfoDirectory } from "../../src/devices/device-info.ts";
+import { NodeDevices } from "../../src/devices/node-devices.ts";
 import type { Kernels } from "../../src/kernels/index.ts";
 import { silentLogger } from "../../src/log/logger.ts";
 import { Multus } from "../../src/multus/multus.ts";
@@ -41,6 +44,15 @@ export class Replay {
     this.#multus = new Multus({
       kernels,
       log: silentLogger,
+      // The recorded hosts had no kubelet.
+      devices: new NodeDevices(
+        {
+          socket: join(host.root, "kubelet.sock"),
+          checkpoint: join(host.root, "kubelet_internal_checkpoint"),
+        },
+        silentLogger,
+      ),
+      deviceInfo: new DeviceInfoDirectory(join(host.root, "devinfo")),
       ...(where === "files and runtime"
         ? { nads: new NadFiles(host.nadDir, silentLogger) }
         : { clusters: { of: async (kubeconfig) => (kubeconfig === "" ? undefined : this.cluster) } }),

@@ -228,6 +228,10 @@ export class DaemonForCases implements AsyncDisposable {
   readonly #daemon = new Daemon(this.#scratch.path, {
     socketDir: this.#socketDir,
     nadDir: this.#nadDir,
+    // The recorded hosts had no kubelet.
+    podResourcesSocket: join(this.#scratch.path, "none.sock"),
+    devicePluginsDir: join(this.#scratch.path, "none"),
+    deviceInfoDir: join(this.#scratch.path, "devinfo"),
     logLevel: "debug",
   });
   #saidBefore = 0;

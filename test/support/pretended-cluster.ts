@@ -10,8 +10,9 @@ import type {
 } from "../../src/multus/cluster/cluster.ts";
 import type { PodEvent } from "../../src/multus/cluster/pod-events.ts";
 import { isAnotherPod } from "../../src/multus/cluster/pod-lookup.ts";
-import type { PodReference } from "../../src/multus/input/pod.ts";
+import { type PodReference, podKey } from "../../src/multus/input/pod.ts";
 import { selectsNetworks } from "../../src/multus/input/selection.ts";
+import type { ClaimSource, ContainerDevices } from "../../src/multus/plan/devices.ts";
 import type { Nad } from "../../src/multus/plan/nads.ts";
 
 /** What the API says where it does not answer. */
@@ -84,6 +85,14 @@ export class PretendedCluster implements Cluster, Clusters {
         ? undefined
         : { ...pod, uid: known.uid };
     },
+  };
+
+  /** Devices that pods have by claims, and the order of their containers, by `namespace/name`. */
+  readonly claimed = new Map<string, readonly ContainerDevices[]>();
+  readonly containers = new Map<string, readonly string[]>();
+  readonly claims: ClaimSource = {
+    containers: async (pod) => this.containers.get(podKey(pod)),
+    devices: async (pod) => this.claimed.get(podKey(pod)) ?? [],
   };
 
   /** Pods that run, by `namespace/name`; those with a network-status, or gone from the watch, are left out as the API's answer does. */

@@ -14,6 +14,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import { type StatusPart, sendNetworkStatus } from "../cluster/network-status.ts";
 import { type PodReference, podKey } from "../input/pod.ts";
 import { isClusterNetwork } from "../plan/delegate.ts";
+import type { AttachmentIdentity, DeviceInfoFiles } from "../plan/devices.ts";
 import type { BusyContainers } from "../request/busy.ts";
 import { hasWholePlan, podOf, readContainer } from "../state/container.ts";
 import { plannedContainers, planPath } from "../state/plan-file.ts";
@@ -22,6 +23,8 @@ interface RestorerOptions {
   readonly kernels: Kernels;
   /** Containers that a request is being worked on for: their status is the request's. */
   readonly busy: Pick<BusyContainers, "has">;
+  /** Device information files; undefined: attachments have none. */
+  readonly deviceInfo: DeviceInfoFiles | undefined;
   readonly log: Logger;
 }
 
@@ -82,7 +85,14 @@ function send(disk: Disk, { containerId, podObject }: Candidate): boolean {
   const parts = container.attachments.flatMap(({ name, ifName, plugins, cached }, place): StatusPart | [] => {
     const result = cached?.result;
     if (result === undefined) return [];
-    return { name, ifName, isDefault: isClusterNetwork(place), result, firstPlugin: plugins[0] ?? "" };
+    return {
+      name,
+      ifName,
+      isDefault: isClusterNetwork(place),
+      result,
+      deviceInfo: deviceInfoOf(disk, { name, containerId, ifName }),
+      firstPlugin: plugins[0] ?? "",
+    };
   });
   // An ADD that is not finished, or a DEL.
   if (!hasWholePlan(container) || parts.length < container.attachments.length) return false;
@@ -96,6 +106,20 @@ function send(disk: Disk, { containerId, podObject }: Candidate): boolean {
       error: errorText(error),
     });
     return false;
+  }
+}
+
+/** The attachment's device information; undefined: it has none that can be used. */
+function deviceInfoOf({ deviceInfo, log }: Disk, attachment: AttachmentIdentity): Uint8Array | undefined {
+  try {
+    return deviceInfo?.read(attachment);
+  } catch (error) {
+    log.error("cannot read the device information of an attachment", {
+      network: attachment.name,
+      ifName: attachment.ifName,
+      error: errorText(error),
+    });
+    return undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The interface of src/multus to a Kubernetes cluster: pods, NetworkAttachmentDefinitions, and a sink for reports. Narrow on purpose: src/kube has the rest. */
 
 import type { PodReference } from "../input/pod.ts";
+import type { ClaimSource } from "../plan/devices.ts";
 import type { NadSource } from "../plan/nads.ts";
 import type { PodEvent } from "./pod-events.ts";
 
@@ -99,6 +100,8 @@ export interface Cluster {
   readonly nads: NadSource;
   readonly sink: StatusSink;
   readonly lacking: LackingPods;
+  /** Devices that pods have by ResourceClaims, and the order of their containers. */
+  readonly claims: ClaimSource;
   /** Why an ADD could not be served now; undefined where it could. No request is made for it. */
   problem(): string | undefined;
   /** While a cluster that was just opened makes its first list of networks: waits for the end of that, a second at most. At once otherwise. */

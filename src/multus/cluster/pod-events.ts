@@ -8,6 +8,7 @@ export interface PodEvent {
     | "AddedInterface"
     | "NoNetworkFound"
     | "InvalidNetwork"
+    | "DeviceNotAssigned"
     | "NetworkDeleteRecorded"
     | "NetworkDeleteGivenUp"
     | "NetworksMissing";
@@ -38,6 +39,11 @@ export function noNetworkFound(namespace: string, name: string): PodEvent {
 /** The event for a NetworkAttachmentDefinition that is there and cannot be used. @param problem the error's text, which names the object and the place */
 export function invalidNetwork(problem: string): PodEvent {
   return { type: "Warning", reason: "InvalidNetwork", message: problem };
+}
+
+/** The event for a network that wants a device, where the pod has too few, or which it has is not known. @param problem the error's text, which names resource, networks and what the pod has */
+export function deviceNotAssigned(problem: string): PodEvent {
+  return { type: "Warning", reason: "DeviceNotAssigned", message: problem };
 }
 
 /** The event for a DEL that is done in the background from now on. @param problem of the last try @param tries that failed */

@@ -6,6 +6,10 @@ import { excessOfFileName } from "../../cni/names.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import { quoted } from "../../log/quoted.ts";
 import type { AttachmentRequest } from "../input/selection.ts";
+import { type AttachmentIdentity, deviceInfoFileName } from "./devices.ts";
+
+/** Capability argument of an attachment with a device: the path of its device information file. */
+export const deviceInfoKey = "CNIDeviceInfoFile";
 
 /** Capabilities that every network gets, whether or not a plugin of it asks for them: the result cache keeps them all, as Go multus has it. */
 export const commonCapabilities: ReadonlySet<string> = new Set([
@@ -15,25 +19,11 @@ export const commonCapabilities: ReadonlySet<string> = new Set([
   "mac",
   "infinibandGUID",
   "deviceID",
-  "CNIDeviceInfoFile",
+  deviceInfoKey,
 ]);
-
-const deviceInfoDirectory = "/var/run/k8s.cni.cncf.io/devinfo/cni";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-
-/** Which attachment, as far as it names the device-info file. */
-export interface AttachmentIdentity {
-  /** `namespace/nad`, or the configuration's name. */
-  readonly name: string;
-  readonly containerId: string;
-  readonly ifName: string;
-}
-
-function deviceInfoFileName({ name, containerId, ifName }: AttachmentIdentity): string {
-  return `${name}-${containerId}_${ifName}`.replaceAll("/", "-");
-}
 
 /** The problem of the name of an attachment's device-info file, where it has one; undefined: none. @param runtimeConfig the netconf's */
 export function deviceInfoProblem(
@@ -96,13 +86,14 @@ function supportedBy({ plugins }: NetworkConfigList): ReadonlySet<string> {
 /**
  * The capability arguments of one attachment.
  * @param runtimeConfig the netconf's, each value raw JSON
+ * @param deviceInfoFile path of the attachment's device information file, which those with a device are told
  * @returns a JSON object as text; undefined if there are none
  */
 export function capabilityArgs(
   runtimeConfig: ReadonlyMap<string, Uint8Array>,
   request: AttachmentRequest,
   network: NetworkConfigList,
-  identity: AttachmentIdentity,
+  deviceInfoFile: string,
 ): Uint8Array | undefined {
   const members = new Map<string, Uint8Array>();
   let supported: ReadonlySet<string> | undefined;
@@ -122,8 +113,7 @@ export function capabilityArgs(
     }
   }
   if (members.has("deviceID")) {
-    const file = `${deviceInfoDirectory}/${deviceInfoFileName(identity)}`;
-    members.set("CNIDeviceInfoFile", encoder.encode(JSON.stringify(file)));
+    members.set(deviceInfoKey, encoder.encode(JSON.stringify(deviceInfoFile)));
   }
   return members.size === 0 ? undefined : joinMembers(members);
 }

@@ -1,11 +1,35 @@
 /** Devices of a pod (SR-IOV functions and others): what a plan asks for, and where they come from, as far as this room cares (docs/behaviour.md, "Devices"). */
 
+import { join } from "node:path";
 import { CniError, CniErrorCode } from "../../cni/errors.ts";
 import type { PodReference } from "../input/pod.ts";
-import type { AttachmentIdentity } from "./capability-args.ts";
 
 /** Annotation of a NetworkAttachmentDefinition: the resource of which each attachment gets a device. */
 export const resourceNameAnnotation = "k8s.v1.cni.cncf.io/resourceName";
+
+/** Where device plugins, CNI plugins and Multus have agreed to have device information files. */
+export const usualDeviceInfoDirectory = "/var/run/k8s.cni.cncf.io/devinfo";
+
+/** Which attachment, as far as it names its device information file. */
+export interface AttachmentIdentity {
+  /** `namespace/nad`, or the configuration's name. */
+  readonly name: string;
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
+/** The name of an attachment's device information file, as Go multus has it. */
+export function deviceInfoFileName({ name, containerId, ifName }: AttachmentIdentity): string {
+  return `${name}-${containerId}_${ifName}`.replaceAll("/", "-");
+}
+
+/** The path of an attachment's device information file, as its plugins are told it (capability argument CNIDeviceInfoFile). @param directory as plugins see it */
+export function deviceInfoPath(
+  attachment: AttachmentIdentity,
+  directory: string = usualDeviceInfoDirectory,
+): string {
+  return join(directory, "cni", deviceInfoFileName(attachment));
+}
 
 /** A network of a plan whose NetworkAttachmentDefinition names a resource. */
 export interface DeviceWish {

@@ -9,10 +9,11 @@ import { CniError, CniErrorCode, cniErrorOf, configError } from "../../cni/error
 import type { NetworkConfigFiles } from "../../cni/files.ts";
 import { adjustedConfig } from "../../cni/kernel-failure.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
-import type { Kernels } from "../../kernels/index.ts";
+import type { AdjustInput, Kernels } from "../../kernels/index.ts";
 import { bounded, quoted } from "../../log/quoted.ts";
 import type { Netconf } from "../input/netconf.ts";
 import { checkCniArgs } from "../input/sizes.ts";
+import { resourceNameAnnotation } from "./devices.ts";
 import { type Nad, type NadSource, nadConfigProblem } from "./nads.ts";
 import { memoryOf, type ParsedNetwork, ParsedNetworks } from "./parsed-networks.ts";
 import { passthruType } from "./passthru.ts";
@@ -25,14 +26,8 @@ export interface FoundNetwork {
   readonly isChainFile: boolean;
   /** Names its source in errors: a NetworkAttachmentDefinition, a key of the netconf. */
   readonly where: string;
-}
-
-/** A selection's changes of the configuration itself. */
-interface ConfigAdditions {
-  /** Raw JSON object, merged into `args.cni` of every plugin. */
-  readonly cniArgs?: Uint8Array | undefined;
-  /** Set as `deviceID` and `pciBusID` of every plugin. */
-  readonly deviceId?: string | undefined;
+  /** The resource of which each attachment gets a device, as the NetworkAttachmentDefinition's annotation names it; undefined: none. */
+  readonly wantedResource?: string | undefined;
 }
 
 /** Where NetworkAttachmentDefinitions are looked up, and who is told of those that are no use. */
@@ -121,7 +116,7 @@ export class NetworkCatalog {
     const { multusNamespace, confDir } = netconf;
     let broken: CniError | undefined;
     try {
-      const found = await this.#nad(nads, multusNamespace, value, netconf, {});
+      const found = await this.#nad(nads, multusNamespace, value, netconf, undefined);
       if (found !== undefined) return found;
     } catch (error) {
       // Where nobody can say whether there is one, a file of that name may be another network.
@@ -160,18 +155,19 @@ export class NetworkCatalog {
 
   /**
    * The network of a NetworkAttachmentDefinition.
+   * @param cniArgs of the selection, a raw JSON object, which is merged into `args.cni` of every plugin; undefined: none
    * @throws {CniError} 7 if there is none of that name; whatever is wrong with its configuration
    */
   async selected(
     namespace: string,
     name: string,
-    additions: ConfigAdditions,
+    cniArgs: Uint8Array | undefined,
     netconf: Netconf,
     nads: ReportedNads,
   ): Promise<FoundNetwork> {
     let found: FoundNetwork | undefined;
     try {
-      found = await this.#nad(nads, namespace, name, netconf, additions);
+      found = await this.#nad(nads, namespace, name, netconf, cniArgs);
     } catch (error) {
       throw reported(error, nads);
     }
@@ -250,27 +246,42 @@ export class NetworkCatalog {
     namespace: string,
     name: string,
     netconf: Netconf,
-    additions: ConfigAdditions,
+    cniArgs: Uint8Array | undefined,
   ): Promise<FoundNetwork | undefined> {
     if (source === undefined) return undefined;
     const nad = await source.get(namespace, name);
     if (nad === undefined) return undefined;
-    const length = nad.config.length + (additions.cniArgs?.length ?? 0);
-    return await largeWork.run(length, () => this.#ofNad(nad, netconf, additions));
+    const length = nad.config.length + (cniArgs?.length ?? 0);
+    return await largeWork.run(length, () => this.#ofNad(nad, netconf, cniArgs));
   }
 
-  #ofNad(nad: Nad, netconf: Netconf, additions: ConfigAdditions): FoundNetwork {
+  #ofNad(nad: Nad, netconf: Netconf, cniArgs: Uint8Array | undefined): FoundNetwork {
     const name = `${nad.namespace}/${nad.name}`;
-    const written = this.#writtenIn(nad, netconf);
-    const { cniArgs, deviceId } = additions;
-    if (cniArgs === undefined && deviceId === undefined) {
-      return { name, network: written, isChainFile: false, where: nad.where };
-    }
+    const network = this.#writtenIn(nad, netconf);
+    // An empty one names none, as in Go multus.
+    const wantedResource = nad.annotations[resourceNameAnnotation] || undefined;
+    const found = { name, network, isChainFile: false, where: nad.where, wantedResource };
+    if (cniArgs === undefined) return found;
     const where = `${nad.where} with what is selected for it`;
-    checkCniArgs(written, cniArgs, where);
-    const adjusted = adjustedConfig(this.#kernels, { config: written.bytes, cniArgs, deviceId }, where);
-    const network = this.#parse(adjusted, where, nad.name);
-    return { name, network, isChainFile: false, where };
+    checkCniArgs(network, cniArgs, where);
+    return { ...found, network: this.#adjusted(network, { cniArgs }, where), where };
+  }
+
+  /**
+   * A network with a device: `deviceID` and `pciBusID` of every plugin name it.
+   * @param where names the network in errors
+   * @throws {CniError} 7 where it does not go into the configuration
+   */
+  withDevice(network: NetworkConfigList, deviceId: string, where: string): NetworkConfigList {
+    return this.#adjusted(network, { deviceId }, `${where} with device ${bounded(deviceId)}`);
+  }
+
+  #adjusted(
+    { name, bytes }: NetworkConfigList,
+    additions: Omit<AdjustInput, "config">,
+    where: string,
+  ): NetworkConfigList {
+    return this.#parse(adjustedConfig(this.#kernels, { config: bytes, ...additions }, where), where, name);
   }
 
   /** The configuration as the object has it, or the file that stands in for an empty one. */

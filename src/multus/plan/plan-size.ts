@@ -9,7 +9,7 @@ export class PlanSize {
   #plugins = 0;
 
   /** Counts one more network. @returns it @throws {CniError} 7 naming it, where the plan becomes too large with it */
-  add(delegate: Delegate): Delegate {
+  add<Planned extends Delegate>(delegate: Planned): Planned {
     this.#plugins += delegate.network.plugins.length;
     if (this.#plugins > mostPlugins) {
       throw planTooLarge(delegate.name, `${this.#plugins} plugins`, mostPlugins);

@@ -16,6 +16,7 @@ import {
 } from "../input/selection.ts";
 import { checkDefaultRoutes } from "./default-route.ts";
 import { type Delegate, isClusterNetwork } from "./delegate.ts";
+import type { DeviceWish } from "./devices.ts";
 import type { FoundNetwork, NetworkCatalog, ReportedNads } from "./networks.ts";
 import { PlanSize } from "./plan-size.ts";
 
@@ -25,9 +26,19 @@ interface PlanInput {
   /** The pod's; undefined where nothing is known of it. */
   readonly annotations: Readonly<Record<string, string>> | undefined;
   readonly nads: ReportedNads;
+  /**
+   * Hands out the pod's devices for all wishes of the plan, in its order; asked once, and only where there is a wish. undefined: no network gets a device, as where the networks are made again to be
+   * taken away.
+   * @returns in the order of the wishes; undefined for a network that needs no device
+   * @throws {CniError | InputError} where they are too few or not known
+   */
+  readonly assignDevices?: (wishes: readonly DeviceWish[]) => Promise<readonly (string | undefined)[]>;
   /** The networks are only made again to be taken away: those that would be refused count too. */
   readonly toBeUndone?: boolean;
 }
+
+/** A delegate of a plan that is being made. */
+interface FoundDelegate extends Delegate, Pick<FoundNetwork, "where" | "wantedResource"> {}
 
 /**
  * Makes a pod's plan: cluster network, default networks, the pod's selections, the auxiliary chain.
@@ -42,24 +53,53 @@ export async function makePlan(catalog: NetworkCatalog, input: PlanInput): Promi
     checkDefaultRoutes(delegates);
     const auxiliary = netconf.auxiliaryCniChainName === "" ? undefined : catalog.auxiliary(netconf);
     if (auxiliary !== undefined) delegates.push(size.add(delegateOf(auxiliary, {}, input)));
-    return delegates;
+    return await withDevices(catalog, input, delegates);
   } catch (error) {
     throw podError(error, pod);
   }
 }
 
+/** The delegates, with the devices that their NetworkAttachmentDefinitions want. @throws {CniError | InputError} as assignDevices; 7 where the plan becomes too large with them */
+async function withDevices(
+  catalog: NetworkCatalog,
+  { assignDevices, nads }: PlanInput,
+  found: readonly FoundDelegate[],
+): Promise<Delegate[]> {
+  const wishes = found.flatMap(({ name: network, wantedResource: resourceName, request }) =>
+    resourceName === undefined ? [] : [{ network, resourceName, deviceId: request.deviceID }],
+  );
+  const assigned = assignDevices === undefined || wishes.length === 0 ? [] : await assignDevices(wishes);
+  const size = new PlanSize();
+  const delegates: Delegate[] = [];
+  let next = 0;
+  for (const { where, wantedResource, ...delegate } of found) {
+    const deviceID = wantedResource === undefined ? undefined : assigned[next++];
+    const { length } = delegate.network.bytes;
+    const added =
+      deviceID === undefined
+        ? undefined
+        : await nads.largeWork.run(length, () => {
+            const network = catalog.withDevice(delegate.network, deviceID, where);
+            const request = { ...delegate.request, deviceID };
+            return size.add({ ...delegate, network, request, resourceName: wantedResource });
+          });
+    delegates.push(added ?? size.add(delegate));
+  }
+  return delegates;
+}
+
 /** @throws {CniError} 7 where Multus is one of its plugins, or what is none */
 function delegateOf(
-  { where, ...found }: FoundNetwork,
+  found: FoundNetwork,
   request: AttachmentRequest,
   { netconf, toBeUndone = false }: Pick<PlanInput, "netconf" | "toBeUndone">,
-): Delegate {
-  if (!toBeUndone) refuseOwnPlugins(found.network, where, netconf.type);
+): FoundDelegate {
+  if (!toBeUndone) refuseOwnPlugins(found.network, found.where, netconf.type);
   return { ...found, request };
 }
 
 /** The networks that do not depend on the pod's selections. The first is the cluster network. */
-async function baseNetworks(catalog: NetworkCatalog, input: PlanInput): Promise<Delegate[]> {
+async function baseNetworks(catalog: NetworkCatalog, input: PlanInput): Promise<FoundDelegate[]> {
   const { netconf, pod, nads } = input;
   const replacement = await replacedCluster(catalog, input);
   if (netconf.clusterNetwork === "") {
@@ -83,7 +123,10 @@ async function baseNetworks(catalog: NetworkCatalog, input: PlanInput): Promise<
 }
 
 /** The network that the pod's own annotation puts in the cluster network's place. */
-async function replacedCluster(catalog: NetworkCatalog, input: PlanInput): Promise<Delegate | undefined> {
+async function replacedCluster(
+  catalog: NetworkCatalog,
+  input: PlanInput,
+): Promise<FoundDelegate | undefined> {
   const annotation = input.annotations?.[defaultNetworkAnnotation];
   if (annotation === undefined) return undefined;
   const { netconf } = input;
@@ -97,7 +140,7 @@ async function selectedNetworks(
   catalog: NetworkCatalog,
   input: PlanInput,
   size: PlanSize,
-): Promise<Delegate[]> {
+): Promise<FoundDelegate[]> {
   const annotation = input.annotations?.[networksAnnotation] ?? "";
   if (annotation === "") return [];
   const { pod } = input;
@@ -106,7 +149,7 @@ async function selectedNetworks(
       `annotation ${networksAnnotation} selects networks, but CNI_ARGS has no K8S_POD_NAMESPACE`,
     );
   }
-  const delegates: Delegate[] = [];
+  const delegates: FoundDelegate[] = [];
   for (const selection of parseNetworkSelections(
     annotation,
     pod.namespace,
@@ -142,11 +185,11 @@ async function selectedNetwork(
   catalog: NetworkCatalog,
   selection: NetworkSelection,
   input: PlanInput,
-): Promise<Delegate> {
+): Promise<FoundDelegate> {
   const { netconf, pod, nads } = input;
   const { name, namespace, cniArgs, request } = selection;
   try {
-    const found = await catalog.selected(namespace, name, { cniArgs }, netconf, nads);
+    const found = await catalog.selected(namespace, name, cniArgs, netconf, nads);
     return await nads.largeWork.run(found.network.bytes.length, () =>
       reported(nads, () => delegateOf(found, request, input)),
     );
@@ -156,7 +199,7 @@ async function selectedNetwork(
 }
 
 /** A problem of a NetworkAttachmentDefinition becomes an event of the pod. */
-function reported(nads: ReportedNads, work: () => Delegate): Delegate {
+function reported(nads: ReportedNads, work: () => FoundDelegate): FoundDelegate {
   try {
     return work();
   } catch (error) {

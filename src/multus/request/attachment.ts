@@ -7,7 +7,9 @@ import type { NetworkConfigList, RuntimeConf } from "../../cni/types.ts";
 import { podError } from "../input/pod-error.ts";
 import type { AttachmentRequest } from "../input/selection.ts";
 import { capabilityArgs } from "../plan/capability-args.ts";
+import { deviceInfoPath } from "../plan/devices.ts";
 import type { Call, Sandbox } from "./call.ts";
+import { removeDeviceInfo } from "./device-info.ts";
 import type { RequestReport } from "./report.ts";
 
 export interface Attachment {
@@ -30,18 +32,18 @@ export interface Attachment {
  * @param sandbox with the CNI_ARGS that this attachment's plugins get
  */
 export function runtimeConf(
-  { netconf }: Pick<Call, "netconf">,
+  { netconf, deviceInfo }: Pick<Call, "netconf" | "deviceInfo">,
   { containerId, netns, args }: Sandbox,
   { name, ifName, network, request, cached }: Attachment,
 ): RuntimeConf {
+  const identity = { name, containerId, ifName };
+  const file = deviceInfo?.path(identity) ?? deviceInfoPath(identity);
   return {
     containerId,
     netns,
     ifName,
     args,
-    capabilityArgs:
-      cached?.capabilityArgs ??
-      capabilityArgs(netconf.runtimeConfig, request, network, { name, containerId, ifName }),
+    capabilityArgs: cached?.capabilityArgs ?? capabilityArgs(netconf.runtimeConfig, request, network, file),
   };
 }
 
@@ -71,6 +73,7 @@ export async function undo(call: Call, done: readonly Attachment[]): Promise<boo
     try {
       const runtime = runtimeConf(call, sandbox, attachment);
       await deleteNetworkList(chain, network, runtime, { passOverMissing: true });
+      removeDeviceInfo(call, sandbox.containerId, attachment);
     } catch (error) {
       isUndone = false;
       const { message } = podError(error, sandbox.pod, name);

@@ -6,6 +6,7 @@ import type { CniRequest } from "../../cni/request.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Netconf } from "../input/netconf.ts";
 import type { PodReference } from "../input/pod.ts";
+import type { DeviceInfoFiles, DeviceSource } from "../plan/devices.ts";
 import type { NadSource } from "../plan/nads.ts";
 import type { Pause } from "./pause.ts";
 import type { RequestReport } from "./report.ts";
@@ -33,6 +34,10 @@ export interface Call {
   readonly cluster: Cluster | undefined;
   /** NetworkAttachmentDefinitions: the cluster's, then those of files; undefined: there is nothing to look them up in. */
   readonly nads: NadSource | undefined;
+  /** Devices of the node's pods; undefined: there is nothing to ask for them. */
+  readonly devices: DeviceSource | undefined;
+  /** Device information files; undefined: attachments have none. */
+  readonly deviceInfo: DeviceInfoFiles | undefined;
   /** For everything that is waited for but the plugins. */
   readonly pause: Pause;
   readonly report: RequestReport;

@@ -149,7 +149,7 @@ describe("cni-args", () => {
       onPassedOver() {},
       largeWork: largeTurnsOf("ADD", ""),
     };
-    return catalog.selected("default", "a", { cniArgs: encode(cniArgs) }, netconf, nads);
+    return catalog.selected("default", "a", encode(cniArgs), netconf, nads);
   }
 
   test("are merged in proportion to them and to the plugins", () => {

@@ -186,8 +186,7 @@ describe("the cost of a runtime's request", () => {
         plugins: [{ type: "a", capabilities: Object.fromEntries(names.map((name) => [name, true])) }],
       });
       const runtimeConfig = new Map(names.map((name) => [name, Buffer.from("1")]));
-      const identity = { name: "a", containerId: "c", ifName: "net1" };
-      return () => capabilityArgs(runtimeConfig, {}, network, identity);
+      return () => capabilityArgs(runtimeConfig, {}, network, "/devinfo/cni/a-c_net1");
     };
     expect(growth({ sizes: counts, work })).toBeLessThan(linear);
   });

@@ -19,6 +19,9 @@ describe("the daemon's configuration", () => {
       delegateTimeoutMs: undefined,
       idleExitSeconds: undefined,
       nadDir: "",
+      podResourcesSocket: "/var/lib/kubelet/pod-resources/kubelet.sock",
+      devicePluginsDir: "/var/lib/kubelet/device-plugins",
+      deviceInfoDir: "/var/run/k8s.cni.cncf.io/devinfo",
       agentPath: undefined,
       chrootDir: undefined,
       kubeconfig: "",
@@ -175,7 +178,8 @@ describe("the daemon's configuration", () => {
   });
 
   test("takes an empty string for an unset key", () => {
-    const own = ["socketDir", "nadDir", "agentPath", "chrootDir", "nodeName", "metricsAddress"];
+    const ofDevices = ["podResourcesSocket", "devicePluginsDir", "deviceInfoDir"];
+    const own = ["socketDir", "nadDir", "agentPath", "chrootDir", "nodeName", "metricsAddress", ...ofDevices];
     const ofFile = ["cniConfigDir", "multusConfigFile", "multusMasterCNI", "daemonSocketDir", "CniVersion"];
     const ofNetconf = ["binDir", "multusNamespace", "logLevel", "delOnDaemonDown", "kubeconfig"];
     const keys = [...own, ...ofFile, ...ofNetconf];

@@ -48,6 +48,7 @@ class Opened {
       pods: { find: unused, ask: unused, untilWatched: unused, withoutStatus: unused },
       nads: { get: unused },
       sink: { event: unused, networkStatus: unused, withdraw: unused },
+      claims: { containers: unused, devices: unused },
       lacking: { all: unused, follow: unused, evict: unused },
       problem: () => path,
       untilListed: unused,

@@ -71,13 +71,17 @@ export class Rig implements Disposable {
   }
 
   /** @param name `namespace/name` @param config spec.config, a value or its text; undefined: none */
-  addNad(name: string, config: Json | string | undefined): void {
+  addNad(
+    name: string,
+    config: Json | string | undefined,
+    annotations: Readonly<Record<string, string>> = {},
+  ): void {
     const [namespace = "", object = ""] = name.split("/");
     this.#nads.set(name, {
       namespace,
       name: object,
       config: config === undefined ? new Uint8Array() : Buffer.from(textOf(config)),
-      annotations: {},
+      annotations,
       where: `NAD ${name}`,
     });
   }
