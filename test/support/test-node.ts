@@ -143,12 +143,16 @@ export class TestNode implements AsyncDisposable {
   }
 
   /** Writes a NAD's manifest. @param name `namespace/name` */
-  writeNetwork(name: string, config: Json | string): void {
+  writeNetwork(
+    name: string,
+    config: Json | string,
+    annotations: Readonly<Record<string, string>> = {},
+  ): void {
     const [namespace = "", object = ""] = name.split("/");
     const manifest = {
       apiVersion: "k8s.cni.cncf.io/v1",
       kind: "NetworkAttachmentDefinition",
-      metadata: { namespace, name: object },
+      metadata: { namespace, name: object, annotations },
       spec: { config: typeof config === "string" ? config : JSON.stringify(config) },
     };
     writeFileSync(join(this.nadDir, `${namespace}-${object}.json`), JSON.stringify(manifest));
