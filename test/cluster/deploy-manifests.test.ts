@@ -182,6 +182,31 @@ const onNodesWith = (label: string) => ({
   },
 });
 
+describe("the kubelet's directories, for devices", () => {
+  const mountsOf = (text: string) =>
+    (daemonSetOf(manifests(text)).spec.template.spec.containers[0]?.volumeMounts ?? []).filter(
+      ({ mountPath }) => mountPath.startsWith("/var/lib/kubelet") || mountPath.endsWith("devinfo"),
+    );
+
+  test("are mounted, those of the kubelet read-only, and not where devices are off", async () => {
+    expect(mountsOf(await renderChart())).toEqual([
+      { name: "kubelet-pod-resources", mountPath: "/var/lib/kubelet/pod-resources", readOnly: true },
+      { name: "kubelet-device-plugins", mountPath: "/var/lib/kubelet/device-plugins", readOnly: true },
+      { name: "device-info", mountPath: "/var/run/k8s.cni.cncf.io/devinfo" },
+    ]);
+    expect(mountsOf(await renderChart("--set", "devices.enabled=false"))).toEqual([]);
+    expect(mountsOf(await renderChart("--set", "mode=thin"))).toEqual([]);
+  });
+
+  test("may be elsewhere on the node", async () => {
+    const text = await renderChart("--set", "hostPaths.podResources=/var/lib/k0s/kubelet/pod-resources");
+    expect(daemonSetOf(manifests(text)).spec.template.spec.volumes).toContainEqual({
+      name: "kubelet-pod-resources",
+      hostPath: { path: "/var/lib/k0s/kubelet/pod-resources", type: "DirectoryOrCreate" },
+    });
+  });
+});
+
 describe("the approver of certificates", () => {
   const specOf = (text: string) =>
     byName(manifests(text))["Deployment multus-cert-approver"] as unknown as {
