@@ -132,13 +132,15 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const runtimeConfig = createRuntimeConfigKeeper(config.runtimeConfig, kernels, log, () =>
     multus.lookForMissingNetworks(),
   );
+  const { devices, deviceInfo, access: deviceAccess } = openDevices(config, log);
   const multus = new Multus({
     kernels,
     log,
     overrides: config.overrides,
     clusters,
     nads,
-    ...openDevices(config, log),
+    devices,
+    deviceInfo,
     delegateTimeoutMs: config.delegateTimeoutMs,
     eviction: config.eviction && {
       ...config.eviction,
@@ -186,6 +188,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
         version: packageJson.version,
         nodeName: config.nodeName,
         missingKubeconfig: clusters.missingKubeconfig,
+        devices: deviceAccess(),
         onDemand: isOnDemand,
         state: daemonState,
         notReady: server.notReady,

@@ -12,6 +12,7 @@ export interface StatusSources {
   readonly nodeName: string;
   /** The configuration's kubeconfig that is not there; undefined: it is, or names none. */
   readonly missingKubeconfig: string | undefined;
+  readonly devices: NonNullable<DaemonStatus<ClusterState>["devices"]>;
   readonly onDemand: boolean;
   readonly state: () => OwnState;
   /** Why the daemon should get nothing to do; undefined: it is ready. */

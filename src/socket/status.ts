@@ -86,6 +86,12 @@ export interface DaemonStatus<Cluster> {
   readonly nodeName: string;
   /** Path of the configuration's kubeconfig that is not there, so that the pod's service account is used. Only where it is so. */
   readonly missingKubeconfig?: string;
+  /** By what the daemon knows which devices pods have, and where it looks; a daemon of an older build does not say it. */
+  readonly devices?: {
+    readonly source: "pod-resources" | "checkpoint" | "none";
+    readonly socket: string;
+    readonly checkpoint: string;
+  };
   /** Does it end by itself when it has had nothing to do for a while? */
   readonly onDemand: boolean;
   /** ISO 8601, UTC. */

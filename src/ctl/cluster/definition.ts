@@ -1,9 +1,11 @@
 /** Checks one NetworkAttachmentDefinition of the API, by the daemon's own rules. */
 
 import { ExpectedError } from "../../base/input-error.ts";
-import { type JsonObject, objectAt, textOf } from "../../base/json.ts";
+import { type JsonObject, objectAt, parseJson, textOf } from "../../base/json.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
 import { keptNad } from "../../kube/nads.ts";
+import { bounded } from "../../log/quoted.ts";
+import { resourceNameAnnotation } from "../../multus/plan/devices.ts";
 import type { Nad } from "../../multus/plan/nads.ts";
 import { entryLength } from "../../multus/plan/plan-encoding.ts";
 import { type CheckContext, checkNetworkConfiguration } from "../configuration/configuration.ts";
@@ -33,17 +35,61 @@ export function checkDefinition(object: JsonObject, context: CheckContext): Chec
   const key = `${namespace}/${name}`;
   const subject = { kind: "NetworkAttachmentDefinition", namespace, name } as const;
   const nad = keptNad(object, namespace, name);
+  const ofDevice = deviceFindings(subject, metadata.annotations, nad);
   if (nad.problem !== "") return { key, findings: [findingAbout(subject, "error", "refused", nad.problem)] };
   if (nad.config.length === 0) {
     const message = `spec.config is empty: each node takes the file of its confDir whose name is ${name}`;
-    return { key, findings: [findingAbout(subject, "note", "config-from-file", message)] };
+    return { key, findings: [findingAbout(subject, "note", "config-from-file", message), ...ofDevice] };
   }
   const text = { bytes: nad.config, file: key, places: placesIn(nad.config) };
   const findings = checkNetworkConfiguration(text, context, { defaultName: name, isDelegate: true }).map(
     ({ severity, code, message, place }) =>
       findingAbout(subject, severity, code, `spec.config: ${message}`, place),
   );
-  return { key, findings, weight: weightOf(nad, context) };
+  return { key, findings: [...findings, ...ofDevice], weight: weightOf(nad, context) };
+}
+
+/** Plugins that do nothing without a device: `deviceID` or `pciBusID` of their configuration. */
+const devicePlugins = ["sriov", "ib-sriov", "accelerated-bridge"];
+
+/** What a definition says of devices. @param annotations of the object, anything */
+function deviceFindings(
+  subject: Parameters<typeof findingAbout>[0],
+  annotations: unknown,
+  { annotations: kept, config }: Nad,
+): ClusterFinding[] {
+  const written = textOf(objectAt(annotations)[resourceNameAnnotation]);
+  const resourceName = kept[resourceNameAnnotation] ?? "";
+  if (written !== resourceName) {
+    const message = `annotation ${resourceNameAnnotation} is no resource's name: it has ${written.length} characters, and is taken for missing`;
+    return [findingAbout(subject, "warning", "resource-name-refused", message)];
+  }
+  if (resourceName !== "") {
+    const message = `each attachment gets one of the pod's devices of resource ${bounded(resourceName)}`;
+    return [findingAbout(subject, "note", "device-wanted", message)];
+  }
+  const type = devicePlugins.find((each) => needsDevice(config, each));
+  if (type === undefined) return [];
+  const message = `plugin ${type} needs a device: there is no annotation ${resourceNameAnnotation}, nor a deviceID in its configuration, so that each selection has to name one`;
+  return [findingAbout(subject, "warning", "device-missing", message)];
+}
+
+/** Has the configuration a plugin of this type that names no device? */
+function needsDevice(config: Uint8Array, type: string): boolean {
+  let value: unknown;
+  try {
+    value = parseJson(config, "");
+  } catch {
+    return false;
+  }
+  const { plugins = [value] } = objectAt(value);
+  return (
+    Array.isArray(plugins) &&
+    plugins.some((plugin: unknown) => {
+      const { type: own, deviceID = "", pciBusID = "" } = objectAt(plugin);
+      return own === type && deviceID === "" && pciBusID === "";
+    })
+  );
 }
 
 function weightOf(nad: Nad, { kernels }: CheckContext): DefinitionWeight | undefined {

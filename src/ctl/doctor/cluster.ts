@@ -8,6 +8,7 @@ import { errorText } from "../../log/error-text.ts";
 import { type ClusterScope, checkCluster as checkDefinitions } from "../cluster/check.ts";
 import { found, isForbidden } from "../cluster/objects.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
+import { devicesRemedy } from "./devices.ts";
 import { CheckFindings, type NodeFinding } from "./finding.ts";
 
 /** The daemon's rights by deploy/base/rbac.yaml. */
@@ -16,6 +17,8 @@ export const neededRights: readonly ResourceAttributes[] = [
   ...rights("", "pods", ["get", "list", "watch"]),
   { group: "", resource: "pods", subresource: "status", verb: "patch" },
   ...rights("events.k8s.io", "events", ["create", "patch"]),
+  ...rights("resource.k8s.io", "resourceclaims", ["get"]),
+  ...rights("resource.k8s.io", "resourceslices", ["list"]),
 ];
 
 function rights(group: string, resource: string, verbs: readonly string[]): ResourceAttributes[] {
@@ -31,6 +34,8 @@ export interface ClusterQuestions extends Omit<ClusterScope, "namespace"> {
   /** Name of the node in the cluster; "" if unknown. */
   readonly nodeName: string;
   readonly context: CheckContext;
+  /** Can the daemon learn which devices pods have? undefined: that is not known. */
+  readonly seesDevices?: boolean | undefined;
 }
 
 export async function checkCluster(questions: ClusterQuestions): Promise<NodeFinding[]> {
@@ -158,6 +163,14 @@ async function checkNads(questions: ClusterQuestions): Promise<NodeFinding[]> {
       findings.warn(
         `${severity}: ${namespace}/${name}${users}: ${message}${others}`,
         "multusctl validate --all-namespaces shows all, with line and column",
+      );
+    }
+    const wanting = report.findings.filter(({ code }) => code === "device-wanted");
+    if (questions.seesDevices === false && wanting.length > 0) {
+      const names = wanting.slice(0, shown).map(({ subject: { namespace, name } }) => `${namespace}/${name}`);
+      findings.fail(
+        `networks want a device (${wanting.length}), and the daemon cannot learn which devices pods have: ${names.join(", ")}${wanting.length > shown ? " and others" : ""}`,
+        devicesRemedy,
       );
     }
     return findings.orPass(

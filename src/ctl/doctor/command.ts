@@ -12,6 +12,7 @@ import { type ClusterQuestions, checkCluster } from "./cluster.ts";
 import { checkContainerd } from "./containerd.ts";
 import { checkCrio, lookForCrio } from "./crio.ts";
 import { checkDaemon } from "./daemon.ts";
+import { seesDevices } from "./devices.ts";
 import { CheckFindings, findingJson, formatFindings, type NodeFinding, summary } from "./finding.ts";
 import { checkGoMultus } from "./go-multus.ts";
 import { checkNodeState } from "./node-state.ts";
@@ -120,6 +121,7 @@ async function findingsOf(options: DoctorOptions): Promise<NodeFinding[]> {
           multusNamespace: netconf?.multusNamespace ?? "kube-system",
           maxNetworksPerPod: netconf?.maxNetworksPerPod,
           context: { kernels, binDirs: [] },
+          seesDevices: daemon.status && seesDevices(daemon.status),
         })
       : new CheckFindings("cluster/api").skip("the cluster was not asked (--no-cluster)")),
   ];

@@ -8,6 +8,7 @@ import { UserError } from "../command/user-error.ts";
 import { askDaemon, type DaemonStatus, daemonStatusOf, NoAnswer, socketPath } from "../node/daemon-socket.ts";
 import { failureText, missingText } from "../text/daemon-status.ts";
 import { formatAge } from "../text/quantities.ts";
+import { checkDevices } from "./devices.ts";
 import { CheckFindings, type NodeFinding } from "./finding.ts";
 
 export interface DaemonFindings {
@@ -42,7 +43,7 @@ export async function checkDaemon(
   const modes = checkSocketModes(socketDir);
   try {
     const status = await daemonStatusOf(socketDir);
-    return { findings: [...modes, ...judge(status, now)], status };
+    return { findings: [...modes, ...judge(status, now), ...(await checkDevices(status))], status };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const foreign = new CheckFindings(answers).warn(

@@ -59,6 +59,26 @@ describe("definitions", () => {
     });
   });
 
+  it("says which want a device, and which need one and name no resource", async () => {
+    const wanting = (resourceName: string, name: string, config: string) => {
+      const object = definition("a", name, config);
+      const annotations = { "k8s.v1.cni.cncf.io/resourceName": resourceName };
+      return { ...object, metadata: { ...object.metadata, annotations } };
+    };
+    const vf = '{"cniVersion":"1.0.0","plugins":[{"type":"sriov"},{"type":"tuning"}]}';
+    server.fill(nadsPath, [
+      definition("a", "lacks", vf),
+      definition("a", "names", vf.replace('"sriov"', '"sriov","pciBusID":"0000:03:02.1"')),
+      wanting("x".repeat(400), "long", good),
+      wanting("intel.com/sriov", "vf", vf),
+    ]);
+    expect(await lines()).toEqual([
+      "nad a/lacks: warning: plugin sriov needs a device: there is no annotation k8s.v1.cni.cncf.io/resourceName, nor a deviceID in its configuration, so that each selection has to name one",
+      "nad a/long: warning: annotation k8s.v1.cni.cncf.io/resourceName is no resource's name: it has 400 characters, and is taken for missing",
+      "nad a/vf: note: each attachment gets one of the pod's devices of resource intel.com/sriov",
+    ]);
+  });
+
   it("points into spec.config, and names the pods that use it", async () => {
     server.fill(nadsPath, [definition("a", "torn", torn), definition("b", "good", good)]);
     server.fill(podsPath, [pod("b", "far", "good,a/torn,a/torn"), pod("a", "near", '[{"name":"torn"}]')]);

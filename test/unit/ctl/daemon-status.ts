@@ -20,6 +20,11 @@ export const goodStatus: DaemonStatus = {
   protocol: 1,
   pid: 77,
   nodeName: "node-1",
+  devices: {
+    source: "pod-resources",
+    socket: "/var/lib/kubelet/pod-resources/kubelet.sock",
+    checkpoint: "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint",
+  },
   onDemand: false,
   startedAt: new Date(now - 3_700_000).toISOString(),
   uptimeSeconds: 3_700,

@@ -14,7 +14,9 @@ import { silentLogger } from "../../../../src/log/logger.ts";
 import { signCertificate } from "../../../support/certificate-signer.ts";
 import { Certificates } from "../../../support/cluster/certificates.ts";
 import { HttpServer } from "../../../support/http-server.ts";
+import { nadsPath, PretendedApiServer } from "../../../support/pretended-api-server.ts";
 import { ScratchDirectory } from "../../../support/scratch-directory.ts";
+import { definition } from "../cluster-objects.ts";
 
 const hour = 3_600_000;
 const directory = new ScratchDirectory("certificates");
@@ -80,5 +82,39 @@ describe("an API server", () => {
     expect(await findings(-hour, hour)).toMatchObject([
       { verdict: "fail", remedy: expect.stringContaining("is it the right address") },
     ]);
+  });
+});
+
+describe("networks that want a device", () => {
+  it.each([
+    [false, "fail"],
+    [true, "pass"],
+    [undefined, "pass"],
+  ])("where the daemon sees the kubelet: %s", async (seesDevices, verdict) => {
+    await using server = await new PretendedApiServer().start();
+    const vf = definition("a", "vf", '{"cniVersion":"1.0.0","type":"sriov"}');
+    const annotations = { "k8s.v1.cni.cncf.io/resourceName": "intel.com/sriov" };
+    server.fill(nadsPath, [{ ...vf, metadata: { ...vf.metadata, annotations } }]);
+    const file = directory.write("pretended", server.kubeconfig);
+    const api = new ApiClient(kubeconfigCredentials(file, silentLogger));
+    try {
+      const all = await checkCluster({
+        api,
+        server: server.url,
+        nodeName: "",
+        multusNamespace: "kube-system",
+        context: { kernels: loadKernels(), binDirs: [] },
+        seesDevices,
+      });
+      const found = all.map(findingJson).filter(({ check }) => check === "cluster/networks");
+      expect(found).toMatchObject([{ verdict }]);
+      if (verdict === "fail") {
+        expect(found[0]?.finding).toBe(
+          "networks want a device (1), and the daemon cannot learn which devices pods have: a/vf",
+        );
+      }
+    } finally {
+      api.close();
+    }
   });
 });
