@@ -3,7 +3,7 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
+import type { Client, ServiceError } from "@grpc/grpc-js";
 import { InputError } from "../base/input-error.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
@@ -34,10 +34,24 @@ const mostGets = 4;
 /** Characters of an error of gRPC's that are repeated. */
 const longestSaid = 400;
 
+/** The library, as far as it is used. It is handed in: bundles have it in a file of its own, which a daemon that hands out no devices does not read. */
+export type Grpc = Pick<typeof import("@grpc/grpc-js"), "Client" | "credentials">;
+
+/** Codes of gRPC (grpc.github.io/grpc/core/md_doc_statuscodes.html). */
+const status = {
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  DEADLINE_EXCEEDED: 4,
+  RESOURCE_EXHAUSTED: 8,
+  UNIMPLEMENTED: 12,
+  UNAVAILABLE: 14,
+} as const;
+
 /** Status codes after which another connection may do better. */
 const brokenConnection: readonly number[] = [status.UNAVAILABLE, status.CANCELLED];
 
 export interface PodResourcesOptions {
+  readonly grpc: Grpc;
   /** Path of the socket. */
   readonly socket: string;
   readonly log: Logger;
@@ -216,7 +230,8 @@ export class PodResources {
   }
 
   #connected(): Client {
-    this.#client ??= new Client(`unix:${this.#options.socket}`, credentials.createInsecure(), {
+    const { grpc } = this.#options;
+    this.#client ??= new grpc.Client(`unix:${this.#options.socket}`, grpc.credentials.createInsecure(), {
       "grpc.max_receive_message_length": longestAnswer,
       "grpc.enable_channelz": 0,
       "grpc.enable_http_proxy": 0,
