@@ -17,6 +17,8 @@ export const bounds = {
   ]),
   /** The same in a cluster, with networks from its API, network-status and events. */
   overheadInCluster: new Map([[4, 6]]),
+  /** What a pod whose networks have devices takes over the same without, milliseconds; ADD and DEL alike. */
+  devices: 1,
   /** How many times faster than its TypeScript twin a kernel is. */
   kernelRatio: 4,
   /** Resident memory of the daemon, MB, with 110 pods at once. */
@@ -88,6 +90,16 @@ function missedOverheads(
 
 export function missedByAttachments(rows: readonly AttachRow[]): Missed[] {
   return missedOverheads(rows, bounds.overhead, freeDelegate.alone, "");
+}
+
+/** Missed where the whole interval is above the bound. @param rows of part devices: `overhead` is over the same networks without devices */
+export function missedByDevices(rows: readonly AttachRow[]): Missed[] {
+  return rows.flatMap(({ networks, command, overhead }) => {
+    if (overhead === undefined || Math.min(overhead.median, overhead.interval[0]) <= bounds.devices)
+      return [];
+    const text = `${overhead.median.toFixed(2)} ms over the same without devices, wanted ${bounds.devices} at most`;
+    return [{ bound: `${command} with ${networks - 1} devices`, text }];
+  });
 }
 
 export function missedInCluster(rows: readonly AttachRow[]): Missed[] {

@@ -10,11 +10,13 @@ import { benchApi } from "./api.ts";
 import { benchAttach } from "./attach.ts";
 import { BenchCluster } from "./cluster.ts";
 import { benchDensity } from "./density.ts";
+import { benchDevices } from "./devices.ts";
 import { benchDryNode } from "./dry-node.ts";
 import {
   type Missed,
   missedByAttachments,
   missedByDensity,
+  missedByDevices,
   missedByKernels,
   missedByObjects,
   missedInCluster,
@@ -23,10 +25,18 @@ import {
 import { benchKernels } from "./kernels.ts";
 import { benchObjects } from "./objects.ts";
 import { parsePeer } from "./subjects.ts";
-import { apiTables, attachPlot, attachTable, densityTable, kernelTable, objectsTable } from "./tables.ts";
+import {
+  apiTables,
+  attachPlot,
+  attachTable,
+  densityTable,
+  devicesTable,
+  kernelTable,
+  objectsTable,
+} from "./tables.ts";
 
 const usage = `npm run bench -- [options]
-  --only PART     kernels, attach, density, node, api, objects or density-api; may be repeated
+  --only PART     kernels, attach, density, devices, node, api, objects or density-api; may be repeated
                   (default: all)
   --rounds N      measured runs of each subject per case (default 60; in part api, which waits much, three quarters,
                   in part node, which starts many pods, a third)
@@ -155,6 +165,13 @@ const parts: readonly Part[] = [
     measure: () => benchDensity(densityOf.pods, densityOf.networks),
     show: densityTable,
     missed: missedByDensity,
+  }),
+  part({
+    name: "devices",
+    needsCluster: false,
+    measure: () => benchDevices(rounds, progress),
+    show: devicesTable,
+    missed: missedByDevices,
   }),
   part({
     name: "node",

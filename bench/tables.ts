@@ -97,6 +97,23 @@ export function objectsTable({ few, many, ratio, interval: ends }: ObjectsReport
   return `${table}\nratio ${ratio.toFixed(3)} (95 %: ${interval(ends, 3)})\n`;
 }
 
+export function devicesTable(rows: readonly AttachRow[]): string {
+  return titled(
+    "A pod whose networks have devices, and the same without: milliseconds, interleaved",
+    [...words("pod", "command"), ...numbers("devices", "median", "spread", "p99", "more", "ratio")],
+    rows.map(({ subject, command, networks, wall, overhead }) => [
+      subject,
+      command,
+      overhead === undefined ? "0" : String(networks - 1),
+      wall.median.toFixed(2),
+      wall.spread.toFixed(2),
+      wall.p99.toFixed(2),
+      overhead === undefined ? "" : `${overhead.median.toFixed(2)} (95 %: ${interval(overhead.interval, 2)})`,
+      overhead === undefined ? "" : (wall.median / (wall.median - overhead.median)).toFixed(2),
+    ]),
+  );
+}
+
 export function densityTable(report: DensityReport): string {
   const { pods, networks, statusSeconds } = report;
   const where = statusSeconds === undefined ? "" : " of a real cluster";

@@ -1,0 +1,84 @@
+/** The cost of devices: ADD and DEL of a pod whose networks each get one, beside the same networks without, in the same rounds. The delegates cost nothing. */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PodResourcesServer } from "../test/support/pod-resources-server.ts";
+import { ScratchDirectory } from "../test/support/scratch-directory.ts";
+import type { Progress } from "./attach.ts";
+import { BenchNode } from "./bench-node.ts";
+import { freeNetworks, selection } from "./networks.ts";
+import { type AttachRow, interleave, podsBefore, rows, warmUps } from "./rounds.ts";
+import { multusWasm, type Subject } from "./subjects.ts";
+
+const resourceName = "example.com/vf";
+/** With the cluster network, which has no device. */
+const networksOfPods = [2, 5];
+
+/** Names of the subjects; the first is what the other is compared with. */
+export const withoutDevices = "without devices";
+export const withDevices = "with devices";
+
+/**
+ * A kubelet's socket answers from this process, and each device has its information file, as those of SR-IOV's device plugin.
+ * @param rounds measured runs of each subject per case
+ * @returns of the pods with devices `overhead` is what they take over those without
+ */
+export async function benchDevices(rounds: number, progress: Progress): Promise<AttachRow[]> {
+  await using resources = new AsyncDisposableStack();
+  const scratch = resources.use(new ScratchDirectory("devices"));
+  const podResourcesSocket = join(scratch.path, "kubelet.sock");
+  const deviceInfoDir = join(scratch.path, "devinfo");
+  mkdirSync(join(deviceInfoDir, "dp"), { recursive: true });
+  const kubelet = resources.use(await new PodResourcesServer(podResourcesSocket).listen());
+  const daemonConfig = {
+    logLevel: "panic",
+    podResourcesSocket,
+    devicePluginsDir: scratch.path,
+    deviceInfoDir,
+  };
+  const { node, runner } = resources.use(await BenchNode.start({ daemonConfig }));
+
+  const ids = Array.from({ length: Math.max(...networksOfPods) }, (_, index) => `0000:03:02.${index}`);
+  for (const id of ids) {
+    const info = { type: "pci", version: "1.1.0", pci: { "pci-address": id } };
+    writeFileSync(join(deviceInfoDir, "dp", `example.com-vf-${id}-device.json`), JSON.stringify(info));
+  }
+  const result: AttachRow[] = [];
+  for (const count of networksOfPods) {
+    const subjects: Subject[] = [];
+    for (const name of [withoutDevices, withDevices]) {
+      const prefix = name === withDevices ? "vf" : "plain";
+      const networks = freeNetworks(count).map((network) => ({
+        ...network,
+        name: `${prefix}-${network.name}`,
+      }));
+      for (const { name: network, config } of networks.slice(1)) {
+        const annotations = name === withDevices ? { "k8s.v1.cni.cncf.io/resourceName": resourceName } : {};
+        node.writeNetwork(`default/${network}`, { ...config, name: network }, annotations);
+      }
+      const pod = await node.pod(`bench-${prefix}-${count}`, selection(networks));
+      kubelet.pods.push({
+        name: pod.name,
+        namespace: pod.namespace,
+        containers: [
+          {
+            name: "app",
+            devices: ids.slice(0, count - 1).map((id) => ({ resource_name: resourceName, device_ids: [id] })),
+          },
+        ],
+      });
+      subjects.push(multusWasm({ node, runner, pod }, name, networks, "request"));
+    }
+    // As part attach does: a file that has just changed is read again at every look.
+    await sleep(500);
+    if (result.length === 0) await interleave(subjects, Math.ceil(podsBefore / subjects.length), () => {});
+    let done = 0;
+    const series = await interleave(subjects, rounds, () => {
+      done += 1;
+      progress(`devices, ${count - 1} network${count === 2 ? "" : "s"}`, done / (rounds + warmUps));
+    });
+    result.push(...rows("free", count, series));
+  }
+  return result;
+}
