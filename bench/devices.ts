@@ -1,9 +1,11 @@
 /** The cost of devices: ADD and DEL of a pod whose networks each get one, beside the same networks without, in the same rounds. The delegates cost nothing. */
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { PodResourcesServer } from "../test/support/pod-resources-server.ts";
+import type { PodOfKubelet } from "../test/support/pod-resources-server.ts";
 import { ScratchDirectory } from "../test/support/scratch-directory.ts";
 import type { Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
@@ -20,7 +22,7 @@ export const withoutDevices = "without devices";
 export const withDevices = "with devices";
 
 /**
- * A kubelet's socket answers from this process, and each device has its information file, as those of SR-IOV's device plugin.
+ * A kubelet's socket answers from a process of its own, and each device has its information file, as those of SR-IOV's device plugin.
  * @param rounds measured runs of each subject per case
  * @returns of the pods with devices `overhead` is what they take over those without
  */
@@ -30,7 +32,6 @@ export async function benchDevices(rounds: number, progress: Progress): Promise<
   const podResourcesSocket = join(scratch.path, "kubelet.sock");
   const deviceInfoDir = join(scratch.path, "devinfo");
   mkdirSync(join(deviceInfoDir, "dp"), { recursive: true });
-  const kubelet = resources.use(await new PodResourcesServer(podResourcesSocket).listen());
   const daemonConfig = {
     logLevel: "panic",
     podResourcesSocket,
@@ -44,6 +45,18 @@ export async function benchDevices(rounds: number, progress: Progress): Promise<
     const info = { type: "pci", version: "1.1.0", pci: { "pci-address": id } };
     writeFileSync(join(deviceInfoDir, "dp", `example.com-vf-${id}-device.json`), JSON.stringify(info));
   }
+  const podName = (prefix: string, count: number) => `bench-${prefix}-${count}`;
+  const devicesOf = (count: number) =>
+    ids.slice(0, count - 1).map((id) => ({ resource_name: resourceName, device_ids: [id] }));
+  const pods = networksOfPods.flatMap((count): PodOfKubelet[] => [
+    { name: podName("plain", count), namespace: "default", containers: [{ name: "app" }] },
+    {
+      name: podName("vf", count),
+      namespace: "default",
+      containers: [{ name: "app", devices: devicesOf(count) }],
+    },
+  ]);
+  await startKubelet(podResourcesSocket, pods, resources);
   const result: AttachRow[] = [];
   for (const count of networksOfPods) {
     const subjects: Subject[] = [];
@@ -57,17 +70,7 @@ export async function benchDevices(rounds: number, progress: Progress): Promise<
         const annotations = name === withDevices ? { "k8s.v1.cni.cncf.io/resourceName": resourceName } : {};
         node.writeNetwork(`default/${network}`, { ...config, name: network }, annotations);
       }
-      const pod = await node.pod(`bench-${prefix}-${count}`, selection(networks));
-      kubelet.pods.push({
-        name: pod.name,
-        namespace: pod.namespace,
-        containers: [
-          {
-            name: "app",
-            devices: ids.slice(0, count - 1).map((id) => ({ resource_name: resourceName, device_ids: [id] })),
-          },
-        ],
-      });
+      const pod = await node.pod(podName(prefix, count), selection(networks));
       subjects.push(multusWasm({ node, runner, pod }, name, networks, "request"));
     }
     // As part attach does: a file that has just changed is read again at every look.
@@ -81,4 +84,24 @@ export async function benchDevices(rounds: number, progress: Progress): Promise<
     result.push(...rows("free", count, series));
   }
   return result;
+}
+
+async function startKubelet(
+  socket: string,
+  pods: readonly PodOfKubelet[],
+  resources: AsyncDisposableStack,
+): Promise<void> {
+  const program = join(import.meta.dirname, "kubelet.ts");
+  const kubelet = spawn(process.execPath, [program, socket, JSON.stringify(pods)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const ended = once(kubelet, "close");
+  resources.defer(async () => {
+    kubelet.stdin.end();
+    await ended;
+  });
+  await Promise.race([
+    once(kubelet.stdout, "data"),
+    ended.then(() => Promise.reject(new Error("the kubelet's socket of the benchmark ended"))),
+  ]);
 }
