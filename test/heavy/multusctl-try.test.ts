@@ -126,6 +126,21 @@ describe("the user's networks", () => {
     expect(report.interfaces.map(({ network }) => network)).toEqual(["demo-bridge", "default/storage"]);
   });
 
+  it("says how to try a network that wants a device, whatever kubelet the machine has", async () => {
+    const { metadata, ...rest } = nad("vf", macvlan("10.1.0.0/24"));
+    const annotations = { "k8s.v1.cni.cncf.io/resourceName": "intel.com/sriov" };
+    const file = scratch.write(
+      "vf.json",
+      JSON.stringify({ ...rest, metadata: { ...metadata, annotations } }),
+    );
+    const { exitCode, stdout, stderr } = await run("try", "--nad", file);
+    expect(exitCode).toBe(1);
+    const said = stdout + stderr;
+    expect(said).toContain("the devices of pod default/");
+    expect(said).toContain("no kubelet knows the pod of a try");
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
   it("says that a file has no network", async () => {
     const file = join(scratch.path, "pod.json");
     writeFileSync(file, JSON.stringify({ apiVersion: "v1", kind: "Pod", metadata: { name: "web" } }));

@@ -2,6 +2,7 @@
 
 import { objectIn } from "../../base/json.ts";
 import { CniErrorCode } from "../../cni/errors.ts";
+import { resourceNameAnnotation } from "../../multus/plan/devices.ts";
 
 /** The error object of the CNI spec (section 5), as far as it is shown. */
 export interface PluginError {
@@ -21,6 +22,9 @@ export function readPluginError(stdout: string): PluginError {
 export function adviceFor({ code, message }: PluginError, binDirs: readonly string[]): string {
   if (/not found in|no executable file/.test(message)) {
     return `install the plugin into one of ${binDirs.join(", ")} (Debian: apt-get install containernetworking-plugins), or name its directory with --bin-dir`;
+  }
+  if (/\bthe devices of pod\b/.test(message)) {
+    return `no kubelet knows the pod of a try: for the try, replace annotation ${resourceNameAnnotation} of the NetworkAttachmentDefinition by a deviceID in its configuration`;
   }
   if (/link not found/i.test(message)) {
     return "the scratch node lacks the network's master link: name it with --master";

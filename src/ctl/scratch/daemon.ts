@@ -35,6 +35,10 @@ export class TrialDaemon {
         cniDir: this.cniDir,
         confDir: scratch.makeDirectory("net.d"),
         nadDir,
+        // The machine's kubelet knows nothing of the pod.
+        podResourcesSocket: join(scratch.directory, "no-kubelet.sock"),
+        devicePluginsDir: scratch.makeDirectory("device-plugins"),
+        deviceInfoDir: scratch.makeDirectory("devinfo"),
         logFile: this.#logFile,
         logLevel: "verbose",
         logToStderr: false,

@@ -47,6 +47,11 @@ describe("adviceFor", () => {
     expect(adviceFor({ code: 7, message: "bad" }, ["/bin"])).toContain("multusctl validate");
   });
 
+  it("says how to try a network that wants a device", () => {
+    const message = "the devices of pod default/try are not known: there is neither …";
+    expect(adviceFor({ code: 11, message }, ["/bin"])).toContain("k8s.v1.cni.cncf.io/resourceName");
+  });
+
   it("says nothing where it knows nothing", () => {
     expect(adviceFor({ code: 100, message: "the plugin's own" }, ["/bin"])).toBe("");
   });
