@@ -32,7 +32,13 @@ export class FollowedFiles {
     const state = this.#surroundings.stateOf(path);
     // Never opened: a pipe would stop the daemon.
     if (state === undefined) throw ioFailure("read", path, "there is no such file");
-    return this.#texts.get(path, [state], () => inputBytes(path).toString());
+    try {
+      return this.#texts.get(path, [state], () => inputBytes(path).toString());
+    } catch (error) {
+      // Not remembered: the next read may succeed in the same state (too many open files).
+      this.forget();
+      throw error;
+    }
   }
 
   /** Reads each file the next time, whatever its state. */

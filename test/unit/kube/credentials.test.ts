@@ -2,6 +2,7 @@
 
 import { chmodSync, readFileSync, rmSync } from "node:fs";
 import { utimes } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { stringify } from "yaml";
 import { type CniError, cniErrorOf } from "../../../src/cni/errors.ts";
@@ -435,6 +436,15 @@ describe("a followed file", () => {
     files.read(path);
     directory.write("token", "eee");
     expect(files.read(path)).toBe("eee");
+  });
+
+  it("is read again after a read that failed, although its state is the same", () => {
+    using directory = new ScratchDirectory();
+    const path = join(directory.path, "token");
+    const files = new FollowedFiles({ now: () => 0, stateOf: () => ({ path, identity: "one" }) });
+    expect(() => files.read(path)).toThrow(`cannot read ${path}`);
+    directory.write("token", "aaa");
+    expect(files.read(path)).toBe("aaa");
   });
 
   it("is not opened where it is no file", () => {
