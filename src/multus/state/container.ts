@@ -106,20 +106,20 @@ export function podOf(container: Container): PodReference | undefined {
   return cached && podReference(cached.args);
 }
 
-/** Name and plugins by the first configuration of the entry that can be read. */
+/** Name and plugins, each by the first configuration of the entry that tells it. One may be torn, or have lost its name, while another one is whole. */
 function networkOf(
   { name, configurations }: PlanEntry,
   kernels: Kernels,
 ): Pick<ContainerAttachment, "networkName" | "plugins"> {
-  const ofDefinition = name.slice(name.lastIndexOf("/") + 1);
+  let plugins: readonly string[] | undefined;
   for (const { text } of configurations) {
     try {
       const parts = kernels.splitConfig(text);
-      return { networkName: parts.name || ofDefinition, plugins: parts.plugins.map(({ type }) => type) };
+      plugins ??= parts.plugins.map(({ type }) => type);
+      if (parts.name !== "") return { networkName: parts.name, plugins };
     } catch (error) {
-      // A configuration may be torn while another one of the same entry is whole.
       if (!(error instanceof KernelError)) throw error;
     }
   }
-  return { networkName: ofDefinition, plugins: [] };
+  return { networkName: name.slice(name.lastIndexOf("/") + 1), plugins: plugins ?? [] };
 }

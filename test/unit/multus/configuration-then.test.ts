@@ -96,6 +96,16 @@ describe.each(["DEL", "CHECK"])("%s", (command) => {
     expect(given(rig)).toEqual(hostDevice.plugins);
   });
 
+  test("goes by the result cache where Bytes have lost the name, which the definition does not have either", async () => {
+    using rig = new Rig(kernels);
+    rig.addNad("default/other", hostDevice);
+    await rig.run("ADD", { annotations: selecting("other") });
+    rig.plugins.calls.length = 0;
+    editEntry(rig, (entry) => ({ ...entry, Bytes: base64({}) }));
+    await rig.run(command, { netconf: all });
+    expect(given(rig)).toEqual(hostDevice.plugins);
+  });
+
   test("has of plugins that only the plan knows, as those of a list's subdirectory, what is left of them", async () => {
     using rig = await attached();
     const log = new RecordingLogger();
