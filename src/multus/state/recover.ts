@@ -78,14 +78,14 @@ export async function recoverAttachments(
   const hasTraces = plan !== undefined || results.length > 0;
   if (!hasTraces && options.neverStarted) return { attachments: [], hasPlan: false, isPlanWhole: false };
   const rebuilt = new Map(planned.map((attachment) => [keyOf(attachment), attachment]));
-  const addMissing = (attachment: Attachment) => {
+  for (const attachment of await remade(call, sandbox, options, hasTraces)) {
+    const key = keyOf(attachment);
+    if (!rebuilt.has(key)) rebuilt.set(key, withCached(call, attachment, results, plan === undefined));
+  }
+  for (const attachment of usable(call, unplannedAttachments([], results))) {
     const key = keyOf(attachment);
     if (!rebuilt.has(key)) rebuilt.set(key, attachment);
-  };
-  for (const attachment of await remade(call, sandbox, options, hasTraces)) {
-    addMissing(withCached(call, attachment, results, plan === undefined));
   }
-  for (const attachment of usable(call, unplannedAttachments([], results))) addMissing(attachment);
   return { attachments: [...rebuilt.values()], hasPlan: plan !== undefined, isPlanWhole: false };
 }
 

@@ -132,6 +132,16 @@ describe.each(["DEL", "CHECK"])("%s", (command) => {
     },
   );
 
+  test("says once that a configuration of the result cache cannot be used, where a torn plan has it", async () => {
+    using rig = await attached();
+    const log = new RecordingLogger();
+    writeFileSync(planOf(rig), `${readFileSync(planOf(rig), "utf8").slice(0, -1)},`);
+    edit(cacheOf(rig), (cached) => ({ ...cached, config: base64([]) }));
+    await rig.run(command, { netconf: all, annotations: selecting("hd"), log });
+    expect(given(rig)).toEqual(hostDevice.plugins);
+    expect(log.causes).toEqual([expect.stringContaining("network hd of the result cache")]);
+  });
+
   test("says nothing of the kind where the configuration is there", async () => {
     using rig = await attached();
     const log = new RecordingLogger();
