@@ -46,43 +46,51 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
   }
 }
 
+/** A JSON object's text, its name for errors, and which members are wanted, by their names; without that: all. A text of some megabytes can have a million. */
+type ObjectText = [bytes: Uint8Array, where: string, isWanted?: (name: string) => boolean];
+
 /**
- * The members of a JSON object as raw bytes (views into `bytes`), in the order of the text; of duplicate keys every one. Strings need not be UTF-8.
- * @param isWanted tells those that are wanted by their names; undefined: all. A text of some megabytes can have a million
+ * The members of a JSON object as raw bytes (views into the text), in the order of the text; of duplicate keys every one. Strings need not be UTF-8.
  * @throws {InputError} where it is not JSON, or not an object
  */
-export function everyMember(
-  bytes: Uint8Array,
-  where: string,
-  isWanted: (name: string) => boolean = () => true,
-): [name: string, raw: Uint8Array][] {
+export function everyMember(...object: ObjectText): [name: string, raw: Uint8Array][] {
   const members: [string, Uint8Array][] = [];
-  scan(bytes, where, openBrace, "object", (start) =>
-    scanMembers(bytes, start, (name, from, to) => {
-      if (isWanted(name)) members.push([name, bytes.subarray(from, to)]);
-    }),
-  );
+  eachMember(object, (name, raw) => members.push([name, raw]));
   return members;
 }
 
 /** The same by name; the last of duplicate keys wins. */
-export function objectMembers(...object: Parameters<typeof everyMember>): Map<string, Uint8Array> {
-  return new Map(everyMember(...object));
+export function objectMembers(...object: ObjectText): Map<string, Uint8Array> {
+  const members = new Map<string, Uint8Array>();
+  eachMember(object, (name, raw) => members.set(name, raw));
+  return members;
 }
 
 /**
  * The same as Go reads them into the fields of a type: of duplicate keys the last one that is not null. A null leaves a text, a number or a struct as it is; that it empties a list or a map in
  * Go is not followed, so that the rule is one for all keys.
  */
-export function fieldMembers(...object: Parameters<typeof everyMember>): Map<string, Uint8Array> {
+export function fieldMembers(...object: ObjectText): Map<string, Uint8Array> {
   const members = new Map<string, Uint8Array>();
-  for (const [name, raw] of everyMember(...object)) {
-    if (isNull(raw) && members.has(name)) continue;
+  eachMember(object, (name, raw) => {
+    if (isNull(raw) && members.has(name)) return;
     // Of keys in different cases the last one may count.
     members.delete(name);
     members.set(name, raw);
-  }
+  });
   return members;
+}
+
+/** One at a time: a key that repeats takes no more memory than once. */
+function eachMember(
+  [bytes, where, isWanted]: ObjectText,
+  visit: (name: string, raw: Uint8Array) => void,
+): void {
+  scan(bytes, where, openBrace, "object", (start) =>
+    scanMembers(bytes, start, (name, from, to) => {
+      if (isWanted === undefined || isWanted(name)) visit(name, bytes.subarray(from, to));
+    }),
+  );
 }
 
 /**

@@ -1,5 +1,8 @@
 /** Errors of the JSON boundary say what, and where. */
 
+import { once } from "node:events";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { objectMembers, parseJson } from "../../../src/base/json.ts";
 
@@ -40,5 +43,29 @@ describe("errors of JSON text", () => {
         message: "x.conf: must be an object (line 1, column 2)",
       }),
     );
+  });
+});
+
+/** Reads a text of 16 MiB, the longest file of a result cache, in which one key repeats: 2.4 million members. */
+const readingRepeatedKey = `
+  const { parentPort, workerData } = require("node:worker_threads");
+  import(workerData.module).then(({ [workerData.name]: read }) => {
+    const text = Buffer.alloc(7 * 2_400_000, ' "a":1,');
+    text.write("{", 0);
+    text.write("}", text.length - 1);
+    parentPort.postMessage([...read(text, "x").keys()]);
+  });
+`;
+
+describe("the members of an object", () => {
+  it.each(["objectMembers", "fieldMembers"])("take no memory for keys that repeat: %s", async (name) => {
+    const module = join(import.meta.dirname, "..", "..", "..", "src", "base", "json.ts");
+    const worker = new Worker(readingRepeatedKey, {
+      eval: true,
+      workerData: { module, name },
+      resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 16 },
+    });
+    expect(await once(worker, "message")).toEqual([["a"]]);
+    await worker.terminate();
   });
 });
