@@ -111,15 +111,15 @@ function networkOf(
   { name, configurations }: PlanEntry,
   kernels: Kernels,
 ): Pick<ContainerAttachment, "networkName" | "plugins"> {
-  let plugins: readonly string[] | undefined;
+  let plugins: readonly string[] = [];
   for (const { text } of configurations) {
     try {
       const parts = kernels.splitConfig(text);
-      plugins ??= parts.plugins.map(({ type }) => type);
+      if (plugins.length === 0) plugins = parts.plugins.map(({ type }) => type);
       if (parts.name !== "") return { networkName: parts.name, plugins };
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
     }
   }
-  return { networkName: name.slice(name.lastIndexOf("/") + 1), plugins: plugins ?? [] };
+  return { networkName: name.slice(name.lastIndexOf("/") + 1), plugins };
 }

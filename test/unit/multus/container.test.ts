@@ -84,11 +84,15 @@ it("names a network whose configuration is damaged after its NetworkAttachmentDe
   });
 });
 
-it("names a network after the first configuration that has its name", () => {
+it("has name and plugins of a network from the first configuration that has them", () => {
   using disk = new Disk();
   const Conf = { cniVersion: "1.0.0", name: "kept", type: "bridge" };
   disk.plan(JSON.stringify([{ Name: "default/nad", Bytes: Buffer.from("{}").toString("base64"), Conf }]));
-  expect(disk.read().attachments[0]).toMatchObject({ name: "default/nad", networkName: "kept" });
+  expect(disk.read().attachments[0]).toMatchObject({
+    name: "default/nad",
+    networkName: "kept",
+    plugins: ["bridge"],
+  });
 });
 
 it("has the attachments that only the result cache knows, beside those of the plan", async () => {
