@@ -5,7 +5,7 @@ import { addNetworkList } from "../cni/chain.ts";
 import { configError } from "../cni/errors.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import { executorErrorCode } from "../cni/plugin-failure.ts";
-import type { NetworkConfigList } from "../cni/types.ts";
+import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import { KernelError, type Kernels } from "../kernels/index.ts";
 import { bounded } from "../log/quoted.ts";
 import { nadsWithEvents } from "./cluster/nads-with-events.ts";
@@ -146,8 +146,7 @@ async function attachAll(
   let resultBytes = 0;
   for (const attachment of planned) {
     const { name, ifName, network } = attachment;
-    const args = withAddressArgs(call.sandbox.args, attachment.request);
-    const runtime = runtimeConf(call, { ...call.sandbox, args }, attachment);
+    const runtime = runtimeConfOf(call, attachment);
     const deviceInfo = new AddedDeviceInfo(call, attachment, runtime);
     done.push(attachment);
     try {
@@ -175,6 +174,17 @@ async function attachAll(
   }
   const networks = await giveWay(call, attached, asked);
   return { answer: answer ?? new Uint8Array(), networks };
+}
+
+/** @throws {CniError} naming the pod and the network: capability arguments of the runtime that cannot be read */
+function runtimeConfOf(call: Call, attachment: Attachment): RuntimeConf {
+  const { sandbox } = call;
+  try {
+    const args = withAddressArgs(sandbox.args, attachment.request);
+    return runtimeConf(call, { ...sandbox, args }, attachment);
+  } catch (error) {
+    throw podError(error, sandbox.pod, attachment.name);
+  }
 }
 
 function statusPart(

@@ -122,6 +122,18 @@ describe("capability arguments", () => {
 });
 
 describe("an ADD that fails", () => {
+  test("names pod and network where a capability argument of the runtime cannot be read", async () => {
+    using rig = new Rig(kernels);
+    const runtimeConfig = { portMappings: [{ hostIP: "" }, 5] };
+    expect(answerOf(await rig.run("ADD", { runtimeConfig }))).toMatchObject({
+      code: 7,
+      msg: expect.stringMatching(
+        /^\[default\/web\/u-1:cluster\]: runtimeConfig\.portMappings: must be an object/,
+      ),
+    });
+    expect(rig.plugins.trace).toEqual([]);
+  });
+
   const annotations = selecting("a,b");
 
   function rigOfTwo(): Rig {
