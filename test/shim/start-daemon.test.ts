@@ -424,4 +424,11 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
     ).expectSuccess();
     expect(host.starts).toHaveLength(1);
   });
+
+  test.each([null, ""])("starts nothing for daemonCommand: %j", async (daemonCommand) => {
+    using host = new OnDemandHost({ plugin: binary });
+    const { error } = await host.call("ADD", "c1", host.netconf({ daemonCommand, daemonWaitSeconds: 0 }));
+    expect(error).toMatchObject({ code: 11, msg: expect.stringMatching(/^multusd cannot be reached on /) });
+    expect(existsSync(join(host.socketDir, "multus.lock"))).toBe(false);
+  });
 });
