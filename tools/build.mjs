@@ -57,7 +57,7 @@ const steps = [
       "package.json",
       "package-lock.json",
     ],
-    outputs: ["build/multusd.mjs", "build/multusctl.mjs", "build/grpc.mjs"],
+    outputs: ["build/multusd.mjs", "build/multusctl.mjs"],
     build: async () => (await import("./build/bundles.mjs")).buildBundles(),
   },
   {

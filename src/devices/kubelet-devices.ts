@@ -88,11 +88,8 @@ export class KubeletDevices {
   }
 
   async #load(): Promise<PodResources> {
-    const [{ PodResources }, grpc] = await Promise.all([
-      import("./pod-resources.ts"),
-      import("@grpc/grpc-js"),
-    ]);
-    return new PodResources({ grpc, socket: this.#paths.socket, log: this.#log });
+    const { PodResources } = await import("./pod-resources.ts");
+    return new PodResources({ socket: this.#paths.socket, log: this.#log });
   }
 
   async #readCheckpoint({ namespace }: PodReference): Promise<CheckpointData | undefined> {

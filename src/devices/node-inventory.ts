@@ -85,8 +85,8 @@ async function ofSocket(
   socket: string,
   limits: Pick<PodResourcesOptions, "deadlineMs" | "patienceMs">,
 ): Promise<NodeInventory> {
-  const [{ PodResources }, grpc] = await Promise.all([import("./pod-resources.ts"), import("@grpc/grpc-js")]);
-  const podResources = new PodResources({ grpc, socket, log: silentLogger, ...limits });
+  const { PodResources } = await import("./pod-resources.ts");
+  const podResources = new PodResources({ socket, log: silentLogger, ...limits });
   const problems: string[] = [];
   try {
     const pods = (await podResources.nodePods()).map(({ devices, ...pod }) => {

@@ -1,9 +1,8 @@
 /**
- * The kubelet's pod-resources socket (gRPC, v1): which devices it has given to the containers of a pod. Loaded, with the gRPC library, when the first NetworkAttachmentDefinition asks for a device.
+ * The kubelet's pod-resources socket (gRPC, v1): which devices it has given to the containers of a pod. Loaded when the first NetworkAttachmentDefinition asks for a device.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Client, ServiceError } from "@grpc/grpc-js";
 import { InputError } from "../base/input-error.ts";
 import { errorText } from "../log/error-text.ts";
 import type { Logger } from "../log/logger.ts";
@@ -21,6 +20,7 @@ import {
   type ListedPodWithClaims,
   podResourcesService,
 } from "./pod-resources-messages.ts";
+import { GrpcError, status, UnaryClient } from "./unary-client.ts";
 
 /** Milliseconds from a question until its answer, tries and turns included (docs/behaviour.md, "Devices"). */
 const deadlineMs = 10_000;
@@ -34,24 +34,7 @@ const mostGets = 4;
 /** Characters of an error of gRPC's that are repeated. */
 const longestSaid = 400;
 
-/** The library, as far as it is used. It is handed in: bundles have it in a file of its own, which a daemon that hands out no devices does not read. */
-export type Grpc = Pick<typeof import("@grpc/grpc-js"), "Client" | "credentials">;
-
-/** Codes of gRPC (grpc.github.io/grpc/core/md_doc_statuscodes.html). */
-const status = {
-  CANCELLED: 1,
-  UNKNOWN: 2,
-  DEADLINE_EXCEEDED: 4,
-  RESOURCE_EXHAUSTED: 8,
-  UNIMPLEMENTED: 12,
-  UNAVAILABLE: 14,
-} as const;
-
-/** Status codes after which another connection may do better. */
-const brokenConnection: readonly number[] = [status.UNAVAILABLE, status.CANCELLED];
-
 export interface PodResourcesOptions {
-  readonly grpc: Grpc;
   /** Path of the socket. */
   readonly socket: string;
   readonly log: Logger;
@@ -72,7 +55,7 @@ interface Question {
 export class PodResources {
   readonly #options: Required<PodResourcesOptions>;
   readonly #where: string;
-  #client: Client | undefined;
+  #client: UnaryClient | undefined;
   /** The kubelet serves Get. Another one may after its connection broke. */
   #servesGet = true;
   #waiting: Question[] = [];
@@ -216,35 +199,26 @@ export class PodResources {
     for (;;) {
       const client = this.#connected();
       try {
-        return await unary(client, `${podResourcesService}/${method}`, request, deadline);
+        return await client.call(`${podResourcesService}/${method}`, request, deadline - performance.now());
       } catch (error) {
         const code = grpcCode(error) ?? status.UNKNOWN;
         const now = performance.now();
-        if (brokenConnection.includes(code)) this.#drop(client);
-        const mayRetry =
-          (brokenConnection.includes(code) && now < patienceEnd) || (isRateLimit(error) && now < deadline);
+        const isBroken = code === status.UNAVAILABLE;
+        if (isBroken) this.#drop(client);
+        const mayRetry = (isBroken && now < patienceEnd) || (isRateLimit(error) && now < deadline);
         if (!mayRetry) throw this.#failure(method, error);
       }
       await sleep(pauseMs);
     }
   }
 
-  #connected(): Client {
-    const { grpc } = this.#options;
-    this.#client ??= new grpc.Client(`unix:${this.#options.socket}`, grpc.credentials.createInsecure(), {
-      "grpc.max_receive_message_length": longestAnswer,
-      "grpc.enable_channelz": 0,
-      "grpc.enable_http_proxy": 0,
-      "grpc.enable_retries": 0,
-      "grpc.service_config_disable_resolution": 1,
-      "grpc.use_local_subchannel_pool": 1,
-      "grpc.default_authority": "localhost",
-    });
+  #connected(): UnaryClient {
+    this.#client ??= new UnaryClient(this.#options.socket, longestAnswer);
     return this.#client;
   }
 
-  /** Another one is made at once, where gRPC's own would wait longer and longer. */
-  #drop(client: Client): void {
+  /** The next call connects again. */
+  #drop(client: UnaryClient): void {
     client.close();
     if (this.#client === client) this.#client = undefined;
     this.#servesGet = true;
@@ -287,29 +261,10 @@ function devicesIn(pods: readonly ListedPod[], pod: PodReference): readonly Cont
   return found[0] ?? (isListed ? [] : undefined);
 }
 
-function unary(client: Client, path: string, request: Uint8Array, deadline: number): Promise<Uint8Array> {
-  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  client.makeUnaryRequest(
-    path,
-    (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-    // Read by the caller, which knows what the answer is to.
-    (bytes: Buffer) => bytes,
-    request,
-    { deadline: Date.now() + Math.max(0, deadline - performance.now()) },
-    (error: ServiceError | null, answer?: Uint8Array) => {
-      if (error !== null) reject(error);
-      else if (answer === undefined) reject(new Error("an answer without a message"));
-      else resolve(answer);
-    },
-  );
-  return promise;
-}
-
 /** The status code of a gRPC error, also where it is the cause of another error. */
 function grpcCode(error: unknown): number | undefined {
   if (error instanceof DevicesUnknown) return grpcCode(error.cause);
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "number" ? code : undefined;
+  return error instanceof GrpcError ? error.code : undefined;
 }
 
 /** A method that the kubelet does not know, or that is switched off in it: it has no code of its own for that, nor for a pod that it does not have. */

@@ -59,7 +59,6 @@ test("has Node with its libraries and what was built, and no shell", () => {
     "/etc/nsswitch.conf",
     "/install_multus",
     "/kubeconfig_generator",
-    "/opt/multus/grpc.mjs",
     "/opt/multus/multus",
     "/opt/multus/multus.wasm",
     "/opt/multus/multusctl.mjs",

@@ -5,6 +5,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import {
   type handleUnaryCall,
+  type MethodDefinition,
   Server,
   ServerCredentials,
   type ServiceDefinition,
@@ -35,7 +36,15 @@ type Method = "Get" | "List" | "GetAllocatableResources";
 /** The end of a call as the server says it; `hang`: no answer comes. */
 export type Refusal = { readonly code: status; readonly details: string } | "hang";
 
-const definition = loadSync(join(import.meta.dirname, "pod-resources.proto"), { keepCase: true });
+function serviceOfProto(): ServiceDefinition {
+  const definition = loadSync(join(import.meta.dirname, "pod-resources.proto"), { keepCase: true });
+  const service = definition["v1.PodResourcesLister"];
+  if (service === undefined || !("Get" in service)) throw new Error("pod-resources.proto has no service");
+  return service as ServiceDefinition;
+}
+
+/** The methods as the published .proto has them. */
+export const podResourcesMethods = serviceOfProto() as Record<Method, MethodDefinition<unknown, unknown>>;
 
 export class PodResourcesServer implements AsyncDisposable {
   pods: PodOfKubelet[] = [];
@@ -55,9 +64,7 @@ export class PodResourcesServer implements AsyncDisposable {
 
   constructor(socket: string) {
     this.socket = socket;
-    const service = definition["v1.PodResourcesLister"];
-    if (service === undefined || !("Get" in service)) throw new Error("pod-resources.proto has no service");
-    this.#server.addService(service as ServiceDefinition, {
+    this.#server.addService(podResourcesMethods, {
       Get: this.#method<{ pod_name: string; pod_namespace: string }>("Get", (request) => {
         const pod = this.pods.find(
           ({ name, namespace }) => name === request.pod_name && namespace === request.pod_namespace,

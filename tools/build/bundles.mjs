@@ -1,4 +1,4 @@
-/** Bundles daemon and ctl into build/multusd.mjs and build/multusctl.mjs: one executable file each, without node_modules. build/grpc.mjs beside them is for nodes with devices. */
+/** Bundles daemon and ctl into build/multusd.mjs and build/multusctl.mjs: one executable file each, without node_modules. */
 
 import { chmod, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -13,17 +13,6 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 export const entryPoints = {
   multusd: "src/daemon/main.ts",
   multusctl: "src/ctl/main.ts",
-  grpc: "src/devices/grpc.ts",
-};
-
-/** Keeps the gRPC client in a bundle of its own: its text, an eighth of the daemon's, would be in the memory of every daemon. */
-const grpcApart = {
-  name: "grpc-apart",
-  setup(bundle) {
-    bundle.onResolve({ filter: /^@grpc\/grpc-js$/ }, ({ kind }) =>
-      kind === "dynamic-import" ? { path: "./grpc.mjs", external: true } : undefined,
-    );
-  },
 };
 
 /** Code for bundled CommonJS packages, which import Node's modules by require(). */
@@ -125,7 +114,7 @@ export const bundleOptions = {
 };
 
 /**
- * Writes build/multusd.mjs, build/multusctl.mjs and build/grpc.mjs, with source maps beside them.
+ * Writes build/multusd.mjs and build/multusctl.mjs, with source maps beside them.
  * @returns {Promise<string[]>} the files written
  */
 export async function buildBundles() {
@@ -133,7 +122,6 @@ export async function buildBundles() {
   await buildProtos();
   await build({
     ...bundleOptions,
-    plugins: [grpcApart, ...bundleOptions.plugins],
     entryPoints: Object.entries(entryPoints).map(([out, path]) => ({ in: path, out })),
     outdir: "build",
     outExtension: { ".js": ".mjs" },

@@ -23,7 +23,6 @@ const built = [
   { name: "multus.wasm", mode: 0o644 },
   { name: "multusctl.mjs", mode: 0o644 },
   { name: "multusd.mjs", mode: 0o644 },
-  { name: "grpc.mjs", mode: 0o644 },
 ];
 
 /**

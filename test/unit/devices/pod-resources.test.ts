@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import * as grpc from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import { PodResources } from "../../../src/devices/pod-resources.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
@@ -30,7 +30,7 @@ async function served(socket = scratchSocket()): Promise<PodResourcesServer> {
 }
 
 function client(socket: string, limits: { deadlineMs?: number; patienceMs?: number } = {}): PodResources {
-  const podResources = new PodResources({ grpc, socket, log: silentLogger, ...limits });
+  const podResources = new PodResources({ socket, log: silentLogger, ...limits });
   opened.add(() => podResources.close());
   return podResources;
 }
@@ -119,8 +119,8 @@ describe("an answer", () => {
 
 describe("a kubelet of another version", () => {
   it.each([
-    ["has no Get", { code: grpc.status.UNIMPLEMENTED, details: "unknown method Get" }],
-    ["has Get switched off", { code: grpc.status.UNKNOWN, details: "PodResources API Get method disabled" }],
+    ["has no Get", { code: status.UNIMPLEMENTED, details: "unknown method Get" }],
+    ["has Get switched off", { code: status.UNKNOWN, details: "PodResources API Get method disabled" }],
   ])("that %s is asked for its list", async (_what, refusal) => {
     const { server, kubelet } = await connected();
     server.refuse = (method) => (method === "Get" ? refusal : undefined);
@@ -130,8 +130,7 @@ describe("a kubelet of another version", () => {
 
   it("that has no Get is not asked for it again", async () => {
     const { server, kubelet } = await connected();
-    server.refuse = (method) =>
-      method === "Get" ? { code: grpc.status.UNIMPLEMENTED, details: "" } : undefined;
+    server.refuse = (method) => (method === "Get" ? { code: status.UNIMPLEMENTED, details: "" } : undefined);
     server.pods = [pod("web", "2")];
     for (let turn = 0; turn < 3; turn++) await kubelet.devicesOf(reference("web"));
     expect(server.calls).toEqual(["Get default/web", "List", "List", "List"]);
@@ -139,14 +138,13 @@ describe("a kubelet of another version", () => {
 
   it("that does not say its resources leaves them unknown", async () => {
     const { server, kubelet } = await connected();
-    server.refuse = () => ({ code: grpc.status.UNIMPLEMENTED, details: "" });
+    server.refuse = () => ({ code: status.UNIMPLEMENTED, details: "" });
     expect(await kubelet.resources()).toBeUndefined();
   });
 
   it("that lists two pods of a name with devices gives neither's", async () => {
     const { server, kubelet } = await connected();
-    server.refuse = (method) =>
-      method === "Get" ? { code: grpc.status.UNIMPLEMENTED, details: "" } : undefined;
+    server.refuse = (method) => (method === "Get" ? { code: status.UNIMPLEMENTED, details: "" } : undefined);
     server.pods = [pod("web", "1"), pod("web", "2")];
     await expect(kubelet.devicesOf(reference("web"))).rejects.toThrow(
       "the kubelet lists 2 pods default/web with devices: one of them is still being removed",
@@ -170,8 +168,7 @@ describe("many pods at once", () => {
 
   it("are not answered from a list that began before they were asked for", async () => {
     const { server, kubelet } = await connected();
-    server.refuse = (method) =>
-      method === "Get" ? { code: grpc.status.UNIMPLEMENTED, details: "" } : undefined;
+    server.refuse = (method) => (method === "Get" ? { code: status.UNIMPLEMENTED, details: "" } : undefined);
     const begun = Promise.withResolvers<void>();
     const goOn = Promise.withResolvers<void>();
     let first = true;
@@ -195,8 +192,7 @@ describe("many pods at once", () => {
 
   it("are answered beside one whose devices are not as they should be", async () => {
     const { server, kubelet } = await connected();
-    server.refuse = (method) =>
-      method === "Get" ? { code: grpc.status.UNIMPLEMENTED, details: "" } : undefined;
+    server.refuse = (method) => (method === "Get" ? { code: status.UNIMPLEMENTED, details: "" } : undefined);
     server.pods = [pod("bad", "x".repeat(300)), pod("web", "1")];
     const [bad, good] = await Promise.allSettled([
       kubelet.devicesOf(reference("bad")),
@@ -212,7 +208,7 @@ describe("many pods at once", () => {
   it("are asked for again where the kubelet has too many questions", async () => {
     const { server, kubelet } = await connected();
     server.refuse = (_method, count) =>
-      count <= 3 ? { code: grpc.status.RESOURCE_EXHAUSTED, details: "rejected by rate limit" } : undefined;
+      count <= 3 ? { code: status.RESOURCE_EXHAUSTED, details: "rejected by rate limit" } : undefined;
     server.pods = [pod("web", "1")];
     expect(await kubelet.devicesOf(reference("web"))).toEqual(devicesOf("1"));
     expect(server.calls).toHaveLength(4);
@@ -222,7 +218,7 @@ describe("many pods at once", () => {
 describe("a kubelet that fails", () => {
   it("and rejects every question is given up at the deadline", async () => {
     const { server, kubelet } = await connected({ deadlineMs: 300 });
-    server.refuse = () => ({ code: grpc.status.RESOURCE_EXHAUSTED, details: "rejected by rate limit" });
+    server.refuse = () => ({ code: status.RESOURCE_EXHAUSTED, details: "rejected by rate limit" });
     await expect(kubelet.devicesOf(reference("web"))).rejects.toThrow(
       /kubelet\.sock( \(Get\): 8 RESOURCE_EXHAUSTED: rejected by rate limit|: no answer within 0\.3 s)/,
     );
