@@ -11,7 +11,7 @@ import type { Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
 import { freeNetworks, selection } from "./networks.ts";
 import { type AttachRow, interleave, podsBefore, rows, warmUps } from "./rounds.ts";
-import { multusWasm, type Subject } from "./subjects.ts";
+import { delegatesAlone, multusWasm, type Subject } from "./subjects.ts";
 
 const resourceName = "example.com/vf";
 /** With the cluster network, which has no device. */
@@ -73,6 +73,9 @@ export async function benchDevices(rounds: number, progress: Progress): Promise<
       const pod = await node.pod(podName(prefix, count), selection(networks));
       subjects.push(multusWasm({ node, runner, pod }, name, networks, "request"));
     }
+    const pod = await node.pod(podName("alone", count));
+    // Their time says how fast the machine is.
+    subjects.push(delegatesAlone({ node, runner, pod }, freeNetworks(count), node.binDir));
     // As part attach does: a file that has just changed is read again at every look.
     await sleep(500);
     if (result.length === 0) await interleave(subjects, Math.ceil(podsBefore / subjects.length), () => {});
@@ -81,7 +84,10 @@ export async function benchDevices(rounds: number, progress: Progress): Promise<
       done += 1;
       progress(`devices, ${count - 1} network${count === 2 ? "" : "s"}`, done / (rounds + warmUps));
     });
-    result.push(...rows("free", count, series));
+    const [plain, vf, alone] = series;
+    if (plain === undefined || vf === undefined || alone === undefined)
+      throw new Error("a subject is missing");
+    result.push(...rows("free", count, [plain, vf]), ...rows("free", count, [alone]));
   }
   return result;
 }

@@ -97,6 +97,9 @@ const cost = (outcomes: readonly RunOutcome[]): Cost => ({
   cpu: outcomes.reduce((sum, outcome) => sum + outcome.cpuMilliseconds, 0),
 });
 
+/** The subject that others are compared with, in rows. */
+export const aloneName = "delegates alone";
+
 /** The delegates, one after the other, each with exactly the stdin that it needs: the least that any multus can take. */
 export function delegatesAlone(site: Site, networks: readonly BenchNetwork[], directory: string): Subject {
   const results = new Map<string, unknown>();
@@ -109,7 +112,7 @@ export function delegatesAlone(site: Site, networks: readonly BenchNetwork[], di
       Buffer.from(JSON.stringify({ ...network.config, ...extra })),
     );
   return {
-    name: "delegates alone",
+    name: aloneName,
     async add(containerId) {
       const outcomes: RunOutcome[] = [];
       for (const [index, network] of networks.entries()) {
