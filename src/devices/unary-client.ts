@@ -3,7 +3,7 @@
  * of the time that the gRPC library's takes, and a daemon has no other library for it in memory.
  */
 
-import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from "node:http2";
+import type { ClientHttp2Session, IncomingHttpHeaders } from "node:http2";
 import { connect as connectSocket } from "node:net";
 import { errorText } from "../log/error-text.ts";
 
@@ -40,6 +40,8 @@ export class GrpcError extends Error {
   }
 }
 
+/** HTTP/2's error code CANCEL (RFC 9113, section 7). */
+const cancelled = 8;
 /** Of a message: a byte that says whether it is compressed, and its length, big-endian. */
 const prefixBytes = 5;
 
@@ -53,7 +55,8 @@ export class UnaryClient {
   /** Connects. @param socket path @param mostBytes of an answer's message */
   constructor(socket: string, mostBytes: number) {
     this.#mostBytes = mostBytes;
-    this.#session = connect("http://localhost", {
+    // Loaded here: a bundle's start would pay for an import, on each node without devices too.
+    this.#session = process.getBuiltinModule("node:http2").connect("http://localhost", {
       createConnection: () => connectSocket(socket),
       settings: { enablePush: false },
     });
@@ -88,7 +91,7 @@ export class UnaryClient {
     if (this.#calls++ === 0) session.ref();
     const end = (error: GrpcError) => {
       reject(error);
-      stream.close(constants.NGHTTP2_CANCEL);
+      stream.close(cancelled);
     };
     const timer = setTimeout(
       () => end(new GrpcError(status.DEADLINE_EXCEEDED, "deadline exceeded")),
