@@ -14,6 +14,7 @@ import {
   runStep,
   socketDir,
   withDaemonLog,
+  withoutKubelet,
 } from "../golden/whole-path.ts";
 import { ApiServer } from "../support/cluster/api-server.ts";
 import { FaultProxy } from "../support/cluster/fault-proxy.ts";
@@ -68,8 +69,10 @@ function expectedRequests(golden: GoldenCase, index: number, sendsAnnotations: b
     kubeconfigOf(golden) !== undefined &&
     !hasPlan(golden, index) &&
     expectation(golden, index).calls.length > 0;
+  // The whole pod says which ResourceClaims it has, before its devices are said to be unknown.
+  const asksForClaims = news.some((event) => event.startsWith("Warning DeviceNotAssigned"));
   return [
-    ...(asksForPod ? [`GET ${podPath}`] : []),
+    ...(asksForPod || asksForClaims ? [`GET ${podPath}`] : []),
     ...(isNewStatus ? [`PATCH ${podPath}/status`] : []),
     ...news.map(() => `POST /apis/events.k8s.io/v1/namespaces/${namespace}/events`),
   ];
@@ -139,6 +142,7 @@ describe.each(ways)("$about", ({ where }) => {
       host.root,
       {
         socketDir: socketDir(host),
+        ...withoutKubelet(host.root),
         logLevel: "debug",
         ...(hasCluster && isDaemonsOwn ? { kubeconfig } : {}),
       },

@@ -220,6 +220,15 @@ function isAnotherDel(before: Step | undefined, step: Step): boolean {
   return isDel && before.exit !== 0 && before.given.env.CNI_NETNS !== step.given.env.CNI_NETNS;
 }
 
+/** Keys of a daemon's configuration: the recorded hosts had no kubelet. @param directory of the test */
+export function withoutKubelet(directory: string) {
+  return {
+    podResourcesSocket: join(directory, "none.sock"),
+    devicePluginsDir: join(directory, "none"),
+    deviceInfoDir: join(directory, "devinfo"),
+  };
+}
+
 /** One daemon for many cases, one after the other: to start one takes longer than most cases do. Each case has directories of its own, and finds nothing of the one before. */
 export class DaemonForCases implements AsyncDisposable {
   readonly #scratch = new ScratchDirectory("golden-daemon");
@@ -228,10 +237,7 @@ export class DaemonForCases implements AsyncDisposable {
   readonly #daemon = new Daemon(this.#scratch.path, {
     socketDir: this.#socketDir,
     nadDir: this.#nadDir,
-    // The recorded hosts had no kubelet.
-    podResourcesSocket: join(this.#scratch.path, "none.sock"),
-    devicePluginsDir: join(this.#scratch.path, "none"),
-    deviceInfoDir: join(this.#scratch.path, "devinfo"),
+    ...withoutKubelet(this.#scratch.path),
     logLevel: "debug",
   });
   #saidBefore = 0;
