@@ -68,11 +68,15 @@ async function withDevices(
   const wishes = found.flatMap(({ name: network, wantedResource: resourceName, request }) =>
     resourceName === undefined ? [] : [{ network, resourceName, deviceId: request.deviceID }],
   );
-  const assigned = assignDevices === undefined || wishes.length === 0 ? [] : await assignDevices(wishes);
+  // Most pods: the plan is counted already.
+  if (assignDevices === undefined || wishes.length === 0) return found.map(withoutWish);
+  const assigned = await assignDevices(wishes);
   const size = new PlanSize();
   const delegates: Delegate[] = [];
   let next = 0;
-  for (const { where, wantedResource, ...delegate } of found) {
+  for (const one of found) {
+    const { where, wantedResource } = one;
+    const delegate = withoutWish(one);
     const deviceID = wantedResource === undefined ? undefined : assigned[next++];
     const { length } = delegate.network.bytes;
     const added =
@@ -86,6 +90,10 @@ async function withDevices(
     delegates.push(added ?? size.add(delegate));
   }
   return delegates;
+}
+
+function withoutWish({ where: _where, wantedResource: _wanted, ...delegate }: FoundDelegate): Delegate {
+  return delegate;
 }
 
 /** @throws {CniError} 7 where Multus is one of its plugins, or what is none */
