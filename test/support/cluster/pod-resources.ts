@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { entryOf } from "../../../src/base/map-entry.ts";
 import { GrpcClient, grpcService } from "../grpc-service.ts";
 
-const service = grpcService(join(import.meta.dirname, "pod-resources.proto"), "v1.PodResourcesLister");
+const service = grpcService(join(import.meta.dirname, "..", "pod-resources.proto"), "v1.PodResourcesLister");
 
 /** One device of one NUMA node; a device of several nodes is there once for each. */
 export interface ContainerDevices {
