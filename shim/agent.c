@@ -57,7 +57,7 @@ static int carry_out(int fd, const char *path, const char *root, bool plays_runt
 
 int agent_run(const struct program *program, int count, char **arguments) {
   const char *path = NULL, *root = NULL, *number = "0";
-  /* What it runs is no delegate, and may be this file. */
+  /* The programs that it runs are no delegates, and may be this file. */
   bool plays_runtime = false;
   uint32_t fd;
   const struct option options[] = {{"--path", &path, NULL}, {"--chroot", &root, NULL}, {"--fd", &number, NULL}, {"--as-runtime", NULL, &plays_runtime}, {0}};

@@ -5,7 +5,7 @@
 
 enum { DEFAULT_ROUTE_MAX_GATEWAYS = 16 };
 
-/* What to replace, and by which; the texts have no zero byte. */
+/* The routes to replace, and the new ones; the texts have no zero byte. */
 struct default_route {
   struct bytes netns;
   struct bytes if_name;

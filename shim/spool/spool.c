@@ -1,4 +1,4 @@
-/* What becomes of a DEL that no daemon has answered, or that fails again and again (docs/wire.md, "DELs while no daemon is there"). */
+/* Records a DEL that no daemon has answered, or that fails again and again (docs/wire.md, "DELs while no daemon is there"). */
 #include "spool/spool.h"
 
 #include <errno.h>
@@ -62,7 +62,7 @@ static int open_recording(int directory, struct buffer *problem) {
   }
 }
 
-/* What is in the directory. */
+/* The content of the directory. */
 struct survey {
   size_t files;
   uint64_t bytes;
@@ -118,7 +118,7 @@ static bool record(int directory, int fd, const struct request *request, unsigne
   if (!look_around(directory, request, &survey)) return fails(problem, "cannot read the directory");
   bool recorded = false;
   if (survey.is_covered) {
-    /* Whoever recorded it may have been killed before it was sure to stay. */
+    /* The shim that recorded it may have been killed before it was sure to stay. */
     recorded = fsync(directory) == 0 || fails(problem, "cannot sync the directory");
   } else {
     struct buffer content = {0}, name = {0};

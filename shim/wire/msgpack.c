@@ -13,7 +13,7 @@ static bool take_integer(struct bytes *input, size_t width, uint64_t *number) {
 
 enum { HEAD_NEVER_USED = 0xc1, HEAD_INT_8 = 0xd0, HEAD_INT_64 = 0xd3 };
 
-/* What follows the heads from 0xc0 to 0xdf: a number of `width` bytes, and content, whose length is that number (if there is one) and `more`. */
+/* The bytes that follow the heads from 0xc0 to 0xdf: a number of `width` bytes, and content, whose length is that number (if there is one) and `more`. */
 static const struct {
   enum msgpack_kind kind;
   uint8_t width;

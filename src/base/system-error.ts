@@ -11,7 +11,7 @@ export function isMissingFile(error: unknown): boolean {
   return systemErrorCode(error) === "ENOENT";
 }
 
-/** What `work` gives; undefined where the file system answers that there is no such file. @throws other errors of `work` */
+/** The value of `work`; undefined where the file system answers that there is no such file. @throws other errors of `work` */
 export function ifThere<Value>(work: () => Value): Value | undefined {
   try {
     return work();

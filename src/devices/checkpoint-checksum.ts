@@ -7,7 +7,7 @@ const fnvOffset = 0x811c9dc5;
 const fnvPrime = 0x01000193;
 const blank = 0x20;
 const zero = 0x30;
-/** What spew writes for a nil slice or map, which JSON has as null. */
+/** The text that spew writes for a nil slice or map, which JSON has as null. */
 const nil = "<nil>";
 
 /**

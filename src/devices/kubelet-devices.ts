@@ -22,7 +22,7 @@ export interface KubeletPaths {
   readonly checkpoint: string;
 }
 
-/** What the kubelet says of a pod. */
+/** The kubelet's account of a pod. */
 export interface KubeletAnswer {
   /** In the pod's order; undefined: it does not know the pod. */
   readonly devices: readonly ContainerDevices[] | undefined;

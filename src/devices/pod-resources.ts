@@ -76,7 +76,7 @@ export class PodResources {
     const answer = Promise.withResolvers<readonly ContainerDevices[] | undefined>();
     this.#waiting.push({ pod, deadline: performance.now() + limitMs, answer });
     if (!this.#isAsking) void this.#askAll();
-    // What it is asked together with may have more time.
+    // Questions that it is asked together with may have more time.
     const tooLate = setTimeout(() => answer.reject(noAnswer(socket, limitMs)), limitMs);
     try {
       return await answer.promise;

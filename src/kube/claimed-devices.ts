@@ -94,7 +94,7 @@ export class ClaimedDevices implements ClaimSource {
   }
 
   /**
-   * What the drivers publish of devices that a node has given to its pods, whichever pods those are.
+   * The drivers' attributes of devices that a node has given to its pods, whichever pods those are.
    * @returns by deviceKey; one may be missing that is not the node's alone, and so is not for CNI
    * @throws {CniError} 11 where the API does not answer, or does not know DRA {@link InputError} where an object is not as it should be
    */
@@ -188,7 +188,7 @@ export class ClaimedDevices implements ClaimSource {
     );
   }
 
-  /** What the drivers of devices publish of them on a node. @param turnOf whose turns it takes */
+  /** The drivers' attributes of devices on a node. @param turnOf whose turns it takes */
   async #published(
     turnOf: string,
     nodeName: string,

@@ -23,7 +23,7 @@ const longestAttribute = 256;
 /** A device of an allocation, as far as it identifies one. */
 export type DeviceName = Pick<Allocation, "driver" | "pool" | "device">;
 
-/** What a driver publishes of a device; undefined for an attribute that it does not have. */
+/** A driver's attributes of a device; undefined for an attribute that it does not have. */
 export interface PublishedDevice {
   readonly deviceId: string | undefined;
   readonly resourceName: string | undefined;

@@ -45,7 +45,7 @@ export interface ClusterNetwork {
   readonly network: NetworkConfigList;
 }
 
-/** What a runtime reads. */
+/** The content of the runtime's file. */
 export interface RuntimeConfig {
   /** 00-multus.conf or 00-multus.conflist, where it was made here. */
   readonly fileName: string;

@@ -1,4 +1,4 @@
-/** What a benchmark measures: pods that are started and stopped, and how the times of one come about. */
+/** The measured quantities of a benchmark: pods that are started and stopped, and how the times of one come about. */
 
 import type { RequestTiming } from "../../socket/status.ts";
 

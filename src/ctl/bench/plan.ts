@@ -1,4 +1,4 @@
-/** What a benchmark is going to do: checked options, and their description. */
+/** The plan of a benchmark: checked options, and their description. */
 
 import type { NetworkOptions } from "../scratch/networks.ts";
 import { count } from "../text/quantities.ts";
@@ -69,7 +69,7 @@ export function subjectsOf({ site, peers }: BenchPlan): number {
   return 1 + peers.length + (site.through === "plugin" && site.withoutMultus ? 1 : 0);
 }
 
-/** What a plan does, line by line, for `--dry-run`. @param selection of the pods */
+/** Describes a plan, line by line, for `--dry-run`. @param selection of the pods */
 export function describePlan(plan: BenchPlan, selection: string): string[] {
   const { site, peers, levels, rounds, warmUps, limitMinutes, devices, podNamespace } = plan;
   const compared = [

@@ -18,7 +18,7 @@ export const reportForm = 1;
 /** `complete`, or why it ended before that. */
 export type BenchState = "complete" | "interrupted" | "out-of-time" | "failed";
 
-/** What was measured, and with what. */
+/** The measurement, and the machine and programs of it. */
 export interface BenchSetting {
   /** `plugin`: our plugin alone, on scratch pods. `runtime`: the node's container runtime. */
   readonly through: "plugin" | "runtime";
@@ -102,7 +102,7 @@ export interface BenchReport {
   /** Measured as a whole. */
   readonly rounds: number;
   readonly levels: readonly LevelReport[];
-  /** What the benchmark could not remove. */
+  /** Remains that the benchmark could not remove. */
   readonly left: readonly string[];
   /** All measurements: by number of pods and subject the rounds, of each the ADD and the DEL of its pods. */
   readonly samples: readonly {

@@ -3,7 +3,7 @@
 import type { Subject } from "./measurement.ts";
 
 export interface BenchSite {
-  /** What is compared; ours is first. */
+  /** The compared subjects; ours is first. */
   readonly subjects: readonly Subject[];
   /** The annotation of the pods. */
   readonly selection: string;

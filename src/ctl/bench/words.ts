@@ -42,7 +42,7 @@ export function endText({ state, reason, rounds, setting }: BenchReport): string
   }
 }
 
-/** What was measured, in one line. */
+/** The measurement in one line. */
 export function settingText({ setting, rounds }: BenchReport): string {
   const { through, runtime, networks, warmUps } = setting;
   const how = through === "plugin" ? "the plugin alone, on scratch pods" : `pod sandboxes of ${runtime}`;

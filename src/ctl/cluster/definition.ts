@@ -52,7 +52,7 @@ export function checkDefinition(object: JsonObject, context: CheckContext): Chec
 /** Plugins that do nothing without a device: `deviceID` or `pciBusID` of their configuration. */
 const devicePlugins = ["sriov", "ib-sriov", "accelerated-bridge"];
 
-/** What a definition says of devices. @param annotations of the object, anything */
+/** Findings about the devices of a definition. @param annotations of the object, anything */
 function deviceFindings(
   subject: Parameters<typeof findingAbout>[0],
   annotations: unknown,

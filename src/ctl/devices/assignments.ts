@@ -33,7 +33,7 @@ export interface DeviceRow {
   readonly why: string;
 }
 
-/** What a driver publishes of a device of a claim: its names for CNI, that it has none, or undefined where that is not known. */
+/** A driver's attributes of a device of a claim: its names for CNI, that it has none, or undefined where that is not known. */
 export type ClaimNames = (
   device: ClaimedDevice,
 ) => { readonly resource: string; readonly device: string } | "none" | undefined;
@@ -66,7 +66,7 @@ export function assignmentsOf(
 class Join {
   readonly #inventory: NodeInventory;
   readonly #given: GivenDevices;
-  /** What the kubelet has not given to its pod. */
+  /** Devices of attachments that the kubelet has not given to the pod. */
   readonly #notGiven: OpenRow[] = [];
 
   constructor(inventory: NodeInventory, attachments: readonly Attachment[], namesOf: ClaimNames) {

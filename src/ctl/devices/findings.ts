@@ -1,4 +1,4 @@
-/** What multusctl devices has to say of a node's devices beside its tables. */
+/** Findings of multusctl devices about a node's devices, beside its tables. */
 
 import type { NodeInventory } from "../../devices/node-inventory.ts";
 import { bounded, escapeUnprintable } from "../../log/quoted.ts";

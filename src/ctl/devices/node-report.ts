@@ -1,4 +1,4 @@
-/** What multusctl devices reports of a node: asks the kubelet, reads the cache and, for claims, the cluster. */
+/** Makes the report of multusctl devices about a node: asks the kubelet, reads the cache and, for claims, the cluster. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { ExpectedError } from "../../base/input-error.ts";

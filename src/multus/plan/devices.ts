@@ -49,7 +49,7 @@ export interface ContainerDevices {
   readonly ids: readonly string[];
 }
 
-/** What a cluster's API knows of a pod's devices: allocations of DRA drivers (resource.k8s.io), and the order of its containers. */
+/** The devices of a pod as a cluster's API has them: allocations of DRA drivers (resource.k8s.io), and the order of its containers. */
 export interface ClaimSource {
   /**
    * Names of the pod's containers in the order in which the kubelet reports their devices: restartable init containers, then containers.

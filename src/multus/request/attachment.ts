@@ -20,7 +20,7 @@ export interface Attachment {
   readonly request: AttachmentRequest;
   /** Its place among the pod's networks; undefined where that is not known. */
   readonly place?: number | undefined;
-  /** What the result cache has of its ADD; undefined: nothing, or it is being ADDed. */
+  /** The result cache's entry of its ADD; undefined: there is none, or it is being ADDed. */
   readonly cached?: CachedAttachment | undefined;
   /** Nothing on disk says that it was ever attached: it is what the pod would get today. */
   readonly isGuessed?: true;

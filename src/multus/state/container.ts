@@ -1,4 +1,4 @@
-/** What a container has on disk: its plan joined with the result cache. */
+/** The state of a container on disk: its plan joined with the result cache. */
 
 import type { AttachmentKey, CachedAttachment } from "../../cni/cache.ts";
 import { KernelError, type Kernels } from "../../kernels/index.ts";
@@ -18,7 +18,7 @@ export interface ContainerAttachment<Cached = CachedAttachment> {
   readonly plugins: readonly string[];
   /** The plan's entry and its place; undefined: only the result cache has the attachment. */
   readonly planned: { readonly entry: PlanEntry; readonly place: number } | undefined;
-  /** What the result cache has of it, read when it is asked for first; undefined: nothing. */
+  /** The result cache's entry, read when it is asked for first; undefined: there is none. */
   readonly cached: Cached | undefined;
 }
 

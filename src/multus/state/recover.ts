@@ -124,7 +124,7 @@ function usable(
   });
 }
 
-/** What is known of the pod: its annotations, and its object in the cluster. */
+/** Facts about the pod: its annotations, and its object in the cluster. */
 interface KnownPod {
   readonly annotations: RecoverOptions["annotations"];
   readonly podObject: PodReference | undefined;

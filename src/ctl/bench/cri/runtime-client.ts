@@ -81,7 +81,7 @@ export class RuntimeClient {
     return { program: `${textOf(answer, "runtimeName")} ${textOf(answer, "runtimeVersion")}`.trim() };
   }
 
-  /** What keeps the runtime from starting pods. @throws {UserError} */
+  /** The reason why the runtime cannot start pods. @throws {UserError} */
   async problems(): Promise<RuntimeProblem[]> {
     const answer = await this.#call("Status", {}, shortDeadline);
     const status = memberOf(answer, "status");

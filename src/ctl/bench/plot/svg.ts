@@ -1,4 +1,4 @@
-/** What all plots share: text that is safe in markup, axes, legends. */
+/** Parts of all plots: text that is safe in markup, axes, legends. */
 
 /** Characters that end text in markup. */
 const markup = /[&<>"'`]/g;
