@@ -60,6 +60,15 @@ export class AgentExecutor implements Executor {
     return this.#order(this.#anyPath, true, (executor) => executor.setDefaultRoutes(...order));
   }
 
+  /** A client without a shim has its plugins run: an order that may be half done with an agent that was killed could not be given to another one. */
+  async attachLinks(): Promise<never> {
+    throw new ExecutorError("unsuited", "an agent makes no links");
+  }
+
+  async detachLinks(): Promise<never> {
+    throw new ExecutorError("unsuited", "an agent removes no links");
+  }
+
   get #anyPath(): string {
     return this.#agents.anyPath ?? this.#request.path;
   }

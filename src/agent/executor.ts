@@ -53,6 +53,8 @@ export type ExecutorErrorCode =
   | "not-found"
   | "refused"
   | "link-exists"
+  /** Links that the other end cannot make or remove by itself, as something is not as expected: nothing is done, the plugins have to be run. */
+  | "unsuited"
   | "netns"
   | "spawn"
   | "timeout"
@@ -91,6 +93,111 @@ export interface LinkState {
   readonly absent: readonly string[];
 }
 
+/** Addresses of a network are bytes in network order, 4 or 16 of them; a prefix is its length in bits. */
+
+/** A range of host-local: its addresses, both ends included, without the gateway. */
+export interface AddressRange {
+  readonly first: Uint8Array;
+  readonly last: Uint8Array;
+  readonly gateway?: Uint8Array | undefined;
+  readonly prefix: number;
+}
+
+/** A range set of host-local, which gives one address. */
+export interface AddressSet {
+  /** This address and no other one. */
+  readonly requested?: Uint8Array | undefined;
+  /** At most mostRanges. */
+  readonly ranges: readonly AddressRange[];
+}
+
+export interface LinkAddress {
+  readonly address: Uint8Array;
+  readonly prefix: number;
+  readonly gateway?: Uint8Array | undefined;
+}
+
+export interface LinkRoute {
+  readonly destination: Uint8Array;
+  readonly prefix: number;
+  /** undefined: the first gateway of that family, if the link's addresses have one. */
+  readonly gateway?: Uint8Array | undefined;
+  /** undefined: as the kernel has it. */
+  readonly metric?: number | undefined;
+}
+
+export type LinkKind = "bridge" | "macvlan";
+
+/** An interface that the other end makes as the plugin of that name would, with host-local or static (docs/wire.md, ATTACH_LINKS). */
+export interface NativeLink {
+  readonly ifName: string;
+  readonly kind: LinkKind;
+  /** The bridge; the master of a macvlan. */
+  readonly parent: string;
+  /** 6 bytes. */
+  readonly mac?: Uint8Array | undefined;
+  /** Bytes; 0: as the plugin does without `mtu`. */
+  readonly mtu: number;
+  /** Of a macvlan: MACVLAN_MODE_* of the kernel; else 0. */
+  readonly mode: number;
+  /** Of a macvlan: `bcqueuelen`, 0: none. */
+  readonly queueLength: number;
+  /** The following ones of a bridge only. */
+  readonly hairpin: boolean;
+  readonly isolated: boolean;
+  readonly promiscuous: boolean;
+  readonly detectDuplicates: boolean;
+  readonly isGateway: boolean;
+  /** Of host-local's address files for this network, absolute; undefined without `sets`. */
+  readonly directory?: string | undefined;
+  /** Range sets of host-local in their order, at most mostSets. */
+  readonly sets: readonly AddressSet[];
+  /** Addresses of static, at most mostAddressesOfLink. Without `sets` and `addresses`, the link is only set up. */
+  readonly addresses: readonly LinkAddress[];
+  /** At most mostRoutes. */
+  readonly routes: readonly LinkRoute[];
+}
+
+/** A plugin whose work is done natively, only if its file is in this state. */
+export interface PluginFile {
+  /** File name of the plugin, without a slash. */
+  readonly plugin: string;
+  /** Colon separated directories to search. */
+  readonly path: string;
+  /** As in an outcome. */
+  readonly fileState: string;
+}
+
+/** An interface that was made. */
+export interface MadeLink {
+  readonly mac: Uint8Array;
+  /** Of its sets in their order, then its own `addresses`. */
+  readonly addresses: readonly LinkAddress[];
+  /** How long it took. */
+  readonly milliseconds: number;
+  /** Of a bridge: the other end of the veth pair, and its MAC address; "" and empty for a macvlan. */
+  readonly hostName: string;
+  readonly hostMac: Uint8Array;
+  /** MAC address of the bridge; empty for a macvlan. */
+  readonly parentMac: Uint8Array;
+}
+
+/** An interface to be removed. */
+export interface DetachedLink {
+  readonly ifName: string;
+  readonly kind: LinkKind;
+  /** Of its ADD's result. */
+  readonly mac?: Uint8Array | undefined;
+  /** Of host-local's address files for this network, absolute. */
+  readonly directory?: string | undefined;
+}
+
+/** Bounds of ATTACH_LINKS and DETACH_LINKS: links of an order, range sets of a link, ranges of a set, routes of a link (docs/wire.md). */
+export const mostNativeLinks = 64;
+export const mostSets = 16;
+export const mostRanges = 16;
+export const mostRoutes = 256;
+
 /** Links that are asked about in one order, and addresses of each of them (docs/wire.md, LINK_STATES). */
 export const mostLinks = 1024;
 export const mostAddressesOfLink = 64;
@@ -114,4 +221,24 @@ export interface Executor {
     clear: readonly (4 | 6)[],
     gateways: readonly string[],
   ): Promise<void>;
+  /**
+   * Makes interfaces in the namespace at path `netns` as their plugins would, in one order: all of them, or none.
+   * @param plugins whose files have to be in these states
+   * @param links at most mostNativeLinks, of different names
+   * @returns what was made, in the same order
+   * @throws {ExecutorError} "unsuited": something is not as expected, and the plugins have to be run; "link-exists": one of the names is taken. Nothing is left in either case, nor with any
+   * other code but "gone" and "timeout"
+   */
+  attachLinks(
+    netns: string,
+    plugins: readonly PluginFile[],
+    links: readonly NativeLink[],
+  ): Promise<readonly MadeLink[]>;
+  /**
+   * Removes interfaces in the namespace at path `netns`, then the container's address files for them, in one order. What is not there is no error.
+   * @param netns "": only the files
+   * @param links at most mostNativeLinks
+   * @throws {ExecutorError} "unsuited": an interface of such a name is of another kind; nothing was removed
+   */
+  detachLinks(netns: string, links: readonly DetachedLink[]): Promise<void>;
 }

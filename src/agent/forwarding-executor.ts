@@ -1,6 +1,6 @@
 /** An Executor that hands its orders on, for one that changes or watches some of them. */
 
-import type { Executor, ExpectedLink, LinkState, PluginOutcome, PluginRun } from "./executor.ts";
+import type { Executor, ExpectedLink, LinkState, MadeLink, PluginOutcome, PluginRun } from "./executor.ts";
 
 export class ForwardingExecutor implements Executor {
   protected readonly next: Executor;
@@ -24,5 +24,13 @@ export class ForwardingExecutor implements Executor {
 
   setDefaultRoutes(...order: Parameters<Executor["setDefaultRoutes"]>): Promise<void> {
     return this.next.setDefaultRoutes(...order);
+  }
+
+  attachLinks(...order: Parameters<Executor["attachLinks"]>): Promise<readonly MadeLink[]> {
+    return this.next.attachLinks(...order);
+  }
+
+  detachLinks(...order: Parameters<Executor["detachLinks"]>): Promise<void> {
+    return this.next.detachLinks(...order);
   }
 }

@@ -17,6 +17,8 @@ export const FrameType = {
   linkExists: 17,
   defaultRoute: 18,
   linkStates: 19,
+  attachLinks: 20,
+  detachLinks: 21,
 } as const;
 
 /** Of a frame's type and id. */

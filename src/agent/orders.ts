@@ -118,7 +118,16 @@ export class Orders {
 }
 
 /** Errors of the wire's table; what a newer shim may say beyond them is a plain failure. */
-const wireErrors = ["not-found", "refused", "link-exists", "netns", "spawn", "timeout", "too-large"] as const;
+const wireErrors = [
+  "not-found",
+  "refused",
+  "link-exists",
+  "unsuited",
+  "netns",
+  "spawn",
+  "timeout",
+  "too-large",
+] as const;
 
 /** @throws {FrameError} */
 function executorError(answer: Fields): ExecutorError {

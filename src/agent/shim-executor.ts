@@ -1,16 +1,21 @@
 /** An Executor whose orders are carried out by a shim or an agent at the other end of a stream. */
 
 import {
+  type DetachedLink,
   type Executor,
   ExecutorError,
   type ExpectedLink,
+  type LinkAddress,
   type LinkState,
+  type MadeLink,
+  type NativeLink,
+  type PluginFile,
   type PluginOutcome,
   type PluginRun,
 } from "./executor.ts";
 import type { Fields } from "./frame-fields.ts";
 import { FrameError, FrameType } from "./frames.ts";
-import type { Orders } from "./orders.ts";
+import type { Order, Orders } from "./orders.ts";
 import { allowedPath } from "./plugin-variables.ts";
 
 /**
@@ -51,6 +56,52 @@ function readLinkStates(answer: Fields, links: readonly ExpectedLink[]): LinkSta
       );
     });
     return { exists: true, mac: state.bytes("mac"), absent };
+  });
+}
+
+/** @throws {FrameError} bytes of another length */
+function bytesOfLength(fields: Fields, name: string, lengths: readonly number[]): Uint8Array {
+  const bytes = fields.bytes(name);
+  if (lengths.includes(bytes.length)) return Uint8Array.from(bytes);
+  throw new FrameError(
+    "field",
+    `DONE of ATTACH_LINKS: field ${name} has ${bytes.length} bytes, not ${lengths.join(" or ")}`,
+  );
+}
+
+const addressLengths = [4, 16];
+const macLengths = [6];
+
+/** @throws {FrameError} */
+function readLinkAddress(fields: Fields): LinkAddress {
+  const address = bytesOfLength(fields, "address", addressLengths);
+  const prefix = fields.unsigned("prefix");
+  if (prefix > address.length * 8) {
+    throw new FrameError("field", `DONE of ATTACH_LINKS: a prefix of ${prefix} bits`);
+  }
+  const gateway = fields.has("gateway") ? bytesOfLength(fields, "gateway", [address.length]) : undefined;
+  return { address, prefix, gateway };
+}
+
+/** @throws {FrameError} an answer about other links */
+function readMadeLinks(answer: Fields, links: readonly NativeLink[]): MadeLink[] {
+  const made = answer.maps("links");
+  if (made.length !== links.length) {
+    throw new FrameError(
+      "field",
+      `DONE of ATTACH_LINKS tells of ${made.length} links, not of ${links.length}`,
+    );
+  }
+  return made.map((link, index) => {
+    const isBridge = links[index]?.kind === "bridge";
+    return {
+      mac: bytesOfLength(link, "mac", macLengths),
+      addresses: link.maps("addresses").map(readLinkAddress),
+      milliseconds: link.unsigned("micros") / 1000,
+      hostName: isBridge ? link.text("hostName") : "",
+      hostMac: isBridge ? bytesOfLength(link, "hostMac", macLengths) : nothing,
+      parentMac: isBridge ? bytesOfLength(link, "parentMac", macLengths) : nothing,
+    };
   });
 }
 
@@ -141,5 +192,39 @@ export class ShimExecutor implements Executor {
       patienceMs: shortOrderMs,
       read: () => undefined,
     });
+  }
+
+  attachLinks(
+    netns: string,
+    plugins: readonly PluginFile[],
+    links: readonly NativeLink[],
+  ): Promise<readonly MadeLink[]> {
+    return this.#issueNative({
+      type: FrameType.attachLinks,
+      name: "ATTACH_LINKS",
+      body: { netns, plugins, links },
+      patienceMs: shortOrderMs,
+      read: (answer) => readMadeLinks(answer, links),
+    });
+  }
+
+  detachLinks(netns: string, links: readonly DetachedLink[]): Promise<void> {
+    return this.#issueNative({
+      type: FrameType.detachLinks,
+      name: "DETACH_LINKS",
+      body: { netns, links },
+      patienceMs: shortOrderMs,
+      read: () => undefined,
+    });
+  }
+
+  /** For a shim from before these orders the plugins are run, as long as the node is upgraded. @throws {ExecutorError} */
+  async #issueNative<Answer>(order: Order<Answer>): Promise<Answer> {
+    try {
+      return await this.#orders.issue(order);
+    } catch (error) {
+      if (!isUnknownOrder(error)) throw error;
+      throw new ExecutorError("unsuited", `the shim does not know ${order.name}`);
+    }
   }
 }

@@ -30,6 +30,7 @@ const orderCodes: Record<ExecutorErrorCode, number> = {
   "not-found": CniErrorCode.invalidNetworkConfig,
   refused: CniErrorCode.invalidNetworkConfig,
   "link-exists": CniErrorCode.invalidEnvironment,
+  unsuited: CniErrorCode.internal,
   netns: CniErrorCode.invalidEnvironment,
   spawn: CniErrorCode.ioFailure,
   timeout: CniErrorCode.internal,

@@ -1,10 +1,14 @@
 /** An executor that runs no process: a test says what plugins answer, and what links are like. Executors that run processes are tested in test/shim. */
 
 import {
+  type DetachedLink,
   type Executor,
   ExecutorError,
   type ExpectedLink,
   type LinkState,
+  type MadeLink,
+  type NativeLink,
+  type PluginFile,
   type PluginOutcome,
   type PluginRun,
 } from "../../src/agent/executor.ts";
@@ -57,6 +61,13 @@ export class PretendedPlugins implements Executor {
   /** Links in the namespace. */
   readonly links = new Set<string>();
   behaviour: Behaviour = () => undefined;
+  /** Orders to make links, and to remove them. */
+  readonly attached: {
+    readonly netns: string;
+    readonly plugins: readonly PluginFile[];
+    readonly links: readonly NativeLink[];
+  }[] = [];
+  readonly detached: { readonly netns: string; readonly links: readonly DetachedLink[] }[] = [];
   /** Orders to look at links. */
   readonly looks: { readonly netns: string; readonly links: readonly ExpectedLink[] }[] = [];
   /** The links: as the usual results say, if a test says nothing else. */
@@ -118,6 +129,28 @@ export class PretendedPlugins implements Executor {
     gateways: readonly string[],
   ): Promise<void> {
     this.routes.push([ifName, clear, gateways]);
+  }
+
+  /** Every such order of a test that says nothing else is left to the plugins. */
+  attach = async (_links: readonly NativeLink[]): Promise<readonly MadeLink[]> => {
+    throw new ExecutorError("unsuited", "links of a test");
+  };
+  detach = async (_links: readonly DetachedLink[]): Promise<void> => {
+    throw new ExecutorError("unsuited", "links of a test");
+  };
+
+  async attachLinks(
+    netns: string,
+    plugins: readonly PluginFile[],
+    links: readonly NativeLink[],
+  ): Promise<readonly MadeLink[]> {
+    this.attached.push({ netns, plugins, links });
+    return this.attach(links);
+  }
+
+  async detachLinks(netns: string, links: readonly DetachedLink[]): Promise<void> {
+    this.detached.push({ netns, links });
+    return this.detach(links);
   }
 
   /** `COMMAND plugin ifName` of each call. */

@@ -32,4 +32,9 @@ export class RecordedExecutor extends ForwardingExecutor {
     const hasNetns = command === "DEL" && netns !== "";
     return this.next.runPlugin({ ...run, timeoutMs, ...(hasNetns ? { leftNetns: this.#identity } : {}) });
   }
+
+  /** Only a plugin is given a recorded namespace with the check whether it is still that one. */
+  override async detachLinks(): Promise<never> {
+    throw new ExecutorError("unsuited", "links of a recorded DEL are removed by plugins");
+  }
 }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { ExecutorError } from "../../../src/agent/executor.ts";
+import { ExecutorError, type NativeLink } from "../../../src/agent/executor.ts";
 import { FrameConnection } from "../../../src/agent/frame-connection.ts";
 import { type FrameError, FrameType } from "../../../src/agent/frames.ts";
 import { decodeExactMessagePack } from "../../../src/agent/messagepack.ts";
@@ -198,6 +198,108 @@ describe("an order", () => {
     expect(await failed).toMatchObject({
       code: "failed",
       message: expect.stringContaining("DONE of LINK_STATES"),
+    });
+    expect(malformed.map(({ code }) => code)).toEqual(["field"]);
+  });
+
+  const mac = Buffer.from("020000000001", "hex");
+  const plugins = [{ plugin: "bridge", path: "/opt/cni/bin", fileState: "1 2 3" }];
+  const native: readonly NativeLink[] = (["bridge", "macvlan"] as const).map((kind, index) => ({
+    ...{ ifName: `net${index}`, kind, parent: "br0", mtu: 0, mode: 0, queueLength: 0 },
+    ...{ hairpin: false, isolated: false, promiscuous: false, detectDuplicates: false, isGateway: true },
+    sets: [],
+    addresses: [{ address: Buffer.of(10, 0, 0, 2), prefix: 24 }],
+    routes: [],
+  }));
+  const address = { address: Buffer.of(10, 0, 0, 2), prefix: 24, gateway: Buffer.of(10, 0, 0, 1) };
+  const madeMacvlan = { mac, addresses: [], micros: 1000 };
+  const madeBridge = {
+    ...{ mac, addresses: [address], micros: 1500 },
+    ...{ hostName: "veth00000001", hostMac: mac, parentMac: mac },
+  };
+
+  test("to make links carries all of them, and tells what was made", async () => {
+    const made = executor.attachLinks("/n", plugins, native);
+    expect(await peer.next()).toMatchObject({
+      type: FrameType.attachLinks,
+      id: 1,
+      body: { netns: "/n", plugins, links: native.map(({ ifName, kind }) => ({ ifName, kind })) },
+    });
+    peer.send(FrameType.done, 1, { links: [madeBridge, madeMacvlan] });
+    const bytes = Uint8Array.from(mac);
+    expect(await made).toEqual([
+      {
+        mac: bytes,
+        addresses: [{ address: Uint8Array.of(10, 0, 0, 2), prefix: 24, gateway: Uint8Array.of(10, 0, 0, 1) }],
+        milliseconds: 1.5,
+        ...{ hostName: "veth00000001", hostMac: bytes, parentMac: bytes },
+      },
+      {
+        ...{ mac: bytes, addresses: [], milliseconds: 1 },
+        ...{ hostName: "", hostMac: new Uint8Array(), parentMac: new Uint8Array() },
+      },
+    ]);
+  });
+
+  test("to remove links carries all of them", async () => {
+    const links = [{ ifName: "net1", kind: "bridge" as const, mac, directory: "/var/lib/cni/networks/n" }];
+    const removed = executor.detachLinks("/n", links);
+    expect(await peer.next()).toEqual({
+      type: FrameType.detachLinks,
+      id: 1,
+      body: { netns: "/n", links },
+    });
+    peer.send(FrameType.done, 1, {});
+    expect(await removed).toBeUndefined();
+  });
+
+  test.each(["unsuited", "link-exists", "refused", "netns", "failed"])(
+    "to make or remove links that is answered with %s fails so",
+    async (error) => {
+      const failures = [executor.attachLinks("/n", plugins, native), executor.detachLinks("/n", [])].map(
+        failure,
+      );
+      for (const id of [1, 2]) {
+        await peer.next();
+        peer.send(FrameType.done, id, { error, message: "why" });
+      }
+      for (const failed of failures) expect(await failed).toMatchObject({ code: error, message: "why" });
+    },
+  );
+
+  test("to make or remove links is left to the plugins where the shim is older", async () => {
+    const failures = [executor.attachLinks("/n", plugins, native), executor.detachLinks("/n", [])].map(
+      failure,
+    );
+    for (const [id, type] of [
+      [1, 20],
+      [2, 21],
+    ] as const) {
+      await peer.next();
+      peer.send(FrameType.done, id, { error: "refused", message: `unknown order ${type}` });
+    }
+    for (const failed of failures) expect(await failed).toMatchObject({ code: "unsuited" });
+  });
+
+  test.each<{ about: string; links: readonly unknown[] }>([
+    { about: "too few links", links: [madeBridge] },
+    { about: "a MAC address of 5 bytes", links: [{ ...madeBridge, mac: mac.subarray(1) }, madeMacvlan] },
+    { about: "no name of the host's end", links: [madeMacvlan, madeMacvlan] },
+    ...[
+      { ...address, address: Buffer.of(10, 0, 0) },
+      { ...address, prefix: 33 },
+      { ...address, gateway: Buffer.alloc(16) },
+    ].map((wrong) => ({
+      about: `an address ${JSON.stringify(wrong)}`,
+      links: [madeBridge, { ...madeMacvlan, addresses: [wrong] }],
+    })),
+  ])("to make links whose answer has $about fails, and the stream with it", async ({ links }) => {
+    const failed = failure(executor.attachLinks("/n", plugins, native));
+    await peer.next();
+    peer.send(FrameType.done, 1, { links });
+    expect(await failed).toMatchObject({
+      code: "failed",
+      message: expect.stringContaining("DONE of ATTACH_LINKS"),
     });
     expect(malformed.map(({ code }) => code)).toEqual(["field"]);
   });

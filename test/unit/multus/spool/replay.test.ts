@@ -116,6 +116,8 @@ describe("recorded DELs", () => {
         linkExists: unused,
         linkStates: unused,
         setDefaultRoutes: unused,
+        attachLinks: unused,
+        detachLinks: unused,
       });
       const run = { plugin: "p", path: "/opt/cni/bin", stdin: Buffer.alloc(0), timeoutMs: 90_000 };
       await executor.runPlugin({ ...run, env: { CNI_COMMAND: "DEL", CNI_NETNS: netns } });
@@ -281,6 +283,8 @@ describe("recorded DELs", () => {
         linkExists: unused,
         linkStates: unused,
         setDefaultRoutes: unused,
+        attachLinks: unused,
+        detachLinks: unused,
       });
       const run = { plugin: "p", path: "/", env: { CNI_COMMAND: "DEL" }, stdin: Buffer.alloc(0) };
       await executor.runPlugin({ ...run, timeoutMs: 0 });
