@@ -265,3 +265,8 @@ bool permissions_link_states(const struct permissions *permissions, const struct
 bool permissions_default_route(const struct permissions *permissions, const struct default_route *order, struct buffer *problem) {
   return check_call(permissions, "ADD", problem) && check_look(permissions, order->netns, problem);
 }
+
+bool permissions_native_links(const struct permissions *permissions, const struct native_links *order, const char *command, struct buffer *problem) {
+  if (!is_call(permissions, command)) return refuse_foreign(permissions, "it", problem);
+  return order->netns.length == 0 || check_look(permissions, order->netns, problem);
+}

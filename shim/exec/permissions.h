@@ -3,6 +3,7 @@
 
 #include "exec/environment.h"
 #include "exec/plugin_path.h"
+#include "net/native_links.h"
 #include "wire/order.h"
 #include "wire/request.h"
 
@@ -45,3 +46,5 @@ bool permissions_exec(const struct permissions *permissions, const struct order_
 bool permissions_link(const struct permissions *permissions, const struct order_link *order, struct buffer *problem);
 bool permissions_link_states(const struct permissions *permissions, const struct link_states *order, struct buffer *problem);
 bool permissions_default_route(const struct permissions *permissions, const struct default_route *order, struct buffer *problem);
+/* ATTACH_LINKS belongs to an ADD, DETACH_LINKS to a DEL; neither to an agent. */
+bool permissions_native_links(const struct permissions *permissions, const struct native_links *order, const char *command, struct buffer *problem);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "exec/delegates.h"
+#include "exec/native_orders.h"
 #include "wire/done.h"
 #include "base/failure.h"
 
@@ -63,6 +64,12 @@ static const char *carry_out(struct delegates *delegates, const struct frame *fr
         if (error == NULL) done_link_states(connection, frame->id, &states);
       }
       link_states_free(&states);
+      break;
+    case FRAME_ATTACH_LINKS:
+      error = native_orders_attach(permissions, connection, frame, problem);
+      break;
+    case FRAME_DETACH_LINKS:
+      error = native_orders_detach(permissions, connection, frame, problem);
       break;
     default:
       buffer_print(problem, "unknown order %" PRIu64, frame->type);

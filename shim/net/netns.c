@@ -42,25 +42,32 @@ bool netns_is_own(const char *path) {
   return stat(path, &file) == 0 && stat_own(&own) && file_is_same(&file, &own);
 }
 
-int netns_socket(struct bytes netns, int family, int type, int protocol, struct buffer *problem) {
+int netns_own(void) { return own_netns; }
+
+int netns_enter(struct bytes netns, struct buffer *problem) {
   if (!netns_open_own(problem)) return -1;
   char *path = bytes_copy_text(netns);
-  const char *doing = "open";
-  int descriptor = -1;
   /* O_NONBLOCK: the path may be anything, and opening a FIFO would block. */
   int target = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (target >= 0) doing = "enter";
-  if (target >= 0 && setns(target, CLONE_NEWNET) == 0) {
-    doing = "open a socket in";
-    descriptor = socket(family, type | SOCK_CLOEXEC, protocol);
-    int error = errno;
-    /* A delegate started from a foreign namespace would do harm there, so the process ends instead. */
-    if (setns(own_netns, CLONE_NEWNET) != 0) fail_errno(CNI_INTERNAL, "cannot return to the plugin's own network namespace", errno);
-    errno = error;
-  }
-  if (descriptor < 0) (void)problem_say(problem, "cannot %s network namespace %s: %s", doing, path, strerror(errno));
-  file_close(&target);
+  const char *doing = target < 0 ? "open" : "enter";
+  if (target >= 0 && setns(target, CLONE_NEWNET) != 0) file_close(&target);
+  if (target < 0) (void)problem_say(problem, "cannot %s network namespace %s: %s", doing, path, strerror(errno));
   free(path);
+  return target;
+}
+
+void netns_leave(void) {
+  if (setns(own_netns, CLONE_NEWNET) != 0) fail_errno(CNI_INTERNAL, "cannot return to the plugin's own network namespace", errno);
+}
+
+int netns_socket(struct bytes netns, int family, int type, int protocol, struct buffer *problem) {
+  int target = netns_enter(netns, problem);
+  if (target < 0) return -1;
+  int descriptor = socket(family, type | SOCK_CLOEXEC, protocol);
+  int error = errno;
+  netns_leave();
+  file_close(&target);
+  if (descriptor < 0) (void)problem_say(problem, "cannot open a socket in network namespace %.*s: %s", BYTES_TEXT(netns), strerror(error));
   return descriptor;
 }
 

@@ -15,6 +15,15 @@ bool netns_is_own(const char *path);
  * Returns the socket, or -1 with the reason appended to `problem`. */
 int netns_socket(struct bytes netns, int family, int type, int protocol, struct buffer *problem);
 
+/* The descriptor of this process's own namespace, once netns_open_own() or one of the functions around it has succeeded. */
+int netns_own(void);
+
+/* Enters the namespace at path `netns`, and opens it. Returns its descriptor, or -1 with the reason appended to `problem`: the process is in its own then. */
+int netns_enter(struct bytes netns, struct buffer *problem);
+
+/* Returns to the process's own namespace. If it cannot, the process ends: a delegate started from a foreign namespace would do harm there. */
+void netns_leave(void);
+
 enum netns_use {
   /* There is no network namespace at this path (any more). */
   NETNS_GONE,

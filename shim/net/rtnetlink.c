@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -46,6 +47,20 @@ const char *rtnetlink_do(struct bytes netns, const char *about, struct bytes if_
   return error == 0 ? NULL : "failed";
 }
 
+int rtnetlink_open(struct rtnetlink *rtnetlink, uint32_t groups) {
+  struct sockaddr_nl own = {.nl_family = AF_NETLINK, .nl_groups = groups};
+  *rtnetlink = (struct rtnetlink){.doing = "preparing a netlink socket"};
+  rtnetlink->descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (rtnetlink->descriptor < 0) return errno;
+  int error = prepare(rtnetlink->descriptor);
+  return error == 0 && groups != 0 && bind(rtnetlink->descriptor, (struct sockaddr *)&own, sizeof own) != 0 ? errno : error;
+}
+
+void rtnetlink_close(struct rtnetlink *rtnetlink) {
+  file_close(&rtnetlink->descriptor);
+  buffer_free(&rtnetlink->explanation);
+}
+
 static void pad(struct buffer *message) {
   while (message->length % NLMSG_ALIGNTO != 0) buffer_append_byte(message, 0);
 }
@@ -63,6 +78,19 @@ void rtnetlink_attribute(struct buffer *message, uint16_t type, const void *data
   buffer_append(message, &attribute, sizeof attribute);
   buffer_append(message, data, length);
   pad(message);
+}
+
+size_t rtnetlink_nest(struct buffer *message, uint16_t type) {
+  size_t begin = message->length;
+  rtnetlink_attribute(message, type, NULL, 0);
+  return begin;
+}
+
+void rtnetlink_nest_end(struct buffer *message, size_t begin) {
+  struct rtattr attribute;
+  memcpy(&attribute, message->data + begin, sizeof attribute);
+  attribute.rta_len = (unsigned short)(message->length - begin);
+  memcpy(message->data + begin, &attribute, sizeof attribute);
 }
 
 void rtnetlink_end(struct buffer *message, uint16_t flags) {
@@ -152,6 +180,21 @@ bool rtnetlink_take_datagram(struct bytes datagram, rtnetlink_receive *receive, 
     bytes_skip(&datagram, NLMSG_ALIGN((size_t)header.nlmsg_len));
   }
   return false;
+}
+
+int rtnetlink_wait(struct rtnetlink *rtnetlink, int64_t until, rtnetlink_receive *receive, void *context) {
+  struct pollfd ready = {.fd = rtnetlink->descriptor, .events = POLLIN};
+  int count = poll(&ready, 1, clock_poll_timeout(clock_micros(), until));
+  if (count == 0 || (count < 0 && errno == EINTR)) return clock_micros() < until ? 0 : ETIMEDOUT;
+  if (count < 0) return errno;
+  struct buffer received = {0};
+  struct rtnetlink_answer ignored = {0};
+  buffer_reserve(&received, RECEIVE_BYTES);
+  ssize_t length = receive_datagram(rtnetlink->descriptor, &received);
+  int error = length < 0 ? errno : 0;
+  if (error == 0) (void)rtnetlink_take_datagram((struct bytes){received.data, (size_t)length}, receive, context, &rtnetlink->explanation, &ignored);
+  buffer_free(&received);
+  return error;
 }
 
 int rtnetlink_ask(struct rtnetlink *rtnetlink, struct buffer *message, rtnetlink_receive *receive, void *context) {

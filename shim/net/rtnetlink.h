@@ -25,14 +25,25 @@ typedef int rtnetlink_work(struct rtnetlink *rtnetlink, void *context);
  * `about` and `if_name` (which may be empty), the namespace, the step, and the reason. */
 const char *rtnetlink_do(struct bytes netns, const char *about, struct bytes if_name, rtnetlink_work *work, void *context, struct buffer *problem);
 
+/* Opens a socket in the namespace that the process is in, which gets events of these groups (RTMGRP_*), if any. 0 or an errno; to be closed in either case. */
+int rtnetlink_open(struct rtnetlink *rtnetlink, uint32_t groups);
+void rtnetlink_close(struct rtnetlink *rtnetlink);
+
 /* Starts a message in `message` with a fixed part of `size` bytes after the header. */
 void rtnetlink_begin(struct buffer *message, uint16_t type, uint16_t flags, const void *fixed, size_t size);
 void rtnetlink_attribute(struct buffer *message, uint16_t type, const void *data, size_t length);
+/* Starts an attribute that holds others. Returns what rtnetlink_nest_end() needs. */
+size_t rtnetlink_nest(struct buffer *message, uint16_t type);
+void rtnetlink_nest_end(struct buffer *message, size_t begin);
 /* Sets the length of the message, and adds flags. */
 void rtnetlink_end(struct buffer *message, uint16_t flags);
 
 /* Receives one message of an answer. */
 typedef void rtnetlink_receive(const struct nlmsghdr *header, struct bytes payload, void *context);
+
+/* Waits for events of the socket's groups until a moment; each message goes to `receive` (which may be NULL). 0: some came, ETIMEDOUT, or an errno; ENOBUFS: some
+ * are lost. */
+int rtnetlink_wait(struct rtnetlink *rtnetlink, int64_t until, rtnetlink_receive *receive, void *context);
 
 /* Sends the one message in `message` and reads everything that answers it; each message of the answer that is not an
  * acknowledgement goes to `receive` (which may be NULL). Returns 0 or the kernel's errno. EAGAIN: the dump was inconsistent and should be retried. */

@@ -60,6 +60,40 @@ void done_link_states(struct connection *connection, uint32_t id, const struct l
   frame_end(out, begin);
 }
 
+static void put_bytes(struct buffer *out, const char *key, const uint8_t *data, size_t length) {
+  msgpack_put_text(out, key);
+  msgpack_put_binary(out, (struct bytes){data, length});
+}
+
+static void put_made_link(struct buffer *out, const struct native_link *link) {
+  size_t count;
+  const struct native_address *made = native_addresses(&link->made_addresses, &count);
+  msgpack_put_map(out, link->is_bridge ? 6 : 3);
+  put_bytes(out, "mac", link->made_mac, sizeof link->made_mac);
+  msgpack_put_number(out, "micros", (uint64_t)link->micros);
+  msgpack_put_text(out, "addresses");
+  msgpack_put_array(out, (uint32_t)count);
+  for (size_t i = 0; i < count; i++) {
+    msgpack_put_map(out, made[i].gateway.length > 0 ? 3 : 2);
+    put_bytes(out, "address", made[i].address.bytes, made[i].address.length);
+    msgpack_put_number(out, "prefix", made[i].prefix);
+    if (made[i].gateway.length > 0) put_bytes(out, "gateway", made[i].gateway.bytes, made[i].gateway.length);
+  }
+  if (!link->is_bridge) return;
+  msgpack_put_pair(out, "hostName", link->host_name);
+  put_bytes(out, "hostMac", link->host_mac, sizeof link->host_mac);
+  put_bytes(out, "parentMac", link->parent_mac, sizeof link->parent_mac);
+}
+
+void done_attach_links(struct connection *connection, uint32_t id, const struct native_links *made) {
+  struct buffer *out = &connection->out;
+  size_t begin = frame_begin(out, FRAME_DONE, id, 1);
+  msgpack_put_text(out, "links");
+  msgpack_put_array(out, (uint32_t)made->count);
+  for (size_t i = 0; i < made->count; i++) put_made_link(out, &made->list[i]);
+  frame_end(out, begin);
+}
+
 void done_nothing_to_say(struct connection *connection, uint32_t id) {
   frame_end(&connection->out, frame_begin(&connection->out, FRAME_DONE, id, 0));
 }

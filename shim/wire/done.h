@@ -1,7 +1,7 @@
 /* DONE frames: the answers to orders. */
 #pragma once
 
-#include "net/links.h"
+#include "net/native_links.h"
 #include "wire/connection.h"
 
 /* Answers an order that was not carried out. `code`: see the table in docs/wire.md. */
@@ -23,4 +23,5 @@ void done_exec(struct connection *connection, uint32_t id, const struct done_exe
 
 void done_link_exists(struct connection *connection, uint32_t id, bool exists);
 void done_link_states(struct connection *connection, uint32_t id, const struct link_states *states);
+void done_attach_links(struct connection *connection, uint32_t id, const struct native_links *made);
 void done_nothing_to_say(struct connection *connection, uint32_t id);

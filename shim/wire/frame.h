@@ -16,6 +16,8 @@ enum frame_type {
   FRAME_LINK_EXISTS = 17,
   FRAME_DEFAULT_ROUTE = 18,
   FRAME_LINK_STATES = 19,
+  FRAME_ATTACH_LINKS = 20,
+  FRAME_DETACH_LINKS = 21,
 };
 
 struct frame {

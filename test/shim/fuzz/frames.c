@@ -1,12 +1,13 @@
-/* Target: frames and the bodies of orders (shim/wire/frame.c, msgpack.c, order.c). */
+/* Target: frames and the bodies of orders (shim/wire/frame.c, msgpack.c, order.c, native_order.c). */
 #include <string.h>
 
+#include "wire/native_order.h"
 #include "wire/order.h"
 #include "readers.h"
 #include "target.h"
 
 /* The readers of bodies: those of the orders by their types, and the one of REPLY. */
-enum { READER_OF_REPLY = 4, READERS = 5 };
+enum { READER_OF_ATTACH = 4, READER_OF_DETACH = 5, READER_OF_REPLY = 6, READERS = 7 };
 
 /* What is said of a stream. */
 enum frames_say { FRAMES_SAY_NOTHING, FRAMES_SAY_HEADS, FRAMES_SAY_ORDERS };
@@ -41,6 +42,42 @@ static void check_link_states(const struct link_states *states) {
   MUST(address_count * sizeof(struct expected_address) == states->addresses.length);
 }
 
+static void check_address(const struct ip_address *address, bool may_be_missing) {
+  MUST(address->length == 4 || address->length == 16 || (may_be_missing && address->length == 0));
+}
+
+/* Whatever is made of it is within bounds, and every name and path is one that may be used. */
+static void check_native_links(const struct native_links *links, bool is_attach) {
+  MUST(links->count > 0 && links->count <= NATIVE_MAX_LINKS && (!is_attach || links->netns.length > 0));
+  for (size_t i = 0; i < links->count; i++) {
+    const struct native_link *link = &links->list[i];
+    size_t range_count, address_count, set = 0;
+    const struct native_range *ranges = native_ranges(link, &range_count);
+    const struct native_address *addresses = native_addresses(&link->addresses, &address_count);
+    MUST(memchr(link->name, 0, sizeof link->name) != NULL && link->name[0] != 0 && strchr(link->name, '/') == NULL);
+    MUST(link->mac.length == 0 || link->mac.length == NATIVE_MAC_BYTES);
+    touch(link->mac);
+    touch(link->directory);
+    MUST(link->directory.length != 1 && (link->directory.length == 0 || link->directory.data[0] == '/'));
+    MUST(link->set_count <= NATIVE_MAX_SETS && address_count <= NATIVE_MAX_ADDRESSES);
+    MUST(range_count <= link->set_count * NATIVE_MAX_RANGES && (link->set_count == 0 || link->directory.length > 0));
+    for (size_t j = 0; j < range_count; j++) {
+      MUST(ranges[j].set == set || ranges[j].set == set + 1);
+      set = ranges[j].set;
+      check_address(&ranges[j].first, false);
+      check_address(&ranges[j].gateway, true);
+      MUST(ranges[j].first.length == ranges[j].last.length && ranges[j].prefix <= ranges[j].first.length * 8);
+    }
+    MUST(link->set_count == 0 || set + 1 == link->set_count);
+    for (size_t j = 0; j < address_count; j++) {
+      check_address(&addresses[j].address, false);
+      MUST(addresses[j].prefix <= addresses[j].address.length * 8);
+    }
+    MUST(link->routes.length <= NATIVE_MAX_ROUTES * sizeof(struct native_route));
+    MUST(link->made_name[0] == 0 && link->index == 0 && link->taken == 0 && link->directory_fd == -1);
+  }
+}
+
 /* Takes a body apart as every order. Appends what the order of this type says. */
 static void check_body(const struct frame *frame, struct buffer *verdict) {
   struct buffer problems[READERS] = {{0}};
@@ -49,11 +86,15 @@ static void check_body(const struct frame *frame, struct buffer *verdict) {
   struct default_route route;
   struct link_states link_states = {0};
   struct order_reply reply;
+  struct native_links attached = {0}, detached = {0};
+  struct order_plugins plugins;
   bool good[READERS] = {
       order_read_exec(frame->body, &exec, &problems[0]),
       order_read_link(frame->body, &link, &problems[1]),
       order_read_default_route(frame->body, &route, &problems[2]),
       order_read_link_states(frame->body, &link_states, &problems[3]),
+      order_read_attach_links(frame->body, &attached, &plugins, &problems[READER_OF_ATTACH]),
+      order_read_detach_links(frame->body, &detached, &problems[READER_OF_DETACH]),
       order_read_reply(frame->body, &reply, &problems[READER_OF_REPLY]),
   };
   if (good[0]) check_exec(&exec);
@@ -67,6 +108,11 @@ static void check_body(const struct frame *frame, struct buffer *verdict) {
   }
   if (good[3]) check_link_states(&link_states);
   link_states_free(&link_states);
+  if (good[READER_OF_ATTACH]) check_native_links(&attached, true);
+  if (good[READER_OF_ATTACH]) MUST(plugins.count > 0 && plugins.count <= NATIVE_MAX_PLUGINS);
+  if (good[READER_OF_DETACH]) check_native_links(&detached, false);
+  native_links_free(&attached);
+  native_links_free(&detached);
   if (good[READER_OF_REPLY]) touch(reply.output);
   for (size_t i = 0; i < READERS; i++) MUST(good[i] == (problems[i].length == 0));
   size_t own = frame->type == FRAME_REPLY ? READER_OF_REPLY : (size_t)(frame->type - FRAME_FIRST_ORDER);
@@ -121,9 +167,64 @@ void orders_describe(struct bytes stream, struct buffer *line) { frames_check(st
 
 static void check(struct bytes input) { frames_check(input, FRAMES_SAY_NOTHING, NULL); }
 
+static void put_bytes(struct buffer *out, const char *key, size_t length) {
+  static const uint8_t bytes[16] = {10, 0, 0, 1};
+  msgpack_put_text(out, key);
+  msgpack_put_binary(out, (struct bytes){bytes, length});
+}
+
+static void put_list(struct buffer *out, const char *key, uint32_t count) {
+  msgpack_put_text(out, key);
+  msgpack_put_array(out, count);
+}
+
+/* The keys of a link of both orders, and `more` others. */
+static void begin_native_link(struct buffer *out, uint32_t which, uint32_t more) {
+  msgpack_put_map(out, 4 + more);
+  msgpack_put_pair(out, "ifName", which == 0 ? "eth0" : "net1");
+  msgpack_put_pair(out, "kind", which == 0 ? "bridge" : "macvlan");
+  put_bytes(out, "mac", 6);
+  msgpack_put_pair(out, "directory", "/var/lib/cni/networks/n");
+}
+
+static void append_native_link(struct buffer *out, uint32_t which, uint32_t count) {
+  begin_native_link(out, which, 7);
+  msgpack_put_pair(out, "parent", "br0");
+  msgpack_put_number(out, "mtu", 1400);
+  msgpack_put_number(out, "mode", which == 0 ? 0 : 4);
+  msgpack_put_text(out, "hairpin");
+  msgpack_put_boolean(out, which == 0);
+  put_list(out, "sets", 1);
+  msgpack_put_map(out, 2);
+  put_bytes(out, "requested", 4);
+  put_list(out, "ranges", count == 0 ? 1 : count);
+  for (uint32_t i = 0; i < (count == 0 ? 1 : count); i++) {
+    msgpack_put_map(out, 4);
+    put_bytes(out, "first", i % 2 == 0 ? 4 : 16);
+    put_bytes(out, "last", i % 2 == 0 ? 4 : 16);
+    put_bytes(out, "gateway", i % 2 == 0 ? 4 : 16);
+    msgpack_put_number(out, "prefix", 24);
+  }
+  put_list(out, "addresses", count);
+  for (uint32_t i = 0; i < count; i++) {
+    msgpack_put_map(out, 2);
+    put_bytes(out, "address", 16);
+    msgpack_put_number(out, "prefix", 64);
+  }
+  put_list(out, "routes", count);
+  for (uint32_t i = 0; i < count; i++) {
+    msgpack_put_map(out, 4);
+    put_bytes(out, "destination", 4);
+    msgpack_put_number(out, "prefix", 0);
+    put_bytes(out, "gateway", 4);
+    msgpack_put_number(out, "metric", 100);
+  }
+}
+
 /* One good frame of each kind. */
 static void append_frame(struct buffer *out, enum frame_type type, uint32_t gateways) {
-  static const uint32_t pairs[] = {[FRAME_EXEC] = 9, [FRAME_LINK_EXISTS] = 2, [FRAME_DEFAULT_ROUTE] = 4, [FRAME_LINK_STATES] = 2};
+  static const uint32_t pairs[] = {[FRAME_EXEC] = 9, [FRAME_LINK_EXISTS] = 2, [FRAME_DEFAULT_ROUTE] = 4, [FRAME_LINK_STATES] = 2,
+                                   [FRAME_ATTACH_LINKS] = 3, [FRAME_DETACH_LINKS] = 2};
   size_t begin = frame_begin(out, type, 7, type < FRAME_FIRST_ORDER ? 3 : pairs[type]);
   switch (type) {
     case FRAME_EXEC:
@@ -180,6 +281,21 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
         for (uint32_t j = 0; j < i * gateways; j++) msgpack_put_text(out, j % 2 == 0 ? "10.0.0.1" : "fd00::1");
       }
       break;
+    case FRAME_ATTACH_LINKS:
+      msgpack_put_pair(out, "netns", "/run/netns/pod");
+      put_list(out, "plugins", 1);
+      msgpack_put_map(out, 3);
+      msgpack_put_pair(out, "plugin", "bridge");
+      msgpack_put_pair(out, "path", "/opt/cni/bin");
+      msgpack_put_pair(out, "fileState", "2049 131 4096 1 2 3 4");
+      put_list(out, "links", 2);
+      for (uint32_t i = 0; i < 2; i++) append_native_link(out, i, i * gateways);
+      break;
+    case FRAME_DETACH_LINKS:
+      msgpack_put_pair(out, "netns", "/run/netns/pod");
+      put_list(out, "links", 2);
+      for (uint32_t i = 0; i < 2; i++) begin_native_link(out, i, 0);
+      break;
     case FRAME_REPLY:
     case FRAME_HELLO:
     case FRAME_REQUEST:
@@ -194,7 +310,8 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
 }
 
 static void seed(struct buffer *out, uint64_t which) {
-  static const enum frame_type types[] = {FRAME_EXEC, FRAME_LINK_EXISTS, FRAME_DEFAULT_ROUTE, FRAME_LINK_STATES, FRAME_REPLY, FRAME_HELLO};
+  static const enum frame_type types[] = {FRAME_EXEC,         FRAME_LINK_EXISTS,  FRAME_DEFAULT_ROUTE, FRAME_LINK_STATES,
+                                          FRAME_ATTACH_LINKS, FRAME_DETACH_LINKS, FRAME_REPLY,         FRAME_HELLO};
   static const size_t type_count = sizeof types / sizeof types[0];
   uint32_t gateways = (uint32_t)(which / 50 % (DEFAULT_ROUTE_MAX_GATEWAYS + 3));
   append_frame(out, types[which % type_count], gateways);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "net/default_route.h"
+#include "net/link_messages.h"
 #include "target.h"
 
 enum { IF_INDEX = 7 };
@@ -135,6 +136,12 @@ static void take(struct bytes datagram, rtnetlink_receive *receive, void *contex
   buffer_free(&explanation);
 }
 
+static void take_details(const struct nlmsghdr *header, struct bytes payload, void *context) {
+  struct link_details *link = context;
+  if (!link_details_take(header, payload, link)) return;
+  MUST(memchr(link->name, 0, sizeof link->name) != NULL && memchr(link->kind, 0, sizeof link->kind) != NULL);
+}
+
 static void check(struct bytes datagram) {
   static const struct ip_address gateways[] = {{.family = AF_INET, .length = 4, .bytes = {10, 0, 0, 1}},
                                                {.family = AF_INET6, .length = 16, .bytes = {10, 0, 0, 1}}};
@@ -161,6 +168,8 @@ static void check(struct bytes datagram) {
   buffer_free(&states.addresses);
   /* No bit but those of its addresses. */
   MUST(list[0].present < 4 && list[1].present < 2);
+  struct link_details details = {0};
+  take(datagram, take_details, &details);
   take(datagram, NULL, NULL);
 }
 

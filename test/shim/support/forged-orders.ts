@@ -110,6 +110,108 @@ function execWithVariableTwice(scene: Scene): Buffer {
   );
 }
 
+const addressOf = (...bytes: readonly number[]) => Buffer.from(bytes);
+
+/** ATTACH_LINKS and DETACH_LINKS that their own call would have. */
+function nativeOrders({ netns, plugins, cniDir }: Scene) {
+  const link = { ifName: "net1", kind: "bridge", directory: `${cniDir}/networks/n` };
+  const range = { first: addressOf(10, 0, 0, 1), last: addressOf(10, 0, 0, 9), prefix: 24 };
+  const newLink = { ...link, parent: "lo", sets: [{ ranges: [range] }], addresses: [], routes: [] };
+  return [
+    {
+      ...{ name: "ATTACH_LINKS", type: FrameType.attachLinks, command: "ADD", link: newLink },
+      body: { netns, plugins: [{ plugin: "plugin", path: plugins, fileState: "" }], links: [newLink] },
+    },
+    {
+      ...{ name: "DETACH_LINKS", type: FrameType.detachLinks, command: "DEL", link },
+      body: { netns, links: [link] },
+    },
+  ];
+}
+
+type Wrong = readonly (readonly [unknown, RegExp])[];
+
+/** Values of `links` that neither order may have. */
+function wrongLinks(link: FrameBody): Wrong {
+  const over = (key: string, values: readonly unknown[], says: RegExp): Wrong =>
+    values.map((value) => [[{ ...link, [key]: value }], says]);
+  return [
+    [[], /`links` has no elements/],
+    [{}, /`links` is not an array/],
+    [Array.from({ length: 65 }, (_, index) => ({ ...link, ifName: `net${index}` })), /`links` has too many/],
+    [[link, link], /`links` has two of a name/],
+    [[1], /not a map \(in `links`\)/],
+    ...over(
+      "ifName",
+      ["", ".", "..", "a/b", "../all", "all", "default", "a b", "eth%d", "sixteen-bytes-is"],
+      /`ifName` is not the name of an interface/,
+    ),
+    ...over("ifName", [1, null, Buffer.from("net1"), "a\0b"], /`ifName` is/),
+    ...over("kind", ["", "veth", "ptp", "vlan", "bridge ", "Bridge"], /`kind` is neither bridge nor macvlan/),
+    ...over("mac", [Buffer.alloc(0), Buffer.alloc(5), Buffer.alloc(7)], /`mac` is not 6 bytes long/),
+    ...over("mac", ["02:00:00:00:00:01"], /`mac` is not/),
+    ...over(
+      "directory",
+      ["", "/", "n", "./n", "/n/", "//n", "/n//m", "/n/.", "/n/../m", "/..", `/${"x".repeat(4096)}`],
+      /`directory` is not an absolute path/,
+    ),
+    ...over("directory", ["/n\0"], /`directory` is not/),
+  ];
+}
+
+/** Values of `links` that an ATTACH_LINKS may not have. */
+function wrongNewLinks(link: FrameBody): Wrong {
+  const over = (more: FrameBody, says: RegExp): Wrong[number] => [[{ ...link, ...more }], says];
+  const v4 = addressOf(10, 0, 0, 1);
+  const v6 = addressOf(0xfd, ...Array<number>(14).fill(0), 1);
+  const range = { first: v4, last: v4, prefix: 24 };
+  const macvlan = { kind: "macvlan", mode: 4 };
+  const sets = (...ranges: readonly unknown[]) => ({ sets: [{ ranges }] });
+  return [
+    ...["", "all", "default", "../br0", "a/b", "sixteen-bytes-is"].map((parent) =>
+      over({ parent }, /`parent` is not the name of an interface/),
+    ),
+    over({ directory: null }, /`directory` is missing/),
+    over({ mtu: 67 }, /`mtu` is not 0, or 68 to 65535/),
+    over({ mtu: 65_536 }, /`mtu` is not 0, or 68 to 65535/),
+    over({ mtu: 2 ** 40 }, /`mtu` is not an unsigned integer/),
+    over({ mode: 4 }, /a key is not one of its kind/),
+    over({ queueLength: 1 }, /a key is not one of its kind/),
+    ...[0, 3, 5, 16].map((mode) => over({ ...macvlan, mode }, /`mode` is none of a macvlan/)),
+    ...["hairpin", "isolated", "promiscuous", "detectDuplicates", "isGateway"].flatMap((key) => [
+      over({ ...macvlan, [key]: true }, /a key is not one of its kind/),
+      over({ [key]: 1 }, new RegExp(`\`${key}\` is not a boolean`)),
+    ]),
+    over({ sets: Array(17).fill({ ranges: [range] }) }, /`sets` has too many/),
+    over(sets(), /`ranges` has no elements/),
+    over(sets(...Array(17).fill(range)), /`ranges` has too many/),
+    over(sets({ ...range, first: addressOf(10, 0, 0) }), /`first` is not an address of 4 or 16 bytes/),
+    over(sets({ ...range, last: v6 }), /addresses are of different families/),
+    over(sets({ ...range, gateway: v6 }), /addresses are of different families/),
+    over(sets({ ...range, first: addressOf(10, 0, 0, 2) }), /`first` is behind `last`/),
+    over(sets({ ...range, prefix: 33 }), /`prefix` is too long/),
+    over(sets({ ...range, first: "10.0.0.1" }), /`first` is not/),
+    over(
+      sets({ first: Buffer.concat([Buffer.alloc(12), v4]), last: v6, prefix: 64 }),
+      /an IPv6 address that holds an IPv4 address/,
+    ),
+    over({ sets: [{ ranges: [range], requested: Buffer.alloc(5) }] }, /`requested` is not an address/),
+    over({ addresses: Array(65).fill({ address: v4, prefix: 24 }) }, /`addresses` has too many/),
+    over({ addresses: [{ address: v4, prefix: 33 }] }, /`prefix` is too long/),
+    over({ addresses: [{ address: v4, prefix: 24, gateway: v6 }] }, /addresses are of different families/),
+    over({ routes: Array(257).fill({ destination: v4, prefix: 32 }) }, /`routes` has too many/),
+    over({ routes: [{ destination: v4, prefix: 32, gateway: v6 }] }, /addresses are of different families/),
+    over({ routes: [{ destination: v4, prefix: 32, metric: -1 }] }, /`metric` is not an unsigned integer/),
+    over({ routes: [{ destination: Buffer.alloc(0), prefix: 0 }] }, /`destination` is not an address/),
+  ];
+}
+
+const wrongPlugins: Wrong = [
+  [[], /`plugins` has no elements/],
+  [Array(65).fill({ plugin: "plugin", path: "/", fileState: "" }), /`plugins` has too many/],
+  [[{ plugin: "plugin", path: "/" }], /`fileState` is missing \(in `plugins`\)/],
+];
+
 export const attacks: readonly Attack[] = [
   {
     about: "any other variable in `env`",
@@ -249,6 +351,40 @@ export const attacks: readonly Attack[] = [
     },
   },
   {
+    about:
+      "ATTACH_LINKS in another network namespace, or not in an ADD; DETACH_LINKS likewise, or not in a DEL",
+    orders: (scene) => {
+      const { asker, netns } = scene;
+      return nativeOrders(scene).flatMap(({ name, type, command, body }) =>
+        [...foreignNamespaces(scene), ...(asker === command ? [] : [netns, ""])]
+          .filter((place) => name === "DETACH_LINKS" || place !== "")
+          .map((place) => ({
+            order: [type, { ...body, netns: place }] as const,
+            says: new RegExp(
+              `^${name}: ${
+                asker === command
+                  ? '`netns` ".*" is not the network namespace of'
+                  : "it does not belong to (the runtime's|the replay|an agent)"
+              }`,
+            ),
+          })),
+      );
+    },
+  },
+  {
+    about: "a link of these orders of another kind, with a name or path that is none, or beyond a bound",
+    orders: (scene) =>
+      nativeOrders(scene).flatMap(({ name, type, body, link }) =>
+        [...wrongLinks(link), ...(name === "ATTACH_LINKS" ? wrongNewLinks(link) : [])]
+          .map(([links, says]): Order => ({ order: [type, { ...body, links }], says }))
+          .concat(
+            name === "ATTACH_LINKS"
+              ? wrongPlugins.map(([plugins, says]) => ({ order: [type, { ...body, plugins }], says }))
+              : [],
+          ),
+      ),
+  },
+  {
     about: "`leftNetns` in anything but the DEL of a record",
     orders: (scene) => {
       const { asker } = scene;
@@ -315,6 +451,6 @@ export const attacks: readonly Attack[] = [
   },
   {
     about: "an order that the shim does not know",
-    orders: () => [20, 255, 2 ** 32 - 1].map((type) => ({ order: [type, {}], says: /unknown order/ })),
+    orders: () => [22, 255, 2 ** 32 - 1].map((type) => ({ order: [type, {}], says: /unknown order/ })),
   },
 ];

@@ -1,0 +1,10 @@
+/* Carries out ATTACH_LINKS and DETACH_LINKS. */
+#pragma once
+
+#include "exec/permissions.h"
+#include "wire/connection.h"
+#include "wire/frame.h"
+
+/* Each returns NULL after DONE is sent; otherwise its `error`, with the reason in `problem`. */
+const char *native_orders_attach(const struct permissions *permissions, struct connection *connection, const struct frame *frame, struct buffer *problem);
+const char *native_orders_detach(const struct permissions *permissions, struct connection *connection, const struct frame *frame, struct buffer *problem);

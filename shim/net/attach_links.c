@@ -1,0 +1,398 @@
+/* Makes interfaces as the plugins bridge and macvlan of release 1.9.1 do, with host-local or static: all of an order, or none. */
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "net/address_files.h"
+#include "net/link_messages.h"
+#include "net/link_settings.h"
+#include "net/netns.h"
+
+enum {
+  /* For host-local's lock: in one directory, and in all of an order. */
+  LOCK_PATIENCE = 2 * MICROS_PER_SECOND,
+  ORDER_PATIENCE = 20 * MICROS_PER_SECOND,
+  /* As long as the plugins wait for duplicate address detection, and for the bridge's port. */
+  SETTLE_PATIENCE = 5 * MICROS_PER_SECOND,
+  PORT_PATIENCE = 2550 * MICROS_PER_MILLI,
+  /* Names of veths that are tried. */
+  NAME_ATTEMPTS = 10,
+};
+
+struct attachment {
+  struct native_links *order;
+  const char *container_id;
+  /* Sockets in the shim's own namespace and in the container's, and that one. */
+  struct rtnetlink host;
+  struct rtnetlink inside;
+  int netns;
+  int64_t until;
+  struct buffer *problem;
+  /* The `error` of DONE if a step fails. */
+  const char *error;
+};
+
+/* Says which step of a link has failed, and why. True: it has not. */
+static bool check(struct attachment *work, const char *name, const char *doing, int error) {
+  const struct buffer *texts[] = {&work->host.explanation, &work->inside.explanation};
+  if (error == 0) return true;
+  (void)problem_say(work->problem, "%s: %s: %s", name, doing, strerror(error));
+  for (size_t i = 0; i < COUNT_OF(texts); i++) {
+    if (texts[i]->length > 0) (void)problem_say(work->problem, " (%.*s)", BYTES_TEXT(buffer_bytes(texts[i])));
+  }
+  return false;
+}
+
+static bool refuse(struct attachment *work, const char *name, const char *reason) { return problem_say(work->problem, "%s %s", name, reason); }
+
+/* Is the bridge or master as the plugins leave it? */
+static bool check_parent(struct attachment *work, struct native_link *link) {
+  struct link_details parent;
+  char accepts;
+  if (!check(work, link->parent, "looking for it", link_details_find(&work->host, link->parent, &parent))) return false;
+  link->parent_index = parent.index;
+  if (!link->is_bridge) return link->mtu <= parent.mtu || refuse(work, link->parent, "has a smaller MTU");
+  if (strcmp(parent.kind, "bridge") != 0) return refuse(work, link->parent, "is no bridge");
+  if ((parent.flags & IFF_UP) == 0) return refuse(work, link->parent, "is down");
+  if (link->promiscuous && (parent.flags & IFF_PROMISC) == 0) return refuse(work, link->parent, "is not promiscuous");
+  bool is_owned = !link_setting_read("ipv6", link->parent, "accept_ra", &accepts) || accepts == '0';
+  return is_owned || refuse(work, link->parent, "accepts router advertisements");
+}
+
+static bool is_there(struct attachment *work, struct native_link *link) {
+  struct link_details details;
+  if (link_details_find(&work->inside, link->name, &details) != 0) return false;
+  work->error = "link-exists";
+  (void)problem_say(work->problem, "interface %s is already there in %.*s", link->name, BYTES_TEXT(work->order->netns));
+  return true;
+}
+
+static bool make_link(struct attachment *work, struct native_link *link) {
+  int error = EEXIST;
+  struct link_details made;
+  for (int attempt = 0; error == EEXIST && attempt < NAME_ATTEMPTS; attempt++) {
+    uint32_t random;
+    char name[IFNAMSIZ];
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) return check(work, link->name, "a random name", errno);
+    (void)snprintf(name, sizeof name, "veth%08" PRIx32, random);
+    /* Kernels before 6.15 look in the shim's namespace, too, whether the name is taken. */
+    bool is_temporary = !link->is_bridge && attempt > 0;
+    error = link->is_bridge ? link_make_veth(&work->inside, link, name, netns_own())
+                            : link_make_macvlan(&work->host, link, is_temporary ? name : link->name, work->netns);
+    if (error == EEXIST && is_there(work, link)) return false;
+    if (error != 0) continue;
+    memcpy(link->made_name, is_temporary ? name : link->name, sizeof name);
+    if (link->is_bridge) memcpy(link->host_name, name, sizeof name);
+  }
+  if (!check(work, link->name, "making it", error) ||
+      !check(work, link->name, "looking for it", link_details_find(&work->inside, link->made_name, &made))) {
+    return false;
+  }
+  link->index = made.index;
+  memcpy(link->made_mac, made.mac, sizeof made.mac);
+  if (strcmp(link->made_name, link->name) != 0) {
+    error = link_rename(&work->inside, link->index, link->name);
+    if (error == EEXIST && is_there(work, link)) return false;
+    if (!check(work, link->name, "renaming it", error)) return false;
+  }
+  return made.has_mac || refuse(work, link->name, "has no MAC address");
+}
+
+static bool make_port(struct attachment *work, const struct native_link *link) {
+  struct link_details port;
+  if (!check(work, link->host_name, "making it a port", link_set_port(&work->host, link->host_name, link->parent_index))) return false;
+  if (!link->hairpin && !link->isolated) return true;
+  return check(work, link->host_name, "looking for it", link_details_find(&work->host, link->host_name, &port)) &&
+         check(work, link->host_name, "setting the port's modes", link_set_port_modes(&work->host, port.index, link->hairpin, link->isolated));
+}
+
+static bool take_addresses(struct attachment *work, struct native_link *link) {
+  struct address_files files;
+  if (link->set_count == 0) {
+    buffer_append_bytes(&link->made_addresses, buffer_bytes(&link->addresses));
+    return true;
+  }
+  int64_t patience = clock_micros() + LOCK_PATIENCE;
+  bool is_good = address_files_open(&files, link->directory) && address_files_lock(&files, patience < work->until ? patience : work->until);
+  if (!is_good) (void)problem_say(work->problem, "cannot use %.*s: %s", BYTES_TEXT(link->directory), strerror(errno));
+  is_good = is_good && address_files_take(&files, link, work->container_id, work->problem);
+  /* The lock goes with its descriptor. */
+  file_close(&files.lock);
+  link->directory_fd = files.directory;
+  buffer_append_bytes(&link->made_addresses, buffer_bytes(&link->addresses));
+  return is_good;
+}
+
+/* The first gateway of a family; length 0: there is none. */
+static struct ip_address first_gateway(const struct native_link *link, uint8_t family) {
+  size_t count;
+  const struct native_address *made = native_addresses(&link->made_addresses, &count);
+  for (size_t i = 0; i < count; i++) {
+    if (made[i].gateway.family == family) return made[i].gateway;
+  }
+  return (struct ip_address){0};
+}
+
+static bool allow_ipv6(struct attachment *work, const struct native_link *link) {
+  const char *names[] = {"lo", link->name};
+  char value;
+  for (size_t i = 0; i < COUNT_OF(names); i++) {
+    if (!link_setting_read("ipv6", names[i], "disable_ipv6", &value) || value == '0') continue;
+    if (!check(work, names[i], "enabling IPv6", link_setting_write("ipv6", names[i], "disable_ipv6", '0'))) return false;
+  }
+  return check(work, link->name, "setting keep_addr_on_down", link_setting_write("ipv6", link->name, "keep_addr_on_down", '1'));
+}
+
+/* Settings, addresses, up. */
+static bool configure(struct attachment *work, const struct native_link *link) {
+  size_t count;
+  bool has_ipv6 = false;
+  const struct native_address *made = native_addresses(&link->made_addresses, &count);
+  for (size_t i = 0; i < count; i++) has_ipv6 = has_ipv6 || made[i].address.family == AF_INET6;
+  /* Like the plugins, it does not mind where the kernel lacks one of these. */
+  if (count > 0 && link->is_bridge) {
+    if (link->detects_duplicates) (void)link_setting_write("ipv6", link->name, "enhanced_dad", '1');
+    (void)link_setting_write("ipv6", link->name, "accept_dad", link->detects_duplicates ? '1' : '0');
+  } else if (count > 0) {
+    (void)link_setting_write("ipv6", link->name, "ndisc_notify", '1');
+  }
+  if (count > 0) (void)link_setting_write("ipv4", link->name, "arp_notify", '1');
+  if (has_ipv6 && !allow_ipv6(work, link)) return false;
+  for (size_t i = 0; i < count; i++) {
+    if (!check(work, link->name, "adding an address", link_add_address(&work->inside, link->index, &made[i]))) return false;
+  }
+  return check(work, link->name, "setting it up", link_set_up(&work->inside, link->index));
+}
+
+/* The IPv6 addresses of links that wait for duplicate address detection. */
+struct settling {
+  const struct native_links *order;
+  const struct native_link *tentative;
+  const struct native_link *failed;
+};
+
+static void take_settling(const struct nlmsghdr *header, struct bytes payload, void *context) {
+  struct settling *settling = context;
+  struct ifaddrmsg fixed;
+  struct bytes content;
+  if (header->nlmsg_type != RTM_NEWADDR || payload.length < sizeof fixed) return;
+  memcpy(&fixed, payload.data, sizeof fixed);
+  bytes_skip(&payload, sizeof fixed);
+  uint32_t flags = fixed.ifa_flags;
+  if (rtnetlink_find_attribute(payload, IFA_FLAGS, &content) && content.length >= sizeof flags) memcpy(&flags, content.data, sizeof flags);
+  for (size_t i = 0; i < settling->order->count; i++) {
+    const struct native_link *link = &settling->order->list[i];
+    if (link->index != fixed.ifa_index || first_gateway(link, AF_INET6).length == 0) continue;
+    if ((flags & IFA_F_DADFAILED) != 0) settling->failed = link;
+    if ((flags & IFA_F_TENTATIVE) != 0) settling->tentative = link;
+  }
+}
+
+/* Asks for all addresses of a family (AF_UNSPEC: of all). */
+static int dump_addresses(struct rtnetlink *rtnetlink, uint8_t family, rtnetlink_receive *receive, void *context) {
+  struct buffer message = {0};
+  int error = EAGAIN;
+  for (int attempt = 0; error == EAGAIN && attempt < RTNETLINK_DUMP_ATTEMPTS; attempt++) {
+    struct ifaddrmsg fixed = {.ifa_family = family};
+    rtnetlink_begin(&message, RTM_GETADDR, NLM_F_DUMP, &fixed, sizeof fixed);
+    error = rtnetlink_ask(rtnetlink, &message, receive, context);
+  }
+  buffer_free(&message);
+  return error;
+}
+
+/* Waits for duplicate address detection of the links that have an IPv6 gateway. */
+static bool settle(struct attachment *work) {
+  bool waits = false;
+  struct settling settling = {.order = work->order};
+  struct rtnetlink events = {.descriptor = -1};
+  struct link_details details;
+  for (size_t i = 0; i < work->order->count; i++) waits = waits || first_gateway(&work->order->list[i], AF_INET6).length > 0;
+  if (!waits) return true;
+  int64_t until = clock_micros() + SETTLE_PATIENCE;
+  int error = rtnetlink_open(&events, RTMGRP_IPV6_IFADDR);
+  while (error == 0) {
+    settling.tentative = settling.failed = NULL;
+    error = dump_addresses(&work->inside, AF_INET6, take_settling, &settling);
+    if (error == 0 && (settling.failed != NULL || settling.tentative == NULL || clock_micros() >= until)) break;
+    if (error == 0) error = rtnetlink_wait(&events, until, NULL, NULL);
+    if (error == ETIMEDOUT || error == ENOBUFS) error = 0;
+  }
+  rtnetlink_close(&events);
+  if (!check(work, "IPv6", "waiting for duplicate address detection", error)) return false;
+  if (settling.failed != NULL) return refuse(work, settling.failed->name, "has an address that another host has");
+  if (settling.tentative == NULL) return true;
+  /* Without a carrier no detection ends. */
+  error = link_details_find(&work->inside, settling.tentative->name, &details);
+  return check(work, settling.tentative->name, "looking for it", error) &&
+         (details.operational_state != IF_OPER_UP || refuse(work, settling.tentative->name, "still has tentative addresses"));
+}
+
+static bool add_routes(struct attachment *work, const struct native_link *link) {
+  size_t count = link->routes.length / sizeof(struct native_route);
+  const struct native_route *routes = (const struct native_route *)(const void *)link->routes.data;
+  for (size_t i = 0; i < count; i++) {
+    struct native_route route = routes[i];
+    if (route.gateway.length == 0) route.gateway = first_gateway(link, route.destination.family);
+    if (!check(work, link->name, "adding a route", link_add_route(&work->inside, link->index, &route))) return false;
+  }
+  return true;
+}
+
+/* In the container's namespace. */
+static bool make_inside(struct attachment *work) {
+  int error = rtnetlink_open(&work->inside, 0);
+  if (!check(work, "netlink", work->inside.doing, error)) return false;
+  for (size_t i = 0; i < work->order->count; i++) {
+    struct native_link *link = &work->order->list[i];
+    int64_t began = clock_micros();
+    bool is_made = make_link(work, link) && (!link->is_bridge || make_port(work, link)) && take_addresses(work, link) && configure(work, link);
+    if (!is_made) return false;
+    link->micros = clock_micros() - began;
+  }
+  if (!settle(work)) return false;
+  for (size_t i = 0; i < work->order->count; i++) {
+    if (!add_routes(work, &work->order->list[i])) return false;
+  }
+  return true;
+}
+
+/* Marks the gateways that bridges have. */
+static void take_gateway(const struct nlmsghdr *header, struct bytes payload, void *context) {
+  struct native_links *order = context;
+  struct ifaddrmsg fixed;
+  struct bytes content;
+  struct ip_address own;
+  if (header->nlmsg_type != RTM_NEWADDR || payload.length < sizeof fixed) return;
+  memcpy(&fixed, payload.data, sizeof fixed);
+  bytes_skip(&payload, sizeof fixed);
+  if (!rtnetlink_find_attribute(payload, IFA_ADDRESS, &content) || !ip_address_take(fixed.ifa_family, content, &own)) return;
+  for (size_t i = 0; i < order->count; i++) {
+    size_t count;
+    struct native_address *made = native_addresses(&order->list[i].made_addresses, &count);
+    for (size_t j = 0; order->list[i].parent_index == fixed.ifa_index && j < count; j++) {
+      if (made[j].prefix == fixed.ifa_prefixlen && memcmp(&made[j].gateway, &own, sizeof own) == 0) made[j].has_gateway = true;
+    }
+  }
+}
+
+/* Has each bridge that is a gateway the addresses, and does the node forward? */
+static bool check_gateways(struct attachment *work) {
+  bool is_gateway = false;
+  for (size_t i = 0; i < work->order->count; i++) is_gateway = is_gateway || work->order->list[i].is_gateway;
+  if (!is_gateway) return true;
+  if (!check(work, "bridges", "looking for their addresses", dump_addresses(&work->host, AF_UNSPEC, take_gateway, work->order))) return false;
+  for (size_t i = 0; i < work->order->count; i++) {
+    const struct native_link *link = &work->order->list[i];
+    size_t count;
+    const struct native_address *made = native_addresses(&link->made_addresses, &count);
+    for (size_t j = 0; link->is_gateway && j < count; j++) {
+      if (!made[j].has_gateway) return refuse(work, link->parent, "does not have the address of a gateway");
+      if (!link_setting_forwards(made[j].address.family)) return refuse(work, link->parent, "is a gateway, and the node does not forward");
+    }
+  }
+  return true;
+}
+
+/* Waits until the bridge's port works. */
+static bool wait_for_port(struct attachment *work, struct native_link *link) {
+  struct link_details port;
+  struct rtnetlink events = {.descriptor = -1};
+  int64_t until = clock_micros() + PORT_PATIENCE;
+  int error = link_details_find(&work->host, link->host_name, &port);
+  if (error == 0 && port.operational_state != IF_OPER_UP) error = rtnetlink_open(&events, RTMGRP_LINK);
+  while (error == 0 && port.operational_state != IF_OPER_UP) {
+    error = link_details_find(&work->host, link->host_name, &port);
+    if (error != 0 || port.operational_state == IF_OPER_UP) break;
+    error = rtnetlink_wait(&events, until, NULL, NULL);
+    if (error == ENOBUFS) error = 0;
+  }
+  rtnetlink_close(&events);
+  memcpy(link->host_mac, port.mac, sizeof port.mac);
+  return check(work, link->host_name, "waiting for the bridge's port", error);
+}
+
+/* Back in the shim's own namespace. */
+static bool finish(struct attachment *work) {
+  struct link_details parent;
+  if (!check_gateways(work)) return false;
+  for (size_t i = 0; i < work->order->count; i++) {
+    struct native_link *link = &work->order->list[i];
+    if (!link->is_bridge) continue;
+    (void)link_setting_write("ipv6", link->host_name, "accept_ra", '0');
+    if (!wait_for_port(work, link)) return false;
+    /* A port may have changed the bridge's address. */
+    if (!check(work, link->parent, "looking for it", link_details_find(&work->host, link->parent, &parent))) return false;
+    memcpy(link->parent_mac, parent.mac, sizeof parent.mac);
+  }
+  return true;
+}
+
+static void undo(struct attachment *work) {
+  for (size_t i = 0; i < work->order->count; i++) {
+    struct native_link *link = &work->order->list[i];
+    struct buffer message = {0};
+    int error = 0;
+    if (link->made_name[0] != '\0') {
+      link_begin_deletion(&message, link->index, link->made_name);
+      error = rtnetlink_ask(&work->inside, &message, NULL, NULL);
+      buffer_free(&message);
+      if (error == ENODEV) error = 0;
+    }
+    if (error == 0 && !address_files_give_back(link)) error = errno;
+    if (error == 0) continue;
+    work->error = "failed";
+    (void)problem_say(work->problem, "; undoing %s: %s", link->name, strerror(error));
+  }
+}
+
+const char *native_links_attach(struct native_links *order, const char *container_id, struct buffer *problem) {
+  struct attachment work = {
+      .order = order,
+      .container_id = container_id,
+      .inside = {.descriptor = -1},
+      .netns = -1,
+      .until = clock_micros() + ORDER_PATIENCE,
+      .problem = problem,
+      .error = "unsuited",
+  };
+  int error = rtnetlink_open(&work.host, 0);
+  bool is_done = check(&work, "netlink", work.host.doing, error);
+  for (size_t i = 0; is_done && i < order->count; i++) is_done = check_parent(&work, &order->list[i]);
+  if (is_done) {
+    work.netns = netns_enter(order->netns, problem);
+    is_done = work.netns >= 0;
+    if (!is_done) work.error = "netns";
+  }
+  if (is_done) {
+    is_done = make_inside(&work);
+    netns_leave();
+    is_done = is_done && finish(&work);
+    if (!is_done) undo(&work);
+  }
+  rtnetlink_close(&work.host);
+  rtnetlink_close(&work.inside);
+  file_close(&work.netns);
+  return is_done ? NULL : work.error;
+}
+
+void native_links_free(struct native_links *order) {
+  for (size_t i = 0; i < order->count; i++) {
+    struct native_link *link = &order->list[i];
+    buffer_free(&link->ranges);
+    buffer_free(&link->addresses);
+    buffer_free(&link->routes);
+    buffer_free(&link->made_addresses);
+    file_close(&link->directory_fd);
+  }
+  free(order->list);
+  *order = (struct native_links){0};
+}
