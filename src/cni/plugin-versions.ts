@@ -52,24 +52,55 @@ const oldest: readonly string[] = [versionWhenMissing];
 const unknownCommand = "unknown CNI_COMMAND: VERSION";
 
 /** A plugin's answer, and the state of the file that gave it. */
-interface Kept {
+export interface KnownPlugin {
+  /** See PluginOutcome. */
   readonly fileState: string;
+  /** Those of supportedVersions that it knows. */
   readonly versions: readonly string[];
+  /** Its list is supportedVersions, neither more nor less: it was built with the spec's release that is the newest here. */
+  readonly isCurrent: boolean;
 }
 
 /** Plugins' answers, kept as long as their files stay the same. One for the daemon's whole life. */
 export class PluginVersions {
   /** By plugin and path, the one that was not asked for longest first. */
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<string, KnownPlugin>();
+  /** Those of #kept whose files are looked at before the answer counts again. */
+  readonly #doubted = new Set<string>();
   /** Questions under way. A request that comes meanwhile waits for that answer first, and mostly finds it kept. */
   readonly #asked = new Map<string, Promise<unknown>>();
+
+  /**
+   * A plugin's last answer, without an order where there is one. It is of the file's state then: an order that relies on it has to name that state.
+   * @param path colon separated directories
+   * @returns undefined: no answer that can be kept
+   * @throws {ExecutorError} where it cannot be asked
+   */
+  async known(
+    executor: Executor,
+    plugin: string,
+    path: string,
+    log: Logger,
+  ): Promise<KnownPlugin | undefined> {
+    const key = keyOf(plugin, path);
+    const kept = this.#kept.get(key);
+    if (kept !== undefined && !this.#doubted.has(key)) return kept;
+    await this.of(executor, versionRun(plugin, path), log);
+    return this.#kept.get(key);
+  }
+
+  /** An order that named the file's state has failed: the file is looked at before the answer counts again. */
+  doubt(plugin: string, path: string): void {
+    const key = keyOf(plugin, path);
+    if (this.#kept.has(key)) this.#doubted.add(key);
+  }
 
   /**
    * The versions that a plugin knows, of supportedVersions.
    * @throws {ExecutorError} where it cannot be asked
    */
   async of(executor: Executor, run: PluginRun, log: Logger): Promise<readonly string[]> {
-    const key = `${run.plugin}\n${run.path}`;
+    const key = keyOf(run.plugin, run.path);
     const underWay = this.#asked.get(key);
     if (underWay !== undefined) await underWay.catch(() => {});
     const asking = this.#ask(executor, run, key, log);
@@ -86,6 +117,7 @@ export class PluginVersions {
     const outcome = await executor.runPlugin({ ...run, fileState: kept?.fileState ?? "" });
     const { fileState } = outcome;
     this.#kept.delete(key);
+    this.#doubted.delete(key);
     if (kept !== undefined && fileState === kept.fileState) {
       this.#kept.set(key, kept);
       return kept.versions;
@@ -98,9 +130,38 @@ export class PluginVersions {
       });
       return oldest;
     }
-    if (fileState !== undefined) setNewest(this.#kept, key, { fileState, versions: said }, mostPlugins);
+    if (fileState !== undefined) {
+      setNewest(this.#kept, key, { fileState, versions: said, isCurrent: saysCurrent(outcome) }, mostPlugins);
+    }
     return said;
   }
+}
+
+function keyOf(plugin: string, path: string): string {
+  return `${plugin}\n${path}`;
+}
+
+/** @param parameters CNI_ variables of the call that are about its attachment */
+function versionRun(
+  plugin: string,
+  path: string,
+  parameters: Readonly<Record<string, string>> = {},
+): PluginRun {
+  return {
+    plugin,
+    path,
+    env: { ...parameters, CNI_PATH: path, CNI_COMMAND: "VERSION" },
+    stdin: question,
+    timeoutMs: patienceMs,
+  };
+}
+
+/** @param outcome of which parseVersionAnswer has found an answer */
+function saysCurrent({ exitCode, stdout }: PluginOutcome): boolean {
+  const answer = exitCode === 0 ? parseJson(stdout, "answer to VERSION") : undefined;
+  return (
+    isJsonObject(answer) && JSON.stringify(answer.supportedVersions) === JSON.stringify(supportedVersions)
+  );
 }
 
 /**
@@ -174,13 +235,7 @@ async function versionsOf(
   plugin: string,
   { parameters, isForgiving = false }: VersionQuestion,
 ): Promise<readonly string[]> {
-  const run: PluginRun = {
-    plugin,
-    path,
-    env: { ...parameters, CNI_PATH: path, CNI_COMMAND: "VERSION" },
-    stdin: question,
-    timeoutMs: patienceMs,
-  };
+  const run = versionRun(plugin, path, parameters);
   try {
     return await versions.of(executor, run, log);
   } catch (error) {
