@@ -13,6 +13,7 @@ const belowPrograms = [
   "devices",
   "runtime-config",
   "multus",
+  "native",
   "socket",
   "cni",
   "base",
@@ -37,7 +38,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   devices: ["multus", "cni", "base", "log"],
   // Watches multus from outside: multus does not know it.
   telemetry: ["multus", "cni", "base", "agent", "log"],
-  multus: ["cni", "base", "agent", "kernels", "log"],
+  multus: ["native", "cni", "base", "agent", "kernels", "log"],
+  // Another way to do what a chain of cni does.
+  native: ["cni", "base", "agent", "kernels", "log"],
   // The daemon's socket, as the daemon and its commands see it.
   socket: ["base"],
   cni: ["base", "agent", "kernels", "log"],

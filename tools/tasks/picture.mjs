@@ -36,6 +36,7 @@ const about = {
   "multus/plan": "what a pod gets",
   "multus/input": "what a call brings",
   socket: "the socket as clients see it",
+  native: "networks without their plugins",
   cni: "the CNI spec: configurations, results, chains",
   base: "JSON, files, errors of what is read",
   agent: "frames and the Executor",

@@ -1,0 +1,141 @@
+/** Which attachments are native: a configuration with what one attachment asks for, as the link of an order (docs/configuration.md, "Native networks", has the rules for operators). */
+
+import type { LinkAddress, LinkRoute, NativeLink } from "../agent/executor.ts";
+import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
+import { quoted } from "../log/quoted.ts";
+import { networkAddress, nextAddress, parseMac } from "./address.ts";
+import { type AttachmentArguments, attachmentArguments } from "./attachment-arguments.ts";
+import { type AddressManagement, type NativeConfiguration, readConfiguration } from "./configuration.ts";
+import { LeftToPlugin } from "./exact-object.ts";
+import { setsOfAttachment } from "./host-local.ts";
+import { addressesOfAttachment } from "./static.ts";
+
+/** An attachment that one link of an order makes. */
+export interface NativeAttachment {
+  readonly link: NativeLink;
+  readonly configuration: NativeConfiguration;
+  /** How many routes at the end of link.routes are of `isDefaultGateway`: through the first gateway of their family, which the result names. */
+  readonly defaultRoutes: number;
+}
+
+/** What was read of a network's configuration, or why it is left to its plugin. Networks are kept as long as their definitions stay the same. */
+const read = new WeakMap<NetworkConfigList, NativeConfiguration | string>();
+
+/** @returns a text: why its plugins have to be run */
+export function recognize(list: NetworkConfigList, runtime: RuntimeConf): NativeAttachment | string {
+  let configuration = read.get(list);
+  if (configuration === undefined) {
+    configuration = reasonOr(() => readConfiguration(list));
+    read.set(list, configuration);
+  }
+  if (typeof configuration === "string") return configuration;
+  const known = configuration;
+  return reasonOr(() => attachmentOf(known, runtime));
+}
+
+function reasonOr<Value>(work: () => Value): Value | string {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof LeftToPlugin) return error.message;
+    throw error;
+  }
+}
+
+function attachmentOf(configuration: NativeConfiguration, runtime: RuntimeConf): NativeAttachment {
+  // A result has the path, and some releases of Go print control characters differently.
+  if (/\p{Cc}/u.test(runtime.netns) || !runtime.netns.isWellFormed()) {
+    throw new LeftToPlugin("the path of the network namespace has a control character");
+  }
+  const { options, ipam } = configuration;
+  const asked = attachmentArguments(runtime, configuration.capabilities);
+  const addressing = addressingOf(configuration, ipam, asked);
+  return {
+    link: { ...options, ifName: runtime.ifName, mac: macOf(configuration, asked), ...addressing.of },
+    configuration,
+    defaultRoutes: addressing.defaultRoutes,
+  };
+}
+
+interface Addressing {
+  readonly of: Pick<NativeLink, "directory" | "sets" | "addresses" | "routes">;
+  readonly defaultRoutes: number;
+}
+
+function addressingOf(
+  configuration: NativeConfiguration,
+  ipam: AddressManagement,
+  asked: AttachmentArguments,
+): Addressing {
+  const { argsIp, argsGateway } = asked;
+  switch (ipam.type) {
+    case "":
+      return { of: { sets: [], addresses: [], routes: [] }, defaultRoutes: 0 };
+    case "host-local": {
+      const ips = [...(argsIp === "" ? [] : [argsIp]), ...configuration.cniIps, ...asked.ips];
+      const sets = setsOfAttachment(ipam.hostLocal, asked.ipRanges, ips);
+      const lengths = sets.map(({ ranges }) => ranges[0]?.first.length ?? 0);
+      const added = defaultRoutes(configuration, ipam.routes, lengths);
+      const { directory } = ipam.hostLocal;
+      return {
+        of: { directory, sets, addresses: [], ...withRoutes(ipam.routes, added) },
+        defaultRoutes: added.length,
+      };
+    }
+    case "static": {
+      const given = addressesOfAttachment(ipam.addresses, {
+        argsIp,
+        argsGateway,
+        cniIps: configuration.cniIps,
+        ips: asked.ips,
+      });
+      const addresses = configuration.options.isGateway ? given.map(withGateway) : given;
+      const lengths = addresses.map(({ address }) => address.length);
+      const added = defaultRoutes(configuration, ipam.routes, lengths);
+      return { of: { sets: [], addresses, ...withRoutes(ipam.routes, added) }, defaultRoutes: added.length };
+    }
+  }
+}
+
+function withRoutes(routes: readonly LinkRoute[], added: readonly LinkRoute[]): Pick<NativeLink, "routes"> {
+  return { routes: added.length === 0 ? routes : [...routes, ...added] };
+}
+
+/** With `isGateway` the bridge plugin takes the first address of the network for a gateway that is missing. */
+function withGateway(given: LinkAddress): LinkAddress {
+  if (given.gateway !== undefined) return given;
+  const gateway = nextAddress(networkAddress(given));
+  if (gateway === undefined)
+    throw new LeftToPlugin("an address has no gateway, and its network no first address");
+  return { ...given, gateway };
+}
+
+/**
+ * The routes that the bridge plugin adds with `isDefaultGateway`: for each family that has an address, in the order of the addresses, unless the configuration has a default route with a gateway.
+ * @param lengths bytes of each address
+ */
+function defaultRoutes(
+  { isDefaultGateway }: NativeConfiguration,
+  routes: readonly LinkRoute[],
+  lengths: readonly number[],
+): readonly LinkRoute[] {
+  if (!isDefaultGateway) return [];
+  const missing = new Set(lengths);
+  for (const { destination, prefix, gateway } of routes) {
+    if (prefix === 0 && gateway !== undefined) missing.delete(destination.length);
+  }
+  return Array.from(missing, (length) => ({ destination: new Uint8Array(length), prefix: 0 }));
+}
+
+/** The MAC address that is asked for: that of the capability argument, else of CNI_ARGS, and of the configuration (which for macvlan is the last in the row). */
+function macOf(
+  { options, mac: configured }: NativeConfiguration,
+  { mac, argsMac }: AttachmentArguments,
+): Uint8Array | undefined {
+  const written = mac || (options.kind === "macvlan" ? argsMac || configured : configured || argsMac);
+  if (written === "") return undefined;
+  const parsed = parseMac(written);
+  if (parsed === undefined)
+    throw new LeftToPlugin(`MAC address ${quoted(written)} is not six bytes with colons`);
+  return parsed;
+}

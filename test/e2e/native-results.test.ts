@@ -1,0 +1,240 @@
+/** Results of native networks are, byte for byte, those of the plugins that they stand for: each configuration is run by the real plugins, and what they made is printed once more by ours. */
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { LinkAddress, MadeLink } from "../../src/agent/executor.ts";
+import { formatCniArgs } from "../../src/cni/args.ts";
+import { parseNetworkConfig } from "../../src/cni/config.ts";
+import { pluginStdin } from "../../src/cni/kernel-failure.ts";
+import type { RuntimeConf } from "../../src/cni/types.ts";
+import { loadKernels } from "../../src/kernels/load.ts";
+import { parseAddress, parseMac } from "../../src/native/address.ts";
+import { type NativeAttachment, recognize } from "../../src/native/recognition.ts";
+import { resultBytes } from "../../src/native/result.ts";
+import { Namespace } from "../support/namespace.ts";
+import { referencePluginPath } from "../support/reference-plugins.ts";
+import { ScratchDirectory } from "../support/scratch-directory.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const kernels = loadKernels();
+const versions = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+
+let node: Namespace;
+let directory: ScratchDirectory;
+let pluginPath: string;
+let attachments = 0;
+
+beforeAll(async () => {
+  pluginPath = await referencePluginPath();
+  directory = new ScratchDirectory("ipam");
+  node = await Namespace.create("node");
+  await node.ip("link", "add", "eth1", "type", "veth", "peer", "name", "eth1p");
+  for (const link of ["eth1", "eth1p"]) await node.ip("link", "set", link, "up");
+}, 300_000);
+
+afterAll(async () => {
+  await node[Symbol.asyncDispose]();
+  directory[Symbol.dispose]();
+});
+
+interface Asked {
+  readonly args?: readonly (readonly [string, string])[];
+  readonly capabilityArgs?: Json;
+}
+
+/** An ADD by the real plugins. @returns their bytes, and those of ours for what they have made */
+async function both(
+  config: Json,
+  cniVersion: string,
+  asked: Asked,
+): Promise<{ theirs: string; ours: string }> {
+  await using pod = await Namespace.create("pod");
+  attachments += 1;
+  const name = `n${attachments}`;
+  const list = parseNetworkConfig(
+    Buffer.from(JSON.stringify({ cniVersion, name, ...config })),
+    name,
+    kernels,
+  );
+  const runtime: RuntimeConf = {
+    containerId: `c${attachments}`,
+    netns: pod.path,
+    ifName: "net1",
+    args: [["IgnoreUnknown", "true"], ...(asked.args ?? [])],
+    capabilityArgs:
+      asked.capabilityArgs === undefined ? undefined : Buffer.from(JSON.stringify(asked.capabilityArgs)),
+  };
+  const recognized = recognize(list, runtime);
+  if (typeof recognized === "string") throw new Error(recognized);
+
+  const [plugin] = list.plugins;
+  if (plugin === undefined) throw new Error("no plugin");
+  const env = {
+    CNI_COMMAND: "ADD",
+    CNI_CONTAINERID: runtime.containerId,
+    CNI_NETNS: runtime.netns,
+    CNI_IFNAME: runtime.ifName,
+    CNI_ARGS: formatCniArgs(runtime.args),
+    CNI_PATH: pluginPath,
+    PATH: process.env.PATH,
+  };
+  const stdin = pluginStdin(kernels, {
+    name,
+    cniVersion,
+    plugin: plugin.bytes,
+    runtimeConfig: runtime.capabilityArgs,
+  });
+  const program = pluginPath.split(":").find((each) => each.includes(`/${plugin.type}-`));
+  const { stdout, exitCode } = await node.run([`${program}/${plugin.type}`], { env, stdin });
+  const theirs = stdout.toString();
+  if (exitCode !== 0) throw new Error(theirs);
+  const ours = resultBytes(recognized, madeBy(recognized, theirs), cniVersion, runtime.netns);
+  return { theirs, ours: Buffer.from(ours).toString() };
+}
+
+interface Result {
+  readonly interfaces: readonly { readonly name: string; readonly mac: string }[];
+  readonly ips?: readonly { readonly address: string }[];
+}
+
+/** What the shim would answer: MAC addresses, the random name, and which address of a set it is come from the plugins, everything else from the link as it is planned. */
+function madeBy({ link }: NativeAttachment, theirs: string): MadeLink {
+  const result: Result = JSON.parse(theirs);
+  const mac = (index: number) => parseMac(result.interfaces[index]?.mac ?? "") ?? new Uint8Array();
+  const isBridge = link.kind === "bridge";
+  const own = isBridge ? 2 : 0;
+  return {
+    mac: mac(own),
+    addresses: link.addresses.length > 0 ? link.addresses : fromSets(link.sets, result),
+    milliseconds: 0,
+    hostName: isBridge ? (result.interfaces[1]?.name ?? "") : "",
+    hostMac: isBridge ? mac(1) : new Uint8Array(),
+    parentMac: isBridge ? mac(0) : new Uint8Array(),
+  };
+}
+
+function fromSets(sets: NativeAttachment["link"]["sets"], { ips = [] }: Result): LinkAddress[] {
+  return sets.map(({ requested, ranges }, index) => {
+    const address = parseAddress(ips[index]?.address.split("/")[0] ?? "");
+    const range = ranges.find(
+      ({ first, last }) =>
+        address !== undefined && Buffer.compare(first, address) <= 0 && Buffer.compare(address, last) <= 0,
+    );
+    if (address === undefined || range === undefined)
+      throw new Error(`${ips[index]?.address} is in no range`);
+    if (requested !== undefined) expect(address).toEqual(requested);
+    return { address, prefix: range.prefix, gateway: range.gateway };
+  });
+}
+
+const hostLocal = (more: Json): Json => ({
+  ipam: { type: "host-local", dataDir: directory.path, ...more },
+});
+const dns = {
+  nameservers: ["10.0.0.10", "fd00::10"],
+  domain: "cluster.local & <more>\u2028",
+  search: ["a", "b"],
+  options: ["ndots:5"],
+};
+const routes = [
+  { dst: "192.168.0.0/16" },
+  { dst: "192.169.0.0/16", gw: "10.1.0.9", priority: 5 },
+  { dst: "2001:DB8:0:0::/64" },
+];
+const dual = {
+  ranges: [[{ subnet: "10.1.0.0/16", rangeStart: "10.1.0.7" }], [{ subnet: "fd00:1:0:0:1::/80" }]],
+};
+
+const configurations: readonly (readonly [string, () => Json, Asked?])[] = [
+  ["bridge, layer 2", () => ({ type: "bridge", bridge: "l2" })],
+  ["bridge, layer 2 with dns", () => ({ type: "bridge", bridge: "l2", isGateway: true, dns })],
+  [
+    "bridge with host-local",
+    () => ({ type: "bridge", bridge: "hl", ...hostLocal({ subnet: "10.1.0.0/16" }) }),
+  ],
+  [
+    "bridge as default gateway of both families",
+    () => ({ type: "bridge", bridge: "gw", isDefaultGateway: true, dns, ...hostLocal({ ...dual, routes }) }),
+  ],
+  [
+    "bridge with a default route of its own",
+    () => ({
+      type: "bridge",
+      bridge: "own",
+      isDefaultGateway: true,
+      hairpinMode: true,
+      ...hostLocal({ subnet: "10.1.0.0/16", routes: [{ dst: "0.0.0.0/0", gw: "10.1.0.1", priority: 7 }] }),
+    }),
+  ],
+  [
+    "bridge with static, whose dns counts",
+    () => ({
+      type: "bridge",
+      bridge: "st",
+      isGateway: true,
+      ipam: {
+        type: "static",
+        addresses: [{ address: "10.3.0.5/16" }, { address: "fd00:3::5/64" }],
+        routes: [],
+        dns,
+      },
+    }),
+  ],
+  [
+    "bridge with static, whose dns does not count",
+    () => ({
+      type: "bridge",
+      bridge: "std",
+      dns: { search: [] },
+      ipam: { type: "static", addresses: [{ address: "10.3.0.5/16", gateway: "10.3.0.1" }], dns },
+    }),
+  ],
+  ["macvlan, layer 2", () => ({ type: "macvlan", master: "eth1", dns })],
+  [
+    "macvlan with host-local",
+    () => ({
+      type: "macvlan",
+      master: "eth1",
+      mode: "private",
+      ...hostLocal({ ...dual.ranges[0]?.[0], routes: routes.slice(0, 2) }),
+    }),
+  ],
+  [
+    "macvlan with static, whose dns does not count",
+    () => ({
+      type: "macvlan",
+      master: "eth1",
+      ipam: {
+        type: "static",
+        addresses: [{ address: "10.4.0.5/16" }],
+        routes: [{ dst: "10.9.0.0/16" }],
+        dns,
+      },
+    }),
+  ],
+  [
+    "macvlan with what an attachment asks for",
+    () => ({
+      type: "macvlan",
+      master: "eth1",
+      capabilities: { ips: true, mac: true, ipRanges: true },
+      ...hostLocal({ subnet: "10.5.0.0/16" }),
+    }),
+    {
+      args: [["IP", "10.5.0.9"]],
+      capabilityArgs: {
+        ips: ["10.6.0.9/24"],
+        mac: "02:00:00:00:00:0A",
+        ipRanges: [[{ subnet: "10.6.0.0/24" }]],
+      },
+    },
+  ],
+];
+
+describe.each(versions)("cniVersion %s", (cniVersion) => {
+  const cases = configurations.map(([name, config, asked = {}]) => ({ name, config, asked }));
+  it.each(cases)("$name", async ({ config, asked }) => {
+    const { theirs, ours } = await both(config(), cniVersion, asked);
+    expect(ours).toBe(theirs);
+  });
+});

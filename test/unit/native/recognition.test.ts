@@ -1,0 +1,564 @@
+/** Recognition takes a configuration only where every key is understood; everything else is left to the plugin, with a reason. */
+
+import { describe, expect, it } from "vitest";
+import { whyExecuted } from "../../../src/native/native-networks.ts";
+import {
+  attachment,
+  bridge,
+  hostLocal,
+  type Json,
+  linkOf,
+  macvlan,
+  network,
+  staticIpam,
+  withArgs,
+  withCapabilities,
+} from "./networks.ts";
+
+const bridgeLink = {
+  ifName: "net1",
+  kind: "bridge",
+  parent: "cni0",
+  mtu: 0,
+  mode: 0,
+  queueLength: 0,
+  hairpin: false,
+  isolated: false,
+  promiscuous: false,
+  detectDuplicates: false,
+  isGateway: false,
+  sets: [],
+  addresses: [],
+  routes: [],
+};
+const macvlanLink = { ...bridgeLink, kind: "macvlan", parent: "eth1", mode: 4 };
+const usualRange = { first: "10.1.0.1", last: "10.1.255.254", gateway: "10.1.0.1", prefix: 16 };
+const directory = "/var/lib/cni/networks/cellar";
+
+describe("bridge", () => {
+  it("takes the plugin's defaults", () => {
+    expect(linkOf(bridge())).toEqual(bridgeLink);
+    expect(linkOf(bridge({ ipam: {} }))).toEqual(bridgeLink);
+    expect(linkOf(bridge({ ipam: { type: "" } }))).toEqual(bridgeLink);
+  });
+
+  it("takes every key that it understands", () => {
+    const config = bridge({
+      bridge: "br0",
+      mtu: 1400,
+      hairpinMode: true,
+      portIsolation: true,
+      enabledad: true,
+      isGateway: true,
+      ipMasq: false,
+      ipMasqBackend: "nftables",
+      forceAddress: false,
+      vlan: 0,
+      preserveDefaultVlan: true,
+      macspoofchk: false,
+      disableContainerInterface: false,
+      promiscMode: false,
+      dns: { nameservers: ["10.0.0.10"], domain: "d", search: ["s"], options: ["ndots:5"] },
+      capabilities: { mac: true, ips: false },
+      args: { cni: { mac: "02:00:00:00:00:01" } },
+      ...hostLocal(),
+    });
+    expect(linkOf(config)).toEqual({
+      ...bridgeLink,
+      parent: "br0",
+      mac: "020000000001",
+      mtu: 1400,
+      hairpin: true,
+      isolated: true,
+      detectDuplicates: true,
+      isGateway: true,
+      directory,
+      sets: [{ ranges: [usualRange] }],
+    });
+  });
+
+  it("is a gateway only where it gives addresses", () => {
+    expect(linkOf(bridge({ isGateway: true, isDefaultGateway: true }))).toEqual(bridgeLink);
+  });
+
+  it("with isDefaultGateway has a default route for each family, unless one has a gateway already", () => {
+    const config = (routes: unknown) =>
+      bridge({
+        isDefaultGateway: true,
+        ...hostLocal({ ranges: [[{ subnet: "10.1.0.0/16" }], [{ subnet: "fd00:1::/64" }]], routes }),
+      });
+    const ipv4 = { destination: "0.0.0.0", prefix: 0 };
+    const ipv6 = { destination: "0".repeat(32), prefix: 0 };
+    expect(linkOf(config([]))).toMatchObject({ isGateway: true, routes: [ipv4, ipv6] });
+    // One without a gateway does not count: the plugin adds its own behind it.
+    expect(linkOf(config([{ dst: "0.0.0.0/0" }]))).toMatchObject({ routes: [ipv4, ipv4, ipv6] });
+    expect(linkOf(config([{ dst: "0.0.0.0/0", gw: "10.1.0.9" }]))).toMatchObject({
+      routes: [{ ...ipv4, gateway: "10.1.0.9" }, ipv6],
+    });
+  });
+
+  it("as gateway fills in the gateways of static addresses", () => {
+    const addresses = [{ address: "10.1.0.5/16" }, { address: "10.2.0.5/16", gateway: "10.2.0.9" }];
+    expect(linkOf(bridge({ isGateway: true, ...staticIpam({ addresses }) }))).toMatchObject({
+      addresses: [
+        { address: "10.1.0.5", prefix: 16, gateway: "10.1.0.1" },
+        { address: "10.2.0.5", prefix: 16, gateway: "10.2.0.9" },
+      ],
+    });
+    expect(linkOf(bridge(staticIpam({ addresses })))).toMatchObject({
+      addresses: [{ address: "10.1.0.5", prefix: 16 }, { gateway: "10.2.0.9" }],
+    });
+  });
+
+  it.each<[Json, string]>([
+    [{ ipMasq: true }, 'key "ipMasq" is true'],
+    [{ forceAddress: true }, 'key "forceAddress" is true'],
+    [{ macspoofchk: true }, 'key "macspoofchk" is true'],
+    [{ disableContainerInterface: true }, 'key "disableContainerInterface" is true'],
+    [{ vlan: 5 }, 'key "vlan" must be a whole number from 0 to 0'],
+    [{ vlanTrunk: [] }, 'key "vlanTrunk" is not known'],
+    [{ hairpinMode: true, promiscMode: true }, "hairpinMode and promiscMode are both true"],
+    [{ bridge: "" }, 'key "bridge": "" is empty'],
+    [{ bridge: "a-name-of-16-byt" }, 'key "bridge": "a-name-of-16-byt" is longer than 15 bytes'],
+    [{ mtu: -1 }, 'key "mtu" must be a whole number from 0 to 65535'],
+    [{ mtu: "1500" }, 'key "mtu" must be a whole number from 0 to 65535'],
+    [{ isGateway: "true" }, 'key "isGateway" must be true or false'],
+    [{ isGateway: null }, 'key "isGateway" must be true or false'],
+    [{ dns: null }, 'key "dns" must be an object'],
+    [{ dns: { nameservers: "10.0.0.10" } }, 'key "dns.nameservers" must be a list'],
+    [{ dns: { domain: "a\u0000" } }, 'key "dns.domain" has a control character, or half of a surrogate pair'],
+    [{ master: "eth0" }, 'key "master" is not known'],
+    [{ isgateway: true }, 'key "isgateway" must be written "isGateway"'],
+    [{ deviceID: "0000:00:01.0" }, 'key "deviceID" is not known'],
+    [{ runtimeConfig: {} }, 'key "runtimeConfig" is not known'],
+    [{ prevResult: {} }, 'key "prevResult" is not known'],
+    [{ capabilities: { portMappings: true } }, 'key "capabilities.portMappings" is not known'],
+    [{ args: { cni: { labels: [] } } }, 'key "args.cni.labels" is not known'],
+    [
+      { args: { cni: { mac: "02-00-00-00-00-01" } } },
+      'MAC address "02-00-00-00-00-01" is not six bytes with colons',
+    ],
+    [{ ipam: { type: "dhcp" } }, 'key "ipam.type": "dhcp" is not one of host-local, static'],
+    [{ ipam: { subnet: "10.1.0.0/16" } }, 'key "ipam.subnet" is not known'],
+  ])("leaves %j to the plugin", (more, reason) => {
+    expect(linkOf(bridge(more))).toBe(reason);
+  });
+});
+
+describe("macvlan", () => {
+  it("takes the plugin's defaults and every key that it understands", () => {
+    expect(linkOf(macvlan())).toEqual(macvlanLink);
+    const config = macvlan({
+      mode: "vepa",
+      mtu: 1400,
+      mac: "02:00:00:00:00:0A",
+      bcqueuelen: 4_294_967_295,
+      linkInContainer: false,
+    });
+    expect(linkOf(config)).toEqual({
+      ...macvlanLink,
+      mode: 2,
+      mtu: 1400,
+      mac: "02000000000a",
+      queueLength: 4_294_967_295,
+    });
+  });
+
+  it.each([
+    ["", 4],
+    ["bridge", 4],
+    ["private", 1],
+    ["vepa", 2],
+    ["passthru", 8],
+  ])("mode %j is the kernel's %i", (mode, number) => {
+    expect(linkOf(macvlan({ mode }))).toMatchObject({ mode: number });
+  });
+
+  it.each<[Json, string]>([
+    [{ master: undefined }, 'key "master": "" is empty'],
+    [{ mode: "source" }, 'key "mode" cannot be "source"'],
+    [{ linkInContainer: true }, 'key "linkInContainer" is true'],
+    [{ bcqueuelen: 4_294_967_296 }, 'key "bcqueuelen" must be a whole number from 0 to 4294967295'],
+    [{ isGateway: true }, 'key "isGateway" is not known'],
+    [{ args: { cni: { mac: "02:00:00:00:00:01" } } }, 'key "args.cni.mac" is not known'],
+  ])("leaves %j to the plugin", (more, reason) => {
+    expect(linkOf(macvlan(more))).toBe(reason);
+  });
+});
+
+describe("host-local", () => {
+  const sets = (ipam: Json, runtime = attachment, more: Json = {}) => {
+    const link = linkOf(macvlan({ ...hostLocal(ipam), ...more }), runtime);
+    return typeof link === "string" ? link : (link as { readonly sets: unknown }).sets;
+  };
+
+  it("fills in first and last address and gateway", () => {
+    expect(sets({ subnet: "10.1.0.0/16" })).toEqual([{ ranges: [usualRange] }]);
+    expect(sets({ subnet: "10.1.2.4/30", rangeStart: "10.1.2.6", gateway: "10.9.9.9" })).toEqual([
+      { ranges: [{ first: "10.1.2.6", last: "10.1.2.6", gateway: "10.9.9.9", prefix: 30 }] },
+    ]);
+    expect(sets({ subnet: "fd00:1::/64" })).toEqual([
+      {
+        ranges: [
+          {
+            first: "fd000001000000000000000000000001",
+            last: "fd00000100000000ffffffffffffffff",
+            gateway: "fd000001000000000000000000000001",
+            prefix: 64,
+          },
+        ],
+      },
+    ]);
+  });
+
+  it("takes a single range before the others, and those of the capability argument before all", () => {
+    const ranges = [[{ subnet: "10.2.0.0/24" }, { subnet: "10.2.1.0/24" }]];
+    const range = (network: string) => ({
+      first: `${network}.1`,
+      last: `${network}.254`,
+      gateway: `${network}.1`,
+      prefix: 24,
+    });
+    const others = { ranges: [range("10.2.0"), range("10.2.1")] };
+    expect(sets({ subnet: "10.1.0.0/24", ranges })).toEqual([{ ranges: [range("10.1.0")] }, others]);
+    const runtime = withCapabilities({ ipRanges: [[{ subnet: "10.3.0.0/24" }]] });
+    const capabilities = { capabilities: { ipRanges: true } };
+    expect(sets({ ranges }, runtime, capabilities)).toEqual([{ ranges: [range("10.3.0")] }, others]);
+    // They may be all.
+    expect(sets({}, runtime, capabilities)).toEqual([{ ranges: [range("10.3.0")] }]);
+    // Without the capability nothing is said.
+    expect(sets({ ranges }, runtime)).toEqual([others]);
+  });
+
+  it("asks for an address of CNI_ARGS, args.cni and the capability argument, each in the set that has it", () => {
+    const ranges = [[{ subnet: "10.1.0.0/24" }], [{ subnet: "10.2.0.0/24" }], [{ subnet: "10.3.0.0/24" }]];
+    const runtime = {
+      ...withCapabilities({ ips: ["10.1.0.9"] }),
+      args: withArgs(["IP", "10.3.0.9/24"]).args,
+    };
+    const more = { capabilities: { ips: true }, args: { cni: { ips: ["10.2.0.9/16"] } } };
+    expect(sets({ ranges }, runtime, more)).toMatchObject([
+      { requested: "10.1.0.9" },
+      { requested: "10.2.0.9" },
+      { requested: "10.3.0.9" },
+    ]);
+    // The same one twice is one.
+    const twice = { ...withCapabilities({ ips: ["10.1.0.9"] }), args: withArgs(["IP", "10.1.0.9"]).args };
+    expect(sets({ subnet: "10.1.0.0/24" }, twice, { capabilities: { ips: true } })).toMatchObject([
+      { requested: "10.1.0.9" },
+    ]);
+  });
+
+  it("has its files below dataDir", () => {
+    const link = linkOf(macvlan(hostLocal({ subnet: "10.1.0.0/16", dataDir: "/run//ipam/./x/" })));
+    expect(link).toMatchObject({ directory: "/run/ipam/x/cellar" });
+    expect(linkOf(macvlan(hostLocal({ subnet: "10.1.0.0/16", dataDir: "" })))).toMatchObject({ directory });
+  });
+
+  it("takes routes", () => {
+    const routes = [
+      { dst: "192.168.0.0/16" },
+      { dst: "0.0.0.0/0", gw: "10.1.0.254", priority: 100 },
+      { dst: "::/0", priority: 0 },
+      { dst: "2001:DB8::/32", gw: "fd00:1::9" },
+    ];
+    expect(linkOf(macvlan(hostLocal({ subnet: "10.1.0.0/16", routes })))).toMatchObject({
+      routes: [
+        { destination: "192.168.0.0", prefix: 16 },
+        { destination: "0.0.0.0", prefix: 0, gateway: "10.1.0.254", metric: 100 },
+        { destination: "0".repeat(32), prefix: 0 },
+        {
+          destination: `20010db8${"0".repeat(24)}`,
+          prefix: 32,
+          gateway: "fd000001000000000000000000000009",
+        },
+      ],
+    });
+  });
+
+  const subnet = "10.1.0.0/24";
+  const requesting = withArgs(["IP", "10.1.0.9"]);
+  it.each<[Json, string, typeof attachment?]>([
+    [{}, "host-local has no ranges"],
+    [{ ranges: [] }, "host-local has no ranges"],
+    [{ ranges: [[]] }, "host-local has an empty range set"],
+    [{ rangeStart: "10.1.0.5" }, 'key "ipam.subnet" is missing'],
+    [{ subnet: "10.1.0.5/24" }, 'key "ipam.subnet" cannot be "10.1.0.5/24"'],
+    [{ subnet: "10.1.0.0/31" }, 'key "ipam.subnet" cannot be "10.1.0.0/31"'],
+    [{ subnet: "10.1.0.0/024" }, 'key "ipam.subnet" cannot be "10.1.0.0/024"'],
+    [{ subnet: "10.01.0.0/24" }, 'key "ipam.subnet" cannot be "10.01.0.0/24"'],
+    [{ subnet: "::ffff:10.1.0.0/120" }, 'key "ipam.subnet" cannot be "::ffff:10.1.0.0/120"'],
+    [{ subnet, rangeStart: "10.2.0.1" }, 'key "ipam.rangeStart" cannot be "10.2.0.1"'],
+    [{ subnet, rangeStart: "fd00::1" }, 'key "ipam.rangeStart" cannot be "fd00::1"'],
+    [{ subnet, rangeEnd: "10.2.0.1" }, 'key "ipam.rangeEnd" cannot be "10.2.0.1"'],
+    [{ subnet, rangeStart: "10.1.0.9", rangeEnd: "10.1.0.8" }, 'key "ipam.rangeEnd" cannot be "10.1.0.8"'],
+    [{ subnet, gateway: "" }, 'key "ipam.gateway" cannot be ""'],
+    [{ subnet, gateway: "fd00:1::1" }, 'key "ipam.gateway" cannot be "fd00:1::1"'],
+    [{ subnet, ranges: [[{ subnet: "10.1.0.128/25" }]] }, "ranges of host-local overlap"],
+    [{ ranges: [[{ subnet }, { subnet }]] }, "ranges of host-local overlap"],
+    [
+      { ranges: [[{ subnet }, { subnet: "fd00:1::/64" }]] },
+      "a range set of host-local has addresses of both families",
+    ],
+    [
+      { ranges: Array.from({ length: 17 }, (_, index) => [{ subnet: `10.${index}.0.0/24` }]) },
+      "host-local has more than 16 range sets",
+    ],
+    [
+      { ranges: [Array.from({ length: 17 }, (_, index) => ({ subnet: `10.${index}.0.0/24` }))] },
+      "a range set of host-local has more than 16 ranges",
+    ],
+    [{ subnet, name: "x" }, 'key "ipam.name" is not known'],
+    [{ subnet, resolvConf: "/etc/resolv.conf" }, 'key "ipam.resolvConf" is set'],
+    [{ subnet, dataDir: "ipam" }, 'key "ipam.dataDir" must be an absolute path without ".."'],
+    [{ subnet, dataDir: "/run/../ipam" }, 'key "ipam.dataDir" must be an absolute path without ".."'],
+    [
+      { subnet, dataDir: `/${"d".repeat(1_024)}` },
+      "the directory of the address files has more than 1024 bytes",
+    ],
+    [{ subnet, routes: [null] }, 'key "ipam.routes[0]" must be an object'],
+    [{ subnet, routes: [{ gw: "10.1.0.1" }] }, 'key "ipam.routes[0].dst" cannot be ""'],
+    [{ subnet, routes: [{ dst: "10.9.0.1/16" }] }, 'key "ipam.routes[0].dst" cannot be "10.9.0.1/16"'],
+    [
+      { subnet, routes: [{ dst: "10.9.0.0/16", gw: "fd00:1::1" }] },
+      'key "ipam.routes[0].gw" cannot be "fd00:1::1"',
+    ],
+    [{ subnet, routes: [{ dst: "10.9.0.0/16", mtu: 1400 }] }, 'key "ipam.routes[0].mtu" is not known'],
+    [{ subnet, routes: [{ dst: "10.9.0.0/16", table: 5 }] }, 'key "ipam.routes[0].table" is not known'],
+    [{ subnet, routes: [{ dst: "10.9.0.0/16", scope: 0 }] }, 'key "ipam.routes[0].scope" is not known'],
+    [
+      { subnet, routes: Array.from({ length: 256 }, () => ({ dst: "10.9.0.0/16" })) },
+      'key "ipam.routes" has 256 elements, and fewer than 256 are expected',
+    ],
+    [{ subnet: "10.2.0.0/24" }, "address 10.1.0.9 is asked for, and no range set is left for it", requesting],
+    [{ subnet, gateway: "10.1.0.9" }, "address 10.1.0.9 is asked for, and is the gateway", requesting],
+    [{ subnet }, '"10.1.0.9,10.1.0.8" is asked for as address', withArgs(["IP", "10.1.0.9,10.1.0.8"])],
+  ])("leaves %j to the plugin", (ipam, reason, runtime = attachment) => {
+    expect(sets(ipam, runtime)).toBe(reason);
+  });
+});
+
+describe("static", () => {
+  const addresses = (ipam: Json, runtime = attachment, more: Json = {}) => {
+    const link = linkOf(macvlan({ ...staticIpam(ipam), ...more }), runtime);
+    return typeof link === "string" ? link : (link as { readonly addresses: unknown }).addresses;
+  };
+  const configured = { addresses: [{ address: "10.1.0.5/16", gateway: "10.1.0.1" }] };
+
+  it("takes the configuration's addresses, and those of CNI_ARGS beside them", () => {
+    const own = { address: "10.1.0.5", prefix: 16, gateway: "10.1.0.1" };
+    expect(addresses(configured)).toEqual([own]);
+    expect(addresses(configured, withArgs(["IP", "10.2.0.5/24, 10.3.0.5/24"]))).toEqual([
+      own,
+      { address: "10.2.0.5", prefix: 24 },
+      { address: "10.3.0.5", prefix: 24 },
+    ]);
+  });
+
+  it("takes args.cni in their place, and the capability argument in place of that", () => {
+    const more = { capabilities: { ips: true }, args: { cni: { ips: ["10.2.0.5/24"] } } };
+    expect(addresses(configured, withArgs(["IP", "10.3.0.5/24"]), more)).toEqual([
+      { address: "10.2.0.5", prefix: 24 },
+    ]);
+    expect(addresses(configured, withCapabilities({ ips: ["10.4.0.5/24"] }), more)).toEqual([
+      { address: "10.4.0.5", prefix: 24 },
+    ]);
+  });
+
+  it.each<[Json, string, typeof attachment?]>([
+    [{}, "static has no address"],
+    [
+      { addresses: [{ address: "10.1.0.5" }] },
+      '"ipam.addresses[0].address" cannot be "10.1.0.5": an address with a prefix length is expected',
+    ],
+    [
+      { addresses: [{ address: "10.1.0.5/16", gateway: "fd00:1::1" }] },
+      'key "ipam.addresses[0].gateway" cannot be "fd00:1::1"',
+    ],
+    [
+      { addresses: [{ address: "10.1.0.5/16", version: "4" }] },
+      'key "ipam.addresses[0].version" is not known',
+    ],
+    [
+      { addresses: [{ address: "::1/128" }] },
+      '"ipam.addresses[0].address" cannot be "::1/128": an address with a prefix length is expected',
+    ],
+    [
+      { addresses: Array.from({ length: 65 }, (_, index) => ({ address: `10.1.0.${index}/16` })) },
+      "static has more than 64 addresses",
+    ],
+    [configured, "CNI_ARGS has GATEWAY", withArgs(["GATEWAY", "10.1.0.1"])],
+    [
+      configured,
+      '"CNI_ARGS: IP" cannot be "10.1.0.9": an address with a prefix length is expected',
+      withArgs(["IP", "10.1.0.9"]),
+    ],
+  ])("leaves %j to the plugin", (ipam, reason, runtime = attachment) => {
+    expect(addresses(ipam, runtime)).toBe(reason);
+  });
+});
+
+describe("the MAC address", () => {
+  const mac = (config: Json, runtime = attachment) => (linkOf(config, runtime) as { mac?: unknown }).mac;
+  const all = {
+    ...withCapabilities({ mac: "02:00:00:00:00:03" }),
+    args: withArgs(["MAC", "02:00:00:00:00:02"]).args,
+  };
+  const args = withArgs(["MAC", "02:00:00:00:00:02"]);
+  const capabilities = { mac: true };
+
+  it("of a bridge comes from the capability argument, else from args.cni, else from CNI_ARGS", () => {
+    const cni = { args: { cni: { mac: "02:00:00:00:00:01" } } };
+    expect(mac(bridge({ ...cni, capabilities }), all)).toBe("020000000003");
+    expect(mac(bridge(cni), all)).toBe("020000000001");
+    expect(mac(bridge(), all)).toBe("020000000002");
+    expect(mac(bridge())).toBeUndefined();
+  });
+
+  it("of a macvlan comes from the capability argument, else from CNI_ARGS, else from its configuration", () => {
+    const own = { mac: "02:00:00:00:00:01" };
+    expect(mac(macvlan({ ...own, capabilities }), all)).toBe("020000000003");
+    expect(mac(macvlan(own), args)).toBe("020000000002");
+    expect(mac(macvlan(own))).toBe("020000000001");
+  });
+
+  it("the last one of CNI_ARGS counts", () => {
+    expect(mac(bridge(), withArgs(["MAC", "x"], ["MAC", "02:00:00:00:00:02"]))).toBe("020000000002");
+    expect(mac(bridge(), withArgs(["MAC", "02:00:00:00:00:02"], ["MAC", ""]))).toBeUndefined();
+  });
+});
+
+describe("arguments", () => {
+  it.each<[readonly (readonly [string, string])[], string]>([
+    [[["MAC", "02:00:00:00:00:02"]], "CNI_ARGS is without IgnoreUnknown=true"],
+    [[["IgnoreUnknown", "0"]], "CNI_ARGS is without IgnoreUnknown=true"],
+    [
+      [
+        ["IgnoreUnknown", "yes"],
+        ["IgnoreUnknown", "1"],
+      ],
+      'CNI_ARGS: "IgnoreUnknown" is not as expected',
+    ],
+    [
+      [
+        ["IgnoreUnknown", "1"],
+        ["A", "b=c"],
+      ],
+      'CNI_ARGS: "A" is not as expected',
+    ],
+    [
+      [
+        ["IgnoreUnknown", "1"],
+        ["", "x"],
+      ],
+      'CNI_ARGS: "" is not as expected',
+    ],
+    [
+      [
+        ["IgnoreUnknown", "1"],
+        ["CommonArgs", "x"],
+      ],
+      'CNI_ARGS: "CommonArgs" is not as expected',
+    ],
+    [
+      [
+        ["IgnoreUnknown", "1"],
+        ["IP", "10.1.0.5"],
+        ["IP", "10.1.0.6"],
+      ],
+      'CNI_ARGS: "IP" is not as expected',
+    ],
+  ])("CNI_ARGS %j are left to the plugin", (args, reason) => {
+    expect(linkOf(bridge(), { ...attachment, args })).toBe(reason);
+  });
+
+  it("none at all are fine", () => {
+    expect(linkOf(bridge(), { ...attachment, args: [] })).toEqual(bridgeLink);
+  });
+
+  it.each([
+    ['{"mac":null}', 'key "runtimeConfig.mac" must be a text'],
+    ['{"mac":"02:00:00:00:00:01","mac":"02:00:00:00:00:02"}', 'key "runtimeConfig.mac" is there twice'],
+    ['{"mac":"02:00:00:00:00:01","m\\u0061c":""}', 'key "runtimeConfig.mac" is there twice'],
+    ['{"ips":"10.1.0.5"}', 'key "runtimeConfig.ips" must be a list'],
+    ['{"ips":[null]}', 'key "runtimeConfig.ips[0]" must be a text'],
+    ['{"ipRanges":[{}]}', 'key "runtimeConfig.ipRanges[0]" must be a list'],
+    [
+      '{"ipRanges":[[{"subnet":"10.0.0.0/24","Gateway":""}]]}',
+      'key "runtimeConfig.ipRanges[0][0].Gateway" must be written "gateway"',
+    ],
+    ["[]", "the capability arguments are no object"],
+    [`{"mac":"${"0".repeat(65_536)}"}`, "the capability arguments have more than 65536 bytes"],
+  ])("capability arguments %s are left to the plugin", (text, reason) => {
+    const capabilities = { mac: true, ips: true, ipRanges: true };
+    expect(linkOf(macvlan({ capabilities, ...hostLocal() }), withCapabilities(text))).toBe(reason);
+  });
+
+  it("capability arguments that no plugin is given do not matter", () => {
+    expect(linkOf(bridge(), withCapabilities("no JSON"))).toEqual(bridgeLink);
+    const runtime = withCapabilities({ portMappings: [], mac: "02:00:00:00:00:01" });
+    expect(linkOf(bridge({ capabilities: { mac: true } }), runtime)).toMatchObject({ mac: "020000000001" });
+  });
+});
+
+describe("a network as a whole", () => {
+  it("may be a list of one plugin", () => {
+    const list = JSON.stringify({
+      cniVersion: "1.0.0",
+      name: "cellar",
+      disableCheck: true,
+      plugins: [bridge({ bridge: "br0" })],
+    });
+    expect(linkOf(list)).toEqual({ ...bridgeLink, parent: "br0" });
+  });
+
+  it.each([
+    [
+      '{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"bridge"},{"type":"tuning"}]}',
+      "a chain of 2 plugins",
+    ],
+    ['{"cniVersion":"0.2.0","name":"n","type":"bridge"}', "cniVersion 0.2.0 is below 0.3.0"],
+    ['{"name":"n","type":"bridge"}', "cniVersion 0.1.0 is below 0.3.0"],
+    ['{"cniVersion":"1.0.0","name":"n","type":"ptp"}', 'type "ptp" is not one of bridge, macvlan'],
+    ['{"cniVersion":"1.0.0","name":"n","type":"toString"}', 'type "toString" is not one of bridge, macvlan'],
+    ['{"cniVersion":"1.0.0","name":"n","type":"bridge","mtu":1,"mtu":2}', 'key "mtu" is there twice'],
+    ['{"cniVersion":"1.0.0","name":"n","type":"bridge","mtu":1,"m\\u0074u":2}', 'key "mtu" is there twice'],
+    [
+      '{"cniVersion":"1.0.0","name":"n","type":"bridge","mtu":1.5e3}',
+      'key "mtu" must be a whole number from 0 to 65535',
+    ],
+    [
+      '{"cniVersion":"1.0.0","name":"n","type":"bridge","Bridge":"br0"}',
+      'key "Bridge" must be written "bridge"',
+    ],
+    [
+      '{"cniVersion":"1.0.0","CNIVersion":"0.1.0","name":"n","type":"bridge"}',
+      'key "CNIVersion" must be written "cniVersion"',
+    ],
+    [
+      '{"cniVersion":"1.0.0","name":"n","type":"bridge","ipam":{"type":"host-local","Type":"x"}}',
+      'key "ipam.Type" must be written "type"',
+    ],
+    [
+      '{"cniVersion":"1.0.0","name":"n","type":"bridge","dns":{"domain":"\\ud800"}}',
+      'key "dns.domain" has a control character, or half of a surrogate pair',
+    ],
+    [
+      `{"cniVersion":"1.0.0","name":"n","type":"bridge"${" ".repeat(65_536)}}`,
+      "the configuration has more than 65536 bytes",
+    ],
+  ])("%s is left to its plugins", (text, reason) => {
+    expect(linkOf(text)).toBe(reason);
+    expect(whyExecuted(network(text), attachment)).toBe(reason);
+  });
+
+  it("is left to its plugin where the namespace's path could not be printed in one way", () => {
+    expect(linkOf(bridge(), { ...attachment, netns: "/run/netns/\u0008" })).toBe(
+      "the path of the network namespace has a control character",
+    );
+  });
+
+  it("that is native has no reason", () => {
+    expect(whyExecuted(network(bridge()), attachment)).toBeUndefined();
+  });
+});
