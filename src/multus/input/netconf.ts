@@ -48,6 +48,8 @@ export interface Netconf extends LogSettings {
   readonly retryDeleteOnError: boolean;
   /** The networks whose plugins CHECK runs: the cluster network and `delegates`, or all. */
   readonly checkDelegates: "cluster" | "all";
+  /** `auto`: networks whose configurations are understood whole are attached without their plugins (src/native/). */
+  readonly nativeNetworks: "auto" | "off";
   readonly delOnFailure: DelOnFailure;
   /** "" if none. */
   readonly auxiliaryCniChainName: string;
@@ -87,6 +89,7 @@ interface NetconfKeys extends LogKeys {
   readonly maxNetworksPerPod?: number;
   readonly retryDeleteOnError?: boolean;
   readonly checkDelegates?: "" | "cluster" | "all";
+  readonly nativeNetworks?: "" | "auto" | "off";
   readonly delOnFailure?: DelOnFailure;
   readonly auxiliaryCNIChainName?: string;
   readonly runtimeConfig?: Readonly<Record<string, unknown>>;
@@ -195,6 +198,7 @@ function withDefaults(keys: NetconfKeys): Netconf {
     maxNetworksPerPod: keys.maxNetworksPerPod ?? usualNetworksPerPod,
     retryDeleteOnError: keys.retryDeleteOnError ?? false,
     checkDelegates: keys.checkDelegates || "cluster",
+    nativeNetworks: keys.nativeNetworks || "off",
     delOnFailure: keys.delOnFailure ?? "retry",
     auxiliaryCniChainName: "",
     runtimeConfig: new Map(),

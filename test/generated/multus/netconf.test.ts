@@ -22,6 +22,7 @@ const document = fc.record(
     namespaceIsolation: fc.boolean(),
     multusNamespace: text,
     retryDeleteOnError: fc.boolean(),
+    nativeNetworks: fc.constantFrom("auto", "off"),
     runtimeConfig: fc.record(
       {
         mac: fc.string(),
@@ -48,6 +49,7 @@ describe("netconf", () => {
         const written = JSON.parse(json) as typeof keys;
         const netconf = parseNetconf(Buffer.from(json));
         expect(netconf.binDir).toBe(written.binDir ?? "/opt/cni/bin");
+        expect(netconf.nativeNetworks).toBe(written.nativeNetworks ?? "off");
         expect(netconf.clusterNetwork).toBe(written.clusterNetwork ?? "");
         expect(netconf.delegates.map(parsed)).toEqual(
           written.clusterNetwork === undefined ? written.delegates : [],

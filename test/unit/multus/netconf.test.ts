@@ -37,6 +37,7 @@ describe("the netconf", () => {
       maxNetworksPerPod: 64,
       retryDeleteOnError: false,
       checkDelegates: "cluster",
+      nativeNetworks: "off",
       delOnFailure: "retry",
       auxiliaryCniChainName: "",
       runtimeConfig: new Map(),
@@ -65,6 +66,7 @@ describe("the netconf", () => {
         systemNamespaces: ["s"],
         multusNamespace: "m",
         retryDeleteOnError: true,
+        nativeNetworks: "auto",
         auxiliaryCNIChainName: "aux",
         capabilities: { portMappings: true },
         unknown: [1],
@@ -87,6 +89,7 @@ describe("the netconf", () => {
       systemNamespaces: ["s"],
       multusNamespace: "m",
       retryDeleteOnError: true,
+      nativeNetworks: "auto",
       auxiliaryCniChainName: "aux",
     });
   });
