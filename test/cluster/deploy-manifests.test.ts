@@ -273,6 +273,7 @@ describe("the chart's values", () => {
       socketDir: "/host/run/multus",
       logLevel: "debug",
       namespaceIsolation: true,
+      nativeNetworks: "off",
       maxConcurrent: 32,
       onMissingNetworks: "evict",
       metricsPort: 9555,

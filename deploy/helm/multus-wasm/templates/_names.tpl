@@ -46,7 +46,8 @@ imagePullPolicy: {{ . }}
   "multusConfigFile" "auto"
   "socketDir" "/host/run/multus"
   "logLevel" "verbose"
-  "logToStderr" true }}
+  "logToStderr" true
+  "nativeNetworks" "auto" }}
 {{- if .Values.metrics.enabled }}{{ $_ := set $config "metricsPort" (int .Values.metrics.port) }}{{ end }}
 {{- if eq .Values.onMissingNetworks "evict" }}{{ $_ := set $config "onMissingNetworks" "evict" }}{{ end }}
 {{- with .Values.perNodeCertificate }}{{ if .enabled }}{{ $_ := set $config "perNodeCertificate" (dict
