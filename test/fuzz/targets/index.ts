@@ -8,11 +8,13 @@ import * as devices from "./devices.ts";
 import * as kernels from "./kernels.ts";
 import * as kube from "./kube.ts";
 import * as multus from "./multus.ts";
+import * as native from "./native.ts";
 import * as shim from "./shim.ts";
 
 export const fuzzTargets: readonly FuzzTarget[] = [
   cni,
   kernels,
+  native,
   multus,
   daemon,
   devices,

@@ -18,31 +18,15 @@ import { loadKernels } from "../../../src/kernels/load.ts";
 import type { LogFields, Logger } from "../../../src/log/logger.ts";
 import { silentLogger } from "../../../src/log/logger.ts";
 import { addNatively, deleteNatively, type WantedAttachment } from "../../../src/native/native-networks.ts";
+import { madeOf } from "../../support/native-link.ts";
 import { PretendedPlugins } from "../../support/pretended-plugins.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { attachment, bridge, hostLocal, type Json, macvlan, network, staticIpam } from "./networks.ts";
 
 const kernels = loadKernels();
-const mac = Buffer.from("020000000001", "hex");
 
-/** What a shim answers that takes the first address of each set. */
-async function made(links: readonly NativeLink[]): Promise<MadeLink[]> {
-  return links.map(({ kind, sets, addresses }) => ({
-    mac,
-    addresses: [
-      ...sets.map(({ ranges: [range] }) => ({
-        address: range?.last ?? mac,
-        prefix: range?.prefix ?? 0,
-        gateway: range?.gateway,
-      })),
-      ...addresses,
-    ],
-    milliseconds: 0.5,
-    hostName: kind === "bridge" ? "veth0" : "",
-    hostMac: kind === "bridge" ? mac : Buffer.of(),
-    parentMac: kind === "bridge" ? mac : Buffer.of(),
-  }));
-}
+const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
+const made = async (links: readonly NativeLink[]): Promise<readonly MadeLink[]> => links.map(madeOf);
 
 class Setup implements Disposable {
   readonly directory = new ScratchDirectory();
@@ -275,10 +259,10 @@ describe("a native DEL", () => {
           {
             ifName: "eth0",
             kind: "bridge",
-            mac: Uint8Array.from(mac),
+            mac: mac,
             directory: `/var/lib/cni/networks/${first?.list.name}`,
           },
-          { ifName: "net1", kind: "macvlan", mac: Uint8Array.from(mac), directory: undefined },
+          { ifName: "net1", kind: "macvlan", mac: mac, directory: undefined },
         ],
       },
     ]);
