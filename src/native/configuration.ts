@@ -57,8 +57,8 @@ const oldestVersion = "0.3.0";
 /** Keys that libcni's type of a configuration has; `name` and `cniVersion` are those of the network. */
 const commonKeys = ["cniVersion", "name", "type", "capabilities", "ipam", "dns", "args"] as const;
 
-/** The largest MTU of an interface of these kinds. */
-const largestMtu = 65_535;
+/** The MTUs that an interface of these kinds may have; 0 is none. */
+const mtus = { smallest: 68, largest: 65_535 };
 const largestUnsigned = 4_294_967_295;
 
 /** MACVLAN_MODE_* of the kernel. */
@@ -159,7 +159,7 @@ function readBridge(object: ExactObject, args: ExactObject | undefined, hasAddre
     options: {
       kind: "bridge",
       parent: interfaceName(object, "bridge", "cni0"),
-      mtu: object.count("mtu", largestMtu),
+      mtu: readMtu(object),
       mode: 0,
       queueLength: 0,
       hairpin,
@@ -183,7 +183,7 @@ function readMacvlan(object: ExactObject): Kind {
     options: {
       kind: "macvlan",
       parent: interfaceName(object, "master", ""),
-      mtu: object.count("mtu", largestMtu),
+      mtu: readMtu(object),
       mode,
       queueLength: object.count("bcqueuelen", largestUnsigned),
       hairpin: false,
@@ -195,6 +195,12 @@ function readMacvlan(object: ExactObject): Kind {
     isDefaultGateway: false,
     mac: object.text("mac") ?? "",
   };
+}
+
+function readMtu(object: ExactObject): number {
+  const mtu = object.count("mtu", mtus.largest);
+  if (mtu === 0 || mtu >= mtus.smallest) return mtu;
+  throw new LeftToPlugin(`key "mtu" is below ${mtus.smallest}`);
 }
 
 function interfaceName(object: ExactObject, key: string, usual: string): string {

@@ -18,8 +18,10 @@ import type { ChainContext } from "../cni/chain.ts";
 import { CniError } from "../cni/errors.ts";
 import { attachmentNameProblem, ifNameProblem, isContainerId, networkNameProblem } from "../cni/names.ts";
 import { orderCode } from "../cni/plugin-failure.ts";
+import type { KnownPlugin } from "../cni/plugin-versions.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import { parseMac } from "./address.ts";
+import { LeftToPlugin } from "./exact-object.ts";
 import { logOnce } from "./log-once.ts";
 import { type NativeAttachment, recognize } from "./recognition.ts";
 import { resultBytes } from "./result.ts";
@@ -178,45 +180,55 @@ async function pluginFiles(
   context: ChainContext,
   command: string,
   group: readonly RecognizedAttachment[],
-): Promise<PluginFile[] | undefined> {
-  const { path, executor, versions, log } = context;
-  const files = new Map<string, PluginFile>();
-  for (const { list, native } of group) {
-    const { options, ipam } = native.configuration;
-    for (const plugin of ipam.type === "" ? [options.kind] : [options.kind, ipam.type]) {
-      if (files.has(plugin)) continue;
-      try {
-        const known = await versions.known(executor, plugin, path, log);
-        if (known?.isCurrent !== true) {
-          logOnce(log, command, list.name, `plugin ${plugin} is not of a release that is known`);
-          return undefined;
-        }
-        files.set(plugin, { plugin, path, fileState: known.fileState });
-      } catch (error) {
-        leaveToPlugins(context, command, [...group], error, `plugin ${plugin}: `);
-        return undefined;
-      }
-    }
+): Promise<readonly PluginFile[] | undefined> {
+  const names = new Set(group.flatMap(({ native }) => pluginsOf(native)));
+  try {
+    return await Promise.all(Array.from(names, (plugin) => pluginFile(context, plugin)));
+  } catch (error) {
+    leaveToPlugins(context, command, group, error);
+    return undefined;
   }
-  return [...files.values()];
+}
+
+/** @throws {LeftToPlugin} a plugin that is not known; {ExecutorError} "gone" */
+async function pluginFile(
+  { path, executor, versions, log }: ChainContext,
+  plugin: string,
+): Promise<PluginFile> {
+  let known: KnownPlugin | undefined;
+  try {
+    known = await versions.known(executor, plugin, path, log);
+  } catch (error) {
+    if (!(error instanceof ExecutorError) || error.code === "gone") throw error;
+    throw new LeftToPlugin(`plugin ${plugin}: ${error.code}: ${error.message}`);
+  }
+  if (known?.isCurrent === true) return { plugin, path, fileState: known.fileState };
+  throw new LeftToPlugin(`plugin ${plugin} does not answer VERSION as the plugins do that are known`);
+}
+
+function pluginsOf({ configuration: { options, ipam } }: NativeAttachment): readonly string[] {
+  return ipam.type === "" ? [options.kind] : [options.kind, ipam.type];
 }
 
 function addressCount({ sets, addresses }: NativeLink): number {
   return sets.length + addresses.length;
 }
 
-/** Logs why an order was not carried out. @throws {CniError} where it may have been; anything that is no ExecutorError */
+/** Logs why the plugins are run. @throws {CniError} where an order may have been carried out; anything that is no such reason */
 function leaveToPlugins(
   { log }: ChainContext,
   command: string,
   group: readonly RecognizedAttachment[],
   error: unknown,
-  subject = "",
 ): void {
+  const names = group.map(({ list }) => list.name).join(",");
+  if (error instanceof LeftToPlugin) {
+    logOnce(log, command, names, error.message);
+    return;
+  }
   if (!(error instanceof ExecutorError)) throw error;
   if (error.code === "gone" || error.code === "timeout") throw groupError(command, group, error);
-  const names = group.map(({ list }) => list.name).join(",");
-  logOnce(log, command, names, `${subject}${error.code}: ${error.message}`);
+  logOnce(log, command, names, `${error.code}: ${error.message}`);
 }
 
 function groupError(command: string, group: readonly RecognizedAttachment[], error: ExecutorError): CniError {

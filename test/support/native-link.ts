@@ -49,7 +49,8 @@ export function linkProblem(link: NativeLink): string | undefined {
   const { ifName, parent, kind, mac, mtu, mode, queueLength, directory, sets, addresses, routes } = link;
   if (!isName(ifName) || !isName(parent)) return "a name that is no interface's";
   if (mac !== undefined && mac.length !== 6) return "a MAC address of another length";
-  if (!isUnsigned(mtu) || !isUnsigned(queueLength)) return "a number that is too large";
+  if (mtu !== 0 && !(mtu >= 68 && mtu <= 65_535)) return "an MTU that no interface has";
+  if (!isUnsigned(queueLength)) return "a queue length that is too large";
   if (!(kind === "bridge" ? [0] : [1, 2, 4, 8]).includes(mode)) return "an unknown mode";
   if ((directory === undefined) !== (sets.length === 0)) return "sets without a directory, or the reverse";
   if (directory !== undefined && (!directory.startsWith("/") || posix.normalize(directory) !== directory)) {

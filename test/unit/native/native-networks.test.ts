@@ -179,17 +179,17 @@ describe("a native ADD", () => {
     [
       "knows a version less",
       ({ plugins }) => plugins.versions.set("static", supportedVersions.slice(0, -1)),
-      "plugin static is not of a release that is known",
+      "plugin static does not answer VERSION as the plugins do that are known",
     ],
     [
       "knows a version more",
       ({ plugins }) => plugins.versions.set("static", [...supportedVersions, "1.2.0"]),
-      "plugin static is not of a release that is known",
+      "plugin static does not answer VERSION as the plugins do that are known",
     ],
     [
       "changes at this moment",
       ({ plugins }) => plugins.fileStates.delete("macvlan"),
-      "plugin macvlan is not of a release that is known",
+      "plugin macvlan does not answer VERSION as the plugins do that are known",
     ],
     [
       "is not there",
@@ -229,6 +229,15 @@ describe("a native ADD", () => {
     using setup = new Setup();
     setup.plugins.attach = () => Promise.reject(new ExecutorError(code, "the shim"));
     await expect(addNatively(setup.context, both())).rejects.toMatchObject({ code: cniCode });
+  });
+
+  it("fails where the other end goes while a plugin is asked, and not where the plugin does not answer", async () => {
+    using setup = new Setup();
+    setup.plugins.versions.set("static", new ExecutorError("gone", "the shim"));
+    await expect(addNatively(setup.context, both())).rejects.toMatchObject({ code: 11 });
+    setup.plugins.versions.set("static", new ExecutorError("timeout", "no end"));
+    expect(await addNatively(setup.context, both())).toBeUndefined();
+    expect(setup.reasons).toEqual(["plugin static: timeout: no end"]);
   });
 
   it("fails where the answer is about other addresses", async () => {

@@ -121,6 +121,7 @@ describe("bridge", () => {
     [{ bridge: "" }, 'key "bridge": "" is empty'],
     [{ bridge: "a-name-of-16-byt" }, 'key "bridge": "a-name-of-16-byt" is longer than 15 bytes'],
     [{ mtu: -1 }, 'key "mtu" must be a whole number from 0 to 65535'],
+    [{ mtu: 67 }, 'key "mtu" is below 68'],
     [{ mtu: "1500" }, 'key "mtu" must be a whole number from 0 to 65535'],
     [{ isGateway: "true" }, 'key "isGateway" must be true or false'],
     [{ isGateway: null }, 'key "isGateway" must be true or false'],
