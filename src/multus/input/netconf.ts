@@ -46,6 +46,8 @@ export interface Netconf extends LogSettings {
   /** Networks that a pod's annotation may select. */
   readonly maxNetworksPerPod: number;
   readonly retryDeleteOnError: boolean;
+  /** Networks whose plugins run at once, at most; `auto`: as their configurations allow (plan/schedule.ts). */
+  readonly attachConcurrency: number | "auto";
   /** The networks whose plugins CHECK runs: the cluster network and `delegates`, or all. */
   readonly checkDelegates: "cluster" | "all";
   /** `auto`: networks whose configurations are understood whole are attached without their plugins (src/native/). */
@@ -88,6 +90,7 @@ interface NetconfKeys extends LogKeys {
   readonly multusNamespace?: string;
   readonly maxNetworksPerPod?: number;
   readonly retryDeleteOnError?: boolean;
+  readonly attachConcurrency?: number | "auto";
   readonly checkDelegates?: "" | "cluster" | "all";
   readonly nativeNetworks?: "" | "auto" | "off";
   readonly delOnFailure?: DelOnFailure;
@@ -197,6 +200,7 @@ function withDefaults(keys: NetconfKeys): Netconf {
     multusNamespace: keys.multusNamespace ?? "kube-system",
     maxNetworksPerPod: keys.maxNetworksPerPod ?? usualNetworksPerPod,
     retryDeleteOnError: keys.retryDeleteOnError ?? false,
+    attachConcurrency: keys.attachConcurrency ?? 1,
     checkDelegates: keys.checkDelegates || "cluster",
     nativeNetworks: keys.nativeNetworks || "off",
     delOnFailure: keys.delOnFailure ?? "retry",

@@ -23,6 +23,7 @@ const document = fc.record(
     multusNamespace: text,
     retryDeleteOnError: fc.boolean(),
     nativeNetworks: fc.constantFrom("auto", "off"),
+    attachConcurrency: fc.oneof(fc.integer({ min: 1, max: 16 }), fc.constant("auto")),
     runtimeConfig: fc.record(
       {
         mac: fc.string(),
@@ -51,6 +52,7 @@ describe("netconf", () => {
         expect(netconf.binDir).toBe(written.binDir ?? "/opt/cni/bin");
         expect(netconf.nativeNetworks).toBe(written.nativeNetworks ?? "off");
         expect(netconf.clusterNetwork).toBe(written.clusterNetwork ?? "");
+        expect(netconf.attachConcurrency).toBe(written.attachConcurrency ?? 1);
         expect(netconf.delegates.map(parsed)).toEqual(
           written.clusterNetwork === undefined ? written.delegates : [],
         );

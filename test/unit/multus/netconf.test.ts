@@ -36,6 +36,7 @@ describe("the netconf", () => {
       multusNamespace: "kube-system",
       maxNetworksPerPod: 64,
       retryDeleteOnError: false,
+      attachConcurrency: 1,
       checkDelegates: "cluster",
       nativeNetworks: "off",
       delOnFailure: "retry",
@@ -67,6 +68,7 @@ describe("the netconf", () => {
         multusNamespace: "m",
         retryDeleteOnError: true,
         nativeNetworks: "auto",
+        attachConcurrency: 4,
         auxiliaryCNIChainName: "aux",
         capabilities: { portMappings: true },
         unknown: [1],
@@ -90,8 +92,18 @@ describe("the netconf", () => {
       multusNamespace: "m",
       retryDeleteOnError: true,
       nativeNetworks: "auto",
+      attachConcurrency: 4,
       auxiliaryCniChainName: "aux",
     });
+  });
+
+  it.each([
+    ["auto", "auto"],
+    [16, 16],
+    ["", 1],
+    [null, 1],
+  ])("takes attachConcurrency %j for %j", (attachConcurrency, expected) => {
+    expect(parseNetconf(netconf({ attachConcurrency })).attachConcurrency).toBe(expected);
   });
 
   it.each([undefined, "", null])("names no version where its cniVersion is %j", (cniVersion) => {
