@@ -1,4 +1,4 @@
-/** ADD: the plan's delegates in order, and everything undone in reverse if one of them fails (docs/behaviour.md, "What a delegate is given" and "Results"). */
+/** ADD: the plan's delegates, step by step, and everything undone in reverse if one of them fails (docs/behaviour.md, "What a delegate is given" and "Results"). */
 
 import { ExpectedError } from "../base/input-error.ts";
 import { addNetworkList } from "../cni/chain.ts";
@@ -8,6 +8,7 @@ import { executorErrorCode } from "../cni/plugin-failure.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import { KernelError, type Kernels } from "../kernels/index.ts";
 import { bounded } from "../log/quoted.ts";
+import { addNatively } from "../native/native-networks.ts";
 import { nadsWithEvents } from "./cluster/nads-with-events.ts";
 import { type StatusPart, sendAddedInterface, sendNetworkStatus } from "./cluster/network-status.ts";
 import { deviceNotAssigned, invalidNetwork } from "./cluster/pod-events.ts";
@@ -24,7 +25,7 @@ import { type Delegate, interfaceName, isClusterNetwork } from "./plan/delegate.
 import { DevicesUnknown, type DeviceWish } from "./plan/devices.ts";
 import type { NetworkCatalog } from "./plan/networks.ts";
 import { makePlan, refuseOwnClusterNetwork } from "./plan/plan.ts";
-import { type Attachment, runtimeConf, timed, undo } from "./request/attachment.ts";
+import { type Attachment, begin, noteNative, runtimeConf, undo } from "./request/attachment.ts";
 import type { Call } from "./request/call.ts";
 import { AddedDeviceInfo } from "./request/device-info.ts";
 import { lookUpPod } from "./request/known-pod.ts";
@@ -32,6 +33,8 @@ import { delegatesWithVersions } from "./request/network-version.ts";
 import { withAddressArgs } from "./request/plugin-environment.ts";
 import { type Clock, isReady, waitUntilReady } from "./request/readiness.ts";
 import { inPhase } from "./request/report.ts";
+import type { Slots } from "./request/slots.ts";
+import { Steps } from "./request/steps.ts";
 import { writePlan } from "./state/plan-file.ts";
 
 interface PlannedAttachment extends Attachment, Delegate {}
@@ -104,6 +107,7 @@ async function plannedAttachments(
   const planned = delegates.map((delegate, place) => ({
     ...delegate,
     ifName: interfaceName(delegate.request, place, sandbox.ifName),
+    place,
   }));
   checkFileNames(call, pod, planned);
   return planned;
@@ -127,9 +131,18 @@ async function devicesFor(
   }
 }
 
+/** An attachment that was worked on in a step. */
+interface Outcome {
+  readonly attachment: PlannedAttachment;
+  /** JSON text; undefined: it failed, or has not begun as another one failed. */
+  readonly result?: Uint8Array;
+  readonly deviceInfo?: Uint8Array | undefined;
+  readonly error?: unknown;
+}
+
 /**
- * Makes the attachments in order, with their events and default routes.
- * @param done has those that have begun, also where this throws
+ * Makes the attachments step by step. Events and default routes follow in the order of the plan, also within a step, and of several that fail the first in that order counts.
+ * @param done has those that have begun, in the order of the plan, also where this throws
  * @returns the answer to the runtime, and the networks with their results
  * @throws {CniError} naming the pod and the network
  */
@@ -139,41 +152,114 @@ async function attachAll(
   planned: readonly PlannedAttachment[],
   done: PlannedAttachment[],
 ): Promise<{ readonly answer: Uint8Array; readonly networks: readonly AttachedNetwork[] }> {
-  const { chain, netconf, report } = call;
+  const { chain, netconf } = call;
   const asked = askedRoutes(planned);
+  const steps = new Steps(planned, netconf, {
+    command: "ADD",
+    runtimeOf: (attachment) => runtimeConfOf(call, attachment),
+  });
   const attached: AttachedNetwork[] = [];
   let answer: Uint8Array | undefined;
   let resultBytes = 0;
-  for (const attachment of planned) {
-    const { name, ifName, network } = attachment;
-    const runtime = runtimeConfOf(call, attachment);
-    const deviceInfo = new AddedDeviceInfo(call, attachment, runtime);
-    done.push(attachment);
-    try {
-      const result = await timed(report, attachment, () =>
-        addNetworkList(chain, network, runtime, {
-          refuseExistingLink: true,
-          afterPlugin: () => deviceInfo.look(),
-        }),
-      );
-      resultBytes += result.length;
-      checkResultBytes(resultBytes);
-      answer ??= inVersion(chain.kernels, result, network, netconf.cniVersion);
-      sendAddedInterface(pod, chain.kernels, name, ifName, result);
-      attached.push(
-        await editDefaultRoutes(call, { ...attachment, result, deviceInfo: deviceInfo.found }, asked),
-      );
-    } catch (error) {
-      // Nothing of it ran, and the link is somebody else's: a DEL would take it away.
-      if (executorErrorCode(error) === "link-exists") {
-        done.pop();
-        deviceInfo.remove();
+  for (let step = steps.next(); step !== undefined; step = steps.next()) {
+    const { attachments, isNative } = step;
+    const slots = steps.slots();
+    const outcomes = isNative
+      ? await attachNatively(call, attachments, steps, done)
+      : await Promise.all(
+          attachments.map((attachment) => attachOne(call, attachment, { steps, slots, done })),
+        );
+    if (outcomes === undefined) {
+      steps.declined(step);
+      continue;
+    }
+    for (const { attachment, result, deviceInfo, error } of outcomes) {
+      const { name, ifName, network } = attachment;
+      try {
+        if (result === undefined) throw error;
+        resultBytes += result.length;
+        checkResultBytes(resultBytes);
+        answer ??= inVersion(chain.kernels, result, network, netconf.cniVersion);
+        sendAddedInterface(pod, chain.kernels, name, ifName, result);
+        attached.push(await editDefaultRoutes(call, { ...attachment, result, deviceInfo }, asked));
+      } catch (caught) {
+        throw podError(caught, pod.pod, name);
       }
-      throw podError(error, pod.pod, name);
     }
   }
   const networks = await giveWay(call, attached, asked);
   return { answer: answer ?? new Uint8Array(), networks };
+}
+
+/** Makes one attachment by its plugins when it has a slot. Never throws; after a failure no other one of the step begins. */
+async function attachOne(
+  call: Call,
+  attachment: PlannedAttachment,
+  {
+    steps,
+    slots,
+    done,
+  }: {
+    readonly steps: Steps<PlannedAttachment>;
+    readonly slots: Slots;
+    readonly done: PlannedAttachment[];
+  },
+): Promise<Outcome> {
+  if (!(await slots.take())) return { attachment };
+  let deviceInfo: AddedDeviceInfo | undefined;
+  let end: (() => void) | undefined;
+  try {
+    const runtime = steps.runtimeOf(attachment);
+    const info = new AddedDeviceInfo(call, attachment, runtime);
+    deviceInfo = info;
+    done.push(attachment);
+    end = begin(call.report, attachment);
+    const result = await addNetworkList(call.chain, attachment.network, runtime, {
+      refuseExistingLink: true,
+      afterPlugin: () => info.look(),
+    });
+    return { attachment, result, deviceInfo: info.found };
+  } catch (error) {
+    slots.close();
+    // Nothing of it ran, and the link is somebody else's: a DEL would take it away.
+    if (executorErrorCode(error) === "link-exists") {
+      done.splice(done.indexOf(attachment), 1);
+      deviceInfo?.remove();
+    }
+    return { attachment, error };
+  } finally {
+    end?.();
+    slots.give();
+  }
+}
+
+/** Makes the attachments of a step by one order. Never throws. @returns undefined: nothing of them is there, and their plugins have to be run */
+async function attachNatively(
+  { chain, report }: Call,
+  attachments: readonly PlannedAttachment[],
+  steps: Steps<PlannedAttachment>,
+  done: PlannedAttachment[],
+): Promise<readonly Outcome[] | undefined> {
+  const start = performance.now();
+  const begun = done.length;
+  done.push(...attachments);
+  try {
+    const asked = attachments.map((each) => ({ list: each.network, runtime: steps.runtimeOf(each) }));
+    const results = await addNatively(chain, asked);
+    if (results === undefined) {
+      done.length = begun;
+      return undefined;
+    }
+    noteNative(report, attachments, start);
+    return attachments.map((attachment, index) => ({
+      attachment,
+      result: results[index] ?? new Uint8Array(),
+    }));
+  } catch (error) {
+    noteNative(report, attachments, start);
+    // Some of it may be there: all of it is undone.
+    return attachments.map((attachment) => ({ attachment, error }));
+  }
 }
 
 /** @throws {CniError} naming the pod and the network: capability arguments of the runtime that cannot be read */

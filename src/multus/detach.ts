@@ -1,14 +1,18 @@
-/** DEL: every attachment of the container, in reverse order, whatever fails (docs/behaviour.md, "DEL"). */
+/** DEL: every attachment of the container, from the last step to the first, whatever fails (docs/behaviour.md, "DEL"). */
 
 import { deleteNetworkList } from "../cni/chain.ts";
 import { type CniError, CniErrorCode } from "../cni/errors.ts";
 import { executorErrorCode } from "../cni/plugin-failure.ts";
+import { errorText } from "../log/error-text.ts";
+import { deleteNatively } from "../native/native-networks.ts";
 import { PodError, podError } from "./input/pod-error.ts";
 import type { NetworkCatalog } from "./plan/networks.ts";
-import { type Attachment, runtimeConf, timed } from "./request/attachment.ts";
+import { type Attachment, noteNative, runtimeConf, timed } from "./request/attachment.ts";
 import type { Call, Sandbox } from "./request/call.ts";
 import { removeDeviceInfo } from "./request/device-info.ts";
 import { inPhase } from "./request/report.ts";
+import type { Slots } from "./request/slots.ts";
+import { inOrder, type StepSettings, Steps } from "./request/steps.ts";
 import { removePlan } from "./state/plan-file.ts";
 import { recoverAttachments } from "./state/recover.ts";
 
@@ -47,7 +51,9 @@ export async function detach(
       withUnplanned: true,
     }),
   );
-  const errors = await inPhase(report, "delegates", () => deleteAttachments(call, sandbox, attachments));
+  const errors = await inPhase(report, "delegates", () =>
+    deleteAttachments(call, sandbox, attachments, netconf),
+  );
   // A DEL whose shim is gone is answered to nobody, and comes again.
   const isGone = errors.some((error) => executorErrorCode(error) === "gone");
   const hasResult = errors.length > 0 && (await chain.cache.list(containerId)).length > 0;
@@ -67,24 +73,50 @@ function areNotInstalled(errors: readonly CniError[]): boolean {
   return errors.every((error) => executorErrorCode(error) === "not-found");
 }
 
-/** DELs attachments of a sandbox in reverse order. One that was only guessed may fail: that is logged. @returns what failed */
+type DetachingCall = Pick<Call, "chain" | "netconf" | "report" | "deviceInfo">;
+
+/** An attachment whose removal was tried. */
+interface Outcome {
+  readonly attachment: Attachment;
+  /** undefined: nothing of it is left. */
+  readonly error?: unknown;
+}
+
+/**
+ * DELs attachments of a sandbox in reverse order. One that was only guessed may fail: that is logged.
+ * @param settings how they are worked on together; default: one after the other, by their plugins
+ * @returns what failed, from the last attachment to the first
+ */
 export async function deleteAttachments(
-  call: Pick<Call, "chain" | "netconf" | "report" | "deviceInfo">,
+  call: DetachingCall,
   sandbox: Sandbox,
   attachments: readonly Attachment[],
+  settings: StepSettings = inOrder,
 ): Promise<readonly CniError[]> {
-  const { chain, report } = call;
+  const { chain } = call;
   const errors: CniError[] = [];
-  for (const attachment of attachments.toReversed()) {
-    const { name, ifName, network, cached } = attachment;
-    try {
-      const runtime = runtimeConf(call, sandbox, attachment);
-      await timed(report, attachment, () => deleteNetworkList(chain, network, runtime, { cached }));
-      removeDeviceInfo(call, sandbox.containerId, { name, ifName, cached });
-    } catch (error) {
+  const steps = new Steps(attachments, settings, {
+    command: "DEL",
+    runtimeOf: (attachment) => runtimeConf(call, sandbox, attachment),
+  });
+  for (let step = steps.next(); step !== undefined; step = steps.next()) {
+    const slots = steps.slots();
+    const outcomes = step.isNative
+      ? await deleteByOrder(call, step.attachments, steps)
+      : await Promise.all(step.attachments.map((attachment) => deleteOne(call, attachment, steps, slots)));
+    if (outcomes === undefined) {
+      steps.declined(step);
+      continue;
+    }
+    for (const { attachment, error } of outcomes) {
+      const { name, ifName, cached, isGuessed } = attachment;
+      if (error === undefined) {
+        removeDeviceInfo(call, sandbox.containerId, { name, ifName, cached });
+        continue;
+      }
       const failure = podError(error, sandbox.pod, name);
       const isGone = executorErrorCode(error) === "gone";
-      if (attachment.isGuessed && !isGone) {
+      if (isGuessed && !isGone) {
         chain.log.error("a network that the container may never have had cannot be undone", {
           network: name,
           ifName,
@@ -93,10 +125,55 @@ export async function deleteAttachments(
         continue;
       }
       errors.push(failure);
-      if (isGone) break;
+      if (isGone) return errors;
     }
   }
   return errors;
+}
+
+/** Removes one attachment by its plugins when it has a slot. Never throws. */
+async function deleteOne(
+  { chain, report }: DetachingCall,
+  attachment: Attachment,
+  steps: Steps<Attachment>,
+  slots: Slots,
+): Promise<Outcome> {
+  // Closed only where nobody is there to run a plugin any more: the outcome of another one says so.
+  if (!(await slots.take())) return { attachment };
+  const { network, cached } = attachment;
+  try {
+    const runtime = steps.runtimeOf(attachment);
+    await timed(report, attachment, () => deleteNetworkList(chain, network, runtime, { cached }));
+    return { attachment };
+  } catch (error) {
+    if (executorErrorCode(error) === "gone") slots.close();
+    return { attachment, error };
+  } finally {
+    slots.give();
+  }
+}
+
+/** Removes the attachments of a step by one order. Never throws. @returns undefined: their plugins have to be run */
+async function deleteByOrder(
+  { chain, report }: DetachingCall,
+  attachments: readonly Attachment[],
+  steps: Steps<Attachment>,
+): Promise<readonly Outcome[] | undefined> {
+  const start = performance.now();
+  try {
+    const asked = attachments.map((each) => {
+      return { list: each.network, runtime: steps.runtimeOf(each), cached: each.cached };
+    });
+    if (!(await deleteNatively(chain, asked))) return undefined;
+    noteNative(report, attachments, start);
+    return attachments.map((attachment) => ({ attachment }));
+  } catch (error) {
+    if (executorErrorCode(error) === "gone") return attachments.map((attachment) => ({ attachment, error }));
+    chain.log.error("networks cannot be removed by one order: their plugins are run", {
+      error: errorText(error),
+    });
+    return undefined;
+  }
 }
 
 /** Several errors as one: all their texts, and their code if they agree on it. */

@@ -47,17 +47,35 @@ export function runtimeConf(
   };
 }
 
+/** Notes in the report that work on an attachment begins. @returns called when it ends */
+export function begin(report: RequestReport, { name, ifName }: Attachment): () => void {
+  const start = performance.now();
+  const entry = { name, ifName, start, milliseconds: 0 };
+  report.networks.push(entry);
+  return () => {
+    entry.milliseconds = performance.now() - start;
+  };
+}
+
 /** Runs one attachment's work and notes how long it took. */
 export async function timed<Result>(
   report: RequestReport,
-  { name, ifName }: Attachment,
+  attachment: Attachment,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  const start = performance.now();
+  const end = begin(report, attachment);
   try {
     return await work();
   } finally {
-    report.networks.push({ name, ifName, start, milliseconds: performance.now() - start });
+    end();
+  }
+}
+
+/** Notes attachments that one order made or removed: each has its share of the order's time. @param start milliseconds of `performance.now()` */
+export function noteNative(report: RequestReport, attachments: readonly Attachment[], start: number): void {
+  const milliseconds = (performance.now() - start) / attachments.length;
+  for (const [index, { name, ifName }] of attachments.entries()) {
+    report.networks.push({ name, ifName, start: start + index * milliseconds, milliseconds, isNative: true });
   }
 }
 

@@ -10,6 +10,8 @@ export interface NetworkReport {
   /** On the clock of `performance.now()`. */
   readonly start: number;
   readonly milliseconds: number;
+  /** An order made or removed it, not its plugins; the milliseconds are its share of the order's. */
+  readonly isNative?: true;
 }
 
 interface PhaseReport {
@@ -26,7 +28,7 @@ export interface RequestReport {
   podNamespace: string;
   podName: string;
   podUid: string;
-  /** In the order in which they were worked on. */
+  /** In the order in which work on them began. */
   readonly networks: NetworkReport[];
   /** Milliseconds by phase, in order. */
   readonly phases: Map<string, number>;

@@ -1,0 +1,297 @@
+/** Networks that one order makes or removes: everything around them is as if their plugins had run. */
+
+import { readdirSync } from "node:fs";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  ExecutorError,
+  type ExecutorErrorCode,
+  type MadeLink,
+  type NativeLink,
+} from "../../../src/agent/executor.ts";
+import type { Kernels } from "../../../src/kernels/index.ts";
+import { loadKernels } from "../../../src/kernels/load.ts";
+import { PretendedCluster } from "../../support/pretended-cluster.ts";
+import type { Json } from "../../support/pretended-plugins.ts";
+import { answerOf, type RequestOptions, Rig, selecting } from "./rig.ts";
+
+let kernels: Kernels;
+let cluster: PretendedCluster;
+
+beforeAll(() => {
+  kernels = loadKernels();
+});
+
+beforeEach(() => {
+  cluster = new PretendedCluster();
+});
+
+const network = (index: number, further: Json = {}): Json => {
+  const ipam = { type: "host-local", subnet: `10.${index}.0.0/24` };
+  return { cniVersion: "1.0.0", type: "macvlan", master: "uplink0", ipam, ...further };
+};
+/** One that plugins have to make. */
+const executed = (index: number): Json => network(index, { type: "ipvlan" });
+
+const clusterNetwork: Json = {
+  cniVersion: "1.0.0",
+  name: "cluster",
+  type: "bridge",
+  bridge: "cni0",
+  ipam: { type: "host-local", subnet: "10.1.0.0/24" },
+};
+
+const options = (further: Json = {}): RequestOptions => ({
+  netconf: { nativeNetworks: "auto", delegates: [clusterNetwork], ...further },
+});
+
+/** What a shim answers that takes the last address of each set. */
+function made(links: readonly NativeLink[]): MadeLink[] {
+  return links.map(({ kind, sets }) => {
+    const mac = Buffer.from("020000000001", "hex");
+    const hostMac = kind === "bridge" ? mac : Buffer.of();
+    const addresses = sets.map(({ ranges: [range] }) => {
+      return { address: range?.last ?? mac, prefix: range?.prefix ?? 0, gateway: range?.gateway };
+    });
+    return {
+      mac,
+      addresses,
+      milliseconds: 0.5,
+      hostName: kind === "bridge" ? "veth0" : "",
+      hostMac,
+      parentMac: hostMac,
+    };
+  });
+}
+
+/** A rig whose pod selects these networks, and whose shim makes links. `orders` has its orders and the runs of plugins. */
+function rigOf(networks: Readonly<Record<string, Json>>, annotation = Object.keys(networks).join()) {
+  cluster.addPod("default/web", selecting(annotation));
+  for (const [name, config] of Object.entries(networks)) cluster.addNad(`default/${name}`, config);
+  const rig = new Rig(kernels, { clusters: cluster });
+  const orders: string[] = [];
+  for (const plugin of ["bridge", "macvlan", "host-local"]) rig.plugins.fileStates.set(plugin, "1");
+  rig.plugins.behaviour = ({ command, plugin, ifName }) => {
+    orders.push(`${command} ${plugin} ${ifName}`);
+    return undefined;
+  };
+  rig.plugins.attach = async (links) => {
+    orders.push(`attach ${links.map(({ ifName }) => ifName).join(" ")}`);
+    return made(links);
+  };
+  rig.plugins.detach = async (links) => {
+    orders.push(`detach ${links.map(({ ifName }) => ifName).join(" ")}`);
+  };
+  return { rig, orders, [Symbol.dispose]: () => rig[Symbol.dispose]() };
+}
+
+const three = { a: network(2), b: network(3), c: network(4) };
+
+function refusing(code: ExecutorErrorCode): () => Promise<never> {
+  return () => Promise.reject(new ExecutorError(code, "not so"));
+}
+
+describe("ADD", () => {
+  test("makes all networks by one order, and tells of each", async () => {
+    using pod = rigOf(three);
+    const { rig, orders } = pod;
+    const handled = await rig.run("ADD", options());
+    expect(handled.error).toBeUndefined();
+    expect(orders).toEqual(["attach eth0 net1 net2 net3"]);
+    expect(answerOf(handled)).toMatchObject({ cniVersion: "1.0.0", ips: [{ address: "10.1.0.254/24" }] });
+    expect(cluster.reasons).toEqual([
+      "AddedInterface Add eth0 [10.1.0.254/24] from cluster",
+      "AddedInterface Add net1 [10.2.0.254/24] from default/a",
+      "AddedInterface Add net2 [10.3.0.254/24] from default/b",
+      "AddedInterface Add net3 [10.4.0.254/24] from default/c",
+    ]);
+    expect(cluster.status).toMatchObject([
+      { name: "cluster", interface: "eth0", ips: ["10.1.0.254"], default: true },
+      { name: "default/a", interface: "net1", ips: ["10.2.0.254"] },
+      { name: "default/b", interface: "net2", ips: ["10.3.0.254"] },
+      { name: "default/c", interface: "net3", ips: ["10.4.0.254"] },
+    ]);
+    expect(readdirSync(`${rig.cniDir}/results`)).toHaveLength(4);
+  });
+
+  test("answers in the version that the netconf names", async () => {
+    using pod = rigOf(three);
+    const answer = answerOf(await pod.rig.run("ADD", options({ cniVersion: "0.2.0" })));
+    expect(answer).toMatchObject({ cniVersion: "0.2.0", ip4: { ip: "10.1.0.254/24" } });
+  });
+
+  test("reports each with its share of the order's time", async () => {
+    using pod = rigOf(three);
+    const { report } = await pod.rig.run("ADD", options());
+    expect(report.networks.map(({ ifName, isNative }) => [ifName, isNative])).toEqual([
+      ["eth0", true],
+      ["net1", true],
+      ["net2", true],
+      ["net3", true],
+    ]);
+    const sum = report.networks.reduce((time, { milliseconds }) => time + milliseconds, 0);
+    expect(sum).toBeGreaterThan(0);
+    expect(sum).toBeLessThanOrEqual(report.phases.get("delegates") ?? 0);
+  });
+
+  test("is off where the netconf does not say so", async () => {
+    using pod = rigOf({ a: network(2) });
+    const { report } = await pod.rig.run("ADD", options({ nativeNetworks: "" }));
+    expect(pod.orders).toEqual(["ADD bridge eth0", "ADD macvlan net1"]);
+    expect(report.networks.map(({ isNative }) => isNative)).toEqual([undefined, undefined]);
+  });
+
+  test("runs the plugins of others between, in the plan's order", async () => {
+    using pod = rigOf({ a: network(2), b: executed(3), c: network(4) });
+    const { report } = await pod.rig.run("ADD", options());
+    expect(pod.orders).toEqual(["attach eth0 net1", "ADD ipvlan net2", "attach net3"]);
+    expect(report.networks.map(({ ifName, isNative }) => [ifName, isNative])).toEqual([
+      ["eth0", true],
+      ["net1", true],
+      ["net2", undefined],
+      ["net3", true],
+    ]);
+  });
+
+  test.each(["unsuited", "link-exists", "refused"] as const)(
+    "that is declined (%s) is made by the plugins, in order",
+    async (code) => {
+      using pod = rigOf(three);
+      pod.rig.plugins.attach = refusing(code);
+      expect((await pod.rig.run("ADD", options())).error).toBeUndefined();
+      expect(pod.orders).toEqual([
+        "ADD bridge eth0",
+        "ADD macvlan net1",
+        "ADD macvlan net2",
+        "ADD macvlan net3",
+      ]);
+    },
+  );
+
+  test("that is declined is made by plugins at once where attachConcurrency says so", async () => {
+    using pod = rigOf(three);
+    const { rig } = pod;
+    rig.plugins.attach = refusing("unsuited");
+    const begun: string[] = [];
+    const all = Promise.withResolvers<void>();
+    rig.plugins.behaviour = async ({ command, ifName }) => {
+      if (command !== "ADD" || ifName === "eth0") return undefined;
+      if (begun.push(ifName) === 3) all.resolve();
+      await all.promise;
+      return undefined;
+    };
+    expect((await rig.run("ADD", options({ attachConcurrency: "auto" }))).error).toBeUndefined();
+    expect(begun).toEqual(["net1", "net2", "net3"]);
+  });
+
+  test("that is declined as a link is there: it stays, and what had begun is undone", async () => {
+    using pod = rigOf(three);
+    const { rig, orders } = pod;
+    rig.plugins.attach = refusing("link-exists");
+    rig.plugins.links.add("net2");
+    expect(answerOf(await rig.run("ADD", options()))).toMatchObject({
+      code: 4,
+      msg: expect.stringContaining("net2"),
+    });
+    expect(orders).toEqual(["ADD bridge eth0", "ADD macvlan net1", "DEL macvlan net1", "DEL bridge eth0"]);
+  });
+
+  test("undoes what an order has made where a later network fails", async () => {
+    using pod = rigOf({ a: network(2), b: executed(3) });
+    const { rig, orders } = pod;
+    rig.plugins.behaviour = ({ command, plugin, ifName }) => {
+      orders.push(`${command} ${plugin} ${ifName}`);
+      return command === "ADD" ? { exitCode: 1, stdout: { code: 100, msg: "no" } } : undefined;
+    };
+    expect(answerOf(await rig.run("ADD", options()))).toMatchObject({ code: 100 });
+    expect(orders).toEqual([
+      "attach eth0 net1",
+      "ADD ipvlan net2",
+      "DEL ipvlan net2",
+      "DEL macvlan net1",
+      "DEL bridge eth0",
+    ]);
+    expect(readdirSync(`${rig.cniDir}/results`)).toEqual([]);
+  });
+
+  test.each(["gone", "timeout"] as const)(
+    "that may have been done (%s) is undone, and the ADD fails",
+    async (code) => {
+      using pod = rigOf({ a: network(2) });
+      pod.rig.plugins.attach = refusing(code);
+      const { error } = await pod.rig.run("ADD", options());
+      expect(error?.message).toMatch(/^\[default\/web\/u-1:cluster\]: /);
+      expect(pod.orders).toEqual(["DEL macvlan net1", "DEL bridge eth0"]);
+      expect(cluster.reasons).toEqual([]);
+    },
+  );
+
+  test("sets default routes of one network before the next is made", async () => {
+    using pod = rigOf({ a: network(2) }, JSON.stringify([{ name: "a", "default-route": ["10.2.0.1"] }]));
+    const { rig, orders } = pod;
+    rig.plugins.setDefaultRoutes = async (_netns, ifName) => {
+      orders.push(`routes of ${ifName}`);
+    };
+    expect((await rig.run("ADD", options())).error).toBeUndefined();
+    expect(orders).toEqual(["attach eth0", "routes of eth0", "attach net1", "routes of net1"]);
+  });
+});
+
+describe("DEL", () => {
+  test("removes all by one order, and its files", async () => {
+    using pod = rigOf(three);
+    const { rig, orders } = pod;
+    await rig.run("ADD", options());
+    const { error, report } = await rig.run("DEL", options());
+    expect(error).toBeUndefined();
+    expect(orders.slice(1)).toEqual(["detach net3 net2 net1 eth0"]);
+    expect(readdirSync(rig.cniDir, { recursive: true })).toEqual(["results"]);
+    expect(report.networks.map(({ ifName, isNative }) => [ifName, isNative])).toEqual([
+      ["net3", true],
+      ["net2", true],
+      ["net1", true],
+      ["eth0", true],
+    ]);
+  });
+
+  test("that is declined runs the plugins in reverse, each of them", async () => {
+    using pod = rigOf(three);
+    const { rig, orders } = pod;
+    await rig.run("ADD", options());
+    orders.length = 0;
+    rig.plugins.detach = refusing("unsuited");
+    rig.plugins.behaviour = ({ command, plugin, ifName }) => {
+      orders.push(`${command} ${plugin} ${ifName}`);
+      return ifName === "net2" ? { exitCode: 1, stdout: { code: 100, msg: "stuck" } } : undefined;
+    };
+    expect(answerOf(await rig.run("DEL", options())).msg).toMatch(/default\/b\]: .*stuck/);
+    expect(orders).toEqual(["DEL macvlan net3", "DEL macvlan net2", "DEL macvlan net1", "DEL bridge eth0"]);
+  });
+
+  test("runs the plugins of others between", async () => {
+    using pod = rigOf({ a: network(2), b: executed(3), c: network(4) });
+    const { rig, orders } = pod;
+    await rig.run("ADD", options());
+    orders.length = 0;
+    expect((await rig.run("DEL", options())).error).toBeUndefined();
+    expect(orders).toEqual(["detach net3", "DEL ipvlan net2", "detach net1 eth0"]);
+  });
+
+  test("stops when nobody is left to carry out an order", async () => {
+    using pod = rigOf({ a: network(2), b: executed(3), c: network(4) });
+    const { rig, orders } = pod;
+    await rig.run("ADD", options());
+    orders.length = 0;
+    rig.plugins.detach = refusing("gone");
+    expect(answerOf(await rig.run("DEL", options()))).toMatchObject({
+      code: 11,
+      msg: expect.stringContaining("default/c"),
+    });
+    expect(orders).toEqual([]);
+  });
+
+  test("of networks that the container may never have had runs their plugins", async () => {
+    using pod = rigOf({ a: network(2) });
+    expect((await pod.rig.run("DEL", options())).error).toBeUndefined();
+    expect(pod.orders).toEqual(["DEL macvlan net1", "DEL bridge eth0"]);
+  });
+});
