@@ -93,8 +93,9 @@ export class RecentRequests {
   }
 }
 
-function timeOf({ name, ifName, milliseconds }: NetworkReport): RequestTiming["networks"][number] {
-  return { network: bounded(name), ifName: bounded(ifName), milliseconds: hundredths(milliseconds) };
+function timeOf({ name, ifName, milliseconds, isNative }: NetworkReport): RequestTiming["networks"][number] {
+  const time = { network: bounded(name), ifName: bounded(ifName), milliseconds: hundredths(milliseconds) };
+  return isNative ? { ...time, native: true } : time;
 }
 
 function timeOfRun({ plugin, command, ifName, processMilliseconds }: DelegateRun): PluginTiming[] {

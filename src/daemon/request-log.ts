@@ -24,11 +24,13 @@ export function logRequest(
   const networks = report.networks.map(
     ({ name, ifName, milliseconds }) => `${name}@${ifName}:${milliseconds.toFixed(2)}`,
   );
+  const native = report.networks.filter(({ isNative }) => isNative).length;
   const fields: LogFields = {
     pod,
     container: request.containerId === "" ? undefined : request.containerId,
     trace: report.trace === "" ? undefined : report.trace,
     networks: networks.length === 0 ? undefined : networks.join(","),
+    native: native === 0 ? undefined : native,
     gone: times.gone ? true : undefined,
     queue: times.queue,
     ...Object.fromEntries(report.phases),

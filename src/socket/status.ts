@@ -22,12 +22,14 @@ export interface RecentFailure extends RecentRequest {
 export interface RequestTiming extends RecentRequest {
   /** From its arrival to its answer. */
   readonly milliseconds: number;
-  /** In the order in which they were worked on; 64 at most. */
+  /** In the order in which work on them began; 64 at most. */
   readonly networks: readonly {
     /** `namespace/nad`, or the configuration's name. */
     readonly network: string;
     readonly ifName: string;
     readonly milliseconds: number;
+    /** An order made or removed it, not its plugins: `milliseconds` is its share of the order's. */
+    readonly native?: true;
   }[];
   /** Of `milliseconds`, until a slot was free. A daemon of an older build does not say it. */
   readonly queueMilliseconds?: number;

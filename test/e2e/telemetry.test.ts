@@ -198,6 +198,10 @@ test.concurrent("metrics say what was done, by plugin as well; without metricsPo
     'command="ADD",outcome="ok",plugin="telling"': 2,
     'command="DEL",outcome="ok",plugin="telling"': 2,
   });
+  expect(figures("multus_attachments_total")).toEqual({
+    'command="ADD",way="executed"': 2,
+    'command="DEL",way="executed"': 2,
+  });
   expect(figures("multus_request_phase_duration_seconds_count")).toMatchObject({
     'command="ADD",phase="delegates"': 1,
     'command="ADD",phase="plan-file"': 1,

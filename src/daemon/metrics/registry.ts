@@ -65,6 +65,11 @@ export function createMetrics(build: BuildInfo, state: () => DaemonState | Promi
     [],
     requestBuckets,
   );
+  const attachments = counter(
+    "multus_attachments_total",
+    "Networks of CNI requests that were worked on, by command and way: by an order (native) or by their plugins (executed).",
+    ["command", "way"],
+  );
   const delegateRuns = counter(
     "multus_delegate_runs_total",
     "Runs of delegate plugins, by plugin type, command and outcome.",
@@ -112,6 +117,9 @@ export function createMetrics(build: BuildInfo, state: () => DaemonState | Promi
           queueDuration.observe(queue / 1000);
           for (const [phase, milliseconds] of report.phases) {
             phaseDuration.observe({ command, phase }, milliseconds / 1000);
+          }
+          for (const { isNative } of report.networks) {
+            attachments.inc({ command, way: isNative ? "native" : "executed" });
           }
         }),
       refused: (command, code) => afterwards.add(() => count(commands.label(command), code)),

@@ -66,6 +66,28 @@ describe("counters", () => {
     });
   });
 
+  test("networks, by command and by the way in which they were worked on", async () => {
+    const { observer, text } = newMetrics();
+    const one = { name: "default/a", ifName: "net1", start: 0, milliseconds: 1 };
+    const native = { ...one, isNative: true } as const;
+    for (const [command, networks] of [
+      ["ADD", [one, native, native]],
+      ["DEL", [native]],
+      ["STATUS", []],
+      ["made up", [one]],
+    ] as const) {
+      const { report, ...request } = handled();
+      observer.answered(command, { ...request, report: { ...report, networks: [...networks] } }, times);
+    }
+    const at = await samples(text());
+    expect(at("multus_attachments_total")).toEqual({
+      'command="ADD",way="executed"': 1,
+      'command="ADD",way="native"': 2,
+      'command="DEL",way="native"': 1,
+      'command="other",way="executed"': 1,
+    });
+  });
+
   test("how long they took, in seconds: whole, in the line, by phase", async () => {
     const { observer, text } = newMetrics();
     observer.answered("ADD", handled(), times);

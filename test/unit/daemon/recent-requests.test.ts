@@ -93,6 +93,15 @@ const reportOf = (count: number) => ({
   ]),
 });
 
+test("networks that an order made are told from those of plugins", () => {
+  const recent = new RecentRequests();
+  const network = { name: "default/a", ifName: "net1", start: 0, milliseconds: 0.456 };
+  const networks = [network, { ...network, isNative: true as const }];
+  recent.note(request, { ...handled(""), report: { ...newReport(), networks } }, course);
+  const told = { network: "default/a", ifName: "net1", milliseconds: 0.46 };
+  expect(recent.timings[0]?.networks).toEqual([told, { ...told, native: true }]);
+});
+
 /** The index in the container ids `c0`, `c1`, …, the newest first. */
 const lastOf = (count: number, total: number) =>
   Array.from({ length: count }, (_, index) => `c${total - 1 - index}`);

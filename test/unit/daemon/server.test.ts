@@ -369,6 +369,23 @@ describe("requests", () => {
       ),
     ]);
   });
+
+  test("say how many networks an order made", async () => {
+    await serve(async () => {
+      const report = newReport();
+      const native = { ifName: "net1", start: 0, milliseconds: 1, isNative: true } as const;
+      report.networks.push(
+        { name: "a", ...native },
+        { name: "b", ifName: "net1", start: 0, milliseconds: 1 },
+        { name: "c", ...native },
+      );
+      return { ...success(), report };
+    });
+    await (await bring("ADD", "abc")).reply();
+    expect(logged).toMatch(
+      /\] ADD done container=abc networks=a@net1:1\.00,b@net1:1\.00,c@net1:1\.00 native=2 queue=/,
+    );
+  });
 });
 
 describe("the socket", () => {
