@@ -7,6 +7,7 @@ import type { TrialReport } from "../../src/ctl/try/report.ts";
 import { runOrThrow } from "../support/command.ts";
 import { Daemon } from "../support/daemon.ts";
 import { expectNoTraces as expectNoTracesOf, RunningMultusctl, scratchNames } from "../support/multusctl.ts";
+import { referencePluginPath } from "../support/reference-plugins.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { markedProcesses } from "../support/session.ts";
 import { debianPlugins } from "../support/test-node.ts";
@@ -97,6 +98,28 @@ describe("without options", () => {
     );
     expect(networks).toBeGreaterThan(0);
     await expectNoTraces();
+  });
+});
+
+describe("with --native", () => {
+  it("attaches natively from the second pod of the node on, and says why a network's plugins are run", async () => {
+    const file = join(scratch.path, "networks.json");
+    writeFileSync(file, JSON.stringify(nad("one", macvlan("10.1.0.0/24"))));
+    const binDirs = (await referencePluginPath()).split(":");
+    const { exitCode, stdout, stderr } = await run(
+      ...["try", "--native", "--nad", file, "--repeat", "2", "--bin-dir", ...binDirs],
+    );
+    expect(exitCode, stderr).toBe(0);
+    expect(stdout).toMatch(/^eth0 .* natively$/m);
+    expect(stdout).toMatch(/^net1 .* natively$/m);
+    await expectNothingLeft(stdout);
+    const chain = { plugins: [macvlan("10.3.0.0/24"), { type: "tuning" }] };
+    writeFileSync(file, JSON.stringify(nad("chain", chain)));
+    const executed = await run("try", "--native", "--nad", file, "--repeat", "2");
+    expect(executed.stdout).toMatch(/^eth0 .* by its plugins$/m);
+    expect(executed.stdout).toMatch(/^net1 .* by its plugins: a chain of 2 plugins$/m);
+    expect(executed.stdout).toContain("The daemon's log says which, at level verbose.");
+    await expectNothingLeft(executed.stdout);
   });
 });
 

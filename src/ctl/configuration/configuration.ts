@@ -14,6 +14,7 @@ import { quoted } from "../../log/quoted.ts";
 import { type Netconf, parseNetconf, podAnnotationsKey } from "../../multus/input/netconf.ts";
 import { refusedPlugin, refusedPluginOf } from "../../multus/input/own-plugin.ts";
 import { commonCapabilities } from "../../multus/plan/capability-args.ts";
+import { whyExecuted } from "../../native/native-networks.ts";
 import { isExecutable } from "../node/access.ts";
 import type { Position } from "../text/finding.ts";
 import { isNetconf } from "./kind.ts";
@@ -25,6 +26,8 @@ export interface CheckContext {
   readonly kernels: Kernels;
   /** Directories to search for plugins; none: the configuration is for another machine, so that nothing of this machine is checked. */
   readonly binDirs: readonly string[];
+  /** Say of each network whether it is native (docs/configuration.md, "Native networks"). */
+  readonly saysNative?: boolean | undefined;
 }
 
 /** A configuration and its place. */
@@ -41,6 +44,15 @@ const knownCapabilities = [
   "cgroupPath",
   podAnnotationsKey,
 ];
+
+/** An attachment that asks for nothing, as most do. */
+const usualAttachment = {
+  containerId: "",
+  netns: "",
+  ifName: "net1",
+  args: [["IgnoreUnknown", "true"]],
+  capabilityArgs: undefined,
+} as const;
 
 /** Unknown capabilities of one plugin that get a warning each. */
 const capabilitiesNamed = 20;
@@ -83,7 +95,16 @@ export function checkNetworkConfiguration(
     const own = isOwn ? checkNetconf({ ...source, bytes: asRuntimeSends(plugin, network) }, context) : [];
     return [...own, ...warningsOf(plugin, source, context)];
   });
-  return [...nameFindings(network, text), ...versionFindings(network, text), ...ofPlugins];
+  const native = context.saysNative === true ? [nativeFinding(network, text)] : [];
+  return [...nameFindings(network, text), ...versionFindings(network, text), ...native, ...ofPlugins];
+}
+
+/** Says whether the network is native, as far as its configuration decides. */
+function nativeFinding(network: NetworkConfigList, source: Source): TextFinding {
+  const reason = whyExecuted(network, usualAttachment);
+  return reason === undefined
+    ? findingAt(source, "note", "native-network", 'is attached natively with nativeNetworks "auto"')
+    : findingAt(source, "note", "executed-network", `its plugins are always run: ${reason}`);
 }
 
 /** A configuration without a version runs in one that depends on the plugins and on Multus's own configuration. */

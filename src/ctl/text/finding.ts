@@ -20,6 +20,8 @@ export const findingCodes = [
   "no-cni-version",
   "no-pod-annotations",
   "long-name",
+  "native-network",
+  "executed-network",
   "unknown-capability",
   "config-from-file",
   "device-wanted",

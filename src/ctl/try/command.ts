@@ -43,6 +43,10 @@ function described() {
       "with --socket-dir: that daemon's cniDir, to see its results",
       "/var/lib/cni/multus",
     )
+    .option(
+      "--native",
+      'attach networks natively where that is possible (nativeNetworks "auto"), and say for the others why not',
+    )
     .option("--repeat <count>", "number of repetitions; times are medians", parseCount, 1)
     .option("--keep", "keep pod and networks until Ctrl-C")
     .option("--json", "print one JSON object")
@@ -55,6 +59,7 @@ Links that a network names as its master are made on the scratch node. With --ke
 Examples:
   sudo multusctl try
   sudo multusctl try --nad storage.yaml
+  sudo multusctl try --native --bin-dir /opt/cni/bin
   sudo multusctl try --nad networks.yaml --networks storage,storage@data1
   sudo multusctl try --nad storage.yaml --networks '[{"name": "storage", "ips": ["10.1.2.3/24"]}]'
   sudo multusctl try --cluster-network /etc/cni/net.d/10-bridge.conflist --repeat 20 --json`,
@@ -90,8 +95,9 @@ async function run(options: ReturnType<ReturnType<typeof described>["opts"]>): P
         : { socketDir: resolve(socketDir), cniDir: resolve(options.cniDir) },
     repeat,
     keep,
+    native: options.native ?? false,
   };
-  const report = await tryNetworks(trial, options.json ? silentObserver : printingObserver);
+  const report = await tryNetworks(trial, options.json ? silentObserver : printingObserver(trial.native));
   if (options.json) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
   else printEnd(report);
   process.exitCode = report.ok ? 0 : report.interrupted ? interruptedExitCode : 1;
@@ -104,11 +110,11 @@ const silentObserver: TrialObserver = {
   finished() {},
 };
 
-const printingObserver: TrialObserver = {
-  attached: (interfaces) => void process.stdout.write(`${formatInterfaces(interfaces)}\n`),
+const printingObserver = (saysWay: boolean): TrialObserver => ({
+  attached: (interfaces) => void process.stdout.write(`${formatInterfaces(interfaces, saysWay)}\n`),
   standing: (scratch) => void process.stdout.write(describeStanding(scratch)),
   finished: (command) => void process.stdout.write(formatCommand(command)),
-};
+});
 
 const columns: readonly Column[] = [
   "INTERFACE",
@@ -118,18 +124,32 @@ const columns: readonly Column[] = [
   { heading: "MS", align: "right" },
 ];
 
-function formatInterfaces(interfaces: readonly InterfaceReport[]): string {
-  return formatTable(
-    columns,
-    interfaces.map(({ ifName, addresses, mac, network, milliseconds }) => [
-      ifName,
-      addresses.join("\n") || "-",
-      mac,
-      network || "-",
-      milliseconds === undefined ? "-" : formatMilliseconds(milliseconds),
+/** @param saysWay with the column of native and executed networks */
+function formatInterfaces(interfaces: readonly InterfaceReport[], saysWay: boolean): string {
+  const table = formatTable(
+    saysWay ? [...columns, "ATTACHED"] : columns,
+    interfaces.map((each) => [
+      each.ifName,
+      each.addresses.join("\n") || "-",
+      each.mac,
+      each.network || "-",
+      each.milliseconds === undefined ? "-" : formatMilliseconds(each.milliseconds),
+      ...(saysWay ? [formatWay(each)] : []),
     ]),
   );
+  const isUnexplained = interfaces.some(({ way, whyExecuted }) => way === "executed" && whyExecuted === "");
+  return saysWay && isUnexplained ? `${table}\n${unexplained}` : table;
 }
+
+function formatWay({ way, whyExecuted }: InterfaceReport): string {
+  if (way === undefined) return "-";
+  if (way === "native") return "natively";
+  return whyExecuted === "" ? "by its plugins" : `by its plugins: ${whyExecuted}`;
+}
+
+const unexplained = `Plugins that are named without a reason ran as the node was not set up yet (the first pod of a node: try --repeat 2), or as
+they are of another release than is known. The daemon's log says which, at level verbose.
+`;
 
 function formatCommand({ command, milliseconds, runs }: CommandReport): string {
   const times = runs === 1 ? "" : ` (median of ${runs})`;

@@ -5,6 +5,8 @@ import type { DaemonStatus } from "../node/daemon-socket.ts";
 export interface NetworkTime {
   readonly ifName: string;
   readonly milliseconds: number;
+  /** Made by an order, not by its plugins. */
+  readonly native?: true;
 }
 
 /** The networks of a container's last ADD that succeeded; none if the daemon does not report it. */

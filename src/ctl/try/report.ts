@@ -10,6 +10,10 @@ export interface InterfaceReport {
   readonly network: string;
   /** Median milliseconds of the network in ADD; undefined if the daemon does not report it. */
   readonly milliseconds: number | undefined;
+  /** How the network was attached: by an order, or by its plugins; undefined if the daemon does not report it. */
+  readonly way: "native" | "executed" | undefined;
+  /** With native networks allowed: why its plugins were run; "" where they were not, and where its configuration is not the reason. */
+  readonly whyExecuted: string;
 }
 
 /** One command of the plugin, over all repetitions. */

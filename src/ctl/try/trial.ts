@@ -5,13 +5,17 @@ import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { unlessAborted } from "../../base/abort.ts";
 import { entryOf } from "../../base/map-entry.ts";
+import { ResultCache } from "../../cni/cache.ts";
+import { parseNetworkConfig } from "../../cni/config.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";
+import { whyExecuted } from "../../native/native-networks.ts";
 import { Interrupted, Interruption, untilInterrupted } from "../command/interruption.ts";
 import { UserError } from "../command/user-error.ts";
 import { readAttachments } from "../node/attachments.ts";
 import { daemonStatusOf } from "../node/daemon-socket.ts";
+import { problemLog } from "../node/problem-log.ts";
 import { adviceFor, readPluginError } from "../scratch/advice.ts";
 import { TrialDaemon } from "../scratch/daemon.ts";
 import { linksOf } from "../scratch/iproute.ts";
@@ -39,6 +43,8 @@ export interface TryOptions extends NetworkOptions {
   readonly runningDaemon: { readonly socketDir: string; readonly cniDir: string } | undefined;
   readonly repeat: number;
   readonly keep: boolean;
+  /** Networks may be attached natively (nativeNetworks "auto"). */
+  readonly native: boolean;
 }
 
 /** Receives the progress of the try. */
@@ -90,6 +96,8 @@ class Trial {
   readonly #containerId = randomBytes(32).toString("hex");
   readonly #times = new Map<Command, number[]>();
   readonly #networkTimes = new Map<string, number[]>();
+  /** How the last ADD attached each interface. */
+  readonly #ways = new Map<string, "native" | "executed">();
   #daemon: TrialDaemon | undefined;
   #runtime: ScratchRuntime | undefined;
   #netconf: unknown;
@@ -198,6 +206,7 @@ class Trial {
       // The trial says what is left; a DEL that is recorded would have a process stay for it.
       delOnDaemonDown: "fail",
       delOnFailure: "fail",
+      ...(this.#options.native ? { nativeNetworks: "auto" } : {}),
       logToStderr: false,
       runtimeConfig: {
         "io.kubernetes.cri.pod-annotations": selection === "" ? {} : { [networksAnnotation]: selection },
@@ -253,14 +262,16 @@ class Trial {
       if (error instanceof UserError) return {};
       throw error;
     });
-    for (const { ifName, milliseconds } of addTimes(status, this.#containerId)) {
+    for (const { ifName, milliseconds, native } of addTimes(status, this.#containerId)) {
       entryOf(this.#networkTimes, ifName, () => []).push(milliseconds);
+      this.#ways.set(ifName, native ? "native" : "executed");
     }
   }
 
   /** Lists the interfaces in the pod's namespace, with their networks by the cache. */
   async #look(): Promise<void> {
     const known = await this.#networksByInterface();
+    const reasons = await this.#reasonsByInterface();
     this.interfaces = (await linksOf(this.#scratch.podNamespace)).map((link) => {
       const times = this.#networkTimes.get(link.name) ?? [];
       return {
@@ -269,6 +280,8 @@ class Trial {
         mac: link.mac,
         network: known.get(link.name) ?? "",
         milliseconds: times.length > 0 ? median(times) : undefined,
+        way: this.#ways.get(link.name),
+        whyExecuted: this.#ways.get(link.name) === "executed" ? (reasons.get(link.name) ?? "") : "",
       };
     });
     this.#observer.attached(this.interfaces);
@@ -281,6 +294,22 @@ class Trial {
     const { attachments } = await readAttachments(cniDir, loadKernels());
     const own = attachments.filter((attachment) => attachment.containerId === this.#containerId);
     return new Map(own.map(({ ifName, network }) => [ifName, network]));
+  }
+
+  /** Why configurations are left to their plugins, by interface. Empty where that is not asked, and if the user's daemon has its cache elsewhere. */
+  async #reasonsByInterface(): Promise<Map<string, string>> {
+    const { cniDir } = this.#directories;
+    if (!this.#options.native || !existsSync(cniDir)) return new Map();
+    const kernels = loadKernels();
+    const cached = await new ResultCache(cniDir, problemLog([])).list(this.#containerId);
+    return new Map(
+      cached.flatMap(({ ifName, config, ...attachment }) => {
+        if (config.length === 0) return [];
+        const network = parseNetworkConfig(config, `configuration of ${ifName}`, kernels);
+        const reason = whyExecuted(network, { ...attachment, ifName });
+        return reason === undefined ? [] : [[ifName, reason] as const];
+      }),
+    );
   }
 
   /** @throws {UserError} if DEL left something behind */

@@ -59,6 +59,10 @@ function described() {
       "--bin-dir <directory...>",
       `directories of plugins (default: ${usualBinDirs().join(", ")}; for a cluster only if this machine is a node)`,
     )
+    .option(
+      "--native",
+      'also say for each network whether it is attached natively with nativeNetworks "auto", or why its plugins are run',
+    )
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
@@ -70,6 +74,7 @@ Examples:
   multusctl validate /etc/cni/net.d/00-multus.conf
   multusctl validate networks/*.yaml --bin-dir /opt/cni/bin
   multusctl validate --all-namespaces
+  multusctl validate --native network.yaml
   multusctl validate --namespace shop --context production my-network.yaml
   multusctl validate -A --json | jq -r '.cluster.findings[] | select(.severity == "error") | .pods[]' | sort -u`,
     );
@@ -110,10 +115,14 @@ async function validate(
   const kernels = loadKernels();
   const binDirs = (options.binDir ?? usualBinDirs()).map((directory) => resolve(directory));
   const reports = files.map((file) =>
-    checkText(readInput(file), file === "-" ? "stdin" : file, { kernels, binDirs }),
+    checkText(readInput(file), file === "-" ? "stdin" : file, {
+      kernels,
+      binDirs,
+      saysNative: options.native,
+    }),
   );
   const checkPlugins = options.binDir !== undefined || isNode();
-  const context = { kernels, binDirs: checkPlugins ? binDirs : [] };
+  const context = { kernels, binDirs: checkPlugins ? binDirs : [], saysNative: options.native };
   const cluster = ofCluster ? await validateCluster(options, context) : undefined;
   const found = [...reports, ...(cluster === undefined ? [] : [cluster])].flatMap(
     ({ findings }): readonly Finding<unknown>[] => findings,

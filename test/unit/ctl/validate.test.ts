@@ -44,6 +44,17 @@ describe("network configurations", () => {
     },
   );
 
+  it.each([
+    ["bridge", {}, 'is attached natively with nativeNetworks "auto"'],
+    ["bridge", { ipMasq: true }, 'its plugins are always run: key "ipMasq" is true'],
+    ["macvlan", { Master: "eth0" }, 'its plugins are always run: key "Master" must be written "master"'],
+  ])("says of %s with %j, where it is asked, whether it is native", (type, keys, said) => {
+    const text = JSON.stringify({ cniVersion: "1.0.0", name: "net", type, ...keys });
+    const asked = checkText(text, "f", { ...context, saysNative: true });
+    expect(asked.findings.map(formatFinding)).toEqual([`f:1:1: note: ${said}`]);
+    expect(findings(text)).toEqual([]);
+  });
+
   it("points at the character that is no JSON", () => {
     expect(findings('{\n  "name": "net",\n  "type": bridge\n}')).toEqual([
       expect.stringMatching(/^f:3:11: error: not valid JSON/),
