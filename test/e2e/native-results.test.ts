@@ -1,15 +1,24 @@
 /** Results of native networks are, byte for byte, those of the plugins that they stand for: each configuration is run by the real plugins, and what they made is printed once more by ours. */
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import type { LinkAddress, MadeLink } from "../../src/agent/executor.ts";
+import { ExpectedError } from "../../src/base/input-error.ts";
+import { isJsonObject } from "../../src/base/json.ts";
 import { formatCniArgs } from "../../src/cni/args.ts";
 import { parseNetworkConfig } from "../../src/cni/config.ts";
 import { pluginStdin } from "../../src/cni/kernel-failure.ts";
-import type { RuntimeConf } from "../../src/cni/types.ts";
+import type { NetworkConfigList, RuntimeConf } from "../../src/cni/types.ts";
 import { loadKernels } from "../../src/kernels/load.ts";
 import { parseAddress, parseMac } from "../../src/native/address.ts";
 import { type NativeAttachment, recognize } from "../../src/native/recognition.ts";
 import { resultBytes } from "../../src/native/result.ts";
+import {
+  args,
+  capabilityArgs,
+  configs,
+  versions as generatedVersions,
+} from "../generated/arbitraries/native.ts";
 import { Namespace } from "../support/namespace.ts";
 import { referencePluginPath } from "../support/reference-plugins.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
@@ -39,33 +48,42 @@ afterAll(async () => {
 
 interface Asked {
   readonly args?: readonly (readonly [string, string])[];
-  readonly capabilityArgs?: Json;
+  readonly capabilityArgs?: Uint8Array | undefined;
 }
 
-/** An ADD by the real plugins. @returns their bytes, and those of ours for what they have made */
-async function both(
-  config: Json,
-  cniVersion: string,
-  asked: Asked,
-): Promise<{ theirs: string; ours: string }> {
+/** undefined: it is refused before anybody asks whether it is native. */
+function networkOf(text: string, name: string): NetworkConfigList | undefined {
+  try {
+    return parseNetworkConfig(Buffer.from(text), name, kernels);
+  } catch (error) {
+    if (error instanceof ExpectedError) return undefined;
+    throw error;
+  }
+}
+
+interface Outcome {
+  readonly theirs: string;
+  /** "" where the plugins have failed. */
+  readonly ours: string;
+}
+
+/** An ADD by the real plugins. @returns their bytes, and those of ours for what they have made; undefined: it is not native */
+async function both(config: Json, cniVersion: string, asked: Asked): Promise<Outcome | undefined> {
   await using pod = await Namespace.create("pod");
   attachments += 1;
   const name = `n${attachments}`;
-  const list = parseNetworkConfig(
-    Buffer.from(JSON.stringify({ cniVersion, name, ...config })),
-    name,
-    kernels,
-  );
+  const text = JSON.stringify({ cniVersion, name, ...config });
+  const list = networkOf(text, name);
+  if (list === undefined) return undefined;
   const runtime: RuntimeConf = {
     containerId: `c${attachments}`,
     netns: pod.path,
     ifName: "net1",
     args: [["IgnoreUnknown", "true"], ...(asked.args ?? [])],
-    capabilityArgs:
-      asked.capabilityArgs === undefined ? undefined : Buffer.from(JSON.stringify(asked.capabilityArgs)),
+    capabilityArgs: asked.capabilityArgs,
   };
   const recognized = recognize(list, runtime);
-  if (typeof recognized === "string") throw new Error(recognized);
+  if (typeof recognized === "string") return undefined;
 
   const [plugin] = list.plugins;
   if (plugin === undefined) throw new Error("no plugin");
@@ -87,7 +105,7 @@ async function both(
   const program = pluginPath.split(":").find((each) => each.includes(`/${plugin.type}-`));
   const { stdout, exitCode } = await node.run([`${program}/${plugin.type}`], { env, stdin });
   const theirs = stdout.toString();
-  if (exitCode !== 0) throw new Error(theirs);
+  if (exitCode !== 0) return { theirs, ours: "" };
   const ours = resultBytes(recognized, madeBy(recognized, theirs), cniVersion, runtime.netns);
   return { theirs, ours: Buffer.from(ours).toString() };
 }
@@ -222,11 +240,9 @@ const configurations: readonly (readonly [string, () => Json, Asked?])[] = [
     }),
     {
       args: [["IP", "10.5.0.9"]],
-      capabilityArgs: {
-        ips: ["10.6.0.9/24"],
-        mac: "02:00:00:00:00:0A",
-        ipRanges: [[{ subnet: "10.6.0.0/24" }]],
-      },
+      capabilityArgs: Buffer.from(
+        '{"ips":["10.6.0.9/24"],"mac":"02:00:00:00:00:0A","ipRanges":[[{"subnet":"10.6.0.0/24"}]]}',
+      ),
     },
   ],
 ];
@@ -234,7 +250,51 @@ const configurations: readonly (readonly [string, () => Json, Asked?])[] = [
 describe.each(versions)("cniVersion %s", (cniVersion) => {
   const cases = configurations.map(([name, config, asked = {}]) => ({ name, config, asked }));
   it.each(cases)("$name", async ({ config, asked }) => {
-    const { theirs, ours } = await both(config(), cniVersion, asked);
-    expect(ours).toBe(theirs);
+    const outcome = await both(config(), cniVersion, asked);
+    expect(outcome?.ours).toBe(outcome?.theirs);
+    expect(outcome?.ours).not.toBe("");
   });
 });
+
+/** Failures of the plugins that come from the node, and not from the configuration: the shim meets the same ones, and leaves the network to the plugins. */
+const ofTheNode = /"msg": "(?:failed to (?:add|set|create) |invalid MTU )/;
+
+test("generated configurations", async () => {
+  let same = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      configs,
+      generatedVersions,
+      args,
+      capabilityArgs,
+      async (config, cniVersion, ...asked) => {
+        const [pairs, capabilities] = asked;
+        const own = { ...config, ...(config.type === "bridge" ? { bridge: "generated" } : {}) };
+        // Of macvlan with IPv6, the plugin waits two seconds for duplicate address detection.
+        if (config.type === "macvlan" && /fd00|2001/.test(`${JSON.stringify(config)}${capabilities}`)) return;
+        const outcome = await both(withDirectory(own), cniVersion, {
+          args: pairs,
+          capabilityArgs: capabilities,
+        });
+        if (outcome === undefined) return;
+        await node.run(["ip", "link", "del", "generated"]);
+        if (outcome.ours === "") {
+          expect(outcome.theirs).toMatch(ofTheNode);
+        } else {
+          same += 1;
+          expect(outcome.ours).toBe(outcome.theirs);
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+  expect(same).toBeGreaterThan(5);
+});
+
+/** Nothing is written beside the directories of the test. */
+function withDirectory(config: Json): Json {
+  const { ipam } = config;
+  return isJsonObject(ipam) && ipam.type === "host-local"
+    ? { ...config, ipam: { ...ipam, dataDir: directory.path } }
+    : config;
+}
