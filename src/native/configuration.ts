@@ -55,7 +55,7 @@ const longestConfiguration = 64 * 1024;
 const oldestVersion = "0.3.0";
 
 /** Keys that libcni's type of a configuration has; `name` and `cniVersion` are those of the network. */
-const commonKeys = ["cniVersion", "name", "type", "capabilities", "ipam", "dns", "args"] as const;
+export const commonKeys = ["cniVersion", "name", "type", "capabilities", "ipam", "dns", "args"] as const;
 
 /** The MTUs that an interface of these kinds may have; 0 is none. */
 const mtus = { smallest: 68, largest: 65_535 };
@@ -73,6 +73,7 @@ const macvlanModes: ReadonlyMap<string, number> = new Map([
 type Kind = Pick<NativeConfiguration, "options" | "isDefaultGateway" | "mac">;
 
 interface KindOfPlugin {
+  /** Beside commonKeys. */
   readonly keys: readonly string[];
   /** Keys of args.cni. */
   readonly argsKeys: readonly string[];
@@ -81,7 +82,7 @@ interface KindOfPlugin {
 }
 
 /** By the type of the plugin. */
-const kinds: Readonly<Record<string, KindOfPlugin>> = {
+export const kinds: Readonly<Record<string, KindOfPlugin>> = {
   bridge: {
     keys: [
       "bridge",
