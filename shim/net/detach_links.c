@@ -106,7 +106,7 @@ static _Noreturn void delete_and_exit(struct rtnetlink *rtnetlink, struct buffer
 }
 
 /* Waits until all links are gone, or the child tells how its deletion has ended. 0 or an errno. */
-static int wait_for_end(struct rtnetlink *events, struct removal *removal, int result) {
+static int wait_for_end(struct rtnetlink *events, struct rtnetlink *deleting, struct removal *removal, int result) {
   struct pollfd ready[] = {{.fd = events->descriptor, .events = POLLIN}, {.fd = result, .events = POLLIN}};
   int64_t until = clock_micros() + EVENTS_PATIENCE;
   while (removal->indices.length > 0) {
@@ -119,7 +119,7 @@ static int wait_for_end(struct rtnetlink *events, struct removal *removal, int r
     /* Without an event the child's end counts. */
     if (count < 0 || ready[0].revents != 0 || ready[1].revents == 0) continue;
     if (read(result, &error, sizeof error) != (ssize_t)sizeof error) return ECHILD;
-    if (error == 0) error = list(events, removal);
+    if (error == 0) error = list(deleting, removal);
     return error != 0 ? error : removal->indices.length > 0 ? EBUSY : 0;
   }
   return 0;
@@ -147,7 +147,7 @@ static int delete_links(struct rtnetlink *events, struct rtnetlink *deleting, st
   if (child == 0) delete_and_exit(deleting, &message, ends[1]);
   if (child < 0) error = errno;
   file_close(&ends[1]);
-  if (child > 0) error = wait_for_end(events, removal, ends[0]);
+  if (child > 0) error = wait_for_end(events, deleting, removal, ends[0]);
   file_close(&ends[0]);
   buffer_free(&message);
   return error;
