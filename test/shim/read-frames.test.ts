@@ -153,7 +153,7 @@ describe.each(shims)("frames to the $name shim", ({ binary }) => {
       { ...goodRoute, add: Array.from({ length: 17 }, () => "10.0.0.1") },
       /`add`/,
     ],
-    ["an order of the future", 20, {}, /unknown order 20/],
+    ["an order of the future", 22, {}, /unknown order 22/],
     ["an order of the far future", 2 ** 32 - 1, {}, /unknown order 4294967295/],
   ])("an order with %s is refused, and the next one carried out", async (_about, type, body, says) => {
     await using daemon = await ShimDaemon.create(binary);
