@@ -142,9 +142,13 @@ static void put_text(const struct ip_address *address, char text[INET6_ADDRSTRLE
   if (inet_ntop(address->family, address->bytes, text, INET6_ADDRSTRLEN) == NULL) text[0] = '\0';
 }
 
-/* Makes the file of an address. 0 or an errno; EEXIST: it is taken. */
-static int make_file(int directory, const char *name, struct bytes owner) {
-  int fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+/* Makes the file of an address. 0 or an errno; EEXIST: it is taken. `unnamed` is a file without a name that says who has it, or -1 where the file system
+ * has no such files: if the shim is killed then before it has written, nobody ever releases the address. */
+static int make_file(int directory, const char *name, int unnamed, struct bytes owner) {
+  char path[32];
+  (void)snprintf(path, sizeof path, "/proc/self/fd/%d", unnamed);
+  if (unnamed >= 0) return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+  int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (fd < 0) return errno;
   int error = file_write(fd, owner.data, owner.length) ? 0 : errno;
   file_close(&fd);
@@ -215,11 +219,14 @@ static bool take_of_set(int directory, struct native_link *link, size_t set, str
     return problem_say(problem, "the address asked for is in no range of set %zu, or is its gateway", set);
   }
   int error = EEXIST;
+  int unnamed = openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (unnamed >= 0 && !file_write(unnamed, owner.data, owner.length)) file_close(&unnamed);
   while (error == EEXIST && (requested->length > 0 || next_candidate(&cursor))) {
     put_text(&cursor.at, text);
-    error = make_file(directory, text, owner);
+    error = make_file(directory, text, unnamed, owner);
     if (error == EEXIST && (requested->length > 0 || ++taken == TAKEN_MAX)) break;
   }
+  file_close(&unnamed);
   if (error != 0) return problem_say(problem, "no address of range set %zu can be taken (last tried: %s): %s", set, text, strerror(error));
   const struct native_range *range = &cursor.ranges[cursor.range];
   struct native_address made = {.address = cursor.at, .gateway = range->gateway, .prefix = range->prefix};
