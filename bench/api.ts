@@ -1,21 +1,21 @@
 /** ADD and DEL of a pod of a real cluster: networks from the API, network-status and events into it. Compared with the delegates alone and with peers, as in attach.ts. */
 
 import { type Summary, summarize } from "../src/ctl/text/statistics.ts";
-import { type AttachCase, attachCases, measureCases, type Progress } from "./attach.ts";
+import {
+  type AttachCase,
+  type AttachReport,
+  freeCase,
+  measureCases,
+  type Progress,
+  reportOf,
+} from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
 import { BenchCluster } from "./cluster.ts";
-import { type Delays, inCluster } from "./in-cluster.ts";
+import { benchRequests } from "./counts.ts";
+import { type Delays, subjectsInCluster } from "./in-cluster.ts";
 import { relay } from "./relay.ts";
-import type { AttachRow } from "./rounds.ts";
-import {
-  delegatesAlone,
-  multusWasm,
-  ownName,
-  type Peer,
-  peerSubject,
-  type Site,
-  type Subject,
-} from "./subjects.ts";
+import { type AttachRow, commands, overInUnits } from "./rounds.ts";
+import { aloneName, multusWasm, ownName, type Peer, type Site, type Subject } from "./subjects.ts";
 
 /** From the answer of an ADD until all of it is in the API, as the API's own watches see it. Milliseconds. */
 export interface DeliveryRow {
@@ -27,12 +27,16 @@ export interface DeliveryRow {
   readonly events: Summary;
 }
 
-export interface ApiReport {
-  readonly rows: readonly AttachRow[];
+export interface ApiReport extends AttachReport {
   readonly deliveries: readonly DeliveryRow[];
+  /** What an ADD and its DEL ask the API. */
+  readonly requests: readonly string[];
 }
 
-/** @param rounds measured runs of each subject per case */
+/**
+ * The networks' delegates cost nothing; real ones are in part native.
+ * @param rounds measured runs of each subject
+ */
 export async function benchApi(
   rounds: number,
   peers: readonly Peer[],
@@ -43,45 +47,46 @@ export async function benchApi(
   await using resources = new AsyncDisposableStack();
   if (peers.length > 0) resources.use(await relay(bench.node.network, cluster.api.port));
   await bench.node.untilReady();
-  const measured: { readonly one: AttachCase; readonly subject: string; readonly delays: Delays }[] = [];
+  const delays = new Map<string, Delays>();
 
-  const subjectsOf = async (one: AttachCase, site: Site): Promise<Subject[]> => {
-    const { networks, directory } = one;
-    const [clusterNetwork, ...selected] = networks;
-    if (clusterNetwork === undefined) throw new Error("at least one network is needed");
-    for (const { name, config } of selected) await cluster.api.createNetwork(name, config);
-    const pod = await cluster.createPod(site.pod.name, site.pod.annotations);
-    const siteInApi: Site = { ...site, pod: { ...site.pod, uid: pod.uid } };
-    const own = (["cluster", "request"] as const).map((from) => {
-      const subject = multusWasm(siteInApi, `${ownName}, annotations of the ${from}`, networks, from);
-      const delays: Delays = { status: [], events: [] };
-      measured.push({ one, subject: subject.name, delays });
-      return inCluster(subject, cluster, pod, { status: true, events: networks.length }, delays);
-    });
-    const kubeconfig = cluster.api.adminKubeconfig;
-    const others = peers.map((peer) =>
-      peerSubject(siteInApi, peer, { delegates: [clusterNetwork.config], kubeconfig }),
+  const subjectsOf = (one: AttachCase, siteOfPod: Site): Promise<Subject[]> =>
+    subjectsInCluster(cluster, one, siteOfPod, peers, (site) =>
+      (["cluster", "request"] as const).map((annotationsFrom) => {
+        const name = `${ownName}, annotations of the ${annotationsFrom}`;
+        const ofSubject: Delays = { status: [], events: [] };
+        delays.set(name, ofSubject);
+        return { subject: multusWasm(site, name, one.networks, { annotationsFrom }), delays: ofSubject };
+      }),
     );
-    return [
-      inCluster(delegatesAlone(siteInApi, networks, directory), cluster, pod, { status: false, events: 0 }),
-      ...own,
-      ...others.map((subject) => inCluster(subject, cluster, pod, { status: true, events: 0 })),
-    ];
-  };
 
-  const cases = attachCases(bench.node, [4], [1, 4]);
-  const rows = await measureCases(bench, cases, rounds, subjectsOf, (what, done) =>
-    progress(`in a cluster: ${what}`, done),
+  const one = freeCase(bench.node, 4);
+  const measured = await measureCases(
+    bench,
+    [one],
+    () => rounds,
+    subjectsOf,
+    (what, done) => progress(`in a cluster: ${what}`, done),
+  );
+  const { requests, judged } = await benchRequests(cluster);
+  const overheads = measured.flatMap(({ series }) =>
+    [...delays.keys()].flatMap((subject) =>
+      commands.map((command) => ({
+        bound: "overheadOfFourInCluster" as const,
+        what: `${command}${subject.slice(ownName.length)}`,
+        measured: overInUnits(series, command, subject, aloneName),
+      })),
+    ),
   );
   return {
-    rows,
-    deliveries: measured.map(({ one: { delegates, networks }, subject, delays }) => ({
-      delegates,
-      networks: networks.length,
+    ...reportOf(measured, [...overheads, ...judged]),
+    deliveries: Array.from(delays, ([subject, { status, events }]) => ({
+      delegates: one.delegates,
+      networks: one.networks.length,
       subject,
       // Without those of the rounds that are not measured.
-      status: summarize(delays.status.slice(-rounds)),
-      events: summarize(delays.events.slice(-rounds)),
+      status: summarize(status.slice(-rounds)),
+      events: summarize(events.slice(-rounds)),
     })),
+    requests,
   };
 }

@@ -1,18 +1,33 @@
 /** ADD and DEL of a pod, through multus-wasm, through peers, and by the delegates alone: interleaved in one run, in changing order. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { debianPlugins, type TestNode } from "../test/support/test-node.ts";
+import type { TestNode } from "../test/support/test-node.ts";
 import { BenchNode } from "./bench-node.ts";
-import { type BenchNetwork, freeNetworks, realNetworks, selection } from "./networks.ts";
-import { type AttachRow, interleave, podsBefore, rows, type Series, warmUps } from "./rounds.ts";
+import type { BoundName } from "./bounds.ts";
+import type { Judged } from "./gate.ts";
+import { type BenchNetwork, freeNetworks, selection } from "./networks.ts";
 import {
+  type AttachRow,
+  commands,
+  interleave,
+  overInUnits,
+  podsBefore,
+  rows,
+  type Series,
+  unitOf,
+  warmUps,
+} from "./rounds.ts";
+import {
+  aloneName,
   delegatesAlone,
+  type Fault,
   multusWasm,
   ownName,
   type Peer,
   peerSubject,
   type Site,
   type Subject,
+  unit,
 } from "./subjects.ts";
 
 /** The networks that a pod is attached to. */
@@ -27,36 +42,48 @@ export interface AttachCase {
 /** Told the case that runs and the share of it that is done. */
 export type Progress = (what: string, done: number) => void;
 
-/**
- * @param free numbers of networks whose delegates cost nothing
- * @param real of those with bridge and macvlan
- */
-export function attachCases(node: TestNode, free: readonly number[], real: readonly number[]): AttachCase[] {
-  return [
-    ...free.map((count): AttachCase => {
-      return { delegates: "free", networks: freeNetworks(count), directory: node.binDir };
-    }),
-    ...real.map((count): AttachCase => {
-      const networks = realNetworks(count, node.ipamDir);
-      return { delegates: "bridge and macvlan", networks, directory: debianPlugins };
-    }),
-  ];
+/** Networks whose delegates cost nothing. @param count at least 1 */
+export function freeCase(node: TestNode, count: number): AttachCase {
+  return { delegates: "free", networks: freeNetworks(count), directory: node.binDir };
+}
+
+/** A case with what its rounds were. */
+export interface MeasuredCase {
+  readonly one: AttachCase;
+  readonly series: readonly Series[];
+}
+
+/** What was measured of attachments. */
+export interface AttachReport {
+  readonly rows: readonly AttachRow[];
+  /** The unit of the bounds: one start of the free delegate, milliseconds, by number of networks of the rounds. */
+  readonly units: Readonly<Record<string, number>>;
+  readonly judged: readonly Judged[];
+}
+
+export function reportOf(measured: readonly MeasuredCase[], judged: readonly Judged[]): AttachReport {
+  return {
+    rows: measured.flatMap(({ one, series }) => rows(one.delegates, one.networks.length, series)),
+    units: Object.fromEntries(measured.map(({ one, series }) => [one.networks.length, unitOf(series)])),
+    judged,
+  };
 }
 
 /**
  * Measures all cases, each with a pod of its own.
- * @param rounds measured runs of each subject per case
- * @param subjectsOf makes what is measured; the first is what the others are compared with
- * @param report told the series of a case when it is complete
+ * @param rounds measured runs of each subject, by case
+ * @param subjectsOf makes what is measured
+ * @param before rounds of the first case before anything is measured
  */
 export async function measureCases(
   { node, runner }: BenchNode,
   cases: readonly AttachCase[],
-  rounds: number,
+  rounds: (one: AttachCase) => number,
   subjectsOf: (one: AttachCase, site: Site) => Promise<readonly Subject[]>,
   progress: Progress,
-): Promise<AttachRow[]> {
-  const result: AttachRow[] = [];
+  before?: number,
+): Promise<MeasuredCase[]> {
+  const result: MeasuredCase[] = [];
   for (const one of cases) {
     const { delegates, networks } = one;
     const count = networks.length;
@@ -66,34 +93,59 @@ export async function measureCases(
     await sleep(500);
     if (result.length === 0) {
       const own = subjects.filter(({ name }) => name.startsWith(ownName)).length;
-      await interleave(subjects, Math.ceil(podsBefore / own), () => {});
+      await interleave(subjects, before ?? Math.ceil(podsBefore / own), () => {});
     }
     let done = 0;
-    const series: Series[] = await interleave(subjects, rounds, () => {
+    const series = await interleave(subjects, rounds(one), () => {
       done += 1;
-      progress(`${delegates}, ${count} network${count === 1 ? "" : "s"}`, done / (rounds + warmUps));
+      progress(`${delegates}, ${count} network${count === 1 ? "" : "s"}`, done / (rounds(one) + warmUps));
     });
-    result.push(...rows(delegates, count, series));
+    result.push({ one, series });
   }
   return result;
 }
 
-/** @param rounds measured runs of each subject per case */
+/** The bound of what multus adds, by number of networks. */
+const overheadBounds: ReadonlyMap<number, BoundName> = new Map([
+  [1, "overheadOfOne"],
+  [4, "overheadOfFour"],
+]);
+
+/**
+ * Networks whose delegates cost nothing: what is left is multus alone, with hardly any noise.
+ * @param rounds measured runs of each subject per case
+ * @param fault makes the same calls take more
+ */
 export async function benchAttach(
   rounds: number,
   peers: readonly Peer[],
   progress: Progress,
-): Promise<AttachRow[]> {
+  fault: Fault = async () => ({}),
+): Promise<AttachReport> {
   await using bench = await BenchNode.start({ daemonConfig: { logLevel: "panic" } });
-  const cases = attachCases(bench.node, [1, 4], [1, 4, 8]);
+  await using resources = new AsyncDisposableStack();
+  const own = await fault(bench.node, resources);
   const subjectsOf = async ({ networks, directory }: AttachCase, site: Site): Promise<Subject[]> => {
     const [, ...selected] = networks;
     for (const { name, config } of selected) site.node.writeNetwork(`default/${name}`, config);
     return [
+      unit(site),
       delegatesAlone(site, networks, directory),
-      multusWasm(site, ownName, networks, "request"),
+      multusWasm(site, ownName, networks, { annotationsFrom: "request", ...own }),
       ...peers.map((peer) => peerSubject(site, peer, { delegates: networks.map(({ config }) => config) })),
     ];
   };
-  return await measureCases(bench, cases, rounds, subjectsOf, progress);
+  const cases = [1, 4].map((count) => freeCase(bench.node, count));
+  const measured = await measureCases(bench, cases, () => rounds, subjectsOf, progress);
+  return reportOf(measured, measured.flatMap(judgedOverhead));
+}
+
+function judgedOverhead({ one, series }: MeasuredCase): Judged[] {
+  const bound = overheadBounds.get(one.networks.length);
+  if (bound === undefined) return [];
+  return commands.map((command) => ({
+    bound,
+    what: command,
+    measured: overInUnits(series, command, ownName, aloneName),
+  }));
 }

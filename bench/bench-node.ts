@@ -13,12 +13,25 @@ import { buildRunner, Runner } from "./runner.ts";
 export class BenchNode implements AsyncDisposable {
   readonly node: TestNode;
   readonly runner: Runner;
+  readonly #runnerCommand: readonly [string, ...string[]];
   readonly #resources: AsyncDisposableStack;
 
-  private constructor(node: TestNode, runner: Runner, resources: AsyncDisposableStack) {
+  private constructor(
+    node: TestNode,
+    runnerCommand: readonly [string, ...string[]],
+    resources: AsyncDisposableStack,
+  ) {
     this.node = node;
-    this.runner = runner;
+    this.#runnerCommand = runnerCommand;
     this.#resources = resources;
+    this.runner = this.startRunner();
+  }
+
+  /** Another native process that starts what is measured: for calls that are made at once. Ends with the node. */
+  startRunner(): Runner {
+    const runner = new Runner(this.#runnerCommand);
+    this.#resources.defer(() => runner.close());
+    return runner;
   }
 
   static async start(options: TestNodeOptions): Promise<BenchNode> {
@@ -32,9 +45,7 @@ export class BenchNode implements AsyncDisposable {
       join(import.meta.dirname, "fixed-result.c"),
     ]);
     const [file = "", ...args] = node.network.enter(runnerBinary);
-    const runner = new Runner([file, ...args]);
-    resources.defer(() => runner.close());
-    return new BenchNode(node, runner, resources.move());
+    return new BenchNode(node, [file, ...args], resources.move());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

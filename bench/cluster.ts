@@ -42,12 +42,19 @@ export class BenchCluster implements AsyncDisposable {
     return new BenchCluster(api, arrivals, resources.move());
   }
 
-  /** For a node whose daemon belongs to this cluster, with the rights of deploy/base/rbac.yaml and no other. */
-  async nodeOptions(): Promise<TestNodeOptions> {
+  /**
+   * For a node whose daemon belongs to this cluster, with the rights of deploy/base/rbac.yaml and no other.
+   * @param server URL that it reaches the API at, if not the API server's own
+   */
+  async nodeOptions(server?: string): Promise<TestNodeOptions> {
     const token = await this.api.createToken("kube-system", "multus", 2 * 3_600);
     return {
       // No other source of networks.
-      daemonConfig: { logLevel: "panic", kubeconfig: this.api.kubeconfigFor({ token }), nadDir: undefined },
+      daemonConfig: {
+        logLevel: "panic",
+        kubeconfig: this.api.kubeconfigFor({ token }, server),
+        nadDir: undefined,
+      },
       daemonSurroundings: { environment: { MULTUS_NODE_NAME: nodeName } },
     };
   }

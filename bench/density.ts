@@ -1,9 +1,10 @@
-/** Measures a node that fills up at once: many pods with several networks each, added and removed simultaneously. */
+/** Measures a node of a real cluster that fills up at once: many pods with several networks each, added and removed simultaneously. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type PluginCall, podArgs } from "../test/support/plugin.ts";
 import { type Pod, TestNode } from "../test/support/test-node.ts";
 import type { BenchCluster } from "./cluster.ts";
+import type { Judged } from "./gate.ts";
 import { type BenchNetwork, realNetworks, selection } from "./networks.ts";
 
 export interface DensityReport {
@@ -12,12 +13,13 @@ export interface DensityReport {
   /** First call to last answer. */
   readonly addSeconds: number;
   readonly delSeconds: number;
-  /** From the last answer of ADD until the last network-status is in the API; undefined without a cluster. */
-  readonly statusSeconds: number | undefined;
+  /** From the last answer of ADD until the last network-status is in the API. */
+  readonly statusSeconds: number;
   /** The daemon's resident memory, MB: before, the most it ever had, and 5 s after the last DEL. */
   readonly idleMegabytes: number;
   readonly peakMegabytes: number;
   readonly afterMegabytes: number;
+  readonly judged: readonly Judged[];
 }
 
 /** Of an attachment, as much as is looked at. */
@@ -34,36 +36,29 @@ interface Placed {
 }
 
 /**
- * @param cluster the pods are in it, and their networks; the requests carry no annotations. Without it networks are files
+ * The pods are in the cluster, and their networks; the requests carry no annotations.
  * @throws {Error} if an ADD or DEL fails, an address is given twice, or a network-status is not right
  */
 export async function benchDensity(
   pods: number,
   networks: number,
-  cluster?: BenchCluster,
+  cluster: BenchCluster,
 ): Promise<DensityReport> {
-  await using node = await TestNode.start(
-    cluster === undefined ? { daemonConfig: { logLevel: "panic" } } : await cluster.nodeOptions(),
-  );
+  await using node = await TestNode.start(await cluster.nodeOptions());
   const all = realNetworks(networks, node.ipamDir);
   const [clusterNetwork, ...selected] = all;
   if (clusterNetwork === undefined) throw new Error("at least one network is needed");
-  for (const { name, config } of selected) {
-    if (cluster === undefined) node.writeNetwork(`default/${name}`, config);
-    else await cluster.api.createNetwork(name, config);
-  }
-  await sleep(500);
+  for (const { name, config } of selected) await cluster.api.createNetwork(name, config);
   await node.untilReady();
-  const netconf = node.netconf(clusterNetwork.config, cluster === undefined ? {} : { capabilities: {} });
+  const netconf = node.netconf(clusterNetwork.config, { capabilities: {} });
   const placed: Placed[] = [];
   for (let index = 0; index < pods; index++) {
     const pod = await node.pod(`density-${index}`, selection(all));
-    const inApi = await cluster?.createPod(pod.name, pod.annotations);
-    const further =
-      inApi === undefined
-        ? {}
-        : { args: podArgs({ ...inApi, containerId: pod.containerId }), config: netconf };
-    placed.push({ pod, further });
+    const inApi = await cluster.createPod(pod.name, pod.annotations);
+    placed.push({
+      pod,
+      further: { args: podArgs({ ...inApi, containerId: pod.containerId }), config: netconf },
+    });
   }
   const idle = node.daemon.memory().resident;
   const timed = async (command: "ADD" | "DEL") => {
@@ -78,8 +73,7 @@ export async function benchDensity(
   const addresses = add.answers.map((answer) =>
     (answer.result.ips ?? []).map(({ address }) => address.split("/")[0] ?? ""),
   );
-  const allArrived =
-    cluster === undefined ? undefined : await untilStatusesArrive(cluster, placed, all, addresses);
+  const allArrived = await untilStatusesArrive(cluster, placed, all, addresses);
   if (new Set(addresses.flat()).size !== pods)
     throw new Error(`${pods} pods got ${new Set(addresses.flat()).size} addresses`);
   const del = await timed("DEL");
@@ -91,10 +85,11 @@ export async function benchDensity(
     networks,
     addSeconds: add.seconds,
     delSeconds: del.seconds,
-    statusSeconds: allArrived === undefined ? undefined : (allArrived - answered) / 1000,
+    statusSeconds: (allArrived - answered) / 1000,
     idleMegabytes: idle / 1024,
     peakMegabytes: peak / 1024,
     afterMegabytes: resident / 1024,
+    judged: [{ bound: "memoryInCluster", what: `${pods} pods at once`, measured: peak / 1024 }],
   };
 }
 

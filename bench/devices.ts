@@ -7,11 +7,21 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PodOfKubelet } from "../test/support/pod-resources-server.ts";
 import { ScratchDirectory } from "../test/support/scratch-directory.ts";
-import type { Progress } from "./attach.ts";
+import type { AttachReport, Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
+import type { Judged } from "./gate.ts";
 import { freeNetworks, selection } from "./networks.ts";
-import { type AttachRow, interleave, podsBefore, rows, warmUps } from "./rounds.ts";
-import { delegatesAlone, multusWasm, type Subject } from "./subjects.ts";
+import {
+  type AttachRow,
+  commands,
+  interleave,
+  overInUnits,
+  podsBefore,
+  rows,
+  unitOf,
+  warmUps,
+} from "./rounds.ts";
+import { multusWasm, type Subject, unit } from "./subjects.ts";
 
 const resourceName = "example.com/vf";
 /** With the cluster network, which has no device. */
@@ -24,9 +34,9 @@ export const withDevices = "with devices";
 /**
  * A kubelet's socket answers from a process of its own, and each device has its information file, as those of SR-IOV's device plugin.
  * @param rounds measured runs of each subject per case
- * @returns of the pods with devices `overhead` is what they take over those without
+ * @returns of the pods with devices `units` and `share` are against those without
  */
-export async function benchDevices(rounds: number, progress: Progress): Promise<AttachRow[]> {
+export async function benchDevices(rounds: number, progress: Progress): Promise<AttachReport> {
   await using resources = new AsyncDisposableStack();
   const scratch = resources.use(new ScratchDirectory("devices"));
   const podResourcesSocket = join(scratch.path, "kubelet.sock");
@@ -57,7 +67,7 @@ export async function benchDevices(rounds: number, progress: Progress): Promise<
     },
   ]);
   await startKubelet(podResourcesSocket, pods, resources);
-  const result: AttachRow[] = [];
+  const report = { rows: [] as AttachRow[], units: {} as Record<string, number>, judged: [] as Judged[] };
   for (const count of networksOfPods) {
     const subjects: Subject[] = [];
     for (const name of [withoutDevices, withDevices]) {
@@ -71,25 +81,32 @@ export async function benchDevices(rounds: number, progress: Progress): Promise<
         node.writeNetwork(`default/${network}`, { ...config, name: network }, annotations);
       }
       const pod = await node.pod(podName(prefix, count), selection(networks));
-      subjects.push(multusWasm({ node, runner, pod }, name, networks, "request"));
+      subjects.push(multusWasm({ node, runner, pod }, name, networks, { annotationsFrom: "request" }));
     }
-    const pod = await node.pod(podName("alone", count));
-    // Their time says how fast the machine is.
-    subjects.push(delegatesAlone({ node, runner, pod }, freeNetworks(count), node.binDir));
+    subjects.push(unit({ node, runner, pod: await node.pod(podName("unit", count)) }));
     // As part attach does: a file that has just changed is read again at every look.
     await sleep(500);
-    if (result.length === 0) await interleave(subjects, Math.ceil(podsBefore / subjects.length), () => {});
+    if (report.rows.length === 0)
+      await interleave(subjects, Math.ceil(podsBefore / subjects.length), () => {});
     let done = 0;
     const series = await interleave(subjects, rounds, () => {
       done += 1;
       progress(`devices, ${count - 1} network${count === 2 ? "" : "s"}`, done / (rounds + warmUps));
     });
-    const [plain, vf, alone] = series;
-    if (plain === undefined || vf === undefined || alone === undefined)
-      throw new Error("a subject is missing");
-    result.push(...rows("free", count, [plain, vf]), ...rows("free", count, [alone]));
+    report.rows.push(...rows("free", count, series, withoutDevices));
+    report.units[count] = unitOf(series);
+    const devices = count - 1;
+    if (devices === 1) continue;
+    for (const command of commands) {
+      const { of, less, base } = overInUnits(series, command, withDevices, withoutDevices);
+      report.judged.push({
+        bound: "devices",
+        what: `${command} with ${devices} devices, for each`,
+        measured: { of, ...(less === undefined ? {} : { less }), base: base.map((time) => time * devices) },
+      });
+    }
   }
-  return result;
+  return report;
 }
 
 async function startKubelet(

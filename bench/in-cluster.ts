@@ -1,8 +1,9 @@
 /** Subjects whose pod is in a cluster: each ADD finds it without a status and the cluster quiet, and each DEL finds everything delivered. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { AttachCase } from "./attach.ts";
 import type { ApiPod, BenchCluster } from "./cluster.ts";
-import type { Subject } from "./subjects.ts";
+import { delegatesAlone, type Peer, peerSubject, type Site, type Subject, unit } from "./subjects.ts";
 
 /** Milliseconds that everything is left alone before an ADD. */
 const pause = 10;
@@ -58,4 +59,43 @@ export function inCluster(
     },
     del: (containerId) => subject.del(containerId),
   };
+}
+
+/** A pod of the cluster that is attached to these networks, the first of which is the cluster network. */
+export async function podInCluster(
+  cluster: BenchCluster,
+  { networks }: Pick<AttachCase, "networks">,
+  site: Site,
+): Promise<{ readonly site: Site; readonly pod: ApiPod }> {
+  for (const { name, config } of networks.slice(1)) await cluster.api.createNetwork(name, config);
+  const pod = await cluster.createPod(site.pod.name, site.pod.annotations);
+  return { site: { ...site, pod: { ...site.pod, uid: pod.uid } }, pod };
+}
+
+/**
+ * All that is compared for a case in a cluster: the unit, the delegates alone, ours and the peers.
+ * @param own makes our subjects for the pod's site, each with where its delays go
+ */
+export async function subjectsInCluster(
+  cluster: BenchCluster,
+  one: AttachCase,
+  siteOfPod: Site,
+  peers: readonly Peer[],
+  own: (site: Site) => readonly { readonly subject: Subject; readonly delays?: Delays }[],
+): Promise<Subject[]> {
+  const { networks, directory } = one;
+  const { site, pod } = await podInCluster(cluster, one, siteOfPod);
+  const nothing = { status: false, events: 0 };
+  const kubeconfig = cluster.api.adminKubeconfig;
+  const delegates = networks.slice(0, 1).map(({ config }) => config);
+  return [
+    inCluster(unit(site), cluster, pod, nothing),
+    inCluster(delegatesAlone(site, networks, directory), cluster, pod, nothing),
+    ...own(site).map(({ subject, delays }) =>
+      inCluster(subject, cluster, pod, { status: true, events: networks.length }, delays),
+    ),
+    ...peers
+      .map((peer) => peerSubject(site, peer, { delegates, kubeconfig }))
+      .map((subject) => inCluster(subject, cluster, pod, { status: true, events: 0 })),
+  ];
 }

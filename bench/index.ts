@@ -1,52 +1,50 @@
 /** `npm run bench`: measures part by part; prints tables, shows progress, writes bench/results/. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { htmlReport } from "../src/ctl/bench/html-report.ts";
+import { thisMachine } from "../src/ctl/bench/machine.ts";
 import { formatReport } from "../src/ctl/bench/tables.ts";
 import { benchApi } from "./api.ts";
 import { benchAttach } from "./attach.ts";
 import { BenchCluster } from "./cluster.ts";
+import { benchCounts } from "./counts.ts";
 import { benchDensity } from "./density.ts";
-import { benchDevices } from "./devices.ts";
+import { benchDevices, withoutDevices } from "./devices.ts";
 import { benchDryNode } from "./dry-node.ts";
-import {
-  type Missed,
-  missedByAttachments,
-  missedByDensity,
-  missedByDevices,
-  missedByKernels,
-  missedByObjects,
-  missedInCluster,
-  missedTwice,
-} from "./gate.ts";
-import { benchKernels } from "./kernels.ts";
+import { type Judged, missedOf, type Verdict } from "./gate.ts";
+import { benchHerd } from "./herd.ts";
+import { benchKernels, judgedKernels } from "./kernels.ts";
+import { benchNative } from "./native.ts";
 import { benchObjects } from "./objects.ts";
+import { benchPod, bridgeAloneName } from "./pod.ts";
+import { type BenchResults, reportPage } from "./report.ts";
 import { parsePeer } from "./subjects.ts";
 import {
   apiTables,
-  attachPlot,
   attachTable,
+  boundsTable,
+  countsTable,
   densityTable,
-  devicesTable,
+  devicesTitle,
+  herdTable,
   kernelTable,
   objectsTable,
 } from "./tables.ts";
 
 const usage = `npm run bench -- [options]
-  --only PART     kernels, attach, density, devices, node, api, objects or density-api; may be repeated
-                  (default: all)
-  --rounds N      measured runs of each subject per case (default 60; in part api, which waits much, three quarters,
-                  in part node, which starts many pods, a third)
+  --only PART     kernels, attach, counts, devices, herd, api, native, pod, objects, density-api or node; may be
+                  repeated (default: all but node)
+  --rounds N      measured runs of each subject per case (default 60; fewer in parts that take longer: in part api
+                  three quarters, in part native a half to a fifth, in part pod a fifth, in part node a third)
   --peer NAME=BINARY[,NETCONF.json]
                   another multus to measure beside ours, with the same networks: as inline delegates, and in
-                  part api from the API, by an administrator's kubeconfig; the keys of the file are set over
-                  the netconf. May be repeated
+                  parts api, native and pod from the API, by an administrator's kubeconfig; the keys of the file
+                  are set over the netconf. May be repeated
   --without-cluster
-                  not api, objects and density-api, which need a real API server
-  --gate          exit code 1 if a bound of bench/gate.ts is missed in two measurements
+                  not api, native, pod, objects and density-api, which need a real API server
+  --gate          exit code 1 if a bound of bench/bounds.ts is missed beyond doubt
 `;
 
 const { values } = parseArgs({
@@ -82,158 +80,172 @@ const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1)
   throw new Error(`--rounds ${values.rounds}: wanted a number from 1 on`);
 
-const results = join(import.meta.dirname, "results");
-mkdirSync(results, { recursive: true });
-const stamp = new Date().toISOString().replaceAll(":", "-").slice(0, 19);
+const resultsDirectory = join(import.meta.dirname, "results");
+mkdirSync(resultsDirectory, { recursive: true });
+const at = new Date().toISOString();
+const stamp = at.replaceAll(":", "-").slice(0, 19);
 const written: string[] = [];
 
 function write(name: string, text: string): void {
-  writeFileSync(join(results, name), text);
+  writeFileSync(join(resultsDirectory, name), text);
   written.push(name);
-}
-
-/** Says what missed its bound, and what does so again. @returns the latter */
-async function judge(first: readonly Missed[], again: () => Promise<readonly Missed[]>): Promise<Missed[]> {
-  const show = (all: readonly Missed[]): void => {
-    for (const { bound, text } of all) say(`gate: ${bound}: ${text}`);
-  };
-  show(first);
-  if (first.length > 0) say("gate: measured once more, as another load on the machine may have done it");
-  const missed = await missedTwice(first, again);
-  show(missed);
-  return missed;
 }
 
 /** A part that has been measured. */
 interface Measured {
   readonly report: unknown;
-  /** @returns what missed its bound, twice */
-  judge(): Promise<Missed[]>;
+  readonly judged: readonly Judged[];
+  /** @returns what is missed beyond doubt */
+  missed(): Promise<Verdict[]>;
 }
 
 interface Part {
-  readonly name: string;
+  readonly name: keyof BenchResults;
   readonly needsCluster: boolean;
+  readonly isOnRequest: boolean;
   /** Measures and shows. */
   run(): Promise<Measured>;
 }
 
-function part<Report>(definition: {
-  readonly name: string;
-  readonly needsCluster: boolean;
+function part<Name extends keyof BenchResults>(definition: {
+  readonly name: Name;
+  readonly needsCluster?: boolean;
+  /** Measured only where it is named. */
+  readonly isOnRequest?: boolean;
   /** @param withPeers the bounds are for ours alone */
-  readonly measure: (withPeers: boolean) => Promise<Report>;
-  readonly show: (report: Report) => string;
-  readonly missed: (report: Report) => Missed[];
+  readonly measure: (withPeers: boolean) => Promise<NonNullable<BenchResults[Name]>>;
+  readonly show: (report: NonNullable<BenchResults[Name]>) => string;
+  readonly judged: (report: NonNullable<BenchResults[Name]>) => readonly Judged[];
 }): Part {
-  const { name, needsCluster, measure, show, missed } = definition;
+  const { name, needsCluster = false, isOnRequest = false, measure, show, judged } = definition;
   return {
     name,
     needsCluster,
+    isOnRequest,
     async run() {
+      const started = performance.now();
       const report = await measure(true);
       say(show(report));
-      return { report, judge: () => judge(missed(report), async () => missed(await measure(false))) };
+      say(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+      return {
+        report,
+        judged: judged(report),
+        missed: () =>
+          missedOf(
+            judged(report),
+            async () => judged(await measure(false)),
+            (text) => say(`gate: ${text}`),
+          ),
+      };
     },
   };
 }
 
-const densityOf = { pods: 110, networks: 4 };
-const commands = ["ADD", "DEL"] as const;
+const herdOf = { pods: 110, networks: 4, rounds: 6 };
+const ofReport = ({ judged }: { readonly judged: readonly Judged[] }) => judged;
+const share = (part: number) => Math.ceil(rounds * part);
 
 const parts: readonly Part[] = [
-  part({
-    name: "kernels",
-    needsCluster: false,
-    measure: benchKernels,
-    show: kernelTable,
-    missed: missedByKernels,
-  }),
+  part({ name: "kernels", measure: benchKernels, show: kernelTable, judged: judgedKernels }),
   part({
     name: "attach",
-    needsCluster: false,
     measure: (withPeers) => benchAttach(rounds, withPeers ? peers : [], progress),
-    show(rows) {
-      for (const command of commands) write(`${stamp}-${command}.svg`, attachPlot(rows, command));
-      return attachTable(rows);
-    },
-    missed: missedByAttachments,
+    show: (report) => attachTable(report, "One pod: ADD and DEL"),
+    judged: ofReport,
   }),
-  part({
-    name: "density",
-    needsCluster: false,
-    measure: () => benchDensity(densityOf.pods, densityOf.networks),
-    show: densityTable,
-    missed: missedByDensity,
-  }),
+  part({ name: "counts", measure: () => benchCounts(), show: countsTable, judged: ofReport }),
   part({
     name: "devices",
-    needsCluster: false,
     measure: () => benchDevices(rounds, progress),
-    show: devicesTable,
-    missed: missedByDevices,
+    show: (report) => attachTable(report, devicesTitle, withoutDevices),
+    judged: ofReport,
   }),
   part({
-    name: "node",
-    needsCluster: false,
-    measure: (withPeers) => benchDryNode(Math.ceil(rounds / 3), withPeers ? peers : [], progress),
-    show(report) {
-      write(`${stamp}-node.html`, htmlReport(report));
-      return `\n${formatReport(report)}`;
-    },
-    // Its bounds are those of part attach.
-    missed: () => [],
+    name: "herd",
+    measure: () => benchHerd(herdOf.pods, herdOf.networks, herdOf.rounds, progress),
+    show: herdTable,
+    judged: ofReport,
   }),
   part({
     name: "api",
     needsCluster: true,
-    measure: (withPeers) => benchApi(Math.ceil(rounds * 0.75), withPeers ? peers : [], progress),
-    show(report) {
-      for (const command of commands) {
-        write(`${stamp}-api-${command}.svg`, attachPlot(report.rows, command, " of a real cluster"));
-      }
-      return apiTables(report);
-    },
-    missed: ({ rows }) => missedInCluster(rows),
+    measure: (withPeers) => benchApi(share(0.75), withPeers ? peers : [], progress),
+    show: apiTables,
+    judged: ofReport,
+  }),
+  part({
+    name: "native",
+    needsCluster: true,
+    measure: (withPeers) => benchNative(rounds, withPeers ? peers : [], progress),
+    show: (report) => attachTable(report, "One pod of a real cluster with real networks: ADD and DEL"),
+    judged: ofReport,
+  }),
+  part({
+    name: "pod",
+    needsCluster: true,
+    measure: (withPeers) => benchPod(share(0.2), withPeers ? peers : [], progress),
+    show: (report) =>
+      attachTable(
+        report,
+        "Sandboxes of containerd: RunPodSandbox (ADD) and StopPodSandbox (DEL)",
+        bridgeAloneName,
+      ),
+    judged: ofReport,
   }),
   part({
     name: "objects",
     needsCluster: true,
-    measure: () => benchObjects(rounds, progress),
+    measure: () => benchObjects(share(0.75), progress),
     show: objectsTable,
-    missed: missedByObjects,
+    judged: ofReport,
   }),
   part({
     name: "density-api",
     needsCluster: true,
     async measure() {
       await using cluster = await BenchCluster.start();
-      return await benchDensity(densityOf.pods, densityOf.networks, cluster);
+      return await benchDensity(herdOf.pods, herdOf.networks, cluster);
     },
     show: densityTable,
-    missed: missedByDensity,
+    judged: ofReport,
+  }),
+  part({
+    name: "node",
+    isOnRequest: true,
+    measure: (withPeers) => benchDryNode(share(1 / 3), withPeers ? peers : [], progress),
+    show(report) {
+      write(`${stamp}-node.html`, htmlReport(report));
+      return `\n${formatReport(report)}`;
+    },
+    // Its bounds are those of part attach.
+    judged: () => [],
   }),
 ];
 
 for (const name of values.only ?? []) {
   if (!parts.some((one) => one.name === name)) throw new Error(`--only ${name}: no such part\n${usage}`);
 }
-const wanted = parts.filter(({ name, needsCluster }) => {
-  if (values.only !== undefined && !values.only.includes(name)) return false;
+const wanted = parts.filter(({ name, needsCluster, isOnRequest }) => {
+  if (values.only === undefined ? isOnRequest : !values.only.includes(name)) return false;
   if (needsCluster && values["without-cluster"]) say(`${name} is left out: it needs a real API server`);
   return !(needsCluster && values["without-cluster"]);
 });
-const measured: Record<string, Measured> = {};
-for (const one of wanted) measured[one.name] = await one.run();
+const started = performance.now();
+const measured: { readonly name: string; readonly of: Measured }[] = [];
+for (const one of wanted) measured.push({ name: one.name, of: await one.run() });
+const judged = measured.flatMap(({ of }) => of.judged);
+say(boundsTable(judged));
 
-const machine = { cpu: cpus()[0]?.model, cores: cpus().length, kernel: release(), node: process.version };
-const reports = Object.fromEntries(Object.entries(measured).map(([name, { report }]) => [name, report]));
-write(`${stamp}.json`, `${JSON.stringify({ machine, rounds, ...reports }, undefined, 2)}\n`);
-say(`\nwritten to bench/results/: ${written.join(", ")}`);
+const results: BenchResults = Object.fromEntries(measured.map(({ name, of }) => [name, of.report]));
+const setting = { machine: thisMachine(), at, rounds, peers: peers.map(({ name }) => name) };
+write(`${stamp}.json`, `${JSON.stringify({ ...setting, ...results }, undefined, 2)}\n`);
+write(`${stamp}-report.html`, reportPage(setting, results, judged));
+say(`written to bench/results/: ${written.join(", ")}`);
+say(`measured in ${((performance.now() - started) / 1000).toFixed(0)} s`);
 
 if (values.gate) {
-  const missed: Missed[] = [];
-  for (const one of Object.values(measured)) missed.push(...(await one.judge()));
+  const missed: Verdict[] = [];
+  for (const { of } of measured) missed.push(...(await of.missed()));
   say(missed.length === 0 ? "gate: every bound is kept" : `gate: ${missed.length} bounds are missed`);
   if (missed.length > 0) process.exitCode = 1;
 }

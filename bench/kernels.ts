@@ -3,9 +3,11 @@
 import { Bench } from "tinybench";
 import { summarize } from "../src/ctl/text/statistics.ts";
 import { loadKernels } from "../src/kernels/load.ts";
+import type { Judged } from "./gate.ts";
 import type { KernelCase } from "./kernel-cases/case.ts";
 import { configCases } from "./kernel-cases/config.ts";
 import { resultCases } from "./kernel-cases/result.ts";
+import type { Sample } from "./ratio.ts";
 
 /** One kernel at one size. Times are medians, of one call. */
 export interface KernelRow {
@@ -17,6 +19,8 @@ export interface KernelRow {
   readonly ratio: number;
   /** Distance between the quartiles of `ratio` over the rounds. */
   readonly spread: number;
+  /** Times of both, round by round, nanoseconds. */
+  readonly rounds: Sample;
 }
 
 /** Kernel and twin alternate this often, so that other load of the machine affects both. */
@@ -48,7 +52,8 @@ function measure(work: () => unknown): number {
   return (result.latency.p50 * 1e6) / calls;
 }
 
-function measureCase({ kernel, size, runKernel, runTwin }: KernelCase): KernelRow {
+/** Measures one kernel and its twin in turns. */
+export function measureKernel({ kernel, size, runKernel, runTwin }: KernelCase): KernelRow {
   // Until both are compiled as well as they will be.
   for (const work of [runKernel, runTwin]) {
     const start = performance.now();
@@ -68,11 +73,21 @@ function measureCase({ kernel, size, runKernel, runTwin }: KernelCase): KernelRo
     twinNanoseconds: summarize(twinTimes).median,
     ratio: ratios.median,
     spread: ratios.spread,
+    rounds: { of: kernelTimes, base: twinTimes },
   };
+}
+
+/** For the gate. */
+export function judgedKernels(rows: readonly KernelRow[]): Judged[] {
+  return rows.map(({ kernel, size, rounds: measured }) => ({
+    bound: "kernel",
+    what: `${kernel} at ${size}`,
+    measured,
+  }));
 }
 
 /** Measures all kernels at all sizes; takes about half a minute. */
 export async function benchKernels(): Promise<KernelRow[]> {
   const kernels = loadKernels();
-  return [configCases, resultCases].flatMap((cases) => cases(kernels)).map(measureCase);
+  return [configCases, resultCases].flatMap((cases) => cases(kernels)).map(measureKernel);
 }

@@ -14,10 +14,14 @@ export interface BenchNetwork {
 /** Name of the delegate made from bench/fixed-result.c. */
 export const fixedResultPlugin = "fixed-result";
 
-/** @param count at least 1 @param ipamDir where host-local keeps its reservations */
-export function realNetworks(count: number, ipamDir: string): BenchNetwork[] {
+/**
+ * @param count at least 1
+ * @param ipamDir where host-local keeps its reservations
+ * @param prefix of the names, for those that are in one cluster with others
+ */
+export function realNetworks(count: number, ipamDir: string, prefix = "bench"): BenchNetwork[] {
   return Array.from({ length: count }, (_, index) => {
-    const name = `bench${index}`;
+    const name = `${prefix}${index}`;
     const ipam = { type: "host-local", dataDir: join(ipamDir, name), subnet: `10.${100 + index}.0.0/16` };
     const kind =
       index === 0

@@ -1,13 +1,15 @@
 /** Compares ADD in a small and a large cluster, by two alternating daemons: the cost of many unrelated objects for a pod, and the daemon's memory. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { medianInterval, type Summary, summarize } from "../src/ctl/text/statistics.ts";
+import { type Summary, summarize } from "../src/ctl/text/statistics.ts";
 import { createCrowd } from "../test/support/cluster/crowd.ts";
 import type { Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
 import { BenchCluster, nodeName } from "./cluster.ts";
+import type { Judged } from "./gate.ts";
 import { inCluster } from "./in-cluster.ts";
 import { freeNetworks, selection } from "./networks.ts";
+import type { Sample } from "./ratio.ts";
 import { interleave, podsBefore, warmUps } from "./rounds.ts";
 import { multusWasm, type Subject } from "./subjects.ts";
 
@@ -29,9 +31,9 @@ export interface ObjectsRow extends Population {
 export interface ObjectsReport {
   readonly few: ObjectsRow;
   readonly many: ObjectsRow;
-  /** The ratio of an ADD's times in the large and the small cluster: that of the medians, and the 95 % interval of the median ratio within a round. */
-  readonly ratio: number;
-  readonly interval: readonly [number, number];
+  /** ADDs in the large cluster and in the small one, milliseconds, round by round. */
+  readonly rounds: Sample;
+  readonly judged: readonly Judged[];
 }
 
 export const few: Population = { networks: 10, pods: 1 };
@@ -64,7 +66,7 @@ async function populate(population: Population, resources: AsyncDisposableStack)
   await node.untilReady();
   const site = { node, runner, pod: { ...pod, annotations: sandbox.annotations, network: sandbox.network } };
   const name = `${population.networks} networks, ${population.pods} pods`;
-  const subject = multusWasm(site, name, networks, "cluster");
+  const subject = multusWasm(site, name, networks, { annotationsFrom: "cluster" });
   const expected = { status: true, events: networksOfPod };
   return {
     population,
@@ -102,10 +104,14 @@ export async function benchObjects(rounds: number, progress: Progress): Promise<
   });
   const [wallsOfFew = [], wallsOfMany = []] = walls;
   if (first === undefined || second === undefined) throw new Error("there are two clusters");
+  const measured: Sample = { of: wallsOfMany, base: wallsOfFew };
   return {
     few: first,
     many: second,
-    ratio: second.wall.median / first.wall.median,
-    interval: medianInterval(wallsOfMany.map((wall, round) => wall / (wallsOfFew[round] ?? Number.NaN))),
+    rounds: measured,
+    judged: [
+      { bound: "objects", what: "ADD with four networks", measured },
+      { bound: "memoryInCluster", what: "2,000 networks and 250 pods", measured: second.peakMegabytes },
+    ],
   };
 }

@@ -18,6 +18,8 @@ export interface RunOutcome {
   readonly wallMilliseconds: number;
   /** CPU of the program and of the processes it waited for. */
   readonly cpuMilliseconds: number;
+  /** Processes and threads that the machine started meanwhile; undefined where the kernel's numbers began again. */
+  readonly processes: number | undefined;
 }
 
 /** @param out where the binary goes; needs a C compiler (`CC`, else cc) */
@@ -65,19 +67,31 @@ export class Runner {
     while (true) {
       lineEnd = this.#received.indexOf(10);
       if (lineEnd >= 0) {
-        const [exitCode, wall, cpu, length] = this.#received
+        const [exitCode, wall, cpu, processes, length] = this.#received
           .subarray(0, lineEnd)
           .toString()
           .split(" ")
           .map(Number);
-        if (exitCode === undefined || wall === undefined || cpu === undefined || length === undefined) {
+        if (
+          exitCode === undefined ||
+          wall === undefined ||
+          cpu === undefined ||
+          processes === undefined ||
+          length === undefined
+        ) {
           throw new Error("bench/runner: bad answer");
         }
         const end = lineEnd + 1 + length;
         if (this.#received.length >= end) {
           const stdout = this.#received.subarray(lineEnd + 1, end);
           this.#received = this.#received.subarray(end);
-          return { exitCode, stdout, wallMilliseconds: wall / 1e6, cpuMilliseconds: cpu / 1e3 };
+          return {
+            exitCode,
+            stdout,
+            wallMilliseconds: wall / 1e6,
+            cpuMilliseconds: cpu / 1e3,
+            processes: processes < 0 ? undefined : processes,
+          };
         }
       }
       if (this.#ended) throw new Error("bench/runner ended early");

@@ -1,19 +1,22 @@
 /** The compared ways to attach a pod: the delegates alone, multus-wasm, and any peer binary. */
 
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { podArgs } from "../test/support/plugin.ts";
 import { debianPlugins, shim, type TestNode } from "../test/support/test-node.ts";
-import type { BenchNetwork } from "./networks.ts";
+import { type BenchNetwork, freeNetworks } from "./networks.ts";
 import type { Runner, RunOutcome } from "./runner.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Wall and CPU time of one ADD or DEL, milliseconds. */
+/** What one ADD or DEL costs; times in milliseconds. */
 export interface Cost {
   readonly wall: number;
+  /** Of what is run and all it waited for, and of our daemon. 0 where it is not known. */
   readonly cpu: number;
+  /** Processes and threads that the machine started meanwhile; undefined where it is not known. */
+  readonly processes: number | undefined;
 }
 
 export interface Subject {
@@ -92,15 +95,32 @@ async function runOrThrow(
   return outcome;
 }
 
-const cost = (outcomes: readonly RunOutcome[]): Cost => ({
-  wall: outcomes.reduce((sum, outcome) => sum + outcome.wallMilliseconds, 0),
-  cpu: outcomes.reduce((sum, outcome) => sum + outcome.cpuMilliseconds, 0),
-});
+const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, number) => sum + number, 0);
+
+function cost(outcomes: readonly RunOutcome[]): Cost {
+  const processes = outcomes.flatMap((outcome) => outcome.processes ?? []);
+  return {
+    wall: sumOf(outcomes.map(({ wallMilliseconds }) => wallMilliseconds)),
+    cpu: sumOf(outcomes.map(({ cpuMilliseconds }) => cpuMilliseconds)),
+    processes: processes.length === outcomes.length ? sumOf(processes) : undefined,
+  };
+}
 
 /** The subject that others are compared with, in rows. */
 export const aloneName = "delegates alone";
 
-/** The delegates, one after the other, each with exactly the stdin that it needs: the least that any multus can take. */
+/** The subject whose time is the unit of the bounds. */
+export const unitName = "one free delegate";
+
+/** The unit: one start of the delegate that does nothing, by the same process that starts all others. */
+export function unit(site: Site): Subject {
+  return { ...delegatesAlone(site, freeNetworks(1), site.node.binDir), name: unitName };
+}
+
+/**
+ * The delegates, one after the other, each with exactly the stdin that it needs: the least that any multus that executes them can take.
+ * @param directory of their binaries
+ */
 export function delegatesAlone(site: Site, networks: readonly BenchNetwork[], directory: string): Subject {
   const results = new Map<string, unknown>();
   const ifName = (index: number): string => (index === 0 ? "eth0" : `net${index}`);
@@ -144,50 +164,83 @@ function viaPlugin(site: Site, name: string, program: string, netconf: Json, fur
       cniEnvironment(site, command, containerId, "eth0"),
       stdin,
     );
-    return { wall: outcome.wallMilliseconds, cpu: outcome.cpuMilliseconds + further() - before };
+    const own = cost([outcome]);
+    return { ...own, cpu: own.cpu + further() - before };
   };
   return { name, add: (id) => call("ADD", id), del: (id) => call("DEL", id) };
 }
 
-/** CPU that a process has used so far, milliseconds, all its threads. */
+/** CPU that the threads of a process have used so far, milliseconds: the first number of each one's schedstat is in nanoseconds. */
 function processCpu(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  // utime and stime, in ticks of 10 ms: exact over many calls, coarse for one.
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+  const tasks = `/proc/${pid}/task`;
+  const times = readdirSync(tasks).map((task) => {
+    try {
+      return Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]);
+    } catch {
+      return 0; // the thread ended meanwhile
+    }
+  });
+  return sumOf(times) / 1e6;
 }
 
-/**
- * Our shim and daemon: the first network as cluster network, the others by the pod's annotation.
- * @param annotationsFrom where the daemon learns it: in the request, or (elsewhere) from its cluster
- */
+export interface OwnOptions {
+  /** Where the daemon learns the pod's annotations: in the request, or (elsewhere) from its cluster. */
+  readonly annotationsFrom: "request" | "cluster";
+  /** Keys set over the netconf. */
+  readonly netconf?: Json;
+  /** Started in place of the shim: what makes the same call take more. */
+  readonly program?: string;
+}
+
+/** Something that makes calls take more than they have to: what the gate must see. Options of our subject; `resources` are those of the measurement. */
+export type Fault = (
+  node: TestNode,
+  resources: AsyncDisposableStack,
+) => Promise<Omit<OwnOptions, "annotationsFrom">>;
+
+/** Our shim and daemon: the first network as cluster network, the others by the pod's annotation. */
 export function multusWasm(
   site: Site,
   name: string,
   networks: readonly BenchNetwork[],
-  annotationsFrom: "request" | "cluster",
+  options: OwnOptions,
 ): Subject {
-  const { node, pod } = site;
+  const { node } = site;
+  return viaPlugin(site, name, options.program ?? shim, ownNetconf(site, networks, options), () =>
+    processCpu(node.daemon.pid),
+  );
+}
+
+/** The netconf of our subjects. */
+export function ownNetconf(
+  { node, pod }: Pick<Site, "node" | "pod">,
+  networks: readonly BenchNetwork[],
+  { annotationsFrom, netconf = {} }: OwnOptions,
+): Json {
   const [cluster] = networks;
   if (cluster === undefined) throw new Error("at least one network is needed");
-  const netconf = node.netconf(
-    cluster.config,
-    annotationsFrom === "request"
+  return node.netconf(cluster.config, {
+    ...(annotationsFrom === "request"
       ? { runtimeConfig: { "io.kubernetes.cri.pod-annotations": pod.annotations } }
-      : { capabilities: {} },
-  );
-  return viaPlugin(site, name, shim, netconf, () => processCpu(node.daemon.pid));
+      : { capabilities: {} }),
+    ...netconf,
+  });
 }
 
 /** @param networks keys of the netconf that give the peer the same networks: all as inline delegates need no API */
 export function peerSubject(site: Site, peer: Peer, networks: Json): Subject {
-  const netconf = {
+  return viaPlugin(site, peer.name, peer.binary, peerNetconf(site.node, peer, networks), () => 0);
+}
+
+/** The netconf of a peer. */
+export function peerNetconf(node: TestNode, peer: Peer, networks: Json): Json {
+  return {
     cniVersion: "1.0.0",
     name: "bench",
     type: "multus",
-    binDir: site.node.binDir,
-    cniDir: join(site.node.directory, `peer-${peer.name}`),
+    binDir: node.binDir,
+    cniDir: join(node.directory, `peer-${peer.name}`),
     ...networks,
     ...peer.netconf,
   };
-  return viaPlugin(site, peer.name, peer.binary, netconf, () => 0);
 }

@@ -1,12 +1,15 @@
-/** The results of the benchmarks: as tables for a terminal, and as a plot. */
+/** The results of the benchmarks as tables for a terminal. */
 
-import { barChart } from "../src/ctl/bench/plot/bar-chart.ts";
 import { type Column, formatTable } from "../src/ctl/text/table.ts";
 import type { ApiReport } from "./api.ts";
+import type { AttachReport } from "./attach.ts";
+import type { CountsReport } from "./counts.ts";
 import type { DensityReport } from "./density.ts";
+import { type Judged, verdictOf, verdictText } from "./gate.ts";
+import type { HerdReport } from "./herd.ts";
 import type { KernelRow } from "./kernels.ts";
 import type { ObjectsReport } from "./objects.ts";
-import type { AttachRow } from "./rounds.ts";
+import { type Ratio, ratioOf } from "./ratio.ts";
 
 /** Words lean left, numbers right. */
 const words = (...headings: string[]): Column[] => headings;
@@ -17,9 +20,11 @@ function titled(title: string, columns: readonly Column[], rows: readonly (reado
 }
 
 const interval = (ends: readonly [number, number], digits: number): string =>
-  ends.map((end) => end.toFixed(digits)).join(" … ");
+  ends.every(Number.isFinite) ? ends.map((end) => end.toFixed(digits)).join(" … ") : "too few rounds";
 
-const signed = (value: number): string => `${value < 0 ? "" : "+"}${value.toFixed(2)}`;
+/** `1.23 (1.10 … 1.30)` */
+const ratioText = (ratio: Ratio | undefined, digits: number): string =>
+  ratio === undefined ? "" : `${ratio.value.toFixed(digits)} (${interval(ratio.interval, digits)})`;
 
 export function kernelTable(rows: readonly KernelRow[]): string {
   return titled(
@@ -36,13 +41,15 @@ export function kernelTable(rows: readonly KernelRow[]): string {
   );
 }
 
-/** @param where words for the title */
-export function attachTable(rows: readonly AttachRow[], where = ""): string {
-  return titled(
-    `One pod${where}: ADD and DEL, milliseconds, interleaved`,
+/** @param title of the table @param over what the shares and units are against */
+export function attachTable({ rows, units }: AttachReport, title: string, over = "the delegates"): string {
+  const unit = Object.entries(units).map(([networks, time]) => `${time.toFixed(2)} ms with ${networks}`);
+  const table = titled(
+    `${title}, milliseconds, interleaved`,
     [
       ...words("delegates", "networks", "command", "through"),
-      ...numbers("median", "spread", "p99", "CPU", "over the delegates", "95 %"),
+      ...numbers("median", "spread", "p99", "CPU", "processes"),
+      ...numbers(`units over ${over} (95 %)`, `share of ${over} (95 %)`),
     ],
     rows.map((row) => [
       row.delegates,
@@ -52,18 +59,33 @@ export function attachTable(rows: readonly AttachRow[], where = ""): string {
       row.wall.median.toFixed(2),
       row.wall.spread.toFixed(2),
       row.wall.p99.toFixed(2),
-      row.cpu.toFixed(2),
-      row.overhead === undefined ? "" : signed(row.overhead.median),
-      row.overhead === undefined ? "" : interval(row.overhead.interval, 1),
+      row.cpu === 0 ? "" : row.cpu.toFixed(2),
+      row.processes === undefined ? "" : String(row.processes),
+      ratioText(row.units, 2),
+      ratioText(row.share, 3),
+    ]),
+  );
+  return unit.length === 0 ? table : `${table}\none unit, a start of the free delegate: ${unit.join(", ")}\n`;
+}
+
+export function countsTable({ rows }: CountsReport): string {
+  return titled(
+    "One pod of free delegates: counts",
+    [...words("networks", "command"), ...numbers("processes", "round trips of shim and daemon")],
+    rows.map(({ networks, command, processes, roundTrips }) => [
+      String(networks),
+      command,
+      String(processes),
+      String(roundTrips),
     ]),
   );
 }
 
-export function apiTables({ rows, deliveries }: ApiReport): string {
+export function apiTables(report: ApiReport): string {
   const delivered = titled(
     "From the answer of an ADD until it is in the API, milliseconds",
     [...words("delegates", "networks", "through"), ...numbers("network-status", "p99", "last event", "p99")],
-    deliveries.map(({ delegates, networks, subject, status, events }) => [
+    report.deliveries.map(({ delegates, networks, subject, status, events }) => [
       delegates,
       String(networks),
       subject,
@@ -73,10 +95,11 @@ export function apiTables({ rows, deliveries }: ApiReport): string {
       events.p99.toFixed(0),
     ]),
   );
-  return attachTable(rows, " of a real cluster") + delivered;
+  const requests = report.requests.map((request) => `  ${request}\n`).join("");
+  return `${attachTable(report, "One pod of a real cluster: ADD and DEL")}${delivered}\nrequests of an ADD and its DEL:\n${requests}`;
 }
 
-export function objectsTable({ few, many, ratio, interval: ends }: ObjectsReport): string {
+export function objectsTable({ few, many, rounds }: ObjectsReport): string {
   const table = titled(
     "One pod with 4 networks in a small and in a large cluster: ADD, milliseconds, interleaved",
     numbers(
@@ -94,40 +117,42 @@ export function objectsTable({ few, many, ratio, interval: ends }: ObjectsReport
       row.afterMegabytes.toFixed(0),
     ]),
   );
-  return `${table}\nratio ${ratio.toFixed(3)} (95 %: ${interval(ends, 3)})\n`;
+  return `${table}\nratio ${ratioText(ratioOf(rounds), 3)}\n`;
 }
 
-export function devicesTable(rows: readonly AttachRow[]): string {
+export function herdTable({ pods, networks, rows }: HerdReport): string {
+  const seconds = (times: readonly number[]) => times.map((time) => time.toFixed(2)).join(", ");
   return titled(
-    "A pod whose networks have devices, and the same without: milliseconds, interleaved",
-    [...words("pod", "command"), ...numbers("devices", "median", "spread", "p99", "more", "ratio")],
-    rows.map(({ subject, command, networks, wall, overhead }) => [
-      subject,
-      command,
-      overhead === undefined ? "0" : String(networks - 1),
-      wall.median.toFixed(2),
-      wall.spread.toFixed(2),
-      wall.p99.toFixed(2),
-      overhead === undefined ? "" : `${overhead.median.toFixed(2)} (95 %: ${interval(overhead.interval, 2)})`,
-      overhead === undefined ? "" : (wall.median / (wall.median - overhead.median)).toFixed(2),
+    `${pods} pods with ${networks} networks each, all at once; each round's seconds`,
+    [...words("through"), ...numbers("ADD s", "DEL s", "daemon idle MB", "most MB", "1 s after MB")],
+    rows.map((row) => [
+      row.subject,
+      seconds(row.addSeconds),
+      seconds(row.delSeconds),
+      row.idleMegabytes.toFixed(0),
+      row.peakMegabytes.toFixed(0),
+      row.afterMegabytes.toFixed(0),
     ]),
   );
 }
 
+/** The title of part devices. */
+export const devicesTitle = "A pod whose networks have devices, and the same without: ADD and DEL";
+
+/** Every bound with what was measured. */
+export function boundsTable(judged: readonly Judged[]): string {
+  return `\nBounds\n\n${judged.map((one) => `${verdictText(verdictOf(one))}\n`).join("")}`;
+}
+
 export function densityTable(report: DensityReport): string {
-  const { pods, networks, statusSeconds } = report;
-  const where = statusSeconds === undefined ? "" : " of a real cluster";
+  const { pods, networks } = report;
   return titled(
-    `${pods} pods${where} with ${networks} networks each, all at once`,
-    numbers(
-      "ADD s",
-      ...(statusSeconds === undefined ? [] : ["last status after s"]),
-      ...["DEL s", "daemon idle MB", "most MB", "5 s after MB"],
-    ),
+    `${pods} pods of a real cluster with ${networks} networks each, all at once`,
+    numbers(...["ADD s", "last status after s", "DEL s", "daemon idle MB", "most MB", "5 s after MB"]),
     [
       [
         report.addSeconds.toFixed(1),
-        ...(statusSeconds === undefined ? [] : [statusSeconds.toFixed(2)]),
+        report.statusSeconds.toFixed(2),
         report.delSeconds.toFixed(1),
         report.idleMegabytes.toFixed(0),
         report.peakMegabytes.toFixed(0),
@@ -135,16 +160,4 @@ export function densityTable(report: DensityReport): string {
       ],
     ],
   );
-}
-
-/** Medians and p99 of what is attached by real delegates, as SVG. @param where words for the title */
-export function attachPlot(rows: readonly AttachRow[], command: "ADD" | "DEL", where = ""): string {
-  const real = rows.filter((row) => row.command === command && row.delegates !== "free");
-  const groups = [...new Set(real.map(({ networks }) => networks))].map((networks) => ({
-    label: `${networks} network${networks === 1 ? "" : "s"}`,
-    bars: real
-      .filter((row) => row.networks === networks)
-      .map(({ subject, wall }) => ({ label: subject, median: wall.median, p99: wall.p99 })),
-  }));
-  return barChart(`${command} of a pod${where}`, "ms", groups);
 }

@@ -8,11 +8,11 @@ import { pinnedNode, projectDirectory, underCI } from "../setup/project.mjs";
 import { buildPrograms } from "./test.mjs";
 
 /** Parts of bench/index.ts that need no real API server. */
-const partsWithoutCluster = ["kernels", "attach", "density", "node"];
+const partsWithoutCluster = ["kernels", "attach", "counts", "devices", "herd", "node"];
 
 /** Installs and builds what a real API server needs. @returns {Promise<string[]>} why there can't be one here; nothing where there can */
 async function prepareCluster() {
-  const missing = await ensureTools(["etcd", "openssl", "go"]);
+  const missing = await ensureTools(["etcd", "openssl", "containerd"]);
   return missing.length > 0 ? [describeMissing(missing)] : buildPrograms(["kubernetes"]);
 }
 
@@ -36,7 +36,7 @@ export async function runBenchmarks(args) {
       "without-cluster": { type: "boolean" },
     },
   });
-  const missing = await ensureTools(["compiler", "iproute2", "plugins", "ext4"]);
+  const missing = await ensureTools(["compiler", "iproute2", "plugins", "ext4", "go"]);
   if (missing.length > 0) {
     throw new SetupError(`the benchmarks can't run on this machine:\n${describeMissing(missing)}`);
   }

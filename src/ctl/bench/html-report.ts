@@ -1,7 +1,9 @@
 /** The report of a benchmark as one HTML page: no other file, no script, nothing from a network, in light and in dark. */
 
 import { formatMilliseconds } from "../text/quantities.ts";
+import { machineRows } from "./machine.ts";
 import { lineChart } from "./plot/line-chart.ts";
+import { page, table } from "./plot/page.ts";
 import { stackedBars } from "./plot/stacked-bars.ts";
 import { stepChart } from "./plot/step-chart.ts";
 import { colourOf, colours, escapeMarkup, shortened } from "./plot/svg.ts";
@@ -9,45 +11,6 @@ import type { BenchReport, LevelReport, SubjectReport } from "./report.ts";
 import { formatDifference } from "./tables.ts";
 import type { Wait, WaitKind } from "./waits.ts";
 import { endText, partName, settingText } from "./words.ts";
-
-/** Nothing but what is in the page: whatever a name in it tries, there is nothing that would be loaded or run. */
-const contentPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-
-const style = `
-:root { color-scheme: light dark; --back: #fff; --text: #1c2430; --soft: #586474; --line: #dde2e8; --panel: #f5f7f9; --warn: #8a4b00; --warn-back: #fff4e0;
-  --c0: #c2410c; --c1: #1d63c4; --c2: #0f7a5a; --c3: #7b3fb5; --c4: #a11d52; --c5: #5b6675;
-  --c6: #b58900; --c7: #0e7490; --c8: #6b4f1d; --c9: #4d7c0f;
-  --outside: #8a95a3; --plugins: #2f7ed8; }
-@media (prefers-color-scheme: dark) {
-  :root { --back: #14181e; --text: #e5e9ee; --soft: #a2adba; --line: #303844; --panel: #1c222a; --warn: #ffcf8a; --warn-back: #3a2a10;
-    --c0: #ff9a5c; --c1: #6db0ff; --c2: #4fd0a4; --c3: #c79bf2; --c4: #ff8ab3; --c5: #a8b3c0;
-    --c6: #f0cf5a; --c7: #5fc9df; --c8: #c9a26a; --c9: #a6d65c;
-    --outside: #77838f; --plugins: #4f95e6; }
-}
-body { margin: 0; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 940px; margin: 0 auto; padding: 24px 20px 60px; }
-h1 { font-size: 26px; margin: 0 0 4px; }
-h2 { font-size: 19px; margin: 40px 0 8px; padding-top: 12px; border-top: 1px solid var(--line); }
-h3 { font-size: 15px; margin: 22px 0 4px; }
-p { margin: 6px 0; max-width: 75ch; }
-.soft { color: var(--soft); }
-.warn { color: var(--warn); background: var(--warn-back); padding: 10px 14px; border-radius: 6px; overflow-wrap: anywhere; white-space: pre-wrap; }
-.tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 18px 0; padding: 0; list-style: none; }
-.tiles li { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 10px 16px; flex: 1 1 180px; }
-.tiles b { display: block; font-size: 24px; font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; margin: 10px 0; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-th { font-weight: 600; color: var(--soft); }
-.w { min-width: 6.5em; max-width: 24em; }
-.n { text-align: right; white-space: nowrap; overflow-wrap: normal; }
-svg { display: block; width: 100%; min-width: 660px; height: auto; margin: 8px 0; font: 12px system-ui, sans-serif; }
-svg text { fill: var(--text); } svg .axis { fill: var(--soft); }
-.grid { stroke: var(--line); stroke-width: 1; }
-.line { fill: none; stroke-width: 2; stroke-linejoin: round; } .thin { stroke-width: 1.2; }
-${Array.from({ length: colours }, (_, index) => `.c${index} { fill: var(--c${index}); } .line.c${index} { fill: none; stroke: var(--c${index}); }`).join("\n")}
-.outside { fill: var(--outside); } .plugins { fill: var(--plugins); }
-`;
 
 /** Characters of the annotation that are shown: it may have 256 KiB. */
 const longestSelection = 2_000;
@@ -62,14 +25,7 @@ function waitColour({ part, kind }: Wait, parts: readonly string[]): string {
 export function htmlReport(report: BenchReport): string {
   const { levels, at } = report;
   const end = endText(report);
-  return [
-    "<!doctype html>",
-    '<html lang="en"><head><meta charset="utf-8">',
-    `<meta http-equiv="Content-Security-Policy" content="${escapeMarkup(contentPolicy)}">`,
-    '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    '<meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">',
-    "<title>multusctl bench</title>",
-    `<style>${style}</style></head><body><main>`,
+  return page("multusctl bench", [
     `<h1>How long pods take to start</h1>`,
     `<p class="soft">${escapeMarkup(settingText(report))}. ${escapeMarkup(at)}, ${report.seconds} s.</p>`,
     ...(end === "" ? [] : [`<p class="warn">${escapeMarkup(end)}</p>`]),
@@ -81,31 +37,10 @@ export function htmlReport(report: BenchReport): string {
       : [tiles(levels), times(report), waits(report), networks(report)]),
     facts(report),
     reading(report),
-    "</main></body></html>\n",
-  ].join("\n");
+  ]);
 }
 
 const milliseconds = (value: number): string => `${formatMilliseconds(value)} ms`;
-
-/** `<td class="n">` cells for the columns that have numbers. */
-function table(
-  caption: string,
-  headings: readonly string[],
-  words: number,
-  rows: readonly (readonly string[])[],
-): string {
-  const cell = (tag: "td" | "th") => (text: string, column: number) =>
-    column < words
-      ? `<${tag} class="w"><bdi>${escapeMarkup(text)}</bdi></${tag}>`
-      : `<${tag} class="n">${escapeMarkup(text)}</${tag}>`;
-  return [
-    ...(caption === "" ? [] : [`<p class="soft">${escapeMarkup(caption)}</p>`]),
-    `<div class="scroll"><table aria-label="${escapeMarkup(caption)}">`,
-    `<thead><tr>${headings.map(cell("th")).join("")}</tr></thead><tbody>`,
-    ...rows.map((row) => `<tr>${row.map(cell("td")).join("")}</tr>`),
-    "</tbody></table></div>",
-  ].join("\n");
-}
 
 /** The numbers that are looked for first. */
 function tiles(levels: readonly LevelReport[]): string {
@@ -326,17 +261,13 @@ function networks({ levels }: BenchReport): string {
 }
 
 function facts({ machine, setting }: BenchReport): string {
-  const { kernel, processor, processors, memoryMegabytes, architecture, node } = machine;
   const versions = Object.entries(setting.versions).map(([program, version]) => {
     return [program, version === "" ? "not known" : version];
   });
   return [
     "<h2>Machine and versions</h2>",
     table("", ["what", "value"], 2, [
-      ["kernel", `Linux ${kernel}, ${architecture}`],
-      ["processor", `${processors} × ${processor === "" ? "not known" : processor}`],
-      ["memory", `${(memoryMegabytes / 1000).toFixed(1)} GB`],
-      ["Node.js", node],
+      ...machineRows(machine),
       ...(setting.runtime === "" ? [] : [["runtime", setting.runtime]]),
       ...versions,
       [

@@ -25,3 +25,14 @@ export function thisMachine(): Machine {
     node: process.version,
   };
 }
+
+/** For a table: what, and its value. */
+export function machineRows(machine: Machine): readonly (readonly [string, string])[] {
+  const { kernel, architecture, processors, processor, memoryMegabytes, node } = machine;
+  return [
+    ["kernel", `Linux ${kernel}, ${architecture}`],
+    ["processor", `${processors} × ${processor === "" ? "not known" : processor}`],
+    ["memory", `${(memoryMegabytes / 1000).toFixed(1)} GB`],
+    ["Node.js", node],
+  ];
+}

@@ -40,6 +40,26 @@ export function at(coordinate: number): string {
 /** Colours of series, as classes `c0` … `c9` of the page's style sheet. */
 export const colours = 10;
 
+/** The colours `c0` … `c9`, on white and on black. */
+export const palette = {
+  light: [
+    ...["#c2410c", "#1d63c4", "#0f7a5a", "#7b3fb5", "#a11d52"],
+    ...["#5b6675", "#b58900", "#0e7490", "#6b4f1d", "#4d7c0f"],
+  ],
+  dark: [
+    ...["#ff9a5c", "#6db0ff", "#4fd0a4", "#c79bf2", "#ff8ab3"],
+    ...["#a8b3c0", "#f0cf5a", "#5fc9df", "#c9a26a", "#a6d65c"],
+  ],
+} as const;
+
+/** Rules that fill the classes of the colours. */
+const fills = (theme: readonly string[]): string =>
+  theme.map((colour, index) => `.c${index}{fill:${colour}}`).join("");
+
+const pictureStyle =
+  `text{font:12px system-ui,sans-serif;fill:#1c2430}.heading{font-size:15px;font-weight:600}.axis{fill:#586474}.back{fill:#fff}.grid{stroke:#dde2e8}.whisker{stroke:#586474}${fills(palette.light)}` +
+  `@media(prefers-color-scheme:dark){text{fill:#e5e9ee}.axis{fill:#a2adba}.back{fill:#14181e}.grid{stroke:#303844}.whisker{stroke:#a2adba}${fills(palette.dark)}}`;
+
 /** The class of the colour of a series. @param index of the series */
 export const colourOf = (index: number): string => `c${index % colours}`;
 
@@ -54,6 +74,28 @@ export function svg(title: string, width: number, height: number, parts: readonl
     `<div class="scroll"><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeMarkup(title)}">`,
     ...parts,
     "</svg></div>",
+  ].join("\n");
+}
+
+/** Elements, and the coordinates that they are in. */
+export interface Drawing {
+  /** What it is of. */
+  readonly title: string;
+  readonly width: number;
+  readonly height: number;
+  readonly parts: readonly string[];
+}
+
+/** The drawing as a file: it has its own colours, for light and for dark. @param heading above it */
+export function pictureFile({ title, width, height, parts }: Drawing, heading: string): string {
+  const room = 28;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 ${-room} ${width} ${height + room}" role="img" aria-label="${escapeMarkup(title)}">`,
+    `<style>${pictureStyle}</style>`,
+    `<rect class="back" y="${-room}" width="${width}" height="${height + room}"/>`,
+    `<text class="heading" x="12" y="-8">${escapeMarkup(heading)}</text>`,
+    ...parts,
+    "</svg>\n",
   ].join("\n");
 }
 

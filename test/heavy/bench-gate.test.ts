@@ -1,0 +1,93 @@
+/** The benchmarks' gate sees what makes a pod wait longer: a slowed kernel, another process, another turn of shim and daemon, each put into what is really measured. */
+
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { benchAttach } from "../../bench/attach.ts";
+import { benchCounts, socketRelay } from "../../bench/counts.ts";
+import { type Judged, verdictOf } from "../../bench/gate.ts";
+import { configCases } from "../../bench/kernel-cases/config.ts";
+import { judgedKernels, measureKernel } from "../../bench/kernels.ts";
+import { fixedResultPlugin } from "../../bench/networks.ts";
+import { loadKernels } from "../../src/kernels/load.ts";
+import { shim } from "../support/test-node.ts";
+
+const missed = (judged: readonly Judged[]): string[] =>
+  judged
+    .map(verdictOf)
+    .filter(({ state }) => state === "missed")
+    .map(({ bound, what }) => `${bound}: ${what}`);
+
+describe("a kernel", () => {
+  const [usual] = configCases(loadKernels());
+  if (usual === undefined) throw new Error("there are no kernels");
+  const name = `kernel: ${usual.kernel} at ${usual.size}`;
+
+  test("keeps its bound as it is", () => {
+    expect(missed(judgedKernels([measureKernel(usual)]))).toEqual([]);
+  });
+
+  test("that works forty times is seen", () => {
+    const runKernel = () => {
+      for (let time = 0; time < 40; time++) usual.runKernel();
+    };
+    expect(missed(judgedKernels([measureKernel({ ...usual, runKernel })]))).toEqual([name]);
+  });
+});
+
+describe("the counts of an ADD and a DEL", () => {
+  test("keep their bounds as they are", async () => {
+    expect(missed((await benchCounts()).judged)).toEqual([]);
+  });
+
+  test("have a process more where the plugin starts another one", async () => {
+    const { judged } = await benchCounts(async ({ directory }) => {
+      const source = join(directory, "wrapper.c");
+      const program = join(directory, "wrapper");
+      writeFileSync(
+        source,
+        `#include <sys/wait.h>
+#include <unistd.h>
+int main(void) {
+  int status = 0;
+  if (vfork() == 0) { execl(${JSON.stringify(shim)}, "multus", (char *)0); _exit(127); }
+  return wait(&status) < 0 ? 1 : WEXITSTATUS(status);
+}
+`,
+      );
+      execFileSync(process.env.CC ?? "cc", ["-O2", "-static", "-D_GNU_SOURCE", "-o", program, source]);
+      return { program };
+    });
+    expect(missed(judged)).toEqual(
+      ["One", "Four"].flatMap((number) =>
+        ["ADD", "DEL"].map((command) => `processesOf${number}: ${command}`),
+      ),
+    );
+  });
+
+  test("have a turn more where the daemon orders more: another plugin of the cluster network", async () => {
+    const { judged } = await benchCounts(async () => {
+      const plugin = { type: fixedResultPlugin };
+      return { netconf: { delegates: [{ cniVersion: "1.0.0", name: "chain", plugins: [plugin, plugin] }] } };
+    });
+    for (const number of ["One", "Four"]) {
+      expect(missed(judged)).toEqual(
+        expect.arrayContaining([`roundTripsOf${number}: ADD`, `roundTripsOf${number}: DEL`]),
+      );
+    }
+  });
+});
+
+test("times in units show turns that take longer", async () => {
+  const { judged } = await benchAttach(
+    20,
+    [],
+    () => {},
+    async ({ directory, socketDir }, resources) => {
+      const relay = resources.use(await socketRelay(join(directory, "relay"), socketDir, 1));
+      return { netconf: { daemonSocketDir: relay.directory } };
+    },
+  );
+  expect(missed(judged)).toEqual(expect.arrayContaining(["overheadOfFour: ADD", "overheadOfFour: DEL"]));
+});
