@@ -18,7 +18,7 @@ import { benchHerd } from "./herd.ts";
 import { benchKernels, judgedKernels } from "./kernels.ts";
 import { benchNative } from "./native.ts";
 import { benchObjects } from "./objects.ts";
-import { benchPod, bridgeAloneName } from "./pod.ts";
+import { benchCrowd, benchPod, bridgeAloneName } from "./pod.ts";
 import { type BenchResults, reportPage } from "./report.ts";
 import { parsePeer } from "./subjects.ts";
 import {
@@ -34,16 +34,16 @@ import {
 } from "./tables.ts";
 
 const usage = `npm run bench -- [options]
-  --only PART     kernels, attach, counts, devices, herd, api, native, pod, objects, density-api or node; may be
-                  repeated (default: all but node)
+  --only PART     kernels, attach, counts, devices, herd, api, native, pod, objects, density-api, crowd
+                  or node; may be repeated (default: all but the last two)
   --rounds N      measured runs of each subject per case (default 60; fewer in parts that take longer: in part api
-                  three quarters, in part native a half to a fifth, in part pod a fifth, in part node a third)
+                  three quarters, in part native a half to a fifth, in part pod a fifth, in part crowd a tenth, in part node a third)
   --peer NAME=BINARY[,NETCONF.json]
                   another multus to measure beside ours, with the same networks: as inline delegates, and in
                   parts api, native and pod from the API, by an administrator's kubeconfig; the keys of the file
                   are set over the netconf. May be repeated
   --without-cluster
-                  not api, native, pod, objects and density-api, which need a real API server
+                  not api, native, pod, crowd, objects and density-api, which need a real API server
   --gate          exit code 1 if a bound of bench/bounds.ts is missed beyond doubt
 `;
 
@@ -188,6 +188,19 @@ const parts: readonly Part[] = [
       attachTable(
         report,
         "Sandboxes of containerd: RunPodSandbox (ADD) and StopPodSandbox (DEL)",
+        bridgeAloneName,
+      ),
+    judged: ofReport,
+  }),
+  part({
+    name: "crowd",
+    needsCluster: true,
+    isOnRequest: true,
+    measure: (withPeers) => benchCrowd(60, share(0.1), withPeers ? peers : [], progress),
+    show: (report) =>
+      attachTable(
+        report,
+        "60 sandboxes at once: RunPodSandbox (ADD) and StopPodSandbox (DEL) of all",
         bridgeAloneName,
       ),
     judged: ofReport,

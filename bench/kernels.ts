@@ -26,7 +26,7 @@ export interface KernelRow {
 /** Kernel and twin alternate this often, so that other load of the machine affects both. */
 const rounds = 7;
 /** Of each in each round, milliseconds. */
-const roundTime = 40;
+const roundTime = 25;
 /** A sample takes about this many nanoseconds, so that reading the clock does not count. */
 const sampleTime = 50_000;
 
@@ -86,7 +86,7 @@ export function judgedKernels(rows: readonly KernelRow[]): Judged[] {
   }));
 }
 
-/** Measures all kernels at all sizes; takes about half a minute. */
+/** Measures all kernels at all sizes; takes about 20 s. */
 export async function benchKernels(): Promise<KernelRow[]> {
   const kernels = loadKernels();
   return [configCases, resultCases].flatMap((cases) => cases(kernels)).map(measureKernel);

@@ -6,14 +6,16 @@ import { Containerd, type SandboxConfig } from "../test/support/containerd.ts";
 import { debianPlugins, shim } from "../test/support/test-node.ts";
 import type { AttachReport, Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
-import { BenchCluster } from "./cluster.ts";
-import { inCluster, podInCluster } from "./in-cluster.ts";
+import { type ApiPod, BenchCluster } from "./cluster.ts";
+import { inCluster } from "./in-cluster.ts";
 import { executedName, nativeName, nativeNetconf } from "./native.ts";
-import { realNetworks, selection } from "./networks.ts";
+import { type BenchNetwork, realNetworks, selection } from "./networks.ts";
 import { installPlugins } from "./plugins.ts";
 import { relay } from "./relay.ts";
 import { interleave, rows, shareOf, warmUps } from "./rounds.ts";
 import { type Cost, ownNetconf, type Peer, peerNetconf, type Subject } from "./subjects.ts";
+
+type Json = Readonly<Record<string, unknown>>;
 
 const networksOfPod = 4;
 
@@ -23,66 +25,74 @@ export const bridgeAloneName = "bridge alone, no multus";
 /** What a containerd is given as its only network. */
 interface RuntimeNetwork {
   readonly name: string;
-  readonly netconf: Readonly<Record<string, unknown>>;
+  readonly netconf: Json;
   /** The binary of the netconf's type; undefined: among the plugins. */
   readonly binary?: string;
 }
 
-/**
- * Every subject has a containerd: which plugin one runs is its configuration's.
- * @param rounds measured runs of each subject
- */
-export async function benchPod(
-  rounds: number,
-  peers: readonly Peer[],
-  progress: Progress,
-): Promise<AttachReport> {
-  await using cluster = await BenchCluster.start();
-  await using bench = await BenchNode.start(await cluster.nodeOptions());
-  await using resources = new AsyncDisposableStack();
-  const { node, runner } = bench;
+/** A containerd with its network. */
+interface Runtime {
+  readonly name: string;
+  readonly containerd: Containerd;
+  /** What a pod's start brings into the API. */
+  readonly expected: { readonly status: boolean; readonly events: number };
+}
+
+/** A node of a cluster with a containerd for each subject: which plugin one runs is its configuration's. */
+interface RuntimeNode {
+  readonly cluster: BenchCluster;
+  readonly networks: readonly BenchNetwork[];
+  readonly runtimes: readonly Runtime[];
+}
+
+async function runtimeNode(peers: readonly Peer[], resources: AsyncDisposableStack): Promise<RuntimeNode> {
+  const cluster = resources.use(await BenchCluster.start());
+  const bench = resources.use(await BenchNode.start(await cluster.nodeOptions()));
+  const { node } = bench;
   if (peers.length > 0) resources.use(await relay(node.network, cluster.api.port));
   await installPlugins(node.binDir);
   await node.untilReady();
   const networks = realNetworks(networksOfPod, node.ipamDir);
   const [bridge] = networks;
   if (bridge === undefined) throw new Error("at least one network is needed");
-  const one = { delegates: "bridge and macvlan", networks, directory: node.binDir } as const;
-  const { site, pod } = await podInCluster(cluster, one, {
-    node,
-    runner,
-    pod: await node.pod("bench-pod", selection(networks)),
-  });
-  const annotationsFrom = "cluster";
+  for (const { name, config } of networks.slice(1)) await cluster.api.createNetwork(name, config);
+  const own = (netconf: Json) => ownNetconf({ node }, networks, { annotationsFrom: "cluster", netconf });
   const kubeconfig = cluster.api.adminKubeconfig;
-  const own = [
-    { name: executedName, netconf: ownNetconf(site, networks, { annotationsFrom }), binary: shim },
-    {
-      name: nativeName,
-      netconf: ownNetconf(site, networks, { annotationsFrom, netconf: nativeNetconf }),
-      binary: shim,
-    },
+  const delivered = { status: true, events: networksOfPod };
+  const wanted: (RuntimeNetwork & Pick<Runtime, "expected">)[] = [
+    { name: bridgeAloneName, netconf: bridge.config, expected: { status: false, events: 0 } },
+    { name: executedName, netconf: own({}), binary: shim, expected: delivered },
+    { name: nativeName, netconf: own(nativeNetconf), binary: shim, expected: delivered },
+    ...peers.map((peer) => ({
+      name: peer.name,
+      netconf: peerNetconf(node, peer, { delegates: [bridge.config], kubeconfig }),
+      binary: peer.binary,
+      expected: { status: true, events: 0 },
+    })),
   ];
-  const others = peers.map((peer) => ({
-    name: peer.name,
-    netconf: peerNetconf(node, peer, { delegates: [bridge.config], kubeconfig }),
-    binary: peer.binary,
-  }));
-  const sandbox: SandboxConfig = { metadata: { ...pod }, annotations: site.pod.annotations };
-  const started: Subject[] = [];
-  const start = async (network: RuntimeNetwork): Promise<Subject> =>
-    subjectOf(network, resources.use(await startContainerd(bench, started.length, network)), sandbox);
-  const nothing = { status: false, events: 0 };
-  const alone = await start({ name: bridgeAloneName, netconf: bridge.config });
-  started.push(inCluster(alone, cluster, pod, nothing));
-  for (const network of own) {
-    started.push(inCluster(await start(network), cluster, pod, { status: true, events: networksOfPod }));
+  const runtimes: Runtime[] = [];
+  for (const { expected, ...network } of wanted) {
+    const containerd = resources.use(await startContainerd(bench, runtimes.length, network));
+    runtimes.push({ name: network.name, containerd, expected });
   }
-  for (const network of others) {
-    started.push(inCluster(await start(network), cluster, pod, { status: true, events: 0 }));
-  }
+  return { cluster, networks, runtimes };
+}
+
+/** @param rounds measured runs of each subject */
+export async function benchPod(
+  rounds: number,
+  peers: readonly Peer[],
+  progress: Progress,
+): Promise<AttachReport> {
+  await using resources = new AsyncDisposableStack();
+  const { cluster, networks, runtimes } = await runtimeNode(peers, resources);
+  const annotations = annotationsFor(networks);
+  const pod = await cluster.createPod("bench-pod", annotations);
+  const subjects = runtimes.map(({ name, containerd, expected }) =>
+    inCluster(subjectOf(name, containerd, { metadata: { ...pod }, annotations }), cluster, pod, expected),
+  );
   let done = 0;
-  const series = await interleave(started, rounds, () => {
+  const series = await interleave(subjects, rounds, () => {
     done += 1;
     progress("pod: sandboxes of containerd", done / (rounds + warmUps));
   });
@@ -104,6 +114,62 @@ export async function benchPod(
   };
 }
 
+/**
+ * Pods that a runtime starts all at once: a run is the time until all sandboxes run, and until all are stopped.
+ * @param rounds measured runs of each subject
+ */
+export async function benchCrowd(
+  pods: number,
+  rounds: number,
+  peers: readonly Peer[],
+  progress: Progress,
+): Promise<AttachReport> {
+  await using resources = new AsyncDisposableStack();
+  const { cluster, networks, runtimes } = await runtimeNode(peers, resources);
+  const annotations = annotationsFor(networks);
+  const placed: ApiPod[] = [];
+  for (let index = 0; index < pods; index++) {
+    placed.push(await cluster.createPod(`crowd-${index}`, annotations));
+  }
+  const subjects = runtimes.map(({ name, containerd }): Subject => {
+    const all = placed.map((pod) => new MeasuredSandbox(containerd, { metadata: { ...pod }, annotations }));
+    return {
+      name,
+      add: () => timed(() => Promise.all(all.map((each) => each.start()))),
+      async del() {
+        const cost = await timed(() => Promise.all(all.map((each) => each.stop())));
+        await Promise.all(all.map((each) => each.remove()));
+        return cost;
+      },
+    };
+  });
+  let done = 0;
+  const series = await interleave(
+    subjects,
+    rounds,
+    () => {
+      done += 1;
+      progress(`crowd: ${pods} sandboxes at once`, done / (rounds + 1));
+    },
+    1,
+  );
+  return {
+    rows: rows("bridge and macvlan", networksOfPod, series, bridgeAloneName),
+    units: {},
+    judged: [
+      {
+        bound: "crowd",
+        what: `${pods} RunPodSandbox at once`,
+        measured: shareOf(series, "ADD", nativeName, bridgeAloneName),
+      },
+    ],
+  };
+}
+
+const annotationsFor = (networks: readonly BenchNetwork[]) => ({
+  "k8s.v1.cni.cncf.io/networks": selection(networks),
+});
+
 async function startContainerd(
   { node }: BenchNode,
   index: number,
@@ -121,23 +187,46 @@ async function startContainerd(
   return await Containerd.start(directory, node.network, binDir, confDir);
 }
 
-/** ADD is RunPodSandbox, DEL is StopPodSandbox; the sandbox is removed outside of both. CPU is not known. */
-function subjectOf({ name }: RuntimeNetwork, containerd: Containerd, sandbox: SandboxConfig): Subject {
-  let id = "";
-  const timed = async (work: () => Promise<void>): Promise<Cost> => {
-    const start = performance.now();
-    await work();
-    return { wall: performance.now() - start, cpu: 0, processes: undefined };
-  };
+/** A sandbox that is started again and again. */
+class MeasuredSandbox {
+  readonly #containerd: Containerd;
+  readonly #config: SandboxConfig;
+  #id = "";
+
+  constructor(containerd: Containerd, config: SandboxConfig) {
+    this.#containerd = containerd;
+    this.#config = config;
+  }
+
+  async start(): Promise<void> {
+    this.#id = await this.#containerd.runPodSandbox(this.#config);
+  }
+
+  stop(): Promise<void> {
+    return this.#containerd.stopPodSandbox(this.#id);
+  }
+
+  remove(): Promise<void> {
+    return this.#containerd.removePodSandbox(this.#id);
+  }
+}
+
+/** CPU is not known: the containerd has other processes do the work. */
+async function timed(work: () => Promise<unknown>): Promise<Cost> {
+  const start = performance.now();
+  await work();
+  return { wall: performance.now() - start, cpu: 0, processes: undefined };
+}
+
+/** ADD is RunPodSandbox, DEL is StopPodSandbox; the sandbox is removed outside of both. */
+function subjectOf(name: string, containerd: Containerd, config: SandboxConfig): Subject {
+  const sandbox = new MeasuredSandbox(containerd, config);
   return {
     name,
-    add: () =>
-      timed(async () => {
-        id = await containerd.runPodSandbox(sandbox);
-      }),
+    add: () => timed(() => sandbox.start()),
     async del() {
-      const cost = await timed(() => containerd.stopPodSandbox(id));
-      await containerd.removePodSandbox(id);
+      const cost = await timed(() => sandbox.stop());
+      await sandbox.remove();
       return cost;
     },
   };

@@ -36,6 +36,7 @@ export interface BenchResults {
   readonly api?: ApiReport;
   readonly native?: NativeReport;
   readonly pod?: AttachReport;
+  readonly crowd?: AttachReport;
   readonly objects?: ObjectsReport;
   readonly "density-api"?: DensityReport;
   readonly node?: BenchReport;

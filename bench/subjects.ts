@@ -213,7 +213,7 @@ export function multusWasm(
 
 /** The netconf of our subjects. */
 export function ownNetconf(
-  { node, pod }: Pick<Site, "node" | "pod">,
+  { node, pod }: Pick<Site, "node"> & Partial<Pick<Site, "pod">>,
   networks: readonly BenchNetwork[],
   { annotationsFrom, netconf = {} }: OwnOptions,
 ): Json {
@@ -221,7 +221,7 @@ export function ownNetconf(
   if (cluster === undefined) throw new Error("at least one network is needed");
   return node.netconf(cluster.config, {
     ...(annotationsFrom === "request"
-      ? { runtimeConfig: { "io.kubernetes.cri.pod-annotations": pod.annotations } }
+      ? { runtimeConfig: { "io.kubernetes.cri.pod-annotations": pod?.annotations } }
       : { capabilities: {} }),
     ...netconf,
   });
