@@ -102,6 +102,12 @@ export const bounds = {
     aim: 0.15,
     why: `CPU of shim, daemon and all that is started, per ADD of four networks, of the plugins' own: speed that is bought with processors is none. ${notYet}`,
   },
+  nativeProcesses: {
+    most: 70,
+    in: "processes",
+    aim: 1,
+    why: `Processes and threads of an ADD of four networks: the shim alone, where no plugin is executed. ${notYet}`,
+  },
   inOrder: {
     most: 25,
     in: "units",

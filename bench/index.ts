@@ -36,8 +36,9 @@ import {
 const usage = `npm run bench -- [options]
   --only PART     kernels, attach, counts, devices, herd, api, native, pod, objects, density-api, crowd
                   or node; may be repeated (default: all but the last two)
-  --rounds N      measured runs of each subject per case (default 60; fewer in parts that take longer: in part api
-                  three quarters, in part native a half to a fifth, in part pod a fifth, in part crowd a tenth, in part node a third)
+  --rounds N      measured runs of each subject per case (default 60; fewer in parts that take longer: in
+                  part objects three quarters, in part api a half, in part native a half to a fifth, in part
+                  pod a fifth, in part crowd a tenth, in part node a third)
   --peer NAME=BINARY[,NETCONF.json]
                   another multus to measure beside ours, with the same networks: as inline delegates, and in
                   parts api, native and pod from the API, by an administrator's kubeconfig; the keys of the file
@@ -169,7 +170,7 @@ const parts: readonly Part[] = [
   part({
     name: "api",
     needsCluster: true,
-    measure: (withPeers) => benchApi(share(0.75), withPeers ? peers : [], progress),
+    measure: (withPeers) => benchApi(share(0.5), withPeers ? peers : [], progress),
     show: apiTables,
     judged: ofReport,
   }),

@@ -21,7 +21,7 @@ import { subjectsInCluster } from "./in-cluster.ts";
 import { realNetworks } from "./networks.ts";
 import { installPlugins } from "./plugins.ts";
 import { relay } from "./relay.ts";
-import { cpusOf, overInUnits, seriesOf, shareOf, warmUps } from "./rounds.ts";
+import { cpusOf, overInUnits, processesOf, seriesOf, shareOf, warmUps } from "./rounds.ts";
 import { aloneName, multusWasm, ownName, type Peer, type Site, type Subject } from "./subjects.ts";
 
 /** Names of our subjects. */
@@ -168,6 +168,11 @@ function judgedNative({ one, series }: MeasuredCase): Judged[] {
               of: cpusOf(seriesOf(series, nativeName), "ADD"),
               base: cpusOf(seriesOf(series, aloneName), "ADD"),
             },
+          },
+          {
+            bound: "nativeProcesses",
+            what: what("ADD"),
+            measured: processesOf(seriesOf(series, nativeName), "ADD") ?? 0,
           },
           {
             bound: "inOrder",
