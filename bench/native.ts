@@ -172,7 +172,7 @@ function judgedNative({ one, series }: MeasuredCase): Judged[] {
           {
             bound: "nativeProcesses",
             what: what("ADD"),
-            measured: processesOf(seriesOf(series, nativeName), "ADD") ?? 0,
+            measured: processesOf(seriesOf(series, nativeName), "ADD") ?? Infinity,
           },
           {
             bound: "inOrder",
