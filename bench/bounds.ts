@@ -97,7 +97,7 @@ export const bounds = {
     why: `DEL of four and eight networks, of the plugins executed in reverse order: the kernel's grace periods once for all links, and not waited for. ${notYet}`,
   },
   nativeCpu: {
-    most: 1.5,
+    most: 2.3,
     in: "share",
     aim: 0.15,
     why: `CPU of shim, daemon and all that is started, per ADD of four networks, of the plugins' own: speed that is bought with processors is none. ${notYet}`,
