@@ -21,6 +21,21 @@ export const bounds = {
     in: "share",
     why: "A kernel of the time of its TypeScript twin: one that is not several times faster has no reason to exist.",
   },
+  kernelSplit: {
+    most: 0.12,
+    in: "share",
+    why: "splitConfig of its twin: it is far below what every kernel has to keep, and twice its time would not be seen there.",
+  },
+  kernelAdjust: {
+    most: 0.05,
+    in: "share",
+    why: "adjustConfig of its twin, for the same reason as splitConfig.",
+  },
+  kernelMerge: {
+    most: 0.07,
+    in: "share",
+    why: "mergeConfig of its twin, for the same reason as splitConfig.",
+  },
 
   overheadOfOne: {
     most: 5.5,

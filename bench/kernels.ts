@@ -3,6 +3,7 @@
 import { Bench } from "tinybench";
 import { summarize } from "../src/ctl/text/statistics.ts";
 import { loadKernels } from "../src/kernels/load.ts";
+import type { BoundName } from "./bounds.ts";
 import type { Judged } from "./gate.ts";
 import type { KernelCase } from "./kernel-cases/case.ts";
 import { configCases } from "./kernel-cases/config.ts";
@@ -77,10 +78,17 @@ export function measureKernel({ kernel, size, runKernel, runTwin }: KernelCase):
   };
 }
 
+/** Bounds of kernels that are far below that of all. */
+const kernelBounds: ReadonlyMap<string, BoundName> = new Map([
+  ["splitConfig", "kernelSplit"],
+  ["adjustConfig", "kernelAdjust"],
+  ["mergeConfig", "kernelMerge"],
+]);
+
 /** For the gate. */
 export function judgedKernels(rows: readonly KernelRow[]): Judged[] {
   return rows.map(({ kernel, size, rounds: measured }) => ({
-    bound: "kernel",
+    bound: kernelBounds.get(kernel) ?? "kernel",
     what: `${kernel} at ${size}`,
     measured,
   }));
