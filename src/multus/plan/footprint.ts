@@ -7,7 +7,7 @@ import type { NetworkConfigList, RuntimeConf } from "../../cni/types.ts";
 import { quoted } from "../../log/quoted.ts";
 
 /** Bytes of a configuration that is read; a larger one keeps its place in the order. Usual ones have some 500. */
-const longestRead = 16 * 1024;
+const longestRead = 4 * 1024;
 /** Addresses and routes of one network that are compared with those of others. */
 const mostBlocks = 16;
 
