@@ -1,0 +1,122 @@
+/** Native networks on the whole way of a pod: one order makes them beside networks of plugins, plugins and orders remove what the other has made, and nothing stays. */
+
+import { symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { type Traces, traces } from "../support/leaks.ts";
+import { cidrs } from "../support/namespace.ts";
+import { referencePluginPath } from "../support/reference-plugins.ts";
+import { debianPlugins, type Pod, TestNode } from "../support/test-node.ts";
+import { until } from "../support/until.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+type Way = "auto" | "off";
+
+let node: TestNode;
+let netconf: Json;
+
+const withKey = (nativeNetworks: Way, further: Json = {}) => ({ ...netconf, nativeNetworks, ...further });
+
+beforeAll(async () => {
+  node = await TestNode.start();
+  for (const directory of (await referencePluginPath()).split(":")) {
+    const plugin = ["bridge", "macvlan", "host-local", "static"].find((name) =>
+      directory.includes(`/${name}-`),
+    );
+    if (plugin !== undefined) symlinkSync(join(directory, plugin), join(node.binDir, plugin));
+  }
+  for (const [index, name] of ["a", "b", "c"].entries()) node.writeMacvlan(name, `10.${81 + index}.0.0/24`);
+  // The same plugin by a name that is not known.
+  symlinkSync(join(debianPlugins, "macvlan"), join(node.binDir, "other-macvlan"));
+  node.writeMacvlan("other", "10.84.0.0/24", "other-macvlan");
+  netconf = await node.bridgeNetconf("10.80.0.0/24");
+  // Plugins set up what a node misses: the bridge, and host-local's directories.
+  await using pod = await node.pod("first", "a,b,c,other");
+  (await node.call("ADD", pod, withKey("off"))).expectSuccess();
+  (await node.call("DEL", pod, withKey("off"))).expectSuccess();
+}, 300_000);
+
+afterAll(() => node?.[Symbol.asyncDispose]());
+
+/** `native=` of the log line of the pod's last request with this command; 0 without. */
+async function nativeOf(command: string, { containerId }: Pod): Promise<number> {
+  const line = () =>
+    node.daemon.output
+      .split("\n")
+      .findLast((each) => each.includes(`] ${command} done`) && each.includes(containerId));
+  await until(`the line of ${command}`, () => line() !== undefined);
+  return Number(/ native=(\d+) /.exec(line() ?? "")?.[1] ?? 0);
+}
+
+/** The shim answers when links are gone; a process of its own waits until the kernel has finished with them. */
+async function untilAs(before: Traces): Promise<void> {
+  await vi.waitFor(async () => expect(await traces(node)).toEqual(before), { timeout: 60_000, interval: 10 });
+}
+
+test.each<[Way, Way]>([
+  ["auto", "auto"],
+  ["auto", "off"],
+  ["off", "auto"],
+])("four networks: ADD with nativeNetworks %s, DEL with %s", async (adding, deleting) => {
+  const before = await traces(node);
+  await using pod = await node.pod("web", "a,b,c");
+  const answer = await node.call("ADD", pod, withKey(adding));
+  const links = await pod.network.links();
+  expect(links.map(({ ifname, linkinfo }) => `${ifname} ${linkinfo?.info_kind}`)).toEqual([
+    "eth0 veth",
+    "net1 macvlan",
+    "net2 macvlan",
+    "net3 macvlan",
+  ]);
+  expect(answer.result.ips?.map(({ address }) => address)).toEqual(
+    links.slice(0, 1).flatMap((link) => cidrs(link)),
+  );
+  expect((await traces(node)).reservations).toHaveLength(before.reservations.length + 4);
+  expect(await nativeOf("ADD", pod)).toBe(adding === "auto" ? 4 : 0);
+  (await node.call("CHECK", pod, withKey(adding, { checkDelegates: "all" }))).expectSuccess();
+  (await node.call("DEL", pod, withKey(deleting))).expectSuccess();
+  expect(await nativeOf("DEL", pod)).toBe(deleting === "auto" ? 4 : 0);
+  expect(await pod.network.links()).toEqual([]);
+  await untilAs(before);
+});
+
+test("a network of a plugin between native ones keeps its place, at once or not", async () => {
+  const before = await traces(node);
+  for (const attachConcurrency of [1, 4, "auto"]) {
+    await using pod = await node.pod("web", "a,other,b");
+    const key = withKey("auto", { attachConcurrency });
+    (await node.call("ADD", pod, key)).expectSuccess();
+    expect((await pod.network.links()).map(({ ifname }) => ifname).sort()).toEqual([
+      "eth0",
+      "net1",
+      "net2",
+      "net3",
+    ]);
+    expect(await nativeOf("ADD", pod)).toBe(3);
+    (await node.call("DEL", pod, key)).expectSuccess();
+    expect(await nativeOf("DEL", pod)).toBe(3);
+    await untilAs(before);
+  }
+});
+
+test("where the order is declined, the plugins say what is wrong, and all is undone", async () => {
+  const before = await traces(node);
+  await using pod = await node.pod("web", "a,b");
+  await pod.network.ip("link", "add", "net2", "type", "veth", "peer", "name", "other");
+  const { error } = await node.call("ADD", pod, withKey("auto"));
+  expect(error).toMatchObject({ code: 4, msg: expect.stringContaining("default/b") });
+  expect((await pod.network.links()).map(({ ifname }) => ifname).sort()).toEqual(["net2", "other"]);
+  await pod.network.ip("link", "del", "net2");
+  (await node.call("DEL", pod, withKey("auto"))).expectSuccess();
+  await untilAs(before);
+});
+
+test("a DEL without its namespace removes the addresses", async () => {
+  const before = await traces(node);
+  const pod = await node.pod("web", "a,b");
+  (await node.call("ADD", pod, withKey("auto"))).expectSuccess();
+  await pod[Symbol.asyncDispose]();
+  (await node.call("DEL", pod, withKey("auto"), { netns: "" })).expectSuccess();
+  expect(await nativeOf("DEL", pod)).toBe(3);
+  await untilAs(before);
+});
