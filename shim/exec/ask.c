@@ -10,11 +10,16 @@ enum {
 };
 
 void ask_append_hello(struct buffer *out, const char *role, const char *question) {
-  size_t begin = frame_begin(out, FRAME_HELLO, 0, question == NULL ? 3 : 4);
+  size_t begin = frame_begin(out, FRAME_HELLO, 0, 4);
   msgpack_put_number(out, "protocol", FRAME_PROTOCOL);
   msgpack_put_pair(out, "version", version_of_shim);
   msgpack_put_pair(out, "role", role);
-  if (question != NULL) msgpack_put_pair(out, "question", question);
+  if (question != NULL) {
+    msgpack_put_pair(out, "question", question);
+  } else {
+    msgpack_put_text(out, "after");
+    msgpack_put_boolean(out, true);
+  }
   frame_end(out, begin);
 }
 

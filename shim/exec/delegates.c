@@ -248,6 +248,27 @@ static void say_not_started(struct buffer *problem, const char *file, int error)
   buffer_say(problem, "cannot start ", file, ": ", strerror(error));
 }
 
+/* Sends DONE, and remembers a success. */
+static void say_ended(struct delegates *delegates, uint32_t id, const struct done_exec *end) {
+  if (end->exit_code == 0) delegates->succeeded[delegates->succeeded_count++ % DELEGATES_MAX] = id;
+  done_exec(delegates->connection, id, end);
+}
+
+bool delegates_run(const struct delegates *delegates, uint32_t id) {
+  for (size_t i = 0; i < delegates->count; i++) {
+    if (delegates->running[i]->id == id) return true;
+  }
+  return false;
+}
+
+bool delegates_have_succeeded(const struct delegates *delegates, uint32_t id) {
+  size_t count = delegates->succeeded_count < DELEGATES_MAX ? delegates->succeeded_count : DELEGATES_MAX;
+  for (size_t i = 0; i < count; i++) {
+    if (delegates->succeeded[i] == id) return true;
+  }
+  return false;
+}
+
 const char *delegates_exec(struct delegates *delegates, uint32_t id, const struct order_exec *order, const struct variable *variables,
                            struct buffer *problem) {
   struct stat status;
@@ -275,7 +296,7 @@ const char *delegates_exec(struct delegates *delegates, uint32_t id, const struc
   if (error == NULL && order->has_file_state) {
     plugin_file_state(&status, delegate->file_state);
     is_unchanged = delegate->file_state[0] != 0 && bytes_equal_text(order->file_state, delegate->file_state);
-    if (is_unchanged) done_exec(delegates->connection, id, &(struct done_exec){.file_state = delegate->file_state});
+    if (is_unchanged) say_ended(delegates, id, &(struct done_exec){.file_state = delegate->file_state});
   }
   if (error == NULL && !is_unchanged) {
     delegate->environment = environment_make(delegates->permissions->environment_base, variables);
@@ -406,7 +427,7 @@ static void report(struct delegates *delegates, const struct delegate *delegate)
         .stderr_tail = {delegate->tail, delegate->tail_length},
         .output = buffer_bytes(&delegate->output),
     };
-    done_exec(delegates->connection, delegate->id, &end);
+    say_ended(delegates, delegate->id, &end);
   }
   buffer_free(&message);
 }

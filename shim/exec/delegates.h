@@ -21,12 +21,20 @@ struct delegates {
   sigset_t signal_mask;
   struct delegate *running[DELEGATES_MAX];
   size_t count;
+  /* The last EXECs that have ended with exit code 0, by their ids: a ring, `succeeded_count` of all were put into it. */
+  uint32_t succeeded[DELEGATES_MAX];
+  size_t succeeded_count;
 };
 
 /* Carries out a permitted EXEC with the variables that permissions_exec() gives. NULL: DONE is sent now, or when the plugin has ended; otherwise the `error`
  * of a DONE, with the reason in `problem`. */
 const char *delegates_exec(struct delegates *delegates, uint32_t id, const struct order_exec *order, const struct variable *variables,
                            struct buffer *problem);
+
+/* Does a plugin of this order run? */
+bool delegates_run(const struct delegates *delegates, uint32_t id);
+/* Is the order one of the last DELEGATES_MAX that have ended with exit code 0? */
+bool delegates_have_succeeded(const struct delegates *delegates, uint32_t id);
 
 /* Adds the descriptors to poll, at most DELEGATES_MAX * DELEGATE_DESCRIPTORS + 1 entries. Returns their number. */
 size_t delegates_poll(struct delegates *delegates, struct pollfd *polls);

@@ -6,8 +6,8 @@
 #include <poll.h>
 
 #include "base/clock.h"
-#include "exec/delegates.h"
 #include "exec/native_orders.h"
+#include "exec/waiting.h"
 #include "wire/done.h"
 #include "base/failure.h"
 
@@ -24,23 +24,49 @@ enum {
   POLL_MAX = POLL_OWN + DELEGATES_MAX * DELEGATE_DESCRIPTORS + 1,
 };
 
+/* Carries out an EXEC. One with `after` is added to `waiting`; NULL there: its time has come. NULL: DONE is sent, now or later; otherwise its `error`, with the
+ * reason in `problem`. */
+static const char *carry_out_exec(struct delegates *delegates, struct waiting *waiting, uint32_t id, struct msgpack_value body, struct buffer *problem) {
+  struct order_exec exec;
+  struct variable variables[ENVIRONMENT_SETTABLE] = {0};
+  buffer_say(problem, "EXEC: ");
+  if (!order_read_exec(body, &exec, problem) || !permissions_exec(delegates->permissions, &exec, variables, problem)) return "refused";
+  problem->length = 0;
+  if (waiting == NULL || !exec.has_after) return delegates_exec(delegates, id, &exec, variables, problem);
+  waiting_add(waiting, id, exec.after, body);
+  return NULL;
+}
+
+/* Starts the plugins of orders whose `after` has succeeded, and says of those that wait in vain that they are not started. */
+static void go_on_with_waiting(struct delegates *delegates, struct waiting *waiting) {
+  struct waiting_order order;
+  while (waiting_take(waiting, delegates, &order)) {
+    struct buffer problem = {0};
+    const char *error = "not-started";
+    if (delegates_have_succeeded(delegates, order.after)) {
+      error = carry_out_exec(delegates, NULL, order.id, waiting_order_body(&order), &problem);
+    } else {
+      buffer_print(&problem, "order %" PRIu32 ", after which the plugin would be started, has not ended with exit code 0", order.after);
+    }
+    if (error != NULL) done_error(delegates->connection, order.id, error, buffer_text(&problem));
+    buffer_free(&problem);
+    waiting_order_free(&order);
+  }
+}
+
 /* Carries out an order. NULL: DONE is sent, now or later; otherwise its `error`, with the reason in `problem`. */
-static const char *carry_out(struct delegates *delegates, const struct frame *frame, struct buffer *problem) {
+static const char *carry_out(struct delegates *delegates, struct waiting *waiting, const struct frame *frame, struct buffer *problem) {
   struct connection *connection = delegates->connection;
   const struct permissions *permissions = delegates->permissions;
   const char *error = "refused";
-  struct order_exec exec;
-  struct variable variables[ENVIRONMENT_SETTABLE] = {0};
   struct order_link link;
   bool exists;
   struct default_route default_route;
   struct link_states states = {0};
   switch (frame->type) {
     case FRAME_EXEC:
-      buffer_say(problem, "EXEC: ");
-      if (!order_read_exec(frame->body, &exec, problem) || !permissions_exec(permissions, &exec, variables, problem)) break;
-      problem->length = 0;
-      error = delegates_exec(delegates, frame->id, &exec, variables, problem);
+      error = carry_out_exec(delegates, waiting, frame->id, frame->body, problem);
+      go_on_with_waiting(delegates, waiting);
       break;
     case FRAME_LINK_EXISTS:
       buffer_say(problem, "LINK_EXISTS: ");
@@ -77,26 +103,26 @@ static const char *carry_out(struct delegates *delegates, const struct frame *fr
   return error;
 }
 
-static void answer(struct delegates *delegates, const struct frame *frame) {
+static void answer(struct delegates *delegates, struct waiting *waiting, const struct frame *frame) {
   struct buffer problem = {0};
-  const char *error = carry_out(delegates, frame, &problem);
+  const char *error = carry_out(delegates, waiting, frame, &problem);
   if (error != NULL) done_error(delegates->connection, frame->id, error, buffer_text(&problem));
   buffer_free(&problem);
 }
 
 /* May another order be taken? The others wait in the socket. */
-static bool has_room(const struct delegates *delegates) {
+static bool has_room(const struct delegates *delegates, const struct waiting *waiting) {
   if (delegates->count == 0 && delegates->connection->out.length == 0) return true;
-  return delegates->count < DELEGATES_MAX && buffers_held() < HELD_MAX_BYTES;
+  return delegates->count + waiting->count < DELEGATES_MAX && buffers_held() < HELD_MAX_BYTES;
 }
 
 /* Handles the frames that have arrived. True: serving has ended, see `result`.
  * With `ended` the daemon is gone: its REPLY still counts, its orders do not. */
-static bool take_frames(struct delegates *delegates, bool ended, struct serve_result *result) {
+static bool take_frames(struct delegates *delegates, struct waiting *waiting, bool ended, struct serve_result *result) {
   struct frame frame;
   struct order_reply *reply = &result->reply;
   const char *problem = "";
-  while (ended || has_room(delegates)) {
+  while (ended || has_room(delegates, waiting)) {
     enum frame_status status = connection_next_frame(delegates->connection, &frame, &problem);
     if (status == FRAME_INCOMPLETE) return false;
     if (status == FRAME_COMPLETE && frame.type == FRAME_REPLY) {
@@ -121,17 +147,16 @@ static bool take_frames(struct delegates *delegates, bool ended, struct serve_re
     }
     if (ended) continue;
     result->has_begun = true;
-    answer(delegates, &frame);
+    answer(delegates, waiting, &frame);
     connection_send(delegates->connection);
   }
   return false;
 }
 
 /* Waits for readable or writable descriptors, the end of a child, or a timeout. Returns the result of poll() on `polls`. */
-static int wait_for_something(struct delegates *delegates, const struct signals *signals, bool ended, int64_t until,
+static int wait_for_something(struct delegates *delegates, bool takes_orders, const struct signals *signals, bool ended, int64_t until,
                               struct pollfd *polls) {
   const struct connection *connection = delegates->connection;
-  bool takes_orders = has_room(delegates);
   polls[POLL_CONNECTION] = (struct pollfd){
       /* poll() passes over negative descriptors. */
       .fd = ended ? -1 : connection->fd,
@@ -155,6 +180,7 @@ struct serve_result serve(struct connection *connection, const struct permission
       .permissions = permissions,
       .signal_mask = signals->original_mask,
   };
+  struct waiting waiting = {0};
   struct pollfd polls[POLL_MAX];
   /* Set when the daemon is gone, or by a signal: no further orders are taken. Plugins may run until `finish_until`. */
   bool ended = false;
@@ -163,7 +189,7 @@ struct serve_result serve(struct connection *connection, const struct permission
   int64_t quiet_until = unread_patience == 0 ? INT64_MAX : clock_micros() + unread_patience;
   while (!ended || (delegates.count > 0 && clock_micros() < finish_until)) {
     connection_send(connection);
-    int ready = wait_for_something(&delegates, signals, ended, ended ? finish_until : quiet_until, polls);
+    int ready = wait_for_something(&delegates, has_room(&delegates, &waiting), signals, ended, ended ? finish_until : quiet_until, polls);
     if (ready < 0) continue;
     if (unread_patience > 0 && (ready > 0 || clock_micros() >= quiet_until)) {
       if (ready == 0 && !ended && delegates.count == 0 && connection_is_unread(connection)) {
@@ -188,9 +214,11 @@ struct serve_result serve(struct connection *connection, const struct permission
     do {
       if ((seen & POLLIN) != 0 || closed) ended = !connection_receive(connection);
     } while (closed && !ended);
-    if (take_frames(&delegates, ended, &result)) break;
+    if (!ended) go_on_with_waiting(&delegates, &waiting);
+    if (take_frames(&delegates, &waiting, ended, &result)) break;
     if (ended) finish_until = clock_micros() + FINISH_PATIENCE;
   }
+  waiting_free(&waiting);
   delegates_kill(&delegates);
   return result;
 }

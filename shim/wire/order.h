@@ -36,6 +36,9 @@ struct order_exec {
   /* Do not start the plugin if its file is in the state `file_state`; the answer has the present state. */
   bool has_file_state;
   struct bytes file_state;
+  /* Start the plugin when the order of this id has ended with exit code 0. */
+  bool has_after;
+  uint32_t after;
 };
 
 struct order_reply {

@@ -1,6 +1,7 @@
 /** An Executor for one request whose asker has no shim: an agent of this process carries its orders out, in the environment that came with the request. */
 
 import type { AgentPool } from "./agent-pool.ts";
+import { EarlierRuns } from "./earlier-runs.ts";
 import {
   type Executor,
   ExecutorError,
@@ -23,6 +24,7 @@ const privileges =
 export class AgentExecutor implements Executor {
   readonly #agents: AgentPool;
   readonly #request: AgentRequest;
+  readonly #earlier = new EarlierRuns();
   /** Why nothing more is carried out. */
   #ended: string | undefined;
 
@@ -39,7 +41,14 @@ export class AgentExecutor implements Executor {
     this.#ended ??= reason;
   }
 
-  runPlugin({ leftNetns, ...run }: PluginRun): Promise<PluginOutcome> {
+  /** A run that is after another one is ordered when that one has succeeded: each may have an agent of its own. */
+  runPlugin({ token, after, ...run }: PluginRun): Promise<PluginOutcome> {
+    const outcome =
+      after === undefined ? this.#run(run) : this.#earlier.untilSucceeded(after).then(() => this.#run(run));
+    return this.#earlier.remember(token, outcome);
+  }
+
+  #run({ leftNetns, ...run }: PluginRun): Promise<PluginOutcome> {
     // An agent compares no namespaces, so the plugin gets none.
     const netns = leftNetns === undefined ? {} : { CNI_NETNS: "" };
     const env = { ...this.#request.environment, ...run.env, ...netns };

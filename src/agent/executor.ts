@@ -34,6 +34,13 @@ export interface PluginRun {
    * runtime's call says.
    */
   readonly leftNetns?: NetnsIdentity | undefined;
+  /** Names this run for `after` of a later one. Each is of one run. */
+  readonly token?: symbol | undefined;
+  /**
+   * Token of a run that was given to the same executor before: the plugin is started when that one has ended with exit code 0, and has its time from then on. Where it ends otherwise, or never
+   * was, this run fails with code "not-started".
+   */
+  readonly after?: symbol | undefined;
 }
 
 /** A plugin that ran to its end, whatever it says. */
@@ -59,6 +66,8 @@ export type ExecutorErrorCode =
   | "spawn"
   | "timeout"
   | "too-large"
+  /** The run that it was to be started after has not succeeded: nothing of it was done. */
+  | "not-started"
   | "failed"
   /** The other end went away: nothing more can be run for this request. */
   | "gone";

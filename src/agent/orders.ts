@@ -13,6 +13,8 @@ export interface Order<Answer> {
   readonly body: FrameBody;
   /** Milliseconds after which the order fails here, whatever the other end does; 0: never. */
   readonly patienceMs: number;
+  /** Told of its id when it is sent, before `issue` returns. */
+  readonly onSent?: ((id: number) => void) | undefined;
   /** Reads the DONE of an order that was carried out. @throws {FrameError} */
   read(answer: Fields): Answer;
 }
@@ -70,6 +72,7 @@ export class Orders {
       });
       try {
         this.#send(order.type, id, order.body, () => this.#lost(id));
+        order.onSent?.(id);
       } catch (error) {
         this.#pending.delete(id);
         clearTimeout(timer);
@@ -127,6 +130,7 @@ const wireErrors = [
   "spawn",
   "timeout",
   "too-large",
+  "not-started",
 ] as const;
 
 /** @throws {FrameError} */

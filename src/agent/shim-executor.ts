@@ -1,5 +1,6 @@
 /** An Executor whose orders are carried out by a shim or an agent at the other end of a stream. */
 
+import { EarlierRuns } from "./earlier-runs.ts";
 import {
   type DetachedLink,
   type Executor,
@@ -105,21 +106,67 @@ function readMadeLinks(answer: Fields, links: readonly NativeLink[]): MadeLink[]
   });
 }
 
+/** An EXEC that was sent, as later ones name it. */
+interface SentRun {
+  /** Of the order. */
+  readonly id: number;
+  /** Milliseconds after which this side gives up on it; 0: never. */
+  readonly patienceMs: number;
+}
+
 export class ShimExecutor implements Executor {
   readonly #orders: Orders;
   readonly #directories: readonly string[] | undefined;
+  readonly #startsAfter: boolean;
+  readonly #earlier = new EarlierRuns();
+  readonly #sent = new Map<symbol, SentRun>();
 
   /**
    * @param orders of the stream to the shim
    * @param directories that plugins may be in, as far as they are known: others are left out of CNI_PATH, with which the order would be refused
+   * @param options.startsAfter the other end understands `after`. Otherwise a run that is after another one is ordered when that one has succeeded
    */
-  constructor(orders: Orders, directories?: readonly string[]) {
+  constructor(
+    orders: Orders,
+    directories?: readonly string[],
+    { startsAfter = false }: { readonly startsAfter?: boolean } = {},
+  ) {
     this.#orders = orders;
     this.#directories = directories;
+    this.#startsAfter = startsAfter;
   }
 
   runPlugin(run: PluginRun): Promise<PluginOutcome> {
-    const { plugin, path, stdin, timeoutMs, absentLink, fileState, leftNetns } = run;
+    return this.#earlier.remember(run.token, this.#inTurn(run));
+  }
+
+  #inTurn(run: PluginRun): Promise<PluginOutcome> {
+    const { after } = run;
+    if (after === undefined) return this.#exec(run);
+    const before = this.#startsAfter ? this.#sent.get(after) : undefined;
+    return before === undefined ? this.#execWhenDue(run, after) : this.#execAfter(run, after, before);
+  }
+
+  async #execWhenDue(run: PluginRun, after: symbol): Promise<PluginOutcome> {
+    await this.#earlier.untilSucceeded(after);
+    return this.#exec(run);
+  }
+
+  async #execAfter(run: PluginRun, after: symbol, before: SentRun): Promise<PluginOutcome> {
+    try {
+      return await this.#exec(run, before);
+    } catch (error) {
+      if (!(error instanceof ExecutorError && error.code === "not-started")) throw error;
+      // The shim remembers only the last that have succeeded.
+      return this.#execWhenDue(run, after);
+    }
+  }
+
+  /** @param before the order that it is started after; undefined: it is started at once */
+  #exec(run: PluginRun, before?: SentRun): Promise<PluginOutcome> {
+    const { plugin, path, stdin, timeoutMs, absentLink, fileState, leftNetns, token } = run;
+    const isPatient = timeoutMs === 0 || before?.patienceMs === 0;
+    const patienceMs = isPatient ? 0 : (before?.patienceMs ?? 0) + timeoutMs + beyondTimeoutMs;
     const env = this.#withAllowedPath(run.env);
     return this.#orders.issue({
       type: FrameType.exec,
@@ -133,8 +180,12 @@ export class ShimExecutor implements Executor {
         ...(absentLink === undefined ? {} : { absentLink }),
         ...(fileState === undefined ? {} : { fileState }),
         ...(leftNetns === undefined ? {} : { leftNetns }),
+        ...(before === undefined ? {} : { after: before.id }),
       },
-      patienceMs: timeoutMs === 0 ? 0 : timeoutMs + beyondTimeoutMs,
+      patienceMs,
+      onSent: (id) => {
+        if (token !== undefined) this.#sent.set(token, { id, patienceMs });
+      },
       read: (answer) => ({
         exitCode: answer.unsigned("exitCode"),
         stdout: answer.bytes("stdout"),

@@ -36,10 +36,19 @@ export interface ValidAttachment {
   readonly ifname: string;
 }
 
+export interface AddOptions {
+  /** The first plugin is not started if `ifName` is in the namespace already. */
+  readonly refuseExistingLink?: boolean;
+  /** Called after each plugin that has succeeded. */
+  readonly afterPlugin?: () => void;
+  /** Token of a run of the network before: the first plugin is started when that has succeeded, and fails with the executor's "not-started" where it does not succeed. */
+  readonly startAfter?: symbol | undefined;
+  /** Called when a plugin's order is given to the executor, with the token of that run: behind the last one the next network can be begun. */
+  readonly onOrder?: (order: { readonly token: symbol; readonly isLast: boolean }) => void;
+}
+
 /**
  * ADD: each plugin in order with the result of the one before; the last result is cached.
- * @param options.refuseExistingLink the first plugin is not started if `ifName` is in the namespace already
- * @param options.afterPlugin called after each plugin that has succeeded
  * @returns the result as the last plugin printed it: in the version that it says itself, else in the network's. JSON text
  * @throws {CniError} the plugin's own code and message, with its type before it; 7, before any is run, where one of them is refused, or the name is too long
  */
@@ -47,7 +56,7 @@ export async function addNetworkList(
   context: ChainContext,
   list: NetworkConfigList,
   runtime: RuntimeConf,
-  options: { readonly refuseExistingLink?: boolean; readonly afterPlugin?: () => void } = {},
+  { refuseExistingLink = false, afterPlugin, startAfter, onOrder }: AddOptions = {},
 ): Promise<Uint8Array> {
   checkContainerId(runtime.containerId);
   checkNetworkName(list.name, "ADD");
@@ -58,22 +67,26 @@ export async function addNetworkList(
 
   let result: Uint8Array | undefined;
   let given = 0;
-  for (const plugin of list.plugins) {
+  for (const [place, plugin] of list.plugins.entries()) {
     const isFirst = result === undefined;
+    const token = Symbol(list.name);
     const prevResult = result;
     const run = {
       ...(await context.largeWork.run(list.bytes.length, () =>
         attachmentRun(context, "ADD", list, plugin, runtime, prevResult),
       )),
-      ...(isFirst && options.refuseExistingLink
+      ...(isFirst && refuseExistingLink
         ? { absentLink: { netns: runtime.netns, ifName: runtime.ifName } }
         : {}),
+      ...(isFirst && startAfter !== undefined ? { after: startAfter } : {}),
+      token,
     };
     given += run.stdin.length;
     if (given > longestInputs) throw tooMuchInput(list, given);
-    const { stdout } = await runToSuccess(context, run);
+    const isLast = place === list.plugins.length - 1;
+    const { stdout } = await runToSuccess(context, run, () => onOrder?.({ token, isLast }));
     result = checkResult(context, list, run, stdout);
-    options.afterPlugin?.();
+    afterPlugin?.();
     // CHECK and DEL give the last result to every plugin.
     const ofResult = result.length * list.plugins.length;
     if (ofResult > longestInputs) throw tooMuchInput(list, ofResult);
@@ -282,12 +295,17 @@ function networkRun(
   };
 }
 
-/** @throws {CniError} where the plugin was not run to its end, or failed */
-async function runToSuccess(context: ChainContext, run: PluginRun): Promise<PluginOutcome> {
+/** @param onOrder called when the executor has the order @throws {CniError} where the plugin was not run to its end, or failed */
+async function runToSuccess(
+  context: ChainContext,
+  run: PluginRun,
+  onOrder?: () => void,
+): Promise<PluginOutcome> {
   let outcome: PluginOutcome;
   try {
     // Its turn ends when the order is sent, not when the plugin ends.
     const [running] = await context.largeWork.run(run.stdin.length, () => [context.executor.runPlugin(run)]);
+    onOrder?.();
     outcome = await running;
   } catch (error) {
     if (error instanceof ExecutorError) throw orderFailure(run, error);

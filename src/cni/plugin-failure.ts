@@ -35,6 +35,7 @@ const orderCodes: Record<ExecutorErrorCode, number> = {
   spawn: CniErrorCode.ioFailure,
   timeout: CniErrorCode.internal,
   "too-large": CniErrorCode.decodingFailure,
+  "not-started": CniErrorCode.internal,
   failed: CniErrorCode.internal,
   gone: CniErrorCode.tryAgainLater,
 };

@@ -47,6 +47,8 @@ export class ShimSession {
   readonly #orders: Orders;
   readonly #listener: SessionListener;
   #state: "hello" | "request" | "orders" | "turned away" | "replay request" | "replay" = "hello";
+  /** The shim understands `after` of EXEC. */
+  #startsAfter = false;
   #replay: ReplaySession | undefined;
   /** Gives up the request's place in the line; nothing before it has one. */
   #giveUp: () => void = () => {};
@@ -109,13 +111,14 @@ export class ShimSession {
       this.#refuse(`the daemon's socket is for roles plugin and replay, not for role ${quoted(role)}`);
       return;
     }
+    this.#startsAfter = hello.has("after") && hello.boolean("after");
     this.#state = role === "plugin" ? "request" : "replay request";
   }
 
   #request(request: CniRequest, pluginDirectories: readonly string[] | undefined): void {
     this.#listener.requested();
     this.#state = "orders";
-    const executor = new ShimExecutor(this.#orders, pluginDirectories);
+    const executor = new ShimExecutor(this.#orders, pluginDirectories, { startsAfter: this.#startsAfter });
     const { line, handle } = this.#context;
     this.#giveUp = line.serve({
       request,

@@ -10,6 +10,8 @@ import { newSpanId } from "./trace-context.ts";
 export class ObservedExecutor extends ForwardingExecutor {
   readonly #trace: RequestTrace;
   readonly #onRun: ((run: DelegateRun) => void) | undefined;
+  /** When runs have ended, by their tokens. */
+  readonly #ends = new Map<symbol, number>();
 
   /** @param onRun is told of each run when it has ended */
   constructor(executor: Executor, trace: RequestTrace, onRun: ((run: DelegateRun) => void) | undefined) {
@@ -20,7 +22,7 @@ export class ObservedExecutor extends ForwardingExecutor {
 
   override async runPlugin(run: PluginRun): Promise<PluginOutcome> {
     const spanId = this.#trace.isRecorded ? newSpanId() : "";
-    const start = performance.now();
+    const given = performance.now();
     let outcome: RunOutcome = "not-run";
     let processMilliseconds: number | undefined;
     try {
@@ -33,13 +35,19 @@ export class ObservedExecutor extends ForwardingExecutor {
       if (error instanceof ExecutorError) outcome = error.code;
       throw error;
     } finally {
-      const { CNI_COMMAND: command = "", CNI_IFNAME: ifName = "" } = run.env;
-      const seen = {
-        ...{ plugin: run.plugin, command, ifName, start, end: performance.now() },
-        ...{ outcome, processMilliseconds, spanId },
-      };
-      if (spanId !== "") this.#trace.runs.push(seen);
-      this.#onRun?.(seen);
+      const end = performance.now();
+      const { token, after } = run;
+      if (token !== undefined) this.#ends.set(token, end);
+      // Its time begins where the one before it has ended.
+      const start = Math.max(given, (after === undefined ? undefined : this.#ends.get(after)) ?? given);
+      if (outcome !== "not-started") this.#tell(run, { start, end, outcome, processMilliseconds, spanId });
     }
+  }
+
+  #tell({ plugin, env }: PluginRun, observed: Omit<DelegateRun, "plugin" | "command" | "ifName">): void {
+    const { CNI_COMMAND: command = "", CNI_IFNAME: ifName = "" } = env;
+    const seen = { plugin, command, ifName, ...observed };
+    if (seen.spanId !== "") this.#trace.runs.push(seen);
+    this.#onRun?.(seen);
   }
 }

@@ -107,6 +107,7 @@ describe("the decoders of the shim", () => {
       timeoutMs: u32,
       absentLink: fc.option(fc.record({ netns: text, ifName: text })),
       fileState: fc.option(text),
+      after: fc.option(u32),
     };
     const field = (key: keyof typeof good) =>
       fc.oneof({ weight: 30, arbitrary: good[key] }, { weight: 1, arbitrary: values });
@@ -118,6 +119,7 @@ describe("the decoders of the shim", () => {
       timeoutMs: field("timeoutMs"),
       absentLink: field("absentLink"),
       fileState: field("fileState"),
+      after: field("after"),
       other: values,
     });
     const isText = (value: unknown): boolean => typeof value === "string" && !value.includes("\0");
@@ -139,7 +141,8 @@ describe("the decoders of the shim", () => {
       kindOf(order.timeoutMs) === "unsigned" &&
       Number(order.timeoutMs) < 2 ** 32 &&
       (order.absentLink === null || isLink(order.absentLink)) &&
-      (order.fileState === null || isText(order.fileState));
+      (order.fileState === null || isText(order.fileState)) &&
+      (order.after === null || (kindOf(order.after) === "unsigned" && Number(order.after) < 2 ** 32));
     let accepted = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(orders, { minLength: 20, maxLength: 60 }), async (bodies) => {

@@ -1,5 +1,6 @@
 /** An executor that runs no process: a test says what plugins answer, and what links are like. Executors that run processes are tested in test/shim. */
 
+import { EarlierRuns } from "../../src/agent/earlier-runs.ts";
 import {
   type DetachedLink,
   type Executor,
@@ -17,7 +18,7 @@ import { supportedVersions } from "../../src/cni/versions.ts";
 export type Json = Readonly<Record<string, unknown>>;
 
 /** One run of a plugin as a test sees it. */
-export interface PluginCall extends Omit<PluginRun, "stdin"> {
+export interface PluginCall extends Omit<PluginRun, "stdin" | "token" | "after"> {
   readonly command: string;
   readonly ifName: string;
   readonly stdin: Json;
@@ -74,7 +75,15 @@ export class PretendedPlugins implements Executor {
   look = (links: readonly ExpectedLink[]): readonly LinkState[] =>
     links.map(() => ({ exists: true, mac: Buffer.from("020000000001", "hex"), absent: [] }));
 
-  async runPlugin(run: PluginRun): Promise<PluginOutcome> {
+  readonly #earlier = new EarlierRuns();
+
+  runPlugin({ token, after, ...run }: PluginRun): Promise<PluginOutcome> {
+    const outcome =
+      after === undefined ? this.#run(run) : this.#earlier.untilSucceeded(after).then(() => this.#run(run));
+    return this.#earlier.remember(token, outcome);
+  }
+
+  async #run(run: PluginRun): Promise<PluginOutcome> {
     if (run.absentLink !== undefined && this.links.has(run.absentLink.ifName)) {
       throw new ExecutorError("link-exists", `${run.absentLink.ifName} is there already`);
     }

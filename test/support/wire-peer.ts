@@ -36,9 +36,9 @@ export class WirePeer {
     this.socket.write(encodeFrame(type, id, body));
   }
 
-  /** HELLO and REQUEST in one write, as the shim does. */
-  request(request: Partial<CniRequest>, protocol = 1): void {
-    this.#greet("plugin", requestBody(request), protocol);
+  /** HELLO and REQUEST in one write, as the shim does. @param hello more fields of HELLO */
+  request(request: Partial<CniRequest>, protocol = 1, hello: FrameBody = {}): void {
+    this.#greet("plugin", requestBody(request), protocol, hello);
   }
 
   /** The same of a shim that stays for recorded DELs. @param more fields of REQUEST */
@@ -46,8 +46,8 @@ export class WirePeer {
     this.#greet("replay", { cniDir, path: "/opt/cni/bin", pluginDirectories: "/opt/cni/bin", ...more }, 1);
   }
 
-  #greet(role: string, body: FrameBody, protocol: number): void {
-    const hello = encodeFrame(FrameType.hello, 0, { protocol, version: "0.0.0-test", role });
+  #greet(role: string, body: FrameBody, protocol: number, more: FrameBody = {}): void {
+    const hello = encodeFrame(FrameType.hello, 0, { protocol, version: "0.0.0-test", role, ...more });
     this.socket.write(Buffer.concat([hello, encodeFrame(FrameType.request, 0, body)]));
   }
 

@@ -80,7 +80,7 @@ export const framesTarget: FuzzTarget = {
   covers: ["src/agent/frames.ts decodeFrame", "src/agent/messagepack.ts decodeMessagePack"],
   seeds: () => [
     Buffer.concat([
-      encodeFrame(FrameType.hello, 0, { protocol: 1, version: "0.1.0", role: "plugin" }),
+      encodeFrame(FrameType.hello, 0, { protocol: 1, version: "0.1.0", role: "plugin", after: true }),
       encodeFrame(FrameType.request, 0, {
         command: "ADD",
         containerId: "c",

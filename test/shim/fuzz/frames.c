@@ -18,6 +18,7 @@ static void check_exec(const struct order_exec *order) {
   touch(order->input);
   MUST(memchr(order->plugin.data, 0, order->plugin.length) == NULL);
   if (order->has_absent_link) touch(order->absent_link.netns);
+  MUST(order->has_after || order->after == 0);
   const struct netns_identity *left = &order->left_netns;
   MUST(memchr(left->boot_id, 0, sizeof left->boot_id) != NULL);
 }
@@ -223,7 +224,7 @@ static void append_native_link(struct buffer *out, uint32_t which, uint32_t coun
 
 /* One good frame of each kind. */
 static void append_frame(struct buffer *out, enum frame_type type, uint32_t gateways) {
-  static const uint32_t pairs[] = {[FRAME_EXEC] = 9, [FRAME_LINK_EXISTS] = 2, [FRAME_DEFAULT_ROUTE] = 4, [FRAME_LINK_STATES] = 2,
+  static const uint32_t pairs[] = {[FRAME_EXEC] = 10, [FRAME_LINK_EXISTS] = 2, [FRAME_DEFAULT_ROUTE] = 4, [FRAME_LINK_STATES] = 2,
                                    [FRAME_ATTACH_LINKS] = 3, [FRAME_DETACH_LINKS] = 2};
   size_t begin = frame_begin(out, type, 7, type < FRAME_FIRST_ORDER ? 3 : pairs[type]);
   switch (type) {
@@ -249,6 +250,7 @@ static void append_frame(struct buffer *out, enum frame_type type, uint32_t gate
       msgpack_put_number(out, "device", 4);
       msgpack_put_number(out, "inode", UINT32_MAX);
       msgpack_put_number(out, "cookie", UINT64_MAX);
+      msgpack_put_number(out, "after", 6);
       msgpack_put_text(out, "unknown");
       msgpack_put_array(out, 2);
       msgpack_put_boolean(out, true);

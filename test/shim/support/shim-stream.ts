@@ -82,6 +82,11 @@ export class ShimStream implements Disposable {
     return this.#command;
   }
 
+  /** Id of the last `order`; 0: there was none. */
+  get lastId(): number {
+    return this.#lastId;
+  }
+
   /** Sends an order and waits for its DONE. */
   order(type: number, body: FrameBody): Promise<FrameBody> {
     const id = ++this.#lastId;

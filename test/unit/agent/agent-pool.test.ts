@@ -190,6 +190,28 @@ describe("an executor of one request", () => {
     expect((await outcome).exitCode).toBe(0);
   });
 
+  test("orders a run after another one when that one has succeeded", async () => {
+    const { pool, agents } = newPool();
+    const executor = new AgentExecutor(pool, { environment: {}, path: "" });
+    const [first, second] = [Symbol("first"), Symbol("second")];
+    const outcomes = [
+      executor.runPlugin({ ...run, token: first }),
+      executor.runPlugin({ ...run, plugin: "second", token: second, after: first }),
+    ];
+    const called = () => agents[0]?.executor.calls.map(({ plugin }) => plugin);
+    await vi.waitFor(() => expect(called()).toEqual([run.plugin]), patience);
+    agents[0]?.finish();
+    await outcomes[0];
+    await vi.waitFor(() => expect(called()).toEqual([run.plugin, "second"]), patience);
+    const last = executor.runPlugin({ ...run, plugin: "third", after: second });
+    const refused = expect(last).rejects.toMatchObject({ code: "not-started" });
+    executor.end("the client left");
+    agents[0]?.finish();
+    await expect(outcomes[1]).rejects.toMatchObject({ code: "gone" });
+    await refused;
+    expect(called()).toEqual([run.plugin, "second"]);
+  });
+
   test("that has ended waits for what is under way, and begins nothing", async () => {
     const { pool, agents } = newPool();
     const executor = new AgentExecutor(pool, { environment: {}, path: "" });

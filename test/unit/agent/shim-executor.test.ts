@@ -18,6 +18,8 @@ let directory: ScratchDirectory;
 let server: Server;
 let peer: WirePeer;
 let executor: ShimExecutor;
+/** The same, of a shim that knows `after`. */
+let ordering: ShimExecutor;
 let malformed: FrameError[];
 
 /** The daemon's side of a real unix socket. */
@@ -39,6 +41,7 @@ beforeEach(async () => {
   });
   const orders = new Orders((type, id, body) => connection.send(type, id, body));
   executor = new ShimExecutor(orders);
+  ordering = new ShimExecutor(orders, undefined, { startsAfter: true });
 });
 
 afterEach(() => {
@@ -325,6 +328,7 @@ describe("an order", () => {
     ["spawn", "spawn"],
     ["timeout", "timeout"],
     ["too-large", "too-large"],
+    ["not-started", "not-started"],
     ["failed", "failed"],
     ["of-a-newer-shim", "failed"],
     // Only this side says that the other is gone.
@@ -383,6 +387,117 @@ describe("an order", () => {
     peer.send(FrameType.done, 2, { exists: true });
     expect(await other).toBe(true);
     expect(malformed).toEqual([]);
+  });
+});
+
+describe("a run after another one", () => {
+  const good = (stdout: string) => ({ exitCode: 0, stdout: Buffer.from(stdout), micros: 0 });
+  const [first, second, third] = [Symbol("first"), Symbol("second"), Symbol("third")];
+
+  test("is ordered with it, by a shim that knows how: its order names the other's, and a third one its own", async () => {
+    const outcomes = [
+      ordering.runPlugin({ ...run, token: first }),
+      ordering.runPlugin({ ...run, token: second, after: first }),
+      ordering.runPlugin({ ...run, token: third, after: second }),
+    ];
+    expect([await peer.next(), await peer.next(), await peer.next()]).toEqual([
+      { type: FrameType.exec, id: 1, body: run },
+      { type: FrameType.exec, id: 2, body: { ...run, after: 1 } },
+      { type: FrameType.exec, id: 3, body: { ...run, after: 2 } },
+    ]);
+    for (const id of [1, 2, 3]) peer.send(FrameType.done, id, good(`${id}`));
+    const printed = (await Promise.all(outcomes)).map(({ stdout }) => String(stdout));
+    expect(printed).toEqual(["1", "2", "3"]);
+  });
+
+  test("is not started where the shim says so and the other has failed", async () => {
+    const outcome = ordering.runPlugin({ ...run, token: first });
+    const failed = failure(ordering.runPlugin({ ...run, token: second, after: first }));
+    const failedToo = failure(ordering.runPlugin({ ...run, after: second }));
+    for (let order = 1; order <= 3; order++) await peer.next();
+    peer.send(FrameType.done, 1, { ...good(""), exitCode: 1 });
+    for (const id of [2, 3]) peer.send(FrameType.done, id, { error: "not-started", message: "because" });
+    expect(await outcome).toMatchObject({ exitCode: 1 });
+    expect(await failed).toMatchObject({ code: "not-started" });
+    expect(await failedToo).toMatchObject({ code: "not-started" });
+  });
+
+  test("is ordered once more where the other has succeeded, and the shim has forgotten that", async () => {
+    const outcome = ordering.runPlugin({ ...run, token: first });
+    const later = ordering.runPlugin({ ...run, token: second, after: first });
+    const last = ordering.runPlugin({ ...run, after: second });
+    for (let order = 1; order <= 3; order++) await peer.next();
+    peer.send(FrameType.done, 1, good("1"));
+    for (const id of [2, 3]) peer.send(FrameType.done, id, { error: "not-started", message: "because" });
+    expect(await peer.next()).toEqual({ type: FrameType.exec, id: 4, body: run });
+    peer.send(FrameType.done, 4, good("2"));
+    expect(await peer.next()).toEqual({ type: FrameType.exec, id: 5, body: run });
+    peer.send(FrameType.done, 5, good("3"));
+    const printed = (await Promise.all([outcome, later, last])).map(({ stdout }) => String(stdout));
+    expect(printed).toEqual(["1", "2", "3"]);
+  });
+
+  test("is ordered when the other has succeeded, by a shim that does not know how", async () => {
+    const outcome = executor.runPlugin({ ...run, token: first });
+    const later = executor.runPlugin({ ...run, token: second, after: first });
+    const last = failure(executor.runPlugin({ ...run, token: third, after: second }));
+    const never = failure(executor.runPlugin({ ...run, after: third }));
+    expect(await peer.next()).toEqual({ type: FrameType.exec, id: 1, body: run });
+    const exists = executor.linkExists("/n", "net1");
+    expect(await peer.next()).toMatchObject({ type: FrameType.linkExists, id: 2 });
+    peer.send(FrameType.done, 2, { exists: true });
+    await exists;
+    peer.send(FrameType.done, 1, good("1"));
+    expect(await peer.next()).toEqual({ type: FrameType.exec, id: 3, body: run });
+    peer.send(FrameType.done, 3, { error: "timeout", message: "because" });
+    expect(await outcome).toMatchObject({ exitCode: 0 });
+    expect(await failure(later)).toMatchObject({ code: "timeout" });
+    expect(await last).toMatchObject({ code: "not-started" });
+    expect(await never).toMatchObject({ code: "not-started" });
+  });
+
+  test.each(["knows", "does not know"])(
+    "that never was is not started, by a shim that %s how",
+    async (knows) => {
+      const shim = knows === "knows" ? ordering : executor;
+      expect(await failure(shim.runPlugin({ ...run, after: first }))).toMatchObject({ code: "not-started" });
+    },
+  );
+
+  test("is given up when its own time and the other's are over; where one of them has none, never", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const failures = [
+      failure(ordering.runPlugin({ ...run, token: first })),
+      failure(ordering.runPlugin({ ...run, token: second, after: first })),
+    ];
+    let isGivenUp = false;
+    void failures[1]?.then(() => {
+      isGivenUp = true;
+    });
+    const endless = ordering.runPlugin({ ...run, token: third, timeoutMs: 0 });
+    const after = ordering.runPlugin({ ...run, after: third });
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect(await failures[0]).toMatchObject({ code: "timeout" });
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(isGivenUp).toBe(false);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await failures[1]).toMatchObject({
+      code: "timeout",
+      message: expect.stringContaining("62000 ms"),
+    });
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    for (const id of [3, 4]) peer.send(FrameType.done, id, good(""));
+    for (const outcome of [endless, after]) expect(await outcome).toMatchObject({ exitCode: 0 });
+  });
+
+  test("fails as gone with it where the other end goes away", async () => {
+    const failures = [
+      failure(ordering.runPlugin({ ...run, token: first })),
+      failure(ordering.runPlugin({ ...run, after: first })),
+    ];
+    for (const _ of failures) await peer.next();
+    peer.close();
+    for (const failed of failures) expect(await failed).toMatchObject({ code: "gone" });
   });
 });
 

@@ -3,7 +3,8 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ExecutorError, type ExecutorErrorCode } from "../../../src/agent/executor.ts";
+import { ExecutorError, type ExecutorErrorCode, type PluginRun } from "../../../src/agent/executor.ts";
+import { ForwardingExecutor } from "../../../src/agent/forwarding-executor.ts";
 import { largeTurnsOf } from "../../../src/base/large-work.ts";
 import { ResultCache } from "../../../src/cni/cache.ts";
 import {
@@ -16,6 +17,7 @@ import {
 } from "../../../src/cni/chain.ts";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";
 import { CniErrorCode } from "../../../src/cni/errors.ts";
+import { executorErrorCode } from "../../../src/cni/plugin-failure.ts";
 import { PluginVersions } from "../../../src/cni/plugin-versions.ts";
 import type { NetworkConfigList, RuntimeConf } from "../../../src/cni/types.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
@@ -306,6 +308,7 @@ describe("a plugin's failure", () => {
     ["spawn", CniErrorCode.ioFailure, /because$/],
     ["timeout", CniErrorCode.internal, /killed, as it did not end within 5000 ms$/],
     ["too-large", CniErrorCode.decodingFailure, /because$/],
+    ["not-started", CniErrorCode.internal, /because$/],
     ["failed", CniErrorCode.internal, /because$/],
     ["gone", CniErrorCode.tryAgainLater, /because$/],
   ])("to run at all (%s) is code %i", async (executorCode, code, message) => {
@@ -314,6 +317,72 @@ describe("a plugin's failure", () => {
       code,
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describe("ADD after another network's", () => {
+  it("has its first plugin started after that one's last, and says when its own last one is ordered", async () => {
+    using setup = new Setup({ a: resultOf("10.0.0.1/24"), b: resultOf("10.0.0.2/24") });
+    const runs: PluginRun[] = [];
+    const events: string[] = [];
+    const gates: (() => void)[] = [];
+    const { behaviour } = setup.plugins;
+    setup.plugins.behaviour = async (call) => {
+      events.push(`${call.plugin} ${call.ifName}`);
+      await new Promise<void>((resolve) => gates.push(resolve));
+      return behaviour(call);
+    };
+    const executor = new (class extends ForwardingExecutor {
+      override runPlugin(run: PluginRun) {
+        runs.push(run);
+        return super.runPlugin(run);
+      }
+    })(setup.plugins);
+    const context = { ...setup.context, executor };
+    let second: Promise<unknown> = Promise.resolve();
+    const first = addNetworkList(context, network("1.0.0", "a", "b"), runtime, {
+      onOrder: ({ token: startAfter, isLast }) => {
+        if (!isLast) return;
+        events.push("last order of net1");
+        second = addNetworkList(
+          context,
+          network("1.0.0", "a"),
+          { ...runtime, ifName: "net2" },
+          { startAfter },
+        );
+      },
+    });
+    await new Promise(setImmediate);
+    expect(events).toEqual(["a net1"]);
+    gates[0]?.();
+    await new Promise(setImmediate);
+    expect(events).toEqual(["a net1", "b net1", "last order of net1"]);
+    expect(runs).toHaveLength(3);
+    gates[1]?.();
+    await first;
+    await new Promise(setImmediate);
+    expect(events.at(-1)).toBe("a net2");
+    gates[2]?.();
+    await second;
+    expect(runs.map(({ token }) => typeof token)).toEqual(["symbol", "symbol", "symbol"]);
+    expect(runs.map(({ after }) => after)).toEqual([undefined, undefined, runs[1]?.token]);
+  });
+
+  it("is not started where that one fails, and nothing is cached", async () => {
+    using setup = new Setup({ a: failing(1, "") });
+    let second: Promise<unknown> = Promise.resolve();
+    const first = addNetworkList(setup.context, network("1.0.0", "a"), runtime, {
+      onOrder: ({ token: startAfter }) => {
+        const other = { ...runtime, ifName: "net2" };
+        second = addNetworkList(setup.context, network("1.0.0", "b", "a"), other, { startAfter });
+        second.catch(() => {});
+      },
+    });
+    await expect(first).rejects.toMatchObject({ code: CniErrorCode.internal });
+    const refused: unknown = await second.catch((error: unknown) => error);
+    expect(executorErrorCode(refused)).toBe("not-started");
+    expect(setup.commands).toEqual(["ADD a"]);
+    expect(existsSync(join(setup.directory.path, "results"))).toBe(false);
   });
 });
 

@@ -192,6 +192,35 @@ describe("a shim", () => {
     expect(await peer.next()).toBeUndefined();
   });
 
+  test.each([
+    [
+      "is given a plugin's run with the one before it, where its HELLO says that it can wait",
+      { after: true },
+      1,
+    ],
+    ["that can wait only by its HELLO's `false` is given it later", { after: false }, undefined],
+    ["of the release before, whose HELLO does not say, is given it later", {}, undefined],
+  ])("%s", async (_, hello, after) => {
+    await serve(async (_request, executor) => {
+      const run = { plugin: "a", path: "/p", env: { CNI_COMMAND: "ADD" }, stdin: Buffer.of(), timeoutMs: 0 };
+      const token = Symbol("first");
+      const outcomes = [executor.runPlugin({ ...run, token }), executor.runPlugin({ ...run, after: token })];
+      const printed = (await Promise.all(outcomes)).map(({ stdout }) => String(stdout));
+      return success(printed.join());
+    });
+    const peer = await newPeer();
+    peer.request({}, 1, hello);
+    expect((await peer.next())?.body).not.toHaveProperty("after");
+    const done = (id: number) =>
+      peer.send(FrameType.done, id, { exitCode: 0, stdout: Buffer.from(`${id}`), micros: 0 });
+    if (after === undefined) done(1);
+    const second = await peer.next();
+    expect([second?.type, second?.id, second?.body.after]).toEqual([FrameType.exec, 2, after]);
+    if (after !== undefined) done(1);
+    done(2);
+    expect(await peer.reply()).toEqual({ exitCode: 0, stdout: "1,2" });
+  });
+
   test("in the role of an agent is refused", async () => {
     await serve(succeed);
     const peer = await newPeer();
@@ -213,6 +242,12 @@ describe("a shim", () => {
       FrameType.hello,
       { protocol: "1" },
       /field protocol must be .*, is text/,
+    ],
+    [
+      "a HELLO with a number for a boolean",
+      FrameType.hello,
+      { protocol: 1, version: "1", role: "plugin", after: 1 },
+      /field after must be a boolean, is 1/,
     ],
   ])("that starts with %s gets an error that says so", async (_, type, body, message) => {
     await serve(succeed);

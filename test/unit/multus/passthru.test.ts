@@ -52,3 +52,43 @@ test("every other plugin, and every other order, goes on to the executor", async
   expect(plugins.trace).toEqual(["DEL bridge "]);
   expect(plugins.routes).toEqual([["eth0", [4], ["10.0.0.1"]]]);
 });
+
+test("runs after each other go in order, whichever of them is passthru", async () => {
+  const tokens = Array.from({ length: 4 }, (_, place) => Symbol(`run ${place}`));
+  const plugins = new PretendedPlugins();
+  const ends: (() => void)[] = [];
+  plugins.behaviour = () => new Promise((resolve) => ends.push(() => resolve(undefined)));
+  const executor = new PassthruExecutor(plugins);
+  const ended: string[] = [];
+  const runs = ["bridge", "passthru", "macvlan", "passthru"].map(async (plugin, place) => {
+    await executor.runPlugin(
+      run("ADD", { cniVersion: "1.0.0" }, { plugin, token: tokens[place], after: tokens[place - 1] }),
+    );
+    ended.push(plugin);
+  });
+  await new Promise(setImmediate);
+  expect([plugins.trace, ended]).toEqual([["ADD bridge "], []]);
+  ends[0]?.();
+  await new Promise(setImmediate);
+  expect([plugins.trace, ended]).toEqual([
+    ["ADD bridge ", "ADD macvlan "],
+    ["bridge", "passthru"],
+  ]);
+  ends[1]?.();
+  await Promise.all(runs);
+  expect(ended).toEqual(["bridge", "passthru", "macvlan", "passthru"]);
+});
+
+test("passthru is not started after a plugin that has failed, nor is the plugin after that", async () => {
+  const [first, second] = [Symbol("first"), Symbol("second")];
+  const plugins = new PretendedPlugins();
+  plugins.behaviour = () => ({ exitCode: 1 });
+  const executor = new PassthruExecutor(plugins);
+  const failed = executor.runPlugin(run("ADD", {}, { plugin: "bridge", token: first }));
+  const own = executor.runPlugin(run("ADD", {}, { token: second, after: first }));
+  const last = executor.runPlugin(run("ADD", {}, { plugin: "macvlan", after: second }));
+  expect(await failed).toMatchObject({ exitCode: 1 });
+  await expect(own).rejects.toMatchObject({ code: "not-started" });
+  await expect(last).rejects.toMatchObject({ code: "not-started" });
+  expect(plugins.trace).toEqual(["ADD bridge "]);
+});

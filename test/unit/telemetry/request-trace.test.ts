@@ -101,6 +101,27 @@ test("runs are told of with their outcome, whether they are recorded or not", as
   }
 });
 
+test("the time of a run after another one begins where that one ends; one that is not started is not told of", async () => {
+  const seen: DelegateRun[] = [];
+  const trace = new RequestTrace(requestIn(ofRuntime), record);
+  const executor = new ObservedExecutor(pretendedPlugins(), trace, (run) => seen.push(run));
+  const [first, second, third] = [Symbol("first"), Symbol("second"), Symbol("third")];
+  const runs = await Promise.allSettled([
+    executor.runPlugin({ ...order("bridge", "eth0"), token: first }),
+    executor.runPlugin({ ...order("bridge", "net1"), token: second, after: first }),
+    executor.runPlugin({ ...order("bad", "net2"), token: third, after: second }),
+    executor.runPlugin({ ...order("bridge", "net3"), after: third }),
+  ]);
+  expect(runs.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected"]);
+  expect(seen.map(({ ifName, outcome }) => [ifName, outcome])).toEqual([
+    ["eth0", "ok"],
+    ["net1", "ok"],
+    ["net2", "failed"],
+  ]);
+  expect(seen.slice(1).map(({ start }) => start)).toEqual(seen.slice(0, -1).map(({ end }) => end));
+  expect(trace.runs).toEqual(seen);
+});
+
 test("a request becomes spans: itself, its phases, its networks in them, its plugins in those", () => {
   const trace = new RequestTrace(requestIn(ofRuntime), record);
   const began = trace.began.monotonic;
