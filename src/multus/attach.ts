@@ -20,16 +20,25 @@ import { podAnnotationsKey } from "./input/netconf.ts";
 import { podError } from "./input/pod-error.ts";
 import { checkResultBytes } from "./input/sizes.ts";
 import { deviceInfoProblem } from "./plan/capability-args.ts";
-import { askedRoutes } from "./plan/default-route.ts";
+import { askedRoutes, defaultRouteEdit } from "./plan/default-route.ts";
 import { type Delegate, interfaceName, isClusterNetwork } from "./plan/delegate.ts";
 import { DevicesUnknown, type DeviceWish } from "./plan/devices.ts";
 import type { NetworkCatalog } from "./plan/networks.ts";
 import { makePlan, refuseOwnClusterNetwork } from "./plan/plan.ts";
-import { type Attachment, begin, noteNative, runtimeConf, undo } from "./request/attachment.ts";
+import type { Step } from "./plan/schedule.ts";
+import {
+  type Attachment,
+  begin,
+  noteBegunBefore,
+  noteNative,
+  runtimeConf,
+  undo,
+} from "./request/attachment.ts";
 import type { Call } from "./request/call.ts";
 import { AddedDeviceInfo } from "./request/device-info.ts";
 import { lookUpPod } from "./request/known-pod.ts";
 import { delegatesWithVersions } from "./request/network-version.ts";
+import { Pipeline } from "./request/pipeline.ts";
 import { withAddressArgs } from "./request/plugin-environment.ts";
 import { type Clock, isReady, waitUntilReady } from "./request/readiness.ts";
 import { inPhase } from "./request/report.ts";
@@ -134,14 +143,21 @@ async function devicesFor(
 /** An attachment that was worked on in a step. */
 interface Outcome {
   readonly attachment: PlannedAttachment;
+  /** Is there something to undo? `asked`: nothing was ordered, as its configuration cannot be used; it is undone where its turn had come. */
+  readonly begun: "no" | "asked" | "ordered";
+  /** Of one that was begun before its turn: when its work began and ended. */
+  readonly time?: { readonly start: number; readonly end: number } | undefined;
   /** JSON text; undefined: it failed, or has not begun as another one failed. */
   readonly result?: Uint8Array;
   readonly deviceInfo?: Uint8Array | undefined;
   readonly error?: unknown;
 }
 
+/** The outcomes of a step; undefined: nothing of it is there, and its plugins have to be run. */
+type StepOutcomes = readonly Outcome[] | undefined;
+
 /**
- * Makes the attachments step by step. Events and default routes follow in the order of the plan, also within a step, and of several that fail the first in that order counts.
+ * Makes the attachments step by step; the plugins of the next step are ordered while those of the present one run. Events and default routes follow in the order of the plan, also within a step, and of several that fail the first in that order counts.
  * @param done has those that have begun, in the order of the plan, also where this throws
  * @returns the answer to the runtime, and the networks with their results
  * @throws {CniError} naming the pod and the network
@@ -161,72 +177,116 @@ async function attachAll(
   const attached: AttachedNetwork[] = [];
   let answer: Uint8Array | undefined;
   let resultBytes = 0;
-  for (let step = steps.next(); step !== undefined; step = steps.next()) {
-    const { attachments, isNative } = step;
-    const slots = steps.slots();
-    const outcomes = isNative
-      ? await attachNatively(call, attachments, steps, done)
-      : await Promise.all(
-          attachments.map((attachment) => attachOne(call, attachment, { steps, slots, done })),
-        );
-    if (outcomes === undefined) {
-      steps.declined(step);
-      continue;
-    }
-    for (const { attachment, result, deviceInfo, error } of outcomes) {
-      const { name, ifName, network } = attachment;
-      try {
-        if (result === undefined) throw error;
-        resultBytes += result.length;
-        checkResultBytes(resultBytes);
-        answer ??= inVersion(chain.kernels, result, network, netconf.cniVersion);
-        sendAddedInterface(pod, chain.kernels, name, ifName, result);
-        attached.push(await editDefaultRoutes(call, { ...attachment, result, deviceInfo }, asked));
-      } catch (caught) {
-        throw podError(caught, pod.pod, name);
+  const pipeline = new Pipeline<Step<PlannedAttachment>, StepOutcomes>({
+    begin: (step, startAfter, onLastOrder) =>
+      step.isNative
+        ? attachNatively(call, step.attachments, steps)
+        : attachByPlugins(call, step.attachments, { steps, startAfter, onLastOrder }),
+    follower(step) {
+      const next = steps.peek();
+      // Its default routes are edited when it is there, before the next network's plugins see them.
+      const isEdited = step.attachments.some((each) => defaultRouteEdit(each, asked) !== undefined);
+      return next?.isNative === true || isEdited ? undefined : next;
+    },
+  });
+  try {
+    for (let step = steps.next(); step !== undefined; step = steps.next()) {
+      const outcomes = await pipeline.outcomeOf(step);
+      if (outcomes === undefined) {
+        steps.declined(step);
+        continue;
+      }
+      const begun = outcomes.filter((outcome) => outcome.begun !== "no");
+      note(call, begun, done);
+      for (const { attachment, result, deviceInfo, error } of outcomes) {
+        const { name, ifName, network } = attachment;
+        try {
+          if (result === undefined) throw error;
+          resultBytes += result.length;
+          checkResultBytes(resultBytes);
+          answer ??= inVersion(chain.kernels, result, network, netconf.cniVersion);
+          sendAddedInterface(pod, chain.kernels, name, ifName, result);
+          attached.push(await editDefaultRoutes(call, { ...attachment, result, deviceInfo }, asked));
+        } catch (caught) {
+          throw podError(caught, pod.pod, name);
+        }
       }
     }
+  } catch (error) {
+    // The next step may have begun: the error is that of this one, and both are undone.
+    const next = (await pipeline.end()) ?? [];
+    const begun = next.filter((outcome) => outcome.begun === "ordered");
+    note(call, begun, done);
+    throw error;
   }
   const networks = await giveWay(call, attached, asked);
   return { answer: answer ?? new Uint8Array(), networks };
+}
+
+/** Notes attachments that have begun, in the order of the plan. */
+function note({ report }: Call, begun: readonly Outcome[], done: PlannedAttachment[]): void {
+  const before = begun.flatMap(({ attachment, time }) =>
+    time === undefined ? [] : [{ ...attachment, ...time }],
+  );
+  noteBegunBefore(report, before);
+  done.push(...begun.map(({ attachment }) => attachment));
+}
+
+interface ByPlugins {
+  readonly steps: Steps<PlannedAttachment>;
+  /** Token of the last run of the step before; undefined: that has ended. */
+  readonly startAfter: symbol | undefined;
+  /** Called with the token of the last run where that is the only one which the next step has to wait for. */
+  readonly onLastOrder: (token: symbol) => void;
+}
+
+/** Makes the attachments of a step by their plugins. Never throws. */
+function attachByPlugins(
+  call: Call,
+  attachments: readonly PlannedAttachment[],
+  { steps, startAfter, onLastOrder }: ByPlugins,
+): Promise<readonly Outcome[]> {
+  const slots = steps.slots();
+  const isAlone = attachments.length === 1;
+  const options = { steps, startAfter, slots, onLastOrder: isAlone ? onLastOrder : () => {} };
+  return Promise.all(attachments.map((attachment) => attachOne(call, attachment, options)));
 }
 
 /** Makes one attachment by its plugins when it has a slot. Never throws; after a failure no other one of the step begins. */
 async function attachOne(
   call: Call,
   attachment: PlannedAttachment,
-  {
-    steps,
-    slots,
-    done,
-  }: {
-    readonly steps: Steps<PlannedAttachment>;
-    readonly slots: Slots;
-    readonly done: PlannedAttachment[];
-  },
+  { steps, startAfter, slots, onLastOrder }: ByPlugins & { readonly slots: Slots },
 ): Promise<Outcome> {
-  if (!(await slots.take())) return { attachment };
+  if (!(await slots.take())) return { attachment, begun: "no" };
+  const start = performance.now();
+  let begun: Outcome["begun"] = "no";
   let deviceInfo: AddedDeviceInfo | undefined;
   let end: (() => void) | undefined;
+  const time = () => (startAfter === undefined ? undefined : { start, end: performance.now() });
   try {
     const runtime = steps.runtimeOf(attachment);
     const info = new AddedDeviceInfo(call, attachment, runtime);
     deviceInfo = info;
-    done.push(attachment);
-    end = begin(call.report, attachment);
+    begun = "asked";
+    if (startAfter === undefined) end = begin(call.report, attachment);
     const result = await addNetworkList(call.chain, attachment.network, runtime, {
       refuseExistingLink: true,
       afterPlugin: () => info.look(),
+      startAfter,
+      onOrder({ token, isLast }) {
+        begun = "ordered";
+        if (isLast) onLastOrder(token);
+      },
     });
-    return { attachment, result, deviceInfo: info.found };
+    return { attachment, begun, time: time(), result, deviceInfo: info.found };
   } catch (error) {
     slots.close();
-    // Nothing of it ran, and the link is somebody else's: a DEL would take it away.
-    if (executorErrorCode(error) === "link-exists") {
-      done.splice(done.indexOf(attachment), 1);
-      deviceInfo?.remove();
-    }
-    return { attachment, error };
+    const code = executorErrorCode(error);
+    if (code !== "link-exists" && code !== "not-started") return { attachment, begun, time: time(), error };
+    // Nothing of it ran, and a link that is there is somebody else's: a DEL would take it away.
+    deviceInfo?.remove();
+    return { attachment, begun: "no", error };
   } finally {
     end?.();
     slots.give();
@@ -238,27 +298,22 @@ async function attachNatively(
   { chain, report }: Call,
   attachments: readonly PlannedAttachment[],
   steps: Steps<PlannedAttachment>,
-  done: PlannedAttachment[],
-): Promise<readonly Outcome[] | undefined> {
+): Promise<StepOutcomes> {
   const start = performance.now();
-  const begun = done.length;
-  done.push(...attachments);
   try {
     const asked = attachments.map((each) => ({ list: each.network, runtime: steps.runtimeOf(each) }));
     const results = await addNatively(chain, asked);
-    if (results === undefined) {
-      done.length = begun;
-      return undefined;
-    }
+    if (results === undefined) return undefined;
     noteNative(report, attachments, start);
     return attachments.map((attachment, index) => ({
       attachment,
+      begun: "ordered",
       result: results[index] ?? new Uint8Array(),
     }));
   } catch (error) {
     noteNative(report, attachments, start);
     // Some of it may be there: all of it is undone.
-    return attachments.map((attachment) => ({ attachment, error }));
+    return attachments.map((attachment) => ({ attachment, begun: "ordered", error }));
   }
 }
 

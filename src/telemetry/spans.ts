@@ -1,7 +1,7 @@
 /** The spans of a request, made when it is done: itself, its phases, its networks, its plugins. */
 
 import type { CniRequest } from "../cni/request.ts";
-import type { HandledRequest } from "../multus/request/report.ts";
+import type { HandledRequest, NetworkReport } from "../multus/request/report.ts";
 import type { RequestTrace } from "./request-trace.ts";
 import { newSpanId } from "./trace-context.ts";
 
@@ -65,12 +65,11 @@ export function spansOf(
   const phases = [queue, ...report.timeline].map(({ phase, start, end }) =>
     part({ name: phase, start, end }),
   );
-  const networks = report.networks.map(({ name, ifName: at, start, milliseconds }) =>
+  const networks = report.networks.map((network) =>
     part({
-      name: `network ${name}`,
-      start,
-      end: start + milliseconds,
-      attributes: { "cni.network.name": name, "cni.interface": at },
+      name: `network ${network.name}`,
+      ...timeOf(network, trace),
+      attributes: { "cni.network.name": network.name, "cni.interface": network.ifName },
     }),
   );
   const runs = trace.runs.map(({ plugin, command: of, ifName: at, start, end, outcome, spanId }) =>
@@ -106,6 +105,18 @@ export function spansOf(
     ...below(networks, phases),
     ...below(runs, [...networks, ...phases]),
   ];
+}
+
+/** A plugin that was ordered ahead starts when the one before it ends, and may end before all of that one's network is done: its own network's time holds it. */
+function timeOf({ ifName, start, milliseconds, ordered }: NetworkReport, { runs }: RequestTrace) {
+  const time = { start, end: start + milliseconds };
+  if (ordered === undefined) return time;
+  for (const run of runs) {
+    if (run.ifName !== ifName || run.end < ordered || run.start > time.end) continue;
+    time.start = Math.min(time.start, run.start);
+    time.end = Math.max(time.end, run.end);
+  }
+  return time;
 }
 
 function part(given: Pick<Part, "name" | "start" | "end"> & Partial<Part>): Part {

@@ -52,6 +52,8 @@ function usualResult({ ifName, env, stdin }: PluginCall): Json {
 
 export class PretendedPlugins implements Executor {
   readonly calls: PluginCall[] = [];
+  /** `COMMAND plugin ifName` of each run that was ordered, also of those that wait for another one, or were not started. */
+  readonly given: string[] = [];
   /** Plugins that were asked which versions they know: those runs are not among the calls. */
   readonly asked: string[] = [];
   /** Their answers to that, by type; those that are not here know all versions. */
@@ -78,6 +80,8 @@ export class PretendedPlugins implements Executor {
   readonly #earlier = new EarlierRuns();
 
   runPlugin({ token, after, ...run }: PluginRun): Promise<PluginOutcome> {
+    const { CNI_COMMAND: command, CNI_IFNAME: ifName } = run.env;
+    if (command !== "VERSION") this.given.push(`${command} ${run.plugin} ${ifName}`);
     const outcome =
       after === undefined ? this.#run(run) : this.#earlier.untilSucceeded(after).then(() => this.#run(run));
     return this.#earlier.remember(token, outcome);

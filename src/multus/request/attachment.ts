@@ -71,6 +71,24 @@ export async function timed<Result>(
   }
 }
 
+/** An attachment that was begun before its turn. */
+export interface BegunBefore extends Pick<Attachment, "name" | "ifName"> {
+  /** Milliseconds of `performance.now()`. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Notes attachments that were begun before the one before them had ended: their time counts from its end on. */
+export function noteBegunBefore(report: RequestReport, attachments: readonly BegunBefore[]): void {
+  const before = report.networks.at(-1);
+  const from = before === undefined ? 0 : before.start + before.milliseconds;
+  for (const { name, ifName, start, end } of attachments) {
+    const own = Math.max(start, from);
+    const milliseconds = Math.max(0, end - own);
+    report.networks.push({ name, ifName, start: own, milliseconds, ordered: start });
+  }
+}
+
 /** Notes attachments that one order made or removed: each has its share of the order's time. @param start milliseconds of `performance.now()` */
 export function noteNative(report: RequestReport, attachments: readonly Attachment[], start: number): void {
   const milliseconds = (performance.now() - start) / attachments.length;

@@ -10,6 +10,8 @@ export interface NetworkReport {
   /** On the clock of `performance.now()`. */
   readonly start: number;
   readonly milliseconds: number;
+  /** When it was ordered, where that was before the network before it was done. Its time counts from the end of that one. */
+  readonly ordered?: number;
   /** An order made or removed it, not its plugins; the milliseconds are its share of the order's. */
   readonly isNative?: true;
 }

@@ -42,6 +42,11 @@ export class Steps<One extends Attachment> {
     return this.#left.shift();
   }
 
+  /** The step that `next` gives. */
+  peek(): Step<One> | undefined {
+    return this.#left[0];
+  }
+
   /** The plugins of a native step have to be run: they come next, in order or at once. */
   declined({ attachments }: Step<One>): void {
     const inPlan = this.#options.command === "DEL" ? attachments.toReversed() : attachments;

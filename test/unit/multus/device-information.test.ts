@@ -221,6 +221,21 @@ describe("no file of an attachment stays", () => {
     expect(node.attachmentFiles).toEqual([]);
   });
 
+  test("of an attachment that was not started, as the one before it has failed", async () => {
+    let filesAtFailure: readonly string[] = [];
+    node.rig.plugins.behaviour = async ({ command, ifName }) => {
+      if (command !== "ADD" || ifName !== "eth0") return undefined;
+      // net1 has been ordered, and its file is prepared.
+      await vi.waitFor(() => expect(node.rig.plugins.given).toContain("ADD sriov net1"));
+      filesAtFailure = node.attachmentFiles;
+      return { exitCode: 1, stdout: { code: 100, msg: "no bridge" } };
+    };
+    node.writeInfo(sriov, device, info);
+    expect((await added()).error?.message).toContain("no bridge");
+    expect(filesAtFailure).toHaveLength(1);
+    expect(node.attachmentFiles).toEqual([]);
+  });
+
   test("after a DEL that has failed and is tried again, nor after one whose failure is ignored", async () => {
     await added();
     let fails = true;

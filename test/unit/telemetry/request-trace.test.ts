@@ -122,6 +122,40 @@ test("the time of a run after another one begins where that one ends; one that i
   expect(trace.runs).toEqual(seen);
 });
 
+test("a network's span holds that of a plugin which was ordered ahead, and started before the network before was done", () => {
+  const trace = new RequestTrace(requestIn(ofRuntime), record);
+  const began = trace.began.monotonic;
+  const report = newReport();
+  report.timeline.push({ phase: "delegates", start: began, end: began + 30 });
+  report.networks.push({ name: "cluster", ifName: "eth0", start: began, milliseconds: 12 });
+  const ahead = { ordered: began + 5 };
+  report.networks.push({ name: "default/mv", ifName: "net1", start: began + 12, milliseconds: 18, ...ahead });
+  report.networks.push({ name: "default/mv", ifName: "net2", start: began + 30, milliseconds: 0, ...ahead });
+  const run = { command: "ADD", outcome: "ok", processMilliseconds: 1, plugin: "macvlan" } as const;
+  const [first, second, third] = ["1".repeat(16), "2".repeat(16), "3".repeat(16)];
+  // Of an earlier DEL of the container, say.
+  trace.runs.push({ ...run, ifName: "net1", start: began + 1, end: began + 4, spanId: "4".repeat(16) });
+  trace.runs.push({ ...run, ifName: "eth0", start: began + 1, end: began + 10, spanId: first });
+  trace.runs.push({ ...run, ifName: "net1", start: began + 10, end: began + 20, spanId: second });
+  trace.runs.push({ ...run, ifName: "net2", start: began + 20, end: began + 28, spanId: third });
+  const handled = { exitCode: 0, stdout: Buffer.of(), report, error: undefined };
+  const spans = spansOf(trace, requestIn(ofRuntime), handled, began, began + 31);
+  const timeOf = (name: string) =>
+    spans
+      .filter((span) => span.name === name)
+      .map(({ start, end }) => [start, end].map((at) => Math.round(at - trace.began.epoch)));
+  expect(timeOf("network cluster")).toEqual([[0, 12]]);
+  expect(timeOf("network default/mv")).toEqual([
+    [10, 30],
+    [20, 30],
+  ]);
+  const parents = spans
+    .filter(({ name }) => name === "macvlan ADD")
+    .map(({ parentSpanId }) => spans.find(({ spanId: id }) => id === parentSpanId)?.name);
+
+  expect(parents).toEqual(["delegates", "network cluster", "network default/mv", "network default/mv"]);
+});
+
 test("a request becomes spans: itself, its phases, its networks in them, its plugins in those", () => {
   const trace = new RequestTrace(requestIn(ofRuntime), record);
   const began = trace.began.monotonic;
