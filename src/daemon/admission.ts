@@ -115,7 +115,10 @@ export class Admission {
     const waiting = <Answer>(answer: Promise<Answer>) => pause(place, answer);
     const turn: Turn = {
       leave: () => this.#leave(place),
-      abandon: () => abandoned.abort(clientGone()),
+      abandon: () => {
+        // A client goes when it has its answer: nothing waits then that could be told.
+        if (place.state !== "gone") abandoned.abort(clientGone());
+      },
       pause: Object.assign(waiting, { signal: abandoned.signal }),
     };
     this.#entered += 1;
