@@ -147,7 +147,6 @@ export class RequestLine {
       // Many requests write to one log: each of their lines says whose it is.
       const own = container === "" ? log : log.with({ container });
       const handled = await this.#handled(arrived, since, turn.pause, own);
-      arrived.answer(answerOf(handled));
       const total = performance.now() - since;
       logRequest(log, request, handled, { queue, total, gone: arrived.isGone() });
     } catch (error) {
@@ -157,9 +156,9 @@ export class RequestLine {
     }
   }
 
-  /** The handler's work with everything around it that watches: the request's trace, counters, the status page's memory. */
+  /** The handler's work and its answer, with everything around it that watches: the request's trace, counters, the status page's memory. */
   async #handled<Request extends CniRequest>(
-    { request, handle, executor }: ArrivedRequest<Request>,
+    { request, handle, executor, answer }: ArrivedRequest<Request>,
     arrived: number,
     pause: Pause,
     log: Logger,
@@ -177,10 +176,12 @@ export class RequestLine {
     try {
       const handled = await handle(request, observed, ownLog, pause, arrived);
       const queue = started - arrived;
-      this.#options.recent?.note(request, handled, { queue, total: performance.now() - arrived, runs });
+      const total = performance.now() - arrived;
+      // First, as a pod waits for it; but whoever has it and asks then finds all of this noted.
+      answer(answerOf(handled));
+      this.#options.recent?.note(request, handled, { queue, total, runs });
       handled.report.trace = id;
       this.#tracer.end(trace, request, handled, arrived);
-      const total = performance.now() - arrived;
       this.observer?.answered(request.command, handled, { queue, total });
       return handled;
     } finally {
