@@ -57,6 +57,18 @@ export function removeFile(path: string): void {
 }
 
 /**
+ * The same for a file that is there nearly always: it is unlinked without a look.
+ * @throws {Error} of node:fs
+ */
+export function removeFileThatIs(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isMissingFile(error) && !isNoPlaceForFile(error)) throw error;
+  }
+}
+
+/**
  * Where the file system takes no such path, there is no file of that path: names that are made of others (network, container,
  * interface) can be too long, and what should be a directory can be a file.
  */

@@ -1,7 +1,7 @@
 /** libcni's result cache: `<cniDir>/results/<network>-<containerId>-<ifName>`, in Go's form both ways. */
 
 import { join } from "node:path";
-import { removeFile, writeFileAtomically } from "../base/atomic-file.ts";
+import { removeFile, removeFileThatIs, writeFileAtomically } from "../base/atomic-file.ts";
 import { decodeBase64 } from "../base/base64.ts";
 import { Slices } from "../base/directory.ts";
 import { InputError, ioAction } from "../base/input-error.ts";
@@ -101,7 +101,7 @@ export class ResultCache {
     if (attachmentNameProblem(key.networkName, key.containerId, key.ifName) !== undefined) return;
     const path = this.#path(key);
     ioAction("remove", path, () => {
-      removeFile(path);
+      removeFileThatIs(path);
       removeFile(this.#temporaryPath(key));
     });
   }
@@ -201,12 +201,12 @@ export class ResultCache {
     if (problem !== undefined) {
       throw configError(`result cache: ${problem}`);
     }
-    return join(this.#directory, fileName(key));
+    return `${this.#directory}/${fileName(key)}`;
   }
 
   /** Without the network's name, which may be as long as a file name can be. An interface is in one network only. */
   #temporaryPath(key: AttachmentKey): string {
-    return join(this.#directory, `.${key.containerId}-${key.ifName}`);
+    return `${this.#directory}/.${key.containerId}-${key.ifName}`;
   }
 
   #readFile(path: string, log: Pick<Logger, "error"> = this.#log): Uint8Array | undefined {

@@ -5,7 +5,7 @@
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { removeFile, writeFileAtomically } from "../../base/atomic-file.ts";
+import { removeFile, removeFileThatIs, writeFileAtomically } from "../../base/atomic-file.ts";
 import { directoryEntries } from "../../base/directory.ts";
 import { ioAction } from "../../base/input-error.ts";
 import { arrayElements, joinElements, joinMembers, objectMembers } from "../../base/json.ts";
@@ -135,7 +135,7 @@ function temporaryPath(cniDir: string, containerId: string): string {
 export function removePlan(cniDir: string, containerId: string): void {
   const path = planPath(cniDir, containerId);
   ioAction("remove", path, () => {
-    removeFile(path);
+    removeFileThatIs(path);
     removeFile(temporaryPath(cniDir, containerId));
   });
 }
