@@ -38,6 +38,7 @@ import { createRuntimeConfigKeeper } from "./runtime-config.ts";
 import { DaemonServer } from "./server.ts";
 import { daemonStatus } from "./status-page.ts";
 import { openTelemetry } from "./telemetry.ts";
+import { WarmUp } from "./warm-up.ts";
 
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json";
 
@@ -179,7 +180,10 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   const { tracer, observer } = telemetry;
   const recent = new RecentRequests();
   const isOnDemand = config.idleExitSeconds !== undefined;
-  const line = new RequestLine({ admission, loggers, tracer, observer, recent, idleEnd });
+  const { socketDir } = config;
+  const warmUp = new WarmUp({ socketDir, kernels, logKeys: config.log, agents, log });
+  const onRequest = (command: string) => warmUp.requested(command);
+  const line = new RequestLine({ admission, loggers, tracer, observer, recent, idleEnd, onRequest });
   const server: DaemonServer = new DaemonServer(line, {
     handle: multus.handle,
     handleDelegate: multus.handleDelegate,
@@ -228,7 +232,7 @@ async function serve(config: DaemonConfig, configFile: string): Promise<void> {
   // Not before: a runtime that sees the file calls at once.
   runtimeConfig?.start();
   idleEnd.begin();
-  collectAfterStart();
+  void warmUp.run().then(collectAfterStart);
   // Not waited for before: a daemon whose cluster is away still serves what needs none.
   const cluster = await clusters.warm();
   if (cluster !== undefined) multus.restoreStatuses(cluster);

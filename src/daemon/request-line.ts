@@ -31,6 +31,8 @@ export interface RequestLineOptions {
   readonly recent?: RecentRequests | undefined;
   /** Ends a daemon on demand that has no requests. */
   readonly idleEnd?: IdleEnd | undefined;
+  /** Told of every request when it comes. @param command CNI_COMMAND */
+  readonly onRequest?: ((command: string) => void) | undefined;
 }
 
 /**
@@ -98,6 +100,7 @@ export class RequestLine {
     const since = performance.now();
     const { request, otherShare = "", furtherBytes = 0 } = arrived;
     const { command, args, config } = request;
+    this.#options.onRequest?.(command);
     const comeAgain = this.stopping.answerTo(command);
     if (comeAgain !== undefined) {
       this.observer?.refused(command, comeAgain.code);
