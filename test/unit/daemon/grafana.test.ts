@@ -20,6 +20,7 @@ beforeAll(async () => {
   const { observer, text } = createMetrics({ version: "1.2.3", protocol: 1 }, () => busyState);
   const report = newReport();
   report.phases.set("plan", 1);
+  report.networks.push({ name: "cbr0", ifName: "eth0", start: 0, milliseconds: 1, isNative: true });
   observer.answered(
     "ADD",
     { exitCode: 0, stdout: Buffer.of(), report, error: undefined },
