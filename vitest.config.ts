@@ -31,6 +31,7 @@ export default defineConfig({
       suite("golden", ["test/golden/**/*.test.ts"]),
       suite("e2e", ["test/e2e/**/*.test.ts"], { testTimeout: 120_000, hookTimeout: 120_000 }),
       suite("heavy", ["test/heavy/**/*.test.ts"], {
+        globalSetup: ["test/shim/support/binaries.ts"],
         testTimeout: 600_000,
         hookTimeout: 600_000,
         fileParallelism: false,

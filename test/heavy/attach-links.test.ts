@@ -5,11 +5,11 @@ import { once } from "node:events";
 import { existsSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type FrameBody, FrameType } from "../../src/agent/frames.ts";
+import { shims } from "../shim/support/binaries.ts";
+import { isRoot } from "../shim/support/links.ts";
+import { ip, ip6, leftBy, NativeNode, range, range6 } from "../shim/support/native-node.ts";
 import { Namespace } from "../support/namespace.ts";
 import { session, sessionVariable } from "../support/session.ts";
-import { shims } from "./support/binaries.ts";
-import { isRoot } from "./support/links.ts";
-import { ip, ip6, leftBy, NativeNode, range, range6 } from "./support/native-node.ts";
 
 /** A configuration of a plugin, and the link of an order that is the same. */
 interface Case {

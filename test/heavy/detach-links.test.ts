@@ -5,11 +5,11 @@ import { once } from "node:events";
 import { existsSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { FrameBody } from "../../src/agent/frames.ts";
+import { shims } from "../shim/support/binaries.ts";
+import { isRoot } from "../shim/support/links.ts";
+import { NativeNode, range } from "../shim/support/native-node.ts";
 import { Namespace } from "../support/namespace.ts";
 import { session, sessionVariable } from "../support/session.ts";
-import { shims } from "./support/binaries.ts";
-import { isRoot } from "./support/links.ts";
-import { NativeNode, range } from "./support/native-node.ts";
 
 const none = { sets: [], addresses: [], routes: [] };
 const set = { ranges: [range] };
