@@ -5,9 +5,9 @@ import { installGoProgram } from "./go-program.ts";
 
 const release = "v1.9.1";
 const module = "github.com/containernetworking/plugins/plugins";
-const plugins = ["main/bridge", "main/macvlan", "ipam/host-local", "ipam/static"];
+const plugins = ["main/bridge", "main/macvlan", "meta/tuning", "ipam/host-local", "ipam/static"];
 
-/** CNI_PATH with the plugins bridge, macvlan, host-local and static. @throws {Error} with go's message */
+/** CNI_PATH with the plugins bridge, macvlan, tuning, host-local and static. @throws {Error} with go's message */
 export async function referencePluginPath(): Promise<string> {
   const directories: string[] = [];
   for (const plugin of plugins) {
