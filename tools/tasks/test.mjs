@@ -43,6 +43,7 @@ const suites = {
       "iproute2",
       "plugins",
       "iptables",
+      "strace",
       "containerd",
       "go",
       "promtool",
