@@ -139,15 +139,19 @@ static int read_error(const struct nlmsghdr *header, struct bytes payload, struc
   return errno_of(status);
 }
 
-/* Reads one datagram from the kernel. Returns its length, or -1 with errno. */
-static ssize_t receive_datagram(int descriptor, struct buffer *buffer) {
+/* Reads one datagram from the kernel. Returns its length, or -1 with errno; EAGAIN: none came in time. */
+static ssize_t receive_datagram(int descriptor, struct buffer *buffer, int64_t until) {
   for (;;) {
+    if (clock_micros() >= until) {
+      errno = EAGAIN;
+      return -1;
+    }
     struct sockaddr_nl from = {0};
     socklen_t from_length = sizeof from;
     ssize_t length = recvfrom(descriptor, buffer->data, buffer->capacity, MSG_TRUNC, (struct sockaddr *)&from, &from_length);
     if (length < 0 && errno == EINTR) continue;
     if (length < 0) return -1;
-    /* Any process may send datagrams to this socket; only port 0 is the kernel. */
+    /* The owner of the namespace may send datagrams to this socket without end; only port 0 is the kernel. */
     if (from.nl_pid != 0) continue;
     if ((size_t)length <= buffer->capacity) return length;
     errno = EMSGSIZE;
@@ -184,14 +188,17 @@ bool rtnetlink_take_datagram(struct bytes datagram, rtnetlink_receive *receive, 
 
 int rtnetlink_wait(struct rtnetlink *rtnetlink, int64_t until, rtnetlink_receive *receive, void *context) {
   struct pollfd ready = {.fd = rtnetlink->descriptor, .events = POLLIN};
-  int count = poll(&ready, 1, clock_poll_timeout(clock_micros(), until));
+  int64_t now = clock_micros();
+  /* There may always be another event. */
+  if (now >= until) return ETIMEDOUT;
+  int count = poll(&ready, 1, clock_poll_timeout(now, until));
   if (count == 0 || (count < 0 && errno == EINTR)) return clock_micros() < until ? 0 : ETIMEDOUT;
   if (count < 0) return errno;
   struct buffer received = {0};
   struct rtnetlink_answer ignored = {0};
   buffer_reserve(&received, RECEIVE_BYTES);
-  ssize_t length = receive_datagram(rtnetlink->descriptor, &received);
-  int error = length < 0 ? errno : 0;
+  ssize_t length = receive_datagram(rtnetlink->descriptor, &received, until);
+  int error = length >= 0 ? 0 : errno == EAGAIN ? ETIMEDOUT : errno;
   if (error == 0) (void)rtnetlink_take_datagram((struct bytes){received.data, (size_t)length}, receive, context, &rtnetlink->explanation, &ignored);
   buffer_free(&received);
   return error;
@@ -216,9 +223,7 @@ int rtnetlink_ask(struct rtnetlink *rtnetlink, struct buffer *message, rtnetlink
   bool complete = false;
   int64_t until = clock_micros() + ANSWER_SECONDS * MICROS_PER_SECOND;
   while (!complete) {
-    ssize_t length = -1;
-    errno = EAGAIN;
-    if (clock_micros() < until) length = receive_datagram(rtnetlink->descriptor, &received);
+    ssize_t length = receive_datagram(rtnetlink->descriptor, &received, until);
     if (length < 0) {
       answer.error = errno == EAGAIN ? ETIMEDOUT : errno;
       break;
