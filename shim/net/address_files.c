@@ -250,14 +250,26 @@ bool address_files_take(const struct address_files *files, struct native_link *l
   return is_good;
 }
 
-bool address_files_give_back(const struct native_link *link) {
+bool address_files_give_back(const struct native_link *link, const char *container_id) {
   size_t count;
   const struct native_address *made = native_addresses(&link->made_addresses, &count);
-  bool is_done = true;
+  struct buffer owner = {0};
+  uint8_t content[CONTENT_MAX_BYTES];
+  struct bytes bytes;
+  int error = 0;
   char text[INET6_ADDRSTRLEN];
+  put_owner(&owner, container_id, link->name);
   for (size_t i = 0; i < link->taken; i++) {
     put_text(&made[i].address, text);
-    if (unlinkat(link->directory_fd, text, 0) != 0 && errno != ENOENT) is_done = false;
+    errno = 0;
+    if (read_file(link->directory_fd, text, content, &bytes)) {
+      /* Released meanwhile, and taken by another container. */
+      if (!bytes_equal(bytes, buffer_bytes(&owner))) continue;
+      (void)unlinkat(link->directory_fd, text, 0);
+    }
+    if (errno != 0 && errno != ENOENT) error = errno;
   }
-  return is_done;
+  buffer_free(&owner);
+  errno = error;
+  return error == 0;
 }

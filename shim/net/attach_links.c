@@ -337,6 +337,8 @@ static bool finish(struct attachment *work) {
 }
 
 static void undo(struct attachment *work) {
+  /* Leaves a descriptor where no more can be had. */
+  file_close(&work->netns);
   for (size_t i = 0; i < work->order->count; i++) {
     struct native_link *link = &work->order->list[i];
     struct buffer message = {0};
@@ -347,7 +349,7 @@ static void undo(struct attachment *work) {
       buffer_free(&message);
       if (error == ENODEV) error = 0;
     }
-    if (error == 0 && !address_files_give_back(link)) error = errno;
+    if (error == 0 && !address_files_give_back(link, work->container_id)) error = errno;
     if (error == 0) continue;
     work->error = "failed";
     (void)problem_say(work->problem, "; undoing %s: %s", link->name, strerror(error));
@@ -368,7 +370,7 @@ const char *native_links_attach(struct native_links *order, const char *containe
   bool is_done = check(&work, "netlink", work.host.doing, error);
   for (size_t i = 0; is_done && i < order->count; i++) is_done = check_parent(&work, &order->list[i]);
   if (is_done) {
-    work.netns = netns_enter(order->netns, problem);
+    work.netns = netns_enter_other(order->netns, problem);
     is_done = work.netns >= 0;
     if (!is_done) work.error = "netns";
   }

@@ -156,7 +156,7 @@ static int delete_links(struct rtnetlink *events, struct rtnetlink *deleting, st
 static const char *remove_links(struct removal *removal, struct buffer *problem) {
   struct rtnetlink events, deleting = {.descriptor = -1};
   const char *error_code = NULL;
-  int netns = netns_enter(removal->order->netns, problem);
+  int netns = netns_enter_other(removal->order->netns, problem);
   if (netns < 0) return "netns";
   int error = rtnetlink_open(&events, RTMGRP_LINK);
   if (error == 0) error = rtnetlink_open(&deleting, 0);

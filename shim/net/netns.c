@@ -56,6 +56,16 @@ int netns_enter(struct bytes netns, struct buffer *problem) {
   return target;
 }
 
+int netns_enter_other(struct bytes netns, struct buffer *problem) {
+  struct stat file, own;
+  int target = netns_enter(netns, problem);
+  if (target < 0 || (fstat(target, &file) == 0 && stat_own(&own) && !file_is_same(&file, &own))) return target;
+  netns_leave();
+  file_close(&target);
+  (void)problem_say(problem, "%.*s is the plugin's own network namespace", BYTES_TEXT(netns));
+  return -1;
+}
+
 void netns_leave(void) {
   if (setns(own_netns, CLONE_NEWNET) != 0) fail_errno(CNI_INTERNAL, "cannot return to the plugin's own network namespace", errno);
 }

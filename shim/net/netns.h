@@ -21,6 +21,9 @@ int netns_own(void);
 /* Enters the namespace at path `netns`, and opens it. Returns its descriptor, or -1 with the reason appended to `problem`: the process is in its own then. */
 int netns_enter(struct bytes netns, struct buffer *problem);
 
+/* The same for a namespace that must not be the process's own: what is at a path may have changed since the call began. */
+int netns_enter_other(struct bytes netns, struct buffer *problem);
+
 /* Returns to the process's own namespace. If it cannot, the process ends: a delegate started from a foreign namespace would do harm there. */
 void netns_leave(void);
 

@@ -2,12 +2,14 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type FrameBody, FrameType } from "../../src/agent/frames.ts";
 import { shims } from "../shim/support/binaries.ts";
 import { isRoot } from "../shim/support/links.ts";
 import { ip, ip6, leftBy, NativeNode, range, range6 } from "../shim/support/native-node.ts";
+import { runOrThrow } from "../support/command.ts";
 import { Namespace } from "../support/namespace.ts";
 import { session, sessionVariable } from "../support/session.ts";
 
@@ -591,6 +593,59 @@ describe.runIf(isRoot).each(shims)("links that cannot be made, $name shim", ({ b
     ).toEqual({
       error: "unsuited",
       message: expect.stringMatching(/net1 has an address that another host has/),
+    });
+    await expectNothingOf(node, pod, before);
+  });
+
+  test("give no address back that another container has taken meanwhile", async () => {
+    await using node = await NativeNode.create(binary);
+    await using pod = await Namespace.create("pod");
+    const held = node.makeNetwork("held");
+    const taken = join(node.directory(), "10.10.0.2");
+    const holder = spawn("flock", [`${held}/lock`, "sh", "-c", "echo held; cat"], {
+      env: { ...process.env, [sessionVariable]: session },
+    });
+    await once(holder.stdout, "data");
+    const answer = node.attach(pod, [second(node), second(node, { ifName: "net2", directory: held })]);
+    while (!existsSync(taken)) await new Promise(setImmediate);
+    // As host-local does when the container is removed meanwhile, and another one comes.
+    rmSync(taken);
+    writeFileSync(taken, "container2\r\neth0");
+    expect(await answer).toEqual({ error: "unsuited", message: expect.stringMatching(/cannot use .*held/) });
+    holder.stdin.end();
+    await once(holder, "close");
+    expect(readFileSync(taken, "utf8")).toBe("container2\r\neth0");
+    expect(await pod.links()).toEqual([]);
+  });
+
+  test("leave nothing where the shim may open no more files", async () => {
+    await using node = await NativeNode.create(binary);
+    await using pod = await Namespace.create("pod");
+    const before = await whatIsThere(node, pod);
+    const links = Array.from({ length: 16 }, (_, index) => second(node, { ifName: `net${index}` }));
+    const { stream, child } = await node.call(pod);
+    await runOrThrow(["prlimit", `--pid=${child.pid}`, "--nofile=16"]);
+    const body = { netns: pod.path, plugins: node.pluginFiles("bridge", "host-local"), links };
+    expect(await stream.order(FrameType.attachLinks, body)).toEqual({
+      error: "unsuited",
+      message: expect.stringMatching(/Too many open files/),
+    });
+    await expectNothingOf(node, pod, before);
+  });
+
+  test("fail where the namespace has become the shim's own", async () => {
+    await using node = await NativeNode.create(binary);
+    await using pod = await Namespace.create("pod");
+    const path = join(node.dataDir, "netns");
+    symlinkSync(pod.path, path);
+    const { stream } = await node.call(path);
+    rmSync(path);
+    symlinkSync(node.namespace.path, path);
+    const before = await whatIsThere(node, pod);
+    const body = { netns: path, plugins: node.pluginFiles("bridge", "host-local"), links: [second(node)] };
+    expect(await stream.order(FrameType.attachLinks, body)).toEqual({
+      error: "netns",
+      message: expect.stringMatching(/netns is the plugin's own network namespace/),
     });
     await expectNothingOf(node, pod, before);
   });

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { FrameBody } from "../../src/agent/frames.ts";
+import { type FrameBody, FrameType } from "../../src/agent/frames.ts";
 import { shims } from "../shim/support/binaries.ts";
 import { isRoot } from "../shim/support/links.ts";
 import { NativeNode, range } from "../shim/support/native-node.ts";
@@ -150,6 +150,22 @@ describe.runIf(isRoot).each(shims)("links that are removed, $name shim", ({ bina
       expect(addressFiles(node)).toEqual([]);
     },
   );
+
+  test("stay where the namespace has become the shim's own", async () => {
+    await using node = await NativeNode.create(binary);
+    await using pod = await Namespace.create("pod");
+    const path = `${node.dataDir}/netns`;
+    symlinkSync(pod.path, path);
+    const { stream } = await node.call(path, "DEL");
+    rmSync(path);
+    symlinkSync(node.namespace.path, path);
+    const links = [{ ifName: "m0", kind: "bridge", directory: node.directory() }];
+    expect(await stream.order(FrameType.detachLinks, { netns: path, links })).toEqual({
+      error: "netns",
+      message: expect.stringMatching(/netns is the plugin's own network namespace/),
+    });
+    expect(await names(node.namespace)).toContain("m0");
+  });
 
   test("release what names the container and the interface, or else the container alone", async () => {
     await using node = await NativeNode.create(binary);
