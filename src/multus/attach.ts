@@ -170,7 +170,7 @@ async function attachAll(
 ): Promise<{ readonly answer: Uint8Array; readonly networks: readonly AttachedNetwork[] }> {
   const { chain, netconf } = call;
   const asked = askedRoutes(planned);
-  const steps = new Steps(planned, netconf, {
+  const steps = await Steps.of(planned, netconf, {
     command: "ADD",
     runtimeOf: (attachment) => runtimeConfOf(call, attachment),
   });

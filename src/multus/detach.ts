@@ -95,7 +95,7 @@ export async function deleteAttachments(
 ): Promise<readonly CniError[]> {
   const { chain } = call;
   const errors: CniError[] = [];
-  const steps = new Steps(attachments, settings, {
+  const steps = await Steps.of(attachments, settings, {
     command: "DEL",
     runtimeOf: (attachment) => runtimeConf(call, sandbox, attachment),
   });

@@ -27,8 +27,8 @@ export interface AttachmentArguments {
 /** Capabilities of which the plugins read the arguments. Any other one is left to them. */
 export const knownCapabilities = ["mac", "ips", "ipRanges"] as const;
 
-/** Bytes of the capability arguments of an attachment: an ordinary one has some hundred. */
-const longestArguments = 64 * 1024;
+/** Bytes of the capability arguments of an attachment: an ordinary one has some hundred. They are read anew for each attachment. */
+const longestArguments = 8 * 1024;
 
 const noText: readonly string[] = [];
 const noSets: readonly AddressSet[] = [];

@@ -50,8 +50,8 @@ export interface NativeConfiguration {
   readonly cniIps: readonly string[];
 }
 
-/** Bytes of a configuration: one with as many routes as an order has room for is shorter. */
-const longestConfiguration = 64 * 1024;
+/** Bytes of a configuration: one with as many routes as an order has room for is shorter. This many take some milliseconds to read. */
+const longestConfiguration = 32 * 1024;
 const oldestVersion = "0.3.0";
 
 /** Keys that libcni's type of a configuration has; `name` and `cniVersion` are those of the network. */

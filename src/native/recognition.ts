@@ -1,5 +1,6 @@
 /** Which attachments are native: a configuration with what one attachment asks for, as the link of an order (docs/configuration.md, "Native networks", has the rules for operators). */
 
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { LinkAddress, LinkRoute, NativeLink } from "../agent/executor.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import { quoted } from "../log/quoted.ts";
@@ -21,13 +22,32 @@ export interface NativeAttachment {
 /** What was read of a network's configuration, or why it is left to its plugin. Networks are kept as long as their definitions stay the same. */
 const read = new WeakMap<NetworkConfigList, NativeConfiguration | string>();
 
+/** Bytes of a configuration from which it is read in a turn of its own: an ordinary one has a tenth. */
+const longBytes = 4 * 1024;
+
+/**
+ * Reads the configurations of a pod's networks, so that `recognize` finds them read. Each long one has a turn of the event loop: the authors of 64 networks may have written 255 routes into each,
+ * which together take half a second.
+ */
+export async function readBeforehand(lists: Iterable<NetworkConfigList>): Promise<void> {
+  for (const list of lists) {
+    if (list.bytes.length < longBytes || read.has(list)) continue;
+    await nextTurn();
+    configurationOf(list);
+  }
+}
+
+function configurationOf(list: NetworkConfigList): NativeConfiguration | string {
+  const known = read.get(list);
+  if (known !== undefined) return known;
+  const configuration = reasonOr(() => readConfiguration(list));
+  read.set(list, configuration);
+  return configuration;
+}
+
 /** @returns a text: why its plugins have to be run */
 export function recognize(list: NetworkConfigList, runtime: RuntimeConf): NativeAttachment | string {
-  let configuration = read.get(list);
-  if (configuration === undefined) {
-    configuration = reasonOr(() => readConfiguration(list));
-    read.set(list, configuration);
-  }
+  const configuration = configurationOf(list);
   if (typeof configuration === "string") return configuration;
   const known = configuration;
   return reasonOr(() => attachmentOf(known, runtime));

@@ -2,6 +2,7 @@
 
 import type { RuntimeConf } from "../../cni/types.ts";
 import { whyExecuted } from "../../native/native-networks.ts";
+import { readBeforehand } from "../../native/recognition.ts";
 import type { Netconf } from "../input/netconf.ts";
 import { mostOf, type Step, schedule } from "../plan/schedule.ts";
 import type { Attachment } from "./attachment.ts";
@@ -27,7 +28,16 @@ export class Steps<One extends Attachment> {
   #left: Step<One>[];
 
   /** @param attachments in the order of the plan */
-  constructor(attachments: readonly One[], settings: StepSettings, options: StepOptions<One>) {
+  static async of<One extends Attachment>(
+    attachments: readonly One[],
+    settings: StepSettings,
+    options: StepOptions<One>,
+  ): Promise<Steps<One>> {
+    if (settings.nativeNetworks !== "off") await readBeforehand(attachments.map(({ network }) => network));
+    return new Steps(attachments, settings, options);
+  }
+
+  private constructor(attachments: readonly One[], settings: StepSettings, options: StepOptions<One>) {
     this.#settings = settings;
     this.#options = options;
     const { nativeNetworks } = settings;

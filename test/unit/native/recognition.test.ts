@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { whyExecuted } from "../../../src/native/native-networks.ts";
+import { readBeforehand } from "../../../src/native/recognition.ts";
 import {
   attachment,
   bridge,
@@ -489,7 +490,7 @@ describe("arguments", () => {
       'key "runtimeConfig.ipRanges[0][0].Gateway" must be written "gateway"',
     ],
     ["[]", "the capability arguments are no object"],
-    [`{"mac":"${"0".repeat(65_536)}"}`, "the capability arguments have more than 65536 bytes"],
+    [`{"mac":"${"0".repeat(8_192)}"}`, "the capability arguments have more than 8192 bytes"],
   ])("capability arguments %s are left to the plugin", (text, reason) => {
     const capabilities = { mac: true, ips: true, ipRanges: true };
     expect(linkOf(macvlan({ capabilities, ...hostLocal() }), withCapabilities(text))).toBe(reason);
@@ -546,7 +547,7 @@ describe("a network as a whole", () => {
     ],
     [
       `{"cniVersion":"1.0.0","name":"n","type":"bridge"${" ".repeat(65_536)}}`,
-      "the configuration has more than 65536 bytes",
+      "the configuration has more than 32768 bytes",
     ],
   ])("%s is left to its plugins", (text, reason) => {
     expect(linkOf(text)).toBe(reason);
@@ -561,5 +562,28 @@ describe("a network as a whole", () => {
 
   it("that is native has no reason", () => {
     expect(whyExecuted(network(bridge()), attachment)).toBeUndefined();
+  });
+});
+
+describe("many routes", () => {
+  it("of many networks do not hold the event loop: each long configuration has a turn of its own", async () => {
+    const routes = Array.from({ length: 255 }, (_, index) => ({ dst: `10.${index}.0.0/16` }));
+    const lists = Array.from({ length: 16 }, () =>
+      network(bridge(hostLocal({ subnet: "10.1.0.0/16", routes }))),
+    );
+    let turns = 0;
+    const count = () => {
+      turns += 1;
+      turning = setImmediate(count);
+    };
+    let turning = setImmediate(count);
+    await readBeforehand(lists);
+    expect(turns).toBeGreaterThanOrEqual(lists.length);
+    turns = 0;
+    // They are known now.
+    await readBeforehand(lists);
+    clearImmediate(turning);
+    expect(turns).toBe(0);
+    expect(lists.map((list) => whyExecuted(list, attachment))).toEqual(lists.map(() => undefined));
   });
 });
