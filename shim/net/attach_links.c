@@ -88,9 +88,10 @@ static bool make_link(struct attachment *work, struct native_link *link) {
     error = link->is_bridge ? link_make_veth(&work->inside, link, name, netns_own())
                             : link_make_macvlan(&work->host, link, is_temporary ? name : link->name, work->netns);
     if (error == EEXIST && is_there(work, link)) return false;
-    if (error != 0) continue;
-    memcpy(link->made_name, is_temporary ? name : link->name, sizeof name);
+    if (error == EEXIST) continue;
+    /* After another error it may be there, too, where the kernel's answer was lost. */
     if (link->is_bridge) memcpy(link->host_name, name, sizeof name);
+    if (error == 0) memcpy(link->made_name, is_temporary ? name : link->name, sizeof name);
   }
   if (!check(work, link->name, "making it", error) ||
       !check(work, link->name, "looking for it", link_details_find(&work->inside, link->made_name, &made))) {
@@ -336,19 +337,23 @@ static bool finish(struct attachment *work) {
   return true;
 }
 
+/* Of a veth the end on the host, which the namespace's owner can neither rename nor move; the other one goes with it. 0 or an errno. */
+static int remove_link(struct attachment *work, const struct native_link *link) {
+  const char *name = link->is_bridge ? link->host_name : link->made_name;
+  struct buffer message = {0};
+  if (name[0] == '\0') return 0;
+  link_begin_deletion(&message, link->is_bridge ? 0 : link->index, name);
+  int error = rtnetlink_ask(link->is_bridge ? &work->host : &work->inside, &message, NULL, NULL);
+  buffer_free(&message);
+  return error == ENODEV ? 0 : error;
+}
+
 static void undo(struct attachment *work) {
   /* Leaves a descriptor where no more can be had. */
   file_close(&work->netns);
   for (size_t i = 0; i < work->order->count; i++) {
     struct native_link *link = &work->order->list[i];
-    struct buffer message = {0};
-    int error = 0;
-    if (link->made_name[0] != '\0') {
-      link_begin_deletion(&message, link->index, link->made_name);
-      error = rtnetlink_ask(&work->inside, &message, NULL, NULL);
-      buffer_free(&message);
-      if (error == ENODEV) error = 0;
-    }
+    int error = remove_link(work, link);
     if (error == 0 && !address_files_give_back(link, work->container_id)) error = errno;
     if (error == 0) continue;
     work->error = "failed";

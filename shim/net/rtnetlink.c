@@ -20,14 +20,16 @@ enum {
   ANSWER_SECONDS = 5,
 };
 
-/* A time limit for answers, and the kernel's error messages. 0 or an errno. */
+/* A time limit for answers, and the kernel's error messages. Connected to the kernel, the socket takes nothing that another process sends to it, which
+ * could fill it until answers are lost. 0 or an errno. */
 static int prepare(int descriptor) {
+  struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
   struct timeval patience = {.tv_sec = ANSWER_SECONDS};
   int on = 1;
   if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) return errno;
   /* Kernels before 4.12 lack NETLINK_EXT_ACK and send only the errno. */
   if (setsockopt(descriptor, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on) != 0 && errno != ENOPROTOOPT) return errno;
-  return 0;
+  return connect(descriptor, (struct sockaddr *)&kernel, sizeof kernel) == 0 ? 0 : errno;
 }
 
 const char *rtnetlink_do(struct bytes netns, const char *about, struct bytes if_name, rtnetlink_work *work, void *context, struct buffer *problem) {
@@ -52,8 +54,8 @@ int rtnetlink_open(struct rtnetlink *rtnetlink, uint32_t groups) {
   *rtnetlink = (struct rtnetlink){.doing = "preparing a netlink socket"};
   rtnetlink->descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   if (rtnetlink->descriptor < 0) return errno;
-  int error = prepare(rtnetlink->descriptor);
-  return error == 0 && groups != 0 && bind(rtnetlink->descriptor, (struct sockaddr *)&own, sizeof own) != 0 ? errno : error;
+  if (groups != 0 && bind(rtnetlink->descriptor, (struct sockaddr *)&own, sizeof own) != 0) return errno;
+  return prepare(rtnetlink->descriptor);
 }
 
 void rtnetlink_close(struct rtnetlink *rtnetlink) {
@@ -151,7 +153,7 @@ static ssize_t receive_datagram(int descriptor, struct buffer *buffer, int64_t u
     ssize_t length = recvfrom(descriptor, buffer->data, buffer->capacity, MSG_TRUNC, (struct sockaddr *)&from, &from_length);
     if (length < 0 && errno == EINTR) continue;
     if (length < 0) return -1;
-    /* The owner of the namespace may send datagrams to this socket without end; only port 0 is the kernel. */
+    /* The owner of the namespace may send events to its groups without end; only port 0 is the kernel. */
     if (from.nl_pid != 0) continue;
     if ((size_t)length <= buffer->capacity) return length;
     errno = EMSGSIZE;

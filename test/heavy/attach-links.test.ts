@@ -286,6 +286,24 @@ describe.runIf(isRoot).each(shims)("links that are made, $name shim", ({ binary 
     expect(Object.keys(node.files())).toEqual(["last_reserved_ip.0", "lock"]);
   });
 
+  test("are made although the namespace's owner sends to the shim's socket without end", async () => {
+    await using node = await NativeNode.create(binary);
+    await using pod = await Namespace.create("pod");
+    const program = join(node.dataDir, "netlink-flood");
+    await runOrThrow(["cc", "-O1", "-o", program, join(import.meta.dirname, "support/netlink-flood.c")]);
+    const links = [second(node), second(node, { ...macvlan, ifName: "net2" })];
+    const { stream, child } = await node.call(pod);
+    const [command = "", ...words] = pod.enter(program, String(child.pid));
+    const flood = spawn(command, words, { env: { ...process.env, [sessionVariable]: session } });
+    await once(flood.stdout, "data");
+    const plugins = node.pluginFiles("bridge", "macvlan", "host-local");
+    const answer = await stream.order(FrameType.attachLinks, { netns: pod.path, plugins, links });
+    flood.kill("SIGKILL");
+    await once(flood, "close");
+    expect(answer).not.toHaveProperty("error");
+    expect((await pod.links()).map(({ ifname }) => ifname)).toEqual(["net1", "net2"]);
+  });
+
   test("get the addresses that host-local gives, and none of its gateways, whatever was released", async () => {
     await using node = await NativeNode.create(binary);
     await using pod = await Namespace.create("pod");
