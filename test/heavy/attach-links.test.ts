@@ -469,8 +469,8 @@ const obstacles: readonly Obstacle[] = [
   },
   {
     about: "a symbolic link in the directory's path",
-    prepare: (node) => symlinkSync(node.dataDir, `${node.dataDir}/link`),
-    link: (node) => second(node, { directory: `${node.dataDir}/link/n` }),
+    prepare: (node) => symlinkSync(node.dataDir, `${node.plugins}/link`),
+    link: (node) => second(node, { directory: `${node.plugins}/link/n` }),
     says: /cannot use .*: Not a directory/,
   },
   {
