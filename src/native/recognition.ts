@@ -37,6 +37,11 @@ export async function readBeforehand(lists: Iterable<NetworkConfigList>): Promis
   }
 }
 
+/** Is the network native as far as its configuration goes, whatever an attachment asks for? */
+export function isNativeConfiguration(list: NetworkConfigList): boolean {
+  return typeof configurationOf(list) !== "string";
+}
+
 function configurationOf(list: NetworkConfigList): NativeConfiguration | string {
   const known = read.get(list);
   if (known !== undefined) return known;

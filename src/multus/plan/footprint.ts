@@ -70,6 +70,11 @@ function keys(names: string): ReadonlySet<string> {
 /** A configuration that cannot be read as it has to be. */
 class Unreadable extends Error {}
 
+/** Is a network's configuration too long to be read for its footprint, whatever its attachment asks for? */
+export function isTooLong({ plugins }: NetworkConfigList): boolean {
+  return plugins.reduce((sum, { bytes }) => sum + bytes.length, 0) > longestRead;
+}
+
 /** @param network as its plugins get it @param runtime of the attachment */
 export function footprintOf(network: NetworkConfigList, runtime: RuntimeConf): Footprint {
   const print = new Reading(network.name, runtime.ifName);

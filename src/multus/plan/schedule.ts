@@ -6,7 +6,7 @@ import type { NetworkConfigList, RuntimeConf } from "../../cni/types.ts";
 import { quoted } from "../../log/quoted.ts";
 import type { AttachmentRequest } from "../input/selection.ts";
 import { isClusterNetwork } from "./delegate.ts";
-import { type Footprint, footprintOf } from "./footprint.ts";
+import { type Footprint, footprintOf, isTooLong } from "./footprint.ts";
 
 /** How many networks' plugins run at once, at most; `auto`: as many as their configurations and the processors allow. */
 export type AttachConcurrency = number | "auto";
@@ -94,6 +94,8 @@ function sharedFootprint<Attachment extends ScheduledAttachment>(
 ): Footprint | undefined {
   if (attachConcurrency === 1) return undefined;
   if (attachment.place === undefined || isClusterNetwork(attachment.place)) return undefined;
+  // Before its parameters, for which a DEL reads the whole cache entry.
+  if (isTooLong(attachment.network)) return undefined;
   const runtime = runtimeOf(attachment);
   if (runtime === undefined) return undefined;
   const footprint = footprintOf(attachment.network, runtime);

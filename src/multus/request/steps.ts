@@ -2,7 +2,7 @@
 
 import type { RuntimeConf } from "../../cni/types.ts";
 import { whyExecuted } from "../../native/native-networks.ts";
-import { readBeforehand } from "../../native/recognition.ts";
+import { isNativeConfiguration, readBeforehand } from "../../native/recognition.ts";
 import type { Netconf } from "../input/netconf.ts";
 import { mostOf, type Step, schedule } from "../plan/schedule.ts";
 import type { Attachment } from "./attachment.ts";
@@ -42,7 +42,10 @@ export class Steps<One extends Attachment> {
     this.#options = options;
     const { nativeNetworks } = settings;
     this.#left = this.#schedule(attachments, (attachment) => {
-      const runtime = nativeNetworks === "off" || attachment.isGuessed ? undefined : this.#known(attachment);
+      // Before its parameters, for which a DEL reads the whole cache entry.
+      const mayBeNative =
+        nativeNetworks !== "off" && !attachment.isGuessed && isNativeConfiguration(attachment.network);
+      const runtime = mayBeNative ? this.#known(attachment) : undefined;
       return runtime !== undefined && whyExecuted(attachment.network, runtime) === undefined;
     });
   }

@@ -97,6 +97,18 @@ describe("steps", () => {
     expect(stepsOf(plan(), 1, { runtimeOf })).toEqual(["net0", "net1", "net2", "net3"]);
   });
 
+  test("the parameters of one whose configuration is too long are not asked for: a DEL would read its cache entry", () => {
+    const long = attachment(2, macvlan(2, { note: "x".repeat(4_096) }));
+    const asked: string[] = [];
+    const runtimeOf = ({ ifName, runtime }: Scheduled) => {
+      asked.push(ifName);
+      return runtime;
+    };
+    const attachments = plan().with(2, long);
+    expect(stepsOf(attachments, 4, { runtimeOf })).toEqual(["net0", "net1", "net2", "net3"]);
+    expect(asked).toEqual(["net1", "net3"]);
+  });
+
   test("only neighbours are put together: the order of what is between them is the plan's", () => {
     const [first, second, , last] = plan();
     const unknown = attachment(2, { type: "sriov" });
