@@ -290,7 +290,13 @@ describe.runIf(isRoot).each(shims)("links that are made, $name shim", ({ binary 
     await using node = await NativeNode.create(binary);
     await using pod = await Namespace.create("pod");
     const program = join(node.dataDir, "netlink-flood");
-    await runOrThrow(["cc", "-O1", "-o", program, join(import.meta.dirname, "support/netlink-flood.c")]);
+    await runOrThrow([
+      "cc",
+      "-O1",
+      "-o",
+      program,
+      join(import.meta.dirname, "../shim/support/netlink-flood.c"),
+    ]);
     const links = [second(node), second(node, { ...macvlan, ifName: "net2" })];
     const { stream, child } = await node.call(pod);
     const [command = "", ...words] = pod.enter(program, String(child.pid));
