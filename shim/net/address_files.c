@@ -16,6 +16,8 @@
 
 enum {
   LOCK_STEP_MS = 2,
+  /* For the lock, when an order is undone. */
+  RESTORE_PATIENCE = MICROS_PER_SECOND,
   /* A directory of more files is not read. */
   FILES_MAX = 65536,
   /* Longer files are no address files. */
@@ -207,9 +209,12 @@ static bool take_of_set(int directory, struct native_link *link, size_t set, str
   char last_name[32], text[INET6_ADDRSTRLEN] = "";
   uint8_t content[CONTENT_MAX_BYTES];
   struct bytes bytes;
-  struct ip_address last = *requested;
+  struct ip_address last = {0};
   (void)snprintf(last_name, sizeof last_name, "last_reserved_ip.%zu", set);
-  bool has_last = requested->length > 0 || (read_file(directory, last_name, content, &bytes) && ip_address_read(bytes, &last));
+  if (!read_file(directory, last_name, content, &bytes) || !ip_address_read(bytes, &last)) last.length = 0;
+  struct ip_address former = last;
+  if (requested->length > 0) last = *requested;
+  bool has_last = last.length > 0;
   for (size_t i = 0; has_last && cursor.at.length == 0 && i < cursor.count; i++) {
     if (!holds(&cursor.ranges[i], &last)) continue;
     cursor.range = i;
@@ -229,7 +234,7 @@ static bool take_of_set(int directory, struct native_link *link, size_t set, str
   file_close(&unnamed);
   if (error != 0) return problem_say(problem, "no address of range set %zu can be taken (last tried: %s): %s", set, text, strerror(error));
   const struct native_range *range = &cursor.ranges[cursor.range];
-  struct native_address made = {.address = cursor.at, .gateway = range->gateway, .prefix = range->prefix};
+  struct native_address made = {.address = cursor.at, .gateway = range->gateway, .prefix = range->prefix, .former_last = former};
   buffer_append(&link->made_addresses, &made, sizeof made);
   link->taken++;
   error = put_last(directory, last_name, text);
@@ -248,6 +253,32 @@ bool address_files_take(const struct address_files *files, struct native_link *l
   }
   buffer_free(&owner);
   return is_good;
+}
+
+/* Writes once more which address was given last before those of the link, where nobody has given one since. What is not done here costs others some addresses
+ * that are passed over. */
+static void restore_last(const struct native_link *link) {
+  size_t count;
+  const struct native_address *made = native_addresses(&link->made_addresses, &count);
+  uint8_t content[CONTENT_MAX_BYTES];
+  struct bytes bytes;
+  struct ip_address last;
+  char name[48], text[INET6_ADDRSTRLEN];
+  struct address_files files = {.directory = link->directory_fd, .lock = -1};
+  if (link->taken > 0) files.lock = openat(files.directory, "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  bool is_locked = files.lock >= 0 && address_files_lock(&files, clock_micros() + RESTORE_PATIENCE);
+  for (size_t i = 0; is_locked && i < link->taken; i++) {
+    (void)snprintf(name, sizeof name, "last_reserved_ip.%zu", i);
+    bool is_ours = read_file(files.directory, name, content, &bytes) && ip_address_read(bytes, &last) && ip_equal(&last, &made[i].address);
+    if (!is_ours) continue;
+    put_text(&made[i].former_last, text);
+    if (made[i].former_last.length == 0) {
+      (void)unlinkat(files.directory, name, 0);
+    } else {
+      (void)put_last(files.directory, name, text);
+    }
+  }
+  file_close(&files.lock);
 }
 
 bool address_files_give_back(const struct native_link *link, const char *container_id) {
@@ -270,6 +301,7 @@ bool address_files_give_back(const struct native_link *link, const char *contain
     if (errno != 0 && errno != ENOENT) error = errno;
   }
   buffer_free(&owner);
+  restore_last(link);
   errno = error;
   return error == 0;
 }

@@ -19,7 +19,8 @@ void address_files_close(struct address_files *files);
 /* Takes an address of each range set of the link, and appends it to its made addresses. The lock is held. False: `problem` says why. */
 bool address_files_take(const struct address_files *files, struct native_link *link, const char *container_id, struct buffer *problem);
 
-/* Removes the files of the addresses that were taken for the link, as far as they are still the container's. False, with errno. */
+/* Removes the files of the addresses that were taken for the link, as far as they are still the container's, and has host-local begin where it would have begun; the last
+ * link comes first. False, with errno. */
 bool address_files_give_back(const struct native_link *link, const char *container_id);
 
 /* Removes all files of the container's interface, as host-local does. The lock is held. False, with errno. */

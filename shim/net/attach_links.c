@@ -351,7 +351,7 @@ static int remove_link(struct attachment *work, const struct native_link *link) 
 static void undo(struct attachment *work) {
   /* Leaves a descriptor where no more can be had. */
   file_close(&work->netns);
-  for (size_t i = 0; i < work->order->count; i++) {
+  for (size_t i = work->order->count; i-- > 0;) {
     struct native_link *link = &work->order->list[i];
     int error = remove_link(work, link);
     if (error == 0 && !address_files_give_back(link, work->container_id)) error = errno;

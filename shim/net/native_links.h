@@ -32,6 +32,8 @@ struct native_address {
   struct ip_address address;
   struct ip_address gateway;
   uint8_t prefix;
+  /* What was given last in its range set before it; length 0: nothing. */
+  struct ip_address former_last;
   /* The bridge has the gateway. */
   bool has_gateway;
 };

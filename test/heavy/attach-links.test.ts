@@ -538,7 +538,7 @@ const obstacles: readonly Obstacle[] = [
 ];
 
 describe.runIf(isRoot).each(shims)("links that cannot be made, $name shim", ({ binary }) => {
-  /** Nothing of an order is left but the addresses that host-local begins behind. */
+  /** Nothing of an order is left. */
   async function expectNothingOf(node: NativeNode, pod: Namespace, before: unknown): Promise<void> {
     expect(await whatIsThere(node, pod)).toEqual(before);
   }
@@ -549,9 +549,7 @@ describe.runIf(isRoot).each(shims)("links that cannot be made, $name shim", ({ b
       pod: names(await pod.links()),
       routes: await pod.routes(),
       node: names(await node.namespace.links()),
-      files: readdirSync(node.dataDir, { recursive: true, encoding: "utf8" })
-        .filter((name) => !/last_reserved_ip/.test(name))
-        .sort(),
+      files: readdirSync(node.dataDir, { recursive: true, encoding: "utf8" }).sort(),
     };
   }
 
@@ -568,6 +566,22 @@ describe.runIf(isRoot).each(shims)("links that cannot be made, $name shim", ({ b
       expect(existsSync("/etc/planted")).toBe(false);
     },
   );
+
+  test("have host-local begin where it would have begun", async () => {
+    await using node = await NativeNode.create(binary);
+    await using pod = await Namespace.create("pod");
+    const last = () => node.files()["last_reserved_ip.0"];
+    writeFileSync(`${node.directory()}/last_reserved_ip.0`, "10.10.0.70", { mode: 0o600 });
+    const links = [
+      second(node),
+      second(node, { ifName: "net2", sets: [{ ...set4, requested: ip("10.10.0.9") }] }),
+      second(node, { ifName: "net3", parent: "br0", mac: Buffer.from("010000000001", "hex") }),
+    ];
+    expect(await node.attach(pod, links)).toMatchObject({ error: "unsuited" });
+    expect(last()).toBe("600 10.10.0.70");
+    expect(await node.attach(pod, links.slice(0, 2))).not.toHaveProperty("error");
+    expect(last()).toBe("600 10.10.0.9");
+  });
 
   test("are left to the plugins where one's file is another one, or is gone", async () => {
     await using node = await NativeNode.create(binary);
