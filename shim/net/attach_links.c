@@ -303,6 +303,54 @@ static bool check_gateways(struct attachment *work) {
   return true;
 }
 
+/* Marks the gateways of ranges and static addresses that bridges have. */
+static void take_planned_gateway(const struct nlmsghdr *header, struct bytes payload, void *context) {
+  struct native_links *order = context;
+  struct ifaddrmsg fixed;
+  struct bytes content;
+  struct ip_address own;
+  if (header->nlmsg_type != RTM_NEWADDR || payload.length < sizeof fixed) return;
+  memcpy(&fixed, payload.data, sizeof fixed);
+  bytes_skip(&payload, sizeof fixed);
+  if (!rtnetlink_find_attribute(payload, IFA_ADDRESS, &content) || !ip_address_take(fixed.ifa_family, content, &own)) return;
+  for (size_t i = 0; i < order->count; i++) {
+    size_t ranges, addresses;
+    struct native_range *range = native_ranges(&order->list[i], &ranges);
+    struct native_address *address = native_addresses(&order->list[i].addresses, &addresses);
+    if (order->list[i].parent_index != fixed.ifa_index) continue;
+    for (size_t j = 0; j < ranges; j++) {
+      if (range[j].prefix == fixed.ifa_prefixlen && memcmp(&range[j].gateway, &own, sizeof own) == 0) range[j].has_gateway = true;
+    }
+    for (size_t j = 0; j < addresses; j++) {
+      if (address[j].prefix == fixed.ifa_prefixlen && memcmp(&address[j].gateway, &own, sizeof own) == 0) address[j].has_gateway = true;
+    }
+  }
+}
+
+/* Has each bridge that is a gateway an address for each range set and static address? Before it gets a port: one that is taken away again leaves a bridge
+ * to which no plugin has given an address yet without a MAC, and then the plugin cannot give it one either. */
+static bool check_planned_gateways(struct attachment *work) {
+  bool is_gateway = false;
+  for (size_t i = 0; i < work->order->count; i++) is_gateway = is_gateway || work->order->list[i].is_gateway;
+  if (!is_gateway) return true;
+  if (!check(work, "bridges", "looking for their addresses", dump_addresses(&work->host, AF_UNSPEC, take_planned_gateway, work->order))) return false;
+  for (size_t i = 0; i < work->order->count; i++) {
+    const struct native_link *link = &work->order->list[i];
+    size_t ranges, addresses;
+    const struct native_range *range = native_ranges(link, &ranges);
+    const struct native_address *address = native_addresses(&link->addresses, &addresses);
+    bool has_all = true;
+    for (size_t set = 0; set < link->set_count; set++) {
+      bool has_one = false;
+      for (size_t j = 0; j < ranges; j++) has_one = has_one || (range[j].set == set && range[j].has_gateway);
+      has_all = has_all && has_one;
+    }
+    for (size_t j = 0; j < addresses; j++) has_all = has_all && address[j].has_gateway;
+    if (link->is_gateway && !has_all) return refuse(work, link->parent, "does not have the address of a gateway");
+  }
+  return true;
+}
+
 /* Waits until the bridge's port works. */
 static bool wait_for_port(struct attachment *work, struct native_link *link) {
   struct link_details port;
@@ -374,6 +422,7 @@ const char *native_links_attach(struct native_links *order, const char *containe
   int error = rtnetlink_open(&work.host, 0);
   bool is_done = check(&work, "netlink", work.host.doing, error);
   for (size_t i = 0; is_done && i < order->count; i++) is_done = check_parent(&work, &order->list[i]);
+  is_done = is_done && check_planned_gateways(&work);
   if (is_done) {
     work.netns = netns_enter_other(order->netns, problem);
     is_done = work.netns >= 0;

@@ -26,6 +26,8 @@ struct native_range {
   struct ip_address last;
   struct ip_address gateway;
   uint8_t prefix;
+  /* The bridge has the gateway. */
+  bool has_gateway;
 };
 
 struct native_address {

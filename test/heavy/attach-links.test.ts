@@ -567,6 +567,16 @@ describe.runIf(isRoot).each(shims)("links that cannot be made, $name shim", ({ b
     },
   );
 
+  // A bridge whose only port is taken away has no MAC address, and the bridge plugin cannot give it an address then.
+  test("leave a bridge without a gateway's address as it is", async () => {
+    await using node = await NativeNode.create(binary);
+    await using pod = await Namespace.create("pod");
+    await node.namespace.ip("addr", "flush", "dev", "br0");
+    const before = (await node.namespace.link("br0")).address;
+    expect(await node.attach(pod, [second(node, { isGateway: true })])).toMatchObject({ error: "unsuited" });
+    expect((await node.namespace.link("br0")).address).toBe(before);
+  });
+
   test("have host-local begin where it would have begun", async () => {
     await using node = await NativeNode.create(binary);
     await using pod = await Namespace.create("pod");
