@@ -266,6 +266,13 @@ static bool make_inside(struct attachment *work) {
   return true;
 }
 
+/* Have two addresses the same first bits? */
+static bool overlap(const struct ip_address *a, const struct ip_address *b, size_t bits) {
+  size_t bytes = bits / 8;
+  uint8_t mask = (uint8_t)(0xff00 >> bits % 8);
+  return memcmp(a->bytes, b->bytes, bytes) == 0 && (mask == 0 || ((a->bytes[bytes] ^ b->bytes[bytes]) & mask) == 0);
+}
+
 /* Marks the gateways that bridges have. */
 static void take_gateway(const struct nlmsghdr *header, struct bytes payload, void *context) {
   struct native_links *order = context;
@@ -280,7 +287,14 @@ static void take_gateway(const struct nlmsghdr *header, struct bytes payload, vo
     size_t count;
     struct native_address *made = native_addresses(&order->list[i].made_addresses, &count);
     for (size_t j = 0; order->list[i].parent_index == fixed.ifa_index && j < count; j++) {
-      if (made[j].prefix == fixed.ifa_prefixlen && memcmp(&made[j].gateway, &own, sizeof own) == 0) made[j].has_gateway = true;
+      struct native_address *address = &made[j];
+      uint8_t shorter = address->prefix < fixed.ifa_prefixlen ? address->prefix : fixed.ifa_prefixlen;
+      if (address->gateway.family != own.family) continue;
+      if (address->prefix == fixed.ifa_prefixlen && memcmp(&address->gateway, &own, sizeof own) == 0) {
+        address->has_gateway = !address->has_other;
+      } else if (own.family == AF_INET || overlap(&address->gateway, &own, shorter)) {
+        address->has_other = true;
+      }
     }
   }
 }

@@ -38,6 +38,8 @@ struct native_address {
   struct ip_address former_last;
   /* The bridge has the gateway. */
   bool has_gateway;
+  /* Before it the bridge has an address beside which the plugin refuses to have it: any other one of IPv4, one that overlaps of IPv6. */
+  bool has_other;
 };
 
 struct native_route {

@@ -414,6 +414,15 @@ const obstacles: readonly Obstacle[] = [
     says: /br0 does not have the address of a gateway/,
   },
   {
+    about: "a bridge with another address before the gateway's",
+    prepare: async ({ namespace }) => {
+      await namespace.ip("addr", "del", "10.10.0.1/24", "dev", "br0");
+      for (const address of ["10.9.0.1/24", "10.10.0.1/24"])
+        await namespace.ip("addr", "add", address, "dev", "br0");
+    },
+    says: /br0 does not have the address of a gateway/,
+  },
+  {
     about: "a node that does not forward",
     prepare: (node) => node.set("net.ipv4.ip_forward=0"),
     says: /the node does not forward/,
