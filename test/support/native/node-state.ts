@@ -5,6 +5,7 @@
 
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Namespace } from "../namespace.ts";
 import type { NodeShell } from "./node-shell.ts";
 
@@ -206,6 +207,30 @@ const kindOf = (link: Json) => (isObject(link.linkinfo) ? link.linkinfo.info_kin
 const followsLater = (link: Json) =>
   kindOf(link) === "bridge" || /^(?:uplink|wire)\d$/.test(String(link.ifname));
 
+/**
+ * Looks until no veth of the pod waits for the carrier that its other end gives: the kernel tells the link of it some time later (linkwatch), and no plugin waits for that end.
+ * After 30 s it is as it is.
+ */
+async function lookAtCarriers(
+  shell: NodeShell,
+  pod: Namespace | undefined,
+  depth: Depth,
+): Promise<{ readonly host: Raw; readonly inPod: Raw | undefined }> {
+  for (const deadline = performance.now() + 30_000; ; await sleep(10)) {
+    const [first = "", second = ""] = (await shell.look(script(pod, depth))).split("\n#\n");
+    const host = parse(first);
+    const inPod = pod === undefined ? undefined : parse(second);
+    const isUp = (link: Json | undefined) => Array.isArray(link?.flags) && link.flags.includes("UP");
+    const waits = (link: Json) =>
+      kindOf(link) === "veth" &&
+      link.link_netnsid !== undefined &&
+      isUp(link) &&
+      link.operstate !== "UP" &&
+      isUp(host.links.find(({ ifindex }) => ifindex === link.link_index));
+    if (!inPod?.links.some(waits) || performance.now() > deadline) return { host, inPod };
+  }
+}
+
 /** Gives random values names that are the same on both nodes; for the steps of one case, in their order. */
 export class Normalizer {
   readonly #macs = new Map<string, string>();
@@ -338,9 +363,7 @@ export class Normalizer {
     pod: Namespace | undefined,
     depth: Depth,
   ): Promise<NodeState & { readonly nodeLinks: readonly string[] }> {
-    const [first = "", second = ""] = (await shell.look(script(pod, depth))).split("\n#\n");
-    const host = parse(first);
-    const inPod = pod === undefined ? undefined : parse(second);
+    const { host, inPod } = await lookAtCarriers(shell, pod, depth);
     // A veth is named after its other end.
     const podNames = new Map(inPod?.links.map((link) => [link.ifindex, String(link.ifname)]));
     for (const link of host.links) {
