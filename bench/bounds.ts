@@ -13,7 +13,7 @@ export interface Bound {
   readonly why: string;
 }
 
-const notYet = "The value of before it was made, with a margin; to be `aim` when it is there.";
+const notYet = "What a quiet machine of two processors gave, with a margin; `aim` is where it is to get.";
 
 export const bounds = {
   kernel: {
@@ -88,75 +88,74 @@ export const bounds = {
   },
 
   nativeOne: {
-    most: 1.9,
+    most: 0.95,
     in: "share",
     aim: 0.25,
     why: `ADD with a bridge, of the plugins executed in order; aim after that: 0.15. ${notYet}`,
   },
   nativeFour: {
-    most: 1.4,
+    most: 0.32,
     in: "share",
     aim: 0.1,
     why: `ADD with a bridge and three macvlan, of the plugins executed in order; aim after that: 0.05. ${notYet}`,
   },
   nativeEight: {
-    most: 1.4,
+    most: 0.25,
     in: "share",
     aim: 0.06,
     why: `ADD with a bridge and seven macvlan, of the plugins executed in order. ${notYet}`,
   },
   nativeDel: {
-    most: 1.4,
+    most: 0.2,
     in: "share",
     aim: 0.12,
     why: `DEL of four and eight networks, of the plugins executed in reverse order: the kernel's grace periods once for all links, and not waited for. ${notYet}`,
   },
   nativeCpu: {
-    most: 2.3,
+    most: 0.35,
     in: "share",
     aim: 0.15,
     why: `CPU of shim, daemon and all that is started, per ADD of four networks, of the plugins' own: speed that is bought with processors is none. ${notYet}`,
   },
   nativeProcesses: {
-    most: 70,
+    most: 3,
     in: "processes",
     aim: 1,
     why: `Processes and threads of an ADD of four networks: the shim alone, where no plugin is executed. ${notYet}`,
   },
   inOrder: {
-    most: 25,
+    most: 16,
     in: "units",
     aim: 1.5,
     why: `Four real networks executed in order, over the plugins alone: checks, plans and files of one network are to happen while the next one's plugin runs. ${notYet}`,
   },
   atOnce: {
-    most: 1.15,
+    most: 1,
     in: "share",
     aim: 0.85,
     why: `The same with attachConcurrency "auto", of in order, on two processors. ${notYet}`,
   },
 
   podStart: {
-    most: 2.2,
+    most: 1.25,
     in: "share",
     aim: 0.95,
     why: `RunPodSandbox of a pod with four native networks, of that of a pod with the bridge alone and without multus. ${notYet}`,
   },
   podStop: {
-    most: 3.5,
+    most: 0.95,
     in: "share",
-    aim: 0.95,
-    why: `StopPodSandbox likewise. ${notYet}`,
+    why: "StopPodSandbox of the same pods: a runtime waits for it before the addresses are free for others.",
   },
   crowd: {
-    most: 2.5,
+    most: 1.3,
     in: "share",
     aim: 0.9,
     why: `60 pods with four native networks at once, until all sandboxes run, of 60 with the bridge alone and without multus. ${notYet}`,
   },
 
   herd: {
-    most: 1.3,
+    most: 0.3,
     in: "share",
     aim: 0.2,
     why: `110 pods with four networks each at once, the ADDs' wall time native, of executed; aim after that: 0.15. ${notYet}`,
