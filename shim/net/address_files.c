@@ -193,7 +193,7 @@ static bool next_candidate(struct cursor *cursor) {
     }
     if (ip_equal(&cursor->at, &cursor->start)) return false;
     if (cursor->start.length == 0) cursor->start = cursor->at;
-  } while (ip_equal(&cursor->at, &cursor->ranges[cursor->range].gateway));
+  } while (ip_equal(&cursor->at, &cursor->ranges[cursor->range].gateway.address));
   return true;
 }
 
@@ -220,7 +220,7 @@ static bool take_of_set(int directory, struct native_link *link, size_t set, str
     cursor.range = i;
     cursor.at = last;
   }
-  if (requested->length > 0 && (cursor.at.length == 0 || ip_equal(requested, &cursor.ranges[cursor.range].gateway))) {
+  if (requested->length > 0 && (cursor.at.length == 0 || ip_equal(requested, &cursor.ranges[cursor.range].gateway.address))) {
     return problem_say(problem, "the address asked for is in no range of set %zu, or is its gateway", set);
   }
   int error = EEXIST;

@@ -137,7 +137,7 @@ static struct ip_address first_gateway(const struct native_link *link, uint8_t f
   size_t count;
   const struct native_address *made = native_addresses(&link->made_addresses, &count);
   for (size_t i = 0; i < count; i++) {
-    if (made[i].gateway.family == family) return made[i].gateway;
+    if (made[i].gateway.address.family == family) return made[i].gateway.address;
   }
   return (struct ip_address){0};
 }
@@ -273,52 +273,17 @@ static bool overlap(const struct ip_address *a, const struct ip_address *b, size
   return memcmp(a->bytes, b->bytes, bytes) == 0 && (mask == 0 || ((a->bytes[bytes] ^ b->bytes[bytes]) & mask) == 0);
 }
 
-/* Marks the gateways that bridges have. */
+/* Marks a gateway that a bridge has, and one beside which it has others. */
+static void see_gateway(struct native_gateway *gateway, uint8_t prefix, const struct ip_address *own, uint8_t own_prefix) {
+  if (gateway->address.family != own->family) return;
+  if (prefix == own_prefix && memcmp(&gateway->address, own, sizeof *own) == 0) {
+    gateway->is_there = !gateway->is_beside_others;
+  } else if (own->family == AF_INET || overlap(&gateway->address, own, prefix < own_prefix ? prefix : own_prefix)) {
+    gateway->is_beside_others = true;
+  }
+}
+
 static void take_gateway(const struct nlmsghdr *header, struct bytes payload, void *context) {
-  struct native_links *order = context;
-  struct ifaddrmsg fixed;
-  struct bytes content;
-  struct ip_address own;
-  if (header->nlmsg_type != RTM_NEWADDR || payload.length < sizeof fixed) return;
-  memcpy(&fixed, payload.data, sizeof fixed);
-  bytes_skip(&payload, sizeof fixed);
-  if (!rtnetlink_find_attribute(payload, IFA_ADDRESS, &content) || !ip_address_take(fixed.ifa_family, content, &own)) return;
-  for (size_t i = 0; i < order->count; i++) {
-    size_t count;
-    struct native_address *made = native_addresses(&order->list[i].made_addresses, &count);
-    for (size_t j = 0; order->list[i].parent_index == fixed.ifa_index && j < count; j++) {
-      struct native_address *address = &made[j];
-      uint8_t shorter = address->prefix < fixed.ifa_prefixlen ? address->prefix : fixed.ifa_prefixlen;
-      if (address->gateway.family != own.family) continue;
-      if (address->prefix == fixed.ifa_prefixlen && memcmp(&address->gateway, &own, sizeof own) == 0) {
-        address->has_gateway = !address->has_other;
-      } else if (own.family == AF_INET || overlap(&address->gateway, &own, shorter)) {
-        address->has_other = true;
-      }
-    }
-  }
-}
-
-/* Has each bridge that is a gateway the addresses, and does the node forward? */
-static bool check_gateways(struct attachment *work) {
-  bool is_gateway = false;
-  for (size_t i = 0; i < work->order->count; i++) is_gateway = is_gateway || work->order->list[i].is_gateway;
-  if (!is_gateway) return true;
-  if (!check(work, "bridges", "looking for their addresses", dump_addresses(&work->host, AF_UNSPEC, take_gateway, work->order))) return false;
-  for (size_t i = 0; i < work->order->count; i++) {
-    const struct native_link *link = &work->order->list[i];
-    size_t count;
-    const struct native_address *made = native_addresses(&link->made_addresses, &count);
-    for (size_t j = 0; link->is_gateway && j < count; j++) {
-      if (!made[j].has_gateway) return refuse(work, link->parent, "does not have the address of a gateway");
-      if (!link_setting_forwards(made[j].address.family)) return refuse(work, link->parent, "is a gateway, and the node does not forward");
-    }
-  }
-  return true;
-}
-
-/* Marks the gateways of ranges and static addresses that bridges have. */
-static void take_planned_gateway(const struct nlmsghdr *header, struct bytes payload, void *context) {
   struct native_links *order = context;
   struct ifaddrmsg fixed;
   struct bytes content;
@@ -332,35 +297,35 @@ static void take_planned_gateway(const struct nlmsghdr *header, struct bytes pay
     struct native_range *range = native_ranges(&order->list[i], &ranges);
     struct native_address *address = native_addresses(&order->list[i].addresses, &addresses);
     if (order->list[i].parent_index != fixed.ifa_index) continue;
-    for (size_t j = 0; j < ranges; j++) {
-      if (range[j].prefix == fixed.ifa_prefixlen && memcmp(&range[j].gateway, &own, sizeof own) == 0) range[j].has_gateway = true;
-    }
-    for (size_t j = 0; j < addresses; j++) {
-      if (address[j].prefix == fixed.ifa_prefixlen && memcmp(&address[j].gateway, &own, sizeof own) == 0) address[j].has_gateway = true;
-    }
+    for (size_t j = 0; j < ranges; j++) see_gateway(&range[j].gateway, range[j].prefix, &own, fixed.ifa_prefixlen);
+    for (size_t j = 0; j < addresses; j++) see_gateway(&address[j].gateway, address[j].prefix, &own, fixed.ifa_prefixlen);
   }
 }
 
-/* Has each bridge that is a gateway an address for each range set and static address? Before it gets a port: one that is taken away again leaves a bridge
- * to which no plugin has given an address yet without a MAC, and then the plugin cannot give it one either. */
-static bool check_planned_gateways(struct attachment *work) {
+static bool check_gateway(struct attachment *work, const struct native_link *link, const struct native_gateway *gateway) {
+  if (!gateway->is_there) return refuse(work, link->parent, "does not have the address of a gateway");
+  return link_setting_forwards(gateway->address.family) || refuse(work, link->parent, "is a gateway, and the node does not forward");
+}
+
+/* Has each bridge that is a gateway all addresses for that, and does the node forward? Before it gets a port: one that is taken away again leaves a bridge to
+ * which no plugin has given an address yet without a MAC, and then the plugin cannot give it one either. */
+static bool check_gateways(struct attachment *work) {
   bool is_gateway = false;
   for (size_t i = 0; i < work->order->count; i++) is_gateway = is_gateway || work->order->list[i].is_gateway;
   if (!is_gateway) return true;
-  if (!check(work, "bridges", "looking for their addresses", dump_addresses(&work->host, AF_UNSPEC, take_planned_gateway, work->order))) return false;
+  if (!check(work, "bridges", "looking for their addresses", dump_addresses(&work->host, AF_UNSPEC, take_gateway, work->order))) return false;
   for (size_t i = 0; i < work->order->count; i++) {
     const struct native_link *link = &work->order->list[i];
     size_t ranges, addresses;
     const struct native_range *range = native_ranges(link, &ranges);
     const struct native_address *address = native_addresses(&link->addresses, &addresses);
-    bool has_all = true;
-    for (size_t set = 0; set < link->set_count; set++) {
-      bool has_one = false;
-      for (size_t j = 0; j < ranges; j++) has_one = has_one || (range[j].set == set && range[j].has_gateway);
-      has_all = has_all && has_one;
+    if (!link->is_gateway) continue;
+    for (size_t j = 0; j < ranges; j++) {
+      if (!check_gateway(work, link, &range[j].gateway)) return false;
     }
-    for (size_t j = 0; j < addresses; j++) has_all = has_all && address[j].has_gateway;
-    if (link->is_gateway && !has_all) return refuse(work, link->parent, "does not have the address of a gateway");
+    for (size_t j = 0; j < addresses; j++) {
+      if (!check_gateway(work, link, &address[j].gateway)) return false;
+    }
   }
   return true;
 }
@@ -386,7 +351,6 @@ static bool wait_for_port(struct attachment *work, struct native_link *link) {
 /* Back in the shim's own namespace. */
 static bool finish(struct attachment *work) {
   struct link_details parent;
-  if (!check_gateways(work)) return false;
   for (size_t i = 0; i < work->order->count; i++) {
     struct native_link *link = &work->order->list[i];
     if (!link->is_bridge) continue;
@@ -436,7 +400,7 @@ const char *native_links_attach(struct native_links *order, const char *containe
   int error = rtnetlink_open(&work.host, 0);
   bool is_done = check(&work, "netlink", work.host.doing, error);
   for (size_t i = 0; is_done && i < order->count; i++) is_done = check_parent(&work, &order->list[i]);
-  is_done = is_done && check_planned_gateways(&work);
+  is_done = is_done && check_gateways(&work);
   if (is_done) {
     work.netns = netns_enter_other(order->netns, problem);
     is_done = work.netns >= 0;

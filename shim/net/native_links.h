@@ -19,27 +19,29 @@ enum {
 
 /* Of the addresses below, one with length 0 is none. */
 
+struct native_gateway {
+  struct ip_address address;
+  /* The bridge has it. */
+  bool is_there;
+  /* Before it the bridge has an address beside which the plugin refuses to have it: any other one of IPv4, one that overlaps of IPv6. */
+  bool is_beside_others;
+};
+
 struct native_range {
   /* Index of its range set. */
   size_t set;
   struct ip_address first;
   struct ip_address last;
-  struct ip_address gateway;
+  struct native_gateway gateway;
   uint8_t prefix;
-  /* The bridge has the gateway. */
-  bool has_gateway;
 };
 
 struct native_address {
   struct ip_address address;
-  struct ip_address gateway;
+  struct native_gateway gateway;
   uint8_t prefix;
   /* What was given last in its range set before it; length 0: nothing. */
   struct ip_address former_last;
-  /* The bridge has the gateway. */
-  bool has_gateway;
-  /* Before it the bridge has an address beside which the plugin refuses to have it: any other one of IPv4, one that overlaps of IPv6. */
-  bool has_other;
 };
 
 struct native_route {

@@ -74,10 +74,10 @@ static void put_made_link(struct buffer *out, const struct native_link *link) {
   msgpack_put_text(out, "addresses");
   msgpack_put_array(out, (uint32_t)count);
   for (size_t i = 0; i < count; i++) {
-    msgpack_put_map(out, made[i].gateway.length > 0 ? 3 : 2);
+    msgpack_put_map(out, made[i].gateway.address.length > 0 ? 3 : 2);
     put_bytes(out, "address", made[i].address.bytes, made[i].address.length);
     msgpack_put_number(out, "prefix", made[i].prefix);
-    if (made[i].gateway.length > 0) put_bytes(out, "gateway", made[i].gateway.bytes, made[i].gateway.length);
+    if (made[i].gateway.address.length > 0) put_bytes(out, "gateway", made[i].gateway.address.bytes, made[i].gateway.address.length);
   }
   if (!link->is_bridge) return;
   msgpack_put_pair(out, "hostName", link->host_name);

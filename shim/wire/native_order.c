@@ -47,8 +47,8 @@ static bool read_range(struct msgpack_value element, struct native_link *link, s
   struct native_range range = {.set = set};
   static const uint8_t zeros[10];
   if (!fields_read(element, fields, COUNT_OF(fields), problem) || !read_address(&fields[0], &range.first, problem) ||
-      !read_address(&fields[1], &range.last, problem) || !read_address(&fields[2], &range.gateway, problem) ||
-      !check_family(&range.first, &range.last, problem) || !check_family(&range.first, &range.gateway, problem) ||
+      !read_address(&fields[1], &range.last, problem) || !read_address(&fields[2], &range.gateway.address, problem) ||
+      !check_family(&range.first, &range.last, problem) || !check_family(&range.first, &range.gateway.address, problem) ||
       !read_prefix(&fields[3], &range.first, &range.prefix, problem)) {
     return false;
   }
@@ -80,8 +80,8 @@ static bool read_own_address(struct msgpack_value element, struct native_link *l
   };
   struct native_address own = {0};
   bool is_good = fields_read(element, fields, COUNT_OF(fields), problem) && read_address(&fields[0], &own.address, problem) &&
-                 read_prefix(&fields[1], &own.address, &own.prefix, problem) && read_address(&fields[2], &own.gateway, problem) &&
-                 check_family(&own.address, &own.gateway, problem);
+                 read_prefix(&fields[1], &own.address, &own.prefix, problem) && read_address(&fields[2], &own.gateway.address, problem) &&
+                 check_family(&own.address, &own.gateway.address, problem);
   if (is_good) buffer_append(&link->addresses, &own, sizeof own);
   return is_good;
 }

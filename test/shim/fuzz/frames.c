@@ -66,7 +66,7 @@ static void check_native_links(const struct native_links *links, bool is_attach)
       MUST(ranges[j].set == set || ranges[j].set == set + 1);
       set = ranges[j].set;
       check_address(&ranges[j].first, false);
-      check_address(&ranges[j].gateway, true);
+      check_address(&ranges[j].gateway.address, true);
       MUST(ranges[j].first.length == ranges[j].last.length && ranges[j].prefix <= ranges[j].first.length * 8);
     }
     MUST(link->set_count == 0 || set + 1 == link->set_count);
