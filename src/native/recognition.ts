@@ -29,7 +29,7 @@ const longBytes = 4 * 1024;
  * Reads the configurations of a pod's networks, so that `recognize` finds them read. Each long one has a turn of the event loop: the authors of 64 networks may have written 255 routes into each,
  * which together take half a second.
  */
-export async function readBeforehand(lists: Iterable<NetworkConfigList>): Promise<void> {
+export async function recognizeBeforehand(lists: Iterable<NetworkConfigList>): Promise<void> {
   for (const list of lists) {
     if (list.bytes.length < longBytes || read.has(list)) continue;
     await nextTurn();

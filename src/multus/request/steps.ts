@@ -2,7 +2,7 @@
 
 import type { RuntimeConf } from "../../cni/types.ts";
 import { whyExecuted } from "../../native/native-networks.ts";
-import { isNativeConfiguration, readBeforehand } from "../../native/recognition.ts";
+import { isNativeConfiguration, recognizeBeforehand } from "../../native/recognition.ts";
 import type { Netconf } from "../input/netconf.ts";
 import { mostOf, type Step, schedule } from "../plan/schedule.ts";
 import type { Attachment } from "./attachment.ts";
@@ -33,7 +33,8 @@ export class Steps<One extends Attachment> {
     settings: StepSettings,
     options: StepOptions<One>,
   ): Promise<Steps<One>> {
-    if (settings.nativeNetworks !== "off") await readBeforehand(attachments.map(({ network }) => network));
+    if (settings.nativeNetworks !== "off")
+      await recognizeBeforehand(attachments.map(({ network }) => network));
     return new Steps(attachments, settings, options);
   }
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { whyExecuted } from "../../../src/native/native-networks.ts";
-import { readBeforehand } from "../../../src/native/recognition.ts";
+import { recognizeBeforehand } from "../../../src/native/recognition.ts";
 import {
   attachment,
   bridge,
@@ -577,11 +577,11 @@ describe("many routes", () => {
       turning = setImmediate(count);
     };
     let turning = setImmediate(count);
-    await readBeforehand(lists);
+    await recognizeBeforehand(lists);
     expect(turns).toBeGreaterThanOrEqual(lists.length);
     turns = 0;
     // They are known now.
-    await readBeforehand(lists);
+    await recognizeBeforehand(lists);
     clearImmediate(turning);
     expect(turns).toBe(0);
     expect(lists.map((list) => whyExecuted(list, attachment))).toEqual(lists.map(() => undefined));
