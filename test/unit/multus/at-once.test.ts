@@ -10,7 +10,7 @@ import type { AttachConcurrency } from "../../../src/multus/plan/schedule.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
 import type { Behaviour, Json, PluginCall } from "../../support/pretended-plugins.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
-import { answerOf, type RequestOptions, Rig, selecting } from "./rig.ts";
+import { answerOf, macvlanNetwork, type RequestOptions, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
 let cluster: PretendedCluster;
@@ -23,16 +23,11 @@ beforeEach(() => {
   cluster = new PretendedCluster();
 });
 
-const network = (index: number, further: Json = {}): Json => {
-  const ipam = { type: "host-local", subnet: `10.${index}.0.0/24` };
-  return { cniVersion: "1.0.0", type: "macvlan", master: "uplink0", ipam, ...further };
-};
-
 /** A rig whose pod selects networks a, b and c, with an address for each. */
 function rigOfThree(): Rig {
   cluster.addPod("default/web", selecting("a,b,c"));
   for (const [index, name] of ["a", "b", "c"].entries()) {
-    cluster.addNad(`default/${name}`, network(index + 2));
+    cluster.addNad(`default/${name}`, macvlanNetwork(index + 2));
   }
   return new Rig(kernels, { clusters: cluster });
 }
@@ -198,7 +193,7 @@ describe("ADD", () => {
       cluster = new PretendedCluster();
       using rig = rigOfThree();
       for (const [index, name] of ["a", "b", "c"].entries()) {
-        cluster.addNad(`default/${name}`, network(index + 2, further));
+        cluster.addNad(`default/${name}`, macvlanNetwork(index + 2, further));
       }
       const held = new Held();
       rig.plugins.behaviour = held.behaviour();
@@ -211,7 +206,8 @@ describe("ADD", () => {
 
   test("sets default routes of one network before the next one begins", async () => {
     cluster.addPod("default/web", selecting([{ name: "a", "default-route": ["10.2.0.1"] }, { name: "b" }]));
-    for (const [index, name] of ["a", "b"].entries()) cluster.addNad(`default/${name}`, network(index + 2));
+    for (const [index, name] of ["a", "b"].entries())
+      cluster.addNad(`default/${name}`, macvlanNetwork(index + 2));
     using rig = new Rig(kernels, { clusters: cluster });
     const trace: string[] = [];
     rig.plugins.behaviour = (call) => {

@@ -12,7 +12,7 @@ import type { Kernels } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
 import type { Json } from "../../support/pretended-plugins.ts";
-import { answerOf, type RequestOptions, Rig, selecting } from "./rig.ts";
+import { answerOf, macvlanNetwork, type RequestOptions, Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
 let cluster: PretendedCluster;
@@ -25,12 +25,8 @@ beforeEach(() => {
   cluster = new PretendedCluster();
 });
 
-const network = (index: number, further: Json = {}): Json => {
-  const ipam = { type: "host-local", subnet: `10.${index}.0.0/24` };
-  return { cniVersion: "1.0.0", type: "macvlan", master: "uplink0", ipam, ...further };
-};
 /** One that plugins have to make. */
-const executed = (index: number): Json => network(index, { type: "ipvlan" });
+const executed = (index: number): Json => macvlanNetwork(index, { type: "ipvlan" });
 
 const clusterNetwork: Json = {
   cniVersion: "1.0.0",
@@ -84,7 +80,7 @@ function rigOf(networks: Readonly<Record<string, Json>>, annotation = Object.key
   return { rig, orders, [Symbol.dispose]: () => rig[Symbol.dispose]() };
 }
 
-const three = { a: network(2), b: network(3), c: network(4) };
+const three = { a: macvlanNetwork(2), b: macvlanNetwork(3), c: macvlanNetwork(4) };
 
 function refusing(code: ExecutorErrorCode): () => Promise<never> {
   return () => Promise.reject(new ExecutorError(code, "not so"));
@@ -134,14 +130,14 @@ describe("ADD", () => {
   });
 
   test("is off where the netconf does not say so", async () => {
-    using pod = rigOf({ a: network(2) });
+    using pod = rigOf({ a: macvlanNetwork(2) });
     const { report } = await pod.rig.run("ADD", options({ nativeNetworks: "" }));
     expect(pod.orders).toEqual(["ADD bridge eth0", "ADD macvlan net1"]);
     expect(report.networks.map(({ isNative }) => isNative)).toEqual([undefined, undefined]);
   });
 
   test("runs the plugins of others between, in the plan's order", async () => {
-    using pod = rigOf({ a: network(2), b: executed(3), c: network(4) });
+    using pod = rigOf({ a: macvlanNetwork(2), b: executed(3), c: macvlanNetwork(4) });
     const { report } = await pod.rig.run("ADD", options());
     expect(pod.orders).toEqual(["attach eth0 net1", "ADD ipvlan net2", "attach net3"]);
     expect(report.networks.map(({ ifName, isNative }) => [ifName, isNative])).toEqual([
@@ -196,7 +192,7 @@ describe("ADD", () => {
   });
 
   test("undoes what an order has made where a later network fails", async () => {
-    using pod = rigOf({ a: network(2), b: executed(3) });
+    using pod = rigOf({ a: macvlanNetwork(2), b: executed(3) });
     const { rig, orders } = pod;
     rig.plugins.behaviour = ({ command, plugin, ifName }) => {
       orders.push(`${command} ${plugin} ${ifName}`);
@@ -216,7 +212,7 @@ describe("ADD", () => {
   test.each(["gone", "timeout"] as const)(
     "that may have been done (%s) is undone, and the ADD fails",
     async (code) => {
-      using pod = rigOf({ a: network(2) });
+      using pod = rigOf({ a: macvlanNetwork(2) });
       pod.rig.plugins.attach = refusing(code);
       const { error } = await pod.rig.run("ADD", options());
       expect(error?.message).toMatch(/^\[default\/web\/u-1:cluster\]: /);
@@ -226,7 +222,10 @@ describe("ADD", () => {
   );
 
   test("sets default routes of one network before the next is made", async () => {
-    using pod = rigOf({ a: network(2) }, JSON.stringify([{ name: "a", "default-route": ["10.2.0.1"] }]));
+    using pod = rigOf(
+      { a: macvlanNetwork(2) },
+      JSON.stringify([{ name: "a", "default-route": ["10.2.0.1"] }]),
+    );
     const { rig, orders } = pod;
     rig.plugins.setDefaultRoutes = async (_netns, ifName) => {
       orders.push(`routes of ${ifName}`);
@@ -268,7 +267,7 @@ describe("DEL", () => {
   });
 
   test("runs the plugins of others between", async () => {
-    using pod = rigOf({ a: network(2), b: executed(3), c: network(4) });
+    using pod = rigOf({ a: macvlanNetwork(2), b: executed(3), c: macvlanNetwork(4) });
     const { rig, orders } = pod;
     await rig.run("ADD", options());
     orders.length = 0;
@@ -277,7 +276,7 @@ describe("DEL", () => {
   });
 
   test("stops when nobody is left to carry out an order", async () => {
-    using pod = rigOf({ a: network(2), b: executed(3), c: network(4) });
+    using pod = rigOf({ a: macvlanNetwork(2), b: executed(3), c: macvlanNetwork(4) });
     const { rig, orders } = pod;
     await rig.run("ADD", options());
     orders.length = 0;
@@ -290,7 +289,7 @@ describe("DEL", () => {
   });
 
   test("of networks that the container may never have had runs their plugins", async () => {
-    using pod = rigOf({ a: network(2) });
+    using pod = rigOf({ a: macvlanNetwork(2) });
     expect((await pod.rig.run("DEL", options())).error).toBeUndefined();
     expect(pod.orders).toEqual(["DEL macvlan net1", "DEL bridge eth0"]);
   });

@@ -159,3 +159,9 @@ export function selecting(value: string | readonly Json[]): Readonly<Record<stri
 export function answerOf(handled: HandledRequest): Json {
   return JSON.parse(Buffer.from(handled.stdout).toString("utf8")) as Json;
 }
+
+/** A configuration of macvlan with host-local in 10.`index`.0.0/24. */
+export function macvlanNetwork(index: number, further: Json = {}): Json {
+  const ipam = { type: "host-local", subnet: `10.${index}.0.0/24` };
+  return { cniVersion: "1.0.0", type: "macvlan", master: "uplink0", ipam, ...further };
+}
