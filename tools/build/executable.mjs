@@ -24,12 +24,7 @@ const resource = "NODE_SEA_BLOB";
 const sentinelFuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
 /** The flags that src/daemon/main.ts sets at startup: compiled code is only valid with the same flags. */
-const engineFlags = [
-  "--semi-space-growth-factor=1",
-  "--no-maglev",
-  "--invocation-count-for-turbofan=300",
-  "--minimum-invocations-after-ic-update=100",
-];
+const engineFlags = ["--semi-space-growth-factor=1", "--no-maglev"];
 
 /** Has V8 make the same code cache each time. */
 const sameCode = "--random-seed=1";
