@@ -81,6 +81,11 @@ export const bounds = {
     in: "round trips",
     why: "The request and the answer, and an order for each network that has a plugin to execute.",
   },
+  roundTripsOfFourAhead: {
+    most: 3,
+    in: "round trips",
+    why: "The same of an ADD, where each network is ordered while the plugin of the one before runs: the shim waits for no order in between.",
+  },
   requests: {
     most: 5,
     in: "requests",

@@ -88,11 +88,21 @@ export async function socketRelay(directory: string, socketDir: string, delayMs 
   };
 }
 
-const boundsOf: ReadonlyMap<number, { readonly processes: BoundName; readonly roundTrips: BoundName }> =
-  new Map([
-    [1, { processes: "processesOfOne", roundTrips: "roundTripsOfOne" }],
-    [4, { processes: "processesOfFour", roundTrips: "roundTripsOfFour" }],
-  ]);
+interface CountBounds {
+  readonly processes: BoundName;
+  readonly roundTrips: Readonly<Record<Command, BoundName>>;
+}
+
+const boundsOf: ReadonlyMap<number, CountBounds> = new Map<number, CountBounds>([
+  [1, { processes: "processesOfOne", roundTrips: { ADD: "roundTripsOfOne", DEL: "roundTripsOfOne" } }],
+  [
+    4,
+    {
+      processes: "processesOfFour",
+      roundTrips: { ADD: "roundTripsOfFourAhead", DEL: "roundTripsOfFour" },
+    },
+  ],
+]);
 
 /**
  * Counts with networks whose delegates are one process each.
@@ -142,7 +152,7 @@ function judgedCounts({ networks, command, processes, roundTrips }: CountsRow): 
   if (bounds === undefined) return [];
   return [
     { bound: bounds.processes, what: command, measured: processes },
-    { bound: bounds.roundTrips, what: command, measured: roundTrips },
+    { bound: bounds.roundTrips[command], what: command, measured: roundTrips },
   ];
 }
 

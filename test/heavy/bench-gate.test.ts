@@ -74,11 +74,12 @@ int main(void) {
       const plugin = { type: fixedResultPlugin };
       return { netconf: { delegates: [{ cniVersion: "1.0.0", name: "chain", plugins: [plugin, plugin] }] } };
     });
-    for (const number of ["One", "Four"]) {
-      expect(missed(judged)).toEqual(
-        expect.arrayContaining([`roundTripsOf${number}: ADD`, `roundTripsOf${number}: DEL`]),
-      );
-    }
+    expect(missed(judged)).toEqual(
+      expect.arrayContaining([
+        ...["roundTripsOfOne: ADD", "roundTripsOfOne: DEL"],
+        ...["roundTripsOfFourAhead: ADD", "roundTripsOfFour: DEL"],
+      ]),
+    );
   });
 });
 
