@@ -1,7 +1,7 @@
 /** Finds pods that run without the networks that they select: they have no network-status in the API. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { objectAt } from "../../base/json.ts";
+import { objectAt, textOf } from "../../base/json.ts";
 import type { Api } from "../../kube/api.ts";
 import { keptPod, lacksStatus } from "../../kube/pods.ts";
 import { type ClusterFinding, findingAbout } from "./finding.ts";
@@ -51,7 +51,7 @@ async function runningOf(
   await forEachPod(api, namespace, "status.phase=Running", (pod) => {
     if (objectAt(pod.spec).hostNetwork === true) return;
     const metadata = objectAt(pod.metadata);
-    const key = `${metadata.namespace}/${metadata.name}`;
+    const key = `${textOf(metadata.namespace)}/${textOf(metadata.name)}`;
     if (among.has(key) && lacksStatus(keptPod(pod))) running.add(key);
   });
   return running;
