@@ -19,7 +19,7 @@ import type { Clusters } from "../multus/cluster/cluster.ts";
 import { Multus } from "../multus/multus.ts";
 import type { DeviceInfoFiles } from "../multus/plan/devices.ts";
 import type { Nad, NadSource } from "../multus/plan/nads.ts";
-import { socketName } from "../socket/directory.ts";
+import { warmUpPrefix } from "../socket/directory.ts";
 import { Admission } from "./admission.ts";
 import { RequestLine } from "./request-line.ts";
 import { RequestLoggers } from "./request-loggers.ts";
@@ -38,8 +38,6 @@ const restShare = 2;
 const leftoverMs = 60_000;
 /** Runtimes ask every few seconds, also where no pod is started for long. */
 const harmlessCommand = "STATUS";
-
-const directoryPrefix = `${socketName}.warm-`;
 
 export interface WarmUpOptions {
   /** Of the daemon's socket: it can write there. Made-up sockets and files are in a directory below it, which is removed in the end. */
@@ -96,7 +94,7 @@ export class WarmUp {
   async #serveItself(): Promise<number> {
     const { socketDir } = this.#options;
     removeLeftovers(socketDir);
-    const directory = mkdtempSync(join(socketDir, directoryPrefix));
+    const directory = mkdtempSync(join(socketDir, warmUpPrefix));
     const remove = () => rmSync(directory, { recursive: true, force: true });
     process.once("exit", remove);
     // By its descriptor, as the path of a socket has room for a hundred characters.
@@ -178,7 +176,7 @@ function carryOut(connection: FrameConnection, { type, id }: Frame): void {
 function removeLeftovers(socketDir: string): void {
   for (const name of readdirSync(socketDir)) {
     const path = join(socketDir, name);
-    if (!name.startsWith(directoryPrefix)) continue;
+    if (!name.startsWith(warmUpPrefix)) continue;
     const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? {};
     if (mtimeMs !== undefined && Date.now() - mtimeMs > leftoverMs) {
       rmSync(path, { recursive: true, force: true });

@@ -6,6 +6,8 @@ import { systemErrorCode } from "../base/system-error.ts";
 export const socketName = "multus.sock";
 /** File with the output of a daemon that the shim has started. */
 export const printedFileName = "multusd.stderr";
+/** Directories beside the socket in which a daemon warms up; one that was killed meanwhile leaves its own. */
+export const warmUpPrefix = `${socketName}.warm-`;
 /** Beside the socket, from the shim where it starts the daemon (shim/on_demand/on_demand.c). */
 const namesOfShim = ["multus.lock", printedFileName];
 

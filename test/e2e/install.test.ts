@@ -281,6 +281,9 @@ describe("uninstall", () => {
     await daemon.stop("SIGKILL");
     expect(readdirSync(socketDir)).toContain("multus.sock");
     writeFileSync(join(socketDir, "multus.lock"), "");
+    // As of a daemon that is killed while it warms up.
+    mkdirSync(join(socketDir, "multus.sock.warm-a1B2c3", "cni"), { recursive: true });
+    writeFileSync(join(socketDir, "multus.sock.warm-a1B2c3", "cni", "plan"), "");
     expect(await uninstall()).toMatchObject({ exitCode: 0, stderr: "" });
     expect(readdirSync(scratch.path).sort()).toEqual(["bin", "daemon-config.json", "net.d"]);
   });

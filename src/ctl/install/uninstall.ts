@@ -3,7 +3,7 @@
  * other program uses such names.
  */
 
-import { lstatSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile } from "../../base/atomic-file.ts";
 import { entryOf } from "../../base/map-entry.ts";
@@ -15,7 +15,7 @@ import { failedDelsDirectory, spoolDirectory } from "../../multus/input/cni-dir.
 import { multusPluginNames } from "../../multus/input/own-plugin.ts";
 import { isRuntimeFile, ownFileNames } from "../../runtime-config/files.ts";
 import { isGenerated } from "../../runtime-config/ownership.ts";
-import { isDaemonFile } from "../../socket/directory.ts";
+import { isDaemonFile, warmUpPrefix } from "../../socket/directory.ts";
 import { UserError } from "../command/user-error.ts";
 import { socketPath } from "../node/daemon-socket.ts";
 import { kubeconfigPath, multusDirectory, onDemandConfigPath } from "../node/paths.ts";
@@ -160,7 +160,9 @@ function takeTraces(
     ];
   }
   return [
-    ...takeNamed(socketDir, besideSocket),
+    ...besideSocket.map((name) =>
+      name.startsWith(warmUpPrefix) ? removeDirectory(join(socketDir, name)) : remove(join(socketDir, name)),
+    ),
     ...takeText(join(socketDir, "kubeconfig"), isOurKubeconfig, "not ours"),
     ...takeIfEmpty(socketDir),
     ...takeNamed(certDir, certificates),
@@ -175,6 +177,12 @@ function takeTraces(
 
 function takeNamed(directory: string, names: readonly string[]): UninstalledFile[] {
   return names.map((name) => remove(join(directory, name)));
+}
+
+/** Removes a directory with all that is in it; of a symbolic link, that alone. */
+function removeDirectory(path: string): UninstalledFile {
+  rmSync(path, { recursive: true, force: true });
+  return { path, outcome: "removed", because: "", isPending: false };
 }
 
 /** Removes an empty directory; one that a pod has mounted stays. */
