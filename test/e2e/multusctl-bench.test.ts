@@ -141,7 +141,8 @@ describe("measures", () => {
       ]);
       for (const { pluginTime, ownTime } of shares?.networks ?? []) {
         expect(pluginTime.median).toBeGreaterThan(0);
-        expect(ownTime.median).toBeGreaterThan(0);
+        // A network's plugin may have run while the daemon worked on the one before.
+        expect(ownTime.median).toBeGreaterThanOrEqual(0);
       }
       const alone = report.levels.find((level) => level.pods === pods)?.subjects[1];
       expect(alone?.shares).toBeUndefined();

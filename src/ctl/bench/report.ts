@@ -55,7 +55,7 @@ export interface NetworkReport {
   readonly plugins: readonly string[];
   /** Of all processes of its plugins, in ADD. */
   readonly pluginTime: Summary;
-  /** The daemon's and the wire's time around them. */
+  /** The daemon's and the wire's time around them; 0 where they ran while the daemon still worked on the network before. */
   readonly ownTime: Summary;
 }
 
@@ -197,7 +197,7 @@ function networkReports(calls: readonly TimedCall[]): NetworkReport[] {
       if (own.plugins.length === 0) own.plugins.push(...runs.map(({ plugin }) => plugin));
       const ofPlugins = runs.reduce((sum, run) => sum + run.milliseconds, 0);
       own.pluginTimes.push(ofPlugins);
-      own.ownTimes.push(milliseconds - ofPlugins);
+      own.ownTimes.push(Math.max(0, milliseconds - ofPlugins));
     }
   }
   return Array.from(byNetwork.values(), ({ network, ifName, plugins, pluginTimes, ownTimes }) => {

@@ -23,13 +23,18 @@ export function pluginMilliseconds({ command, plugins = [] }: RequestTiming): nu
     .reduce((sum, { milliseconds }) => sum + milliseconds, 0);
 }
 
+/** The part of that for which the request waited: plugins that ran at once are waited for at once. */
+function pluginWait(timing: RequestTiming): number {
+  return Math.min(pluginMilliseconds(timing), timing.phases?.[pluginPhase] ?? Infinity);
+}
+
 /**
  * The parts of a pod's ADD or DEL.
  * @param milliseconds of the whole
  */
 export function waitsOf(milliseconds: number, timing: RequestTiming): Wait[] {
   const { milliseconds: total, queueMilliseconds = 0, phases = {} } = timing;
-  const plugins = pluginMilliseconds(timing);
+  const plugins = pluginWait(timing);
   const entries = Object.entries(phases);
   const inPhases = entries.reduce((sum, [, time]) => sum + time, 0);
   // A daemon of another release may have its plugins in a phase with another name.
@@ -51,7 +56,7 @@ export function waitsOf(milliseconds: number, timing: RequestTiming): Wait[] {
  * @param isPluginAlone the whole is the plugin's process, which is ours too; with a runtime only the daemon's time counts
  */
 export function ownShare(milliseconds: number, timing: RequestTiming, isPluginAlone: boolean): number {
-  return (isPluginAlone ? milliseconds : timing.milliseconds) - pluginMilliseconds(timing);
+  return (isPluginAlone ? milliseconds : timing.milliseconds) - pluginWait(timing);
 }
 
 /** An ADD or a DEL, with the daemon's account of it. */
