@@ -44,7 +44,7 @@ export const bounds = {
     why: `Time over the delegate, one network that costs nothing: the start of the shim is one unit of it. ${notYet}`,
   },
   overheadOfFour: {
-    most: 10,
+    most: 9,
     in: "units",
     aim: 3,
     why: `The same with four networks, of which each has its round trip. ${notYet}`,
@@ -93,31 +93,31 @@ export const bounds = {
   },
 
   nativeOne: {
-    most: 0.95,
+    most: 0.85,
     in: "share",
     aim: 0.25,
     why: `ADD with a bridge, of the plugins executed in order; aim after that: 0.15. ${notYet}`,
   },
   nativeFour: {
-    most: 0.32,
+    most: 0.3,
     in: "share",
     aim: 0.1,
     why: `ADD with a bridge and three macvlan, of the plugins executed in order; aim after that: 0.05. ${notYet}`,
   },
   nativeEight: {
-    most: 0.25,
+    most: 0.22,
     in: "share",
     aim: 0.06,
     why: `ADD with a bridge and seven macvlan, of the plugins executed in order. ${notYet}`,
   },
   nativeDel: {
-    most: 0.2,
+    most: 0.15,
     in: "share",
     aim: 0.12,
     why: `DEL of four and eight networks, of the plugins executed in reverse order: the kernel's grace periods once for all links, and not waited for. ${notYet}`,
   },
   nativeCpu: {
-    most: 0.35,
+    most: 0.3,
     in: "share",
     aim: 0.15,
     why: `CPU of shim, daemon and all that is started, per ADD of four networks, of the plugins' own: speed that is bought with processors is none. ${notYet}`,

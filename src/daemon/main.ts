@@ -59,7 +59,7 @@ MULTUS_NODE_NAME in the environment is the name of this node in its cluster, unl
 /**
  * A daemon on every node should be small, and its work is bursts of short-lived objects: a nursery that stays at its first size instead of growing to
  * 16 MB, and no mid-tier compiler. 110 pods with four networks at once then need some 20 MB less, and 2,000 pods later the daemon has 80 MB instead of 86;
- * an ADD costs a tenth of a millisecond more for each network. An optimizing compiler that begins after 300 runs of a function saves a third of the processor time, and takes up to 20 MB.
+ * an ADD costs a tenth of a millisecond more for each network. An optimizing compiler that begins after 300 runs of a function, not after 3,000, takes up to 20 MB.
  */
 function saveMemory(): void {
   setFlagsFromString("--semi-space-growth-factor=1");
