@@ -29,7 +29,7 @@ export interface DeliveryRow {
 
 export interface ApiReport extends AttachReport {
   readonly deliveries: readonly DeliveryRow[];
-  /** What an ADD and its DEL ask the API. */
+  /** Requests to the API of an ADD and its DEL. */
   readonly requests: readonly string[];
 }
 

@@ -6,9 +6,9 @@
 export interface Bound {
   /** A measurement is at most so much. */
   readonly most: number;
-  /** What it is counted in; "share": of what it is compared with. */
+  /** Its unit; "share": of what it is compared with. */
   readonly in: "units" | "share" | "processes" | "round trips" | "requests" | "MB";
-  /** What it is to become; undefined: `most` is meant to stay. */
+  /** The bound that it is to become; undefined: `most` is meant to stay. */
   readonly aim?: number;
   readonly why: string;
 }

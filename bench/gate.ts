@@ -6,7 +6,7 @@ import { pooled, type Ratio, ratioOf, type Sample } from "./ratio.ts";
 /** Something measured that has a bound. */
 export interface Judged {
   readonly bound: BoundName;
-  /** What was measured: "ADD", "DEL in a cluster". With its bound the same in every measurement, and no other's. */
+  /** The measured command or part: "ADD", "DEL in a cluster". With its bound the same in every measurement, and no other's. */
   readonly what: string;
   /** In what its bound is in. A number is exact: a count, or the most memory that there was. */
   readonly measured: Sample | number;

@@ -22,7 +22,7 @@ const networksOfPod = 4;
 /** The subject that the others are compared with. */
 export const bridgeAloneName = "bridge alone, no multus";
 
-/** What a containerd is given as its only network. */
+/** The only network of a containerd. */
 interface RuntimeNetwork {
   readonly name: string;
   readonly netconf: Json;
@@ -34,7 +34,7 @@ interface RuntimeNetwork {
 interface Runtime {
   readonly name: string;
   readonly containerd: Containerd;
-  /** What a pod's start brings into the API. */
+  /** The changes in the API that a pod's start makes. */
   readonly expected: { readonly status: boolean; readonly events: number };
 }
 

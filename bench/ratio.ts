@@ -5,7 +5,7 @@ import { median, quantileOf } from "../src/ctl/text/statistics.ts";
 /** Measurements of the same rounds, in order, all in one unit. The quantity is `(median of − median less) / median base`. */
 export interface Sample {
   readonly of: readonly number[];
-  /** What is taken away from it: without it nothing. */
+  /** Taken away from it; undefined: nothing. */
   readonly less?: readonly number[];
   readonly base: readonly number[];
 }

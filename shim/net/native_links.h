@@ -40,7 +40,7 @@ struct native_address {
   struct ip_address address;
   struct native_gateway gateway;
   uint8_t prefix;
-  /* What was given last in its range set before it; length 0: nothing. */
+  /* The address that its range set had given last before it; length 0: none. */
   struct ip_address former_last;
 };
 
@@ -74,7 +74,7 @@ struct native_link {
   struct buffer addresses;
   struct buffer routes;
 
-  /* What is made of it. */
+  /* The link that is made of it. */
   /* Under this name the link was made; "": it is not. */
   char made_name[IFNAMSIZ];
   uint32_t index;

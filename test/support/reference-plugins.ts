@@ -3,15 +3,18 @@
 import { dirname } from "node:path";
 import { installGoProgram } from "./go-program.ts";
 
-const release = "v1.9.1";
+export const pluginRelease = "v1.9.1";
 const module = "github.com/containernetworking/plugins/plugins";
 const plugins = ["main/bridge", "main/macvlan", "meta/tuning", "ipam/host-local", "ipam/static"];
 
-/** CNI_PATH with the plugins bridge, macvlan, tuning, host-local and static. @throws {Error} with go's message */
+/** The programs bridge, macvlan, tuning, host-local and static, each in a directory of its own. @throws {Error} with go's message */
+export async function referencePlugins(): Promise<readonly string[]> {
+  const programs: string[] = [];
+  for (const plugin of plugins) programs.push(await installGoProgram(`${module}/${plugin}`, pluginRelease));
+  return programs;
+}
+
+/** CNI_PATH with these plugins. @throws {Error} with go's message */
 export async function referencePluginPath(): Promise<string> {
-  const directories: string[] = [];
-  for (const plugin of plugins) {
-    directories.push(dirname(await installGoProgram(`${module}/${plugin}`, release)));
-  }
-  return directories.join(":");
+  return (await referencePlugins()).map((program) => dirname(program)).join(":");
 }

@@ -9,17 +9,14 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { FrameBody } from "../../../src/agent/frames.ts";
 import { FrameType } from "../../../src/agent/frames.ts";
 import { runOrThrow } from "../../support/command.ts";
-import { installGoProgram } from "../../support/go-program.ts";
 import { Namespace } from "../../support/namespace.ts";
+import { referencePlugins } from "../../support/reference-plugins.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 import { ShimDaemon } from "./shim-daemon.ts";
-
-const release = "v1.9.1";
-const packages = ["main/bridge", "main/macvlan", "ipam/host-local", "ipam/static"] as const;
 
 /** Bytes of an address: `10.1.0.1` or a whole IPv6 address as hexadecimal digits. */
 export const ip = (text: string): Buffer =>
@@ -64,12 +61,8 @@ export class NativeNode implements AsyncDisposable {
   static async create(binary: string): Promise<NativeNode> {
     const namespace = await Namespace.create("node");
     const node = new NativeNode(namespace, await ShimDaemon.create("nsenter"), binary);
-    for (const path of packages) {
-      const program = await installGoProgram(
-        `github.com/containernetworking/plugins/plugins/${path}`,
-        release,
-      );
-      symlinkSync(program, join(node.plugins, path.split("/")[1] ?? ""));
+    for (const program of await referencePlugins()) {
+      symlinkSync(program, join(node.plugins, basename(program)));
     }
     await namespace.ip("link", "add", "br0", "type", "bridge");
     await namespace.ip("link", "add", "m0", "type", "veth", "peer", "name", "m0-peer");
