@@ -3,6 +3,7 @@
  * the next DEL removes everything.
  */
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -124,7 +125,8 @@ describe("the daemon is killed", () => {
     const before = await traces(node);
     await using pod = await node.pod("graceful", "one,two");
     const adding = node.call("ADD", pod, impatient);
-    await sleep(80);
+    // Its plan: it has begun.
+    await until("the plan", () => existsSync(join(node.cniDir, pod.containerId)));
     expect(await node.daemon.stop("SIGTERM")).toBe(0);
     (await adding).expectSuccess();
     await node.daemon.start();

@@ -412,11 +412,17 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
       void exec(daemon, stream, "plugin");
       const running = (await pids).trim().split(" ").map(Number);
       const begun = performance.now();
-      for (let signal = 0; signal < signals; signal++) {
+      child.kill("SIGTERM");
+      let isOver = false;
+      const ending = outcome.finally(() => {
+        isOver = true;
+      });
+      // One that comes before the shim has seen the first is the same signal to it.
+      while (signals > 1 && !isOver) {
         child.kill("SIGTERM");
         await sleep(50);
       }
-      expect(errorOf(await outcome)).toMatchObject({ code: 11, msg: expect.stringContaining("signal") });
+      expect(errorOf(await ending)).toMatchObject({ code: 11, msg: expect.stringContaining("signal") });
       if (signals === 1) expect(performance.now() - begun).toBeGreaterThan(4900);
       else expect(performance.now() - begun).toBeLessThan(4900);
       for (const pid of running) expect(await hasEnded(pid, 30_000)).toBe(true);

@@ -2,7 +2,6 @@
 
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { AgentProcess } from "../../src/agent/agent-process.ts";
 import { type Executor, ExecutorError, type PluginRun } from "../../src/agent/executor.ts";
@@ -238,9 +237,13 @@ describe.concurrent.each(shims)("the $name shim at the daemon's server", ({ bina
 
   test("says that the daemon is gone when it is, and that it may be tried again", async () => {
     await using server = new TestServer();
-    await server.serve(() => new Promise(() => {}));
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    await server.serve(() => {
+      resolve();
+      return new Promise(() => {});
+    });
     const answer = server.call(binary);
-    await sleep(300);
+    await asked;
     await server.stop(0);
     expect((await answer).error.code).toBe(11);
   });
