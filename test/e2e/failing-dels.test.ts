@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { readSpool } from "../../src/multus/spool/spool.ts";
 import { installDelegate } from "../support/delegates.ts";
 import { reservations, traces } from "../support/leaks.ts";
-import { killStayingBelow, stayingBelow } from "../support/staying.ts";
+import { isAsking, killStayingBelow, stayingBelow } from "../support/staying.ts";
 import { debianPlugins, type Pod, TestNode } from "../support/test-node.ts";
+import { until } from "../support/until.ts";
 
 const patience = { timeout: 60_000, interval: 20 };
 
@@ -66,7 +67,9 @@ describe("a plugin whose DEL fails", () => {
     renameSync(aside, path);
   }
 
+  /** Kills the daemon and starts the next, while it replays nothing. */
   async function restart(): Promise<void> {
+    await until("the shim that stays to rest", () => !stayingBelow(node.cniDir).some(isAsking));
     await node.daemon.stop("SIGKILL");
     await node.daemon.start();
   }

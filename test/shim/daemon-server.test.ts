@@ -100,7 +100,7 @@ class TestServer implements AsyncDisposable {
       path: this.plugins,
       env: { CNI_COMMAND: "ADD" },
       stdin: Buffer.alloc(0),
-      timeoutMs: 10_000,
+      timeoutMs: patience,
       ...over,
     };
   }

@@ -12,12 +12,16 @@ function ifThere<T>(look: () => T): T | undefined {
   }
 }
 
+/** Paths of the files that a process has open, or what the kernel says of others; none where it has ended. */
+function openFilesOf(pid: number | string): readonly string[] {
+  const descriptors = ifThere(() => readdirSync(`/proc/${pid}/fd`)) ?? [];
+  return descriptors.map((fd) => ifThere(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? "");
+}
+
 /** The directories of recorded DELs that a process has open; none where it has ended. */
 function spoolsOf(pid: string): readonly string[] {
   if (ifThere(() => readFileSync(`/proc/${pid}/comm`, "utf8")) !== "multus-spool\n") return [];
-  const descriptors = ifThere(() => readdirSync(`/proc/${pid}/fd`)) ?? [];
-  return descriptors
-    .map((fd) => ifThere(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? "")
+  return openFilesOf(pid)
     .map((path) => path.replace(/ \(deleted\)$/, ""))
     .filter((path) => path.endsWith("/.spool"));
 }
@@ -29,6 +33,11 @@ export function stayingBelow(directory: string): number[] {
       (entry) => /^\d+$/.test(entry) && spoolsOf(entry).some((path) => path.startsWith(`${directory}/`)),
     )
     .map(Number);
+}
+
+/** Whether such a process is connected to a daemon. One whose daemon is killed meanwhile rests, longer each time, whatever is recorded. */
+export function isAsking(pid: number): boolean {
+  return openFilesOf(pid).some((path) => path.startsWith("socket:"));
 }
 
 /** Whether a process still holds anything: one that is dead and not yet collected by its parent does not, one that is just ending may. */

@@ -76,8 +76,8 @@ test("closes all that it has opened: connections, its directory, the watch of it
   // By now the process has its descriptor for watches, which stays.
   const descriptors = openDescriptors().length;
   await warmUpIn(directory.path).warmUp.run();
-  await vi.waitFor(() => expect(openDescriptors()).toHaveLength(descriptors));
-  await vi.waitFor(() => expect(watches()).toEqual([]));
+  await vi.waitFor(() => expect(openDescriptors()).toHaveLength(descriptors), 60_000);
+  await vi.waitFor(() => expect(watches()).toEqual([]), 60_000);
 });
 
 test.each([

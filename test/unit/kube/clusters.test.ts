@@ -192,7 +192,7 @@ describe("the daemon's clusters", () => {
     fails = false;
     opened.clusters.problem();
     // That of the cluster, which is open by then.
-    await vi.waitFor(() => expect(opened.clusters.problem()).toBe("/own"));
+    await vi.waitFor(() => expect(opened.clusters.problem()).toBe("/own"), 60_000);
     expect(new Opened().clusters.problem()).toBeUndefined();
     expect(new Opened({ kubeconfig: "/own", hangs: () => true }).clusters.problem()).toBe(
       "the cluster cannot be used: its credentials are not there yet",

@@ -18,7 +18,7 @@ async function openNads(
 ): Promise<KubeNads> {
   const nads = new KubeNads(at.api, log, cacheBytes);
   at.opened.defer(() => nads.watch.close());
-  if (connected) await vi.waitFor(() => expect(nads.watch.connected).toBe(true), 10_000);
+  if (connected) await vi.waitFor(() => expect(nads.watch.connected).toBe(true), 60_000);
   return nads;
 }
 

@@ -745,7 +745,7 @@ describe("DEL", () => {
       vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
       const handled = rig.run("DEL", given);
       const asked = expect.stringMatching(/^(ask|nad) /);
-      await vi.waitFor(() => expect(cluster.trace).toContainEqual(asked));
+      await vi.waitFor(() => expect(cluster.trace).toContainEqual(asked), 60_000);
       await vi.advanceTimersByTimeAsync(10_000);
       expect((await handled).exitCode).toBe(0);
       expect(rig.plugins.trace).toEqual(deletions);

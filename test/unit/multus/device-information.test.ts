@@ -226,7 +226,7 @@ describe("no file of an attachment stays", () => {
     node.rig.plugins.behaviour = async ({ command, ifName }) => {
       if (command !== "ADD" || ifName !== "eth0") return undefined;
       // net1 has been ordered, and its file is prepared.
-      await vi.waitFor(() => expect(node.rig.plugins.given).toContain("ADD sriov net1"));
+      await vi.waitFor(() => expect(node.rig.plugins.given).toContain("ADD sriov net1"), 60_000);
       filesAtFailure = node.attachmentFiles;
       return { exitCode: 1, stdout: { code: 100, msg: "no bridge" } };
     };
