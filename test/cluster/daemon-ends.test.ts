@@ -126,7 +126,7 @@ describe("00-multus.conf goes with the DaemonSet", () => {
     });
 
   test("by helm uninstall, which deletes the daemon's account and rights as well", async () => {
-    await helm("install", "multus", chart);
+    await helm("install", "multus", chart, "--set", "image.local=true");
     await readyDaemon();
     expect(isThere()).toBe(true);
     await helm("uninstall", "multus");

@@ -17,10 +17,11 @@ import {
   manifests,
   renderChart,
 } from "../support/cluster/deployment.ts";
+import { dryRun, expectAccepted } from "../support/cluster/dry-run.ts";
 import { goDaemonSet } from "../support/cluster/go-daemon-set.ts";
 import { HostPlaces } from "../support/cluster/host-places.ts";
 import { inPodWith, ServiceAccountFiles } from "../support/cluster/service-account-files.ts";
-import { runCommand, runOrThrow } from "../support/command.ts";
+import { runCommand } from "../support/command.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { session, sessionVariable } from "../support/session.ts";
 
@@ -40,24 +41,9 @@ afterAll(async () => {
   scratch?.[Symbol.dispose]();
 });
 
-/** Asks the server about manifests, of which none is kept. */
-function dryRun(text: string) {
-  const args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
-  return api.kubectlOutcome(args, { stdin: text });
-}
-
-/** The server may warn of nothing, and drops no field without saying so. */
-async function expectAccepted(text: string): Promise<void> {
-  const { exitCode, stdout, stderr } = await dryRun(text);
-  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
-  expect(stdout.toString().trim().split("\n")).toEqual(
-    manifests(text).map(() => expect.stringMatching(/ serverside-applied \(server dry run\)$/)),
-  );
-}
-
 describe("the API server accepts, without a warning", () => {
   test.each(["base", "thick", "thin"])("kubectl kustomize deploy/%s", async (directory) => {
-    await expectAccepted(await kustomize(directory));
+    await expectAccepted(api, await kustomize(directory));
   });
 
   test.each(["thick", "thin"])("%s goes to nodes that it can run on alone", async (directory) => {
@@ -80,7 +66,7 @@ describe("the API server accepts, without a warning", () => {
         },
       ],
     });
-    await expectAccepted(text);
+    await expectAccepted(api, text);
     const objects = manifests(text);
     const { template } = daemonSetOf(objects).spec;
     expect(template.spec.containers[0]?.securityContext).toMatchObject({ privileged: true });
@@ -109,12 +95,12 @@ describe("the API server accepts, without a warning", () => {
       join(chart, "ci", values),
     ]);
     expect(outcome.exitCode, outcome.stdout.toString() + outcome.stderr).toBe(0);
-    await expectAccepted(await renderChart("--values", join(chart, "ci", values)));
+    await expectAccepted(api, await renderChart("--values", join(chart, "ci", values)));
   });
 
   test("and refuses, so it does look: a field that it does not know", async () => {
     const wrong = (await kustomize("thick")).replace("hostNetwork: true", "hostNetwrok: true");
-    const { exitCode, stderr } = await dryRun(wrong);
+    const { exitCode, stderr } = await dryRun(api, wrong);
     expect(exitCode).toBe(1);
     expect(stderr).toContain("hostNetwrok");
   });
@@ -253,7 +239,7 @@ describe("admission policies", () => {
   });
 
   test("name the service account by the namespace that the chart is installed in", async () => {
-    const text = await runOrThrow([helmProgram(), "template", "multus", chart, "--namespace", "networks"]);
+    const text = await renderChart("--namespace", "networks");
     expect(text).toContain("system:serviceaccount:networks:multus");
     expect(text).not.toContain("system:serviceaccount:kube-system");
   });
@@ -449,7 +435,16 @@ describe("over Go multus and back", () => {
     expect(exitCode, `helm ${args[0]}: ${stderr}`).toBe(0);
     return stdout.toString();
   };
-  const install = ["upgrade", "--install", "multus", chart, "--take-ownership", "--force-conflicts"];
+  const imported = ["--set", "image.local=true"];
+  const install = [
+    "upgrade",
+    "--install",
+    "multus",
+    chart,
+    ...imported,
+    "--take-ownership",
+    "--force-conflicts",
+  ];
 
   test("helm takes over what kubectl applied, its pods too; kubectl takes it back, and helm forgets it", async () => {
     await api.apply(JSON.stringify(go));
@@ -478,7 +473,7 @@ describe("over Go multus and back", () => {
   test("helm upgrade to other values leaves nothing of those before; uninstall leaves what networks are", async () => {
     await api.kubectl("delete", "daemonset", "kube-multus-ds", "-n", "kube-system", "--ignore-not-found");
     await helm(...install, "--values", join(chart, "ci", "everything-values.yaml"));
-    await helm("upgrade", "multus", chart, "--reset-values", "--set", "mode=thin");
+    await helm("upgrade", "multus", chart, "--reset-values", ...imported, "--set", "mode=thin");
     const { selector, template } = daemonSetOf(manifests(await kustomize("thin"))).spec;
     expect(await specOf()).toMatchObject({ selector, template, updateStrategy: { type: "RollingUpdate" } });
     expect(JSON.stringify(await specOf())).not.toMatch(/hostPID|hostroot|example\.test/);

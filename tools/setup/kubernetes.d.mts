@@ -2,5 +2,11 @@
 
 /** See kubernetes.mjs. */
 export function programDirectory(
-  name: "kubernetes" | "kubernetes-controllers" | "containerd" | "helm" | "whereabouts",
+  name:
+    | "kubernetes"
+    | "kubernetes-controllers"
+    | "containerd"
+    | "helm"
+    | "whereabouts"
+    | "prometheus-operator",
 ): string;

@@ -40,7 +40,7 @@ const kubernetes = {
 
 /**
  * The programs that are built. `files`: directories of the module that are kept beside the programs. `replace`: rewrites the module's go.mod, so that it can be built outside of its own repository.
- * @type {Record<"kubernetes" | "kubernetes-controllers" | "containerd" | "helm" | "whereabouts", { module: string, version: string, packages: readonly string[], files?: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
+ * @type {Record<"kubernetes" | "kubernetes-controllers" | "containerd" | "helm" | "whereabouts" | "prometheus-operator", { module: string, version: string, packages: readonly string[], files?: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
  */
 const programs = {
   kubernetes: {
@@ -78,6 +78,16 @@ const programs = {
     packages: ["./cmd", "./cmd/controlloop"],
     files: ["doc/crds"],
     flags: ["-trimpath", "-ldflags", "-s -w"],
+    replace: (goMod) => goMod,
+  },
+  // No program of it: what the chart makes for it has to fit into its custom resources.
+  "prometheus-operator": {
+    about: "the custom resources of the Prometheus Operator",
+    module: "github.com/prometheus-operator/prometheus-operator",
+    version: "0.85.0",
+    packages: [],
+    files: ["example/prometheus-operator-crd"],
+    flags: [],
     replace: (goMod) => goMod,
   },
 };
@@ -210,7 +220,9 @@ async function build({ module, version, packages, files = [], flags, replace }, 
   for (const file of ["go.work", "go.work.sum"]) rmSync(join(source, file), { force: true });
   const built = join(scratch, "built");
   mkdirSync(built);
-  await runGoOverNetwork(command, ["build", ...flags, "-o", `${built}/`, ...packages], { cwd: source });
+  if (packages.length > 0) {
+    await runGoOverNetwork(command, ["build", ...flags, "-o", `${built}/`, ...packages], { cwd: source });
+  }
   for (const file of files) copyModule(join(source, file), join(built, basename(file)));
   renameSync(built, target);
 }

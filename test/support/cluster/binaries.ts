@@ -32,6 +32,11 @@ export function whereaboutsFile(name: "cmd" | "controlloop" | "crds"): string {
   return built("whereabouts", name);
 }
 
+/** @returns the directory of the Prometheus Operator's custom resource definitions @throws {Error} where it is not there */
+export function prometheusOperatorDefinitions(): string {
+  return built("prometheus-operator", "prometheus-operator-crd");
+}
+
 /** @returns helm's path @throws {Error} where it is not built */
 export function helmProgram(): string {
   return built("helm", "helm");

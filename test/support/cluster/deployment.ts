@@ -17,6 +17,7 @@ export interface Manifest {
     readonly name: string;
     readonly namespace?: string;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly data?: Readonly<Record<string, string>>;
 }
@@ -26,6 +27,8 @@ export interface Container {
   readonly name: string;
   readonly image: string;
   readonly args?: readonly string[];
+  readonly env?: readonly { readonly name: string }[];
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
   readonly resources: {
     readonly requests: Readonly<Record<string, string>>;
@@ -80,10 +83,10 @@ export function kustomizeOwn(
   return kustomize(directory);
 }
 
-/** `helm template` in kube-system, with the custom resource. @param args of helm @returns YAML @throws {Error} with its message */
+/** `helm template` in kube-system, of the image that nodes of tests have, with the custom resource. @param args of helm @returns YAML @throws {Error} with its message */
 export function renderChart(...args: readonly string[]): Promise<string> {
   const common = ["template", "multus", chart, "--namespace", "kube-system", "--include-crds"];
-  return runOrThrow([helmProgram(), ...common, ...args]);
+  return runOrThrow([helmProgram(), ...common, "--set", "image.local=true", ...args]);
 }
 
 /** The objects of YAML documents. @throws {Error} where it is not YAML */

@@ -1,6 +1,38 @@
-{{/* The image. */}}
+{{/* The image. A name that no registry has is an error: its pods would wait for a pull that cannot succeed. */}}
 {{- define "multus.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- with .Values.image }}
+{{- if and (hasPrefix "localhost/" .repository) (not .local) }}
+{{- fail (printf "image.repository is %s, which no registry has: name the image in your registry (--set image.repository=registry.example/multus-wasm), or set image.local=true if every node has it by that name already" .repository) }}
+{{- end }}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* Directories of the nodes, as YAML: of the values, else of the distribution, else the usual ones. files/distributions.yaml has them. */}}
+{{- define "multus.paths" -}}
+{{- $known := .Files.Get "files/distributions.yaml" | fromYaml }}
+{{- $paths := $known.usual }}
+{{- with .Values.distribution }}{{ $_ := mergeOverwrite $paths (index $known.distributions .) }}{{ end }}
+{{- $own := pick .Values.hostPaths "cniConfDir" "cniBinDir" "podResources" }}
+{{- $_ := mergeOverwrite $own (pick .Values.perNodeCertificate "bootstrapKubeconfig" "kubeletPki") }}
+{{- range $key, $value := $own }}{{ if $value }}{{ $_ := set $paths $key $value }}{{ end }}{{ end }}
+{{- if .Values.perNodeCertificate.enabled }}{{ range $key := list "bootstrapKubeconfig" "kubeletPki" }}
+{{- if not (index $paths $key) }}
+{{- fail (printf "perNodeCertificate: where distribution %s has the kubelet's files is not known: set perNodeCertificate.%s" $.Values.distribution $key) }}
+{{- end }}
+{{- end }}{{ end }}
+{{- toYaml $paths }}
+{{- end }}
+
+{{/* Requests and limits of a container, from `resources`. `guaranteed`: it requests its limits, and has them for CPU and memory. */}}
+{{- define "multus.resources" -}}
+{{- if .guaranteed }}
+{{- $limits := merge (dict) (.resources.limits | default dict) (dict "cpu" "500m") (.resources.requests | default dict) }}
+{{- if not $limits.memory }}{{ fail "guaranteed: a container has neither limits.memory nor requests.memory" }}{{ end }}
+{{- toYaml (merge (dict "requests" $limits "limits" $limits) (omit .resources "requests" "limits")) }}
+{{- else }}
+{{- toYaml .resources }}
+{{- end }}
 {{- end }}
 
 {{/* Labels of everything that the chart makes. */}}
@@ -14,6 +46,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 tier: node
 app: multus
 name: multus
+{{- end }}
+
+{{/* Labels of the pods. */}}
+{{- define "multus.podLabels" -}}
+{{- include "multus.nodeLabels" . }}
+{{- range $key, $value := .Values.podLabels }}
+{{- if has $key (list "tier" "app" "name") }}
+{{- fail (printf "podLabels: %s has its value already: the DaemonSet, Services and monitors select pods by it" $key) }}
+{{- end }}
+{{ $key }}: {{ $value | quote }}
+{{- end }}
 {{- end }}
 
 {{/* What a container may that needs nothing but root's files: deploy/thick/daemonset.yaml says why. */}}
@@ -31,7 +74,7 @@ seLinuxOptions:
 
 {{/* Image and how it is pulled, of every container. */}}
 {{- define "multus.containerImage" -}}
-image: {{ include "multus.image" . }}
+image: {{ include "multus.image" . | trim }}
 {{- with .Values.image.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
@@ -39,6 +82,7 @@ imagePullPolicy: {{ . }}
 
 {{/* daemon-config.json: the chart's keys under the user's. */}}
 {{- define "multus.daemonConfig" -}}
+{{- $paths := include "multus.paths" . | fromYaml }}
 {{- $config := dict
   "chrootDir" "/hostroot"
   "cniConfigDir" "/host/etc/cni/net.d"
@@ -52,7 +96,7 @@ imagePullPolicy: {{ . }}
 {{- if eq .Values.onMissingNetworks "evict" }}{{ $_ := set $config "onMissingNetworks" "evict" }}{{ end }}
 {{- with .Values.perNodeCertificate }}{{ if .enabled }}{{ $_ := set $config "perNodeCertificate" (dict
   "enabled" true
-  "bootstrapKubeconfig" .bootstrapKubeconfig
+  "bootstrapKubeconfig" $paths.bootstrapKubeconfig
   "certDir" "/etc/cni/multus/certs"
   "certDuration" .certDuration) }}{{ end }}{{ end }}
 {{- range $key, $value := .Values.daemonConfig }}
