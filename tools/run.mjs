@@ -110,6 +110,14 @@ const tasks = {
     about: "docs/images/rooms.svg, the rooms of src/ and their arrows, drawn from the code",
     run: () => writePicture(),
   },
+  chart: {
+    about: "deploy/helm/multus-wasm/README.md, made of the chart's values",
+    usage: "",
+    async run() {
+      await ensureNpmPackages();
+      return onPinnedNode(inProject("tools", "tasks", "chart.mjs"));
+    },
+  },
   notices: {
     about:
       "build/THIRD-PARTY-NOTICES.txt and build/sbom.cdx.json (CycloneDX): what of others is in the product",

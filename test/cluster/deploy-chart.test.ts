@@ -363,7 +363,7 @@ describe("what Helm says after an installation", () => {
     const notes = await notesOf(preset);
     const { cni, cnibin } = await hostPathsOf(...set(preset));
     for (const name of [cni, cnibin, "localhost/multus-wasm:0.1.0"]) expect(notes).toContain(name);
-    const [, first = ""] = /<<'EOF'\n([^]*?)\nEOF\n/.exec(notes) ?? [];
+    const [, first = ""] = /<<'EOF'\n([\s\S]*?)\nEOF\n/.exec(notes) ?? [];
     expect(manifests(first).map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toEqual([
       "NetworkAttachmentDefinition/first-network",
       "Pod/first-pod",
