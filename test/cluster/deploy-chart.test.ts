@@ -11,8 +11,10 @@ import {
   chart,
   daemonSetOf,
   deployDirectory,
+  firstPodOf,
   type Manifest,
   manifests,
+  notesOfChart,
   type PodTemplate,
   renderChart,
 } from "../support/cluster/deployment.ts";
@@ -352,18 +354,14 @@ describe("for Prometheus and Grafana", () => {
 });
 
 describe("what Helm says after an installation", () => {
-  const common = ["install", "multus", chart, "--namespace", "kube-system", "--dry-run=client"];
-  const notesOf = async (...values: readonly string[]) => {
-    const text = await runOrThrow([helmProgram(), ...common, ...set("image.local=true", ...values)]);
-    return text.slice(text.indexOf("NOTES:\n"));
-  };
+  const notesOf = (...values: readonly string[]) => notesOfChart(...set(...values));
 
   test.each(["", ...distributions])("is how to go on (distribution %j)", async (distribution) => {
     const preset = `distribution=${distribution}`;
     const notes = await notesOf(preset);
     const { cni, cnibin } = await hostPathsOf(...set(preset));
     for (const name of [cni, cnibin, "localhost/multus-wasm:0.1.0"]) expect(notes).toContain(name);
-    const [, first = ""] = /<<'EOF'\n([\s\S]*?)\nEOF\n/.exec(notes) ?? [];
+    const first = firstPodOf(notes);
     expect(manifests(first).map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toEqual([
       "NetworkAttachmentDefinition/first-network",
       "Pod/first-pod",

@@ -9,6 +9,7 @@ export const nodePlaces = [
   "/opt/cni/bin",
   "/var/lib/cni",
   "/var/lib/kubelet",
+  "/var/lib/rancher/k3s",
 ] as const;
 
 export type NodePlace = (typeof nodePlaces)[number] | "/run";

@@ -11,6 +11,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -53,6 +54,9 @@ const ownDaemonSet = {
   MULTUS_POD: "kube-multus-ds-1",
 };
 
+/** Where k3s has what other nodes have in many places. */
+const k3sPlace: NodePlace = "/var/lib/rancher/k3s";
+
 const serviceAccount = { namespace: "kube-system", name: "multus" };
 
 /** Deadlines are for a machine that does much else; nothing waits longer than it has to. */
@@ -75,6 +79,11 @@ export interface ClusterNodeOptions {
    * plugins and the cluster network's configuration in them; pods in the host's network reach the API server at its Service's address, also with certificates of theirs.
    */
   readonly bare?: boolean;
+  /**
+   * A bare node whose runtime has k3s's directories: all is below /var/lib/rancher/k3s, and the plugins, in a directory of each release, are linked to where the runtime
+   * looks for them (https://docs.k3s.io/networking/multus-ipams).
+   */
+  readonly k3s?: boolean;
   /**
    * The daemon sees the kubelet's directories at /var/lib/kubelet, and daemon and plugins directories of the node's own at /run/k8s.cni.cncf.io. A bare node has them there
    * anyway.
@@ -177,6 +186,13 @@ export function isRunning(pod: ClusterPod | undefined): boolean {
   return pod?.status.phase === "Running" && (pod.status.containerStatuses ?? []).every(({ ready }) => ready);
 }
 
+/** Copies those plugins of Debian's that a bare node has. @returns their names */
+function copyPlugins(directory: string): readonly string[] {
+  const plugins = ["loopback", "bridge", "macvlan", "host-local"];
+  for (const plugin of plugins) copyFileSync(join(debianPlugins, plugin), join(directory, plugin));
+  return plugins;
+}
+
 /** Everything that a node is made of, each part ended by the stack that `ClusterNode.start` keeps. */
 interface Parts {
   readonly scratch: ScratchDirectory;
@@ -192,18 +208,32 @@ interface Parts {
 /** Directories and files of a node, all below its scratch directory. */
 class NodeFiles {
   readonly directory: string;
+  readonly #isK3s: boolean;
 
-  constructor(directory: string) {
+  constructor(directory: string, isK3s: boolean) {
     this.directory = directory;
+    this.#isK3s = isK3s;
   }
 
+  /** Seen at /var/lib/rancher/k3s. */
+  get #k3s(): string {
+    return join(this.directory, "k3s");
+  }
   /** The runtime's plugins: ours and `loopback`; of a bare node all. */
   get runtimeBinDir(): string {
-    return join(this.directory, "runtime-bin");
+    return this.#isK3s ? join(this.#k3s, "data", "cni") : join(this.directory, "runtime-bin");
   }
   /** The runtime's network configurations: ours alone; of a bare node the cluster network's. */
   get runtimeConfDir(): string {
-    return join(this.directory, "runtime-net.d");
+    return this.#isK3s
+      ? join(this.#k3s, "agent", "etc", "cni", "net.d")
+      : join(this.directory, "runtime-net.d");
+  }
+  /** Those two as the runtime of a bare node calls them. */
+  get bareDirectories(): readonly [binDir: string, confDir: string] {
+    return this.#isK3s
+      ? [`${k3sPlace}/data/cni`, `${k3sPlace}/agent/etc/cni/net.d`]
+      : ["/opt/cni/bin", "/etc/cni/net.d"];
   }
   get plugin(): string {
     return join(this.runtimeBinDir, "multus");
@@ -290,20 +320,37 @@ class NodeFiles {
     for (const directory of [this.runtimeBinDir, this.runtimeConfDir, this.ipamDir]) {
       mkdirSync(directory, { recursive: true });
     }
-    for (const plugin of ["loopback", "bridge", "macvlan", "host-local"]) {
-      copyFileSync(join(debianPlugins, plugin), join(this.runtimeBinDir, plugin));
-    }
+    if (this.#isK3s) this.writeK3sRelease("first");
+    else copyPlugins(this.runtimeBinDir);
     this.#writeClusterNetwork(this.runtimeConfDir);
   }
 
+  /** What k3s does when it starts for the first time with a release: its plugins in a directory of their own, and links that lead to them; others are gone. */
+  writeK3sRelease(hash: string): void {
+    const data = dirname(this.runtimeBinDir);
+    const earlier = readdirSync(data).filter((name) => name !== "cni");
+    mkdirSync(join(data, hash, "bin"), { recursive: true });
+    for (const plugin of copyPlugins(join(data, hash, "bin"))) {
+      rmSync(join(this.runtimeBinDir, plugin), { force: true });
+      symlinkSync(`${k3sPlace}/data/${hash}/bin/${plugin}`, join(this.runtimeBinDir, plugin));
+    }
+    for (const name of earlier) rmSync(join(data, name), { recursive: true });
+  }
+
   /** A bare node's directories by the places that its containerd and kubelet have them in. */
-  get places(): Readonly<Record<NodePlace, string>> {
+  get places(): Readonly<Partial<Record<NodePlace, string>>> {
     return {
-      "/etc/cni/net.d": this.runtimeConfDir,
+      ...(this.#isK3s
+        ? {
+            [k3sPlace]: this.#k3s,
+            // Nobody reads these.
+            "/etc/cni/net.d": join(this.directory, "unread-net.d"),
+            "/opt/cni/bin": join(this.directory, "unread-bin"),
+          }
+        : { "/etc/cni/net.d": this.runtimeConfDir, "/opt/cni/bin": this.runtimeBinDir }),
       "/etc/cni/multus/net.d": this.confDir,
       "/etc/cni/multus/certs": join(this.directory, "certs"),
       "/etc/kubernetes": join(this.directory, "kubernetes"),
-      "/opt/cni/bin": this.runtimeBinDir,
       "/run": this.runDir,
       "/var/lib/cni": dirname(this.cniDir),
       "/var/lib/kubelet": varLibKubelet(this.directory),
@@ -361,7 +408,7 @@ export class ClusterNode implements AsyncDisposable {
       while (onDemandDaemons().length > 0) await sleep(20);
     });
     const { bare = false, devices = false, keepsRuntimeFile = false } = options;
-    const files = new NodeFiles(scratch.path);
+    const files = new NodeFiles(scratch.path, options.k3s ?? false);
     const keptKeys = keepsRuntimeFile ? files.writeKept() : {};
     if (bare) files.writeBare();
     else if (!keepsRuntimeFile) files.write(options.cniVersion ?? "1.0.0", options.netconf ?? {});
@@ -420,9 +467,7 @@ export class ClusterNode implements AsyncDisposable {
         await Containerd.start(
           files.containerdDirectory,
           network,
-          ...(bare
-            ? (["/opt/cni/bin", "/etc/cni/net.d"] as const)
-            : ([files.runtimeBinDir, files.runtimeConfDir] as const)),
+          ...(bare ? files.bareDirectories : ([files.runtimeBinDir, files.runtimeConfDir] as const)),
           {
             through: runtimeThrough,
             ownRun: bare,
@@ -513,6 +558,11 @@ export class ClusterNode implements AsyncDisposable {
   /** Of a bare node: the test's own directories by the places that they are seen at there. */
   get places(): Readonly<Record<string, string>> {
     return this.#files.places;
+  }
+
+  /** Of a node with k3s's directories: it comes up with another release. @param hash the release's directory, a new one */
+  upgradeK3s(hash: string): void {
+    this.#files.writeK3sRelease(hash);
   }
 
   /** Of a bare node. @param path as it is called there @returns path on this machine @throws {Error} where it is none of the test's */
