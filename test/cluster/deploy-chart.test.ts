@@ -1,6 +1,6 @@
 /** The Helm chart's values: each distribution, each knob and each mistake, rendered by Helm and asked of a real API server. */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -12,6 +12,7 @@ import {
   daemonSetOf,
   deployDirectory,
   firstPodOf,
+  kustomizeOwn,
   type Manifest,
   manifests,
   notesOfChart,
@@ -416,6 +417,53 @@ describe("a mistake in the values is an error that names the key", () => {
     ],
   ])("%s", async (value, message) => {
     await expect(renderChart("--set", value)).rejects.toThrow(message);
+  });
+});
+
+describe("the documentation", () => {
+  const project = join(deployDirectory, "..");
+  const read = (page: string) => readFileSync(join(project, page), "utf8");
+  /** Arguments behind `helm upgrade --install multus`, as a page has them. */
+  const commandsOf = (page: string) =>
+    Array.from(
+      read(page)
+        .replaceAll(/\\\n */g, "")
+        .matchAll(/helm upgrade --install multus (.*)/g),
+      ([, words = ""]) => words.trim().split(/ +/),
+    );
+
+  test.each(["docs/distributions.md", "deploy/README.md", "deploy/helm/multus-wasm/README.md"])(
+    "%s has commands that install the chart as they are",
+    async (page) => {
+      const commands = commandsOf(page);
+      expect(commands.length).toBeGreaterThan(0);
+      for (const [path, ...words] of commands) {
+        expect(path).toBe("deploy/helm/multus-wasm");
+        const args = words.filter((word) => !["--take-ownership", "--force-conflicts"].includes(word));
+        await runOrThrow([helmProgram(), "template", "multus", chart, ...args]);
+      }
+    },
+  );
+
+  test("docs/distributions.md has the command for each distribution, under its heading", () => {
+    const sections = read("docs/distributions.md").split("\n## ").slice(1);
+    for (const distribution of distributions) {
+      const section = sections.find((text) => text.toLowerCase().startsWith(`${distribution}\n`));
+      expect(section, distribution).toContain(`distribution=${distribution}\n`);
+      expect(section, distribution).toMatch(/^Read:\s\[/m);
+    }
+  });
+
+  test("docs/distributions.md has a kustomization that gives the pods the directories of the preset", async () => {
+    const [, yaml = ""] = /^```yaml\n([\s\S]*?)^```$/m.exec(read("docs/distributions.md")) ?? [];
+    const { patches, resources } = parse(yaml);
+    expect(resources).toEqual(["multus-wasm/deploy/thick"]);
+    const directory = join(api.directory, "kustomization");
+    mkdirSync(directory);
+    const { volumes } = daemonSetOf(manifests(await kustomizeOwn(directory, "thick", [], { patches }))).spec
+      .template.spec;
+    const preset = (await podOf(...set("distribution=k3s"))).spec.volumes;
+    expect(new Set(volumes)).toEqual(new Set(preset));
   });
 });
 
