@@ -20,7 +20,7 @@ const { pinnedNode, projectDirectory } = await import("./setup/project.mjs");
 const { describeUnwritable } = await import("./setup/unwritable.mjs");
 const { fuzz } = await import("./tasks/fuzz.mjs");
 const { runBenchmarks } = await import("./tasks/bench.mjs");
-const { writePicture } = await import("./tasks/picture.mjs");
+const { writePictures } = await import("./tasks/picture.mjs");
 const {
   clearReports,
   clusterPrograms,
@@ -107,8 +107,8 @@ const tasks = {
     },
   },
   picture: {
-    about: "docs/images/rooms.svg, the rooms of src/ and their arrows, drawn from the code",
-    run: () => writePicture(),
+    about: "docs/images: the rooms of src/ and their arrows, drawn from the code, and the way of a request",
+    run: () => writePictures(),
   },
   chart: {
     about: "deploy/helm/multus-wasm/README.md, made of the chart's values",

@@ -6,9 +6,11 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { projectDirectory } from "../setup/project.mjs";
+import { drawRequest } from "./request-picture.mjs";
+import { escaped, pictureStyle, tip } from "./svg.mjs";
 
 const source = join(projectDirectory, "src");
-const pictureFile = join(projectDirectory, "docs", "images", "rooms.svg");
+const images = join(projectDirectory, "docs", "images");
 
 /** Rooms that nearly all use: an arrow to them would say nothing. */
 const usedByAll = ["log"];
@@ -160,7 +162,6 @@ function placed(uses) {
   return { boxes, width, height: y - size.rowGap + size.margin };
 }
 
-const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 const rounded = (number) => Math.round(number * 10) / 10;
 
 function drawnBox({ room, floors, x, y, width, height, ownHeight, floorHeight }) {
@@ -211,16 +212,22 @@ export function drawRooms() {
   );
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${rounded(width)} ${rounded(height)}" role="img" aria-label="The rooms of src/ and who uses whom">`,
-    `<style>text{font:12px ui-monospace,monospace;fill:#1f2328}.name{font-weight:bold}.room{fill:#f6f8fa;stroke:#57606a}.floor{fill:#fff;stroke:#afb8c1}.arrow{fill:none;stroke:#57606a;stroke-width:1.3}.tip{fill:#57606a}@media(prefers-color-scheme:dark){text{fill:#e6edf3}.room{fill:#161b22;stroke:#8b949e}.floor{fill:#0d1117;stroke:#484f58}.arrow{stroke:#8b949e}.tip{fill:#8b949e}}</style>`,
-    `<defs><marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>`,
+    pictureStyle(
+      ".room{fill:#f6f8fa;stroke:#57606a}.floor{fill:#fff;stroke:#afb8c1}",
+      ".room{fill:#161b22;stroke:#8b949e}.floor{fill:#0d1117;stroke:#484f58}",
+    ),
+    tip,
     ...drawnArrows,
     ...Array.from(boxes.values(), drawnBox).flat(),
     "</svg>",
   ].join("\n")}\n`;
 }
 
-/** Writes the picture. */
-export function writePicture() {
-  writeFileSync(pictureFile, drawRooms());
+/** The pictures that are drawn from nothing but this checkout, by their files. */
+export const pictures = { "rooms.svg": drawRooms, "request.svg": drawRequest };
+
+/** Writes the pictures. */
+export function writePictures() {
+  for (const [file, draw] of Object.entries(pictures)) writeFileSync(join(images, file), draw());
   return 0;
 }
