@@ -1,34 +1,21 @@
-/** docs/quick-start.md and docs/upgrade.md as a new user goes through them: every command of kubectl as it is written, on the bare cluster of `npm run cluster -- --bare`. */
+/** README.md, docs/quick-start.md, docs/upgrade.md and what docs/go-multus.md and docs/by-hand.md say of a cluster, as a new user goes through them: every command of kubectl as it is written, on the bare cluster of `npm run cluster -- --bare`. */
 
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { goDaemonSet } from "../support/cluster/go-daemon-set.ts";
 import { multusImage } from "../support/cluster/images.ts";
 import { Player } from "../support/cluster/player.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
-
-const docs = join(import.meta.dirname, "..", "..", "docs");
+import { readPage } from "../unit/docs/markdown.ts";
 
 /** The commands that a page has in blocks for a shell, by their heading; lines that another follows with `\` are one. Blocks of other kinds are for other places. */
 function commandsOf(page: string): ReadonlyMap<string, readonly string[]> {
   const commands = new Map<string, string[]>();
-  let heading = "";
-  let block: string[] | undefined;
-  for (const line of readFileSync(join(docs, page), "utf8").split("\n")) {
-    if (block === undefined && line.startsWith("## ")) heading = line.slice(3);
-    else if (block === undefined && line.trim() === "```sh") block = [];
-    else if (block !== undefined && line.trim() === "```") {
-      const ofHeading = commands.get(heading) ?? [];
-      commands.set(heading, [
-        ...ofHeading,
-        ...block
-          .join("\n")
-          .split(/(?<!\\)\n/)
-          .map((text) => text.trim()),
-      ]);
-      block = undefined;
-    } else block?.push(line);
+  for (const { section, language, text } of readPage(page).blocks) {
+    if (language !== "sh") continue;
+    const lines = text.split("\n").map((line) => line.trim());
+    commands.set(section, [...(commands.get(section) ?? []), ...lines]);
   }
   return commands;
 }
@@ -81,16 +68,20 @@ function multusObjects(): Promise<string> {
 
 test("quick start: install, a first network, a first pod", async () => {
   expect(await multusObjects()).toBe("");
-  expect(await follow("quick-start.md", "2. Install")).toContain("successfully rolled out");
-  expect(await follow("quick-start.md", "3. A first network")).toContain("storage");
-  const looked = await follow("quick-start.md", "4. A first pod");
+  expect(await follow("docs/quick-start.md", "2. Install")).toContain("successfully rolled out");
+  expect(await follow("docs/quick-start.md", "3. A first network")).toContain("storage");
+  const looked = await follow("docs/quick-start.md", "4. A first pod");
   expect(looked).toContain('"interface": "net1"');
   expect(looked).toMatch(/Add eth0 \[10\.120\.\d+\.\d+\/22 /);
   expect(looked).toMatch(/Add net1 \[192\.168\.7\.1\d\d\/24\] from default\/storage/);
 });
 
 test("upgrade: the manifest again, and everything goes on; a pod that ran keeps its networks and is deleted", async () => {
-  await follow("upgrade.md", "Change over");
+  await follow("docs/upgrade.md", "Change over");
+  // The same once more, as the short pages have it.
+  expect(await follow("README.md", "Install")).toContain("daemonset.apps/kube-multus-ds");
+  expect(await follow("docs/go-multus.md", "Switch")).toContain("successfully rolled out");
+  await follow("docs/by-hand.md", "As a node of a cluster");
   expect(await player.shell("kubectl get pod with-macvlan --output jsonpath='{.status.phase}'")).toBe(
     "Running",
   );
@@ -101,14 +92,14 @@ test("roll back, and change over again: what was there before makes the socket's
   const socketDirectory = join(await onNode("/run"), "multus");
   // Its number would not do: file systems give a directory's to the next one.
   writeFileSync(join(socketDirectory, "of-before"), "");
-  expect(await follow("upgrade.md", "Roll back")).toContain("successfully rolled out");
+  expect(await follow("docs/upgrade.md", "Roll back")).toContain("successfully rolled out");
   const isEmpty = () => existsSync(socketDirectory) && readdirSync(socketDirectory).length === 0;
   await expect.poll(isEmpty, { timeout: 30_000 }).toBe(true);
   // What was there before writes its own over it.
   expect(readdirSync(runtimeDirectory).sort()).toEqual(["00-multus.conf", "10-cluster.conflist"]);
   expect(await player.shell("kubectl get clusterroles --output name")).not.toContain("multus-wasm");
 
-  await follow("upgrade.md", "Change over");
+  await follow("docs/upgrade.md", "Change over");
   await expect
     .poll(() => existsSync(join(runtimeDirectory, "00-multus.conf")), { timeout: 30_000 })
     .toBe(true);
@@ -135,14 +126,14 @@ kubectl wait --for=condition=Ready pod/with-macvlan --timeout=2m`);
   await expect
     .poll(() => player.shell(`kubectl get pod with-macvlan ${shownStatus}`), { timeout: 30_000 })
     .toContain('"interface": "net1"');
-  await follow("upgrade.md", "Change over");
+  await follow("docs/upgrade.md", "Change over");
   await expect.poll(() => existsSync(runtimeFile), { timeout: 30_000 }).toBe(true);
 });
 
 test("quick start: clean up leaves nothing in the cluster, and the node with its cluster network alone", async () => {
   const runtimeDirectory = await onNode("/etc/cni/net.d");
   expect(readdirSync(runtimeDirectory).sort()).toEqual(["00-multus.conf", "10-cluster.conflist"]);
-  await follow("quick-start.md", "5. Clean up");
+  await follow("docs/quick-start.md", "5. Clean up");
   expect(await multusObjects()).toBe("");
   // Its pods end some moments later.
   const pods = () => player.shell("kubectl get pods --all-namespaces --output name");

@@ -12,6 +12,16 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
+/** What stands between two fences. */
+export interface Block {
+  /** Text of the heading above it. */
+  readonly section: string;
+  /** What is behind the first fence; "" for none. */
+  readonly language: string;
+  /** Its lines, without what the first fence is indented by. */
+  readonly text: string;
+}
+
 export interface Page {
   /** Path from the project's directory. */
   readonly path: string;
@@ -22,16 +32,24 @@ export interface Page {
   readonly tables: readonly Table[];
   /** What is in backticks, and each line of a fenced block that names a language; a line that ends with a backslash goes on in the next. */
   readonly code: readonly string[];
+  readonly blocks: readonly Block[];
 }
 
-/** README.md, and every page of docs/ and deploy/. */
+/** Directories of this checkout that others fill. */
+const foreign = ["node_modules", "build", "coverage"];
+
+/** Every Markdown file of the project, the ones of its directory first. */
 export function documentation(): Page[] {
-  const below = ["docs", "deploy"].flatMap((directory) =>
-    readdirSync(join(root, directory), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".md"))
-      .map((name) => join(directory, name)),
-  );
-  return ["README.md", ...below.sort()].map(readPage);
+  const top = readdirSync(root, { withFileTypes: true });
+  const own = top.filter((entry) => entry.isDirectory() && !foreign.includes(entry.name));
+  const below = own
+    .filter(({ name }) => !name.startsWith(".") || name === ".github")
+    .flatMap(({ name }) =>
+      readdirSync(join(root, name), { recursive: true, encoding: "utf8" }).map((path) => join(name, path)),
+    );
+  const files = top.filter((entry) => entry.isFile()).map(({ name }) => name);
+  const isPage = (name: string) => name.endsWith(".md");
+  return [...files.filter(isPage).sort(), ...below.filter(isPage).sort()].map(readPage);
 }
 
 /** @param path from the project's directory */
@@ -40,17 +58,24 @@ export function readPage(path: string): Page {
   const links: string[] = [];
   const tables: { section: string; header: string[]; rows: string[][] }[] = [];
   const code: string[] = [];
+  const blocks: Block[] = [];
   let section = "";
-  let fence: string | undefined;
+  let block: { readonly language: string; readonly indent: number; readonly lines: string[] } | undefined;
   let table: (typeof tables)[number] | undefined;
   for (const line of readFileSync(join(root, path), "utf8").replaceAll("\\\n", " ").split("\n")) {
-    const [, language] = /^\s*```(.*)$/.exec(line) ?? [];
+    const [, indent = "", language] = /^(\s*)```(.*)$/.exec(line) ?? [];
     if (language !== undefined) {
-      fence = fence === undefined ? language : undefined;
+      if (block === undefined) {
+        block = { language, indent: indent.length, lines: [] };
+      } else {
+        blocks.push({ section, language: block.language, text: block.lines.join("\n") });
+        block = undefined;
+      }
       continue;
     }
-    if (fence !== undefined) {
-      if (fence !== "") code.push(line.trim());
+    if (block !== undefined) {
+      block.lines.push(line.slice(block.indent));
+      if (block.language !== "") code.push(line.trim());
       continue;
     }
     const [, heading] = /^#{1,6} (.*)$/.exec(line) ?? [];
@@ -75,7 +100,7 @@ export function readPage(path: string): Page {
       table.rows.push(cellsOf(line));
     }
   }
-  return { path, anchors, links, tables, code };
+  return { path, anchors, links, tables, code, blocks };
 }
 
 /** As GitHub makes it of a heading; the second of a name has `-1` behind it. */
