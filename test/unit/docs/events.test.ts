@@ -9,6 +9,6 @@ test("every reason of an event has a row that says when it comes, and is named w
   const reasons = table?.rows.map(([reason = ""]) => literal(reason));
   expect(reasons?.toSorted()).toEqual(Object.keys(actions).sort());
   const operations = readFileSync(join(root, "docs", "operations.md"), "utf8");
-  const [named = ""] = /^- `kubectl describe pod`: the events (.*)\.$/m.exec(operations) ?? [];
+  const [named = ""] = /^- `kubectl describe pod`: the events [^.]*\.$/m.exec(operations) ?? [];
   expect(Object.keys(actions).filter((reason) => !named.includes(`\`${reason}\``))).toEqual([]);
 });
