@@ -103,7 +103,8 @@ test("roll back, and change over again: what was there before makes the socket's
   await expect
     .poll(() => existsSync(join(runtimeDirectory, "00-multus.conf")), { timeout: 30_000 })
     .toBe(true);
-  expect(readdirSync(socketDirectory)).toEqual(["multus.sock"]);
+  // What its warm-up has beside the socket goes with it.
+  await expect.poll(() => readdirSync(socketDirectory), { timeout: 30_000 }).toEqual(["multus.sock"]);
   expect(await player.shell("kubectl get pod with-macvlan --output jsonpath='{.status.phase}'")).toBe(
     "Running",
   );
