@@ -77,14 +77,9 @@ export const bounds = {
     why: "A turn of shim and daemon costs two wake-ups: the request, and an order for each thing that needs the answer to the one before.",
   },
   roundTripsOfFour: {
-    most: 5,
-    in: "round trips",
-    why: "The request and the answer, and an order for each network that has a plugin to execute.",
-  },
-  roundTripsOfFourAhead: {
     most: 3,
     in: "round trips",
-    why: "The same of an ADD, where each network is ordered while the plugin of the one before runs: the shim waits for no order in between.",
+    why: "The same of four networks, of which each is ordered while the plugin of the one before runs: the shim waits for no order in between.",
   },
   requests: {
     most: 5,

@@ -90,18 +90,12 @@ export async function socketRelay(directory: string, socketDir: string, delayMs 
 
 interface CountBounds {
   readonly processes: BoundName;
-  readonly roundTrips: Readonly<Record<Command, BoundName>>;
+  readonly roundTrips: BoundName;
 }
 
-const boundsOf: ReadonlyMap<number, CountBounds> = new Map<number, CountBounds>([
-  [1, { processes: "processesOfOne", roundTrips: { ADD: "roundTripsOfOne", DEL: "roundTripsOfOne" } }],
-  [
-    4,
-    {
-      processes: "processesOfFour",
-      roundTrips: { ADD: "roundTripsOfFourAhead", DEL: "roundTripsOfFour" },
-    },
-  ],
+const boundsOf: ReadonlyMap<number, CountBounds> = new Map([
+  [1, { processes: "processesOfOne", roundTrips: "roundTripsOfOne" }],
+  [4, { processes: "processesOfFour", roundTrips: "roundTripsOfFour" }],
 ]);
 
 /**
@@ -152,7 +146,7 @@ function judgedCounts({ networks, command, processes, roundTrips }: CountsRow): 
   if (bounds === undefined) return [];
   return [
     { bound: bounds.processes, what: command, measured: processes },
-    { bound: bounds.roundTrips[command], what: command, measured: roundTrips },
+    { bound: bounds.roundTrips, what: command, measured: roundTrips },
   ];
 }
 

@@ -36,15 +36,26 @@ export interface ValidAttachment {
   readonly ifname: string;
 }
 
-export interface AddOptions {
+/** A network whose work begins while that on the network before it goes on. */
+export interface OrderedAhead {
+  /** Token of the last order of the network before: the first plugin is started when that has succeeded, and fails with the executor's "not-started" where it does not succeed. */
+  readonly startAfter?: symbol | undefined;
+  /** Called when a plugin's order is given to the executor, with the token of that run: behind the last one the next network can be begun. */
+  readonly onOrder?: (order: { readonly token: symbol; readonly isLast: boolean }) => void;
+}
+
+export interface AddOptions extends OrderedAhead {
   /** The first plugin is not started if `ifName` is in the namespace already. */
   readonly refuseExistingLink?: boolean;
   /** Called after each plugin that has succeeded. */
   readonly afterPlugin?: () => void;
-  /** Token of a run of the network before: the first plugin is started when that has succeeded, and fails with the executor's "not-started" where it does not succeed. */
-  readonly startAfter?: symbol | undefined;
-  /** Called when a plugin's order is given to the executor, with the token of that run: behind the last one the next network can be begun. */
-  readonly onOrder?: (order: { readonly token: symbol; readonly isLast: boolean }) => void;
+}
+
+export interface DelOptions extends OrderedAhead {
+  /** The attachment's cache entry, where it was read already. */
+  readonly cached?: CachedAttachment | undefined;
+  /** Go on where a plugin is not installed: to undo an ADD that failed on that, and in which it so did nothing. */
+  readonly passOverMissing?: boolean;
 }
 
 /**
@@ -103,15 +114,13 @@ export async function addNetworkList(
 /**
  * DEL: each plugin in reverse order with the cached result (from 0.4.0 on). The cache entry goes when all have succeeded. A plugin that is refused is passed over: nothing
  * of it is there, and a DEL that fails for ever would leave its pod Terminating. So is the whole network at what is no name of an interface, which a plan of Go multus may have.
- * @param options.cached the attachment's cache entry, where it was read already
- * @param options.passOverMissing go on where a plugin is not installed: to undo an ADD that failed on that, and in which it so did nothing
  * @throws {CniError} of the first plugin that fails; the others are not run
  */
 export async function deleteNetworkList(
   context: ChainContext,
   list: NetworkConfigList,
   runtime: RuntimeConf,
-  options: { readonly cached?: CachedAttachment | undefined; readonly passOverMissing?: boolean } = {},
+  { cached, passOverMissing = false, startAfter, onOrder }: DelOptions = {},
 ): Promise<void> {
   const problem = ifNameProblem(runtime.ifName);
   if (problem !== undefined) {
@@ -124,13 +133,21 @@ export async function deleteNetworkList(
     return;
   }
   const prevResult = supportsCheck(list.cniVersion)
-    ? usableCachedResult(context, list, runtime, options.cached)
+    ? usableCachedResult(context, list, runtime, cached)
     : undefined;
-  for (const plugin of runnable(context, "DEL", list).toReversed()) {
+  const plugins = runnable(context, "DEL", list).toReversed();
+  for (const [place, plugin] of plugins.entries()) {
+    const token = Symbol(list.name);
+    const run = {
+      ...attachmentRun(context, "DEL", list, plugin, runtime, prevResult),
+      ...(place === 0 && startAfter !== undefined ? { after: startAfter } : {}),
+      token,
+    };
+    const isLast = place === plugins.length - 1;
     try {
-      await runToSuccess(context, attachmentRun(context, "DEL", list, plugin, runtime, prevResult));
+      await runToSuccess(context, run, () => onOrder?.({ token, isLast }));
     } catch (error) {
-      if (!(options.passOverMissing && executorErrorCode(error) === "not-found")) throw error;
+      if (!(passOverMissing && executorErrorCode(error) === "not-found")) throw error;
     }
   }
   context.cache.remove(attachmentKey(list, runtime));

@@ -188,6 +188,8 @@ async function attachAll(
       const isEdited = step.attachments.some((each) => defaultRouteEdit(each, asked) !== undefined);
       return next?.isNative === true || isEdited ? undefined : next;
     },
+    wasNotStarted: (outcomes) =>
+      outcomes?.some(({ error }) => executorErrorCode(error) === "not-started") === true,
   });
   try {
     for (let step = steps.next(); step !== undefined; step = steps.next()) {

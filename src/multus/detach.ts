@@ -7,9 +7,11 @@ import { errorText } from "../log/error-text.ts";
 import { deleteNatively } from "../native/native-networks.ts";
 import { PodError, podError } from "./input/pod-error.ts";
 import type { NetworkCatalog } from "./plan/networks.ts";
-import { type Attachment, noteNative, runtimeConf, timed } from "./request/attachment.ts";
+import type { Step } from "./plan/schedule.ts";
+import { type Attachment, begin, noteBegunBefore, noteNative, runtimeConf } from "./request/attachment.ts";
 import type { Call, Sandbox } from "./request/call.ts";
 import { removeDeviceInfo } from "./request/device-info.ts";
+import { Pipeline } from "./request/pipeline.ts";
 import { inPhase } from "./request/report.ts";
 import type { Slots } from "./request/slots.ts";
 import { inOrder, type StepSettings, Steps } from "./request/steps.ts";
@@ -78,12 +80,18 @@ type DetachingCall = Pick<Call, "chain" | "netconf" | "report" | "deviceInfo">;
 /** An attachment whose removal was tried. */
 interface Outcome {
   readonly attachment: Attachment;
+  /** Of one that was begun before its turn: when its work began and ended. */
+  readonly time?: { readonly start: number; readonly end: number } | undefined;
   /** undefined: nothing of it is left. */
   readonly error?: unknown;
 }
 
+/** The outcomes of a step; undefined: its plugins have to be run. */
+type StepOutcomes = readonly Outcome[] | undefined;
+
 /**
- * DELs attachments of a sandbox in reverse order. One that was only guessed may fail: that is logged.
+ * DELs attachments of a sandbox in reverse order, each of them whatever happens to those before it; the plugins of the next step are ordered while those of the present one run. One that was
+ * only guessed may fail: that is logged.
  * @param settings how they are worked on together; default: one after the other, by their plugins
  * @returns what failed, from the last attachment to the first
  */
@@ -99,15 +107,28 @@ export async function deleteAttachments(
     command: "DEL",
     runtimeOf: (attachment) => runtimeConf(call, sandbox, attachment),
   });
+  const pipeline = new Pipeline<Step<Attachment>, StepOutcomes>({
+    begin: (step, startAfter, onLastOrder) =>
+      step.isNative
+        ? deleteByOrder(call, step.attachments, steps)
+        : deleteByPlugins(call, step.attachments, { steps, startAfter, onLastOrder }),
+    follower() {
+      const next = steps.peek();
+      return next?.isNative === true ? undefined : next;
+    },
+    wasNotStarted: (outcomes) =>
+      outcomes?.some(({ error }) => executorErrorCode(error) === "not-started") === true,
+  });
   for (let step = steps.next(); step !== undefined; step = steps.next()) {
-    const slots = steps.slots();
-    const outcomes = step.isNative
-      ? await deleteByOrder(call, step.attachments, steps)
-      : await Promise.all(step.attachments.map((attachment) => deleteOne(call, attachment, steps, slots)));
+    const outcomes = await pipeline.outcomeOf(step);
     if (outcomes === undefined) {
       steps.declined(step);
       continue;
     }
+    noteBegunBefore(
+      call.report,
+      outcomes.flatMap(({ attachment, time }) => (time === undefined ? [] : [{ ...attachment, ...time }])),
+    );
     for (const { attachment, error } of outcomes) {
       const { name, ifName, cached, isGuessed } = attachment;
       if (error === undefined) {
@@ -125,30 +146,62 @@ export async function deleteAttachments(
         continue;
       }
       errors.push(failure);
-      if (isGone) return errors;
+      if (!isGone) continue;
+      await pipeline.end();
+      return errors;
     }
   }
   return errors;
+}
+
+interface ByPlugins {
+  readonly steps: Steps<Attachment>;
+  /** Token of the last run of the step before; undefined: that has ended. */
+  readonly startAfter: symbol | undefined;
+  /** Called with the token of the last run where that is the only one which the next step has to wait for. */
+  readonly onLastOrder: (token: symbol) => void;
+}
+
+/** Removes the attachments of a step by their plugins. Never throws. */
+function deleteByPlugins(
+  call: DetachingCall,
+  attachments: readonly Attachment[],
+  { steps, startAfter, onLastOrder }: ByPlugins,
+): Promise<readonly Outcome[]> {
+  const slots = steps.slots();
+  const isAlone = attachments.length === 1;
+  const options = { steps, startAfter, slots, onLastOrder: isAlone ? onLastOrder : () => {} };
+  return Promise.all(attachments.map((attachment) => deleteOne(call, attachment, options)));
 }
 
 /** Removes one attachment by its plugins when it has a slot. Never throws. */
 async function deleteOne(
   { chain, report }: DetachingCall,
   attachment: Attachment,
-  steps: Steps<Attachment>,
-  slots: Slots,
+  { steps, startAfter, slots, onLastOrder }: ByPlugins & { readonly slots: Slots },
 ): Promise<Outcome> {
   // Closed only where nobody is there to run a plugin any more: the outcome of another one says so.
   if (!(await slots.take())) return { attachment };
   const { network, cached } = attachment;
+  const start = performance.now();
+  const time = () => (startAfter === undefined ? undefined : { start, end: performance.now() });
+  let end: (() => void) | undefined;
   try {
     const runtime = steps.runtimeOf(attachment);
-    await timed(report, attachment, () => deleteNetworkList(chain, network, runtime, { cached }));
-    return { attachment };
+    if (startAfter === undefined) end = begin(report, attachment);
+    await deleteNetworkList(chain, network, runtime, {
+      cached,
+      startAfter,
+      onOrder({ token, isLast }) {
+        if (isLast) onLastOrder(token);
+      },
+    });
+    return { attachment, time: time() };
   } catch (error) {
     if (executorErrorCode(error) === "gone") slots.close();
-    return { attachment, error };
+    return { attachment, time: time(), error };
   } finally {
+    end?.();
     slots.give();
   }
 }
@@ -158,7 +211,7 @@ async function deleteByOrder(
   { chain, report }: DetachingCall,
   attachments: readonly Attachment[],
   steps: Steps<Attachment>,
-): Promise<readonly Outcome[] | undefined> {
+): Promise<StepOutcomes> {
   const start = performance.now();
   try {
     const asked = attachments.map((each) => {

@@ -79,7 +79,7 @@ int main(void) {
     expect(missed(judged)).toEqual(
       expect.arrayContaining([
         ...["roundTripsOfOne: ADD", "roundTripsOfOne: DEL"],
-        ...["roundTripsOfFourAhead: ADD", "roundTripsOfFour: DEL"],
+        ...["roundTripsOfFour: ADD", "roundTripsOfFour: DEL"],
       ]),
     );
   });

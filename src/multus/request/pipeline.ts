@@ -1,7 +1,7 @@
 /**
  * Work in order, of which the next piece is begun before the present one has ended: a network's plugins are ordered while those of the network before it run, and the executor starts them
- * when these have succeeded. So the daemon's own work for one network is done while a plugin of another one runs. Not more than the next one: what a failure has to undo stays small, and
- * so does what is held of results (8 MiB each).
+ * when these have succeeded. So the daemon's own work for one network is done while a plugin of another one runs. Where they do not succeed, nothing of the next piece was done, and it is
+ * begun once more if its turn comes. Not more than the next one: what a failure has to undo stays small, and so does what is held of results (8 MiB each).
  */
 
 /** The pieces, and how one is begun. */
@@ -18,11 +18,15 @@ export interface PipelineOptions<Piece, Outcome> {
     startAfter: symbol | undefined,
     onLastOrder: (token: symbol) => void,
   ) => Promise<Outcome>;
+  /** Is it the outcome of a piece of which nothing was done, as the run it was to be started after has not succeeded? */
+  readonly wasNotStarted: (outcome: Outcome) => boolean;
 }
 
 /** A piece that was begun. */
 interface Begun<Piece, Outcome> {
   readonly piece: Piece;
+  /** It was begun before its turn. */
+  readonly isAhead: boolean;
   readonly outcome: Promise<Outcome>;
   /** Token of its last run; undefined: that is not ordered yet. */
   readonly lastOrder: () => symbol | undefined;
@@ -40,12 +44,16 @@ export class Pipeline<Piece, Outcome> {
   }
 
   /** The outcome of the piece whose turn it is: all work on the one before it is done. */
-  outcomeOf(piece: Piece): Promise<Outcome> {
+  async outcomeOf(piece: Piece): Promise<Outcome> {
+    // Another one comes first than was expected: nothing of that one was started.
+    if (this.#next !== undefined && this.#next.piece !== piece) await this.#next.outcome;
     const present = this.#next?.piece === piece ? this.#next : this.#begin(piece, undefined);
     this.#present = present;
     this.#next = undefined;
     this.#beginNext();
-    return present.outcome;
+    const outcome = await present.outcome;
+    const isAgain = present.isAhead && this.#options.wasNotStarted(outcome);
+    return isAgain ? this.outcomeOf(piece) : outcome;
   }
 
   /** Nothing more is begun. @returns the outcome of a piece that was begun before its turn, which does not come; undefined: there is none */
@@ -60,7 +68,7 @@ export class Pipeline<Piece, Outcome> {
       token = ordered;
       if (this.#present?.piece === piece) this.#beginNext();
     });
-    return { piece, outcome, lastOrder: () => token };
+    return { piece, isAhead: startAfter !== undefined, outcome, lastOrder: () => token };
   }
 
   #beginNext(): void {

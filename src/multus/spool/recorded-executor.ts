@@ -1,5 +1,6 @@
 /** An executor for one recorded DEL: its plugins get the recorded network namespace only while that is still the same one, and all of them together a limited time. */
 
+import { EarlierRuns } from "../../agent/earlier-runs.ts";
 import {
   type Executor,
   ExecutorError,
@@ -15,6 +16,7 @@ const recordLimitMs = 120_000;
 export class RecordedExecutor extends ForwardingExecutor {
   readonly #identity: NetnsIdentity | undefined;
   readonly #until = performance.now() + recordLimitMs;
+  readonly #earlier = new EarlierRuns();
 
   /** The time begins now. @param identity of the recorded namespace; undefined: CNI_NETNS is empty */
   constructor(next: Executor, identity: NetnsIdentity | undefined) {
@@ -22,7 +24,14 @@ export class RecordedExecutor extends ForwardingExecutor {
     this.#identity = identity;
   }
 
-  override async runPlugin(run: PluginRun): Promise<PluginOutcome> {
+  /** A run that is after another one is ordered when that one has succeeded: only then it is known how much time is left for it. */
+  override runPlugin({ token, after, ...run }: PluginRun): Promise<PluginOutcome> {
+    const outcome =
+      after === undefined ? this.#run(run) : this.#earlier.untilSucceeded(after).then(() => this.#run(run));
+    return this.#earlier.remember(token, outcome);
+  }
+
+  async #run(run: PluginRun): Promise<PluginOutcome> {
     const leftMs = Math.ceil(this.#until - performance.now());
     if (leftMs <= 0) {
       throw new ExecutorError("timeout", `a recorded DEL may take ${recordLimitMs / 1000} s at the most`);

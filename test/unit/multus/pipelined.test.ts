@@ -305,3 +305,102 @@ describe("an ADD of networks in order", () => {
     ]);
   });
 });
+
+describe("a DEL of networks in order", () => {
+  const reversed = ["DEL macvlan net3", "DEL macvlan net2", "DEL macvlan net1", "DEL bridge eth0"];
+
+  /** A rig with an attached pod, of which nothing was asked yet. */
+  async function attached(...of: Parameters<typeof rigOf>): Promise<Rig> {
+    const rig = rigOf(...of);
+    expect((await rig.run("ADD")).error).toBeUndefined();
+    rig.plugins.calls.length = 0;
+    rig.plugins.given.length = 0;
+    return rig;
+  }
+
+  test("orders the next network's plugin while the present one's runs, and not the one after that", async () => {
+    using rig = await attached();
+    const gates = new Gates();
+    rig.plugins.behaviour = gates.behaviour;
+    const handled = rig.run("DEL");
+    for (let place = 0; place < reversed.length; place++) {
+      while (gates.running === 0) await new Promise(setImmediate);
+      await settled();
+      expect(rig.plugins.trace).toEqual(reversed.slice(0, place + 1));
+      expect(rig.plugins.given).toEqual(reversed.slice(0, place + 2));
+      await gates.end();
+    }
+    const { error, report } = await handled;
+    expect(error).toBeUndefined();
+    expect(report.networks.map(({ ifName }) => ifName)).toEqual(["net3", "net2", "net1", "eth0"]);
+    for (const [index, { start, milliseconds }] of report.networks.entries()) {
+      const before = report.networks[index - 1];
+      expect(milliseconds).toBeGreaterThanOrEqual(0);
+      if (before !== undefined) expect(start).toBeGreaterThanOrEqual(before.start + before.milliseconds);
+    }
+  });
+
+  test("orders the next network when the last plugin of a chain is ordered", async () => {
+    const plugins = [{ type: "macvlan" }, { type: "tuning" }];
+    using rig = await attached({ a: network(), b: { cniVersion: "1.0.0", name: "b", plugins } });
+    const gates = new Gates();
+    rig.plugins.behaviour = gates.behaviour;
+    const handled = rig.run("DEL");
+    while (gates.running === 0) await new Promise(setImmediate);
+    expect(rig.plugins.given).toEqual(["DEL tuning net2"]);
+    await gates.end();
+    expect(rig.plugins.given.slice(1)).toEqual(["DEL macvlan net2", "DEL macvlan net1"]);
+    expect(rig.plugins.trace.slice(1)).toEqual(["DEL macvlan net2"]);
+    for (let each = 0; each < 3; each++) await gates.end();
+    expect((await handled).error).toBeUndefined();
+  });
+
+  test.each([["net3"], ["net2"], ["net3", "net2"], ["net3", "net1"], ["net3", "net2", "net1", "eth0"]])(
+    "whatever fails (%s %s %s %s): each plugin runs once, in order, when the one before it has ended",
+    async (...names) => {
+      using rig = await attached();
+      const answers = names.map((name) => [`DEL ${name}`, failed(`${name} is stuck`)]);
+      const gates = new Gates(only(Object.fromEntries(answers)));
+      rig.plugins.behaviour = gates.behaviour;
+      const handled = rig.run("DEL");
+      for (let place = 0; place < reversed.length; place++) {
+        while (gates.running === 0) await new Promise(setImmediate);
+        await settled();
+        expect(gates.running).toBe(1);
+        expect(rig.plugins.trace).toEqual(reversed.slice(0, place + 1));
+        await gates.end();
+      }
+      const { error, report } = await handled;
+      expect(error?.message.match(/\w+ is stuck/g)).toEqual(names.map((name) => `${name} is stuck`));
+      expect(report.networks.map(({ ifName }) => ifName)).toEqual(["net3", "net2", "net1", "eth0"]);
+    },
+  );
+
+  test("the executor's other end goes away: nothing is started after it", async () => {
+    using rig = await attached();
+    rig.plugins.behaviour = () => {
+      throw new ExecutorError("gone", "the shim is gone");
+    };
+    const { error } = await rig.run("DEL");
+    expect(error).toMatchObject({ code: 11, message: expect.stringContaining("default/c") });
+    expect(error?.message).not.toContain("default/b");
+    expect(rig.plugins.trace).toEqual(reversed.slice(0, 1));
+  });
+
+  test("orders those that run at once with the one before them", async () => {
+    const ipam = (index: number) => ({ type: "host-local", subnet: `10.${index}.0.0/24` });
+    const configs = ["a", "b"].map((name, index) => [name, network({ master: "up0", ipam: ipam(index) })]);
+    using rig = await attached({ ...Object.fromEntries(configs), last: network({ type: "sriov" }) });
+    const gates = new Gates(only({ "DEL net3": failed("stuck") }));
+    rig.plugins.behaviour = gates.behaviour;
+    const handled = rig.run("DEL", { netconf: { attachConcurrency: "auto" } });
+    while (gates.running === 0) await new Promise(setImmediate);
+    await settled();
+    expect(rig.plugins.given).toEqual(["DEL sriov net3", "DEL macvlan net2", "DEL macvlan net1"]);
+    await gates.end();
+    expect(gates.running).toBe(2);
+    for (let each = 0; each < 3; each++) await gates.end();
+    expect((await handled).error?.message).toContain("stuck");
+    expect(rig.plugins.trace).toEqual(["DEL sriov net3", ...reversed.slice(1)]);
+  });
+});
