@@ -10,7 +10,7 @@ enum {
 };
 
 void ask_append_hello(struct buffer *out, const char *role, const char *question) {
-  size_t begin = frame_begin(out, FRAME_HELLO, 0, 4);
+  size_t begin = frame_begin(out, FRAME_HELLO, 0, question != NULL ? 4 : 5);
   msgpack_put_number(out, "protocol", FRAME_PROTOCOL);
   msgpack_put_pair(out, "version", version_of_shim);
   msgpack_put_pair(out, "role", role);
@@ -18,6 +18,8 @@ void ask_append_hello(struct buffer *out, const char *role, const char *question
     msgpack_put_pair(out, "question", question);
   } else {
     msgpack_put_text(out, "after");
+    msgpack_put_boolean(out, true);
+    msgpack_put_text(out, "linksAfter");
     msgpack_put_boolean(out, true);
   }
   frame_end(out, begin);

@@ -248,9 +248,11 @@ static void say_not_started(struct buffer *problem, const char *file, int error)
   buffer_say(problem, "cannot start ", file, ": ", strerror(error));
 }
 
+void delegates_remember(struct delegates *delegates, uint32_t id) { delegates->succeeded[delegates->succeeded_count++ % DELEGATES_MAX] = id; }
+
 /* Sends DONE, and remembers a success. */
 static void say_ended(struct delegates *delegates, uint32_t id, const struct done_exec *end) {
-  if (end->exit_code == 0) delegates->succeeded[delegates->succeeded_count++ % DELEGATES_MAX] = id;
+  if (end->exit_code == 0) delegates_remember(delegates, id);
   done_exec(delegates->connection, id, end);
 }
 

@@ -21,7 +21,7 @@ struct delegates {
   sigset_t signal_mask;
   struct delegate *running[DELEGATES_MAX];
   size_t count;
-  /* The last EXECs that have ended with exit code 0, by their ids: a ring, `succeeded_count` of all were put into it. */
+  /* The last orders that have succeeded, by their ids: a ring, `succeeded_count` of all were put into it. */
   uint32_t succeeded[DELEGATES_MAX];
   size_t succeeded_count;
 };
@@ -33,7 +33,9 @@ const char *delegates_exec(struct delegates *delegates, uint32_t id, const struc
 
 /* Does a plugin of this order run? */
 bool delegates_run(const struct delegates *delegates, uint32_t id);
-/* Is the order one of the last DELEGATES_MAX that have ended with exit code 0? */
+/* Remembers the success of an order that runs no plugin. */
+void delegates_remember(struct delegates *delegates, uint32_t id);
+/* Is the order one of the last DELEGATES_MAX that have succeeded? */
 bool delegates_have_succeeded(const struct delegates *delegates, uint32_t id);
 
 /* Adds the descriptors to poll, at most DELEGATES_MAX * DELEGATE_DESCRIPTORS + 1 entries. Returns their number. */

@@ -27,27 +27,27 @@ static const char *check_plugins(const struct permissions *permissions, const st
   return error;
 }
 
-const char *native_orders_attach(const struct permissions *permissions, struct connection *connection, const struct frame *frame, struct buffer *problem) {
+const char *native_orders_attach(const struct permissions *permissions, struct connection *connection, const struct frame *frame, bool is_due,
+                                 struct buffer *problem) {
   struct native_links links = {0};
   struct order_plugins plugins;
   const char *error = "refused";
-  buffer_say(problem, "ATTACH_LINKS: ");
   if (order_read_attach_links(frame->body, &links, &plugins, problem) && permissions_native_links(permissions, &links, "ADD", problem)) {
-    error = check_plugins(permissions, &plugins, problem);
-    if (error == NULL) error = native_links_attach(&links, permissions->call->container_id, problem);
-    if (error == NULL) done_attach_links(connection, frame->id, &links);
+    error = is_due ? check_plugins(permissions, &plugins, problem) : NULL;
+    if (error == NULL && is_due) error = native_links_attach(&links, permissions->call->container_id, problem);
+    if (error == NULL && is_due) done_attach_links(connection, frame->id, &links);
   }
   native_links_free(&links);
   return error;
 }
 
-const char *native_orders_detach(const struct permissions *permissions, struct connection *connection, const struct frame *frame, struct buffer *problem) {
+const char *native_orders_detach(const struct permissions *permissions, struct connection *connection, const struct frame *frame, bool is_due,
+                                 struct buffer *problem) {
   struct native_links links = {0};
   const char *error = "refused";
-  buffer_say(problem, "DETACH_LINKS: ");
   if (order_read_detach_links(frame->body, &links, problem) && permissions_native_links(permissions, &links, "DEL", problem)) {
-    error = native_links_detach(&links, permissions->call->container_id, problem);
-    if (error == NULL) done_nothing_to_say(connection, frame->id);
+    error = is_due ? native_links_detach(&links, permissions->call->container_id, problem) : NULL;
+    if (error == NULL && is_due) done_nothing_to_say(connection, frame->id);
   }
   native_links_free(&links);
   return error;

@@ -24,29 +24,46 @@ enum {
   POLL_MAX = POLL_OWN + DELEGATES_MAX * DELEGATE_DESCRIPTORS + 1,
 };
 
-/* Carries out an EXEC. One with `after` is added to `waiting`; NULL there: its time has come. NULL: DONE is sent, now or later; otherwise its `error`, with the
- * reason in `problem`. */
-static const char *carry_out_exec(struct delegates *delegates, struct waiting *waiting, uint32_t id, struct msgpack_value body, struct buffer *problem) {
+/* Starts the plugin of an EXEC that is due, as carry_out(). Before that it is only checked. */
+static const char *carry_out_exec(struct delegates *delegates, const struct frame *frame, bool is_due, struct buffer *problem) {
   struct order_exec exec;
   struct variable variables[ENVIRONMENT_SETTABLE] = {0};
-  buffer_say(problem, "EXEC: ");
-  if (!order_read_exec(body, &exec, problem) || !permissions_exec(delegates->permissions, &exec, variables, problem)) return "refused";
+  if (!order_read_exec(frame->body, &exec, problem) || !permissions_exec(delegates->permissions, &exec, variables, problem)) return "refused";
   problem->length = 0;
-  if (waiting == NULL || !exec.has_after) return delegates_exec(delegates, id, &exec, variables, problem);
-  waiting_add(waiting, id, exec.after, body);
-  return NULL;
+  return is_due ? delegates_exec(delegates, frame->id, &exec, variables, problem) : NULL;
 }
 
-/* Starts the plugins of orders whose `after` has succeeded, and says of those that wait in vain that they are not started. */
+static const char *carry_out_native(struct delegates *delegates, const struct frame *frame, bool is_due, struct buffer *problem) {
+  const char *error = (frame->type == FRAME_ATTACH_LINKS ? native_orders_attach : native_orders_detach)(
+      delegates->permissions, delegates->connection, frame, is_due, problem);
+  if (error == NULL && is_due) delegates_remember(delegates, frame->id);
+  return error;
+}
+
+static const char *name_of(uint64_t type) { return type == FRAME_EXEC ? "EXEC" : type == FRAME_ATTACH_LINKS ? "ATTACH_LINKS" : "DETACH_LINKS"; }
+
+/* Carries out an order that may wait for another one. With `after` it is checked, and added to `waiting`; NULL there: its time has come. */
+static const char *carry_out_in_turn(struct delegates *delegates, struct waiting *waiting, const struct frame *frame, struct buffer *problem) {
+  struct order_after after;
+  buffer_say(problem, name_of(frame->type), ": ");
+  if (!order_read_after(frame->body, &after, problem)) return "refused";
+  bool is_due = waiting == NULL || !after.present;
+  const char *error = (frame->type == FRAME_EXEC ? carry_out_exec : carry_out_native)(delegates, frame, is_due, problem);
+  if (error == NULL && !is_due) waiting_add(waiting, frame, after.id);
+  return error;
+}
+
+/* Carries out orders whose `after` has succeeded, and says of those that wait in vain that they are not started. */
 static void go_on_with_waiting(struct delegates *delegates, struct waiting *waiting) {
   struct waiting_order order;
   while (waiting_take(waiting, delegates, &order)) {
     struct buffer problem = {0};
     const char *error = "not-started";
     if (delegates_have_succeeded(delegates, order.after)) {
-      error = carry_out_exec(delegates, NULL, order.id, waiting_order_body(&order), &problem);
+      struct frame frame = waiting_order_frame(&order);
+      error = carry_out_in_turn(delegates, NULL, &frame, &problem);
     } else {
-      buffer_print(&problem, "order %" PRIu32 ", after which the plugin would be started, has not ended with exit code 0", order.after);
+      buffer_print(&problem, "order %" PRIu32 ", after which this one would be carried out, has not succeeded", order.after);
     }
     if (error != NULL) done_error(delegates->connection, order.id, error, buffer_text(&problem));
     buffer_free(&problem);
@@ -65,7 +82,9 @@ static const char *carry_out(struct delegates *delegates, struct waiting *waitin
   struct link_states states = {0};
   switch (frame->type) {
     case FRAME_EXEC:
-      error = carry_out_exec(delegates, waiting, frame->id, frame->body, problem);
+    case FRAME_ATTACH_LINKS:
+    case FRAME_DETACH_LINKS:
+      error = carry_out_in_turn(delegates, waiting, frame, problem);
       go_on_with_waiting(delegates, waiting);
       break;
     case FRAME_LINK_EXISTS:
@@ -90,12 +109,6 @@ static const char *carry_out(struct delegates *delegates, struct waiting *waitin
         if (error == NULL) done_link_states(connection, frame->id, &states);
       }
       link_states_free(&states);
-      break;
-    case FRAME_ATTACH_LINKS:
-      error = native_orders_attach(permissions, connection, frame, problem);
-      break;
-    case FRAME_DETACH_LINKS:
-      error = native_orders_detach(permissions, connection, frame, problem);
       break;
     default:
       buffer_print(problem, "unknown order %" PRIu64, frame->type);

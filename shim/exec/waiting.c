@@ -1,12 +1,12 @@
-/* EXECs that wait for the success of an earlier one. */
+/* Orders that wait for the success of an earlier one. */
 #include "exec/waiting.h"
 
 #include <string.h>
 
-void waiting_add(struct waiting *waiting, uint32_t id, uint32_t after, struct msgpack_value body) {
+void waiting_add(struct waiting *waiting, const struct frame *frame, uint32_t after) {
   struct waiting_order *order = &waiting->orders[waiting->count++];
-  *order = (struct waiting_order){.id = id, .after = after, .pairs = body.number};
-  buffer_append_bytes(&order->content, body.content);
+  *order = (struct waiting_order){.type = frame->type, .id = frame->id, .after = after, .pairs = frame->body.number};
+  buffer_append_bytes(&order->content, frame->body.content);
 }
 
 /* Is the order that the one at `place` waits for still under way? */
@@ -28,8 +28,9 @@ bool waiting_take(struct waiting *waiting, const struct delegates *delegates, st
   return true;
 }
 
-struct msgpack_value waiting_order_body(const struct waiting_order *order) {
-  return (struct msgpack_value){.kind = MSGPACK_MAP, .number = order->pairs, .content = buffer_bytes(&order->content)};
+struct frame waiting_order_frame(const struct waiting_order *order) {
+  struct msgpack_value body = {.kind = MSGPACK_MAP, .number = order->pairs, .content = buffer_bytes(&order->content)};
+  return (struct frame){.type = order->type, .id = order->id, .body = body};
 }
 
 void waiting_order_free(struct waiting_order *order) { buffer_free(&order->content); }

@@ -51,7 +51,6 @@ bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct
       {.name = "absentLink", .kind = MSGPACK_MAP, .optional = true},
       {.name = "fileState", .kind = MSGPACK_TEXT, .optional = true},
       {.name = "leftNetns", .kind = MSGPACK_MAP, .optional = true},
-      {.name = "after", .kind = MSGPACK_UNSIGNED, .optional = true},
   };
   if (!fields_read(body, fields, COUNT_OF(fields), problem)) return false;
   *order = (struct order_exec){
@@ -64,15 +63,19 @@ bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct
       .has_file_state = fields[6].present,
       .file_state = fields[6].value.content,
       .has_left_netns = fields[7].present,
-      .has_after = fields[8].present,
-      .after = (uint32_t)fields[8].value.number,
   };
   if (!check_environment(order->environment, problem)) return false;
   if (order->timeout_ms > UINT32_MAX) return problem_say(problem, "`timeoutMs` is larger than 32 bits");
-  if (fields[8].value.number > UINT32_MAX) return problem_say(problem, "`after` is larger than 32 bits");
   if (order->has_left_netns && !read_left_netns(fields[7].value, &order->left_netns, problem)) return problem_say(problem, " (in `leftNetns`)");
   if (order->has_absent_link && !order_read_link(fields[5].value, &order->absent_link, problem)) return problem_say(problem, " (in `absentLink`)");
   return true;
+}
+
+bool order_read_after(struct msgpack_value body, struct order_after *after, struct buffer *problem) {
+  struct field field = {.name = "after", .kind = MSGPACK_UNSIGNED, .optional = true};
+  if (!fields_read(body, &field, 1, problem)) return false;
+  *after = (struct order_after){.present = field.present, .id = (uint32_t)field.value.number};
+  return field.value.number <= UINT32_MAX || problem_say(problem, "`after` is larger than 32 bits");
 }
 
 bool order_read_default_route(struct msgpack_value body, struct default_route *order, struct buffer *problem) {

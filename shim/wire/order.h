@@ -36,9 +36,12 @@ struct order_exec {
   /* Do not start the plugin if its file is in the state `file_state`; the answer has the present state. */
   bool has_file_state;
   struct bytes file_state;
-  /* Start the plugin when the order of this id has ended with exit code 0. */
-  bool has_after;
-  uint32_t after;
+};
+
+/* An order may wait for the success of an earlier one: an EXEC that ended with exit code 0, or links that were made or removed. */
+struct order_after {
+  bool present;
+  uint32_t id;
 };
 
 struct order_reply {
@@ -57,6 +60,8 @@ struct order_reply {
 
 /* Each returns false, and appends the reason to `problem`, if the body does not conform to docs/wire.md. */
 bool order_read_exec(struct msgpack_value body, struct order_exec *order, struct buffer *problem);
+/* Reads `after` of any order that may have it. */
+bool order_read_after(struct msgpack_value body, struct order_after *after, struct buffer *problem);
 bool order_read_link(struct msgpack_value body, struct order_link *order, struct buffer *problem);
 bool order_read_default_route(struct msgpack_value body, struct default_route *order, struct buffer *problem);
 /* `states`, which is all zero before, has to be freed with link_states_free() in either case. */

@@ -1,7 +1,7 @@
 /** An Executor for one request whose asker has no shim: an agent of this process carries its orders out, in the environment that came with the request. */
 
 import type { AgentPool } from "./agent-pool.ts";
-import { EarlierRuns } from "./earlier-runs.ts";
+import { EarlierOrders } from "./earlier-orders.ts";
 import {
   type Executor,
   ExecutorError,
@@ -24,7 +24,7 @@ const privileges =
 export class AgentExecutor implements Executor {
   readonly #agents: AgentPool;
   readonly #request: AgentRequest;
-  readonly #earlier = new EarlierRuns();
+  readonly #earlier = new EarlierOrders();
   /** Why nothing more is carried out. */
   #ended: string | undefined;
 
@@ -43,9 +43,10 @@ export class AgentExecutor implements Executor {
 
   /** A run that is after another one is ordered when that one has succeeded: each may have an agent of its own. */
   runPlugin({ token, after, ...run }: PluginRun): Promise<PluginOutcome> {
-    const outcome =
-      after === undefined ? this.#run(run) : this.#earlier.untilSucceeded(after).then(() => this.#run(run));
-    return this.#earlier.remember(token, outcome);
+    return this.#earlier.rememberRun(
+      token,
+      this.#earlier.inTurn({ after }, () => this.#run(run)),
+    );
   }
 
   #run({ leftNetns, ...run }: PluginRun): Promise<PluginOutcome> {

@@ -11,8 +11,19 @@ export interface NetnsIdentity {
   readonly cookie: bigint;
 }
 
+/** The turn of an order among those of the same executor: a run of a plugin, or links that are made or removed. */
+export interface OrderTurn {
+  /** Names this order for `after` of a later one. Each is of one order. */
+  readonly token?: symbol | undefined;
+  /**
+   * Token of an order that was given to the same executor before: this one is carried out when that one has succeeded (a plugin: with exit code 0), and has its time from then on. Where that
+   * one ends otherwise, or never was, this order fails with code "not-started".
+   */
+  readonly after?: symbol | undefined;
+}
+
 /** One run of a CNI plugin. */
-export interface PluginRun {
+export interface PluginRun extends OrderTurn {
   /** File name of the plugin, without a slash. */
   readonly plugin: string;
   /** Colon separated directories to search. */
@@ -34,13 +45,6 @@ export interface PluginRun {
    * runtime's call says.
    */
   readonly leftNetns?: NetnsIdentity | undefined;
-  /** Names this run for `after` of a later one. Each is of one run. */
-  readonly token?: symbol | undefined;
-  /**
-   * Token of a run that was given to the same executor before: the plugin is started when that one has ended with exit code 0, and has its time from then on. Where it ends otherwise, or never
-   * was, this run fails with code "not-started".
-   */
-  readonly after?: symbol | undefined;
 }
 
 /** A plugin that ran to its end, whatever it says. */
@@ -66,7 +70,7 @@ export type ExecutorErrorCode =
   | "spawn"
   | "timeout"
   | "too-large"
-  /** The run that it was to be started after has not succeeded: nothing of it was done. */
+  /** The order that it was to be carried out after has not succeeded: nothing of it was done. */
   | "not-started"
   | "failed"
   /** The other end went away: nothing more can be run for this request. */
@@ -234,6 +238,7 @@ export interface Executor {
    * Makes interfaces in the namespace at path `netns` as their plugins would, in one order: all of them, or none.
    * @param plugins whose files have to be in these states
    * @param links at most mostNativeLinks, of different names
+   * @param turn undefined: now
    * @returns what was made, in the same order
    * @throws {ExecutorError} "unsuited": something is not as expected, and the plugins have to be run; "link-exists": one of the names is taken. Nothing is left in either case, nor with any
    * other code but "gone" and "timeout"
@@ -242,12 +247,14 @@ export interface Executor {
     netns: string,
     plugins: readonly PluginFile[],
     links: readonly NativeLink[],
+    turn?: OrderTurn,
   ): Promise<readonly MadeLink[]>;
   /**
    * Removes interfaces in the namespace at path `netns`, then the container's address files for them, in one order. What is not there is no error.
    * @param netns "": only the files
    * @param links at most mostNativeLinks
+   * @param turn undefined: now
    * @throws {ExecutorError} "unsuited": an interface of such a name is of another kind; nothing was removed
    */
-  detachLinks(netns: string, links: readonly DetachedLink[]): Promise<void>;
+  detachLinks(netns: string, links: readonly DetachedLink[], turn?: OrderTurn): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** An Executor whose orders are carried out by a shim or an agent at the other end of a stream. */
 
-import { EarlierRuns } from "./earlier-runs.ts";
+import { EarlierOrders } from "./earlier-orders.ts";
 import {
   type DetachedLink,
   type Executor,
@@ -10,6 +10,7 @@ import {
   type LinkState,
   type MadeLink,
   type NativeLink,
+  type OrderTurn,
   type PluginFile,
   type PluginOutcome,
   type PluginRun,
@@ -28,6 +29,12 @@ const beyondTimeoutMs = 30_000;
 const shortOrderMs = 60_000;
 
 const nothing = new Uint8Array();
+
+/** Milliseconds for an order and for the one that it waits for; 0: without end. */
+function patienceAfter(before: SentOrder | undefined, ownMs: number): number {
+  if (before === undefined) return ownMs;
+  return before.patienceMs === 0 ? 0 : before.patienceMs + ownMs;
+}
 
 /** A shim refuses the orders that it does not know, and says so (docs/wire.md). */
 function isUnknownOrder(error: unknown): boolean {
@@ -106,67 +113,75 @@ function readMadeLinks(answer: Fields, links: readonly NativeLink[]): MadeLink[]
   });
 }
 
-/** An EXEC that was sent, as later ones name it. */
-interface SentRun {
+/** An order that was sent, as later ones name it. */
+interface SentOrder {
   /** Of the order. */
   readonly id: number;
   /** Milliseconds after which this side gives up on it; 0: never. */
   readonly patienceMs: number;
 }
 
+/** Which orders the other end carries out after an earlier one: it says so itself (docs/wire.md, HELLO). Others are ordered when the earlier one has succeeded. */
+export interface OrdersAfter {
+  /** EXEC, after another EXEC. */
+  readonly startsAfter?: boolean;
+  /** ATTACH_LINKS and DETACH_LINKS too, and EXEC after them. */
+  readonly linksAfter?: boolean;
+}
+
 export class ShimExecutor implements Executor {
   readonly #orders: Orders;
   readonly #directories: readonly string[] | undefined;
   readonly #startsAfter: boolean;
-  readonly #earlier = new EarlierRuns();
-  readonly #sent = new Map<symbol, SentRun>();
+  readonly #linksAfter: boolean;
+  readonly #earlier = new EarlierOrders();
+  /** Those that later ones may name. */
+  readonly #sent = new Map<symbol, SentOrder>();
 
   /**
    * @param orders of the stream to the shim
    * @param directories that plugins may be in, as far as they are known: others are left out of CNI_PATH, with which the order would be refused
-   * @param options.startsAfter the other end understands `after`. Otherwise a run that is after another one is ordered when that one has succeeded
+   * @param after undefined: none
    */
   constructor(
     orders: Orders,
     directories?: readonly string[],
-    { startsAfter = false }: { readonly startsAfter?: boolean } = {},
+    { startsAfter = false, linksAfter = false }: OrdersAfter = {},
   ) {
     this.#orders = orders;
     this.#directories = directories;
     this.#startsAfter = startsAfter;
+    this.#linksAfter = linksAfter;
   }
 
   runPlugin(run: PluginRun): Promise<PluginOutcome> {
-    return this.#earlier.remember(run.token, this.#inTurn(run));
+    const outcome = this.#inTurn(run.after, this.#startsAfter, (before) => this.#exec(run, before));
+    return this.#earlier.rememberRun(run.token, outcome);
   }
 
-  #inTurn(run: PluginRun): Promise<PluginOutcome> {
-    const { after } = run;
-    if (after === undefined) return this.#exec(run);
-    const before = this.#startsAfter ? this.#sent.get(after) : undefined;
-    return before === undefined ? this.#execWhenDue(run, after) : this.#execAfter(run, after, before);
-  }
-
-  async #execWhenDue(run: PluginRun, after: symbol): Promise<PluginOutcome> {
-    await this.#earlier.untilSucceeded(after);
-    return this.#exec(run);
-  }
-
-  async #execAfter(run: PluginRun, after: symbol, before: SentRun): Promise<PluginOutcome> {
-    try {
-      return await this.#exec(run, before);
-    } catch (error) {
+  /**
+   * Gives an order when its turn comes, or before it where the other end knows what to wait for.
+   * @param issue sends the order; `before`: the one that it is carried out after
+   */
+  #inTurn<Answer>(
+    after: symbol | undefined,
+    isKnown: boolean,
+    issue: (before?: SentOrder) => Promise<Answer>,
+  ): Promise<Answer> {
+    if (after === undefined) return issue();
+    const before = isKnown ? this.#sent.get(after) : undefined;
+    if (before === undefined) return this.#earlier.inTurn({ after }, issue);
+    return issue(before).catch((error: unknown) => {
       if (!(error instanceof ExecutorError && error.code === "not-started")) throw error;
       // The shim remembers only the last that have succeeded.
-      return this.#execWhenDue(run, after);
-    }
+      return this.#earlier.inTurn({ after }, issue);
+    });
   }
 
   /** @param before the order that it is started after; undefined: it is started at once */
-  #exec(run: PluginRun, before?: SentRun): Promise<PluginOutcome> {
+  #exec(run: PluginRun, before?: SentOrder): Promise<PluginOutcome> {
     const { plugin, path, stdin, timeoutMs, absentLink, fileState, leftNetns, token } = run;
-    const isPatient = timeoutMs === 0 || before?.patienceMs === 0;
-    const patienceMs = isPatient ? 0 : (before?.patienceMs ?? 0) + timeoutMs + beyondTimeoutMs;
+    const patienceMs = timeoutMs === 0 ? 0 : patienceAfter(before, timeoutMs + beyondTimeoutMs);
     const env = this.#withAllowedPath(run.env);
     return this.#orders.issue({
       type: FrameType.exec,
@@ -249,8 +264,9 @@ export class ShimExecutor implements Executor {
     netns: string,
     plugins: readonly PluginFile[],
     links: readonly NativeLink[],
+    turn?: OrderTurn,
   ): Promise<readonly MadeLink[]> {
-    return this.#issueNative({
+    return this.#native(turn, {
       type: FrameType.attachLinks,
       name: "ATTACH_LINKS",
       body: { netns, plugins, links },
@@ -259,14 +275,29 @@ export class ShimExecutor implements Executor {
     });
   }
 
-  detachLinks(netns: string, links: readonly DetachedLink[]): Promise<void> {
-    return this.#issueNative({
+  detachLinks(netns: string, links: readonly DetachedLink[], turn?: OrderTurn): Promise<void> {
+    return this.#native(turn, {
       type: FrameType.detachLinks,
       name: "DETACH_LINKS",
       body: { netns, links },
       patienceMs: shortOrderMs,
       read: () => undefined,
     });
+  }
+
+  #native<Answer>({ token, after }: OrderTurn = {}, order: Order<Answer>): Promise<Answer> {
+    const answer = this.#inTurn(after, this.#linksAfter, (before) => {
+      const patienceMs = patienceAfter(before, order.patienceMs);
+      return this.#issueNative({
+        ...order,
+        body: { ...order.body, ...(before === undefined ? {} : { after: before.id }) },
+        patienceMs,
+        onSent: (id) => {
+          if (token !== undefined && this.#linksAfter) this.#sent.set(token, { id, patienceMs });
+        },
+      });
+    });
+    return this.#earlier.remember(token, answer);
   }
 
   /** For a shim from before these orders the plugins are run, as long as the node is upgraded. @throws {ExecutorError} */

@@ -53,6 +53,11 @@ export function executorErrorCode(error: unknown): ExecutorErrorCode | undefined
   return undefined;
 }
 
+/** Was nothing done, as the order before it has not succeeded? */
+export function isNotStarted(error: unknown): boolean {
+  return executorErrorCode(error) === "not-started";
+}
+
 /** The error of a plugin that ended with a non-zero exit code (spec, section 5, "Error"). */
 export function pluginFailure(run: PluginRun, outcome: PluginOutcome): CniError {
   const own = errorObject(outcome.stdout);

@@ -5,7 +5,7 @@ import { FrameConnection } from "../agent/frame-connection.ts";
 import { Fields } from "../agent/frame-fields.ts";
 import { type Frame, FrameError, FrameType, protocolVersion } from "../agent/frames.ts";
 import { Orders } from "../agent/orders.ts";
-import { ShimExecutor } from "../agent/shim-executor.ts";
+import { type OrdersAfter, ShimExecutor } from "../agent/shim-executor.ts";
 import type { CniRequest } from "../cni/request.ts";
 import { errorText } from "../log/error-text.ts";
 import { bounded, quoted } from "../log/quoted.ts";
@@ -47,8 +47,8 @@ export class ShimSession {
   readonly #orders: Orders;
   readonly #listener: SessionListener;
   #state: "hello" | "request" | "orders" | "turned away" | "replay request" | "replay" = "hello";
-  /** The shim understands `after` of EXEC. */
-  #startsAfter = false;
+  /** What the shim understands of `after`. */
+  #after: OrdersAfter = {};
   #replay: ReplaySession | undefined;
   /** Gives up the request's place in the line; nothing before it has one. */
   #giveUp: () => void = () => {};
@@ -111,14 +111,14 @@ export class ShimSession {
       this.#refuse(`the daemon's socket is for roles plugin and replay, not for role ${quoted(role)}`);
       return;
     }
-    this.#startsAfter = hello.has("after") && hello.boolean("after");
+    this.#after = { startsAfter: says(hello, "after"), linksAfter: says(hello, "linksAfter") };
     this.#state = role === "plugin" ? "request" : "replay request";
   }
 
   #request(request: CniRequest, pluginDirectories: readonly string[] | undefined): void {
     this.#listener.requested();
     this.#state = "orders";
-    const executor = new ShimExecutor(this.#orders, pluginDirectories, { startsAfter: this.#startsAfter });
+    const executor = new ShimExecutor(this.#orders, pluginDirectories, this.#after);
     const { line, handle } = this.#context;
     this.#giveUp = line.serve({
       request,
@@ -200,6 +200,11 @@ export class ShimSession {
     this.#replay?.end();
     this.#listener.closed();
   }
+}
+
+/** Does the shim say that it understands something that some shims do not? @throws {FrameError} */
+function says(hello: Fields, key: string): boolean {
+  return hello.has(key) && hello.boolean(key);
 }
 
 /** @throws {FrameError} */

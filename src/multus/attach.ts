@@ -4,7 +4,7 @@ import { ExpectedError } from "../base/input-error.ts";
 import { addNetworkList } from "../cni/chain.ts";
 import { configError } from "../cni/errors.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
-import { executorErrorCode } from "../cni/plugin-failure.ts";
+import { executorErrorCode, isNotStarted } from "../cni/plugin-failure.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import { KernelError, type Kernels } from "../kernels/index.ts";
 import { bounded } from "../log/quoted.ts";
@@ -29,16 +29,17 @@ import type { Step } from "./plan/schedule.ts";
 import {
   type Attachment,
   begin,
-  noteBegunBefore,
-  noteNative,
+  noteWork,
   runtimeConf,
+  timeSince,
   undo,
+  type Worked,
 } from "./request/attachment.ts";
 import type { Call } from "./request/call.ts";
 import { AddedDeviceInfo } from "./request/device-info.ts";
 import { lookUpPod } from "./request/known-pod.ts";
 import { delegatesWithVersions } from "./request/network-version.ts";
-import { Pipeline } from "./request/pipeline.ts";
+import { Pipeline, type StepTurn } from "./request/pipeline.ts";
 import { withAddressArgs } from "./request/plugin-environment.ts";
 import { type Clock, isReady, waitUntilReady } from "./request/readiness.ts";
 import { inPhase } from "./request/report.ts";
@@ -141,12 +142,10 @@ async function devicesFor(
 }
 
 /** An attachment that was worked on in a step. */
-interface Outcome {
+interface Outcome extends Worked {
   readonly attachment: PlannedAttachment;
   /** Is there something to undo? `asked`: nothing was ordered, as its configuration cannot be used; it is undone where its turn had come. */
   readonly begun: "no" | "asked" | "ordered";
-  /** Of one that was begun before its turn: when its work began and ended. */
-  readonly time?: { readonly start: number; readonly end: number } | undefined;
   /** JSON text; undefined: it failed, or has not begun as another one failed. */
   readonly result?: Uint8Array;
   readonly deviceInfo?: Uint8Array | undefined;
@@ -178,23 +177,21 @@ async function attachAll(
   let answer: Uint8Array | undefined;
   let resultBytes = 0;
   const pipeline = new Pipeline<Step<PlannedAttachment>, StepOutcomes>({
-    begin: (step, startAfter, onLastOrder) =>
-      step.isNative
-        ? attachNatively(call, step.attachments, steps)
-        : attachByPlugins(call, step.attachments, { steps, startAfter, onLastOrder }),
-    follower(step) {
-      const next = steps.peek();
-      // Its default routes are edited when it is there, before the next network's plugins see them.
-      const isEdited = step.attachments.some((each) => defaultRouteEdit(each, asked) !== undefined);
-      return next?.isNative === true || isEdited ? undefined : next;
+    begin(step, turn) {
+      const attachStep = step.isNative ? attachNatively : attachByPlugins;
+      return attachStep(call, step.attachments, { steps, ...turn });
     },
-    wasNotStarted: (outcomes) =>
-      outcomes?.some(({ error }) => executorErrorCode(error) === "not-started") === true,
+    follower({ attachments }) {
+      // Its default routes are edited when it is there, before the next network's plugins see them.
+      const isEdited = attachments.some((each) => defaultRouteEdit(each, asked) !== undefined);
+      return isEdited ? undefined : steps.peek();
+    },
   });
   try {
     for (let step = steps.next(); step !== undefined; step = steps.next()) {
       const outcomes = await pipeline.outcomeOf(step);
       if (outcomes === undefined) {
+        await pipeline.drop();
         steps.declined(step);
         continue;
       }
@@ -227,26 +224,19 @@ async function attachAll(
 
 /** Notes attachments that have begun, in the order of the plan. */
 function note({ report }: Call, begun: readonly Outcome[], done: PlannedAttachment[]): void {
-  const before = begun.flatMap(({ attachment, time }) =>
-    time === undefined ? [] : [{ ...attachment, ...time }],
-  );
-  noteBegunBefore(report, before);
+  noteWork(report, begun);
   done.push(...begun.map(({ attachment }) => attachment));
 }
 
-interface ByPlugins {
+interface StepWork extends StepTurn {
   readonly steps: Steps<PlannedAttachment>;
-  /** Token of the last run of the step before; undefined: that has ended. */
-  readonly startAfter: symbol | undefined;
-  /** Called with the token of the last run where that is the only one which the next step has to wait for. */
-  readonly onLastOrder: (token: symbol) => void;
 }
 
 /** Makes the attachments of a step by their plugins. Never throws. */
 function attachByPlugins(
   call: Call,
   attachments: readonly PlannedAttachment[],
-  { steps, startAfter, onLastOrder }: ByPlugins,
+  { steps, startAfter, onLastOrder }: StepWork,
 ): Promise<readonly Outcome[]> {
   const slots = steps.slots();
   const isAlone = attachments.length === 1;
@@ -258,14 +248,16 @@ function attachByPlugins(
 async function attachOne(
   call: Call,
   attachment: PlannedAttachment,
-  { steps, startAfter, slots, onLastOrder }: ByPlugins & { readonly slots: Slots },
+  { steps, startAfter, slots, onLastOrder }: StepWork & { readonly slots: Slots },
 ): Promise<Outcome> {
   if (!(await slots.take())) return { attachment, begun: "no" };
   const start = performance.now();
   let begun: Outcome["begun"] = "no";
   let deviceInfo: AddedDeviceInfo | undefined;
   let end: (() => void) | undefined;
-  const time = () => (startAfter === undefined ? undefined : { start, end: performance.now() });
+  // One whose turn it is notes itself.
+  const time = () =>
+    startAfter === undefined ? undefined : timeSince(start, { isAhead: true, isNative: false });
   try {
     const runtime = steps.runtimeOf(attachment);
     const info = new AddedDeviceInfo(call, attachment, runtime);
@@ -284,8 +276,8 @@ async function attachOne(
     return { attachment, begun, time: time(), result, deviceInfo: info.found };
   } catch (error) {
     slots.close();
-    const code = executorErrorCode(error);
-    if (code !== "link-exists" && code !== "not-started") return { attachment, begun, time: time(), error };
+    const isTaken = executorErrorCode(error) === "link-exists";
+    if (!isTaken && !isNotStarted(error)) return { attachment, begun, time: time(), error };
     // Nothing of it ran, and a link that is there is somebody else's: a DEL would take it away.
     deviceInfo?.remove();
     return { attachment, begun: "no", error };
@@ -297,25 +289,29 @@ async function attachOne(
 
 /** Makes the attachments of a step by one order. Never throws. @returns undefined: nothing of them is there, and their plugins have to be run */
 async function attachNatively(
-  { chain, report }: Call,
+  { chain }: Call,
   attachments: readonly PlannedAttachment[],
-  steps: Steps<PlannedAttachment>,
+  { steps, startAfter, onLastOrder }: StepWork,
 ): Promise<StepOutcomes> {
   const start = performance.now();
+  const time = () => timeSince(start, { isAhead: startAfter !== undefined, isNative: true });
   try {
     const asked = attachments.map((each) => ({ list: each.network, runtime: steps.runtimeOf(each) }));
-    const results = await addNatively(chain, asked);
+    const results = await addNatively(chain, asked, {
+      startAfter,
+      onOrder: ({ token }) => onLastOrder(token),
+    });
     if (results === undefined) return undefined;
-    noteNative(report, attachments, start);
     return attachments.map((attachment, index) => ({
       attachment,
       begun: "ordered",
+      time: time(),
       result: results[index] ?? new Uint8Array(),
     }));
   } catch (error) {
-    noteNative(report, attachments, start);
+    if (isNotStarted(error)) return attachments.map((attachment) => ({ attachment, begun: "no", error }));
     // Some of it may be there: all of it is undone.
-    return attachments.map((attachment) => ({ attachment, begun: "ordered", error }));
+    return attachments.map((attachment) => ({ attachment, begun: "ordered", time: time(), error }));
   }
 }
 

@@ -2,16 +2,23 @@
 
 import { deleteNetworkList } from "../cni/chain.ts";
 import { type CniError, CniErrorCode } from "../cni/errors.ts";
-import { executorErrorCode } from "../cni/plugin-failure.ts";
+import { executorErrorCode, isNotStarted } from "../cni/plugin-failure.ts";
 import { errorText } from "../log/error-text.ts";
 import { deleteNatively } from "../native/native-networks.ts";
 import { PodError, podError } from "./input/pod-error.ts";
 import type { NetworkCatalog } from "./plan/networks.ts";
 import type { Step } from "./plan/schedule.ts";
-import { type Attachment, begin, noteBegunBefore, noteNative, runtimeConf } from "./request/attachment.ts";
+import {
+  type Attachment,
+  begin,
+  noteWork,
+  runtimeConf,
+  timeSince,
+  type Worked,
+} from "./request/attachment.ts";
 import type { Call, Sandbox } from "./request/call.ts";
 import { removeDeviceInfo } from "./request/device-info.ts";
-import { Pipeline } from "./request/pipeline.ts";
+import { Pipeline, type StepTurn } from "./request/pipeline.ts";
 import { inPhase } from "./request/report.ts";
 import type { Slots } from "./request/slots.ts";
 import { inOrder, type StepSettings, Steps } from "./request/steps.ts";
@@ -78,10 +85,7 @@ function areNotInstalled(errors: readonly CniError[]): boolean {
 type DetachingCall = Pick<Call, "chain" | "netconf" | "report" | "deviceInfo">;
 
 /** An attachment whose removal was tried. */
-interface Outcome {
-  readonly attachment: Attachment;
-  /** Of one that was begun before its turn: when its work began and ended. */
-  readonly time?: { readonly start: number; readonly end: number } | undefined;
+interface Outcome extends Worked {
   /** undefined: nothing of it is left. */
   readonly error?: unknown;
 }
@@ -108,27 +112,25 @@ export async function deleteAttachments(
     runtimeOf: (attachment) => runtimeConf(call, sandbox, attachment),
   });
   const pipeline = new Pipeline<Step<Attachment>, StepOutcomes>({
-    begin: (step, startAfter, onLastOrder) =>
-      step.isNative
-        ? deleteByOrder(call, step.attachments, steps)
-        : deleteByPlugins(call, step.attachments, { steps, startAfter, onLastOrder }),
-    follower() {
-      const next = steps.peek();
-      return next?.isNative === true ? undefined : next;
+    begin(step, turn) {
+      const deleteStep = step.isNative ? deleteByOrder : deleteByPlugins;
+      return deleteStep(call, step.attachments, { steps, ...turn });
     },
-    wasNotStarted: (outcomes) =>
-      outcomes?.some(({ error }) => executorErrorCode(error) === "not-started") === true,
+    follower: () => steps.peek(),
   });
   for (let step = steps.next(); step !== undefined; step = steps.next()) {
-    const outcomes = await pipeline.outcomeOf(step);
+    let outcomes = await pipeline.outcomeOf(step);
+    if (outcomes?.some(({ error }) => isNotStarted(error)) === true) {
+      // What was before it has failed: it is ordered again, now.
+      await pipeline.drop();
+      outcomes = await pipeline.outcomeOf(step);
+    }
     if (outcomes === undefined) {
+      await pipeline.drop();
       steps.declined(step);
       continue;
     }
-    noteBegunBefore(
-      call.report,
-      outcomes.flatMap(({ attachment, time }) => (time === undefined ? [] : [{ ...attachment, ...time }])),
-    );
+    noteWork(call.report, outcomes);
     for (const { attachment, error } of outcomes) {
       const { name, ifName, cached, isGuessed } = attachment;
       if (error === undefined) {
@@ -154,19 +156,15 @@ export async function deleteAttachments(
   return errors;
 }
 
-interface ByPlugins {
+interface StepWork extends StepTurn {
   readonly steps: Steps<Attachment>;
-  /** Token of the last run of the step before; undefined: that has ended. */
-  readonly startAfter: symbol | undefined;
-  /** Called with the token of the last run where that is the only one which the next step has to wait for. */
-  readonly onLastOrder: (token: symbol) => void;
 }
 
 /** Removes the attachments of a step by their plugins. Never throws. */
 function deleteByPlugins(
   call: DetachingCall,
   attachments: readonly Attachment[],
-  { steps, startAfter, onLastOrder }: ByPlugins,
+  { steps, startAfter, onLastOrder }: StepWork,
 ): Promise<readonly Outcome[]> {
   const slots = steps.slots();
   const isAlone = attachments.length === 1;
@@ -178,13 +176,15 @@ function deleteByPlugins(
 async function deleteOne(
   { chain, report }: DetachingCall,
   attachment: Attachment,
-  { steps, startAfter, slots, onLastOrder }: ByPlugins & { readonly slots: Slots },
+  { steps, startAfter, slots, onLastOrder }: StepWork & { readonly slots: Slots },
 ): Promise<Outcome> {
   // Closed only where nobody is there to run a plugin any more: the outcome of another one says so.
   if (!(await slots.take())) return { attachment };
   const { network, cached } = attachment;
   const start = performance.now();
-  const time = () => (startAfter === undefined ? undefined : { start, end: performance.now() });
+  // One whose turn it is notes itself.
+  const time = () =>
+    startAfter === undefined ? undefined : timeSince(start, { isAhead: true, isNative: false });
   let end: (() => void) | undefined;
   try {
     const runtime = steps.runtimeOf(attachment);
@@ -208,20 +208,25 @@ async function deleteOne(
 
 /** Removes the attachments of a step by one order. Never throws. @returns undefined: their plugins have to be run */
 async function deleteByOrder(
-  { chain, report }: DetachingCall,
+  { chain }: DetachingCall,
   attachments: readonly Attachment[],
-  steps: Steps<Attachment>,
+  { steps, startAfter, onLastOrder }: StepWork,
 ): Promise<StepOutcomes> {
   const start = performance.now();
   try {
     const asked = attachments.map((each) => {
       return { list: each.network, runtime: steps.runtimeOf(each), cached: each.cached };
     });
-    if (!(await deleteNatively(chain, asked))) return undefined;
-    noteNative(report, attachments, start);
-    return attachments.map((attachment) => ({ attachment }));
+    const isDone = await deleteNatively(chain, asked, {
+      startAfter,
+      onOrder: ({ token }) => onLastOrder(token),
+    });
+    if (!isDone) return undefined;
+    const time = timeSince(start, { isAhead: startAfter !== undefined, isNative: true });
+    return attachments.map((attachment) => ({ attachment, time }));
   } catch (error) {
-    if (executorErrorCode(error) === "gone") return attachments.map((attachment) => ({ attachment, error }));
+    if (executorErrorCode(error) === "gone" || isNotStarted(error))
+      return attachments.map((attachment) => ({ attachment, error }));
     chain.log.error("networks cannot be removed by one order: their plugins are run", {
       error: errorText(error),
     });

@@ -14,10 +14,10 @@ import {
 import { InputError } from "../base/input-error.ts";
 import { isJsonObject, objectsIn, parseJson, textOf } from "../base/json.ts";
 import type { AttachmentKey, CachedAttachment } from "../cni/cache.ts";
-import type { ChainContext } from "../cni/chain.ts";
+import type { ChainContext, OrderedAhead } from "../cni/chain.ts";
 import { CniError } from "../cni/errors.ts";
 import { attachmentNameProblem, ifNameProblem, isContainerId, networkNameProblem } from "../cni/names.ts";
-import { orderCode } from "../cni/plugin-failure.ts";
+import { executorErrorCode, orderCode } from "../cni/plugin-failure.ts";
 import type { KnownPlugin } from "../cni/plugin-versions.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import { parseMac } from "./address.ts";
@@ -42,12 +42,15 @@ const longestResult = 64 * 1024;
 /**
  * Makes these attachments by one order.
  * @param attachments of one container, in the order of the plan
+ * @param ahead undefined: nothing is begun before it or behind it
  * @returns the results in the form that the plugins print, one for each, cached as addNetworkList does; undefined: the plugins have to be run (the log says why, at verbose), and nothing is left
- * @throws {CniError} of what the plugins' run would not change: the other end went away (11), or did not answer; a result that cannot be cached (5). Links may be there then
+ * @throws {CniError} of what the plugins' run would not change: the other end went away (11), or did not answer; a result that cannot be cached (5). Links may be there then; none with the
+ * executor's "not-started"
  */
 export async function addNatively(
   context: ChainContext,
   attachments: readonly WantedAttachment[],
+  { startAfter, onOrder }: OrderedAhead = {},
 ): Promise<readonly Uint8Array[] | undefined> {
   const group = recognizeGroup(context, "ADD", attachments);
   if (group === undefined) return undefined;
@@ -58,13 +61,18 @@ export async function addNatively(
 
   let made: readonly MadeLink[];
   try {
-    made = await context.executor.attachLinks(
+    const token = Symbol("ATTACH_LINKS");
+    const making = context.executor.attachLinks(
       first.runtime.netns,
       plugins,
       group.map(({ native }) => native.link),
+      { token, after: startAfter },
     );
+    onOrder?.({ token, isLast: true });
+    made = await making;
   } catch (error) {
-    for (const { plugin, path } of plugins) context.versions.doubt(plugin, path);
+    if (executorErrorCode(error) !== "not-started")
+      for (const { plugin, path } of plugins) context.versions.doubt(plugin, path);
     leaveToPlugins(context, "ADD", group, error);
     return undefined;
   }
@@ -86,12 +94,14 @@ export async function addNatively(
 /**
  * Removes these attachments by one order, and their cache entries.
  * @param attachments of one container; `cached`: the attachment's cache entry, where it was read already
+ * @param ahead undefined: nothing is begun before it or behind it
  * @returns false: the plugins have to be run (the log says why, at verbose)
- * @throws {CniError} the other end went away (11), or did not answer; a cache entry that cannot be removed (5)
+ * @throws {CniError} the other end went away (11), or did not answer; a cache entry that cannot be removed (5); with the executor's "not-started" nothing was removed
  */
 export async function deleteNatively(
   context: ChainContext,
   attachments: readonly (WantedAttachment & { readonly cached?: CachedAttachment | undefined })[],
+  { startAfter, onOrder }: OrderedAhead = {},
 ): Promise<boolean> {
   const group = recognizeGroup(context, "DEL", attachments);
   if (group === undefined) return false;
@@ -105,7 +115,10 @@ export async function deleteNatively(
     return { ifName, kind, directory, mac: result === undefined ? undefined : macInResult(result, ifName) };
   });
   try {
-    await context.executor.detachLinks(first.runtime.netns, links);
+    const token = Symbol("DETACH_LINKS");
+    const removing = context.executor.detachLinks(first.runtime.netns, links, { token, after: startAfter });
+    onOrder?.({ token, isLast: true });
+    await removing;
   } catch (error) {
     leaveToPlugins(context, "DEL", group, error);
     return false;
@@ -227,7 +240,8 @@ function leaveToPlugins(
     return;
   }
   if (!(error instanceof ExecutorError)) throw error;
-  if (error.code === "gone" || error.code === "timeout") throw groupError(command, group, error);
+  if (error.code === "gone" || error.code === "timeout" || error.code === "not-started")
+    throw groupError(command, group, error);
   logOnce(log, command, names, `${error.code}: ${error.message}`);
 }
 

@@ -1,6 +1,16 @@
 /** Observes runs of plugins: gives them their trace variables, and reports how long they took and how they ended. */
 
-import { type Executor, ExecutorError, type PluginOutcome, type PluginRun } from "../agent/executor.ts";
+import {
+  type DetachedLink,
+  type Executor,
+  ExecutorError,
+  type MadeLink,
+  type NativeLink,
+  type OrderTurn,
+  type PluginFile,
+  type PluginOutcome,
+  type PluginRun,
+} from "../agent/executor.ts";
 import { ForwardingExecutor } from "../agent/forwarding-executor.ts";
 import type { DelegateRun, RunOutcome } from "./delegate-run.ts";
 import type { RequestTrace } from "./request-trace.ts";
@@ -10,7 +20,7 @@ import { newSpanId } from "./trace-context.ts";
 export class ObservedExecutor extends ForwardingExecutor {
   readonly #trace: RequestTrace;
   readonly #onRun: ((run: DelegateRun) => void) | undefined;
-  /** When runs have ended, by their tokens. */
+  /** When orders have ended, by their tokens. */
   readonly #ends = new Map<symbol, number>();
 
   /** @param onRun is told of each run when it has ended */
@@ -37,11 +47,29 @@ export class ObservedExecutor extends ForwardingExecutor {
     } finally {
       const end = performance.now();
       const { token, after } = run;
-      if (token !== undefined) this.#ends.set(token, end);
+      this.#ended(token, end);
       // Its time begins where the one before it has ended.
       const start = Math.max(given, (after === undefined ? undefined : this.#ends.get(after)) ?? given);
       if (outcome !== "not-started") this.#tell(run, { start, end, outcome, processMilliseconds, spanId });
     }
+  }
+
+  override attachLinks(
+    netns: string,
+    plugins: readonly PluginFile[],
+    links: readonly NativeLink[],
+    turn?: OrderTurn,
+  ): Promise<readonly MadeLink[]> {
+    const made = this.next.attachLinks(netns, plugins, links, turn);
+    return made.finally(() => this.#ended(turn?.token));
+  }
+
+  override detachLinks(netns: string, links: readonly DetachedLink[], turn?: OrderTurn): Promise<void> {
+    return this.next.detachLinks(netns, links, turn).finally(() => this.#ended(turn?.token));
+  }
+
+  #ended(token: symbol | undefined, end = performance.now()): void {
+    if (token !== undefined) this.#ends.set(token, end);
   }
 
   #tell({ plugin, env }: PluginRun, observed: Omit<DelegateRun, "plugin" | "command" | "ifName">): void {

@@ -1,6 +1,6 @@
 /** Native networks on the whole way of a pod: one order makes them beside networks of plugins, plugins and orders remove what the other has made, and nothing stays. */
 
-import { symlinkSync } from "node:fs";
+import { rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Traces, traces } from "../support/leaks.ts";
@@ -28,6 +28,7 @@ beforeAll(async () => {
   for (const [index, name] of ["a", "b", "c"].entries()) node.writeMacvlan(name, `10.${81 + index}.0.0/24`);
   // The same plugin by a name that is not known.
   symlinkSync(join(debianPlugins, "macvlan"), join(node.binDir, "other-macvlan"));
+  symlinkSync(join(debianPlugins, "bridge"), join(node.binDir, "other-bridge"));
   node.writeMacvlan("other", "10.84.0.0/24", "other-macvlan");
   netconf = await node.bridgeNetconf("10.80.0.0/24");
   // Plugins set up what a node misses: the bridge, and host-local's directories.
@@ -37,6 +38,15 @@ beforeAll(async () => {
 }, 300_000);
 
 afterAll(() => node?.[Symbol.asyncDispose]());
+
+/** The cluster network by a plugin that is executed. */
+function executedCluster(further: Json = {}): Json {
+  return node.netconf({
+    ...{ cniVersion: "1.0.0", name: "cluster", type: "other-bridge", bridge: "cni0", isGateway: true },
+    ipam: node.hostLocal("10.80.0.0/24"),
+    ...further,
+  });
+}
 
 /** `native=` of the log line of the pod's last request with this command; 0 without. */
 async function nativeOf(command: string, { containerId }: Pod): Promise<number> {
@@ -97,6 +107,50 @@ test("a network of a plugin between native ones keeps its place, at once or not"
     expect(await nativeOf("DEL", pod)).toBe(3);
     await untilAs(before);
   }
+});
+
+test("native networks behind a cluster network that is executed, and before one", async () => {
+  const before = await traces(node);
+  await using pod = await node.pod("web", "a,b,other,c");
+  const key = { ...executedCluster(), nativeNetworks: "auto" };
+  (await node.call("ADD", pod, key)).expectSuccess();
+  expect((await pod.network.links()).map(({ ifname }) => ifname).sort()).toEqual([
+    ...["eth0", "net1", "net2", "net3", "net4"],
+  ]);
+  expect(await nativeOf("ADD", pod)).toBe(3);
+  (await node.call("CHECK", pod, { ...key, checkDelegates: "all" })).expectSuccess();
+  (await node.call("DEL", pod, key)).expectSuccess();
+  expect(await nativeOf("DEL", pod)).toBe(3);
+  expect(await pod.network.links()).toEqual([]);
+  await untilAs(before);
+});
+
+test("native networks behind a cluster network whose plugin fails are not made", async () => {
+  const before = await traces(node);
+  await using pod = await node.pod("web", "a,b");
+  // That is no bridge.
+  const key = { ...executedCluster({ bridge: "lo" }), nativeNetworks: "auto" };
+  const { error } = await node.call("ADD", pod, key);
+  expect(error.msg).toMatch(/cluster.*plugin "other-bridge" \(ADD\) failed/);
+  expect(await pod.network.links()).toEqual([]);
+  (await node.call("DEL", pod, key)).expectSuccess();
+  await untilAs(before);
+});
+
+test("a plugin that fails in a DEL: the native networks and the cluster network go all the same", async () => {
+  const before = await traces(node);
+  await using pod = await node.pod("web", "a,b,other");
+  const key = { ...executedCluster(), nativeNetworks: "auto" };
+  (await node.call("ADD", pod, key)).expectSuccess();
+  const plugin = join(node.binDir, "other-macvlan");
+  rmSync(plugin);
+  const { error } = await node.call("DEL", pod, { ...key, delOnDaemonDown: "fail" });
+  expect(error.msg).toContain("other-macvlan");
+  expect((await pod.network.links()).map(({ ifname }) => ifname)).toEqual(["net3"]);
+  symlinkSync(join(debianPlugins, "macvlan"), plugin);
+  (await node.call("DEL", pod, key)).expectSuccess();
+  expect(await pod.network.links()).toEqual([]);
+  await untilAs(before);
 });
 
 test("where the order is declined, the plugins say what is wrong, and all is undone", async () => {

@@ -71,7 +71,10 @@ describe.concurrent.each(shims)("answers of the $name shim", ({ name, binary }) 
     expect(await stream.next()).toEqual({
       type: FrameType.hello,
       id: 0,
-      body: { protocol: protocolVersion, version: project.version, role: "plugin", after: true },
+      body: {
+        ...{ protocol: protocolVersion, version: project.version, role: "plugin" },
+        ...{ after: true, linksAfter: true },
+      },
     });
     expect(await stream.next()).toEqual({
       type: FrameType.request,

@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { FrameBody } from "../../src/agent/frames.ts";
+import { type FrameBody, FrameType } from "../../src/agent/frames.ts";
 import { Namespace } from "../support/namespace.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { session, sessionVariable } from "../support/session.ts";
@@ -28,6 +28,9 @@ import { isRoot } from "./support/links.ts";
 import { ShimDaemon } from "./support/shim-daemon.ts";
 import type { ShimStream } from "./support/shim-stream.ts";
 import { Spool } from "./support/spool.ts";
+
+/** Orders that may have `after`, beside EXEC, which start-after.test.ts tries. */
+const mayWait: readonly number[] = [FrameType.attachLinks, FrameType.detachLinks];
 
 const askers: readonly Asker[] = ["ADD", "CHECK", "DEL", "GC", "STATUS", "replay", "agent"];
 
@@ -158,10 +161,12 @@ describe.runIf(isRoot).each(shims)("orders of a forged daemon, $name shim", ({ b
     for (const { about, orders } of attacks) {
       for (const { order, says } of orders(scene)) {
         const told = `${about}: ${Buffer.isBuffer(order) ? "raw" : JSON.stringify(order).slice(0, 1000)}`;
-        expect(await send(stream, order), told).toEqual({
-          error: "refused",
-          message: expect.stringMatching(says),
-        });
+        const refused = { error: "refused", message: expect.stringMatching(says) };
+        expect(await send(stream, order), told).toEqual(refused);
+        // One that would wait for another order is refused as soon as it comes.
+        if (Buffer.isBuffer(order) || !mayWait.includes(order[0])) continue;
+        const waiting = [order[0], { after: stream.lastId, ...order[1] }] as const;
+        expect(await send(stream, waiting), `after another one: ${told}`).toEqual(refused);
       }
     }
     expect(stage.files()).toEqual(before);

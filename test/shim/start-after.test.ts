@@ -1,6 +1,8 @@
 /** EXEC's `after`: a plugin is started when the one of an earlier order has succeeded, and not otherwise. */
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { type FrameBody, FrameType } from "../../src/agent/frames.ts";
 import { Namespace } from "../support/namespace.ts";
@@ -8,6 +10,7 @@ import { spawnAgent } from "./support/agent.ts";
 import { shims } from "./support/binaries.ts";
 import { exec, stdoutOf } from "./support/exec-order.ts";
 import { addLink, isRoot } from "./support/links.ts";
+import { fileState } from "./support/native-node.ts";
 import { untilPolling } from "./support/process-state.ts";
 import { errorOf, ShimDaemon, type ShimOptions, type ShimProcess } from "./support/shim-daemon.ts";
 import { frameWith, type ShimStream } from "./support/shim-stream.ts";
@@ -19,7 +22,7 @@ const mostPlugins = 64;
 
 const notStarted = (id: number) => ({
   error: "not-started",
-  message: `order ${id}, after which the plugin would be started, has not ended with exit code 0`,
+  message: `order ${id}, after which this one would be carried out, has not succeeded`,
 });
 
 /** A shim whose plugins write into one file what they do. */
@@ -342,6 +345,139 @@ describe.concurrent.each(shims)("EXEC with after, $name shim", ({ binary }) => {
     expect(await there).toMatchObject({ error: "link-exists" });
     expect(await absent).toMatchObject({ exitCode: 0 });
     expect(scene.log).not.toContain("net1");
+  });
+
+  describe.runIf(isRoot)("links", () => {
+    const detachOf = (netns: string, ...names: readonly string[]) => ({
+      netns,
+      links: names.map((ifName) => ({ ifName, kind: "bridge" })),
+    });
+
+    /** A scene of a DEL in a namespace that has the links net1 and net2. */
+    async function deleting() {
+      const namespace = await Namespace.create("after");
+      for (const ifName of ["net1", "net2"]) await addLink(namespace, ifName);
+      const scene = await Scene.create(binary, {
+        env: { CNI_COMMAND: "DEL", CNI_NETNS: namespace.path },
+      });
+      const names = async () =>
+        (await namespace.links()).map(({ ifname }) => ifname).filter((name) => /^net/.test(name));
+      return {
+        namespace,
+        scene,
+        names,
+        /** @returns its id, and its DONE */
+        detach(ifName: string, after?: number) {
+          const body = detachOf(namespace.path, ifName);
+          const done = scene.stream.order(
+            FrameType.detachLinks,
+            after === undefined ? body : { ...body, after },
+          );
+          return { id: scene.stream.lastId, done };
+        },
+        exec: (plugin: string, ifName: string, over: FrameBody = {}) =>
+          scene.exec(plugin, ifName, { env: { CNI_COMMAND: "DEL", CNI_IFNAME: ifName }, ...over }),
+        async [Symbol.asyncDispose]() {
+          await scene[Symbol.asyncDispose]();
+          await namespace[Symbol.asyncDispose]();
+        },
+      };
+    }
+
+    test("are removed when the plugin before them has succeeded, and a plugin starts when they are removed", async () => {
+      await using pod = await deleting();
+      const { scene } = pod;
+      const first = pod.exec("gated", "net3");
+      const links = pod.detach("net2", first.id);
+      const others = pod.detach("net1", links.id);
+      const last = pod.exec("plugin", "eth0", { after: others.id });
+      await scene.untilBegun("net3");
+      // It was read behind the others.
+      expect(await pod.exec("plugin", "beside").done).toMatchObject({ exitCode: 0 });
+      expect(await pod.names()).toEqual(["net1", "net2"]);
+      scene.openGate();
+      expect(await links.done).toEqual({});
+      expect(await others.done).toEqual({});
+      expect(await last.done).toMatchObject({ exitCode: 0 });
+      expect(await pod.names()).toEqual([]);
+      expect(scene.log).toEqual(["begin net3", "beside", "end net3", "eth0"]);
+    });
+
+    test("stay where the plugin before them has failed, and a plugin is not started after links that stay", async () => {
+      await using pod = await deleting();
+      const { scene } = pod;
+      const first = pod.exec("fails", "net3");
+      const links = pod.detach("net2", first.id);
+      scene.openGate();
+      expect(await links.done).toEqual(notStarted(first.id));
+      await pod.namespace.ip("link", "add", "net4", "type", "bridge");
+      const unsuited = pod.detach("net4");
+      const last = pod.exec("plugin", "eth0", { after: unsuited.id });
+      expect(await unsuited.done).toMatchObject({ error: "unsuited" });
+      expect(await last.done).toEqual(notStarted(unsuited.id));
+      expect(await pod.names()).toEqual(["net1", "net2", "net4"]);
+      // A success that came before is remembered.
+      const removed = pod.detach("net1");
+      expect(await removed.done).toEqual({});
+      expect(await pod.detach("net2", removed.id).done).toEqual({});
+      expect(await pod.exec("plugin", "eth0", { after: removed.id }).done).toMatchObject({ exitCode: 0 });
+      expect(await pod.names()).toEqual(["net4"]);
+    });
+
+    test.each(["signal", "end of the daemon", "REPLY"] as const)("stay after a %s", async (what) => {
+      await using pod = await deleting();
+      const { scene } = pod;
+      const { id } = pod.exec("gated", "net3");
+      void pod.detach("net2", id).done;
+      await pod.exec("plugin", "beside").done;
+      await scene.untilBegun("net3");
+      if (what === "signal") scene.shim.child.kill("SIGTERM");
+      else if (what === "REPLY") scene.stream.reply(0, "");
+      else scene.stream.destroy();
+      if (what !== "REPLY") await untilPolling(scene.shim.child.pid);
+      scene.openGate();
+      await scene.shim.outcome;
+      expect(await pod.names()).toEqual(["net1", "net2"]);
+    });
+
+    test("are looked at when their turn comes: by plugin files, and by whether they are there", async () => {
+      await using namespace = await Namespace.create("after");
+      await using scene = await Scene.create(binary, { env: { CNI_NETNS: namespace.path } });
+      const { pluginDirectory: path } = scene.daemon;
+      scene.daemon.addPlugin("macvlan", "true");
+      // A file that has changed within the last moment has no state.
+      await sleep(200);
+      const { id } = scene.exec("gated", "net0");
+      const attach = (fileState: string) =>
+        scene.stream.order(FrameType.attachLinks, {
+          netns: namespace.path,
+          plugins: [{ plugin: "macvlan", path, fileState }],
+          links: [
+            {
+              ifName: "net1",
+              kind: "macvlan",
+              mode: 4,
+              parent: "absent0",
+              sets: [],
+              addresses: [],
+              routes: [],
+            },
+          ],
+          after: id,
+        });
+      const [changed, unsuited] = [attach("of another file"), attach(fileState(join(path, "macvlan")))];
+      await scene.untilBegun("net0");
+      await untilPolling(scene.shim.child.pid);
+      scene.openGate();
+      expect(await changed).toMatchObject({
+        error: "unsuited",
+        message: expect.stringContaining("has changed"),
+      });
+      expect(await unsuited).toMatchObject({
+        error: "unsuited",
+        message: expect.stringContaining("absent0"),
+      });
+    });
   });
 
   test("many orders of two chains, written as one piece", async () => {

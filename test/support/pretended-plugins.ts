@@ -1,6 +1,6 @@
 /** An executor that runs no process: a test says what plugins answer, and what links are like. Executors that run processes are tested in test/shim. */
 
-import { EarlierRuns } from "../../src/agent/earlier-runs.ts";
+import { EarlierOrders } from "../../src/agent/earlier-orders.ts";
 import {
   type DetachedLink,
   type Executor,
@@ -9,6 +9,7 @@ import {
   type LinkState,
   type MadeLink,
   type NativeLink,
+  type OrderTurn,
   type PluginFile,
   type PluginOutcome,
   type PluginRun,
@@ -77,14 +78,15 @@ export class PretendedPlugins implements Executor {
   look = (links: readonly ExpectedLink[]): readonly LinkState[] =>
     links.map(() => ({ exists: true, mac: Buffer.from("020000000001", "hex"), absent: [] }));
 
-  readonly #earlier = new EarlierRuns();
+  readonly #earlier = new EarlierOrders();
 
   runPlugin({ token, after, ...run }: PluginRun): Promise<PluginOutcome> {
     const { CNI_COMMAND: command, CNI_IFNAME: ifName } = run.env;
     if (command !== "VERSION") this.given.push(`${command} ${run.plugin} ${ifName}`);
-    const outcome =
-      after === undefined ? this.#run(run) : this.#earlier.untilSucceeded(after).then(() => this.#run(run));
-    return this.#earlier.remember(token, outcome);
+    return this.#earlier.rememberRun(
+      token,
+      this.#earlier.inTurn({ after }, () => this.#run(run)),
+    );
   }
 
   async #run(run: PluginRun): Promise<PluginOutcome> {
@@ -152,18 +154,27 @@ export class PretendedPlugins implements Executor {
     throw new ExecutorError("unsuited", "links of a test");
   };
 
-  async attachLinks(
+  attachLinks(
     netns: string,
     plugins: readonly PluginFile[],
     links: readonly NativeLink[],
+    turn: OrderTurn = {},
   ): Promise<readonly MadeLink[]> {
-    this.attached.push({ netns, plugins, links });
-    return this.attach(links);
+    this.given.push(`attach ${links.map(({ ifName }) => ifName).join(" ")}`);
+    const made = this.#earlier.inTurn(turn, () => {
+      this.attached.push({ netns, plugins, links });
+      return this.attach(links);
+    });
+    return this.#earlier.remember(turn.token, made);
   }
 
-  async detachLinks(netns: string, links: readonly DetachedLink[]): Promise<void> {
-    this.detached.push({ netns, links });
-    return this.detach(links);
+  detachLinks(netns: string, links: readonly DetachedLink[], turn: OrderTurn = {}): Promise<void> {
+    this.given.push(`detach ${links.map(({ ifName }) => ifName).join(" ")}`);
+    const removed = this.#earlier.inTurn(turn, () => {
+      this.detached.push({ netns, links });
+      return this.detach(links);
+    });
+    return this.#earlier.remember(turn.token, removed);
   }
 
   /** `COMMAND plugin ifName` of each call. */

@@ -1,7 +1,16 @@
 /** The do-nothing plugin `passthru`, with which the auxiliary chain starts (docs/behaviour.md, "From a name to a network"): it needs no process. */
 
-import { EarlierRuns } from "../../agent/earlier-runs.ts";
-import { ExecutorError, type PluginOutcome, type PluginRun } from "../../agent/executor.ts";
+import { EarlierOrders } from "../../agent/earlier-orders.ts";
+import {
+  type DetachedLink,
+  ExecutorError,
+  type MadeLink,
+  type NativeLink,
+  type OrderTurn,
+  type PluginFile,
+  type PluginOutcome,
+  type PluginRun,
+} from "../../agent/executor.ts";
 import { ForwardingExecutor } from "../../agent/forwarding-executor.ts";
 import { objectMembers } from "../../base/json.ts";
 import { supportedVersions } from "../../cni/versions.ts";
@@ -33,22 +42,45 @@ function passThrough(stdin: Uint8Array): Uint8Array {
 
 /** Answers for `passthru` itself, and hands everything else on. */
 export class PassthruExecutor extends ForwardingExecutor {
-  readonly #earlier = new EarlierRuns();
+  readonly #earlier = new EarlierOrders();
   /** Tokens of its own runs, which the next executor does not know. */
   readonly #own = new Set<symbol>();
 
   override runPlugin(run: PluginRun): Promise<PluginOutcome> {
-    const { token, after } = run;
+    const { token } = run;
     const isOwn = run.plugin === passthruType;
     if (isOwn && token !== undefined) this.#own.add(token);
-    const isAfterOwn = after !== undefined && this.#own.has(after);
-    const outcome = isOwn || isAfterOwn ? this.#runWhenDue(run) : this.next.runPlugin(run);
-    return this.#earlier.remember(token, outcome);
+    const outcome = isOwn
+      ? this.#earlier.inTurn(run, () => this.#passThrough(run))
+      : this.#isAfterOwn(run)
+        ? this.#earlier.inTurn(run, () => this.next.runPlugin({ ...run, after: undefined }))
+        : this.next.runPlugin(run);
+    return this.#earlier.rememberRun(token, outcome);
   }
 
-  async #runWhenDue({ after, ...run }: PluginRun): Promise<PluginOutcome> {
-    if (after !== undefined) await this.#earlier.untilSucceeded(after);
-    return run.plugin === passthruType ? this.#passThrough(run) : this.next.runPlugin(run);
+  override attachLinks(
+    netns: string,
+    plugins: readonly PluginFile[],
+    links: readonly NativeLink[],
+    turn: OrderTurn = {},
+  ): Promise<readonly MadeLink[]> {
+    const { token } = turn;
+    const answer = this.#isAfterOwn(turn)
+      ? this.#earlier.inTurn(turn, () => this.next.attachLinks(netns, plugins, links, { token }))
+      : this.next.attachLinks(netns, plugins, links, turn);
+    return this.#earlier.remember(token, answer);
+  }
+
+  override detachLinks(netns: string, links: readonly DetachedLink[], turn: OrderTurn = {}): Promise<void> {
+    const { token } = turn;
+    const answer = this.#isAfterOwn(turn)
+      ? this.#earlier.inTurn(turn, () => this.next.detachLinks(netns, links, { token }))
+      : this.next.detachLinks(netns, links, turn);
+    return this.#earlier.remember(token, answer);
+  }
+
+  #isAfterOwn({ after }: OrderTurn): boolean {
+    return after !== undefined && this.#own.has(after);
   }
 
   async #passThrough(run: PluginRun): Promise<PluginOutcome> {

@@ -71,29 +71,50 @@ export async function timed<Result>(
   }
 }
 
-/** An attachment that was begun before its turn. */
-export interface BegunBefore extends Pick<Attachment, "name" | "ifName"> {
-  /** Milliseconds of `performance.now()`. */
+/** When work on an attachment began and ended, in milliseconds of `performance.now()`. */
+export interface WorkTime {
   readonly start: number;
   readonly end: number;
+  /** It was begun before the one before it had ended. */
+  readonly isAhead: boolean;
+  /** One order does it, for all of these attachments. */
+  readonly isNative: boolean;
 }
 
-/** Notes attachments that were begun before the one before them had ended: their time counts from its end on. */
-export function noteBegunBefore(report: RequestReport, attachments: readonly BegunBefore[]): void {
-  const before = report.networks.at(-1);
-  const from = before === undefined ? 0 : before.start + before.milliseconds;
-  for (const { name, ifName, start, end } of attachments) {
-    const own = Math.max(start, from);
-    const milliseconds = Math.max(0, end - own);
-    report.networks.push({ name, ifName, start: own, milliseconds, ordered: start });
-  }
+/** @param start milliseconds of `performance.now()` @returns the time until now */
+export function timeSince(start: number, kind: Pick<WorkTime, "isAhead" | "isNative">): WorkTime {
+  return { start, end: performance.now(), ...kind };
 }
 
-/** Notes attachments that one order made or removed: each has its share of the order's time. @param start milliseconds of `performance.now()` */
-export function noteNative(report: RequestReport, attachments: readonly Attachment[], start: number): void {
-  const milliseconds = (performance.now() - start) / attachments.length;
-  for (const [index, { name, ifName }] of attachments.entries()) {
-    report.networks.push({ name, ifName, start: start + index * milliseconds, milliseconds, isNative: true });
+export interface Worked {
+  readonly attachment: Attachment;
+  /** undefined: it is noted already, or nothing was done. */
+  readonly time?: WorkTime | undefined;
+}
+
+/**
+ * Notes attachments of a step. The time of those that were begun before the step before had ended counts from its end on; those that one order made or removed have each its share of the
+ * order's time.
+ */
+export function noteWork({ networks }: RequestReport, worked: readonly Worked[]): void {
+  const before = networks.at(-1);
+  const endBefore = before === undefined ? 0 : before.start + before.milliseconds;
+  const natives = worked.filter(({ time }) => time?.isNative === true).length;
+  let share = 0;
+  for (const { attachment, time } of worked) {
+    if (time === undefined) continue;
+    const { name, ifName } = attachment;
+    const { start, end, isAhead, isNative } = time;
+    const from = isAhead ? Math.max(start, endBefore) : start;
+    const milliseconds = Math.max(0, end - from) / (isNative ? natives : 1);
+    networks.push({
+      name,
+      ifName,
+      start: isNative ? from + share++ * milliseconds : from,
+      milliseconds,
+      ...(isAhead ? { ordered: start } : {}),
+      ...(isNative ? { isNative } : {}),
+    });
   }
 }
 

@@ -1,34 +1,30 @@
 /**
  * Work in order, of which the next piece is begun before the present one has ended: a network's plugins are ordered while those of the network before it run, and the executor starts them
  * when these have succeeded. So the daemon's own work for one network is done while a plugin of another one runs. Where they do not succeed, nothing of the next piece was done, and it is
- * begun once more if its turn comes. Not more than the next one: what a failure has to undo stays small, and so does what is held of results (8 MiB each).
+ * begun once more when its turn comes. Not more than the next one: what a failure has to undo stays small, and so does what is held of results (8 MiB each).
  */
+
+/** The turn of a piece. */
+export interface StepTurn {
+  /** Token of the last order of the piece before it; undefined: that one has ended. */
+  readonly startAfter: symbol | undefined;
+  /** To be called when the piece's last order is given, with its token; not where the next piece has to wait for more than that one. */
+  readonly onLastOrder: (token: symbol) => void;
+}
 
 /** The pieces, and how one is begun. */
 export interface PipelineOptions<Piece, Outcome> {
   /** The piece after this one, where it may be begun before this one's outcome is there; undefined: it may not, or there is none. */
   readonly follower: (piece: Piece) => Piece | undefined;
-  /**
-   * Begins a piece. Never throws or rejects.
-   * @param startAfter token of the last run of the piece before it; undefined: that one has ended
-   * @param onLastOrder to be called when the piece's last run is ordered, with the token of that run
-   */
-  readonly begin: (
-    piece: Piece,
-    startAfter: symbol | undefined,
-    onLastOrder: (token: symbol) => void,
-  ) => Promise<Outcome>;
-  /** Is it the outcome of a piece of which nothing was done, as the run it was to be started after has not succeeded? */
-  readonly wasNotStarted: (outcome: Outcome) => boolean;
+  /** Begins a piece. Never throws or rejects. */
+  readonly begin: (piece: Piece, turn: StepTurn) => Promise<Outcome>;
 }
 
 /** A piece that was begun. */
 interface Begun<Piece, Outcome> {
   readonly piece: Piece;
-  /** It was begun before its turn. */
-  readonly isAhead: boolean;
   readonly outcome: Promise<Outcome>;
-  /** Token of its last run; undefined: that is not ordered yet. */
+  /** Token of its last order; undefined: that is not given yet. */
   readonly lastOrder: () => symbol | undefined;
 }
 
@@ -44,16 +40,18 @@ export class Pipeline<Piece, Outcome> {
   }
 
   /** The outcome of the piece whose turn it is: all work on the one before it is done. */
-  async outcomeOf(piece: Piece): Promise<Outcome> {
-    // Another one comes first than was expected: nothing of that one was started.
-    if (this.#next !== undefined && this.#next.piece !== piece) await this.#next.outcome;
+  outcomeOf(piece: Piece): Promise<Outcome> {
     const present = this.#next?.piece === piece ? this.#next : this.#begin(piece, undefined);
     this.#present = present;
     this.#next = undefined;
     this.#beginNext();
-    const outcome = await present.outcome;
-    const isAgain = present.isAhead && this.#options.wasNotStarted(outcome);
-    return isAgain ? this.outcomeOf(piece) : outcome;
+    return present.outcome;
+  }
+
+  /** Forgets a piece that was begun before its turn, and of which nothing was done: the piece before it has not come to its end, and another one, or the same again, comes first. */
+  async drop(): Promise<void> {
+    await this.#next?.outcome;
+    this.#next = undefined;
   }
 
   /** Nothing more is begun. @returns the outcome of a piece that was begun before its turn, which does not come; undefined: there is none */
@@ -64,11 +62,14 @@ export class Pipeline<Piece, Outcome> {
 
   #begin(piece: Piece, startAfter: symbol | undefined): Begun<Piece, Outcome> {
     let token: symbol | undefined;
-    const outcome = this.#options.begin(piece, startAfter, (ordered) => {
-      token = ordered;
-      if (this.#present?.piece === piece) this.#beginNext();
+    const outcome = this.#options.begin(piece, {
+      startAfter,
+      onLastOrder: (ordered) => {
+        token = ordered;
+        if (this.#present?.piece === piece) this.#beginNext();
+      },
     });
-    return { piece, isAhead: startAfter !== undefined, outcome, lastOrder: () => token };
+    return { piece, outcome, lastOrder: () => token };
   }
 
   #beginNext(): void {

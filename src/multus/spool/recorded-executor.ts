@@ -1,6 +1,6 @@
 /** An executor for one recorded DEL: its plugins get the recorded network namespace only while that is still the same one, and all of them together a limited time. */
 
-import { EarlierRuns } from "../../agent/earlier-runs.ts";
+import { EarlierOrders } from "../../agent/earlier-orders.ts";
 import {
   type Executor,
   ExecutorError,
@@ -16,7 +16,7 @@ const recordLimitMs = 120_000;
 export class RecordedExecutor extends ForwardingExecutor {
   readonly #identity: NetnsIdentity | undefined;
   readonly #until = performance.now() + recordLimitMs;
-  readonly #earlier = new EarlierRuns();
+  readonly #earlier = new EarlierOrders();
 
   /** The time begins now. @param identity of the recorded namespace; undefined: CNI_NETNS is empty */
   constructor(next: Executor, identity: NetnsIdentity | undefined) {
@@ -26,9 +26,10 @@ export class RecordedExecutor extends ForwardingExecutor {
 
   /** A run that is after another one is ordered when that one has succeeded: only then it is known how much time is left for it. */
   override runPlugin({ token, after, ...run }: PluginRun): Promise<PluginOutcome> {
-    const outcome =
-      after === undefined ? this.#run(run) : this.#earlier.untilSucceeded(after).then(() => this.#run(run));
-    return this.#earlier.remember(token, outcome);
+    return this.#earlier.rememberRun(
+      token,
+      this.#earlier.inTurn({ after }, () => this.#run(run)),
+    );
   }
 
   async #run(run: PluginRun): Promise<PluginOutcome> {

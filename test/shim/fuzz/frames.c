@@ -18,7 +18,6 @@ static void check_exec(const struct order_exec *order) {
   touch(order->input);
   MUST(memchr(order->plugin.data, 0, order->plugin.length) == NULL);
   if (order->has_absent_link) touch(order->absent_link.netns);
-  MUST(order->has_after || order->after == 0);
   const struct netns_identity *left = &order->left_netns;
   MUST(memchr(left->boot_id, 0, sizeof left->boot_id) != NULL);
 }
@@ -89,16 +88,20 @@ static void check_body(const struct frame *frame, struct buffer *verdict) {
   struct order_reply reply;
   struct native_links attached = {0}, detached = {0};
   struct order_plugins plugins;
+  struct order_after after[3] = {0};
   bool good[READERS] = {
-      order_read_exec(frame->body, &exec, &problems[0]),
+      order_read_exec(frame->body, &exec, &problems[0]) && order_read_after(frame->body, &after[0], &problems[0]),
       order_read_link(frame->body, &link, &problems[1]),
       order_read_default_route(frame->body, &route, &problems[2]),
       order_read_link_states(frame->body, &link_states, &problems[3]),
-      order_read_attach_links(frame->body, &attached, &plugins, &problems[READER_OF_ATTACH]),
-      order_read_detach_links(frame->body, &detached, &problems[READER_OF_DETACH]),
+      order_read_attach_links(frame->body, &attached, &plugins, &problems[READER_OF_ATTACH]) &&
+          order_read_after(frame->body, &after[1], &problems[READER_OF_ATTACH]),
+      order_read_detach_links(frame->body, &detached, &problems[READER_OF_DETACH]) &&
+          order_read_after(frame->body, &after[2], &problems[READER_OF_DETACH]),
       order_read_reply(frame->body, &reply, &problems[READER_OF_REPLY]),
   };
   if (good[0]) check_exec(&exec);
+  for (size_t i = 0; i < COUNT_OF(after); i++) MUST(after[i].present || after[i].id == 0);
   if (good[1]) {
     touch(link.netns);
     MUST(link.if_name.length <= ORDER_MAX_IF_NAME);

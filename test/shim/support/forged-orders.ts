@@ -378,6 +378,12 @@ export const attacks: readonly Attack[] = [
         [...wrongLinks(link), ...(name === "ATTACH_LINKS" ? wrongNewLinks(link) : [])]
           .map(([links, says]): Order => ({ order: [type, { ...body, links }], says }))
           .concat(
+            ["1", -1, 1.5, 2 ** 32, [1], true].map((after) => ({
+              order: [type, { ...body, after }],
+              says: new RegExp(`^${name}: \`after\` is`),
+            })),
+          )
+          .concat(
             name === "ATTACH_LINKS"
               ? wrongPlugins.map(([plugins, says]) => ({ order: [type, { ...body, plugins }], says }))
               : [],

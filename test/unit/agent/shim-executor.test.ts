@@ -18,8 +18,10 @@ let directory: ScratchDirectory;
 let server: Server;
 let peer: WirePeer;
 let executor: ShimExecutor;
-/** The same, of a shim that knows `after`. */
+/** The same, of a shim that knows `after` of EXEC. */
 let ordering: ShimExecutor;
+/** And of one that knows it of links too. */
+let linking: ShimExecutor;
 let malformed: FrameError[];
 
 /** The daemon's side of a real unix socket. */
@@ -42,6 +44,7 @@ beforeEach(async () => {
   const orders = new Orders((type, id, body) => connection.send(type, id, body));
   executor = new ShimExecutor(orders);
   ordering = new ShimExecutor(orders, undefined, { startsAfter: true });
+  linking = new ShimExecutor(orders, undefined, { startsAfter: true, linksAfter: true });
 });
 
 afterEach(() => {
@@ -498,6 +501,81 @@ describe("a run after another one", () => {
     for (const _ of failures) await peer.next();
     peer.close();
     for (const failed of failures) expect(await failed).toMatchObject({ code: "gone" });
+  });
+});
+
+describe("links after another order, and a run after them", () => {
+  const good = { exitCode: 0, stdout: Buffer.of(), micros: 0 };
+  const removed = { netns: "/n", links: [{ ifName: "net1", kind: "macvlan" as const }] };
+  const [first, second] = [Symbol("first"), Symbol("second")];
+
+  function orderAll(shim: ShimExecutor) {
+    const run1 = shim.runPlugin({ ...run, token: first });
+    const links = shim.detachLinks("/n", removed.links, { token: second, after: first });
+    const run2 = shim.runPlugin({ ...run, after: second });
+    return { run1, links, run2 };
+  }
+
+  test("are ordered with it, by a shim that knows how", async () => {
+    const all = orderAll(linking);
+    expect([await peer.next(), await peer.next(), await peer.next()]).toEqual([
+      { type: FrameType.exec, id: 1, body: run },
+      { type: FrameType.detachLinks, id: 2, body: { ...removed, after: 1 } },
+      { type: FrameType.exec, id: 3, body: { ...run, after: 2 } },
+    ]);
+    peer.send(FrameType.done, 1, good);
+    peer.send(FrameType.done, 2, {});
+    peer.send(FrameType.done, 3, good);
+    expect(await all.links).toBeUndefined();
+    expect(await all.run2).toMatchObject({ exitCode: 0 });
+  });
+
+  test("are ordered when it has succeeded, by a shim that knows `after` of EXEC only", async () => {
+    const all = orderAll(ordering);
+    expect(await peer.next()).toEqual({ type: FrameType.exec, id: 1, body: run });
+    peer.send(FrameType.done, 1, good);
+    expect(await peer.next()).toEqual({ type: FrameType.detachLinks, id: 2, body: removed });
+    peer.send(FrameType.done, 2, {});
+    expect(await peer.next()).toEqual({ type: FrameType.exec, id: 3, body: run });
+    peer.send(FrameType.done, 3, good);
+    for (const done of [all.run1, all.run2]) expect(await done).toMatchObject({ exitCode: 0 });
+  });
+
+  test.each(["knows", "does not know"])(
+    "are not touched where it has failed, by a shim that %s how",
+    async (knows) => {
+      const all = orderAll(knows === "knows" ? linking : ordering);
+      const failures = [failure(all.links), failure(all.run2)];
+      await peer.next();
+      peer.send(FrameType.done, 1, { ...good, exitCode: 1 });
+      if (knows === "knows") {
+        for (const id of [2, 3]) {
+          await peer.next();
+          peer.send(FrameType.done, id, { error: "not-started", message: "because" });
+        }
+      }
+      for (const failed of failures) expect(await failed).toMatchObject({ code: "not-started" });
+    },
+  );
+
+  test("a run is not started where they are declined", async () => {
+    const made = failure(linking.attachLinks("/n", [], [], { token: first }));
+    const failed = failure(linking.runPlugin({ ...run, after: first }));
+    await peer.next();
+    expect((await peer.next())?.body.after).toBe(1);
+    peer.send(FrameType.done, 1, { error: "unsuited", message: "not so" });
+    peer.send(FrameType.done, 2, { error: "not-started", message: "because" });
+    expect(await made).toMatchObject({ code: "unsuited" });
+    expect(await failed).toMatchObject({ code: "not-started" });
+  });
+
+  test("are given up when their own time and the other's are over", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const all = orderAll(linking);
+    const failures = [failure(all.run1), failure(all.links), failure(all.run2)];
+    await vi.advanceTimersByTimeAsync(31_000 + 60_000 + 31_000);
+    for (const failed of failures) expect(await failed).toMatchObject({ code: "timeout" });
+    expect((await failures[1])?.message).toContain("91000 ms");
   });
 });
 

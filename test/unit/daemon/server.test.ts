@@ -221,6 +221,32 @@ describe("a shim", () => {
     expect(await peer.reply()).toEqual({ exitCode: 0, stdout: "1,2" });
   });
 
+  test.each([
+    ["knows `after` of links", { after: true, linksAfter: true }, 1],
+    ["knows it of EXEC only", { after: true }, undefined],
+    ["says that it does not", { after: true, linksAfter: false }, undefined],
+  ])("whose shim %s is given links with the run before them, or later", async (_, hello, after) => {
+    await serve(async (_request, executor) => {
+      const run = { plugin: "a", path: "/p", env: { CNI_COMMAND: "DEL" }, stdin: Buffer.of(), timeoutMs: 0 };
+      const token = Symbol("first");
+      await Promise.all([
+        executor.runPlugin({ ...run, token }),
+        executor.detachLinks("", [{ ifName: "net1", kind: "macvlan" }], { after: token }),
+      ]);
+      return success("done");
+    });
+    const peer = await newPeer();
+    peer.request({}, 1, hello);
+    await peer.next();
+    const done = () => peer.send(FrameType.done, 1, { exitCode: 0, stdout: Buffer.of(), micros: 0 });
+    if (after === undefined) done();
+    const second = await peer.next();
+    expect([second?.type, second?.body.after]).toEqual([FrameType.detachLinks, after]);
+    if (after !== undefined) done();
+    peer.send(FrameType.done, 2, {});
+    expect(await peer.reply()).toEqual({ exitCode: 0, stdout: "done" });
+  });
+
   test("in the role of an agent is refused", async () => {
     await serve(succeed);
     const peer = await newPeer();

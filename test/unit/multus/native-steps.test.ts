@@ -235,6 +235,173 @@ describe("ADD", () => {
   });
 });
 
+describe("ADD, ordered ahead", () => {
+  const executedCluster = options({ delegates: [{ ...clusterNetwork, type: "other-bridge" }] });
+
+  /** Plugins and orders that go on when the test says so. */
+  function gated({ rig, orders }: ReturnType<typeof rigOf>) {
+    const open: (() => void)[] = [];
+    const gate = () => new Promise<void>((resolve) => open.push(resolve));
+    const { behaviour, attach, detach } = rig.plugins;
+    rig.plugins.behaviour = async (call) => {
+      const answer = behaviour(call);
+      await gate();
+      return answer;
+    };
+    rig.plugins.attach = async (links) => {
+      const answer = attach(links);
+      await gate();
+      return answer;
+    };
+    rig.plugins.detach = async (links) => {
+      await detach(links);
+      await gate();
+    };
+    return {
+      /** Ends what runs, when it does. */
+      async end(): Promise<void> {
+        while (open.length === 0) await new Promise(setImmediate);
+        expect(open).toHaveLength(1);
+        open.shift()?.();
+      },
+      /** When everything goes on that waits for nothing but this process. */
+      async settled(): Promise<readonly string[]> {
+        while (open.length === 0) await new Promise(setImmediate);
+        for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+        return [...orders];
+      },
+    };
+  }
+
+  test("the links go with the plugin before them, and the next plugin with the links", async () => {
+    using pod = rigOf({ a: macvlanNetwork(2), b: macvlanNetwork(3), c: executed(4) });
+    const gates = gated(pod);
+    const { given } = pod.rig.plugins;
+    const handled = pod.rig.run("ADD", executedCluster);
+    expect(await gates.settled()).toEqual(["ADD other-bridge eth0"]);
+    expect(given).toEqual(["ADD other-bridge eth0", "attach net1 net2"]);
+    await gates.end();
+    expect(await gates.settled()).toEqual(["ADD other-bridge eth0", "attach net1 net2"]);
+    expect(given.slice(2)).toEqual(["ADD ipvlan net3"]);
+    await gates.end();
+    await gates.end();
+    const { error, report } = await handled;
+    expect(error).toBeUndefined();
+    expect(pod.orders).toEqual(["ADD other-bridge eth0", "attach net1 net2", "ADD ipvlan net3"]);
+    expect(report.networks.map(({ ifName, isNative }) => [ifName, isNative])).toEqual([
+      ["eth0", undefined],
+      ["net1", true],
+      ["net2", true],
+      ["net3", undefined],
+    ]);
+    for (const [index, { start, milliseconds }] of report.networks.entries()) {
+      const before = report.networks[index - 1];
+      expect(milliseconds).toBeGreaterThanOrEqual(0);
+      // Shares of one order's time are sums of fractions.
+      if (before !== undefined) expect(start).toBeGreaterThan(before.start + before.milliseconds - 1e-6);
+    }
+  });
+
+  test("after a plugin that fails nothing is made, and links are not undone", async () => {
+    using pod = rigOf({ a: macvlanNetwork(2), b: executed(3) });
+    const { rig, orders } = pod;
+    rig.plugins.behaviour = ({ command, plugin, ifName }) => {
+      orders.push(`${command} ${plugin} ${ifName}`);
+      return command === "ADD" ? { exitCode: 1, stdout: { code: 100, msg: "no bridge" } } : undefined;
+    };
+    expect(answerOf(await rig.run("ADD", executedCluster))).toMatchObject({ code: 100 });
+    expect(rig.plugins.given).toContain("attach net1");
+    expect(orders).toEqual(["ADD other-bridge eth0", "DEL other-bridge eth0"]);
+  });
+
+  test("after a result that cannot be used the links are undone", async () => {
+    using pod = rigOf({ a: macvlanNetwork(2) });
+    const { rig, orders } = pod;
+    rig.plugins.behaviour = ({ command, plugin, ifName }) => {
+      orders.push(`${command} ${plugin} ${ifName}`);
+      return command === "ADD" ? { stdout: "{" } : undefined;
+    };
+    const { error } = await rig.run("ADD", executedCluster);
+    expect(error?.message).toContain("answered with no valid result");
+    expect(orders).toEqual([
+      ...["ADD other-bridge eth0", "attach net1"],
+      ...["DEL macvlan net1", "DEL other-bridge eth0"],
+    ]);
+  });
+
+  test.each(["unsuited", "link-exists"] as const)(
+    "links that are declined (%s) are made by their plugins, before the plugin that was ordered with them",
+    async (code) => {
+      using pod = rigOf({ a: macvlanNetwork(2), b: macvlanNetwork(3), c: executed(4) });
+      pod.rig.plugins.attach = refusing(code);
+      expect((await pod.rig.run("ADD", executedCluster)).error).toBeUndefined();
+      expect(pod.rig.plugins.given.slice(0, 3)).toEqual([
+        ...["ADD other-bridge eth0", "attach net1 net2", "ADD ipvlan net3"],
+      ]);
+      expect(pod.orders).toEqual([
+        ...["ADD other-bridge eth0", "ADD macvlan net1", "ADD macvlan net2", "ADD ipvlan net3"],
+      ]);
+    },
+  );
+
+  test("nothing is made when the other end is gone", async () => {
+    using pod = rigOf({ a: macvlanNetwork(2), b: executed(3) });
+    pod.rig.plugins.behaviour = () => {
+      throw new ExecutorError("gone", "the shim is gone");
+    };
+    expect(answerOf(await pod.rig.run("ADD", executedCluster))).toMatchObject({ code: 11 });
+    expect(pod.orders).toEqual([]);
+  });
+
+  test("a DEL: the plugin goes with the links before it", async () => {
+    using pod = rigOf({ a: macvlanNetwork(2), b: macvlanNetwork(3) });
+    const { rig, orders } = pod;
+    expect((await rig.run("ADD", executedCluster)).error).toBeUndefined();
+    orders.length = 0;
+    rig.plugins.given.length = 0;
+    const gates = gated(pod);
+    const handled = rig.run("DEL", executedCluster);
+    expect(await gates.settled()).toEqual(["detach net2 net1"]);
+    expect(rig.plugins.given).toEqual(["detach net2 net1", "DEL other-bridge eth0"]);
+    await gates.end();
+    await gates.end();
+    expect((await handled).error).toBeUndefined();
+    expect(orders).toEqual(["detach net2 net1", "DEL other-bridge eth0"]);
+  });
+
+  test("a DEL: links that are declined are removed by their plugins before the plugin that was ordered with them", async () => {
+    using pod = rigOf({ a: macvlanNetwork(2), b: executed(3), c: macvlanNetwork(4) });
+    const { rig, orders } = pod;
+    expect((await rig.run("ADD", executedCluster)).error).toBeUndefined();
+    orders.length = 0;
+    rig.plugins.detach = refusing("unsuited");
+    rig.plugins.behaviour = ({ command, plugin, ifName }) => {
+      orders.push(`${command} ${plugin} ${ifName}`);
+      return ifName === "net2" ? { exitCode: 1, stdout: { code: 100, msg: "stuck" } } : undefined;
+    };
+    expect(answerOf(await rig.run("DEL", executedCluster)).msg).toMatch(/default\/b\]: .*stuck/);
+    expect(orders).toEqual([
+      ...["DEL macvlan net3", "DEL ipvlan net2", "DEL macvlan net1", "DEL other-bridge eth0"],
+    ]);
+  });
+
+  test("a DEL: links after a plugin that has failed are removed all the same", async () => {
+    using pod = rigOf({ a: macvlanNetwork(2), b: executed(3) });
+    const { rig, orders } = pod;
+    expect((await rig.run("ADD", executedCluster)).error).toBeUndefined();
+    orders.length = 0;
+    rig.plugins.given.length = 0;
+    rig.plugins.behaviour = ({ command, plugin, ifName }) => {
+      orders.push(`${command} ${plugin} ${ifName}`);
+      return { exitCode: 1, stdout: { code: 100, msg: `${ifName} is stuck` } };
+    };
+    const { msg } = answerOf(await rig.run("DEL", executedCluster));
+    expect(String(msg).match(/\w+ is stuck/g)).toEqual(["net2 is stuck", "eth0 is stuck"]);
+    expect(rig.plugins.given.slice(0, 2)).toEqual(["DEL ipvlan net2", "detach net1"]);
+    expect(orders).toEqual(["DEL ipvlan net2", "detach net1", "DEL other-bridge eth0"]);
+  });
+});
+
 describe("DEL", () => {
   test("removes all by one order, and its files", async () => {
     using pod = rigOf(three);
