@@ -178,7 +178,7 @@ async function attachAll(
   let resultBytes = 0;
   const pipeline = new Pipeline<Step<PlannedAttachment>, StepOutcomes>({
     begin(step, turn) {
-      const attachStep = step.isNative ? attachNatively : attachByPlugins;
+      const attachStep = step.natives.length > 0 ? attachNatively : attachByPlugins;
       return attachStep(call, step.attachments, { steps, ...turn });
     },
     follower({ attachments }) {
@@ -192,7 +192,7 @@ async function attachAll(
       const outcomes = await pipeline.outcomeOf(step);
       if (outcomes === undefined) {
         await pipeline.drop();
-        steps.declined(step);
+        steps.declined(step.attachments);
         continue;
       }
       const begun = outcomes.filter((outcome) => outcome.begun !== "no");

@@ -90,8 +90,11 @@ interface Outcome extends Worked {
   readonly error?: unknown;
 }
 
-/** The outcomes of a step; undefined: its plugins have to be run. */
-type StepOutcomes = readonly Outcome[] | undefined;
+interface StepOutcome {
+  readonly outcomes: readonly Outcome[];
+  /** Those of which nothing was removed, and whose plugins have to be run. */
+  readonly declined: readonly Attachment[];
+}
 
 /**
  * DELs attachments of a sandbox in reverse order, each of them whatever happens to those before it; the plugins of the next step are ordered while those of the present one run. One that was
@@ -106,31 +109,24 @@ export async function deleteAttachments(
   settings: StepSettings = inOrder,
 ): Promise<readonly CniError[]> {
   const { chain } = call;
-  const errors: CniError[] = [];
   const steps = await Steps.of(attachments, settings, {
     command: "DEL",
     runtimeOf: (attachment) => runtimeConf(call, sandbox, attachment),
   });
-  const pipeline = new Pipeline<Step<Attachment>, StepOutcomes>({
-    begin(step, turn) {
-      const deleteStep = step.isNative ? deleteByOrder : deleteByPlugins;
-      return deleteStep(call, step.attachments, { steps, ...turn });
-    },
+  const pipeline = new Pipeline<Step<Attachment>, StepOutcome>({
+    begin: (step, turn) => deleteStep(call, step, { steps, ...turn }),
     follower: () => steps.peek(),
   });
+  const failures = new Map<Attachment, CniError>();
   for (let step = steps.next(); step !== undefined; step = steps.next()) {
-    let outcomes = await pipeline.outcomeOf(step);
-    if (outcomes?.some(({ error }) => isNotStarted(error)) === true) {
+    let { outcomes, declined } = await pipeline.outcomeOf(step);
+    if (outcomes.some(({ error }) => isNotStarted(error))) {
       // What was before it has failed: it is ordered again, now.
       await pipeline.drop();
-      outcomes = await pipeline.outcomeOf(step);
-    }
-    if (outcomes === undefined) {
-      await pipeline.drop();
-      steps.declined(step);
-      continue;
+      ({ outcomes, declined } = await pipeline.outcomeOf(step));
     }
     noteWork(call.report, outcomes);
+    let isGone = false;
     for (const { attachment, error } of outcomes) {
       const { name, ifName, cached, isGuessed } = attachment;
       if (error === undefined) {
@@ -138,7 +134,7 @@ export async function deleteAttachments(
         continue;
       }
       const failure = podError(error, sandbox.pod, name);
-      const isGone = executorErrorCode(error) === "gone";
+      isGone = executorErrorCode(error) === "gone";
       if (isGuessed && !isGone) {
         chain.log.error("a network that the container may never have had cannot be undone", {
           network: name,
@@ -147,17 +143,41 @@ export async function deleteAttachments(
         });
         continue;
       }
-      errors.push(failure);
-      if (!isGone) continue;
+      failures.set(attachment, failure);
+      if (isGone) break;
+    }
+    if (isGone) {
       await pipeline.end();
-      return errors;
+      break;
+    }
+    if (declined.length > 0) {
+      await pipeline.drop();
+      steps.declined(declined);
     }
   }
-  return errors;
+  return attachments.toReversed().flatMap((attachment) => failures.get(attachment) ?? []);
 }
 
 interface StepWork extends StepTurn {
   readonly steps: Steps<Attachment>;
+}
+
+/** Removes the attachments of a step: those of its order beside those of plugins. Never throws. */
+async function deleteStep(
+  call: DetachingCall,
+  { attachments, natives }: Step<Attachment>,
+  work: StepWork,
+): Promise<StepOutcome> {
+  const executed = attachments.filter((attachment) => !natives.includes(attachment));
+  if (executed.length === 0) return deleteByOrder(call, natives, work);
+  if (natives.length === 0) return { outcomes: await deleteByPlugins(call, executed, work), declined: [] };
+  // The next step has to wait for more than one order.
+  const beside = { ...work, onLastOrder: () => {} };
+  const [byPlugins, { outcomes, declined }] = await Promise.all([
+    deleteByPlugins(call, executed, beside),
+    deleteByOrder(call, natives, beside),
+  ]);
+  return { outcomes: [...byPlugins, ...outcomes], declined };
 }
 
 /** Removes the attachments of a step by their plugins. Never throws. */
@@ -206,12 +226,12 @@ async function deleteOne(
   }
 }
 
-/** Removes the attachments of a step by one order. Never throws. @returns undefined: their plugins have to be run */
+/** Removes the attachments of a step by one order. Never throws. */
 async function deleteByOrder(
   { chain }: DetachingCall,
   attachments: readonly Attachment[],
   { steps, startAfter, onLastOrder }: StepWork,
-): Promise<StepOutcomes> {
+): Promise<StepOutcome> {
   const start = performance.now();
   try {
     const asked = attachments.map((each) => {
@@ -221,16 +241,16 @@ async function deleteByOrder(
       startAfter,
       onOrder: ({ token }) => onLastOrder(token),
     });
-    if (!isDone) return undefined;
+    if (!isDone) return { outcomes: [], declined: attachments };
     const time = timeSince(start, { isAhead: startAfter !== undefined, isNative: true });
-    return attachments.map((attachment) => ({ attachment, time }));
+    return { outcomes: attachments.map((attachment) => ({ attachment, time })), declined: [] };
   } catch (error) {
     if (executorErrorCode(error) === "gone" || isNotStarted(error))
-      return attachments.map((attachment) => ({ attachment, error }));
+      return { outcomes: attachments.map((attachment) => ({ attachment, error })), declined: [] };
     chain.log.error("networks cannot be removed by one order: their plugins are run", {
       error: errorText(error),
     });
-    return undefined;
+    return { outcomes: [], declined: attachments };
   }
 }
 

@@ -1,8 +1,9 @@
 /** Native networks on the whole way of a pod: one order makes them beside networks of plugins, plugins and orders remove what the other has made, and nothing stays. */
 
-import { rmSync, symlinkSync } from "node:fs";
+import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { delegateCalls, installDelegate } from "../support/delegates.ts";
 import { type Traces, traces } from "../support/leaks.ts";
 import { cidrs } from "../support/namespace.ts";
 import { referencePluginPath } from "../support/reference-plugins.ts";
@@ -107,6 +108,53 @@ test("a network of a plugin between native ones keeps its place, at once or not"
     expect(await nativeOf("DEL", pod)).toBe(3);
     await untilAs(before);
   }
+});
+
+test("a DEL removes links while plugins of other networks run, and those of the cluster network behind them", async () => {
+  const before = await traces(node);
+  const goes = join(node.directory, "goes");
+  const plugin = `exec ${join(debianPlugins, "macvlan")}`;
+  installDelegate(node, "waiting", plugin, `while [ ! -e ${goes} ]; do sleep 0.01; done\n${plugin}`);
+  for (const [index, name] of ["w1", "w2"].entries()) {
+    node.writeMacvlan(name, `10.${85 + index}.0.0/24`, "waiting");
+  }
+  await using pod = await node.pod("web", "w1,a,w2");
+  const key = withKey("auto", { attachConcurrency: 4 });
+  (await node.call("ADD", pod, key)).expectSuccess();
+  const deleting = node.call("DEL", pod, key);
+  await until(
+    "both plugins run",
+    () => delegateCalls(node).filter(({ command }) => command === "DEL").length === 2,
+  );
+  const names = async () => (await pod.network.links()).map(({ ifname }) => ifname).sort();
+  await vi.waitFor(async () => expect(await names()).toEqual(["eth0", "net1", "net3"]), {
+    timeout: 60_000,
+    interval: 10,
+  });
+  writeFileSync(goes, "");
+  (await deleting).expectSuccess();
+  expect(await names()).toEqual([]);
+  expect(await nativeOf("DEL", pod)).toBe(2);
+  await untilAs(before);
+});
+
+test("a daemon that is killed in such a DEL leaves a plan, by which the next DEL removes all", async () => {
+  const goes = join(node.directory, "goes");
+  const before = await traces(node);
+  rmSync(goes);
+  await using pod = await node.pod("web", "w1,a,w2");
+  const key = withKey("auto", { attachConcurrency: 4, daemonWaitSeconds: 1, delOnDaemonDown: "fail" });
+  (await node.call("ADD", pod, key)).expectSuccess();
+  const soFar = delegateCalls(node).length;
+  const deleting = node.call("DEL", pod, key);
+  await until("both plugins run", () => delegateCalls(node).length === soFar + 2);
+  await node.daemon.stop("SIGKILL");
+  writeFileSync(goes, "");
+  expect((await deleting).error.code).toBe(11);
+  await node.daemon.start();
+  (await node.call("DEL", pod, key)).expectSuccess();
+  expect(await pod.network.links()).toEqual([]);
+  await untilAs(before);
 });
 
 test("native networks behind a cluster network that is executed, and before one", async () => {

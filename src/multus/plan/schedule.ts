@@ -25,8 +25,8 @@ export interface ScheduledAttachment {
 /** Attachments that are worked on together, in the order of the plan. */
 export interface Step<Attachment> {
   readonly attachments: readonly Attachment[];
-  /** One order makes them; otherwise their plugins do. */
-  readonly isNative: boolean;
+  /** Those of them that one order makes or removes. In an ADD all of them, or none; in a DEL plugins of others may run beside it. */
+  readonly natives: readonly Attachment[];
 }
 
 export interface ScheduleOptions<Attachment> {
@@ -39,15 +39,17 @@ export interface ScheduleOptions<Attachment> {
   readonly runtimeOf: (attachment: Attachment) => RuntimeConf | undefined;
 }
 
-/** The step that further attachments may join. */
-interface OpenStep<Attachment> extends Step<Attachment> {
-  readonly attachments: Attachment[];
-  /** Of its attachments; empty where nothing may run beside them. */
-  readonly footprints: Footprint[];
+/** An attachment, and what decides which step it is in. */
+interface Entry<Attachment> {
+  readonly attachment: Attachment;
+  readonly isNative: boolean;
+  /** undefined: nothing runs beside its plugins, or its order. */
+  readonly footprint: Footprint | undefined;
 }
 
 /**
- * The steps of a pod's ADD, in order; those of its DEL are the same from the last to the first. Only neighbours in the plan are put together, so that the order of the steps is the plan's.
+ * The steps of a pod's ADD, in order. Those of its DEL are taken from the last to the first; they are the same, but that an order there may remove links while plugins of other networks run. Only
+ * neighbours in the plan are put together, so that the order of the steps is the plan's.
  * @param planned all attachments of a pod in the order of the plan, or neighbours among them
  */
 export function schedule<Attachment extends ScheduledAttachment>(
@@ -56,21 +58,23 @@ export function schedule<Attachment extends ScheduledAttachment>(
 ): readonly Step<Attachment>[] {
   // Each network's default routes are edited when it is attached, before the next one begins.
   const editsRoutes = options.command === "ADD" && planned.some(({ request }) => request.defaultRoute);
-  const steps: OpenStep<Attachment>[] = [];
-  for (const attachment of planned) {
+  const known = planned.map((attachment) => ({ attachment, isNative: options.isNative(attachment) }));
+  const mayMix =
+    options.command === "DEL" &&
+    known.some(({ isNative }) => isNative) &&
+    known.some(({ isNative }) => !isNative);
+  const steps: Entry<Attachment>[][] = [];
+  for (const { attachment, isNative } of known) {
+    const footprint = isNative && !mayMix ? undefined : sharedFootprint(attachment, options);
+    const entry = { attachment, isNative, footprint };
     const last = editsRoutes ? undefined : steps.at(-1);
-    const isNative = options.isNative(attachment);
-    const footprint = isNative ? undefined : sharedFootprint(attachment, options);
-    const joins = isNative ? joinsOrder(attachment, last) : joinsPlugins(footprint, last);
-    if (last !== undefined && joins) {
-      last.attachments.push(attachment);
-      if (footprint !== undefined) last.footprints.push(footprint);
-    } else {
-      const footprints = footprint === undefined ? [] : [footprint];
-      steps.push({ attachments: [attachment], isNative, footprints });
-    }
+    if (last !== undefined && joins(entry, last, mayMix)) last.push(entry);
+    else steps.push([entry]);
   }
-  return steps;
+  return steps.map((step) => ({
+    attachments: step.map(({ attachment }) => attachment),
+    natives: step.filter(({ isNative }) => isNative).map(({ attachment }) => attachment),
+  }));
 }
 
 /**
@@ -102,23 +106,27 @@ function sharedFootprint<Attachment extends ScheduledAttachment>(
   return whyAlone(footprint, attachConcurrency) === undefined ? footprint : undefined;
 }
 
-/** An order makes its links one after the other, in the order of the plan. */
-function joinsOrder(
-  { ifName }: ScheduledAttachment,
-  step: OpenStep<ScheduledAttachment> | undefined,
+/** An order takes its links one after the other: they depend on each other as in order, and only on what runs beside it. */
+function joins(
+  entry: Entry<ScheduledAttachment>,
+  step: readonly Entry<ScheduledAttachment>[],
+  mayMix: boolean,
 ): boolean {
-  if (step === undefined || !step.isNative || step.attachments.length >= mostNativeLinks) return false;
-  return step.attachments.every((other) => other.ifName !== ifName);
+  const natives = step.filter(({ isNative }) => isNative);
+  const executed = step.filter(({ isNative }) => !isNative);
+  if (!mayMix && (entry.isNative ? executed : natives).length > 0) return false;
+  if (entry.isNative) {
+    const { ifName } = entry.attachment;
+    const hasRoom = natives.length < mostNativeLinks;
+    if (!hasRoom || natives.some(({ attachment }) => attachment.ifName === ifName)) return false;
+    return executed.every((other) => areIndependent(entry, other));
+  }
+  return executed.length < mostAtOnce && step.every((other) => areIndependent(entry, other));
 }
 
-function joinsPlugins(
-  footprint: Footprint | undefined,
-  step: Pick<OpenStep<unknown>, "footprints"> | undefined,
-): boolean {
-  if (footprint === undefined || step === undefined) return false;
-  const { footprints } = step;
-  if (footprints.length === 0 || footprints.length >= mostAtOnce) return false;
-  return footprints.every((other) => whyInOrder(other, footprint) === undefined);
+function areIndependent(first: Entry<unknown>, second: Entry<unknown>): boolean {
+  if (first.footprint === undefined || second.footprint === undefined) return false;
+  return whyInOrder(first.footprint, second.footprint) === undefined;
 }
 
 /** Why nothing may run beside a network's plugins; undefined: something may. An operator who sets a number vouches for plugins that are not known. */

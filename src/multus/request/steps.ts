@@ -61,8 +61,8 @@ export class Steps<One extends Attachment> {
     return this.#left[0];
   }
 
-  /** The plugins of a native step have to be run: they come next, in order or at once. */
-  declined({ attachments }: Step<One>): void {
+  /** The plugins of attachments that an order was for have to be run: they come next, in order or at once. @param attachments in the order in which the step has them */
+  declined(attachments: readonly One[]): void {
     const inPlan = this.#options.command === "DEL" ? attachments.toReversed() : attachments;
     this.#left.unshift(...this.#schedule(inPlan, () => false));
   }
@@ -99,6 +99,8 @@ export class Steps<One extends Attachment> {
       runtimeOf: (attachment) => this.#known(attachment),
     });
     if (command === "ADD") return [...steps];
-    return steps.toReversed().map((step) => ({ ...step, attachments: step.attachments.toReversed() }));
+    return steps.toReversed().map(({ attachments: of, natives }) => {
+      return { attachments: of.toReversed(), natives: natives.toReversed() };
+    });
   }
 }

@@ -402,6 +402,112 @@ describe("ADD, ordered ahead", () => {
   });
 });
 
+describe("DEL beside plugins", () => {
+  /** A chain, whose plugins are executed; each of them is known to keep to its interface. */
+  const chain = (index: number): Json => {
+    const { cniVersion, name, ...plugin } = macvlanNetwork(index);
+    return { cniVersion, name, plugins: [plugin, { type: "tuning" }] };
+  };
+  const networks = { a: chain(2), b: macvlanNetwork(3), c: chain(4), d: macvlanNetwork(5) };
+  const atOnce = (attachConcurrency: unknown = "auto") => options({ attachConcurrency });
+
+  /** A rig with an attached pod, whose plugins and orders end when the test says so. */
+  async function attached() {
+    const pod = rigOf(networks);
+    const { rig, orders } = pod;
+    expect((await rig.run("ADD", atOnce())).error).toBeUndefined();
+    orders.length = 0;
+    const ends = new Map<string, () => void>();
+    const gate = (name: string) => {
+      orders.push(name);
+      return new Promise<void>((resolve) => ends.set(name, resolve));
+    };
+    rig.plugins.behaviour = async ({ command, plugin, ifName }) => {
+      await gate(`${command} ${plugin} ${ifName}`);
+      return undefined;
+    };
+    rig.plugins.detach = (links) => gate(`detach ${links.map(({ ifName }) => ifName).join(" ")}`);
+    return {
+      rig,
+      orders,
+      /** Ends them, each when it has begun. */
+      async end(...names: readonly string[]): Promise<void> {
+        for (const name of names) {
+          while (!ends.has(name)) await new Promise(setImmediate);
+          ends.get(name)?.();
+        }
+      },
+      /** What has begun, when so many have, and everything goes on that waits for nothing but this process. */
+      async begun(count: number): Promise<readonly string[]> {
+        while (ends.size < count) await new Promise(setImmediate);
+        for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+        return orders.toSorted();
+      },
+      [Symbol.dispose]: () => pod[Symbol.dispose](),
+    };
+  }
+
+  test("removes links while plugins of others run, and those of the cluster network last", async () => {
+    using pod = await attached();
+    const handled = pod.rig.run("DEL", atOnce());
+    expect(await pod.begun(3)).toEqual(["DEL tuning net1", "DEL tuning net3", "detach net4 net2"]);
+    await pod.end("detach net4 net2", "DEL tuning net3", "DEL tuning net1", "DEL macvlan net3");
+    expect(await pod.begun(5)).not.toContain("detach eth0");
+    await pod.end("DEL macvlan net1", "detach eth0");
+    const { error, report } = await handled;
+    expect(error).toBeUndefined();
+    expect(pod.orders.at(-1)).toBe("detach eth0");
+    const ways = report.networks.map(({ ifName, isNative }) => `${ifName} ${isNative === true}`);
+    expect(ways.toSorted()).toEqual(["eth0 true", "net1 false", "net2 true", "net3 false", "net4 true"]);
+    expect(readdirSync(pod.rig.cniDir, { recursive: true })).toEqual(["results"]);
+  });
+
+  test("one after the other with attachConcurrency 1", async () => {
+    using pod = await attached();
+    const handled = pod.rig.run("DEL", atOnce(1));
+    const inOrder = [
+      ...["detach net4", "DEL tuning net3", "DEL macvlan net3", "detach net2"],
+      ...["DEL tuning net1", "DEL macvlan net1", "detach eth0"],
+    ];
+    for (const [index, name] of inOrder.entries()) {
+      await pod.end(name);
+      expect(pod.orders.slice(0, index + 1)).toEqual(inOrder.slice(0, index + 1));
+    }
+    expect((await handled).error).toBeUndefined();
+  });
+
+  test("links that are declined there: their plugins run behind those of the others, each once", async () => {
+    using pod = await attached();
+    const { rig, orders } = pod;
+    rig.plugins.detach = refusing("unsuited");
+    rig.plugins.behaviour = ({ command, plugin, ifName }) => {
+      orders.push(`${command} ${plugin} ${ifName}`);
+      return { exitCode: plugin === "macvlan" ? 1 : 0, stdout: { code: 100, msg: `${ifName} is stuck` } };
+    };
+    const { msg } = answerOf(await rig.run("DEL", atOnce()));
+    expect(String(msg).match(/\w+ is stuck/g)).toEqual(
+      ["net4", "net3", "net2", "net1"].map((ifName) => `${ifName} is stuck`),
+    );
+    const ofChains = ["DEL tuning net3", "DEL macvlan net3", "DEL tuning net1", "DEL macvlan net1"];
+    expect(orders.slice(0, 4).toSorted()).toEqual(ofChains.toSorted());
+    expect(orders.slice(4, 6).toSorted()).toEqual(["DEL macvlan net2", "DEL macvlan net4"]);
+    expect(orders.slice(6)).toEqual(["DEL bridge eth0"]);
+  });
+
+  test("nothing more is begun when the other end is gone, and the error is its", async () => {
+    using pod = await attached();
+    pod.rig.plugins.detach = refusing("gone");
+    const handled = pod.rig.run("DEL", atOnce());
+    await pod.begun(2);
+    pod.rig.plugins.behaviour = () => {
+      throw new ExecutorError("gone", "the shim is gone");
+    };
+    await pod.end("DEL tuning net3", "DEL tuning net1");
+    expect(answerOf(await handled)).toMatchObject({ code: 11 });
+    expect(pod.orders.filter((order) => /eth0/.test(order))).toEqual([]);
+  });
+});
+
 describe("DEL", () => {
   test("removes all by one order, and its files", async () => {
     using pod = rigOf(three);

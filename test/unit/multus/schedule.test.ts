@@ -58,7 +58,7 @@ const macvlan = (index: number, further: Json = {}): Json => {
   return { type: "macvlan", master: "uplink0", mode: "bridge", ipam: hostLocal(index), ...further };
 };
 
-/** Interfaces of each step; a native step's after an `n`. */
+/** Interfaces of each step; a native step's after an `n`, those of an order beside plugins each so. */
 function stepsOf(
   attachments: readonly Scheduled[],
   attachConcurrency: AttachConcurrency = "auto",
@@ -71,9 +71,12 @@ function stepsOf(
     runtimeOf: ({ runtime }) => runtime,
     ...further,
   });
-  return steps.map(({ attachments: together, isNative }) => {
-    const names = together.map(({ ifName }) => ifName).join(" ");
-    return isNative ? `n ${names}` : names;
+  return steps.map(({ attachments: together, natives }) => {
+    const isNative = natives.length === together.length;
+    const names = together.map((one) =>
+      !isNative && natives.includes(one) ? `n:${one.ifName}` : one.ifName,
+    );
+    return isNative ? `n ${names.join(" ")}` : names.join(" ");
   });
 }
 
@@ -173,6 +176,78 @@ describe("native steps", () => {
       "n net4",
       "net5",
     ]);
+  });
+
+  describe("of a DEL, plugins beside an order", () => {
+    const plan = (...plugins: readonly Json[]) => [
+      attachment(0, macvlan(0)),
+      ...plugins.map((plugin, index) => attachment(index + 1, plugin)),
+    ];
+    /** Those that are executed have an odd number. */
+    const even = ({ ifName }: Scheduled) => Number(ifName.slice(3)) % 2 === 0;
+    const deleting = (attachments: readonly Scheduled[], mode: AttachConcurrency = "auto") =>
+      stepsOf(attachments, mode, { isNative: even, command: "DEL" });
+    const four = [1, 2, 3, 4].map((index) => macvlan(index));
+
+    test("run where they are independent of its links; the cluster network comes last", () => {
+      for (const mode of ["auto", 2] as const)
+        expect(deleting(plan(...four), mode)).toEqual(["n net0", "net1 n:net2 net3 n:net4"]);
+    });
+
+    test("do not in an ADD, nor one after the other", () => {
+      const inOrder = ["n net0", "net1", "n net2", "net3", "n net4"];
+      expect(deleting(plan(...four), 1)).toEqual(inOrder);
+      expect(stepsOf(plan(...four), "auto", { isNative: even })).toEqual(inOrder);
+    });
+
+    test("do not beside the cluster network, also where that is executed", () => {
+      const odd = (one: Scheduled) => !even(one);
+      const some = {
+        command: "DEL",
+        isNative: ({ ifName }: Scheduled) => ["net0", "net1"].includes(ifName),
+      } as const;
+      expect(stepsOf(plan(...four.slice(0, 2)), "auto", some)).toEqual(["n net0 net1", "net2"]);
+      expect(stepsOf(plan(...four.slice(0, 2)), "auto", { command: "DEL", isNative: odd })).toEqual([
+        "net0",
+        "n:net1 net2",
+      ]);
+    });
+
+    test.each<[string, readonly Json[], readonly string[]]>([
+      [
+        "the executed one is put on a native one's link",
+        [macvlan(1), macvlan(2), macvlan(3, { master: "net2" })],
+        ["n net0", "net1 n:net2", "net3"],
+      ],
+      ["the native one's addresses overlap", [macvlan(1), macvlan(1)], ["n net0", "net1", "n net2"]],
+      [
+        "the native one brings a default route",
+        [macvlan(1), { ...macvlan(2), ipam: hostLocal(2, { routes: [{ dst: "0.0.0.0/0" }] }) }],
+        ["n net0", "net1", "n net2"],
+      ],
+      [
+        "the executed plugin is not known",
+        [{ ...macvlan(1), type: "sriov" }, macvlan(2), macvlan(3)],
+        ["n net0", "net1", "n:net2 net3"],
+      ],
+      [
+        "the native one takes its master for itself",
+        [macvlan(1), macvlan(2, { mode: "passthru" })],
+        ["n net0", "net1", "n net2"],
+      ],
+    ])("keep the order where %s", (_, plugins, steps) => {
+      expect(deleting(plan(...plugins))).toEqual(steps);
+    });
+
+    test("do where native ones of the order depend on each other", () => {
+      const attachments = [...plan(macvlan(1), macvlan(2)), attachment(4, macvlan(2))];
+      expect(deleting(attachments)).toEqual(["n net0", "net1 n:net2 n:net4"]);
+    });
+
+    test("a container's attachment without a place keeps the order", () => {
+      const unplaced = attachment(2, macvlan(2), { place: undefined });
+      expect(deleting([...plan(macvlan(1)), unplaced])).toEqual(["n net0", "net1", "n net2"]);
+    });
   });
 
   test("an order has each interface once", () => {
