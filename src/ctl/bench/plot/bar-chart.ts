@@ -13,6 +13,18 @@ export interface Group {
   readonly bars: readonly Bar[];
 }
 
+/** The size of the page's text, and the width of a digit in it, as share of the size. */
+const textSize = 12;
+const digitWidth = 0.6;
+
+/** Three digits, and no more than one behind the point: it has to fit on a bar. */
+const numberText = (value: number): string => value.toFixed(value < 100 ? 1 : 0);
+
+/** The size in which a number ends left of its bar's whisker. */
+function numberSize(number: string, barWidth: number): number {
+  return Math.min(textSize, (barWidth * 0.9 - 4) / (number.length * digitWidth));
+}
+
 /** @param title what it is of @param unit of all values */
 export function barChart(title: string, unit: string, groups: readonly Group[]): Drawing {
   const [width, left, right, top, bottom] = [860, 56, 20, 30, 330];
@@ -35,13 +47,14 @@ export function barChart(title: string, unit: string, groups: readonly Group[]):
     return [
       ...group.bars.map(({ label, median, p99 }, place) => {
         const x = first + place * barWidth;
+        const number = numberText(median);
         // At the bar's right edge, so that the median's number has its place on top of the bar.
-        const whisker = at(x + barWidth * 0.84);
+        const whisker = at(x + barWidth * 0.9 - 1);
         const about = `${label}, ${group.label}: median ${median.toFixed(2)} ${unit}, p99 ${p99.toFixed(2)} ${unit}`;
         return [
           `<rect class="${colour(label)}" x="${at(x)}" y="${at(y(median))}" width="${at(barWidth * 0.9)}" height="${at(bottom - y(median))}"><title>${escapeMarkup(about)}</title></rect>`,
           `<line class="whisker" x1="${whisker}" x2="${whisker}" y1="${at(y(median))}" y2="${at(y(p99))}"/>`,
-          `<text class="median" x="${at(x + 1)}" y="${at(y(median) - 4)}">${median.toFixed(1)}</text>`,
+          `<text class="median" x="${at(x + 1)}" y="${at(y(median) - 4)}" font-size="${at(numberSize(number, barWidth))}">${number}</text>`,
         ].join("");
       }),
       `<text class="axis" x="${at(start + groupWidth / 2)}" y="${bottom + 18}" text-anchor="middle">${escapeMarkup(group.label)}</text>`,

@@ -57,8 +57,8 @@ const fills = (theme: readonly string[]): string =>
   theme.map((colour, index) => `.c${index}{fill:${colour}}`).join("");
 
 const pictureStyle =
-  `text{font:12px system-ui,sans-serif;fill:#1c2430}.heading{font-size:15px;font-weight:600}.axis{fill:#586474}.back{fill:#fff}.grid{stroke:#dde2e8}.whisker{stroke:#586474}${fills(palette.light)}` +
-  `@media(prefers-color-scheme:dark){text{fill:#e5e9ee}.axis{fill:#a2adba}.back{fill:#14181e}.grid{stroke:#303844}.whisker{stroke:#a2adba}${fills(palette.dark)}}`;
+  `svg{font:12px system-ui,sans-serif}text{fill:#1c2430}.heading{font-size:15px;font-weight:600}.axis{fill:#586474}.back{fill:#fff}.median{paint-order:stroke;stroke:#fff;stroke-width:3}.grid{stroke:#dde2e8}.whisker{stroke:#586474}${fills(palette.light)}` +
+  `@media(prefers-color-scheme:dark){text{fill:#e5e9ee}.axis{fill:#a2adba}.back{fill:#14181e}.median{stroke:#14181e}.grid{stroke:#303844}.whisker{stroke:#a2adba}${fills(palette.dark)}}`;
 
 /** The class of the colour of a series. @param index of the series */
 export const colourOf = (index: number): string => `c${index % colours}`;

@@ -17,13 +17,34 @@ test("the number of a median stands on its bar, wherever the whisker ends, and b
     markup,
     /<rect class="c\d" x="[\d.]+" y="([\d.]+)" width="[\d.]+" height="[\d.]+"><title/g,
   );
-  const texts = numbersOf(markup, /<text class="median" x="[\d.]+" y="([\d.]+)">/g);
+  const texts = numbersOf(markup, /<text class="median" x="[\d.]+" y="([\d.]+)"/g);
   expect(tops).toHaveLength(2);
   expect(texts).toEqual(tops.map((top) => expect.closeTo(top - 4, 1)));
   const lefts = numbersOf(markup, /<text class="median" x="([\d.]+)"/g);
   const whiskers = numbersOf(markup, /<line class="whisker" x1="([\d.]+)"/g);
   // Five characters of this size.
   expect(whiskers.map((x, index) => x - (lefts[index] ?? 0) > 35)).toEqual([true, true]);
+});
+
+test.each([1, 3, 6, 10])("with %i bars in a group no number reaches a whisker or another bar", (count) => {
+  const bars = Array.from({ length: count }, (_, index) => {
+    return { label: `subject ${index}`, median: 3 + index * 37.7, p99: 600 };
+  });
+  const groups = [1, 4, 8].map((networks) => ({ label: `${networks} networks`, bars }));
+  const markup = barChart("times", "ms", groups).parts.join("\n");
+  const drawn =
+    /<rect class="c\d" x="([\d.]+)" y="[\d.]+" width="([\d.]+)" .*?<line class="whisker" x1="([\d.]+)".*?<text class="median" x="([\d.]+)" y="[\d.]+" font-size="([\d.]+)">([\d.]+)</g;
+  const all = Array.from(markup.matchAll(drawn), ([, ...found]) => found.map(Number));
+  const texts = numbersOf(markup, /<text class="median"[^>]*>([\d.]+)</g);
+  expect(all).toHaveLength(3 * count);
+  for (const [index, [left = 0, width = 0, whisker = 0, x = 0, size = 0]] of all.entries()) {
+    const characters = String(texts[index]?.toFixed((texts[index] ?? 0) < 100 ? 1 : 0)).length;
+    // A digit of the usual fonts is 0.56 to 0.64 of its size wide, a point half of that.
+    expect(x + (characters - (characters > 3 ? 0.4 : 0)) * 0.64 * size).toBeLessThan(whisker);
+    expect(whisker).toBeLessThanOrEqual(left + width);
+    expect(x).toBeGreaterThanOrEqual(left);
+    expect(size).toBeGreaterThan(6);
+  }
 });
 
 test("a picture is one SVG element with its texts escaped", () => {
