@@ -1,18 +1,12 @@
 /** ADD and DEL of a pod of a real cluster: networks from the API, network-status and events into it. Compared with the delegates alone and with peers, as in attach.ts. */
 
 import { type Summary, summarize } from "../src/ctl/text/statistics.ts";
-import {
-  type AttachCase,
-  type AttachReport,
-  freeCase,
-  measureCases,
-  type Progress,
-  reportOf,
-} from "./attach.ts";
+import { type AttachCase, type AttachReport, freeCase, measureCases, reportOf } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
-import { BenchCluster } from "./cluster.ts";
+import { BenchCluster, clusterStarts } from "./cluster.ts";
 import { benchRequests } from "./counts.ts";
 import { type Delays, subjectsInCluster } from "./in-cluster.ts";
+import type { Progress } from "./progress.ts";
 import { relay } from "./relay.ts";
 import { type AttachRow, commands, overInUnits } from "./rounds.ts";
 import { aloneName, multusWasm, ownName, type Peer, type Site, type Subject } from "./subjects.ts";
@@ -42,6 +36,7 @@ export async function benchApi(
   peers: readonly Peer[],
   progress: Progress,
 ): Promise<ApiReport> {
+  await progress(clusterStarts, 0);
   await using cluster = await BenchCluster.start();
   await using bench = await BenchNode.start(await cluster.nodeOptions());
   await using resources = new AsyncDisposableStack();
@@ -60,13 +55,8 @@ export async function benchApi(
     );
 
   const one = freeCase(bench.node, 4);
-  const measured = await measureCases(
-    bench,
-    [one],
-    () => rounds,
-    subjectsOf,
-    (what, done) => progress(`in a cluster: ${what}`, done),
-  );
+  const measured = await measureCases(bench, [one], () => rounds, subjectsOf, progress);
+  await progress("counting requests", 1);
   const { requests, judged } = await benchRequests(cluster);
   const overheads = measured.flatMap(({ series }) =>
     [...delays.keys()].flatMap((subject) =>

@@ -1,11 +1,12 @@
 /** ADD and DEL of a pod, through multus-wasm, through peers, and by the delegates alone: interleaved in one run, in changing order. */
 
-import { setTimeout as sleep } from "node:timers/promises";
+import { count as countText } from "../src/ctl/text/quantities.ts";
 import type { TestNode } from "../test/support/test-node.ts";
 import { BenchNode } from "./bench-node.ts";
 import type { BoundName } from "./bounds.ts";
 import type { Judged } from "./gate.ts";
 import { type BenchNetwork, freeNetworks, selection } from "./networks.ts";
+import { type Progress, Rounds } from "./progress.ts";
 import {
   type AttachRow,
   commands,
@@ -17,6 +18,7 @@ import {
   unitOf,
   warmUps,
 } from "./rounds.ts";
+import { untilFilesSettle } from "./settled-files.ts";
 import {
   aloneName,
   delegatesAlone,
@@ -38,9 +40,6 @@ export interface AttachCase {
   /** Of the delegates' plugins. */
   readonly directory: string;
 }
-
-/** Told the case that runs and the share of it that is done. */
-export type Progress = (what: string, done: number) => void;
 
 /** Networks whose delegates cost nothing. @param count at least 1 */
 export function freeCase(node: TestNode, count: number): AttachCase {
@@ -84,22 +83,23 @@ export async function measureCases(
   before?: number,
 ): Promise<MeasuredCase[]> {
   const result: MeasuredCase[] = [];
+  // With each network a round takes longer.
+  const total = cases.reduce((sum, one) => sum + (rounds(one) + warmUps) * (one.networks.length + 1), 0);
+  const counted = new Rounds(progress, total);
   for (const one of cases) {
     const { delegates, networks } = one;
     const count = networks.length;
     const pod = await node.pod(`bench-${delegates.split(" ")[0]}-${count}`, selection(networks));
     const subjects = await subjectsOf(one, { node, runner, pod });
-    // A file that has just changed is read again at every look (src/base/file-state.ts): measured is a daemon that knows its files.
-    await sleep(500);
+    // Measured is a daemon that knows its files.
+    await untilFilesSettle(node);
+    const what = `${delegates}, ${countText(count, "network")}`;
     if (result.length === 0) {
       const own = subjects.filter(({ name }) => name.startsWith(ownName)).length;
-      await interleave(subjects, before ?? Math.ceil(podsBefore / own), () => {});
+      const started = () => counted.begin(`${what}, warm-up`);
+      await interleave(subjects, before ?? Math.ceil(podsBefore / own), started);
     }
-    let done = 0;
-    const series = await interleave(subjects, rounds(one), () => {
-      done += 1;
-      progress(`${delegates}, ${count} network${count === 1 ? "" : "s"}`, done / (rounds(one) + warmUps));
-    });
+    const series = await interleave(subjects, rounds(one), () => counted.ended(what, count + 1));
     result.push({ one, series });
   }
   return result;

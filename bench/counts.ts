@@ -5,6 +5,7 @@ import { mkdirSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { count as countText } from "../src/ctl/text/quantities.ts";
 import { FaultProxy, type SeenRequest } from "../test/support/cluster/fault-proxy.ts";
 import { BenchNode } from "./bench-node.ts";
 import type { BoundName } from "./bounds.ts";
@@ -12,7 +13,9 @@ import type { BenchCluster } from "./cluster.ts";
 import type { Judged } from "./gate.ts";
 import { inCluster } from "./in-cluster.ts";
 import { freeNetworks, selection } from "./networks.ts";
+import { type Progress, Rounds } from "./progress.ts";
 import { type Command, commands } from "./rounds.ts";
+import { untilFilesSettle } from "./settled-files.ts";
 import { type Fault, multusWasm, newContainerId, type Subject } from "./subjects.ts";
 
 /** Turns that are counted: the fewest are those of the call alone, as the machine starts processes of others, too. */
@@ -102,13 +105,18 @@ const boundsOf: ReadonlyMap<number, CountBounds> = new Map([
  * Counts with networks whose delegates are one process each.
  * @param fault makes the same calls take more
  */
-export async function benchCounts(fault: Fault = async () => ({})): Promise<CountsReport> {
+export async function benchCounts(
+  progress: Progress,
+  fault: Fault = async () => ({}),
+): Promise<CountsReport> {
   await using bench = await BenchNode.start({ daemonConfig: { logLevel: "panic" } });
   await using resources = new AsyncDisposableStack();
   const { node, runner } = bench;
   const own = await fault(node, resources);
   await using relay = await socketRelay(join(node.directory, "relay"), node.socketDir);
   const rows: CountsRow[] = [];
+  const counted = new Rounds(progress, boundsOf.size * (turns + turnsBefore));
+  await counted.begin("free, warm-up");
   for (const count of boundsOf.keys()) {
     const networks = freeNetworks(count);
     for (const { name, config } of networks.slice(1)) node.writeNetwork(`default/${name}`, config);
@@ -116,13 +124,19 @@ export async function benchCounts(fault: Fault = async () => ({})): Promise<Coun
     const site = { node, runner, pod };
     const netconf = { daemonSocketDir: relay.directory, ...own.netconf };
     const subject = multusWasm(site, "counted", networks, { annotationsFrom: "request", ...own, netconf });
-    await sleep(500);
-    rows.push(...(await countsOf(subject, count, relay)));
+    await untilFilesSettle(node);
+    const what = `free, ${countText(count, "network")}`;
+    rows.push(...(await countsOf(subject, count, relay, () => counted.ended(what))));
   }
   return { rows, judged: rows.flatMap(judgedCounts) };
 }
 
-async function countsOf(subject: Subject, networks: number, relay: SocketRelay): Promise<CountsRow[]> {
+async function countsOf(
+  subject: Subject,
+  networks: number,
+  relay: SocketRelay,
+  ended: () => Promise<void>,
+): Promise<CountsRow[]> {
   const fewest = {
     ADD: { processes: Infinity, roundTrips: Infinity },
     DEL: { processes: Infinity, roundTrips: Infinity },
@@ -137,6 +151,7 @@ async function countsOf(subject: Subject, networks: number, relay: SocketRelay):
       own.processes = Math.min(own.processes, cost.processes ?? Infinity);
       own.roundTrips = Math.min(own.roundTrips, relay.roundTrips() - before);
     }
+    await ended();
   }
   return commands.map((command) => ({ networks, command, ...fewest[command] }));
 }

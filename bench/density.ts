@@ -3,9 +3,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type PluginCall, podArgs } from "../test/support/plugin.ts";
 import { type Pod, TestNode } from "../test/support/test-node.ts";
-import type { BenchCluster } from "./cluster.ts";
+import { BenchCluster, clusterStarts } from "./cluster.ts";
 import type { Judged } from "./gate.ts";
 import { type BenchNetwork, realNetworks, selection } from "./networks.ts";
+import { type Progress, Rounds } from "./progress.ts";
 
 export interface DensityReport {
   readonly pods: number;
@@ -42,8 +43,12 @@ interface Placed {
 export async function benchDensity(
   pods: number,
   networks: number,
-  cluster: BenchCluster,
+  progress: Progress,
 ): Promise<DensityReport> {
+  await progress(clusterStarts, 0);
+  await using cluster = await BenchCluster.start();
+  // Half of the way is that they are there, and quicker than the rest.
+  const counted = new Rounds(progress, 2 * pods);
   await using node = await TestNode.start(await cluster.nodeOptions());
   const all = realNetworks(networks, node.ipamDir);
   const [clusterNetwork, ...selected] = all;
@@ -54,6 +59,7 @@ export async function benchDensity(
   const placed: Placed[] = [];
   for (let index = 0; index < pods; index++) {
     const pod = await node.pod(`density-${index}`, selection(all));
+    await counted.ended(`pod ${index + 1} of ${pods}`);
     const inApi = await cluster.createPod(pod.name, pod.annotations);
     placed.push({
       pod,
@@ -68,6 +74,7 @@ export async function benchDensity(
     );
     return { answers, seconds: (performance.now() - start) / 1000 };
   };
+  await progress(`${pods} ADDs at once`, 0.5);
   const add = await timed("ADD");
   const answered = performance.now();
   const addresses = add.answers.map((answer) =>
@@ -76,6 +83,7 @@ export async function benchDensity(
   const allArrived = await untilStatusesArrive(cluster, placed, all, addresses);
   if (new Set(addresses.flat()).size !== pods)
     throw new Error(`${pods} pods got ${new Set(addresses.flat()).size} addresses`);
+  await progress(`${pods} DELs at once`, 0.75);
   const del = await timed("DEL");
   for (const answer of del.answers) answer.expectSuccess();
   await sleep(5000);

@@ -4,13 +4,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { count as countText } from "../src/ctl/text/quantities.ts";
 import type { PodOfKubelet } from "../test/support/pod-resources-server.ts";
 import { ScratchDirectory } from "../test/support/scratch-directory.ts";
-import type { AttachReport, Progress } from "./attach.ts";
+import type { AttachReport } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
 import type { Judged } from "./gate.ts";
 import { freeNetworks, selection } from "./networks.ts";
+import { type Progress, Rounds } from "./progress.ts";
 import {
   type AttachRow,
   commands,
@@ -21,6 +22,7 @@ import {
   unitOf,
   warmUps,
 } from "./rounds.ts";
+import { untilFilesSettle } from "./settled-files.ts";
 import { multusWasm, type Subject, unit } from "./subjects.ts";
 
 const resourceName = "example.com/vf";
@@ -68,6 +70,8 @@ export async function benchDevices(rounds: number, progress: Progress): Promise<
   ]);
   await startKubelet(podResourcesSocket, pods, resources);
   const report = { rows: [] as AttachRow[], units: {} as Record<string, number>, judged: [] as Judged[] };
+  const total = networksOfPods.reduce((sum, count) => sum + (rounds + warmUps) * (count + 1), 0);
+  const counted = new Rounds(progress, total);
   for (const count of networksOfPods) {
     const subjects: Subject[] = [];
     for (const name of [withoutDevices, withDevices]) {
@@ -84,15 +88,14 @@ export async function benchDevices(rounds: number, progress: Progress): Promise<
       subjects.push(multusWasm({ node, runner, pod }, name, networks, { annotationsFrom: "request" }));
     }
     subjects.push(unit({ node, runner, pod: await node.pod(podName("unit", count)) }));
-    // As part attach does: a file that has just changed is read again at every look.
-    await sleep(500);
-    if (report.rows.length === 0)
-      await interleave(subjects, Math.ceil(podsBefore / subjects.length), () => {});
-    let done = 0;
-    const series = await interleave(subjects, rounds, () => {
-      done += 1;
-      progress(`devices, ${count - 1} network${count === 2 ? "" : "s"}`, done / (rounds + warmUps));
-    });
+    await untilFilesSettle(node);
+    const what = countText(count - 1, "network");
+    if (report.rows.length === 0) {
+      await interleave(subjects, Math.ceil(podsBefore / subjects.length), () =>
+        counted.begin(`${what}, warm-up`),
+      );
+    }
+    const series = await interleave(subjects, rounds, () => counted.ended(what, count + 1));
     report.rows.push(...rows("free", count, series, withoutDevices));
     report.units[count] = unitOf(series);
     const devices = count - 1;

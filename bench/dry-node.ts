@@ -9,7 +9,6 @@ import { runBench } from "../src/ctl/bench/run.ts";
 import { Interruption } from "../src/ctl/command/interruption.ts";
 import { ScratchDirectory } from "../test/support/scratch-directory.ts";
 import { debianPlugins } from "../test/support/test-node.ts";
-import type { Progress } from "./attach.ts";
 import type { Peer } from "./subjects.ts";
 
 /** Pods that are started at once. */
@@ -21,7 +20,7 @@ const networks = ["sriov-a", "sriov-b", "sriov-dpdk"];
 export async function benchDryNode(
   rounds: number,
   peers: readonly Peer[],
-  progress: Progress,
+  show: (what: string, done: number) => void,
 ): Promise<BenchReport> {
   using scratch = new ScratchDirectory("dry-node");
   const binDir = join(scratch.path, "bin");
@@ -60,8 +59,7 @@ export async function benchDryNode(
       limitMinutes: 60,
     },
     {
-      progress: ({ subject, pods: atOnce, done }) =>
-        progress(`node: ${atOnce} at once through ${subject}`, done),
+      progress: ({ subject, pods: atOnce, done }) => show(`${atOnce} at once through ${subject}`, done),
       cleaning() {},
     },
     interruption.signal,

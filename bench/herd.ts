@@ -5,12 +5,13 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pod } from "../test/support/test-node.ts";
-import type { Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
 import type { Judged } from "./gate.ts";
 import { executedName, nativeName, nativeNetconf } from "./native.ts";
 import { realNetworks, selection } from "./networks.ts";
 import { installPlugins } from "./plugins.ts";
+import { type Progress, Rounds } from "./progress.ts";
+import { untilFilesSettle } from "./settled-files.ts";
 import { multusWasm, newContainerId, type Subject } from "./subjects.ts";
 
 /** Of one way to carry the networks out. Times of each round. */
@@ -60,7 +61,7 @@ async function sideOf(
       netconf,
     }),
   );
-  await sleep(500);
+  await untilFilesSettle(node);
   await node.untilReady();
   // The bridge is there, and the daemon has served a pod.
   for (const subject of subjects.slice(0, 1)) {
@@ -96,19 +97,21 @@ export async function benchHerd(
 ): Promise<HerdReport> {
   await using resources = new AsyncDisposableStack();
   const sides: Side[] = [];
+  const counted = new Rounds(progress, 2 * rounds);
   for (const [name, netconf] of [
     [executedName, {}],
     [nativeName, nativeNetconf],
   ] as const) {
+    await counted.begin(`${pods} pods for ${name}`);
     sides.push(await sideOf(name, netconf, { pods, networks }, resources));
   }
   for (let round = 0; round < rounds; round++) {
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
-      progress(`herd: ${side.name}`, round / rounds);
       const ids = side.subjects.map(() => newContainerId());
       const id = (index: number) => ids[index] ?? "";
       side.addSeconds.push(await atOnce(side.subjects.map((one, index) => () => one.add(id(index)))));
       side.delSeconds.push(await atOnce(side.subjects.map((one, index) => () => one.del(id(index)))));
+      await counted.ended(side.name);
     }
   }
   await sleep(1000);

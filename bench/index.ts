@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { htmlReport } from "../src/ctl/bench/html-report.ts";
 import { thisMachine } from "../src/ctl/bench/machine.ts";
+import { isOverloaded, LoadWatch, type MachineLoad } from "../src/ctl/bench/machine-load.ts";
 import { formatReport } from "../src/ctl/bench/tables.ts";
+import { ProgressLine } from "../src/ctl/text/progress-line.ts";
+import { errorText } from "../src/log/error-text.ts";
 import { benchApi } from "./api.ts";
 import { benchAttach } from "./attach.ts";
-import { BenchCluster } from "./cluster.ts";
 import { benchCounts } from "./counts.ts";
 import { benchDensity } from "./density.ts";
 import { benchDevices, withoutDevices } from "./devices.ts";
@@ -19,8 +21,9 @@ import { benchKernels, judgedKernels } from "./kernels.ts";
 import { benchNative } from "./native.ts";
 import { benchObjects } from "./objects.ts";
 import { benchCrowd, benchPod, bridgeAloneName } from "./pod.ts";
-import { type BenchResults, reportPage } from "./report.ts";
-import { parsePeer } from "./subjects.ts";
+import type { Progress } from "./progress.ts";
+import { type BenchResults, loadText, reportPage } from "./report.ts";
+import { type Peer, parsePeer } from "./subjects.ts";
 import {
   apiTables,
   attachTable,
@@ -33,21 +36,13 @@ import {
   objectsTable,
 } from "./tables.ts";
 
-const usage = `npm run bench -- [options]
-  --only PART     kernels, attach, counts, devices, herd, api, native, pod, objects, density-api, crowd
-                  or node; may be repeated (default: all but the last two)
-  --rounds N      measured runs of each subject per case (default 60; fewer in parts that take longer: in
-                  part objects three quarters, in part api a half, in part native a half to a fifth, in part
-                  pod a fifth, in part crowd a tenth, in part node a third)
-  --peer NAME=BINARY[,NETCONF.json]
-                  another multus to measure beside ours, with the same networks: as inline delegates, and in
-                  parts api, native and pod from the API, by an administrator's kubeconfig; the keys of the file
-                  are set over the netconf. May be repeated
-  --without-cluster
-                  not api, native, pod, crowd, objects and density-api, which need a real API server
-  --gate          exit code 1 if a bound of bench/bounds.ts is missed beyond doubt
-`;
+/** Ends the process: an argument is wrong. */
+function refuse(problem: string): never {
+  process.stderr.write(`! ${problem}; \`npm run bench -- --help\` says what there is\n`);
+  process.exit(2);
+}
 
+// tools/tasks/bench.mjs has its help, and refuses what is unknown.
 const { values } = parseArgs({
   options: {
     only: { type: "string", multiple: true },
@@ -55,31 +50,27 @@ const { values } = parseArgs({
     peer: { type: "string", multiple: true, default: [] },
     "without-cluster": { type: "boolean", default: false },
     gate: { type: "boolean", default: false },
-    help: { type: "boolean", short: "h", default: false },
   },
 });
-if (values.help) {
-  process.stdout.write(usage);
-  process.exit(0);
+
+const line = new ProgressLine(process.stderr);
+
+function say(text: string): void {
+  line.clear();
+  process.stdout.write(`${text}\n`);
 }
 
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
-
-/** One line that is written over on a terminal; elsewhere one line for each thing that begins. */
-let shown = "";
-function progress(what: string, done: number): void {
-  if (process.stderr.isTTY) {
-    process.stderr.write(`\r\u001b[K${what} ${Math.round(done * 100)} %${done >= 1 ? "\n" : ""}`);
-  } else if (what !== shown) {
-    shown = what;
-    process.stderr.write(`${what} …\n`);
+function peersOf(texts: readonly string[]): Peer[] {
+  try {
+    return texts.map(parsePeer);
+  } catch (error) {
+    return refuse(errorText(error));
   }
 }
 
-const peers = values.peer.map(parsePeer);
+const peers = peersOf(values.peer);
 const rounds = Number(values.rounds);
-if (!Number.isInteger(rounds) || rounds < 1)
-  throw new Error(`--rounds ${values.rounds}: wanted a number from 1 on`);
+if (!Number.isInteger(rounds) || rounds < 1) refuse(`--rounds ${values.rounds}: wanted a number from 1 on`);
 
 const resultsDirectory = join(import.meta.dirname, "results");
 mkdirSync(resultsDirectory, { recursive: true });
@@ -95,6 +86,7 @@ function write(name: string, text: string): void {
 /** A part that has been measured. */
 interface Measured {
   readonly report: unknown;
+  readonly load: MachineLoad;
   readonly judged: readonly Judged[];
   /** @returns what is missed beyond doubt */
   missed(): Promise<Verdict[]>;
@@ -104,8 +96,8 @@ interface Part {
   readonly name: keyof BenchResults;
   readonly needsCluster: boolean;
   readonly isOnRequest: boolean;
-  /** Measures and shows. */
-  run(): Promise<Measured>;
+  /** Measures and shows. @param place among the parts that are measured: `2 of 9` */
+  run(place: string): Promise<Measured>;
 }
 
 function part<Name extends keyof BenchResults>(definition: {
@@ -114,27 +106,38 @@ function part<Name extends keyof BenchResults>(definition: {
   /** Measured only where it is named. */
   readonly isOnRequest?: boolean;
   /** @param withPeers the bounds are for ours alone */
-  readonly measure: (withPeers: boolean) => Promise<NonNullable<BenchResults[Name]>>;
+  readonly measure: (withPeers: boolean, progress: Progress) => Promise<NonNullable<BenchResults[Name]>>;
   readonly show: (report: NonNullable<BenchResults[Name]>) => string;
   readonly judged: (report: NonNullable<BenchResults[Name]>) => readonly Judged[];
 }): Part {
   const { name, needsCluster = false, isOnRequest = false, measure, show, judged } = definition;
+  const told =
+    (about: string, watch: LoadWatch): Progress =>
+    async (what, done) => {
+      line.show(`${about}: ${what}`, done);
+      // Getting ready keeps the machine busy itself.
+      if (done > 0) await watch.look();
+    };
   return {
     name,
     needsCluster,
     isOnRequest,
-    async run() {
+    async run(place) {
       const started = performance.now();
-      const report = await measure(true);
+      const watch = new LoadWatch();
+      const report = await measure(true, told(`${name} (part ${place})`, watch));
       say(show(report));
-      say(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+      const { load } = watch;
+      const warning = isOverloaded(load) ? "; the machine was too loaded (see the end)" : "";
+      say(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s${warning}`);
       return {
         report,
+        load,
         judged: judged(report),
         missed: () =>
           missedOf(
             judged(report),
-            async () => judged(await measure(false)),
+            async () => judged(await measure(false, told(`${name} (again)`, new LoadWatch()))),
             (text) => say(`gate: ${text}`),
           ),
       };
@@ -147,44 +150,54 @@ const ofReport = ({ judged }: { readonly judged: readonly Judged[] }) => judged;
 const share = (part: number) => Math.ceil(rounds * part);
 
 const parts: readonly Part[] = [
-  part({ name: "kernels", measure: benchKernels, show: kernelTable, judged: judgedKernels }),
+  part({
+    name: "kernels",
+    measure: (_withPeers, progress) => benchKernels(progress),
+    show: kernelTable,
+    judged: judgedKernels,
+  }),
   part({
     name: "attach",
-    measure: (withPeers) => benchAttach(rounds, withPeers ? peers : [], progress),
+    measure: (withPeers, progress) => benchAttach(rounds, withPeers ? peers : [], progress),
     show: (report) => attachTable(report, "One pod: ADD and DEL"),
     judged: ofReport,
   }),
-  part({ name: "counts", measure: () => benchCounts(), show: countsTable, judged: ofReport }),
+  part({
+    name: "counts",
+    measure: () => benchCounts(async (what, done) => line.show(`counts: ${what}`, done)),
+    show: countsTable,
+    judged: ofReport,
+  }),
   part({
     name: "devices",
-    measure: () => benchDevices(rounds, progress),
+    measure: (_withPeers, progress) => benchDevices(rounds, progress),
     show: (report) => attachTable(report, devicesTitle, withoutDevices),
     judged: ofReport,
   }),
   part({
     name: "herd",
-    measure: () => benchHerd(herdOf.pods, herdOf.networks, herdOf.rounds, progress),
+    measure: (_withPeers, progress) => benchHerd(herdOf.pods, herdOf.networks, herdOf.rounds, progress),
     show: herdTable,
     judged: ofReport,
   }),
   part({
     name: "api",
     needsCluster: true,
-    measure: (withPeers) => benchApi(share(0.5), withPeers ? peers : [], progress),
+    measure: (withPeers, progress) => benchApi(share(0.5), withPeers ? peers : [], progress),
     show: apiTables,
     judged: ofReport,
   }),
   part({
     name: "native",
     needsCluster: true,
-    measure: (withPeers) => benchNative(rounds, withPeers ? peers : [], progress),
+    measure: (withPeers, progress) => benchNative(rounds, withPeers ? peers : [], progress),
     show: (report) => attachTable(report, "One pod of a real cluster with real networks: ADD and DEL"),
     judged: ofReport,
   }),
   part({
     name: "pod",
     needsCluster: true,
-    measure: (withPeers) => benchPod(share(0.2), withPeers ? peers : [], progress),
+    measure: (withPeers, progress) => benchPod(share(0.2), withPeers ? peers : [], progress),
     show: (report) =>
       attachTable(
         report,
@@ -197,7 +210,7 @@ const parts: readonly Part[] = [
     name: "crowd",
     needsCluster: true,
     isOnRequest: true,
-    measure: (withPeers) => benchCrowd(60, share(0.1), withPeers ? peers : [], progress),
+    measure: (withPeers, progress) => benchCrowd(60, share(0.1), withPeers ? peers : [], progress),
     show: (report) =>
       attachTable(
         report,
@@ -209,24 +222,22 @@ const parts: readonly Part[] = [
   part({
     name: "objects",
     needsCluster: true,
-    measure: () => benchObjects(share(0.75), progress),
+    measure: (_withPeers, progress) => benchObjects(share(0.75), progress),
     show: objectsTable,
     judged: ofReport,
   }),
   part({
     name: "density-api",
     needsCluster: true,
-    async measure() {
-      await using cluster = await BenchCluster.start();
-      return await benchDensity(herdOf.pods, herdOf.networks, cluster);
-    },
+    measure: (_withPeers, progress) => benchDensity(herdOf.pods, herdOf.networks, progress),
     show: densityTable,
     judged: ofReport,
   }),
   part({
     name: "node",
     isOnRequest: true,
-    measure: (withPeers) => benchDryNode(share(1 / 3), withPeers ? peers : [], progress),
+    measure: (withPeers) =>
+      benchDryNode(share(1 / 3), withPeers ? peers : [], (what, done) => line.show(`node: ${what}`, done)),
     show(report) {
       write(`${stamp}-node.html`, htmlReport(report));
       return `\n${formatReport(report)}`;
@@ -237,7 +248,7 @@ const parts: readonly Part[] = [
 ];
 
 for (const name of values.only ?? []) {
-  if (!parts.some((one) => one.name === name)) throw new Error(`--only ${name}: no such part\n${usage}`);
+  if (!parts.some((one) => one.name === name)) refuse(`--only ${name}: no such part`);
 }
 const wanted = parts.filter(({ name, needsCluster, isOnRequest }) => {
   if (values.only === undefined ? isOnRequest : !values.only.includes(name)) return false;
@@ -246,15 +257,20 @@ const wanted = parts.filter(({ name, needsCluster, isOnRequest }) => {
 });
 const started = performance.now();
 const measured: { readonly name: string; readonly of: Measured }[] = [];
-for (const one of wanted) measured.push({ name: one.name, of: await one.run() });
+for (const [index, one] of wanted.entries()) {
+  measured.push({ name: one.name, of: await one.run(`${index + 1} of ${wanted.length}`) });
+}
 const judged = measured.flatMap(({ of }) => of.judged);
 say(boundsTable(judged));
 
 const results: BenchResults = Object.fromEntries(measured.map(({ name, of }) => [name, of.report]));
-const setting = { machine: thisMachine(), at, rounds, peers: peers.map(({ name }) => name) };
+const loads = Object.fromEntries(measured.map(({ name, of }) => [name, of.load]));
+const setting = { machine: thisMachine(), at, rounds, peers: peers.map(({ name }) => name), loads };
 write(`${stamp}.json`, `${JSON.stringify({ ...setting, ...results }, undefined, 2)}\n`);
 write(`${stamp}-report.html`, reportPage(setting, results, judged));
 say(`written to bench/results/: ${written.join(", ")}`);
+const warning = loadText(loads);
+if (warning !== "") say(`! ${warning}`);
 say(`measured in ${((performance.now() - started) / 1000).toFixed(0)} s`);
 
 if (values.gate) {

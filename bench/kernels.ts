@@ -8,6 +8,7 @@ import type { Judged } from "./gate.ts";
 import type { KernelCase } from "./kernel-cases/case.ts";
 import { configCases } from "./kernel-cases/config.ts";
 import { resultCases } from "./kernel-cases/result.ts";
+import { type Progress, Rounds } from "./progress.ts";
 import type { Sample } from "./ratio.ts";
 
 /** One kernel at one size. Times are medians, of one call. */
@@ -95,7 +96,15 @@ export function judgedKernels(rows: readonly KernelRow[]): Judged[] {
 }
 
 /** Measures all kernels at all sizes; takes about 20 s. */
-export async function benchKernels(): Promise<KernelRow[]> {
+export async function benchKernels(progress: Progress): Promise<KernelRow[]> {
   const kernels = loadKernels();
-  return [configCases, resultCases].flatMap((cases) => cases(kernels)).map(measureKernel);
+  const all = [configCases, resultCases].flatMap((cases) => cases(kernels));
+  const counted = new Rounds(progress, all.length);
+  await counted.begin("all kernels");
+  const rows: KernelRow[] = [];
+  for (const one of all) {
+    rows.push(measureKernel(one));
+    await counted.ended(`${one.kernel} at ${one.size}`);
+  }
+  return rows;
 }

@@ -5,21 +5,15 @@
 
 import { DaemonTimes } from "../src/ctl/bench/daemon-times.ts";
 import { meanWaits, type TimedCall, type Wait } from "../src/ctl/bench/waits.ts";
-import {
-  type AttachCase,
-  type AttachReport,
-  type MeasuredCase,
-  measureCases,
-  type Progress,
-  reportOf,
-} from "./attach.ts";
+import { type AttachCase, type AttachReport, type MeasuredCase, measureCases, reportOf } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
 import type { BoundName } from "./bounds.ts";
-import { BenchCluster } from "./cluster.ts";
+import { BenchCluster, clusterStarts } from "./cluster.ts";
 import type { Judged } from "./gate.ts";
 import { subjectsInCluster } from "./in-cluster.ts";
 import { realNetworks } from "./networks.ts";
 import { installPlugins } from "./plugins.ts";
+import type { Progress } from "./progress.ts";
 import { relay } from "./relay.ts";
 import { cpusOf, overInUnits, processesOf, seriesOf, shareOf, warmUps } from "./rounds.ts";
 import { aloneName, multusWasm, ownName, type Peer, type Site, type Subject } from "./subjects.ts";
@@ -68,6 +62,7 @@ export async function benchNative(
   peers: readonly Peer[],
   progress: Progress,
 ): Promise<NativeReport> {
+  await progress(clusterStarts, 0);
   await using cluster = await BenchCluster.start();
   await using bench = await BenchNode.start(await cluster.nodeOptions());
   await using resources = new AsyncDisposableStack();
@@ -96,14 +91,7 @@ export async function benchNative(
   });
   const roundsOf = ({ networks }: AttachCase) =>
     Math.ceil(rounds * (shareOfRounds.get(networks.length) ?? 1));
-  const measured = await measureCases(
-    bench,
-    cases,
-    roundsOf,
-    subjectsOf,
-    (what, done) => progress(`native: ${what}`, done),
-    podsBefore,
-  );
+  const measured = await measureCases(bench, cases, roundsOf, subjectsOf, progress, podsBefore);
   return {
     ...reportOf(measured, measured.flatMap(judgedNative)),
     // Without those of the rounds that are not measured.

@@ -1,14 +1,15 @@
 /** Compares ADD in a small and a large cluster, by two alternating daemons: the cost of many unrelated objects for a pod, and the daemon's memory. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { count } from "../src/ctl/text/quantities.ts";
 import { type Summary, summarize } from "../src/ctl/text/statistics.ts";
 import { createCrowd } from "../test/support/cluster/crowd.ts";
-import type { Progress } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
 import { BenchCluster, nodeName } from "./cluster.ts";
 import type { Judged } from "./gate.ts";
 import { inCluster } from "./in-cluster.ts";
 import { freeNetworks, selection } from "./networks.ts";
+import { type Progress, Rounds } from "./progress.ts";
 import type { Sample } from "./ratio.ts";
 import { interleave, podsBefore, warmUps } from "./rounds.ts";
 import { multusWasm, type Subject } from "./subjects.ts";
@@ -39,6 +40,9 @@ export interface ObjectsReport {
 export const few: Population = { networks: 10, pods: 1 };
 export const many: Population = { networks: 2_000, pods: 250 };
 
+const nameOf = ({ networks, pods }: Population): string =>
+  `${count(networks, "network")}, ${count(pods, "pod")}`;
+
 /** The pod that is attached has so many, the cluster network among them. */
 const networksOfPod = 4;
 
@@ -65,8 +69,7 @@ async function populate(population: Population, resources: AsyncDisposableStack)
   const pod = await cluster.createPod(sandbox.name, sandbox.annotations);
   await node.untilReady();
   const site = { node, runner, pod: { ...pod, annotations: sandbox.annotations, network: sandbox.network } };
-  const name = `${population.networks} networks, ${population.pods} pods`;
-  const subject = multusWasm(site, name, networks, { annotationsFrom: "cluster" });
+  const subject = multusWasm(site, nameOf(population), networks, { annotationsFrom: "cluster" });
   const expected = { status: true, events: networksOfPod };
   return {
     population,
@@ -79,17 +82,16 @@ async function populate(population: Population, resources: AsyncDisposableStack)
 /** @param rounds measured ADDs in each of the two clusters */
 export async function benchObjects(rounds: number, progress: Progress): Promise<ObjectsReport> {
   await using resources = new AsyncDisposableStack();
-  progress("objects: two clusters", 0);
+  const counted = new Rounds(progress, rounds + warmUps);
   const sides: Side[] = [];
-  for (const population of [few, many]) sides.push(await populate(population, resources));
-  progress("objects: two clusters", 1);
+  for (const population of [few, many]) {
+    await counted.begin(`a cluster with ${nameOf(population)} starts`);
+    sides.push(await populate(population, resources));
+  }
   const subjects = sides.map(({ subject }) => subject);
-  await interleave(subjects, podsBefore, () => {});
-  let done = 0;
-  const series = await interleave(subjects, rounds, () => {
-    done += 1;
-    progress(subjects.map(({ name }) => name).join("; "), done / (rounds + warmUps));
-  });
+  const what = subjects.map(({ name }) => name).join("; ");
+  await interleave(subjects, podsBefore, () => counted.begin(`${what}, warm-up`));
+  const series = await interleave(subjects, rounds, () => counted.ended(what));
   await sleep(1000);
   const walls = series.map(({ add }) => add.map(({ wall }) => wall));
   const [first, second] = sides.map(({ population, bench, idle }, index): ObjectsRow => {

@@ -4,15 +4,17 @@ import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Containerd, type SandboxConfig } from "../test/support/containerd.ts";
 import { debianPlugins, shim } from "../test/support/test-node.ts";
-import type { AttachReport, Progress } from "./attach.ts";
+import type { AttachReport } from "./attach.ts";
 import { BenchNode } from "./bench-node.ts";
-import { type ApiPod, BenchCluster } from "./cluster.ts";
+import { type ApiPod, BenchCluster, clusterStarts } from "./cluster.ts";
+import type { Judged } from "./gate.ts";
 import { inCluster } from "./in-cluster.ts";
 import { executedName, nativeName, nativeNetconf } from "./native.ts";
 import { type BenchNetwork, realNetworks, selection } from "./networks.ts";
 import { installPlugins } from "./plugins.ts";
+import { type Progress, Rounds } from "./progress.ts";
 import { relay } from "./relay.ts";
-import { interleave, rows, shareOf, warmUps } from "./rounds.ts";
+import { type Command, interleave, rows, shareOf, warmUps } from "./rounds.ts";
 import { type Cost, ownNetconf, type Peer, peerNetconf, type Subject } from "./subjects.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -78,97 +80,106 @@ async function runtimeNode(peers: readonly Peer[], resources: AsyncDisposableSta
   return { cluster, networks, runtimes };
 }
 
-/** @param rounds measured runs of each subject */
-export async function benchPod(
-  rounds: number,
+/** How sandboxes are measured. */
+interface PodMeasurement {
+  /** For the progress. */
+  readonly what: string;
+  /** Measured runs of each subject, and those before them. */
+  readonly rounds: number;
+  readonly before: number;
+  /** Bounds of ours against the bridge alone. */
+  readonly bounds: readonly (Omit<Judged, "measured"> & { readonly command: Command })[];
+  /** Makes what is measured. @param annotations of the pods */
+  readonly subjectsOf: (
+    node: RuntimeNode,
+    annotations: Readonly<Record<string, string>>,
+  ) => Promise<readonly Subject[]>;
+}
+
+async function measurePods(
+  { what, rounds, before, bounds, subjectsOf }: PodMeasurement,
   peers: readonly Peer[],
   progress: Progress,
 ): Promise<AttachReport> {
   await using resources = new AsyncDisposableStack();
-  const { cluster, networks, runtimes } = await runtimeNode(peers, resources);
-  const annotations = annotationsFor(networks);
-  const pod = await cluster.createPod("bench-pod", annotations);
-  const subjects = runtimes.map(({ name, containerd, expected }) =>
-    inCluster(subjectOf(name, containerd, { metadata: { ...pod }, annotations }), cluster, pod, expected),
-  );
-  let done = 0;
-  const series = await interleave(subjects, rounds, () => {
-    done += 1;
-    progress("pod: sandboxes of containerd", done / (rounds + warmUps));
-  });
+  const counted = new Rounds(progress, before + rounds);
+  await counted.begin(clusterStarts);
+  const node = await runtimeNode(peers, resources);
+  const subjects = await subjectsOf(node, { "k8s.v1.cni.cncf.io/networks": selection(node.networks) });
+  const series = await interleave(subjects, rounds, () => counted.ended(what), before);
   return {
     rows: rows("bridge and macvlan", networksOfPod, series, bridgeAloneName),
     units: {},
-    judged: [
-      {
-        bound: "podStart",
-        what: "RunPodSandbox",
-        measured: shareOf(series, "ADD", nativeName, bridgeAloneName),
-      },
-      {
-        bound: "podStop",
-        what: "StopPodSandbox",
-        measured: shareOf(series, "DEL", nativeName, bridgeAloneName),
-      },
-    ],
+    judged: bounds.map(({ command, ...bound }) => ({
+      ...bound,
+      measured: shareOf(series, command, nativeName, bridgeAloneName),
+    })),
   };
+}
+
+/** @param rounds measured runs of each subject */
+export function benchPod(rounds: number, peers: readonly Peer[], progress: Progress): Promise<AttachReport> {
+  const measurement: PodMeasurement = {
+    what: "sandboxes of containerd",
+    rounds,
+    before: warmUps,
+    bounds: [
+      { bound: "podStart", what: "RunPodSandbox", command: "ADD" },
+      { bound: "podStop", what: "StopPodSandbox", command: "DEL" },
+    ],
+    async subjectsOf({ cluster, runtimes }, annotations) {
+      const pod = await cluster.createPod("bench-pod", annotations);
+      return runtimes.map(({ name, containerd, expected }) =>
+        inCluster(subjectOf(name, containerd, { metadata: { ...pod }, annotations }), cluster, pod, expected),
+      );
+    },
+  };
+  return measurePods(measurement, peers, progress);
 }
 
 /**
  * Pods that a runtime starts all at once: a run is the time until all sandboxes run, and until all are stopped.
  * @param rounds measured runs of each subject
  */
-export async function benchCrowd(
+export function benchCrowd(
   pods: number,
   rounds: number,
   peers: readonly Peer[],
   progress: Progress,
 ): Promise<AttachReport> {
-  await using resources = new AsyncDisposableStack();
-  const { cluster, networks, runtimes } = await runtimeNode(peers, resources);
-  const annotations = annotationsFor(networks);
-  const placed: ApiPod[] = [];
-  for (let index = 0; index < pods; index++) {
-    placed.push(await cluster.createPod(`crowd-${index}`, annotations));
-  }
-  const subjects = runtimes.map(({ name, containerd }): Subject => {
-    const all = placed.map((pod) => new MeasuredSandbox(containerd, { metadata: { ...pod }, annotations }));
-    return {
-      name,
-      add: () => timed(() => Promise.all(all.map((each) => each.start()))),
-      async del() {
-        const cost = await timed(() => Promise.all(all.map((each) => each.stop())));
-        await Promise.all(all.map((each) => each.remove()));
-        return cost;
-      },
-    };
-  });
-  let done = 0;
-  const series = await interleave(
-    subjects,
+  const measurement: PodMeasurement = {
+    what: `${pods} sandboxes at once`,
     rounds,
-    () => {
-      done += 1;
-      progress(`crowd: ${pods} sandboxes at once`, done / (rounds + 1));
+    before: 1,
+    bounds: [{ bound: "crowd", what: `${pods} RunPodSandbox at once`, command: "ADD" }],
+    async subjectsOf({ cluster, runtimes }, annotations) {
+      const placed: ApiPod[] = [];
+      for (let index = 0; index < pods; index++) {
+        placed.push(await cluster.createPod(`crowd-${index}`, annotations));
+      }
+      return runtimes.map(({ name, containerd }) => crowdOf(name, containerd, placed, annotations));
     },
-    1,
-  );
-  return {
-    rows: rows("bridge and macvlan", networksOfPod, series, bridgeAloneName),
-    units: {},
-    judged: [
-      {
-        bound: "crowd",
-        what: `${pods} RunPodSandbox at once`,
-        measured: shareOf(series, "ADD", nativeName, bridgeAloneName),
-      },
-    ],
   };
+  return measurePods(measurement, peers, progress);
 }
 
-const annotationsFor = (networks: readonly BenchNetwork[]) => ({
-  "k8s.v1.cni.cncf.io/networks": selection(networks),
-});
+function crowdOf(
+  name: string,
+  containerd: Containerd,
+  pods: readonly ApiPod[],
+  annotations: Readonly<Record<string, string>>,
+): Subject {
+  const all = pods.map((pod) => new MeasuredSandbox(containerd, { metadata: { ...pod }, annotations }));
+  return {
+    name,
+    add: () => timed(() => Promise.all(all.map((each) => each.start()))),
+    async del() {
+      const cost = await timed(() => Promise.all(all.map((each) => each.stop())));
+      await Promise.all(all.map((each) => each.remove()));
+      return cost;
+    },
+  };
+}
 
 async function startContainerd(
   { node }: BenchNode,

@@ -1,9 +1,10 @@
 /** The page that `npm run bench` writes: what was measured on what machine, distributions, phases, scaling, and every bound. */
 
 import { type Machine, machineRows } from "../src/ctl/bench/machine.ts";
+import { loadWarning, type MachineLoad } from "../src/ctl/bench/machine-load.ts";
 import { barChart } from "../src/ctl/bench/plot/bar-chart.ts";
 import { lineChart } from "../src/ctl/bench/plot/line-chart.ts";
-import { page, table } from "../src/ctl/bench/plot/page.ts";
+import { page, table, warningText } from "../src/ctl/bench/plot/page.ts";
 import { type Segment, stackedBars } from "../src/ctl/bench/plot/stacked-bars.ts";
 import { stepChart } from "../src/ctl/bench/plot/step-chart.ts";
 import { colourOf, type Drawing, escapeMarkup, svg } from "../src/ctl/bench/plot/svg.ts";
@@ -11,6 +12,7 @@ import type { BenchReport } from "../src/ctl/bench/report.ts";
 import type { Wait } from "../src/ctl/bench/waits.ts";
 import { partName } from "../src/ctl/bench/words.ts";
 import { formatMilliseconds } from "../src/ctl/text/quantities.ts";
+import { spreadMeaning } from "../src/ctl/text/statistics.ts";
 import { pluginRelease } from "../test/support/reference-plugins.ts";
 import type { ApiReport } from "./api.ts";
 import type { AttachReport } from "./attach.ts";
@@ -50,17 +52,20 @@ export interface BenchSetting {
   readonly rounds: number;
   /** Names of the peers. */
   readonly peers: readonly string[];
+  /** What other programs took of the machine meanwhile, by part. */
+  readonly loads: Readonly<Record<string, MachineLoad>>;
 }
 
 /** @returns the page, HTML */
 export function reportPage(
-  { machine, at, rounds, peers }: BenchSetting,
+  { machine, at, rounds, peers, loads }: BenchSetting,
   { attach, api, native, pod, herd, kernels }: BenchResults,
   judged: readonly Judged[],
 ): string {
   return page("npm run bench", [
     "<h1>What Multus costs a pod</h1>",
     `<p class="soft">${escapeMarkup(at)}; ${rounds} rounds asked for${peers.length === 0 ? "" : `; beside ours: ${escapeMarkup(peers.join(", "))}`}.</p>`,
+    ...warningText(loadText(loads)),
     tiles(attach, native, pod),
     ...(native === undefined ? [] : nativeSection(native)),
     ...(pod === undefined ? [] : podSection(pod)),
@@ -72,6 +77,11 @@ export function reportPage(
     machineSection(machine),
     reading,
   ]);
+}
+
+/** By part. */
+export function loadText(loads: BenchSetting["loads"]): string {
+  return loadWarning(...Object.entries(loads).map(([part, load]) => ({ ...load, during: `part ${part}` })));
 }
 
 const drawn = ({ title, width, height, parts }: Drawing): string => svg(title, width, height, parts);
@@ -157,13 +167,13 @@ const ratioCell = (ratio: Ratio | undefined, digits: number): string =>
 function attachmentTable(rows: readonly AttachRow[], base: string): string {
   return table(
     `Milliseconds; ratios with their 95 % intervals, against: ${base}`,
-    ["through", "command", "networks", "median", "p99", "CPU", "processes", "units over", "share"],
+    ["through", "command", "networks", "median", "spread", "p99", "CPU", "processes", "units over", "share"],
     2,
     rows.map(({ subject, command, networks, wall, cpu, processes, units, share }) => [
       subject,
       command,
       String(networks),
-      ...[wall.median, wall.p99].map(formatMilliseconds),
+      ...[wall.median, wall.spread, wall.p99].map(formatMilliseconds),
       cpu === 0 ? "" : formatMilliseconds(cpu),
       processes === undefined ? "" : String(processes),
       ratioCell(units, 2),
@@ -261,14 +271,15 @@ function kernelSection(rows: readonly KernelRow[]): string[] {
     "<h2>Kernels</h2>",
     table(
       "WebAssembly against TypeScript that does the same; microseconds of a call, medians",
-      ["kernel", "size", "kernel", "TypeScript", "times faster"],
+      ["kernel", "size", "kernel", "TypeScript", "times faster", "spread of it"],
       2,
-      rows.map(({ kernel, size, kernelNanoseconds, twinNanoseconds, ratio }) => [
+      rows.map(({ kernel, size, kernelNanoseconds, twinNanoseconds, ratio, spread }) => [
         kernel,
         size,
         (kernelNanoseconds / 1000).toFixed(2),
         (twinNanoseconds / 1000).toFixed(2),
         ratio.toFixed(1),
+        spread.toFixed(2),
       ]),
     ),
   ];
@@ -312,5 +323,6 @@ function machineSection(machine: Machine): string {
 const reading = [
   "<h2>How to read this</h2>",
   "<p>All that is compared ran in turns, in changing order, in the same rounds, started by the same small native process. A ratio is one of medians; its interval is from the rounds, drawn again and again as a whole (bootstrap, 95 %).</p>",
+  `<p>${escapeMarkup(spreadMeaning)} The p99 is the time that one run of a hundred exceeds.</p>`,
   "<p>A unit is the start of a program that does nothing. Times in units and shares compare between machines; milliseconds do not, nor do those of two days of one machine.</p>",
 ].join("\n");

@@ -40,12 +40,13 @@ export const podsBefore = 40;
 
 /**
  * Runs every subject once per round; the order turns by one each round, so that none is always behind the same.
+ * @param ended called after each round, also after one that is not measured: nothing runs until it has ended
  * @param before rounds that are not measured
  */
 export async function interleave(
   subjects: readonly Subject[],
   rounds: number,
-  progress: () => void,
+  ended: () => Promise<void>,
   before = warmUps,
 ): Promise<Series[]> {
   const series = subjects.map((subject) => ({ subject, add: [] as Cost[], del: [] as Cost[] }));
@@ -60,7 +61,7 @@ export async function interleave(
       one.add.push(add);
       one.del.push(del);
     }
-    progress();
+    await ended();
   }
   return series;
 }

@@ -1,5 +1,6 @@
 /** The results of the benchmarks as tables for a terminal. */
 
+import { spreadMeaning } from "../src/ctl/text/statistics.ts";
 import { type Column, formatTable } from "../src/ctl/text/table.ts";
 import type { ApiReport } from "./api.ts";
 import type { AttachReport } from "./attach.ts";
@@ -27,7 +28,7 @@ const ratioText = (ratio: Ratio | undefined, digits: number): string =>
   ratio === undefined ? "" : `${ratio.value.toFixed(digits)} (${interval(ratio.interval, digits)})`;
 
 export function kernelTable(rows: readonly KernelRow[]): string {
-  return titled(
+  const table = titled(
     "Kernels against their TypeScript twins (medians)",
     [...words("kernel", "size"), ...numbers("kernel µs", "twin µs", "times faster", "spread")],
     rows.map((row) => [
@@ -39,6 +40,7 @@ export function kernelTable(rows: readonly KernelRow[]): string {
       row.spread.toFixed(2),
     ]),
   );
+  return `${table}\n${spreadMeaning} Here the spread is that of "times faster".\n`;
 }
 
 /** @param title of the table @param over what the shares and units are against */
@@ -65,7 +67,8 @@ export function attachTable({ rows, units }: AttachReport, title: string, over =
       ratioText(row.share, 3),
     ]),
   );
-  return unit.length === 0 ? table : `${table}\none unit, a start of the free delegate: ${unit.join(", ")}\n`;
+  const ofUnit = unit.length === 0 ? "" : `One unit, a start of the free delegate: ${unit.join(", ")}.\n`;
+  return `${table}\n${spreadMeaning}\n${ofUnit}`;
 }
 
 export function countsTable({ rows }: CountsReport): string {
@@ -117,7 +120,7 @@ export function objectsTable({ few, many, rounds }: ObjectsReport): string {
       row.afterMegabytes.toFixed(0),
     ]),
   );
-  return `${table}\nratio ${ratioText(ratioOf(rounds), 3)}\n`;
+  return `${table}\nratio ${ratioText(ratioOf(rounds), 3)}\n${spreadMeaning}\n`;
 }
 
 export function herdTable({ pods, networks, rows }: HerdReport): string {

@@ -11,6 +11,7 @@ import { configCases } from "../../bench/kernel-cases/config.ts";
 import { resultCases } from "../../bench/kernel-cases/result.ts";
 import { judgedKernels, measureKernel } from "../../bench/kernels.ts";
 import { fixedResultPlugin } from "../../bench/networks.ts";
+import { untold } from "../../bench/progress.ts";
 import { loadKernels } from "../../src/kernels/load.ts";
 import { shim } from "../support/test-node.ts";
 
@@ -43,11 +44,11 @@ describe("kernels", () => {
 
 describe("the counts of an ADD and a DEL", () => {
   test("keep their bounds as they are", async () => {
-    expect(missed((await benchCounts()).judged)).toEqual([]);
+    expect(missed((await benchCounts(untold)).judged)).toEqual([]);
   });
 
   test("have a process more where the plugin starts another one", async () => {
-    const { judged } = await benchCounts(async ({ directory }) => {
+    const { judged } = await benchCounts(untold, async ({ directory }) => {
       const source = join(directory, "wrapper.c");
       const program = join(directory, "wrapper");
       writeFileSync(
@@ -72,7 +73,7 @@ int main(void) {
   });
 
   test("have a turn more where the daemon orders more: another plugin of the cluster network", async () => {
-    const { judged } = await benchCounts(async () => {
+    const { judged } = await benchCounts(untold, async () => {
       const plugin = { type: fixedResultPlugin };
       return { netconf: { delegates: [{ cniVersion: "1.0.0", name: "chain", plugins: [plugin, plugin] }] } };
     });
@@ -86,14 +87,9 @@ int main(void) {
 });
 
 test("times in units show turns that take longer", async () => {
-  const { judged } = await benchAttach(
-    20,
-    [],
-    () => {},
-    async ({ directory, socketDir }, resources) => {
-      const relay = resources.use(await socketRelay(join(directory, "relay"), socketDir, 1));
-      return { netconf: { daemonSocketDir: relay.directory } };
-    },
-  );
+  const { judged } = await benchAttach(20, [], untold, async ({ directory, socketDir }, resources) => {
+    const relay = resources.use(await socketRelay(join(directory, "relay"), socketDir, 1));
+    return { netconf: { daemonSocketDir: relay.directory } };
+  });
   expect(missed(judged)).toEqual(expect.arrayContaining(["overheadOfFour: ADD", "overheadOfFour: DEL"]));
 });

@@ -10,6 +10,7 @@ import { UserError } from "../command/user-error.ts";
 import { defaultCniDir, defaultSocketDir, usualBinDirs } from "../node/installation.ts";
 import { abandonedScratchNodes, removeAbandoned } from "../scratch/abandoned.ts";
 import { networksOf } from "../scratch/networks.ts";
+import { ProgressLine } from "../text/progress-line.ts";
 import { count } from "../text/quantities.ts";
 import { longestTime, mostPods, mostRounds } from "./bounds.ts";
 import { runtimeSocket } from "./cri/endpoint.ts";
@@ -157,27 +158,18 @@ function writeReports(report: BenchReport, options: BenchOptions): void {
   if (options.report !== undefined) write(options.report, htmlReport(report));
 }
 
-/** Progress on stderr: one line that is written over on a terminal, elsewhere a line for each tenth. */
+/** Progress on stderr. */
 class StderrObserver implements BenchObserver {
-  #tenth = -1;
+  readonly #line = new ProgressLine(process.stderr);
 
   readonly progress: Progress = ({ round, subject, pods, done }) => {
     const what = round < 1 ? "warm-up" : `round ${round}`;
-    const text = `${Math.floor(done * 100)} %: ${what}, ${count(pods, "pod")} at once through ${subject}`;
-    if (process.stderr.isTTY) {
-      process.stderr.write(`\r\u001b[K${text}`);
-      return;
-    }
-    const tenth = Math.floor(done * 10);
-    if (tenth === this.#tenth) return;
-    this.#tenth = tenth;
-    process.stderr.write(`${text}\n`);
+    this.#line.show(`${what}, ${count(pods, "pod")} at once through ${subject}`, done);
   };
 
   cleaning(): void {
-    process.stderr.write(
-      `${process.stderr.isTTY ? "\r\u001b[K" : ""}stopping pods and removing everything\n`,
-    );
+    this.#line.clear();
+    process.stderr.write("stopping pods and removing everything\n");
   }
 }
 

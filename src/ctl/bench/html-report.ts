@@ -2,8 +2,9 @@
 
 import { formatMilliseconds } from "../text/quantities.ts";
 import { machineRows } from "./machine.ts";
+import { loadWarning } from "./machine-load.ts";
 import { lineChart } from "./plot/line-chart.ts";
-import { page, table } from "./plot/page.ts";
+import { page, table, warningText } from "./plot/page.ts";
 import { stackedBars } from "./plot/stacked-bars.ts";
 import { stepChart } from "./plot/step-chart.ts";
 import { colourOf, colours, escapeMarkup, shortened } from "./plot/svg.ts";
@@ -28,7 +29,7 @@ export function htmlReport(report: BenchReport): string {
   return page("multusctl bench", [
     `<h1>How long pods take to start</h1>`,
     `<p class="soft">${escapeMarkup(settingText(report))}. ${escapeMarkup(at)}, ${report.seconds} s.</p>`,
-    ...(end === "" ? [] : [`<p class="warn">${escapeMarkup(end)}</p>`]),
+    ...[end, loadWarning(report.load)].flatMap(warningText),
     ...(report.left.length === 0
       ? []
       : [`<p class="warn">Left behind: ${escapeMarkup(report.left.join("; "))}</p>`]),

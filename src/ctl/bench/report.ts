@@ -9,6 +9,7 @@ import {
   summarize,
 } from "../text/statistics.ts";
 import type { Machine } from "./machine.ts";
+import type { MachineLoad } from "./machine-load.ts";
 import type { PodSample, Series, SubjectKind } from "./measurement.ts";
 import { meanWaits, ownShare, pluginMilliseconds, type TimedCall, type Wait } from "./waits.ts";
 
@@ -98,6 +99,8 @@ export interface BenchReport {
   /** Why it is not complete; "" where it is. */
   readonly reason: string;
   readonly machine: Machine;
+  /** What other programs took of it between rounds. */
+  readonly load: MachineLoad;
   readonly setting: BenchSetting;
   /** Measured as a whole. */
   readonly rounds: number;

@@ -37,12 +37,14 @@ export interface Measured {
 /**
  * Measures. Only whole rounds count, so that all series have the same ones.
  * @param series is filled meanwhile: it has the whole rounds also where this throws
+ * @param ended called after each round: nothing runs until it has ended
  * @throws {Interrupted} at a signal; {UserError} of a subject
  */
 export async function measureRounds(
   options: RoundsOptions,
   series: readonly Series[],
   progress: Progress,
+  ended: () => Promise<void> = async () => {},
 ): Promise<Omit<Measured, "series">> {
   const { subjects, levels, rounds, warmUps, deadline, signal } = options;
   const batchesOfRound = subjects.length * levels.length;
@@ -64,8 +66,8 @@ export async function measureRounds(
         if (own !== undefined) measured.set(own, batch);
       }
     }
-    if (round < 1) continue;
-    for (const [own, batch] of measured) own.batches.push(batch);
+    if (round >= 1) for (const [own, batch] of measured) own.batches.push(batch);
+    await unlessAborted(ended(), signal);
   }
   return { rounds, isOutOfTime: false };
 }

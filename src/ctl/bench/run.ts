@@ -5,6 +5,7 @@ import { errorText } from "../../log/error-text.ts";
 import { Interrupted } from "../command/interruption.ts";
 import { UserError } from "../command/user-error.ts";
 import { thisMachine } from "./machine.ts";
+import { LoadWatch } from "./machine-load.ts";
 import type { BenchPlan } from "./plan.ts";
 import { type BenchReport, type BenchState, levelReports, reportForm, samplesOf } from "./report.ts";
 import { emptySeries, type Measured, measureRounds, type Progress } from "./rounds.ts";
@@ -37,10 +38,12 @@ export async function runBench(
   const { levels, rounds, warmUps } = plan;
   const series = emptySeries({ subjects, levels });
   const deadline = start + plan.limitMinutes * 60_000;
+  const watch = new LoadWatch();
   const outcome = await measureRounds(
     { subjects, levels, rounds, warmUps, deadline, signal },
     series,
     observer.progress,
+    () => watch.look(),
   ).catch((error: unknown) => ({ error }));
   const versions = { multusctl: manifest.version, ...(await site.versions().catch(() => ({}))) };
   observer.cleaning();
@@ -53,6 +56,7 @@ export async function runBench(
     seconds: Math.round((performance.now() - start) / 100) / 10,
     ...endOf(outcome, plan),
     machine: thisMachine(),
+    load: watch.load,
     setting: {
       through: plan.site.through,
       runtime: site.runtime,

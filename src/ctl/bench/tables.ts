@@ -3,6 +3,7 @@
 import { formatMilliseconds } from "../text/quantities.ts";
 import type { PairedDifference, Summary } from "../text/statistics.ts";
 import { type Column, formatTable } from "../text/table.ts";
+import { loadWarning } from "./machine-load.ts";
 import type { BenchReport, LevelReport, SubjectReport } from "./report.ts";
 import type { Wait } from "./waits.ts";
 import { endText, partName, settingText } from "./words.ts";
@@ -30,10 +31,10 @@ function titled(title: string, columns: readonly Column[], rows: readonly (reado
 
 /** All of it. */
 export function formatReport(report: BenchReport): string {
-  const end = endText(report);
+  const warnings = [endText(report), loadWarning(report.load)].filter((text) => text !== "");
   return [
     `${settingText(report)}.\n`,
-    ...(end === "" ? [] : [`${shown(end)}\n`]),
+    ...warnings.map((text) => `! ${shown(text)}\n`),
     "\n",
     timesTable(report.levels),
     sharesTable(report.levels),

@@ -9,6 +9,10 @@ export interface Summary {
   readonly p99: number;
 }
 
+/** What tables and pages say about their column of spreads. */
+export const spreadMeaning =
+  "Spread: the distance between the first and the third quartile; the middle half of all runs lies within it.";
+
 /** The difference of two series that were measured in the same rounds, in their unit. */
 export interface PairedDifference {
   /** Median of the differences, round by round. */

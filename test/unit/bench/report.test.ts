@@ -8,7 +8,9 @@ import { bridgeAloneName } from "../../../bench/pod.ts";
 import { attachBars, type BenchResults, type BenchSetting, reportPage } from "../../../bench/report.ts";
 import { rows, type Series } from "../../../bench/rounds.ts";
 import { aloneName, unitName } from "../../../bench/subjects.ts";
+import { attachTable, kernelTable } from "../../../bench/tables.ts";
 import { thisMachine } from "../../../src/ctl/bench/machine.ts";
+import { spreadMeaning } from "../../../src/ctl/text/statistics.ts";
 
 const attack = '"><script src=https://example.com/x></script>';
 const setting: BenchSetting = {
@@ -16,6 +18,7 @@ const setting: BenchSetting = {
   at: "2026-01-01T00:00:00Z",
   rounds: 6,
   peers: [attack],
+  loads: { native: { others: 0.6, looks: 4 }, attach: { others: 0.1, looks: 4 } },
 };
 
 function series(name: string, wall: number): Series {
@@ -106,11 +109,25 @@ describe("the page", () => {
     expect(page).not.toContain("NaN");
   });
 
+  test("says in which parts the machine was too loaded, and what spread means", () => {
+    expect(page).toContain("too loaded to believe these numbers");
+    expect(page).toContain("other programs took 60 % during part native.");
+    expect(page).toContain(spreadMeaning);
+    expect(reportPage({ ...setting, loads: {} }, results, judged)).not.toContain("too loaded");
+  });
+
   test("of parts that were not measured says nothing", () => {
     const none = reportPage(setting, {}, []);
     expect(none).not.toMatch(/Real networks|NaN|undefined/);
     expect(none).toContain("Machine and versions");
   });
+});
+
+test("tables say what the spread in them is", () => {
+  for (const table of [attachTable(report([1, 4], aloneName, 10), "ADD"), kernelTable([])]) {
+    expect(table).toContain("  spread");
+    expect(table).toContain(spreadMeaning);
+  }
 });
 
 test("the bars are of one command, without the unit", () => {

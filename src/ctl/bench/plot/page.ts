@@ -37,6 +37,7 @@ th { font-weight: 600; color: var(--soft); }
 .n { text-align: right; white-space: nowrap; overflow-wrap: normal; }
 svg { display: block; width: 100%; min-width: 660px; height: auto; margin: 8px 0; font: 12px system-ui, sans-serif; }
 svg text { fill: var(--text); } svg .axis { fill: var(--soft); }
+.median { paint-order: stroke; stroke: var(--back); stroke-width: 3; }
 .grid { stroke: var(--line); stroke-width: 1; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .thin { stroke-width: 1.2; }
 ${Array.from({ length: colours }, (_, index) => `.c${index} { fill: var(--c${index}); } .line.c${index} { fill: none; stroke: var(--c${index}); }`).join("\n")}
@@ -57,6 +58,11 @@ export function page(title: string, parts: readonly string[]): string {
     ...parts,
     "</main></body></html>\n",
   ].join("\n");
+}
+
+/** A paragraph that stands out; none for "". */
+export function warningText(text: string): string[] {
+  return text === "" ? [] : [`<p class="warn">${escapeMarkup(text)}</p>`];
 }
 
 /**

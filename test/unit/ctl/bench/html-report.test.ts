@@ -117,12 +117,14 @@ describe("the page", () => {
           state: "interrupted",
           reason: "interrupted by SIGINT",
           left: ["sandbox 7"],
+          load: { others: 0.5, looks: 3 },
         }),
       ),
     );
     expect(marked.text).toContain("Interrupted: 8 of 8 rounds are measured. interrupted by SIGINT.");
     expect(marked.text).toContain("Left behind: sandbox 7");
-    expect(marked.elements.filter(({ attributes }) => attributes.class === "warn")).toHaveLength(2);
+    expect(marked.elements.filter(({ attributes }) => attributes.class === "warn")).toHaveLength(3);
+    expect(marked.text).toContain("The machine was too loaded");
     expect(page.elements.filter(({ attributes }) => attributes.class === "warn")).toHaveLength(0);
   });
 

@@ -70,6 +70,7 @@ export function reportOf(series: readonly Series[], further: Partial<BenchReport
       ...{ kernel: "6.18.0", processor: "A Processor", processors: 2, memoryMegabytes: 8_000 },
       ...{ architecture: "x64", node: "v24.0.0" },
     },
+    load: { others: 0.01, looks: 6 },
     setting: {
       through: "plugin",
       runtime: "",

@@ -142,6 +142,14 @@ describe("tables", () => {
     expect(text).toContain("Interrupted: 8 of 8 rounds are measured. interrupted by SIGINT.");
   });
 
+  test("say that the machine was too loaded", () => {
+    const load = { others: 0.5, looks: 3 };
+    expect(formatReport(reportOf(usualSeries(), { load }))).toMatch(
+      /^! The machine was too loaded .* 50 %\. /m,
+    );
+    expect(formatReport(reportOf(usualSeries()))).not.toContain("loaded");
+  });
+
   test("do not let a name act on the terminal", () => {
     const text = formatReport(reportOf(usualSeries(["cluster", "default/\u001b[2Jvf\u0007"])));
     expect(text).toContain("default/\ufffd[2Jvf\ufffd");
