@@ -18,14 +18,13 @@ const { ensurePrograms } = await import("./setup/kubernetes.mjs");
 const { interruption, progress, run, SetupError } = await import("./setup/process.mjs");
 const { pinnedNode, projectDirectory } = await import("./setup/project.mjs");
 const { describeUnwritable } = await import("./setup/unwritable.mjs");
-const { fuzz } = await import("./tasks/fuzz.mjs");
-const { runBenchmarks } = await import("./tasks/bench.mjs");
+const { fuzz, fuzzUsage } = await import("./tasks/fuzz.mjs");
+const { benchUsage, runBenchmarks } = await import("./tasks/bench.mjs");
+const { clusterNeeds, clusterProgram, clusterUsage } = await import("./tasks/cluster.mjs");
 const { writePictures } = await import("./tasks/picture.mjs");
 const {
   clearReports,
-  clusterPrograms,
   clusterSuites,
-  clusterTools,
   everydaySuites,
   heavySuites,
   prepareSuites,
@@ -56,9 +55,9 @@ async function build(...args) {
   return onPinnedNode(inProject("tools", "build.mjs"), ...without, ...args);
 }
 
-/** @throws {SetupError} */
-async function requireBuild() {
-  const exitCode = await build("--quiet");
+/** @param {readonly string[]} steps of the build; none for all @throws {SetupError} */
+async function requireBuild(...steps) {
+  const exitCode = await build("--quiet", ...steps);
   if (exitCode !== 0) throw new SetupError("the build failed; its message is above");
 }
 
@@ -69,7 +68,9 @@ async function test(label, suites, args) {
 
 const vitestUsage = "[FILE…] [-t PATTERN] [--project SUITE] [OPTION…]     (options of vitest run)";
 
-/** `usage`: what may follow the task's name; "" where nothing may. Tasks without it leave --help to the program that they run. */
+const biome = inProject("node_modules", "@biomejs", "biome", "bin", "biome");
+
+/** `usage`: what may follow the task's name; "" where nothing may. `--help` prints it, and does nothing of the task. */
 const tasks = {
   setup: {
     about: "install everything that any task needs, and build",
@@ -108,6 +109,7 @@ const tasks = {
   },
   picture: {
     about: "docs/images: the rooms of src/ and their arrows, drawn from the code, and the way of a request",
+    usage: "",
     run: () => writePictures(),
   },
   chart: {
@@ -126,12 +128,12 @@ const tasks = {
   },
   demo: {
     about: "a pod with its cluster network and two macvlan networks, in a scratch namespace",
+    usage:
+      "[OPTION…]     (options of multusctl try; after npm run build: node build/multusctl.mjs try --help)",
     async run(args) {
-      if (!wantsHelp(args)) {
-        if (!isRoot())
-          throw new SetupError("the demo makes network namespaces: it needs root (sudo npm run demo)");
-        await requireTools("the demo", ["compiler", "iproute2", "plugins"]);
-      }
+      if (!isRoot())
+        throw new SetupError("the demo makes network namespaces: it needs root (sudo npm run demo)");
+      await requireTools("the demo", ["compiler", "iproute2", "plugins"]);
       await requireBuild();
       return onPinnedNode(inProject("build", "multusctl.mjs"), "try", ...args);
     },
@@ -154,56 +156,52 @@ const tasks = {
   },
   cluster: {
     about: "leave a real one-node cluster with multus standing, for kubectl, until Ctrl-C",
+    usage: clusterUsage,
     async run(args) {
-      const play = inProject("test", "support", "cluster", "play.ts");
-      if (wantsHelp(args)) {
-        await ensureNpmPackages();
-        return onPinnedNode(play, ...args);
-      }
+      const { tools, programs, steps } = clusterNeeds(args);
       if (!isRoot()) throw new SetupError("the cluster makes network namespaces and mounts: it needs root");
-      await requireTools("the cluster", clusterTools);
-      await ensurePrograms(clusterPrograms);
-      await requireBuild();
-      return onPinnedNode(play, ...args);
+      await requireTools("the cluster", tools);
+      await ensurePrograms(programs);
+      await requireBuild(...steps);
+      return onPinnedNode(clusterProgram, ...args);
     },
   },
   fuzz: {
     about: "fuzz every parser for a while (--minutes N, --only TARGET, --seed S, --input FILE)",
+    usage: fuzzUsage,
     async run(args) {
-      if (!wantsHelp(args)) await requireBuild();
+      await requireBuild();
       return fuzz(args);
     },
   },
   bench: {
     about: "benchmarks into bench/results/ (--gate: fail where a bound is missed)",
+    usage: benchUsage,
     async run(args) {
-      if (!wantsHelp(args) && !isRoot())
-        throw new SetupError("the benchmarks make network namespaces: they need root");
+      if (!isRoot()) throw new SetupError("the benchmarks make network namespaces: they need root");
       await requireBuild();
       return runBenchmarks(args);
     },
   },
   lint: {
     about: "biome's rules and formatting, without changing anything",
+    usage: "[FILE…] [OPTION…]     (options of biome check)",
     async run(args) {
       await ensureNpmPackages();
-      return onPinnedNode(inProject("node_modules", "@biomejs", "biome", "bin", "biome"), "check", ...args);
+      return onPinnedNode(biome, "check", ...args);
     },
   },
   format: {
     about: "put files into biome's format",
+    usage: "[FILE…] [OPTION…]     (options of biome check)",
     async run(args) {
       await ensureNpmPackages();
-      return onPinnedNode(
-        inProject("node_modules", "@biomejs", "biome", "bin", "biome"),
-        "check",
-        "--write",
-        ...args,
-      );
+      return onPinnedNode(biome, "check", "--write", ...args);
     },
   },
   typecheck: {
     about: "TypeScript's checks over src, test, bench and tools",
+    usage: "[OPTION…]     (options of tsc)",
     async run(args) {
       await requireBuild();
       return onPinnedNode(
@@ -258,7 +256,7 @@ async function main([name, ...args]) {
   }
   const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined;
   if (task === undefined) throw new SetupError(`no task ${name}; \`node tools/run.mjs --help\` lists them`);
-  if (task.usage !== undefined && wantsHelp(args)) {
+  if (wantsHelp(args)) {
     process.stdout.write(`node tools/run.mjs ${name} ${task.usage}`.trimEnd());
     process.stdout.write(`\n\n  ${task.about}\n`);
     return 0;

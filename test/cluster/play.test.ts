@@ -60,6 +60,8 @@ async function playWithPod(started: Player): Promise<{ pid: number; containers: 
 test("with what it prints a pod starts; Ctrl-C leaves nothing, though the pod still ran", async () => {
   player = new Player();
   const { pid, containers } = await playWithPod(player);
+  expect(player.output).toMatch(/^ {2}1 of 6 {2}etcd and kube-apiserver +[\d.]+ s$/m);
+  expect(player.output).toMatch(/^ {2}6 of 6 {2}three networks +[\d.]+ s$/m);
   expect(remains(pid, containers)).not.toEqual([]);
   // multusd's log follows.
   await player.until(/ADD done pod=default\/web .*networks=cluster@eth0/);
@@ -70,6 +72,7 @@ test("with what it prints a pod starts; Ctrl-C leaves nothing, though the pod st
 test("one that was killed: the sweep removes what it left", async () => {
   player = new Player("--containerd", "2.4");
   const { pid, containers } = await playWithPod(player);
+  expect(player.output).toMatch(/^A one-node cluster with containerd 2\.4/);
   process.kill(pid, "SIGKILL");
   while (isAlive(pid)) await sleep(50);
   const left = remains(pid, containers);

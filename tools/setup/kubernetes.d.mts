@@ -1,5 +1,7 @@
 /** Types of kubernetes.mjs, for tests that run what it builds. */
 
+/** Where durations are kept. */
+export const durationsFile: string;
 /** See kubernetes.mjs. */
 export function programDirectory(
   name:

@@ -19,6 +19,7 @@ import {
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { durationText, lastTime, rememberDuration } from "./durations.mjs";
 import { interruption, progress, run, SetupError } from "./process.mjs";
 import { findCommand } from "./project.mjs";
 
@@ -105,11 +106,10 @@ export function programDirectory(name) {
   return join(cacheDirectory, `${name}-${programs[name].version}-${process.arch}`);
 }
 
-/** Seconds and minutes as people say them. */
-function elapsedSince(start) {
-  const seconds = Math.round((Date.now() - start) / 1000);
-  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
+/** How long builds, and starts of clusters, took the last time. */
+export const durationsFile = join(cacheDirectory, "durations.json");
+
+const secondsSince = (start) => (Date.now() - start) / 1000;
 
 /**
  * Runs Go without what the caller's environment sets for builds of his own.
@@ -250,14 +250,22 @@ async function lock(file, onWait) {
 }
 
 /**
+ * Are all of them built?
+ * @param {readonly (keyof typeof programs)[]} names
+ */
+export function hasPrograms(names) {
+  return names.every((name) => existsSync(programDirectory(name)));
+}
+
+/**
  * Builds what is not there yet. The first time takes minutes; Go's build cache makes the next version quicker.
  * @param {readonly (keyof typeof programs)[]} names
  * @throws {SetupError}
  */
 export async function ensurePrograms(names) {
-  for (const name of names) {
+  const missing = names.filter((name) => !hasPrograms([name]));
+  for (const [index, name] of missing.entries()) {
     const target = programDirectory(name);
-    if (existsSync(target)) continue;
     const { about, version } = programs[name];
     mkdirSync(cacheDirectory, { recursive: true });
     const release = await lock(join(cacheDirectory, ".lock"), () =>
@@ -271,9 +279,11 @@ export async function ensurePrograms(names) {
       }
       const start = Date.now();
       const what = `${about} ${version}`;
-      progress(`building ${what} with Go into ${target} (once; minutes, the first time)`);
+      const place = `${index + 1} of ${missing.length}`;
+      const expected = lastTime(durationsFile, name) || "minutes, the first time";
+      progress(`${place}: building ${what} with Go into ${target} (once; ${expected})`);
       const clock = setInterval(
-        () => progress(`building ${basename(target)}: ${elapsedSince(start)}`),
+        () => progress(`${place}: building ${basename(target)}: ${durationText(secondsSince(start))}`),
         30_000,
       );
       const scratch = mkdtempSync(join(cacheDirectory, ".building-"));
@@ -283,7 +293,8 @@ export async function ensurePrograms(names) {
         clearInterval(clock);
         rmSync(scratch, { recursive: true, force: true });
       }
-      progress(`built ${what} in ${elapsedSince(start)}`);
+      rememberDuration(durationsFile, name, secondsSince(start));
+      progress(`${place}: built ${what} in ${durationText(secondsSince(start))}`);
     } finally {
       release();
     }

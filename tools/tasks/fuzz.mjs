@@ -9,13 +9,13 @@ import { describeMissing, ensureTools } from "../setup/debian.mjs";
 import { interruption, progress, run, SetupError } from "../setup/process.mjs";
 import { pinnedNode, projectDirectory } from "../setup/project.mjs";
 
-const usage = `npm run fuzz -- [--minutes N] [--only TARGET]… [--seed S] [--input FILE]
+/** For `--help`. */
+export const fuzzUsage = `[--minutes N] [--only TARGET]… [--seed S] [--input FILE]
   --minutes N     in all, shared among the targets (10)
   --only TARGET   this one, or all whose names begin so: shim/, kernels/, multus/netconf; more than once
   --seed S        of an earlier run (1 to 4294967295)
   --input FILE    run only this input, with --only
-  --list          names of all targets
-`;
+  --list          names of all targets`;
 
 const outputDirectory = join(projectDirectory, "build", "fuzz");
 const driver = join(projectDirectory, "build", "fuzz-shim");
@@ -208,7 +208,7 @@ function printAccount({ name, runs, coverage, failure, input, seconds }, seed) {
 
 /**
  * The task `fuzz`.
- * @param {readonly string[]} args see usage
+ * @param {readonly string[]} args see fuzzUsage
  * @returns {Promise<number>} exit code: 1 where anything failed
  * @throws {SetupError}
  */
@@ -221,16 +221,13 @@ export async function fuzz(args) {
       seed: { type: "string" },
       input: { type: "string" },
       list: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
     },
   });
-  if (values.help) {
-    process.stdout.write(usage);
-    return 0;
-  }
   const minutes = Number(values.minutes);
   const seed = values.seed === undefined ? randomInt(1, 2 ** 32) : Number(values.seed);
-  if (!(minutes > 0) || !Number.isInteger(seed) || seed < 1 || seed >= 2 ** 32) throw new SetupError(usage);
+  if (!(minutes > 0) || !Number.isInteger(seed) || seed < 1 || seed >= 2 ** 32) {
+    throw new SetupError(`npm run fuzz -- ${fuzzUsage}`);
+  }
   const hasLibFuzzer = await prepareShim();
   const all = [
     ...(await outputOf(driver, ["targets"])).map((name) => `shim/${name}`),

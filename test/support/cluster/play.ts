@@ -5,6 +5,8 @@ import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { lastTime, rememberDuration } from "../../../tools/setup/durations.mjs";
+import { durationsFile } from "../../../tools/setup/kubernetes.mjs";
 import { containerdProgram, kubernetesProgram } from "./binaries.ts";
 import { Controllers } from "./controllers.ts";
 import { importBusyboxImage, importMultusImage, multusImage } from "./images.ts";
@@ -12,14 +14,6 @@ import { nadManifest, podManifest } from "./manifests.ts";
 import { ClusterNode, networksAnnotation, nodeName } from "./node.ts";
 
 const projectDirectory = join(import.meta.dirname, "..", "..", "..");
-
-const usage = `npm run cluster [-- OPTION…]: a Kubernetes node with multus as its only CNI plugin, until Ctrl-C
-
-  --bare                 as the node is before anybody installs multus: for docs/quick-start.md
-  --containerd 1.6|2.4   default 1.6, Debian's; 2.4 comes with a netconf of version 1.1.0
-  --log-level LEVEL      of multusd: error, verbose or debug (default verbose)
-  --help                 print this
-`;
 
 interface Choices {
   readonly bare: boolean;
@@ -88,8 +82,31 @@ function examples(node: ClusterNode): Readonly<Record<string, string>> {
   };
 }
 
-function printStep(step: string, milliseconds: number): void {
-  process.stdout.write(`  ${step.padEnd(32)} ${(milliseconds / 1000).toFixed(1).padStart(5)} s\n`);
+/** Steps of a start, bare or not. */
+const steps = 6;
+
+/** Prints the steps of one start, and how long it all took the last time. */
+class Start {
+  readonly #name: string;
+  readonly #began = performance.now();
+  #done = 0;
+
+  /** @param name of this kind of cluster */
+  constructor(name: string) {
+    this.#name = `start of ${name}`;
+    const before = lastTime(durationsFile, this.#name);
+    process.stdout.write(`${name}${before === "" ? "" : ` (${before})`}:\n\n`);
+  }
+
+  readonly printStep = (step: string, milliseconds: number): void => {
+    this.#done += 1;
+    const seconds = (milliseconds / 1000).toFixed(1).padStart(5);
+    process.stdout.write(`  ${this.#done} of ${steps}  ${step.padEnd(32)} ${seconds} s\n`);
+  };
+
+  end(): void {
+    rememberDuration(durationsFile, this.#name, (performance.now() - this.#began) / 1000);
+  }
 }
 
 /** The commands by which kubectl works in another terminal. @param directory to work in */
@@ -151,16 +168,17 @@ Ctrl-C removes everything.
 /** A node without multus, with what the documentation's commands need. */
 async function startBare(
   containerd: "debian" | "2.4",
+  { printStep }: Start,
   resources: AsyncDisposableStack,
 ): Promise<ClusterNode> {
   const node = resources.use(await ClusterNode.start({ bare: true, containerd, onStep: printStep }));
   // Controllers end first: there is nothing to be made any more.
-  const steps = [
+  const further = [
     ["controllers and scheduler", async () => resources.use(await Controllers.start(node.api))],
     ["the image of multus-wasm", () => importMultusImage(node, multusImage)],
     ["the image of busybox", () => importBusyboxImage(node)],
   ] as const;
-  for (const [step, work] of steps) {
+  for (const [step, work] of further) {
     const started = performance.now();
     await work();
     printStep(step, performance.now() - started);
@@ -174,10 +192,12 @@ async function startBare(
 async function play(choices: Choices, end: Promise<unknown>): Promise<void> {
   const isNewest = choices.containerd === "2.4";
   const containerd = isNewest ? "2.4" : "debian";
-  process.stdout.write(`A one-node cluster with containerd ${choices.containerd}:\n\n`);
+  const kind = choices.bare ? "A bare one-node cluster" : "A one-node cluster";
+  const start = new Start(`${kind} with containerd ${choices.containerd}`);
   if (choices.bare) {
     await using resources = new AsyncDisposableStack();
-    const node = await startBare(containerd, resources);
+    const node = await startBare(containerd, start, resources);
+    start.end();
     process.stdout.write(bareDirections(node, writeTools(node, isNewest), isNewest));
     await end;
     process.stdout.write("\nremoving everything …\n");
@@ -188,7 +208,7 @@ async function play(choices: Choices, end: Promise<unknown>): Promise<void> {
     containerd,
     cniVersion: isNewest ? "1.1.0" : "1.0.0",
     daemonConfig: { logLevel: choices["log-level"] },
-    onStep: printStep,
+    onStep: start.printStep,
     onLog: (text) => {
       if (isUp) process.stdout.write(text);
     },
@@ -198,7 +218,8 @@ async function play(choices: Choices, end: Promise<unknown>): Promise<void> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
   const started = performance.now();
   await node.api.kubectl("apply", "-f", join(directory, "networks.yaml"));
-  printStep("three networks", performance.now() - started);
+  start.printStep("three networks", performance.now() - started);
+  start.end();
   process.stdout.write(directions(node, directory));
   isUp = true;
   await end;
@@ -227,6 +248,7 @@ async function launch(args: readonly string[]): Promise<number> {
 
 const playerVariable = "MULTUS_CLUSTER_PLAYER";
 
+/** tools/tasks/cluster.mjs has their help, and refuses what is not right. */
 function choicesOf(args: readonly string[]): Choices {
   const { values } = parseArgs({
     args: [...args],
@@ -234,15 +256,8 @@ function choicesOf(args: readonly string[]): Choices {
       bare: { type: "boolean", default: false },
       containerd: { type: "string", default: "1.6" },
       "log-level": { type: "string", default: "verbose" },
-      help: { type: "boolean", short: "h", default: false },
     },
   });
-  if (values.help) {
-    process.stdout.write(usage);
-    process.exit(0);
-  }
-  if (!["1.6", "2.4"].includes(values.containerd))
-    throw new Error(`--containerd ${values.containerd}: 1.6 or 2.4`);
   return values;
 }
 

@@ -1,59 +1,72 @@
 /** The task runner's own answers: help, what it does not know, and CI's closing line. */
 
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import manifest from "../../../package.json" with { type: "json" };
 import { runCommand } from "../../support/command.ts";
 
-const runner = join(import.meta.dirname, "..", "..", "..", "tools", "run.mjs");
+const root = join(import.meta.dirname, "..", "..", "..");
+const runner = join(root, "tools", "run.mjs");
 const task = (...args: string[]) => runCommand([process.execPath, runner, ...args]);
+
+const namesIn = (help: string): string[] =>
+  Array.from(help.matchAll(/^ {2}(\S+) {2,}\S/gm), ([, name = ""]) => name);
+
+/** The tools alone, in an empty directory: nothing is installed, nothing is built. */
+function toolsAlone() {
+  const directory = mkdtempSync(join(tmpdir(), "multus-wasm-tools-alone-"));
+  cpSync(join(root, "tools"), join(directory, "tools"), { recursive: true });
+  return { directory, [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
+}
 
 test("--help lists every npm script's task", async () => {
   const { exitCode, stdout } = await task("--help");
   expect(exitCode).toBe(0);
-  for (const name of [
-    "setup",
-    "build",
-    "build:shims",
-    "notices",
-    "chart",
-    "demo",
-    "test",
-    "test:heavy",
-    "test:cluster",
-    "cluster",
-    "bench",
-    "lint",
-    "format",
-    "typecheck",
-  ]) {
-    expect(stdout.toString()).toMatch(new RegExp(`^  ${name} `, "m"));
+  expect(namesIn(stdout.toString())).toEqual(expect.arrayContaining(Object.keys(manifest.scripts)));
+});
+
+test.each(["--help", "-h"])("every task answers %s, does nothing and needs nothing", async (option) => {
+  using alone = toolsAlone();
+  const names = namesIn((await task("--help")).stdout.toString());
+  expect(names.length).toBeGreaterThan(15);
+  const outcomes = await Promise.all(
+    names.map((name) =>
+      runCommand([process.execPath, join(alone.directory, "tools", "run.mjs"), name, option], {
+        env: { PATH: "/nonexistent" },
+      }),
+    ),
+  );
+  for (const [index, { exitCode, stdout, stderr }] of outcomes.entries()) {
+    const [usage = "", ...about] = stdout.toString().trimEnd().split("\n");
+    expect(usage).toMatch(new RegExp(`^node tools/run\\.mjs ${names[index]}(?: |$)`));
+    expect(about.at(-1)).toMatch(/^ {2}\S/);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
   }
+  expect(readdirSync(alone.directory)).toEqual(["tools"]);
 });
 
 test.each([
-  ["setup", "setup"],
   ["build", "[--force]"],
   ["build:executable", "[--arch amd64|arm64]"],
-  ["build:shims", "[--force]"],
-  ["notices", "[--force]"],
-  ["chart", "chart"],
   ["test", "[-t PATTERN]"],
-  ["test:heavy", "[-t PATTERN]"],
-  ["test:cluster", "[-t PATTERN]"],
   ["cluster", "--containerd 1.6|2.4"],
   ["fuzz", "--minutes N"],
-  ["sweep", "sweep"],
-  ["ci:begin", "ci:begin"],
+  ["bench", "--only PART"],
   ["ci:counts", "STEP=EXITCODE"],
-])("%s --help does nothing of the task, and needs nothing of what it needs", async (name, part) => {
-  const { exitCode, stdout, stderr } = await runCommand([process.execPath, runner, name, "--help"], {
-    env: { PATH: "/nonexistent" },
-  });
-  expect(stdout.toString()).toContain(part);
-  expect(stderr).toBe("");
-  expect(exitCode).toBe(0);
+])("%s --help names %s", async (name, part) => {
+  expect((await task(name, "--help")).stdout.toString()).toContain(part);
+});
+
+test.each([
+  [["bench", "--only", "atach"], "--only atach: there is no such part, but kernels,"],
+  [["cluster", "--containerd", "3"], "--containerd 3: 1.6 or 2.4"],
+])("%j: what is wrong is said in one line", async (args, message) => {
+  const { exitCode, stderr } = await task(...args);
+  expect(stderr).toMatch(/^! .*\n$/);
+  expect(stderr).toContain(message);
+  expect(exitCode).toBe(1);
 });
 
 test.each(["setup", "sweep", "ci:begin"])("%s refuses arguments", async (name) => {
@@ -75,19 +88,13 @@ test.each([
 });
 
 test("npm that is not there is named", async () => {
-  const directory = mkdtempSync(join(tmpdir(), "multus-wasm-without-packages-"));
-  try {
-    const root = join(import.meta.dirname, "..", "..", "..");
-    cpSync(join(root, "tools"), join(directory, "tools"), { recursive: true });
-    const { exitCode, stderr } = await runCommand(
-      [process.execPath, join(directory, "tools", "run.mjs"), "lint"],
-      { env: { PATH: "/nonexistent" } },
-    );
-    expect(stderr).toContain("! npm can't be started, which comes with Node: npm: spawn npm ENOENT");
-    expect(exitCode).toBe(1);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  using alone = toolsAlone();
+  const { exitCode, stderr } = await runCommand(
+    [process.execPath, join(alone.directory, "tools", "run.mjs"), "lint"],
+    { env: { PATH: "/nonexistent" } },
+  );
+  expect(stderr).toContain("! npm can't be started, which comes with Node: npm: spawn npm ENOENT");
+  expect(exitCode).toBe(1);
 });
 
 test("without a task: help and exit code 2", async () => {
