@@ -255,6 +255,74 @@ describe("uninstall", () => {
     expect(again.exitCode).toBe(0);
   });
 
+  describe("where a directory is named that is not the usual one", () => {
+    /** Another installation, in the usual places: in this mount namespace they are empty otherwise. */
+    const beside = `
+      for place in /run /var/lib /etc /opt; do mount -t tmpfs none $place; done
+      mkdir -p /opt/cni/bin /etc/cni/net.d /run/multus /var/lib/cni/multus/.spool /etc/cni/multus/certs
+      echo > /run/multus/multus.lock
+      echo > /etc/cni/multus/certs/multus-client-current.pem
+      "$@"
+      find /run /var/lib /etc -mindepth 1 | sort`;
+    const others = [
+      ...["/etc/cni", "/etc/cni/multus", "/etc/cni/multus/certs"],
+      ...["/etc/cni/multus/certs/multus-client-current.pem", "/run/multus", "/run/multus/multus.lock"],
+      ...["/var/lib/cni", "/var/lib/cni/multus", "/var/lib/cni/multus/.spool"],
+    ];
+
+    const besideAnother = async (...args: readonly string[]) => {
+      const uninstalling = [process.execPath, bundle, "uninstall", ...args];
+      const { exitCode, stdout, stderr } = await runCommand([
+        ...["unshare", "--mount", "sh", "-ec", beside, "sh"],
+        ...uninstalling,
+      ]);
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+      const lines = stdout.toString().trimEnd().split("\n");
+      return { lines, left: others.filter((path) => lines.includes(path)) };
+    };
+
+    it("takes nothing else, neither of this installation nor of the usual one", async () => {
+      await runOrThrow([process.execPath, bundle, "install", "--cni-bin-dir", scratch.binDir]);
+      const files = ["net.d/multus.d/on-demand.json", "run/multus.lock", "certs/multus-client-current.pem"];
+      for (const file of files) scratch.write(file, "");
+      mkdirSync(join(scratch.path, "cache/.spool"), { recursive: true });
+      const paths = () => readdirSync(scratch.path, { recursive: true }).map(String).sort();
+      for (const [option, name, gone] of [
+        ["--cni-bin-dir", "bin", ["bin/multus", "bin/multus-shim", "bin/passthru"]],
+        ["--cni-conf-dir", "net.d", ["net.d/multus.d/on-demand.json", "net.d/multus.d"]],
+        ["--socket-dir", "run", ["run/multus.lock", "run"]],
+        ["--cert-dir", "certs", ["certs/multus-client-current.pem", "certs"]],
+        ["--cni-dir", "cache", ["cache/.spool", "cache"]],
+      ] as const) {
+        const expected = paths().filter((path) => !gone.some((one) => one === path));
+        const { lines, left } = await besideAnother(option, join(scratch.path, name));
+        const removed = gone.map((path) => `${join(scratch.path, path)}: removed`);
+        expect(lines.filter((line) => line.endsWith(": removed"))).toEqual(removed);
+        expect(paths()).toEqual(expected);
+        expect(left).toEqual(others);
+        const untouched = lines.find((line) => line.startsWith("Not touched, as not named: "));
+        for (const [other, path] of [
+          ["--socket-dir", "/run/multus"],
+          ["--cert-dir", "/etc/cni/multus/certs"],
+          ["--cni-dir", "/var/lib/cni/multus"],
+        ] as const) {
+          expect(untouched?.includes(`${path} (${other})`)).toBe(other !== option);
+        }
+      }
+    });
+
+    it("means all of them where the named ones are the usual ones", async () => {
+      const { lines, left } = await besideAnother(
+        "--cni-bin-dir",
+        "/opt/cni/bin/",
+        "--cni-conf-dir",
+        "/etc/cni/net.d",
+      );
+      expect(left).toEqual(["/etc/cni", "/etc/cni/multus", "/var/lib/cni"]);
+      expect(lines.join("\n")).not.toContain("Not touched");
+    });
+  });
+
   it("ends with exit code 1 where a configuration still calls the plugin", async () => {
     await new Release("one").install();
     const configuration = join(scratch.confDir, "00-own.conf");

@@ -1,5 +1,7 @@
 /** `multusctl uninstall`: removes from a node everything that install and thin-entrypoint have installed. */
 
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { Command } from "@commander-js/extra-typings";
 import { errorText } from "../../log/error-text.ts";
 import { readSpool } from "../../multus/spool/spool.ts";
@@ -8,9 +10,33 @@ import { answers } from "../../socket/directory.ts";
 import { UserError } from "../command/user-error.ts";
 import { socketPath } from "../node/daemon-socket.ts";
 import { defaultCertDir, defaultCniDir, defaultSocketDir } from "../node/installation.ts";
-import { defaultCniBinDir, defaultCniConfDir } from "../node/paths.ts";
+import { defaultCniBinDir, defaultCniConfDir, pathOnNode } from "../node/paths.ts";
 import { checkDirectory } from "./install.ts";
-import { type UninstallOptions, uninstall } from "./uninstall.ts";
+import {
+  type InstallationDirectory,
+  installationDirectories,
+  type UninstallOptions,
+  uninstall,
+} from "./uninstall.ts";
+
+const defaults: Readonly<Record<InstallationDirectory, string>> = {
+  cniBinDir: defaultCniBinDir,
+  daemonBinDir: defaultCniBinDir,
+  cniConfDir: defaultCniConfDir,
+  socketDir: defaultSocketDir,
+  certDir: defaultCertDir,
+  cniDir: defaultCniDir,
+};
+
+/** The options' names. */
+const optionNames: Readonly<Record<InstallationDirectory, string>> = {
+  cniBinDir: "--cni-bin-dir",
+  daemonBinDir: "--daemon-bin-dir",
+  cniConfDir: "--cni-conf-dir",
+  socketDir: "--socket-dir",
+  certDir: "--cert-dir",
+  cniDir: "--cni-dir",
+};
 
 export function uninstallCommand() {
   return new Command("uninstall")
@@ -39,6 +65,9 @@ Running pods keep all their interfaces. The runtime no longer calls Multus for t
 host-local) are released only by a DEL through Multus. So drain the node first, or change over to Go multus, which reads the same plans. Plans, results and recorded DELs (in cniDir) are
 never removed; once there are none, the empty directory is.
 
+Where one directory is named that is not the usual one, this is about an installation of its own: directories that are not named are another's, and nothing in them
+is touched. /opt/cni/bin and /etc/cni/net.d, below /host or not, are the usual ones.
+
 Exit code 1 if one of our files had to stay: a configuration of the runtime still calls the plugin, or a daemon runs. An on-demand daemon exits after some idle minutes; then run this
 again.
 
@@ -46,15 +75,37 @@ Examples:
   sudo multusctl uninstall --cni-bin-dir /opt/cni/bin --cni-conf-dir /etc/cni/net.d
   multusctl uninstall`,
     )
-    .action((options) => run({ ...options, daemonBinDir: options.daemonBinDir ?? options.cniBinDir }));
+    .action((options, command) => {
+      const isNamed = (directory: InstallationDirectory) => {
+        const source = command.getOptionValueSource(directory);
+        return directory === "daemonBinDir" && source === undefined
+          ? command.getOptionValueSource("cniBinDir") === "cli"
+          : source === "cli";
+      };
+      const directories = { ...options, daemonBinDir: options.daemonBinDir ?? options.cniBinDir };
+      return run({ ...directories, others: othersOf(directories, isNamed) });
+    });
+}
+
+/** The directories of another installation: those that are not named, where one that is named is not the usual one. */
+function othersOf(
+  directories: Readonly<Record<InstallationDirectory, string>>,
+  isNamed: (directory: InstallationDirectory) => boolean,
+): ReadonlySet<InstallationDirectory> {
+  const isUsual = (directory: InstallationDirectory) =>
+    pathOnNode(resolve(directories[directory])) === pathOnNode(defaults[directory]);
+  const isRedirected = installationDirectories.some((directory) => isNamed(directory) && !isUsual(directory));
+  return new Set(isRedirected ? installationDirectories.filter((directory) => !isNamed(directory)) : []);
 }
 
 /** @throws {UserError} */
-async function run(options: Omit<UninstallOptions, "isServed">): Promise<void> {
-  const { cniBinDir, cniConfDir, daemonBinDir, socketDir, cniDir } = options;
-  checkDirectory(cniBinDir, "--cni-bin-dir");
-  checkDirectory(daemonBinDir, "--daemon-bin-dir");
-  checkDirectory(cniConfDir, "--cni-conf-dir");
+async function run(
+  options: Omit<UninstallOptions, "isServed"> & Required<Pick<UninstallOptions, "others">>,
+): Promise<void> {
+  const { socketDir, cniDir, others } = options;
+  for (const directory of ["cniBinDir", "daemonBinDir", "cniConfDir"] as const) {
+    if (!others.has(directory)) checkDirectory(options[directory], optionNames[directory]);
+  }
   const socket = socketPath(socketDir);
   const isServed = await answers(socket);
   const files = uninstall({ ...options, isServed });
@@ -62,7 +113,12 @@ async function run(options: Omit<UninstallOptions, "isServed">): Promise<void> {
     process.stdout.write(`${path}: ${outcome}${because === "" ? "" : `; ${because}`}\n`);
   }
   if (files.length === 0) process.stdout.write("Nothing of Multus is installed.\n");
-  process.stdout.write(await stateLeft(cniDir));
+  if (!others.has("cniDir")) process.stdout.write(await stateLeft(cniDir));
+  const untouched = Array.from(others).filter((directory) => existsSync(options[directory]));
+  if (untouched.length > 0) {
+    const named = untouched.map((directory) => `${options[directory]} (${optionNames[directory]})`);
+    process.stdout.write(`Not touched, as not named: ${named.join(", ")}\n`);
+  }
   const pending = files.filter(({ isPending }) => isPending);
   if (pending.length === 0) return;
   throw new UserError(

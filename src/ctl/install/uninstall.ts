@@ -24,6 +24,13 @@ import { formerPath, restoreFormer } from "./former-file.ts";
 import { isOurKubeconfig } from "./kubeconfig-text.ts";
 import { removeAbandoned } from "./new-file.ts";
 
+/** The directories of an installation, as options name them. */
+export const installationDirectories = [
+  ...(["cniBinDir", "daemonBinDir", "cniConfDir"] as const),
+  ...(["socketDir", "certDir", "cniDir"] as const),
+];
+export type InstallationDirectory = (typeof installationDirectories)[number];
+
 export interface UninstallOptions {
   readonly cniBinDir: string;
   readonly daemonBinDir: string;
@@ -36,6 +43,8 @@ export interface UninstallOptions {
   readonly certDir: string;
   /** Directory of plans, results and recorded DELs: only empty directories are removed. */
   readonly cniDir: string;
+  /** Directories that belong to another installation: they may be read, but nothing in them is touched. */
+  readonly others?: ReadonlySet<InstallationDirectory>;
 }
 
 /** The outcome for one file. */
@@ -57,23 +66,25 @@ const pluginType = new RegExp(`"type"\\s*:\\s*"(${installedPluginNames.join("|")
  * @throws {UserError} if a directory cannot be read, or a file cannot be removed
  */
 export function uninstall(options: UninstallOptions): UninstalledFile[] {
-  const { cniBinDir, daemonBinDir, cniConfDir } = options;
+  const { cniBinDir, daemonBinDir, cniConfDir, others = new Set() } = options;
+  const inConfDir = others.has("cniConfDir") ? [] : ownFileNames;
+  const inBinDir = others.has("cniBinDir") ? [] : installedPluginNames;
+  const inDaemonBinDir = others.has("daemonBinDir") ? [] : [daemonName];
   try {
     // Temporary files of installers that were killed.
-    for (const directory of new Set([cniBinDir, daemonBinDir])) removeAbandoned(directory);
+    const binDirs = [...(inBinDir.length > 0 ? [cniBinDir] : []), ...inDaemonBinDir.map(() => daemonBinDir)];
+    for (const directory of new Set(binDirs)) removeAbandoned(directory);
     const foreign = "not written by multusctl (a running multusd removes its own file when it stops)";
-    const configurations = ownFileNames.flatMap((name) =>
+    const configurations = inConfDir.flatMap((name) =>
       takeText(join(cniConfDir, name), isGenerated, foreign),
     );
     const users = configurationsWithPlugins(cniConfDir);
     const allUsers = multusPluginNames.flatMap((name) => users.get(name) ?? []);
     return [
       ...configurations,
-      ...installedPluginNames.flatMap((name) =>
-        takeProgram(join(cniBinDir, name), "multus", users.get(name) ?? []),
-      ),
-      ...takeProgram(join(daemonBinDir, daemonName), "multusd", []),
-      ...takeCredentials(cniConfDir, allUsers),
+      ...inBinDir.flatMap((name) => takeProgram(join(cniBinDir, name), "multus", users.get(name) ?? [])),
+      ...inDaemonBinDir.flatMap((name) => takeProgram(join(daemonBinDir, name), "multusd", [])),
+      ...(inConfDir.length > 0 ? takeCredentials(cniConfDir, allUsers) : []),
       ...takeTraces(options, allUsers),
     ];
   } catch (error) {
@@ -144,15 +155,16 @@ function takeCredentials(cniConfDir: string, users: readonly string[]): Uninstal
 
 /** A daemon's leftovers: beside its socket, its certificates, and empty directories of its state. @param users configurations that call Multus */
 function takeTraces(
-  { socketDir, isServed, certDir, cniDir }: UninstallOptions,
+  { socketDir, isServed, certDir, cniDir, others = new Set() }: UninstallOptions,
   users: readonly string[],
 ): UninstalledFile[] {
   const socket = socketPath(socketDir);
   // If a configuration calls Multus, it may be Go multus's.
-  if (isServed) return [left(socket, "a daemon serves it", users.length === 0)];
-  const besideSocket = namesIn(socketDir).filter(isDaemonFile);
+  if (isServed && !others.has("socketDir")) return [left(socket, "a daemon serves it", users.length === 0)];
+  const besideSocket = others.has("socketDir") ? [] : namesIn(socketDir).filter(isDaemonFile);
   const failedDels = join(cniDir, failedDelsDirectory);
-  const certificates = namesIn(certDir).length === 0 ? [] : certificateFilesIn(certDir);
+  const hasCertificates = !others.has("certDir") && namesIn(certDir).length > 0;
+  const certificates = hasCertificates ? certificateFilesIn(certDir) : [];
   if (users.length > 0) {
     return [
       ...(besideSocket.length > 0 ? [left(socketDir, `${listed(users)} may need it`)] : []),
@@ -163,15 +175,19 @@ function takeTraces(
     ...besideSocket.map((name) =>
       name.startsWith(warmUpPrefix) ? removeDirectory(join(socketDir, name)) : remove(join(socketDir, name)),
     ),
-    ...takeText(join(socketDir, "kubeconfig"), isOurKubeconfig, "not ours"),
-    ...takeIfEmpty(socketDir),
-    ...takeNamed(certDir, certificates),
-    ...takeIfEmpty(certDir),
-    // These files only hold counters of the records.
-    ...takeNamed(failedDels, namesIn(failedDels)),
-    ...[failedDels, join(cniDir, resultsDirectory), join(cniDir, spoolDirectory), cniDir].flatMap(
-      takeIfEmpty,
-    ),
+    ...(others.has("socketDir")
+      ? []
+      : [...takeText(join(socketDir, "kubeconfig"), isOurKubeconfig, "not ours"), ...takeIfEmpty(socketDir)]),
+    ...(others.has("certDir") ? [] : [...takeNamed(certDir, certificates), ...takeIfEmpty(certDir)]),
+    ...(others.has("cniDir")
+      ? []
+      : [
+          // These files only hold counters of the records.
+          ...takeNamed(failedDels, namesIn(failedDels)),
+          ...[failedDels, join(cniDir, resultsDirectory), join(cniDir, spoolDirectory), cniDir].flatMap(
+            takeIfEmpty,
+          ),
+        ]),
   ];
 }
 
