@@ -193,6 +193,30 @@ describe("the user's networks", () => {
     await expectNothingLeft(stdout);
   });
 
+  it.each([
+    [
+      "--nad",
+      "json.yaml",
+      'spec:\n  config: |\n    {\n      "type": "macvlan"\n      "mode": "x"\n    }\n',
+      "8:7",
+    ],
+    ["--nad", "type.yaml", 'spec:\n  config: \'{"cniVersion": "1.0.0", "type": 5}\'\n', "5:44"],
+    ["--nad", "quote.yaml", 'spec:\n  config: \'{"type": "macvlan"}\n', "6:1"],
+    ["--cluster-network", "10-json.conf", '{"cniVersion": "1.0.0",\n "name": "a" "type": "bridge"}', "2:14"],
+    ["--cluster-network", "10-type.conf", '{"cniVersion": "1.0.0",\n "name": "a", "type": 7}', "2:23"],
+  ])("names the place of an error as validate does: %s %s", async (option, name, text, place) => {
+    const head =
+      "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata: {name: storage}\n";
+    const file = scratch.write(name, option === "--nad" ? head + text : text);
+    const { exitCode, stdout, stderr } = await run("try", option, file);
+    expect(exitCode).toBe(1);
+    const validated = await run("validate", file);
+    const [error] = validated.stdout.split("\n");
+    expect(error).toMatch(new RegExp(`^${file}:${place}: error: `));
+    expect(stderr).toBe(`! ${error}\n  multusctl validate ${file} checks it alone\n`);
+    await expectNothingLeft(stdout);
+  });
+
   it("says so where a file is not there", async () => {
     const { exitCode, stdout, stderr } = await run("try", "--nad", join(scratch.path, "none.yaml"));
     expect(exitCode).toBe(1);

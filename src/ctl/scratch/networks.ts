@@ -19,6 +19,9 @@ export interface NetworkOptions {
   readonly clusterNetwork?: string | undefined;
 }
 
+/** How the error begins where all NADs of files are selected, and there are none. */
+export const noNetworkIn = "no NetworkAttachmentDefinition in";
+
 export interface TrialNetworks {
   /** Absolute path of the cluster network's file. */
   readonly clusterNetwork: string;
@@ -71,7 +74,7 @@ export function networksOf(options: NetworkOptions, podNamespace: string): Named
   const all = isDemonstration ? demonstrationSelection : selectAll(definitions, podNamespace);
   if (options.networks === undefined && options.nad !== undefined && all === "") {
     throw new UserError(
-      `no NetworkAttachmentDefinition in ${options.nad.join(", ")}`,
+      `${noNetworkIn} ${options.nad.join(", ")}`,
       "multusctl validate FILE shows what is in a file",
     );
   }
@@ -97,13 +100,18 @@ export function prepareNetworks(
   const { manifests, definitions, clusterText, selection, masters } = networksOf(options, podNamespace);
   const nadDir = scratch.makeDirectory("nads");
   manifests.forEach(({ file, text }, index) => {
-    scratch.writeFile(join("nads", `${index}-${file}`), text);
+    scratch.writeFile(manifestCopy("", index, file), text);
   });
   const clusterNetwork =
     options.clusterNetwork === undefined
       ? scratch.writeFile("10-demo-bridge.conflist", clusterText)
       : resolve(options.clusterNetwork);
   return { clusterNetwork, nadDir, selection, masters, definitions };
+}
+
+/** Path of the daemon's copy of a manifest. @param directory of the scratch node @param index of the file among the user's */
+export function manifestCopy(directory: string, index: number, file: string): string {
+  return join(directory, "nads", `${index}-${basename(file)}`);
 }
 
 function readText(file: string): string {

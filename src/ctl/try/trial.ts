@@ -29,6 +29,7 @@ import {
 import { ScratchRuntime } from "../scratch/runtime.ts";
 import { ScratchNode } from "../scratch/scratch.ts";
 import { median } from "../text/statistics.ts";
+import { inUsersFiles } from "./file-problems.ts";
 import { addTimes } from "./network-times.ts";
 import type { CommandReport, InterfaceReport, TrialReport } from "./report.ts";
 
@@ -72,7 +73,8 @@ export async function tryNetworks(options: TryOptions, observer: TrialObserver):
   const trial = new Trial(scratch, options, observer, interruption.signal);
   const failure = await trial.run().then(
     () => undefined,
-    (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+    (error: unknown) =>
+      inUsersFiles(error instanceof Error ? error : new Error(String(error)), options, scratch.directory),
   );
   const left = await trial.cleanUp();
   return {
