@@ -2,14 +2,16 @@
 # A delegate for replays: notes how it was called in the directory that GOLDEN_STEP names, and answers what was recorded there
 # for its name, command and interface: to its first call the first answer, and so on. Nothing recorded: it succeeds and says nothing, but
 # for ADD, which fails without a note (the recording delegate that could not make its link did so, too). What it says to VERSION is noted nowhere.
+# It runs thousands of times: what the shell can do itself is done without a process.
 if [ "$CNI_COMMAND" = VERSION ]; then
-	cat "$GOLDEN_STEP/versions"
-	exit
+	exec cat "$GOLDEN_STEP/versions"
 fi
+# A file that is there already is not written: of calls at the same time each makes its own.
+set -C
 plugin=${0##*/}
 key=$plugin-$CNI_COMMAND-$CNI_IFNAME
 time=0
-while ! mkdir "$GOLDEN_STEP/asked-$key-$time" 2>/dev/null; do
+while ! true 2>/dev/null >"$GOLDEN_STEP/asked-$key-$time"; do
 	time=$((time + 1))
 done
 answer=$GOLDEN_STEP/answer-$key-$time
@@ -18,16 +20,22 @@ if [ "$CNI_COMMAND" = ADD ] && [ ! -e "$answer" ]; then
 	exit 1
 fi
 number=0
-while ! mkdir "$GOLDEN_STEP/call-$number" 2>/dev/null; do
+while ! true 2>/dev/null >"$GOLDEN_STEP/call-$number"; do
 	number=$((number + 1))
 done
 call=$GOLDEN_STEP/call-$number
-cat >"$call/stdin"
-env | grep '^CNI_' >"$call/env"
-printf '%s' "$plugin" >"$call/plugin"
+cat >"$call-stdin"
+env >"$call-env"
+printf '%s' "$plugin" >"$call-plugin"
 [ -e "$answer" ] || exit 0
 if [ -e "$answer/links" ]; then
-	sh -e "$answer/links" || exit 1
+	# Not "( … ) || exit": on the left of that the shell goes on after an error.
+	(
+		set -e
+		. "$answer/links"
+	)
+	[ $? -eq 0 ] || exit 1
 fi
 cat "$answer/stdout"
-exit "$(cat "$answer/exit")"
+read -r code <"$answer/exit"
+exit "$code"

@@ -86,15 +86,17 @@ function linkCommands(call: Call, namespace: Namespace, isChecked: boolean): str
     readonly address: string;
     readonly gateway?: string;
   }[];
+  // One process for all of them.
   return [
-    `${ip} link add ${ifName} type veth peer name peer-${ifName}`,
-    `${ip} link set peer-${ifName} up`,
-    `${ip} link set ${ifName} up`,
+    `${ip} -batch - <<end`,
+    `link add ${ifName} type veth peer name peer-${ifName}`,
+    `link set peer-${ifName} up`,
+    `link set ${ifName} up`,
     ...ips.flatMap(({ address, gateway }) => [
-      `${ip} addr add ${address} dev ${ifName}${address.includes(":") ? " nodad" : ""}`,
-      ...(gateway === undefined ? [] : [`${ip} route append default via ${gateway} dev ${ifName} onlink`]),
+      `addr add ${address} dev ${ifName}${address.includes(":") ? " nodad" : ""}`,
+      ...(gateway === undefined ? [] : [`route append default via ${gateway} dev ${ifName} onlink`]),
     ]),
-    "",
+    "end\n",
   ].join("\n");
 }
 
@@ -114,7 +116,7 @@ function writeAnswers(step: Step, directory: string, namespace: Namespace, isChe
     times.set(key, time + 1);
     const answer = join(directory, `answer-${key}-${time}`);
     mkdirSync(answer);
-    writeFileSync(join(answer, "exit"), String(exit));
+    writeFileSync(join(answer, "exit"), `${exit}\n`);
     writeFileSync(join(answer, "stdout"), typeof stdout === "string" ? stdout : JSON.stringify(stdout));
     const links = linkCommands(call, namespace, isChecked);
     if (links !== "") {
@@ -125,11 +127,14 @@ function writeAnswers(step: Step, directory: string, namespace: Namespace, isChe
 
 function readCalls(directory: string, host: ScratchHost): Call[] {
   const numbers = readdirSync(directory)
-    .flatMap((name) => (name.startsWith("call-") ? [Number(name.slice("call-".length))] : []))
+    .flatMap((name) => /^call-(\d+)$/.exec(name)?.slice(1).map(Number) ?? [])
     .sort((left, right) => left - right);
   return numbers.map((number) => {
-    const read = (name: string) => readFileSync(join(directory, `call-${number}`, name), "utf8");
-    const lines = host.recorded(read("env")).trim().split("\n");
+    const read = (name: string) => readFileSync(join(directory, `call-${number}-${name}`), "utf8");
+    const lines = host
+      .recorded(read("env"))
+      .split("\n")
+      .filter((line) => line.startsWith("CNI_"));
     const env = Object.fromEntries(
       lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
     );
