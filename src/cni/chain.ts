@@ -95,7 +95,7 @@ export async function addNetworkList(
     given += run.stdin.length;
     if (given > longestInputs) throw tooMuchInput(list, given);
     const isLast = place === list.plugins.length - 1;
-    const { stdout } = await runToSuccess(context, run, () => onOrder?.({ token, isLast }));
+    const { stdout } = await runToSuccess(context, run, plugin, () => onOrder?.({ token, isLast }));
     result = checkResult(context, list, run, stdout);
     afterPlugin?.();
     // CHECK and DEL give the last result to every plugin.
@@ -145,7 +145,7 @@ export async function deleteNetworkList(
     };
     const isLast = place === plugins.length - 1;
     try {
-      await runToSuccess(context, run, () => onOrder?.({ token, isLast }));
+      await runToSuccess(context, run, plugin, () => onOrder?.({ token, isLast }));
     } catch (error) {
       if (!(passOverMissing && executorErrorCode(error) === "not-found")) throw error;
     }
@@ -174,7 +174,7 @@ export async function checkNetworkList(
 
   const prevResult = cachedResult(context, list, runtime, cached);
   for (const plugin of runnable(context, "CHECK", list)) {
-    await runToSuccess(context, attachmentRun(context, "CHECK", list, plugin, runtime, prevResult));
+    await runToSuccess(context, attachmentRun(context, "CHECK", list, plugin, runtime, prevResult), plugin);
   }
 }
 
@@ -312,10 +312,11 @@ function networkRun(
   };
 }
 
-/** @param onOrder called when the executor has the order @throws {CniError} where the plugin was not run to its end, or failed */
+/** @param plugin of an attachment: what a failure is about @param onOrder called when the executor has the order @throws {CniError} where the plugin was not run to its end, or failed */
 async function runToSuccess(
   context: ChainContext,
   run: PluginRun,
+  plugin?: PluginParts,
   onOrder?: () => void,
 ): Promise<PluginOutcome> {
   let outcome: PluginOutcome;
@@ -328,7 +329,7 @@ async function runToSuccess(
     if (error instanceof ExecutorError) throw orderFailure(run, error);
     throw error;
   }
-  if (outcome.exitCode !== 0) throw pluginFailure(run, outcome);
+  if (outcome.exitCode !== 0) throw pluginFailure(run, outcome, plugin);
   return outcome;
 }
 

@@ -10,9 +10,10 @@ import { InputError } from "../base/input-error.ts";
 import { fieldMembers, memberValue, textOf } from "../base/json.ts";
 import { openBrace, openBracket } from "../base/json-bytes.ts";
 import { keySpelling } from "../base/key-spelling.ts";
-import type { KernelError } from "../kernels/index.ts";
+import type { KernelError, PluginParts } from "../kernels/index.ts";
 import { bounded, quoted } from "../log/quoted.ts";
 import { CniError, CniErrorCode } from "./errors.ts";
+import { missingIpam, subjectOfFailure } from "./plugin-subject.ts";
 
 /** Characters of a plugin's output that are quoted. */
 const outputShown = 300;
@@ -58,10 +59,31 @@ export function isNotStarted(error: unknown): boolean {
   return executorErrorCode(error) === "not-started";
 }
 
-/** The error of a plugin that ended with a non-zero exit code (spec, section 5, "Error"). */
-export function pluginFailure(run: PluginRun, outcome: PluginOutcome): CniError {
+/** The error of a plugin whose IPAM plugin is not installed: it has done nothing that is left. */
+class IpamNotInstalled extends CniError {}
+
+/** Has a plugin failed only as it, or its IPAM plugin, is not installed? */
+export function isNotInstalled(error: unknown): boolean {
+  if (executorErrorCode(error) === "not-found") return true;
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof IpamNotInstalled) return true;
+  }
+  return false;
+}
+
+/**
+ * The error of a plugin that ended with a non-zero exit code (spec, section 5, "Error").
+ * @param plugin its configuration, which says what the failure is about; undefined: the run is about no attachment
+ */
+export function pluginFailure(run: PluginRun, outcome: PluginOutcome, plugin?: PluginParts): CniError {
   const own = errorObject(outcome.stdout);
-  if (own !== undefined) return new CniError(own.code, `${subject(run)} failed: ${own.message}`, own.details);
+  if (own !== undefined) {
+    const about = plugin === undefined ? "" : subjectOfFailure(plugin, own.message);
+    const isIpam =
+      plugin !== undefined && plugin.ipamType !== "" && missingIpam(own.message) === plugin.ipamType;
+    const Failure = isIpam ? IpamNotInstalled : CniError;
+    return new Failure(own.code, `${subject(run)} failed: ${own.message}${about}`, own.details);
+  }
   const stdout = startOf(outcome.stdout).trim();
   const said = [
     stdout === "" ? "nothing on stdout" : `no error object on stdout but ${quoted(stdout, outputShown)}`,

@@ -1,6 +1,7 @@
 /** Events about pods (events.k8s.io/v1), as the API takes them. */
 
 import { createHash, randomInt, randomUUID } from "node:crypto";
+import { escapeUnprintable } from "../log/quoted.ts";
 import type { PodEvent } from "../multus/cluster/pod-events.ts";
 import type { PodReference } from "../multus/input/pod.ts";
 
@@ -20,6 +21,7 @@ const reportingController = "multus";
 /** The action of the event, which the API requires, by its reason. deploy/README.md says when each comes. */
 export const actions: Readonly<Record<ReportedEvent["reason"], string>> = {
   AddedInterface: "Attach",
+  NetworkNotAttached: "Attach",
   NoNetworkFound: "Attach",
   InvalidNetwork: "Attach",
   DeviceNotAssigned: "Attach",
@@ -65,9 +67,24 @@ export function lastingEventName(pod: PodReference, { reason }: ReportedEvent): 
   return name.length > 253 ? `${reason.toLowerCase()}.${digest}` : name;
 }
 
-/** At most 1024 bytes of UTF-8, cut between two characters. */
+/** A number that a plugin has made up or found in this try: an id in hexadecimal digits, of a container, a namespace or a link; a process; a time. */
+const numberOfTry = /[0-9a-f]{6,}|[0-9]{5,}/giu;
+
+/**
+ * What an event is known by while it is counted. Plugins' messages may differ in a number with each try of the kubelet: those of one network are one event then, with the text of the
+ * first.
+ */
+export function eventKey(
+  { namespace, name, uid }: PodReference,
+  { type, reason, message }: ReportedEvent,
+): string {
+  const text = reason === "NetworkNotAttached" ? message.replaceAll(numberOfTry, "#") : message;
+  return JSON.stringify([namespace, name, uid, type, reason, text]);
+}
+
+/** At most 1024 bytes of UTF-8, cut between two characters, and without control characters: texts of plugins and of pods' authors are in it. */
 export function eventNote(message: string): string {
-  const note = message.toWellFormed();
+  const note = escapeUnprintable(message.toWellFormed());
   const bytes = Buffer.from(note);
   if (bytes.length <= longestNote) return note;
   const ellipsis = "…";

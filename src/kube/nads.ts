@@ -6,7 +6,7 @@ import { setNewest } from "../base/map-entry.ts";
 import type { Logger } from "../log/logger.ts";
 import { ClusterUnavailable } from "../multus/cluster/cluster-unavailable.ts";
 import { resourceNameAnnotation } from "../multus/plan/devices.ts";
-import { type Nad, type NadSource, nadConfigProblem } from "../multus/plan/nads.ts";
+import { type Nad, type NadName, type NadSource, nadConfigProblem } from "../multus/plan/nads.ts";
 import type { Api } from "./api.ts";
 import { BodyBudget, type Budgeted } from "./body-budget.ts";
 import type { WatchState } from "./cluster-state.ts";
@@ -199,6 +199,11 @@ export class KubeNads implements NadSource {
     const opened = nad.opened();
     this.#keepUsed(`${namespace}/${name}`, nad);
     return opened;
+  }
+
+  /** Those of the watch. */
+  async names(): Promise<readonly NadName[]> {
+    return [...this.watch.values()];
   }
 
   async #find(namespace: string, name: string): Promise<KubeNad | undefined> {

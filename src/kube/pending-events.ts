@@ -13,6 +13,7 @@ import { type Lane, Parcel } from "./delivery.ts";
 import {
   type EventSeries,
   eventBody,
+  eventKey,
   eventName,
   eventNote,
   lastingEventName,
@@ -141,7 +142,7 @@ export class PendingEvents implements Lane {
     const event = { ...reported, message: ownText(eventNote(reported.message)) };
     this.#forgetOld(now);
     const moment = this.#nextMoment();
-    const key = JSON.stringify([pod.namespace, pod.name, pod.uid, event.type, event.reason, event.message]);
+    const key = eventKey(pod, event);
     const known = this.#known.get(key);
     const seen = known ?? new PendingEvent(key, pod, event, moment);
     seen.seen(moment);

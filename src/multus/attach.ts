@@ -2,7 +2,7 @@
 
 import { ExpectedError } from "../base/input-error.ts";
 import { addNetworkList } from "../cni/chain.ts";
-import { configError } from "../cni/errors.ts";
+import { CniError, cniErrorOf, configError } from "../cni/errors.ts";
 import { attachmentNameProblem } from "../cni/names.ts";
 import { executorErrorCode, isNotStarted } from "../cni/plugin-failure.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
@@ -11,13 +11,14 @@ import { bounded } from "../log/quoted.ts";
 import { addNatively } from "../native/native-networks.ts";
 import { nadsWithEvents } from "./cluster/nads-with-events.ts";
 import { type StatusPart, sendAddedInterface, sendNetworkStatus } from "./cluster/network-status.ts";
+import { sendNotAttached } from "./cluster/not-attached.ts";
 import { deviceNotAssigned, invalidNetwork } from "./cluster/pod-events.ts";
 import { type PodInCluster, sendEvent } from "./cluster/pod-in-cluster.ts";
 import type { Annotations } from "./cluster/pod-lookup.ts";
 import { type AttachedNetwork, editDefaultRoutes, giveWay } from "./default-route-edits.ts";
 import { resultForGonePod } from "./gone-pod.ts";
 import { podAnnotationsKey } from "./input/netconf.ts";
-import { podError } from "./input/pod-error.ts";
+import { longestNetwork, podError } from "./input/pod-error.ts";
 import { checkResultBytes } from "./input/sizes.ts";
 import { deviceInfoProblem } from "./plan/capability-args.ts";
 import { askedRoutes, defaultRouteEdit } from "./plan/default-route.ts";
@@ -92,7 +93,12 @@ export async function attach(
       attachAll(call, pod, planned, done),
     );
     // The last that can fail, and nothing is undone after it: what was handed over is true.
-    await inPhase(report, "status", () => sendNetworkStatus(pod, chain.kernels, networks.map(statusPart)));
+    await inPhase(report, "status", () => {
+      sendNetworkStatus(pod, chain.kernels, networks.map(statusPart));
+      for (const { name, ifName, result } of networks) {
+        sendAddedInterface(pod, chain.kernels, name, ifName, result);
+      }
+    });
     return answer;
   } catch (error) {
     await inPhase(report, "undo", () => undo(call, done));
@@ -156,7 +162,7 @@ interface Outcome extends Worked {
 type StepOutcomes = readonly Outcome[] | undefined;
 
 /**
- * Makes the attachments step by step; the plugins of the next step are ordered while those of the present one run. Events and default routes follow in the order of the plan, also within a step, and of several that fail the first in that order counts.
+ * Makes the attachments step by step; the plugins of the next step are ordered while those of the present one run. Default routes follow in the order of the plan, also within a step, and of several that fail the first in that order counts.
  * @param done has those that have begun, in the order of the plan, also where this throws
  * @returns the answer to the runtime, and the networks with their results
  * @throws {CniError} naming the pod and the network
@@ -198,16 +204,20 @@ async function attachAll(
       const begun = outcomes.filter((outcome) => outcome.begun !== "no");
       note(call, begun, done);
       for (const { attachment, result, deviceInfo, error } of outcomes) {
-        const { name, ifName, network } = attachment;
+        const { name, network } = attachment;
         try {
           if (result === undefined) throw error;
           resultBytes += result.length;
           checkResultBytes(resultBytes);
           answer ??= inVersion(chain.kernels, result, network, netconf.cniVersion);
-          sendAddedInterface(pod, chain.kernels, name, ifName, result);
           attached.push(await editDefaultRoutes(call, { ...attachment, result, deviceInfo }, asked));
         } catch (caught) {
-          throw podError(caught, pod.pod, name);
+          const failed = ofSameInterface(caught, attachment, planned);
+          sendNotAttached(pod, attachment, failed);
+          // Of those that ran at the same time each has a cause of its own.
+          const others = outcomes.filter((other) => other.error !== undefined && other.error !== error);
+          for (const other of others) sendNotAttached(pod, other.attachment, other.error);
+          throw podError(failed, pod.pod, name);
         }
       }
     }
@@ -221,6 +231,23 @@ async function attachAll(
   const networks = await giveWay(call, attached, asked);
   return { answer: answer ?? new Uint8Array(), networks };
 }
+
+/** The error of an interface that is there already, with the pod's networks that ask for it, where these are several: the plugin's words name none of them. */
+function ofSameInterface(
+  error: unknown,
+  { ifName }: PlannedAttachment,
+  planned: readonly PlannedAttachment[],
+): unknown {
+  const known = cniErrorOf(error);
+  const same = planned.filter((other) => other.ifName === ifName);
+  if (known === undefined || executorErrorCode(error) !== "link-exists" || same.length < 2) return error;
+  const names = same.map(({ name }) => bounded(name, longestNetwork)).slice(0, mostNamesShown);
+  const message = `${known.message}: ${same.length} networks of the pod ask for interface ${ifName} (${names.join(", ")})`;
+  return new CniError(known.code, message, known.details, { cause: error });
+}
+
+/** Networks of one interface that are named. */
+const mostNamesShown = 4;
 
 /** Notes attachments that have begun, in the order of the plan. */
 function note({ report }: Call, begun: readonly Outcome[], done: PlannedAttachment[]): void {

@@ -2,7 +2,7 @@
 
 import { deleteNetworkList } from "../cni/chain.ts";
 import { type CniError, CniErrorCode } from "../cni/errors.ts";
-import { executorErrorCode, isNotStarted } from "../cni/plugin-failure.ts";
+import { executorErrorCode, isNotInstalled, isNotStarted } from "../cni/plugin-failure.ts";
 import { errorText } from "../log/error-text.ts";
 import { deleteNatively } from "../native/native-networks.ts";
 import { PodError, podError } from "./input/pod-error.ts";
@@ -77,9 +77,9 @@ export async function detach(
   return { failure: oneError(errors), isLeft, isGone, wasNeverAttached: isPlanWhole && !hasResult };
 }
 
-/** Of plugins that are not installed, and a container without a result, nothing is there: its ADD has failed on just that, and was undone. */
+/** Of plugins that are not installed, or whose IPAM plugins are not, and a container without a result, nothing is there: its ADD has failed on just that, and was undone. */
 function areNotInstalled(errors: readonly CniError[]): boolean {
-  return errors.every((error) => executorErrorCode(error) === "not-found");
+  return errors.every(isNotInstalled);
 }
 
 type DetachingCall = Pick<Call, "chain" | "netconf" | "report" | "deviceInfo">;

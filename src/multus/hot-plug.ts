@@ -14,6 +14,7 @@ import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { checkByPlugins } from "./check.ts";
 import { sendAddedInterface } from "./cluster/network-status.ts";
+import { sendNotAttached } from "./cluster/not-attached.ts";
 import { deleteAttachments } from "./detach.ts";
 import { type InterfaceAttributes, parseInterfaceAttributes } from "./input/interface-attributes.ts";
 import { refuseOwnPlugins } from "./input/own-plugin.ts";
@@ -107,6 +108,7 @@ export async function plug(
       return result;
     });
   } catch (error) {
+    sendNotAttached({ cluster, pod, podObject }, attachment, error);
     await inPhase(report, "undo", async () => {
       // Where the link is there already nothing of it ran, and the link may be that of this network.
       if (executorErrorCode(error) === "link-exists") strike();

@@ -54,9 +54,13 @@ const errorTextOf: Readonly<Record<string, RegExp>> = {
   DeviceNotAssigned: /(?<=are not known):.*/u,
 };
 
+/** An event of ours alone, about the plugin that has failed: what Go multus says in its error only. */
+export const isNotAttached = (reason: string) => reason === "NetworkNotAttached";
+
 /** Type, reason and message; what was said about a missing or a broken NAD is an error text, and is not compared. */
 export function comparableEvents(events: readonly (readonly [string, string, string])[]): string[] {
   return events
+    .filter(([, reason]) => !isNotAttached(reason))
     .map(([type, reason, message]) => {
       const text = message.replace(errorTextOf[reason] ?? /$/u, "");
       return `${type} ${reason} ${text}`;

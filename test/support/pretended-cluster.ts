@@ -164,6 +164,7 @@ export class PretendedCluster implements Cluster, Clusters {
       if (nad === undefined) await this.#reach();
       return nad;
     },
+    names: async () => [...this.definitions.values()],
   };
 
   readonly sink = {

@@ -1,7 +1,7 @@
 /** Checks one NetworkAttachmentDefinition of the API, by the daemon's own rules. */
 
 import { ExpectedError } from "../../base/input-error.ts";
-import { type JsonObject, objectAt, parseJson, textOf } from "../../base/json.ts";
+import { type JsonObject, objectAt, textOf } from "../../base/json.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
 import { keptNad } from "../../kube/nads.ts";
 import { bounded } from "../../log/quoted.ts";
@@ -9,6 +9,7 @@ import { resourceNameAnnotation } from "../../multus/plan/devices.ts";
 import type { Nad } from "../../multus/plan/nads.ts";
 import { entryLength } from "../../multus/plan/plan-encoding.ts";
 import { type CheckContext, checkNetworkConfiguration } from "../configuration/configuration.ts";
+import { missingDevice } from "../configuration/missing-device.ts";
 import { ownPlaces, type Places } from "../configuration/places.ts";
 import { type LocatedDocument, locateDocuments } from "../configuration/position.ts";
 import { type ClusterFinding, findingAbout } from "./finding.ts";
@@ -49,9 +50,6 @@ export function checkDefinition(object: JsonObject, context: CheckContext): Chec
   return { key, findings: [...findings, ...ofDevice], weight: weightOf(nad, context) };
 }
 
-/** Plugins that do nothing without a device: `deviceID` or `pciBusID` of their configuration. */
-const devicePlugins = ["sriov", "ib-sriov", "accelerated-bridge"];
-
 /** Findings about the devices of a definition. @param annotations of the object, anything */
 function deviceFindings(
   subject: Parameters<typeof findingAbout>[0],
@@ -68,28 +66,8 @@ function deviceFindings(
     const message = `each attachment gets one of the pod's devices of resource ${bounded(resourceName)}`;
     return [findingAbout(subject, "note", "device-wanted", message)];
   }
-  const type = devicePlugins.find((each) => needsDevice(config, each));
-  if (type === undefined) return [];
-  const message = `plugin ${type} needs a device: there is no annotation ${resourceNameAnnotation}, nor a deviceID in its configuration, so that each selection has to name one`;
-  return [findingAbout(subject, "warning", "device-missing", message)];
-}
-
-/** Has the configuration a plugin of this type that names no device? */
-function needsDevice(config: Uint8Array, type: string): boolean {
-  let value: unknown;
-  try {
-    value = parseJson(config, "");
-  } catch {
-    return false;
-  }
-  const { plugins = [value] } = objectAt(value);
-  return (
-    Array.isArray(plugins) &&
-    plugins.some((plugin: unknown) => {
-      const { type: own, deviceID = "", pciBusID = "" } = objectAt(plugin);
-      return own === type && deviceID === "" && pciBusID === "";
-    })
-  );
+  const problem = missingDevice(config);
+  return problem === undefined ? [] : [findingAbout(subject, "warning", "device-missing", problem)];
 }
 
 function weightOf(nad: Nad, { kernels }: CheckContext): DefinitionWeight | undefined {

@@ -8,6 +8,7 @@ import { keySpelling } from "../../base/key-spelling.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
 import { NetworkConfigFiles } from "../../cni/files.ts";
 import { usualNetworkNameLengths } from "../../cni/names.ts";
+import { misspeltKeys } from "../../cni/plugin-subject.ts";
 import type { NetworkConfigList } from "../../cni/types.ts";
 import type { Kernels, PluginParts } from "../../kernels/index.ts";
 import { quoted } from "../../log/quoted.ts";
@@ -17,6 +18,7 @@ import { commonCapabilities } from "../../multus/plan/capability-args.ts";
 import { whyExecuted } from "../../native/native-networks.ts";
 import { isExecutable } from "../node/access.ts";
 import type { Position } from "../text/finding.ts";
+import { listed } from "../text/quantities.ts";
 import { isNetconf } from "./kind.ts";
 import { findingAt, type Places, refusals, type Source, type TextFinding, withoutSource } from "./places.ts";
 import type { ValuePath } from "./position.ts";
@@ -26,6 +28,8 @@ export interface CheckContext {
   readonly kernels: Kernels;
   /** Directories to search for plugins; none: the configuration is for another machine, so that nothing of this machine is checked. */
   readonly binDirs: readonly string[];
+  /** Names of this machine's links, where it is the node that the configuration is for; undefined: links are not checked. */
+  readonly links?: ReadonlySet<string> | undefined;
   /** Say of each network whether it is native (docs/configuration.md, "Native networks"). */
   readonly saysNative?: boolean | undefined;
 }
@@ -214,7 +218,52 @@ function warningsOf(plugin: PluginParts, source: Source, context: CheckContext):
     });
   return isNetconf({ type: plugin.type })
     ? missing
-    : [...missing, ...capabilityWarnings(plugin.bytes, source)];
+    : [
+        ...missing,
+        ...ipamFindings(plugin, source),
+        ...linkFindings(plugin, source, context),
+        ...keyFindings(plugin, source),
+        ...capabilityWarnings(plugin.bytes, source),
+      ];
+}
+
+/** Plugins that give addresses to others, and make no interface. */
+const ipamPlugins = ["host-local", "static", "dhcp", "whereabouts", "calico-ipam"];
+
+function ipamFindings({ type }: PluginParts, source: Source): TextFinding[] {
+  if (!ipamPlugins.includes(type)) return [];
+  const message = `plugin ${type} gives addresses, and makes no interface: it belongs into ipam.type of one that does (macvlan, bridge, …)`;
+  return [findingAt(source, "error", "ipam-as-plugin", message, ["type"])];
+}
+
+/** Plugins whose interface is on, or is, a link of the node that has to be there before, with the key that names it. */
+const linkKeys: ReadonlyMap<string, string> = new Map([
+  ["macvlan", "master"],
+  ["ipvlan", "master"],
+  ["vlan", "master"],
+  ["host-device", "device"],
+]);
+
+/** Is the link on this node? One that another plugin makes in the pod (`linkInContainer`) is not looked for. */
+function linkFindings({ type, bytes }: PluginParts, source: Source, { links }: CheckContext): TextFinding[] {
+  const key = linkKeys.get(type);
+  if (key === undefined || links === undefined) return [];
+  const members = fieldMembers(bytes, source.file, (name) => name === key || name === "linkInContainer");
+  const link = memberValue(members, key);
+  if (typeof link !== "string" || link === "" || links.has(link)) return [];
+  if (memberValue(members, "linkInContainer") === true) return [];
+  const message = `${key} ${quoted(link)}: this node has no such link (it has ${listed([...links].toSorted(), linksNamed)})`;
+  return [findingAt(source, "warning", "link-missing", message, [key])];
+}
+
+/** Links of the node that are named. */
+const linksNamed = 10;
+
+function keyFindings({ type, bytes }: PluginParts, source: Source): TextFinding[] {
+  return misspeltKeys(type, bytes).map(({ plugin, key, meant }) => {
+    const message = `${quoted(key)} is no key of ${plugin}, which takes no notice of it: did you mean ${quoted(meant)}?`;
+    return findingAt(source, "warning", "unknown-key", message, key.split("."));
+  });
 }
 
 const spelling = keySpelling(["capabilities"]);

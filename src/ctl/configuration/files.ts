@@ -3,12 +3,14 @@
 import * as yaml from "yaml";
 import { ExpectedError } from "../../base/input-error.ts";
 import { isJsonObject, parseJson } from "../../base/json.ts";
+import { resourceNameAnnotation } from "../../multus/plan/devices.ts";
 import { parseManifests } from "../../multus/plan/manifests.ts";
 import { type Nad, nadConfigProblem } from "../../multus/plan/nads.ts";
 import { comparePlaces } from "../text/finding.ts";
 import { type CheckContext, checkNetconf, checkNetworkConfiguration } from "./configuration.ts";
 import { checkDaemonConfiguration } from "./daemon-configuration.ts";
 import { type DocumentKind, documentKind } from "./kind.ts";
+import { missingDevice } from "./missing-device.ts";
 import { findingAt, ownPlaces, type Places, refusals, type Source, type TextFinding } from "./places.ts";
 import { type LocatedDocument, locateDocuments, type ValuePath } from "./position.ts";
 
@@ -145,7 +147,11 @@ function checkNad(
     },
   };
   const use = { defaultName: nad.name, isDelegate: true };
-  return checkNetworkConfiguration({ bytes: nad.config, file, places }, context, use).map((finding) => ({
+  const found = checkNetworkConfiguration({ bytes: nad.config, file, places }, context, use);
+  const device = nad.annotations[resourceNameAnnotation] ? undefined : missingDevice(nad.config);
+  const ofDevice =
+    device === undefined ? [] : [findingAt({ file, places: whole }, "warning", "device-missing", device)];
+  return [...found, ...ofDevice].map((finding) => ({
     ...finding,
     message: `${nad.namespace}/${nad.name}: spec.config: ${finding.message}`,
   }));

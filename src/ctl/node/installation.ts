@@ -1,6 +1,6 @@
 /** Finds the other parts of this build, of which multusctl is one file. */
 
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { getRawAsset, isSea } from "node:sea";
@@ -90,4 +90,16 @@ const kubeletPods = "/var/lib/kubelet/pods";
 /** Is this machine a node of a cluster, so that its plugins are those that pods get? Some are on machines with a container tool, too. */
 export function isNode(): boolean {
   return existsSync(kubeletPods);
+}
+
+const linksDirectory = "/sys/class/net";
+
+/** Names of this machine's links, where it is a node; undefined: it is none, or they cannot be seen. */
+export function linksOfNode(): ReadonlySet<string> | undefined {
+  if (!isNode()) return undefined;
+  try {
+    return new Set(readdirSync(linksDirectory));
+  } catch {
+    return undefined;
+  }
 }

@@ -16,7 +16,7 @@ import {
 import type { CheckContext } from "../configuration/configuration.ts";
 import { checkText, type FileReport } from "../configuration/files.ts";
 import { kindNames } from "../configuration/kind.ts";
-import { isNode, usualBinDirs } from "../node/installation.ts";
+import { isNode, linksOfNode, usualBinDirs } from "../node/installation.ts";
 import { type Finding, formatFinding } from "../text/finding.ts";
 import { count } from "../text/quantities.ts";
 import { readInput } from "./input.ts";
@@ -114,15 +114,12 @@ async function validate(
 ): Promise<void> {
   const kernels = loadKernels();
   const binDirs = (options.binDir ?? usualBinDirs()).map((directory) => resolve(directory));
+  const ofMachine = { kernels, links: linksOfNode(), saysNative: options.native };
   const reports = files.map((file) =>
-    checkText(readInput(file), file === "-" ? "stdin" : file, {
-      kernels,
-      binDirs,
-      saysNative: options.native,
-    }),
+    checkText(readInput(file), file === "-" ? "stdin" : file, { ...ofMachine, binDirs }),
   );
   const checkPlugins = options.binDir !== undefined || isNode();
-  const context = { kernels, binDirs: checkPlugins ? binDirs : [], saysNative: options.native };
+  const context = { ...ofMachine, binDirs: checkPlugins ? binDirs : [] };
   const cluster = ofCluster ? await validateCluster(options, context) : undefined;
   const found = [...reports, ...(cluster === undefined ? [] : [cluster])].flatMap(
     ({ findings }): readonly Finding<unknown>[] => findings,

@@ -26,7 +26,7 @@ export function nadsWithEvents(
   };
   return {
     source,
-    onMissing: (namespace, name) => once(noNetworkFound(namespace, name)),
+    onMissing: (namespace, name, advice) => once(noNetworkFound(namespace, name, advice)),
     onInvalid: ({ message }) => once(invalidNetwork(message)),
     onPassedOver: ({ message }) => {
       once(invalidNetwork(message));

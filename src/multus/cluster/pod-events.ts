@@ -1,11 +1,14 @@
 /** The events about a pod, and their texts. */
 
+import { bounded } from "../../log/quoted.ts";
 import { mostAddressesNamed } from "../input/bounds.ts";
+import { longestNetwork } from "../input/pod-error.ts";
 
 export interface PodEvent {
   readonly type: "Normal" | "Warning";
   readonly reason:
     | "AddedInterface"
+    | "NetworkNotAttached"
     | "NoNetworkFound"
     | "InvalidNetwork"
     | "DeviceNotAssigned"
@@ -27,12 +30,25 @@ export function addedInterface(ifName: string, addresses: readonly string[], net
   };
 }
 
-/** The event for a NetworkAttachmentDefinition that does not exist (docs/behaviour.md, "Network selection"). */
-export function noNetworkFound(namespace: string, name: string): PodEvent {
+/**
+ * The event for a network whose ADD has failed, and with it the pod's.
+ * @param network its name, as in the pod's network-status @param problem the error's text, which names the plugin
+ */
+export function networkNotAttached(ifName: string, network: string, problem: string): PodEvent {
+  return {
+    type: "Warning",
+    reason: "NetworkNotAttached",
+    message: `network ${bounded(network, longestNetwork)} is not attached as ${ifName}: ${problem}`,
+  };
+}
+
+/** The event for a NetworkAttachmentDefinition that does not exist (docs/behaviour.md, "Network selection"). @param advice which one may be meant, "" where none is near */
+export function noNetworkFound(namespace: string, name: string, advice = ""): PodEvent {
+  const problem = `cannot find a network-attachment-definition (${name}) in namespace (${namespace})`;
   return {
     type: "Warning",
     reason: "NoNetworkFound",
-    message: `cannot find a network-attachment-definition (${name}) in namespace (${namespace})`,
+    message: advice === "" ? problem : `${problem}: ${advice}`,
   };
 }
 

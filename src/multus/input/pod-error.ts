@@ -5,8 +5,8 @@ import { errorText } from "../../log/error-text.ts";
 import { bounded } from "../../log/quoted.ts";
 import type { PodReference } from "./pod.ts";
 
-/** `namespace/name` of a NetworkAttachmentDefinition: a label and a subdomain of DNS. */
-const longestNetwork = 63 + 1 + 253;
+/** Characters of `namespace/name` of a NetworkAttachmentDefinition: a label and a subdomain of DNS. */
+export const longestNetwork = 63 + 1 + 253;
 
 /** An error that has been given its pod already. */
 export class PodError extends CniError {}

@@ -59,6 +59,10 @@ export class NadFiles implements NadSource {
     return [...found.values()];
   }
 
+  names(): Promise<Nad[]> {
+    return this.list();
+  }
+
   #atHome(yaml: Yaml, key: string): Nad | InputError | undefined {
     const home = this.#homes.get(key);
     const state = home === undefined ? undefined : fileState(home);

@@ -11,9 +11,13 @@ export interface Nad {
   readonly where: string;
 }
 
+export type NadName = Pick<Nad, "namespace" | "name">;
+
 export interface NadSource {
   /** undefined: there is none. @throws {CniError} if it cannot be read */
   get(namespace: string, name: string): Promise<Nad | undefined>;
+  /** Those that are known without a question to anybody, for advice about a name that is not found. Left out: none are. */
+  names?(): Promise<readonly NadName[]>;
 }
 
 /** As for objects of Kubernetes that are made to hold data: 1 MiB. A larger one is no configuration but a mistake. */
@@ -35,6 +39,10 @@ export function firstOf(sources: readonly NadSource[]): NadSource {
         if (nad !== undefined) return nad;
       }
       return undefined;
+    },
+    async names() {
+      const all = await Promise.all(sources.map(async (source) => (await source.names?.()) ?? []));
+      return all.flat();
     },
   };
 }

@@ -14,7 +14,8 @@ import { bounded, quoted } from "../../log/quoted.ts";
 import type { Netconf } from "../input/netconf.ts";
 import { checkCniArgs } from "../input/sizes.ts";
 import { resourceNameAnnotation } from "./devices.ts";
-import { type Nad, type NadSource, nadConfigProblem } from "./nads.ts";
+import { adviceAboutMissing } from "./missing-nad.ts";
+import { type Nad, type NadName, type NadSource, nadConfigProblem } from "./nads.ts";
 import { memoryOf, type ParsedNetwork, ParsedNetworks } from "./parsed-networks.ts";
 import { passthruType } from "./passthru.ts";
 
@@ -34,8 +35,8 @@ export interface FoundNetwork {
 export interface ReportedNads {
   /** undefined: there is nothing to look them up in. */
   readonly source: NadSource | undefined;
-  /** Told of one that was looked for and is not there, and for which no file stands. */
-  onMissing(namespace: string, name: string): void;
+  /** Told of one that was looked for and is not there, and for which no file stands. @param advice which one may be meant, "" where none is near */
+  onMissing(namespace: string, name: string, advice: string): void;
   /** Told of one that is there and cannot be used; the error's text names it. */
   onInvalid(problem: ExpectedError): void;
   /** Told of one that is broken, and in whose place a file of the node is used; the error's text names both. */
@@ -83,6 +84,17 @@ function reported(error: unknown, { onInvalid }: ReportedNads): unknown {
   return error;
 }
 
+/** Which definition may be meant by the name of one that does not exist. With namespaceIsolation those of namespaces that are closed to the pod are not named. */
+async function adviceFor(
+  source: NadSource | undefined,
+  missing: NadName,
+  { namespaceIsolation, nonIsolatedNamespaces }: Netconf,
+): Promise<string> {
+  const known = (await source?.names?.().catch(() => [])) ?? [];
+  const mayUse = (namespace: string) => !namespaceIsolation || nonIsolatedNamespaces.includes(namespace);
+  return adviceAboutMissing(known, missing, mayUse);
+}
+
 /** Finds networks, and keeps what it parsed for as long as its source stays the same. */
 export class NetworkCatalog {
   readonly #kernels: Kernels;
@@ -125,7 +137,7 @@ export class NetworkCatalog {
     }
     const network = this.#inPlaceOf(broken, confDir, value, nads);
     if (network === undefined) {
-      if (nads.source !== undefined) nads.onMissing(multusNamespace, value);
+      if (nads.source !== undefined) nads.onMissing(multusNamespace, value, "");
       throw configError(
         `${where}: neither a network-attachment-definition of namespace ${netconf.multusNamespace} nor the name of a configuration in ${netconf.confDir}`,
       );
@@ -172,8 +184,10 @@ export class NetworkCatalog {
       throw reported(error, nads);
     }
     if (found === undefined) {
-      if (nads.source !== undefined) nads.onMissing(namespace, name);
-      throw configError(`there is no network-attachment-definition ${name} in namespace ${namespace}`);
+      const advice = await adviceFor(nads.source, { namespace, name }, netconf);
+      if (nads.source !== undefined) nads.onMissing(namespace, name, advice);
+      const problem = `there is no network-attachment-definition ${name} in namespace ${namespace}`;
+      throw configError(advice === "" ? problem : `${problem}: ${advice}`);
     }
     return found;
   }

@@ -55,6 +55,41 @@ describe("network configurations", () => {
     expect(findings(text)).toEqual([]);
   });
 
+  it.each([
+    [
+      '{"type": "host-local", "subnet": "10.0.0.0/8"}',
+      [
+        "error: plugin host-local gives addresses, and makes no interface: it belongs into ipam.type of one that does (macvlan, bridge, …)",
+      ],
+    ],
+    [
+      '{"type": "macvlan", "master": "ens5f0"}',
+      ['warning: master "ens5f0": this node has no such link (it has eth0, eth1)'],
+    ],
+    ['{"type": "macvlan", "master": "eth1"}', []],
+    ['{"type": "macvlan", "master": "net1", "linkInContainer": true}', []],
+    ['{"type": "macvlan"}', []],
+    [
+      '{"type": "macvlan", "mastr": "eth1", "ipam": {"type": "host-local", "subent": "10.0.0.0/8"}}',
+      [
+        'warning: "mastr" is no key of macvlan, which takes no notice of it: did you mean "master"?',
+        'warning: "ipam.subent" is no key of host-local, which takes no notice of it: did you mean "ipam.subnet"?',
+      ],
+    ],
+  ])("says what this node cannot serve of %s", (plugin, says) => {
+    const text = `{"cniVersion": "1.0.0", "name": "net", "plugins": [${plugin}]}`;
+    const onNode = { ...context, links: new Set(["eth1", "eth0"]) };
+    const found = checkText(text, "f", onNode).findings.map(formatFinding);
+    expect(found.map((line) => line.replace(/^f:1:\d+: /, ""))).toEqual(says);
+    // On a machine that is no node nothing is said of links.
+    expect(findings(text).join()).not.toContain("link");
+  });
+
+  it("points at the key that the plugin does not know, and at the link that is not there", () => {
+    const text = `{\n "cniVersion": "1.0.0",\n "name": "net",\n "type": "macvlan",\n "mastr": "eth1",\n "ipam": {\n  "type": "host-local",\n  "subent": ""\n }\n}`;
+    expect(findings(text).map((line) => line.slice(0, line.indexOf(": ")))).toEqual(["f:5:11", "f:8:13"]);
+  });
+
   it("points at the character that is no JSON", () => {
     expect(findings('{\n  "name": "net",\n  "type": bridge\n}')).toEqual([
       expect.stringMatching(/^f:3:11: error: not valid JSON/),

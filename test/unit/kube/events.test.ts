@@ -5,6 +5,7 @@ import { usualEventBounds } from "../../../src/kube/pending-events.ts";
 import {
   addedInterface,
   invalidNetwork,
+  networkNotAttached,
   networksMissing,
   noNetworkFound,
   type PodEvent,
@@ -306,6 +307,29 @@ test("a note of 1024 bytes stays as it is; a longer one is cut between two chara
   expect(eventNote("é".repeat(513))).toBe(`${"é".repeat(510)}…`);
   expect(eventNote("😀".repeat(300))).toBe(`${"😀".repeat(255)}…`);
   expect(eventNote("a\ud800")).toBe("a\ufffd");
+  // What plugins and authors write goes to terminals.
+  expect(eventNote("a\n\u001b[2Jb\u2028")).toBe("a\\n\\u001b[2Jb\\u2028");
+  expect(Buffer.byteLength(eventNote("\u0000".repeat(1024)))).toBeLessThanOrEqual(1024);
+});
+
+test("a plugin that fails each time with another number of its own is one event; another link, network or cause is another one", async () => {
+  await using rig = await sinkRig({ eventBounds: bounds });
+  const failed = (ifName: string, problem: string) =>
+    rig.sink.event(podNamed("web"), networkNotAttached(ifName, "default/a", problem));
+  const netns = (id: string) => `interface net1 is already in /run/netns/cni-${id}-3b41-9c1e`;
+  for (const id of ["c4b5f64c", "013dfb89", "99081234"]) failed("net1", netns(id));
+  failed("net2", netns("c4b5f64c"));
+  failed("net1", 'Link not found (master "ens5f0")');
+  failed("net1", 'Link not found (master "ens6f0")');
+  await until("all are sent", () => rig.server.events.size === 4);
+  await delivered(rig);
+  const notes = [...rig.server.events.values()].map(({ note }) => String(note));
+  expect(notes.toSorted()).toEqual([
+    'network default/a is not attached as net1: Link not found (master "ens5f0")',
+    'network default/a is not attached as net1: Link not found (master "ens6f0")',
+    `network default/a is not attached as net1: ${netns("c4b5f64c")}`,
+    `network default/a is not attached as net2: ${netns("c4b5f64c")}`,
+  ]);
 });
 
 test("times have six digits; names fit where the pod's nearly does not", () => {

@@ -56,10 +56,10 @@ describe("ADD", () => {
       "find web retry",
       "nad default/a",
       "nad other/b",
-      "event AddedInterface",
-      "event AddedInterface",
-      "event AddedInterface",
       "status",
+      "event AddedInterface",
+      "event AddedInterface",
+      "event AddedInterface",
     ]);
   });
 
@@ -131,7 +131,7 @@ describe("ADD", () => {
     cluster.addPod("kube-system/dns", {}, "u-9");
     const request = { args: "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=dns" };
     await rig.run("ADD", { request });
-    expect(cluster.trace).toEqual(["find dns retry", "event AddedInterface", "status"]);
+    expect(cluster.trace).toEqual(["find dns retry", "status", "event AddedInterface"]);
     expect(cluster.status).toMatchObject([{ name: "cluster", interface: "eth0", default: true }]);
     // The runtime names no UID.
     expect(cluster.subjects).toMatchObject([{ uid: "u-9" }]);
@@ -145,14 +145,20 @@ describe("ADD", () => {
     expect(cluster.trace).toEqual([]);
   });
 
-  test("that fails has sent the events of what was there, and no status", async () => {
+  test("that fails has one event, of the network that failed, and none of what was undone; and no status", async () => {
     using rig = rigWith(selecting("a,b"));
     cluster.addNad("default/a", macvlan);
     cluster.addNad("default/b", { ...macvlan, type: "sriov" });
     rig.plugins.behaviour = ({ plugin, command }) =>
-      plugin === "sriov" && command === "ADD" ? { exitCode: 1 } : undefined;
+      plugin === "sriov" && command === "ADD" ? { exitCode: 1, stdout: "" } : undefined;
     expect((await rig.run("ADD")).exitCode).toBe(1);
-    expect(cluster.trace.slice(3)).toEqual(["event AddedInterface", "event AddedInterface"]);
+    expect(cluster.events).toEqual([
+      [
+        "Warning",
+        "NetworkNotAttached",
+        'network default/b is not attached as net2: plugin "sriov" (ADD) failed with exit code 1: nothing on stdout',
+      ],
+    ]);
     expect(cluster.status).toBeUndefined();
   });
 
@@ -533,6 +539,32 @@ describe("a network that is no use", () => {
         "cannot find a network-attachment-definition (nothere) in namespace (default)",
       ],
     ]);
+  });
+
+  test.each([
+    ["storrage", {}, "did you mean storage?"],
+    ["backup", {}, "there is one in namespace infra (select infra/backup)"],
+    ["backup", { namespaceIsolation: true }, ""],
+    [
+      "backup",
+      { namespaceIsolation: true, globalNamespaces: "infra" },
+      "there is one in namespace infra (select infra/backup)",
+    ],
+    ["strg", {}, ""],
+  ])("%j does not exist, and with %j what is meant is named: %s", async (name, netconf, advice) => {
+    using rig = rigWith(selecting(name));
+    for (const key of ["default/storage", "default/video", "infra/backup", "infra/storrage2"]) {
+      cluster.addNad(key, macvlan);
+    }
+    const handled = await rig.run("ADD", { netconf });
+    const end = advice === "" ? "" : `: ${advice}`;
+    expect(cluster.reasons).toEqual([
+      `NoNetworkFound cannot find a network-attachment-definition (${name}) in namespace (default)${end}`,
+    ]);
+    expect(handled.error?.message).toMatch(
+      /there is no network-attachment-definition \S+ in namespace default/,
+    );
+    expect(handled.error?.message.endsWith(`in namespace default${end}`)).toBe(true);
   });
 });
 

@@ -268,6 +268,36 @@ describe("a plugin that fails every DEL", () => {
     expect(await told(del(rig, { annotations }))).toEqual(done);
     expect(notes(rig)).toEqual([]);
   });
+
+  /** Every command of macvlan fails, as its IPAM plugin is not there. */
+  function missingIpam(rig: Rig): void {
+    const msg = 'failed to find plugin "whereabouts" in path [/opt/cni/bin]';
+    rig.plugins.behaviour = ({ plugin }) =>
+      plugin === "macvlan" ? { exitCode: 1, stdout: { code: 999, msg } } : undefined;
+  }
+
+  test("whose IPAM plugin is not installed, on which its ADD has failed: the next DEL succeeds, and nothing is recorded", async () => {
+    using rig = new Rig(kernels);
+    rig.addNad("default/a", { ...macvlan, ipam: { type: "whereabouts" } });
+    missingIpam(rig);
+    expect((await rig.run("ADD", { annotations })).exitCode).toBe(1);
+    expect(await told(del(rig, { annotations }))).toEqual(failure);
+    expect(await told(del(rig, { annotations }))).toEqual(done);
+    expect(notes(rig)).toEqual([]);
+  });
+
+  test.each([
+    ["whose IPAM plugin has gone since its ADD, so that an address is still taken", "whereabouts", 0],
+    ["that misses another plugin than that of its configuration", "host-local", 1],
+  ])("%s, is tried again", async (_, ipamType, ended) => {
+    using rig = new Rig(kernels);
+    rig.addNad("default/a", { ...macvlan, ipam: { type: ipamType } });
+    if (ended === 1) missingIpam(rig);
+    expect((await rig.run("ADD", { annotations })).exitCode).toBe(ended);
+    missingIpam(rig);
+    await del(rig, { annotations });
+    expect(notes(rig)).toHaveLength(1);
+  });
 });
 
 describe("delOnFailure", () => {

@@ -217,7 +217,10 @@ describe("ADD", () => {
       const { error } = await pod.rig.run("ADD", options());
       expect(error?.message).toMatch(/^\[default\/web\/u-1:cluster\]: /);
       expect(pod.orders).toEqual(["DEL macvlan net1", "DEL bridge eth0"]);
-      expect(cluster.reasons).toEqual([]);
+      // Nobody waits for one whose other end is gone.
+      const told =
+        "NetworkNotAttached network cluster is not attached as eth0: native networks cluster, a (ADD): not so";
+      expect(cluster.reasons).toEqual(code === "gone" ? [] : [told]);
     },
   );
 
