@@ -67,8 +67,8 @@ export function lastingEventName(pod: PodReference, { reason }: ReportedEvent): 
   return name.length > 253 ? `${reason.toLowerCase()}.${digest}` : name;
 }
 
-/** A number that a plugin has made up or found in this try: an id in hexadecimal digits, of a container, a namespace or a link; a process; a time. */
-const numberOfTry = /[0-9a-f]{6,}|[0-9]{5,}/giu;
+/** A number that a plugin has made up or found in this try: an id in hexadecimal digits or a UUID, of a container, a namespace or a link; a process; a time. */
+const numberOfTry = /[0-9a-f]{6,}(?:-[0-9a-f]{4,})*|[0-9]{5,}/giu;
 
 /**
  * What an event is known by while it is counted. Plugins' messages may differ in a number with each try of the kubelet: those of one network are one event then, with the text of the

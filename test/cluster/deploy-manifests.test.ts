@@ -142,6 +142,7 @@ describe("the chart renders what kustomize puts together", () => {
       ["httpClients.enabled=true", "perNodeCertificate.enabled=true"],
     ],
     ["thick", ["evict-missing"], ["onMissingNetworks=evict"]],
+    ["thin", ["refuse-broken-networks"], ["mode=thin", "admissionPolicies.refuseBrokenNetworks=true"]],
     [
       "thick",
       ["per-node-certificate", "evict-missing"],

@@ -149,6 +149,48 @@ describe("the user's networks", () => {
     expect(report.interfaces.map(({ network }) => network)).toEqual(["demo-bridge", "default/storage"]);
   });
 
+  it("takes the networks alone of a file with other objects, and names the plugins that ran", async () => {
+    const file = join(scratch.path, "all.yaml");
+    const others = [
+      {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name: "a" },
+        data: { config: '{"master":"db.example:5432"}' },
+      },
+      {
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: { name: "b" },
+        spec: { master: "of-many-replicas" },
+      },
+      { master: "a text of some other program", metadata: { name: "c" } },
+    ];
+    const documents = [others[0], nad("one", macvlan("10.1.0.0/24")), ...others.slice(1)];
+    writeFileSync(file, documents.map((document) => JSON.stringify(document)).join("\n---\n"));
+    const { exitCode, stdout, stderr } = await run("try", "--nad", file);
+    expect(stderr).toBe("");
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^net1 +10\.1\.0\.\d+\/24 .* default\/one +\d/m);
+    const ran = ["bridge", "host-local", "macvlan"].map((plugin) => join(debianPlugins, plugin));
+    expect(stdout).toContain(`Plugins that ran: ${ran.join(", ")}\n`);
+    await expectNothingLeft(stdout);
+  });
+
+  it("fails where a plugin answers success and its interface is not there", async () => {
+    const binDir = join(scratch.path, "bin");
+    mkdirSync(binDir);
+    const answer = '{"cniVersion":"1.0.0","interfaces":[{"name":"net1","sandbox":"/run/netns/x"}],"ips":[]}';
+    writeFileSync(join(binDir, "idle"), `#!/bin/sh\ncat > /dev/null\necho '${answer}'\n`, { mode: 0o755 });
+    const file = join(scratch.path, "idle.json");
+    writeFileSync(file, JSON.stringify(nad("idle", { type: "idle" })));
+    const { exitCode, stdout, stderr } = await run("try", "--nad", file, "--bin-dir", binDir, debianPlugins);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("! ADD succeeded, and the pod has no interface net1 (network default/idle)\n");
+    expect(stdout).toContain(join(binDir, "idle"));
+    await expectNothingLeft(stdout);
+  });
+
   it("says how to try a network that wants a device, whatever kubelet the machine has", async () => {
     const { metadata, ...rest } = nad("vf", macvlan("10.1.0.0/24"));
     const annotations = { "k8s.v1.cni.cncf.io/resourceName": "intel.com/sriov" };

@@ -10,6 +10,7 @@ import {
   defaultPodResourcesSocket,
   defaultSocketDir,
 } from "../node/installation.ts";
+import { placeHere } from "../node/paths.ts";
 import { reportOf } from "./node-report.ts";
 import { formatReport, isGood, reportJson } from "./report.ts";
 
@@ -41,7 +42,7 @@ function described() {
     .option(
       "--socket-dir <directory>",
       "socketDir of the daemon's configuration, to ask it for the node's name",
-      defaultSocketDir,
+      placeHere(defaultSocketDir),
     )
     .option("--node <name>", "this node's name in the cluster (default: MULTUS_NODE_NAME, else the daemon's)")
     .option("--kubeconfig <file>", "which cluster, and whose rights (default: as kubectl)")
@@ -59,7 +60,7 @@ Examples:
   sudo multusctl devices
   sudo multusctl devices --resource intel.com/sriov_netdevice
   sudo multusctl devices --json | jq '.devices[] | select(.state == "stale")'
-  kubectl -n kube-system exec ds/kube-multus-ds -- multusctl devices --socket-dir /host/run/multus`,
+  kubectl -n kube-system exec ds/kube-multus-ds -- multusctl devices`,
     );
 }
 

@@ -7,6 +7,7 @@ import { nodeNameIn } from "../../kube/node-name.ts";
 import { openApi } from "../cluster/access.ts";
 import { UserError } from "../command/user-error.ts";
 import { defaultCertDir, defaultCniDir, defaultSocketDir, usualBinDirs } from "../node/installation.ts";
+import { placeHere } from "../node/paths.ts";
 import { certDirOf, checkCertificate } from "./certificate.ts";
 import { type ClusterQuestions, checkCluster } from "./cluster.ts";
 import { checkContainerd } from "./containerd.ts";
@@ -34,7 +35,11 @@ function described() {
       "Checks the runtime's configuration, the plugin, the daemon, the cluster and the node's state, and gives advice with each finding. It changes " +
         "nothing. It lists the checks that it had to skip, without root or without a cluster. Exit code 1 if a check has failed.",
     )
-    .option("--cni-conf-dir <directory>", "where the runtime reads network configurations", "/etc/cni/net.d")
+    .option(
+      "--cni-conf-dir <directory>",
+      "where the runtime reads network configurations",
+      placeHere("/etc/cni/net.d"),
+    )
     .option("--bin-dir <directory>", "where the plugin is (default: binDir of Multus's configuration)")
     .option("--socket-dir <directory>", "the daemon's (default: daemonSocketDir of Multus's configuration)")
     .option("--cni-dir <directory>", "plans and results (default: cniDir of Multus's configuration)")
@@ -56,13 +61,13 @@ function described() {
       `
 Verdicts: PASS; WARN, look at it; FAIL, pods cannot be attached, run without their networks, or can be tampered with; SKIP, it cannot be seen from here.
 
-On the node it sees everything. The daemon's pod has the node's directories elsewhere and others not at all: there it is given the first two (below), and skips
-the runtime's own configuration, the plugins and the pods' network namespaces.
+On the node it sees everything. The daemon's pod has some of the node's directories below /host, where they are found, and others not at all: there it skips the
+runtime's own configuration, the plugins and the pods' network namespaces.
 
 Examples:
   sudo multusctl doctor
   multusctl doctor --no-cluster --json | jq '.findings[] | select(.verdict == "fail")'
-  kubectl -n kube-system exec ds/kube-multus-ds -- multusctl doctor --cni-conf-dir /host/etc/cni/net.d --socket-dir /host/run/multus
+  kubectl -n kube-system exec ds/kube-multus-ds -- multusctl doctor
   sudo multusctl doctor --kubeconfig /etc/kubernetes/admin.conf        (also looks at the node, as an administrator)`,
     );
 }
@@ -90,7 +95,7 @@ async function findingsOf(options: DoctorOptions): Promise<NodeFinding[]> {
   const runtime = checkRuntimeFiles(cniConfDir, kernels, present, crio.network?.defaultNetwork.value);
   const netconf = runtime.file?.netconf;
   const binDir = options.binDir ?? netconf?.binDir ?? usual[0] ?? "";
-  const socketDir = options.socketDir ?? runtime.file?.socketDir ?? defaultSocketDir;
+  const socketDir = options.socketDir ?? placeHere(runtime.file?.socketDir ?? defaultSocketDir);
   const daemon = await checkDaemon(socketDir, runtime.file?.daemonCommand ?? [], now);
   const kubeconfig = netconf?.kubeconfig ?? "";
   return [

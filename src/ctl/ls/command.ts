@@ -6,6 +6,7 @@ import { UserError } from "../command/user-error.ts";
 import { type Attachment, readAttachments } from "../node/attachments.ts";
 import { cacheMissingAdvice, isCacheThere } from "../node/cache-directory.ts";
 import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
+import { placeHere } from "../node/paths.ts";
 import { formatTable } from "../text/table.ts";
 import { listMissing } from "./missing.ts";
 
@@ -26,7 +27,7 @@ export function listCommand() {
     .option(
       "--socket-dir <directory>",
       "socketDir of the daemon's configuration, for --missing",
-      defaultSocketDir,
+      placeHere(defaultSocketDir),
     )
     .option("--json", "print one JSON object")
     .addHelpText(
@@ -41,6 +42,7 @@ Examples:
   multusctl ls
   multusctl ls --json | jq '.attachments[] | select(.pod == "default/web")'
   multusctl ls --missing
+  kubectl -n kube-system exec ds/kube-multus-ds -- multusctl ls
   multusctl ls --cni-dir /mnt/node/var/lib/cni/multus`,
     )
     .action(({ cniDir, socketDir, missing, json = false }) =>

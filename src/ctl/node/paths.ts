@@ -1,5 +1,6 @@
 /** Paths on a node, and the same paths in a pod. */
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 /** Where Go multus's manifests mount the node's directories. */
@@ -10,6 +11,15 @@ export const defaultCniConfDir = `${nodeRoot}/etc/cni/net.d`;
 /** The path on the node of what a pod sees below /host. */
 export function pathOnNode(path: string): string {
   return path.startsWith(`${nodeRoot}/`) ? path.slice(nodeRoot.length) : path;
+}
+
+/**
+ * Where a directory of the node is for this process: in the daemon's pod below /host, as the manifests mount it, where it has a place of its own there.
+ * @param path on the node
+ */
+export function placeHere(path: string): string {
+  const inPod = join(nodeRoot, path);
+  return !path.startsWith(`${nodeRoot}/`) && existsSync(inPod) ? inPod : path;
 }
 
 /** Multus's kubeconfig, as Go multus has it. @param cniConfDir the runtime's directory */

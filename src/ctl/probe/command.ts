@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { Command } from "@commander-js/extra-typings";
 import { UserError } from "../command/user-error.ts";
 import { defaultSocketDir } from "../node/installation.ts";
+import { placeHere } from "../node/paths.ts";
 import { pluginBinary } from "../node/plugin-binary.ts";
 import { thisArchitecture } from "../node/program.ts";
 
@@ -14,7 +15,11 @@ export function probeCommand() {
       "live, startup: does the daemon answer? ready: can it serve, or why not? Prints one line. Exit code 0 is yes, 1 is no or no answer in time.",
     )
     .argument("<question>", "live, ready or startup")
-    .option("--socket-dir <directory>", "socketDir of the daemon's configuration", defaultSocketDir)
+    .option(
+      "--socket-dir <directory>",
+      "socketDir of the daemon's configuration",
+      placeHere(defaultSocketDir),
+    )
     .option("--timeout <seconds>", "seconds that the answer may take, 1 to 60", "5")
     .addHelpText(
       "after",
@@ -23,7 +28,7 @@ The pods' probes run the plugin itself, which starts in a millisecond: /opt/mult
 
 Examples:
   sudo multusctl probe ready
-  multusctl probe live --socket-dir /host/run/multus --timeout 10        (in the daemon's pod)`,
+  multusctl probe live --timeout 10`,
     )
     .action((question, { socketDir, timeout }) => ask(question, socketDir, timeout));
 }

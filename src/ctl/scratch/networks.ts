@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { isJsonObject } from "../../base/json.ts";
+import { isJsonObject, textOf } from "../../base/json.ts";
 import { UserError } from "../command/user-error.ts";
 import { documentKind } from "../configuration/kind.ts";
 import { locateDocuments } from "../configuration/position.ts";
@@ -83,7 +83,7 @@ export function networksOf(options: NetworkOptions, podNamespace: string): Named
     definitions,
     clusterText,
     selection: options.networks ?? all,
-    masters: mastersIn([...parseLeniently(clusterText), ...documents]),
+    masters: mastersIn([clusterText, ...definitions.map(({ config }) => config)].flatMap(parseLeniently)),
   };
 }
 
@@ -130,14 +130,14 @@ function parseLeniently(text: string): unknown[] {
     .filter((value) => value !== undefined);
 }
 
-/** The NADs in the documents, in order. Skips other objects, such as pods; the daemon reports misspelt ones. */
+/** The NADs in the documents, in order. Skips other objects, such as pods and what is none; the daemon reports those of the API group whose kind is misspelt. */
 function definitionsIn(documents: readonly unknown[], podNamespace: string): Definition[] {
   const items = documents.flatMap((document) =>
     isJsonObject(document) && Array.isArray(document.items) ? document.items : [document],
   );
   return items
-    .filter((item) => documentKind(item) !== "other")
     .filter(isJsonObject)
+    .filter((item) => documentKind(item) === "nad" || textOf(item.apiVersion).startsWith("k8s.cni.cncf.io/"))
     .flatMap(({ metadata, spec }) => {
       if (!isJsonObject(metadata)) return [];
       const { name, namespace } = metadata;
@@ -155,17 +155,15 @@ function selectAll(definitions: readonly Definition[], podNamespace: string): st
     .join(",");
 }
 
-/** Every `master` of the documents' plugins, including those in NADs' spec.config: links that a scratch node lacks. */
-function mastersIn(documents: readonly unknown[]): string[] {
+/** Every `master` in the configurations: links that a scratch node lacks. */
+function mastersIn(configurations: readonly unknown[]): string[] {
   const masters = new Set<string>();
   const visit = (value: unknown, key: string): void => {
     if (key === "master" && typeof value === "string" && value !== "") masters.add(value);
-    if (key === "config" && typeof value === "string")
-      for (const each of parseLeniently(value)) visit(each, "");
     if (typeof value === "object" && value !== null) {
       for (const [name, member] of Object.entries(value)) visit(member, name);
     }
   };
-  for (const document of documents) visit(document, "");
+  for (const configuration of configurations) visit(configuration, "");
   return [...masters];
 }

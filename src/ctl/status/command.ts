@@ -6,6 +6,7 @@ import { loadKernels } from "../../kernels/load.ts";
 import { UserError } from "../command/user-error.ts";
 import { daemonStatusOf } from "../node/daemon-socket.ts";
 import { defaultCniDir, defaultSocketDir } from "../node/installation.ts";
+import { placeHere } from "../node/paths.ts";
 import { summarizeNode } from "./node-summary.ts";
 import { formatStatus, type NodeStatus } from "./report.ts";
 
@@ -18,7 +19,11 @@ export function statusCommand() {
       "Shows the daemon (version, readiness, requests, its view of the cluster, recent failures) and the node's files (attachments by network, " +
         "recorded DELs). Exit code 1 if no daemon answers; the files are shown nevertheless.",
     )
-    .option("--socket-dir <directory>", "socketDir of the daemon's configuration", defaultSocketDir)
+    .option(
+      "--socket-dir <directory>",
+      "socketDir of the daemon's configuration",
+      placeHere(defaultSocketDir),
+    )
     .option("--cni-dir <directory>", "the netconf's cniDir", defaultCniDir)
     .option("--json", "print one JSON object (with --watch one a line)")
     .option(
@@ -35,7 +40,7 @@ Examples:
   multusctl status
   multusctl status --watch 5
   multusctl status --json | jq '.daemon.clusters[].watches'
-  multusctl status --socket-dir /host/run/multus        (in the daemon's pod)`,
+  kubectl -n kube-system exec ds/kube-multus-ds -- multusctl status`,
     )
     .action(({ socketDir, cniDir, json = false, watch }) =>
       showStatus(socketDir, cniDir, json, watch === true ? watchSeconds : watch),

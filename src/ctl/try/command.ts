@@ -7,7 +7,7 @@ import { usualBinDirs } from "../node/installation.ts";
 import type { ScratchNode } from "../scratch/scratch.ts";
 import { formatMilliseconds } from "../text/quantities.ts";
 import { type Column, formatTable } from "../text/table.ts";
-import type { CommandReport, InterfaceReport, TrialReport } from "./report.ts";
+import type { CommandReport, InterfaceReport, PluginReport, TrialReport } from "./report.ts";
 import { type TrialObserver, type TryOptions, tryNetworks } from "./trial.ts";
 
 /** A shell's exit code of a program that Ctrl-C ended. */
@@ -53,7 +53,7 @@ function described() {
     .addHelpText(
       "after",
       `
-Links that a network names as its master are made on the scratch node. With --keep, look around with
+Of a file with other objects the NetworkAttachmentDefinitions alone are taken. Links that a network names as its master are made on the scratch node. With --keep, look around with
 "ip netns exec …" as printed.
 
 Examples:
@@ -111,7 +111,8 @@ const silentObserver: TrialObserver = {
 };
 
 const printingObserver = (saysWay: boolean): TrialObserver => ({
-  attached: (interfaces) => void process.stdout.write(`${formatInterfaces(interfaces, saysWay)}\n`),
+  attached: (interfaces, plugins) =>
+    void process.stdout.write(`${formatInterfaces(interfaces, saysWay)}${formatPlugins(plugins)}\n`),
   standing: (scratch) => void process.stdout.write(describeStanding(scratch)),
   finished: (command) => void process.stdout.write(formatCommand(command)),
 });
@@ -139,6 +140,12 @@ function formatInterfaces(interfaces: readonly InterfaceReport[], saysWay: boole
   );
   const isUnexplained = interfaces.some(({ way, whyExecuted }) => way === "executed" && whyExecuted === "");
   return saysWay && isUnexplained ? `${table}\n${unexplained}` : table;
+}
+
+/** @returns a line, or "" */
+function formatPlugins(plugins: readonly PluginReport[]): string {
+  if (plugins.length === 0) return "";
+  return `Plugins that ran: ${plugins.map(({ type, path }) => path || type).join(", ")}\n`;
 }
 
 function formatWay({ way, whyExecuted }: InterfaceReport): string {

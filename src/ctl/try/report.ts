@@ -16,6 +16,13 @@ export interface InterfaceReport {
   readonly whyExecuted: string;
 }
 
+/** A plugin that ran, by its `type` or its `ipam.type`. */
+export interface PluginReport {
+  readonly type: string;
+  /** The file that was found first in the directories of plugins; "" if it is there no more. */
+  readonly path: string;
+}
+
 /** One command of the plugin, over all repetitions. */
 export interface CommandReport {
   readonly command: "ADD" | "CHECK" | "DEL";
@@ -30,6 +37,8 @@ export interface TrialReport {
   /** Was it interrupted before its end? */
   readonly interrupted: boolean;
   readonly interfaces: readonly InterfaceReport[];
+  /** Those that ran for the networks; of networks that were attached natively none. Empty if the user's daemon has its cache elsewhere. */
+  readonly plugins: readonly PluginReport[];
   /** Commands that succeeded. */
   readonly commands: readonly CommandReport[];
   /** The error; "" for none. */

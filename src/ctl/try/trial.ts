@@ -2,17 +2,20 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { unlessAborted } from "../../base/abort.ts";
 import { entryOf } from "../../base/map-entry.ts";
 import { ResultCache } from "../../cni/cache.ts";
 import { parseNetworkConfig } from "../../cni/config.ts";
+import type { NetworkConfigList } from "../../cni/types.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { errorText } from "../../log/error-text.ts";
 import { networksAnnotation } from "../../multus/input/selection.ts";
 import { whyExecuted } from "../../native/native-networks.ts";
 import { Interrupted, Interruption, untilInterrupted } from "../command/interruption.ts";
 import { UserError } from "../command/user-error.ts";
+import { isExecutable } from "../node/access.ts";
 import { readAttachments } from "../node/attachments.ts";
 import { daemonStatusOf } from "../node/daemon-socket.ts";
 import { problemLog } from "../node/problem-log.ts";
@@ -31,7 +34,7 @@ import { ScratchNode } from "../scratch/scratch.ts";
 import { median } from "../text/statistics.ts";
 import { inUsersFiles } from "./file-problems.ts";
 import { addTimes } from "./network-times.ts";
-import type { CommandReport, InterfaceReport, TrialReport } from "./report.ts";
+import type { CommandReport, InterfaceReport, PluginReport, TrialReport } from "./report.ts";
 
 export interface TryOptions extends NetworkOptions {
   /** Links to create on the scratch node, besides those that the networks' files name. */
@@ -50,7 +53,7 @@ export interface TryOptions extends NetworkOptions {
 
 /** Receives the progress of the try. */
 export interface TrialObserver {
-  attached(interfaces: readonly InterfaceReport[]): void;
+  attached(interfaces: readonly InterfaceReport[], plugins: readonly PluginReport[]): void;
   /** With `--keep`: pod and networks are up, until the try is interrupted. */
   standing(scratch: ScratchNode): void;
   finished(command: CommandReport): void;
@@ -81,6 +84,7 @@ export async function tryNetworks(options: TryOptions, observer: TrialObserver):
     ok: failure === undefined && left.length === 0,
     interrupted: failure instanceof Interrupted,
     interfaces: trial.interfaces,
+    plugins: trial.plugins,
     commands: trial.commands,
     error: failure?.message ?? "",
     advice: failure instanceof UserError ? failure.advice : "",
@@ -90,6 +94,7 @@ export async function tryNetworks(options: TryOptions, observer: TrialObserver):
 
 class Trial {
   interfaces: InterfaceReport[] = [];
+  plugins: readonly PluginReport[] = [];
   readonly commands: CommandReport[] = [];
   readonly #scratch: ScratchNode;
   readonly #options: TryOptions;
@@ -270,23 +275,37 @@ class Trial {
     }
   }
 
-  /** Lists the interfaces in the pod's namespace, with their networks by the cache. */
+  /** Lists the interfaces in the pod's namespace, with their networks by the cache. @throws {UserError} if a network's interface is not there */
   async #look(): Promise<void> {
     const known = await this.#networksByInterface();
-    const reasons = await this.#reasonsByInterface();
-    this.interfaces = (await linksOf(this.#scratch.podNamespace)).map((link) => {
+    const cached = await this.#cached();
+    const links = await linksOf(this.#scratch.podNamespace);
+    this.interfaces = links.map((link) => {
       const times = this.#networkTimes.get(link.name) ?? [];
+      const way = this.#ways.get(link.name);
+      const of = cached.find(({ ifName }) => ifName === link.name);
+      const asksWhy = this.#options.native && way === "executed" && of !== undefined;
       return {
         ifName: link.name,
         addresses: link.addresses,
         mac: link.mac,
         network: known.get(link.name) ?? "",
         milliseconds: times.length > 0 ? median(times) : undefined,
-        way: this.#ways.get(link.name),
-        whyExecuted: this.#ways.get(link.name) === "executed" ? (reasons.get(link.name) ?? "") : "",
+        way,
+        whyExecuted: asksWhy ? (whyExecuted(of.network, of) ?? "") : "",
       };
     });
-    this.#observer.attached(this.interfaces);
+    this.plugins = this.#pluginsOf(cached);
+    this.#observer.attached(this.interfaces, this.plugins);
+    const missing = [...new Set([...known.keys(), ...this.#ways.keys()])].filter(
+      (ifName) => !links.some(({ name }) => name === ifName),
+    );
+    if (missing.length === 0) return;
+    const named = missing.map((ifName) => `${ifName} (network ${known.get(ifName) ?? "unknown"})`);
+    throw new UserError(
+      `ADD succeeded, and the pod has no interface ${named.join(", ")}`,
+      "the network's plugin has answered success without making its interface: look at its type, and at its own log",
+    );
   }
 
   /** Networks by interface. Empty if the user's daemon has its cache elsewhere. */
@@ -298,20 +317,33 @@ class Trial {
     return new Map(own.map(({ ifName, network }) => [ifName, network]));
   }
 
-  /** Why configurations are left to their plugins, by interface. Empty where that is not asked, and if the user's daemon has its cache elsewhere. */
-  async #reasonsByInterface(): Promise<Map<string, string>> {
+  /** What the cache has of the pod's networks. Empty if the user's daemon has its cache elsewhere. */
+  async #cached() {
     const { cniDir } = this.#directories;
-    if (!this.#options.native || !existsSync(cniDir)) return new Map();
+    if (!existsSync(cniDir)) return [];
     const kernels = loadKernels();
     const cached = await new ResultCache(cniDir, problemLog([])).list(this.#containerId);
-    return new Map(
-      cached.flatMap(({ ifName, config, ...attachment }) => {
-        if (config.length === 0) return [];
-        const network = parseNetworkConfig(config, `configuration of ${ifName}`, kernels);
-        const reason = whyExecuted(network, { ...attachment, ifName });
-        return reason === undefined ? [] : [[ifName, reason] as const];
-      }),
+    return cached.flatMap((each) => {
+      if (each.config.length === 0) return [];
+      const network = parseNetworkConfig(each.config, `configuration of ${each.ifName}`, kernels);
+      return [{ ...each, network }];
+    });
+  }
+
+  /** The plugins that ran, in order, each once. */
+  #pluginsOf(
+    cached: readonly { readonly ifName: string; readonly network: NetworkConfigList }[],
+  ): PluginReport[] {
+    const executed = cached.filter(({ ifName }) => this.#ways.get(ifName) !== "native");
+    const types = executed.flatMap(({ network }) =>
+      network.plugins.flatMap(({ type, ipamType }) => [type, ipamType]),
     );
+    return [...new Set(types)]
+      .filter((type) => type !== "")
+      .map((type) => {
+        const paths = this.#options.binDirs.map((directory) => join(directory, type));
+        return { type, path: paths.find((path) => isExecutable(path)) ?? "" };
+      });
   }
 
   /** @throws {UserError} if DEL left something behind */
