@@ -17,6 +17,7 @@ import { type PodInCluster, sendEvent } from "./cluster/pod-in-cluster.ts";
 import type { Annotations } from "./cluster/pod-lookup.ts";
 import { type AttachedNetwork, editDefaultRoutes, giveWay } from "./default-route-edits.ts";
 import { resultForGonePod } from "./gone-pod.ts";
+import { misspeltKeysOf } from "./input/misspelt-keys.ts";
 import { podAnnotationsKey } from "./input/netconf.ts";
 import { longestNetwork, podError } from "./input/pod-error.ts";
 import { checkResultBytes } from "./input/sizes.ts";
@@ -81,6 +82,7 @@ export async function attach(
   }
   const pod = { cluster, pod: sandbox.pod, podObject: found?.object };
   const annotations = found === undefined ? podAnnotations : found.annotations;
+  for (const problem of misspeltKeysOf(annotations ?? {})) sendEvent(pod, invalidNetwork(problem));
   const planned = await inPhase(report, "plan", () => plannedAttachments(catalog, call, pod, annotations));
   await inPhase(report, "plan-file", async () => {
     const bytes = planned.reduce((sum, { network }) => sum + network.bytes.length, 0);

@@ -175,3 +175,29 @@ describe("kubectl describe pod", () => {
     expect(before.reservations.length).toBeGreaterThan(0);
   });
 });
+
+test("a pod that starts without what was meant is told why: the annotation's key, or a key in it, is misspelt", async () => {
+  const selecting = node.podManifest("default", "wrong-annotation", "storage");
+  await node.apply(
+    documents([
+      selecting.replace("k8s.v1.cni.cncf.io/networks:", "k8s.v1.cni.cncf.io/network:"),
+      node.podManifest("default", "wrong-selection", '[{"name": "storage", "interfaec": "data0"}]'),
+    ]),
+  );
+  await node.waitForPods("default", ["wrong-annotation", "wrong-selection"]);
+  for (const [name, words] of [
+    [
+      "wrong-annotation",
+      /InvalidNetwork .*annotation k8s\.v1\.cni\.cncf\.io\/network selects no networks: did you mean k8s\.v1\.cni\.cncf\.io\/networks\?/,
+    ],
+    [
+      "wrong-selection",
+      /InvalidNetwork .*\[0\] has key "interfaec", which means nothing: did you mean "interface"\?/,
+    ],
+  ] as const) {
+    await node.until(`the cause in what is described of ${name}`, async () =>
+      words.test(eventsOf(await described(name))),
+    );
+  }
+  await node.deletePods("default", "wrong-annotation", "wrong-selection");
+});
