@@ -19,8 +19,10 @@ import {
   forEachPod,
   getObject,
   isForbidden,
+  nodes,
   pods,
 } from "./objects.ts";
+import { lackingDevices, wantedResourceOf } from "./offered-devices.ts";
 import { podNetworks, type SelectedDefinition, type SelectionProblem } from "./pod-networks.ts";
 
 export interface ClusterScope {
@@ -52,9 +54,12 @@ export async function checkCluster(
   /** Findings by `namespace/name` of the definition; empty for a valid one. */
   const checked = new Map<string, readonly ClusterFinding[]>();
   const weights = new Map<string, DefinitionWeight>();
+  const wanted = new Map<string, string>();
   const check = (object: JsonObject) => {
     const { key, findings, weight } = checkDefinition(object, context);
     checked.set(key, findings);
+    const resource = findings.some(({ code }) => code === "device-wanted") ? wantedResourceOf(object) : "";
+    if (resource !== "") wanted.set(key, resource);
     if (weight !== undefined) weights.set(key, weight);
   };
   try {
@@ -74,7 +79,10 @@ export async function checkCluster(
     const pods = users.get(key) ?? [];
     return isUsable(found) ? found : found.map((finding) => withPods(finding, pods));
   });
-  const findings = [...ofDefinitions.flat(), ...ofPods.findings].sort(compareFindings);
+  const ofDevices = await lackingDevices(api, wanted).catch((error: unknown) => {
+    throw apiFailure(error, actionText("list", nodes, undefined), server);
+  });
+  const findings = [...ofDefinitions.flat(), ...ofDevices, ...ofPods.findings].sort(compareFindings);
   return { server, namespace, definitions: count, pods: selecting, findings };
 }
 

@@ -29,6 +29,7 @@ export const definitions: Resource = {
 };
 
 export const pods: Resource = { base: "/api/v1", name: "pods" };
+export const nodes: Resource = { base: "/api/v1", name: "nodes" };
 
 /** Selects objects of a list, and parts of them. */
 export interface Selection {

@@ -29,6 +29,7 @@ export const findingCodes = [
   "config-from-file",
   "device-wanted",
   "device-missing",
+  "device-not-offered",
   "resource-name-refused",
   "empty-file",
   "byte-order-mark",

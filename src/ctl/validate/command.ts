@@ -68,7 +68,8 @@ function described() {
       "after",
       `
 Line and column of what a cluster has count in the text of the field or annotation that is named. Pods that have ended, and those in the host's network, are not
-looked at. Needed for a cluster: get and list on network-attachment-definitions.k8s.cni.cncf.io, list on pods.
+looked at. Needed for a cluster: get and list on network-attachment-definitions.k8s.cni.cncf.io, list on pods; list on nodes to see
+which devices there are.
 
 Examples:
   multusctl validate /etc/cni/net.d/00-multus.conf

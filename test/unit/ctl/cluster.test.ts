@@ -79,6 +79,35 @@ describe("definitions", () => {
     ]);
   });
 
+  it("says which want a device that no node has, where the nodes may be listed", async () => {
+    const wanting = (name: string, resourceName: string) => {
+      const object = definition("a", name, good);
+      const annotations = { "k8s.v1.cni.cncf.io/resourceName": resourceName };
+      return { ...object, metadata: { ...object.metadata, annotations } };
+    };
+    server.fill(nadsPath, [
+      wanting("vf", "intel.com/sriov"),
+      wanting("none", "a.b/c"),
+      wanting("used", "x.y/z"),
+    ]);
+    const node = (name: string, allocatable: object) => ({
+      metadata: { namespace: "", name },
+      status: { allocatable },
+    });
+    const nodes = [
+      node("n1", { cpu: "4", "a.b/c": "0" }),
+      node("n2", { "intel.com/sriov": "2", "x.y/z": "0" }),
+    ];
+    server.fill("/api/v1/nodes", nodes);
+    const warnings = (await lines()).filter((line) => line.includes("warning"));
+    expect(warnings).toEqual([
+      "nad a/none: warning: no node has a device of resource a.b/c now (status.allocatable of 2): pods get the network only with devices of a ResourceClaim",
+      "nad a/used: warning: no node has a device of resource x.y/z now (status.allocatable of 2): pods get the network only with devices of a ResourceClaim",
+    ]);
+    server.fault = ({ path }) => (path.startsWith("/api/v1/nodes") ? { status: 403 } : undefined);
+    expect((await lines()).filter((line) => line.includes("warning"))).toEqual([]);
+  });
+
   it("points into spec.config, and names the pods that use it", async () => {
     server.fill(nadsPath, [definition("a", "torn", torn), definition("b", "good", good)]);
     server.fill(podsPath, [pod("b", "far", "good,a/torn,a/torn"), pod("a", "near", '[{"name":"torn"}]')]);
