@@ -3,8 +3,8 @@
 import { isJsonObject } from "../../base/json.ts";
 import { nearest } from "../../base/similar.ts";
 import { bounded, quoted } from "../../log/quoted.ts";
-import { networksAnnotation } from "./selection.ts";
 import schema from "./selection.schema.json" with { type: "json" };
+import { networksAnnotation } from "./selection.ts";
 
 /** Characters of a selection that is looked at: an ordinary one has some hundred. */
 const longestRead = 16 * 1024;
