@@ -68,7 +68,8 @@ export function inPlainForm(args: readonly string[], root: CommandUnknownOpts): 
 
 const help: KnownOption = { name: "help", short: "h", takes: "switch" };
 
-function optionsOf(command: CommandUnknownOpts): KnownOption[] {
+/** A command's options, as Go's flags take them. */
+export function optionsOf(command: CommandUnknownOpts): KnownOption[] {
   return command.options.map((option) => ({
     name: option.long?.replace(/^--/, "") ?? "",
     short: option.short?.replace(/^-/, ""),

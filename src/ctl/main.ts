@@ -6,14 +6,23 @@ import { errorStack, errorText } from "../log/error-text.ts";
 import { UserError } from "./command/user-error.ts";
 import { commands } from "./commands.ts";
 import { callOfProgram, inPlainForm } from "./go-programs.ts";
+import { programName, withProgramName } from "./program-name.ts";
 
-const program = new Command("multusctl")
+const name = programName(process.argv[1] ?? "");
+/** Help and errors of usage. */
+const output = {
+  writeOut: (text: string) => process.stdout.write(withProgramName(text, name)),
+  writeErr: (text: string) => process.stderr.write(withProgramName(text, name)),
+};
+
+const program = new Command(name)
   .description(
     "Tries and measures networks on this machine, checks configurations of files and clusters, shows the state of this node, and installs Multus on it.",
   )
   .version(manifest.version, "-v, --version", "print the version")
   .helpOption("-h, --help", "print help")
   .helpCommand(false)
+  .configureOutput(output)
   .showHelpAfterError("(multusctl --help lists the commands)")
   .addHelpText(
     "after",
@@ -26,6 +35,7 @@ Examples:
   sudo multusctl bench --nad my-network.yaml --report report.html
   multusctl validate /etc/cni/net.d/00-multus.conf my-network.yaml
   multusctl validate --all-namespaces
+  multusctl preflight
   sudo multusctl ls
   sudo multusctl devices
   sudo multusctl status
@@ -63,7 +73,11 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 for (const command of commands()) {
-  program.addCommand(command.showHelpAfterError(`(multusctl ${command.name()} --help lists the options)`));
+  program.addCommand(
+    command
+      .configureOutput(output)
+      .showHelpAfterError(`(multusctl ${command.name()} --help lists the options)`),
+  );
 }
 
 async function main(): Promise<void> {
@@ -75,5 +89,5 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   report(error);
-  process.exitCode = 1;
+  process.exitCode = error instanceof UserError ? error.exitCode : 1;
 });

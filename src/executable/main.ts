@@ -2,12 +2,14 @@
 
 import { basename } from "node:path";
 import { isGoProgram } from "../ctl/go-programs.ts";
+import { isKubectlPlugin } from "../ctl/program-name.ts";
 
 /** The name that it was called by: a link may have another name than the file. */
 const [, calledAs = "", ...args] = process.argv;
 const [firstWord] = args;
 const isRole = firstWord === "ctl" || firstWord === "daemon";
-const isCtlByName = basename(calledAs) === "multusctl" || isGoProgram(calledAs, args);
+const isCtlByName =
+  basename(calledAs) === "multusctl" || isKubectlPlugin(calledAs) || isGoProgram(calledAs, args);
 const role = isRole ? firstWord : isCtlByName ? "ctl" : "daemon";
 // Both read their arguments from process.argv.
 if (isRole) process.argv.splice(2, 1);

@@ -52,6 +52,11 @@ describe("the single-file executable", () => {
         stderr: "",
       });
     }
+    const plugin = join(directory.path, "kubectl-multus");
+    symlinkSync("multusd", plugin);
+    expect((await run(plugin, "preflight", "--help")).stdout.toString()).toContain(
+      "Usage: kubectl multus preflight",
+    );
     const renamed = join(directory.path, "anything");
     copyFileSync(multusd, renamed);
     expect((await run(renamed, "--help")).stdout.toString()).toContain("multusd [--config FILE]");

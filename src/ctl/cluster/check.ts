@@ -8,7 +8,7 @@ import { longestPlan, mostPlugins, usualNetworksPerPod } from "../../multus/inpu
 import { networksAnnotation } from "../../multus/input/selection.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
 import { ownPlaces } from "../configuration/places.ts";
-import { checkDefinition, type DefinitionWeight } from "./definition.ts";
+import { type CheckedDefinition, checkDefinition, type DefinitionWeight } from "./definition.ts";
 import { type ClusterFinding, type ClusterReport, compareFindings, findingAbout } from "./finding.ts";
 import { missingNetworks } from "./missing-networks.ts";
 import {
@@ -36,6 +36,8 @@ export interface ClusterScope {
   readonly maxNetworksPerPod?: number | undefined;
   /** Milliseconds until the second look at pods without a network-status; undefined: the default. */
   readonly secondLookMs?: number | undefined;
+  /** Called with each definition of the list, as it is read. */
+  readonly onDefinition?: ((checked: CheckedDefinition, object: JsonObject) => void) | undefined;
 }
 
 /** Pods that have ended get no networks any more. */
@@ -50,13 +52,15 @@ export async function checkCluster(
   scope: ClusterScope,
   context: CheckContext,
 ): Promise<ClusterReport> {
-  const { server, namespace } = scope;
+  const { server, namespace, onDefinition } = scope;
   /** Findings by `namespace/name` of the definition; empty for a valid one. */
   const checked = new Map<string, readonly ClusterFinding[]>();
   const weights = new Map<string, DefinitionWeight>();
   const wanted = new Map<string, string>();
   const check = (object: JsonObject) => {
-    const { key, findings, weight } = checkDefinition(object, context);
+    const definition = checkDefinition(object, context);
+    const { key, findings, weight } = definition;
+    onDefinition?.(definition, object);
     checked.set(key, findings);
     const resource = findings.some(({ code }) => code === "device-wanted") ? wantedResourceOf(object) : "";
     if (resource !== "") wanted.set(key, resource);

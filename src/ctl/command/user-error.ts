@@ -6,10 +6,13 @@ export class UserError extends Error {
   override readonly name = "UserError";
   /** Advice for the user; "" for none. */
   readonly advice: string;
+  /** Of the process that it ends. */
+  readonly exitCode: number;
 
-  constructor(message: string, advice = "", options?: ErrorOptions) {
+  constructor(message: string, advice = "", options: ErrorOptions & { readonly exitCode?: number } = {}) {
     super(message, options);
     this.advice = advice;
+    this.exitCode = options.exitCode ?? 1;
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { Finding, NodeCheck, Severity } from "../text/finding.ts";
 import { formatTable } from "../text/table.ts";
+import { wrap } from "../text/wrap.ts";
 
 /** About the node that it runs on. */
 export type NodeFinding = Finding<"node">;
@@ -51,9 +52,6 @@ export function findingJson({ code, severity, message, remedy }: NodeFinding) {
   return { check: code, verdict: verdicts[severity], finding: message, remedy };
 }
 
-/** Width of the table's cells, in characters. */
-const width = 90;
-
 /** A table of the findings, each with its remedy below it. @returns text that ends with a newline */
 export function formatFindings(findings: readonly NodeFinding[]): string {
   const rows = findings.map(findingJson).map(({ check, verdict, finding, remedy }) => {
@@ -72,14 +70,4 @@ export function summary(findings: readonly NodeFinding[]): string {
     `${count("skip")} could not be checked from here`,
   ];
   return `${parts.join(", ")}\n`;
-}
-
-function wrap(text: string): string {
-  const lines: string[] = [];
-  for (const word of text.split(/\s+/)) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + word.length + 1 > width) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines.join("\n");
 }

@@ -233,6 +233,13 @@ export const goReleases: readonly GoRelease[] = [
   ),
 ];
 
+/** As its manifests are published, with nothing beside. @param form of 4.3 */
+export function publishedRelease(form: "thick" | "thin"): GoRelease {
+  const release = goReleases.findLast(({ about }) => about === `4.3 ${form}`);
+  if (release === undefined) throw new Error(`4.3 ${form} is not there`);
+  return form === "thin" ? release : { ...release, daemonConfig: daemonConfigOf4_1 };
+}
+
 const labels = { tier: "node", app: "multus", name: "multus" };
 const namespace = "kube-system";
 const config = "multus-daemon-config";

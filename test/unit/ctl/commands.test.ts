@@ -1,5 +1,5 @@
 /** The commands as a person runs them: exit codes, what is on stdout and what on stderr. */
-import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
@@ -78,6 +78,37 @@ describe("multusctl", () => {
     expect(stdout).toBe("");
     expect(stderr).toContain("unknown command 'tyr'");
     expect(stderr).toContain("--help");
+  });
+});
+
+describe("kubectl's plugin", () => {
+  /** multusctl under the name that kubectl looks for. */
+  const kubectlMultus = async (...args: string[]) => {
+    const program = join(scratch.path, "kubectl-multus");
+    symlinkSync(join(root, "build", "multusctl.mjs"), program);
+    const { exitCode, stdout, stderr } = await runCommand([process.execPath, program, ...args], { env: {} });
+    return { exitCode, stdout: stdout.toString(), stderr };
+  };
+
+  it("calls itself kubectl multus in its help, and on a node and in a pod multusctl", async () => {
+    const { exitCode, stdout } = await kubectlMultus("--help");
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^Usage: kubectl multus \[options\]/);
+    expect(stdout).toContain("kubectl multus validate --all-namespaces");
+    expect(stdout).toContain("sudo multusctl try");
+    expect(stdout).not.toMatch(/^ {2}multusctl/m);
+  });
+
+  it("calls itself so in a command's help, and where a command is used wrongly", async () => {
+    const { stdout } = await kubectlMultus("preflight", "--help");
+    expect(stdout).toMatch(/^Usage: kubectl multus preflight \[options\]/);
+    expect(stdout).toContain("  kubectl multus preflight --context production");
+  });
+
+  it("points to its own help", async () => {
+    const { exitCode, stderr } = await kubectlMultus("preflight", "--jsno");
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("(kubectl multus preflight --help lists the options)");
   });
 });
 

@@ -23,7 +23,7 @@ interface Call {
 /** Calls of multusctl in a line of a shell, however it is started. */
 function callsIn(text: string): Call[] {
   return Array.from(
-    text.matchAll(/(?:^|[\s/"(-])(?:multusctl(?:\.mjs)?|\bctl)(?=\s|$)([^|;&#`]*)/g),
+    text.matchAll(/(?:^|[\s/"(-])(?:multusctl(?:\.mjs)?|kubectl multus|\bctl)(?=\s|$)([^|;&#`]*)/g),
     ([, rest = ""]) => {
       const words = rest.trim().split(/[\s",\]]+/);
       const [first = ""] = words;
