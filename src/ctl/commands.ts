@@ -3,6 +3,7 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { approveCertsCommand } from "./approve-certs/command.ts";
 import { benchCommand } from "./bench/command.ts";
+import { bundleCommand } from "./bundle/command.ts";
 import { devicesCommand } from "./devices/command.ts";
 import { doctorCommand } from "./doctor/command.ts";
 import { optionsOf } from "./go-programs.ts";
@@ -17,7 +18,8 @@ import { statusCommand } from "./status/command.ts";
 import { tryCommand } from "./try/command.ts";
 import { validateCommand } from "./validate/command.ts";
 
-export function commands(): CommandUnknownOpts[] {
+/** @param ofCluster are status and doctor of all nodes if nothing else is said? They are as kubectl's plugin. */
+export function commands(ofCluster = false): CommandUnknownOpts[] {
   const thinEntrypoint = thinEntrypointCommand();
   return [
     tryCommand(),
@@ -26,9 +28,10 @@ export function commands(): CommandUnknownOpts[] {
     preflightCommand(optionsOf(thinEntrypoint)),
     listCommand(),
     devicesCommand(),
-    statusCommand(),
+    statusCommand(ofCluster),
     probeCommand(),
-    doctorCommand(),
+    doctorCommand(ofCluster),
+    bundleCommand(),
     approveCertsCommand(),
     installCommand(),
     uninstallCommand(),

@@ -6,7 +6,7 @@ import { errorStack, errorText } from "../log/error-text.ts";
 import { UserError } from "./command/user-error.ts";
 import { commands } from "./commands.ts";
 import { callOfProgram, inPlainForm } from "./go-programs.ts";
-import { programName, withProgramName } from "./program-name.ts";
+import { isKubectlPlugin, programName, withProgramName } from "./program-name.ts";
 
 const name = programName(process.argv[1] ?? "");
 /** Help and errors of usage. */
@@ -72,7 +72,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-for (const command of commands()) {
+for (const command of commands(isKubectlPlugin(process.argv[1] ?? ""))) {
   program.addCommand(
     command
       .configureOutput(output)

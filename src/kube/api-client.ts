@@ -59,15 +59,8 @@ export class ApiClient implements Api {
   }
 
   async request<Result>(request: ApiRequest): Promise<Result> {
-    const { method, path, timeoutMs = defaultTimeoutMs, maxBytes = defaultMaxBytes } = request;
-    using deadline = new Deadline(request.signal, this.#closing.signal);
-    deadline.within(timeoutMs, `no answer within ${timeoutMs / 1000} s`);
-    const answer = await this.#ask(request, deadline);
-    const body = await readBody(answer, maxBytes);
-    if (body === undefined) {
-      const message = `${method} ${path}: the answer has more than ${maxBytes} bytes`;
-      throw new ApiError(answer.response.statusCode ?? 0, answerTooLong, message);
-    }
+    const { method, path } = request;
+    const { answer, body } = await this.#body(request);
     const parse = () => (body.length === 0 ? undefined : JSON.parse(body.toString("utf8"))) as Result;
     try {
       return await (request.isPaced === true ? largeWork.run("", body.length, parse) : parse());
@@ -77,6 +70,11 @@ export class ApiClient implements Api {
         { cause: error },
       );
     }
+  }
+
+  /** The answer's body as it is, for what is no JSON. @throws {ApiError} {@link ApiUnreachable} as `request` */
+  async text(request: ApiRequest): Promise<string> {
+    return (await this.#body(request)).body.toString("utf8");
   }
 
   async watch(request: ApiRequest, onLine: (line: unknown) => void, onOpen?: () => void): Promise<void> {
@@ -105,6 +103,18 @@ export class ApiClient implements Api {
     }
     if (lines.pending > 0)
       throw new ApiUnreachable(`${pool.origin}: the watch ended in the middle of a line`);
+  }
+
+  /** The whole answer. @throws {ApiError} {@link ApiUnreachable} */
+  async #body(request: ApiRequest): Promise<{ readonly answer: Answer; readonly body: Buffer }> {
+    const { method, path, timeoutMs = defaultTimeoutMs, maxBytes = defaultMaxBytes } = request;
+    using deadline = new Deadline(request.signal, this.#closing.signal);
+    deadline.within(timeoutMs, `no answer within ${timeoutMs / 1000} s`);
+    const answer = await this.#ask(request, deadline);
+    const body = await readBody(answer, maxBytes);
+    if (body !== undefined) return { answer, body };
+    const message = `${method} ${path}: the answer has more than ${maxBytes} bytes`;
+    throw new ApiError(answer.response.statusCode ?? 0, answerTooLong, message);
   }
 
   close(): void {

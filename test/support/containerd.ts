@@ -34,6 +34,8 @@ export interface ContainerdOptions {
   readonly through?: readonly string[];
   /** `/run` is not the machine's there: pods' network namespaces are in /run/netns, as on any node. */
   readonly ownRun?: boolean;
+  /** Port, on the loopback of its network namespace, of exec and attach; undefined: any. */
+  readonly streamPort?: number | undefined;
 }
 
 /** PodSandboxStatus as far as tests look. */
@@ -67,7 +69,7 @@ function configuration(
   directory: string,
   cniBinDir: string,
   cniConfDir: string,
-  { ownRun = false }: ContainerdOptions,
+  { ownRun = false, streamPort = 0 }: ContainerdOptions,
 ): string {
   const quoted = (name: string) => JSON.stringify(join(directory, name));
   return `version = 2
@@ -83,7 +85,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   restrict_oom_score_adj = true
   disable_apparmor = true
   stream_server_address = "127.0.0.1"
-  stream_server_port = "0"
+  stream_server_port = "${streamPort}"
   netns_mounts_under_state_dir = ${!ownRun}
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = ${JSON.stringify(cniBinDir)}

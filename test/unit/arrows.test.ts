@@ -122,6 +122,7 @@ test("no file of multus uses a floor above its own", () => {
 /** Folders of src/ctl that all commands share, each with those that it may use beside itself. Every other folder is a command. */
 const sharedByCommands: Readonly<Record<string, readonly string[]>> = {
   cluster: ["configuration", "text", "command"],
+  daemons: ["cluster", "command"],
   node: ["command"],
   scratch: ["configuration", "node", "command"],
   configuration: ["node", "text"],

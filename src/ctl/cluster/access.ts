@@ -1,14 +1,19 @@
 /** The API server that a command asks. */
 
-import type { Api } from "../../kube/api.ts";
+import type { Api, ApiRequest } from "../../kube/api.ts";
 import { ApiClient } from "../../kube/api-client.ts";
 import { inClusterCredentials, isInCluster, kubeconfigCredentials } from "../../kube/credentials.ts";
+import type { ExecOutcome, ExecRequest } from "../../kube/pod-exec.ts";
 import { silentLogger } from "../../log/logger.ts";
 import { UserError, userErrorOf } from "../command/user-error.ts";
 import { chooseKubeconfig } from "./kubeconfig.ts";
 
 export interface ClusterAccess extends Disposable {
   readonly api: Api;
+  /** The text of an answer that is no JSON. @throws {ApiError} {@link ApiUnreachable} */
+  readonly text: (request: ApiRequest) => Promise<string>;
+  /** Runs a command in a pod. @throws {ApiError} {@link ApiUnreachable} as execInPod */
+  readonly exec: (request: ExecRequest) => Promise<ExecOutcome>;
   /** Its address. */
   readonly server: string;
   /** A warning about the choice for the user; "" for none. */
@@ -40,7 +45,15 @@ export async function openApi(
   try {
     const { server } = await credentials.access();
     const client = new ApiClient(credentials);
-    return { api: client, server: server.origin, warning, [Symbol.dispose]: () => client.close() };
+    return {
+      api: client,
+      text: (request) => client.text(request),
+      // With a WebSocket client that no other request needs.
+      exec: async (request) => (await import("../../kube/pod-exec.ts")).execInPod(credentials, request),
+      server: server.origin,
+      warning,
+      [Symbol.dispose]: () => client.close(),
+    };
   } catch (error) {
     throw userErrorOf(error);
   }

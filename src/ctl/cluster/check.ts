@@ -37,7 +37,7 @@ export interface ClusterScope {
   /** Milliseconds until the second look at pods without a network-status; undefined: the default. */
   readonly secondLookMs?: number | undefined;
   /** Called with each definition of the list, as it is read. */
-  readonly onDefinition?: ((checked: CheckedDefinition, object: JsonObject) => void) | undefined;
+  readonly onDefinition?: ((checked: CheckedDefinition) => void) | undefined;
 }
 
 /** Pods that have ended get no networks any more. */
@@ -60,7 +60,7 @@ export async function checkCluster(
   const check = (object: JsonObject) => {
     const definition = checkDefinition(object, context);
     const { key, findings, weight } = definition;
-    onDefinition?.(definition, object);
+    onDefinition?.(definition);
     checked.set(key, findings);
     const resource = findings.some(({ code }) => code === "device-wanted") ? wantedResourceOf(object) : "";
     if (resource !== "") wanted.set(key, resource);

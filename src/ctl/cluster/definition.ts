@@ -18,6 +18,8 @@ export interface CheckedDefinition {
   /** `namespace/name` */
   readonly key: string;
   readonly findings: readonly ClusterFinding[];
+  /** Types of its plugins and of their IPAM plugins, each once, in order; none where the configuration cannot be read, or is a node's file. */
+  readonly plugins: readonly string[];
   /** Its share of a pod's plan; undefined if it cannot be used, or a node's file replaces it. */
   readonly weight?: DefinitionWeight | undefined;
 }
@@ -37,17 +39,23 @@ export function checkDefinition(object: JsonObject, context: CheckContext): Chec
   const subject = { kind: "NetworkAttachmentDefinition", namespace, name } as const;
   const nad = keptNad(object, namespace, name);
   const ofDevice = deviceFindings(subject, metadata.annotations, nad);
-  if (nad.problem !== "") return { key, findings: [findingAbout(subject, "error", "refused", nad.problem)] };
+  if (nad.problem !== "") {
+    return { key, findings: [findingAbout(subject, "error", "refused", nad.problem)], plugins: [] };
+  }
   if (nad.config.length === 0) {
     const message = `spec.config is empty: each node takes the file of its confDir whose name is ${name}`;
-    return { key, findings: [findingAbout(subject, "note", "config-from-file", message), ...ofDevice] };
+    return {
+      key,
+      findings: [findingAbout(subject, "note", "config-from-file", message), ...ofDevice],
+      plugins: [],
+    };
   }
   const text = { bytes: nad.config, file: key, places: placesIn(nad.config) };
   const findings = checkNetworkConfiguration(text, context, { defaultName: name, isDelegate: true }).map(
     ({ severity, code, message, place }) =>
       findingAbout(subject, severity, code, `spec.config: ${message}`, place),
   );
-  return { key, findings: [...findings, ...ofDevice], weight: weightOf(nad, context) };
+  return { key, findings: [...findings, ...ofDevice], ...partsOf(nad, context) };
 }
 
 /** Findings about the devices of a definition. @param annotations of the object, anything */
@@ -70,15 +78,19 @@ function deviceFindings(
   return problem === undefined ? [] : [findingAbout(subject, "warning", "device-missing", problem)];
 }
 
-function weightOf(nad: Nad, { kernels }: CheckContext): DefinitionWeight | undefined {
+function partsOf(nad: Nad, { kernels }: CheckContext): Pick<CheckedDefinition, "plugins" | "weight"> {
   try {
     const network = parseNetworkConfig(nad.config, nad.where, kernels, { name: nad.name });
     const name = `${nad.namespace}/${nad.name}`;
     const delegate = { name, network, request: {}, isChainFile: false };
-    return { bytes: entryLength(delegate), plugins: network.plugins.length };
+    const types = network.plugins.flatMap(({ type, ipamType }) => [type, ipamType]);
+    return {
+      plugins: [...new Set(types)].filter((type) => type !== ""),
+      weight: { bytes: entryLength(delegate), plugins: network.plugins.length },
+    };
   } catch (error) {
     // The findings have this error.
-    if (error instanceof ExpectedError) return undefined;
+    if (error instanceof ExpectedError) return { plugins: [] };
     throw error;
   }
 }

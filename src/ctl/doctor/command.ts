@@ -6,6 +6,7 @@ import { loadKernels } from "../../kernels/load.ts";
 import { nodeNameIn } from "../../kube/node-name.ts";
 import { openApi } from "../cluster/access.ts";
 import { UserError } from "../command/user-error.ts";
+import { addNodesOptions, isOfAllNodes } from "../daemons/options.ts";
 import { defaultCertDir, defaultCniDir, defaultSocketDir, usualBinDirs } from "../node/installation.ts";
 import { placeHere } from "../node/paths.ts";
 import { certDirOf, checkCertificate } from "./certificate.ts";
@@ -22,18 +23,22 @@ import { checkRuntimeFiles } from "./runtime-files.ts";
 
 const processes = "/proc";
 
-export function doctorCommand() {
-  return described().action(examine);
+/** @param ofCluster is it of all nodes if nothing else is said? */
+export function doctorCommand(ofCluster: boolean) {
+  return described().action((options, command) =>
+    isOfAllNodes(options, command, ofCluster) ? examineAll(options) : examine(options),
+  );
 }
 
 type DoctorOptions = ReturnType<ReturnType<typeof described>["opts"]>;
 
 function described() {
-  return new Command("doctor")
+  return addNodesOptions(new Command("doctor"))
     .summary("find problems of Multus on this node")
     .description(
       "Checks the runtime's configuration, the plugin, the daemon, the cluster and the node's state, and gives advice with each finding. It changes " +
-        "nothing. It lists the checks that it had to skip, without root or without a cluster. Exit code 1 if a check has failed.",
+        "nothing. It lists the checks that it had to skip, without root or without a cluster. Exit code 1 if a check has failed. With --all: the findings of every node, as its daemon's pod sees it; exit " +
+        "code 1 also if a node has no daemon that answers.",
     )
     .option(
       "--cni-conf-dir <directory>",
@@ -68,8 +73,18 @@ Examples:
   sudo multusctl doctor
   multusctl doctor --no-cluster --json | jq '.findings[] | select(.verdict == "fail")'
   kubectl -n kube-system exec ds/kube-multus-ds -- multusctl doctor
+  multusctl doctor --all
   sudo multusctl doctor --kubeconfig /etc/kubernetes/admin.conf        (also looks at the node, as an administrator)`,
     );
+}
+
+async function examineAll(options: DoctorOptions): Promise<void> {
+  const { examineNodes, formatClusterDoctor } = await import("./all-nodes.ts");
+  const report = await examineNodes(options);
+  process.stdout.write(
+    options.json ? `${JSON.stringify(report, undefined, 2)}\n` : formatClusterDoctor(report),
+  );
+  process.exitCode = report.ok ? 0 : 1;
 }
 
 async function examine(options: DoctorOptions): Promise<void> {

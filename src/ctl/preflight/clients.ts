@@ -1,8 +1,8 @@
 /** Finds programs that talk to Go multus's socket over HTTP: pods that have the socket's directory of the node. */
 
 import { type JsonObject, objectAt, objectsIn, textOf } from "../../base/json.ts";
+import { isBelow, templateFacts } from "../daemons/pod-template.ts";
 import type { PreflightFinding } from "./finding.ts";
-import { isBelow, templateFacts } from "./pod-template.ts";
 
 const socketDirectory = "/run/multus";
 const controllerImage = /multus-dynamic-networks-controller/;

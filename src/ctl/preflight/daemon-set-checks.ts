@@ -8,10 +8,10 @@ import { parseDaemonConfig } from "../../daemon-config/config.ts";
 import { quoted } from "../../log/quoted.ts";
 import { checkDaemonConfiguration } from "../configuration/daemon-configuration.ts";
 import { ownPlaces } from "../configuration/places.ts";
+import { imageName, type MultusDaemonSet } from "../daemons/daemon-sets.ts";
+import { onNode } from "../daemons/pod-template.ts";
 import { listed } from "../text/quantities.ts";
-import { imageName, type MultusDaemonSet } from "./daemon-sets.ts";
 import type { Area, PreflightFinding, Verdict } from "./finding.ts";
-import { onNode } from "./pod-template.ts";
 
 /** Releases of Go multus whose manifests, plans and results the tests have: from and to, as numbers that compare. */
 const firstRelease = [3, 9] as const;

@@ -10,9 +10,9 @@ import { forEachObject, found, getObject, isForbidden, pods, type Resource } fro
 import { podNetworks } from "../cluster/pod-networks.ts";
 import { UserError } from "../command/user-error.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
+import { type MultusDaemonSet, multusDaemonSet } from "../daemons/daemon-sets.ts";
 import { SocketClients } from "./clients.ts";
 import { judgeDaemonSet } from "./daemon-set-checks.ts";
-import { type MultusDaemonSet, multusDaemonSet } from "./daemon-sets.ts";
 import type { Area, PreflightFinding, PreflightReport } from "./finding.ts";
 import { judgeNetworks } from "./networks.ts";
 import { judgeServer, NodeMachines } from "./versions.ts";

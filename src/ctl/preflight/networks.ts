@@ -1,10 +1,7 @@
 /** Judges every NetworkAttachmentDefinition, and the selections of pods. */
 
-import { ExpectedError } from "../../base/input-error.ts";
 import { entryOf } from "../../base/map-entry.ts";
-import { parseNetworkConfig } from "../../cni/config.ts";
 import type { Api } from "../../kube/api.ts";
-import { keptNad } from "../../kube/nads.ts";
 import { checkCluster } from "../cluster/check.ts";
 import type { ClusterFinding } from "../cluster/finding.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
@@ -42,11 +39,7 @@ export async function judgeNetworks(
       server,
       namespace: undefined,
       multusNamespace: "kube-system",
-      onDefinition: ({ key }, object) => {
-        const [namespace = "", name = ""] = key.split("/");
-        const { config, where } = keptNad(object, namespace, name);
-        plugins.set(key, pluginTypes(config, where, context));
-      },
+      onDefinition: ({ key, plugins: types }) => plugins.set(key, types),
     },
     context,
   );
@@ -99,18 +92,4 @@ function ofPod(finding: ClusterFinding): PreflightFinding {
 function worst(verdicts: readonly Verdict[]): Verdict {
   const order: readonly Verdict[] = ["change", "unknown", "look"];
   return order.find((each) => verdicts.includes(each)) ?? "ok";
-}
-
-/** Each once, in order. */
-function pluginTypes(config: Uint8Array, where: string, { kernels }: CheckContext): readonly string[] {
-  if (config.length === 0) return [];
-  try {
-    const { plugins } = parseNetworkConfig(config, where, kernels, { name: "unnamed" });
-    const types = plugins.flatMap(({ type, ipamType }) => [type, ipamType]).filter((type) => type !== "");
-    return [...new Set(types)];
-  } catch (error) {
-    // The findings have this error.
-    if (error instanceof ExpectedError) return [];
-    throw error;
-  }
 }

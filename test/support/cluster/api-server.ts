@@ -114,6 +114,10 @@ export class ApiServer implements AsyncDisposable {
         `--service-account-issuer=${issuer}`,
         `--service-account-key-file=${this.#signingKeys.publicKey}`,
         `--service-account-signing-key-file=${this.#signingKeys.privateKey}`,
+        // For exec and logs, where a kubelet serves them. Nodes' names are in no DNS.
+        "--kubelet-preferred-address-types=InternalIP",
+        `--kubelet-client-certificate=${admin.certificate}`,
+        `--kubelet-client-key=${admin.key}`,
         "--service-cluster-ip-range=10.96.0.0/16",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",

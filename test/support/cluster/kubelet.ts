@@ -38,6 +38,8 @@ export interface KubeletOptions {
   readonly runtimeSocket: string;
   /** Words before the command that start it elsewhere and become it. */
   readonly through?: readonly string[];
+  /** It serves logs and exec to clients with a certificate of this authority (path), on this port of all addresses: the API server asks the node's own. undefined: it listens nowhere. */
+  readonly serving?: { readonly port: number; readonly clientAuthority: string };
   /** Places where `through` has put directories of the test's. */
   readonly places?: readonly string[];
 }
@@ -114,6 +116,7 @@ export class Kubelet implements AsyncDisposable {
   }
 
   #configuration(): unknown {
+    const { serving } = this.#options;
     return {
       apiVersion: "kubelet.config.k8s.io/v1beta1",
       kind: "KubeletConfiguration",
@@ -122,10 +125,15 @@ export class Kubelet implements AsyncDisposable {
       fileCheckFrequency: "1s",
       podLogsDir: this.#path("pod-logs"),
       volumePluginDir: this.#path("volume-plugins"),
-      // It listens nowhere.
-      enableServer: false,
+      ...(serving === undefined
+        ? { enableServer: false }
+        : { enableServer: true, port: serving.port, readOnlyPort: 0 }),
       healthzPort: 0,
-      authentication: { anonymous: { enabled: false }, webhook: { enabled: false } },
+      authentication: {
+        anonymous: { enabled: false },
+        webhook: { enabled: false },
+        ...(serving && { x509: { clientCAFile: serving.clientAuthority } }),
+      },
       authorization: { mode: "AlwaysAllow" },
       // The machine's control groups, swap and firewall stay as they are.
       cgroupDriver: "cgroupfs",

@@ -28,13 +28,15 @@ import { endStayingBelow } from "../staying.ts";
 import { debianPlugins, masterLink, shim } from "../test-node.ts";
 import { ApiServer } from "./api-server.ts";
 import { containerdProgram } from "./binaries.ts";
+import { Crossing } from "./crossing.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { HostPlaces } from "./host-places.ts";
 import { Kubelet, kubeletRoot, varLibKubelet } from "./kubelet.ts";
 import { nadManifest, podManifest } from "./manifests.ts";
 import { deviceInformationPlace, type NodePlace } from "./node-places.ts";
+import { freePort } from "./ports.ts";
 import { inPodWith } from "./service-account-files.ts";
-import { ServiceAddress } from "./service-address.ts";
+import { startServiceAddress } from "./service-address.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -89,6 +91,8 @@ export interface ClusterNodeOptions {
    * anyway.
    */
   readonly devices?: boolean;
+  /** The kubelet serves exec and logs: kubectl exec and kubectl logs work. */
+  readonly serving?: boolean;
   /** Told of every step of the start when it is done. */
   readonly onStep?: (step: string, milliseconds: number) => void;
   /** Told of what the daemon logs, as it comes. */
@@ -432,7 +436,7 @@ export class ClusterNode implements AsyncDisposable {
     let through: readonly string[] = [];
     let runtimeThrough: readonly string[] = [];
     if (bare) {
-      resources.use(await ServiceAddress.start(network, join(scratch.path, "service.sock"), api.port));
+      resources.use(await startServiceAddress(network, join(scratch.path, "service.sock"), api.port));
       const shared = [files.containerdDirectory, kubeletRoot(scratch.path), files.runDir];
       through = resources.use(new HostPlaces(files.places, shared)).through;
       runtimeThrough = through;
@@ -462,6 +466,10 @@ export class ClusterNode implements AsyncDisposable {
       await step("multusd", () => own.start());
       daemon = own;
     }
+    const streamPort = options.serving === true ? await freePort() : undefined;
+    if (streamPort !== undefined) {
+      resources.use(await Crossing.loopback(network, join(scratch.path, "stream.sock"), streamPort));
+    }
     const containerd = await step("containerd", async () =>
       resources.use(
         await Containerd.start(
@@ -470,6 +478,7 @@ export class ClusterNode implements AsyncDisposable {
           ...(bare ? files.bareDirectories : ([files.runtimeBinDir, files.runtimeConfDir] as const)),
           {
             through: runtimeThrough,
+            streamPort,
             ownRun: bare,
             ...(options.containerd === "2.4"
               ? { programDirectory: dirname(containerdProgram("containerd")) }
@@ -490,6 +499,9 @@ export class ClusterNode implements AsyncDisposable {
         kubeconfig: api.kubeconfigFor(await api.certificates.kubelet(nodeName)),
         runtimeSocket: containerd.socket,
         through,
+        ...(options.serving === true && {
+          serving: { port: await freePort(), clientAuthority: api.certificates.authority.certificate },
+        }),
         ...(bare ? { places: Object.keys(files.places) } : {}),
       }),
     );

@@ -3,12 +3,13 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { whereaboutsFile } from "./binaries.ts";
+import type { Crossing } from "./crossing.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { documents } from "./manifests.ts";
 import { type ClusterNode, nodeName } from "./node.ts";
 import { ServerProcess } from "./server-process.ts";
 import { ServiceAccountFiles } from "./service-account-files.ts";
-import { ServiceAddress, serviceUrl } from "./service-address.ts";
+import { serviceUrl, startServiceAddress } from "./service-address.ts";
 
 const account = { namespace: "kube-system", name: "whereabouts" };
 const resources = "/apis/whereabouts.cni.cncf.io/v1alpha1";
@@ -34,11 +35,11 @@ export interface IpPool {
 
 export class Whereabouts implements AsyncDisposable {
   readonly #node: ClusterNode;
-  readonly #address: ServiceAddress;
+  readonly #address: Crossing;
   /** The file that it takes from what a network does not say. */
   readonly #defaults: string;
 
-  private constructor(node: ClusterNode, address: ServiceAddress, defaults: string) {
+  private constructor(node: ClusterNode, address: Crossing, defaults: string) {
     this.#node = node;
     this.#address = address;
     this.#defaults = defaults;
@@ -63,7 +64,7 @@ export class Whereabouts implements AsyncDisposable {
     writeFileSync(defaults, JSON.stringify({ datastore: "kubernetes", kubernetes: { kubeconfig } }));
     copyFileSync(whereaboutsFile("cmd"), node.pluginPath("whereabouts"));
     const socket = join(node.directory, "service.sock");
-    return new Whereabouts(node, await ServiceAddress.start(node.network, socket, api.port), defaults);
+    return new Whereabouts(node, await startServiceAddress(node.network, socket, api.port), defaults);
   }
 
   /** `ipam` of a network. @param range CIDR */

@@ -5,12 +5,16 @@ import { type JsonObject, objectAt, objectsIn, textOf } from "../../base/json.ts
 import { isFormerDaemon } from "../../command-line/former-daemon.ts";
 import { type ContainerFacts, type TemplateFacts, templateFacts } from "./pod-template.ts";
 
+/** Whose program it is. */
+export type Owner = "ours" | "go";
+/** Thick: the daemon runs in the pod. */
+export type Form = "thick" | "thin";
+
 export interface MultusDaemonSet {
   readonly namespace: string;
   readonly name: string;
   readonly isOurs: boolean;
-  /** Thick: the daemon runs in the pod. */
-  readonly form: "thick" | "thin";
+  readonly form: Form;
   /** The container that stays. */
   readonly container: ContainerFacts;
   readonly template: TemplateFacts;
@@ -32,19 +36,29 @@ export function imageName(image: string): { readonly name: string; readonly tag:
   return { name, tag };
 }
 
-/** @param object a DaemonSet of the API @returns undefined: it is not Multus's */
-export function multusDaemonSet(object: JsonObject): MultusDaemonSet | undefined {
-  const template = templateFacts(objectAt(object, "spec", "template", "spec"));
+/** Multus, ours or Go's, among a pod's containers; undefined: none is. */
+export function multusContainer(
+  template: TemplateFacts,
+): { readonly container: ContainerFacts; readonly owner: Owner; readonly form: Form } | undefined {
   const container = template.containers.find((each) => whose(each) !== undefined);
   const owner = container && whose(container);
   if (container === undefined || owner === undefined) return undefined;
+  return { container, owner, form: formOf(container, template) };
+}
+
+/** @param object a DaemonSet of the API @returns undefined: it is not Multus's */
+export function multusDaemonSet(object: JsonObject): MultusDaemonSet | undefined {
+  const template = templateFacts(objectAt(object, "spec", "template", "spec"));
+  const found = multusContainer(template);
+  if (found === undefined) return undefined;
+  const { container, owner, form } = found;
   const { namespace, name, labels, annotations, managedFields } = objectAt(object, "metadata");
   const isHelms = textOf(objectAt(labels)["app.kubernetes.io/managed-by"]) === "Helm";
   return {
     namespace: textOf(namespace),
     name: textOf(name),
     isOurs: owner === "ours",
-    form: formOf(container, template),
+    form,
     container,
     template,
     selector: objectAt(object, "spec", "selector", "matchLabels"),
@@ -56,7 +70,7 @@ export function multusDaemonSet(object: JsonObject): MultusDaemonSet | undefined
   };
 }
 
-function whose({ image, words }: ContainerFacts): "ours" | "go" | undefined {
+function whose({ image, words }: ContainerFacts): Owner | undefined {
   const { name } = imageName(image);
   const program = basename(words[0] ?? "");
   if (ourPrograms.includes(program) || name.startsWith("multus-wasm")) return "ours";
@@ -67,7 +81,7 @@ function whose({ image, words }: ContainerFacts): "ours" | "go" | undefined {
   return isGo ? "go" : undefined;
 }
 
-function formOf({ image, words }: ContainerFacts, { hostPaths }: TemplateFacts): "thick" | "thin" {
+function formOf({ image, words }: ContainerFacts, { hostPaths }: TemplateFacts): Form {
   const [program = "", ...args] = words;
   switch (basename(program)) {
     case "multusd":

@@ -64,30 +64,33 @@ export function isBelow(path: string, directory: string): boolean {
 }
 
 /** The path on the node of a path in a container; undefined: none of the node's directories is there. */
-export function onNode(
-  { hostPaths }: TemplateFacts,
-  { mounts }: ContainerFacts,
-  path: string,
-): string | undefined {
-  const plain = plainPath(path);
-  const [mount] = mounts
-    .filter(({ at }) => isBelow(plain, at))
-    .sort((left, right) => right.at.length - left.at.length);
-  const host = mount && hostPaths.get(mount.volume);
-  if (mount === undefined || host === undefined) return undefined;
-  return plainPath(`${host === "/" ? "" : host}${plain.slice(mount.at === "/" ? 0 : mount.at.length)}`);
+export function onNode(template: TemplateFacts, container: ContainerFacts, path: string): string | undefined {
+  return translated(template, container, path, "at", "host");
 }
 
 /** The path in a container of a path on the node; undefined: it is not there. */
 export function inContainer(
+  template: TemplateFacts,
+  container: ContainerFacts,
+  path: string,
+): string | undefined {
+  return translated(template, container, path, "host", "at");
+}
+
+/** By the mount that is nearest to the path. */
+function translated(
   { hostPaths }: TemplateFacts,
   { mounts }: ContainerFacts,
   path: string,
+  from: "at" | "host",
+  to: "at" | "host",
 ): string | undefined {
   const plain = plainPath(path);
   const [mount] = mounts
     .map(({ volume, at }) => ({ at, host: hostPaths.get(volume) ?? "" }))
-    .filter(({ host }) => host !== "" && isBelow(plain, host))
-    .sort((left, right) => right.host.length - left.host.length);
-  return mount && `${mount.at}${plain.slice(mount.host === "/" ? 0 : mount.host.length)}`;
+    .filter((each) => each[from] !== "" && isBelow(plain, each[from]))
+    .sort((left, right) => right[from].length - left[from].length);
+  if (mount === undefined || mount[to] === "") return undefined;
+  const withoutRoot = (directory: string) => (directory === "/" ? "" : directory);
+  return plainPath(`${withoutRoot(mount[to])}${plain.slice(withoutRoot(mount[from]).length)}`) || "/";
 }
