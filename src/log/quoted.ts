@@ -32,6 +32,11 @@ export function escapeUnprintable(text: string): string {
   return text.replace(unprintable, escapeCharacter);
 }
 
+/** Lines for a terminal: what others have written moves no cursor. @param text its line ends stay */
+export function printableLines(text: string): string {
+  return text.split("\n").map(escapeUnprintable).join("\n");
+}
+
 /** A copy of a text that keeps no longer text alive. */
 export function ownText(text: string): string {
   return Buffer.from(text).toString();

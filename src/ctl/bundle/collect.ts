@@ -1,5 +1,6 @@
 /** Collects what a support archive has: of chosen fields of the cluster's objects, of what multusctl says on each node, and of logs. Nothing is read of Secrets, environments or annotations. */
 
+import { createHash } from "node:crypto";
 import { type JsonObject, objectAt, objectIn, objectsIn, textOf } from "../../base/json.ts";
 import { ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
@@ -106,7 +107,7 @@ export async function collect(
       const settings = await settingsOf(access, daemonSet);
       if (settings === undefined) return;
       const about = "the daemon's settings; of keys that are not known the names alone";
-      add(`cluster/${daemonSet.name}-daemon-config.json`, about, settings);
+      add(`cluster/${partOf(daemonSet.name)}/daemon-config.json`, about, settings);
     });
   }
   await part("networks", async () => {
@@ -141,9 +142,10 @@ export async function collect(
     ],
   ];
   for (const [file, about, command] of asked) {
-    for (const { node, answer, problem } of await askNodes<JsonObject>(access, known, command, timeoutMs)) {
+    for (const { node, answer, problem } of await askNodes(access, known, command, asItIs, timeoutMs)) {
       if (answer === undefined) problems.push(`nodes/${node}/${file}.json: ${problem}`);
-      else add(`nodes/${node}/${file}.json`, about, file === "attachments" ? shapesOf(answer) : answer);
+      else
+        add(`nodes/${partOf(node)}/${file}.json`, about, file === "attachments" ? shapesOf(answer) : answer);
     }
   }
   collected.push(...(await logsOf(access, known.pods, timeoutMs, problems)));
@@ -152,6 +154,17 @@ export async function collect(
     collected.push({ name: "not-read.txt", about: "what could not be read, and why", text });
   }
   return collected;
+}
+
+const asItIs = (printed: JsonObject) => printed;
+
+/** Characters of a part of a path. */
+const longestPart = 100;
+
+/** A name of an object as a part of a path: names of Kubernetes have up to 253 characters. */
+function partOf(name: string): string {
+  if (name.length <= longestPart) return name;
+  return `${name.slice(0, longestPart - 20)}-${createHash("sha256").update(name).digest("hex").slice(0, 16)}`;
 }
 
 function machineOf(node: JsonObject): JsonObject {
@@ -225,7 +238,7 @@ async function logsOf(
   );
   let room = allLogBytes;
   const logs = await forAllNodes(wanted, async ({ pod, container, previous }) => {
-    const name = `nodes/${pod.node}/${container}${previous ? ".previous" : ""}.log`;
+    const name = `nodes/${partOf(pod.node)}/${container}${previous ? ".previous" : ""}.log`;
     const query = new URLSearchParams({ container, tailLines: String(logLines), timestamps: "true" });
     if (previous) query.set("previous", "true");
     query.set("limitBytes", String(longestLogAnswer - 1));

@@ -2,9 +2,10 @@
 
 const blockSize = 512;
 const longestName = 100;
+const longestPrefix = 155;
 
 export interface ArchiveFile {
-  /** Relative path of at most 100 bytes. */
+  /** Relative path; its last part has at most 100 bytes, what is before at most 155. */
   readonly name: string;
   readonly content: Buffer;
 }
@@ -20,17 +21,22 @@ export function tarOf(files: readonly ArchiveFile[], modifiedAt: number): Buffer
 }
 
 function headerOf(name: string, size: number, modifiedAt: number): Buffer {
-  if (Buffer.byteLength(name) > longestName)
-    throw new RangeError(`${name}: longer than ${longestName} bytes`);
+  const parts = name.split("/");
+  const last = parts.pop() ?? "";
+  const prefix = parts.join("/");
+  if (Buffer.byteLength(last) > longestName || Buffer.byteLength(prefix) > longestPrefix) {
+    throw new RangeError(`${name}: too long for the archive`);
+  }
   const header = Buffer.alloc(blockSize);
   const write = (offset: number, text: string) => header.write(text, offset, "utf8");
   const octal = (number: number, digits: number) => `${number.toString(8).padStart(digits, "0")}\0`;
-  write(0, name);
+  write(0, last);
   write(100, octal(0o600, 7));
   write(108, octal(0, 7));
   write(116, octal(0, 7));
   write(124, octal(size, 11));
   write(136, octal(modifiedAt, 11));
+  write(345, prefix);
   // The sum counts its own field as blanks.
   write(148, " ".repeat(8));
   write(156, "0");

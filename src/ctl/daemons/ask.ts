@@ -1,6 +1,6 @@
 /** Asks the daemons of many nodes at once, each by multusctl in its pod: one that does not answer stops no other. */
 
-import { objectIn } from "../../base/json.ts";
+import { type JsonObject, objectIn } from "../../base/json.ts";
 import { ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { bounded } from "../../log/quoted.ts";
 import type { ClusterAccess } from "../cluster/access.ts";
@@ -46,15 +46,17 @@ export async function forAllNodes<Value, Result>(
 /**
  * @param command of multusctl and its options, without those for a pod's directories and `--json`
  * @param read what it prints, known to be a JSON object
+ * @param read what it prints, a JSON object; undefined: it is not in a form that this release knows
  * @param timeoutMs milliseconds for each node
  */
 export async function askNodes<Answer>(
   access: ClusterAccess,
   { names, pods }: ClusterNodes,
   command: (pod: MultusPod) => readonly string[],
+  read: (printed: JsonObject) => Answer | undefined,
   timeoutMs: number,
 ): Promise<NodeAnswer<Answer>[]> {
-  const asked = await forAllNodes(pods, (pod) => askPod<Answer>(access, pod, command(pod), timeoutMs));
+  const asked = await forAllNodes(pods, (pod) => askPod(access, pod, command(pod), read, timeoutMs));
   const without = (names ?? []).filter((name) => pods.every(({ node }) => node !== name));
   return [
     ...asked,
@@ -68,6 +70,7 @@ async function askPod<Answer>(
   access: ClusterAccess,
   pod: MultusPod,
   command: readonly string[],
+  read: (printed: JsonObject) => Answer | undefined,
   timeoutMs: number,
 ): Promise<NodeAnswer<Answer>> {
   const about = { node: pod.node, pod: pod.name, isOnDemand: false };
@@ -86,8 +89,11 @@ async function askPod<Answer>(
       timeoutMs,
       maxBytes: longestOutput,
     });
-    const answer = objectIn(stdout.toString());
-    if (answer !== undefined) return { ...about, answer: answer as Answer, problem: "" };
+    const printed = objectIn(stdout.toString());
+    const answer = printed && read(printed);
+    if (answer !== undefined) return { ...about, answer, problem: "" };
+    if (printed !== undefined)
+      return without("multusctl in the pod answers in a form that is not known here");
     return without(`multusctl in the pod ended with ${exitCode}: ${bounded(stderr.toString().trim())}`);
   } catch (error) {
     return without(problemOf(error, pod));

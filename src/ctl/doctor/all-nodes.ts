@@ -1,5 +1,6 @@
 /** Doctor's findings of all nodes, from what multusctl says in each daemon's pod. */
 
+import { type JsonObject, objectsIn, textOf } from "../../base/json.ts";
 import { openApi } from "../cluster/access.ts";
 import { askNodes, type NodeAnswer, podDirectories } from "../daemons/ask.ts";
 import { readNodes } from "../daemons/nodes.ts";
@@ -11,7 +12,7 @@ import type { findingJson } from "./finding.ts";
 /** What `doctor --json` prints. */
 export interface DoctorReport {
   readonly ok: boolean;
-  readonly findings: readonly ReturnType<typeof findingJson>[];
+  readonly findings: readonly (Omit<ReturnType<typeof findingJson>, "check"> & { readonly check: string })[];
 }
 
 export interface ClusterDoctor {
@@ -26,14 +27,30 @@ export async function examineNodes(options: AllNodesOptions): Promise<ClusterDoc
   using access = await openApi(options.kubeconfig, options.context, process.env);
   if (access.warning !== "") process.stderr.write(`! ${access.warning}\n`);
   const nodes = await readNodes(access.api, access.server, nodesScope(options));
-  const answers = await askNodes<DoctorReport>(
+  const answers = await askNodes(
     access,
     nodes,
     (pod) => ["doctor", ...podDirectories(pod, true)],
+    doctorReport,
     options.timeout * 1000,
   );
   const isFine = ({ answer, isOnDemand }: NodeAnswer<DoctorReport>) => answer?.ok ?? isOnDemand;
   return { server: access.server, ok: answers.length > 0 && answers.every(isFine), nodes: answers };
+}
+
+const verdicts = ["pass", "warn", "fail", "skip"] as const;
+
+/** @param printed by multusctl in a pod, of any release @returns undefined: it is no report */
+function doctorReport({ ok, findings }: JsonObject): DoctorReport | undefined {
+  if (typeof ok !== "boolean" || !Array.isArray(findings)) return undefined;
+  return {
+    ok,
+    findings: objectsIn(findings).flatMap(({ check, verdict, finding, remedy }) => {
+      const known = verdicts.find((each) => each === verdict);
+      if (known === undefined) return [];
+      return [{ check: textOf(check), verdict: known, finding: textOf(finding), remedy: textOf(remedy) }];
+    }),
+  };
 }
 
 /** What has to be looked at, node by node; nodes with the same finding share a row. @returns text that ends with a newline */

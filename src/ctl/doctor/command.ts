@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { Command } from "@commander-js/extra-typings";
 import { loadKernels } from "../../kernels/load.ts";
 import { nodeNameIn } from "../../kube/node-name.ts";
+import { printableLines } from "../../log/quoted.ts";
 import { openApi } from "../cluster/access.ts";
 import { UserError } from "../command/user-error.ts";
 import { addNodesOptions, isOfAllNodes } from "../daemons/options.ts";
@@ -82,7 +83,7 @@ async function examineAll(options: DoctorOptions): Promise<void> {
   const { examineNodes, formatClusterDoctor } = await import("./all-nodes.ts");
   const report = await examineNodes(options);
   process.stdout.write(
-    options.json ? `${JSON.stringify(report, undefined, 2)}\n` : formatClusterDoctor(report),
+    options.json ? `${JSON.stringify(report, undefined, 2)}\n` : printableLines(formatClusterDoctor(report)),
   );
   process.exitCode = report.ok ? 0 : 1;
 }

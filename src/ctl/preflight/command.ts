@@ -4,6 +4,7 @@ import { Command } from "@commander-js/extra-typings";
 import type { KnownOption } from "../../command-line/go-flags.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { ApiError, ApiUnreachable } from "../../kube/api.ts";
+import { printableLines } from "../../log/quoted.ts";
 import { openApi } from "../cluster/access.ts";
 import { apiFailure } from "../cluster/objects.ts";
 import { UserError } from "../command/user-error.ts";
@@ -61,7 +62,9 @@ async function preflight(
     },
   );
   process.stdout.write(
-    json ? `${JSON.stringify(preflightJson(report), undefined, 2)}\n` : formatPreflight(report),
+    json
+      ? `${JSON.stringify(preflightJson(report), undefined, 2)}\n`
+      : printableLines(formatPreflight(report)),
   );
   process.exitCode = exitCodes[answerOf(report)];
 }

@@ -1,5 +1,6 @@
 /** The status of all nodes: a row for each, from what multusctl says in its daemon's pod. */
 
+import { isJsonObject, type JsonObject, objectAt, objectsIn } from "../../base/json.ts";
 import { type ClusterAccess, openApi } from "../cluster/access.ts";
 import { askNodes, type NodeAnswer, podDirectories } from "../daemons/ask.ts";
 import { type MultusPod, readNodes } from "../daemons/nodes.ts";
@@ -38,10 +39,11 @@ export async function clusterStatus(options: AllNodesOptions): Promise<ClusterSt
 /** The same over a connection that there is. @throws {UserError} */
 async function statusOf(access: ClusterAccess, options: AllNodesOptions): Promise<ClusterStatus> {
   const nodes = await readNodes(access.api, access.server, nodesScope(options));
-  const answers = await askNodes<NodeStatus>(
+  const answers = await askNodes(
     access,
     nodes,
     (pod) => ["status", ...podDirectories(pod, false)],
+    nodeStatus,
     options.timeout * 1000,
   );
   const rows = answers.map((answer) => rowOf(answer, nodes.pods));
@@ -51,6 +53,40 @@ async function statusOf(access: ClusterAccess, options: AllNodesOptions): Promis
     hasAllNodes: nodes.names !== undefined,
     nodes: rows,
   };
+}
+
+/** @param printed by multusctl in a pod, of any release @returns undefined: it lacks what a row has */
+function nodeStatus(printed: JsonObject): NodeStatus | undefined {
+  const { daemon, node, problem } = printed;
+  const { containers, attachments, spool } = objectAt(node);
+  const isNode = typeof containers === "number" && typeof attachments === "number";
+  const isSpool = spool === undefined || isJsonObject(spool);
+  const isWhole = isNode && isSpool && typeof problem === "string" && isDaemonStatus(daemon);
+  return isWhole ? (printed as unknown as NodeStatus) : undefined;
+}
+
+function isDaemonStatus(daemon: unknown): boolean {
+  if (daemon === undefined) return true;
+  const {
+    version,
+    ready,
+    notReady,
+    uptimeSeconds,
+    memoryBytes,
+    failures,
+    timings = [],
+    missingNetworks = [],
+  } = objectAt(daemon);
+  return (
+    typeof ready === "boolean" &&
+    [version, notReady].every((value) => typeof value === "string") &&
+    [uptimeSeconds, memoryBytes].every((value) => typeof value === "number") &&
+    [failures, timings, missingNetworks].every(
+      (value) => Array.isArray(value) && value.every(isJsonObject),
+    ) &&
+    objectsIn(failures).every(({ at }) => typeof at === "string") &&
+    objectsIn(timings).every(({ networks }) => Array.isArray(networks) && networks.every(isJsonObject))
+  );
 }
 
 function rowOf({ answer: status, ...about }: NodeAnswer<NodeStatus>, pods: readonly MultusPod[]): NodeRow {

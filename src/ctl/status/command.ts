@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { loadKernels } from "../../kernels/load.ts";
+import { printableLines } from "../../log/quoted.ts";
 import { UserError } from "../command/user-error.ts";
 import { type AllNodesOptions, addNodesOptions, isOfAllNodes } from "../daemons/options.ts";
 import { daemonStatusOf } from "../node/daemon-socket.ts";
@@ -115,7 +116,7 @@ async function allNodesLook(options: AllNodesOptions): Promise<() => Promise<See
   const { clusterStatus, formatClusterStatus } = await import("./all-nodes.ts");
   return async () => {
     const status = await clusterStatus(options);
-    return { ok: status.ok, json: status, text: formatClusterStatus(status), advice: "" };
+    return { ok: status.ok, json: status, text: printableLines(formatClusterStatus(status)), advice: "" };
   };
 }
 

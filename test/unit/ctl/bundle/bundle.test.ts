@@ -149,7 +149,7 @@ const files = [
   "CONTENTS.txt",
   "versions.json",
   "cluster/daemonsets.json",
-  "cluster/kube-multus-ds-daemon-config.json",
+  "cluster/kube-multus-ds/daemon-config.json",
   "cluster/networks.json",
   "cluster/events.json",
   `nodes/${node}/status.json`,
@@ -204,7 +204,7 @@ it("has no secret in it, whatever was planted where, and what a fault needs", as
   expect(JSON.parse(read("cluster/networks.json"))).toEqual([
     { network: "default/storage", plugins: ["macvlan", "whereabouts"], findings: [] },
   ]);
-  expect(JSON.parse(read("cluster/kube-multus-ds-daemon-config.json"))).toEqual({
+  expect(JSON.parse(read("cluster/kube-multus-ds/daemon-config.json"))).toEqual({
     configMap: "multus-daemon-config",
     settings: { logLevel: "debug" },
     namedAlone: ["perNodeCertificate", "tracing", "somethingElse", "delegates"],

@@ -42,6 +42,7 @@ beforeEach(async () => {
   }
 });
 afterEach(async () => {
+  hostile = undefined;
   await api[Symbol.asyncDispose]();
   scratch[Symbol.dispose]();
 });
@@ -113,9 +114,12 @@ const findingsOf = (name: string) => ({
 const away = "error dialing backend: dial tcp 10.0.0.13:10250: connect: connection refused";
 
 /** What multusctl answers in each pod; worker-3's kubelet is away. */
+let hostile: ((command: string) => string) | undefined;
+
 const exec: Exec = ({ pod, command: [, command = ""] }): ExecEnd => {
   const name = pod.replace("kube-multus-ds-", "");
   if (name === "worker-3") return { refused: 500, message: away };
+  if (name === "worker-2" && hostile !== undefined) return { stdout: [hostile(command)] };
   const answer = { status: daemon, doctor: findingsOf, ls: () => ({ attachments: [], problems: [] }) }[
     command
   ];
@@ -162,6 +166,54 @@ describe("all nodes at once", () => {
     const { exitCode, stdout } = await kubectlMultus("doctor");
     expect(stdout).toBe(documentedOutput("kubectl.md", "kubectl multus doctor"));
     expect(exitCode).toBe(1);
+  });
+
+  it.each([
+    ["no JSON", () => "no"],
+    ["an empty object", () => "{}"],
+    ["a list", () => "[]"],
+    [
+      "parts of another form",
+      () => JSON.stringify({ ...daemon("worker-2"), daemon: { failures: 3 }, findings: {} }),
+    ],
+    ["objects in place of texts", () => JSON.stringify({ ok: {}, daemon: [], problem: {}, node: [] })],
+  ])("a pod that answers %s stops no other", async (_, text) => {
+    hostile = text;
+    for (const command of ["status", "doctor"]) {
+      const { exitCode, stdout, stderr } = await kubectlMultus(
+        command,
+        "--json",
+        "--node",
+        "worker-1",
+        "worker-2",
+      );
+      const { nodes } = JSON.parse(stdout);
+      expect(nodes[1]).toMatchObject({
+        node: "worker-2",
+        problem: expect.stringMatching(/^multusctl in the pod /),
+      });
+      expect(nodes[0].problem).toBe("");
+      expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: "" });
+    }
+  });
+
+  it("nothing that a pod says moves the cursor of a terminal", async () => {
+    const clearing = "\u001b[2J\u001b]0;x\u0007";
+    hostile = (command) =>
+      JSON.stringify(
+        command === "doctor"
+          ? {
+              ok: false,
+              findings: [{ check: clearing, verdict: "fail", finding: clearing, remedy: clearing }],
+            }
+          : { ...daemon("worker-1"), problem: clearing },
+      );
+    for (const command of ["status", "doctor"]) {
+      const { stdout } = await kubectlMultus(command, "--node", "worker-2");
+      expect(stdout).toContain("\\u001b[2J");
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there
+      expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
+    }
   });
 
   it("says that nodes may not be listed, and shows those with a pod", async () => {
