@@ -65,6 +65,8 @@ exit 0
     binDir,
     calls: () =>
       readdirSync(calls)
+        // Those that begin with a dot are still written.
+        .filter((name) => !name.startsWith("."))
         .sort()
         .map((name) => JSON.parse(readFileSync(join(calls, name), "utf8"))),
   };
@@ -113,6 +115,10 @@ describe("measures", () => {
     const report = reportIn("bench.json");
     expect(report).toMatchObject({ form: 1, state: "complete", reason: "", rounds: 6, left: [] });
     expect(report.setting).toMatchObject({ through: "plugin", networks: 3, levels: [1, 3], warmUps: 1 });
+    // The machine was looked at, between rounds.
+    expect(report.load.looks).toBeGreaterThan(0);
+    expect(report.load.others).toBeGreaterThanOrEqual(0);
+    expect(report.load.others).toBeLessThanOrEqual(1);
     expect(report.setting.versions.multusd).toBe(report.setting.versions.multusctl);
     expect(report.levels.map(({ pods, subjects }) => [pods, subjects.map(({ kind }) => kind)])).toEqual([
       [1, ["multus", "cluster-network"]],
@@ -270,9 +276,16 @@ exit 0
 
 describe("interrupted", () => {
   test("by Ctrl-C after some rounds: it reports these, marked, and leaves nothing", async () => {
+    const { binDir, calls } = writeRecordedPlugin();
+    scratch.write("recorded.json", JSON.stringify(nad("recorded", { type: "recorded" })));
     const options = ["--pods", "1,2", "--rounds", "40", "--warm-up", "0"];
-    const running = start([...options, "--json", file("bench.json"), "--report", file("bench.html")]);
-    await until("the second tenth", () => running.stderr.includes("10 %: round"));
+    const networks = ["--nad", file("recorded.json"), "--bin-dir", binDir, debianPlugins];
+    const running = start([
+      ...[...options, ...networks, "--json", file("bench.json"), "--report", file("bench.html")],
+    ]);
+    const adds = () => calls().filter(({ command }) => command === "ADD").length;
+    await until("the fourth round", () => adds() > 3 * (1 + 2));
+    expect(running.stderr).toMatch(/^\[\.{20}\] {3}0 %: round 1, 1 pod at once through multus-wasm$/m);
     seen = scratchNames(temporary);
     expect(seen).toHaveLength(1);
     running.process.kill("SIGINT");

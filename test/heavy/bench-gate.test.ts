@@ -11,9 +11,23 @@ import { configCases } from "../../bench/kernel-cases/config.ts";
 import { resultCases } from "../../bench/kernel-cases/result.ts";
 import { judgedKernels, measureKernel } from "../../bench/kernels.ts";
 import { fixedResultPlugin } from "../../bench/networks.ts";
-import { untold } from "../../bench/progress.ts";
+import { type Progress, untold } from "../../bench/progress.ts";
 import { loadKernels } from "../../src/kernels/load.ts";
 import { shim } from "../support/test-node.ts";
+
+/** A progress that is written down. */
+function recorded(): { readonly shares: readonly number[]; readonly progress: Progress } {
+  const shares: number[] = [];
+  return { shares, progress: async (_what, done) => void shares.push(done) };
+}
+
+/** From the beginning to the end, forwards, in steps of less than a tenth. */
+function expectWholeWay(shares: readonly number[]): void {
+  expect(shares[0]).toBe(0);
+  expect(shares.at(-1)).toBeCloseTo(1);
+  expect(shares).toEqual(shares.toSorted((left, right) => left - right));
+  expect(Math.max(...shares.slice(1).map((share, index) => share - (shares[index] ?? 0)))).toBeLessThan(0.1);
+}
 
 const missed = (judged: readonly Judged[]): string[] =>
   judged
@@ -44,7 +58,9 @@ describe("kernels", () => {
 
 describe("the counts of an ADD and a DEL", () => {
   test("keep their bounds as they are", async () => {
-    expect(missed((await benchCounts(untold)).judged)).toEqual([]);
+    const { shares, progress } = recorded();
+    expect(missed((await benchCounts(progress)).judged)).toEqual([]);
+    expectWholeWay(shares);
   });
 
   test("have a process more where the plugin starts another one", async () => {
@@ -87,9 +103,11 @@ int main(void) {
 });
 
 test("times in units show turns that take longer", async () => {
-  const { judged } = await benchAttach(20, [], untold, async ({ directory, socketDir }, resources) => {
+  const { shares, progress } = recorded();
+  const { judged } = await benchAttach(20, [], progress, async ({ directory, socketDir }, resources) => {
     const relay = resources.use(await socketRelay(join(directory, "relay"), socketDir, 1));
     return { netconf: { daemonSocketDir: relay.directory } };
   });
   expect(missed(judged)).toEqual(expect.arrayContaining(["overheadOfFour: ADD", "overheadOfFour: DEL"]));
+  expectWholeWay(shares);
 });
