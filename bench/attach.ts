@@ -52,7 +52,7 @@ export interface MeasuredCase {
   readonly series: readonly Series[];
 }
 
-/** What was measured of attachments. */
+/** The measurement of attachments. */
 export interface AttachReport {
   readonly rows: readonly AttachRow[];
   /** The unit of the bounds: one start of the free delegate, milliseconds, by number of networks of the rounds. */

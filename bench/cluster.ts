@@ -7,7 +7,7 @@ import { Arrivals, statusAnnotation, type WatchedEvent, type WatchedPod } from "
 
 /** Name of the node that the daemon under measurement serves. */
 export const nodeName = "bench-node";
-/** What a part says while its cluster starts. */
+/** The progress of a part while its cluster starts. */
 export const clusterStarts = "a cluster starts";
 /** Where the benchmarks' pods and networks are. */
 const namespace = "default";

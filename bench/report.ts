@@ -52,7 +52,7 @@ export interface BenchSetting {
   readonly rounds: number;
   /** Names of the peers. */
   readonly peers: readonly string[];
-  /** What other programs took of the machine meanwhile, by part. */
+  /** The share of the machine that other programs took meanwhile, by part. */
   readonly loads: Readonly<Record<string, MachineLoad>>;
 }
 

@@ -10,7 +10,7 @@ import type { Runner, RunOutcome } from "./runner.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** What one ADD or DEL costs; times in milliseconds. */
+/** The cost of one ADD or DEL; times in milliseconds. */
 export interface Cost {
   readonly wall: number;
   /** Of what is run and all it waited for, and of our daemon. 0 where it is not known. */

@@ -78,7 +78,7 @@ export function decodeText(to: usize, p: usize): usize {
   }
 }
 
-/** What `differences` returns for texts of different lengths. */
+/** The value of `differences` for texts of different lengths. */
 const OTHER_LENGTH: u64 = u64.MAX_VALUE;
 
 /** The bits in which a text differs from one of the program's own, which is ASCII: eight bytes over each other; 0: it is this one. */

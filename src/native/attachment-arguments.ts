@@ -1,4 +1,4 @@
-/** What one attachment asks for beside its configuration: CNI_ARGS, and the capability arguments that the configuration takes (spec, sections 2 and 3; CONVENTIONS.md). */
+/** The requests of one attachment beside its configuration: CNI_ARGS, and the capability arguments that the configuration takes (spec, sections 2 and 3; CONVENTIONS.md). */
 
 import { isUtf8 } from "node:buffer";
 import type { AddressSet } from "../agent/executor.ts";

@@ -19,7 +19,7 @@ export interface NativeAttachment {
   readonly defaultRoutes: number;
 }
 
-/** What was read of a network's configuration, or why it is left to its plugin. Networks are kept as long as their definitions stay the same. */
+/** A network's configuration as it was read, or the reason why it is left to its plugin. Networks are kept as long as their definitions stay the same. */
 const read = new WeakMap<NetworkConfigList, NativeConfiguration | string>();
 
 /** Bytes of a configuration from which it is read in a turn of its own: an ordinary one has a tenth. */

@@ -36,7 +36,7 @@ function readCidr(text: string, where: string): LinkAddress {
   return cidr;
 }
 
-/** What one attachment asks for, each as text with a prefix length. */
+/** The addresses that one attachment asks for, each as text with a prefix length. */
 interface AskedAddresses {
   /** IP of CNI_ARGS: addresses with commas between them, which come beside those of the configuration. */
   readonly argsIp: string;

@@ -1,4 +1,4 @@
-/** What of the pod's default routes is left where selections ask for some: of each family that a selection names, its gateways alone. */
+/** The default routes that a pod keeps where selections ask for some: of each family that a selection names, its gateways alone. */
 
 import { isIPv6 } from "node:net";
 import { attachmentsOf, type RecordedAttachment } from "./attachments.ts";

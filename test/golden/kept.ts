@@ -1,4 +1,4 @@
-/** What ours keeps and tells of a recorded attachment: result cache, prevResult of DEL and CHECK, network-status, event. */
+/** The traces of a recorded attachment in what ours keeps and tells: result cache, prevResult of DEL and CHECK, network-status, event. */
 
 import { longestStatus } from "../../src/multus/input/bounds.ts";
 import { networkStatus } from "../reference/status.ts";

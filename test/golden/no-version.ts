@@ -1,4 +1,4 @@
-/** What ours does with configurations that name no version: they are run in the highest one that the netconf and their plugins know. */
+/** Ours with configurations that name no version: they are run in the highest one that the netconf and their plugins know. */
 
 import { addOf, attachmentsOf, type RecordedAttachment, versionChosen } from "./attachments.ts";
 import { type GoldenCase, isObject, type Json, type JsonObject, type StateFiles } from "./cases.ts";

@@ -1,4 +1,4 @@
-/** What CRI-O asks of its plugin, by a caller that does the same over libcni; and cnitool. With the real plugin, daemon and delegates. */
+/** CRI-O's calls of its plugin, by a caller that does the same over libcni; and cnitool. With the real plugin, daemon and delegates. */
 
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,4 +1,4 @@
-/** What Prometheus' own tool says about metrics, dashboard and alerts; and whether the alerts fire when they should, and not else. */
+/** The verdict of Prometheus' own tool on metrics, dashboard and alerts; and whether the alerts fire when they should, and not else. */
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

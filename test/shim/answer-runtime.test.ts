@@ -1,4 +1,4 @@
-/** What the shim says to the runtime: the request it relays, what it answers by itself, and one CNI error object whatever goes wrong. */
+/** The shim's answers to the runtime: the request it relays, what it answers by itself, and one CNI error object whatever goes wrong. */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-/** What a container uses, as the kubelet counts it against requests and limits. */
+/** The resources that a container uses, as the kubelet counts it against requests and limits. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** What an ELF file (64 bit, little-endian) says of how it is loaded (elf(5)). */
+/** The headers of an ELF file (64 bit, little-endian) that say how it is loaded (elf(5)). */
 
 import { readFileSync } from "node:fs";
 

@@ -1,4 +1,4 @@
-/** What a node has of pods: taken before and after, it shows what an ADD made and a DEL left. */
+/** The traces of pods on a node: taken before and after, it shows what an ADD made and a DEL left. */
 
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";

@@ -1,4 +1,4 @@
-/** What a daemon really keeps, apart from what its engine holds in reserve: its heap right after a collection, asked of it as a debugger does. */
+/** The memory that a daemon really keeps, apart from what its engine holds in reserve: its heap right after a collection, asked of it as a debugger does. */
 
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";

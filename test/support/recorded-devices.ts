@@ -1,4 +1,4 @@
-/** What a real kubelet said of its devices (test/fixtures/devices), and pods with devices in a cache directory. */
+/** Answers of a real kubelet about its devices (test/fixtures/devices), and pods with devices in a cache directory. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 /**
- * Who owns what a test makes outside of its process. Namespaces and directories carry a name with the pid of the test's process, processes carry it in
+ * The owner of what a test makes outside of its process. Namespaces and directories carry a name with the pid of the test's process, processes carry it in
  * their environment, so that what a killed run left is known from what a running one uses.
  */
 

@@ -1,4 +1,4 @@
-/** What this process's own heap has after a collection: to see what is kept alive. */
+/** The size of this process's own heap after a collection: to see what is kept alive. */
 
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";

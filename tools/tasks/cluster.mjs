@@ -20,7 +20,7 @@ export const clusterProgram = join(projectDirectory, "test", "support", "cluster
 const buildSteps = ["wasm", "shim", "validators", "protos", "bundles"];
 
 /**
- * What a cluster needs.
+ * Names all that a cluster needs.
  * @param {readonly string[]} args of the task
  * @returns {{ tools: readonly (keyof typeof import("../setup/debian.mjs").tools)[], programs: readonly Parameters<typeof hasPrograms>[0][number][], steps: readonly string[] }}
  *   of the machine; built with Go; and steps of the build, none for all

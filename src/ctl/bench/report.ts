@@ -99,7 +99,7 @@ export interface BenchReport {
   /** Why it is not complete; "" where it is. */
   readonly reason: string;
   readonly machine: Machine;
-  /** What other programs took of it between rounds. */
+  /** The share of it that other programs took between rounds. */
   readonly load: MachineLoad;
   readonly setting: BenchSetting;
   /** Measured as a whole. */

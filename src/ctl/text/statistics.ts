@@ -9,7 +9,7 @@ export interface Summary {
   readonly p99: number;
 }
 
-/** What tables and pages say about their column of spreads. */
+/** Said below every column of spreads. */
 export const spreadMeaning =
   "Spread: the distance between the first and the third quartile; the middle half of all runs lies within it.";
 

@@ -87,7 +87,7 @@ export function footprintOf(network: NetworkConfigList, runtime: RuntimeConf): F
   return print;
 }
 
-/** What has been read so far. */
+/** The part that has been read so far. */
 class Reading implements Footprint {
   readonly name: string;
   alone: string | undefined;

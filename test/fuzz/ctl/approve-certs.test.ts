@@ -1,4 +1,4 @@
-/** Whatever a CertificateSigningRequest has in it: the approver says what it makes of it, and approves nothing but a node's own. */
+/** The approver judges any CertificateSigningRequest, and approves nothing but a node's own. */
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** Whatever objects an API server answers with, validate reports on them, and every place that it names is in the text that it counts in. */
+/** Validate reports on any objects that an API server answers with, and every place that it names is in the text that it counts in. */
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { checkCluster } from "../../../src/ctl/cluster/check.ts";

@@ -1,4 +1,4 @@
-/** Whatever bytes a node's files have, an uninstall takes nothing for ours that is not, and a kubeconfig says what it was made from. */
+/** An uninstall takes nothing for ours that is not, whatever bytes a node's files have, and a kubeconfig says what it was made from. */
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

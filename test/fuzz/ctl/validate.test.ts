@@ -1,4 +1,4 @@
-/** Whatever is in a file, validate reports on it, and every place that it names is in the file. */
+/** Validate reports on any file, and every place that it names is in the file. */
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { CheckContext } from "../../../src/ctl/configuration/configuration.ts";

@@ -1,4 +1,4 @@
-/** Whatever bytes come, a configuration kernel ends with valid JSON or with an error that says where; and it accepts what JSON.parse accepts. */
+/** A configuration kernel ends for any bytes with valid JSON or with an error that says where; and it accepts what JSON.parse accepts. */
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

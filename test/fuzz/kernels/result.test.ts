@@ -1,4 +1,4 @@
-/** Whatever bytes the kernels of results get: a valid answer or an error with a place, never a trap. */
+/** The kernels of results give for any bytes a valid answer or an error with a place, never a trap. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { KernelError } from "../../../src/kernels/index.ts";

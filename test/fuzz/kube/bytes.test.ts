@@ -1,4 +1,4 @@
-/** Whatever bytes a server, a kubeconfig or a program sends: they are read, or refused with the error meant for it. */
+/** Any bytes of a server, a kubeconfig or a program are read, or refused with the error meant for it. */
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

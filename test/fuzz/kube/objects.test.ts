@@ -1,4 +1,4 @@
-/** Whatever an API server sends as an object: what is kept of it is of the right kind, and nothing is thrown. */
+/** The parts that are kept of any object of an API server are of the right kind, and nothing is thrown. */
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** Whatever is in the cluster network's file: the runtime's configuration made from it is right, or there is none and a CNI error says why. */
+/** The runtime's configuration is right whatever the cluster network's file has, or there is none and a CNI error says why. */
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

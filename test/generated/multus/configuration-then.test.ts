@@ -1,4 +1,4 @@
-/** Whatever a network's plugins have for keys: they get at CHECK and DEL what they got at ADD, byte for byte, plus prevResult, and nothing else. */
+/** Plugins get at CHECK and DEL the keys that they got at ADD, whatever these are: byte for byte, plus prevResult, and nothing else. */
 
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** Whatever request, watch and API say of a pod: the API's word at that moment counts, and it is asked only where the others differ. */
+/** The API's word at that moment counts, whatever request, watch and API say of a pod, and it is asked only where the others differ. */
 
 import fc from "fast-check";
 import { expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** What a daemon gone bad might order, by the rows of the table in docs/security.md, "Refused orders". */
+/** Orders of a daemon gone bad, by the rows of the table in docs/security.md, "Refused orders". */
 
 import { Packr } from "msgpackr";
 import { type FrameBody, FrameType } from "../../../src/agent/frames.ts";

@@ -1,4 +1,4 @@
-/** What deploy/ says: its manifests as kustomize and Helm make them, as objects. */
+/** The manifests of deploy/ as kustomize and Helm make them, as objects. */
 
 import { writeFileSync } from "node:fs";
 import { join, relative } from "node:path";

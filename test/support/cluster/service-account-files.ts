@@ -1,4 +1,4 @@
-/** What a kubelet puts into a container for its service account: `ca.crt`, `token`, `namespace`, replaced all at once. */
+/** The files that a kubelet puts into a container for its service account: `ca.crt`, `token`, `namespace`, replaced all at once. */
 
 import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

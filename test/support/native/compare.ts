@@ -1,4 +1,4 @@
-/** What is different between the outcomes of one case on two nodes. */
+/** The differences between the outcomes of one case on two nodes. */
 
 import { isDeepStrictEqual } from "node:util";
 import type { Change, NetworksCase } from "../../generated/arbitraries/networks.ts";

@@ -1,4 +1,4 @@
-/** What the daemon's log says about native networks. */
+/** The lines of the daemon's log about native networks. */
 
 /** The log lines of requests of a command that succeeded. */
 function requests(output: string, command: "ADD" | "DEL"): readonly string[] {

@@ -1,4 +1,4 @@
-/** What makes `npm run bench -- --gate` fail. That it sees what is slowed down on the way of a measurement is in test/heavy/bench-gate.test.ts. */
+/** The conditions under which `npm run bench -- --gate` fails. That it sees what is slowed down on the way of a measurement is in test/heavy/bench-gate.test.ts. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** What is known of a plugin is had without an order, until somebody doubts it. */
+/** Known versions of a plugin need no order, until somebody doubts it. */
 
 import { expect, it } from "vitest";
 import { PluginVersions } from "../../../src/cni/plugin-versions.ts";

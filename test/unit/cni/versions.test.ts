@@ -1,4 +1,4 @@
-/** What each version of the spec can do. */
+/** The abilities of each version of the spec. */
 
 import { describe, expect, it } from "vitest";
 import {

@@ -1,4 +1,4 @@
-/** What authors of pods, of NetworkAttachmentDefinitions and plugins may try with all that Kubernetes and the shim let them write. */
+/** Attacks by authors of pods, of NetworkAttachmentDefinitions and plugins, with all that Kubernetes and the shim let them write. */
 
 import type { HandledRequest } from "../../../src/multus/request/report.ts";
 import type { Json } from "../../support/pretended-plugins.ts";

@@ -1,4 +1,4 @@
-/** What the author of a NetworkAttachmentDefinition can make the daemon do with the 1 MiB that it may have: work in proportion to its length. */
+/** The work that a NetworkAttachmentDefinition of up to 1 MiB makes the daemon do is in proportion to its length. */
 
 import { describe, expect, test } from "vitest";
 import * as yaml from "yaml";

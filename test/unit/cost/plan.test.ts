@@ -1,4 +1,4 @@
-/** What a plan costs: in proportion to its networks, when it is made, written and read. */
+/** A plan costs in proportion to its networks, when it is made, written and read. */
 
 import { describe, expect, test } from "vitest";
 import { parseNetworkConfig } from "../../../src/cni/config.ts";

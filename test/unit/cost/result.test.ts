@@ -1,4 +1,4 @@
-/** What a plugin prints costs in proportion to its length, up to the 4 MiB that are taken: as a result, in network-status, in events and in errors. */
+/** A plugin's output costs in proportion to its length, up to the 4 MiB that are taken: as a result, in network-status, in events and in errors. */
 
 import { describe, expect, test } from "vitest";
 import type { PluginRun } from "../../../src/agent/executor.ts";

@@ -1,4 +1,4 @@
-/** What a pod's annotations cost: in proportion to their length, whatever they say, up to the 256 KiB that Kubernetes allows. */
+/** A pod's annotations cost in proportion to their length, whatever they say, up to the 256 KiB that Kubernetes allows. */
 
 import { describe, expect, test } from "vitest";
 import { ExpectedError } from "../../../src/base/input-error.ts";

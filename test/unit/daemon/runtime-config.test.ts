@@ -1,4 +1,4 @@
-/** What the daemon's keys about the runtime's file say: the ones of Go multus's daemon, with its defaults where it has some that are of use. */
+/** The daemon's keys about the runtime's file: the ones of Go multus's daemon, with its defaults where it has some that are of use. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

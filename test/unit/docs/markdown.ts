@@ -1,4 +1,4 @@
-/** What the tests of the documentation look at in a Markdown file: headings, links, tables and code. */
+/** The parts of a Markdown file that tests of the documentation look at: headings, links, tables and code. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

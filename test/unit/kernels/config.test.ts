@@ -1,4 +1,4 @@
-/** What the configuration kernels promise, by example. */
+/** The promises of the configuration kernels, by example. */
 
 import { describe, expect, it } from "vitest";
 import { loadKernels } from "../../../src/kernels/load.ts";

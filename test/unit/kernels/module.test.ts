@@ -1,4 +1,4 @@
-/** What multus.wasm asks of its host and offers it. */
+/** Imports and exports of multus.wasm. */
 
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";

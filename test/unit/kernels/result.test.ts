@@ -1,4 +1,4 @@
-/** What convertResult promises, by example. */
+/** The promises of convertResult, by example. */
 import { describe, expect, test } from "vitest";
 import { type ConvertInput, KernelError } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";

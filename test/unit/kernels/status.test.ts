@@ -1,4 +1,4 @@
-/** What networkStatus promises, by example. */
+/** The promises of networkStatus, by example. */
 import { expect, test } from "vitest";
 import type { StatusInput } from "../../../src/kernels/index.ts";
 import { loadKernels } from "../../../src/kernels/load.ts";

@@ -1,4 +1,4 @@
-/** What a kubeconfig says, and how one is refused that cannot be used. */
+/** The reader of kubeconfigs, and how it refuses one that cannot be used. */
 
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";

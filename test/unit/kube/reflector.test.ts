@@ -1,4 +1,4 @@
-/** What is kept is what the server has, whatever happens to lists and watches. */
+/** A reflector keeps what the server has, whatever happens to lists and watches. */
 
 import type { ServerResponse } from "node:http";
 import { describe, expect, it, vi } from "vitest";

@@ -1,5 +1,5 @@
 /**
- * What foreign files in the results directory cost. Not in seconds: the same is done with some files and with eight times as many, in turns, and the two are
+ * The cost of foreign files in the results directory. Not in seconds: the same is done with some files and with eight times as many, in turns, and the two are
  * compared; and the event loop's longest turn is compared with the whole.
  */
 

@@ -1,4 +1,4 @@
-/** What a pod's annotations ask for, in both forms, and what is wrong with them. */
+/** The selections of a pod's annotations, in both forms, and their errors. */
 
 import { describe, expect, it } from "vitest";
 import { CniErrorCode } from "../../../src/cni/errors.ts";

@@ -1,4 +1,4 @@
-/** What the daemon's side sees of recorded DELs: numbers and ages by the names alone. */
+/** The daemon's side of recorded DELs: numbers and ages by the names alone. */
 
 import { execFileSync } from "node:child_process";
 import { symlinkSync } from "node:fs";

@@ -79,7 +79,7 @@ export function svg(title: string, width: number, height: number, parts: readonl
 
 /** Elements, and the coordinates that they are in. */
 export interface Drawing {
-  /** What it is of. */
+  /** Its subject. */
   readonly title: string;
   readonly width: number;
   readonly height: number;

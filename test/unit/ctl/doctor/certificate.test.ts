@@ -1,4 +1,4 @@
-/** What doctor says about the certificate of a node's daemon. */
+/** Findings of doctor about the certificate of a node's daemon. */
 
 import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";

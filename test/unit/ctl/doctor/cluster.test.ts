@@ -1,4 +1,4 @@
-/** What doctor makes of an API server that cannot be asked. What it finds in a cluster is tested in test/cluster. */
+/** Findings of doctor about an API server that cannot be asked. Those about a cluster are tested in test/cluster. */
 
 import { createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** What doctor makes of a daemon's way to the devices of pods. */
+/** Findings of doctor about a daemon's way to the devices of pods. */
 
 import { once } from "node:events";
 import { createServer } from "node:net";

@@ -1,4 +1,4 @@
-/** What a runtime would do with its directory, and what is wrong with it. */
+/** Findings of doctor about a runtime's directory: which file it takes, and what is wrong. */
 
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
