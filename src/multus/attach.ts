@@ -16,6 +16,7 @@ import { deviceNotAssigned, invalidNetwork } from "./cluster/pod-events.ts";
 import { type PodInCluster, sendEvent } from "./cluster/pod-in-cluster.ts";
 import type { Annotations } from "./cluster/pod-lookup.ts";
 import { type AttachedNetwork, editDefaultRoutes, giveWay } from "./default-route-edits.ts";
+import { undo } from "./detach.ts";
 import { resultForGonePod } from "./gone-pod.ts";
 import { misspeltKeysOf } from "./input/misspelt-keys.ts";
 import { podAnnotationsKey } from "./input/netconf.ts";
@@ -34,7 +35,6 @@ import {
   noteWork,
   runtimeConf,
   timeSince,
-  undo,
   type Worked,
 } from "./request/attachment.ts";
 import type { Call } from "./request/call.ts";
@@ -103,7 +103,8 @@ export async function attach(
     });
     return answer;
   } catch (error) {
-    await inPhase(report, "undo", () => undo(call, done));
+    // In an ADD a shim removes no links by itself.
+    await inPhase(report, "undo", () => undo(call, done, { ...netconf, nativeNetworks: "off" }));
     throw error;
   }
 }

@@ -19,7 +19,7 @@ import {
 import type { Call, Sandbox } from "./request/call.ts";
 import { removeDeviceInfo } from "./request/device-info.ts";
 import { Pipeline, type StepTurn } from "./request/pipeline.ts";
-import { inPhase } from "./request/report.ts";
+import { inPhase, newReport } from "./request/report.ts";
 import type { Slots } from "./request/slots.ts";
 import { inOrder, type StepSettings, Steps } from "./request/steps.ts";
 import { removePlan } from "./state/plan-file.ts";
@@ -97,8 +97,7 @@ interface StepOutcome {
 }
 
 /**
- * DELs attachments of a sandbox in reverse order, each of them whatever happens to those before it; the plugins of the next step are ordered while those of the present one run. One that was
- * only guessed may fail: that is logged.
+ * DELs attachments of a sandbox in reverse order, each of them whatever happens to those before it. One that was only guessed may fail: that is logged.
  * @param settings how they are worked on together; default: one after the other, by their plugins
  * @returns what failed, from the last attachment to the first
  */
@@ -108,16 +107,69 @@ export async function deleteAttachments(
   attachments: readonly Attachment[],
   settings: StepSettings = inOrder,
 ): Promise<readonly CniError[]> {
-  const { chain } = call;
+  const failures = await removeAll(call, sandbox, attachments, { settings });
+  return failures.flatMap(({ attachment: { name, ifName, isGuessed }, failure, isGone }) => {
+    if (!isGuessed || isGone) return failure;
+    call.chain.log.error("a network that the container may never have had cannot be undone", {
+      network: name,
+      ifName,
+      error: failure.message,
+    });
+    return [];
+  });
+}
+
+/**
+ * DELs what an ADD that failed has done, in reverse. A failure is only logged: the runtime's DEL tries it again.
+ * @param settings how attachments are worked on together; default: one after the other, by their plugins
+ * @returns is all of it undone? Where it is not, the plan has to keep it for the pod's DEL
+ */
+export async function undo(
+  call: Call,
+  done: readonly Attachment[],
+  settings: StepSettings = inOrder,
+): Promise<boolean> {
+  const { chain, sandbox } = call;
+  // What it takes is the ADD's: the networks of the report are those that it was to attach.
+  const unreported = { ...call, report: newReport() };
+  const failures = await removeAll(unreported, sandbox, done, { settings, passOverMissing: true });
+  for (const { attachment, failure } of failures) {
+    const { name: network, ifName } = attachment;
+    chain.log.error("cannot undo an attachment", { network, ifName, error: failure.message });
+  }
+  return failures.length === 0;
+}
+
+interface Removal {
+  readonly settings: StepSettings;
+  /** Go on where a plugin is not installed. */
+  readonly passOverMissing?: boolean;
+}
+
+/** An attachment of which something may be left. */
+interface Failed {
+  readonly attachment: Attachment;
+  readonly failure: CniError;
+  /** Nobody is there to run a plugin any more: those before it in the plan were not tried. */
+  readonly isGone: boolean;
+}
+
+/** Removes attachments step by step, from the last to the first; the next step is ordered while the present one is worked on. @returns what failed, from the last attachment to the first */
+async function removeAll(
+  call: DetachingCall,
+  sandbox: Sandbox,
+  attachments: readonly Attachment[],
+  { settings, passOverMissing = false }: Removal,
+): Promise<readonly Failed[]> {
   const steps = await Steps.of(attachments, settings, {
     command: "DEL",
     runtimeOf: (attachment) => runtimeConf(call, sandbox, attachment),
   });
   const pipeline = new Pipeline<Step<Attachment>, StepOutcome>({
-    begin: (step, turn) => deleteStep(call, step, { steps, ...turn }),
+    begin: (step, turn) => deleteStep(call, step, { steps, passOverMissing, ...turn }),
     follower: () => steps.peek(),
   });
-  const failures = new Map<Attachment, CniError>();
+  const failures = new Map<Attachment, Failed>();
   for (let step = steps.next(); step !== undefined; step = steps.next()) {
     let { outcomes, declined } = await pipeline.outcomeOf(step);
     if (outcomes.some(({ error }) => isNotStarted(error))) {
@@ -126,27 +178,17 @@ export async function deleteAttachments(
       ({ outcomes, declined } = await pipeline.outcomeOf(step));
     }
     noteWork(call.report, outcomes);
-    let isGone = false;
     for (const { attachment, error } of outcomes) {
-      const { name, ifName, cached, isGuessed } = attachment;
       if (error === undefined) {
-        removeDeviceInfo(call, sandbox.containerId, { name, ifName, cached });
+        removeDeviceInfo(call, sandbox.containerId, attachment);
         continue;
       }
-      const failure = podError(error, sandbox.pod, name);
-      isGone = executorErrorCode(error) === "gone";
-      if (isGuessed && !isGone) {
-        chain.log.error("a network that the container may never have had cannot be undone", {
-          network: name,
-          ifName,
-          error: failure.message,
-        });
-        continue;
-      }
-      failures.set(attachment, failure);
+      const failure = podError(error, sandbox.pod, attachment.name);
+      const isGone = executorErrorCode(error) === "gone";
+      failures.set(attachment, { attachment, failure, isGone });
       if (isGone) break;
     }
-    if (isGone) {
+    if (outcomes.some(({ attachment }) => failures.get(attachment)?.isGone === true)) {
       await pipeline.end();
       break;
     }
@@ -160,6 +202,7 @@ export async function deleteAttachments(
 
 interface StepWork extends StepTurn {
   readonly steps: Steps<Attachment>;
+  readonly passOverMissing: boolean;
 }
 
 /** Removes the attachments of a step: those of its order beside those of plugins. Never throws. */
@@ -184,11 +227,11 @@ async function deleteStep(
 function deleteByPlugins(
   call: DetachingCall,
   attachments: readonly Attachment[],
-  { steps, startAfter, onLastOrder }: StepWork,
+  work: StepWork,
 ): Promise<readonly Outcome[]> {
-  const slots = steps.slots();
+  const slots = work.steps.slots();
   const isAlone = attachments.length === 1;
-  const options = { steps, startAfter, slots, onLastOrder: isAlone ? onLastOrder : () => {} };
+  const options = { ...work, slots, onLastOrder: isAlone ? work.onLastOrder : () => {} };
   return Promise.all(attachments.map((attachment) => deleteOne(call, attachment, options)));
 }
 
@@ -196,7 +239,7 @@ function deleteByPlugins(
 async function deleteOne(
   { chain, report }: DetachingCall,
   attachment: Attachment,
-  { steps, startAfter, slots, onLastOrder }: StepWork & { readonly slots: Slots },
+  { steps, passOverMissing, startAfter, slots, onLastOrder }: StepWork & { readonly slots: Slots },
 ): Promise<Outcome> {
   // Closed only where nobody is there to run a plugin any more: the outcome of another one says so.
   if (!(await slots.take())) return { attachment };
@@ -211,6 +254,7 @@ async function deleteOne(
     if (startAfter === undefined) end = begin(report, attachment);
     await deleteNetworkList(chain, network, runtime, {
       cached,
+      passOverMissing,
       startAfter,
       onOrder({ token, isLast }) {
         if (isLast) onLastOrder(token);

@@ -1,15 +1,11 @@
-/** A network at an interface of a container: its parameters for libcni, its time in the report, and its end where the ADD fails. */
+/** A network at an interface of a container: its parameters for libcni, and its time in the report. */
 
 import type { CachedAttachment } from "../../cni/cache.ts";
-import { deleteNetworkList } from "../../cni/chain.ts";
-import { executorErrorCode } from "../../cni/plugin-failure.ts";
 import type { NetworkConfigList, RuntimeConf } from "../../cni/types.ts";
-import { podError } from "../input/pod-error.ts";
 import type { AttachmentRequest } from "../input/selection.ts";
 import { capabilityArgs } from "../plan/capability-args.ts";
 import { deviceInfoPath } from "../plan/devices.ts";
 import type { Call, Sandbox } from "./call.ts";
-import { removeDeviceInfo } from "./device-info.ts";
 import type { RequestReport } from "./report.ts";
 
 export interface Attachment {
@@ -116,28 +112,4 @@ export function noteWork({ networks }: RequestReport, worked: readonly Worked[])
       ...(isNative ? { isNative } : {}),
     });
   }
-}
-
-/**
- * DELs what an ADD that failed has done, in reverse. A failure is only logged: the runtime's DEL tries it again.
- * @returns is all of it undone? Where it is not, the plan has to keep it for the pod's DEL
- */
-export async function undo(call: Call, done: readonly Attachment[]): Promise<boolean> {
-  const { chain, sandbox } = call;
-  let isUndone = true;
-  for (const attachment of done.toReversed()) {
-    const { name, ifName, network } = attachment;
-    try {
-      const runtime = runtimeConf(call, sandbox, attachment);
-      await deleteNetworkList(chain, network, runtime, { passOverMissing: true });
-      removeDeviceInfo(call, sandbox.containerId, attachment);
-    } catch (error) {
-      isUndone = false;
-      const { message } = podError(error, sandbox.pod, name);
-      chain.log.error("cannot undo an attachment", { network: name, ifName, error: message });
-      // Nobody is there to run a plugin any more.
-      if (executorErrorCode(error) === "gone") break;
-    }
-  }
-  return isUndone;
 }

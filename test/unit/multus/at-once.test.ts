@@ -244,7 +244,7 @@ describe("ADD", () => {
     [["net3", "net2"], "net2"],
     [["net3", "net1"], "net1"],
   ])(
-    "where %j fail tells of %s, after the others have ended, and undoes all in reverse",
+    "where %j fail tells of %s, after the others have ended, and undoes all as a DEL does",
     async (names, first) => {
       using rig = rigOfThree();
       const held = new Held();
@@ -257,7 +257,8 @@ describe("ADD", () => {
       const others = ["net1", "net2", "net3"].filter((name) => !names.includes(name));
       await held.end(...[...names, ...others].map((name) => `ADD ${name}`));
       const ended = held.trace.length;
-      await held.end("DEL net3", "DEL net2", "DEL net1", "DEL eth0");
+      await held.begun("DEL net3", "DEL net2", "DEL net1");
+      await held.end("DEL net1", "DEL net3", "DEL net2", "DEL eth0");
       expect(answerOf(await handled)).toMatchObject({
         code: 100,
         msg: expect.stringContaining(`ADD ${first} failed`),
@@ -266,11 +267,11 @@ describe("ADD", () => {
         `[default/web/u-1:default/${"abc"[Number(first.slice(3)) - 1]}]`,
       );
       expect(held.trace.slice(0, ended).filter((line) => line.startsWith("end ADD"))).toHaveLength(4);
-      const undone = ["net3", "net2", "net1", "eth0"].flatMap((name) => [
-        `begin DEL ${name}`,
-        `end DEL ${name}`,
+      expect(held.trace.slice(8)).toEqual([
+        ...["begin DEL net3", "begin DEL net2", "begin DEL net1"],
+        ...["end DEL net1", "end DEL net3", "end DEL net2"],
+        ...["begin DEL eth0", "end DEL eth0"],
       ]);
-      expect(held.trace.slice(8)).toEqual(undone);
       // Nothing stays that an event could tell of, and each that has failed has one.
       const networkOf = (name: string) => `default/${"abc"[Number(name.slice(3)) - 1]}`;
       expect(cluster.reasons).toEqual(

@@ -8,6 +8,7 @@ import { loadKernels } from "../../../src/kernels/load.ts";
 import type { MultusOptions } from "../../../src/multus/services.ts";
 import { PretendedCluster } from "../../support/pretended-cluster.ts";
 import type { Behaviour, Json, PluginAnswer } from "../../support/pretended-plugins.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
 import { Rig, selecting } from "./rig.ts";
 
 let kernels: Kernels;
@@ -169,6 +170,31 @@ describe("an ADD of networks in order", () => {
       expect(cluster.reasons).toHaveLength(1);
     },
   );
+
+  test("what has begun is undone like a DEL: the next plugin is ordered while one runs, and one that is missing or fails stops nothing", async () => {
+    using rig = rigOf();
+    const answers = only({ "ADD net3": failed("no room"), "DEL net1": failed("stuck") });
+    const gates = new Gates((call) => {
+      if (call.command === "DEL" && call.ifName === "net2")
+        throw new ExecutorError("not-found", "it was removed");
+      return answers(call);
+    });
+    rig.plugins.behaviour = gates.behaviour;
+    const log = new RecordingLogger();
+    const handled = rig.run("ADD", { log });
+    for (let each = 0; each < 4; each++) await gates.end();
+    const undone = ["DEL macvlan net3", "DEL macvlan net2", "DEL macvlan net1", "DEL bridge eth0"];
+    expect(rig.plugins.given.slice(4)).toEqual(undone.slice(0, 2));
+    for (let place = 0; place < undone.length; place++) {
+      expect(rig.plugins.trace.slice(4)).toEqual(undone.slice(0, place + 1));
+      await gates.end();
+    }
+    const { error, report } = await handled;
+    expect(error?.message).toContain("no room");
+    expect(report.networks.map(({ ifName }) => ifName)).toEqual(["eth0", "net1", "net2", "net3"]);
+    expect(log.errors.filter((message) => message === "cannot undo an attachment")).toHaveLength(1);
+    expect(log.causes).toContainEqual(expect.stringContaining("stuck"));
+  });
 
   test("the next one fails too, after one that has printed no result: it is undone, and the error is the first one's", async () => {
     using rig = rigOf();
