@@ -268,5 +268,7 @@ bool permissions_default_route(const struct permissions *permissions, const stru
 
 bool permissions_native_links(const struct permissions *permissions, const struct native_links *order, const char *command, struct buffer *problem) {
   if (!is_call(permissions, command)) return refuse_foreign(permissions, "it", problem);
+  /* It becomes a part of file names. */
+  if (!request_is_container_id(permissions->call->container_id)) return problem_say(problem, "CNI_CONTAINERID is not valid");
   return order->netns.length == 0 || check_look(permissions, order->netns, problem);
 }

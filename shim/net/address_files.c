@@ -26,7 +26,7 @@ enum {
   TAKEN_MAX = 4096,
 };
 
-static int open_directory(struct bytes path) {
+int directory_open(struct bytes path) {
   int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   while (at >= 0 && path.length > 0) {
     bytes_skip(&path, 1);
@@ -49,7 +49,7 @@ static int open_directory(struct bytes path) {
 }
 
 bool address_files_open(struct address_files *files, struct bytes directory) {
-  *files = (struct address_files){.directory = open_directory(directory), .lock = -1};
+  *files = (struct address_files){.directory = directory_open(directory), .lock = -1};
   if (files->directory >= 0) files->lock = openat(files->directory, "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   return files->lock >= 0;
 }
@@ -144,15 +144,20 @@ static void put_text(const struct ip_address *address, char text[INET6_ADDRSTRLE
   if (inet_ntop(address->family, address->bytes, text, INET6_ADDRSTRLEN) == NULL) text[0] = '\0';
 }
 
-/* Makes the file of an address. 0 or an errno; EEXIST: it is taken. `unnamed` is a file without a name that says who has it, or -1 where the file system
- * has no such files: if the shim is killed then before it has written, nobody ever releases the address. */
-static int make_file(int directory, const char *name, int unnamed, struct bytes owner) {
+/* A shim that is killed before it has written to a file with a name leaves one that says nothing: nobody ever releases the address. */
+int directory_prepare_file(int directory, struct bytes content) {
+  int unnamed = openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (unnamed >= 0 && !file_write(unnamed, content.data, content.length)) file_close(&unnamed);
+  return unnamed;
+}
+
+int directory_make_file(int directory, const char *name, int unnamed, struct bytes content) {
   char path[32];
   (void)snprintf(path, sizeof path, "/proc/self/fd/%d", unnamed);
   if (unnamed >= 0) return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
   int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (fd < 0) return errno;
-  int error = file_write(fd, owner.data, owner.length) ? 0 : errno;
+  int error = file_write(fd, content.data, content.length) ? 0 : errno;
   file_close(&fd);
   if (error != 0) (void)unlinkat(directory, name, 0);
   return error;
@@ -224,11 +229,10 @@ static bool take_of_set(int directory, struct native_link *link, size_t set, str
     return problem_say(problem, "the address asked for is in no range of set %zu, or is its gateway", set);
   }
   int error = EEXIST;
-  int unnamed = openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (unnamed >= 0 && !file_write(unnamed, owner.data, owner.length)) file_close(&unnamed);
+  int unnamed = directory_prepare_file(directory, owner);
   while (error == EEXIST && (requested->length > 0 || next_candidate(&cursor))) {
     put_text(&cursor.at, text);
-    error = make_file(directory, text, unnamed, owner);
+    error = directory_make_file(directory, text, unnamed, owner);
     if (error == EEXIST && (requested->length > 0 || ++taken == TAKEN_MAX)) break;
   }
   file_close(&unnamed);

@@ -3,6 +3,15 @@
 
 #include "net/native_links.h"
 
+/* Opens an absolute path, following no symbolic link. -1, with errno. */
+int directory_open(struct bytes path);
+
+/* Makes a file without a name in a directory. Its descriptor, or -1 where the file system has none. */
+int directory_prepare_file(int directory, struct bytes content);
+
+/* Makes a file with that content, whole from the start if `unnamed` is one of directory_prepare_file(). 0 or an errno; EEXIST: it is there. */
+int directory_make_file(int directory, const char *name, int unnamed, struct bytes content);
+
 struct address_files {
   int directory;
   int lock;

@@ -1,4 +1,4 @@
-/* Makes interfaces as the plugins bridge and macvlan of release 1.9.1 do, with host-local or static: all of an order, or none. */
+/* Makes interfaces as the plugins bridge, macvlan and ptp of release 1.9.1 do, with host-local or static, and tuning behind them: all of an order, or none. */
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/netlink.h>
@@ -15,6 +15,7 @@
 #include "net/link_messages.h"
 #include "net/link_settings.h"
 #include "net/netns.h"
+#include "net/tuning.h"
 
 enum {
   /* For host-local's lock: in one directory, and in all of an order. */
@@ -57,13 +58,14 @@ static bool refuse(struct attachment *work, const char *name, const char *reason
 static bool check_parent(struct attachment *work, struct native_link *link) {
   struct link_details parent;
   char accepts;
+  if (link->kind == NATIVE_PTP) return true;
   if (!check(work, link->parent, "looking for it", link_details_find(&work->host, link->parent, &parent))) return false;
   link->parent_index = parent.index;
-  if (!link->is_bridge) return link->mtu <= parent.mtu || refuse(work, link->parent, "has a smaller MTU");
+  if (link->kind == NATIVE_MACVLAN) return link->mtu <= parent.mtu || refuse(work, link->parent, "has a smaller MTU");
   if (strcmp(parent.kind, "bridge") != 0) return refuse(work, link->parent, "is no bridge");
   if ((parent.flags & IFF_UP) == 0) return refuse(work, link->parent, "is down");
   if (link->promiscuous && (parent.flags & IFF_PROMISC) == 0) return refuse(work, link->parent, "is not promiscuous");
-  bool is_owned = !link_setting_read("ipv6", link->parent, "accept_ra", &accepts) || accepts == '0';
+  bool is_owned = !link_setting_read("ipv6/conf", link->parent, "accept_ra", &accepts) || accepts == '0';
   return is_owned || refuse(work, link->parent, "accepts router advertisements");
 }
 
@@ -84,13 +86,14 @@ static bool make_link(struct attachment *work, struct native_link *link) {
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) return check(work, link->name, "a random name", errno);
     (void)snprintf(name, sizeof name, "veth%08" PRIx32, random);
     /* Kernels before 6.15 look in the shim's namespace, too, whether the name is taken. */
-    bool is_temporary = !link->is_bridge && attempt > 0;
-    error = link->is_bridge ? link_make_veth(&work->inside, link, name, netns_own())
-                            : link_make_macvlan(&work->host, link, is_temporary ? name : link->name, work->netns);
+    bool is_veth = native_is_veth(link), is_temporary = !is_veth && attempt > 0;
+    struct new_link new_link = {.name = is_temporary ? name : link->name, .mtu = link->mtu, .mac = link->mac};
+    error = is_veth ? link_make_veth(&work->inside, &new_link, name, netns_own())
+                    : link_make_macvlan(&work->host, &new_link, link->parent_index, link->mode, link->queue_length, work->netns);
     if (error == EEXIST && is_there(work, link)) return false;
     if (error == EEXIST) continue;
     /* After another error it may be there, too, where the kernel's answer was lost. */
-    if (link->is_bridge) memcpy(link->host_name, name, sizeof name);
+    if (is_veth) memcpy(link->host_name, name, sizeof name);
     if (error == 0) memcpy(link->made_name, is_temporary ? name : link->name, sizeof name);
   }
   if (!check(work, link->name, "making it", error) ||
@@ -100,16 +103,18 @@ static bool make_link(struct attachment *work, struct native_link *link) {
   link->index = made.index;
   memcpy(link->made_mac, made.mac, sizeof made.mac);
   if (strcmp(link->made_name, link->name) != 0) {
-    error = link_rename(&work->inside, link->index, link->name);
+    error = link_change(&work->inside, link->index, &(struct link_change){.name = link->name});
     if (error == EEXIST && is_there(work, link)) return false;
     if (!check(work, link->name, "renaming it", error)) return false;
   }
   return made.has_mac || refuse(work, link->name, "has no MAC address");
 }
 
-static bool make_port(struct attachment *work, const struct native_link *link) {
+/* Sets the veth's end on the host up, for a bridge as its port. */
+static bool set_host_end(struct attachment *work, const struct native_link *link) {
   struct link_details port;
-  if (!check(work, link->host_name, "making it a port", link_set_port(&work->host, link->host_name, link->parent_index))) return false;
+  struct link_change change = {.name = link->host_name, .master = link->parent_index, .flags = IFF_UP, .changed_flags = IFF_UP};
+  if (!check(work, link->host_name, "setting it up", link_change(&work->host, 0, &change))) return false;
   if (!link->hairpin && !link->isolated) return true;
   return check(work, link->host_name, "looking for it", link_details_find(&work->host, link->host_name, &port)) &&
          check(work, link->host_name, "setting the port's modes", link_set_port_modes(&work->host, port.index, link->hairpin, link->isolated));
@@ -146,10 +151,10 @@ static bool allow_ipv6(struct attachment *work, const struct native_link *link) 
   const char *names[] = {"lo", link->name};
   char value;
   for (size_t i = 0; i < COUNT_OF(names); i++) {
-    if (!link_setting_read("ipv6", names[i], "disable_ipv6", &value) || value == '0') continue;
-    if (!check(work, names[i], "enabling IPv6", link_setting_write("ipv6", names[i], "disable_ipv6", '0'))) return false;
+    if (!link_setting_read("ipv6/conf", names[i], "disable_ipv6", &value) || value == '0') continue;
+    if (!check(work, names[i], "enabling IPv6", link_setting_write("ipv6/conf", names[i], "disable_ipv6", "0"))) return false;
   }
-  return check(work, link->name, "setting keep_addr_on_down", link_setting_write("ipv6", link->name, "keep_addr_on_down", '1'));
+  return check(work, link->name, "setting keep_addr_on_down", link_setting_write("ipv6/conf", link->name, "keep_addr_on_down", "1"));
 }
 
 /* Settings, addresses, up. */
@@ -158,19 +163,12 @@ static bool configure(struct attachment *work, const struct native_link *link) {
   bool has_ipv6 = false;
   const struct native_address *made = native_addresses(&link->made_addresses, &count);
   for (size_t i = 0; i < count; i++) has_ipv6 = has_ipv6 || made[i].address.family == AF_INET6;
-  /* Like the plugins, it does not mind where the kernel lacks one of these. */
-  if (count > 0 && link->is_bridge) {
-    if (link->detects_duplicates) (void)link_setting_write("ipv6", link->name, "enhanced_dad", '1');
-    (void)link_setting_write("ipv6", link->name, "accept_dad", link->detects_duplicates ? '1' : '0');
-  } else if (count > 0) {
-    (void)link_setting_write("ipv6", link->name, "ndisc_notify", '1');
-  }
-  if (count > 0) (void)link_setting_write("ipv4", link->name, "arp_notify", '1');
+  (void)tuning_write_settings(link, false, work->problem);
   if (has_ipv6 && !allow_ipv6(work, link)) return false;
   for (size_t i = 0; i < count; i++) {
-    if (!check(work, link->name, "adding an address", link_add_address(&work->inside, link->index, &made[i]))) return false;
+    if (!check(work, link->name, "adding an address", link_add_address(&work->inside, link->index, &made[i].address, made[i].prefix))) return false;
   }
-  return check(work, link->name, "setting it up", link_set_up(&work->inside, link->index));
+  return check(work, link->name, "setting it up", link_change(&work->inside, link->index, &(struct link_change){.flags = IFF_UP, .changed_flags = IFF_UP}));
 }
 
 /* The IPv6 addresses of links that wait for duplicate address detection. */
@@ -199,15 +197,8 @@ static void take_settling(const struct nlmsghdr *header, struct bytes payload, v
 
 /* Asks for all addresses of a family (AF_UNSPEC: of all). */
 static int dump_addresses(struct rtnetlink *rtnetlink, uint8_t family, rtnetlink_receive *receive, void *context) {
-  struct buffer message = {0};
-  int error = EAGAIN;
-  for (int attempt = 0; error == EAGAIN && attempt < RTNETLINK_DUMP_ATTEMPTS; attempt++) {
-    struct ifaddrmsg fixed = {.ifa_family = family};
-    rtnetlink_begin(&message, RTM_GETADDR, NLM_F_DUMP, &fixed, sizeof fixed);
-    error = rtnetlink_ask(rtnetlink, &message, receive, context);
-  }
-  buffer_free(&message);
-  return error;
+  struct ifaddrmsg fixed = {.ifa_family = family};
+  return rtnetlink_dump(rtnetlink, RTM_GETADDR, &fixed, sizeof fixed, NULL, receive, context);
 }
 
 /* Waits for duplicate address detection of the links that have an IPv6 gateway. */
@@ -237,15 +228,40 @@ static bool settle(struct attachment *work) {
          (details.operational_state != IF_OPER_UP || refuse(work, settling.tentative->name, "still has tentative addresses"));
 }
 
-static bool add_routes(struct attachment *work, const struct native_link *link) {
-  size_t count = link->routes.length / sizeof(struct native_route);
-  const struct native_route *routes = (const struct native_route *)(const void *)link->routes.data;
+static bool add_route(struct attachment *work, struct rtnetlink *rtnetlink, uint32_t index, const char *name, const struct link_route *route) {
+  int error = link_change_route(rtnetlink, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, index, route);
+  /* On the host, the plugin does not mind one that is there. */
+  return (error == EEXIST && rtnetlink == &work->host) || check(work, name, "adding a route", error);
+}
+
+/* Replaces the routes that the kernel has made for the addresses of a ptp: everything but the gateway is reached through it. */
+static bool route_through_gateways(struct attachment *work, const struct native_link *link) {
+  size_t count;
+  const struct native_address *made = native_addresses(&link->made_addresses, &count);
   for (size_t i = 0; i < count; i++) {
-    struct native_route route = routes[i];
-    if (route.gateway.length == 0) route.gateway = first_gateway(link, route.destination.family);
-    if (!check(work, link->name, "adding a route", link_add_route(&work->inside, link->index, &route))) return false;
+    const struct ip_address *own = &made[i].address, *gateway = &made[i].gateway.address;
+    struct link_route of_kernel = {.destination = ip_network(own, made[i].prefix), .prefix = made[i].prefix, .scope = RT_SCOPE_NOWHERE};
+    struct link_route to_gateway = {.destination = *gateway, .prefix = (uint8_t)(own->length * 8), .source = *own, .scope = RT_SCOPE_LINK};
+    struct link_route to_others = {.destination = of_kernel.destination, .prefix = made[i].prefix, .gateway = *gateway, .source = *own};
+    bool is_done = check(work, link->name, "removing a route", link_change_route(&work->inside, RTM_DELROUTE, 0, link->index, &of_kernel)) &&
+                   add_route(work, &work->inside, link->index, link->name, &to_gateway) &&
+                   add_route(work, &work->inside, link->index, link->name, &to_others);
+    if (!is_done) return false;
   }
   return true;
+}
+
+static bool add_routes(struct attachment *work, const struct native_link *link) {
+  size_t count = link->routes.length / sizeof(struct link_route);
+  const struct link_route *routes = (const struct link_route *)(const void *)link->routes.data;
+  for (size_t i = 0; i < count; i++) {
+    struct link_route route = routes[i];
+    if (route.gateway.length == 0) route.gateway = first_gateway(link, route.destination.family);
+    /* Without NLM_F_EXCL: a second IPv6 route becomes another hop of the first. */
+    int error = link_change_route(&work->inside, RTM_NEWROUTE, NLM_F_CREATE, link->index, &route);
+    if (!check(work, link->name, "adding a route", error)) return false;
+  }
+  return link->kind != NATIVE_PTP || route_through_gateways(work, link);
 }
 
 /* In the container's namespace. */
@@ -255,13 +271,14 @@ static bool make_inside(struct attachment *work) {
   for (size_t i = 0; i < work->order->count; i++) {
     struct native_link *link = &work->order->list[i];
     int64_t began = clock_micros();
-    bool is_made = make_link(work, link) && (!link->is_bridge || make_port(work, link)) && take_addresses(work, link) && configure(work, link);
+    bool is_made = make_link(work, link) && (!native_is_veth(link) || set_host_end(work, link)) && take_addresses(work, link) && configure(work, link);
     if (!is_made) return false;
     link->micros = clock_micros() - began;
   }
   if (!settle(work)) return false;
   for (size_t i = 0; i < work->order->count; i++) {
-    if (!add_routes(work, &work->order->list[i])) return false;
+    struct native_link *link = &work->order->list[i];
+    if (!add_routes(work, link) || !tuning_apply(&work->inside, link, work->container_id, work->problem)) return false;
   }
   return true;
 }
@@ -303,23 +320,23 @@ static void take_gateway(const struct nlmsghdr *header, struct bytes payload, vo
 }
 
 static bool check_gateway(struct attachment *work, const struct native_link *link, const struct native_gateway *gateway) {
-  if (!gateway->is_there) return refuse(work, link->parent, "does not have the address of a gateway");
-  return link_setting_forwards(gateway->address.family) || refuse(work, link->parent, "is a gateway, and the node does not forward");
+  if (link->is_gateway && !gateway->is_there) return refuse(work, link->parent, "does not have the address of a gateway");
+  if (gateway->address.length == 0) return refuse(work, link->name, "has no gateway");
+  return link_setting_forwards(gateway->address.family) || refuse(work, link->name, "has a gateway on the node, which does not forward");
 }
 
-/* Has each bridge that is a gateway all addresses for that, and does the node forward? Before it gets a port: one that is taken away again leaves a bridge to
+/* Has each bridge that is a gateway all addresses for that, and does the node forward? Before a bridge gets a port: one that is taken away again leaves a bridge to
  * which no plugin has given an address yet without a MAC, and then the plugin cannot give it one either. */
 static bool check_gateways(struct attachment *work) {
   bool is_gateway = false;
   for (size_t i = 0; i < work->order->count; i++) is_gateway = is_gateway || work->order->list[i].is_gateway;
-  if (!is_gateway) return true;
-  if (!check(work, "bridges", "looking for their addresses", dump_addresses(&work->host, AF_UNSPEC, take_gateway, work->order))) return false;
+  if (is_gateway && !check(work, "bridges", "looking for their addresses", dump_addresses(&work->host, AF_UNSPEC, take_gateway, work->order))) return false;
   for (size_t i = 0; i < work->order->count; i++) {
     const struct native_link *link = &work->order->list[i];
     size_t ranges, addresses;
     const struct native_range *range = native_ranges(link, &ranges);
     const struct native_address *address = native_addresses(&link->addresses, &addresses);
-    if (!link->is_gateway) continue;
+    if (!link->is_gateway && link->kind != NATIVE_PTP) continue;
     for (size_t j = 0; j < ranges; j++) {
       if (!check_gateway(work, link, &range[j].gateway)) return false;
     }
@@ -348,29 +365,45 @@ static bool wait_for_port(struct attachment *work, struct native_link *link) {
   return check(work, link->host_name, "waiting for the bridge's port", error);
 }
 
+/* The gateways' addresses, and routes to those of the container. */
+static bool finish_ptp(struct attachment *work, struct native_link *link) {
+  struct link_details end;
+  size_t count;
+  const struct native_address *made = native_addresses(&link->made_addresses, &count);
+  if (!check(work, link->host_name, "looking for it", link_details_find(&work->host, link->host_name, &end))) return false;
+  memcpy(link->host_mac, end.mac, sizeof end.mac);
+  for (size_t i = 0; i < count; i++) {
+    struct link_route route = {.destination = made[i].address, .prefix = (uint8_t)(made[i].address.length * 8), .scope = RT_SCOPE_HOST};
+    int error = link_add_address(&work->host, end.index, &made[i].gateway.address, route.prefix);
+    if (!check(work, link->host_name, "adding an address", error) || !add_route(work, &work->host, end.index, link->host_name, &route)) return false;
+  }
+  return true;
+}
+
+static bool finish_bridge(struct attachment *work, struct native_link *link) {
+  struct link_details parent;
+  /* A port may have changed the bridge's address. */
+  if (!wait_for_port(work, link) || !check(work, link->parent, "looking for it", link_details_find(&work->host, link->parent, &parent))) return false;
+  memcpy(link->parent_mac, parent.mac, sizeof parent.mac);
+  return true;
+}
+
 /* Back in the shim's own namespace. */
 static bool finish(struct attachment *work) {
-  struct link_details parent;
   for (size_t i = 0; i < work->order->count; i++) {
     struct native_link *link = &work->order->list[i];
-    if (!link->is_bridge) continue;
-    (void)link_setting_write("ipv6", link->host_name, "accept_ra", '0');
-    if (!wait_for_port(work, link)) return false;
-    /* A port may have changed the bridge's address. */
-    if (!check(work, link->parent, "looking for it", link_details_find(&work->host, link->parent, &parent))) return false;
-    memcpy(link->parent_mac, parent.mac, sizeof parent.mac);
+    if (!native_is_veth(link)) continue;
+    (void)link_setting_write("ipv6/conf", link->host_name, "accept_ra", "0");
+    if (!(link->kind == NATIVE_PTP ? finish_ptp : finish_bridge)(work, link)) return false;
   }
   return true;
 }
 
 /* Of a veth the end on the host, which the namespace's owner can neither rename nor move; the other one goes with it. 0 or an errno. */
 static int remove_link(struct attachment *work, const struct native_link *link) {
-  const char *name = link->is_bridge ? link->host_name : link->made_name;
-  struct buffer message = {0};
-  if (name[0] == '\0') return 0;
-  link_begin_deletion(&message, link->is_bridge ? 0 : link->index, name);
-  int error = rtnetlink_ask(link->is_bridge ? &work->host : &work->inside, &message, NULL, NULL);
-  buffer_free(&message);
+  bool is_veth = native_is_veth(link);
+  if ((is_veth ? link->host_name : link->made_name)[0] == '\0') return 0;
+  int error = is_veth ? link_delete(&work->host, 0, link->host_name, 0) : link_delete(&work->inside, link->index, link->index == 0 ? link->made_name : NULL, 0);
   return error == ENODEV ? 0 : error;
 }
 
@@ -381,6 +414,7 @@ static void undo(struct attachment *work) {
     struct native_link *link = &work->order->list[i];
     int error = remove_link(work, link);
     if (error == 0 && !address_files_give_back(link, work->container_id)) error = errno;
+    if (error == 0 && link->has_backup && !tuning_remove_backup(link, work->container_id)) error = errno;
     if (error == 0) continue;
     work->error = "failed";
     (void)problem_say(work->problem, "; undoing %s: %s", link->name, strerror(error));
@@ -424,6 +458,7 @@ void native_links_free(struct native_links *order) {
     buffer_free(&link->ranges);
     buffer_free(&link->addresses);
     buffer_free(&link->routes);
+    buffer_free(&link->settings);
     buffer_free(&link->made_addresses);
     file_close(&link->directory_fd);
   }

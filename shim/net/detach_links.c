@@ -17,6 +17,7 @@
 #include "net/address_files.h"
 #include "net/link_messages.h"
 #include "net/netns.h"
+#include "net/tuning.h"
 
 enum {
   /* For the kernel's events, and for host-local's lock in a directory. */
@@ -51,7 +52,7 @@ static void take_link(const struct nlmsghdr *header, struct bytes payload, void 
   removal->has_group = removal->has_group || seen.group == removal->group;
   for (size_t i = 0; i < removal->order->count; i++) {
     const struct native_link *link = &removal->order->list[i];
-    bool is_kind = strcmp(seen.kind, link->is_bridge ? "veth" : "macvlan") == 0;
+    bool is_kind = strcmp(seen.kind, native_is_veth(link) ? "veth" : "macvlan") == 0;
     bool has_name = strcmp(seen.name, link->name) == 0;
     bool has_mac = seen.has_mac && link->mac.length == sizeof seen.mac && memcmp(link->mac.data, seen.mac, sizeof seen.mac) == 0;
     if (has_name && !is_kind) memcpy(removal->other, seen.name, sizeof seen.name);
@@ -62,16 +63,8 @@ static void take_link(const struct nlmsghdr *header, struct bytes payload, void 
 }
 
 static int list(struct rtnetlink *rtnetlink, struct removal *removal) {
-  struct buffer message = {0};
-  int error = EAGAIN;
-  for (int attempt = 0; error == EAGAIN && attempt < RTNETLINK_DUMP_ATTEMPTS; attempt++) {
-    struct ifinfomsg fixed = {.ifi_family = AF_UNSPEC};
-    removal->indices.length = 0;
-    rtnetlink_begin(&message, RTM_GETLINK, NLM_F_DUMP, &fixed, sizeof fixed);
-    error = rtnetlink_ask(rtnetlink, &message, take_link, removal);
-  }
-  buffer_free(&message);
-  return error;
+  struct ifinfomsg fixed = {.ifi_family = AF_UNSPEC};
+  return rtnetlink_dump(rtnetlink, RTM_GETLINK, &fixed, sizeof fixed, &removal->indices, take_link, removal);
 }
 
 /* Forgets a link that is gone. */
@@ -90,7 +83,7 @@ static void take_event(const struct nlmsghdr *header, struct bytes payload, void
 }
 
 /* The child: it shares nothing that a runtime or the daemon waits for, and ends when the kernel has waited for its grace periods. */
-static _Noreturn void delete_and_exit(struct rtnetlink *rtnetlink, struct buffer *message, int result) {
+static _Noreturn void delete_and_exit(struct rtnetlink *rtnetlink, uint32_t index, uint32_t group, int result) {
   sigset_t none;
   (void)sigemptyset(&none);
   (void)signal(SIGALRM, SIG_DFL);
@@ -101,7 +94,7 @@ static _Noreturn void delete_and_exit(struct rtnetlink *rtnetlink, struct buffer
   for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
     if (fd != rtnetlink->descriptor && fd != result) (void)close(fd);
   }
-  int error = rtnetlink_ask(rtnetlink, message, NULL, NULL);
+  int error = link_delete(rtnetlink, index, NULL, group);
   _exit(write(result, &error, sizeof error) == (ssize_t)sizeof error ? 0 : 1);
 }
 
@@ -128,28 +121,21 @@ static int wait_for_end(struct rtnetlink *events, struct rtnetlink *deleting, st
 /* Deletes the listed links. 0 or an errno. */
 static int delete_links(struct rtnetlink *events, struct rtnetlink *deleting, struct removal *removal) {
   size_t count;
-  struct buffer message = {0};
   const uint32_t *indices = indices_of(removal, &count);
   int error = 0, ends[2];
   for (size_t i = 0; error == 0 && count > 1 && i < count; i++) {
-    error = link_set_group(deleting, indices[i], removal->group);
+    error = link_change(deleting, indices[i], &(struct link_change){.group = removal->group});
     /* Gone meanwhile. */
     if (error == ENODEV) error = 0;
   }
   if (error == 0 && pipe2(ends, O_CLOEXEC) != 0) error = errno;
   if (error != 0) return error;
-  if (count > 1) {
-    link_begin_group_deletion(&message, removal->group);
-  } else {
-    link_begin_deletion(&message, indices[0], "");
-  }
   pid_t child = fork();
-  if (child == 0) delete_and_exit(deleting, &message, ends[1]);
+  if (child == 0) delete_and_exit(deleting, count > 1 ? 0 : indices[0], count > 1 ? removal->group : 0, ends[1]);
   if (child < 0) error = errno;
   file_close(&ends[1]);
   if (child > 0) error = wait_for_end(events, deleting, removal, ends[0]);
   file_close(&ends[0]);
-  buffer_free(&message);
   return error;
 }
 
@@ -191,6 +177,7 @@ static bool open_files(const struct native_link *link, struct address_files *fil
 }
 
 static bool release(const struct native_link *link, const struct address_files *files, const char *container_id, struct buffer *problem) {
+  if (!tuning_remove_backup(link, container_id)) return problem_say(problem, "cannot remove the file in %.*s: %s", BYTES_TEXT(link->backups), strerror(errno));
   if (files->lock < 0) return true;
   bool is_released = address_files_lock(files, clock_micros() + LOCK_PATIENCE) && address_files_release(files, container_id, link->name);
   return is_released || problem_say(problem, "cannot release the addresses in %.*s: %s", BYTES_TEXT(link->directory), strerror(errno));

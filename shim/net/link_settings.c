@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,22 +18,22 @@ static bool read_number(const char *path, char *value) {
   return length == 1 || (length == 2 && content[1] == '\n');
 }
 
-static const char *path_of(struct buffer *path, const char *family, const char *link, const char *name) {
-  buffer_say(path, "/proc/sys/net/", family, "/conf/", link, "/", name);
+static const char *path_of(struct buffer *path, const char *table, const char *link, const char *name) {
+  buffer_say(path, "/proc/sys/net/", table, "/", link, "/", name);
   return buffer_text(path);
 }
 
-bool link_setting_read(const char *family, const char *link, const char *name, char *value) {
+bool link_setting_read(const char *table, const char *link, const char *name, char *value) {
   struct buffer path = {0};
-  bool is_read = read_number(path_of(&path, family, link, name), value);
+  bool is_read = read_number(path_of(&path, table, link, name), value);
   buffer_free(&path);
   return is_read;
 }
 
-int link_setting_write(const char *family, const char *link, const char *name, char value) {
+int link_setting_write(const char *table, const char *link, const char *name, const char *value) {
   struct buffer path = {0};
-  int fd = open(path_of(&path, family, link, name), O_WRONLY | O_CLOEXEC);
-  int error = fd >= 0 && write(fd, &value, 1) == 1 ? 0 : errno;
+  int fd = open(path_of(&path, table, link, name), O_WRONLY | O_CLOEXEC);
+  int error = fd >= 0 && file_write(fd, value, strlen(value)) ? 0 : errno;
   file_close(&fd);
   buffer_free(&path);
   return error;

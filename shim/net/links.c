@@ -132,18 +132,11 @@ static int look_at_links(struct rtnetlink *rtnetlink, void *context) {
   for (size_t i = 0; i < address_count(states); i++) addresses[i].if_index = states->list[addresses[i].link].link.index;
   link_states_sort(states);
   rtnetlink->doing = "looking for the addresses";
-  struct buffer message = {0};
-  int error = is_complete(states) ? 0 : EAGAIN;
+  struct ifaddrmsg fixed = {.ifa_family = AF_UNSPEC};
   /* All addresses in one dump of the namespace. */
-  for (int attempt = 0; error == EAGAIN && attempt < RTNETLINK_DUMP_ATTEMPTS; attempt++) {
-    struct ifaddrmsg fixed = {.ifa_family = AF_UNSPEC};
-    rtnetlink_begin(&message, RTM_GETADDR, NLM_F_DUMP, &fixed, sizeof fixed);
-    error = rtnetlink_ask(rtnetlink, &message, link_states_take_address, states);
-    /* Addresses that a dump has shown exist, even if the dump was inconsistent. */
-    if (error == EAGAIN && is_complete(states)) error = 0;
-  }
-  buffer_free(&message);
-  return error;
+  int error = is_complete(states) ? 0 : rtnetlink_dump(rtnetlink, RTM_GETADDR, &fixed, sizeof fixed, NULL, link_states_take_address, states);
+  /* Addresses that a dump has shown exist, even if the dump was inconsistent. */
+  return error == EAGAIN && is_complete(states) ? 0 : error;
 }
 
 const char *link_states_look(struct link_states *states, struct buffer *problem) {

@@ -5,7 +5,7 @@
 
 #include <linux/if.h>
 
-#include "net/links.h"
+#include "net/link_messages.h"
 
 enum {
   NATIVE_MAX_LINKS = 64,
@@ -14,10 +14,12 @@ enum {
   NATIVE_MAX_RANGES = 16,
   NATIVE_MAX_ADDRESSES = 64,
   NATIVE_MAX_ROUTES = 256,
-  NATIVE_MAC_BYTES = 6,
+  NATIVE_MAX_SETTINGS = 64,
 };
 
 /* Of the addresses below, one with length 0 is none. */
+
+enum native_kind { NATIVE_BRIDGE, NATIVE_MACVLAN, NATIVE_PTP };
 
 struct native_gateway {
   struct ip_address address;
@@ -44,52 +46,62 @@ struct native_address {
   struct ip_address former_last;
 };
 
-struct native_route {
-  struct ip_address destination;
-  struct ip_address gateway;
-  uint8_t prefix;
-  /* 0: the kernel's. */
-  uint32_t metric;
+/* A setting below /proc/sys/net: of this link, in a table of all links. */
+struct native_setting {
+  /* "ipv4/conf" */
+  const char *table;
+  char name[64];
+  char value[64];
+  /* The plugin tuning makes it, when the rest is done; it has to succeed then. */
+  bool is_tuning;
 };
 
 struct native_link {
   char name[IFNAMSIZ];
-  bool is_bridge;
+  enum native_kind kind;
   char parent[IFNAMSIZ];
   /* 0 to 6 bytes long: 0 is none. */
   struct bytes mac;
   struct bytes directory;
+  /* Where the plugin tuning keeps what it has changed. */
+  struct bytes backups;
+  bool is_tuned;
+  struct link_change tuning;
   uint32_t mtu;
   uint32_t mode;
   uint32_t queue_length;
   bool hairpin;
   bool isolated;
   bool promiscuous;
-  bool detects_duplicates;
   bool is_gateway;
   size_t set_count;
   struct ip_address requested[NATIVE_MAX_SETS];
-  /* Consecutive struct native_range, native_address and native_route. */
+  /* Consecutive struct native_range, native_address, link_route and native_setting. */
   struct buffer ranges;
   struct buffer addresses;
   struct buffer routes;
+  struct buffer settings;
 
   /* The link that is made of it. */
   /* Under this name the link was made; "": it is not. */
   char made_name[IFNAMSIZ];
   uint32_t index;
   uint32_t parent_index;
-  uint8_t made_mac[NATIVE_MAC_BYTES];
-  uint8_t host_mac[NATIVE_MAC_BYTES];
-  uint8_t parent_mac[NATIVE_MAC_BYTES];
-  /* Of a bridge. */
+  uint8_t made_mac[LINK_MAC_BYTES];
+  uint8_t host_mac[LINK_MAC_BYTES];
+  uint8_t parent_mac[LINK_MAC_BYTES];
+  /* Of a veth. */
   char host_name[IFNAMSIZ];
   /* Consecutive struct native_address; the first `taken` of them have files in the directory. */
   struct buffer made_addresses;
   size_t taken;
   int directory_fd;
+  bool has_backup;
   int64_t micros;
 };
+
+/* Else it is a macvlan. */
+static inline bool native_is_veth(const struct native_link *link) { return link->kind != NATIVE_MACVLAN; }
 
 /* An order; all zero is an empty one. */
 struct native_links {

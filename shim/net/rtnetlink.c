@@ -235,3 +235,16 @@ int rtnetlink_ask(struct rtnetlink *rtnetlink, struct buffer *message, rtnetlink
   buffer_free(&received);
   return answer.error;
 }
+
+int rtnetlink_dump(struct rtnetlink *rtnetlink, uint16_t type, const void *fixed, size_t size, struct buffer *collected, rtnetlink_receive *receive,
+                   void *context) {
+  struct buffer message = {0};
+  int error = EAGAIN;
+  for (int attempt = 0; error == EAGAIN && attempt < RTNETLINK_DUMP_ATTEMPTS; attempt++) {
+    if (collected != NULL) collected->length = 0;
+    rtnetlink_begin(&message, type, NLM_F_DUMP, fixed, size);
+    error = rtnetlink_ask(rtnetlink, &message, receive, context);
+  }
+  buffer_free(&message);
+  return error;
+}

@@ -49,6 +49,10 @@ int rtnetlink_wait(struct rtnetlink *rtnetlink, int64_t until, rtnetlink_receive
  * acknowledgement goes to `receive` (which may be NULL). Returns 0 or the kernel's errno. EAGAIN: the dump was inconsistent and should be retried. */
 int rtnetlink_ask(struct rtnetlink *rtnetlink, struct buffer *message, rtnetlink_receive *receive, void *context);
 
+/* Asks for all objects of a type (RTM_GET*); `fixed` is the message's fixed part. Before each attempt `collected`, which may be NULL, is emptied. */
+int rtnetlink_dump(struct rtnetlink *rtnetlink, uint16_t type, const void *fixed, size_t size, struct buffer *collected, rtnetlink_receive *receive,
+                   void *context);
+
 /* The state of one answer after some of its datagrams; all zero before the first one. */
 struct rtnetlink_answer {
   /* A message says that the dumped objects have changed meanwhile. */

@@ -68,7 +68,7 @@ static void put_bytes(struct buffer *out, const char *key, const uint8_t *data, 
 static void put_made_link(struct buffer *out, const struct native_link *link) {
   size_t count;
   const struct native_address *made = native_addresses(&link->made_addresses, &count);
-  msgpack_put_map(out, link->is_bridge ? 6 : 3);
+  msgpack_put_map(out, link->kind == NATIVE_BRIDGE ? 6 : native_is_veth(link) ? 5 : 3);
   put_bytes(out, "mac", link->made_mac, sizeof link->made_mac);
   msgpack_put_number(out, "micros", (uint64_t)link->micros);
   msgpack_put_text(out, "addresses");
@@ -79,10 +79,10 @@ static void put_made_link(struct buffer *out, const struct native_link *link) {
     msgpack_put_number(out, "prefix", made[i].prefix);
     if (made[i].gateway.address.length > 0) put_bytes(out, "gateway", made[i].gateway.address.bytes, made[i].gateway.address.length);
   }
-  if (!link->is_bridge) return;
+  if (!native_is_veth(link)) return;
   msgpack_put_pair(out, "hostName", link->host_name);
   put_bytes(out, "hostMac", link->host_mac, sizeof link->host_mac);
-  put_bytes(out, "parentMac", link->parent_mac, sizeof link->parent_mac);
+  if (link->kind == NATIVE_BRIDGE) put_bytes(out, "parentMac", link->parent_mac, sizeof link->parent_mac);
 }
 
 void done_attach_links(struct connection *connection, uint32_t id, const struct native_links *made) {

@@ -20,6 +20,27 @@ static bool check_count(const struct field *field, uint64_t least, uint64_t most
          problem_say(problem, "`%s` has %s", field->name, field->value.number < least ? "no elements" : "too many elements");
 }
 
+typedef bool read_element(struct msgpack_value element, struct native_link *link, struct buffer *problem);
+
+/* Takes the elements of an array that a link has. */
+static bool read_array(const struct field *field, uint64_t least, uint64_t most, read_element *read, struct native_link *link, struct buffer *problem) {
+  struct msgpack_value elements = field->value, element;
+  if (!check_count(field, least, most, problem)) return false;
+  while (field->present && msgpack_take(&elements.content, &element)) {
+    if (!read(element, link, problem)) return problem_say(problem, " (in `%s`)", field->name);
+  }
+  return true;
+}
+
+/* Reads numbers of 32 bits from consecutive fields. */
+static bool read_numbers(const struct field *fields, size_t count, uint32_t *const numbers[], struct buffer *problem) {
+  for (size_t i = 0; i < count; i++) {
+    if (fields[i].value.number > UINT32_MAX) return problem_say(problem, "`%s` is larger than 32 bits", fields[i].name);
+    *numbers[i] = (uint32_t)fields[i].value.number;
+  }
+  return true;
+}
+
 static bool read_address(const struct field *field, struct ip_address *address, struct buffer *problem) {
   struct bytes content = field->value.content;
   *address = (struct ip_address){0};
@@ -37,14 +58,14 @@ static bool read_prefix(const struct field *field, const struct ip_address *addr
   return field->value.number <= address->length * 8U || problem_say(problem, "`prefix` is too long");
 }
 
-static bool read_range(struct msgpack_value element, struct native_link *link, size_t set, struct buffer *problem) {
+static bool read_range(struct msgpack_value element, struct native_link *link, struct buffer *problem) {
   struct field fields[] = {
       {.name = "first", .kind = MSGPACK_BINARY},
       {.name = "last", .kind = MSGPACK_BINARY},
       {.name = "gateway", .kind = MSGPACK_BINARY, .optional = true},
       {.name = "prefix", .kind = MSGPACK_UNSIGNED},
   };
-  struct native_range range = {.set = set};
+  struct native_range range = {.set = link->set_count};
   static const uint8_t zeros[10];
   if (!fields_read(element, fields, COUNT_OF(fields), problem) || !read_address(&fields[0], &range.first, problem) ||
       !read_address(&fields[1], &range.last, problem) || !read_address(&fields[2], &range.gateway.address, problem) ||
@@ -59,17 +80,12 @@ static bool read_range(struct msgpack_value element, struct native_link *link, s
   return !is_mapped || problem_say(problem, "`first` is an IPv6 address that holds an IPv4 address");
 }
 
-static bool read_set(struct msgpack_value element, struct native_link *link, size_t set, struct buffer *problem) {
+static bool read_set(struct msgpack_value element, struct native_link *link, struct buffer *problem) {
   struct field fields[] = {{.name = "requested", .kind = MSGPACK_BINARY, .optional = true}, {.name = "ranges", .kind = MSGPACK_ARRAY}};
-  struct msgpack_value range;
-  if (!fields_read(element, fields, COUNT_OF(fields), problem) || !read_address(&fields[0], &link->requested[set], problem) ||
-      !check_count(&fields[1], 1, NATIVE_MAX_RANGES, problem)) {
-    return false;
-  }
-  while (msgpack_take(&fields[1].value.content, &range)) {
-    if (!read_range(range, link, set, problem)) return problem_say(problem, " (in `ranges`)");
-  }
-  return true;
+  bool is_good = fields_read(element, fields, COUNT_OF(fields), problem) && read_address(&fields[0], &link->requested[link->set_count], problem) &&
+                 read_array(&fields[1], 1, NATIVE_MAX_RANGES, read_range, link, problem);
+  link->set_count++;
+  return is_good;
 }
 
 static bool read_own_address(struct msgpack_value element, struct native_link *link, struct buffer *problem) {
@@ -93,14 +109,49 @@ static bool read_route(struct msgpack_value element, struct native_link *link, s
       {.name = "gateway", .kind = MSGPACK_BINARY, .optional = true},
       {.name = "metric", .kind = MSGPACK_UNSIGNED, .optional = true},
   };
-  struct native_route route = {0};
+  struct link_route route = {0};
   bool is_good = fields_read(element, fields, COUNT_OF(fields), problem) && read_address(&fields[0], &route.destination, problem) &&
                  read_prefix(&fields[1], &route.destination, &route.prefix, problem) && read_address(&fields[2], &route.gateway, problem) &&
                  check_family(&route.destination, &route.gateway, problem) &&
-                 (fields[3].value.number <= UINT32_MAX || problem_say(problem, "`metric` is larger than 32 bits"));
-  route.metric = (uint32_t)fields[3].value.number;
+                 read_numbers(&fields[3], 1, (uint32_t *const[]){&route.metric}, problem);
   if (is_good) buffer_append(&link->routes, &route, sizeof route);
   return is_good;
+}
+
+/* Copies a text that has to be neither empty nor too long for it. */
+static bool read_text(const struct field *field, char *text, size_t size, struct buffer *problem) {
+  struct bytes content = field->value.content;
+  if (content.length == 0 || content.length >= size) return problem_say(problem, "`%s` is empty, or too long", field->name);
+  memcpy(text, content.data, content.length);
+  return true;
+}
+
+/* The index of the text in `texts`; their number: it is none of them. */
+static size_t place_of(const struct field *field, const char *const *texts, size_t count) {
+  size_t place = 0;
+  while (place < count && !bytes_equal_text(field->value.content, texts[place])) place++;
+  return place;
+}
+
+/* Reads a setting of the link itself: its path has a table, the link's name, and one more name. */
+static bool read_setting(struct msgpack_value element, struct native_link *link, struct buffer *problem) {
+  static const char *const tables[] = {"ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh"};
+  struct field fields[] = {
+      {.name = "table", .kind = MSGPACK_TEXT},
+      {.name = "name", .kind = MSGPACK_TEXT},
+      {.name = "value", .kind = MSGPACK_TEXT},
+      {.name = "isTuning", .kind = MSGPACK_BOOLEAN, .optional = true},
+  };
+  struct native_setting setting = {0};
+  if (!fields_read(element, fields, COUNT_OF(fields), problem)) return false;
+  size_t table = place_of(&fields[0], tables, COUNT_OF(tables));
+  if (table == COUNT_OF(tables)) return problem_say(problem, "`table` has no settings of a link");
+  setting.table = tables[table];
+  setting.is_tuning = fields[3].value.number != 0;
+  if (!read_text(&fields[1], setting.name, sizeof setting.name, problem) || !read_text(&fields[2], setting.value, sizeof setting.value, problem)) return false;
+  if (setting.name[strspn(setting.name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0') return problem_say(problem, "`name` is not that of a setting");
+  buffer_append(&link->settings, &setting, sizeof setting);
+  return true;
 }
 
 /* Reads a name that the kernel takes unchanged, and that is no directory of settings for all links. */
@@ -112,7 +163,9 @@ static bool read_name(const struct field *field, char name[IFNAMSIZ], struct buf
 }
 
 /* An absolute path without empty components, `.` and `..`. */
-static bool check_directory(struct bytes path, struct buffer *problem) {
+static bool read_directory(const struct field *field, struct bytes *directory, struct buffer *problem) {
+  struct bytes path = *directory = field->value.content;
+  if (!field->present) return true;
   bool is_good = path.length > 1 && path.length < PATH_MAX && path.data[0] == '/';
   while (is_good && path.length > 0) {
     bytes_skip(&path, 1);
@@ -121,75 +174,100 @@ static bool check_directory(struct bytes path, struct buffer *problem) {
     is_good = part.length > 0 && !bytes_equal_text(part, ".") && !bytes_equal_text(part, "..");
     bytes_skip(&path, part.length);
   }
-  return is_good || problem_say(problem, "`directory` is not an absolute path without `.`, `..` and empty components");
+  return is_good || problem_say(problem, "`%s` is not an absolute path without `.`, `..` and empty components", field->name);
+}
+
+static bool read_mac(const struct field *field, struct bytes *mac, struct buffer *problem) {
+  *mac = field->value.content;
+  return !field->present || mac->length == LINK_MAC_BYTES || problem_say(problem, "`%s` is not 6 bytes long", field->name);
+}
+
+static bool check_mtu(uint32_t mtu, struct buffer *problem) {
+  return mtu == 0 || (mtu >= MTU_MIN && mtu <= MTU_MAX) || problem_say(problem, "`mtu` is not 0, or 68 to 65535");
 }
 
 /* Reads what links of both orders have. */
 static bool read_link(struct msgpack_value element, struct native_link *link, struct buffer *problem) {
+  static const char *const kinds[] = {[NATIVE_BRIDGE] = "bridge", [NATIVE_MACVLAN] = "macvlan", [NATIVE_PTP] = "ptp"};
   struct field fields[] = {
       {.name = "ifName", .kind = MSGPACK_TEXT},
       {.name = "kind", .kind = MSGPACK_TEXT},
       {.name = "mac", .kind = MSGPACK_BINARY, .optional = true},
       {.name = "directory", .kind = MSGPACK_TEXT, .optional = true},
+      {.name = "backups", .kind = MSGPACK_TEXT, .optional = true},
   };
   if (!fields_read(element, fields, COUNT_OF(fields), problem) || !read_name(&fields[0], link->name, problem)) return false;
-  link->is_bridge = bytes_equal_text(fields[1].value.content, "bridge");
-  if (!link->is_bridge && !bytes_equal_text(fields[1].value.content, "macvlan")) return problem_say(problem, "`kind` is neither bridge nor macvlan");
-  link->mac = fields[2].value.content;
-  if (fields[2].present && link->mac.length != NATIVE_MAC_BYTES) return problem_say(problem, "`mac` is not 6 bytes long");
-  link->directory = fields[3].value.content;
-  return !fields[3].present || check_directory(link->directory, problem);
+  size_t kind = place_of(&fields[1], kinds, COUNT_OF(kinds));
+  if (kind == COUNT_OF(kinds)) return problem_say(problem, "`kind` is none of bridge, macvlan and ptp");
+  link->kind = (enum native_kind)kind;
+  return read_mac(&fields[2], &link->mac, problem) && read_directory(&fields[3], &link->directory, problem) &&
+         read_directory(&fields[4], &link->backups, problem);
+}
+
+/* Reads what the plugin tuning changes of a link. */
+static bool read_tuning(const struct field *field, struct native_link *link, struct buffer *problem) {
+  struct link_change *tuning = &link->tuning;
+  struct field fields[] = {
+      {.name = "mac", .kind = MSGPACK_BINARY, .optional = true},
+      {.name = "mtu", .kind = MSGPACK_UNSIGNED, .optional = true},
+      {.name = "queueLength", .kind = MSGPACK_UNSIGNED, .optional = true},
+      {.name = "flags", .kind = MSGPACK_UNSIGNED, .optional = true},
+      {.name = "changedFlags", .kind = MSGPACK_UNSIGNED, .optional = true},
+  };
+  uint32_t *const numbers[] = {&tuning->mtu, &tuning->queue_length, &tuning->flags, &tuning->changed_flags};
+  link->is_tuned = field->present;
+  if (!field->present) return true;
+  if (!fields_read(field->value, fields, COUNT_OF(fields), problem) || !read_mac(&fields[0], &tuning->mac, problem) ||
+      !read_numbers(&fields[1], COUNT_OF(numbers), numbers, problem) || !check_mtu(tuning->mtu, problem)) {
+    return problem_say(problem, " (in `tuning`)");
+  }
+  tuning->has_queue_length = fields[2].present;
+  bool is_changed = tuning->mac.length > 0 || tuning->mtu != 0 || tuning->has_queue_length || tuning->changed_flags != 0;
+  if (is_changed != (link->backups.length > 0)) return problem_say(problem, "`backups` is missing, or there is nothing to keep");
+  bool is_good = (tuning->changed_flags & ~(uint32_t)(IFF_PROMISC | IFF_ALLMULTI)) == 0 && (tuning->flags & ~tuning->changed_flags) == 0;
+  return is_good || problem_say(problem, "`flags` has others than those of promiscuous mode and all multicast");
 }
 
 static bool check_kind(const struct native_link *link, struct buffer *problem) {
-  if (link->mtu != 0 && (link->mtu < MTU_MIN || link->mtu > MTU_MAX)) return problem_say(problem, "`mtu` is not 0, or 68 to 65535");
-  bool is_port = link->hairpin || link->isolated || link->promiscuous || link->detects_duplicates || link->is_gateway;
+  bool is_port = link->hairpin || link->isolated || link->promiscuous || link->is_gateway;
+  bool is_macvlan = link->mode != 0 || link->queue_length != 0;
   bool has_mode = link->mode == MACVLAN_MODE_PRIVATE || link->mode == MACVLAN_MODE_VEPA || link->mode == MACVLAN_MODE_BRIDGE ||
                   link->mode == MACVLAN_MODE_PASSTHRU;
-  if (link->is_bridge ? link->mode != 0 || link->queue_length != 0 : is_port) return problem_say(problem, "a key is not one of its kind");
-  if (!link->is_bridge && !has_mode) return problem_say(problem, "`mode` is none of a macvlan");
+  bool is_alone = link->parent[0] == '\0';
+  if (is_alone && link->kind != NATIVE_PTP) return problem_say(problem, "`parent` is missing");
+  if ((is_port && link->kind != NATIVE_BRIDGE) || (is_macvlan && link->kind != NATIVE_MACVLAN) || (!is_alone && link->kind == NATIVE_PTP)) {
+    return problem_say(problem, "a key is not one of its kind");
+  }
+  if (link->kind == NATIVE_MACVLAN && !has_mode) return problem_say(problem, "`mode` is none of a macvlan");
   return link->set_count == 0 || link->directory.length > 0 || problem_say(problem, "`directory` is missing");
 }
 
 static bool read_new_link(struct msgpack_value element, struct native_link *link, struct buffer *problem) {
   struct field fields[] = {
-      {.name = "parent", .kind = MSGPACK_TEXT},
+      {.name = "parent", .kind = MSGPACK_TEXT, .optional = true},
       {.name = "sets", .kind = MSGPACK_ARRAY},
       {.name = "addresses", .kind = MSGPACK_ARRAY},
       {.name = "routes", .kind = MSGPACK_ARRAY},
+      {.name = "settings", .kind = MSGPACK_ARRAY, .optional = true},
+      {.name = "tuning", .kind = MSGPACK_MAP, .optional = true},
       {.name = "mtu", .kind = MSGPACK_UNSIGNED, .optional = true},
       {.name = "mode", .kind = MSGPACK_UNSIGNED, .optional = true},
       {.name = "queueLength", .kind = MSGPACK_UNSIGNED, .optional = true},
       {.name = "hairpin", .kind = MSGPACK_BOOLEAN, .optional = true},
       {.name = "isolated", .kind = MSGPACK_BOOLEAN, .optional = true},
       {.name = "promiscuous", .kind = MSGPACK_BOOLEAN, .optional = true},
-      {.name = "detectDuplicates", .kind = MSGPACK_BOOLEAN, .optional = true},
       {.name = "isGateway", .kind = MSGPACK_BOOLEAN, .optional = true},
   };
   uint32_t *const numbers[] = {&link->mtu, &link->mode, &link->queue_length};
-  bool *const flags[] = {&link->hairpin, &link->isolated, &link->promiscuous, &link->detects_duplicates, &link->is_gateway};
-  if (!read_link(element, link, problem) || !fields_read(element, fields, COUNT_OF(fields), problem) ||
-      !read_name(&fields[0], link->parent, problem) || !check_count(&fields[1], 0, NATIVE_MAX_SETS, problem) ||
-      !check_count(&fields[2], 0, NATIVE_MAX_ADDRESSES, problem) || !check_count(&fields[3], 0, NATIVE_MAX_ROUTES, problem)) {
-    return false;
-  }
-  for (size_t i = 0; i < COUNT_OF(numbers); i++) {
-    if (fields[4 + i].value.number > UINT32_MAX) return problem_say(problem, "`%s` is larger than 32 bits", fields[4 + i].name);
-    *numbers[i] = (uint32_t)fields[4 + i].value.number;
-  }
-  for (size_t i = 0; i < COUNT_OF(flags); i++) *flags[i] = fields[4 + COUNT_OF(numbers) + i].value.number != 0;
-  struct msgpack_value value;
-  while (msgpack_take(&fields[1].value.content, &value)) {
-    if (!read_set(value, link, link->set_count, problem)) return problem_say(problem, " (in `sets`)");
-    link->set_count++;
-  }
-  while (msgpack_take(&fields[2].value.content, &value)) {
-    if (!read_own_address(value, link, problem)) return problem_say(problem, " (in `addresses`)");
-  }
-  while (msgpack_take(&fields[3].value.content, &value)) {
-    if (!read_route(value, link, problem)) return problem_say(problem, " (in `routes`)");
-  }
-  return check_kind(link, problem);
+  bool *const flags[] = {&link->hairpin, &link->isolated, &link->promiscuous, &link->is_gateway};
+  if (!read_link(element, link, problem) || !fields_read(element, fields, COUNT_OF(fields), problem)) return false;
+  for (size_t i = 0; i < COUNT_OF(flags); i++) *flags[i] = fields[9 + i].value.number != 0;
+  return (!fields[0].present || read_name(&fields[0], link->parent, problem)) &&
+         read_array(&fields[1], 0, NATIVE_MAX_SETS, read_set, link, problem) &&
+         read_array(&fields[2], 0, NATIVE_MAX_ADDRESSES, read_own_address, link, problem) &&
+         read_array(&fields[3], 0, NATIVE_MAX_ROUTES, read_route, link, problem) &&
+         read_array(&fields[4], 0, NATIVE_MAX_SETTINGS, read_setting, link, problem) && read_tuning(&fields[5], link, problem) &&
+         read_numbers(&fields[6], COUNT_OF(numbers), numbers, problem) && check_mtu(link->mtu, problem) && check_kind(link, problem);
 }
 
 static bool read_links(struct msgpack_value body, struct native_links *links, bool is_attach, struct buffer *problem) {

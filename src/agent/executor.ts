@@ -139,14 +139,35 @@ export interface LinkRoute {
   readonly metric?: number | undefined;
 }
 
-export type LinkKind = "bridge" | "macvlan";
+export type LinkKind = "bridge" | "macvlan" | "ptp";
+
+/** A setting of the link itself: `net/<table>/<link>/<name>` below /proc/sys. */
+export interface LinkSetting {
+  readonly table: "ipv4/conf" | "ipv6/conf" | "ipv4/neigh" | "ipv6/neigh";
+  readonly name: string;
+  /** 1 to 63 bytes. */
+  readonly value: string;
+  /** The plugin tuning makes it, when the rest is done: it has to succeed. Any other one is made before the link has addresses, as far as the kernel has it. */
+  readonly isTuning: boolean;
+}
+
+/** What the plugin tuning changes of a link, as it does; undefined and 0 change nothing. */
+export interface LinkTuning {
+  /** 6 bytes. */
+  readonly mac?: Uint8Array | undefined;
+  readonly mtu: number;
+  readonly queueLength?: number | undefined;
+  /** IFF_PROMISC and IFF_ALLMULTI of the kernel: those of `changedFlags` become as in `flags`. */
+  readonly flags: number;
+  readonly changedFlags: number;
+}
 
 /** An interface that the other end makes as the plugin of that name would, with host-local or static (docs/wire.md, ATTACH_LINKS). */
 export interface NativeLink {
   readonly ifName: string;
   readonly kind: LinkKind;
-  /** The bridge; the master of a macvlan. */
-  readonly parent: string;
+  /** The bridge; the master of a macvlan; undefined for a ptp. */
+  readonly parent?: string | undefined;
   /** 6 bytes. */
   readonly mac?: Uint8Array | undefined;
   /** Bytes; 0: as the plugin does without `mtu`. */
@@ -159,7 +180,6 @@ export interface NativeLink {
   readonly hairpin: boolean;
   readonly isolated: boolean;
   readonly promiscuous: boolean;
-  readonly detectDuplicates: boolean;
   readonly isGateway: boolean;
   /** Of host-local's address files for this network, absolute; undefined without `sets`. */
   readonly directory?: string | undefined;
@@ -169,6 +189,12 @@ export interface NativeLink {
   readonly addresses: readonly LinkAddress[];
   /** At most mostRoutes. */
   readonly routes: readonly LinkRoute[];
+  /** At most mostSettings. */
+  readonly settings: readonly LinkSetting[];
+  /** undefined: there is no plugin tuning in the chain. */
+  readonly tuning?: LinkTuning | undefined;
+  /** Of tuning's backup files, absolute; undefined where `tuning` changes nothing. */
+  readonly backups?: string | undefined;
 }
 
 /** A plugin whose work is done natively, only if its file is in this state. */
@@ -183,15 +209,16 @@ export interface PluginFile {
 
 /** An interface that was made. */
 export interface MadeLink {
+  /** As it was before `tuning`. */
   readonly mac: Uint8Array;
   /** Of its sets in their order, then its own `addresses`. */
   readonly addresses: readonly LinkAddress[];
   /** How long it took. */
   readonly milliseconds: number;
-  /** Of a bridge: the other end of the veth pair, and its MAC address; "" and empty for a macvlan. */
+  /** Of a veth: its other end, and the MAC address of that; "" and empty for a macvlan. */
   readonly hostName: string;
   readonly hostMac: Uint8Array;
-  /** MAC address of the bridge; empty for a macvlan. */
+  /** MAC address of the bridge; empty for others. */
   readonly parentMac: Uint8Array;
 }
 
@@ -203,13 +230,16 @@ export interface DetachedLink {
   readonly mac?: Uint8Array | undefined;
   /** Of host-local's address files for this network, absolute. */
   readonly directory?: string | undefined;
+  /** Of tuning's backup files, absolute. */
+  readonly backups?: string | undefined;
 }
 
-/** Bounds of ATTACH_LINKS and DETACH_LINKS: links of an order, range sets of a link, ranges of a set, routes of a link (docs/wire.md). */
+/** Bounds of ATTACH_LINKS and DETACH_LINKS: links of an order, range sets of a link, ranges of a set, routes and settings of a link (docs/wire.md). */
 export const mostNativeLinks = 64;
 export const mostSets = 16;
 export const mostRanges = 16;
 export const mostRoutes = 256;
+export const mostSettings = 64;
 
 /** Links that are asked about in one order, and addresses of each of them (docs/wire.md, LINK_STATES). */
 export const mostLinks = 1024;

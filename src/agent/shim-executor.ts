@@ -101,14 +101,15 @@ function readMadeLinks(answer: Fields, links: readonly NativeLink[]): MadeLink[]
     );
   }
   return made.map((link, index) => {
-    const isBridge = links[index]?.kind === "bridge";
+    const kind = links[index]?.kind;
+    const isVeth = kind === "bridge" || kind === "ptp";
     return {
       mac: bytesOfLength(link, "mac", macLengths),
       addresses: link.maps("addresses").map(readLinkAddress),
       milliseconds: link.unsigned("micros") / 1000,
-      hostName: isBridge ? link.text("hostName") : "",
-      hostMac: isBridge ? bytesOfLength(link, "hostMac", macLengths) : nothing,
-      parentMac: isBridge ? bytesOfLength(link, "parentMac", macLengths) : nothing,
+      hostName: isVeth ? link.text("hostName") : "",
+      hostMac: isVeth ? bytesOfLength(link, "hostMac", macLengths) : nothing,
+      parentMac: kind === "bridge" ? bytesOfLength(link, "parentMac", macLengths) : nothing,
     };
   });
 }

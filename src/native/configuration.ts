@@ -1,7 +1,13 @@
-/** Configurations of the plugins bridge and macvlan as the orders of the shim have them: everything about a network that does not depend on the attachment. Read once for each network. */
+/** Configurations of the plugins bridge, macvlan and ptp, and of tuning behind them, as the orders of the shim have them: everything about a network that does not depend on the attachment. Read once for each network. */
 
 import { isUtf8 } from "node:buffer";
-import { type LinkAddress, type LinkRoute, mostRoutes, type NativeLink } from "../agent/executor.ts";
+import {
+  type LinkAddress,
+  type LinkRoute,
+  type LinkSetting,
+  mostRoutes,
+  type NativeLink,
+} from "../agent/executor.ts";
 import { ifNameProblem } from "../cni/names.ts";
 import type { NetworkConfigList } from "../cni/types.ts";
 import { compareVersions } from "../cni/versions.ts";
@@ -12,6 +18,7 @@ import { knownCapabilities } from "./attachment-arguments.ts";
 import { type ElementReader, ExactObject, LeftToPlugin, readText } from "./exact-object.ts";
 import { type HostLocal, hostLocalKeys, readHostLocal } from "./host-local.ts";
 import { readStatic, staticKeys } from "./static.ts";
+import { readTuning, type Tuning, tuningKeys } from "./tuning.ts";
 
 /** As the spec has it; undefined: the configuration does not have that key. */
 export interface Dns {
@@ -33,7 +40,10 @@ export type AddressManagement =
     };
 
 /** The members of a link that are the same for every attachment of a network. */
-export type LinkOptions = Omit<NativeLink, "ifName" | "mac" | "directory" | "sets" | "addresses" | "routes">;
+export type LinkOptions = Omit<
+  NativeLink,
+  "ifName" | "mac" | "directory" | "sets" | "addresses" | "routes" | "tuning" | "backups"
+>;
 
 /** A network that can be attached natively, as far as its configuration goes. */
 export interface NativeConfiguration {
@@ -48,6 +58,8 @@ export interface NativeConfiguration {
   readonly mac: string;
   /** args.cni.ips. */
   readonly cniIps: readonly string[];
+  /** undefined: the network has one plugin. */
+  readonly tuning: Tuning | undefined;
 }
 
 /** Bytes of a configuration: one with as many routes as an order has room for is shorter. This many take some milliseconds to read. */
@@ -57,8 +69,6 @@ const oldestVersion = "0.3.0";
 /** Keys that libcni's type of a configuration has; `name` and `cniVersion` are those of the network. */
 export const commonKeys = ["cniVersion", "name", "type", "capabilities", "ipam", "dns", "args"] as const;
 
-/** The MTUs that an interface of these kinds may have; 0 is none. */
-const mtus = { smallest: 68, largest: 65_535 };
 const largestUnsigned = 4_294_967_295;
 
 /** MACVLAN_MODE_* of the kernel. */
@@ -109,14 +119,18 @@ export const kinds: Readonly<Record<string, KindOfPlugin>> = {
     argsKeys: ["ips"],
     read: readMacvlan,
   },
+  ptp: { keys: ["ipMasq", "ipMasqBackend", "mtu"], argsKeys: ["ips"], read: readPtp },
 };
 
 /** @throws {LeftToPlugin} a configuration that is not native */
 export function readConfiguration(list: NetworkConfigList): NativeConfiguration {
   const { cniVersion } = list;
-  const [plugin, second] = list.plugins;
-  if (plugin === undefined || second !== undefined) {
+  const [plugin, second, third] = list.plugins;
+  if (plugin === undefined || third !== undefined) {
     throw new LeftToPlugin(`a chain of ${list.plugins.length} plugins`);
+  }
+  if (second !== undefined && second.type !== "tuning") {
+    throw new LeftToPlugin(`a chain with type ${quoted(second.type)}, and only tuning may come second`);
   }
   const kind = Object.hasOwn(kinds, plugin.type) ? kinds[plugin.type] : undefined;
   if (kind === undefined) {
@@ -125,16 +139,37 @@ export function readConfiguration(list: NetworkConfigList): NativeConfiguration 
   if (compareVersions(cniVersion, oldestVersion) < 0) {
     throw new LeftToPlugin(`cniVersion ${cniVersion} is below ${oldestVersion}`);
   }
-  return readPlugin(plugin, kind, list.name);
+  return {
+    ...readPlugin(plugin, kind, list.name),
+    tuning: second === undefined ? undefined : readSecond(second),
+  };
 }
 
-function readPlugin(plugin: PluginParts, kind: KindOfPlugin, network: string): NativeConfiguration {
-  if (plugin.bytes.length > longestConfiguration) {
+/** @param keys beside those of every plugin */
+function objectOf({ bytes }: PluginParts, keys: readonly string[]): ExactObject {
+  if (bytes.length > longestConfiguration) {
     throw new LeftToPlugin(`the configuration has more than ${longestConfiguration} bytes`);
   }
-  if (!isUtf8(plugin.bytes)) throw new LeftToPlugin("the configuration is not UTF-8");
-  const object = new ExactObject(plugin.bytes, "", [...commonKeys, ...kind.keys]);
+  if (!isUtf8(bytes)) throw new LeftToPlugin("the configuration is not UTF-8");
+  const object = new ExactObject(bytes, "", [...commonKeys, ...keys]);
   for (const key of ["cniVersion", "name", "type"]) object.text(key);
+  return object;
+}
+
+function readSecond(plugin: PluginParts): Tuning {
+  const object = objectOf(plugin, tuningKeys);
+  // Both are read by the first plugin of a chain, and of no use here.
+  if (object.has("ipam")) throw new LeftToPlugin('tuning has key "ipam"');
+  readDns(object);
+  return { ...readTuning(object), capabilities: readCapabilities(object) };
+}
+
+function readPlugin(
+  plugin: PluginParts,
+  kind: KindOfPlugin,
+  network: string,
+): Omit<NativeConfiguration, "tuning"> {
+  const object = objectOf(plugin, kind.keys);
   const args = object.object("args", ["cni"])?.object("cni", kind.argsKeys);
   const ipam = readIpam(object, plugin.ipamType, network);
   return {
@@ -160,13 +195,13 @@ function readBridge(object: ExactObject, args: ExactObject | undefined, hasAddre
     options: {
       kind: "bridge",
       parent: interfaceName(object, "bridge", "cni0"),
-      mtu: readMtu(object),
+      mtu: object.mtu("mtu"),
       mode: 0,
       queueLength: 0,
       hairpin,
       isolated: object.flag("portIsolation"),
       promiscuous,
-      detectDuplicates: object.flag("enabledad"),
+      settings: hasAddresses ? bridgeSettings(object.flag("enabledad")) : [],
       // The plugin makes a gateway of the bridge where it has addresses to give.
       isGateway: isGateway && hasAddresses,
     },
@@ -175,7 +210,41 @@ function readBridge(object: ExactObject, args: ExactObject | undefined, hasAddre
   };
 }
 
-function readMacvlan(object: ExactObject): Kind {
+const setting = (family: 4 | 6, name: string, value: string): LinkSetting => ({
+  table: `ipv${family}/conf`,
+  name,
+  value,
+  isTuning: false,
+});
+
+const macvlanSettings = [setting(6, "ndisc_notify", "1"), setting(4, "arp_notify", "1")];
+
+/** @param detects whether addresses of others are to be detected */
+function bridgeSettings(detects: boolean): readonly LinkSetting[] {
+  const rest = [setting(6, "accept_dad", detects ? "1" : "0"), setting(4, "arp_notify", "1")];
+  return detects ? [setting(6, "enhanced_dad", "1"), ...rest] : rest;
+}
+
+/** What a link has that is no port of a bridge. */
+const noPort = {
+  hairpin: false,
+  isolated: false,
+  promiscuous: false,
+  isGateway: false,
+};
+
+function readPtp(object: ExactObject, _args: ExactObject | undefined, hasAddresses: boolean): Kind {
+  object.refuseFlags(["ipMasq"]);
+  object.text("ipMasqBackend");
+  if (!hasAddresses) throw new LeftToPlugin("ptp without an IPAM plugin");
+  return {
+    options: { kind: "ptp", mtu: object.mtu("mtu"), mode: 0, queueLength: 0, ...noPort, settings: [] },
+    isDefaultGateway: false,
+    mac: "",
+  };
+}
+
+function readMacvlan(object: ExactObject, _args: ExactObject | undefined, hasAddresses: boolean): Kind {
   object.refuseFlags(["linkInContainer"]);
   const written = object.text("mode") ?? "";
   const mode = macvlanModes.get(written);
@@ -184,24 +253,15 @@ function readMacvlan(object: ExactObject): Kind {
     options: {
       kind: "macvlan",
       parent: interfaceName(object, "master", ""),
-      mtu: readMtu(object),
+      mtu: object.mtu("mtu"),
       mode,
       queueLength: object.count("bcqueuelen", largestUnsigned),
-      hairpin: false,
-      isolated: false,
-      promiscuous: false,
-      detectDuplicates: false,
-      isGateway: false,
+      ...noPort,
+      settings: hasAddresses ? macvlanSettings : [],
     },
     isDefaultGateway: false,
     mac: object.text("mac") ?? "",
   };
-}
-
-function readMtu(object: ExactObject): number {
-  const mtu = object.count("mtu", mtus.largest);
-  if (mtu === 0 || mtu >= mtus.smallest) return mtu;
-  throw new LeftToPlugin(`key "mtu" is below ${mtus.smallest}`);
 }
 
 function interfaceName(object: ExactObject, key: string, usual: string): string {

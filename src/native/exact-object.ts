@@ -1,14 +1,21 @@
 /** JSON objects of which every key has to be known and as expected: anything else is left to the plugin, which reads it in its own way. */
 
+import { posix } from "node:path";
 import { InputError } from "../base/input-error.ts";
 import { arrayElements, everyMember } from "../base/json.ts";
 import { quote, writtenText } from "../base/json-bytes.ts";
 import { quoted } from "../log/quoted.ts";
+import { parseMac } from "./address.ts";
 
 /** A configuration, or a part of one, that is left to its plugin; the message says why, in words for operators. */
 export class LeftToPlugin extends Error {
   override readonly name = "LeftToPlugin";
 }
+
+/** Characters of a directory: the shim puts file names behind it. */
+const longestDirectory = 1024;
+
+const mtus = { smallest: 68, largest: 65_535 };
 
 /** A value of a list. @param where its place: `ipam.routes[0]` @throws {LeftToPlugin} */
 export type ElementReader<Value> = (json: Uint8Array, where: string) => Value;
@@ -71,6 +78,40 @@ export class ExactObject {
     throw new LeftToPlugin(`key ${quoted(this.place(key))} must be a whole number from 0 to ${most}`);
   }
 
+  /** An MTU that an interface of these kinds may have; 0 is none. @throws {LeftToPlugin} */
+  mtu(key: string): number {
+    const mtu = this.count(key, mtus.largest);
+    if (mtu === 0 || mtu >= mtus.smallest) return mtu;
+    throw new LeftToPlugin(`key ${quoted(this.place(key))} is below ${mtus.smallest}`);
+  }
+
+  /** The members of an object of texts, whose keys may be any; undefined: it is not there. @throws {LeftToPlugin} */
+  texts(key: string): readonly (readonly [key: string, value: string])[] | undefined {
+    const json = this.#members.get(key);
+    if (json === undefined) return undefined;
+    return membersOf(json, this.place(key)).map(([name, value]) => [
+      name,
+      readText(value, `${this.place(key)}.${name}`),
+    ]);
+  }
+
+  /**
+   * An absolute path in its shortest form, with a name behind it. @param usual where the key is not there, or "" @throws {LeftToPlugin}
+   */
+  directory(key: string, usual: string, name: string): string {
+    const written = this.text(key) || usual;
+    const directory = posix.join(written, name).replace(/\/$/, "");
+    if (!written.startsWith("/") || written.split("/").includes("..") || name === "..") {
+      throw new LeftToPlugin(`key ${quoted(this.place(key))} must be an absolute path without ".."`);
+    }
+    if (Buffer.byteLength(directory) > longestDirectory) {
+      throw new LeftToPlugin(
+        `the directory of ${quoted(this.place(key))} has more than ${longestDirectory} bytes`,
+      );
+    }
+    return directory;
+  }
+
   /** undefined: it is not there. @throws {LeftToPlugin} */
   object(key: string, known: readonly string[]): ExactObject | undefined {
     const json = this.#members.get(key);
@@ -131,4 +172,11 @@ export function readList<Value>(
     throw new LeftToPlugin(`key ${quoted(where)} must be a list`);
   }
   return elements.map((element, index) => read(element, `${where}[${index}]`));
+}
+
+/** @throws {LeftToPlugin} */
+export function readMac(text: string): Uint8Array {
+  const mac = parseMac(text);
+  if (mac === undefined) throw new LeftToPlugin(`MAC address ${quoted(text)} is not six bytes with colons`);
+  return mac;
 }

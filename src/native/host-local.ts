@@ -1,6 +1,5 @@
 /** The IPAM plugin host-local: its range sets as the plugin completes them, the addresses that an attachment asks for, and the directory of its address files. */
 
-import { posix } from "node:path";
 import { type AddressRange, type AddressSet, mostRanges, mostSets } from "../agent/executor.ts";
 import { quoted } from "../log/quoted.ts";
 import {
@@ -21,8 +20,6 @@ const rangeKeys = ["subnet", "rangeStart", "rangeEnd", "gateway"] as const;
 export const hostLocalKeys = ["type", ...rangeKeys, "ranges", "routes", "dataDir", "resolvConf"] as const;
 
 const usualDataDir = "/var/lib/cni/networks";
-/** Characters of the directory: the shim puts file names of 50 behind it. */
-const longestDirectory = 1024;
 
 /** A configuration's part of an attachment. */
 export interface HostLocal {
@@ -41,19 +38,7 @@ export function readHostLocal(ipam: ExactObject, network: string): HostLocal {
   const ranges = ipam.list("ranges", readRangeSet) ?? [];
   const hasRange = rangeKeys.some((key) => ipam.has(key));
   const sets = hasRange ? [{ ranges: [readRange(ipam)] }, ...ranges] : ranges;
-  return { directory: directoryOf(ipam, network), sets, problem: setsProblem(sets) };
-}
-
-function directoryOf(ipam: ExactObject, network: string): string {
-  const dataDir = ipam.text("dataDir") || usualDataDir;
-  const directory = posix.join(dataDir, network);
-  if (!dataDir.startsWith("/") || dataDir.split("/").includes("..") || network === "..") {
-    throw new LeftToPlugin(`key ${quoted(ipam.place("dataDir"))} must be an absolute path without ".."`);
-  }
-  if (Buffer.byteLength(directory) > longestDirectory) {
-    throw new LeftToPlugin(`the directory of the address files has more than ${longestDirectory} bytes`);
-  }
-  return directory;
+  return { directory: ipam.directory("dataDir", usualDataDir, network), sets, problem: setsProblem(sets) };
 }
 
 /** A range set: of `ranges`, or of the capability argument ipRanges. @throws {LeftToPlugin} */

@@ -111,8 +111,14 @@ export async function deleteNatively(
 
   const links = group.map(({ list, runtime, native }, index): DetachedLink => {
     const { result } = attachments[index]?.cached ?? context.cache.read(keyOf(list, runtime)) ?? {};
-    const { ifName, kind, directory } = native.link;
-    return { ifName, kind, directory, mac: result === undefined ? undefined : macInResult(result, ifName) };
+    const { ifName, kind, directory, backups } = native.link;
+    return {
+      ifName,
+      kind,
+      directory,
+      backups,
+      mac: result === undefined ? undefined : macInResult(result, ifName),
+    };
   });
   try {
     const token = Symbol("DETACH_LINKS");
@@ -219,8 +225,12 @@ async function pluginFile(
   throw new LeftToPlugin(`plugin ${plugin} does not answer VERSION as the plugins do that are known`);
 }
 
-function pluginsOf({ configuration: { options, ipam } }: NativeAttachment): readonly string[] {
-  return ipam.type === "" ? [options.kind] : [options.kind, ipam.type];
+function pluginsOf({ configuration: { options, ipam, tuning } }: NativeAttachment): readonly string[] {
+  return [
+    options.kind,
+    ...(ipam.type === "" ? [] : [ipam.type]),
+    ...(tuning === undefined ? [] : ["tuning"]),
+  ];
 }
 
 function addressCount({ sets, addresses }: NativeLink): number {

@@ -3,13 +3,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { LinkAddress, LinkRoute, NativeLink } from "../agent/executor.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
-import { quoted } from "../log/quoted.ts";
-import { networkAddress, nextAddress, parseMac } from "./address.ts";
+import { networkAddress, nextAddress } from "./address.ts";
 import { type AttachmentArguments, attachmentArguments } from "./attachment-arguments.ts";
 import { type AddressManagement, type NativeConfiguration, readConfiguration } from "./configuration.ts";
-import { LeftToPlugin } from "./exact-object.ts";
+import { LeftToPlugin, readMac } from "./exact-object.ts";
 import { setsOfAttachment } from "./host-local.ts";
 import { addressesOfAttachment } from "./static.ts";
+import { type AttachedTuning, tuningOfAttachment } from "./tuning.ts";
 
 /** An attachment that one link of an order makes. */
 export interface NativeAttachment {
@@ -17,6 +17,8 @@ export interface NativeAttachment {
   readonly configuration: NativeConfiguration;
   /** How many routes at the end of link.routes are of `isDefaultGateway`: through the first gateway of their family, which the result names. */
   readonly defaultRoutes: number;
+  /** undefined: there is no plugin tuning. */
+  readonly tuning: AttachedTuning | undefined;
 }
 
 /** A network's configuration as it was read, or the reason why it is left to its plugin. Networks are kept as long as their definitions stay the same. */
@@ -75,11 +77,21 @@ function attachmentOf(configuration: NativeConfiguration, runtime: RuntimeConf):
   const { options, ipam } = configuration;
   const asked = attachmentArguments(runtime, configuration.capabilities);
   const addressing = addressingOf(configuration, ipam, asked);
-  return {
-    link: { ...options, ifName: runtime.ifName, mac: macOf(configuration, asked), ...addressing.of },
-    configuration,
-    defaultRoutes: addressing.defaultRoutes,
+  const tuning =
+    configuration.tuning === undefined
+      ? undefined
+      : tuningOfAttachment(
+          configuration.tuning,
+          attachmentArguments(runtime, configuration.tuning.capabilities),
+        );
+  const link = {
+    ...options,
+    ifName: runtime.ifName,
+    mac: macOf(configuration, asked),
+    ...addressing.of,
+    ...(tuning === undefined ? {} : { ...tuning.of, settings: [...options.settings, ...tuning.settings] }),
   };
+  return { link, configuration, defaultRoutes: addressing.defaultRoutes, tuning };
 }
 
 interface Addressing {
@@ -114,7 +126,11 @@ function addressingOf(
         cniIps: configuration.cniIps,
         ips: asked.ips,
       });
-      const addresses = configuration.options.isGateway ? given.map(withGateway) : given;
+      const { isGateway, kind } = configuration.options;
+      const addresses = isGateway ? given.map(withGateway) : given;
+      if (kind === "ptp" && addresses.some(({ gateway }) => gateway === undefined)) {
+        throw new LeftToPlugin("an address of a ptp has no gateway");
+      }
       const lengths = addresses.map(({ address }) => address.length);
       const added = defaultRoutes(configuration, ipam.routes, lengths);
       return { of: { sets: [], addresses, ...withRoutes(ipam.routes, added) }, defaultRoutes: added.length };
@@ -157,10 +173,8 @@ function macOf(
   { options, mac: configured }: NativeConfiguration,
   { mac, argsMac }: AttachmentArguments,
 ): Uint8Array | undefined {
+  // ptp gives its interface none.
+  if (options.kind === "ptp") return undefined;
   const written = mac || (options.kind === "macvlan" ? argsMac || configured : configured || argsMac);
-  if (written === "") return undefined;
-  const parsed = parseMac(written);
-  if (parsed === undefined)
-    throw new LeftToPlugin(`MAC address ${quoted(written)} is not six bytes with colons`);
-  return parsed;
+  return written === "" ? undefined : readMac(written);
 }

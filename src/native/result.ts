@@ -16,21 +16,21 @@ const alsoEscaped = /[<>&\u2028\u2029]/g;
  * @param netns path of the network namespace
  */
 export function resultBytes(
-  { link, configuration, defaultRoutes }: NativeAttachment,
+  { link, configuration, defaultRoutes, tuning }: NativeAttachment,
   made: MadeLink,
   cniVersion: string,
   netns: string,
 ): Uint8Array {
   const isSorted = compareVersions(cniVersion, "1.0.0") >= 0;
   const container = interfaceOf(isSorted, link.ifName, macText(made.mac), netns);
-  const interfaces =
-    link.kind === "macvlan"
-      ? [container]
-      : [
-          interfaceOf(isSorted, link.parent, macText(made.parentMac)),
-          interfaceOf(isSorted, made.hostName, macText(made.hostMac)),
-          container,
-        ];
+  const interfaces = [
+    ...(link.kind === "bridge" ? [interfaceOf(isSorted, link.parent ?? "", macText(made.parentMac))] : []),
+    ...(link.kind === "macvlan" ? [] : [interfaceOf(isSorted, made.hostName, macText(made.hostMac))]),
+    container,
+  ].map((each) =>
+    // tuning gives its MAC address, as it is written, to whatever has the interface's name.
+    tuning?.mac !== undefined && each.name === link.ifName ? { ...each, mac: tuning.mac } : each,
+  );
   const at = interfaces.length - 1;
   const ips = made.addresses.map((address) => ipOf(isSorted, address, at));
   const firstDefault = link.routes.length - defaultRoutes;
@@ -57,7 +57,12 @@ export function resultBytes(
   );
 }
 
-function interfaceOf(isSorted: boolean, name: string, mac: string, sandbox?: string): object {
+function interfaceOf(
+  isSorted: boolean,
+  name: string,
+  mac: string,
+  sandbox?: string,
+): { readonly name: string; readonly mac: string } {
   const rest = sandbox === undefined ? {} : { sandbox };
   return isSorted ? { mac, name, ...rest } : { name, mac, ...rest };
 }
@@ -73,14 +78,14 @@ function firstGateway(addresses: readonly LinkAddress[], length: number): Uint8A
   return addresses.find(({ address }) => address.length === length)?.gateway;
 }
 
-/** macvlan prints the configuration's dns alone; bridge that of its IPAM plugin where the configuration has none. */
+/** macvlan prints the configuration's dns alone; bridge and ptp that of their IPAM plugin where the configuration has none. */
 function dnsOfResult({ options, dns, ipam }: NativeConfiguration): Dns {
   const isSet =
     dns.nameservers !== undefined ||
     dns.search !== undefined ||
     dns.options !== undefined ||
     (dns.domain ?? "") !== "";
-  return options.kind === "bridge" && !isSet && ipam.type === "static" ? ipam.dns : dns;
+  return options.kind !== "macvlan" && !isSet && ipam.type === "static" ? ipam.dns : dns;
 }
 
 function dnsOf(isSorted: boolean, { nameservers = [], domain = "", search = [], options = [] }: Dns): object {

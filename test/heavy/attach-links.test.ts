@@ -18,6 +18,8 @@ interface Case {
   readonly about: string;
   readonly config: (dataDir: string) => Readonly<Record<string, unknown>>;
   readonly link: (directory: string) => FrameBody;
+  /** Of tuning behind the plugin; the link of the order has the same. */
+  readonly tuning?: Readonly<Record<string, unknown>>;
   /** Before, in the pod and on the node. */
   readonly pod?: readonly (readonly string[])[];
   readonly node?: readonly (readonly string[])[];
@@ -27,8 +29,17 @@ interface Case {
 const mac = "02:00:00:00:12:34";
 const macBytes = Buffer.from("020000001234", "hex");
 const bare = { sets: [], addresses: [], routes: [] };
-const bridge = { ifName: "eth0", kind: "bridge", parent: "br0" };
-const macvlan = { ifName: "eth0", kind: "macvlan", parent: "m0", mode: 4 };
+const setting = (table: string, name: string, value: string) => ({ table, name, value });
+const arpNotify = setting("ipv4/conf", "arp_notify", "1");
+const acceptDad = (value: string) => setting("ipv6/conf", "accept_dad", value);
+const detecting = [setting("ipv6/conf", "enhanced_dad", "1"), acceptDad("1"), arpNotify];
+/** With the settings of links that have addresses. */
+const bridge = { ifName: "eth0", kind: "bridge", parent: "br0", settings: [acceptDad("0"), arpNotify] };
+const macvlan = {
+  ...{ ifName: "eth0", kind: "macvlan", parent: "m0", mode: 4 },
+  settings: [setting("ipv6/conf", "ndisc_notify", "1"), arpNotify],
+};
+const ptp = { ifName: "eth0", kind: "ptp" };
 const ranges4 = [[{ subnet: "10.10.0.0/24" }]];
 const ranges6 = [[{ subnet: "fd00:10::/112" }]];
 const hostLocal = (dataDir: string, more: Readonly<Record<string, unknown>> = {}) => ({
@@ -77,7 +88,7 @@ const cases: readonly Case[] = [
       }),
     }),
     link: (directory) => ({
-      ...{ ...bridge, detectDuplicates: true, promiscuous: true, isGateway: true, directory },
+      ...{ ...bridge, settings: detecting, promiscuous: true, isGateway: true, directory },
       ...{ sets: [set4, set6], addresses: [], routes: [isDefault6, isDefault] },
     }),
     node: [["link", "set", "br0", "promisc", "on"]],
@@ -93,7 +104,7 @@ const cases: readonly Case[] = [
   {
     about: "a bridge without addresses",
     config: () => ({ type: "bridge", bridge: "br0" }),
-    link: () => ({ ...bridge, ...bare }),
+    link: () => ({ ...bridge, ...bare, settings: [] }),
   },
   {
     about: "a bridge with static addresses and routes of all kinds",
@@ -176,7 +187,7 @@ const cases: readonly Case[] = [
   {
     about: "a macvlan without addresses",
     config: () => ({ type: "macvlan", master: "m0", mode: "passthru" }),
-    link: () => ({ ...macvlan, ...bare, mode: 8 }),
+    link: () => ({ ...macvlan, ...bare, mode: 8, settings: [] }),
   },
   {
     about: "a macvlan with IPv6",
@@ -187,6 +198,84 @@ const cases: readonly Case[] = [
     link: () => ({
       ...{ ...macvlan, sets: [], routes: [isDefault6] },
       addresses: [{ address: ip6(0x88), prefix: 112, gateway: ip6(1) }],
+    }),
+  },
+  {
+    about: "a ptp with host-local, an MTU and a default route",
+    config: (dataDir) => ({
+      ...{ type: "ptp", mtu: 1400 },
+      ...hostLocal(dataDir, { routes: [{ dst: "0.0.0.0/0" }] }),
+    }),
+    link: (directory) => ({
+      ...{ ...ptp, directory, mtu: 1400 },
+      ...{ sets: [set4], addresses: [], routes: [isDefault] },
+    }),
+  },
+  {
+    about: "a ptp with IPv4 and IPv6, and routes",
+    config: (dataDir) => ({
+      type: "ptp",
+      ...hostLocal(dataDir, {
+        ranges: [...ranges4, ...ranges6],
+        routes: [{ dst: "::/0" }, { dst: "10.99.0.0/16", gw: "10.10.0.5" }],
+      }),
+    }),
+    link: (directory) => ({
+      ...{ ...ptp, directory, sets: [set4, set6], addresses: [] },
+      routes: [isDefault6, { destination: ip("10.99.0.0"), prefix: 16, gateway: ip("10.10.0.5") }],
+    }),
+  },
+  {
+    about: "a ptp with static addresses whose gateway is elsewhere",
+    config: () => ({
+      type: "ptp",
+      ...ofStatic([
+        { address: "10.11.0.5/16", gateway: "10.11.255.254" },
+        { address: "10.12.3.9/31", gateway: "169.254.1.1" },
+      ]),
+    }),
+    link: () => ({
+      ...{ ...ptp, sets: [], routes: [] },
+      addresses: [
+        { address: ip("10.11.0.5"), prefix: 16, gateway: ip("10.11.255.254") },
+        { address: ip("10.12.3.9"), prefix: 31, gateway: ip("169.254.1.1") },
+      ],
+    }),
+  },
+  {
+    about: "a bridge with all that tuning changes",
+    config: (dataDir) => ({ type: "bridge", bridge: "br0", ...hostLocal(dataDir) }),
+    tuning: {
+      sysctl: { "net.ipv4.conf.IFNAME.arp_ignore": "2", "net/ipv6/conf/IFNAME/hop_limit": "33" },
+      ...{ mac, mtu: 1300, promisc: true, allmulti: true, txQLen: 77 },
+    },
+    link: (directory) => ({
+      ...{ ...bridge, ...bare, directory, sets: [set4] },
+      settings: [
+        ...bridge.settings,
+        { ...setting("ipv4/conf", "arp_ignore", "2"), isTuning: true },
+        { ...setting("ipv6/conf", "hop_limit", "33"), isTuning: true },
+      ],
+      tuning: { mac: macBytes, mtu: 1300, queueLength: 77, flags: 0x300, changedFlags: 0x300 },
+    }),
+    fixedMac: true,
+  },
+  {
+    about: "a ptp with settings of tuning",
+    config: (dataDir) => ({ type: "ptp", ...hostLocal(dataDir) }),
+    tuning: { sysctl: { "net.ipv4.neigh.IFNAME.gc_stale_time": "11" } },
+    link: (directory) => ({
+      ...{ ...ptp, ...bare, directory, sets: [set4], tuning: {} },
+      settings: [{ ...setting("ipv4/neigh", "gc_stale_time", "11"), isTuning: true }],
+    }),
+  },
+  {
+    about: "a macvlan without a queue, and without all multicast",
+    config: (dataDir) => ({ type: "macvlan", master: "m0", ...hostLocal(dataDir) }),
+    tuning: { allmulti: false, txQLen: 0 },
+    link: (directory) => ({
+      ...{ ...macvlan, ...bare, directory, sets: [set4] },
+      tuning: { queueLength: 0, changedFlags: 0x200 },
     }),
   },
 ];
@@ -218,7 +307,7 @@ const macText = (bytes: Buffer | undefined) => bytes?.toString("hex").replace(/(
 describe.runIf(isRoot).each(shims)("links that are made, $name shim", ({ binary }) => {
   test.each(cases)(
     "are what the plugin makes: $about",
-    async ({ config, link, pod = [], node: lines = [], fixedMac }) => {
+    async ({ config, link, tuning, pod = [], node: lines = [], fixedMac }) => {
       await using node = await NativeNode.create(binary);
       for (const line of lines) await node.namespace.ip(...line);
       const snapshots: unknown[] = [];
@@ -227,9 +316,13 @@ describe.runIf(isRoot).each(shims)("links that are made, $name shim", ({ binary 
         await using namespace = await Namespace.create("pod");
         for (const line of pod) await namespace.run(line);
         node.makeNetwork("n");
+        const backups = node.makeNetwork("tuning");
+        const ofTuning = { type: "tuning", dataDir: backups, ...tuning };
         let hostName: string | undefined;
         if (isNative) {
-          const answer = await node.attach(namespace, [link(node.directory())]);
+          const wanted = link(node.directory());
+          const hasBackup = Object.keys(Object(wanted.tuning)).length > 0;
+          const answer = await node.attach(namespace, [{ ...wanted, ...(hasBackup ? { backups } : {}) }]);
           expect(answer, JSON.stringify(answer)).not.toHaveProperty("error");
           const [made] = answer.links as Made[];
           if (made === undefined) throw new Error("no link");
@@ -241,21 +334,32 @@ describe.runIf(isRoot).each(shims)("links that are made, $name shim", ({ binary 
             ),
           );
           // The answer says what there is.
-          expect((await namespace.link("eth0")).address).toBe(macText(made.mac));
+          if (tuning?.mac === undefined) {
+            expect((await namespace.link("eth0")).address).toBe(macText(made.mac));
+          }
           if (hostName !== undefined) {
             expect((await node.namespace.link(hostName)).address).toBe(macText(made.hostMac));
+          }
+          if (wanted.kind === "bridge") {
             expect((await node.namespace.link("br0")).address).toBe(macText(made.parentMac));
           }
         } else {
           const result = await node.plugin("ADD", namespace, "eth0", config(node.dataDir));
           const interfaces = result.interfaces as { readonly name: string }[];
-          hostName = interfaces.length > 1 ? interfaces[1]?.name : undefined;
+          hostName = interfaces.at(-2)?.name;
+          if (tuning !== undefined) {
+            await node.plugin("ADD", namespace, "eth0", { ...ofTuning, prevResult: result });
+          }
           results.push(addressesOf(result));
         }
-        snapshots.push(await leftBy(node, namespace, hostName, { fixedMac: fixedMac ?? false }));
+        snapshots.push(
+          await leftBy(node, namespace, hostName, { fixedMac: fixedMac ?? false, networks: ["n", "tuning"] }),
+        );
         // What one has made the other checks and removes.
+        if (tuning !== undefined) await node.plugin("DEL", namespace, "eth0", ofTuning);
         await node.plugin("DEL", namespace, "eth0", config(node.dataDir));
         expect(await namespace.links()).toEqual([]);
+        expect(Object.keys(node.files("tuning"))).toEqual(["lock"]);
         expect(Object.keys(node.files()).filter((name) => !/^l/.test(name))).toEqual([]);
         rmSync(node.directory(), { recursive: true });
       }
@@ -426,6 +530,70 @@ const obstacles: readonly Obstacle[] = [
     about: "a node that does not forward",
     prepare: (node) => node.set("net.ipv4.ip_forward=0"),
     says: /the node does not forward/,
+  },
+  {
+    about: "a node of a ptp that does not forward",
+    prepare: (node) => node.set("net.ipv6.conf.all.forwarding=0"),
+    link: (node) => second(node, { kind: "ptp", parent: null, sets: [set6] }),
+    says: /net1 has a gateway on the node, which does not forward/,
+  },
+  {
+    about: "a ptp without a gateway",
+    link: (node) =>
+      second(node, { kind: "ptp", parent: null, sets: [{ ranges: [{ ...range, gateway: null }] }] }),
+    says: /net1 has no gateway/,
+  },
+  {
+    about: "a ptp whose address has no network",
+    link: (node) =>
+      second(node, { kind: "ptp", parent: null, sets: [{ ranges: [{ ...range, prefix: 32 }] }] }),
+    says: /net1: removing a route: No such process/,
+  },
+  {
+    about: "two addresses of a ptp with one gateway",
+    link: (node) =>
+      second(node, {
+        ...{ kind: "ptp", parent: null, sets: [], directory: null },
+        addresses: [2, 3].map((last) => ({
+          ...{ address: ip(`10.77.${last}.9`), prefix: 24, gateway: ip("10.77.0.1") },
+        })),
+      }),
+    says: /net1: adding a route: File exists/,
+  },
+  {
+    about: "a setting that the kernel does not have",
+    link: (node) =>
+      second(node, {
+        settings: [{ ...setting("ipv4/conf", "none", "1"), isTuning: true }],
+        tuning: {},
+      }),
+    says: /net1: writing none: No such file/,
+  },
+  {
+    about: "a value that the kernel refuses",
+    link: (node) =>
+      second(node, {
+        settings: [{ ...setting("ipv6/conf", "hop_limit", "many"), isTuning: true }],
+        tuning: {},
+      }),
+    says: /net1: writing hop_limit: Invalid argument/,
+  },
+  {
+    about: "no directory for tuning's file",
+    link: (node) => second(node, { tuning: { mtu: 1400 }, backups: `${node.dataDir}/none` }),
+    says: /net1: tuning it: No such file/,
+  },
+  {
+    about: "a file of tuning's that is there already",
+    prepare: (node) => writeFileSync(join(node.dataDir, "container1_net1.json"), "{}"),
+    link: (node) => second(node, { tuning: { mtu: 1400 }, backups: node.dataDir }),
+    says: /net1: tuning it: File exists/,
+  },
+  {
+    about: "a MAC address of tuning's that the kernel refuses",
+    link: (node) =>
+      second(node, { tuning: { mac: Buffer.from("010000000001", "hex") }, backups: node.dataDir }),
+    says: /net1: tuning it: /,
   },
   {
     about: "no master",
@@ -621,6 +789,24 @@ describe.runIf(isRoot).each(shims)("links that cannot be made, $name shim", ({ b
     expect(await pod.links()).toEqual([]);
   });
 
+  test("are left to the plugins where there is a list of the settings that tuning may make", async () => {
+    await using node = await NativeNode.create(binary);
+    await using pod = await Namespace.create("pod");
+    const hidden =
+      "mount -t tmpfs none /etc && mkdir -p /etc/cni/tuning && touch /etc/cni/tuning/allowlist.conf";
+    const { stream } = await node.call(pod, "ADD", "container1", [
+      ...["unshare", "--mount", "sh", "-c", `${hidden} && exec "$0"`],
+    ]);
+    const before = await whatIsThere(node, pod);
+    const links = [{ ...second(node), tuning: {} }];
+    const body = { netns: pod.path, plugins: node.pluginFiles("bridge", "host-local"), links };
+    expect(await stream.order(FrameType.attachLinks, body)).toEqual({
+      error: "unsuited",
+      message: "ATTACH_LINKS: /etc/cni/tuning/allowlist.conf is there",
+    });
+    await expectNothingOf(node, pod, before);
+  });
+
   test("are left to the plugins where host-local's lock is held", async () => {
     await using node = await NativeNode.create(binary);
     await using pod = await Namespace.create("pod");
@@ -643,7 +829,7 @@ describe.runIf(isRoot).each(shims)("links that cannot be made, $name shim", ({ b
   test("are left to the plugins where another host has the address", async () => {
     await using node = await NativeNode.create(binary);
     await using pod = await Namespace.create("pod");
-    const link = { ...second(node), sets: [], detectDuplicates: true };
+    const link = { ...second(node), sets: [], settings: detecting };
     const before = await whatIsThere(node, pod);
     expect(
       await node.attach(pod, [{ ...link, addresses: [{ address: ip6(1), prefix: 112, gateway: ip6(1) }] }]),

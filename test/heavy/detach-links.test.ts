@@ -2,7 +2,15 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type FrameBody, FrameType } from "../../src/agent/frames.ts";
 import { shims } from "../shim/support/binaries.ts";
@@ -74,6 +82,30 @@ describe.runIf(isRoot).each(shims)("links that are removed, $name shim", ({ bina
     }
     // The children have ended, or do so in the kernel's own time.
     while (processesOf(binary).length > 0) await new Promise(setImmediate);
+  });
+
+  test("of a ptp are gone with the gateway's address, the route on the node, and tuning's file of this container alone", async () => {
+    await using node = await NativeNode.create(binary);
+    await using pod = await Namespace.create("pod");
+    const link = { ifName: "eth0", kind: "ptp", directory: node.directory(), backups: node.dataDir };
+    const before = await node.namespace.ip("-4", "route", "show", "table", "all");
+    const another = `${node.dataDir}/container1_net1.json`;
+    writeFileSync(another, "{}");
+    for (const netns of [pod, ""]) {
+      const answer = await node.attach(pod, [{ ...link, ...none, sets: [set], tuning: { mtu: 1400 } }], {
+        plugins: ["ptp", "host-local", "tuning"],
+      });
+      expect(answer, JSON.stringify(answer)).not.toHaveProperty("error");
+      const own = `${node.dataDir}/container1_eth0.json`;
+      expect(readFileSync(own, "utf8")).toBe('{\n "mtu": 1500\n}');
+      expect(await node.namespace.ip("-4", "route", "show", "table", "all")).not.toBe(before);
+      expect(await node.detach(netns, [link])).toEqual({});
+      expect(existsSync(own)).toBe(false);
+      expect(addressFiles(node)).toEqual([]);
+      if (netns === "") await pod.ip("link", "del", "eth0");
+      expect(await node.namespace.ip("-4", "route", "show", "table", "all")).toBe(before);
+    }
+    expect(existsSync(another)).toBe(true);
   });
 
   test("may be one alone, and what else the pod has stays", async () => {

@@ -8,6 +8,7 @@ import {
   mostRanges,
   mostRoutes,
   mostSets,
+  mostSettings,
   type NativeLink,
 } from "../../src/agent/executor.ts";
 
@@ -47,11 +48,12 @@ function setsProblem(sets: NativeLink["sets"]): string | undefined {
 /** What of a link the shim would refuse; undefined: nothing. */
 export function linkProblem(link: NativeLink): string | undefined {
   const { ifName, parent, kind, mac, mtu, mode, queueLength, directory, sets, addresses, routes } = link;
-  if (!isName(ifName) || !isName(parent)) return "a name that is no interface's";
+  if (!isName(ifName) || (kind === "ptp" ? parent !== undefined : !isName(parent ?? "")))
+    return "a name that is no interface's";
   if (mac !== undefined && mac.length !== 6) return "a MAC address of another length";
   if (mtu !== 0 && !(mtu >= 68 && mtu <= 65_535)) return "an MTU that no interface has";
   if (!isUnsigned(queueLength)) return "a queue length that is too large";
-  if (!(kind === "bridge" ? [0] : [1, 2, 4, 8]).includes(mode)) return "an unknown mode";
+  if (!(kind === "macvlan" ? [1, 2, 4, 8] : [0]).includes(mode)) return "an unknown mode";
   if ((directory === undefined) !== (sets.length === 0)) return "sets without a directory, or the reverse";
   if (directory !== undefined && (!directory.startsWith("/") || posix.normalize(directory) !== directory)) {
     return "a directory that is no absolute path in its shortest form";
@@ -60,7 +62,7 @@ export function linkProblem(link: NativeLink): string | undefined {
     return "too much";
   }
   if (
-    link.isGateway &&
+    (link.isGateway || kind === "ptp") &&
     [...addresses, ...sets.flatMap(({ ranges }) => ranges)].some((each) => each.gateway === undefined)
   ) {
     return "a gateway without an address";
@@ -69,13 +71,29 @@ export function linkProblem(link: NativeLink): string | undefined {
     const problem = addressProblem({ address: destination, prefix, gateway });
     if (problem !== undefined || !isUnsigned(metric)) return problem ?? "a metric that is too large";
   }
+  const { settings, tuning, backups } = link;
+  if (settings.length > mostSettings) return "too many settings";
+  for (const { table, name, value } of settings) {
+    if (!/^ipv[46]\/(conf|neigh)$/.test(table) || !/^[a-z0-9_]{1,63}$/.test(name))
+      return "a setting of something else";
+    if (value === "" || Buffer.byteLength(value) > 63) return "a value that is too long";
+  }
+  const { mac: tuned, mtu: tunedMtu = 0, queueLength: queue, flags = 0, changedFlags = 0 } = tuning ?? {};
+  if (tuned !== undefined && tuned.length !== 6) return "a MAC address of another length";
+  if (tunedMtu !== 0 && !(tunedMtu >= 68 && tunedMtu <= 65_535)) return "an MTU that no interface has";
+  if ((changedFlags & ~0x300) !== 0 || (flags & ~changedFlags) !== 0) return "flags that are not tuned";
+  const isTuned = tuned !== undefined || tunedMtu !== 0 || queue !== undefined || changedFlags !== 0;
+  if ((backups === undefined) === isTuned) return "tuning without a directory, or the reverse";
+  if (backups !== undefined && (!backups.startsWith("/") || posix.normalize(backups) !== backups)) {
+    return "a directory that is no absolute path in its shortest form";
+  }
   return setsProblem(sets) ?? addresses.map(addressProblem).find((problem) => problem !== undefined);
 }
 
 /** What a shim answers that takes the last address of each set. */
 export function madeOf({ kind, sets, addresses }: NativeLink): MadeLink {
   const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
-  const isBridge = kind === "bridge";
+  const isVeth = kind !== "macvlan";
   const ofSets = sets.flatMap(({ requested, ranges: [range] }) =>
     range === undefined
       ? []
@@ -85,8 +103,8 @@ export function madeOf({ kind, sets, addresses }: NativeLink): MadeLink {
     mac,
     addresses: [...ofSets, ...addresses],
     milliseconds: 0.5,
-    hostName: isBridge ? "veth0" : "",
-    hostMac: isBridge ? mac : new Uint8Array(),
-    parentMac: isBridge ? mac : new Uint8Array(),
+    hostName: isVeth ? "veth0" : "",
+    hostMac: isVeth ? mac : new Uint8Array(),
+    parentMac: kind === "bridge" ? mac : new Uint8Array(),
   };
 }

@@ -5,9 +5,9 @@ import { installGoProgram } from "./go-program.ts";
 
 export const pluginRelease = "v1.9.1";
 const module = "github.com/containernetworking/plugins/plugins";
-const plugins = ["main/bridge", "main/macvlan", "meta/tuning", "ipam/host-local", "ipam/static"];
+const plugins = ["main/bridge", "main/macvlan", "main/ptp", "meta/tuning", "ipam/host-local", "ipam/static"];
 
-/** The programs bridge, macvlan, tuning, host-local and static, each in a directory of its own. @throws {Error} with go's message */
+/** The programs bridge, macvlan, ptp, tuning, host-local and static, each in a directory of its own. @throws {Error} with go's message */
 export async function referencePlugins(): Promise<readonly string[]> {
   const programs: string[] = [];
   for (const plugin of plugins) programs.push(await installGoProgram(`${module}/${plugin}`, pluginRelease));

@@ -1,4 +1,4 @@
-/** Configurations of bridge and macvlan, most of them right, some wrong in one key; and what attachments ask for. */
+/** Configurations of bridge, macvlan and ptp, and of tuning behind them, most of them right, some wrong in one key; and what attachments ask for. */
 
 import fc from "fast-check";
 import type { RuntimeConf } from "../../../src/cni/types.ts";
@@ -111,8 +111,39 @@ const macvlan = some({
   mac,
   bcqueuelen: mostly(fc.nat()),
 }).map((config): Json => ({ type: "macvlan", master: "eth1", ...config }));
+const { ipam: _ipam, ...unaddressed } = common;
+const ptp = fc
+  .tuple(ipam, some({ ...unaddressed, ipMasq: flag }))
+  .map(([addresses, config]): Json => ({ type: "ptp", ipam: addresses, ...config }));
+const plugin = fc.oneof(bridge, macvlan, ptp);
+const tuning = some({
+  sysctl: mostly(
+    fc.dictionary(
+      fc.constantFrom(
+        "net.ipv4.conf.IFNAME.arp_ignore",
+        "net/ipv6/neigh/IFNAME/app_solicit",
+        "net.ipv4.conf.all.forwarding",
+        "net.ipv4.conf.IFNAME...",
+      ),
+      fc.string(),
+    ),
+  ),
+  mac,
+  mtu: mostly(fc.constantFrom(0, 1400, 65_535)),
+  promisc: mostly(fc.boolean()),
+  allmulti: mostly(fc.boolean()),
+  txQLen: mostly(fc.nat()),
+  dataDir: fc.constantFrom("", "/", "/run/tuning/", "tuning"),
+  capabilities: some({ mac: fc.boolean() }),
+  args: some({ cni: some({ mac, ips: fc.array(address, { maxLength: 1 }) }) }),
+}).map((config): Json => ({ type: "tuning", ...config }));
+const second = fc.oneof(
+  { weight: 6, arbitrary: tuning },
+  fc.constantFrom<Json>({ type: "portmap" }, { type: "tuning", ipam: {} }),
+);
+const chain = fc.tuple(plugin, second).map((plugins): Json => ({ plugins }));
 /** Objects without name and version. */
-export const configs = fc.oneof(bridge, macvlan);
+export const configs = fc.oneof({ weight: 2, arbitrary: plugin }, chain);
 
 export const versions = fc.constantFrom("0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0");
 export const capabilityArgs = fc.option(

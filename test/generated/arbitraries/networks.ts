@@ -1,5 +1,5 @@
 /**
- * Pods with one to four networks of bridge and macvlan, most of which can be attached natively, on nodes that are mostly prepared for it; with wrong
+ * Pods with one to four networks of bridge, macvlan and ptp, now and then with tuning behind them, most of which can be attached natively, on nodes that are mostly prepared for it; with wrong
  * states before the ADD, and between ADD and DEL.
  */
 
@@ -318,11 +318,11 @@ function hostLocal(
   };
 }
 
-function staticAddresses(draw: Draw, index: number, families: readonly (4 | 6)[]): Ipam {
+function staticAddresses(draw: Draw, index: number, families: readonly (4 | 6)[], hasGateway: number): Ipam {
   const ranges = families.map((family, set) => range(draw, subnet(draw, family, 100 + index * 10 + set, 0)));
   const addresses = ranges.map(({ subnet: of, gateway }) => ({
     address: `${of.address(draw.integer(2, 6))}${draw.chance(98) ? `/${of.prefix}` : ""}`,
-    ...(draw.chance(60) ? { gateway: of.address(gateway) } : {}),
+    ...(draw.chance(hasGateway) ? { gateway: of.address(gateway) } : {}),
   }));
   return {
     ...noIpam,
@@ -358,62 +358,64 @@ interface Network {
   readonly asked: Json;
 }
 
-function families(draw: Draw, kind: "bridge" | "macvlan"): readonly (4 | 6)[] {
-  // The plugin waits for the duplicate address detection of macvlan's IPv6 addresses, two seconds.
-  const six = kind === "bridge" ? 25 : 2;
+function families(draw: Draw, kind: "bridge" | "macvlan" | "ptp"): readonly (4 | 6)[] {
+  // The plugins wait for the duplicate address detection of IPv6 addresses of macvlan and ptp, two seconds.
+  const six = kind === "bridge" ? 25 : kind === "ptp" ? 6 : 2;
   if (draw.chance(six)) return draw.of<readonly (4 | 6)[]>([6], [4, 6], [6, 4], [6, 6]);
   return draw.chance(12) ? [4, 4] : [4];
 }
 
 function network(draw: Draw, index: number): Network {
   const name = index === 0 ? "cluster" : `net-${"abc"[index - 1]}`;
-  const kind = draw.chance(index === 0 ? 82 : 35) ? "bridge" : "macvlan";
+  const kind = draw.chance(20) ? "ptp" : draw.chance(index === 0 ? 82 : 35) ? "bridge" : "macvlan";
   const ifName = index === 0 ? "eth0" : draw.chance(15) ? `data${index}` : `net${index}`;
   const chosen = families(draw, kind);
   const ipam = draw.chance(80)
     ? hostLocal(draw, name, index, ifName, chosen)
     : draw.chance(60)
-      ? staticAddresses(draw, index, chosen)
+      ? staticAddresses(draw, index, chosen, kind === "ptp" ? 95 : 60)
       : noIpam;
   const bridge = kind === "bridge" ? (draw.chance(94) ? `br${index}` : "br0") : undefined;
   const own =
-    bridge === undefined
-      ? {
-          ...(draw.chance(96)
-            ? { master: draw.chance(98) ? draw.of("uplink0", "uplink0", "uplink1", "parent0") : "uplink9" }
-            : {}),
-          ...draw.members(
-            [
-              80,
-              "mode",
-              () =>
-                draw.chance(3)
-                  ? draw.of("passthru", "passthru", "brige")
-                  : draw.of("bridge", "bridge", "private", "vepa"),
-            ],
-            [6, "mac", () => macText(draw)],
-            [5, "bcqueuelen", () => draw.of(0, 500, 3000)],
-            [1, "linkInContainer", () => draw.chance(60)],
-          ),
-        }
-      : {
-          ...draw.members(
-            [95, "bridge", () => bridge],
-            [55, "isGateway", () => draw.chance(90)],
-            [15, "isDefaultGateway", () => true],
-            [15, "hairpinMode", () => draw.chance(80)],
-            [10, "promiscMode", () => draw.chance(75)],
-            [15, "portIsolation", () => draw.chance(80)],
-            [3, "ipMasq", () => draw.chance(60)],
-            [2, "forceAddress", () => draw.chance(60)],
-            [1, "vlan", () => draw.of(0, 100)],
-            [2, "preserveDefaultVlan", () => true],
-            [1, "macspoofchk", () => false],
-            [0.5, "disableContainerInterface", () => draw.chance(50)],
-          ),
-          // Two seconds each, as for macvlan; for IPv4 it costs nothing.
-          ...draw.members([chosen.includes(6) ? 4 : 10, "enabledad", () => true]),
-        };
+    kind === "ptp"
+      ? draw.members([3, "ipMasq", () => draw.chance(60)], [1, "ipMasqBackend", () => "nftables"])
+      : kind === "macvlan"
+        ? {
+            ...(draw.chance(96)
+              ? { master: draw.chance(98) ? draw.of("uplink0", "uplink0", "uplink1", "parent0") : "uplink9" }
+              : {}),
+            ...draw.members(
+              [
+                80,
+                "mode",
+                () =>
+                  draw.chance(3)
+                    ? draw.of("passthru", "passthru", "brige")
+                    : draw.of("bridge", "bridge", "private", "vepa"),
+              ],
+              [6, "mac", () => macText(draw)],
+              [5, "bcqueuelen", () => draw.of(0, 500, 3000)],
+              [1, "linkInContainer", () => draw.chance(60)],
+            ),
+          }
+        : {
+            ...draw.members(
+              [95, "bridge", () => bridge],
+              [55, "isGateway", () => draw.chance(90)],
+              [15, "isDefaultGateway", () => true],
+              [15, "hairpinMode", () => draw.chance(80)],
+              [10, "promiscMode", () => draw.chance(75)],
+              [15, "portIsolation", () => draw.chance(80)],
+              [3, "ipMasq", () => draw.chance(60)],
+              [2, "forceAddress", () => draw.chance(60)],
+              [1, "vlan", () => draw.of(0, 100)],
+              [2, "preserveDefaultVlan", () => true],
+              [1, "macspoofchk", () => false],
+              [0.5, "disableContainerInterface", () => draw.chance(50)],
+            ),
+            // Two seconds each, as for macvlan; for IPv4 it costs nothing.
+            ...draw.members([chosen.includes(6) ? 4 : 10, "enabledad", () => true]),
+          };
   const capabilities = draw.members(
     [25, "mac", () => true],
     [60, "ips", () => true],
@@ -455,18 +457,48 @@ function network(draw: Draw, index: number): Network {
   };
 }
 
+/** Where the backup files of tuning are: below the directory of address files, as all that is compared. */
+export const tuningDirectory = "tuning";
+
+function tuning(draw: Draw): Json {
+  return {
+    type: draw.chance(99) ? "tuning" : "tuning9",
+    dataDir: `${ipamPlace}/${tuningDirectory}`,
+    ...draw.members(
+      [
+        60,
+        "sysctl",
+        () =>
+          draw.members(
+            [60, "net.ipv4.conf.IFNAME.arp_ignore", () => draw.of("1", "2")],
+            [40, "net/ipv6/conf/IFNAME/hop_limit", () => (draw.chance(97) ? "33" : "many")],
+            [40, "net.ipv4.neigh.IFNAME.gc_stale_time", () => "33"],
+            [10, "net.ipv6.conf.IFNAME.disable_ipv6", () => "1"],
+            [2, "net.ipv4.conf.IFNAME.none", () => "1"],
+            [4, "net.core.somaxconn", () => "1000"],
+          ),
+      ],
+      [20, "mac", () => macText(draw)],
+      [20, "promisc", () => draw.chance(80)],
+      [20, "mtu", () => (draw.chance(90) ? draw.of(0, 1280, 1300, 1500) : draw.of(9000, 60))],
+      [20, "allmulti", () => draw.chance(70)],
+      [20, "txQLen", () => draw.of(0, 500)],
+      [1, "unknownKey", () => 1],
+      [30, "capabilities", () => ({ mac: true })],
+    ),
+  };
+}
+
 /** A single plugin, or now and then a list of one, or of two. */
 function definition(draw: Draw, { config }: Network): Json {
-  if (!draw.chance(10)) return config;
+  if (!draw.chance(30)) return config;
   const { cniVersion, name, ...plugin } = config;
-  const tuning = draw.chance(40)
-    ? [{ type: "tuning", sysctl: { "net.ipv4.conf.IFNAME.arp_ignore": "1" } }]
-    : [];
+  const second = draw.chance(80) ? [tuning(draw)] : [];
   return {
     ...(cniVersion === undefined ? {} : { cniVersion }),
     name,
     ...draw.members([10, "disableCheck", () => draw.chance(50)]),
-    plugins: [plugin, ...tuning],
+    plugins: [plugin, ...second],
   };
 }
 
@@ -572,7 +604,10 @@ function networksCase(draw: Draw): NetworksCase {
       ? nodeBridges.flatMap((line) => /^link add (\S+) .*type bridge$/.exec(line)?.[1] ?? [])
       : [],
     forwards: draw.chance(97),
-    directories: networks.flatMap(({ ipam }) => ipam.directories),
+    directories: [
+      ...networks.flatMap(({ ipam }) => ipam.directories),
+      ...(draw.chance(92) ? [tuningDirectory] : []),
+    ],
     files: networks.flatMap(({ ipam }) => ipam.files),
     changes: changes(draw, networks),
     nativeAdd: draw.chance(85),

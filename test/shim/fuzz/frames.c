@@ -55,7 +55,7 @@ static void check_native_links(const struct native_links *links, bool is_attach)
     const struct native_range *ranges = native_ranges(link, &range_count);
     const struct native_address *addresses = native_addresses(&link->addresses, &address_count);
     MUST(memchr(link->name, 0, sizeof link->name) != NULL && link->name[0] != 0 && strchr(link->name, '/') == NULL);
-    MUST(link->mac.length == 0 || link->mac.length == NATIVE_MAC_BYTES);
+    MUST(link->mac.length == 0 || link->mac.length == LINK_MAC_BYTES);
     touch(link->mac);
     touch(link->directory);
     MUST(link->directory.length != 1 && (link->directory.length == 0 || link->directory.data[0] == '/'));
@@ -73,7 +73,19 @@ static void check_native_links(const struct native_links *links, bool is_attach)
       check_address(&addresses[j].address, false);
       MUST(addresses[j].prefix <= addresses[j].address.length * 8);
     }
-    MUST(link->routes.length <= NATIVE_MAX_ROUTES * sizeof(struct native_route));
+    size_t setting_count = link->settings.length / sizeof(struct native_setting);
+    const struct native_setting *settings = (const struct native_setting *)(const void *)link->settings.data;
+    MUST(setting_count <= NATIVE_MAX_SETTINGS);
+    for (size_t j = 0; j < setting_count; j++) {
+      MUST(settings[j].table != NULL && settings[j].name[0] != 0 && strpbrk(settings[j].name, "./") == NULL);
+      MUST(memchr(settings[j].name, 0, sizeof settings[j].name) != NULL && memchr(settings[j].value, 0, sizeof settings[j].value) != NULL);
+    }
+    MUST(!is_attach || (link->kind == NATIVE_PTP) == (link->parent[0] == 0));
+    MUST(link->tuning.mac.length == 0 || link->tuning.mac.length == LINK_MAC_BYTES);
+    MUST((link->tuning.changed_flags & ~(uint32_t)(IFF_PROMISC | IFF_ALLMULTI)) == 0 && link->tuning.name == NULL);
+    MUST(link->tuning.group == 0 && link->tuning.master == 0);
+    touch(link->backups);
+    MUST(link->routes.length <= NATIVE_MAX_ROUTES * sizeof(struct link_route));
     MUST(link->made_name[0] == 0 && link->index == 0 && link->taken == 0 && link->directory_fd == -1);
   }
 }
@@ -192,7 +204,22 @@ static void begin_native_link(struct buffer *out, uint32_t which, uint32_t more)
 }
 
 static void append_native_link(struct buffer *out, uint32_t which, uint32_t count) {
-  begin_native_link(out, which, 7);
+  begin_native_link(out, which, 10);
+  msgpack_put_pair(out, "backups", "/run/cni/tuning");
+  msgpack_put_text(out, "tuning");
+  msgpack_put_map(out, 5);
+  put_bytes(out, "mac", 6);
+  msgpack_put_number(out, "mtu", 1400);
+  msgpack_put_number(out, "queueLength", 0);
+  msgpack_put_number(out, "flags", 0x100);
+  msgpack_put_number(out, "changedFlags", 0x300);
+  put_list(out, "settings", 1);
+  msgpack_put_map(out, 4);
+  msgpack_put_pair(out, "table", "ipv4/conf");
+  msgpack_put_pair(out, "name", "arp_notify");
+  msgpack_put_pair(out, "value", "1");
+  msgpack_put_text(out, "isTuning");
+  msgpack_put_boolean(out, which == 0);
   msgpack_put_pair(out, "parent", "br0");
   msgpack_put_number(out, "mtu", 1400);
   msgpack_put_number(out, "mode", which == 0 ? 0 : 4);

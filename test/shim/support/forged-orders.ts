@@ -147,7 +147,11 @@ function wrongLinks(link: FrameBody): Wrong {
       /`ifName` is not the name of an interface/,
     ),
     ...over("ifName", [1, null, Buffer.from("net1"), "a\0b"], /`ifName` is/),
-    ...over("kind", ["", "veth", "ptp", "vlan", "bridge ", "Bridge"], /`kind` is neither bridge nor macvlan/),
+    ...over(
+      "kind",
+      ["", "veth", "vlan", "tuning", "bridge ", "Ptp"],
+      /`kind` is none of bridge, macvlan and ptp/,
+    ),
     ...over("mac", [Buffer.alloc(0), Buffer.alloc(5), Buffer.alloc(7)], /`mac` is not 6 bytes long/),
     ...over("mac", ["02:00:00:00:00:01"], /`mac` is not/),
     ...over(
@@ -156,6 +160,8 @@ function wrongLinks(link: FrameBody): Wrong {
       /`directory` is not an absolute path/,
     ),
     ...over("directory", ["/n\0"], /`directory` is not/),
+    ...over("backups", ["", "/", "n", "/n/../m", "/n/.", "/n/"], /`backups` is not an absolute path/),
+    ...over("backups", ["/n\0", Buffer.from("/n")], /`backups` is not/),
   ];
 }
 
@@ -171,6 +177,11 @@ function wrongNewLinks(link: FrameBody): Wrong {
     ...["", "all", "default", "../br0", "a/b", "sixteen-bytes-is"].map((parent) =>
       over({ parent }, /`parent` is not the name of an interface/),
     ),
+    over({ parent: null }, /`parent` is missing/),
+    over({ ...macvlan, parent: null }, /`parent` is missing/),
+    over({ kind: "ptp" }, /a key is not one of its kind/),
+    over({ kind: "ptp", parent: null, mode: 4 }, /a key is not one of its kind/),
+    over({ kind: "ptp", parent: null, isGateway: true }, /a key is not one of its kind/),
     over({ directory: null }, /`directory` is missing/),
     over({ mtu: 67 }, /`mtu` is not 0, or 68 to 65535/),
     over({ mtu: 65_536 }, /`mtu` is not 0, or 68 to 65535/),
@@ -178,7 +189,7 @@ function wrongNewLinks(link: FrameBody): Wrong {
     over({ mode: 4 }, /a key is not one of its kind/),
     over({ queueLength: 1 }, /a key is not one of its kind/),
     ...[0, 3, 5, 16].map((mode) => over({ ...macvlan, mode }, /`mode` is none of a macvlan/)),
-    ...["hairpin", "isolated", "promiscuous", "detectDuplicates", "isGateway"].flatMap((key) => [
+    ...["hairpin", "isolated", "promiscuous", "isGateway"].flatMap((key) => [
       over({ ...macvlan, [key]: true }, /a key is not one of its kind/),
       over({ [key]: 1 }, new RegExp(`\`${key}\` is not a boolean`)),
     ]),
@@ -203,6 +214,40 @@ function wrongNewLinks(link: FrameBody): Wrong {
     over({ routes: [{ destination: v4, prefix: 32, gateway: v6 }] }, /addresses are of different families/),
     over({ routes: [{ destination: v4, prefix: 32, metric: -1 }] }, /`metric` is not an unsigned integer/),
     over({ routes: [{ destination: Buffer.alloc(0), prefix: 0 }] }, /`destination` is not an address/),
+  ];
+}
+
+/** Values of `links` of an ATTACH_LINKS that change what is not a link's own. */
+function wrongChanges(link: FrameBody): Wrong {
+  const over = (more: FrameBody, says: RegExp): Wrong[number] => [[{ ...link, ...more }], says];
+  const setting = { table: "ipv4/conf", name: "arp_notify", value: "1" };
+  return [
+    ...["", "conf", "ipv4", "ipv4/conf/all", "ipv4/route", "core", "ipv4/../ipv6/conf", "/ipv4/conf"].map(
+      (table) => over({ settings: [{ ...setting, table }] }, /`table` has no settings of a link/),
+    ),
+    ...["../x", "a/b", ".", "A", "a b", "a.b"].map((name) =>
+      over({ settings: [{ ...setting, name }] }, /`name` is not that of a setting/),
+    ),
+    ...["", "x".repeat(64)].flatMap((text) => [
+      over({ settings: [{ ...setting, name: text }] }, /`name` is empty, or too long/),
+      over({ settings: [{ ...setting, value: text }] }, /`value` is empty, or too long/),
+    ]),
+    over({ settings: [{ ...setting, value: "a\0b" }] }, /`value` is not/),
+    over({ settings: [{ ...setting, isTuning: 1 }] }, /`isTuning` is not a boolean/),
+    over({ settings: Array(65).fill(setting) }, /`settings` has too many/),
+    over({ tuning: [] }, /`tuning` is not a map/),
+    ...[{ mtu: 1400 }, { queueLength: 0 }, { mac: Buffer.alloc(6) }, { changedFlags: 0x100 }].map((tuning) =>
+      over({ tuning }, /`backups` is missing/),
+    ),
+    over({ tuning: {}, backups: "/n" }, /there is nothing to keep/),
+    over({ tuning: { mac: Buffer.alloc(5) }, backups: "/n" }, /`mac` is not 6 bytes long/),
+    over({ tuning: { mtu: 67 }, backups: "/n" }, /`mtu` is not 0, or 68 to 65535/),
+    // Up, a peer, and a flag that is set without being changed.
+    ...[
+      { flags: 1, changedFlags: 1 },
+      { flags: 0x110, changedFlags: 0x110 },
+      { flags: 0x200, changedFlags: 0x100 },
+    ].map((tuning) => over({ tuning, backups: "/n" }, /`flags` has others/)),
   ];
 }
 
@@ -389,6 +434,15 @@ export const attacks: readonly Attack[] = [
               : [],
           ),
       ),
+  },
+  {
+    about: "a setting or a change of such a link that is not its own",
+    orders: (scene) =>
+      nativeOrders(scene)
+        .filter(({ name }) => name === "ATTACH_LINKS")
+        .flatMap(({ type, body, link }) =>
+          wrongChanges(link).map(([links, says]): Order => ({ order: [type, { ...body, links }], says })),
+        ),
   },
   {
     about: "`leftNetns` in anything but the DEL of a record",

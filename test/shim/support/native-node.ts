@@ -119,12 +119,17 @@ export class NativeNode implements AsyncDisposable {
     }));
   }
 
-  /** A shim in the node's namespace, in a call about the pod. */
-  async call(pod: Namespace | string, command = "ADD", containerId = "container1") {
+  /** A shim in the node's namespace, in a call about the pod. @param launcher a command that runs it */
+  async call(
+    pod: Namespace | string,
+    command = "ADD",
+    containerId = "container1",
+    launcher: readonly string[] = [],
+  ) {
     const CNI_NETNS = typeof pod === "string" ? pod : pod.path;
     return this.#daemon.connected({
       env: { CNI_COMMAND: command, CNI_NETNS, CNI_CONTAINERID: containerId, CNI_PATH: this.plugins },
-      args: [`--net=${this.namespace.path}`, "--", this.#binary],
+      args: [`--net=${this.namespace.path}`, "--", ...launcher, this.#binary],
     });
   }
 
@@ -229,10 +234,20 @@ export async function leftBy(
   const hostLinks: Json[] =
     hostName === undefined
       ? []
-      : JSON.parse(await node.namespace.ip("-j", "-d", "addr", "show", "dev", hostName));
+      : JSON.parse(
+          (await node.namespace.ip("-j", "-d", "addr", "show", "dev", hostName)).replaceAll(hostName, "host"),
+        );
   const routes: Json[] = [];
   for (const family of ["-4", "-6"]) {
     routes.push(...JSON.parse((await pod.ip("-j", "-d", family, "route", "show", "table", "all")) || "[]"));
+  }
+  const hostRoutes: Json[] = [];
+  for (const family of hostName === undefined ? [] : ["-4", "-6"]) {
+    const listed = await node.namespace.ip(
+      ...["-j", "-d", family, "route", "show", "table", "all", "dev", hostName ?? ""],
+    );
+    const all: Json[] = JSON.parse(listed || "[]");
+    hostRoutes.push(...all.filter(({ dst }) => !isOfLinkItself(dst)));
   }
   const withoutOwn = (all: readonly Json[]) =>
     all.map((link) => {
@@ -245,7 +260,7 @@ export async function leftBy(
     });
   return {
     links: settled(withoutOwn(links), fixedMac),
-    hostLinks: settled(withoutOwn(hostLinks.map((link) => ({ ...link, ifname: "host" }))), false),
+    hostLinks: settled(withoutOwn(hostLinks), false),
     routes: settled(
       routes.filter(({ dst }) => !isOfLinkItself(dst)),
       fixedMac,
@@ -259,7 +274,17 @@ export async function leftBy(
       withoutOwn(JSON.parse(await node.namespace.ip("-j", "-d", "addr", "show", "dev", "br0"))),
       false,
     ),
-    files: Object.fromEntries(networks.map((name) => [name, node.files(name)])),
+    hostRoutes: settled(hostRoutes, false),
+    files: Object.fromEntries(
+      networks.map((name) => [
+        name,
+        Object.entries(node.files(name)).map(([file, content]) => [
+          file,
+          // One that tuning has changed; what it was before is random.
+          content.replaceAll(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g, "MAC"),
+        ]),
+      ]),
+    ),
     hostName: hostName?.replace(/[0-9a-f]{8}$/, ""),
   };
 

@@ -6,6 +6,7 @@
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { tuningDirectory } from "../../generated/arbitraries/networks.ts";
 import type { Namespace } from "../namespace.ts";
 import type { NodeShell } from "./node-shell.ts";
 
@@ -208,7 +209,7 @@ const followsLater = (link: Json) =>
   kindOf(link) === "bridge" || /^(?:uplink|wire)\d$/.test(String(link.ifname));
 
 /**
- * Looks until no veth of the pod waits for the carrier that its other end gives: the kernel tells the link of it some time later (linkwatch), and no plugin waits for that end.
+ * Looks until no end of a veth between pod and node waits for the carrier that its other end gives or takes: the kernel tells the link of it some time later (linkwatch), and no plugin waits for that.
  * After 30 s it is as it is.
  */
 async function lookAtCarriers(
@@ -221,13 +222,13 @@ async function lookAtCarriers(
     const host = parse(first);
     const inPod = pod === undefined ? undefined : parse(second);
     const isUp = (link: Json | undefined) => Array.isArray(link?.flags) && link.flags.includes("UP");
-    const waits = (link: Json) =>
-      kindOf(link) === "veth" &&
-      link.link_netnsid !== undefined &&
-      isUp(link) &&
-      link.operstate !== "UP" &&
-      isUp(host.links.find(({ ifindex }) => ifindex === link.link_index));
-    if (!inPod?.links.some(waits) || performance.now() > deadline) return { host, inPod };
+    const waitsFor = (others: Values | undefined) => (link: Json) => {
+      if (kindOf(link) !== "veth" || link.link_netnsid === undefined || !isUp(link)) return false;
+      const other = others?.find(({ ifindex }) => ifindex === link.link_index);
+      return other !== undefined && isUp(other) !== (link.operstate === "UP");
+    };
+    const waits = host.links.some(waitsFor(inPod?.links)) || inPod?.links.some(waitsFor(host.links));
+    if (waits !== true || performance.now() > deadline) return { host, inPod };
   }
 }
 
@@ -372,10 +373,13 @@ export class Normalizer {
       if (peer !== undefined && !this.#veths.has(String(link.ifname)))
         this.#veths.set(String(link.ifname), `veth-of-${peer}`);
     }
+    const files = [...filesBelow(node.cniDir, node), ...filesBelow(node.ipamDir, node)];
+    // They have addresses of which the kernel has made others, before tuning gave the links new ones.
+    for (const { path, content } of files) if (path.includes(`/${tuningDirectory}/`)) this.value(content);
     return {
       pod: inPod === undefined ? undefined : this.#namespace(inPod, true, host),
       node: this.#namespace(host, false, inPod),
-      files: this.value([...filesBelow(node.cniDir, node), ...filesBelow(node.ipamDir, node)]),
+      files: this.value(files),
       nodeLinks: host.links.map(({ ifname }) => String(ifname)),
     };
   }

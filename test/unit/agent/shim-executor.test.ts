@@ -212,7 +212,8 @@ describe("an order", () => {
   const plugins = [{ plugin: "bridge", path: "/opt/cni/bin", fileState: "1 2 3" }];
   const native: readonly NativeLink[] = (["bridge", "macvlan"] as const).map((kind, index) => ({
     ...{ ifName: `net${index}`, kind, parent: "br0", mtu: 0, mode: 0, queueLength: 0 },
-    ...{ hairpin: false, isolated: false, promiscuous: false, detectDuplicates: false, isGateway: true },
+    ...{ hairpin: false, isolated: false, promiscuous: false, isGateway: true },
+    settings: [],
     sets: [],
     addresses: [{ address: Buffer.of(10, 0, 0, 2), prefix: 24 }],
     routes: [],

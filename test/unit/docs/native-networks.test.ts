@@ -5,6 +5,7 @@ import { knownCapabilities } from "../../../src/native/attachment-arguments.ts";
 import { commonKeys, kinds } from "../../../src/native/configuration.ts";
 import { hostLocalKeys } from "../../../src/native/host-local.ts";
 import { staticKeys } from "../../../src/native/static.ts";
+import { tuningArgsKeys, tuningKeys } from "../../../src/native/tuning.ts";
 import { readPage } from "./markdown.ts";
 
 const table = readPage("docs/configuration.md").tables.find(({ section }) => section === "Native networks");
@@ -15,7 +16,7 @@ function wordsOf(row: string): string[] {
   return Array.from(cell.matchAll(/`([^`]+)`/g), ([, word = ""]) => word);
 }
 
-const [bridge, macvlan] = [kinds.bridge, kinds.macvlan];
+const { bridge, macvlan, ptp } = kinds;
 const ofArgs = (keys: readonly string[] = []) =>
   keys.filter((key) => key !== "ips").map((key) => `args.cni.${key}`);
 
@@ -27,6 +28,12 @@ it.each<[string, readonly string[], readonly string[]]>([
   ],
   ["bridge", [...(bridge?.keys ?? []), ...ofArgs(bridge?.argsKeys)], []],
   ["macvlan", [...(macvlan?.keys ?? []), ...ofArgs(macvlan?.argsKeys)], []],
+  ["ptp", [...(ptp?.keys ?? []), ...ofArgs(ptp?.argsKeys)], ["ipam"]],
+  [
+    "tuning",
+    [...tuningKeys, ...ofArgs(tuningArgsKeys)],
+    ["ipam", "net.ipv4.conf.IFNAME.", "net.ipv4.neigh.IFNAME.", "ipv6", ".."],
+  ],
   ["host-local", hostLocalKeys.filter((key) => key !== "type"), [".."]],
   ["static", [...staticKeys.filter((key) => key !== "type"), "address", "gateway"], []],
   ["routes", ["dst", "gw", "priority"], []],
@@ -36,5 +43,5 @@ it.each<[string, readonly string[], readonly string[]]>([
 
 test("each plugin that can be native has a row", () => {
   const rows = table?.rows.map(([of = ""]) => of.replaceAll("`", ""));
-  expect(rows).toEqual(["all", ...Object.keys(kinds), "host-local", "static", "routes"]);
+  expect(rows).toEqual(["all", ...Object.keys(kinds), "tuning", "host-local", "static", "routes"]);
 });

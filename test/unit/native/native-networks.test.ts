@@ -131,8 +131,8 @@ describe("a native ADD", () => {
   it.each<[string, () => readonly WantedAttachment[], string]>([
     [
       "a configuration that is not understood",
-      () => [...both(), wanted({ type: "ptp" }, "net2")],
-      'type "ptp" is not one of bridge, macvlan',
+      () => [...both(), wanted({ type: "host-device" }, "net2")],
+      'type "host-device" is not one of bridge, macvlan, ptp',
     ],
     ["a plugin that is refused", () => [wanted(bridge({ mtu: 5 }))], "it is never run"],
     [
@@ -168,7 +168,7 @@ describe("a native ADD", () => {
 
   it("logs a reason once for each network", async () => {
     using setup = new Setup();
-    const chain = wanted({ type: "ptp" });
+    const chain = wanted({ type: "host-device" });
     for (const ifName of ["net1", "net2"]) {
       await addNatively(setup.context, [{ ...chain, runtime: { ...chain.runtime, ifName } }]);
     }
@@ -323,7 +323,7 @@ describe("a native DEL", () => {
 
   it("leaves all to the plugins where one is not native, or another program", async () => {
     using setup = new Setup();
-    expect(await deleteNatively(setup.context, [wanted(bridge()), wanted({ type: "ptp" }, "net2")])).toBe(
+    expect(await deleteNatively(setup.context, [wanted(bridge()), wanted({ type: "host-device" }, "net2")])).toBe(
       false,
     );
     setup.plugins.versions.set("bridge", ["1.0.0"]);

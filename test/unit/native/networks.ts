@@ -64,6 +64,10 @@ function readable(value: unknown): unknown {
 
 export const bridge = (more: Json = {}): Json => ({ type: "bridge", ...more });
 export const macvlan = (more: Json = {}): Json => ({ type: "macvlan", master: "eth1", ...more });
+export const ptp = (more: Json = {}): Json => ({ type: "ptp", ...hostLocal(), ...more });
+/** The plugin with tuning behind it, as text. */
+export const chain = (plugin: Json, tuning: Json = {}): string =>
+  JSON.stringify({ cniVersion: "1.0.0", name: "cellar", plugins: [plugin, { type: "tuning", ...tuning }] });
 export const hostLocal = (more: Json = { subnet: "10.1.0.0/16" }): Json => ({
   ipam: { type: "host-local", ...more },
 });

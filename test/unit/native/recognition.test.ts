@@ -6,11 +6,13 @@ import { recognizeBeforehand } from "../../../src/native/recognition.ts";
 import {
   attachment,
   bridge,
+  chain,
   hostLocal,
   type Json,
   linkOf,
   macvlan,
   network,
+  ptp,
   staticIpam,
   withArgs,
   withCapabilities,
@@ -26,13 +28,19 @@ const bridgeLink = {
   hairpin: false,
   isolated: false,
   promiscuous: false,
-  detectDuplicates: false,
   isGateway: false,
   sets: [],
   addresses: [],
   routes: [],
+  settings: [] as readonly Json[],
 };
 const macvlanLink = { ...bridgeLink, kind: "macvlan", parent: "eth1", mode: 4 };
+const setting = (table: string, name: string, value: string, isTuning = false) => ({
+  ...{ table, name, value, isTuning },
+});
+/** Of a bridge and of a macvlan that have addresses. */
+const bridgeSettings = [setting("ipv6/conf", "accept_dad", "0"), setting("ipv4/conf", "arp_notify", "1")];
+const macvlanSettings = [setting("ipv6/conf", "ndisc_notify", "1"), setting("ipv4/conf", "arp_notify", "1")];
 const usualRange = { first: "10.1.0.1", last: "10.1.255.254", gateway: "10.1.0.1", prefix: 16 };
 const directory = "/var/lib/cni/networks/cellar";
 
@@ -71,7 +79,11 @@ describe("bridge", () => {
       mtu: 1400,
       hairpin: true,
       isolated: true,
-      detectDuplicates: true,
+      settings: [
+        setting("ipv6/conf", "enhanced_dad", "1"),
+        setting("ipv6/conf", "accept_dad", "1"),
+        setting("ipv4/conf", "arp_notify", "1"),
+      ],
       isGateway: true,
       directory,
       sets: [{ ranges: [usualRange] }],
@@ -185,6 +197,178 @@ describe("macvlan", () => {
     [{ args: { cni: { mac: "02:00:00:00:00:01" } } }, 'key "args.cni.mac" is not known'],
   ])("leaves %j to the plugin", (more, reason) => {
     expect(linkOf(macvlan(more))).toBe(reason);
+  });
+});
+
+describe("the settings of a link", () => {
+  it("are those that its plugin makes where it has addresses", () => {
+    expect(linkOf(bridge(hostLocal()))).toMatchObject({ settings: bridgeSettings });
+    expect(linkOf(bridge({ enabledad: true }))).toMatchObject({ settings: [] });
+    expect(linkOf(macvlan(staticIpam()))).toMatchObject({ settings: macvlanSettings });
+    expect(linkOf(macvlan())).toMatchObject({ settings: [] });
+    expect(linkOf(ptp())).toMatchObject({ settings: [] });
+  });
+});
+
+describe("ptp", () => {
+  const { parent: _parent, ...link } = bridgeLink;
+
+  it("takes the plugin's defaults and every key that it understands", () => {
+    expect(linkOf(ptp())).toEqual({ ...link, kind: "ptp", directory, sets: [{ ranges: [usualRange] }] });
+    const config = ptp({ mtu: 1400, ipMasq: false, ipMasqBackend: "iptables", dns: { domain: "d" } });
+    expect(linkOf(config)).toMatchObject({ kind: "ptp", mtu: 1400 });
+  });
+
+  it("has addresses with a gateway each", () => {
+    const addresses = [{ address: "10.1.0.5/16", gateway: "10.1.0.1" }];
+    expect(linkOf(ptp(staticIpam({ addresses })))).toMatchObject({
+      addresses: [{ address: "10.1.0.5", prefix: 16, gateway: "10.1.0.1" }],
+    });
+    expect(linkOf(ptp(staticIpam({ addresses: [...addresses, { address: "10.2.0.5/16" }] })))).toBe(
+      "an address of a ptp has no gateway",
+    );
+  });
+
+  it("gives its interface no MAC address, whoever asks for one", () => {
+    const runtime = {
+      ...withCapabilities({ mac: "02:00:00:00:00:01" }),
+      args: withArgs(["MAC", "02:00:00:00:00:02"]).args,
+    };
+    expect(linkOf(ptp({ capabilities: { mac: true } }), runtime)).not.toHaveProperty("mac");
+  });
+
+  it.each<[Json, string]>([
+    [{ ipMasq: true }, 'key "ipMasq" is true'],
+    [{ ipam: undefined }, "ptp without an IPAM plugin"],
+    [{ ipam: {} }, "ptp without an IPAM plugin"],
+    [{ bridge: "br0" }, 'key "bridge" is not known'],
+    [{ isGateway: true }, 'key "isGateway" is not known'],
+    [{ mac: "02:00:00:00:00:01" }, 'key "mac" is not known'],
+    [{ args: { cni: { mac: "02:00:00:00:00:01" } } }, 'key "args.cni.mac" is not known'],
+  ])("leaves %j to the plugin", (more, reason) => {
+    expect(linkOf(ptp(more))).toBe(reason);
+  });
+});
+
+describe("tuning behind another plugin", () => {
+  const nothing = { mtu: 0, flags: 0, changedFlags: 0 };
+  const backups = "/run/cni/tuning";
+
+  it.each<[string, Json, Json]>([
+    ["bridge", bridge({ bridge: "cni0" }), bridgeLink],
+    ["macvlan", macvlan(), macvlanLink],
+  ])("changes nothing of a %s where it says nothing", (_type, plugin, link) => {
+    expect(linkOf(chain(plugin))).toEqual({ ...link, tuning: nothing });
+    expect(linkOf(chain(plugin, { mac: "", mtu: 0, promisc: false, sysctl: {}, dataDir: "" }))).toEqual({
+      ...link,
+      tuning: nothing,
+    });
+  });
+
+  it("takes every key that it understands", () => {
+    const tuning = {
+      dataDir: "/run//tuning/",
+      mac: "02:00:00:00:00:0A",
+      promisc: true,
+      mtu: 1400,
+      txQLen: 0,
+      allmulti: true,
+    };
+    expect(linkOf(chain(ptp(), tuning))).toMatchObject({
+      kind: "ptp",
+      tuning: { mac: "02000000000a", mtu: 1400, queueLength: 0, flags: 0x300, changedFlags: 0x300 },
+      backups: "/run/tuning",
+    });
+  });
+
+  it.each<[Json, Json]>([
+    [{ promisc: true }, { ...nothing, flags: 0x100, changedFlags: 0x100 }],
+    [{ allmulti: false }, { ...nothing, changedFlags: 0x200 }],
+    [{ allmulti: true }, { ...nothing, flags: 0x200, changedFlags: 0x200 }],
+    [{ txQLen: 0 }, { ...nothing, queueLength: 0 }],
+    [{ mtu: 1400 }, { ...nothing, mtu: 1400 }],
+    [{ mac: "02:00:00:00:00:01" }, { ...nothing, mac: "020000000001" }],
+  ])("%j alone is kept in a file", (keys, tuning) => {
+    expect(linkOf(chain(bridge(), keys))).toEqual({ ...bridgeLink, tuning, backups });
+  });
+
+  it("makes settings of the interface, behind those of the plugin before", () => {
+    const sysctl = {
+      "net.ipv4.conf.IFNAME.arp_ignore": "1",
+      "net/ipv6/conf/IFNAME/hop_limit": "33",
+      "net.ipv4.neigh.IFNAME.gc_stale_time": "10",
+      "net/ipv6.neigh.IFNAME/ucast_solicit": "5",
+    };
+    expect(linkOf(chain(macvlan(staticIpam()), { sysctl }))).toMatchObject({
+      settings: [
+        ...macvlanSettings,
+        setting("ipv4/conf", "arp_ignore", "1", true),
+        setting("ipv6/conf", "hop_limit", "33", true),
+        setting("ipv4/neigh", "gc_stale_time", "10", true),
+        setting("ipv6/neigh", "ucast_solicit", "5", true),
+      ],
+      tuning: nothing,
+    });
+  });
+
+  it("has the MAC address of its configuration, CNI_ARGS, its capability argument or args.cni, the last of them", () => {
+    const macs = (tuning: Json, runtime = attachment) => linkOf(chain(bridge(), tuning), runtime);
+    const mac = (last: number) => `02:00:00:00:00:0${last}`;
+    const tuned = (last: number) => ({ tuning: { ...nothing, mac: `02000000000${last}` } });
+    const both = { ...withCapabilities({ mac: mac(3) }), args: withArgs(["MAC", mac(2)]).args };
+    expect(macs({ mac: mac(1) })).toMatchObject(tuned(1));
+    expect(macs({ mac: mac(1) }, both)).toMatchObject({ ...tuned(2), mac: "020000000002" });
+    expect(macs({ mac: mac(1), capabilities: { mac: true } }, both)).toMatchObject(tuned(3));
+    const args = { args: { cni: { mac: mac(4), ips: ["10.1.0.5"] } } };
+    expect(macs({ mac: mac(1), capabilities: { mac: true }, ...args }, both)).toMatchObject(tuned(4));
+    expect(macs({ mac: mac(1), args: { cni: { mac: "" } } })).toEqual({ ...bridgeLink, tuning: nothing });
+  });
+
+  const own = "is not of the interface (net.ipv4.conf.IFNAME, net.ipv4.neigh.IFNAME, or ipv6)";
+  it.each<[Json, string]>([
+    [{ sysctl: { "net.core.somaxconn": "1000" } }, `key "sysctl.net.core.somaxconn" ${own}`],
+    [{ sysctl: { "net.ipv4.conf.all.arp_ignore": "1" } }, `key "sysctl.net.ipv4.conf.all.arp_ignore" ${own}`],
+    [
+      { sysctl: { "net.ipv4.conf.net1.arp_ignore": "1" } },
+      `key "sysctl.net.ipv4.conf.net1.arp_ignore" ${own}`,
+    ],
+    [{ sysctl: { "net.ipv4.conf.IFNAME/../x": "1" } }, `key "sysctl.net.ipv4.conf.IFNAME/../x" ${own}`],
+    [{ sysctl: { "kernel.IFNAME": "1" } }, `key "sysctl.kernel.IFNAME" ${own}`],
+    [
+      { sysctl: { "net.ipv4.conf.IFNAME.forwarding": 1 } },
+      'key "sysctl.net.ipv4.conf.IFNAME.forwarding" must be a text',
+    ],
+    [
+      { sysctl: { "net.ipv4.conf.IFNAME.forwarding": "" } },
+      'key "sysctl.net.ipv4.conf.IFNAME.forwarding" must have 1 to 63 bytes',
+    ],
+    [
+      { sysctl: { "net.ipv4.conf.IFNAME.tag": "1", "net/ipv4/conf/IFNAME/tag": "2" } },
+      'key "sysctl.net/ipv4/conf/IFNAME/tag" is there twice',
+    ],
+    [
+      {
+        sysctl: Object.fromEntries(
+          Array.from({ length: 57 }, (_, index) => [`net.ipv4.conf.IFNAME.a${index}`, "1"]),
+        ),
+      },
+      "more than 56 settings",
+    ],
+    [{ sysctl: null }, 'key "sysctl" must be an object'],
+    [{ dataDir: "tuning" }, 'key "dataDir" must be an absolute path without ".."'],
+    [{ dataDir: "/run/../tuning" }, 'key "dataDir" must be an absolute path without ".."'],
+    [{ dataDir: `/${"x".repeat(1_024)}` }, 'the directory of "dataDir" has more than 1024 bytes'],
+    [{ mac: "02-00-00-00-00-01" }, 'MAC address "02-00-00-00-00-01" is not six bytes with colons'],
+    [{ mtu: 60 }, 'key "mtu" is below 68'],
+    [{ txQLen: -1 }, 'key "txQLen" must be a whole number from 0 to 2147483647'],
+    [{ allmulti: null }, 'key "allmulti" must be true or false'],
+    [{ promisc: "true" }, 'key "promisc" must be true or false'],
+    [{ Promisc: true }, 'key "Promisc" must be written "promisc"'],
+    [{ ipam: {} }, 'tuning has key "ipam"'],
+    [{ args: { cni: { sysctl: {} } } }, 'key "args.cni.sysctl" is not known'],
+    [{ prevResult: {} }, 'key "prevResult" is not known'],
+  ])("leaves %j to the plugins", (tuning, reason) => {
+    expect(linkOf(chain(bridge(), tuning))).toBe(reason);
   });
 });
 
@@ -316,7 +500,7 @@ describe("host-local", () => {
     [{ subnet, dataDir: "/run/../ipam" }, 'key "ipam.dataDir" must be an absolute path without ".."'],
     [
       { subnet, dataDir: `/${"d".repeat(1_024)}` },
-      "the directory of the address files has more than 1024 bytes",
+      'the directory of "ipam.dataDir" has more than 1024 bytes',
     ],
     [{ subnet, routes: [null] }, 'key "ipam.routes[0]" must be an object'],
     [{ subnet, routes: [{ gw: "10.1.0.1" }] }, 'key "ipam.routes[0].dst" cannot be ""'],
@@ -516,13 +700,27 @@ describe("a network as a whole", () => {
 
   it.each([
     [
-      '{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"bridge"},{"type":"tuning"}]}',
-      "a chain of 2 plugins",
+      '{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"bridge"},{"type":"tuning"},{"type":"tuning"}]}',
+      "a chain of 3 plugins",
+    ],
+    [
+      '{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"bridge"},{"type":"portmap"}]}',
+      'a chain with type "portmap", and only tuning may come second',
+    ],
+    [
+      '{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"tuning"},{"type":"tuning"}]}',
+      'type "tuning" is not one of bridge, macvlan, ptp',
     ],
     ['{"cniVersion":"0.2.0","name":"n","type":"bridge"}', "cniVersion 0.2.0 is below 0.3.0"],
     ['{"name":"n","type":"bridge"}', "cniVersion 0.1.0 is below 0.3.0"],
-    ['{"cniVersion":"1.0.0","name":"n","type":"ptp"}', 'type "ptp" is not one of bridge, macvlan'],
-    ['{"cniVersion":"1.0.0","name":"n","type":"toString"}', 'type "toString" is not one of bridge, macvlan'],
+    [
+      '{"cniVersion":"1.0.0","name":"n","type":"host-device"}',
+      'type "host-device" is not one of bridge, macvlan, ptp',
+    ],
+    [
+      '{"cniVersion":"1.0.0","name":"n","type":"toString"}',
+      'type "toString" is not one of bridge, macvlan, ptp',
+    ],
     ['{"cniVersion":"1.0.0","name":"n","type":"bridge","mtu":1,"mtu":2}', 'key "mtu" is there twice'],
     ['{"cniVersion":"1.0.0","name":"n","type":"bridge","mtu":1,"m\\u0074u":2}', 'key "mtu" is there twice'],
     [
