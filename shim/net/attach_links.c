@@ -412,9 +412,9 @@ static void undo(struct attachment *work) {
   file_close(&work->netns);
   for (size_t i = work->order->count; i-- > 0;) {
     struct native_link *link = &work->order->list[i];
-    int error = remove_link(work, link);
+    int error = link->has_backup && !tuning_remove_backup(link, work->container_id) ? errno : 0;
+    if (error == 0) error = remove_link(work, link);
     if (error == 0 && !address_files_give_back(link, work->container_id)) error = errno;
-    if (error == 0 && link->has_backup && !tuning_remove_backup(link, work->container_id)) error = errno;
     if (error == 0) continue;
     work->error = "failed";
     (void)problem_say(work->problem, "; undoing %s: %s", link->name, strerror(error));

@@ -177,7 +177,6 @@ static bool open_files(const struct native_link *link, struct address_files *fil
 }
 
 static bool release(const struct native_link *link, const struct address_files *files, const char *container_id, struct buffer *problem) {
-  if (!tuning_remove_backup(link, container_id)) return problem_say(problem, "cannot remove the file in %.*s: %s", BYTES_TEXT(link->backups), strerror(errno));
   if (files->lock < 0) return true;
   bool is_released = address_files_lock(files, clock_micros() + LOCK_PATIENCE) && address_files_release(files, container_id, link->name);
   return is_released || problem_say(problem, "cannot release the addresses in %.*s: %s", BYTES_TEXT(link->directory), strerror(errno));
@@ -196,7 +195,11 @@ const char *native_links_detach(struct native_links *order, const char *containe
   const char *error = NULL;
   for (size_t i = 0; i < order->count; i++) files[i] = (struct address_files){-1, -1};
   for (size_t i = 0; error == NULL && i < order->count; i++) {
-    if (!open_files(&order->list[i], &files[i], problem)) error = "unsuited";
+    const struct native_link *link = &order->list[i];
+    /* Before the link, for which it is: the plugin leaves one of a link that is gone. */
+    bool is_good = open_files(link, &files[i], problem) && (tuning_remove_backup(link, container_id) ||
+                   problem_say(problem, "cannot remove the file in %.*s: %s", BYTES_TEXT(link->backups), strerror(errno)));
+    if (!is_good) error = "unsuited";
   }
   if (error == NULL && has_netns(order->netns)) error = remove_links(&removal, problem);
   for (size_t i = 0; i < order->count; i++) {

@@ -101,7 +101,7 @@ export class ExactObject {
   directory(key: string, usual: string, name: string): string {
     const written = this.text(key) || usual;
     const directory = posix.join(written, name).replace(/\/$/, "");
-    if (!written.startsWith("/") || written.split("/").includes("..") || name === "..") {
+    if (!written.startsWith("/") || written.split("/").includes("..") || name === ".." || directory === "") {
       throw new LeftToPlugin(`key ${quoted(this.place(key))} must be an absolute path without ".."`);
     }
     if (Buffer.byteLength(directory) > longestDirectory) {

@@ -85,8 +85,6 @@ async function both(config: Json, cniVersion: string, asked: Asked): Promise<Out
   const recognized = recognize(list, runtime);
   if (typeof recognized === "string") return undefined;
 
-  const [plugin] = list.plugins;
-  if (plugin === undefined) throw new Error("no plugin");
   const env = {
     CNI_COMMAND: "ADD",
     CNI_CONTAINERID: runtime.containerId,
@@ -96,16 +94,21 @@ async function both(config: Json, cniVersion: string, asked: Asked): Promise<Out
     CNI_PATH: pluginPath,
     PATH: process.env.PATH,
   };
-  const stdin = pluginStdin(kernels, {
-    name,
-    cniVersion,
-    plugin: plugin.bytes,
-    runtimeConfig: runtime.capabilityArgs,
-  });
-  const program = pluginPath.split(":").find((each) => each.includes(`/${plugin.type}-`));
-  const { stdout, exitCode } = await node.run([`${program}/${plugin.type}`], { env, stdin });
-  const theirs = stdout.toString();
-  if (exitCode !== 0) return { theirs, ours: "" };
+  let prevResult: Uint8Array | undefined;
+  for (const plugin of list.plugins) {
+    const stdin = pluginStdin(kernels, {
+      name,
+      cniVersion,
+      plugin: plugin.bytes,
+      prevResult,
+      runtimeConfig: runtime.capabilityArgs,
+    });
+    const program = pluginPath.split(":").find((each) => each.includes(`/${plugin.type}-`));
+    const { stdout, exitCode } = await node.run([`${program}/${plugin.type}`], { env, stdin });
+    if (exitCode !== 0) return { theirs: stdout.toString(), ours: "" };
+    prevResult = stdout;
+  }
+  const theirs = Buffer.from(prevResult ?? []).toString();
   const ours = resultBytes(recognized, madeBy(recognized, theirs), cniVersion, runtime.netns);
   return { theirs, ours: Buffer.from(ours).toString() };
 }
@@ -119,15 +122,15 @@ interface Result {
 function madeBy({ link }: NativeAttachment, theirs: string): MadeLink {
   const result: Result = JSON.parse(theirs);
   const mac = (index: number) => parseMac(result.interfaces[index]?.mac ?? "") ?? new Uint8Array();
-  const isBridge = link.kind === "bridge";
-  const own = isBridge ? 2 : 0;
+  const isVeth = link.kind !== "macvlan";
+  const own = result.interfaces.length - 1;
   return {
     mac: mac(own),
     addresses: link.addresses.length > 0 ? link.addresses : fromSets(link.sets, result),
     milliseconds: 0,
-    hostName: isBridge ? (result.interfaces[1]?.name ?? "") : "",
-    hostMac: isBridge ? mac(1) : new Uint8Array(),
-    parentMac: isBridge ? mac(0) : new Uint8Array(),
+    hostName: isVeth ? (result.interfaces[own - 1]?.name ?? "") : "",
+    hostMac: isVeth ? mac(own - 1) : new Uint8Array(),
+    parentMac: link.kind === "bridge" ? mac(0) : new Uint8Array(),
   };
 }
 
@@ -162,6 +165,10 @@ const routes = [
 const dual = {
   ranges: [[{ subnet: "10.1.0.0/16", rangeStart: "10.1.0.7" }], [{ subnet: "fd00:1:0:0:1::/80" }]],
 };
+
+const tuned = (plugin: Json, tuning: Json): Json => ({
+  plugins: [plugin, { type: "tuning", dataDir: directory.path, ...tuning }],
+});
 
 const configurations: readonly (readonly [string, () => Json, Asked?])[] = [
   ["bridge, layer 2", () => ({ type: "bridge", bridge: "l2" })],
@@ -206,6 +213,43 @@ const configurations: readonly (readonly [string, () => Json, Asked?])[] = [
       dns: { search: [] },
       ipam: { type: "static", addresses: [{ address: "10.3.0.5/16", gateway: "10.3.0.1" }], dns },
     }),
+  ],
+  [
+    "ptp with host-local",
+    () => ({ type: "ptp", dns, ...hostLocal({ subnet: "10.1.0.0/16", routes: routes.slice(0, 2) }) }),
+  ],
+  [
+    "ptp with static, whose dns counts",
+    () => ({
+      type: "ptp",
+      ipam: { type: "static", addresses: [{ address: "10.3.0.5/16", gateway: "10.3.0.1" }], dns },
+    }),
+  ],
+  [
+    "bridge with settings of tuning",
+    () =>
+      tuned(
+        { type: "bridge", bridge: "tuned", isGateway: true, dns, ...hostLocal({ subnet: "10.1.0.0/16" }) },
+        { sysctl: { "net.ipv4.conf.IFNAME.arp_ignore": "1" }, mtu: 1400, promisc: true },
+      ),
+  ],
+  [
+    "a bridge of the interface's name, with a MAC address of tuning",
+    () => tuned({ type: "bridge", bridge: "net1" }, { mac: "02:00:00:00:00:0A", txQLen: 0 }),
+  ],
+  [
+    "ptp, to whose tuning an attachment gives a MAC address",
+    () =>
+      tuned(
+        { type: "ptp", capabilities: { ips: true }, ...hostLocal({ subnet: "10.5.0.0/16" }) },
+        { mac: "02:00:00:00:00:01", capabilities: { mac: true } },
+      ),
+    { capabilityArgs: Buffer.from('{"ips":["10.5.0.9"],"mac":"02:00:00:00:00:0C"}') },
+  ],
+  [
+    "macvlan with tuning, and a MAC address in CNI_ARGS",
+    () => tuned({ type: "macvlan", master: "eth1" }, { allmulti: false }),
+    { args: [["MAC", "02:00:00:00:00:0D"]] },
   ],
   ["macvlan, layer 2", () => ({ type: "macvlan", master: "eth1", dns })],
   [
@@ -257,7 +301,8 @@ describe.each(versions)("cniVersion %s", (cniVersion) => {
 });
 
 /** Failures of the plugins that come from the node, and not from the configuration: the shim meets the same ones, and leaves the network to the plugins. */
-const ofTheNode = /"msg": "(?:failed to (?:add|set|create) |invalid MTU )/;
+const ofTheNode =
+  /"msg": "(?:failed to (?:add|set|create|delete) |invalid MTU |(?:open|write) \/proc\/sys\/net\/ipv|invalid argument|numerical result out of range)/;
 
 test("generated configurations", async () => {
   let same = 0;
@@ -269,9 +314,12 @@ test("generated configurations", async () => {
       capabilityArgs,
       async (config, cniVersion, ...asked) => {
         const [pairs, capabilities] = asked;
-        const own = { ...config, ...(config.type === "bridge" ? { bridge: "generated" } : {}) };
-        // Of macvlan with IPv6, the plugin waits two seconds for duplicate address detection.
-        if (config.type === "macvlan" && /fd00|2001/.test(`${JSON.stringify(config)}${capabilities}`)) return;
+        // The plugins wait two seconds for duplicate address detection of IPv6, but for bridge.
+        const text = JSON.stringify(config);
+        if (!text.includes('"bridge"') && /fd00|2001/.test(`${text}${capabilities}`)) return;
+        const own = Array.isArray(config.plugins)
+          ? { ...config, plugins: config.plugins.map(onBridge) }
+          : onBridge(config);
         const outcome = await both(withDirectory(own), cniVersion, {
           args: pairs,
           capabilityArgs: capabilities,
@@ -294,7 +342,13 @@ test("generated configurations", async () => {
 /** Nothing is written beside the directories of the test. */
 function withDirectory(config: Json): Json {
   const { ipam } = config;
+  if (Array.isArray(config.plugins)) return { ...config, plugins: config.plugins.map(withDirectory) };
+  if (config.type === "tuning") return { ...config, dataDir: directory.path };
   return isJsonObject(ipam) && ipam.type === "host-local"
     ? { ...config, ipam: { ...ipam, dataDir: directory.path } }
     : config;
+}
+
+function onBridge(config: Json): Json {
+  return config.type === "bridge" ? { ...config, bridge: "generated" } : config;
 }

@@ -1,17 +1,19 @@
 /** Native networks on the whole way of a pod: one order makes them beside networks of plugins, plugins and orders remove what the other has made, and nothing stays. */
 
-import { rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { delegateCalls, installDelegate } from "../support/delegates.ts";
 import { type Traces, traces } from "../support/leaks.ts";
 import { cidrs } from "../support/namespace.ts";
 import { referencePluginPath } from "../support/reference-plugins.ts";
-import { debianPlugins, type Pod, TestNode } from "../support/test-node.ts";
+import { debianPlugins, masterLink, type Pod, TestNode } from "../support/test-node.ts";
 import { until } from "../support/until.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 type Way = "auto" | "off";
+
+const tunedMac = "02:00:00:00:86:01";
 
 let node: TestNode;
 let netconf: Json;
@@ -21,7 +23,7 @@ const withKey = (nativeNetworks: Way, further: Json = {}) => ({ ...netconf, nati
 beforeAll(async () => {
   node = await TestNode.start();
   for (const directory of (await referencePluginPath()).split(":")) {
-    const plugin = ["bridge", "macvlan", "host-local", "static"].find((name) =>
+    const plugin = ["bridge", "macvlan", "ptp", "tuning", "host-local", "static"].find((name) =>
       directory.includes(`/${name}-`),
     );
     if (plugin !== undefined) symlinkSync(join(directory, plugin), join(node.binDir, plugin));
@@ -31,9 +33,22 @@ beforeAll(async () => {
   symlinkSync(join(debianPlugins, "macvlan"), join(node.binDir, "other-macvlan"));
   symlinkSync(join(debianPlugins, "bridge"), join(node.binDir, "other-bridge"));
   node.writeMacvlan("other", "10.84.0.0/24", "other-macvlan");
+  node.writeNetwork("default/routed", {
+    ...{ cniVersion: "1.0.0", name: "routed", type: "ptp", ipam: node.hostLocal("10.85.0.0/24") },
+  });
+  node.writeNetwork("default/tuned", {
+    ...{ cniVersion: "1.0.0", name: "tuned" },
+    plugins: [
+      { type: "macvlan", master: masterLink, ipam: node.hostLocal("10.86.0.0/24") },
+      {
+        ...{ type: "tuning", dataDir: join(node.ipamDir, "tuning"), mtu: 1300, mac: tunedMac },
+        sysctl: { "net.ipv4.conf.IFNAME.arp_ignore": "2" },
+      },
+    ],
+  });
   netconf = await node.bridgeNetconf("10.80.0.0/24");
   // Plugins set up what a node misses: the bridge, and host-local's directories.
-  await using pod = await node.pod("first", "a,b,c,other");
+  await using pod = await node.pod("first", "a,b,c,other,routed,tuned");
   (await node.call("ADD", pod, withKey("off"))).expectSuccess();
   (await node.call("DEL", pod, withKey("off"))).expectSuccess();
 }, 300_000);
@@ -90,6 +105,34 @@ test.each<[Way, Way]>([
   expect(await pod.network.links()).toEqual([]);
   await untilAs(before);
 });
+
+test.each<[Way, Way]>([
+  ["auto", "auto"],
+  ["auto", "off"],
+  ["off", "auto"],
+])(
+  "a ptp network, and tuning behind another: ADD with nativeNetworks %s, DEL with %s",
+  async (adding, deleting) => {
+    const before = await traces(node);
+    await using pod = await node.pod("web", "routed,tuned");
+    (await node.call("ADD", pod, withKey(adding))).expectSuccess();
+    expect(await nativeOf("ADD", pod)).toBe(adding === "auto" ? 3 : 0);
+    const [, routed, tuned] = await pod.network.links();
+    expect([routed?.linkinfo?.info_kind, tuned?.linkinfo?.info_kind]).toEqual(["veth", "macvlan"]);
+    expect(tuned).toMatchObject({ mtu: 1300, address: tunedMac });
+    const setting = await pod.network.run(["cat", "/proc/sys/net/ipv4/conf/net2/arp_ignore"]);
+    expect(setting.stdout.toString()).toBe("2\n");
+    expect(existsSync(join(node.ipamDir, "tuning", `${pod.containerId}_net2.json`))).toBe(true);
+    // The node's end of the veth answers for the gateway: it has no such port.
+    const connection = await pod.network.run(["bash", "-c", "exec 3<>/dev/tcp/10.85.0.1/9"]);
+    expect(connection.stderr.toString()).toContain("Connection refused");
+    (await node.call("CHECK", pod, withKey(adding, { checkDelegates: "all" }))).expectSuccess();
+    (await node.call("DEL", pod, withKey(deleting))).expectSuccess();
+    expect(await nativeOf("DEL", pod)).toBe(deleting === "auto" ? 3 : 0);
+    expect(await pod.network.links()).toEqual([]);
+    await untilAs(before);
+  },
+);
 
 test("a network of a plugin between native ones keeps its place, at once or not", async () => {
   const before = await traces(node);

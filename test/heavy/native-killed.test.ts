@@ -32,8 +32,8 @@ const scenarios: readonly Scenario[] = [
   {
     about: "a native call",
     clusterPlugin: "bridge",
-    networks: "storage,video,dual",
-    nativeNetworks: 4,
+    networks: "storage,video,dual,routed",
+    nativeNetworks: 5,
     further: {},
     kills: {
       shim: { ADD: 150, DEL: 70 },
@@ -107,13 +107,24 @@ describe.each(scenarios)("kill -9 in $about", (scenario) => {
     node.writeNetwork("default/dual", {
       cniVersion: "1.0.0",
       name: "dual",
-      type: "bridge",
-      bridge: "dual0",
-      ipam: {
-        type: "host-local",
-        dataDir: node.ipamDir,
-        ranges: [[{ subnet: "10.163.0.0/24" }], [{ subnet: "fd00:163::/120" }]],
-      },
+      plugins: [
+        {
+          type: "bridge",
+          bridge: "dual0",
+          ipam: {
+            type: "host-local",
+            dataDir: node.ipamDir,
+            ranges: [[{ subnet: "10.163.0.0/24" }], [{ subnet: "fd00:163::/120" }]],
+          },
+        },
+        { type: "tuning", dataDir: join(node.ipamDir, "tuning"), mtu: 1400, promisc: true },
+      ],
+    });
+    node.writeNetwork("default/routed", {
+      cniVersion: "1.0.0",
+      name: "routed",
+      type: "ptp",
+      ipam: { type: "host-local", dataDir: node.ipamDir, subnet: "10.164.0.0/24" },
     });
     const relayDirectory = join(node.directory, "relay");
     mkdirSync(relayDirectory);

@@ -48,28 +48,39 @@ describe(`${podCount} pods, native and executed`, () => {
     node.writeNetwork("default/dual", {
       cniVersion: "1.0.0",
       name: "dual",
-      type: "bridge",
-      bridge: "dual0",
-      ipam: {
-        type: "host-local",
-        dataDir: node.ipamDir,
-        ranges: [
-          [
-            { subnet: "10.152.0.0/25", rangeStart: "10.152.0.10" },
-            { subnet: "10.153.0.0/25", rangeEnd: "10.153.0.110" },
-          ],
-          [{ subnet: "fd00:152::/120" }],
-        ],
-      },
+      plugins: [
+        {
+          type: "bridge",
+          bridge: "dual0",
+          ipam: {
+            type: "host-local",
+            dataDir: node.ipamDir,
+            ranges: [
+              [
+                { subnet: "10.152.0.0/25", rangeStart: "10.152.0.10" },
+                { subnet: "10.153.0.0/25", rangeEnd: "10.153.0.110" },
+              ],
+              [{ subnet: "fd00:152::/120" }],
+            ],
+          },
+        },
+        { type: "tuning", dataDir: join(node.ipamDir, "tuning"), mtu: 1400, promisc: true },
+      ],
+    });
+    node.writeNetwork("default/routed", {
+      cniVersion: "1.0.0",
+      name: "routed",
+      type: "ptp",
+      ipam: { type: "host-local", dataDir: node.ipamDir, subnet: "10.154.0.0/24" },
     });
     const netconf = await node.bridgeNetconf("10.150.0.0/24");
     executed = { ...netconf, daemonSocketDir: socketDir };
     netconfs = [netconf, executed];
     // Its plugins make the bridges and the address directories, which stay.
-    await using first = await node.pod("first", "storage,dual");
+    await using first = await node.pod("first", "storage,dual,routed");
     for (const command of ["ADD", "DEL"] as const) (await call(command, first, executed)).expectSuccess();
     for (let index = 0; index < podCount; index += 1)
-      pods.push(await node.pod(`pod-${index}`, "storage,dual"));
+      pods.push(await node.pod(`pod-${index}`, "storage,dual,routed"));
   });
 
   afterAll(async () => {
@@ -106,7 +117,7 @@ describe(`${podCount} pods, native and executed`, () => {
     const add = async (pod: Pod): Promise<void> => {
       (await call("ADD", pod, either())).expectSuccess();
       const addresses = addressesOf(pod);
-      expect(addresses).toHaveLength(4);
+      expect(addresses).toHaveLength(5);
       for (const address of addresses) {
         const owner = owners.get(address);
         if (owner !== undefined) twice.push(`${address}: ${owner} and ${pod.name}`);
@@ -125,8 +136,8 @@ describe(`${podCount} pods, native and executed`, () => {
         .flat()
         .flatMap((link) => [...cidrs(link), ...cidrs(link, "inet6")]);
     const first = await inPods();
-    expect(first).toHaveLength(4 * podCount);
-    expect(new Set(first).size).toBe(4 * podCount);
+    expect(first).toHaveLength(5 * podCount);
+    expect(new Set(first).size).toBe(5 * podCount);
 
     await Promise.all(
       pods.slice(0, churnCount).map(async (pod) => {
@@ -136,7 +147,7 @@ describe(`${podCount} pods, native and executed`, () => {
       }),
     );
     const then = await inPods();
-    expect(new Set(then).size).toBe(4 * podCount);
+    expect(new Set(then).size).toBe(5 * podCount);
     expect(twice).toEqual([]);
 
     await Promise.all(pods.map(remove));
@@ -147,7 +158,7 @@ describe(`${podCount} pods, native and executed`, () => {
     const added = nativeCount(node.daemon.output, "ADD");
     const removed = nativeCount(node.daemon.output, "DEL");
     console.log(`native: ${added} networks added and ${removed} removed`);
-    // Half of the pods' calls come to the daemon with native networks; each has three networks.
+    // Half of the pods' calls come to the daemon with native networks; each has four networks.
     const calls = podCount + churnCount;
     expect(added).toBeGreaterThan(calls);
     expect(removed).toBeGreaterThan(calls);

@@ -475,7 +475,7 @@ function tuning(draw: Draw): Json {
             [40, "net.ipv4.neigh.IFNAME.gc_stale_time", () => "33"],
             [10, "net.ipv6.conf.IFNAME.disable_ipv6", () => "1"],
             [2, "net.ipv4.conf.IFNAME.none", () => "1"],
-            [4, "net.core.somaxconn", () => "1000"],
+            [2, "net.core.somaxconn", () => "1000"],
           ),
       ],
       [20, "mac", () => macText(draw)],
@@ -606,7 +606,7 @@ function networksCase(draw: Draw): NetworksCase {
     forwards: draw.chance(97),
     directories: [
       ...networks.flatMap(({ ipam }) => ipam.directories),
-      ...(draw.chance(92) ? [tuningDirectory] : []),
+      ...(draw.chance(96) ? [tuningDirectory] : []),
     ],
     files: networks.flatMap(({ ipam }) => ipam.files),
     changes: changes(draw, networks),

@@ -84,11 +84,21 @@ describe("recognition", () => {
     );
     fc.assert(
       fc.property(native, fc.nat(), wrong, (config, choice, spoil) => {
-        const text = JSON.stringify(config);
-        const entries = Object.entries(config);
-        const [key, value] = entries[choice % entries.length] ?? ["name", "n"];
-        const spoilt = `${text.slice(0, -1)},${spoil(key, JSON.stringify(value))}}`;
-        expect(isNative(spoilt)).toBe(false);
+        const spoilt = (plugin: Json): string => {
+          const entries = Object.entries(plugin);
+          const [key, value] = entries[choice % entries.length] ?? ["name", "n"];
+          return `${JSON.stringify(plugin).slice(0, -1)},${spoil(key, JSON.stringify(value))}}`;
+        };
+        const { plugins } = config as { readonly plugins?: readonly Json[] };
+        if (plugins === undefined) {
+          expect(isNative(spoilt(config))).toBe(false);
+          return;
+        }
+        for (const wrong of plugins) {
+          const each = plugins.map((plugin) => (plugin === wrong ? spoilt(plugin) : JSON.stringify(plugin)));
+          const text = `{"cniVersion":"1.0.0","name":"n","plugins":[${each.join(",")}]}`;
+          expect(isNative(text), text).toBe(false);
+        }
       }),
     );
   });

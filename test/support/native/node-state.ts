@@ -43,7 +43,7 @@ export const notCompared: readonly { readonly reason: string; readonly what: str
     reason: "random; each is compared as the place where it appears first",
   },
   { what: "names of veths on the node", reason: "random; compared as the pod's link at the other end" },
-  { what: "indices of links", reason: "counted by the kernel; compared as names" },
+  { what: "indices of links", reason: "counted by the kernel; compared as names, but for those in errors" },
   { what: "an address in the plugin's own memory, in an error about an address", reason: "random" },
   { what: "timers of bridges and their ports", reason: "they run" },
   {
@@ -265,6 +265,7 @@ export class Normalizer {
       .replaceAll(/\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b/g, (mac) => this.#mac(mac))
       .replaceAll(/\bveth[0-9a-f]{8}\b/g, (name) => this.#veth(name))
       .replaceAll(/\bInterface:0x[0-9a-f]+/g, "Interface:pointer")
+      .replaceAll(/\bIfindex: \d+/g, "Ifindex: index")
       .replaceAll(/(?<=all requested IPs: )[0-9a-f:. ]+/g, (addresses) =>
         addresses.split(" ").sort().join(" "),
       );

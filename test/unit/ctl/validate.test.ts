@@ -90,6 +90,23 @@ describe("network configurations", () => {
     expect(findings(text).map((line) => line.slice(0, line.indexOf(": ")))).toEqual(["f:5:11", "f:8:13"]);
   });
 
+  it.each<[readonly object[], string]>([
+    [[{ type: "bridge" }, { type: "tuning" }], 'is attached natively with nativeNetworks "auto"'],
+    [
+      [{ type: "bridge" }, { type: "tuning", sysctl: { "net.core.somaxconn": "512" } }],
+      'its plugins are always run: key "sysctl.net.core.somaxconn" is not of the interface (net.ipv4.conf.IFNAME, net.ipv4.neigh.IFNAME, or ipv6)',
+    ],
+    [[{ type: "ptp" }], "its plugins are always run: ptp without an IPAM plugin"],
+    [
+      [{ type: "bridge" }, { type: "portmap" }],
+      'its plugins are always run: a chain with type "portmap", and only tuning may come second',
+    ],
+  ])("says of the list %j, where it is asked, whether it is native", (plugins, said) => {
+    const text = JSON.stringify({ cniVersion: "1.0.0", name: "net", plugins });
+    const asked = checkText(text, "f", { ...context, saysNative: true });
+    expect(asked.findings.map(formatFinding)).toContain(`f:1:1: note: ${said}`);
+  });
+
   it("points at the character that is no JSON", () => {
     expect(findings('{\n  "name": "net",\n  "type": bridge\n}')).toEqual([
       expect.stringMatching(/^f:3:11: error: not valid JSON/),

@@ -21,7 +21,7 @@ import { addNatively, deleteNatively, type WantedAttachment } from "../../../src
 import { madeOf } from "../../support/native-link.ts";
 import { PretendedPlugins } from "../../support/pretended-plugins.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
-import { attachment, bridge, hostLocal, type Json, macvlan, network, staticIpam } from "./networks.ts";
+import { attachment, bridge, hostLocal, type Json, macvlan, network, ptp, staticIpam } from "./networks.ts";
 
 const kernels = loadKernels();
 
@@ -36,7 +36,7 @@ class Setup implements Disposable {
   readonly context: ChainContext;
 
   constructor() {
-    for (const plugin of ["bridge", "macvlan", "host-local", "static"])
+    for (const plugin of ["bridge", "macvlan", "ptp", "tuning", "host-local", "static"])
       this.plugins.fileStates.set(plugin, "1");
     this.plugins.attach = made;
     this.plugins.detach = async () => {};
@@ -99,6 +99,32 @@ describe("a native ADD", () => {
     ]);
     expect(setup.plugins.calls).toEqual([]);
     expect(setup.reasons).toEqual([]);
+  });
+
+  it("names tuning's file as well, and prints its MAC address as it is written", async () => {
+    using setup = new Setup();
+    const tuned = { type: "tuning", mac: "02:00:00:00:00:0A" };
+    const both = [
+      wanted({ plugins: [ptp(), { type: "tuning" }] }, "eth0"),
+      wanted({ plugins: [bridge({ bridge: "net1" }), tuned] }),
+    ];
+    const results = said(await addNatively(setup.context, both));
+    expect(setup.reasons).toEqual([]);
+    expect(results).toMatchObject([
+      {
+        interfaces: [{ name: "veth0" }, { name: "eth0", mac: "02:00:00:00:00:01" }],
+        ips: [{ address: "10.1.255.254/16", gateway: "10.1.0.1", interface: 1 }],
+      },
+      { interfaces: [{ name: "net1", mac: tuned.mac }, { name: "veth0" }, { name: "net1", mac: tuned.mac }] },
+    ]);
+    const [{ plugins = [], links = [] } = {}] = setup.plugins.attached;
+    expect(plugins).toMatchObject(["ptp", "host-local", "tuning", "bridge"].map((plugin) => ({ plugin })));
+    expect(links).toMatchObject([{ kind: "ptp" }, { kind: "bridge", backups: "/run/cni/tuning" }]);
+    expect(await deleteNatively(setup.context, both)).toBe(true);
+    expect(setup.plugins.detached[0]?.links).toMatchObject([
+      { ifName: "eth0", kind: "ptp", backups: undefined },
+      { ifName: "net1", kind: "bridge", backups: "/run/cni/tuning", mac: Uint8Array.of(2, 0, 0, 0, 0, 10) },
+    ]);
   });
 
   it("caches what addNetworkList caches", async () => {
@@ -323,9 +349,9 @@ describe("a native DEL", () => {
 
   it("leaves all to the plugins where one is not native, or another program", async () => {
     using setup = new Setup();
-    expect(await deleteNatively(setup.context, [wanted(bridge()), wanted({ type: "host-device" }, "net2")])).toBe(
-      false,
-    );
+    expect(
+      await deleteNatively(setup.context, [wanted(bridge()), wanted({ type: "host-device" }, "net2")]),
+    ).toBe(false);
     setup.plugins.versions.set("bridge", ["1.0.0"]);
     expect(await deleteNatively(setup.context, [wanted(bridge())])).toBe(false);
     expect(setup.plugins.detached).toEqual([]);

@@ -356,6 +356,7 @@ describe("tuning behind another plugin", () => {
     ],
     [{ sysctl: null }, 'key "sysctl" must be an object'],
     [{ dataDir: "tuning" }, 'key "dataDir" must be an absolute path without ".."'],
+    [{ dataDir: "/" }, 'key "dataDir" must be an absolute path without ".."'],
     [{ dataDir: "/run/../tuning" }, 'key "dataDir" must be an absolute path without ".."'],
     [{ dataDir: `/${"x".repeat(1_024)}` }, 'the directory of "dataDir" has more than 1024 bytes'],
     [{ mac: "02-00-00-00-00-01" }, 'MAC address "02-00-00-00-00-01" is not six bytes with colons'],
