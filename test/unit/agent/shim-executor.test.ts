@@ -210,7 +210,7 @@ describe("an order", () => {
 
   const mac = Buffer.from("020000000001", "hex");
   const plugins = [{ plugin: "bridge", path: "/opt/cni/bin", fileState: "1 2 3" }];
-  const native: readonly NativeLink[] = (["bridge", "macvlan"] as const).map((kind, index) => ({
+  const native: readonly NativeLink[] = (["bridge", "macvlan", "ptp"] as const).map((kind, index) => ({
     ...{ ifName: `net${index}`, kind, parent: "br0", mtu: 0, mode: 0, queueLength: 0 },
     ...{ hairpin: false, isolated: false, promiscuous: false, isGateway: true },
     settings: [],
@@ -224,6 +224,7 @@ describe("an order", () => {
     ...{ mac, addresses: [address], micros: 1500 },
     ...{ hostName: "veth00000001", hostMac: mac, parentMac: mac },
   };
+  const madePtp = { ...{ mac, addresses: [], micros: 500 }, ...{ hostName: "veth00000002", hostMac: mac } };
 
   test("to make links carries all of them, and tells what was made", async () => {
     const made = executor.attachLinks("/n", plugins, native);
@@ -232,7 +233,7 @@ describe("an order", () => {
       id: 1,
       body: { netns: "/n", plugins, links: native.map(({ ifName, kind }) => ({ ifName, kind })) },
     });
-    peer.send(FrameType.done, 1, { links: [madeBridge, madeMacvlan] });
+    peer.send(FrameType.done, 1, { links: [madeBridge, madeMacvlan, madePtp] });
     const bytes = Uint8Array.from(mac);
     expect(await made).toEqual([
       {
@@ -244,6 +245,10 @@ describe("an order", () => {
       {
         ...{ mac: bytes, addresses: [], milliseconds: 1 },
         ...{ hostName: "", hostMac: new Uint8Array(), parentMac: new Uint8Array() },
+      },
+      {
+        ...{ mac: bytes, addresses: [], milliseconds: 0.5 },
+        ...{ hostName: "veth00000002", hostMac: bytes, parentMac: new Uint8Array() },
       },
     ]);
   });
@@ -290,15 +295,22 @@ describe("an order", () => {
 
   test.each<{ about: string; links: readonly unknown[] }>([
     { about: "too few links", links: [madeBridge] },
-    { about: "a MAC address of 5 bytes", links: [{ ...madeBridge, mac: mac.subarray(1) }, madeMacvlan] },
-    { about: "no name of the host's end", links: [madeMacvlan, madeMacvlan] },
+    {
+      about: "a MAC address of 5 bytes",
+      links: [{ ...madeBridge, mac: mac.subarray(1) }, madeMacvlan, madePtp],
+    },
+    {
+      about: "no MAC address of the host's end",
+      links: [madeBridge, madeMacvlan, { ...madePtp, hostMac: "" }],
+    },
+    { about: "no name of the host's end", links: [madeMacvlan, madeMacvlan, madePtp] },
     ...[
       { ...address, address: Buffer.of(10, 0, 0) },
       { ...address, prefix: 33 },
       { ...address, gateway: Buffer.alloc(16) },
     ].map((wrong) => ({
       about: `an address ${JSON.stringify(wrong)}`,
-      links: [madeBridge, { ...madeMacvlan, addresses: [wrong] }],
+      links: [madeBridge, { ...madeMacvlan, addresses: [wrong] }, madePtp],
     })),
   ])("to make links whose answer has $about fails, and the stream with it", async ({ links }) => {
     const failed = failure(executor.attachLinks("/n", plugins, native));
