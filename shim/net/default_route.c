@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "net/link_messages.h"
+
 static uint32_t read_u32(struct bytes content) {
   uint32_t number = 0;
   if (content.length >= sizeof number) memcpy(&number, content.data, sizeof number);
@@ -93,16 +95,8 @@ void route_dump_take(const struct nlmsghdr *header, struct bytes payload, void *
 
 /* Collects the default routes of one family through the interface. 0 or an errno. */
 static int dump_routes(struct rtnetlink *rtnetlink, struct route_dump *dump) {
-  struct buffer message = {0};
-  int error = EAGAIN;
-  for (int attempt = 0; error == EAGAIN && attempt < RTNETLINK_DUMP_ATTEMPTS; attempt++) {
-    struct rtmsg fixed = {.rtm_family = dump->family};
-    dump->deletions.length = 0;
-    dump->has_wanted = false;
-    rtnetlink_begin(&message, RTM_GETROUTE, NLM_F_DUMP, &fixed, sizeof fixed);
-    error = rtnetlink_ask(rtnetlink, &message, route_dump_take, dump);
-  }
-  buffer_free(&message);
+  struct rtmsg fixed = {.rtm_family = dump->family};
+  int error = rtnetlink_dump(rtnetlink, RTM_GETROUTE, &fixed, sizeof fixed, &dump->deletions, route_dump_take, dump);
   /* A kernel without this family has no such routes. */
   return error == EAFNOSUPPORT || error == EOPNOTSUPP ? 0 : error;
 }
@@ -125,22 +119,9 @@ static int clear_family(struct rtnetlink *rtnetlink, uint8_t family, uint32_t if
   return error;
 }
 
-static int add_route(struct rtnetlink *rtnetlink, const struct ip_address *gateway, uint32_t if_index, unsigned flags) {
-  struct rtmsg fixed = {
-      .rtm_family = gateway->family,
-      .rtm_table = RT_TABLE_MAIN,
-      .rtm_protocol = RTPROT_BOOT,
-      .rtm_scope = RT_SCOPE_UNIVERSE,
-      .rtm_type = RTN_UNICAST,
-      .rtm_flags = flags,
-  };
-  struct buffer message = {0};
-  rtnetlink_begin(&message, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &fixed, sizeof fixed);
-  rtnetlink_attribute(&message, RTA_GATEWAY, gateway->bytes, gateway->length);
-  rtnetlink_attribute(&message, RTA_OIF, &if_index, sizeof if_index);
-  int error = rtnetlink_ask(rtnetlink, &message, NULL, NULL);
-  buffer_free(&message);
-  return error;
+static int add_route(struct rtnetlink *rtnetlink, const struct ip_address *gateway, uint32_t if_index, uint32_t flags) {
+  struct link_route route = {.destination = {.family = gateway->family}, .gateway = *gateway, .flags = flags};
+  return link_change_route(rtnetlink, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, if_index, &route);
 }
 
 static int add_gateway(struct rtnetlink *rtnetlink, const struct ip_address *gateway, uint32_t if_index) {

@@ -174,13 +174,14 @@ int link_change_route(struct rtnetlink *rtnetlink, uint16_t type, uint16_t flags
       .rtm_dst_len = route->prefix,
       .rtm_table = RT_TABLE_MAIN,
       .rtm_scope = route->scope,
+      .rtm_flags = route->flags,
   };
   if (type == RTM_NEWROUTE) {
     fixed.rtm_protocol = RTPROT_BOOT;
     fixed.rtm_type = RTN_UNICAST;
   }
   rtnetlink_begin(&message, type, flags, &fixed, sizeof fixed);
-  put_address(&message, RTA_DST, &route->destination);
+  if (route->destination.length > 0) put_address(&message, RTA_DST, &route->destination);
   if (route->source.length > 0) put_address(&message, RTA_PREFSRC, &route->source);
   if (route->gateway.length > 0) put_address(&message, RTA_GATEWAY, &route->gateway);
   if (route->metric != 0) put_u32(&message, RTA_PRIORITY, route->metric);

@@ -70,7 +70,7 @@ int link_add_address(struct rtnetlink *rtnetlink, uint32_t index, const struct i
 /* The address of the network: all bits behind the prefix are 0. */
 struct ip_address ip_network(const struct ip_address *address, uint8_t prefix);
 
-/* Those that are not there, of length 0 or 0, are the kernel's choice. */
+/* Those that are not there, of length 0 or 0, are the kernel's choice; a destination of length 0 is the default route's. */
 struct link_route {
   struct ip_address destination;
   struct ip_address gateway;
@@ -78,6 +78,8 @@ struct link_route {
   uint8_t prefix;
   /* RT_SCOPE_* */
   uint8_t scope;
+  /* RTNH_F_* */
+  uint32_t flags;
   uint32_t metric;
 };
 

@@ -217,6 +217,9 @@ const setting = (family: 4 | 6, name: string, value: string): LinkSetting => ({
   isTuning: false,
 });
 
+/** Of any link with an IPv6 address. */
+export const ipv6Settings = [setting(6, "disable_ipv6", "0"), setting(6, "keep_addr_on_down", "1")];
+
 const macvlanSettings = [setting(6, "ndisc_notify", "1"), setting(4, "arp_notify", "1")];
 
 /** @param detects whether addresses of others are to be detected */

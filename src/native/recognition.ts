@@ -1,11 +1,16 @@
 /** Which attachments are native: a configuration with what one attachment asks for, as the link of an order (docs/configuration.md, "Native networks", has the rules for operators). */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { LinkAddress, LinkRoute, NativeLink } from "../agent/executor.ts";
+import type { LinkAddress, LinkRoute, LinkSetting, NativeLink } from "../agent/executor.ts";
 import type { NetworkConfigList, RuntimeConf } from "../cni/types.ts";
 import { networkAddress, nextAddress } from "./address.ts";
 import { type AttachmentArguments, attachmentArguments } from "./attachment-arguments.ts";
-import { type AddressManagement, type NativeConfiguration, readConfiguration } from "./configuration.ts";
+import {
+  type AddressManagement,
+  ipv6Settings,
+  type NativeConfiguration,
+  readConfiguration,
+} from "./configuration.ts";
 import { LeftToPlugin, readMac } from "./exact-object.ts";
 import { setsOfAttachment } from "./host-local.ts";
 import { addressesOfAttachment } from "./static.ts";
@@ -89,9 +94,22 @@ function attachmentOf(configuration: NativeConfiguration, runtime: RuntimeConf):
     ifName: runtime.ifName,
     mac: macOf(configuration, asked),
     ...addressing.of,
-    ...(tuning === undefined ? {} : { ...tuning.of, settings: [...options.settings, ...tuning.settings] }),
+    ...tuning?.of,
+    settings: [...settingsOf(configuration, addressing.of), ...(tuning?.settings ?? [])],
   };
   return { link, configuration, defaultRoutes: addressing.defaultRoutes, tuning };
+}
+
+/** With an IPv6 address, the plugins have the kernel allow and keep such. */
+function settingsOf(
+  { options }: NativeConfiguration,
+  { sets, addresses }: Pick<NativeLink, "sets" | "addresses">,
+): readonly LinkSetting[] {
+  const isIpv6 = (address: Uint8Array | undefined) => address?.length === 16;
+  const hasIpv6 =
+    sets.some(({ ranges: [range] }) => isIpv6(range?.first)) ||
+    addresses.some(({ address }) => isIpv6(address));
+  return hasIpv6 ? [...options.settings, ...ipv6Settings] : options.settings;
 }
 
 interface Addressing {

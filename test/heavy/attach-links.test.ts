@@ -32,7 +32,8 @@ const bare = { sets: [], addresses: [], routes: [] };
 const setting = (table: string, name: string, value: string) => ({ table, name, value });
 const arpNotify = setting("ipv4/conf", "arp_notify", "1");
 const acceptDad = (value: string) => setting("ipv6/conf", "accept_dad", value);
-const detecting = [setting("ipv6/conf", "enhanced_dad", "1"), acceptDad("1"), arpNotify];
+const ipv6 = [setting("ipv6/conf", "disable_ipv6", "0"), setting("ipv6/conf", "keep_addr_on_down", "1")];
+const detecting = [...ipv6, setting("ipv6/conf", "enhanced_dad", "1"), acceptDad("1"), arpNotify];
 /** With the settings of links that have addresses. */
 const bridge = { ifName: "eth0", kind: "bridge", parent: "br0", settings: [acceptDad("0"), arpNotify] };
 const macvlan = {
@@ -98,7 +99,10 @@ const cases: readonly Case[] = [
     config: (dataDir) => ({
       ...{ type: "bridge", bridge: "br0", ...hostLocal(dataDir, { ranges: ranges6 }) },
     }),
-    link: (directory) => ({ ...bridge, ...bare, directory, sets: [set6] }),
+    link: (directory) => ({
+      ...{ ...bridge, ...bare, directory, sets: [set6] },
+      settings: [...bridge.settings, ...ipv6],
+    }),
     pod: [["sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"]],
   },
   {
@@ -128,7 +132,7 @@ const cases: readonly Case[] = [
       ),
     }),
     link: () => ({
-      ...{ ...bridge, sets: [] },
+      ...{ ...bridge, settings: [...bridge.settings, ...ipv6], sets: [] },
       addresses: [
         { address: ip("10.10.0.77"), prefix: 24 },
         { address: ip("10.10.0.78"), prefix: 32, gateway: ip("10.10.0.1") },
@@ -196,7 +200,7 @@ const cases: readonly Case[] = [
       ...ofStatic([{ address: "fd00:10::88/112", gateway: "fd00:10::1" }], [{ dst: "::/0" }]),
     }),
     link: () => ({
-      ...{ ...macvlan, sets: [], routes: [isDefault6] },
+      ...{ ...macvlan, settings: [...macvlan.settings, ...ipv6], sets: [], routes: [isDefault6] },
       addresses: [{ address: ip6(0x88), prefix: 112, gateway: ip6(1) }],
     }),
   },
@@ -221,7 +225,7 @@ const cases: readonly Case[] = [
       }),
     }),
     link: (directory) => ({
-      ...{ ...ptp, directory, sets: [set4, set6], addresses: [] },
+      ...{ ...ptp, settings: ipv6, directory, sets: [set4, set6], addresses: [] },
       routes: [isDefault6, { destination: ip("10.99.0.0"), prefix: 16, gateway: ip("10.10.0.5") }],
     }),
   },
@@ -529,7 +533,7 @@ const obstacles: readonly Obstacle[] = [
   {
     about: "a node that does not forward",
     prepare: (node) => node.set("net.ipv4.ip_forward=0"),
-    says: /the node does not forward/,
+    says: /eth0 has a gateway on the node, which does not forward/,
   },
   {
     about: "a node of a ptp that does not forward",

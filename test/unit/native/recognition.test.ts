@@ -207,6 +207,12 @@ describe("the settings of a link", () => {
     expect(linkOf(macvlan(staticIpam()))).toMatchObject({ settings: macvlanSettings });
     expect(linkOf(macvlan())).toMatchObject({ settings: [] });
     expect(linkOf(ptp())).toMatchObject({ settings: [] });
+    const ipv6 = [setting("ipv6/conf", "disable_ipv6", "0"), setting("ipv6/conf", "keep_addr_on_down", "1")];
+    expect(linkOf(ptp(hostLocal({ subnet: "fd00:1::/64" })))).toMatchObject({ settings: ipv6 });
+    const addresses = [{ address: "10.1.0.5/16" }, { address: "fd00:1::5/64" }];
+    expect(linkOf(macvlan(staticIpam({ addresses })))).toMatchObject({
+      settings: [...macvlanSettings, ...ipv6],
+    });
   });
 });
 
