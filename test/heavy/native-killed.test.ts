@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Traces, traces } from "../support/leaks.ts";
+import { writeTunedAndRouted } from "../support/native/definitions.ts";
 import { KillingRelay } from "../support/native/killing-relay.ts";
 import { nativeCount } from "../support/native/log.ts";
 import { type CniCommand, callPlugin, type PluginAnswer } from "../support/plugin.ts";
@@ -104,28 +105,8 @@ describe.each(scenarios)("kill -9 in $about", (scenario) => {
     node.writeMacvlan("executed", "10.164.0.0/24", "other-macvlan");
     node.writeMacvlan("storage", "10.161.0.0/24");
     node.writeMacvlan("video", "10.162.0.0/24");
-    node.writeNetwork("default/dual", {
-      cniVersion: "1.0.0",
-      name: "dual",
-      plugins: [
-        {
-          type: "bridge",
-          bridge: "dual0",
-          ipam: {
-            type: "host-local",
-            dataDir: node.ipamDir,
-            ranges: [[{ subnet: "10.163.0.0/24" }], [{ subnet: "fd00:163::/120" }]],
-          },
-        },
-        { type: "tuning", dataDir: join(node.ipamDir, "tuning"), mtu: 1400, promisc: true },
-      ],
-    });
-    node.writeNetwork("default/routed", {
-      cniVersion: "1.0.0",
-      name: "routed",
-      type: "ptp",
-      ipam: { type: "host-local", dataDir: node.ipamDir, subnet: "10.164.0.0/24" },
-    });
+    const ranges = [[{ subnet: "10.163.0.0/24" }], [{ subnet: "fd00:163::/120" }]];
+    writeTunedAndRouted(node, ranges, "10.164.0.0/24");
     const relayDirectory = join(node.directory, "relay");
     mkdirSync(relayDirectory);
     relay = await KillingRelay.listen(relayDirectory, node.daemon, join(node.socketDir, "multus.sock"));

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Daemon } from "../support/daemon.ts";
 import { traces } from "../support/leaks.ts";
 import { cidrs } from "../support/namespace.ts";
+import { writeTunedAndRouted } from "../support/native/definitions.ts";
 import { nativeCount } from "../support/native/log.ts";
 import { type CniCommand, type CniResult, callPlugin, type PluginAnswer } from "../support/plugin.ts";
 import { referencePluginPath } from "../support/reference-plugins.ts";
@@ -45,34 +46,14 @@ describe(`${podCount} pods, native and executed`, () => {
     await second.start();
     // Little more room than pods: both ways look for what the other leaves.
     node.writeMacvlan("storage", "10.151.0.0/24");
-    node.writeNetwork("default/dual", {
-      cniVersion: "1.0.0",
-      name: "dual",
-      plugins: [
-        {
-          type: "bridge",
-          bridge: "dual0",
-          ipam: {
-            type: "host-local",
-            dataDir: node.ipamDir,
-            ranges: [
-              [
-                { subnet: "10.152.0.0/25", rangeStart: "10.152.0.10" },
-                { subnet: "10.153.0.0/25", rangeEnd: "10.153.0.110" },
-              ],
-              [{ subnet: "fd00:152::/120" }],
-            ],
-          },
-        },
-        { type: "tuning", dataDir: join(node.ipamDir, "tuning"), mtu: 1400, promisc: true },
+    const ranges = [
+      [
+        { subnet: "10.152.0.0/25", rangeStart: "10.152.0.10" },
+        { subnet: "10.153.0.0/25", rangeEnd: "10.153.0.110" },
       ],
-    });
-    node.writeNetwork("default/routed", {
-      cniVersion: "1.0.0",
-      name: "routed",
-      type: "ptp",
-      ipam: { type: "host-local", dataDir: node.ipamDir, subnet: "10.154.0.0/24" },
-    });
+      [{ subnet: "fd00:152::/120" }],
+    ];
+    writeTunedAndRouted(node, ranges, "10.154.0.0/24");
     const netconf = await node.bridgeNetconf("10.150.0.0/24");
     executed = { ...netconf, daemonSocketDir: socketDir };
     netconfs = [netconf, executed];
