@@ -24,7 +24,8 @@ RUN node tools/build/image.mjs /image
 FROM scratch
 LABEL org.opencontainers.image.title="multus-wasm" \
       org.opencontainers.image.description="Gives Kubernetes pods more than one network" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="0.1.0"
 COPY --from=build /image/ /
 # For the daemon's resident memory, and for glibc (mallopt(3)). One heap for all threads: with one for each, what the engine's compiler and collector free in one is
 # no use to the others, 5 MB with 110 pods at once. And a fixed threshold: glibc raises its own with the first large block that is freed, which is the bundle's text,

@@ -1,7 +1,7 @@
 /**
  * Builds build/: wasm kernels, shim, validators, protos, bundles, notices, each only where its inputs have changed since it was last built; the shim for each
- * architecture only when asked to by name.
- * `node tools/build.mjs [--force] [--quiet] [--without STEP] [STEP…]`
+ * architecture only when asked to by name, and so its image.
+ * `node tools/build.mjs [--force] [--quiet] [--locked] [--without STEP] [STEP…]`
  */
 
 import { createHash } from "node:crypto";
@@ -66,6 +66,18 @@ const steps = [
     outputs: ["build/THIRD-PARTY-NOTICES.txt", "build/sbom.cdx.json"],
     build: async () => (await import("./build/notices.mjs")).buildNotices(),
   },
+  ...["amd64", "arm64"].map((architecture) => ({
+    name: `image-${architecture}`,
+    // The executable in it takes seconds, gzip more.
+    onlyByName: true,
+    inputs: ["src", "assembly", "shim", "tools", "LICENSE", "package.json", "package-lock.json"],
+    // What it is labelled with.
+    further: async () =>
+      JSON.stringify([(await import("./build/oci-image.mjs")).imageOrigin(), values.locked]),
+    outputs: [`build/image/${architecture}/index.json`],
+    build: async () =>
+      (await import("./build/oci-image.mjs")).buildImage(architecture, { mayDiffer: !values.locked }),
+  })),
 ];
 
 const stampDirectory = join(projectDirectory, "build", ".stamps");
@@ -82,8 +94,9 @@ function filesBelow(path) {
 }
 
 /** Names and contents of a step's inputs as one digest: contents rather than mtimes, which every checkout resets. */
-function digestInputs({ inputs, concerns = () => true }) {
+async function digestInputs({ inputs, concerns = () => true, further }) {
   const digest = createHash("sha256");
+  if (further !== undefined) digest.update(await further());
   for (const file of inputs.flatMap(filesBelow).filter(concerns)) {
     const content = readFileSync(join(projectDirectory, file));
     digest.update(`${file}\0${content.length}\0`).update(content);
@@ -95,6 +108,8 @@ const { values, positionals } = parseTaskArguments("build", {
   options: {
     force: { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
+    // Images: Debian's packages have to be those of their lock.
+    locked: { type: "boolean", default: false },
     without: { type: "string", multiple: true, default: [] },
   },
   allowPositionals: true,
@@ -114,7 +129,7 @@ for (const step of steps) {
   if (values.without.includes(step.name)) continue;
   if (positionals.length > 0 ? !positionals.includes(step.name) : step.onlyByName) continue;
   const stamp = join(stampDirectory, step.name);
-  const digest = digestInputs(step);
+  const digest = await digestInputs(step);
   const current =
     existsSync(stamp) &&
     readFileSync(stamp, "utf8") === digest &&

@@ -21,6 +21,7 @@ const { describeUnwritable } = await import("./setup/unwritable.mjs");
 const { fuzz, fuzzUsage } = await import("./tasks/fuzz.mjs");
 const { benchUsage, runBenchmarks } = await import("./tasks/bench.mjs");
 const { clusterNeeds, clusterProgram, clusterUsage } = await import("./tasks/cluster.mjs");
+const { setVersion } = await import("./tasks/version.mjs");
 const { writePictures } = await import("./tasks/picture.mjs");
 const {
   clearReports,
@@ -105,6 +106,32 @@ const tasks = {
       await ensureNpmPackages();
       await requireTools("building for both architectures", ["compiler", "crossCompiler"]);
       return onPinnedNode(inProject("tools", "build.mjs"), "shim-amd64", "shim-arm64", ...args);
+    },
+  },
+  image: {
+    about: "the container image for amd64 and arm64 in dist/, an OCI layout and one file, without Docker",
+    usage: "[--arch amd64|arm64]… [--out DIRECTORY] [--name IMAGE] [--locked] [--update-libraries]",
+    async run(args) {
+      await requireBuild();
+      return onPinnedNode(inProject("tools", "tasks", "image.mjs"), ...args);
+    },
+  },
+  release: {
+    about: "a whole release in dist/: images, chart, manifests, executables, checksums, bills of materials",
+    usage: "--version X [--out DIRECTORY] [--name IMAGE] [--trial]",
+    async run(args) {
+      await requireBuild();
+      await requireTools("the release", ["go"]);
+      return onPinnedNode(inProject("tools", "tasks", "release.mjs"), ...args);
+    },
+  },
+  version: {
+    about: "write a version into every file that has it",
+    usage: "X",
+    run([next, ...others]) {
+      if (others.length > 0) throw new SetupError(`version takes one argument: ${others.join(" ")}`);
+      for (const file of setVersion(next)) process.stdout.write(`${file}\n`);
+      return 0;
     },
   },
   picture: {

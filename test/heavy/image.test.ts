@@ -1,12 +1,16 @@
 /** The image: what the Dockerfile does is done here step by step, in a copy of what it copies; then what is in it runs, with nothing else around it. */
 
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ownArch } from "../../tools/build/executable.mjs";
+import { joinImages } from "../../tools/build/oci-image.mjs";
 import type { Bill } from "../../tools/build/sbom.mjs";
 import { problemsOfBill } from "../support/bill-of-materials.ts";
 import { runCommand } from "../support/command.ts";
 import { stages } from "../support/dockerfile.ts";
+import { buildOwnImage, unpackImage } from "../support/own-image.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 
 const project = join(import.meta.dirname, "..", "..");
@@ -40,6 +44,31 @@ beforeAll(async () => {
 });
 
 afterAll(() => scratch?.[Symbol.dispose]());
+
+/** Files of an image with mode, and digest of what is in them. */
+function filesOf(root: string): Readonly<Record<string, string>> {
+  const files = readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  return Object.fromEntries(
+    files.map((file) => {
+      const digest = createHash("sha256").update(readFileSync(file)).digest("hex");
+      return [file.slice(root.length), `${(lstatSync(file).mode & 0o7777).toString(8)} ${digest}`];
+    }),
+  );
+}
+
+test("npm run image makes the same files of these sources as the Dockerfile does", async () => {
+  const layout = join(scratch.path, "layout");
+  const root = join(scratch.path, "unpacked");
+  await buildOwnImage();
+  joinImages(layout, [ownArch], "localhost/multus-wasm:test");
+  await unpackImage(layout, ownArch, root);
+  const [ours, dockers] = [filesOf(root), filesOf(image)];
+  expect(Object.keys(ours)).toEqual(Object.keys(dockers));
+  expect(ours).toEqual(dockers);
+});
 
 /** Runs a program of the image in it. */
 async function runInImage(...argv: readonly string[]) {

@@ -95,7 +95,19 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
     default_runtime_name = "runc"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
+      base_runtime_spec = ${quoted(runtimeSpecFile)}
 `;
+}
+
+const runtimeSpecFile = "runtime-spec.json";
+
+/** The runtime's defaults with this session's mark in the environment of every container, whatever its image: what a killed run left is found by it. */
+async function markedRuntimeSpec(ctr: string): Promise<string> {
+  const spec: { readonly process: { readonly env?: readonly string[] } } = JSON.parse(
+    await runOrThrow([ctr, "oci", "spec"]),
+  );
+  const env = [...(spec.process.env ?? []), `${sessionVariable}=${session}`];
+  return JSON.stringify({ ...spec, process: { ...spec.process, env } });
 }
 
 export class Containerd implements AsyncDisposable {
@@ -134,7 +146,10 @@ export class Containerd implements AsyncDisposable {
   ): Promise<Containerd> {
     mkdirSync(directory, { recursive: true });
     const configFile = join(directory, "config.toml");
+    const { programDirectory } = options;
+    const ctr = programDirectory === undefined ? "ctr" : join(programDirectory, "ctr");
     writeFileSync(configFile, configuration(directory, cniBinDir, cniConfDir, options));
+    writeFileSync(join(directory, runtimeSpecFile), await markedRuntimeSpec(ctr));
     const image = await buildPauseImage(directory);
     const log = openSync(join(directory, "containerd.log"), "a");
     const [command = "", ...args] = network.enter(
@@ -144,7 +159,6 @@ export class Containerd implements AsyncDisposable {
       configFile,
     );
     const { PATH = "" } = process.env;
-    const { programDirectory } = options;
     // containerd looks for its shim in PATH too.
     const path = programDirectory === undefined ? PATH : `${programDirectory}:${PATH}`;
     const child = spawn(command, args, {
@@ -152,7 +166,6 @@ export class Containerd implements AsyncDisposable {
       stdio: ["ignore", log, log],
     });
     closeSync(log);
-    const ctr = programDirectory === undefined ? "ctr" : join(programDirectory, "ctr");
     const containerd = new Containerd(directory, child, ctr);
     try {
       await containerd.#untilReady();
@@ -196,7 +209,18 @@ export class Containerd implements AsyncDisposable {
 
   /** @param image path of a tar @throws {Error} with ctr's message */
   async importImage(image: string): Promise<void> {
-    await runOrThrow([this.#ctr, "--address", this.socket, "-n", "k8s.io", "images", "import", image]);
+    await this.#images("import", image);
+  }
+
+  /** Gives an image of the node a further name. @throws {Error} with ctr's message */
+  async tagImage(name: string, further: string): Promise<void> {
+    await this.#images("tag", name, further);
+  }
+
+  async #images(...args: readonly string[]): Promise<void> {
+    await runOrThrow([this.#ctr, "--address", this.socket, "-n", "k8s.io", "images", ...args], {
+      timeoutMs: 300_000,
+    });
   }
 
   get logFile(): string {

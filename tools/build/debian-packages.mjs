@@ -1,49 +1,34 @@
-/** Finds the Debian packages of files in the image: name, version, copyright. */
+/** What Debian's packages say of themselves: versions, and licences. */
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 
 /** Licences that Debian describes in prose: SPDX's expression for the part that the image has. */
 const licenses = {
   libc6: "LGPL-2.1-or-later",
   "libc6-dev": "LGPL-2.1-or-later",
+  "libc6-dev-amd64-cross": "LGPL-2.1-or-later",
+  "libc6-dev-arm64-cross": "LGPL-2.1-or-later",
   "libgcc-s1": "GPL-3.0-or-later WITH GCC-exception-3.1",
   "libstdc++6": "GPL-3.0-or-later WITH GCC-exception-3.1",
 };
 
-/** @param {string[]} args @returns {string[]} lines @throws {Error} where dpkg knows none */
-function query(args) {
-  return execFileSync("dpkg-query", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] })
-    .trim()
-    .split("\n");
-}
-
-/** @param {string} file of an installed package @returns {string} the package's name @throws {Error} where it is of none */
-export function packageOfFile(file) {
-  // Where /lib is a link to /usr/lib, the package may have either name of it.
-  const names = file.startsWith("/usr/") ? [file, file.slice("/usr".length)] : [file, `/usr${file}`];
-  for (const name of names) {
-    try {
-      return query(["--search", name])[0].split(":")[0];
-    } catch (error) {
-      if (error.status !== 1) throw error;
-    }
-  }
-  throw new Error(`${file} is of no Debian package: its licence is not known`);
-}
+/** @param {string} name of a package @returns {string | undefined} an SPDX expression */
+export const licenseOf = (name) => licenses[name];
 
 /**
- * @param {string} name
- * @returns {{ name: string, version: string, architecture: string, license: string | undefined, copyright: string }}
- *   copyright: Debian's text; license: an SPDX expression
+ * @param {string} name of an installed package
+ * @returns {{ name: string, version: string, architecture: string, license: string | undefined }} license: an SPDX expression
  * @throws {Error} where it is not installed
  */
 export function describePackage(name) {
-  const [line] = query(["--show", "--showformat", `\${Version} \${Architecture}\\n`, name]);
+  const format = `\${Version} \${Architecture}\\n`;
+  const printed = execFileSync("dpkg-query", ["--show", `--showformat=${format}`, name], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [line] = printed.split("\n");
   const [version, architecture] = line.split(" ");
-  const copyright = readFileSync(join("/usr/share/doc", name, "copyright"), "utf8");
-  return { name, version, architecture, license: licenses[name], copyright };
+  return { name, version, architecture, license: licenseOf(name) };
 }
 
 /** Texts that Debian's copyright files name instead of repeating them. @param {readonly string[]} copyrights @returns {string[]} file names, sorted */

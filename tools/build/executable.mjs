@@ -31,7 +31,8 @@ const sameCode = "--random-seed=1";
 
 /** Node's names of architectures. */
 const nodeNames = { amd64: "x64", arm64: "arm64" };
-const [ownArch] = Object.entries(nodeNames).find(([, name]) => name === process.arch) ?? [];
+/** This machine's architecture, as container images call it. */
+export const [ownArch] = Object.entries(nodeNames).find(([, name]) => name === process.arch) ?? [];
 
 /** Strips of other architectures come with their cross compilers. */
 const stripOf = { amd64: "x86_64-linux-gnu-strip", arm64: "aarch64-linux-gnu-strip" };
@@ -57,8 +58,11 @@ async function bundle(outfile) {
 /**
  * The Node binary that the project is pinned to, for any architecture. npm installs only the machine's own: another one's package is fetched, and has to be what
  * package-lock.json says.
+ * @param {"amd64" | "arm64"} arch @param {string} directory an existing one, for what is fetched
+ * @returns {Promise<string>} a file
+ * @throws {Error} where it cannot be fetched, or is another one
  */
-async function nodeBinary(arch, directory) {
+export async function nodeBinary(arch, directory) {
   const name = `node-linux-${nodeNames[arch]}`;
   const installed = join(projectDirectory, "node_modules", name, "bin", "node");
   if (existsSync(installed)) return installed;

@@ -29,7 +29,8 @@ which is licensed under the GNU Lesser General Public License, version 2.1 or la
 and with libgcc, which is licensed under the GNU General Public License, version 3 or later, with the GCC
 Runtime Library Exception 3.1, which lets programs that GCC has compiled be under any licence.
 
-The library's source is Debian's source package glibc, of the version of package libc6-dev that the image's
+The library's source is Debian's source package glibc, of the version of package libc6-dev (for another machine
+than the building one libc6-dev-ARCHITECTURE-cross) that the image's
 ${billName} names. The plugin's source is the directory shim/ of this project, under the Apache License 2.0:
 to link it with another version of the library, or one that was changed, have a C compiler use it (CC) and
 run \`node tools/build.mjs --force shim\`. You may modify the library, relink, and debug such modifications.`;

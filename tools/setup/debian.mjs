@@ -69,6 +69,11 @@ export const tools = {
     packages: ["chromium"],
     present: commands("chromium"),
   },
+  skopeo: {
+    about: "skopeo, to read the image as others read it",
+    packages: ["skopeo"],
+    present: commands("skopeo"),
+  },
   openssl: { about: "openssl", packages: ["openssl"], present: commands("openssl") },
   go: {
     about:

@@ -10,5 +10,6 @@ export function programDirectory(
     | "containerd"
     | "helm"
     | "whereabouts"
+    | "kustomize"
     | "prometheus-operator",
 ): string;

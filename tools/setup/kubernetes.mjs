@@ -1,5 +1,5 @@
 /**
- * Builds real Kubernetes, a containerd later than Debian's, and Helm from their Go modules: once for a machine, into a cache outside of the
+ * Builds real Kubernetes, a containerd later than Debian's, Helm and kustomize from their Go modules: once for a machine, into a cache outside of the
  * checkout. A build is complete or not there; runs at the same time wait for each other.
  */
 
@@ -41,7 +41,7 @@ const kubernetes = {
 
 /**
  * The programs that are built. `files`: directories of the module that are kept beside the programs. `replace`: rewrites the module's go.mod, so that it can be built outside of its own repository.
- * @type {Record<"kubernetes" | "kubernetes-controllers" | "containerd" | "helm" | "whereabouts" | "prometheus-operator", { module: string, version: string, packages: readonly string[], files?: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
+ * @type {Record<"kubernetes" | "kubernetes-controllers" | "containerd" | "helm" | "whereabouts" | "kustomize" | "prometheus-operator", { module: string, version: string, packages: readonly string[], files?: readonly string[], flags: readonly string[], about: string, replace: (goMod: string) => string }>}
  */
 const programs = {
   kubernetes: {
@@ -69,6 +69,14 @@ const programs = {
     version: "4.3.1",
     packages: ["./cmd/helm"],
     flags: ["-trimpath", "-ldflags", "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1"],
+    replace: (goMod) => goMod,
+  },
+  kustomize: {
+    about: "kustomize",
+    module: "sigs.k8s.io/kustomize/kustomize/v5",
+    version: "5.8.1",
+    packages: ["."],
+    flags: ["-trimpath", "-ldflags", "-s -w -X sigs.k8s.io/kustomize/api/provenance.version=v5.8.1"],
     replace: (goMod) => goMod,
   },
   // The plugin is the program `cmd`, its reconciler `controlloop`.

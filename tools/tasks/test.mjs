@@ -22,11 +22,11 @@ export const clusterTools = [
 export const clusterPrograms = ["kubernetes", "kubernetes-controllers", "containerd"];
 
 /** Further programs of the suite cluster. */
-const clusterSuitePrograms = [...clusterPrograms, "helm", "whereabouts", "prometheus-operator"];
+const clusterSuitePrograms = [...clusterPrograms, "helm", "kustomize", "whereabouts", "prometheus-operator"];
 
 /**
  * The suites (projects of vitest.config.ts) and what each needs of the machine. `root`: makes network namespaces. `builds`: runs what is built with Go.
- * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "kubernetes-controllers" | "containerd" | "helm" | "whereabouts" | "prometheus-operator")[] }>}
+ * @type {Record<string, { needs: readonly (keyof typeof import("../setup/debian.mjs").tools)[], root: boolean, builds?: readonly ("kubernetes" | "kubernetes-controllers" | "containerd" | "helm" | "whereabouts" | "kustomize" | "prometheus-operator")[] }>}
  */
 const suites = {
   unit: { needs: ["openssl"], root: false },
@@ -48,10 +48,12 @@ const suites = {
       "go",
       "promtool",
       "chromium",
+      "skopeo",
     ],
     root: true,
   },
-  cluster: { needs: clusterTools, root: true, builds: clusterSuitePrograms },
+  // The release that is installed has both architectures.
+  cluster: { needs: [...clusterTools, "crossCompiler"], root: true, builds: clusterSuitePrograms },
   "cluster-measured": { needs: clusterTools, root: true, builds: clusterSuitePrograms },
 };
 

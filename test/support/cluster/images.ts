@@ -1,24 +1,29 @@
-/** Images that manifests name, made on the spot and put onto a node: nothing is pulled from anywhere. */
+/** Images that manifests name, put onto a node: the project's as `npm run image` builds it, others made on the spot; nothing is pulled from anywhere. */
 
 import { copyFileSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { buildExecutable } from "../../../tools/build/executable.mjs";
-import { writeImageRoot } from "../../../tools/build/image.mjs";
+import project from "../../../package.json" with { type: "json" };
+import { ownArch } from "../../../tools/build/executable.mjs";
+import { joinImages, localName } from "../../../tools/build/oci-image.mjs";
+import { archiveLayout } from "../../../tools/build/oci-layout.mjs";
 import { runOrThrow } from "../command.ts";
-import { imageConfig } from "../dockerfile.ts";
 import { buildImage } from "../oci-image.ts";
+import { buildOwnImage } from "../own-image.ts";
 import { busyboxImage } from "./manifests.ts";
 import type { ClusterNode } from "./node.ts";
 
 /** The image that the manifests of deploy/ name. */
-export const multusImage = "localhost/multus-wasm:0.1.0";
+export const multusImage = `${localName}:${project.version}`;
 
-/** The project's image, as the Dockerfile builds it. @param name as the manifests name it */
+/** The project's image, as `npm run image` builds it. @param name as the manifests name it */
 export async function importMultusImage(node: ClusterNode, name: string): Promise<void> {
-  const root = join(node.directory, "image-root");
-  mkdirSync(root);
-  writeImageRoot(root, await buildExecutable({ out: join(node.directory, "multusd") }));
-  await node.containerd.importImage(await buildImage(node.directory, name, root, imageConfig()));
+  await buildOwnImage();
+  const layout = join(node.directory, "multus-image");
+  joinImages(layout, [ownArch], multusImage);
+  const file = `${layout}.oci.tar`;
+  await archiveLayout(layout, file);
+  await node.containerd.importImage(file);
+  if (name !== multusImage) await node.containerd.tagImage(multusImage, name);
 }
 
 /** Debian's busybox (package busybox-static) under the name that the pods of docs/examples have it by. */

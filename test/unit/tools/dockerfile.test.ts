@@ -1,11 +1,11 @@
 /** The Dockerfile as text: it is right as far as a linter sees, copies what is there, and leaves nothing in the image but what tools/build/image.mjs puts there. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { validate } from "dockerfile-utils";
 import { expect, test } from "vitest";
-import { parseAllDocuments } from "yaml";
 import packageJson from "../../../package.json" with { type: "json" };
+import { imageLabels, imageConfig as ownConfig } from "../../../tools/build/image.mjs";
 import { dockerfile, imageConfig, stages } from "../../support/dockerfile.ts";
 
 const project = join(import.meta.dirname, "..", "..", "..");
@@ -71,18 +71,12 @@ test("the last stage is what the build has put together, and nothing runs in it"
   });
 });
 
-test("manifests and chart name this version", () => {
-  const manifests = readdirSync(join(project, "deploy"), { recursive: true, encoding: "utf8" }).filter(
-    (file) => /daemonset\.yaml$/.test(file),
-  );
-  expect(manifests.sort()).toEqual(["thick/daemonset.yaml", "thin/daemonset.yaml"]);
-  for (const file of manifests) {
-    const images = lines(join("deploy", file)).flatMap((line) => /^ +image: (.*)$/.exec(line)?.[1] ?? []);
-    expect(new Set(images), file).toEqual(new Set([`localhost/multus-wasm:${packageJson.version}`]));
-  }
-  const chart = readFileSync(join(project, "deploy/helm/multus-wasm/Chart.yaml"), "utf8");
-  expect(parseAllDocuments(chart)[0]?.toJS()).toMatchObject({
-    version: packageJson.version,
-    appVersion: packageJson.version,
-  });
+test("npm run image gives its image the same configuration and labels", () => {
+  expect(imageConfig()).toEqual(ownConfig);
+  const [labels] = (stages().at(-1) ?? []).filter(({ keyword }) => keyword === "LABEL");
+  const pairs = Array.from(labels?.text.matchAll(/(\S+?)="(.*?)"/g) ?? [], ([, name, value]) => [
+    name,
+    value,
+  ]);
+  expect(Object.fromEntries(pairs)).toEqual(imageLabels(packageJson.version));
 });

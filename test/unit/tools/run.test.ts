@@ -50,6 +50,9 @@ test.each(["--help", "-h"])("every task answers %s, does nothing and needs nothi
 test.each([
   ["build", "[--force]"],
   ["build:executable", "[--arch amd64|arm64]"],
+  ["image", "[--update-libraries]"],
+  ["release", "--version X"],
+  ["version", "X"],
   ["test", "[-t PATTERN]"],
   ["cluster", "--containerd 1.6|2.4"],
   ["fuzz", "--minutes N"],
