@@ -5,7 +5,7 @@ import { Duplex } from "node:stream";
 import type { Executor } from "./executor.ts";
 import { FrameConnection } from "./frame-connection.ts";
 import { Fields } from "./frame-fields.ts";
-import { type Frame, FrameError, FrameType, protocolVersion } from "./frames.ts";
+import { type Frame, FrameError, FrameType, protocolVersion, speaksProtocol } from "./frames.ts";
 import { Orders } from "./orders.ts";
 import { ShimExecutor } from "./shim-executor.ts";
 
@@ -163,7 +163,7 @@ export class AgentProcess implements AsyncDisposable {
     }
     const hello = new Fields("HELLO", frame.body);
     const protocol = hello.unsigned("protocol");
-    if (protocol !== protocolVersion) {
+    if (!speaksProtocol(protocol)) {
       const version = hello.text("version");
       this.#fail(
         new Error(

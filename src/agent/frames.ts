@@ -3,6 +3,15 @@
 import { decodeMessagePack, encodeMessagePack } from "./messagepack.ts";
 
 export const protocolVersion = 1;
+
+/**
+ * Does a side of one protocol serve one that speaks another (docs/wire.md, "Versions")? Its own and the one before.
+ * @param protocol of a HELLO @param own of this side
+ */
+export function speaksProtocol(protocol: number, own = protocolVersion): boolean {
+  return protocol >= 1 && (protocol === own || protocol === own - 1);
+}
+
 /** Of what follows the length. */
 export const maxFrameBytes = 16 * 1024 * 1024;
 /** Bytes of the length in front of each frame. */

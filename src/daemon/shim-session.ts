@@ -3,7 +3,7 @@
 import type { Duplex } from "node:stream";
 import { FrameConnection } from "../agent/frame-connection.ts";
 import { Fields } from "../agent/frame-fields.ts";
-import { type Frame, FrameError, FrameType, protocolVersion } from "../agent/frames.ts";
+import { type Frame, FrameError, FrameType, protocolVersion, speaksProtocol } from "../agent/frames.ts";
 import { Orders } from "../agent/orders.ts";
 import { type OrdersAfter, ShimExecutor } from "../agent/shim-executor.ts";
 import type { CniRequest } from "../cni/request.ts";
@@ -96,7 +96,7 @@ export class ShimSession {
   #hello(hello: Fields): void {
     const protocol = hello.unsigned("protocol");
     const version = hello.text("version");
-    if (protocol !== protocolVersion) {
+    if (!speaksProtocol(protocol)) {
       this.#refuse(
         `this multus binary (${version}) speaks protocol ${protocol}, the daemon protocol ${protocolVersion}: ${restartHint}`,
       );

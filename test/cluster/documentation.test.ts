@@ -39,14 +39,6 @@ afterAll(async () => {
   expect(await player.signal("SIGINT")).toBe(0);
 });
 
-/** The test's own directory for a place of the node. */
-async function onNode(place: string): Promise<string> {
-  const [, directory = ""] = await player.until(
-    new RegExp(`^ {2}${place.replaceAll(".", "\\.")} +(\\S+)$`, "m"),
-  );
-  return directory;
-}
-
 /** Types in the commands of a heading, one after the other. @returns what they print @throws {Error} where one fails */
 async function follow(page: string, heading: string): Promise<string> {
   const commands = commandsOf(page).get(heading) ?? [];
@@ -88,8 +80,8 @@ test("upgrade: the manifest again, and everything goes on; a pod that ran keeps 
 });
 
 test("roll back, and change over again: what was there before makes the socket's directory anew, and ours serves in that one", async () => {
-  const runtimeDirectory = await onNode("/etc/cni/net.d");
-  const socketDirectory = join(await onNode("/run"), "multus");
+  const runtimeDirectory = await player.onNode("/etc/cni/net.d");
+  const socketDirectory = join(await player.onNode("/run"), "multus");
   // Its number would not do: file systems give a directory's to the next one.
   writeFileSync(join(socketDirectory, "of-before"), "");
   expect(await follow("docs/upgrade.md", "Roll back")).toContain("successfully rolled out");
@@ -120,7 +112,7 @@ test("Go multus's manifest with nothing changed but the image: its commands, pat
   await player.shell(`kubectl delete -f ${pod}
 kubectl apply -f ${file}
 kubectl -n kube-system rollout status daemonset/kube-multus-ds --timeout=5m`);
-  const runtimeFile = join(await onNode("/etc/cni/net.d"), "00-multus.conf");
+  const runtimeFile = join(await player.onNode("/etc/cni/net.d"), "00-multus.conf");
   await expect.poll(() => existsSync(runtimeFile), { timeout: 30_000 }).toBe(true);
   await player.shell(`kubectl apply -f ${pod}
 kubectl wait --for=condition=Ready pod/with-macvlan --timeout=2m`);
@@ -132,7 +124,7 @@ kubectl wait --for=condition=Ready pod/with-macvlan --timeout=2m`);
 });
 
 test("quick start: clean up leaves nothing in the cluster, and the node with its cluster network alone", async () => {
-  const runtimeDirectory = await onNode("/etc/cni/net.d");
+  const runtimeDirectory = await player.onNode("/etc/cni/net.d");
   expect(readdirSync(runtimeDirectory).sort()).toEqual(["00-multus.conf", "10-cluster.conflist"]);
   await follow("docs/quick-start.md", "5. Clean up");
   expect(await multusObjects()).toBe("");

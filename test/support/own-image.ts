@@ -2,6 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
 import { ownArch } from "../../tools/build/executable.mjs";
 import type { Architecture } from "../../tools/build/image.mjs";
 import { offeredBy } from "../../tools/build/oci-image.mjs";
@@ -10,10 +11,20 @@ import { runOrThrow } from "./command.ts";
 
 const project = join(import.meta.dirname, "..", "..");
 
-/** Builds the image for this machine's architecture where it is out of date; files that run at the same time wait for each other. */
+/** Runs a task that builds images; those of files that run at the same time wait for each other. */
+async function runAlone(program: string, ...args: readonly string[]): Promise<void> {
+  const command = [process.execPath, join(project, "tools", program), ...args];
+  await runOrThrow(["flock", join(project, "build", "image.lock"), ...command], { timeoutMs: 580_000 });
+}
+
+/** Builds the image for this machine's architecture where it is out of date. */
 export async function buildOwnImage(): Promise<void> {
-  const build = [process.execPath, join(project, "tools", "build.mjs"), "--quiet", `image-${ownArch}`];
-  await runOrThrow(["flock", join(project, "build", "image.lock"), ...build], { timeoutMs: 550_000 });
+  await runAlone("build.mjs", "--quiet", `image-${ownArch}`);
+}
+
+/** `npm run release` of this checkout as it is. @param out a directory that is not there yet */
+export async function makeTrialRelease(out: string): Promise<void> {
+  await runAlone("run.mjs", "release", "--version", packageJson.version, "--trial", "--out", out);
 }
 
 export interface ImageManifest {

@@ -10,6 +10,7 @@ import { clusterTools } from "./test.mjs";
 /** For `--help`. */
 export const clusterUsage = `[--bare] [OPTION…]
   --bare                 as the node is before anybody installs multus: for docs/quick-start.md
+  --without-image        bare, and without the image of multus-wasm: for one of npm run image
   --containerd 1.6|2.4   default 1.6, Debian's; 2.4 comes with a netconf of version 1.1.0
   --log-level LEVEL      of multusd: error, verbose or debug (default verbose)`;
 
@@ -31,6 +32,7 @@ export function clusterNeeds(args) {
     args: [...args],
     options: {
       bare: { type: "boolean", default: false },
+      "without-image": { type: "boolean", default: false },
       containerd: { type: "string", default: "1.6" },
       "log-level": { type: "string" },
     },

@@ -17,6 +17,7 @@ const projectDirectory = join(import.meta.dirname, "..", "..", "..");
 
 interface Choices {
   readonly bare: boolean;
+  readonly "without-image": boolean;
   readonly containerd: string;
   readonly "log-level": string;
 }
@@ -82,17 +83,19 @@ function examples(node: ClusterNode): Readonly<Record<string, string>> {
   };
 }
 
-/** Steps of a start, bare or not. */
-const steps = 6;
+/** Steps of a start, bare or not; without our image one less. */
+const usualSteps = 6;
 
 /** Prints the steps of one start, and how long it all took the last time. */
 class Start {
   readonly #name: string;
   readonly #began = performance.now();
+  readonly #steps: number;
   #done = 0;
 
   /** @param name of this kind of cluster */
-  constructor(name: string) {
+  constructor(name: string, steps = usualSteps) {
+    this.#steps = steps;
     this.#name = `start of ${name}`;
     const before = lastTime(durationsFile, this.#name);
     process.stdout.write(`${name}${before === "" ? "" : ` (${before})`}:\n\n`);
@@ -101,7 +104,7 @@ class Start {
   readonly printStep = (step: string, milliseconds: number): void => {
     this.#done += 1;
     const seconds = (milliseconds / 1000).toFixed(1).padStart(5);
-    process.stdout.write(`  ${this.#done} of ${steps}  ${step.padEnd(32)} ${seconds} s\n`);
+    process.stdout.write(`  ${this.#done} of ${this.#steps}  ${step.padEnd(32)} ${seconds} s\n`);
   };
 
   end(): void {
@@ -143,13 +146,18 @@ What multusd logs follows. Ctrl-C removes everything.
 `;
 }
 
-function bareDirections(node: ClusterNode, directory: string, isNewest: boolean): string {
+function bareDirections(
+  node: ClusterNode,
+  directory: string,
+  images: readonly string[],
+  isNewest: boolean,
+): string {
   const places = Object.entries(node.places).map(([place, own]) => `  ${place.padEnd(22)} ${own}`);
   return `
 The node is ready, and knows nothing of multus. In another terminal:
 
 ${environment(node, projectDirectory)}
-Then go through docs/quick-start.md, from its second step. Images on the node: ${multusImage} (of this checkout), busybox:1.37 and localhost/pause:1.
+Then go through docs/quick-start.md, from its second step. Images on the node: ${images.join(", ")}.
 A further one, of a tar: ${ctrOf(isNewest)} --address ${node.containerd.socket} --namespace k8s.io images import TAR
 Its links are uplink0 and eth1. There are a scheduler and the controllers of DaemonSets, Deployments and certificates; kubectl exec and kubectl logs do not work, as the kubelet listens nowhere.
 
@@ -168,6 +176,7 @@ Ctrl-C removes everything.
 /** A node without multus, with what the documentation's commands need. */
 async function startBare(
   containerd: "debian" | "2.4",
+  withImage: boolean,
   { printStep }: Start,
   resources: AsyncDisposableStack,
 ): Promise<ClusterNode> {
@@ -175,7 +184,9 @@ async function startBare(
   // Controllers end first: there is nothing to be made any more.
   const further = [
     ["controllers and scheduler", async () => resources.use(await Controllers.start(node.api))],
-    ["the image of multus-wasm", () => importMultusImage(node, multusImage)],
+    ...(withImage
+      ? ([["the image of multus-wasm", () => importMultusImage(node, multusImage)]] as const)
+      : []),
     ["the image of busybox", () => importBusyboxImage(node)],
   ] as const;
   for (const [step, work] of further) {
@@ -193,12 +204,21 @@ async function play(choices: Choices, end: Promise<unknown>): Promise<void> {
   const isNewest = choices.containerd === "2.4";
   const containerd = isNewest ? "2.4" : "debian";
   const kind = choices.bare ? "A bare one-node cluster" : "A one-node cluster";
-  const start = new Start(`${kind} with containerd ${choices.containerd}`);
+  const withImage = !choices["without-image"];
+  const start = new Start(
+    `${kind} with containerd ${choices.containerd}${withImage ? "" : ", without our image"}`,
+    withImage ? usualSteps : usualSteps - 1,
+  );
   if (choices.bare) {
     await using resources = new AsyncDisposableStack();
-    const node = await startBare(containerd, start, resources);
+    const node = await startBare(containerd, withImage, start, resources);
     start.end();
-    process.stdout.write(bareDirections(node, writeTools(node, isNewest), isNewest));
+    const images = [
+      ...(withImage ? [`${multusImage} (of this checkout)`] : []),
+      "busybox:1.37",
+      "localhost/pause:1",
+    ];
+    process.stdout.write(bareDirections(node, writeTools(node, isNewest), images, isNewest));
     await end;
     process.stdout.write("\nremoving everything …\n");
     return;
@@ -254,6 +274,7 @@ function choicesOf(args: readonly string[]): Choices {
     args: [...args],
     options: {
       bare: { type: "boolean", default: false },
+      "without-image": { type: "boolean", default: false },
       containerd: { type: "string", default: "1.6" },
       "log-level": { type: "string", default: "verbose" },
     },

@@ -41,6 +41,14 @@ export class Player {
     return runOrThrow(["sh", "-e", "-c", `${exported}\n${script}`], { timeoutMs: 300_000 });
   }
 
+  /** Of a bare node: the test's own directory for a place of the node. */
+  async onNode(place: string): Promise<string> {
+    const [, directory = ""] = await this.until(
+      new RegExp(`^ {2}${place.replaceAll(".", "\\.")} +(\\S+)$`, "m"),
+    );
+    return directory;
+  }
+
   async signal(signal: NodeJS.Signals): Promise<number | null> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return this.#process.exitCode;
     const ended = once(this.#process, "exit");

@@ -1,7 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { Fields } from "../../../src/agent/frame-fields.ts";
 import { FrameReader } from "../../../src/agent/frame-reader.ts";
-import { decodeFrame, encodeFrame, FrameError, maxFrameBytes } from "../../../src/agent/frames.ts";
+import {
+  decodeFrame,
+  encodeFrame,
+  FrameError,
+  maxFrameBytes,
+  speaksProtocol,
+} from "../../../src/agent/frames.ts";
 import { refusal } from "../../support/refusal.ts";
 
 /** [1, 0, {protocol: 1, role: "plugin"}], written by hand from the MessagePack specification. */
@@ -12,6 +18,14 @@ function framed(payload: Buffer): Buffer {
   header.writeUInt32BE(payload.length);
   return Buffer.concat([header, payload]);
 }
+
+test.each([
+  [1, [1]],
+  [2, [1, 2]],
+  [3, [2, 3]],
+])("a side of protocol %i serves %j, and no other", (own, served) => {
+  expect([0, 1, 2, 3, 4].filter((protocol) => speaksProtocol(protocol, own))).toEqual(served);
+});
 
 describe("a frame", () => {
   test("is a length and an array of type, id and body", () => {
