@@ -1,7 +1,15 @@
 /** A release: made twice, from two fresh clones, it is the same to the last byte; its images are as others read them; and what must not be released is refused. */
 
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -214,6 +222,32 @@ test("the chart's package and artifact have the chart, and nothing that only tes
   expect(layers.map(({ mediaType }) => mediaType)).toEqual([
     "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
   ]);
+});
+
+test("a library whose version Debian no longer has: the newest is taken and said, and for a release it is an error", async () => {
+  const lock = join(second, "tools", "build", "debian-libraries.lock.json");
+  const text = readFileSync(lock, "utf8");
+  const entry = { version: "0.1-1", sha256: "0".repeat(64) };
+  const edited = JSON.parse(text);
+  writeFileSync(lock, JSON.stringify({ ...edited, amd64: { ...edited.amd64, libc6: entry } }));
+  const script = `const { debianLibraries } = await import("./tools/build/debian-libraries.mjs");
+const { nodeBinary } = await import("./tools/build/executable.mjs");
+const mayDiffer = process.argv[2] === "newest";
+const found = await debianLibraries("amd64", await nodeBinary("amd64", "build/executable/amd64"), process.argv[1], { mayDiffer });
+console.log(found.packages.find(({ name }) => name === "libc6").version);`;
+  const look = (directory: string, choice: string) => {
+    mkdirSync(directory);
+    const command = [process.execPath, "--input-type=module", "--eval", script, directory, choice];
+    return runCommand(["sh", "-c", `cd "$0" && exec "$@"`, second, ...command], { timeoutMs: 120_000 });
+  };
+  const missing = "apt's sources have no libc6 0.1-1 for amd64";
+  const newest = await look(join(scratch.path, "newest"), "newest");
+  expect(newest.stderr).toContain(`${missing}: the newest is taken, and the image's digest is another one`);
+  expect(newest.stdout.toString()).toMatch(/^2\.\d+/);
+  const locked = await look(join(scratch.path, "locked"), "locked");
+  expect(locked.exitCode).toBe(1);
+  expect(locked.stderr).toContain(`${missing}; \`npm run image -- --update-libraries\``);
+  writeFileSync(lock, text);
 });
 
 describe("is refused", () => {

@@ -2,7 +2,15 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createWriteStream, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  createWriteStream,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -120,6 +128,22 @@ class Digesting extends PassThrough {
 }
 
 /**
+ * Writes a file whole or not at all.
+ * @param {string} file @param {(written: import("node:stream").Writable) => Promise<void>[]} write all that has to end well
+ */
+async function replaceFile(file, write) {
+  const temporary = `${file}.${process.pid}`;
+  // Each is waited for: one that still writes would write on after the error.
+  const outcomes = await Promise.allSettled(write(createWriteStream(temporary)));
+  const failed = outcomes.find(({ status }) => status === "rejected");
+  if (failed !== undefined) {
+    rmSync(temporary, { force: true });
+    throw failed.reason;
+  }
+  renameSync(temporary, file);
+}
+
+/**
  * Writes a gzipped tar. gzip and not Node's zlib, whose output differs between processors.
  * @param {string} file to write @param {string} root @param {readonly string[]} files in root @param {number} mtime seconds since the epoch
  * @returns {Promise<{ diffId: string, digest: string, size: number }>} diffId: the digest of the tar itself
@@ -133,14 +157,12 @@ export async function writeArchive(file, root, files, mtime) {
   });
   const [plain, packed] = [new Digesting(), new Digesting()];
   mkdirSync(dirname(file), { recursive: true });
-  const temporary = `${file}.${process.pid}`;
-  await Promise.all([
+  await replaceFile(file, (written) => [
     ended(tar, "tar"),
     ended(gzip, "gzip"),
     pipeline(tar.stdout, plain, gzip.stdin),
-    pipeline(gzip.stdout, packed, createWriteStream(temporary)),
+    pipeline(gzip.stdout, packed, written),
   ]);
-  renameSync(temporary, file);
   return { diffId: plain.digest, digest: packed.digest, size: packed.size };
 }
 
@@ -180,7 +202,5 @@ export function writeIndex(layout, manifests) {
 export async function archiveLayout(layout, file) {
   const blobs = readdirSync(join(layout, "blobs", "sha256")).map((name) => join("blobs", "sha256", name));
   const tar = tarOf(layout, ["oci-layout", "index.json", ...blobs], 0);
-  const temporary = `${file}.${process.pid}`;
-  await Promise.all([ended(tar, "tar"), pipeline(tar.stdout, createWriteStream(temporary))]);
-  renameSync(temporary, file);
+  await replaceFile(file, (written) => [ended(tar, "tar"), pipeline(tar.stdout, written)]);
 }
