@@ -40,9 +40,9 @@ const firstPod = documents([
 ]);
 
 describe.each([
-  ["install.yaml", "1.6"],
-  ["install-thin.yaml", "2.4"],
-])("%s on a bare node with containerd %s", (file, containerd) => {
+  ["install.yaml", "1.6", "00-multus.conf"],
+  ["install-thin.yaml", "2.4", "00-multus.conflist"],
+])("%s on a bare node with containerd %s", (file, containerd, runtimeFile) => {
   let player: Player;
 
   beforeAll(async () => {
@@ -65,7 +65,7 @@ describe.each([
     await player.shell(`kubectl apply -f ${join(dist, file)}
 kubectl --namespace kube-system rollout status daemonset/kube-multus-ds --timeout=2m`);
     // Thin's pods have no probe: their container is ready before this is there.
-    const configuration = join(await player.onNode("/etc/cni/net.d"), "00-multus.conf");
+    const configuration = join(await player.onNode("/etc/cni/net.d"), runtimeFile);
     await expect.poll(() => existsSync(configuration), { timeout: 60_000 }).toBe(true);
     await player.shell(`kubectl apply -f ${manifest}
 kubectl wait --for=condition=Ready pod/first --timeout=2m`);

@@ -206,7 +206,11 @@ test("the chart's package and artifact have the chart, and nothing that only tes
     .trim()
     .split("\n");
   expect(names).toEqual(
-    expect.arrayContaining(["multus-wasm/Chart.yaml", "multus-wasm/templates/thick.yaml"]),
+    expect.arrayContaining([
+      "multus-wasm/Chart.yaml",
+      "multus-wasm/crds/crd.yaml",
+      "multus-wasm/templates/thick.yaml",
+    ]),
   );
   expect(names.filter((name) => /\/ci\/|^[^m]/.test(name))).toEqual([]);
   const layout = join(dist, "chart");

@@ -28,6 +28,8 @@ function copyChart(directory, image) {
   const copy = join(directory, "multus-wasm");
   cpSync(chart, copy, {
     recursive: true,
+    // The custom resource is the one of deploy/base.
+    dereference: true,
     filter: (source) => !ignored.some((name) => source === join(chart, name)),
   });
   const values = join(copy, "values.yaml");
