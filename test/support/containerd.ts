@@ -101,7 +101,10 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 
 const runtimeSpecFile = "runtime-spec.json";
 
-/** The runtime's defaults with this session's mark in the environment of every container, whatever its image: what a killed run left is found by it. */
+/**
+ * The runtime's defaults with this session's mark in the environment of containers whose image has none: what a killed run left is found by it. The first container of a
+ * sandbox has it by its image, as containerd gives it no environment of the runtime's.
+ */
 async function markedRuntimeSpec(ctr: string): Promise<string> {
   const spec: { readonly process: { readonly env?: readonly string[] } } = JSON.parse(
     await runOrThrow([ctr, "oci", "spec"]),

@@ -5,6 +5,7 @@ import { createReadStream, mkdirSync, renameSync, statSync, writeFileSync } from
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { runOrThrow } from "./command.ts";
+import { session, sessionVariable } from "./session.ts";
 
 /** Debian's and Go's names of this machine's architecture differ from Node's for x64 only. */
 const architecture = process.arch === "x64" ? "amd64" : process.arch;
@@ -54,7 +55,8 @@ export async function buildImage(
   const imageConfig = addJson("application/vnd.oci.image.config.v1+json", {
     architecture,
     os: "linux",
-    config,
+    // The mark of this session: what a killed run left is found by it.
+    config: { ...config, Env: [...(config.Env ?? []), `${sessionVariable}=${session}`] },
     rootfs: { type: "layers", diff_ids: [layer.digest] },
   });
   const manifest = addJson("application/vnd.oci.image.manifest.v1+json", {
