@@ -40,7 +40,7 @@ export function bundleCommand() {
       `
 A log may have a secret that looks like none: read it before you hand it on. An archive is for its owner alone (mode 0600), and no file is overwritten.
 
-Needed in the namespace: list on pods and daemonsets.apps, create on pods/exec (before Kubernetes 1.35 also get), get on pods/log and on the ConfigMap of the daemon; in
+Needed in the namespace: list on pods and daemonsets.apps, get (from Kubernetes 1.35 also create) on pods/exec, get on pods/log and on the ConfigMap of the daemon; in
 the cluster: list on nodes, network-attachment-definitions.k8s.cni.cncf.io and events.events.k8s.io.
 
 Examples:

@@ -102,7 +102,7 @@ async function askPod<Answer>(
 
 /** @throws other errors than those of the API */
 function problemOf(error: unknown, { namespace, owner }: MultusPod): string {
-  if (isForbidden(error)) return `not allowed to create pods/exec in namespace ${namespace}`;
+  if (isForbidden(error)) return `not allowed to get and create pods/exec in namespace ${namespace}`;
   if (error instanceof ApiError) {
     return owner === "go" ? "Go multus, thick: it has no multusctl" : bounded(error.message, longestProblem);
   }

@@ -41,7 +41,7 @@ export function statusCommand(ofCluster: boolean) {
       "after",
       `
 With --all: NATIVE, of the networks of the last requests those that were attached without their plugins; MISSING, pods that run without their networks; DELS, recorded
-ones. Needed: list on pods and create on pods/exec (before Kubernetes 1.35 also get) in the namespace; list on nodes, to see those without a daemon.
+ones. Needed: list on pods and get (from Kubernetes 1.35 also create) on pods/exec in the namespace; list on nodes, to see those without a daemon.
 
 The daemon's part is GET /status on its socket. multusctl doctor names a node's problems, with advice.
 
