@@ -20,8 +20,10 @@ const sources: Readonly<Record<string, readonly string[]>> = {
   build: ["tools/build.mjs", "tools/run.mjs"],
   "build:executable": ["tools/build/executable.mjs", "tools/run.mjs"],
   "build:shims": ["tools/run.mjs"],
-  cluster: ["test/support/cluster/play.ts"],
+  cluster: ["tools/tasks/cluster.mjs"],
   fuzz: ["tools/tasks/fuzz.mjs"],
+  image: ["tools/run.mjs"],
+  release: ["tools/run.mjs"],
 };
 const optionsOfVitest = ["--project", "-t"];
 const helpOptions = ["--help", "-h"];
