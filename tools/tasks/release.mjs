@@ -37,6 +37,13 @@ const architectures = Object.keys(compilers);
 /** By name of the file: the kustomization below deploy/. */
 const manifests = { "install.yaml": "thick", "install-thin.yaml": "thin" };
 
+/** The section of CHANGELOG.md; of a trial what no version has yet, where that version has none. @returns {string | undefined} */
+function changesOf(version, trial) {
+  const changelog = inProject("CHANGELOG.md");
+  const text = existsSync(changelog) ? readFileSync(changelog, "utf8") : "";
+  return changelogSection(text, version) ?? (trial ? changelogSection(text, "Unreleased") : undefined);
+}
+
 /**
  * Why this checkout can't be released as that version.
  * @param {string | undefined} version @param {boolean} trial nothing is published of it: files may differ from the commit, and the version may be released
@@ -49,9 +56,7 @@ function obstacle(version, trial) {
   if (version !== own) return `package.json has version ${own}, not ${version}; ${change}`;
   const other = versionPlaces().find((place) => place.version !== version);
   if (other !== undefined) return `${other.file} has version ${other.version}, not ${version}; ${change}`;
-  const changelog = inProject("CHANGELOG.md");
-  const text = existsSync(changelog) ? readFileSync(changelog, "utf8") : "";
-  if (changelogSection(text, version) === undefined)
+  if (changesOf(version, trial) === undefined)
     return `CHANGELOG.md has no section "## ${version}", or nothing in it`;
   const { revision, changed } = sourceState();
   if (revision === undefined) return "no git checkout of this project: a release names its commit";
@@ -125,8 +130,7 @@ async function release({ version, out, name, trial }) {
   for (const file of [inProject("build", noticesName), inProject("LICENSE")]) {
     copyFileSync(file, join(out, basename(file)));
   }
-  const changes = changelogSection(readFileSync(inProject("CHANGELOG.md"), "utf8"), version);
-  writeFileSync(join(out, "CHANGES.md"), `${changes}\n`);
+  writeFileSync(join(out, "CHANGES.md"), `${changesOf(version, trial)}\n`);
   const facts = {
     version,
     revision,

@@ -93,7 +93,7 @@ test("what is no version is refused, and nothing is written", async () => {
 });
 
 const changelog =
-  "# Changelog\n\nIntroduction.\n\n## [1.10.0] - 2026-01-02\n\n- ten\n\n### Fixed\n\n- it\n\n## 1.1.0\n\n- one\n\n## v1.0.0 (2025)\n\n## 0.9.0\n";
+  "# Changelog\n\nIntroduction.\n\n## [Unreleased]\n\n- soon\n\n## [1.10.0] - 2026-01-02\n\n- ten\n\n### Fixed\n\n- it\n\n## 1.1.0\n\n- one\n\n## v1.0.0 (2025)\n\n## 0.9.0\n";
 
 test.each([
   ["1.10.0", "- ten\n\n### Fixed\n\n- it"],
@@ -102,11 +102,13 @@ test.each([
   // Without a word.
   ["1.0.0", undefined],
   ["2.0.0", undefined],
+  ["Unreleased", "- soon"],
 ])("the changelog's section of %s", (version, section) => {
   expect(changelogSection(changelog, version)).toBe(section);
 });
 
-test("CHANGELOG.md has a section of this version", () => {
+test("CHANGELOG.md has a section of this version, or of what comes with it", () => {
   const text = readFileSync(join(project, "CHANGELOG.md"), "utf8");
-  expect(changelogSection(text, packageJson.version)).toMatch(/\w/);
+  const section = changelogSection(text, packageJson.version) ?? changelogSection(text, "Unreleased");
+  expect(section).toMatch(/\w/);
 });
