@@ -56,6 +56,7 @@ const noParsers: Readonly<Record<string, string>> = {
   "src/multus/spool/spool.ts readSpool": "lists the directory for spoolNameKind",
   "src/kube/certificates/certificate-file.ts readCurrentPair": "reads the files for checkPair",
   "src/kube/certificates/certificate-file.ts readCurrentCertificate": "reads the files for checkPair",
+  "src/ctl/daemons/nodes.ts readNodes": "reads objects of the API; test/fuzz/ctl/nodes.test.ts makes them up",
   "src/ctl/validate/input.ts readInput": "reads the file for checkText",
   "src/ctl/node/attachments.ts readAttachments": "reads the files for decodePlan and ResultCache",
 };

@@ -44,6 +44,7 @@ export const configurationTarget: FuzzTarget = {
   covers: [
     "src/native/configuration.ts readConfiguration",
     "src/native/exact-object.ts readList",
+    "src/native/exact-object.ts readMac",
     "src/native/host-local.ts readHostLocal",
     "src/native/static.ts readStatic",
     "src/native/tuning.ts readTuning",
