@@ -406,10 +406,14 @@ describe("ADD, ordered ahead", () => {
 });
 
 describe("DEL beside plugins", () => {
-  /** A chain, whose plugins are executed; each of them is known to keep to its interface. */
+  /** A chain whose plugins are executed, for a setting that no order makes; each of them is known to keep to its interface. */
   const chain = (index: number): Json => {
     const { cniVersion, name, ...plugin } = macvlanNetwork(index);
-    return { cniVersion, name, plugins: [plugin, { type: "tuning" }] };
+    return {
+      cniVersion,
+      name,
+      plugins: [plugin, { type: "tuning", sysctl: { "net.mpls.conf.IFNAME.input": "1" } }],
+    };
   };
   const networks = { a: chain(2), b: macvlanNetwork(3), c: chain(4), d: macvlanNetwork(5) };
   const atOnce = (attachConcurrency: unknown = "auto") => options({ attachConcurrency });
