@@ -71,7 +71,7 @@ const steps = [
     // The executable in it takes seconds, gzip more.
     onlyByName: true,
     inputs: ["src", "assembly", "shim", "tools", "LICENSE", "package.json", "package-lock.json"],
-    // What it is labelled with.
+    // Its labels.
     further: async () =>
       JSON.stringify([(await import("./build/oci-image.mjs")).imageOrigin(), values.locked]),
     outputs: [`build/image/${architecture}/index.json`],

@@ -32,7 +32,7 @@ bool link_details_take(const struct nlmsghdr *header, struct bytes payload, stru
 /* Asks for the link of this name. ENODEV: there is none. */
 int link_details_find(struct rtnetlink *rtnetlink, const char *name, struct link_details *link);
 
-/* What every kind of a new link has. */
+/* The properties that every kind of a new link has. */
 struct new_link {
   const char *name;
   /* 0: the kernel's choice. */
@@ -47,7 +47,7 @@ int link_make_veth(struct rtnetlink *inside, const struct new_link *link, const 
 /* Makes a macvlan in the namespace open as `netns`, on `parent` in the namespace of `host`. `queue_length` 0: the kernel's choice. */
 int link_make_macvlan(struct rtnetlink *host, const struct new_link *link, uint32_t parent, uint32_t mode, uint32_t queue_length, int netns);
 
-/* What is to become of a link; all zero changes nothing. */
+/* Changes of a link; all zero changes nothing. */
 struct link_change {
   /* Its new name; with index 0 the one that it has. */
   const char *name;

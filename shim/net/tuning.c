@@ -1,4 +1,4 @@
-/* What the plugin tuning changes of a link, and the file in which it keeps how the link was before. */
+/* The changes of a link by the plugin tuning, and the file in which it keeps how the link was before. */
 #include "net/tuning.h"
 
 #include <errno.h>

@@ -151,7 +151,7 @@ export interface LinkSetting {
   readonly isTuning: boolean;
 }
 
-/** What the plugin tuning changes of a link, as it does; undefined and 0 change nothing. */
+/** Changes of a link, as the plugin tuning makes them; undefined and 0 change nothing. */
 export interface LinkTuning {
   /** 6 bytes. */
   readonly mac?: Uint8Array | undefined;

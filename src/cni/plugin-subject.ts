@@ -1,5 +1,5 @@
 /**
- * What a plugin's failure is about, where its own message says less: "Link not found" names no link. The words are those of the plugin's configuration, with the keys that it
+ * The subject of a plugin's failure, where its own message says less: "Link not found" names no link. The words are those of the plugin's configuration, with the keys that it
  * does not know and that look like others.
  */
 
@@ -78,7 +78,7 @@ function misspelt(
 }
 
 /**
- * What stands behind a plugin's message: ` (master "ens5f0")`. "" where the message names it, or nothing is known.
+ * The addition to a plugin's message: ` (master "ens5f0")`. "" where the message names it, or nothing is known.
  * @param message the plugin's own
  */
 export function subjectOfFailure({ type, bytes, ipamType }: PluginParts, message: string): string {

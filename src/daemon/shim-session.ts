@@ -47,7 +47,7 @@ export class ShimSession {
   readonly #orders: Orders;
   readonly #listener: SessionListener;
   #state: "hello" | "request" | "orders" | "turned away" | "replay request" | "replay" = "hello";
-  /** What the shim understands of `after`. */
+  /** The orders that may have `after` with this shim. */
   #after: OrdersAfter = {};
   #replay: ReplaySession | undefined;
   /** Gives up the request's place in the line; nothing before it has one. */

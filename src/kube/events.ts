@@ -71,7 +71,7 @@ export function lastingEventName(pod: PodReference, { reason }: ReportedEvent): 
 const numberOfTry = /[0-9a-f]{6,}(?:-[0-9a-f]{4,})*|[0-9]{5,}/giu;
 
 /**
- * What an event is known by while it is counted. Plugins' messages may differ in a number with each try of the kubelet: those of one network are one event then, with the text of the
+ * The key by which an event is known while it is counted. Plugins' messages may differ in a number with each try of the kubelet: those of one network are one event then, with the text of the
  * first.
  */
 export function eventKey(

@@ -130,7 +130,7 @@ export async function undo(
   settings: StepSettings = inOrder,
 ): Promise<boolean> {
   const { chain, sandbox } = call;
-  // What it takes is the ADD's: the networks of the report are those that it was to attach.
+  // The report is the ADD's, and so is the time: its networks are those that it was to attach.
   const unreported = { ...call, report: newReport() };
   const failures = await removeAll(unreported, sandbox, done, { settings, passOverMissing: true });
   for (const { attachment, failure } of failures) {
@@ -173,7 +173,7 @@ async function removeAll(
   for (let step = steps.next(); step !== undefined; step = steps.next()) {
     let { outcomes, declined } = await pipeline.outcomeOf(step);
     if (outcomes.some(({ error }) => isNotStarted(error))) {
-      // What was before it has failed: it is ordered again, now.
+      // The one before it has failed: it is ordered again, now.
       await pipeline.drop();
       ({ outcomes, declined } = await pipeline.outcomeOf(step));
     }

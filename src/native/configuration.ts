@@ -228,7 +228,7 @@ function bridgeSettings(detects: boolean): readonly LinkSetting[] {
   return detects ? [setting(6, "enhanced_dad", "1"), ...rest] : rest;
 }
 
-/** What a link has that is no port of a bridge. */
+/** The properties of a link that is no port of a bridge. */
 const noPort = {
   hairpin: false,
   isolated: false,

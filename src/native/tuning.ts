@@ -24,7 +24,7 @@ export interface Tuning {
   readonly capabilities: readonly string[];
 }
 
-/** What one attachment has. */
+/** The part of one attachment in tuning. */
 export interface AttachedTuning {
   readonly of: Pick<NativeLink, "tuning" | "backups">;
   readonly settings: readonly LinkSetting[];

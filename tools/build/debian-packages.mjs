@@ -1,4 +1,4 @@
-/** What Debian's packages say of themselves: versions, and licences. */
+/** Versions and licences of Debian's packages, as they say themselves. */
 
 import { execFileSync } from "node:child_process";
 

@@ -18,7 +18,7 @@ export const localName = "localhost/multus-wasm";
 /** The layout of one architecture. */
 export const layoutOf = (architecture) => join(projectDirectory, "build", "image", architecture);
 
-/** What of the source is in an image beside its files, as labels and times. */
+/** The source's facts that an image has beside its files: labels and times. */
 export function imageOrigin() {
   const { revision, changed, time } = sourceState();
   return { revision: changed.length === 0 ? revision : `${revision}-dirty`, time };

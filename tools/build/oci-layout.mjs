@@ -111,7 +111,7 @@ function ended(child, command) {
   });
 }
 
-/** What goes through, and its digest. */
+/** The bytes that go through, and their digest. */
 class Digesting extends PassThrough {
   #hash = createHash("sha256");
   size = 0;

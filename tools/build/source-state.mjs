@@ -1,4 +1,4 @@
-/** What the sources are: version, commit, and the time that files of an image or an archive have. */
+/** The state of the sources: version, commit, and the time that files of an image or an archive have. */
 
 import { execFileSync } from "node:child_process";
 import { readFileSync, realpathSync } from "node:fs";

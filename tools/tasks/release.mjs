@@ -98,7 +98,7 @@ async function writeSums(out) {
   writeFileSync(join(out, "SHA256SUMS"), lines.join(""));
 }
 
-/** What is there for each architecture. */
+/** The artifacts of each architecture. */
 function writeOfArchitecture(out, architecture, version) {
   const executable = join(out, `multusd-${version}-linux-${architecture}`);
   copyFileSync(

@@ -1,4 +1,4 @@
-/** What the drawn pictures of the documentation have in common: colours for light and dark, the tip of an arrow, escaped texts. */
+/** The common parts of the drawn pictures of the documentation: colours for light and dark, the tip of an arrow, escaped texts. */
 
 /** @param {string} text of a node @returns {string} */
 export const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");

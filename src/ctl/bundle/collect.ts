@@ -66,7 +66,7 @@ export async function collect(
   const problems: string[] = [];
   const add = (name: string, about: string, value: unknown) =>
     collected.push({ name, about, text: `${JSON.stringify(redactJson(value), undefined, 2)}\n` });
-  /** What cannot be read is named in the archive, and stops nothing else. */
+  /** A part that cannot be read is named in the archive, and stops nothing else. */
   const part = async (what: string, work: () => Promise<void>): Promise<void> => {
     try {
       await work();

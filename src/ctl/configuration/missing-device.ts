@@ -6,7 +6,7 @@ import { resourceNameAnnotation } from "../../multus/plan/devices.ts";
 /** Plugins that do nothing without a device: `deviceID` or `pciBusID` of their configuration. */
 const devicePlugins = ["sriov", "ib-sriov", "accelerated-bridge"];
 
-/** What is missing to a network of a definition without a resource's name. @param config JSON text @returns undefined: nothing, or it cannot be read */
+/** The key that a network of a definition without a resource's name lacks. @param config JSON text @returns undefined: nothing, or it cannot be read */
 export function missingDevice(config: Uint8Array): string | undefined {
   let value: unknown;
   try {

@@ -9,7 +9,7 @@ import { formatTable } from "../text/table.ts";
 import { wrap } from "../text/wrap.ts";
 import type { findingJson } from "./finding.ts";
 
-/** What `doctor --json` prints. */
+/** The output of `doctor --json`. */
 export interface DoctorReport {
   readonly ok: boolean;
   readonly findings: readonly (Omit<ReturnType<typeof findingJson>, "check"> & { readonly check: string })[];
@@ -53,7 +53,7 @@ function doctorReport({ ok, findings }: JsonObject): DoctorReport | undefined {
   };
 }
 
-/** What has to be looked at, node by node; nodes with the same finding share a row. @returns text that ends with a newline */
+/** The findings that need a look, node by node; nodes with the same finding share a row. @returns text that ends with a newline */
 export function formatClusterDoctor({ nodes, server }: ClusterDoctor): string {
   const rows = new Map<string, { readonly cells: readonly string[]; readonly nodes: string[] }>();
   const add = (node: string, verdict: string, check: string, finding: string, remedy: string) => {

@@ -19,11 +19,11 @@ export type Area =
 
 export interface PreflightFinding {
   readonly area: Area;
-  /** What it is about: `daemonset kube-system/kube-multus-ds`, `node worker-1`; "" for the cluster. */
+  /** Its subject: `daemonset kube-system/kube-multus-ds`, `node worker-1`; "" for the cluster. */
   readonly subject: string;
   readonly verdict: Verdict;
   readonly message: string;
-  /** What to do; "" if the message suffices. */
+  /** The remedy; "" if the message suffices. */
   readonly remedy: string;
 }
 

@@ -68,7 +68,7 @@ function parseSeconds(text: string): number {
   return seconds;
 }
 
-/** What one look has found. */
+/** The result of one look. */
 interface Seen {
   readonly ok: boolean;
   readonly json: unknown;

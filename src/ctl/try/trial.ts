@@ -317,7 +317,7 @@ class Trial {
     return new Map(own.map(({ ifName, network }) => [ifName, network]));
   }
 
-  /** What the cache has of the pod's networks. Empty if the user's daemon has its cache elsewhere. */
+  /** The cache's entries of the pod's networks. Empty if the user's daemon has its cache elsewhere. */
   async #cached() {
     const { cniDir } = this.#directories;
     if (!existsSync(cniDir)) return [];

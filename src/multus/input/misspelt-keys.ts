@@ -19,7 +19,7 @@ const isItemKey = new Set(itemKeys.map((key) => key.toLowerCase()));
 /** Annotations that somebody meant to select networks with; the status is another one's. */
 const likeNetworks = /(?:^|\.)cncf\.io\/networks?$/iu;
 
-/** What is misspelt in a pod's annotations, each with the key that was most likely meant. @param annotations all, or those that are known */
+/** Misspelt keys in a pod's annotations, each with the key that was most likely meant. @param annotations all, or those that are known */
 export function misspeltKeysOf(annotations: Readonly<Record<string, string>>): readonly string[] {
   const selection = annotations[networksAnnotation];
   const found = selection === undefined ? ofAnnotations(annotations) : ofSelection(selection);
