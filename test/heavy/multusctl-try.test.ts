@@ -113,11 +113,11 @@ describe("with --native", () => {
     expect(stdout).toMatch(/^eth0 .* natively$/m);
     expect(stdout).toMatch(/^net1 .* natively$/m);
     await expectNothingLeft(stdout);
-    const chain = { plugins: [macvlan("10.3.0.0/24"), { type: "tuning" }] };
+    const chain = { plugins: [macvlan("10.3.0.0/24"), { type: "tuning" }, { type: "tuning" }] };
     writeFileSync(file, JSON.stringify(nad("chain", chain)));
     const executed = await run("try", "--native", "--nad", file, "--repeat", "2");
     expect(executed.stdout).toMatch(/^eth0 .* by its plugins$/m);
-    expect(executed.stdout).toMatch(/^net1 .* by its plugins: a chain of 2 plugins$/m);
+    expect(executed.stdout).toMatch(/^net1 .* by its plugins: a chain of 3 plugins$/m);
     expect(executed.stdout).toContain("The daemon's log says which, at level verbose.");
     await expectNothingLeft(executed.stdout);
   });
