@@ -69,12 +69,18 @@ function expectedRequests(golden: GoldenCase, index: number, sendsAnnotations: b
     kubeconfigOf(golden) !== undefined &&
     !hasPlan(golden, index) &&
     expectation(golden, index).calls.length > 0;
+  // The last plugin of an ADD that has called some and fails is the one that has failed, which is an event of ours alone.
+  const { succeeds, calls } = expectation(golden, index);
+  const isNotAttached =
+    golden.steps[index]?.command === "ADD" && !succeeds && calls.some(({ command }) => command === "ADD");
   // The whole pod says which ResourceClaims it has, before its devices are said to be unknown.
   const asksForClaims = news.some((event) => event.startsWith("Warning DeviceNotAssigned"));
   return [
     ...(asksForPod || asksForClaims ? [`GET ${podPath}`] : []),
     ...(isNewStatus ? [`PATCH ${podPath}/status`] : []),
-    ...news.map(() => `POST /apis/events.k8s.io/v1/namespaces/${namespace}/events`),
+    ...[...news, ...(isNotAttached ? ["NetworkNotAttached"] : [])].map(
+      () => `POST /apis/events.k8s.io/v1/namespaces/${namespace}/events`,
+    ),
   ];
 }
 

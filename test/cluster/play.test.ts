@@ -84,9 +84,8 @@ test("one that was killed: the sweep removes what it left", async () => {
 test("an unknown containerd is refused before anything starts", async () => {
   const outcome = await runCommand([
     process.execPath,
-    join(support, "cluster", "play.ts"),
-    "--containerd",
-    "1.7",
+    join(support, "..", "..", "tools", "run.mjs"),
+    ...["cluster", "--containerd", "1.7"],
   ]);
   expect(outcome.exitCode).toBe(1);
   expect(outcome.stderr).toContain("--containerd 1.7: 1.6 or 2.4");
