@@ -139,6 +139,17 @@ const tasks = {
     usage: "",
     run: () => writePictures(),
   },
+  "picture:dashboard": {
+    about:
+      "docs/images/dashboard.svg: the dashboard's panels, drawn from what Prometheus says of a real daemon",
+    usage: "",
+    async run() {
+      if (!isRoot()) throw new SetupError("the picture's node is network namespaces: it needs root");
+      await requireTools("the dashboard's picture", ["compiler", "iproute2", "go", "promtool"]);
+      await requireBuild();
+      return onPinnedNode(inProject("bench", "dashboard-picture.ts"));
+    },
+  },
   chart: {
     about: "deploy/helm/multus-wasm/README.md, made of the chart's values",
     usage: "",

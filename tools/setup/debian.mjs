@@ -60,9 +60,9 @@ export const tools = {
   },
   etcd: { about: "etcd", packages: ["etcd-server"], present: commands("etcd") },
   promtool: {
-    about: "promtool, to check metrics and alerts",
+    about: "Prometheus and promtool, to check metrics and alerts and to draw the dashboard",
     packages: ["prometheus"],
-    present: commands("promtool"),
+    present: commands("prometheus", "promtool"),
   },
   chromium: {
     about: "chromium, to look at the page of multusctl bench",
