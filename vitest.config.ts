@@ -23,8 +23,9 @@ export default defineConfig({
     // Three files at once on a machine of two cores as well: most tests wait for processes. Suites that say fileParallelism false run alone.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [
-      // Files of these keep nothing between tests, so that one process can run many: the modules are loaded once, not 200 times.
-      suite("unit", ["test/unit/**/*.test.ts"], { isolate: false }),
+      // A process each: they count timers, descriptors and memory, of which another file's rest would be a part.
+      suite("unit", ["test/unit/**/*.test.ts"]),
+      // Their files keep nothing between tests, so that one process can run many: the modules are loaded once.
       suite("generated", ["test/generated/**/*.test.ts"], { isolate: false }),
       suite("fuzz", ["test/fuzz/**/*.test.ts"], { isolate: false }),
       suite("shim", ["test/shim/**/*.test.ts"], { globalSetup: ["test/shim/support/binaries.ts"] }),
