@@ -74,7 +74,7 @@ export function legendOf(format: string, metric: Readonly<Record<string, string>
   return format.replaceAll(/\{\{(\w+)\}\}/g, (_, label: string) => metric[label] ?? "");
 }
 
-/** What one panel shows. */
+/** The content of one panel. */
 export interface FilledPanel {
   readonly panel: DashboardPanel;
   /** For each of its targets, in order. */
@@ -124,7 +124,7 @@ function curvesOf({ panel, answers }: FilledPanel, { start, end, step }: Shown):
       };
     }),
   );
-  // What never is would be a name without a line.
+  // A series that is zero throughout would be a name without a line.
   return curves.filter(({ values }) => values.some((value) => value !== undefined && value > 0));
 }
 

@@ -103,7 +103,7 @@ async function keepAttaching(
   }
 }
 
-/** What happens on the node while Prometheus looks. @param start milliseconds since 1970 */
+/** The load on the node while Prometheus scrapes it. @param start milliseconds since 1970 */
 async function busyNode(node: TestNode, start: number): Promise<void> {
   const executed = await node.bridgeNetconf("10.50.0.0/16");
   const native = { ...executed, nativeNetworks: "auto" };

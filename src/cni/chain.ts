@@ -67,7 +67,7 @@ export async function addNetworkList(
   context: ChainContext,
   list: NetworkConfigList,
   runtime: RuntimeConf,
-  { refuseExistingLink = false, afterPlugin, startAfter, onOrder }: AddOptions = {},
+  { refuseExistingLink = false, afterPlugin, ...ahead }: AddOptions = {},
 ): Promise<Uint8Array> {
   checkContainerId(runtime.containerId);
   checkNetworkName(list.name, "ADD");
@@ -79,23 +79,18 @@ export async function addNetworkList(
   let result: Uint8Array | undefined;
   let given = 0;
   for (const [place, plugin] of list.plugins.entries()) {
-    const isFirst = result === undefined;
-    const token = Symbol(list.name);
     const prevResult = result;
     const run = {
       ...(await context.largeWork.run(list.bytes.length, () =>
         attachmentRun(context, "ADD", list, plugin, runtime, prevResult),
       )),
-      ...(isFirst && refuseExistingLink
+      ...(place === 0 && refuseExistingLink
         ? { absentLink: { netns: runtime.netns, ifName: runtime.ifName } }
         : {}),
-      ...(isFirst && startAfter !== undefined ? { after: startAfter } : {}),
-      token,
     };
     given += run.stdin.length;
     if (given > longestInputs) throw tooMuchInput(list, given);
-    const isLast = place === list.plugins.length - 1;
-    const { stdout } = await runToSuccess(context, run, plugin, () => onOrder?.({ token, isLast }));
+    const { stdout } = await runInList(context, run, plugin, { place, of: list.plugins.length, ...ahead });
     result = checkResult(context, list, run, stdout);
     afterPlugin?.();
     // CHECK and DEL give the last result to every plugin.
@@ -120,7 +115,7 @@ export async function deleteNetworkList(
   context: ChainContext,
   list: NetworkConfigList,
   runtime: RuntimeConf,
-  { cached, passOverMissing = false, startAfter, onOrder }: DelOptions = {},
+  { cached, passOverMissing = false, ...ahead }: DelOptions = {},
 ): Promise<void> {
   const problem = ifNameProblem(runtime.ifName);
   if (problem !== undefined) {
@@ -137,15 +132,9 @@ export async function deleteNetworkList(
     : undefined;
   const plugins = runnable(context, "DEL", list).toReversed();
   for (const [place, plugin] of plugins.entries()) {
-    const token = Symbol(list.name);
-    const run = {
-      ...attachmentRun(context, "DEL", list, plugin, runtime, prevResult),
-      ...(place === 0 && startAfter !== undefined ? { after: startAfter } : {}),
-      token,
-    };
-    const isLast = place === plugins.length - 1;
+    const run = attachmentRun(context, "DEL", list, plugin, runtime, prevResult);
     try {
-      await runToSuccess(context, run, plugin, () => onOrder?.({ token, isLast }));
+      await runInList(context, run, plugin, { place, of: plugins.length, ...ahead });
     } catch (error) {
       if (!(passOverMissing && executorErrorCode(error) === "not-found")) throw error;
     }
@@ -310,6 +299,28 @@ function networkRun(
     stdin,
     timeoutMs: context.timeoutOf(command),
   };
+}
+
+/** A run's place among those of its list, in the order in which they are run. */
+interface PlaceInList extends OrderedAhead {
+  readonly place: number;
+  readonly of: number;
+}
+
+/** Runs a plugin of a list whose first run may wait for another order, and behind whose last run another order may wait. @throws {CniError} as `runToSuccess` */
+function runInList(
+  context: ChainContext,
+  run: PluginRun,
+  plugin: PluginParts,
+  { place, of, startAfter, onOrder }: PlaceInList,
+): Promise<PluginOutcome> {
+  const token = Symbol(run.plugin);
+  const ordered = {
+    ...run,
+    ...(place === 0 && startAfter !== undefined ? { after: startAfter } : {}),
+    token,
+  };
+  return runToSuccess(context, ordered, plugin, () => onOrder?.({ token, isLast: place === of - 1 }));
 }
 
 /** @param plugin of an attachment: what a failure is about @param onOrder called when the executor has the order @throws {CniError} where the plugin was not run to its end, or failed */
