@@ -90,7 +90,8 @@ export async function addNetworkList(
     };
     given += run.stdin.length;
     if (given > longestInputs) throw tooMuchInput(list, given);
-    const { stdout } = await runInList(context, run, plugin, { place, of: list.plugins.length, ...ahead });
+    const turn = inTurn(run, { place, of: list.plugins.length, ...ahead });
+    const { stdout } = await runToSuccess(context, turn.run, plugin, turn.onOrder);
     result = checkResult(context, list, run, stdout);
     afterPlugin?.();
     // CHECK and DEL give the last result to every plugin.
@@ -134,7 +135,8 @@ export async function deleteNetworkList(
   for (const [place, plugin] of plugins.entries()) {
     const run = attachmentRun(context, "DEL", list, plugin, runtime, prevResult);
     try {
-      await runInList(context, run, plugin, { place, of: plugins.length, ...ahead });
+      const turn = inTurn(run, { place, of: plugins.length, ...ahead });
+      await runToSuccess(context, turn.run, plugin, turn.onOrder);
     } catch (error) {
       if (!(passOverMissing && executorErrorCode(error) === "not-found")) throw error;
     }
@@ -307,20 +309,16 @@ interface PlaceInList extends OrderedAhead {
   readonly of: number;
 }
 
-/** Runs a plugin of a list whose first run may wait for another order, and behind whose last run another order may wait. @throws {CniError} as `runToSuccess` */
-function runInList(
-  context: ChainContext,
+/** A plugin's run of a list: the first may wait for another order, and another order may wait for the last. */
+function inTurn(
   run: PluginRun,
-  plugin: PluginParts,
   { place, of, startAfter, onOrder }: PlaceInList,
-): Promise<PluginOutcome> {
+): { readonly run: PluginRun; readonly onOrder: () => void } {
   const token = Symbol(run.plugin);
-  const ordered = {
-    ...run,
-    ...(place === 0 && startAfter !== undefined ? { after: startAfter } : {}),
-    token,
+  return {
+    run: { ...run, ...(place === 0 && startAfter !== undefined ? { after: startAfter } : {}), token },
+    onOrder: () => onOrder?.({ token, isLast: place === of - 1 }),
   };
-  return runToSuccess(context, ordered, plugin, () => onOrder?.({ token, isLast: place === of - 1 }));
 }
 
 /** @param plugin of an attachment: what a failure is about @param onOrder called when the executor has the order @throws {CniError} where the plugin was not run to its end, or failed */
