@@ -7,6 +7,15 @@ const suite = (name: string, include: string[], test: Record<string, unknown> = 
   test: { name, include, environment: "node", testTimeout: 60_000, hookTimeout: 60_000, ...test },
 });
 
+/** Files that count timers, descriptors, memory or time of their process, of which another file's rest would be a part: each has a process of its own. */
+const counting = [
+  "test/unit/cost/**/*.test.ts",
+  "test/unit/daemon/**/*.test.ts",
+  ...["agent/frames", "base/large-work", "cni/followed-results", "ctl/install/program", "multus/cluster"].map(
+    (name) => `test/unit/${name}.test.ts`,
+  ),
+];
+
 /** Files with a cluster each that measure a daemon's times or memory, or need the whole machine: they run alone. */
 const measured = ["hostile-authors", "many-objects", "upgrade-under-load"].map(
   (name) => `test/cluster/${name}.test.ts`,
@@ -23,9 +32,9 @@ export default defineConfig({
     // Three files at once on a machine of two cores as well: most tests wait for processes. Suites that say fileParallelism false run alone.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [
-      // A process each: they count timers, descriptors and memory, of which another file's rest would be a part.
-      suite("unit", ["test/unit/**/*.test.ts"]),
+      suite("unit-counting", counting),
       // Their files keep nothing between tests, so that one process can run many: the modules are loaded once.
+      suite("unit", ["test/unit/**/*.test.ts"], { exclude: counting, isolate: false }),
       suite("generated", ["test/generated/**/*.test.ts"], { isolate: false }),
       suite("fuzz", ["test/fuzz/**/*.test.ts"], { isolate: false }),
       suite("shim", ["test/shim/**/*.test.ts"], { globalSetup: ["test/shim/support/binaries.ts"] }),

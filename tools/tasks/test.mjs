@@ -30,6 +30,7 @@ const clusterSuitePrograms = [...clusterPrograms, "helm", "kustomize", "whereabo
  */
 const suites = {
   unit: { needs: ["openssl"], root: false },
+  "unit-counting": { needs: ["openssl"], root: false },
   generated: { needs: [], root: false },
   fuzz: { needs: [], root: false },
   shim: { needs: ["compiler", "iproute2", "strace"], root: true },
@@ -58,7 +59,7 @@ const suites = {
 };
 
 /** The suites of `npm test`, `npm run test:heavy` and `npm run test:cluster`. */
-export const everydaySuites = ["unit", "generated", "fuzz", "shim", "golden", "e2e"];
+export const everydaySuites = ["unit", "unit-counting", "generated", "fuzz", "shim", "golden", "e2e"];
 export const heavySuites = ["heavy"];
 export const clusterSuites = ["cluster", "cluster-measured"];
 
