@@ -259,7 +259,7 @@ bool address_files_take(const struct address_files *files, struct native_link *l
   return is_good;
 }
 
-/* Writes once more which address was given last before those of the link, where nobody has given one since. What is not done here costs others some addresses
+/* Writes once more which address was given last before those of the link, where nobody has given one since. An omission here costs others some addresses
  * that are passed over. */
 static void restore_last(const struct native_link *link) {
   size_t count;

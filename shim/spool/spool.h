@@ -1,4 +1,4 @@
-/* What becomes of a DEL that no daemon has answered, or that fails again and again (docs/wire.md, "DELs while no daemon is there"). */
+/* Handling of a DEL that no daemon has answered, or that fails again and again (docs/wire.md, "DELs while no daemon is there"). */
 #pragma once
 
 #include "wire/request.h"

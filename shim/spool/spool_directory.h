@@ -50,7 +50,7 @@ bool spool_directory_next(DIR *stream, struct spool_entry *entry);
 /* Is there a file that waits for the daemon: one that is neither hidden nor set aside? False, with errno, also where that cannot be told (0 otherwise). */
 bool spool_directory_has_waiting(int directory);
 
-/* What a file's name says. False: it begins with a dot, or is longer than a name that we could give. */
+/* Reads a file's name. False: it begins with a dot, or is longer than a name that we could give. */
 bool spool_entry_read(const char *name, struct spool_entry *entry);
 
 /* The container of a record. */

@@ -13,5 +13,5 @@ enum {
 void spool_record_encode(const struct request *request, const struct netns_identity *netns, struct buffer *out);
 
 /* Is a file's content a record of a DEL that does all that `request` asks for? The request's network namespace may be gone by now, which is said with an empty
- * path. What is no record that this version knows covers nothing. */
+ * path. Content that is no record of a known version covers nothing. */
 bool spool_record_covers(struct bytes content, const struct request *request);

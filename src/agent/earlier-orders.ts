@@ -3,7 +3,7 @@
 import { ExecutorError, type OrderTurn, type PluginOutcome } from "./executor.ts";
 
 export class EarlierOrders {
-  /** Of orders under way and of those that have ended. What they answered is not kept. */
+  /** Of orders under way and of those that have ended. Their answers are not kept. */
   readonly #succeeded = new Map<symbol, Promise<boolean>>();
 
   /** Remembers a run of a plugin that was given to the executor, which succeeds with exit code 0. @param token undefined: no other order names it @returns the same outcome */

@@ -280,7 +280,7 @@ export interface Executor {
     turn?: OrderTurn,
   ): Promise<readonly MadeLink[]>;
   /**
-   * Removes interfaces in the namespace at path `netns`, then the container's address files for them, in one order. What is not there is no error.
+   * Removes interfaces in the namespace at path `netns`, then the container's address files for them, in one order. Absent ones are no error.
    * @param netns "": only the files
    * @param links at most mostNativeLinks
    * @param turn undefined: now

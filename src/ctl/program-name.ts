@@ -16,7 +16,7 @@ export function programName(program: string): string {
   return isKubectlPlugin(program) ? "kubectl multus" : ownName;
 }
 
-/** Text of help and usage with the name that it is called by. What runs on a node (`sudo multusctl`) or in a daemon's pod (`-- multusctl`) keeps its name. */
+/** Text of help and usage with the name that it is called by. Calls on a node (`sudo multusctl`) or in a daemon's pod (`-- multusctl`) keep their name. */
 export function withProgramName(text: string, name: string): string {
   return name === ownName ? text : text.replaceAll(/(?<!sudo |-- |\/)\bmultusctl\b(?!\.mjs)/g, name);
 }

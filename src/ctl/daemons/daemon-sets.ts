@@ -5,7 +5,7 @@ import { type JsonObject, objectAt, objectsIn, textOf } from "../../base/json.ts
 import { isFormerDaemon } from "../../command-line/former-daemon.ts";
 import { type ContainerFacts, type TemplateFacts, templateFacts } from "./pod-template.ts";
 
-/** Whose program it is. */
+/** Project that the daemon's program comes from. */
 export type Owner = "ours" | "go";
 /** Thick: the daemon runs in the pod. */
 export type Form = "thick" | "thin";

@@ -112,7 +112,7 @@ function doubtfulAttachments({ rows, shared }: Assignments): ReadonlySet<Attachm
   return new Set([...stale, ...shared.flat()].flatMap(({ attachments }) => attachments));
 }
 
-/** Has the plan the device still? What only a result tells is believed to last. */
+/** Has the plan the device still? A device that only a result names counts as there. */
 function isStillThere(cniDir: string, { containerId, device, resource }: Attachment): boolean {
   if (resource === "") return true;
   const entries = readPlan(cniDir, containerId)?.entries ?? [];

@@ -220,7 +220,7 @@ function parseJsonForm(text: string, defaultNamespace: string, where: string): N
   });
 }
 
-/** The keys of an item that count, those of its port mappings and its bandwidth among them. What is no object stays as it is, for the schema to refuse. */
+/** The keys of an item that count, those of its port mappings and its bandwidth among them. Anything but an object stays as it is, for the schema to refuse. */
 function presentItem(
   item: unknown,
   raw: Uint8Array,

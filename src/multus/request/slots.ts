@@ -26,7 +26,7 @@ export class Slots {
     else next(true);
   }
 
-  /** From now on nothing begins. What has a slot goes on. */
+  /** From now on nothing begins. Work with a slot goes on. */
   close(): void {
     this.#isClosed = true;
     for (const each of this.#waiting.splice(0)) each(false);

@@ -81,7 +81,7 @@ export class Replay {
     return tried === 0 ? "nothing due" : "all tried";
   }
 
-  /** Records in the order of their names. What is none is set aside. @throws {Error} of node:fs */
+  /** Records in the order of their names. Broken ones are set aside. @throws {Error} of node:fs */
   async #list(): Promise<Recorded[]> {
     const { now } = this.#options;
     const slices = new Slices();
