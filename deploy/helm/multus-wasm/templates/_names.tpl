@@ -59,7 +59,7 @@ name: multus
 {{- end }}
 {{- end }}
 
-{{/* What a container may that needs nothing but root's files: deploy/thick/daemonset.yaml says why. */}}
+{{/* For containers that need nothing but root's files: deploy/thick/daemonset.yaml says why. */}}
 {{- define "multus.unprivileged" -}}
 runAsUser: 0
 runAsGroup: 0
