@@ -22,7 +22,7 @@ import { jsonOrText } from "./scratch-host.ts";
 interface AllowedDifference {
   readonly reason: string;
   applies(golden: GoldenCase, step: Step): boolean;
-  /** What is expected instead of what was recorded. @param index of the step */
+  /** Expectation that replaces the recorded one. @param index of the step */
   instead(expected: Expectation, golden: GoldenCase, index: number): Partial<Expectation>;
 }
 
@@ -403,7 +403,7 @@ const attachedByOursAlone: readonly { readonly reason: string; applies(golden: G
   },
 ];
 
-/** Is it a case in which ours attaches the pod, and Go multus started no delegate? What has to happen there is for goes-on.test.ts. */
+/** Is it a case in which ours attaches the pod, and Go multus started no delegate? goes-on.test.ts says what has to happen there. */
 export function goesOn(golden: GoldenCase): boolean {
   return addOf(golden).calls.length === 0 && attachedByOursAlone.some(({ applies }) => applies(golden));
 }
@@ -416,7 +416,7 @@ export function leavesSameFiles(golden: GoldenCase, index: number): boolean {
   );
 }
 
-/** What ours has to do at a step: what Go multus did, but for the differences above. @param index of the step */
+/** Our expected outcome of a step: Go multus's, but for the differences above. @param index of the step */
 export function expectation(golden: GoldenCase, index: number): Expectation {
   const step = stepAt(golden, index);
   let expected = recordedExpectation(step);

@@ -14,13 +14,13 @@ export interface RecordedAttachment {
   readonly networkName: string;
   /** The ADDs of its plugins that were run, in order; of a network without a version as ours runs them. */
   readonly adds: readonly ComparableCall[];
-  /** What the last of them printed; undefined: it failed, or printed nothing. */
+  /** Output of the last of them; undefined: it failed, or printed nothing. */
   readonly result: JsonObject | undefined;
   /** The configuration names no version. */
   readonly isVersionless: boolean;
   /** That it is run in: the one that the configuration names, else the highest that the netconf and the recorded delegates know. */
   readonly version: string;
-  /** What the result cache has afterwards; undefined: nothing. */
+  /** Content of the result cache afterwards; undefined: nothing. */
   readonly cached: JsonObject | undefined;
   /** `default-route` of the pod's selection; undefined: it has none. */
   readonly defaultRoute: readonly string[] | undefined;

@@ -17,7 +17,7 @@ interface ApiEvent {
   readonly message: string;
 }
 
-/** What of a pod is in the API alone. */
+/** The part about a pod that is in the API alone. */
 export type SeenInApi = Pick<Expectation, "networkStatus" | "events">;
 
 function nadsPath(namespace: string): string {
@@ -71,7 +71,7 @@ export class CaseInCluster implements AsyncDisposable {
     await this.#api.request("DELETE", this.#eventsPath());
   }
 
-  /** What the API has of the pod at this moment. */
+  /** The pod's network-status and events in the API at this moment. */
   async seen(): Promise<SeenInApi> {
     if (this.podUid === undefined) return { networkStatus: undefined, events: [] };
     const [pod, { items }] = await Promise.all([

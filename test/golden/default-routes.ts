@@ -35,7 +35,7 @@ function gatewaysLeft(attachment: RecordedAttachment, taken: ReadonlySet<number>
   return [...own.filter((gateway) => !taken.has(familyOf(gateway))), ...defaultRoute];
 }
 
-/** What changes in the result of one of the pod's networks; undefined: no selection asks for anything. */
+/** Changes to the result of one of the pod's networks; undefined: no selection asks for any. */
 export function routesChanged(golden: GoldenCase, ifName: string): RoutesChanged | undefined {
   const attachments = attachmentsOf(golden);
   if (attachments.every(({ defaultRoute }) => defaultRoute === undefined)) return undefined;

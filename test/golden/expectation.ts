@@ -100,7 +100,7 @@ export function comparableFiles(files: StateFiles, rewrite: Rewrite = (text) => 
   );
 }
 
-/** What the step recorded. */
+/** The step's recorded outcome. */
 export function recordedExpectation(step: Step): Expectation {
   return {
     succeeds: step.exit === 0,

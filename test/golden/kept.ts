@@ -8,13 +8,13 @@ import { routesChanged } from "./default-routes.ts";
 import type { ComparableCall, Expectation } from "./expectation.ts";
 import { bytesOf, inOwnVersion, inVersion, versionOf } from "./results.ts";
 
-/** What the cache has: the result as it came, in its own version, with the default routes that are left. */
+/** The cached result: as it came, in its own version, with the default routes that are left. */
 function keptResult(golden: GoldenCase, { ifName, result, version }: RecordedAttachment): JsonObject {
   const printed = result ?? {};
   return inVersion(printed, versionOf(printed, version), routesChanged(golden, ifName));
 }
 
-/** What DEL and CHECK of the network get: the cached result in the network's version. */
+/** Result for DEL and CHECK of the network: the cached one in the network's version. */
 export function prevResultOf(golden: GoldenCase, attachment: RecordedAttachment): JsonObject | undefined {
   const { version, cached } = attachment;
   if (cached === undefined || !hasCheck(version)) return undefined;

@@ -11,7 +11,7 @@ export function namesNoVersion(golden: GoldenCase): boolean {
   return steps.some(({ calls }) => calls.some(({ stdin }) => stdin.cniVersion === ""));
 }
 
-/** What is expected instead. @param index of the step */
+/** Expectation that replaces the recorded one. @param index of the step */
 export function inVersionChosen(
   expected: Expectation,
   golden: GoldenCase,

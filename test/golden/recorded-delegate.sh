@@ -1,7 +1,7 @@
 #!/bin/sh
 # A delegate for replays: notes how it was called in the directory that GOLDEN_STEP names, and answers what was recorded there
 # for its name, command and interface: to its first call the first answer, and so on. Nothing recorded: it succeeds and says nothing, but
-# for ADD, which fails without a note (the recording delegate that could not make its link did so, too). What it says to VERSION is noted nowhere.
+# for ADD, which fails without a note (the recording delegate that could not make its link did so, too). Its answer to VERSION is noted nowhere.
 # It runs thousands of times: what the shell can do itself is done without a process.
 if [ "$CNI_COMMAND" = VERSION ]; then
 	exec cat "$GOLDEN_STEP/versions"

@@ -4,7 +4,7 @@ import { ExecutorError, type PluginOutcome, type PluginRun } from "../../src/age
 import { type PluginCall, PretendedPlugins } from "../support/pretended-plugins.ts";
 import type { Call, Step } from "./cases.ts";
 
-/** What the recorded delegates answer to VERSION, oldest first: to a configuration that names no version they answered in the form of these. */
+/** Versions that the recorded delegates support, oldest first: to a configuration that names no version they answered in the form of these. */
 export const knownVersions = ["0.3.0", "0.3.1", "0.4.0"];
 
 export class ReplayExecutor extends PretendedPlugins {
@@ -36,7 +36,7 @@ export class ReplayExecutor extends PretendedPlugins {
     return super.runPlugin(run);
   }
 
-  /** What the recorded delegate said to the same call; one that Go multus never made says nothing, which ADD does not take. */
+  /** The recorded delegate's answer to the same call; Go multus never made the others: ADD fails there, the rest succeed. */
   #answer({ plugin, command, ifName }: PluginCall): Pick<Call, "exit" | "stdout"> {
     const index = this.#recorded.findIndex(
       (call) => call.plugin === plugin && call.env.CNI_COMMAND === command && call.env.CNI_IFNAME === ifName,

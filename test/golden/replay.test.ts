@@ -16,7 +16,7 @@ beforeAll(() => {
   kernels = loadKernels();
 });
 
-/** What a step does towards the API, as far as these surroundings let it be seen. */
+/** A step's effects, those on the API as far as these surroundings let them be seen. */
 function seenIn(
   where: Surroundings,
   { command }: Step,
@@ -87,7 +87,7 @@ describe("DEL of what Go multus left, by a daemon that has seen nothing of it", 
       expect(done.calls).toEqual(expected.calls);
       expect(done.files).toEqual(expected.files);
     } else {
-      // What it says of its networks is Go multus's: another version, a result printed anew.
+      // The files describe networks as Go multus does: another version, a reprinted result.
       expect(orderOf(done.calls)).toEqual(orderOf(recordedExpectation(del).calls));
       expect(Object.keys(done.files).sort()).toEqual(Object.keys(expected.files).sort());
     }

@@ -17,7 +17,7 @@ import { ReplayExecutor } from "./replay-executor.ts";
 import { jsonOrText, type ScratchHost } from "./scratch-host.ts";
 import type { Surroundings } from "./surroundings.ts";
 
-/** What ours did. */
+/** Our plugin's outcome of a step. */
 export interface Replayed extends Omit<Expectation, "routes"> {
   readonly routeOrders: readonly RouteOrder[];
   /** The error object, where it failed. */
@@ -64,7 +64,7 @@ export class Replay {
     this.#host.prepare(step);
     const { deletePod } = step.given;
     if (deletePod === true) {
-      // What the API kept of it goes with it.
+      // The pod's events and network-status in the API go with it.
       this.cluster.events.length = 0;
       this.cluster.status = undefined;
     }

@@ -22,7 +22,7 @@ function withoutResult({ stdin }: ComparableCall): JsonObject {
 
 const keyOf = ({ plugin, ifName }: ComparableCall) => `${plugin} ${ifName}`;
 
-/** What each plugin was given at each interface, in the order of the calls: a list may have a plugin twice. */
+/** Each plugin's configurations at each interface, in order of the calls: a list may have a plugin twice. */
 function givenBy(calls: readonly ComparableCall[]): ReadonlyMap<string, readonly JsonObject[]> {
   const given = new Map<string, JsonObject[]>();
   for (const call of calls) {
@@ -60,7 +60,7 @@ describe.each(["one daemon", "a daemon that is restarted before each step"])("wi
             const then = added.get(key) ?? [];
             // An ADD that failed before these plugins has still to be undone.
             const known = Math.min(given.length, then.length);
-            // What fails is the end of its command: CHECK begins with the first plugin, DEL with the last.
+            // A failure ends its command: CHECK begins with the first plugin, DEL with the last.
             const isEndOnly = command === "DEL" && given.length < then.length;
             expect(given.slice(0, known), `${command} of ${key} in step ${index}`).toEqual(
               isEndOnly ? then.slice(-known) : then.slice(0, known),

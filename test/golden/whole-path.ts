@@ -26,7 +26,7 @@ import type { Surroundings } from "./surroundings.ts";
 const shim = join(import.meta.dirname, "..", "..", "build", "multus");
 const script = join(import.meta.dirname, "recorded-delegate.sh");
 
-/** What can be seen on the host: network-status and events are in an API. */
+/** The part visible on the host: network-status and events are in an API. */
 export type SeenOnHost = Omit<Expectation, "networkStatus" | "events">;
 
 /** Installs the delegates. */
@@ -68,7 +68,7 @@ function resultLinkCommands({ stdout, env }: Call, namespace: Namespace): string
   ].join("\n");
 }
 
-/** What the recording delegate did to the namespace where its configuration asked for a real link. */
+/** Commands for the recording delegate's changes to a namespace where a real link was asked for. */
 function linkCommands(call: Call, namespace: Namespace, isChecked: boolean): string {
   const { stdout, env, exit } = call;
   const ip = `ip -n ${namespace.name}`;
@@ -214,7 +214,7 @@ export async function runStep(
   };
 }
 
-/** What a failed expectation is best read with. */
+/** The daemon's log, as the message of a failed expectation. */
 export function withDaemonLog(daemon: { readonly output: string }): string {
   return `the daemon said:\n${daemon.output}`;
 }

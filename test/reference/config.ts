@@ -4,7 +4,7 @@
  *
  * Bytes in, bytes out, like the kernels. The inputs that a configuration takes as they are (prevResult, validAttachments) stay
  * text here too: they are put into the output without being parsed, so the twin takes bytes for them that a kernel refuses.
- * What is parsed, is rounded: 18446744073709551615 comes out as 18446744073709552000.
+ * Numbers that are parsed are rounded: 18446744073709551615 comes out as 18446744073709552000.
  */
 
 import { arrayElements, everyMember } from "../../src/base/json.ts";

@@ -373,7 +373,7 @@ function checkEach<T>(value: unknown, name: string, check: (item: JsonObject) =>
 
 function integerOf(value: unknown, name: string): number | undefined {
   if (value === undefined || value === null) return undefined;
-  // 64 bits. What is beyond 2^53 is not exact here, and is not printed in tests that compare.
+  // 64 bits. Numbers beyond 2^53 are not exact here, and not printed in tests that compare.
   if (!Number.isInteger(value) || Number(value) < -(2 ** 63) || Number(value) >= 2 ** 63) {
     throw refuse("not-an-integer", `${name} must be an integer`);
   }

@@ -46,7 +46,7 @@ const done = fc.oneof(
   fc.record({ exitCode: value, stdout: value, micros: value }),
 );
 
-/** What a shim might send: mostly in order, mostly right. */
+/** Bytes that a shim might send: mostly in order, mostly right. */
 const conversation = fc
   .tuple(
     fc.option(hello),

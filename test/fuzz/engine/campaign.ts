@@ -87,8 +87,8 @@ export async function runCampaign(target: FuzzTarget, options: CampaignOptions):
 }
 
 /**
- * Runs inputs once more, in halves and halves of those, to see which of them reach the blocks. What only a first run does, as loading a module, none of
- * them reaches.
+ * Runs inputs once more, in halves and halves of those, to see which of them reach the blocks. None of them reaches blocks of a first run alone, such as
+ * those of loading a module.
  */
 async function inputsThatReach(
   wanted: ReadonlySet<string>,

@@ -27,7 +27,7 @@ const syntaxCodes = new Set([
   "trailing-bytes",
 ]);
 
-/** What happens to a text on its way: bytes changed, inserted, repeated, lost, cut off. */
+/** A text damaged on its way: bytes changed, inserted, repeated, lost, cut off. */
 function mutated(text: fc.Arbitrary<string>): fc.Arbitrary<Uint8Array> {
   const position = fc.double({ min: 0, max: 1, noNaN: true });
   const interesting = fc.constantFrom(

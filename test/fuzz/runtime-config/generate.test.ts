@@ -115,7 +115,7 @@ describe("a cluster network's file of any content", () => {
         });
         expect(isList).toBe(given.form === "thin" && cniVersion.startsWith("1."));
         expect(wanted.fileName).toBe(isList ? "00-multus.conflist" : "00-multus.conf");
-        // What a runtime gives the plugin.
+        // The stdin that a runtime gives the plugin.
         const stdin = kernels.mergeConfig({ plugin: plugin?.bytes ?? new Uint8Array(), name, cniVersion });
         const netconf = parseNetconf(stdin);
         if (given.form === "thick" && !given.forceCniVersion) {

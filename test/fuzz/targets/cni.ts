@@ -202,7 +202,7 @@ export const cacheTarget: FuzzTarget = {
   },
 };
 
-/** What a plugin printed that failed. */
+/** Output of a plugin that failed. */
 export const pluginFailureTarget: FuzzTarget = {
   name: "cni/plugin-failure",
   covers: [],

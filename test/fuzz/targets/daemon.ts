@@ -124,7 +124,7 @@ export const framesTarget: FuzzTarget = {
         "encoded again",
       );
     }
-    // Whatever it throws becomes a FrameError; a text without bound would be one too.
+    // Every error that it throws becomes a FrameError; a text without bound would be one too.
     attempt(input, [Error], () => ({ value: decodeMessagePack(input) }));
   },
 };

@@ -84,7 +84,7 @@ export const checkpointTarget: FuzzTarget = {
   run(input) {
     const data = attempt(input, [InputError], () => parseCheckpoint(input, "/k/checkpoint"));
     if (data === undefined) return;
-    // What it was made of is in the text, with the checksum that it has.
+    // A text that the parser takes has a checksum.
     const checksum = (JSON.parse(input.toString("utf8")) as { Checksum: unknown }).Checksum;
     must(typeof checksum === "number" && checksum >= 0 && checksum < 2 ** 32, "a checksum that none can be");
   },

@@ -25,7 +25,7 @@ function canonical(value: unknown): string {
   );
 }
 
-/** What a kernel, or its twin, makes of inputs: a value, or a refusal that says where. */
+/** Outcome of a kernel, or of its twin: a value, or a refusal that says where. */
 function outcome(inputs: readonly Uint8Array[], work: () => unknown): unknown {
   try {
     const made = work();

@@ -39,7 +39,7 @@ export const netconfTarget: FuzzTarget = {
     "1e3",
   ],
   async run(input) {
-    // What the daemon refuses no plugin is run for: there the shim may read what it likes.
+    // The daemon runs no plugin for input that it refuses: the shim may read what it likes.
     const read = attempt(input, [ExpectedError], () => checkedNetconfKeys(input, "netconf on stdin"));
     const shim: unknown = JSON.parse(await netconfReader.ask(input));
     must(isJsonObject(shim), "the shim's reader says something else");

@@ -53,7 +53,7 @@ test("whatever it is, plugins get one that is good", () => {
       const { TRACEPARENT = "", TRACESTATE } = trace.environment(records ? "00f067aa0ba902b7" : "");
       const told = parseTraceparent(TRACEPARENT);
       expect(told?.traceId).toBe(parseTraceparent(traceparent)?.traceId ?? trace.context.traceId);
-      // What belonged to something that was no TRACEPARENT must not be carried on.
+      // The TRACESTATE of something that was no TRACEPARENT must not be carried on.
       expect(TRACESTATE).toBe(isOne(traceparent) ? undefined : "");
     }),
     { numRuns: 2_000 },

@@ -5,7 +5,7 @@ import { decodeFrame, encodeFrame, frameHeaderBytes, maxId } from "../../../src/
 
 const key = fc.string({ unit: "grapheme" }).filter((text) => text !== "__proto__");
 
-/** What a field of a frame may be. Byte strings that make the writer's buffer grow beyond what it keeps are among them. */
+/** Values of a frame's field. Byte strings that make the writer's buffer grow beyond what it keeps are among them. */
 const { value: wireValue } = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
     { depthSize: "small", maxDepth: 8 },

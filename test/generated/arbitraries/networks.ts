@@ -35,7 +35,7 @@ export interface NetworksCase {
   /** Capability arguments of the runtime. */
   readonly runtimeConfig: Json;
   readonly definitions: readonly { readonly name: string; readonly config: Json }[];
-  /** What the pod's annotation selects. */
+  /** Networks that the pod's annotation selects. */
   readonly selections: readonly Json[];
   /** Lines for `ip -batch` before the ADD. */
   readonly nodeLinks: readonly string[];
@@ -133,7 +133,7 @@ function range(draw: Draw, of: Subnet): Range {
     ...(end === undefined ? {} : { rangeEnd: of.address(end) }),
     ...(gateway === undefined ? {} : { gateway: of.address(gateway) }),
   };
-  // What host-local refuses.
+  // Values that host-local refuses.
   const wrong = draw.chance(1)
     ? draw.of<Json>(
         { rangeStart: of.address(9), rangeEnd: of.address(3) },
@@ -198,7 +198,7 @@ function route(draw: Draw, index: number, families: readonly (4 | 6)[], ranges: 
   };
 }
 
-/** What a network's IPAM part says, and what else belongs to it. */
+/** A network's IPAM configuration, and everything else that belongs to it. */
 interface Ipam {
   readonly config: Json | undefined;
   readonly ranges: readonly Range[];
@@ -354,7 +354,7 @@ interface Network {
   readonly config: Json;
   readonly ipam: Ipam;
   readonly bridge: string | undefined;
-  /** What the pod asks for it; the runtime for the cluster network. */
+  /** The pod's request for it; for the cluster network the runtime's. */
   readonly asked: Json;
 }
 

@@ -53,7 +53,7 @@ const anyText = fc.oneof(
 );
 const integer = fc.oneof(fc.integer({ min: 0, max: 4096 }), fc.maxSafeInteger());
 
-/** What plugins have put where a MAC belongs. */
+/** Values that plugins have put where a MAC belongs. */
 const mac = fc.oneof(fc.constantFrom("02:e5:13:9f:76:d9", "0", "", "not a MAC"), anyText);
 /** Go's types take a null in a list of strings. */
 const texts = fc.array(

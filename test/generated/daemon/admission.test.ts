@@ -93,7 +93,7 @@ class Model {
     expect(others).toEqual([]);
   }
 
-  /** What holds whenever nothing is just happening. */
+  /** Checks the conditions that hold whenever no step is in progress. */
   check(): void {
     for (const { lane, running, waiting, paused, slots, allSlots } of this.admission.lanes) {
       const own = (...states: Entry["state"][]) => this.in(...states).filter((entry) => isIn(entry, lane));
@@ -153,7 +153,7 @@ test("lanes do not wait for each other, bounds are kept, never two of a containe
           }
           model.check();
         }
-        // Whatever waits has its turn once those before it are done.
+        // Every waiting entry has its turn once those before it are done.
         for (const entry of model.in("paused")) entry.answer();
         for (;;) {
           await immediately();

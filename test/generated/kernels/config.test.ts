@@ -18,7 +18,7 @@ const plugins = bytes(pluginText);
 const name = fc.oneof(fc.constantFrom("net-a", "", 'é\u0000"\\'), characters);
 const runs = { numRuns: 3000 };
 
-/** What a function makes of an input: JSON in one spelling, or a refusal. */
+/** A function's outcome for an input: JSON in one spelling, or a refusal. */
 function outcome(work: () => Uint8Array): string {
   try {
     return canonical(JSON.parse(decode(work())));

@@ -18,7 +18,7 @@ import {
 
 const kernels = loadKernels();
 
-/** What a conversion gives: a value, or the error's code and message. */
+/** A conversion's outcome: a value, or the error's code and message. */
 function outcome(convert: (input: ConvertInput) => Uint8Array, input: ConvertInput): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(convert(input)));

@@ -9,7 +9,7 @@ import { placeIn, resultOf, spell, spelling, VERSIONS } from "../arbitraries/res
 
 const kernels = loadKernels();
 
-/** What an aggregation gives: a value, or the error's code. */
+/** An aggregation's outcome: a value, or the error's code. */
 function outcome(aggregate: typeof twin, inputs: readonly StatusInput[]) {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(aggregate(inputs, longestStatus)));

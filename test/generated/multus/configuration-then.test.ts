@@ -88,7 +88,7 @@ const annotations = selecting([
   { name: "extra", mac: "02:00:00:00:00:07", portMappings: [{ hostPort: 8080, containerPort: 80 }] },
 ]);
 
-/** What is on disk after ADD, and what a daemon finds of it later. */
+/** State on disk after ADD, and the part of it that a daemon finds later. */
 interface Remains {
   readonly what: string;
   /** There is no result cache: no result, and no capability arguments but those that the plan has. */

@@ -197,7 +197,7 @@ const annotations = fc.record(
   { requiredKeys: [] },
 );
 
-/** What has to be among what is tried, as the test would say nothing else. */
+/** Required inputs: without them the test would prove nothing. */
 const examples: [Record<string, string>, string][] = [
   ...[own, shared, "secret", "default"].flatMap((namespace) =>
     [networksAnnotation, defaultNetworkAnnotation].map((key): [Record<string, string>, string] => [

@@ -24,7 +24,7 @@ const details = fc
   .record({ annotations, uid: fc.constantFrom("u-1", "u-1", "u-1", "u-2") })
   .map((pod) => ({ ...pod, isStatic: isStaticPod(pod.annotations) }));
 
-/** What decides which networks a pod gets. */
+/** Annotations that decide which networks a pod gets. */
 const choice = (of: Readonly<Record<string, string>>) => [
   of["k8s.v1.cni.cncf.io/networks"],
   of["v1.multus-cni.io/default-network"],
