@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What a VF costs the kernel: the link moves into the pod, and the PF's driver sets VLAN, MAC and trust. */
+/* A VF's cost to the kernel: the link moves into the pod, and the PF's driver sets VLAN, MAC and trust. */
 enum { milliseconds = 15, longest_input = 1 << 20 };
 
 static char input[longest_input + 1];

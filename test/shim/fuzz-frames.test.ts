@@ -15,7 +15,7 @@ afterAll(() => {
   for (const reader of Object.values(readers)) reader.close();
 });
 
-/** What the shim says of each frame, and then of the stream's end. */
+/** The shim's account of each frame, and then of the stream's end. */
 async function read(mode: keyof typeof readers, payloads: readonly Uint8Array[]): Promise<string[]> {
   const line = await readers[mode].ask(Buffer.concat(payloads.map(framed)));
   return line.split("\t");

@@ -28,7 +28,7 @@ class Installed implements Disposable {
     copyFileSync(this.#binary, join(this.plugins, name));
   }
 
-  /** What makes the plugin do as it is told by a configuration, where it is Multus. */
+  /** Configuration that makes the plugin do as it is told, where it is Multus. */
   temptation(keys: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
     return {
       cniVersion: "1.0.0",

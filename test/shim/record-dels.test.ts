@@ -345,7 +345,7 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
     const full = errorOf(await daemon.run({ env: further, config: awayConfig(daemon) }).outcome);
     expect(full).toMatchObject({ code: 11, details: expect.stringContaining("4096 files or 64 MiB") });
     expect(spool.names()).toHaveLength(4096);
-    // What is there already is no more than before.
+    // A DEL that is recorded already adds nothing.
     expectRecorded(await daemon.run({ env: del, config: awayConfig(daemon) }).outcome, daemon);
     const large = new Spool(daemon.path("large"));
     large.write("failed-1", "");
@@ -396,7 +396,7 @@ describe.concurrent.each(shims)("a DEL without daemon, $name shim", ({ binary })
     const later = spool.add(9_000_000_000_000_000, { containerId: "later" });
     spool.write("1700000000000000-00-container1", "torn");
     spool.write("something else", "");
-    // What a shim left that was killed, longer than what comes now.
+    // A shim that was killed left this, longer than the record that comes now.
     spool.write(".recording", "x".repeat(100_000));
     const outcome = await daemon.run({ env: del, config: awayConfig(daemon) }).outcome;
     expectRecorded(outcome, daemon);

@@ -33,7 +33,7 @@ class Trap implements Disposable {
     mkdirSync(this.plugins);
   }
 
-  /** What the author of a network writes, to be root on the node. */
+  /** Configuration of a network's author who wants to be root on the node. */
   network(more: Readonly<Record<string, unknown>> = {}): string {
     return JSON.stringify({
       cniVersion: "1.0.0",

@@ -170,7 +170,7 @@ describe.runIf(isRoot).each(shims)("orders of a forged daemon, $name shim", ({ b
       }
     }
     expect(stage.files()).toEqual(before);
-    // What was refused, was so for what was hostile in it.
+    // The refusals were for the hostile parts: a good order is carried out.
     const good = goodExec(scene);
     expect(await stream.order(16, good)).toMatchObject({ exitCode: 0 });
     expect(stage.files()).toEqual([...before, "executed"].sort());

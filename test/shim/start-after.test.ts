@@ -67,7 +67,7 @@ class Scene implements AsyncDisposable {
     return this.daemon.path("log");
   }
 
-  /** What plugins wrote so far. */
+  /** Lines that plugins wrote so far. */
   get log(): readonly string[] {
     return existsSync(this.#log) ? readFileSync(this.#log, "utf8").trim().split("\n") : [];
   }
@@ -312,7 +312,7 @@ describe.concurrent.each(shims)("EXEC with after, $name shim", ({ binary }) => {
     await scene.exec("plugin", "beside").done;
     await scene.untilBegun("net0");
     scene.shim.child.kill(signal);
-    // What comes after the signal is refused to nobody: it is left unread.
+    // Orders after the signal get no refusal: they are left unread.
     await untilPolling(scene.shim.child.pid);
     scene.openGate();
     expect(errorOf(await scene.shim.outcome)).toMatchObject({ code: 11 });

@@ -180,7 +180,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
   test("takes one that somebody else started meanwhile, and ends well with it", async () => {
     using host = new OnDemandHost({ plugin: binary });
     const [start = ""] = host.command;
-    // What is started does what a second daemon does where the first one serves: it ends with an error.
+    // The program does as a second daemon where the first one serves: it ends with an error.
     const netconf = program(
       host,
       `'${start}' & while [ -d '${host.directory.path}' ] && [ ! -S '${host.socket}' ]; do sleep 0.05; done; exit 1`,
@@ -360,7 +360,7 @@ cut -d ' ' -f 1,5,6 /proc/$$/stat; grep -E '^Sig(Blk|Ign)' /proc/self/status; } 
       code: 11,
       msg: expect.stringContaining("ended by a signal"),
     });
-    // What was started may still come, for the next call.
+    // The program that was started may still serve the next call.
     expect(isRunning(pid)).toBe(true);
     process.kill(pid, "SIGKILL");
   });

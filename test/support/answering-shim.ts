@@ -10,7 +10,7 @@ const result = JSON.stringify({
   ips: [{ address: "10.1.0.5/16", gateway: "10.1.0.1", interface: 0 }],
 });
 
-/** What came of a request. */
+/** Outcome of a request. */
 export interface AnsweredRequest {
   readonly exitCode: unknown;
   readonly stdout: string;

@@ -13,7 +13,7 @@ const schemas = join(
 const schema = (name: string) =>
   JSON.parse(readFileSync(join(schemas, `${name}.SNAPSHOT.schema.json`), "utf8"));
 
-/** What of a bill of materials is not as CycloneDX 1.6 has it. Texts of a format (dates, addresses) are not looked at: ours has none but the serial number, which is a pattern. */
+/** Violations of CycloneDX 1.6 in a bill of materials. Texts of a format (dates, addresses) are not looked at: ours has none but the serial number, which is a pattern. */
 export function problemsOfBill(bill: unknown): readonly ErrorObject[] {
   const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
   // By the names that the schema refers to them by.

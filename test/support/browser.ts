@@ -29,7 +29,7 @@ export interface PageOptions {
 
 /** A page that was opened. */
 export interface OpenPage {
-  /** What the page wrote to the console, its exceptions, and what the browser complains of. */
+  /** The page's console output, its exceptions, and the browser's complaints. */
   readonly complaints: readonly string[];
   /** URLs that were asked for. */
   readonly requests: readonly string[];

@@ -9,7 +9,7 @@ import type { CertificateFiles } from "./cluster/certificates.ts";
 const { privateKey: nobodysKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 let serial = 1;
 
-/** Whose certificates are signed here. */
+/** Authority that signs certificates here. */
 interface Authority {
   readonly name: AsnType;
   readonly key: KeyObject;

@@ -20,7 +20,7 @@ export type ExampleConfig = { readonly cniVersion: string } & (
   | { readonly plugins: readonly ExamplePlugin[] }
 );
 
-/** What a plugin receives. `prevResult` and paths end with `…` there, where they depend on the run. */
+/** A plugin's stdin. `prevResult` and paths end with `…` there, where they depend on the run. */
 export interface ReceivedConfig {
   readonly name: string;
   readonly type: string;
@@ -54,9 +54,9 @@ export interface DeviceExample {
     readonly mac?: string;
     readonly "infiniband-guid"?: string;
   }[];
-  /** What the node has of each resource. */
+  /** The node's devices of each resource. */
   readonly devices: Readonly<Record<string, readonly string[]>>;
-  /** What the plugins receive of an ADD, in the order in which they run. */
+  /** Configurations that the plugins receive of an ADD, in the order in which they run. */
   readonly stdin: readonly ReceivedConfig[];
 }
 

@@ -47,7 +47,7 @@ function only(keyword: string): Instruction {
   return first;
 }
 
-/** What the last stage says of the image beside its files. */
+/** The last stage's settings of the image beside its files. */
 export function imageConfig(): ImageConfig {
   return {
     Entrypoint: JSON.parse(only("ENTRYPOINT").text),

@@ -35,7 +35,7 @@ export function runDoctor(
   );
 }
 
-/** What it finds. */
+/** The findings of multusctl doctor. */
 export async function doctorFindings(
   ...options: string[]
 ): Promise<{ readonly exitCode: number | null; readonly findings: readonly Found[] }> {

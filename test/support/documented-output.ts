@@ -6,7 +6,7 @@ import { join } from "node:path";
 const docs = join(import.meta.dirname, "..", "..", "docs");
 
 /**
- * What stands below `$ COMMAND` in a block of a page, to the end of the block.
+ * The text below `$ COMMAND` in a block of a page, to the end of the block.
  * @param page file name in docs/
  * @returns text that ends with a newline
  * @throws {Error} if there is no such block

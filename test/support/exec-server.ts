@@ -1,4 +1,4 @@
-/** What of an API server lists objects, gives texts, and runs commands in containers by WebSocket, with answers as a test says. The real one with a kubelet is in the cluster tests. */
+/** Part of an API server: lists of objects, texts, and commands in containers by WebSocket, with answers as a test says. The real one with a kubelet is in the cluster tests. */
 
 import { createServer, type Server } from "node:http";
 import type WebSocket from "ws";

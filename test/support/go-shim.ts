@@ -8,10 +8,10 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type CniErrorObject, environmentOf, PluginAnswer, type PluginCall } from "./plugin.ts";
 
-/** What differs between its releases. */
+/** The differences between its releases. */
 export interface GoShimRelease {
   readonly name: string;
-  /** What it asks before a request other than DEL, and before DEL; undefined: nothing. */
+  /** Paths that it asks before a request other than DEL, and before DEL; undefined: none. */
   readonly readyPath: string | undefined;
   readonly livePath: string | undefined;
   /** A body that is a CNI error object is taken for one. */
@@ -133,7 +133,7 @@ function readChunks(bytes: Buffer): Buffer {
   }
 }
 
-/** What it sends to `/cni`. @param environment all of its own: the runtime's */
+/** The body that it sends to `/cni`. @param environment all of its own: the runtime's */
 export function cniBody(environment: Readonly<Record<string, string>>, config: string | Uint8Array): string {
   const env = Object.fromEntries(
     Object.entries(environment).sort(([left], [right]) => (left < right ? -1 : 1)),
@@ -194,7 +194,7 @@ export class GoShim {
     this.#release = release;
   }
 
-  /** What a runtime gets that calls it. @param environment variables beside the CNI_ ones */
+  /** The answer to a runtime that calls it. @param environment variables beside the CNI_ ones */
   async call(call: PluginCall, environment: Readonly<Record<string, string>> = {}): Promise<PluginAnswer> {
     const start = performance.now();
     const answer = (exitCode: number, stdout: string, stderr = "") =>

@@ -19,7 +19,7 @@ export class HttpServer extends ListeningServer {
   }
 }
 
-/** What {@link echo} answers. */
+/** The answer of {@link echo}. */
 export interface Echo {
   readonly method: string;
   readonly url: string;

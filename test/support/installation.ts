@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { UninstallOptions } from "../../src/ctl/install/uninstall.ts";
 import { ScratchDirectory } from "./scratch-directory.ts";
 
-/** What stands for Go multus's binary: any program that is not ours. */
+/** Stand-in for Go multus's binary: any program that is not ours. */
 export const goBinary = "#!/bin/sh\necho multus-cni\n";
 /** Name under which one that was there before is kept. */
 export const former = ".multus.before-multus-wasm";

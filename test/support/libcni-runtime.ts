@@ -11,7 +11,7 @@ import { debianPlugins, type Pod, type TestNode } from "./test-node.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** What the runtime did for one request. */
+/** The runtime's outcome of one request. */
 export interface RuntimeAnswer {
   /** The plugin's calls, in order. */
   readonly calls: readonly { readonly command: string; readonly stdin: Json }[];

@@ -1,6 +1,6 @@
 /**
- * Runs inside a daemon (NODE_OPTIONS=--import) and measures the longest turn of its event loop: the CPU time of the loop's thread between two ticks of a timer. What
- * other processes take of the machine meanwhile is not in it. SIGUSR2 begins anew; the longest so far is in the file that LOOP_PROBE names, in ms.
+ * Runs inside a daemon (NODE_OPTIONS=--import) and measures the longest turn of its event loop: the CPU time of the loop's thread between two ticks of a timer. The
+ * time that other processes take meanwhile is not in it. SIGUSR2 begins anew; the longest so far is in the file that LOOP_PROBE names, in ms.
  */
 
 import { writeFileSync } from "node:fs";

@@ -20,7 +20,7 @@ export class LoopProbe {
     return { NODE_OPTIONS: `--import=${program}`, LOOP_PROBE: this.#file };
   }
 
-  /** What was before does not count: a daemon's start is one long turn. */
+  /** Begins to measure. Earlier turns do not count: a daemon's start is one long turn. */
   async begin(daemon: Daemon): Promise<void> {
     rmSync(this.#file, { force: true });
     process.kill(daemon.pid, "SIGUSR2");

@@ -45,7 +45,7 @@ process.on("exit", () => {
 /** A namespace with nothing in it that is not the caller's: for calls of a plugin that leave it so. Made and removed at once, for what is no promise. */
 export class EmptyNamespace implements Disposable {
   readonly #name = uniqueName("empty");
-  /** What CNI_NETNS says. */
+  /** Value of CNI_NETNS. */
   readonly path = `/run/netns/${this.#name}`;
 
   constructor() {
@@ -61,7 +61,7 @@ export class EmptyNamespace implements Disposable {
 
 export class Namespace implements AsyncDisposable {
   readonly name: string;
-  /** What CNI_NETNS says. */
+  /** Value of CNI_NETNS. */
   readonly path: string;
 
   private constructor(name: string) {

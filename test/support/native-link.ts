@@ -45,7 +45,7 @@ function setsProblem(sets: NativeLink["sets"]): string | undefined {
   return undefined;
 }
 
-/** What of a link the shim would refuse; undefined: nothing. */
+/** The part of a link that the shim would refuse; undefined: none. */
 export function linkProblem(link: NativeLink): string | undefined {
   const { ifName, parent, kind, mac, mtu, mode, queueLength, directory, sets, addresses, routes } = link;
   if (!isName(ifName) || (kind === "ptp" ? parent !== undefined : !isName(parent ?? "")))
@@ -90,7 +90,7 @@ export function linkProblem(link: NativeLink): string | undefined {
   return setsProblem(sets) ?? addresses.map(addressProblem).find((problem) => problem !== undefined);
 }
 
-/** What a shim answers that takes the last address of each set. */
+/** Answer of a shim that takes the last address of each set. */
 export function madeOf({ kind, sets, addresses }: NativeLink): MadeLink {
   const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
   const isVeth = kind !== "macvlan";

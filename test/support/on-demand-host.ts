@@ -21,7 +21,7 @@ export interface OnDemandHostOptions {
   readonly idleExitSeconds?: number;
 }
 
-/** What an ADD is answered with. */
+/** The result that an ADD is answered with. */
 export const resultOfDelegate = {
   cniVersion: "1.0.0",
   interfaces: [{ name: "eth0", sandbox: "/n" }],

@@ -111,7 +111,7 @@ export function podArgs(pod: { namespace: string; name: string; containerId: str
   ].join(";");
 }
 
-/** What a runtime says to its plugin. */
+/** Environment that a runtime gives its plugin. */
 export function environmentOf(call: PluginCall): Record<string, string> {
   return {
     PATH: process.env.PATH ?? "",

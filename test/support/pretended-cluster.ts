@@ -15,15 +15,15 @@ import { selectsNetworks } from "../../src/multus/input/selection.ts";
 import type { ClaimSource, ContainerDevices } from "../../src/multus/plan/devices.ts";
 import type { Nad } from "../../src/multus/plan/nads.ts";
 
-/** What the API says where it does not answer. */
+/** The API's error where it does not answer. */
 export function apiIsAway(): CniError {
   return new CniError(CniErrorCode.tryAgainLater, "the API does not answer");
 }
 
 export class PretendedCluster implements Cluster, Clusters {
-  /** What the watch has, by `namespace/name`. */
+  /** Pods that the watch has, by `namespace/name`. */
   readonly watched = new Map<string, PodDetails>();
-  /** What the API has, where that is not what the watch has; undefined: no such pod. */
+  /** Pods in the API, where they are not as the watch has them; undefined: no such pod. */
   readonly live = new Map<string, PodDetails | undefined>();
   readonly definitions = new Map<string, Nad>();
   /** No question is answered but from what is watched; with `never` no answer comes, not even a refusal. */

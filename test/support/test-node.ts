@@ -57,7 +57,7 @@ export interface TestNodeOptions {
   readonly daemonSurroundings?: DaemonSurroundings;
   /** The daemon runs in the node's network: for requests whose plugins it runs itself. */
   readonly isDaemonInNetwork?: boolean;
-  /** What is run as the plugin, with words before it if it is run through something; default: the one that was built for this machine. */
+  /** The plugin's command, with words before it if it is run through something; default: the one that was built for this machine. */
   readonly plugin?: readonly string[];
   /** NADs by `namespace/name`: their spec.config. */
   readonly networks?: Readonly<Record<string, Json>>;
@@ -137,7 +137,7 @@ export class TestNode implements AsyncDisposable {
   get socketDir(): string {
     return join(this.directory, "run");
   }
-  /** What configurations give host-local as dataDir. */
+  /** host-local's dataDir in configurations. */
   get ipamDir(): string {
     return join(this.directory, "ipam");
   }
@@ -229,7 +229,7 @@ export class TestNode implements AsyncDisposable {
     return callPlugin(this.network.enter(...this.#plugin), this.podCall(command, pod, netconf, further));
   }
 
-  /** What a runtime gives its plugin for a pod. */
+  /** A runtime's call of its plugin for a pod. */
   podCall(command: CniCommand, pod: Pod, netconf: Json, further: Partial<PluginCall> = {}): PluginCall {
     const given = netconf.runtimeConfig;
     const runtimeConfig = {

@@ -40,7 +40,7 @@ static uint64_t random_number(void) {
 
 static size_t random_below(size_t limit) { return limit == 0 ? 0 : (size_t)(random_number() % limit); }
 
-/* What runs now, for the account of what fails. */
+/* The present run, for the report of a failure. */
 static struct {
   const struct target *target;
   struct bytes input;

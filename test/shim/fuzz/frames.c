@@ -9,7 +9,7 @@
 /* The readers of bodies: those of the orders by their types, and the one of REPLY. */
 enum { READER_OF_ATTACH = 4, READER_OF_DETACH = 5, READER_OF_REPLY = 6, READERS = 7 };
 
-/* What is said of a stream. */
+/* The parts of a stream that are printed. */
 enum frames_say { FRAMES_SAY_NOTHING, FRAMES_SAY_HEADS, FRAMES_SAY_ORDERS };
 
 static void check_exec(const struct order_exec *order) {
@@ -46,7 +46,7 @@ static void check_address(const struct ip_address *address, bool may_be_missing)
   MUST(address->length == 4 || address->length == 16 || (may_be_missing && address->length == 0));
 }
 
-/* Whatever is made of it is within bounds, and every name and path is one that may be used. */
+/* The links are within bounds, and every name and path is one that may be used. */
 static void check_native_links(const struct native_links *links, bool is_attach) {
   MUST(links->count > 0 && links->count <= NATIVE_MAX_LINKS && (!is_attach || links->netns.length > 0));
   for (size_t i = 0; i < links->count; i++) {

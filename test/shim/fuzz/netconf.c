@@ -80,7 +80,7 @@ static void check(struct bytes input) {
   struct plugin_directories directories = {0};
   netconf_describe(input, &lines[0]);
   MUST(lines[0].data[0] == '{' && lines[0].length < 12 * input.length + 200);
-  /* What is written down is read as it was, once bytes that are no text are replaced. */
+  /* A description is read as it was written, once bytes that are no text are replaced. */
   for (size_t i = 1; i < 3; i++) netconf_describe((struct bytes){lines[i - 1].data, lines[i - 1].length}, &lines[i]);
   bool is_refused = strstr(buffer_text(&lines[0]), ":false") != NULL;
   MUST(is_refused || (lines[1].length == lines[2].length && memcmp(lines[1].data, lines[2].data, lines[1].length) == 0));

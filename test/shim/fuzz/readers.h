@@ -1,4 +1,4 @@
-/* What the shim reads, as one line of text: for tests that compare it with another reader. */
+/* The shim's readings as one line of text, for tests that compare it with another reader's. */
 #ifndef MULTUS_FUZZ_READERS_H
 #define MULTUS_FUZZ_READERS_H
 

@@ -24,7 +24,7 @@ const struct target *target_find(const char *name);
 extern void (*target_failing)(void);
 _Noreturn void target_fail(const char *condition, const char *file, int line);
 
-/* What must hold whatever the input. */
+/* A condition that must hold for every input. */
 #define MUST(condition)                                            \
   do {                                                             \
     if (!(condition)) target_fail(#condition, __FILE__, __LINE__); \

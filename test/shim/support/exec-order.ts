@@ -21,7 +21,7 @@ export function exec(
   });
 }
 
-/** What a plugin printed, as text. */
+/** A plugin's output, as text. */
 export function stdoutOf(done: FrameBody): string {
   if (!(done.stdout instanceof Uint8Array)) throw new Error(`no stdout in ${JSON.stringify(done)}`);
   return Buffer.from(done.stdout).toString();

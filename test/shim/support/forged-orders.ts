@@ -7,7 +7,7 @@ import { framed } from "./shim-stream.ts";
 /** The shim that gets the orders: in a runtime's call, by its CNI_COMMAND, as the process that stays for recorded DELs, or as an agent. */
 export type Asker = "ADD" | "CHECK" | "DEL" | "GC" | "STATUS" | "replay" | "agent";
 
-/** What the orders are about. */
+/** The call, the namespaces and the files that the orders are about. */
 export interface Scene {
   readonly asker: Asker;
   /** Of the call: the plugins' directory, the container, its network namespace. */

@@ -69,7 +69,7 @@ export class NativeNode implements AsyncDisposable {
     for (const link of ["br0", "m0", "m0-peer"]) await namespace.ip("link", "set", link, "up");
     await namespace.ip("addr", "add", "10.10.0.1/24", "dev", "br0");
     await namespace.ip("addr", "add", "fd00:10::1/112", "dev", "br0", "nodad");
-    // What the bridge plugin leaves of its first ADD.
+    // The settings that the bridge plugin leaves of its first ADD.
     await node.set(
       "net.ipv6.conf.br0.accept_ra=0",
       "net.ipv4.ip_forward=1",
@@ -204,7 +204,7 @@ export function fileState(path: string): string {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** What differs between two links of the same kind, or with time. */
+/** Keys whose values differ between two links of the same kind, or with time. */
 const passing =
   /^(ifindex|link|link_index|link_netnsid|address|permaddr|id|no|designated_port|root_id|bridge_id|valid_life_time|preferred_life_time|.*_timer)$/;
 
@@ -288,7 +288,7 @@ export async function leftBy(
     hostName: hostName?.replace(/[0-9a-f]{8}$/, ""),
   };
 
-  /** What /proc/sys says of the links, by a path in which the first link of the host's is `host`. */
+  /** The links' settings in /proc/sys, by a path in which the first link of the host's is `host`. */
   async function settingsOf(namespace: Namespace, names: readonly string[]): Promise<Json> {
     const directories = names.flatMap((name) =>
       ["ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh"].map((kind) => `/proc/sys/net/${kind}/${name}`),

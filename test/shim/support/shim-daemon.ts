@@ -64,7 +64,7 @@ export class ShimDaemon implements AsyncDisposable {
     return this.#directory.path;
   }
 
-  /** What the netconf says, so that nothing is recorded in the machine's own. */
+  /** The netconf's cniDir, so that nothing is recorded in the machine's own. */
   get cniDir(): string {
     return join(this.#directory.path, "cni");
   }

@@ -86,7 +86,7 @@ export class PlacedPod {
     return this.#node.call(command, pod, this.#netconf, further);
   }
 
-  /** What its network-status has to say, by what its namespace has. @param networks of its interfaces but the first, `namespace/name` */
+  /** Its expected network-status, by the links in its namespace. @param networks of its interfaces but the first, `namespace/name` */
   async expectedStatus(networks: readonly string[]): Promise<Json[]> {
     const links = await this.pod.network.links();
     return links.map((link, position) => ({

@@ -349,7 +349,7 @@ export class ApiServer implements AsyncDisposable {
     for (const path of listsPods ? [...paths, "/api/v1/pods"] : paths) await this.untilServed(path, token);
   }
 
-  /** What the controllers of a whole cluster put into a namespace, and a pod with a service account needs. */
+  /** Makes what a cluster's controllers put into a namespace, and a pod with a service account needs. */
   async #populate(namespace: string): Promise<void> {
     await this.request("POST", `/api/v1/namespaces/${namespace}/serviceaccounts`, {
       metadata: { name: "default" },

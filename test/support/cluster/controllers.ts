@@ -5,7 +5,7 @@ import type { ApiServer } from "./api-server.ts";
 import { controllerProgram } from "./binaries.ts";
 import { ServerProcess } from "./server-process.ts";
 
-/** What a DaemonSet, a Deployment, a certificate and a resource claim need, and what takes the taint away that a node has until it is ready. */
+/** Controllers for a DaemonSet, a Deployment, a certificate and a resource claim, and the one that removes the taint when a node is ready. */
 const controllers = [
   "daemonset-controller",
   "deployment-controller",
@@ -52,7 +52,7 @@ export class Controllers implements AsyncDisposable {
     );
     const started = new Controllers([manager, scheduler]);
     try {
-      // What it has put into a namespace shows that it works.
+      // An account that it has put into a namespace shows that it works.
       const served = await api.request<{ readonly metadata: { readonly name: string } }>(
         "POST",
         "/api/v1/namespaces",

@@ -12,7 +12,7 @@ import { session, sessionVariable } from "../session.ts";
 /** A unix socket, or an address of one side. */
 type Endpoint = { readonly path: string } | { readonly host: string; readonly port: number };
 
-/** What one side does with each connection that it gets. */
+/** The address at which one side listens, and the one that it passes connections to. */
 interface Side {
   readonly listen: Endpoint;
   readonly to: Endpoint;
@@ -69,7 +69,7 @@ export class Crossing implements AsyncDisposable {
     return started;
   }
 
-  /** What listens at a port of the namespace's loopback is at the same port of the machine's. @param socket path for the unix socket */
+  /** Connects a port of the machine's loopback to the same port of the namespace's. @param socket path for the unix socket */
   static loopback(network: Namespace, socket: string, port: number): Promise<Crossing> {
     const address = { host: "127.0.0.1", port };
     const between = { path: socket };

@@ -74,7 +74,7 @@ export class DaemonPod {
     return first.pid;
   }
 
-  /** What a container of it has printed. */
+  /** Output of a container of it. */
   log(container: string): string {
     return this.#node.podLog(this.pod, container);
   }

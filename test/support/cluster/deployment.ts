@@ -89,14 +89,14 @@ export function renderChart(...args: readonly string[]): Promise<string> {
   return runOrThrow([helmProgram(), ...common, "--set", "image.local=true", ...args]);
 }
 
-/** What Helm prints after an installation of the chart in kube-system. @param args of helm @throws {Error} with its message */
+/** Helm's notes after an installation of the chart in kube-system. @param args of helm @throws {Error} with its message */
 export async function notesOfChart(...args: readonly string[]): Promise<string> {
   const common = ["install", "multus", chart, "--namespace", "kube-system", "--dry-run=client"];
   const text = await runOrThrow([helmProgram(), ...common, "--set", "image.local=true", ...args]);
   return text.slice(text.indexOf("NOTES:\n"));
 }
 
-/** What those notes have kubectl apply: a first network and a first pod. @returns YAML */
+/** Objects that those notes have kubectl apply: a first network and a first pod. @returns YAML */
 export function firstPodOf(notes: string): string {
   const [, text] = /<<'EOF'\n([\s\S]*?)\nEOF\n/.exec(notes) ?? [];
   if (text === undefined) throw new Error(`nothing is applied in ${notes}`);

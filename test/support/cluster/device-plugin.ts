@@ -72,7 +72,7 @@ export class DevicePlugin implements Disposable {
     return plugin;
   }
 
-  /** What the kubelet has asked it to prepare: the ids of each container, in the order of the calls. */
+  /** Devices that the kubelet asked for: the ids of each container, in the order of the calls. */
   get allocated(): readonly (readonly string[])[] {
     return this.#allocated;
   }

@@ -1,4 +1,4 @@
-/** What the API server says about manifests of which it keeps nothing. */
+/** The API server's answers about manifests of which it keeps nothing. */
 
 import { expect } from "vitest";
 import type { CommandOutcome } from "../command.ts";

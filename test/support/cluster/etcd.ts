@@ -7,7 +7,7 @@ import { mountsBelow } from "../session.ts";
 import { freePort } from "./ports.ts";
 import { ServerProcess } from "./server-process.ts";
 
-/** What etcd's JSON gateway answers to a range request, as much as is used. */
+/** Answer of etcd's JSON gateway to a range request, as much as is used. */
 interface RangeAnswer {
   readonly header: { readonly revision: string };
 }

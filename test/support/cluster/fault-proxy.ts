@@ -1,6 +1,6 @@
 /**
  * A proxy in front of a real API server that keeps account of every request and makes some of them go wrong: late, refused, reset, cut off, never answered.
- * Who asks is known by the token, which is passed on. A client's certificate can't be, and HTTP/2 is not spoken.
+ * A client is known by its token, which is passed on. A client's certificate can't be, and HTTP/2 is not spoken.
  */
 
 import { once } from "node:events";
@@ -35,7 +35,7 @@ export interface Match {
   readonly path?: RegExp;
 }
 
-/** What happens to a request. Without `answer`, `reset` and `hang` it is passed on. */
+/** A request's treatment. Without `answer`, `reset` and `hang` it is passed on. */
 export interface Fault {
   /** Waits so long before anything else. */
   readonly delayMs?: number;
@@ -161,7 +161,7 @@ export class FaultProxy implements AsyncDisposable {
     return rule;
   }
 
-  /** Forgets rules and requests, and takes connections again. What hangs or is late stays so. */
+  /** Forgets rules and requests, and takes connections again. Requests that hang or are late stay so. */
   async clear(): Promise<void> {
     this.#rules = [];
     this.#requests = [];

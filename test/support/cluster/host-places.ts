@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, rmdirSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * $1: the shared directories. Then pairs of a place and the directory that is to be seen there, `--`, the command. What is mounted below a shared directory is
+ * $1: the shared directories. Then pairs of a place and the directory that is to be seen there, `--`, the command. Mounts below a shared directory are
  * seen by everybody, also where it is a place; the places by the command alone.
  */
 const script = `set -e

@@ -13,7 +13,7 @@ const otherPlaces = {
 
 /**
  * Starts a command in a mount namespace where some places of the machine's own kubelet are directories of the test's: it would remove the sockets of a real one's device
- * plugins, and leave links to logs behind. $1: `PLACE:DIRECTORY`, blank separated. What it mounts below its root directory, $0, containers see all the same.
+ * plugins, and leave links to logs behind. $1: `PLACE:DIRECTORY`, blank separated. Containers still see its mounts below its root directory, $0.
  */
 const elsewhere = `set -e
 mountpoint -q "$0" || mount --bind "$0" "$0"
@@ -44,7 +44,7 @@ export interface KubeletOptions {
   readonly places?: readonly string[];
 }
 
-/** What a kubelet mounts for containers is below it. @param directory the kubelet's scratch directory */
+/** A kubelet's root directory, above its mounts for containers. @param directory its scratch directory */
 export function kubeletRoot(directory: string): string {
   return join(directory, "kubelet");
 }

@@ -46,10 +46,10 @@ const clusterBridge = "cni0";
 /** The node's name in the cluster. */
 export const nodeName = "node-1";
 
-/** What a pod selects networks with. */
+/** Annotation by which a pod selects networks. */
 export const networksAnnotation = "k8s.v1.cni.cncf.io/networks";
 
-/** What a daemon finds in the environment of its pod. */
+/** Variables in the environment of a daemon's pod. */
 const ownDaemonSet = {
   MULTUS_NAMESPACE: "kube-system",
   MULTUS_DAEMONSET: "kube-multus-ds",
@@ -170,7 +170,7 @@ interface NodeObject {
   };
 }
 
-/** What a node has of pods, beyond a test node's traces. */
+/** Traces of pods on a node, beyond those of a test node. */
 export interface ClusterTraces extends Traces {
   /** Mount points of sandboxes and their network namespaces. */
   readonly mounts: readonly string[];
@@ -303,7 +303,7 @@ class NodeFiles {
     writeFileSync(join(this.runtimeConfDir, "00-multus.conf"), JSON.stringify(netconf, undefined, 2));
   }
 
-  /** What a node has whose daemon keeps the runtime's file. @returns keys of its configuration */
+  /** Prepares a node whose daemon keeps the runtime's file. @returns keys of its configuration */
   writeKept(): Json {
     this.writeBare();
     for (const directory of [this.confDir, this.cniDir]) mkdirSync(directory, { recursive: true });
@@ -319,7 +319,7 @@ class NodeFiles {
     };
   }
 
-  /** What a node has that knows nothing of multus. */
+  /** Prepares a node that knows nothing of multus. */
   writeBare(): void {
     for (const directory of [this.runtimeBinDir, this.runtimeConfDir, this.ipamDir]) {
       mkdirSync(directory, { recursive: true });
@@ -329,7 +329,7 @@ class NodeFiles {
     this.#writeClusterNetwork(this.runtimeConfDir);
   }
 
-  /** What k3s does when it starts for the first time with a release: its plugins in a directory of their own, and links that lead to them; others are gone. */
+  /** Does as k3s when it starts for the first time with a release: its plugins in a directory of their own, and links that lead to them; others are gone. */
   writeK3sRelease(hash: string): void {
     const data = dirname(this.runtimeBinDir);
     const earlier = readdirSync(data).filter((name) => name !== "cni");
@@ -557,7 +557,7 @@ export class ClusterNode implements AsyncDisposable {
   get podResourcesSocket(): string {
     return join(this.kubeletRoot, "pod-resources", "kubelet.sock");
   }
-  /** What daemon and plugins of a node with `devices` see at /run/k8s.cni.cncf.io. */
+  /** Directory that daemon and plugins of a node with `devices` see at /run/k8s.cni.cncf.io. */
   get deviceInformationDirectory(): string {
     return this.#files.deviceInformation;
   }
@@ -700,7 +700,7 @@ export class ClusterNode implements AsyncDisposable {
     }
   }
 
-  /** What a container of a pod has printed: the kubelet's file of its last start. */
+  /** Output of a pod's container: the kubelet's file of its last start. */
   podLog({ metadata }: ClusterPod, container: string): string {
     const name = `${metadata.namespace}_${metadata.name}_${metadata.uid}`;
     const directory = join(this.#files.directory, "pod-logs", name, container);
@@ -829,7 +829,7 @@ export class ClusterNode implements AsyncDisposable {
     );
   }
 
-  /** What the node has of pods now. */
+  /** The node's present traces of pods. */
   async traces(): Promise<ClusterTraces> {
     return {
       ...(await traces({

@@ -62,7 +62,7 @@ export class ServerProcess implements AsyncDisposable {
     for (;;) {
       const ready = await isReady().catch(() => false);
       if (failure !== undefined) throw failure;
-      // Who answers on its port while it has ended is somebody else.
+      // An answer on its port after its end comes from another process.
       if (ready && !this.#ended()) return true;
       if (this.#ended() || Date.now() > deadline) {
         const said = readFileSync(this.#logFile).subarray(logged).toString();

@@ -121,7 +121,7 @@ func loadFirst(confDir string) (*libcni.NetworkConfigList, error) {
 	return libcni.ConfListFromConf(single)
 }
 
-// ready asks for STATUS until it succeeds. What is said meanwhile is no error, and goes to stderr.
+// ready asks for STATUS until it succeeds. Output meanwhile is no error, and goes to stderr.
 func (r *runtime) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, statusPatience)
 	defer cancel()

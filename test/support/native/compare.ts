@@ -44,7 +44,7 @@ const nothing: NodeState["node"] = { links: [], routes: [], forwarding: [], sysc
 interface AllowedDifference {
   readonly reason: string;
   readonly applies: (one: NetworksCase, step: Step) => boolean;
-  /** What is left to be compared. */
+  /** The part of the state that is left to be compared. */
   readonly compared: (state: NodeState) => NodeState;
 }
 

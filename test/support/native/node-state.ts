@@ -36,7 +36,7 @@ export interface NodeState {
   readonly files: readonly { readonly path: string; readonly mode: string; readonly content: unknown }[];
 }
 
-/** What is not compared, or not as it is. Everything else is. */
+/** Exceptions: not compared, or not as they are. Everything else is. */
 export const notCompared: readonly { readonly reason: string; readonly what: string }[] = [
   {
     what: "hardware addresses that nobody asked for, and IPv6 addresses and ids made of them",
@@ -76,7 +76,7 @@ function isObject(value: unknown): value is Json {
 
 const isLinkLocal = (address: unknown) => typeof address === "string" && address.startsWith("fe80:");
 
-/** What is looked at besides links, addresses, routes and files. */
+/** Settings that are looked at besides links, addresses, routes and files. */
 export type Depth = "links" | "node's sysctls" | "all sysctls";
 
 const lists = `ip -j -d -batch - <<'LINES'

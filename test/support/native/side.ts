@@ -23,7 +23,7 @@ type Json = Readonly<Record<string, unknown>>;
 export interface Step {
   readonly call: string;
   readonly exitCode: number;
-  /** What the runtime reads, byte for byte but for what is random. */
+  /** Output as the runtime reads it, byte for byte but for random values. */
   readonly stdout: string;
   /** undefined: not looked at after this call. */
   readonly state: NodeState | undefined;
@@ -31,7 +31,7 @@ export interface Step {
 
 export interface CaseOutcome {
   readonly steps: readonly Step[];
-  /** What the daemon logged meanwhile. */
+  /** Lines that the daemon logged meanwhile. */
   readonly log: string;
   /** Milliseconds of each call. */
   readonly times: Readonly<Record<string, number>>;
