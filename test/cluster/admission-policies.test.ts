@@ -71,7 +71,7 @@ function patch(who: string, path: string, body: object): Promise<string> {
   return attempt(who, { method: "PATCH", path, body, contentType: mergePatch });
 }
 
-/** What the daemons' role has of pods. */
+/** The daemons' access to pods: a patch of their status. */
 const patchStatus = (who: string, pod: string, body: object) => patch(who, `${podsPath}/${pod}/status`, body);
 const withStatus = (text: string | null) => ({ metadata: { annotations: { [statusAnnotation]: text } } });
 

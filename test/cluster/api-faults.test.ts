@@ -106,7 +106,7 @@ describe("an API server that goes wrong", () => {
 
   afterAll(() => resources.disposeAsync());
 
-  /** As it was, for the next test: no rules, and watches that are asked for anew. What the daemon believed of its rights goes with it. */
+  /** As it was, for the next test: no rules, and watches that are asked for anew. The daemon's belief about its rights goes with it. */
   afterEach(async () => {
     await proxy.clear();
     await cluster.node.daemon.stop();

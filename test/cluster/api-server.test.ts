@@ -198,7 +198,7 @@ describe("a real API server", () => {
       }),
     ]);
     expect((await exactly()).status).toBe(410);
-    // What is there now was not history.
+    // The objects themselves are not part of the history.
     expect(await server.kubectl("get", "nad", "-o", "name")).toBe(
       "networkattachmentdefinition.k8s.cni.cncf.io/first\nnetworkattachmentdefinition.k8s.cni.cncf.io/second\n",
     );

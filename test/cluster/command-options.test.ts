@@ -22,7 +22,7 @@ function callsIn(text: string): Call[] {
   return Array.from(
     text.matchAll(/(?:^|[\s(;|&])(kubectl|helm) ([^|;&#()`]*)/g),
     ([, program, rest = ""]): Call => {
-      // What is behind `--` is another program's, what is in quotes a value.
+      // Words behind `--` are another program's, text in quotes is a value.
       const [own = ""] = rest.replaceAll(/'[^']*'|"[^"]*"?/g, "VALUE").split(/\s--(?:\s|$)/);
       const words = own.trim().split(/\s+/);
       const options = words.flatMap((word) => /^--?[a-z][a-z-]*/.exec(word) ?? []);

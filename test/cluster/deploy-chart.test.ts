@@ -43,7 +43,7 @@ afterAll(() => api?.[Symbol.asyncDispose]());
 const set = (...values: readonly string[]) => values.flatMap((value) => ["--set", value]);
 const json = (value: string) => ["--set-json", value];
 
-/** What the chart renders, by kind and name. */
+/** Objects that the chart renders, by kind and name. */
 const rendered = async (...args: readonly string[]) => byName(manifests(await renderChart(...args)));
 
 /** The pod of the DaemonSet that the chart renders. */
@@ -59,7 +59,7 @@ async function hostPathsOf(...args: readonly string[]): Promise<Readonly<Record<
   );
 }
 
-/** What each distribution has elsewhere than kubeadm, by the volume's name. */
+/** Directories that each distribution has elsewhere than kubeadm, by the volume's name. */
 const places: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   k3s: { cni: "/var/lib/rancher/k3s/agent/etc/cni/net.d", cnibin: "/var/lib/rancher/k3s/data/cni" },
   rke2: {},
@@ -217,7 +217,7 @@ describe("resources", () => {
     });
   });
 
-  /** What the API server says that a pod of the DaemonSet is. */
+  /** QoS class that the API server gives a pod of the DaemonSet. */
   async function classOf(...args: readonly string[]): Promise<string> {
     const { metadata, spec } = await podOf(...args);
     const pod = {

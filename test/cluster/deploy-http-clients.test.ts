@@ -29,7 +29,7 @@ const containerId = randomBytes(32).toString("hex");
 
 const runtimeFile = () => node.hostPath("/etc/cni/net.d/00-multus.conf");
 
-/** What a container runtime gets that calls Go multus's shim with the node's configuration. */
+/** Answer of Go multus's shim to a container runtime with the node's configuration. */
 function call(command: CniCommand): Promise<PluginAnswer> {
   return goShim.call({
     command,

@@ -20,7 +20,7 @@ let node: ClusterNode;
 let manifests: string;
 let approver: ClusterPod;
 let daemon: ClusterPod;
-/** What the scheduler said of the approver while the node was like any other. */
+/** The scheduler's message about the approver while the node was like any other. */
 let unplaced: string | undefined;
 
 /** Waits for a pod that a controller has made and the scheduler has placed. @param but names of others */
@@ -33,7 +33,7 @@ function podOf(controller: string, ...but: readonly string[]): Promise<ClusterPo
   );
 }
 
-/** Who has asked for certificates, and what has become of it. */
+/** Users that have asked for certificates, and the requests' conditions. */
 async function requests(): Promise<unknown> {
   const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
   const { items } = await node.api.request<{

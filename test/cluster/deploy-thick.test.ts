@@ -16,7 +16,7 @@ import { shim } from "../support/test-node.ts";
 let node: ClusterNode;
 let daemonSet: DeployedDaemonSet;
 let daemon: DaemonPod;
-/** What the node has at these places. */
+/** Paths of the node's directories on this machine. */
 let confDir: string;
 let binDir: string;
 let socketDir: string;

@@ -14,7 +14,7 @@ import { bytesOf, workingSet } from "../support/container-resources.ts";
 let node: ClusterNode;
 let daemonSet: DeployedDaemonSet;
 let installer: DaemonPod;
-/** What the node has at these places. */
+/** Paths of the node's directories on this machine. */
 let confDir: string;
 let binDir: string;
 

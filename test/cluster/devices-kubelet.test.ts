@@ -1,6 +1,6 @@
 /**
  * The devices of pods on a real node, before multus comes in: what device plugins and DRA drivers offer, what scheduler and kubelet hand out, and how the kubelet, its
- * checkpoint and the API tell of it. What the project reads rests on this.
+ * checkpoint and the API tell of it. The project's readers rest on this.
  */
 
 import { join } from "node:path";
@@ -88,7 +88,7 @@ interface ListedDevices {
   readonly resources: readonly object[];
 }
 
-/** What multusctl devices says of the node. */
+/** The node's devices as multusctl devices lists them. */
 async function listedDevices(
   cniDir: ScratchDirectory,
   ...further: readonly string[]

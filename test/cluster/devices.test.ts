@@ -177,7 +177,7 @@ async function deletePod(name: string): Promise<void> {
   );
 }
 
-/** What depends on the run ends with `…` in an example. */
+/** A value that depends on the run ends with `…` in an example. */
 function asExpected(value: unknown, key = ""): unknown {
   if (key === "prevResult") return expect.objectContaining({ cniVersion: expect.any(String) });
   if (typeof value === "string" && value.endsWith("…")) return expect.stringContaining(value.slice(0, -1));
@@ -230,7 +230,7 @@ describe("devices of several containers and resources", () => {
       devicePodManifest({ namespace: "default", name: "short", nodeName, annotations, containers: one }),
     );
     const { note } = await node.waitForEvent("default", "short", "FailedCreatePodSandBox");
-    // What the pod has and what its networks want, as numbers of their own.
+    // The pod's devices and its networks' demand, as separate numbers.
     for (const word of [resource, "default/short"]) expect(note).toContain(word);
     for (const count of [/(?<![\w.:/-])1(?![\w.:/-])/, /(?<![\w.:/-])2(?![\w.:/-])/])
       expect(note).toMatch(count);

@@ -21,12 +21,12 @@ function commandsOf(page: string): ReadonlyMap<string, readonly string[]> {
 }
 
 let player: Player;
-/** What upgrade.md calls the manifest that the user had. */
+/** The user's earlier manifest in upgrade.md. */
 let earlierManifest: string;
 const scratch = new ScratchDirectory("manifest");
 
 beforeAll(async () => {
-  // What Go multus's daemon does to the directory before it serves its socket; Go multus itself is not here.
+  // Go multus's daemon does this to the directory before it serves its socket; Go multus itself is not here.
   const anew = "rm -rf /host/run/multus && mkdir -m 0700 /host/run/multus && exec sleep 1000000";
   const stand = goDaemonSet("docker.io/library/busybox:1.37", ["sh", "-c", anew], ["true"]);
   earlierManifest = scratch.write("multus-daemonset-thick.yml", JSON.stringify(stand));
@@ -87,7 +87,7 @@ test("roll back, and change over again: what was there before makes the socket's
   expect(await follow("docs/upgrade.md", "Roll back")).toContain("successfully rolled out");
   const isEmpty = () => existsSync(socketDirectory) && readdirSync(socketDirectory).length === 0;
   await expect.poll(isEmpty, { timeout: 30_000 }).toBe(true);
-  // What was there before writes its own over it.
+  // The earlier installation writes its own over it.
   expect(readdirSync(runtimeDirectory).sort()).toEqual(["00-multus.conf", "10-cluster.conflist"]);
   expect(await player.shell("kubectl get clusterroles --output name")).not.toContain("multus-wasm");
 
@@ -95,7 +95,7 @@ test("roll back, and change over again: what was there before makes the socket's
   await expect
     .poll(() => existsSync(join(runtimeDirectory, "00-multus.conf")), { timeout: 30_000 })
     .toBe(true);
-  // What its warm-up has beside the socket goes with it.
+  // The files of its warm-up beside the socket go with it.
   await expect.poll(() => readdirSync(socketDirectory), { timeout: 30_000 }).toEqual(["multus.sock"]);
   expect(await player.shell("kubectl get pod with-macvlan --output jsonpath='{.status.phase}'")).toBe(
     "Running",

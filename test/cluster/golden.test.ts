@@ -31,7 +31,7 @@ const ways = [
   { about: "the daemon's cluster, annotations of the request", where: "cluster and runtime" },
 ] as const;
 
-/** What the API knows after a step. An event that was there before is counted up there, not sent once more. */
+/** The API's state after a step. An event that was there before is counted up there, not sent once more. */
 function expectedInApi(golden: GoldenCase, index: number): SeenInApi {
   if (index < 0) return { networkStatus: undefined, events: [] };
   const { networkStatus, events } = expectation(golden, index);
@@ -181,7 +181,7 @@ describe.each(ways)("$about", ({ where }) => {
         });
     }
 
-    // What would be delivered later is delivered before the daemon ends.
+    // The daemon delivers all that is pending before it ends.
     expect(await daemon.stop()).toBe(0);
     expect(await objects.seen(), withDaemonLog(daemon)).toEqual(
       expectedInApi(golden, golden.steps.length - 1),

@@ -87,7 +87,7 @@ interface Measured {
   readonly del: PluginCall;
 }
 
-/** Whose pods are measured: a cluster, a node of it, and what starts the plugin there. */
+/** Place of the measured pods: a cluster, a node of it, and the program that runs the plugin. */
 class Site implements AsyncDisposable {
   readonly api: ApiServer;
   readonly group: MemoryGroup;
@@ -201,7 +201,7 @@ async function writeHostileObjects(api: ApiServer): Promise<void> {
 /** Nearly all of the 256 KiB that annotations may have. */
 const selectionBytes = 250_000;
 
-/** What a pod selects, in ways that cost the daemon the most. */
+/** A pod's selection of networks, in ways that cost the daemon the most. */
 function hostileSelection(index: number): string {
   const names = Array.from({ length: 20 }, (_, step) => `large-${(index * 7 + step) % largeNads}`);
   // Those that a plan can have.
@@ -216,7 +216,7 @@ function hostileSelection(index: number): string {
         .fill(names[0])
         .join(",");
     case 2:
-      // What goes into each of its plugins.
+      // Arguments that go into each of its plugins.
       return JSON.stringify([{ name: usable[0], "cni-args": { note: "x".repeat(selectionBytes - 100) } }]);
     default:
       return JSON.stringify(usable.map((name) => ({ name, ips: Array(200).fill("192.0.2.1/24") })));
@@ -236,7 +236,7 @@ afterAll(async () => {
   await resources.disposeAsync();
 });
 
-/** What the attacker does: every large NAD is changed, and pods of the namespace are attached, all the time. */
+/** The attack: every large NAD is changed, and pods of the namespace are attached, all the time. */
 async function attackPlan({ api, node }: Site): Promise<AttackPlan> {
   const calls: PluginCall[] = [];
   for (let index = 0; index < 48; index++) {

@@ -1,4 +1,4 @@
-/** What a release has for clusters, as it is: one file for `kubectl apply -f` with the image beside it, on a node without multus, and the chart for Helm. */
+/** A release's files for clusters, unchanged: one file for `kubectl apply -f` with the image beside it, on a node without multus, and the chart for Helm. */
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";

@@ -120,7 +120,7 @@ beforeAll(async () => {
 
 afterAll(() => node?.[Symbol.asyncDispose]());
 
-/** What an operator sees. */
+/** The description that an operator sees. */
 const described = (name: string) => node.api.kubectl("describe", "pod", "--namespace", "default", name);
 
 const eventsOf = (text: string) => text.slice(text.indexOf("\nEvents:"));

@@ -31,7 +31,7 @@ let scratch: ScratchDirectory;
 let node: ClusterNode;
 let daemon: DaemonPod;
 
-/** What a controller makes pods of. */
+/** Template of a controller's pods. */
 const template = (app: string) => ({
   metadata: { labels: { app }, annotations: { [networksAnnotation]: "storage" } },
   spec: {
@@ -224,7 +224,7 @@ describe("pods that were started while nothing of multus was there", () => {
     await daemon.delete();
     daemon = await nextDaemon(daemon.pod.metadata.name);
     await untilMissing(lacking());
-    // What it sends has been sent.
+    // All its events have been sent.
     await node.until("its events to be delivered", async () => {
       const { clusters } = (
         (await daemon.multusctl("status", "--socket-dir", "/host/run/multus")) as {

@@ -281,7 +281,7 @@ describe("the approver", () => {
       expect(exitCode, args.join(" ")).not.toBe(0);
       expect(stderr, args.join(" ")).toMatch(/forbidden|not allowed/i);
     }
-    // Who has the approver's pod on his node gets it: that is why it is on no worker.
+    // A kubelet gets the token of a pod on its node: that is why the approver is on no worker.
     const own = await api.kubeletKubeconfig("node-1");
     expect((await api.kubectlOutcome(bound, { kubeconfig: own })).exitCode).toBe(0);
   });

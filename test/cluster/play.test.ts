@@ -12,7 +12,7 @@ import { isAlive, markedProcesses, ownerOf } from "../support/session.ts";
 
 const support = join(import.meta.dirname, "..", "support");
 
-/** What is on the machine of a session: by the pid of its process. @param containers ids of containers that it ran */
+/** A session's remains on the machine: by the pid of its process. @param containers ids of containers that it ran */
 function remains(pid: number, containers: readonly string[]): readonly string[] {
   const owned = (directory: string) =>
     existsSync(directory) ? readdirSync(directory).filter((name) => ownerOf(name) === pid) : [];

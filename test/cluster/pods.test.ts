@@ -6,7 +6,7 @@ import { ClusterNode, runtimes } from "../support/cluster/node.ts";
 import { cidrs, type Link } from "../support/namespace.ts";
 import { debianPlugins } from "../support/test-node.ts";
 
-/** What links have, without prefix. */
+/** Addresses of a link, without prefix. */
 const addresses = (link: Link | undefined) =>
   link === undefined
     ? []

@@ -198,7 +198,7 @@ describe("a cluster with Go multus's objects", () => {
     await deploy(release);
     const { report } = await preflight();
     const said = notable(report);
-    // What is there is known, and at most has to be carried over.
+    // Every setting is known, and at most has to be carried over.
     expect(said.filter((line) => /^(?:unknown|look daemon|change (?!configuration))/.test(line))).toEqual([]);
     expect(report.findings.find(({ area }) => area === "daemon")?.message).toMatch(
       release.about.includes("thick") && release.daemonConfig !== undefined

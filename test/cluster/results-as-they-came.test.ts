@@ -11,7 +11,7 @@ import { podManifest } from "../support/cluster/manifests.ts";
 import { ClusterNode, networksAnnotation as networks, nodeName, runtimes } from "../support/cluster/node.ts";
 import { debianPlugins } from "../support/test-node.ts";
 
-/** What the plugins print: `IP` and `NETNS` stand for the address and the namespace. */
+/** Output of the plugins: `IP` and `NETNS` stand for the address and the namespace. */
 const printed = {
   eks: {
     cniVersion: "0.4.0",

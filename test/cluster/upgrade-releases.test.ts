@@ -18,7 +18,7 @@ let node: ClusterNode;
 let confDir: string;
 let binDir: string;
 let installed: DaemonPod | undefined;
-/** What the node's plugin directory has before. */
+/** Files in the node's plugin directory beforehand. */
 let plugins: readonly string[];
 
 beforeAll(async () => {

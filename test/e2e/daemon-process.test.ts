@@ -1,4 +1,4 @@
-/** The daemon as a process: how it starts, refuses to start, and stops. What it answers to shims is elsewhere; the shim here is the test itself. */
+/** The daemon as a process: how it starts, refuses to start, and stops. Its answers to shims are elsewhere; the shim here is the test itself. */
 
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -333,12 +333,12 @@ describe.concurrent("the daemon", () => {
     using server = await deafServer();
     await using daemon = host.newDaemon({ kubeconfig: host.kubeconfigOf(server.url) });
     await daemon.start();
-    // What needs nothing of the cluster is done all the same.
+    // Requests that need nothing of the cluster are carried out all the same.
     const add = await host.addUnderWay("alone", withAnnotations);
     finish(add);
     expect((await add.peer.reply()).exitCode).toBe(0);
     await expectLine(daemon, "ADD done pod=default/web container=alone");
-    // Whatever else is tried, of the watch there are no more lines than this one.
+    // The log has no more lines about the watch than this one, whatever else is tried.
     await vi.waitFor(() => expect(server.connections()).toBeGreaterThan(15), 2 * patience);
     expect(linesOf(daemon, "[error] network-attachment-definitions: not watched")).toHaveLength(1);
     expect(linesOf(daemon, "network-attachment-definitions").length).toBeLessThanOrEqual(2);

@@ -66,7 +66,7 @@ afterEach(async () => {
   scratch?.[Symbol.dispose]();
 });
 
-/** What the plugin of an attachment got on stdin. */
+/** Stdin of an attachment's plugin. */
 function noted(command: string, { containerId }: Pod, ifName: string): Json {
   return JSON.parse(readFileSync(join(notes(), `${command}-${containerId}-${ifName}`), "utf8")) as Json;
 }

@@ -187,7 +187,7 @@ async function measure(target: Target, into: Measured): Promise<void> {
   into.DEL.push(deleted.milliseconds);
 }
 
-/** What a quarter of them took at most: what else the machine does makes some longer, and none shorter. */
+/** Longest time of the fastest quarter: other load makes some longer, and none shorter. */
 const quartile = (values: readonly number[]) =>
   values.toSorted((left, right) => left - right)[values.length >> 2] ?? 0;
 

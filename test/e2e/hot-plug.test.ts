@@ -54,7 +54,7 @@ const nothing = expect.objectContaining({ status: 200, body: "" });
 
 beforeAll(async () => {
   node = await TestNode.start({ isDaemonInNetwork: true });
-  // What a request of this kind does not bring, the daemon's own configuration says.
+  // The daemon's own configuration has the settings that a request of this kind does not bring.
   await node.daemon.stop();
   const { socketDir, nadDir, cniDir } = node;
   node.daemon.configure({ socketDir, nadDir, cniDir, binDir: debianPlugins, logLevel: "debug" });

@@ -13,7 +13,7 @@ type Caller = (command: "ADD" | "DEL" | "CHECK", pod: Pod) => Promise<PluginAnsw
 const newest = goShimReleases.at(-1);
 if (newest === undefined) throw new Error("there is no release of the shim");
 
-/** What differs from pod to pod, by what it is. */
+/** Puts a placeholder for each value that differs from pod to pod. */
 function withoutIdentity(value: unknown, pod: Pod): unknown {
   const text = JSON.stringify(value)
     .replaceAll(pod.network.path, "<netns>")

@@ -189,7 +189,7 @@ describe("a request over HTTP", () => {
     const parameters = ["COMMAND", "CONTAINERID", "NETNS", "IFNAME", "ARGS", "PATH"].map(
       (name) => `CNI_${name}`,
     );
-    // What the plugin's shell adds is its own.
+    // The plugin's shell adds variables of its own.
     const expected = [
       ...parameters,
       "MULTUS_DELEGATE",
@@ -331,7 +331,7 @@ describe("a daemon in a pod", () => {
       `mount -t tmpfs tmpfs ${root}`,
       `mkdir ${root}/host`,
       `mount --rbind / ${root}/host`,
-      // What is here is not there.
+      // The pod has no plugins: only the host's root has them.
       `mount -t tmpfs tmpfs ${debianPlugins}`,
     ].join("; ");
     await using node = await TestNode.start({

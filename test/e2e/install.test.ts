@@ -153,7 +153,7 @@ describe("install", () => {
     expect(readFileSync(join(scratch.binDir, "multusd")).equals(before)).toBe(true);
     expect(installed().equals(release.plugin)).toBe(true);
     expect(temporaryFiles()).toHaveLength(1);
-    // What it left does not stop the next one.
+    // The file that it left does not stop the next one.
     truncateSync(daemon, 100);
     const { exitCode, stdout } = await release.install("--daemon-bin-dir", scratch.binDir);
     expect(exitCode).toBe(0);

@@ -55,7 +55,7 @@ describe(`${count} pods at once`, () => {
     const adding = Promise.all(pods.map((pod) => node.call("ADD", pod, netconf)));
     const probed = await probesDuring(adding);
     const added = await adding;
-    // What the manifests' liveness probe gives it, of which it takes three in a row.
+    // The manifests' liveness probe waits as long, and fails three times in a row before a restart.
     expect(Math.max(...probed)).toBeLessThan(12_000);
     process.stdout.write(`slowest of ${probed.length} probes: ${Math.max(...probed).toFixed(0)} ms\n`);
     const addresses = added.flatMap(({ result }) => result.ips?.map(({ address }) => address) ?? []);

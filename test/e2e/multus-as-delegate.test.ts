@@ -12,7 +12,7 @@ type Json = Readonly<Record<string, unknown>>;
 let node: TestNode;
 let netconf: Json;
 
-/** What the attacks would make. */
+/** Directory that the attacks would make. */
 const loot = () => join(node.directory, "loot");
 
 /** The nested Multus's netconf: its program is run as root where no daemon serves the directory that it names. */

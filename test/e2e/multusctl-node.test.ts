@@ -27,7 +27,7 @@ const status = (...args: string[]) =>
     { env: { HOME: "/nowhere" } },
   );
 
-/** What doctor is to look at. */
+/** Options for the places that doctor is to look at. */
 const places = () => [
   ...["--cni-conf-dir", join(runtime.path, "net.d"), "--bin-dir", join(runtime.path, "bin"), "--no-cluster"],
 ];

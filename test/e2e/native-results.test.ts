@@ -118,7 +118,7 @@ interface Result {
   readonly ips?: readonly { readonly address: string }[];
 }
 
-/** What the shim would answer: MAC addresses, the random name, and which address of a set it is come from the plugins, everything else from the link as it is planned. */
+/** The shim's answer: MAC addresses, the random name, and which address of a set it is come from the plugins, everything else from the link as it is planned. */
 function madeBy({ link }: NativeAttachment, theirs: string): MadeLink {
   const result: Result = JSON.parse(theirs);
   const mac = (index: number) => parseMac(result.interfaces[index]?.mac ?? "") ?? new Uint8Array();

@@ -148,7 +148,7 @@ describe("a file made from the cluster network's", () => {
     await vi.waitFor(() => expect(statSync(target()).ino).not.toBe(ino), patience);
     expect(await node.daemon.stop("SIGTERM")).toBe(0);
     expect(existsSync(target())).toBe(false);
-    // What a runtime takes then.
+    // The runtime takes this file then.
     expect(readdirSync(runtimeDirectory())).toEqual(["10-cluster.conflist"]);
   });
 

@@ -31,7 +31,7 @@ function equip(started: TestNode) {
   started.writeNetwork("default/second", { cniVersion: "1.0.0", name: "second", type: "telling" });
   started.writeNetwork("default/third", { cniVersion: "1.0.0", name: "third", type: "burning" });
   const netconf = started.netconf({ cniVersion: "1.0.0", name: "cluster", type: "telling" });
-  /** What plugins were told since it was asked last. */
+  /** Calls of plugins with their trace contexts, since the last look. */
   const seen = (): Seen[] => {
     if (!existsSync(file)) return [];
     const lines = readFileSync(file, "utf8").trim().split("\n");

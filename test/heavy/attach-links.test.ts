@@ -359,7 +359,7 @@ describe.runIf(isRoot).each(shims)("links that are made, $name shim", ({ binary 
         snapshots.push(
           await leftBy(node, namespace, hostName, { fixedMac: fixedMac ?? false, networks: ["n", "tuning"] }),
         );
-        // What one has made the other checks and removes.
+        // One checks and removes the links that the other has made.
         if (tuning !== undefined) await node.plugin("DEL", namespace, "eth0", ofTuning);
         await node.plugin("DEL", namespace, "eth0", config(node.dataDir));
         expect(await namespace.links()).toEqual([]);

@@ -43,7 +43,7 @@ function installRecorder(node: TestNode, type: string, answer: string): void {
   installDelegate(node, type, `${keep}\n${add}\ncat <<END\n${answer}\nEND`, `${keep}\n${remove}\n:`);
 }
 
-/** What a recorder was given. */
+/** A recorder's stdin and environment. */
 function given(node: TestNode, type: string, pod: Pod, command: string) {
   const path = `${join(node.directory, type)}.${pod.containerId}.${command}`;
   const stdin: Json = JSON.parse(readFileSync(`${path}.stdin`, "utf8"));

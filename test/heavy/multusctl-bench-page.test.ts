@@ -18,7 +18,7 @@ let scratch: ScratchDirectory;
 let browser: Browser;
 const pages = new Map<string, string>();
 
-/** What the author of a network, a peer or a plugin may try. */
+/** An attack that the author of a network, a peer or a plugin may try. */
 const attack = `"><img src=x onerror=alert(1)></svg></style><script>alert(1)</script>'${"w".repeat(300)}`;
 
 beforeAll(async () => {

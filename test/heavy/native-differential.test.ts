@@ -50,7 +50,7 @@ class Pair implements AsyncDisposable {
     return { executed, other };
   }
 
-  /** What the other side's daemon has logged. */
+  /** The log of the other side's daemon. */
   get log(): string {
     return this.#other.node.daemon.output;
   }

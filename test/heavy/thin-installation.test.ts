@@ -41,7 +41,7 @@ const daemons = () =>
   markedProcesses().filter(
     ({ session: owner, command }) => owner === session && command.startsWith("/opt/cni/bin/multusd "),
   );
-/** What there is of pods, and what runs. */
+/** Present traces of pods, and running processes. */
 const tracesNow = () =>
   traces({
     network,
@@ -162,7 +162,7 @@ test("the executable puts itself, the plugin that is inside, kubeconfig and conf
 });
 
 test("a pod gets its networks by what is there, from a daemon that watches the node's pods and ends when it is idle; so does the next", async () => {
-  // The installer's pod can go. What it has put there stays.
+  // The installer's pod can go. The files that it has put there stay.
   const ended = once(entrypoint, "close");
   entrypoint.kill("SIGTERM");
   await ended;
