@@ -23,7 +23,7 @@ const belowPrograms = [
   "log",
 ];
 
-/** What each room may use beside itself and what is no room: packages, package.json, validators made by the build. */
+/** Rooms that each room may use; all may use themselves, packages, package.json and validators made by the build. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   // One file out of both.
   executable: ["daemon", "ctl"],

@@ -121,7 +121,7 @@ describe("the result cache", () => {
     expect(read).toMatchObject(key);
     expect([textOf(read?.result), textOf(read?.config)]).toEqual([result, config]);
     expect(log.errors).toHaveLength(1);
-    // Whose file it is stands in its name.
+    // The file's name says whose it is.
     expect(await cache.list("c0ffee")).toEqual([read]);
   });
 

@@ -27,7 +27,7 @@ import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
 const kernels = loadKernels();
 
-/** What a plugin answers: stdout of a success, or how it fails. */
+/** A plugin's answer: stdout of a success, or how it fails. */
 type Answer = string | PluginAnswer | ExecutorError;
 
 const failing = (exitCode: number, stdout: string, stderrTail = ""): PluginAnswer => ({

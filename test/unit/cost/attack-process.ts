@@ -20,7 +20,7 @@ function forgetPeak(): void {
   writeFileSync("/proc/self/clear_refs", "5");
 }
 
-/** What is in use, buffers included. */
+/** Bytes in use, buffers included. */
 function live(): number {
   globalThis.gc?.();
   const { heapUsed, external } = process.memoryUsage();

@@ -100,7 +100,7 @@ describe("the size of a plan", () => {
         /^network default\/a3: the pod's plan has 53\d{5} bytes with it, and at most 4194304 are allowed$/,
       ),
     });
-    // What was let through is what can be written and read.
+    // A plan that was let through can be written and read.
     const plan = encodePlan(delegates.slice(0, 3));
     expect(plan.length).toBeLessThan(longestPlan);
     expect(decodePlan(Buffer.from(plan))).toMatchObject({ problem: "", entries: { length: 3 } });

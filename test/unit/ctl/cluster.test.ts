@@ -38,7 +38,7 @@ async function check(...args: Parameters<typeof reportOf>) {
   return clusterReportJson(await reportOf(...args));
 }
 
-/** What validate prints. */
+/** The lines that validate prints. */
 async function lines(namespace?: string, binDirs?: readonly string[]): Promise<string[]> {
   return formatClusterFindings(await reportOf(namespace, binDirs))
     .trimEnd()

@@ -10,7 +10,7 @@ const root = new Command("multusctl").version("0", "-v, --version");
 for (const command of commands()) root.addCommand(command);
 
 const call = (program: string, ...args: string[]) => callOfProgram(["node", program, ...args], root);
-/** What the command is given in the end. */
+/** The arguments that the command gets in the end. */
 const plain = (program: string, ...args: string[]) => inPlainForm(call(program, ...args).args, root);
 
 describe("the name of the program", () => {

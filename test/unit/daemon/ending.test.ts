@@ -40,7 +40,7 @@ function newEnding(over: Partial<EndingParts> = {}) {
     log: Object.assign(new RecordingLogger(), { panic: () => {} }),
     closeLogs: async () => {},
     exit: (code) => {
-      // What a process that has ended would still do does not count.
+      // Calls that a process would still make after its end do not count.
       if (endedAfter !== undefined) return;
       endedAfter = performance.now() - began;
       events.push(`exit ${code}`);
@@ -115,7 +115,7 @@ describe("a daemon that is told to stop", () => {
   });
 });
 
-/** What the API says of the DaemonSet, some time after it is asked. */
+/** Answers of the API about the DaemonSet, some time after the question. */
 const deleted = { isWanted: true, because: "the DaemonSet is deleted" };
 const there = { isWanted: false, because: "the DaemonSet is there" };
 

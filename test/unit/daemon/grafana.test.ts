@@ -50,12 +50,12 @@ beforeAll(async () => {
   known.set("up", new Set());
 });
 
-/** What Prometheus puts on every sample. */
+/** Labels that Prometheus puts on every sample. */
 const targetLabels = ["job", "instance"];
 const words =
   /\b(?:sum|count|min|max|topk|rate|increase|changes|count_over_time|histogram_quantile|time|vector|and|or|on|by|group_left|unless|label_values)\b/g;
 
-/** What an expression asks for: the names of samples, and the labels that are looked at anywhere in it. */
+/** Names of samples that an expression asks for, and labels that it looks at anywhere. */
 function mentioned(expression: string): { readonly names: string[]; readonly labels: string[] } {
   const labels: string[] = [];
   const plain = expression

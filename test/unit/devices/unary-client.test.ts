@@ -11,7 +11,7 @@ let scratch: ScratchDirectory;
 let server: Http2Server;
 let client: UnaryClient;
 let answer: (stream: ServerHttp2Stream) => void;
-/** What the server received, as hexadecimal digits. */
+/** Bytes that the server received, as hexadecimal digits. */
 let received = "";
 
 beforeEach(async () => {

@@ -107,7 +107,7 @@ function constantOf(path: string, pattern: RegExp): string | undefined {
   return value?.replaceAll("_", "");
 }
 
-/** What counts where nothing is said, by section and key; "" and undefined for none. */
+/** The code's defaults, by section and key; "" and undefined for none. */
 function defaultsOfCode(): Map<string, unknown> {
   const bytes = (value: unknown) => Buffer.from(JSON.stringify(value));
   const netconf = parseNetconf(bytes({ name: "n", delegates: [{ type: "t" }] }));
@@ -127,7 +127,7 @@ function defaultsOfCode(): Map<string, unknown> {
       // Those that are required.
       name: "",
       delegates: "",
-      // What is in them is in rows of its own.
+      // Their keys have rows of their own.
       logOptions: "",
       runtimeConfig: "",
       globalNamespaces: netconf.nonIsolatedNamespaces.join(","),

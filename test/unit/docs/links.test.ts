@@ -7,7 +7,7 @@ import { documentation, root } from "./markdown.ts";
 
 const pages = documentation();
 
-/** What is wrong with a link; undefined: nothing. @param path of the page that it is on */
+/** A link's problem; undefined: none. @param path of the page that it is on */
 function problemOf(link: string, path: string): string | undefined {
   const [target = "", anchor] = link.split("#");
   const file = target === "" ? path : normalize(join(dirname(path), target));

@@ -12,11 +12,11 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** What stands between two fences. */
+/** The text between two fences. */
 export interface Block {
   /** Text of the heading above it. */
   readonly section: string;
-  /** What is behind the first fence; "" for none. */
+  /** The words behind the first fence; "" for none. */
   readonly language: string;
   /** Its lines, without what the first fence is indented by. */
   readonly text: string;
@@ -25,12 +25,12 @@ export interface Block {
 export interface Page {
   /** Path from the project's directory. */
   readonly path: string;
-  /** What the part of a link behind `#` may be. */
+  /** Anchors: the part of a link behind `#` is one of these. */
   readonly anchors: ReadonlySet<string>;
   /** Targets, as written. */
   readonly links: readonly string[];
   readonly tables: readonly Table[];
-  /** What is in backticks, and each line of a fenced block that names a language; a line that ends with a backslash goes on in the next. */
+  /** Text in backticks, and each line of a fenced block that names a language; a line that ends with a backslash goes on in the next. */
   readonly code: readonly string[];
   readonly blocks: readonly Block[];
 }
@@ -121,7 +121,7 @@ function cellsOf(line: string): string[] {
   return cells.map((cell) => cell.trim());
 }
 
-/** What the first backticks of a cell have in them; undefined where it does not begin with any. */
+/** Text in the first backticks of a cell; undefined where it does not begin with any. */
 export function literal(cell: string): string | undefined {
   return /^`([^`]*)`/.exec(cell)?.[1];
 }

@@ -1,4 +1,4 @@
-/** What the documentation has one type beside multusctl is there: npm's scripts and tasks with their options, files of the checkout, values of the chart. */
+/** Commands of the documentation beside multusctl exist: npm's scripts and tasks with their options, files of the checkout, values of the chart. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -65,7 +65,7 @@ interface Values {
 
 const values: Values = parse(read("deploy/helm/multus-wasm/values.yaml"));
 
-/** Is there a value of the chart by this path? Whatever is below an empty object is the user's. */
+/** Is there a value of the chart by this path? Values below an empty object are the user's. */
 function isValue(path: string): boolean {
   let value: unknown = values;
   for (const key of path.split(".")) {

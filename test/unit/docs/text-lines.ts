@@ -35,7 +35,7 @@ export function paragraphsIn(text: string): Paragraph[] {
   return paragraphs;
 }
 
-/** What would begin something else at the start of a line, a list or a heading: it stays behind the word before it. */
+/** A word that would begin a list, a heading or the like on a new line: it stays behind the word before it. */
 const marker = /^(?:[-*+]|\d+[.)]|#{1,6}|[>|<].*|```.*)$/;
 
 /**

@@ -28,7 +28,7 @@ class Body implements Budgeted {
 class Rig {
   readonly log = new RecordingLogger();
   readonly forgotten: string[] = [];
-  /** Whose bodies were left out, in order. */
+  /** Keys of the bodies that were left out, in order. */
   readonly dropped: string[] = [];
   readonly budget: BodyBudget<Body>;
   readonly #bodies: Body[] = [];

@@ -13,7 +13,7 @@ const refused = (status: number, reason: string) => new ApiError(status, reason,
 const unauthorized = refused(401, "Unauthorized");
 const forbidden = refused(403, "Forbidden");
 
-/** What the API answers to the question for the DaemonSet, and to that for the daemon's rights; the last answer is given again and again. */
+/** The API's answers to the question for the DaemonSet, and to that for the daemon's rights; the last answer is given again and again. */
 interface Answers {
   readonly object: readonly unknown[];
   readonly rights?: readonly unknown[];

@@ -307,7 +307,7 @@ test("a note of 1024 bytes stays as it is; a longer one is cut between two chara
   expect(eventNote("é".repeat(513))).toBe(`${"é".repeat(510)}…`);
   expect(eventNote("😀".repeat(300))).toBe(`${"😀".repeat(255)}…`);
   expect(eventNote("a\ud800")).toBe("a\ufffd");
-  // What plugins and authors write goes to terminals.
+  // Terminals show the text of plugins and authors.
   expect(eventNote("a\n\u001b[2Jb\u2028")).toBe("a\\n\\u001b[2Jb\\u2028");
   expect(Buffer.byteLength(eventNote("\u0000".repeat(1024)))).toBeLessThanOrEqual(1024);
 });

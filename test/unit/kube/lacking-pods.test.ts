@@ -1,4 +1,4 @@
-/** Pods that lack a network-status, as the node's watch and a second one have them, and their eviction. What a real API server makes of the requests is in the cluster tests. */
+/** Pods that lack a network-status, as the node's watch and a second one have them, and their eviction. The cluster tests show what a real API server makes of the requests. */
 
 import { describe, expect, test, vi } from "vitest";
 import { KubeLackingPods } from "../../../src/kube/lacking-pods.ts";

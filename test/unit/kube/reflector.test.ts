@@ -100,7 +100,7 @@ class Rig implements AsyncDisposable {
     return new Rig(server, options);
   }
 
-  /** What is kept, as `key=value`. */
+  /** Objects that are kept, as `key=value`. */
   get kept(): string[] {
     return this.server.keys
       .concat(["gone/gone"])
@@ -304,7 +304,7 @@ describe("a reflector", () => {
       "4.106",
     ]);
     expect(rig.kept).toEqual(["a/thing-0=0b", "a/thing-1=1", "a/thing-2=2", "a/thing-3=3", "a/thing-4=4"]);
-    // What a page has is known at once: of what changed between the two lists both are reported.
+    // A page's objects are known at once: one that changed between the two lists is reported twice.
     expect(rig.changes.slice(0, 3)).toEqual(["a/thing-0=0", "a/thing-1=1", "a/thing-0=0b"]);
     expect(rig.changes).toHaveLength(6);
     expect(rig.log.errors).toEqual([]);

@@ -10,7 +10,7 @@ import { ListeningServer } from "../../support/listening-server.ts";
 export interface ProxyBehaviour {
   /** For a proxy of https. */
   readonly tls?: ServerOptions;
-  /** What a client has to send as Proxy-Authorization. */
+  /** Proxy-Authorization that a client has to send. */
   readonly authorization?: string;
   /** Answers a CONNECT in its place. */
   readonly onConnect?: (request: IncomingMessage, socket: Duplex) => void;

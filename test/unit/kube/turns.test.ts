@@ -15,7 +15,7 @@ class Work {
 
   async end(name: string): Promise<void> {
     this.#ends.get(name)?.();
-    // What waits for it goes on.
+    // Work that waits for it goes on.
     await new Promise(setImmediate);
   }
 }

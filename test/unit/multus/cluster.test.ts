@@ -320,7 +320,7 @@ describe("networks of the cluster", () => {
       { name: "networks/second" },
       { name: "third" },
     ]);
-    // What is found in a file is not missing.
+    // A network found in a file is not missing.
     expect(cluster.reasons.filter((text) => !text.startsWith("AddedInterface"))).toEqual([]);
   });
 

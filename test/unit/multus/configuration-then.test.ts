@@ -46,7 +46,7 @@ function editEntry(rig: Rig, change: (entry: Record<string, unknown>) => object)
   writeFileSync(planOf(rig), JSON.stringify([cluster, change(entry)]));
 }
 
-/** What the plugins at net1 were given, in the order of ADD, without what is the network's. */
+/** Configurations of the plugins at net1, in the order of ADD, without the keys of the network. */
 function given(rig: Rig): Json[] {
   const stdins = rig.plugins.calls
     .filter(({ ifName }) => ifName === "net1")

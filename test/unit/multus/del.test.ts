@@ -76,7 +76,7 @@ const del = (rig: Rig, options: RequestOptions = {}): Promise<HandledRequest> =>
 const replay = (rig: Rig, triesLeft: number, options: RequestOptions = {}): Promise<HandledRequest> =>
   del(rig, { ...options, request: { triesLeft, netns: "", ...options.request } });
 
-/** What a shim is told: the exit code, and whether it is to record the DEL. */
+/** Answer to a shim: the exit code, and whether it is to record the DEL. */
 type Told = readonly [number, "no" | "tell" | "instead"];
 
 const told = async (handled: Promise<HandledRequest>): Promise<Told> => {

@@ -89,7 +89,7 @@ describe("a network that wants a device", () => {
     });
     const bytes = Buffer.from(String(plan()[1]?.Bytes), "base64").toString("utf8");
     expect(JSON.parse(bytes)).toMatchObject({ deviceID: "0000:03:02.1", pciBusID: "0000:03:02.1" });
-    // What was assigned then counts, whatever the kubelet says now.
+    // The device assigned at ADD counts, whatever the kubelet says now.
     node.assign({ app: {} });
     node.rig.restart();
     await node.rig.run("CHECK", { netconf });

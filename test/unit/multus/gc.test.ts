@@ -28,7 +28,7 @@ const cluster: Json = { cniVersion: "1.1.0", name: "cluster", type: "bridge" };
 const delegates = [cluster];
 const gcRequest = { containerId: "", netns: "", ifName: "", args: "" };
 
-/** What the runtime sends. */
+/** The runtime's netconf for GC, with the eth0 of these containers as valid attachments. */
 function valid(...containers: readonly string[]): Json {
   return {
     cniVersion: "1.1.0",

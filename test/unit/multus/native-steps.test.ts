@@ -40,7 +40,7 @@ const options = (further: Json = {}): RequestOptions => ({
   netconf: { nativeNetworks: "auto", delegates: [clusterNetwork], ...further },
 });
 
-/** What a shim answers that takes the last address of each set. */
+/** Answer of a shim that takes the last address of each set. */
 function made(links: readonly NativeLink[]): MadeLink[] {
   return links.map(({ kind, sets }) => {
     const mac = Buffer.from("020000000001", "hex");
@@ -444,7 +444,7 @@ describe("DEL beside plugins", () => {
           ends.get(name)?.();
         }
       },
-      /** What has begun, when so many have, and everything goes on that waits for nothing but this process. */
+      /** Orders begun, once there are so many, and all goes on that waits for nothing but this process. */
       async begun(count: number): Promise<readonly string[]> {
         while (ends.size < count) await new Promise(setImmediate);
         for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);

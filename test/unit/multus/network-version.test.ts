@@ -63,7 +63,7 @@ describe("a configuration without cniVersion", () => {
     expect(given(rig)["ADD macvlan"]).toBe(version);
     expect(cluster.status).toMatchObject([{ name: "cluster" }, { name: "default/l2", interface: "net1" }]);
 
-    // Whatever the plugins know by then, and the netconf: the version is that of the ADD, and the result is given.
+    // The version is that of the ADD, and the result is given, whatever plugins and netconf know by then.
     rig.plugins.versions.clear();
     rig.restart();
     rig.plugins.asked.length = 0;

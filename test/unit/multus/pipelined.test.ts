@@ -86,7 +86,7 @@ describe("an ADD of networks in order", () => {
       await settled();
       expect(rig.plugins.trace).toEqual(names.slice(0, place + 1));
       expect(rig.plugins.given).toEqual(names.slice(0, place + 2));
-      // What is there so far may still be undone.
+      // The attachments made so far may still be undone.
       expect(cluster.reasons).toEqual([]);
       await gates.end();
     }

@@ -56,7 +56,7 @@ function nextDaemon(cniDir = rig.cniDir): Multus {
   return new Multus({ kernels, log: recordingLog(), overrides, clusters: cluster });
 }
 
-/** What the log says of a directory when all of it was looked through. */
+/** Fields of the log message about a directory when all of it was looked through. */
 async function done(cniDir = rig.cniDir): Promise<LogFields> {
   return vi.waitFor(() => {
     const [, fields] = lines.find(([text, { cniDir: of }]) => text === message && of === cniDir) ?? [];

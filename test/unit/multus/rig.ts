@@ -14,7 +14,7 @@ import type { MultusOptions } from "../../../src/multus/services.ts";
 import { type Json, PretendedPlugins } from "../../support/pretended-plugins.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
-/** What a request says beyond what every one does. */
+/** Parts of a request beyond those of every one. */
 export interface RequestOptions {
   readonly netconf?: Json;
   readonly annotations?: Readonly<Record<string, string>>;

@@ -55,7 +55,7 @@ describe("the form of Go multus's daemon", () => {
 
   test("takes the cluster network's version where none is given", () => {
     expect(generate().value.cniVersion).toBe("0.3.1");
-    // What every runtime reads: the plugins are asked which version of it the cluster network is run in.
+    // A version that every runtime reads: the plugins are asked in which one the cluster network is run.
     expect(generate({}, { name: "n", type: "bridge" }).value.cniVersion).toBe("1.0.0");
     const list = { name: "n", cniVersion: "0.4.0", cniVersions: ["1.0.0"], plugins: [{ type: "bridge" }] };
     expect(generate({}, list).value.cniVersion).toBe("1.0.0");

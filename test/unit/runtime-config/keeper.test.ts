@@ -122,7 +122,7 @@ function ownTime(): { readonly watch: WatchDirectory; changed(): void } {
   };
 }
 
-/** What is there besides the files with these names. */
+/** Names in the directory besides these. */
 const others = (...names: string[]) => readdirSync(path("net.d")).filter((name) => !names.includes(name));
 
 describe("the cluster network's file", () => {

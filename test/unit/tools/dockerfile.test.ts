@@ -11,7 +11,7 @@ import { dockerfile, imageConfig, stages } from "../../support/dockerfile.ts";
 const project = join(import.meta.dirname, "..", "..", "..");
 const lines = (file: string) => readFileSync(join(project, file), "utf8").split("\n");
 
-/** What is copied from the checkout. */
+/** Paths that the image copies from the checkout. */
 function copied(): string[] {
   return stages()
     .flat()

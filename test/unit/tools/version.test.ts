@@ -11,7 +11,7 @@ import { ScratchDirectory } from "../../support/scratch-directory.ts";
 const project = join(import.meta.dirname, "..", "..", "..");
 const named = /multus-wasm:(\d[0-9A-Za-z.-]*[0-9A-Za-z])/g;
 
-/** What names an image or the chart's version, read without the task's own expressions. */
+/** Places that name an image or the chart's version, read without the task's own expressions. */
 function repeated(directory: string): [string, string][] {
   const read = (file: string) => readFileSync(join(directory, file), "utf8");
   const files = ["deploy", "docs"].flatMap((part) =>

@@ -13,7 +13,7 @@ type RequestObject = ReturnType<typeof certificateRequest>;
 class Cluster implements Api {
   readonly objects = new Map<string, RequestObject>();
   readonly nodes = new Set(["node-1"]);
-  /** What was written: name, and the conditions' types. */
+  /** Writes so far: name, and the conditions' types. */
   readonly written: (readonly [string, unknown])[] = [];
   /** Before a request is answered. */
   fault: (request: ApiRequest) => Error | undefined = () => undefined;

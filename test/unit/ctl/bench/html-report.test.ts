@@ -15,7 +15,7 @@ interface Element {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** What parse5's tree has, as far as it is looked at. */
+/** A node of parse5's tree, as far as it is looked at. */
 interface Node {
   readonly nodeName: string;
   readonly value?: string;
@@ -140,7 +140,7 @@ describe("the page", () => {
   });
 });
 
-/** What authors of pods, networks and plugins may try. */
+/** Attacks that authors of pods, networks and plugins may try. */
 const attacks = [
   "<script>alert(1)</script>",
   '"><img src=x onerror=alert(1)>',

@@ -54,7 +54,7 @@ describe("rounds", () => {
       [2, 3],
       [2, 3],
     ]);
-    // What warmed up is not in them.
+    // The warm-up is not in them.
     expect(series[0]?.batches[0]?.pods[0]?.add).toBe(5);
   });
 

@@ -1,4 +1,4 @@
-/** What redaction removes, what it leaves, and that no text makes it slow. */
+/** Redaction removes secrets and leaves everything else, and no text makes it slow. */
 
 import { describe, expect, it } from "vitest";
 import { redactJson, redactText } from "../../../../src/ctl/bundle/redact.ts";

@@ -113,9 +113,10 @@ const findingsOf = (name: string) => ({
 /** As the API server says it of a node that is gone. */
 const away = "error dialing backend: dial tcp 10.0.0.13:10250: connect: connection refused";
 
-/** What multusctl answers in each pod; worker-3's kubelet is away. */
+/** Answers of worker-2's multusctl in place of the usual ones; undefined: the usual ones. */
 let hostile: ((command: string) => string) | undefined;
 
+/** The answer of multusctl in each pod; worker-3's kubelet is away. */
 const exec: Exec = ({ pod, command: [, command = ""] }): ExecEnd => {
   const name = pod.replace("kube-multus-ds-", "");
   if (name === "worker-3") return { refused: 500, message: away };

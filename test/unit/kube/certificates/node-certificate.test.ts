@@ -149,7 +149,7 @@ describe.concurrent("a node's certificate", () => {
     certificate.refused();
     await expect.poll(() => signer.asked.map(({ as }) => as), patience).toEqual(["bootstrap", "bootstrap"]);
     await expect.poll(() => readCurrentCertificate(directory.path, user), patience).toBeDefined();
-    // What was signed just now is refused as well: that is not the certificate's fault.
+    // The new certificate is refused as well: that is not the certificate's fault.
     certificate.refused();
     expect(log.errors).toEqual(["certificate: the API server refuses it; requesting another one"]);
   });
