@@ -16,10 +16,21 @@ const counting = [
   ),
 ];
 
-/** Files with a cluster each that measure a daemon's times or memory, or need the whole machine: they run alone. */
-const measured = ["hostile-authors", "many-objects", "upgrade-under-load"].map(
-  (name) => `test/cluster/${name}.test.ts`,
-);
+/** Files that measure times or memory, or need the whole machine: they run alone. */
+const measured = {
+  heavy: ["bench-gate", "foreign-results", "full-node", "multusctl-bench"].map(
+    (name) => `test/heavy/${name}.test.ts`,
+  ),
+  cluster: ["hostile-authors", "many-objects", "upgrade-under-load"].map(
+    (name) => `test/cluster/${name}.test.ts`,
+  ),
+};
+
+const heavy = {
+  testTimeout: 600_000,
+  hookTimeout: 600_000,
+  globalSetup: ["test/shim/support/binaries.ts"],
+};
 
 const cluster = {
   testTimeout: 600_000,
@@ -41,21 +52,27 @@ export default defineConfig({
       suite("golden", ["test/golden/**/*.test.ts"]),
       suite("e2e", ["test/e2e/**/*.test.ts"], { testTimeout: 120_000, hookTimeout: 120_000 }),
       suite("heavy", ["test/heavy/**/*.test.ts"], {
-        globalSetup: ["test/shim/support/binaries.ts"],
-        testTimeout: 600_000,
-        hookTimeout: 600_000,
-        fileParallelism: false,
-      }),
-      suite("cluster", ["test/cluster/**/*.test.ts"], {
-        ...cluster,
-        exclude: measured,
+        ...heavy,
+        exclude: measured.heavy,
         maxWorkers: 2,
         sequence: { groupOrder: 1 },
       }),
-      suite("cluster-measured", measured, {
-        ...cluster,
+      suite("heavy-measured", measured.heavy, {
+        ...heavy,
         fileParallelism: false,
         sequence: { groupOrder: 2 },
+      }),
+      // Their files wait most of the time: for a kubelet's rounds, and for what starts and ends.
+      suite("cluster", ["test/cluster/**/*.test.ts"], {
+        ...cluster,
+        exclude: measured.cluster,
+        maxWorkers: 3,
+        sequence: { groupOrder: 3 },
+      }),
+      suite("cluster-measured", measured.cluster, {
+        ...cluster,
+        fileParallelism: false,
+        sequence: { groupOrder: 4 },
       }),
     ],
   },

@@ -21,6 +21,21 @@ export const clusterTools = [
 ];
 export const clusterPrograms = ["kubernetes", "kubernetes-controllers", "containerd"];
 
+const heavyTools = [
+  "compiler",
+  "crossCompiler",
+  "emulator",
+  "iproute2",
+  "plugins",
+  "iptables",
+  "strace",
+  "containerd",
+  "go",
+  "promtool",
+  "chromium",
+  "skopeo",
+];
+
 /** Further programs of the suite cluster. */
 const clusterSuitePrograms = [...clusterPrograms, "helm", "kustomize", "whereabouts", "prometheus-operator"];
 
@@ -36,23 +51,8 @@ const suites = {
   shim: { needs: ["compiler", "iproute2", "strace"], root: true },
   golden: { needs: ["compiler", "iproute2"], root: true },
   e2e: { needs: ["compiler", "iproute2", "plugins", "iptables"], root: true },
-  heavy: {
-    needs: [
-      "compiler",
-      "crossCompiler",
-      "emulator",
-      "iproute2",
-      "plugins",
-      "iptables",
-      "strace",
-      "containerd",
-      "go",
-      "promtool",
-      "chromium",
-      "skopeo",
-    ],
-    root: true,
-  },
+  heavy: { needs: heavyTools, root: true },
+  "heavy-measured": { needs: heavyTools, root: true },
   // The release that is installed has both architectures.
   cluster: { needs: [...clusterTools, "crossCompiler"], root: true, builds: clusterSuitePrograms },
   "cluster-measured": { needs: clusterTools, root: true, builds: clusterSuitePrograms },
@@ -60,7 +60,7 @@ const suites = {
 
 /** The suites of `npm test`, `npm run test:heavy` and `npm run test:cluster`. */
 export const everydaySuites = ["unit", "unit-counting", "generated", "fuzz", "shim", "golden", "e2e"];
-export const heavySuites = ["heavy"];
+export const heavySuites = ["heavy", "heavy-measured"];
 export const clusterSuites = ["cluster", "cluster-measured"];
 
 const reportDirectory = join(projectDirectory, "build", "test-reports");
