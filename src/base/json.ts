@@ -204,6 +204,12 @@ export function objectAt(value: unknown, ...keys: readonly string[]): JsonObject
   return isJsonObject(found) ? found : {};
 }
 
+/** Does a parsed value have more than so many containers within each other? JSON.parse takes any depth, and JSON.stringify ends with a RangeError at some thousands. */
+export function isDeeperThan(value: unknown, most: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return most === 0 || Object.values(value).some((member) => isDeeperThan(member, most - 1));
+}
+
 /** The elements of a parsed array; none of any other value. */
 export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];

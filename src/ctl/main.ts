@@ -3,6 +3,7 @@
 import { Command } from "@commander-js/extra-typings";
 import manifest from "../../package.json" with { type: "json" };
 import { errorStack, errorText } from "../log/error-text.ts";
+import { printableLines } from "../log/quoted.ts";
 import { UserError } from "./command/user-error.ts";
 import { commands } from "./commands.ts";
 import { callOfProgram, inPlainForm } from "./go-programs.ts";
@@ -57,7 +58,7 @@ function report(error: unknown): void {
               ? `please report it, with what the same command prints after ${debugVariable}=1`
               : errorStack(error),
         };
-  process.stderr.write(`! ${message}\n`);
+  process.stderr.write(printableLines(`! ${message}\n`));
   if (advice !== "") process.stderr.write(`  ${advice.replaceAll("\n", "\n  ")}\n`);
 }
 

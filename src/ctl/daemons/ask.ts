@@ -1,6 +1,6 @@
 /** Asks the daemons of many nodes at once, each by multusctl in its pod: one that does not answer stops no other. */
 
-import { type JsonObject, objectIn } from "../../base/json.ts";
+import { isDeeperThan, type JsonObject, objectIn } from "../../base/json.ts";
 import { ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { bounded } from "../../log/quoted.ts";
 import type { ClusterAccess } from "../cluster/access.ts";
@@ -10,6 +10,8 @@ import type { ClusterNodes, MultusPod } from "./nodes.ts";
 /** Nodes that are asked at once. */
 const atOnce = 16;
 const longestOutput = 8 << 20;
+/** Containers within each other in what multusctl prints; its own answers have some ten. */
+const deepestAnswer = 20;
 /** Characters of an error: the API server says the cause last. */
 const longestProblem = 800;
 
@@ -45,8 +47,7 @@ export async function forAllNodes<Value, Result>(
 
 /**
  * @param command of multusctl and its options, without those for a pod's directories and `--json`
- * @param read what it prints, known to be a JSON object
- * @param read what it prints, a JSON object; undefined: it is not in a form that this release knows
+ * @param read what it prints, a JSON object that is not deep; undefined: it is not in a form that this release knows
  * @param timeoutMs milliseconds for each node
  */
 export async function askNodes<Answer>(
@@ -90,7 +91,7 @@ async function askPod<Answer>(
       maxBytes: longestOutput,
     });
     const printed = objectIn(stdout.toString());
-    const answer = printed && read(printed);
+    const answer = printed && !isDeeperThan(printed, deepestAnswer) ? read(printed) : undefined;
     if (answer !== undefined) return { ...about, answer, problem: "" };
     if (printed !== undefined)
       return without("multusctl in the pod answers in a form that is not known here");

@@ -1,6 +1,7 @@
 /** Doctor's findings of all nodes, from what multusctl says in each daemon's pod. */
 
 import { type JsonObject, objectsIn, textOf } from "../../base/json.ts";
+import { bounded, longestMessage } from "../../log/quoted.ts";
 import { openApi } from "../cluster/access.ts";
 import { askNodes, type NodeAnswer, podDirectories } from "../daemons/ask.ts";
 import { readNodes } from "../daemons/nodes.ts";
@@ -40,15 +41,27 @@ export async function examineNodes(options: AllNodesOptions): Promise<ClusterDoc
 
 const verdicts = ["pass", "warn", "fail", "skip"] as const;
 
+/** A report has some forty. */
+const mostFindings = 1000;
+/** Characters of a check's name: a table has each row as wide as its widest. */
+const longestCheck = 60;
+
 /** @param printed by multusctl in a pod, of any release @returns undefined: it is no report */
 function doctorReport({ ok, findings }: JsonObject): DoctorReport | undefined {
-  if (typeof ok !== "boolean" || !Array.isArray(findings)) return undefined;
+  if (typeof ok !== "boolean" || !Array.isArray(findings) || findings.length > mostFindings) return undefined;
   return {
     ok,
     findings: objectsIn(findings).flatMap(({ check, verdict, finding, remedy }) => {
       const known = verdicts.find((each) => each === verdict);
       if (known === undefined) return [];
-      return [{ check: textOf(check), verdict: known, finding: textOf(finding), remedy: textOf(remedy) }];
+      return [
+        {
+          check: bounded(textOf(check), longestCheck),
+          verdict: known,
+          finding: bounded(textOf(finding), longestMessage),
+          remedy: bounded(textOf(remedy), longestMessage),
+        },
+      ];
     }),
   };
 }
@@ -60,7 +73,7 @@ export function formatClusterDoctor({ nodes, server }: ClusterDoctor): string {
     const key = JSON.stringify([verdict, check, finding]);
     const advice = remedy === "" ? "" : `\n→ ${wrap(remedy).replaceAll("\n", "\n  ")}`;
     const row = rows.get(key) ?? { cells: [verdict, check, `${wrap(finding)}${advice}`], nodes: [] };
-    row.nodes.push(node);
+    if (row.nodes.at(-1) !== node) row.nodes.push(node);
     rows.set(key, row);
   };
   const number = { pass: 0, warn: 0, fail: 0, skip: 0 };

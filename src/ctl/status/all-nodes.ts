@@ -1,6 +1,7 @@
 /** The status of all nodes: a row for each, from what multusctl says in its daemon's pod. */
 
 import { isJsonObject, type JsonObject, objectAt, objectsIn } from "../../base/json.ts";
+import { bounded, escapeUnprintable, longestMessage } from "../../log/quoted.ts";
 import { type ClusterAccess, openApi } from "../cluster/access.ts";
 import { askNodes, type NodeAnswer, podDirectories } from "../daemons/ask.ts";
 import { type MultusPod, readNodes } from "../daemons/nodes.ts";
@@ -60,9 +61,19 @@ function nodeStatus(printed: JsonObject): NodeStatus | undefined {
   const { daemon, node, problem } = printed;
   const { containers, attachments, spool } = objectAt(node);
   const isNode = typeof containers === "number" && typeof attachments === "number";
-  const isSpool = spool === undefined || isJsonObject(spool);
+  const isSpool = spool === undefined || areNumbers(objectAt(spool), ["waiting", "failed"]);
   const isWhole = isNode && isSpool && typeof problem === "string" && isDaemonStatus(daemon);
   return isWhole ? (printed as unknown as NodeStatus) : undefined;
+}
+
+const textsOfFailure = ["at", "command", "pod", "containerId", "message"];
+
+function areTexts(object: JsonObject, keys: readonly string[]): boolean {
+  return keys.every((key) => typeof object[key] === "string");
+}
+
+function areNumbers(object: JsonObject, keys: readonly string[]): boolean {
+  return keys.every((key) => typeof object[key] === "number");
 }
 
 function isDaemonStatus(daemon: unknown): boolean {
@@ -84,7 +95,9 @@ function isDaemonStatus(daemon: unknown): boolean {
     [failures, timings, missingNetworks].every(
       (value) => Array.isArray(value) && value.every(isJsonObject),
     ) &&
-    objectsIn(failures).every(({ at }) => typeof at === "string") &&
+    objectsIn(failures).every(
+      (failure) => areTexts(failure, textsOfFailure) && areNumbers(failure, ["code"]),
+    ) &&
     objectsIn(timings).every(({ networks }) => Array.isArray(networks) && networks.every(isJsonObject))
   );
 }
@@ -120,19 +133,29 @@ const columns: readonly Column[] = [
 
 /** Rows of lists below the table. */
 const failuresShown = 10;
+/** Characters of a daemon's version and of a time. */
+const longestCell = 40;
+
+/** A pod's text in one line, and no longer than a message: a table has each row as wide as its widest. */
+function line(text: string, most: number = longestMessage): string {
+  return escapeUnprintable(bounded(text, most));
+}
 
 /** @returns text that ends with a newline */
 export function formatClusterStatus({ server, nodes, hasAllNodes }: ClusterStatus): string {
   const table = formatTable(columns, nodes.map(cellsOf));
   const problems = nodes
     .filter(({ problem }) => problem !== "")
-    .map(({ node, problem }) => `${wrap(`${node}: ${problem}`).replaceAll("\n", "\n  ")}\n`);
+    .map(
+      ({ node, problem }) =>
+        `${wrap(`${node}: ${bounded(problem, longestMessage)}`).replaceAll("\n", "\n  ")}\n`,
+    );
   const failures = nodes
     .flatMap(({ node, status }) => (status?.daemon?.failures ?? []).map((failure) => ({ node, failure })))
     .sort((one, other) => (one.failure.at < other.failure.at ? 1 : -1));
   const shown = failures
     .slice(0, failuresShown)
-    .map(({ node, failure }) => `${failure.at} ${node}: ${failureText(failure)}\n`);
+    .map(({ node, failure }) => `${line(failure.at, longestCell)} ${node}: ${line(failureText(failure))}\n`);
   const more =
     failures.length > shown.length ? `and ${count(failures.length - shown.length, "further failure")}\n` : "";
   const parts = [
@@ -154,7 +177,7 @@ function cellsOf({ node, state, restarts, pod, status }: NodeRow): string[] {
   return [
     node,
     state,
-    daemon?.version ?? "-",
+    daemon === undefined ? "-" : line(daemon.version, longestCell),
     daemon === undefined ? "-" : formatAge(daemon.uptimeSeconds),
     ofPod,
     daemon === undefined ? "-" : `${Math.round(daemon.memoryBytes / 1e6)} MB`,

@@ -13,7 +13,10 @@ export type Column = string | { readonly heading: string; readonly align: "right
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const headings = columns.map((column) => (typeof column === "string" ? column : column.heading));
   const lines = [headings, ...rows.flatMap(splitIntoLines)];
-  const widths = columns.map((_, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)));
+  // Not Math.max(...lines): a call takes no more than some hundred thousand arguments.
+  const widths = columns.map((_, index) =>
+    lines.reduce((widest, line) => Math.max(widest, line[index]?.length ?? 0), 0),
+  );
   const format = (line: readonly string[]) =>
     columns
       .map((column, index) => {

@@ -39,3 +39,8 @@ describe("formatMilliseconds", () => {
     expect(formatMilliseconds(milliseconds)).toBe(text);
   });
 });
+
+it("takes more lines than a call takes arguments", () => {
+  const rows = Array.from({ length: 100_000 }, () => ["a", "b\nc\nd"]);
+  expect(formatTable(["A", "B"], rows).length).toBeGreaterThan(rows.length * 3);
+});
