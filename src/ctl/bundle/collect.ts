@@ -4,14 +4,15 @@ import { createHash } from "node:crypto";
 import { type JsonObject, objectAt, objectIn, objectsIn, textOf } from "../../base/json.ts";
 import { ApiError, ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
-import { bounded } from "../../log/quoted.ts";
+import { bounded, escapeUnprintable, ownText } from "../../log/quoted.ts";
 import type { ClusterAccess } from "../cluster/access.ts";
 import { checkDefinition } from "../cluster/definition.ts";
-import { definitions, forEachObject, getObject, type Resource } from "../cluster/objects.ts";
+import { definitions, forEachObject, type Resource } from "../cluster/objects.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
 import { askNodes, forAllNodes, podDirectories } from "../daemons/ask.ts";
+import { configurationFile, readConfigMapFile } from "../daemons/daemon-configuration.ts";
 import { type MultusDaemonSet, multusDaemonSet } from "../daemons/daemon-sets.ts";
-import { type MultusPod, readNodes } from "../daemons/nodes.ts";
+import { type ClusterNodes, type MultusPod, nodeNames, readMultusPods } from "../daemons/nodes.ts";
 import { type AllNodesOptions, nodesScope } from "../daemons/options.ts";
 import { redactJson, redactText } from "./redact.ts";
 
@@ -24,7 +25,6 @@ export interface Collected {
 
 const nodes: Resource = { base: "/api/v1", name: "nodes" };
 const daemonSets: Resource = { base: "/apis/apps/v1", name: "daemonsets.apps" };
-const configMaps: Resource = { base: "/api/v1", name: "configmaps" };
 const events: Resource = { base: "/apis/events.k8s.io/v1", name: "events.events.k8s.io" };
 
 /** The daemon's reportingController in events. */
@@ -36,6 +36,9 @@ const logBytes = 1 << 20;
 /** Of all logs together. */
 const allLogBytes = 64 << 20;
 const longestLogAnswer = 8 << 20;
+/** Bytes of what multusctl says of one node, as the archive has it, and of all together. */
+const longestAnswer = 8 << 20;
+const allAnswerBytes = 256 << 20;
 
 /** Keys of daemon-config.json whose values are settings. Others may be anything, and are named alone. */
 const settingNames = new Set([
@@ -53,7 +56,7 @@ const settingNames = new Set([
 
 /**
  * @param version multusctl's
- * @throws {UserError} if Multus's pods cannot be listed @throws {ApiUnreachable} if the API server cannot be reached
+ * @throws {UserError} if Multus's pods cannot be listed, or the API server cannot be reached
  */
 export async function collect(
   access: ClusterAccess,
@@ -65,7 +68,7 @@ export async function collect(
   const collected: Collected[] = [];
   const problems: string[] = [];
   const add = (name: string, about: string, value: unknown) =>
-    collected.push({ name, about, text: `${JSON.stringify(redactJson(value), undefined, 2)}\n` });
+    collected.push({ name, about, text: jsonText(value) });
   /** A part that cannot be read is named in the archive, and stops nothing else. */
   const part = async (what: string, work: () => Promise<void>): Promise<void> => {
     try {
@@ -76,7 +79,13 @@ export async function collect(
     }
   };
 
-  const known = await readNodes(api, server, nodesScope(options));
+  const scope = nodesScope(options);
+  const pods = await readMultusPods(api, server, scope);
+  let names: ClusterNodes["names"];
+  await part("nodes without a daemon", async () => {
+    names = await nodeNames(api, scope);
+  });
+  const placeOf = placesOf(pods);
   await part("versions", async () => {
     const kubernetes = textOf(objectAt(await api.request({ method: "GET", path: "/version" })).gitVersion);
     const machines: JsonObject[] = [];
@@ -85,7 +94,7 @@ export async function collect(
         machines.push(machineOf(node));
       }),
     );
-    const images = known.pods.map(({ node, container }) => ({ node, image: container.image }));
+    const images = pods.map(({ node, container }) => ({ node, image: container.image }));
     add("versions.json", "of Kubernetes, the nodes, Multus's images and multusctl", {
       multusctl: version,
       kubernetes,
@@ -132,39 +141,80 @@ export async function collect(
   });
 
   const timeoutMs = options.timeout * 1000;
-  const asked: readonly (readonly [file: string, about: string, command: (pod: MultusPod) => string[]])[] = [
-    ["status", "multusctl status of the node", (pod) => ["status", ...podDirectories(pod, false)]],
-    ["doctor", "multusctl doctor of the node", (pod) => ["doctor", ...podDirectories(pod, true)]],
-    [
-      "attachments",
-      "what is attached on the node: pods, interfaces, networks, plugins, states",
-      () => ["ls"],
-    ],
-  ];
-  for (const [file, about, command] of asked) {
-    for (const { node, answer, problem } of await askNodes(access, known, command, asItIs, timeoutMs)) {
-      if (answer === undefined) problems.push(`nodes/${node}/${file}.json: ${problem}`);
-      else
-        add(`nodes/${partOf(node)}/${file}.json`, about, file === "attachments" ? shapesOf(answer) : answer);
+  let room = allAnswerBytes;
+  for (const [file, about, command, shape] of questions) {
+    // As text at once: the values of thousands of answers would take several times as much memory.
+    const read = (printed: JsonObject): string => {
+      const text = jsonText(shape(printed));
+      if (text.length > longestAnswer || text.length > room) return "";
+      room -= text.length;
+      return text;
+    };
+    const answers = await askNodes(access, { names, pods }, command, read, timeoutMs);
+    for (const { node, pod, answer, problem } of answers) {
+      const name = `${placeOf(node, pod)}/${file}.json`;
+      if (answer === undefined) problems.push(`${name}: ${problem}`);
+      else if (answer === "") problems.push(`${name}: ${tooMuch(longestAnswer, allAnswerBytes)}`);
+      else collected.push({ name, about, text: answer });
     }
   }
-  collected.push(...(await logsOf(access, known.pods, timeoutMs, problems)));
-  if (problems.length > 0) {
-    const text = `${problems.map(redactText).join("\n")}\n`;
-    collected.push({ name: "not-read.txt", about: "what could not be read, and why", text });
-  }
-  return collected;
+  const logs = await logsOf(access, pods, placeOf, timeoutMs, problems);
+  const notRead = problems.map((problem) => `${escapeUnprintable(redactText(problem))}\n`).join("");
+  return [
+    ...collected,
+    ...logs,
+    ...(notRead === ""
+      ? []
+      : [{ name: "not-read.txt", about: "what could not be read, and why", text: notRead }]),
+  ];
 }
 
+type Question = readonly [
+  file: string,
+  about: string,
+  command: (pod: MultusPod) => string[],
+  shape: (printed: JsonObject) => JsonObject,
+];
 const asItIs = (printed: JsonObject) => printed;
+const questions: readonly Question[] = [
+  ["status", "multusctl status of the node", (pod) => ["status", ...podDirectories(pod, false)], asItIs],
+  ["doctor", "multusctl doctor of the node", (pod) => ["doctor", ...podDirectories(pod, true)], asItIs],
+  [
+    "attachments",
+    "what is attached on the node: pods, interfaces, networks, plugins, states",
+    () => ["ls"],
+    shapesOf,
+  ],
+];
+
+function jsonText(value: unknown): string {
+  return `${JSON.stringify(redactJson(value), undefined, 2)}\n`;
+}
+
+function tooMuch(one: number, all: number): string {
+  return `left out, as it has more than ${one >> 20} MiB, or all of its kind more than ${all >> 20} MiB`;
+}
+
+/** Directory of the archive for a pod, or for a node without one. */
+type PlaceOf = (node: string, pod: string) => string;
+
+/** A directory for each node; for each pod, where a node has several: of two DaemonSets, or one that is replaced. */
+function placesOf(pods: readonly MultusPod[]): PlaceOf {
+  const byNode = Map.groupBy(pods, ({ node }) => node);
+  return (node, pod) => {
+    const isOne = (byNode.get(node)?.length ?? 0) <= 1;
+    return `nodes/${partOf(isOne ? node : `${node}_${pod}`)}`;
+  };
+}
 
 /** Characters of a part of a path. */
 const longestPart = 100;
 
-/** A name of an object as a part of a path: names of Kubernetes have up to 253 characters. */
+/** A name of an object as a part of a path: names of Kubernetes have up to 253 characters. Names that Kubernetes does not have lead nowhere else. */
 function partOf(name: string): string {
-  if (name.length <= longestPart) return name;
-  return `${name.slice(0, longestPart - 20)}-${createHash("sha256").update(name).digest("hex").slice(0, 16)}`;
+  if (name.length <= longestPart && /^\w[\w.-]*$/.test(name)) return name;
+  const plain = name.replaceAll(/[^\w.-]|^\./g, "-").slice(0, longestPart - 20);
+  return `${plain}-${createHash("sha256").update(name).digest("hex").slice(0, 16)}`;
 }
 
 function machineOf(node: JsonObject): JsonObject {
@@ -181,17 +231,12 @@ function daemonSetFacts({ namespace, name, isOurs, form, container, template }: 
 }
 
 /** @returns undefined: it has no configuration in a ConfigMap */
-async function settingsOf(
-  { api }: ClusterAccess,
-  { namespace, template, container }: MultusDaemonSet,
-): Promise<unknown> {
-  const volume = container.mounts.find(({ at }) => at === "/etc/cni/net.d/multus.d")?.volume;
-  const name = volume === undefined ? undefined : template.configMaps.get(volume);
-  if (name === undefined) return undefined;
-  const object = await getObject(api, configMaps, namespace, name);
-  const text = textOf(objectAt(object, "data")["daemon-config.json"]);
-  const keys = objectIn(text);
-  if (keys === undefined) return { configMap: name, problem: "daemon-config.json is no JSON object" };
+async function settingsOf({ api }: ClusterAccess, daemonSet: MultusDaemonSet): Promise<unknown> {
+  const file = configurationFile(daemonSet);
+  if (file === undefined || typeof file === "string") return undefined;
+  const { name, key: fileKey } = file;
+  const keys = objectIn((await readConfigMapFile(api, daemonSet.namespace, file)) ?? "");
+  if (keys === undefined) return { configMap: name, problem: `${bounded(fileKey)} is no JSON object` };
   const entries = Object.entries(keys);
   const isSetting = ([key, value]: [string, unknown]) =>
     settingNames.has(key) && (Array.isArray(value) ? value.every(isPlain) : isPlain(value));
@@ -227,6 +272,7 @@ function shapesOf(listed: JsonObject): JsonObject {
 async function logsOf(
   { text }: ClusterAccess,
   pods: readonly MultusPod[],
+  placeOf: PlaceOf,
   timeoutMs: number,
   problems: string[],
 ): Promise<Collected[]> {
@@ -238,19 +284,22 @@ async function logsOf(
   );
   let room = allLogBytes;
   const logs = await forAllNodes(wanted, async ({ pod, container, previous }) => {
-    const name = `nodes/${partOf(pod.node)}/${container}${previous ? ".previous" : ""}.log`;
+    const name = `${placeOf(pod.node, pod.name)}/${partOf(container)}${previous ? ".previous" : ""}.log`;
+    const isFull = () => {
+      if (room > 0) return false;
+      problems.push(`${name}: left out, as the logs together have more than ${allLogBytes >> 20} MiB`);
+      return true;
+    };
+    if (isFull()) return [];
     const query = new URLSearchParams({ container, tailLines: String(logLines), timestamps: "true" });
     if (previous) query.set("previous", "true");
     query.set("limitBytes", String(longestLogAnswer - 1));
     const path = `/api/v1/namespaces/${encodeURIComponent(pod.namespace)}/pods/${encodeURIComponent(pod.name)}/log?${query}`;
     try {
       const all = await text({ method: "GET", path, accept: "*/*", timeoutMs, maxBytes: longestLogAnswer });
-      const kept = redactText(all).slice(-logBytes);
+      const kept = ownText(redactText(all).slice(-logBytes));
+      if (isFull()) return [];
       room -= kept.length;
-      if (room < 0) {
-        problems.push(`${name}: left out, as the logs together have more than ${allLogBytes >> 20} MiB`);
-        return [];
-      }
       const about = `the last ${logLines} lines of the ${previous ? "container before" : "log"}`;
       return [{ name, about, text: kept }];
     } catch (error) {

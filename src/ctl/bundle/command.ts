@@ -1,17 +1,20 @@
 /** `multusctl bundle`: a support archive of a cluster, without secrets. */
 
-import { writeFileSync } from "node:fs";
+import { lstatSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { Command } from "@commander-js/extra-typings";
 import manifest from "../../../package.json" with { type: "json" };
+import { removeFile } from "../../base/atomic-file.ts";
 import { systemErrorCode } from "../../base/system-error.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { ApiUnreachable } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
+import { printableLines } from "../../log/quoted.ts";
 import { openApi } from "../cluster/access.ts";
 import { apiFailure } from "../cluster/objects.ts";
+import { Interruption } from "../command/interruption.ts";
 import { UserError } from "../command/user-error.ts";
 import { type AllNodesOptions, addNodesOptions } from "../daemons/options.ts";
 import { formatTable } from "../text/table.ts";
@@ -54,19 +57,24 @@ Examples:
 /** @throws {UserError} if the cluster does not answer, or the file cannot be written */
 async function bundle(options: BundleOptions): Promise<void> {
   const now = new Date();
+  const name = `multus-bundle-${now.toISOString().replaceAll(/[:-]|\.\d+/g, "")}`;
+  const output = resolve(options.output ?? `${name}.tar.gz`);
+  // Not after minutes.
+  if (options.dryRun !== true && lstatSync(output, { throwIfNoEntry: false }) !== undefined) {
+    throw cannotBeWritten(output, "it exists", anotherFile);
+  }
   using access = await openApi(options.kubeconfig, options.context, process.env);
   if (access.warning !== "") process.stderr.write(`! ${access.warning}\n`);
   const context = { kernels: loadKernels(), binDirs: [] };
   const collected = await collect(access, options, context, manifest.version).catch((error: unknown) => {
     throw error instanceof ApiUnreachable ? apiFailure(error, "look at the cluster", access.server) : error;
   });
-  const name = `multus-bundle-${now.toISOString().replaceAll(/[:-]|\.\d+/g, "")}`;
   const files = collected.map((file) => ({
     name: file.name,
     content: Buffer.from(file.text),
     about: file.about,
   }));
-  process.stdout.write(formatContents(files));
+  process.stdout.write(printableLines(formatContents(files)));
   if (options.dryRun === true) {
     process.stdout.write("\nnothing was written (--dry-run)\n");
     return;
@@ -75,20 +83,34 @@ async function bundle(options: BundleOptions): Promise<void> {
     [{ name: "CONTENTS.txt", content: Buffer.from(formatContents(files)) }, ...files],
     (now.getTime() / 1000) | 0,
   );
-  const output = resolve(options.output ?? `${name}.tar.gz`);
   const archive = await promisify(gzip)(tar);
   write(output, archive);
   process.stdout.write(`\n${output}: ${archive.length} bytes\n`);
 }
 
-/** @throws {UserError} */
+const anotherFile = "name another file: --output FILE";
+
+/** Writes all of it or nothing. @throws {UserError} */
 function write(output: string, archive: Buffer): void {
+  // A signal counts when the file is whole.
+  using _interruption = new Interruption();
   try {
-    writeFileSync(output, archive, { mode: 0o600, flag: "wx" });
+    // Also where a link leads nowhere.
+    writeFileSync(output, "", { mode: 0o600, flag: "wx" });
   } catch (error) {
-    const advice = systemErrorCode(error) === "EEXIST" ? "name another file: --output FILE" : "";
-    throw new UserError(`${output} cannot be written: ${errorText(error)}`, advice);
+    const advice = systemErrorCode(error) === "EEXIST" ? anotherFile : "";
+    throw cannotBeWritten(output, errorText(error), advice);
   }
+  try {
+    writeFileSync(output, archive, { flag: "r+" });
+  } catch (error) {
+    removeFile(output);
+    throw cannotBeWritten(output, errorText(error), "--output names a file somewhere else");
+  }
+}
+
+function cannotBeWritten(output: string, why: string, advice: string): UserError {
+  return new UserError(`${output} cannot be written: ${why}`, advice);
 }
 
 function formatContents(files: readonly (Omit<Collected, "text"> & { readonly content: Buffer })[]): string {

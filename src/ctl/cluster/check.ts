@@ -40,8 +40,8 @@ export interface ClusterScope {
   readonly onDefinition?: ((checked: CheckedDefinition) => void) | undefined;
 }
 
-/** Pods that have ended get no networks any more. */
-const notEnded = "status.phase!=Succeeded,status.phase!=Failed";
+/** Field selector of pods: those that have ended get no networks any more. */
+export const notEnded = "status.phase!=Succeeded,status.phase!=Failed";
 
 /**
  * Checks all definitions, or those of a namespace, and the pods of the same namespaces. Keeps only the names of valid objects.

@@ -85,7 +85,7 @@ function partsOf(nad: Nad, { kernels }: CheckContext): Pick<CheckedDefinition, "
     const delegate = { name, network, request: {}, isChainFile: false };
     const types = network.plugins.flatMap(({ type, ipamType }) => [type, ipamType]);
     return {
-      plugins: [...new Set(types)].filter((type) => type !== ""),
+      plugins: [...new Set(types)].filter((type) => type !== "").map((type) => bounded(type)),
       weight: { bytes: entryLength(delegate), plugins: network.plugins.length },
     };
   } catch (error) {

@@ -19,6 +19,8 @@ export interface MultusDaemonSet {
   readonly container: ContainerFacts;
   readonly template: TemplateFacts;
   readonly selector: JsonObject;
+  /** Kind and name of the object that it belongs to; "" if there is none. */
+  readonly controller: string;
   /** Helm's release; "" if the object is none of Helm's. */
   readonly helmRelease: string;
   /** Was it applied with `kubectl apply --server-side`? */
@@ -52,7 +54,11 @@ export function multusDaemonSet(object: JsonObject): MultusDaemonSet | undefined
   const found = multusContainer(template);
   if (found === undefined) return undefined;
   const { container, owner, form } = found;
-  const { namespace, name, labels, annotations, managedFields } = objectAt(object, "metadata");
+  const { namespace, name, labels, annotations, managedFields, ownerReferences } = objectAt(
+    object,
+    "metadata",
+  );
+  const owning = objectsIn(ownerReferences).find((each) => each.controller === true);
   const isHelms = textOf(objectAt(labels)["app.kubernetes.io/managed-by"]) === "Helm";
   return {
     namespace: textOf(namespace),
@@ -62,6 +68,7 @@ export function multusDaemonSet(object: JsonObject): MultusDaemonSet | undefined
     container,
     template,
     selector: objectAt(object, "spec", "selector", "matchLabels"),
+    controller: owning === undefined ? "" : `${textOf(owning.kind)} ${textOf(owning.name)}`,
     helmRelease:
       textOf(objectAt(annotations)["meta.helm.sh/release-name"]) || (isHelms ? "of another name" : ""),
     isServerSide: objectsIn(managedFields).some(

@@ -1,7 +1,7 @@
 /** The nodes of a cluster and Multus's pods on them. */
 
 import { type JsonObject, objectAt, objectsIn, textOf } from "../../base/json.ts";
-import { type Api, ApiError } from "../../kube/api.ts";
+import type { Api } from "../../kube/api.ts";
 import {
   actionText,
   apiFailure,
@@ -58,31 +58,43 @@ export interface ClusterNodes {
 
 /** @param server its address @throws {UserError} if the pods cannot be listed */
 export async function readNodes(api: Api, server: string, scope: NodesScope): Promise<ClusterNodes> {
+  const found = await readMultusPods(api, server, scope);
+  const names = await nodeNames(api, scope).catch((error: unknown) => {
+    throw apiFailure(error, actionText("list", nodes, undefined), server);
+  });
+  return { names, pods: found };
+}
+
+function isAsked({ nodes: asked }: NodesScope, node: string): boolean {
+  return asked.length === 0 || asked.includes(node);
+}
+
+/** @param server its address @returns sorted by node @throws {UserError} if the pods cannot be listed */
+export async function readMultusPods(api: Api, server: string, scope: NodesScope): Promise<MultusPod[]> {
   const found: MultusPod[] = [];
-  const isAsked = (node: string) => scope.nodes.length === 0 || scope.nodes.includes(node);
   try {
     await forEachObject(api, pods, { namespace: scope.namespace }, (object) => {
       const pod = multusPod(object);
-      if (pod !== undefined && isAsked(pod.node)) found.push(pod);
+      if (pod !== undefined && isAsked(scope, pod.node)) found.push(pod);
     });
   } catch (error) {
     throw apiFailure(error, actionText("list", pods, scope.namespace), server);
   }
-  found.sort((left, right) => (left.node < right.node ? -1 : 1));
-  return { names: (await nodeNames(api, server))?.filter(isAsked), pods: found };
+  return found.sort((left, right) => (left.node < right.node ? -1 : 1));
 }
 
-async function nodeNames(api: Api, server: string): Promise<string[] | undefined> {
+/** Names of nodes with Linux; undefined: these credentials may not list nodes. @throws {ApiError} {@link ApiUnreachable} */
+export async function nodeNames(api: Api, scope: NodesScope): Promise<string[] | undefined> {
   const names: string[] = [];
   try {
     await forEachObject(api, nodes, { namespace: undefined }, (node) => {
       const { operatingSystem } = objectAt(node, "status", "nodeInfo");
       if (operatingSystem !== "windows") names.push(textOf(objectAt(node, "metadata").name));
     });
-    return names.sort();
+    return names.filter((name) => isAsked(scope, name)).sort();
   } catch (error) {
     if (isForbidden(error)) return undefined;
-    throw error instanceof ApiError ? apiFailure(error, actionText("list", nodes, undefined), server) : error;
+    throw error;
   }
 }
 

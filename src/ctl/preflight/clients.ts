@@ -1,6 +1,7 @@
 /** Finds programs that talk to Go multus's socket over HTTP: pods that have the socket's directory of the node. */
 
 import { type JsonObject, objectAt, objectsIn, textOf } from "../../base/json.ts";
+import { multusContainer } from "../daemons/daemon-sets.ts";
 import { isBelow, templateFacts } from "../daemons/pod-template.ts";
 import type { PreflightFinding } from "./finding.ts";
 
@@ -12,13 +13,8 @@ export class SocketClients {
   /** By `daemonset NAMESPACE/NAME` or `pod NAMESPACE/NAME`: how it was known. */
   readonly #found = new Map<string, string>();
 
-  /** @param object a pod, or a DaemonSet @param spec its pod's @param isMultus is it Multus's own? */
-  look(
-    kind: "daemonset" | "pod",
-    object: JsonObject,
-    spec: JsonObject,
-    isMultus: (subject: string) => boolean,
-  ): void {
+  /** @param object a pod, or a DaemonSet; Multus's own is none @param spec its pod's */
+  look(kind: "daemonset" | "pod", object: JsonObject, spec: JsonObject): void {
     const metadata = objectAt(object, "metadata");
     const namespace = textOf(metadata.namespace);
     const owner = objectsIn(metadata.ownerReferences).find(({ controller }) => controller === true);
@@ -26,8 +22,10 @@ export class SocketClients {
     const subject = isOfDaemonSet
       ? `daemonset ${namespace}/${textOf(owner?.name)}`
       : `${kind} ${namespace}/${textOf(metadata.name)}`;
-    if (isMultus(subject) || this.#found.has(subject)) return;
-    const { hostPaths, containers } = templateFacts(spec);
+    if (this.#found.has(subject)) return;
+    const template = templateFacts(spec);
+    if (multusContainer(template) !== undefined) return;
+    const { hostPaths, containers } = template;
     const socket = [...hostPaths.values()].find((path) => isBelow(path, socketDirectory));
     const controller = containers.find(({ image }) => controllerImage.test(image));
     if (socket !== undefined) this.#found.set(subject, `has ${socket} of the node`);

@@ -1,15 +1,16 @@
 /** Judges a DaemonSet of Go multus: may ours take its place, and which of its settings have to be carried over? */
 
+import { basename } from "node:path";
 import { ExpectedError } from "../../base/input-error.ts";
-import { type JsonObject, objectAt, objectIn } from "../../base/json.ts";
+import { type JsonObject, objectAt, objectIn, objectsIn, textOf } from "../../base/json.ts";
 import { formerDaemonFlags } from "../../command-line/former-daemon.ts";
 import { type KnownOption, withGoFlags } from "../../command-line/go-flags.ts";
 import { parseDaemonConfig } from "../../daemon-config/config.ts";
-import { quoted } from "../../log/quoted.ts";
+import { bounded, quoted } from "../../log/quoted.ts";
 import { checkDaemonConfiguration } from "../configuration/daemon-configuration.ts";
 import { ownPlaces } from "../configuration/places.ts";
 import { imageName, type MultusDaemonSet } from "../daemons/daemon-sets.ts";
-import { onNode } from "../daemons/pod-template.ts";
+import { type ContainerFacts, onNode } from "../daemons/pod-template.ts";
 import { listed } from "../text/quantities.ts";
 import type { Area, PreflightFinding, Verdict } from "./finding.ts";
 
@@ -20,8 +21,8 @@ const lastRelease = [4, 3] as const;
 const ourNamespace = "kube-system";
 const ourName = "kube-multus-ds";
 
-/** Values of `daemon-config.json` in the manifests that Go multus publishes, of any release. */
-const publishedKeys: Readonly<Record<string, readonly unknown[]>> = {
+/** Values of `daemon-config.json` in the manifests that Go multus publishes, of any release; keys count in any case. */
+const publishedKeys = byLowerCase<readonly unknown[]>({
   chrootDir: ["/hostroot"],
   cniVersion: ["0.3.1"],
   logLevel: ["verbose"],
@@ -31,7 +32,12 @@ const publishedKeys: Readonly<Record<string, readonly unknown[]>> = {
   multusAutoconfigDir: ["/host/etc/cni/net.d"],
   multusConfigFile: ["auto"],
   socketDir: ["/host/run/multus/", "/host/run/multus"],
-};
+});
+
+/** The last one counts where keys differ in their case alone. */
+function byLowerCase<Value>(members: Readonly<Record<string, Value>>): ReadonlyMap<string, Value> {
+  return new Map(Object.entries(members).map(([key, value]) => [key.toLowerCase(), value]));
+}
 
 /** Options of thin in the manifests that Go multus publishes; the others' values are somebody's own. */
 const publishedOptions: Readonly<Record<string, string>> = {
@@ -44,6 +50,9 @@ const publishedOptions: Readonly<Record<string, string>> = {
 
 const kept = (what: string) =>
   `${what}, or keep Go multus's manifest and replace the image alone (docs/upgrade.md)`;
+
+/** Programs of Go multus's images that a DaemonSet runs. */
+const knownPrograms = ["multus-daemon", "thin_entrypoint", "entrypoint.sh"];
 
 /** Directories of the node that the manifests name, and the chart's value for another one. */
 const directories = [
@@ -96,13 +105,17 @@ export function judgeDaemonSet(
   judgePlacement(findings, daemonSet);
   findings.orOk("daemon", `Go multus, ${form}: deploy/${form} takes its place`);
   judgePaths(findings, daemonSet);
-  if (form === "thin") judgeArguments(findings, daemonSet, thinOptions);
-  if (form === "thick") judgeConfiguration(findings, configuration);
+  if (!isKnownProgram(container)) {
+    const program = quoted(container.words[0] ?? "");
+    const message = `its command ${program} is none of Go multus's programs: with which settings it runs Multus cannot be seen`;
+    findings.add("configuration", "unknown", message);
+  } else if (form === "thin") judgeArguments(findings, daemonSet, thinOptions);
+  else judgeConfiguration(findings, configuration);
   return findings.all;
 }
 
 function judgeOwner(findings: Findings, daemonSet: MultusDaemonSet): void {
-  const { namespace, name, helmRelease, isServerSide, selector } = daemonSet;
+  const { namespace, name, controller, helmRelease, isServerSide, selector } = daemonSet;
   const orphan = `kubectl --namespace ${namespace} delete daemonset ${name} --cascade=orphan, before you apply ours (deploy/README.md)`;
   if (namespace === "openshift-multus") {
     findings.add(
@@ -110,6 +123,13 @@ function judgeOwner(findings: Findings, daemonSet: MultusDaemonSet): void {
       "change",
       "belongs to OpenShift's Cluster Network Operator, which puts it back whenever it is changed",
       "have the operator give it up: disableMultiNetwork: true in Network.operator.openshift.io cluster, then apply ours",
+    );
+  } else if (controller !== "") {
+    findings.add(
+      "daemon",
+      "change",
+      `belongs to ${quoted(controller)}, which puts it back whenever it is changed`,
+      "have its owner give it up, then apply ours",
     );
   } else if (namespace !== ourNamespace || name !== ourName) {
     findings.add(
@@ -165,18 +185,45 @@ function isBefore([major, minor]: Release, [otherMajor, otherMinor]: Release): b
 }
 
 /** Nodes that it runs on: ours runs on all with Linux. */
-function judgePlacement(findings: Findings, { template: { nodeSelector } }: MultusDaemonSet): void {
-  const own = Object.keys(nodeSelector).filter(
-    (key) => !["kubernetes.io/os", "kubernetes.io/arch", "beta.kubernetes.io/os"].includes(key),
-  );
-  if (own.length === 0) return;
-  const labels = own.map((key) => quoted(`${key}=${String(nodeSelector[key])}`));
+function judgePlacement(
+  findings: Findings,
+  { template: { nodeSelector, nodeAffinity } }: MultusDaemonSet,
+): void {
+  const isOwn = (key: string) =>
+    !["kubernetes.io/os", "kubernetes.io/arch", "beta.kubernetes.io/os"].includes(key);
+  const labels = Object.keys(nodeSelector)
+    .filter(isOwn)
+    .map((key) => quoted(`${key}=${textOf(nodeSelector[key])}`));
+  if (labels.length > 0) {
+    findings.add(
+      "daemon",
+      "change",
+      `runs on nodes with ${labels.join(", ")} alone; ours runs on all nodes with Linux`,
+      kept("set nodeSelector in the chart's values"),
+    );
+  }
+  const keys = nodeAffinity
+    .flatMap(({ matchExpressions, matchFields }) => [
+      ...objectsIn(matchExpressions),
+      ...objectsIn(matchFields),
+    ])
+    .map(({ key }) => textOf(key))
+    .filter(isOwn);
+  if (keys.length === 0) return;
   findings.add(
     "daemon",
     "change",
-    `runs on nodes with ${labels.join(", ")} alone; ours runs on all nodes with Linux`,
-    kept("set nodeSelector in the chart's values"),
+    `has a nodeAffinity for ${listed(
+      [...new Set(keys)].map((key) => quoted(key)),
+      10,
+    )}; ours runs on all nodes with Linux`,
+    kept("add the same affinity in a kustomization of your own"),
   );
+}
+
+/** Or the image's own, with arguments or without: a script may do anything. */
+function isKnownProgram({ words: [program = ""] }: ContainerFacts): boolean {
+  return program === "" || program.startsWith("-") || knownPrograms.includes(basename(program));
 }
 
 function judgePaths(findings: Findings, { template, container }: MultusDaemonSet): void {
@@ -232,6 +279,7 @@ function judgeArguments(
         kept("check that file (multusctl validate FILE), and mount it for ours as well"),
       );
     } else if (publishedOptions[name] !== value) own.push(argument);
+    if (isKnown && name === "namespace-isolation" && value === "true") lookAtIsolation(findings);
   }
   if (own.length > 0) {
     findings.add(
@@ -269,6 +317,12 @@ function judgeConfiguration(findings: Findings, configuration: string | Error | 
   findings.orOk("configuration", `${file} is that of Go multus's manifest`);
 }
 
+function lookAtIsolation(findings: Findings): void {
+  const message =
+    "namespaceIsolation: here it also counts for v1.multus-cni.io/default-network, and for definitions with an empty spec.config";
+  findings.add("configuration", "look", message, "docs/configuration.md, namespace isolation");
+}
+
 /** Keys that the checks have named already. */
 function keysWithoutEffect(configuration: string, file: string): readonly string[] {
   try {
@@ -287,9 +341,13 @@ function judgeOwnKeys(
   keys: JsonObject,
   withoutEffect: readonly string[],
 ): void {
+  const named = withoutEffect.map((key) => key.toLowerCase());
   const own = Object.entries(keys)
-    .filter(([key, value]) => publishedKeys[key]?.includes(value) !== true && !withoutEffect.includes(key))
-    .map(([key]) => key);
+    .filter(([key, value]) => {
+      const inLowerCase = key.toLowerCase();
+      return publishedKeys.get(inLowerCase)?.includes(value) !== true && !named.includes(inLowerCase);
+    })
+    .map(([key]) => bounded(key));
   if (own.length > 0) {
     findings.add(
       "configuration",
@@ -298,13 +356,9 @@ function judgeOwnKeys(
       "keep this ConfigMap: apply a kustomization that leaves ours out, or put them into deploy/thick/daemon-config.json (chart: daemonConfig)",
     );
   }
-  const { namespaceIsolation, perNodeCertificate } = keys;
-  if (namespaceIsolation === true) {
-    const message =
-      "namespaceIsolation: here it also counts for v1.multus-cni.io/default-network, and for definitions with an empty spec.config";
-    findings.add("configuration", "look", message, "docs/configuration.md, namespace isolation");
-  }
-  if (objectAt(perNodeCertificate).enabled === true) {
+  const byName = byLowerCase(keys);
+  if (byName.get("namespaceisolation") === true) lookAtIsolation(findings);
+  if (byLowerCase(objectAt(byName.get("pernodecertificate"))).get("enabled") === true) {
     findings.add(
       "configuration",
       "change",

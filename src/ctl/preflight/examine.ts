@@ -1,15 +1,17 @@
 /** Looks at a cluster for preflight. It changes nothing, and a look that fails does not stop the others. */
 
-import { isJsonObject, type JsonObject, objectAt, textOf } from "../../base/json.ts";
+import { objectAt } from "../../base/json.ts";
 import { entryOf } from "../../base/map-entry.ts";
 import type { KnownOption } from "../../command-line/go-flags.ts";
 import { type Api, ApiError } from "../../kube/api.ts";
 import { errorText } from "../../log/error-text.ts";
 import { usualNetworksPerPod } from "../../multus/input/bounds.ts";
-import { forEachObject, found, getObject, isForbidden, pods, type Resource } from "../cluster/objects.ts";
+import { notEnded } from "../cluster/check.ts";
+import { forEachObject, found, isForbidden, pods, type Resource } from "../cluster/objects.ts";
 import { podNetworks } from "../cluster/pod-networks.ts";
 import { UserError } from "../command/user-error.ts";
 import type { CheckContext } from "../configuration/configuration.ts";
+import { configurationFile, readConfigMapFile } from "../daemons/daemon-configuration.ts";
 import { type MultusDaemonSet, multusDaemonSet } from "../daemons/daemon-sets.ts";
 import { SocketClients } from "./clients.ts";
 import { judgeDaemonSet } from "./daemon-set-checks.ts";
@@ -19,12 +21,7 @@ import { judgeServer, NodeMachines } from "./versions.ts";
 
 const daemonSets: Resource = { base: "/apis/apps/v1", name: "daemonsets.apps" };
 const nodes: Resource = { base: "/api/v1", name: "nodes" };
-const configMaps: Resource = { base: "/api/v1", name: "configmaps" };
 const everywhere = { namespace: undefined };
-
-const configurationKey = "daemon-config.json";
-/** Where the container has it. */
-const configurationDirectory = "/etc/cni/net.d/multus.d";
 
 export interface PreflightContext extends CheckContext {
   /** Options of thin's entrypoint that have an effect here. */
@@ -66,18 +63,13 @@ export async function examine(api: Api, server: string, context: PreflightContex
 
   const multus: MultusDaemonSet[] = [];
   const clients = new SocketClients();
-  const isMultus = (subject: string) =>
-    multus.some(({ namespace, name }) => subject === `daemonset ${namespace}/${name}`);
   await look("daemon", "list daemonsets.apps in all namespaces", async () => {
-    const others: JsonObject[] = [];
     await forEachObject(api, daemonSets, everywhere, (object) => {
       const known = multusDaemonSet(object);
-      if (known === undefined) others.push(object);
+      if (known === undefined)
+        clients.look("daemonset", object, objectAt(object, "spec", "template", "spec"));
       else multus.push(known);
     });
-    for (const object of others) {
-      clients.look("daemonset", object, objectAt(object, "spec", "template", "spec"), isMultus);
-    }
     if (multus.length === 0) {
       const message = "no DaemonSet of Go multus is there: this would be a first installation";
       findings.push({ area: "daemon", subject: "", verdict: "look", message, remedy: "" });
@@ -89,8 +81,8 @@ export async function examine(api: Api, server: string, context: PreflightContex
 
   const users = new Map<string, string[]>();
   await look("clients", "list pods in all namespaces", async () => {
-    await forEachObject(api, pods, everywhere, (pod) => {
-      clients.look("pod", pod, objectAt(pod, "spec"), isMultus);
+    await forEachObject(api, pods, { ...everywhere, fieldSelector: notEnded }, (pod) => {
+      clients.look("pod", pod, objectAt(pod, "spec"));
       const { namespace, name, definitions } = podNetworks(pod, "kube-system", usualNetworksPerPod) ?? {};
       for (const key of definitions ?? []) entryOf(users, key, () => []).push(`${namespace}/${name}`);
     });
@@ -106,7 +98,7 @@ export async function examine(api: Api, server: string, context: PreflightContex
     }
     const verdicts = await judgeNetworks(api, server, context, users);
     networks = verdicts.networks;
-    findings.push(...verdicts.findings);
+    for (const finding of verdicts.findings) findings.push(finding);
   });
   return { server, networks, findings };
 }
@@ -116,24 +108,21 @@ async function areDefinitionsServed(api: Api): Promise<boolean> {
 }
 
 /** Text of the daemon's configuration; undefined: there is none. */
-async function configurationOf(
-  api: Api,
-  { namespace, template, container, form, isOurs }: MultusDaemonSet,
-): Promise<string | Error | undefined> {
+async function configurationOf(api: Api, daemonSet: MultusDaemonSet): Promise<string | Error | undefined> {
+  const { namespace, form, isOurs } = daemonSet;
   if (form === "thin" || isOurs) return undefined;
-  const volume = container.mounts.find(({ at }) => at === configurationDirectory)?.volume;
-  const name = volume === undefined ? undefined : template.configMaps.get(volume);
-  if (name === undefined) return undefined;
+  const file = configurationFile(daemonSet);
+  if (file === undefined) return undefined;
+  if (typeof file === "string") return new Error(`the daemon's configuration ${file}`);
   try {
-    const object = await getObject(api, configMaps, namespace, name);
-    const text = isJsonObject(object) ? textOf(objectAt(object, "data")[configurationKey]) : "";
-    return text === "" ? undefined : text;
+    return await readConfigMapFile(api, namespace, file);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    const object = `configmap ${namespace}/${file.name}`;
     return new Error(
       isForbidden(error)
-        ? `not allowed to get configmap ${namespace}/${name}, which has the daemon's configuration`
-        : `cannot get configmap ${namespace}/${name}: ${errorText(error)}`,
+        ? `not allowed to get ${object}, which has the daemon's configuration`
+        : `cannot get ${object}: ${errorText(error)}`,
     );
   }
 }

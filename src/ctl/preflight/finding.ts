@@ -1,5 +1,6 @@
 /** Findings of preflight, their verdicts, and their text. */
 
+import { bounded } from "../../log/quoted.ts";
 import { count, listed } from "../text/quantities.ts";
 import { formatTable } from "../text/table.ts";
 import { wrap } from "../text/wrap.ts";
@@ -65,6 +66,9 @@ function bySeverity<Judged extends { readonly verdict: Verdict }>(judged: readon
 /** How many pods a row names; it counts the others. */
 const podsShown = 2;
 
+/** Characters of a network's plugins: its author names them, and a table has each row as wide as its widest. */
+const longestPlugins = 80;
+
 /** Characters of a line of findings about networks, which stand behind four columns. */
 const besideOthers = 60;
 
@@ -79,7 +83,7 @@ export function formatPreflight(report: PreflightReport): string {
   const ofNetworks = bySeverity(networks).map(({ network, verdict, plugins, pods, messages }) => [
     verdict.toUpperCase(),
     network,
-    plugins.join(",") || "-",
+    bounded(plugins.join(","), longestPlugins) || "-",
     pods.length === 0 ? "-" : listed(pods, podsShown),
     messages.map((message) => wrap(message, besideOthers)).join("\n"),
   ]);

@@ -1,6 +1,6 @@
 /** `multusctl bundle` against a cluster that has secrets everywhere: none is in the archive, and what a fault needs is. */
 
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { runCommand, runOrThrow } from "../../../support/command.ts";
@@ -237,6 +237,62 @@ it("overwrites no file", async () => {
   expect(stderr).toContain("name another file: --output FILE");
   expect(exitCode).toBe(1);
   expect(readFileSync(archive, "utf8")).toBe("mine");
+});
+
+it("writes through no link, wherever it leads", async () => {
+  const archive = join(scratch.path, "link");
+  symlinkSync(join(scratch.path, "nowhere"), archive);
+  const { exitCode, stderr } = await bundle("--output", archive);
+  expect(stderr).toContain("it exists");
+  expect(exitCode).toBe(1);
+  expect(existsSync(join(scratch.path, "nowhere"))).toBe(false);
+});
+
+it("leaves no part of an archive where there is no room for all of it", async () => {
+  const archive = join(scratch.path, "a.tar.gz");
+  const kubeconfig = scratch.write("kubeconfig", api.kubeconfig());
+  const argv = [process.execPath, multusctl, "bundle", "--kubeconfig", kubeconfig, "--output", archive];
+  // Of at most 512 bytes: the kernel ends the write that would make it longer.
+  const { exitCode, stderr } = await runCommand(["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", ...argv]);
+  expect(stderr).toContain("a.tar.gz cannot be written: EFBIG");
+  expect(exitCode).toBe(1);
+  expect(readdirSync(scratch.path)).toEqual(["kubeconfig"]);
+});
+
+it("has a directory for each pod of a node with several, and no two files of one name", async () => {
+  const other = daemonPod(node) as { readonly metadata: object };
+  const metadata = { ...other.metadata, name: "kube-multus-ds-other" };
+  api.answers.set("/api/v1/namespaces/kube-system/pods", list(daemonPod(node), { ...other, metadata }));
+  api.answers.set(server().replace(`-${node}`, "-other"), "the log of the other\n");
+  const { stdout } = await bundle("--dry-run");
+  const names = stdout.split("\n").map((line) => line.split(" ")[0]);
+  for (const pod of [`kube-multus-ds-${node}`, "kube-multus-ds-other"]) {
+    for (const file of ["status.json", "kube-multus.log"]) {
+      expect(names.filter((name) => name === `nodes/${node}_${pod}/${file}`)).toHaveLength(1);
+    }
+  }
+});
+
+it("a name that Kubernetes does not have leads nowhere else", async () => {
+  const pod = daemonPod(node) as { readonly spec: { readonly containers: readonly object[] } };
+  const containers = [...pod.spec.containers, { name: "../c" }];
+  const spec = { ...pod.spec, nodeName: "../../x", containers };
+  api.answers.set("/api/v1/namespaces/kube-system/pods", list({ ...pod, spec }));
+  const archive = join(scratch.path, "a.tar.gz");
+  expect((await bundle("--output", archive)).exitCode).toBe(0);
+  const listed = await runOrThrow(["tar", "--list", "--gzip", "--file", archive]);
+  for (const file of ["status\\.json", "kube-multus\\.log", "-[\\w.-]+\\.log"]) {
+    expect(listed).toMatch(new RegExp(`^nodes/-[\\w.-]+/${file}$`, "m"));
+  }
+  expect(listed.split("\n").filter((name) => name.split("/").includes(".."))).toEqual([]);
+});
+
+it("has the rest where nodes cannot be listed", async () => {
+  api.answers.set("/api/v1/nodes", 410);
+  const { exitCode, stdout } = await bundle("--dry-run");
+  expect(stdout).toMatch(/^not-read\.txt /m);
+  expect(stdout).toContain(`nodes/${node}/status.json`);
+  expect(exitCode).toBe(0);
 });
 
 it("names what it could not read, and has the rest", async () => {

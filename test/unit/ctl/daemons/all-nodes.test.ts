@@ -92,6 +92,17 @@ function daemon(name: string) {
   };
 }
 
+/** The answer of worker-2 to status, with other members of the daemon. */
+const withDaemon = (members: object) =>
+  JSON.stringify({ ...daemon("worker-2"), daemon: { ...daemon("worker-2").daemon, ...members } });
+
+/** A whole answer to every command, with more arrays within each other than JSON.stringify takes. */
+const deep = () => {
+  const whole = JSON.stringify({ ...daemon("worker-2"), ...findingsOf("worker-2") });
+  const depth = 100_000;
+  return `${whole.slice(0, -1)},"more":${"[".repeat(depth)}${"]".repeat(depth)}}`;
+};
+
 const findingsOf = (name: string) => ({
   ok: name === "worker-1",
   findings: [
@@ -177,6 +188,17 @@ describe("all nodes at once", () => {
       "parts of another form",
       () => JSON.stringify({ ...daemon("worker-2"), daemon: { failures: 3 }, findings: {} }),
     ],
+    ["a failure without a text", () => withDaemon({ failures: [{ ...failure, message: { toString: 1 } }] })],
+    ["a failure of no number", () => withDaemon({ failures: [{ ...failure, code: { toString: 1 } }] })],
+    [
+      "recorded DELs that are no number",
+      () => JSON.stringify({ ...daemon("worker-2"), node: { ...daemon("").node, spool: { waiting: [] } } }),
+    ],
+    [
+      "more findings than there are checks",
+      () => JSON.stringify({ ok: true, findings: Array(1001).fill({}) }),
+    ],
+    ["arrays within each other", deep],
     ["objects in place of texts", () => JSON.stringify({ ok: {}, daemon: [], problem: {}, node: [] })],
   ])("a pod that answers %s stops no other", async (_, text) => {
     hostile = text;
@@ -196,6 +218,42 @@ describe("all nodes at once", () => {
       expect(nodes[0].problem).toBe("");
       expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: "" });
     }
+  });
+
+  it("a pod's text makes no line of its own, and no table wider than a message", async () => {
+    const forged = "x\nhttps://10.0.0.1:6443: 5 of 5 nodes ready";
+    const long = "x".repeat(1_000_000);
+    for (const text of [forged, long]) {
+      const findings = [{ check: text, verdict: "fail", finding: text, remedy: text }];
+      hostile = (command) =>
+        command === "doctor"
+          ? JSON.stringify({ ok: false, findings })
+          : withDaemon({
+              version: text,
+              notReady: text,
+              failures: [{ ...failure, at: text, message: text }],
+            });
+      for (const command of ["status", "doctor"]) {
+        const { stdout } = await kubectlMultus(command, "--node", "worker-1", "worker-2");
+        const lines = stdout.trimEnd().split("\n");
+        expect(lines.filter((line) => line.startsWith("https://10.0.0.1:6443: "))).toHaveLength(1);
+        expect(lines.at(-1)).not.toContain("5 of 5");
+        expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(4500);
+      }
+    }
+  });
+
+  it.each([
+    ["arrays within each other", deep],
+    ["an answer that is long in the archive", () => JSON.stringify({ x: Array(2_000_000).fill(0) })],
+  ])("%s of one pod are named, and a bundle has the rest", async (_, text) => {
+    hostile = text;
+    const { exitCode, stdout } = await kubectlMultus("bundle", "--dry-run", "--node", "worker-1", "worker-2");
+    expect(stdout).toMatch(/^nodes\/worker-1\/status\.json /m);
+    expect(stdout).not.toMatch(/^nodes\/worker-2\/status\.json /m);
+    expect(stdout).toMatch(/^nodes\/worker-2\/kube-multus\.log /m);
+    expect(stdout).toMatch(/^not-read\.txt /m);
+    expect(exitCode).toBe(0);
   });
 
   it("nothing that a pod says moves the cursor of a terminal", async () => {
