@@ -63,6 +63,8 @@ static bool check_parent(struct attachment *work, struct native_link *link) {
   link->parent_index = parent.index;
   if (link->kind == NATIVE_MACVLAN) return link->mtu <= parent.mtu || refuse(work, link->parent, "has a smaller MTU");
   if (strcmp(parent.kind, "bridge") != 0) return refuse(work, link->parent, "is no bridge");
+  /* The result has its own name. */
+  if (strcmp(parent.name, link->parent) != 0) return problem_say(work->problem, "%s is another name of %s", link->parent, parent.name);
   if ((parent.flags & IFF_UP) == 0) return refuse(work, link->parent, "is down");
   if (link->promiscuous && (parent.flags & IFF_PROMISC) == 0) return refuse(work, link->parent, "is not promiscuous");
   bool is_owned = !link_setting_read("ipv6/conf", link->parent, "accept_ra", &accepts) || accepts == '0';

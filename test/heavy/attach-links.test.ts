@@ -600,6 +600,14 @@ const obstacles: readonly Obstacle[] = [
     says: /net1: tuning it: /,
   },
   {
+    about: "a bridge by another name than its own",
+    prepare: async (node) => {
+      await node.namespace.ip("link", "property", "add", "dev", "br0", "altname", "br1");
+    },
+    link: (node) => second(node, { parent: "br1" }),
+    says: /br1 is another name of br0/,
+  },
+  {
     about: "no master",
     link: (node) => second(node, { ...macvlan, ifName: "net1", parent: "m1" }),
     says: /m1: looking for it: No such device/,
