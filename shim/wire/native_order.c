@@ -133,6 +133,20 @@ static size_t place_of(const struct field *field, const char *const *texts, size
   return place;
 }
 
+/* Is it one that other plugins than tuning make? A node may have a list of those that tuning may make. */
+static bool is_without_tuning(const struct native_setting *setting) {
+  static const char *const own[] = {
+      "ipv4/conf/arp_notify=1",   "ipv6/conf/accept_dad=0",        "ipv6/conf/accept_dad=1",  "ipv6/conf/disable_ipv6=0",
+      "ipv6/conf/enhanced_dad=1", "ipv6/conf/keep_addr_on_down=1", "ipv6/conf/ndisc_notify=1",
+  };
+  struct buffer text = {0};
+  size_t place = 0;
+  buffer_say(&text, setting->table, "/", setting->name, "=", setting->value);
+  while (place < COUNT_OF(own) && !bytes_equal_text(buffer_bytes(&text), own[place])) place++;
+  buffer_free(&text);
+  return place < COUNT_OF(own);
+}
+
 /* Reads a setting of the link itself: its path has a table, the link's name, and one more name. */
 static bool read_setting(struct msgpack_value element, struct native_link *link, struct buffer *problem) {
   static const char *const tables[] = {"ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh"};
@@ -150,6 +164,7 @@ static bool read_setting(struct msgpack_value element, struct native_link *link,
   setting.is_tuning = fields[3].value.number != 0;
   if (!read_text(&fields[1], setting.name, sizeof setting.name, problem) || !read_text(&fields[2], setting.value, sizeof setting.value, problem)) return false;
   if (setting.name[strspn(setting.name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0') return problem_say(problem, "`name` is not that of a setting");
+  if (!setting.is_tuning && !is_without_tuning(&setting)) return problem_say(problem, "`%s` is a setting that only tuning makes", setting.name);
   buffer_append(&link->settings, &setting, sizeof setting);
   return true;
 }

@@ -234,6 +234,16 @@ function wrongChanges(link: FrameBody): Wrong {
     ]),
     over({ settings: [{ ...setting, value: "a\0b" }] }, /`value` is not/),
     over({ settings: [{ ...setting, isTuning: 1 }] }, /`isTuning` is not a boolean/),
+    // Not behind tuning, a node's list of the settings that it may make does not count.
+    ...[
+      { name: "route_localnet" },
+      { name: "forwarding" },
+      { value: "2" },
+      { table: "ipv6/conf" },
+      { table: "ipv6/conf", name: "accept_dad", value: "2" },
+      { table: "ipv6/conf", name: "disable_ipv6" },
+      { table: "ipv4/neigh", name: "gc_stale_time" },
+    ].map((other) => over({ settings: [{ ...setting, ...other }] }, /a setting that only tuning makes/)),
     over({ settings: Array(65).fill(setting) }, /`settings` has too many/),
     over({ tuning: [] }, /`tuning` is not a map/),
     ...[{ mtu: 1400 }, { queueLength: 0 }, { mac: Buffer.alloc(6) }, { changedFlags: 0x100 }].map((tuning) =>
