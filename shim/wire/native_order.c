@@ -201,9 +201,11 @@ static bool check_mtu(uint32_t mtu, struct buffer *problem) {
   return mtu == 0 || (mtu >= MTU_MIN && mtu <= MTU_MAX) || problem_say(problem, "`mtu` is not 0, or 68 to 65535");
 }
 
+/* By native_kind: the names of the plugins. */
+static const char *const kinds[] = {[NATIVE_BRIDGE] = "bridge", [NATIVE_MACVLAN] = "macvlan", [NATIVE_PTP] = "ptp"};
+
 /* Reads what links of both orders have. */
 static bool read_link(struct msgpack_value element, struct native_link *link, struct buffer *problem) {
-  static const char *const kinds[] = {[NATIVE_BRIDGE] = "bridge", [NATIVE_MACVLAN] = "macvlan", [NATIVE_PTP] = "ptp"};
   struct field fields[] = {
       {.name = "ifName", .kind = MSGPACK_TEXT},
       {.name = "kind", .kind = MSGPACK_TEXT},
@@ -303,6 +305,22 @@ static bool read_links(struct msgpack_value body, struct native_links *links, bo
   return true;
 }
 
+/* Does the order name the plugins of which a link is the work? Only those that are installed may make one. */
+static bool check_named(const struct native_link *link, const struct order_plugins *plugins, struct buffer *problem) {
+  const char *const makers[] = {
+      kinds[link->kind],
+      link->set_count > 0 ? "host-local" : NULL,
+      link->addresses.length > 0 ? "static" : NULL,
+      link->is_tuned ? "tuning" : NULL,
+  };
+  for (size_t i = 0; i < COUNT_OF(makers); i++) {
+    size_t place = 0;
+    while (makers[i] != NULL && place < plugins->count && !bytes_equal_text(plugins->list[place].plugin, makers[i])) place++;
+    if (makers[i] != NULL && place == plugins->count) return problem_say(problem, "`plugins` does not have %s, of which %s is the work", makers[i], link->name);
+  }
+  return true;
+}
+
 bool order_read_attach_links(struct msgpack_value body, struct native_links *links, struct order_plugins *plugins, struct buffer *problem) {
   struct field list[] = {{.name = "plugins", .kind = MSGPACK_ARRAY}};
   struct msgpack_value element;
@@ -316,6 +334,9 @@ bool order_read_attach_links(struct msgpack_value body, struct native_links *lin
         {.name = "plugin", .kind = MSGPACK_TEXT}, {.name = "path", .kind = MSGPACK_TEXT}, {.name = "fileState", .kind = MSGPACK_TEXT}};
     if (!fields_read(element, fields, COUNT_OF(fields), problem)) return problem_say(problem, " (in `plugins`)");
     plugins->list[plugins->count++] = (struct order_plugin){fields[0].value.content, fields[1].value.content, fields[2].value.content};
+  }
+  for (size_t i = 0; i < links->count; i++) {
+    if (!check_named(&links->list[i], plugins, problem)) return false;
   }
   return true;
 }

@@ -786,13 +786,13 @@ describe.runIf(isRoot).each(shims)("links that cannot be made, $name shim", ({ b
     await using node = await NativeNode.create(binary);
     await using pod = await Namespace.create("pod");
     const { stream } = await node.call(pod);
-    const [file] = node.pluginFiles("bridge");
+    const [file, ...others] = node.pluginFiles("bridge", "host-local");
     for (const [plugin, says] of [
       [{ ...file, fileState: `${String(file?.fileState)}1` }, /bridge has changed/],
       [{ ...file, fileState: "" }, /bridge has changed/],
       [{ ...file, plugin: "bridge2" }, /no executable file "bridge2"/],
     ] as const) {
-      const body = { netns: pod.path, plugins: [file, plugin], links: [first(node)] };
+      const body = { netns: pod.path, plugins: [file, plugin, ...others], links: [first(node)] };
       expect(await stream.order(FrameType.attachLinks, body)).toEqual({
         error: "unsuited",
         message: expect.stringMatching(says),
@@ -811,7 +811,7 @@ describe.runIf(isRoot).each(shims)("links that cannot be made, $name shim", ({ b
     ]);
     const before = await whatIsThere(node, pod);
     const links = [{ ...second(node), tuning: {} }];
-    const body = { netns: pod.path, plugins: node.pluginFiles("bridge", "host-local"), links };
+    const body = { netns: pod.path, plugins: node.pluginFiles("bridge", "host-local", "tuning"), links };
     expect(await stream.order(FrameType.attachLinks, body)).toEqual({
       error: "unsuited",
       message: "ATTACH_LINKS: /etc/cni/tuning/allowlist.conf is there",
@@ -910,7 +910,7 @@ describe.runIf(isRoot).each(shims)("links that cannot be made, $name shim", ({ b
     await using pod = await Namespace.create("pod");
     const gone = `${pod.path}-gone`;
     const { stream } = await node.call(gone);
-    const body = { netns: gone, plugins: node.pluginFiles("bridge"), links: [first(node)] };
+    const body = { netns: gone, plugins: node.pluginFiles("bridge", "host-local"), links: [first(node)] };
     expect(await stream.order(FrameType.attachLinks, body)).toEqual({
       error: "netns",
       message: expect.stringMatching(/cannot open network namespace .*-gone: No such file/),

@@ -112,6 +112,9 @@ function execWithVariableTwice(scene: Scene): Buffer {
 
 const addressOf = (...bytes: readonly number[]) => Buffer.from(bytes);
 
+const filesOf = (path: string, ...names: readonly string[]) =>
+  names.map((plugin) => ({ plugin, path, fileState: "" }));
+
 /** ATTACH_LINKS and DETACH_LINKS that their own call would have. */
 function nativeOrders({ netns, plugins, cniDir }: Scene) {
   const link = { ifName: "net1", kind: "bridge", directory: `${cniDir}/networks/n` };
@@ -120,7 +123,7 @@ function nativeOrders({ netns, plugins, cniDir }: Scene) {
   return [
     {
       ...{ name: "ATTACH_LINKS", type: FrameType.attachLinks, command: "ADD", link: newLink },
-      body: { netns, plugins: [{ plugin: "plugin", path: plugins, fileState: "" }], links: [newLink] },
+      body: { netns, plugins: filesOf(plugins, "bridge", "host-local"), links: [newLink] },
     },
     {
       ...{ name: "DETACH_LINKS", type: FrameType.detachLinks, command: "DEL", link },
@@ -453,6 +456,29 @@ export const attacks: readonly Attack[] = [
         .flatMap(({ type, body, link }) =>
           wrongChanges(link).map(([links, says]): Order => ({ order: [type, { ...body, links }], says })),
         ),
+  },
+  {
+    about: "a link that is the work of a plugin which `plugins` does not have",
+    orders: (scene) =>
+      nativeOrders(scene)
+        .filter(({ name }) => name === "ATTACH_LINKS")
+        .flatMap(({ type, body, link }) => {
+          const path = scene.plugins;
+          const addresses = [{ address: addressOf(10, 0, 0, 1), prefix: 24 }];
+          const over = (missing: string, names: readonly string[], more: FrameBody = {}): Order => ({
+            order: [type, { ...body, plugins: filesOf(path, ...names), links: [{ ...link, ...more }] }],
+            says: new RegExp(`\`plugins\` does not have ${missing}, of which net1 is the work`),
+          });
+          return [
+            over("bridge", ["plugin"]),
+            over("bridge", ["macvlan", "ptp", "host-local", "tuning"]),
+            over("host-local", ["bridge", "static"]),
+            over("macvlan", ["bridge", "host-local"], { kind: "macvlan", mode: 4 }),
+            over("ptp", ["bridge", "host-local"], { kind: "ptp", parent: null }),
+            over("static", ["bridge", "host-local"], { addresses }),
+            over("tuning", ["bridge", "host-local"], { tuning: {} }),
+          ];
+        }),
   },
   {
     about: "`leftNetns` in anything but the DEL of a record",

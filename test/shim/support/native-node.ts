@@ -137,7 +137,10 @@ export class NativeNode implements AsyncDisposable {
   async attach(
     pod: Namespace,
     links: readonly FrameBody[],
-    { containerId = "container1", plugins = ["bridge", "macvlan", "host-local", "static"] } = {},
+    {
+      containerId = "container1",
+      plugins = ["bridge", "macvlan", "ptp", "host-local", "static", "tuning"],
+    } = {},
   ): Promise<FrameBody> {
     const { stream, outcome } = await this.call(pod, "ADD", containerId);
     const answer = await stream.order(FrameType.attachLinks, {
