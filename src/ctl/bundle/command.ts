@@ -79,7 +79,7 @@ async function bundle(options: BundleOptions): Promise<void> {
     process.stdout.write("\nnothing was written (--dry-run)\n");
     return;
   }
-  const tar = tarOf(
+  const tar = await tarOf(
     [{ name: "CONTENTS.txt", content: Buffer.from(formatContents(files)) }, ...files],
     (now.getTime() / 1000) | 0,
   );
