@@ -159,7 +159,7 @@ The node is ready, and knows nothing of multus. In another terminal:
 ${environment(node, projectDirectory)}
 Then go through docs/quick-start.md, from its second step. Images on the node: ${images.join(", ")}.
 A further one, of a tar: ${ctrOf(isNewest)} --address ${node.containerd.socket} --namespace k8s.io images import TAR
-Its links are uplink0 and eth1. There are a scheduler and the controllers of DaemonSets, Deployments and certificates; kubectl exec and kubectl logs do not work, as the kubelet listens nowhere.
+Its links are uplink0 and eth1. There are a scheduler and the controllers of DaemonSets, Deployments and certificates.
 
   ${directory}/in-pod with-macvlan ip addr     the links of a pod
   ${node.directory}/pod-logs                   what containers print
@@ -180,7 +180,9 @@ async function startBare(
   { printStep }: Start,
   resources: AsyncDisposableStack,
 ): Promise<ClusterNode> {
-  const node = resources.use(await ClusterNode.start({ bare: true, containerd, onStep: printStep }));
+  const node = resources.use(
+    await ClusterNode.start({ bare: true, serving: true, containerd, onStep: printStep }),
+  );
   // Controllers end first: there is nothing to be made any more.
   const further = [
     ["controllers and scheduler", async () => resources.use(await Controllers.start(node.api))],
