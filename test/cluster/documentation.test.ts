@@ -1,4 +1,4 @@
-/** README.md, docs/quick-start.md, docs/upgrade.md and what docs/go-multus.md and docs/by-hand.md say of a cluster, as a new user goes through them: every command of kubectl as it is written, on the bare cluster of `npm run cluster -- --bare`. */
+/** README.md, docs/quick-start.md, docs/upgrade.md and what docs/go-multus.md, docs/by-hand.md, docs/operations.md and deploy/README.md say of a cluster, as a new user goes through them: every command of kubectl and multusctl as it is written, on the bare cluster of `npm run cluster -- --bare`. */
 
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,18 +7,7 @@ import { goDaemonSet } from "../support/cluster/go-daemon-set.ts";
 import { multusImage } from "../support/cluster/images.ts";
 import { Player } from "../support/cluster/player.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
-import { readPage } from "../unit/docs/markdown.ts";
-
-/** The commands that a page has in blocks for a shell, by their heading; lines that another follows with `\` are one. Blocks of other kinds are for other places. */
-function commandsOf(page: string): ReadonlyMap<string, readonly string[]> {
-  const commands = new Map<string, string[]>();
-  for (const { section, language, text } of readPage(page).blocks) {
-    if (language !== "sh") continue;
-    const lines = text.split("\n").map((line) => line.trim());
-    commands.set(section, [...(commands.get(section) ?? []), ...lines]);
-  }
-  return commands;
-}
+import { readPage, shellCommands } from "../unit/docs/markdown.ts";
 
 let player: Player;
 /** The user's earlier manifest in upgrade.md. */
@@ -39,16 +28,38 @@ afterAll(async () => {
   expect(await player.signal("SIGINT")).toBe(0);
 });
 
-/** Types in the commands of a heading, one after the other. @returns what they print @throws {Error} where one fails */
-async function follow(page: string, heading: string): Promise<string> {
-  const commands = commandsOf(page).get(heading) ?? [];
-  const ours = commands.filter((command) => command.startsWith("kubectl "));
-  expect(ours, `${page}: ${heading} has commands of kubectl`).not.toEqual([]);
+/**
+ * Types in the commands of kubectl below a heading, one after the other.
+ * @param language `console`: those that are to be adapted, with the name of the daemon's pod in place of POD
+ * @returns what they print @throws {Error} where one fails
+ */
+async function follow(page: string, heading: string, language = "sh"): Promise<string> {
+  const commands = shellCommands(readPage(page), [language]).filter(
+    ({ section, text }) => section === heading && text.startsWith("kubectl "),
+  );
+  expect(commands, `${page}: ${heading} has commands of kubectl`).not.toEqual([]);
   const printed: string[] = [];
-  for (const command of ours) {
-    printed.push(await player.shell(command.replace("multus-daemonset-thick.yml", earlierManifest)));
+  for (const { text } of commands) {
+    const adapted = text
+      .replace("multus-daemonset-thick.yml", earlierManifest)
+      .replace(" POD ", ` ${daemonPod()} `);
+    printed.push(await player.shell(adapted));
   }
   return printed.join("\n");
+}
+
+/** The daemon's pod, as a shell finds its name. */
+function daemonPod(): string {
+  return "$(kubectl --namespace kube-system get pods --selector name=multus --field-selector status.phase=Running --output name)";
+}
+
+/** Runs multusctl of this build as pages have it at a workstation. @throws {Error} where the page has no such command, or it fails */
+async function multusctlOf(page: string, heading: string, word: string): Promise<string> {
+  const [command, ...more] = shellCommands(readPage(page)).filter(
+    ({ section, text }) => section === heading && text.includes(`build/multusctl.mjs ${word}`),
+  );
+  expect({ page, heading, word, more }).toEqual({ page, heading, word, more: [] });
+  return player.shell(command?.text ?? "false");
 }
 
 /** Everything in a cluster that multus has put there. */
@@ -66,10 +77,38 @@ test("quick start: install, a first network, a first pod", async () => {
   expect(looked).toContain('"interface": "net1"');
   expect(looked).toMatch(/Add eth0 \[10\.120\.\d+\.\d+\/22 /);
   expect(looked).toMatch(/Add net1 \[192\.168\.7\.1\d\d\/24\] from default\/storage/);
+  expect(await follow("docs/quick-start.md", "2. Install", "console")).toMatch(
+    /ADD done pod=default\/with-macvlan /,
+  );
+});
+
+test("operations: multusctl in the daemon's pod, and at a workstation", async () => {
+  const seen = await follow("docs/operations.md", "Where multusctl is", "console");
+  expect(seen).toMatch(/default\/with-macvlan .*net1/);
+  expect(seen).toMatch(/^SKIP +plugin\/multus/m);
+  expect(await multusctlOf("README.md", "Try it without a cluster", "validate")).toMatch(
+    /: ok \(1 NetworkAttachmentDefinition, 1 pod that selects networks\)/,
+  );
+});
+
+test("a kubeconfig for a daemon outside of pods is the daemon's account's", async () => {
+  const heading = "A kubeconfig for a daemon outside of pods";
+  const commands = shellCommands(readPage("deploy/README.md")).filter(
+    ({ section, text }) => section === heading && text.startsWith("kubectl "),
+  );
+  const lines = [`cd ${scratch.path}`, ...commands.map(({ text }) => text)];
+  await player.shell(lines.join("\n"));
+  const file = join(scratch.path, "multus.kubeconfig");
+  const account = "system:serviceaccount:kube-system:multus";
+  expect(await player.shell(`kubectl --kubeconfig ${file} auth whoami`)).toContain(account);
+  expect(await player.shell(`kubectl --kubeconfig ${file} get network-attachment-definitions`)).toContain(
+    "storage",
+  );
 });
 
 test("upgrade: the manifest again, and everything goes on; a pod that ran keeps its networks and is deleted", async () => {
   await follow("docs/upgrade.md", "Change over");
+  expect(await follow("docs/upgrade.md", "Change over", "console")).toMatch(/^SKIP +plugin\/multus/m);
   // The same once more, as the short pages have it.
   expect(await follow("README.md", "Install")).toContain("daemonset.apps/kube-multus-ds");
   expect(await follow("docs/go-multus.md", "Switch")).toContain("successfully rolled out");
@@ -91,6 +130,9 @@ test("roll back, and change over again: what was there before makes the socket's
   expect(readdirSync(runtimeDirectory).sort()).toEqual(["00-multus.conf", "10-cluster.conflist"]);
   expect(await player.shell("kubectl get clusterroles --output name")).not.toContain("multus-wasm");
 
+  const looked = await multusctlOf("docs/upgrade.md", "Before", "preflight");
+  expect(looked).toMatch(/^OK +default\/storage /m);
+  expect(looked).toContain("can switch as it is");
   await follow("docs/upgrade.md", "Change over");
   await expect
     .poll(() => existsSync(join(runtimeDirectory, "00-multus.conf")), { timeout: 30_000 })

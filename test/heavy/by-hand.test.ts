@@ -1,20 +1,23 @@
-/** docs/by-hand.md as somebody goes through it on a node with containerd: its commands and its files as they are written, at the places that it names. */
+/** docs/by-hand.md as somebody goes through it on a node with containerd, and what docs/bench-node.md measures through the runtime of such a node: commands and files as they are written, at the places that the pages name. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { BenchReport } from "../../src/ctl/bench/report.ts";
+import { removeCgroups } from "../support/cgroups.ts";
 import { HostPlaces } from "../support/cluster/host-places.ts";
 import { runCommand, runOrThrow } from "../support/command.ts";
 import { Containerd } from "../support/containerd.ts";
+import { multusctl } from "../support/multusctl.ts";
 import { Namespace } from "../support/namespace.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
-import { mountsBelow, session, sessionVariable } from "../support/session.ts";
+import { mountsBelow, session, sessionVariable, uniqueName } from "../support/session.ts";
 import { debianPlugins } from "../support/test-node.ts";
 import { until } from "../support/until.ts";
-import { readPage } from "../unit/docs/markdown.ts";
+import { readPage, shellCommands } from "../unit/docs/markdown.ts";
 
 /** Directories that the page names: the commands, the daemon and containerd see the test's own there. */
 const placeNames = [
@@ -40,10 +43,11 @@ const clusterNetwork = {
   ],
 };
 
-const { blocks } = readPage("docs/by-hand.md");
-const commands = blocks
-  .filter(({ language, section }) => language === "sh" && section === "Setting up a node by hand")
-  .flatMap(({ text }) => text.split("\n"));
+const page = readPage("docs/by-hand.md");
+const { blocks } = page;
+const commands = shellCommands(page)
+  .filter(({ section }) => section === "Setting up a node by hand")
+  .map(({ text }) => text);
 const [daemonCommand = ""] = commands.filter((line) => /^node .* --config /.test(line));
 const environment = {
   ...process.env,
@@ -145,4 +149,40 @@ test("the daemon starts, and a pod with the annotation gets eth0 and net1; all g
   await containerd.stopPodSandbox(id);
   await containerd.removePodSandbox(id);
   expect(left.map((path) => existsSync(own(path)))).toEqual([false, false]);
+});
+
+test("a benchmark through the runtime measures the page's network on this node, and leaves nothing", async () => {
+  const [command, ...more] = shellCommands(readPage("docs/bench-node.md")).filter(
+    ({ section }) => section === "Through the runtime",
+  );
+  expect(more).toEqual([]);
+  const directory = join(scratch.path, "measured");
+  const program = `#!/bin/sh\nexec ${process.execPath} ${multusctl} "$@"\n`;
+  mkdirSync(directory);
+  writeFileSync(join(scratch.path, "multusctl"), program, { mode: 0o755 });
+  // The runtime's socket is where the page expects it. The numbers are of no interest here: two rounds will do.
+  const withRuntime = resources.use(
+    new HostPlaces({ ...places, "/run/containerd": dirname(containerd.socket) }, []),
+  );
+  const cgroup = uniqueName("bench");
+  resources.defer(() => removeCgroups((name) => name === cgroup));
+  const fewer = `--rounds 2 --warm-up 0 --cgroup-parent /${cgroup} --json report.json`;
+  await runOrThrow([...withRuntime.through, "sh", "-e", "-c", `cd ${directory}\n${command?.text} ${fewer}`], {
+    env: { ...environment, PATH: `${scratch.path}:${environment.PATH}` },
+    timeoutMs: 300_000,
+  });
+  const report: BenchReport = JSON.parse(readFileSync(join(directory, "report.json"), "utf8"));
+  expect(report).toMatchObject({ state: "complete", rounds: 2, left: [] });
+  expect(report.levels.map(({ pods }) => pods)).toEqual([1, 4, 16]);
+  for (const { pods, subjects } of report.levels) {
+    const shares = subjects[0]?.shares;
+    expect(shares?.pods).toBe(2 * pods);
+    expect(shares?.networks.map(({ network, ifName }) => [network, ifName])).toEqual([
+      ["containerd-net", "eth0"],
+      ["default/storage", "net1"],
+      ["default/storage", "data1"],
+    ]);
+  }
+  expect(readFileSync(join(directory, "report.html"), "utf8")).toContain("<svg");
+  expect(await containerd.listPodSandboxes()).toEqual([]);
 });

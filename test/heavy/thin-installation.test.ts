@@ -4,7 +4,6 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,10 +12,10 @@ import { buildExecutable } from "../../tools/build/executable.mjs";
 import { HostPlaces } from "../support/cluster/host-places.ts";
 import { inPodWith, ServiceAccountFiles } from "../support/cluster/service-account-files.ts";
 import { runCommand } from "../support/command.ts";
+import { KnownPod } from "../support/known-pod.ts";
 import { traces } from "../support/leaks.ts";
 import { cidrs, Namespace } from "../support/namespace.ts";
-import { type CniCommand, callPlugin, podArgs } from "../support/plugin.ts";
-import { nadsPath, PretendedApiServer, podsPath } from "../support/pretended-api-server.ts";
+import { nadsPath, PretendedApiServer } from "../support/pretended-api-server.ts";
 import { ScratchDirectory } from "../support/scratch-directory.ts";
 import { markedProcesses, session, sessionVariable } from "../support/session.ts";
 import { debianPlugins, masterLink } from "../support/test-node.ts";
@@ -62,28 +61,9 @@ function macvlan(subnet: string): string {
   return JSON.stringify({ cniVersion: "0.4.0", type: "macvlan", master: masterLink, mode: "bridge", ipam });
 }
 
-/** A pod that the API server knows, with a namespace. Its annotations do not come with the request. */
-async function startPod(name: string) {
-  const sandbox = await Namespace.create("pod");
-  const uid = randomUUID();
-  const annotations = { "k8s.v1.cni.cncf.io/networks": "storage" };
-  api.set(podsPath, {
-    metadata: { name, namespace: "default", uid, annotations },
-    spec: { nodeName: "node-1" },
-  });
-  /** As the runtime calls: the file that it has found, as it is. */
-  const call = (command: CniCommand) =>
-    callPlugin([...onNode, "/opt/cni/bin/multus"], {
-      command,
-      containerId: uid,
-      netns: sandbox.path,
-      ifName: "eth0",
-      args: podArgs({ namespace: "default", name, containerId: uid, uid }),
-      path: `/opt/cni/bin:${debianPlugins}`,
-      config: readFileSync(join(confDir, "00-multus.conf")),
-    });
-  return { call, sandbox, [Symbol.asyncDispose]: () => sandbox[Symbol.asyncDispose]() };
-}
+/** Its annotations do not come with the request. */
+const startPod = (name: string) =>
+  KnownPod.start({ api, onNode, configFile: join(confDir, "00-multus.conf"), name, networks: "storage" });
 
 beforeAll(async () => {
   for (const directory of [binDir, confDir]) mkdirSync(directory);

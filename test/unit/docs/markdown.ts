@@ -103,6 +103,20 @@ export function readPage(path: string): Page {
   return { path, anchors, links, tables, code, blocks };
 }
 
+/** A line of a block for a shell, with those that `\\` joins to it. */
+export interface ShellCommand {
+  /** Text of the heading above it. */
+  readonly section: string;
+  readonly text: string;
+}
+
+/** Commands for a reader's shell, in the page's order. Those in blocks of `console` have to be adapted first; blocks that show what a command prints (`$ `) have none. */
+export function shellCommands({ blocks }: Page, languages: readonly string[] = ["sh"]): ShellCommand[] {
+  return blocks
+    .filter(({ language, text }) => languages.includes(language) && !text.startsWith("$ "))
+    .flatMap(({ section, text }) => text.split("\n").map((line) => ({ section, text: line.trim() })));
+}
+
 /** As GitHub makes it of a heading; the second of a name has `-1` behind it. */
 function addAnchor(anchors: Set<string>, heading: string): void {
   const anchor = heading
