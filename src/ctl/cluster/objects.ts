@@ -1,4 +1,4 @@
-/** Reads objects from the API server for validate: lists page by page, and turns failures into errors with advice. */
+/** Reads objects from the API server: lists page by page, and turns failures into errors with advice. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { isJsonObject, type JsonObject } from "../../base/json.ts";
@@ -131,6 +131,14 @@ export function apiFailure(error: unknown, action: string, server: string): unkn
   return explained === undefined ? error : new UserError(...explained, { cause: error });
 }
 
+/** Advice where RBAC refuses an action. */
+function neededRights(action: string): string {
+  return action.includes(definitions.name)
+    ? "it takes a role with get and list on network-attachment-definitions (k8s.cni.cncf.io) and list on pods;\n" +
+        "--namespace NAMESPACE needs them in one namespace only"
+    : 'docs/kubectl.md, "Rights", has what each command needs';
+}
+
 /** @returns message and advice */
 function explain(error: unknown, action: string, server: string): [string, string] | undefined {
   if (error instanceof ApiUnreachable) {
@@ -148,12 +156,9 @@ function explain(error: unknown, action: string, server: string): [string, strin
         "does kubectl work with the same kubeconfig?",
       ];
     case 403:
-      return [
-        `${server}: not allowed to ${action} (${message})`,
-        "it takes a role with get and list on network-attachment-definitions (k8s.cni.cncf.io) and list on pods;\n" +
-          "--namespace NAMESPACE needs them in one namespace only",
-      ];
+      return [`${server}: not allowed to ${action} (${message})`, neededRights(action)];
     case 404:
+      if (!action.includes(definitions.name)) break;
       // A server answers a list with 404 only if it does not know the kind.
       return [
         `${server} does not know NetworkAttachmentDefinitions (${message})`,
@@ -164,11 +169,10 @@ function explain(error: unknown, action: string, server: string): [string, strin
         `${server}: the list became too old while it was read (${message})`,
         "try again, or one namespace at a time (--namespace)",
       ];
-    default:
-      return reason === notAList
-        ? [message, "is that the address of an API server?"]
-        : [`${server}: cannot ${action} (${message})`, ""];
   }
+  return reason === notAList
+    ? [message, "is that the address of an API server?"]
+    : [`${server}: cannot ${action} (${message})`, ""];
 }
 
 function pathOf(resource: Resource, namespace: string | undefined): string {

@@ -281,6 +281,18 @@ describe("all nodes at once", () => {
     expect(stdout).toContain("1 of 1 node ready; nodes without a daemon are not known");
   });
 
+  it.each(["status", "doctor", "bundle"])(
+    "%s that may not list pods names the right that is missing, and where the others are",
+    async (command) => {
+      api.answers.set("/api/v1/namespaces/kube-system/pods", 403);
+      const { exitCode, stderr } = await kubectlMultus(command, "--all");
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain("not allowed to list pods in namespace kube-system");
+      expect(stderr).toContain('docs/kubectl.md, "Rights"');
+      expect(stderr).not.toContain("network-attachment-definitions");
+    },
+  );
+
   it("bundle says what it would have in it", async () => {
     const { exitCode, stdout } = await kubectlMultus("bundle", "--dry-run", "--node", "worker-1");
     const sizes = (text: string) => text.replaceAll(/ +\d+ {2}/g, " N ").replaceAll(/ +/g, " ");
