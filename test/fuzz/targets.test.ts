@@ -57,6 +57,9 @@ const noParsers: Readonly<Record<string, string>> = {
   "src/kube/certificates/certificate-file.ts readCurrentPair": "reads the files for checkPair",
   "src/kube/certificates/certificate-file.ts readCurrentCertificate": "reads the files for checkPair",
   "src/ctl/daemons/nodes.ts readNodes": "reads objects of the API; test/fuzz/ctl/nodes.test.ts makes them up",
+  "src/ctl/daemons/nodes.ts readMultusPods": "reads pods for readNodes",
+  "src/ctl/daemons/daemon-configuration.ts readConfigMapFile":
+    "reads an object of the API; test/fuzz/ctl/preflight.test.ts makes them up",
   "src/ctl/validate/input.ts readInput": "reads the file for checkText",
   "src/ctl/node/attachments.ts readAttachments": "reads the files for decodePlan and ResultCache",
 };
