@@ -7,6 +7,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { containersOf, removeCgroups } from "./cgroups.ts";
+import { HostPlaces } from "./cluster/host-places.ts";
 import { runCommand, runOrThrow } from "./command.ts";
 import { GrpcClient, grpcService } from "./grpc-service.ts";
 import type { Namespace } from "./namespace.ts";
@@ -30,7 +31,7 @@ export interface Sandbox {
 export interface ContainerdOptions {
   /** Where containerd, ctr and containerd-shim-runc-v2 are; without it those in PATH. */
   readonly programDirectory?: string;
-  /** Words before the command that start it elsewhere and become it. */
+  /** Words before the command that start it elsewhere and become it, with a /var/lib/cni that is not the machine's. Default: it has that, and is where its caller is. */
   readonly through?: readonly string[];
   /** `/run` is not the machine's there: pods' network namespaces are in /run/netns, as on any node. */
   readonly ownRun?: boolean;
@@ -119,11 +120,14 @@ export class Containerd implements AsyncDisposable {
   readonly #service: GrpcClient;
   readonly #cgroup = uniqueName("cri");
   readonly #ctr: string;
+  /** Its own; undefined: the caller has given it some. */
+  readonly #places: HostPlaces | undefined;
 
-  private constructor(directory: string, process: ChildProcess, ctr: string) {
+  private constructor(directory: string, process: ChildProcess, ctr: string, places: HostPlaces | undefined) {
     this.#directory = directory;
     this.#process = process;
     this.#ctr = ctr;
+    this.#places = places;
     const runtime = grpcService(join(import.meta.dirname, "cri.proto"), "runtime.v1.RuntimeService");
     this.#service = new GrpcClient(runtime, this.socket);
   }
@@ -155,8 +159,12 @@ export class Containerd implements AsyncDisposable {
     writeFileSync(join(directory, runtimeSpecFile), await markedRuntimeSpec(ctr));
     const image = await buildPauseImage(directory);
     const log = openSync(join(directory, "containerd.log"), "a");
+    const places =
+      options.through === undefined
+        ? new HostPlaces({ "/var/lib/cni": join(directory, "cni") }, [directory])
+        : undefined;
     const [command = "", ...args] = network.enter(
-      ...(options.through ?? []),
+      ...(options.through ?? places?.through ?? []),
       "containerd",
       "--config",
       configFile,
@@ -169,7 +177,7 @@ export class Containerd implements AsyncDisposable {
       stdio: ["ignore", log, log],
     });
     closeSync(log);
-    const containerd = new Containerd(directory, child, ctr);
+    const containerd = new Containerd(directory, child, ctr, places);
     try {
       await containerd.#untilReady();
       await containerd.importImage(image);
@@ -314,7 +322,11 @@ export class Containerd implements AsyncDisposable {
         // ended by itself
       }
     }
-    for (const point of mountsBelow(this.#directory)) await runCommand(["umount", "--lazy", point]);
+    const shared = this.#places === undefined ? [] : [this.#directory];
+    for (const point of [...mountsBelow(this.#directory), ...shared]) {
+      await runCommand(["umount", "--lazy", point]);
+    }
+    this.#places?.[Symbol.dispose]();
     const containers = containersOf(this.#directory);
     await removeCgroups((name) => name === this.#cgroup || containers.some((id) => name === `k8s.io/${id}`));
   }
