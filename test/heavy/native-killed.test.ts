@@ -157,13 +157,11 @@ describe.each(scenarios)("kill -9 in $about", (scenario) => {
     return { ...(await traces(node)), promiscuity: parent?.promiscuity ?? -1 };
   }
 
-  /** A process that deletes links may go on for a moment after its shim was killed. */
-  async function untilNothingRuns(before: Traces): Promise<void> {
+  /** A process that deletes links may go on for a moment after its shim has ended, or was killed. */
+  async function untilNothingRuns(): Promise<void> {
     await until("no process stays for records", () => stayingBelow(node.directory).length === 0);
     const deadline = performance.now() + 10_000;
-    while ((await traces(node)).processes.length > before.processes.length && performance.now() < deadline) {
-      await sleep(20);
-    }
+    while ((await traces(node)).processes.length > 0 && performance.now() < deadline) await sleep(20);
   }
 
   /** Runs a whole ADD and DEL of a pod. @param run makes the call that is looked at @returns what `run` said of it */
@@ -195,12 +193,14 @@ describe.each(scenarios)("kill -9 in $about", (scenario) => {
     native: boolean,
     interrupted: (pod: Pod) => Promise<unknown>,
   ): Promise<readonly string[]> {
+    // Also of the call before: its process would be missing afterwards.
+    await untilNothingRuns();
     const before = await left();
     await using pod = await node.pod("unlucky", networks);
     if (command === "DEL") (await call("ADD", pod, netconf)).expectSuccess();
     await interrupted(pod);
     const next = await call("DEL", pod, { ...netconf, nativeNetworks: native ? "auto" : "off" });
-    await untilNothingRuns(before);
+    await untilNothingRuns();
     const place = `${command}, ${what}, then a DEL ${native ? "native" : "by the plugins"}`;
     const links = (await pod.network.links()).map(({ ifname }) => ifname);
     const after = await left();
