@@ -107,7 +107,8 @@ const daemonConfigOf4_0 = {
   multusConfigFile: "auto",
   multusAutoconfigDir: "/host/etc/cni/net.d",
 };
-const daemonConfigOf4_1 = {
+/** daemon-config.json of the manifests from 4.1 on. */
+export const daemonConfigOf4_1 = {
   chrootDir: "/hostroot",
   cniVersion: "0.3.1",
   logLevel: "verbose",

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { parseDaemonConfig, readDaemonConfig } from "../../../src/daemon-config/config.ts";
 import daemonSchema from "../../../src/daemon-config/daemon-config.schema.json" with { type: "json" };
 import { netconfOfDaemon, parseNetconf } from "../../../src/multus/input/netconf.ts";
+import { daemonConfigOf4_1 } from "../../support/cluster/go-releases.ts";
 import { cniRefusal } from "../../support/refusal.ts";
 import { ScratchDirectory } from "../../support/scratch-directory.ts";
 
@@ -85,14 +86,7 @@ describe("the daemon's configuration", () => {
   test("accepts the one of Go multus's own manifest, and says what it does not use", () => {
     const config = parse(
       JSON.stringify({
-        chrootDir: "/hostroot",
-        cniVersion: "0.3.1",
-        logLevel: "verbose",
-        logToStderr: true,
-        cniConfigDir: "/host/etc/cni/net.d",
-        multusAutoconfigDir: "/host/etc/cni/net.d",
-        multusConfigFile: "auto",
-        socketDir: "/host/run/multus/",
+        ...daemonConfigOf4_1,
         metricsPort: 9091,
         perNodeCertificate: { enabled: false },
       }),

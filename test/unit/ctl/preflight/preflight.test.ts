@@ -1,6 +1,7 @@
 /** `multusctl preflight` judges settings that are written in another way than in Go multus's manifests, and says where it cannot see them. The manifests themselves are in the cluster tests. */
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { daemonConfigOf4_1 } from "../../../support/cluster/go-releases.ts";
 import { runCommand } from "../../../support/command.ts";
 import { ExecServer } from "../../../support/exec-server.ts";
 import { multusctl } from "../../../support/multusctl.ts";
@@ -19,16 +20,6 @@ const configMap = "/api/v1/namespaces/kube-system/configmaps/multus-daemon-confi
 const definitions = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions";
 const socket = { name: "run", hostPath: { path: "/run/multus" } };
 const image = "ghcr.io/k8snetworkplumbingwg/multus-cni:v4.3.0";
-const published = {
-  chrootDir: "/hostroot",
-  cniVersion: "0.3.1",
-  logLevel: "verbose",
-  logToStderr: true,
-  cniConfigDir: "/host/etc/cni/net.d",
-  multusAutoconfigDir: "/host/etc/cni/net.d",
-  multusConfigFile: "auto",
-  socketDir: "/host/run/multus/",
-};
 const usualMount = { name: "config", mountPath: "/etc/cni/net.d/multus.d" };
 const usualVolume = { name: "config", configMap: { name: "multus-daemon-config" } };
 
@@ -47,7 +38,7 @@ beforeEach(async () => {
   }
   api.answers.set("/apis/k8s.cni.cncf.io/v1", { kind: "APIResourceList" });
   api.answers.set("/version", { gitVersion: "v1.36.0", major: "1", minor: "36" });
-  configure(published);
+  configure(daemonConfigOf4_1);
 });
 afterEach(async () => {
   await api[Symbol.asyncDispose]();
@@ -143,7 +134,7 @@ describe("the daemon's configuration", () => {
     ],
   ])("is found %s", async (_, container, volume, key) => {
     api.answers.set(daemonSets, { items: [goDaemonSet({ container, volume })] });
-    configure({ ...published, logLevel: "debug" }, key);
+    configure({ ...daemonConfigOf4_1, logLevel: "debug" }, key);
     expect(await preflight()).toEqual({ exitCode: 1, said: [own] });
   });
 
@@ -158,7 +149,7 @@ describe("the daemon's configuration", () => {
 
   it("has keys in any case, as Go reads them", async () => {
     configure(
-      Object.fromEntries(Object.entries(published).map(([key, value]) => [key.toUpperCase(), value])),
+      Object.fromEntries(Object.entries(daemonConfigOf4_1).map(([key, value]) => [key.toUpperCase(), value])),
     );
     expect(await preflight()).toEqual({ exitCode: 0, said: [] });
     configure({ NamespaceIsolation: true, PerNodeCertificate: { Enabled: true } });
@@ -215,7 +206,7 @@ describe("where and whose it is", () => {
       items: [goDaemonSet({ metadata: { namespace: "cluster-network-addons", ownerReferences } })],
     });
     api.answers.set(configMap.replace("kube-system", "cluster-network-addons"), {
-      data: { "daemon-config.json": JSON.stringify(published) },
+      data: { "daemon-config.json": JSON.stringify(daemonConfigOf4_1) },
     });
     expect(await preflight()).toEqual({
       exitCode: 1,
